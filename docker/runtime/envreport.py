@@ -1,0 +1,130 @@
+"""envreport: the environment, in a block of lines at each start of the container; it never stops a service.
+
+Standard library only, Python 3.8 and later; `probe.py` lies in the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+TOP = "--- ENVIRONMENT INFO ---"
+BOTTOM = "--- END ENVIRONMENT INFO ---"
+LONGEST_S = 120  # a hanging driver must not keep the service from starting
+CUDNN_9 = 90000  # from 9 on the number has two digits for the minor version
+
+
+def cudnn_text(number: int | None) -> str | None:
+    """Answer 9.1.0 for 90100, 8.9.2 for 8902."""
+    if number is None:
+        return None
+    unit = 10000 if number >= CUDNN_9 else 1000
+    return f"{number // unit}.{number % unit // 100}.{number % 100}"
+
+
+def tag(checkout: str, commit: str) -> str | None:
+    """Answer the tag of a commit, where git's files tell it without reading objects."""
+    common = probe.git_folders(checkout)[1]
+    tags = {name: value for name, value in probe.packed_refs(common).items() if name.startswith("refs/tags/")}
+    for loose in sorted(Path(common, "refs", "tags").rglob("*")):
+        if loose.is_file():
+            tags[loose.relative_to(common).as_posix()] = loose.read_text(encoding="utf-8").strip()
+    names = sorted(name[len("refs/tags/") :] for name, value in tags.items() if value == commit)
+    return names[0] if names else None
+
+
+def described(checkout: str, commit: str) -> str:
+    """Answer `966e9d7f6bb4 (v0.10.0)`, the commit alone, or the error."""
+    if commit.startswith("error"):
+        return commit
+    name = probe.attempt(lambda: tag(checkout, commit))
+    return commit[:12] + (f" ({name})" if name else "")
+
+
+def collect(packages: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[str, Any]:
+    """Answer the report's fields; one that cannot be read is None, and `error` says why nothing could."""
+    report: dict[str, Any] = {"python": platform.python_version()}
+    try:
+        answer = probe.collect(sources=sources)
+        torch = answer["torch"] or {}
+        gpu = answer["gpu"] or {}
+        report.update(
+            torch=torch.get("version") or torch.get("error"),
+            cuda=torch.get("cuda"),
+            cuda_available=bool(gpu.get("devices")),
+            cudnn=probe.attempt(lambda: cudnn_text(torch.get("cudnn"))),
+            gpus=gpu.get("devices", []),
+            gpu_error=gpu.get("error"),
+            driver=gpu.get("driver"),
+            packages={name: answer["distributions"].get(probe.normalized(name)) for name in packages},
+            sources={path: described(path, commit) for path, commit in answer["sources"].items()},
+        )
+    except Exception as error:  # a report never breaks its caller
+        report["error"] = probe.sentence(error)
+    return report
+
+
+def gpu_lines(gpus: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield three lines a GPU, numbered if there are several."""
+    if not gpus:
+        yield "GPU device: none"
+    for index, gpu in enumerate(gpus):
+        number = f" {index}" if len(gpus) > 1 else ""
+        yield f"GPU device{number}: {gpu['name']}"
+        yield f"CUDA capability{number}: {gpu['capability']}"
+        yield f"GPU memory{number}: {gpu['memory_bytes'] / 2**30:.1f} GiB"
+
+
+def lines(report: dict[str, Any]) -> Iterator[str]:
+    """Yield the report's lines."""
+    yield f"Python version: {report.get('python')}"
+    if report.get("error"):
+        yield f"Report error: {report['error']}"
+        return
+    yield f"PyTorch version: {report.get('torch') or 'not installed'}"
+    yield f"CUDA version: {report.get('cuda') or 'none'}"
+    yield f"CUDA available: {bool(report.get('cuda_available'))}"
+    yield f"cuDNN version: {report.get('cudnn') or 'none'}"
+    yield from gpu_lines(report.get("gpus") or ())
+    if report.get("gpu_error"):
+        yield f"GPU error: {report['gpu_error']}"
+    yield f"Driver version: {report.get('driver') or 'none'}"
+    for name, version in (report.get("packages") or {}).items():
+        yield f"{name} version: {version or 'not installed'}"
+    for path, commit in (report.get("sources") or {}).items():
+        yield f"{Path(path).name} commit: {commit}"
+
+
+def render(report: dict[str, Any]) -> str:
+    """Answer the block of lines."""
+    return "\n".join([TOP, *lines(report), BOTTOM]) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the report; always answer 0."""
+    parser = argparse.ArgumentParser(prog="envreport.py", description="Print what this environment is.")
+    parser.add_argument("packages", metavar="PACKAGE", nargs="*", help="packages whose version is told")
+    parser.add_argument("--source", dest="sources", metavar="PATH", action="append", default=[])
+    try:
+        options = parser.parse_args(argv)
+        sys.stdout.write(render(collect(options.packages, options.sources)))
+        sys.stdout.flush()
+    except SystemExit:  # argparse has said what was wrong
+        return 0
+    except Exception as error:  # a report never breaks its caller
+        sys.stderr.write(f"envreport: {probe.sentence(error)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    signal.alarm(LONGEST_S)
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""torchpin: one description per GPU service; its lock, image, proof, documents and records follow from it."""
+
+__version__ = "0.1.0"

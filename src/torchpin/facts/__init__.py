@@ -1,0 +1,246 @@
+"""What is known about torch, GPUs, CUDA and images: tables as data, each row with its source."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from torchpin.facts.bases import base
+from torchpin.facts.rows import (
+    Archs,
+    Base,
+    Channel,
+    Driver,
+    Fact,
+    Failure,
+    Floor,
+    Gate,
+    Gpu,
+    Metadata,
+    Recorded,
+    Removal,
+    SourceTag,
+    TorchRelease,
+    gpu_key,
+)
+from torchpin.facts.tables import Entry, Table, built, index, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+# fmt: off
+__all__ = [
+    "Archs", "Base", "Channel", "Driver", "Fact", "Failure", "Floor", "Gate", "Gpu", "Metadata", "Recorded",
+    "Removal", "SourceTag", "TorchRelease", "base", "ceiling", "channel", "channels", "compiled",
+    "cxx11_abi", "driver", "facts", "failures", "floors", "gate", "gpu", "gpus", "metadata", "problems",
+    "recorded", "recorded_hash", "release", "releases", "removals", "runs_on", "source_tags",
+]
+# fmt: on
+
+
+# --- channels and releases -------------------------------------------------------------------------------------------
+
+
+@cache
+def channels() -> tuple[Channel, ...]:
+    return tuple(built(Channel, row) for row in table("channels")["channels"])
+
+
+def channel(name: str) -> Channel | None:
+    return next((each for each in channels() if each.name == name), None)
+
+
+@cache
+def releases() -> tuple[TorchRelease, ...]:
+    return tuple(built(TorchRelease, row) for row in table("torch")["releases"])
+
+
+def release(version: str) -> TorchRelease | None:
+    """The release of `2.5.1`, and of `2.5.1+cu121` too."""
+    public = version.partition("+")[0]
+    return next((each for each in releases() if each.version == public), None)
+
+
+def cxx11_abi(torch_version: str, channel: str) -> int | None:
+    """The C++11 ABI of a torch build for x86_64 (0 or 1); it depends on the channel for 2.6.0 only."""
+    from packaging.specifiers import SpecifierSet
+
+    public = torch_version.partition("+")[0]
+    for row in table("torch")["abi"]:
+        if channel in row.get("channels", (channel,)) and SpecifierSet(row["torch"]).contains(
+            public, prereleases=True
+        ):
+            return int(row["cxx11_abi"])
+    return None
+
+
+# --- what a build runs on --------------------------------------------------------------------------------------------
+
+
+def compiled(torch_version: str, channel: str, machine: str = "x86_64") -> Archs | None:
+    """What this build is compiled for, or None where that is not known (or it is no CUDA build)."""
+    row = _archs_row(torch_version, channel, machine)
+    if row is None or row["sm"] is None:
+        return None
+    return built(Archs, {**row, "ptx": row["ptx"] or ()})
+
+
+def ceiling(torch_version: str, channel: str, machine: str = "x86_64") -> str | None:
+    """The highest architecture that this build's CUDA can reach, where its list itself is not known."""
+    row = _archs_row(torch_version, channel, machine)
+    return None if row is None else row.get("upper_bound")
+
+
+def _archs_row(torch_version: str, channel: str, machine: str) -> Entry | None:
+    if channel == "pypi":
+        known = release(torch_version)
+        if known is None or known.pypi_local is None or machine != "x86_64":
+            return None
+        channel = known.pypi_local
+    series = ".".join(torch_version.split(".")[:2])
+    for row in table("archs")["archs"]:
+        if (row["series"], row["channel"], row["platform"]) == (series, channel, machine):
+            return row
+    return None
+
+
+def runs_on(archs: Archs, capability: str) -> bool:
+    """A cubin runs within its major, on its minor or a higher one; PTX on its capability or any higher one."""
+    device = _capability(capability.replace(".", ""))
+    return any(_cubin_runs(name, device) for name in archs.sm) or any(
+        _ptx_runs(name, device) for name in archs.ptx
+    )
+
+
+def _cubin_runs(name: str, device: tuple[int, int]) -> bool:
+    target = _capability(name.removeprefix("sm_"))
+    if name.endswith("a"):  # sm_90a: this very capability
+        return target == device
+    return target[0] == device[0] and target[1] <= device[1]
+
+
+def _ptx_runs(name: str, device: tuple[int, int]) -> bool:
+    target = _capability(name.removeprefix("compute_"))
+    return target == device if name.endswith("a") else target <= device
+
+
+def _capability(digits: str) -> tuple[int, int]:
+    digits = digits.rstrip("a")
+    return int(digits[:-1]), int(digits[-1])
+
+
+@cache
+def gpus() -> tuple[Gpu, ...]:
+    return tuple(built(Gpu, row) for row in table("gpus")["gpus"])
+
+
+def gpu(name: str) -> Gpu | None:
+    """By name or alias, as people and as nvidia-smi write it."""
+    return _gpus_by_key().get(gpu_key(name))
+
+
+@cache
+def _gpus_by_key() -> Mapping[str, Gpu]:
+    return {gpu_key(name): each for each in gpus() for name in (each.name, *each.aliases)}
+
+
+def driver(cuda: str) -> Driver | None:
+    """The drivers of a CUDA version; `12.1` is its first toolkit, `12.1.1` its first update."""
+    major, minor, update = (*cuda.split("."), "0", "0")[:3]
+    tables = table("drivers")
+    family = next((row["min_driver"] for row in tables["families"] if row["family"] == f"{major}.x"), None)
+    for row in tables["toolkits"]:
+        if row["cuda"] == f"{major}.{minor}" and str(row["update"]) == update:
+            return built(Driver, {**row, "cuda": cuda, "toolkit": row["driver"], "family": family})
+    return None
+
+
+def gate(cuda: str) -> Gate | None:
+    return next((built(Gate, row) for row in table("drivers")["gates"] if row["cuda"] == cuda), None)
+
+
+# --- the recorded index ----------------------------------------------------------------------------------------------
+
+
+@cache
+def recorded(channel: str) -> Recorded | None:
+    """The recorded page of a channel, package by package."""
+    page = index(channel) if channel.isalnum() else None
+    if page is None or page.get("channel") != channel:
+        return None
+    packages = {name: MappingProxyType(_files(rows)) for name, rows in page["packages"].items()}
+    return Recorded(
+        channel=channel, source=page["source"], date=page["date"], packages=MappingProxyType(packages)
+    )
+
+
+def _files(rows: list[tuple[str, str | None]]) -> dict[str, str | None]:
+    # A page may list a name twice with other bytes (fbgemm_gpu 0.6.0 for aarch64): then the name alone proves nothing.
+    files: dict[str, str | None] = {}
+    for name, digest in rows:
+        files[name] = digest if files.get(name, digest) == digest else None
+    return files
+
+
+def recorded_hash(channel: str, filename: str) -> str | None:
+    page = recorded(channel)
+    packages = page.packages.values() if page else ()
+    return next((files[filename] for files in packages if filename in files), None)
+
+
+@cache
+def metadata() -> tuple[Metadata, ...]:
+    page = index("metadata")
+    return tuple(built(Metadata, row) for row in page["records"]) if page else ()
+
+
+# --- sources, packages, failures -------------------------------------------------------------------------------------
+
+
+@cache
+def source_tags(repo: str) -> tuple[SourceTag, ...]:
+    tables = table("sources")
+    wants = {(row["repo"], row["tag"]): row for row in tables["requirements"]}
+    kept = ("min_torch", "tested_torch", "pins", "note")
+    return tuple(
+        built(
+            SourceTag,
+            {"pins": {}, **row, **{k: v for k, v in wants.get((repo, row["tag"]), {}).items() if k in kept}},
+        )
+        for row in tables["tags"]
+        if row["repo"] == repo
+    )
+
+
+@cache
+def floors() -> tuple[Floor, ...]:
+    tables = table("floors")
+    return tuple(built(Floor, row) for row in (*tables["floors"], *tables["pinned"]))
+
+
+@cache
+def removals() -> tuple[Removal, ...]:
+    return tuple(built(Removal, row) for row in table("floors")["removed"])
+
+
+@cache
+def failures() -> tuple[Failure, ...]:
+    """In the order to search them: special before general."""
+    rows = table("failures")["failures"]
+    return tuple(built(Failure, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
+
+
+def facts(name: str) -> tuple[Fact, ...]:
+    """The sentences beside a table (`torch`, `bases`, `drivers`, `sources`)."""
+    return tuple(built(Fact, row) for row in table(name).get("facts", []))
+
+
+def problems(tables: Mapping[str, Table] | None = None) -> tuple[str, ...]:
+    """What is wrong with the tables themselves; empty is well."""
+    from torchpin.facts import tables as files
+    from torchpin.facts import validity
+
+    return tuple(validity.problems(files.all_tables() if tables is None else tables))

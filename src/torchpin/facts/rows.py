@@ -1,0 +1,199 @@
+"""The rows of the tables, as values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Method = Literal["measured", "published", "inferred"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """What every row has: who says so, when it was collected, and how they know."""
+
+    source: str
+    date: str
+    method: Method
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Channel(Row):
+    """A channel of the PyTorch index; `pypi` is the one without an address here."""
+
+    name: str
+    cuda: str | None
+    url: str | None = None
+    series: tuple[str, ...] = ()
+    first: str | None = None
+    last: str | None = None
+    ended: bool = False
+    recorded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TorchRelease(Row):
+    """A torch release; triton, cuDNN, ABI and `pypi_local` are those of PyPI's x86_64 wheel."""
+
+    version: str
+    released: str
+    requires_python: str
+    wheel_pythons: tuple[str, ...]
+    torchvision: tuple[str, ...]
+    torchaudio: tuple[str, ...]
+    triton: str | None = None
+    pypi_local: str | None = None
+    cudnn: str | None = None
+    cxx11_abi: int | None = None
+    numpy2_aware: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Archs(Row):
+    """What one build of torch is compiled for."""
+
+    series: str
+    channel: str
+    platform: str
+    sm: tuple[str, ...]
+    ptx: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gpu(Row):
+    name: str
+    aliases: tuple[str, ...] = ()
+    architecture: str
+    capability: str | None
+    min_driver: str | None = None
+    min_toolkit: str | None = None
+    geforce: bool = False
+    machine: str = "x86_64"
+
+
+def gpu_key(name: str) -> str:
+    """A card's name without what people and nvidia-smi write differently."""
+    words = re.split(r"[\s_-]+", name.lower())
+    return "".join(word for word in words if word not in {"nvidia", "geforce", "tesla"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Driver(Row):
+    """The Linux drivers of one CUDA: the one its toolkit came with, and the least that its family runs on."""
+
+    cuda: str
+    toolkit: str
+    family: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gate(Row):
+    """What an nvidia/cuda image asks of the driver before it starts."""
+
+    cuda: str
+    needs: str
+    older_branches: tuple[int, ...]
+    geforce: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base(Row):
+    """A base image. `python` is the one inside; `apt_python` is what its system would install."""
+
+    image: str
+    os: str | None = None
+    cuda: str | None = None
+    cudnn: str | None = None
+    variant: str = ""
+    python: str | None = None
+    apt_python: str | None = None
+    torch: str | None = None
+    status: str | None = None
+    on_hub: bool | None = None
+    digest: str | None = None
+    digest_source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceTag(Row):
+    """A tag of a source repository, with what its own requirements pin; `exists` False: named, and never was."""
+
+    repo: str
+    tag: str
+    commit: str | None = None
+    tagged: str | None = None
+    flux: bool = False
+    exists: bool = True
+    min_torch: str | None = None
+    tested_torch: str | None = None
+    pins: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Floor(Row):
+    """Where `when` is installed, `needs` must hold; `seen`: the packages' own metadata says so."""
+
+    id: str
+    when: str
+    needs: str
+    because: str
+    seen: bool
+    only: str = ""
+    capability: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Removal(Row):
+    """An interface that is gone from `version` on."""
+
+    id: str
+    package: str
+    version: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure(Row):
+    id: str
+    pattern: re.Pattern[str]
+    means: str
+    remedy: str
+    example: str
+    stage: Literal["build", "run"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact(Row):
+    """A sentence that no column holds."""
+
+    id: str
+    fact: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recorded:
+    """One recorded index page: package → file name → sha256, None where the page has no one hash for that name."""
+
+    channel: str
+    source: str
+    date: str
+    packages: Mapping[str, Mapping[str, str | None]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metadata:
+    """What the wheels of one version on one channel depend on; `verified` against the index's own metadata hash."""
+
+    channel: str
+    package: str
+    version: str
+    wheel_scope: str
+    requires_python: str | None
+    requires_dist: tuple[str, ...]
+    verified: bool | None = None
+    source: str

@@ -1,0 +1,187 @@
+"""Whether the tables hold together: sources, dates, ids, names that refer to each other, patterns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import date
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+from torchpin.facts.rows import gpu_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from torchpin.facts.tables import Entry, Table
+
+_METHODS = {"measured", "published", "inferred"}
+_DATES = ("date", "released", "tagged", "committed")
+_DIGESTS = {"digest": r"sha256:[0-9a-f]{64}", "linux_amd64": r"sha256:[0-9a-f]{64}"}
+_KEYS = {  # what may occur once
+    ("channels", "channels"): ("name",),
+    ("torch", "releases"): ("version",),
+    ("archs", "archs"): ("series", "channel", "platform"),
+    ("gpus", "gpus"): ("name",),
+    ("bases", "cuda"): ("cuda", "os"),
+    ("bases", "cudnn"): ("cuda", "suffix"),
+    ("bases", "digests"): ("image",),
+    ("bases", "pytorch"): ("tag",),
+    ("bases", "runpod"): ("tag",),
+    ("drivers", "toolkits"): ("cuda", "update"),
+    ("drivers", "gates"): ("cuda",),
+    ("sources", "tags"): ("repo", "tag"),
+    ("sources", "requirements"): ("repo", "tag"),
+}
+
+
+def problems(tables: Mapping[str, Table]) -> Iterator[str]:
+    for name, table in tables.items():
+        for section, rows in table.items():
+            for number, row in enumerate(rows, start=1):
+                for message in _row(row):
+                    yield f"{name}.yaml: {section} {number}: {message}"
+            yield from (
+                f"{name}.yaml: {section}: {each}"
+                for each in _twice(rows, _KEYS.get((name, section), ("id",)))
+            )
+    for name, check in _CHECKS.items():
+        if name in tables:
+            yield from (f"{name}.yaml: {message}" for message in check(tables[name], tables))
+
+
+def _row(row: Entry) -> Iterator[str]:
+    if not str(row.get("source") or "").strip():
+        yield "no source"
+    if row.get("method") not in _METHODS:
+        yield f"method is {row.get('method')!r}, not one of {', '.join(sorted(_METHODS))}"
+    if "date" not in row:
+        yield "no date"
+    for key in _DATES:
+        if row.get(key) is not None and not _is_date(row[key]):
+            yield f"{key} {row[key]!r} is no date"
+    for key, pattern in _DIGESTS.items():
+        if row.get(key) is not None and not re.fullmatch(pattern, row[key]):
+            yield f"{key} {row[key]!r} is no digest"
+
+
+def _is_date(value: object) -> bool:
+    try:
+        date.fromisoformat(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _twice(rows: list[Entry], keys: tuple[str, ...]) -> Iterator[str]:
+    names = Counter(tuple(row[key] for key in keys) for row in rows if all(key in row for key in keys))
+    yield from (
+        f"{' '.join(map(str, name))} is there {count} times" for name, count in names.items() if count > 1
+    )
+
+
+def _channels(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+    for row in table["channels"]:
+        if row["name"] != "pypi" and not str(row.get("url", "")).endswith(f"/whl/{row['name']}"):
+            yield f"{row['name']}: its url is another channel's"
+        if row["name"].startswith("cu") and row["name"] != "cu" + str(row["cuda"]).replace(".", ""):
+            yield f"{row['name']}: cuda is {row['cuda']}"
+
+
+def _channel_names(tables: Mapping[str, Table]) -> set[str]:
+    return {row["name"] for row in tables.get("channels", {}).get("channels", [])}
+
+
+def _torch(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    for row in table["releases"]:
+        if not _is_version(row["version"]):
+            yield f"{row['version']!r} is no version"
+        if row.get("pypi_local") is not None and row["pypi_local"] not in _channel_names(tables):
+            yield f"{row['version']}: pypi_local {row['pypi_local']} is no channel"
+
+
+def _archs(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    series = {row["name"]: row["series"] for row in tables.get("channels", {}).get("channels", [])}
+    for row in table["archs"]:
+        what = f"{row['series']} {row['channel']} {row['platform']}"
+        if row["channel"] not in series:
+            yield f"{what}: no such channel"
+        elif row["series"] not in series[row["channel"]]:
+            yield f"{what}: that channel never had {row['series']}"
+        if row["sm"] is None and not row.get("upper_bound"):
+            yield f"{what}: neither sm nor upper_bound"
+        for name in (*(row["sm"] or ()), *(row["ptx"] or ())):
+            if not re.fullmatch(r"(?:sm|compute)_\d{2,3}a?", name):
+                yield f"{what}: {name!r} is no architecture"
+
+
+def _gpus(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+    for row in table["gpus"]:
+        capability = row.get("capability")
+        if capability is None and not row.get("note"):
+            yield f"{row['name']}: no capability, and no note why"
+        if capability is not None and not re.fullmatch(r"\d+\.\d", str(capability)):
+            yield f"{row['name']}: capability {capability!r} is not like 8.6"
+    names = Counter(
+        key for row in table["gpus"] for key in {gpu_key(n) for n in (row["name"], *row.get("aliases", ()))}
+    )
+    yield from (f"{name} names two cards" for name, count in names.items() if count > 1)
+
+
+def _sources(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+    known = {(row["repo"], row["tag"]) for row in table["tags"]}
+    for row in table["tags"]:
+        if row.get("exists", True) and not re.fullmatch(r"[0-9a-f]{40}", row.get("commit", "")):
+            yield f"{row['tag']}: commit is not a full one"
+    for row in table["requirements"]:
+        if (row["repo"], row["tag"]) not in known:
+            yield f"{row['repo']} {row['tag']}: requirements of no known tag"
+
+
+def _floors(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+    for row in (*table["floors"], *table["pinned"]):
+        for key in ("when", "needs"):
+            if not _is_requirement(row[key]):
+                yield f"{row['id']}: {key} {row[key]!r} is no requirement"
+
+
+def _failures(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+    for row in table["failures"]:
+        try:
+            pattern = re.compile(row["pattern"])
+        except re.error as error:
+            yield f"{row['id']}: the pattern does not compile: {error}"
+            continue
+        if pattern.search(""):
+            yield f"{row['id']}: the pattern matches everything"
+        if not pattern.search(row.get("example") or ""):
+            yield f"{row['id']}: the pattern does not match its example"
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+_CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
+    "channels": _channels,
+    "torch": _torch,
+    "archs": _archs,
+    "gpus": _gpus,
+    "sources": _sources,
+    "floors": _floors,
+    "failures": _failures,
+}

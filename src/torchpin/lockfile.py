@@ -1,0 +1,169 @@
+"""The text of a lock: hashed requirements files, one layer each, that name no package host and are sealed by a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from torchpin.errors import InputError
+from torchpin.model import Artifact, LayerLock, Lock, Mark, Problem, Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_LINE = re.compile(
+    r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9a-z.+!_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
+    r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>\d+ bytes|size not published)(?:, source only)?, for (?P<wanted>[a-z0-9 -]+)"
+)
+_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
+UPSTREAM = "upstream-"
+
+
+def digest(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sealed(first: str, fields: Mapping[str, str], lines: Sequence[str]) -> str:
+    """A header, the lines, and in between the digest of both: no character can change unseen."""
+    head = [
+        first,
+        "# Made by `invoke lock`; do not edit.",
+        *(f"# {name}: {value}" for name, value in fields.items()),
+    ]
+    body = [*lines, ""]
+    return "\n".join([*head, f"# digest: {digest(chr(10).join([*head, *body]))}", *body])
+
+
+def _opened(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
+    """The header's fields and the numbered lines of a sealed text. Raises InputError when the seal is broken."""
+    lines = text.split("\n")
+    seals = [number for number, line in enumerate(lines) if line.startswith("# digest: ")]
+    if len(seals) != 1:
+        raise _broken(file, 1, "expected one `# digest:` line in the header")
+    (seal,) = seals
+    without = "\n".join(lines[:seal] + lines[seal + 1 :])
+    if lines[seal] != f"# digest: {digest(without)}":
+        raise _broken(file, seal + 1, "was edited: its digest is not that of its lines")
+    fields = dict(line[2:].split(": ", 1) for line in lines[2:seal])
+    return fields, [(number + 1, line) for number, line in enumerate(lines) if number > seal and line]
+
+
+def _broken(file: str, line: int, message: str) -> InputError:
+    problem = Problem(where=Mark(file=file, line=line, column=1), path="", message=message)
+    return InputError("Run `invoke lock` to make it again, or restore it from git.", (problem,))
+
+
+def _package_line(package: Artifact) -> str:
+    size = "size not published" if package.size is None else f"{package.size} bytes"
+    kind = ", source only" if package.is_source else ""
+    requirement = f"{package.name}=={package.version} --hash=sha256:{package.sha256}"
+    return f"{requirement}  # {package.filename}, {size}{kind}, for {' '.join(package.wanted_by)}"
+
+
+def layer_text(layer: LayerLock) -> str:
+    values = (
+        layer.environment,
+        layer.name,
+        layer.origin,
+        layer.python,
+        layer.platform,
+        layer.uv,
+        layer.answers,
+    )
+    fields = dict(zip(_FIELDS, values, strict=True)) | ({"optional": "true"} if layer.optional else {})
+    lines = [_package_line(package) for package in layer.packages]
+    return _sealed(f"# torchpin lock of {layer.environment}, layer {layer.name}", fields, lines)
+
+
+def parse_layer(file: str, text: str) -> LayerLock:
+    """A layer from its text. Raises InputError with file:line when it was edited or is not one."""
+    fields, lines = _opened(file, text)
+    if {*fields} - {"optional"} != {*_FIELDS}:
+        raise _broken(file, 1, f"expected the header fields {', '.join(_FIELDS)}")
+    packages = []
+    for number, line in lines:
+        found = _LINE.fullmatch(line)
+        if not found:
+            raise _broken(file, number, f"not a locked package with exactly one hash: {line[:80]!r}")
+        size = found["size"].removesuffix(" bytes")
+        packages.append(
+            Artifact(
+                name=found["name"],
+                version=found["version"],
+                filename=found["filename"],
+                sha256=found["sha256"],
+                size=int(size) if size.isdigit() else None,
+                wanted_by=tuple(found["wanted"].split()),
+            ),
+        )
+    return LayerLock(
+        environment=fields["environment"],
+        name=fields["layer"],
+        origin=fields["origin"],
+        python=fields["python"],
+        platform=fields["platform"],
+        uv=fields["uv"],
+        answers=fields["answers"],
+        packages=tuple(packages),
+        optional="optional" in fields,
+    )
+
+
+def upstream_text(upstream: Upstream) -> str:
+    fields = {
+        "source": upstream.source,
+        "tag": upstream.tag,
+        "commit": upstream.commit,
+        "file": upstream.file,
+    }
+    return _sealed(f"# What {upstream.source} {upstream.tag} itself asks for", fields, upstream.requirements)
+
+
+def parse_upstream(file: str, text: str) -> Upstream:
+    fields, lines = _opened(file, text)
+    if {*fields} != {"source", "tag", "commit", "file"}:
+        raise _broken(file, 1, "expected the header fields source, tag, commit, file")
+    return Upstream(**fields, requirements=tuple(line for _, line in lines))
+
+
+def files(lock: Lock) -> dict[str, str]:
+    """Every file of a lock, name to text."""
+    layers = [*lock.layers, *([lock.build] if lock.build else [])]
+    return {layer.file: layer_text(layer) for layer in layers} | {
+        f"{UPSTREAM}{upstream.source}.txt": upstream_text(upstream) for upstream in lock.upstreams
+    }
+
+
+def parse(folder: str, texts: Mapping[str, str]) -> Lock:
+    """A lock from `{file name: text}`. Raises InputError with every broken file."""
+    layers: list[LayerLock] = []
+    upstreams: list[Upstream] = []
+    problems: list[Problem] = []
+    for name, text in sorted(texts.items()):
+        try:
+            if name.startswith(UPSTREAM):
+                upstreams.append(parse_upstream(f"{folder}/{name}", text))
+            else:
+                layers.append(parse_layer(f"{folder}/{name}", text))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError("Run `invoke lock` to make them again, or restore them from git.", problems)
+    build = next((layer for layer in layers if layer.name == "build"), None)
+    return Lock(
+        layers=tuple(layer for layer in layers if layer is not build),
+        build=build,
+        upstreams=tuple(upstreams),
+    )
+
+
+def installable(layer: LayerLock) -> str:
+    """What an installer is given, and an image's cache keyed by: the requirements alone, no header, no comment."""
+    return "".join(f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in layer.packages)
+
+
+def requirement_lines(text: str) -> tuple[str, ...]:
+    """A source's requirements file as it counts: comments, options and its own `-e .` left out, sorted."""
+    lines = (re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip() for line in text.splitlines())
+    return tuple(sorted(line for line in lines if line and not line.startswith("-")))

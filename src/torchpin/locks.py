@@ -1,0 +1,355 @@
+"""uv's hands: one resolution per environment, what builds the source-only packages, exports, native installs."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from torchpin import plan, render, shell
+from torchpin.errors import ToolError
+from torchpin.model import Artifact, LayerLock, Lock
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from torchpin.model import Environment, Settings, Upstream
+
+UV = version("uv")
+# Settings of a user's machine that would change what is resolved. Where PyPI is found (UV_DEFAULT_INDEX) stays theirs.
+_FOREIGN = ("UV_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_EXCLUDE", "UV_EXCLUDE_NEWER", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
+            "UV_FORK_STRATEGY", "UV_INDEX", "UV_INDEX_STRATEGY", "UV_NO_BINARY", "UV_NO_BUILD", "UV_NO_SOURCES", "UV_OVERRIDE",
+            "UV_PRERELEASE", "UV_PYTHON", "UV_RESOLUTION", "UV_TORCH_BACKEND", "VIRTUAL_ENV")  # fmt: skip
+_PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+?)\s+# via (?P<via>.+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """An artifact and where it lies now; the address is not locked."""
+
+    artifact: Artifact
+    url: str
+
+
+@cache
+def uv() -> str:
+    """The pinned uv's executable."""
+    from uv import find_uv_bin
+
+    return str(find_uv_bin())
+
+
+def uv_environment(settings: Settings) -> dict[str, str]:
+    """The environment that uv runs in: this machine's, less what would change a resolution, with the PyPI mirror."""
+    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    mirror = settings.mirrors.get("pypi")
+    python = settings.mirrors.get("python")
+    return (
+        kept
+        | ({"UV_DEFAULT_INDEX": mirror} if mirror else {})
+        | ({"UV_PYTHON_INSTALL_MIRROR": python} if python else {})
+    )
+
+
+def compile_command(
+    env: Environment, output: str, *, upgrade: Sequence[str] = (), extra: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The uv command that resolves an environment's project for its Python and platform."""
+    machine = plan.MACHINES[env.variant.platform]
+    form = (
+        ("--format", "pylock.toml")
+        if output.endswith(".toml")
+        else ("--annotation-style", "line", "--no-header")
+    )
+    chosen = tuple(word for name in upgrade for word in ("--upgrade-package", name))
+    return (uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", output, *form, "--no-python-downloads",
+            "--python-version", str(env.service.python), "--python-platform", f"{machine}-manylinux_2_{plan.GLIBC}",
+            *chosen, *extra)  # fmt: skip
+
+
+def resolve(
+    env: Environment,
+    settings: Settings,
+    *,
+    index: str | None,
+    current: Lock | None = None,
+    upgrade: Sequence[str] = (),
+    upstreams: tuple[Upstream, ...] = (),
+) -> Lock:
+    """One environment's lock. `index` is where the channel is read from; the present lock's pins are kept where they can be.
+
+    Raises ToolError when there is no solution, an artifact for this Python and platform is missing, or a hash is.
+    """
+    with _project(render.uv_project(env, index=index)) as folder:
+        if current:
+            pins = "".join(f"{p.name}=={p.version}\n" for p in current.packages.values())
+            (folder / "pins.txt").write_text(pins)
+        _compile(env, settings, folder, compile_command(env, "pins.txt", upgrade=upgrade))
+        wanted = _wanted_by((folder / "pins.txt").read_text(), env.service.name)
+        _compile(
+            env, settings, folder, compile_command(env, "pylock.toml", extra=("--constraints", "pins.txt"))
+        )
+        found = [_chosen(env, package) for package in _packages(folder)]
+    found = [
+        replace(one, artifact=replace(one.artifact, wanted_by=wanted.get(one.artifact.name, ())))
+        for one in found
+    ]
+    _expect_builds(env, found)
+    artifacts = _sized(found)
+    layers = plan.split(env, artifacts, uv=UV)
+    sources = [one for one in found if one.artifact.is_source]
+    build = (
+        _build_layer(env, settings, sources, current=current.build if current else None) if sources else None
+    )
+    return Lock(layers=layers, build=build, upstreams=upstreams)
+
+
+@contextmanager
+def _project(text: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
+        (Path(name) / "pyproject.toml").write_text(text)
+        yield Path(name)
+
+
+def _compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
+    done = shell.run(command, cwd=folder, env=uv_environment(settings), check=False)
+    if done.returncode:
+        said = done.stderr.strip() or done.stdout.strip()
+        raise ToolError(
+            f"{env.name} cannot be locked:\n" + "\n".join(f"    {line}" for line in said.splitlines())
+        )
+
+
+def _wanted_by(pins: str, service: str) -> dict[str, tuple[str, ...]]:
+    """Who wants each package, from uv's `# via` comments; what the project itself declares is wanted by the service."""
+    wanted: dict[str, tuple[str, ...]] = {}
+    for line in pins.splitlines():
+        found = _PIN.match(line)
+        if found:
+            parents = {word.split(" ")[0].split("[")[0] for word in found["via"].split(", ")}
+            parents = {
+                service if parent == service else canonicalize_name(parent)
+                for parent in parents
+                if parent != "-c"
+            }
+            wanted[canonicalize_name(found["name"])] = tuple(sorted(parents))
+    return wanted
+
+
+def _packages(folder: Path) -> list[dict[str, Any]]:
+    packages: list[dict[str, Any]] = tomllib.loads((folder / "pylock.toml").read_text())["packages"]
+    return packages
+
+
+def _chosen(env: Environment, package: Mapping[str, Any]) -> _Found:
+    """The one file of a resolved package that may be installed."""
+    files = {}
+    for row in [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])]:
+        filename = row.get("name") or urllib.request.url2pathname(row["url"].split("#")[0].rsplit("/", 1)[1])
+        digest = row.get("hashes", {}).get("sha256")
+        if digest:
+            artifact = Artifact(
+                name=canonicalize_name(package["name"]),
+                version=package["version"],
+                filename=filename,
+                sha256=digest,
+                size=row.get("size"),
+            )
+            files[filename] = _Found(artifact=artifact, url=row["url"])
+    best = plan.best((one.artifact for one in files.values()), env.service.python, env.variant.platform)
+    if best is None:
+        raise ToolError(
+            f"{package['name']} {package['version']} has no hashed file for Python {env.service.python} on "
+            f"{env.variant.platform}: pin a version that has one."
+        )
+    return files[best.filename]
+
+
+def _expect_builds(env: Environment, found: Iterable[_Found]) -> None:
+    """On an x86_64 channel the family carries the channel as local version; anything else is another build."""
+    channel = env.variant.channel
+    if channel == "pypi" or env.variant.platform != "linux/amd64":
+        return
+    for one in found:
+        if one.artifact.name in env.service.torch.family and not one.artifact.version.endswith(f"+{channel}"):
+            raise ToolError(
+                f"{env.name}: the {channel} index answered {one.artifact.name} {one.artifact.version}, not a +{channel} build. "
+                f"Check what {plan.mirror_variable(channel)} or torchpin.toml names."
+            )
+
+
+def _sized(found: Sequence[_Found]) -> list[Artifact]:
+    """Every artifact with its size in bytes; asked of the server where the index publishes none."""
+    with ThreadPoolExecutor(16) as pool:
+        sizes = pool.map(lambda one: one.artifact.size or _length(one.url), found)
+        return [replace(one.artifact, size=size) for one, size in zip(found, sizes, strict=True)]
+
+
+def _length(url: str) -> int | None:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=60) as answer:  # noqa: S310 - uv read it from the index
+            length = answer.headers.get("Content-Length")
+            return int(length) if length else None
+    except urllib.error.HTTPError:
+        return None  # a recorded index has names and hashes, no files
+    except (urllib.error.URLError, TimeoutError) as error:
+        raise ToolError(
+            f"The size of {url.rsplit('/', 1)[1]} could not be read: {error}. Try again."
+        ) from None
+
+
+# --- what builds a package that exists as source only ----------------------------------------------------------------
+
+
+def _build_layer(
+    env: Environment, settings: Settings, sources: Sequence[_Found], *, current: LayerLock | None
+) -> LayerLock:
+    """What builds the source-only packages, locked as wheels: each one's build-system, resolved together."""
+    wanted = sorted(
+        {
+            requirement
+            for one in sources
+            for requirement in build_requirements(_fetched(one), one.artifact.filename)
+        }
+    )
+    names = " ".join(sorted(one.artifact.name for one in sources))
+    with _project(render.uv_project(env, index=None, pins=wanted)) as folder:
+        if current:
+            (folder / "pins.txt").write_text("".join(f"{p.name}=={p.version}\n" for p in current.packages))
+        only = ("--only-binary", ":all:")
+        _compile(env, settings, folder, compile_command(env, "pins.txt", extra=only))
+        _compile(
+            env,
+            settings,
+            folder,
+            compile_command(env, "pylock.toml", extra=(*only, "--constraints", "pins.txt")),
+        )
+        found = [_chosen(env, package) for package in _packages(folder)]
+    artifacts = [replace(one, wanted_by=tuple(names.split())) for one in _sized(found)]
+    return plan.layer_lock(env, "build", sorted(artifacts, key=lambda one: one.name), uv=UV)
+
+
+def _fetched(source: _Found) -> bytes:
+    try:
+        with urllib.request.urlopen(source.url, timeout=60) as answer:  # noqa: S310 - uv read it from the index
+            content: bytes = answer.read()
+    except (urllib.error.URLError, TimeoutError) as error:
+        raise ToolError(f"{source.artifact.filename} could not be read: {error}. Try again.") from None
+    if sha256(content).hexdigest() != source.artifact.sha256:
+        raise ToolError(
+            f"{source.artifact.filename} is not the file whose hash the index gives: {source.artifact.sha256}."
+        )
+    return content
+
+
+def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
+    """What a source distribution needs to be built: its `[build-system] requires`, or setuptools as PEP 517 says.
+
+    setuptools of old asks for wheel while building, so wheel is there whenever setuptools is.
+    """
+    text = _member(content, filename, "pyproject.toml")
+    system = tomllib.loads(text).get("build-system", {}) if text else {}
+    requires = [str(one) for one in system.get("requires", ["setuptools"])]
+    if any(re.match(r"setuptools\b", one) for one in requires):
+        requires.append("wheel")
+    return tuple(sorted({*requires}))
+
+
+def _member(content: bytes, filename: str, name: str) -> str | None:
+    """A file in the top folder of a source archive."""
+    if filename.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            paths = [path for path in archive.namelist() if path.split("/")[1:] == [name]]
+            return archive.read(paths[0]).decode() if paths else None
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        for member in tar:
+            if member.isfile() and member.name.split("/")[1:] == [name]:
+                file = tar.extractfile(member)
+                return file.read().decode() if file else None
+    return None
+
+
+# --- exports and native installs -------------------------------------------------------------------------------------
+
+
+def pylock(env: Environment, lock: Lock, settings: Settings, *, index: str | None) -> str:
+    """The lock as PEP 751 `pylock.toml`, with the addresses that the indexes give today for the locked files.
+
+    Raises ToolError when an index now gives a locked file other bytes.
+    """
+    pins = [f"{package.name}=={package.version}" for package in lock.packages.values()]
+    with _project(render.uv_project(env, index=index, pins=pins)) as folder:
+        _compile(env, settings, folder, compile_command(env, "pylock.toml", extra=("--no-deps",)))
+        text = (folder / "pylock.toml").read_text()
+        for package in _packages(folder):
+            locked = lock.packages[canonicalize_name(package["name"])]
+            hashes = {
+                row["hashes"].get("sha256")
+                for row in [*package.get("wheels", ()), package.get("sdist", {"hashes": {}})]
+            }
+            if locked.sha256 not in hashes:
+                raise ToolError(
+                    f"{locked.filename}: the index does not give the locked hash {locked.sha256} any more."
+                )
+    head, body = text.split("lock-version", 1)
+    del head  # uv's own command line, with paths of this machine
+    return f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{body}"
+
+
+def venv_command(env: Environment, into: Path) -> tuple[str, ...]:
+    return (
+        uv(),
+        "venv",
+        "--quiet",
+        "--no-project",
+        "--clear",
+        "--python",
+        str(env.service.python),
+        str(into),
+    )
+
+
+def install_command(step: plan.Step, into: Path, folder: Path) -> tuple[str, ...]:
+    """One layer into a native environment: as the image's Dockerfile does it."""
+    builds = ("--preview-features", "build-dependency-hashes", "--require-build-hashes",
+              "--build-constraints", str(folder / "build.txt"))  # fmt: skip
+    return (uv(), "pip", "install", "--python", str(into), "--no-deps", "--require-hashes",
+            *(builds if step.builds else ("--no-build",)), "--requirements", str(folder / step.file))  # fmt: skip
+
+
+def uv_for(platform: str, requirements: str, into: Path) -> Path:
+    """The pinned uv's executable for a build's platform: this machine's own where it fits, else from PyPI, by hash.
+
+    `requirements` is the text of torchpin's own hashed requirements, which hold uv's hashes for every platform.
+    """
+    machine = plan.MACHINES[platform]
+    if sys.platform == "linux" and os.uname().machine == machine:
+        return Path(uv())
+    block = re.search(r"^uv==.*?(?=^\S|\Z)", requirements, re.MULTILINE | re.DOTALL)
+    if not block:
+        raise ToolError("requirements/run.txt holds no uv; restore it from git.")
+    (into / "uv.txt").write_text(block[0])
+    shell.run((uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
+               "--python-platform", f"{machine}-manylinux_2_{plan.GLIBC}", "--requirements", str(into / "uv.txt")))  # fmt: skip
+    return into / "uv-tree" / "bin" / "uv"

@@ -1,0 +1,198 @@
+"""YAML text to nodes, and nodes to plain values: every problem kept with file, line, column and key path."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+import yaml
+
+from torchpin.model import Mark, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+try:
+    from yaml import CSafeLoader as Loader
+except ImportError:  # PyYAML without libyaml
+    from yaml import SafeLoader as Loader  # type: ignore[assignment]
+
+_KINDS = {
+    "tag:yaml.org,2002:str": "text",
+    "tag:yaml.org,2002:int": "a number",
+    "tag:yaml.org,2002:float": "a number",
+    "tag:yaml.org,2002:bool": "true or false",
+    "tag:yaml.org,2002:null": "nothing",
+    "tag:yaml.org,2002:timestamp": "a date",
+    "tag:yaml.org,2002:map": "a mapping",
+    "tag:yaml.org,2002:seq": "a list",
+}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+
+
+class Rule(NamedTuple):
+    """What a text must look like: a pattern for all of it, and the words that tell people."""
+
+    pattern: re.Pattern[str]
+    expected: str
+
+
+def rule(pattern: str, expected: str) -> Rule:
+    return Rule(re.compile(pattern), expected)
+
+
+class Reader:
+    """Walks the nodes of one file and keeps what is wrong and where each value stands. It never raises on bad input."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self.marks: dict[str, Mark] = {}
+
+    def compose(self, text: str) -> yaml.MappingNode | None:
+        """The root mapping of a text, or None when it is not one."""
+        try:
+            node = yaml.compose(text, Loader=Loader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            self.problems.append(
+                self._problem(line, column, "", f"not YAML: {error.problem or error.context}")
+            )
+            return None
+        except yaml.reader.ReaderError as error:
+            self.problems.append(
+                self._problem(1, 1, "", f"not YAML: {error.reason} at character {error.position}")
+            )
+            return None
+        if not isinstance(node, yaml.MappingNode):
+            self.problems.append(
+                self._problem(
+                    1,
+                    1,
+                    "",
+                    "expected a mapping of keys, found " + (_found(node) if node else "an empty file"),
+                )
+            )
+            return None
+        return node
+
+    def _problem(self, line: int, column: int, path: str, message: str) -> Problem:
+        return Problem(where=Mark(file=self.file, line=line, column=column), path=path, message=message)
+
+    def mark(self, node: yaml.Node) -> Mark:
+        start, end = node.start_mark, node.end_mark
+        return Mark(
+            file=self.file, line=start.line + 1, column=start.column + 1, start=start.index, end=end.index
+        )
+
+    def wrong(self, node: yaml.Node, path: str, message: str) -> None:
+        self.problems.append(Problem(where=self.mark(node), path=path, message=message))
+
+    def keys(self, node: yaml.Node, path: str, known: tuple[str, ...] | None = None) -> dict[str, yaml.Node]:
+        """A mapping's values by key. Keys given twice or unknown are problems; `known` None lets any name in."""
+        if not isinstance(node, yaml.MappingNode):
+            self.wrong(node, path, f"expected a mapping, found {_found(node)}")
+            return {}
+        values: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            here = f"{path}.{name}" if path else str(name)
+            if name is None or (known is None and key.tag != "tag:yaml.org,2002:str"):
+                self.wrong(
+                    key,
+                    path,
+                    f"expected a name as key, found {_found(key)}" + (" (quote it)" if name else ""),
+                )
+            elif name in values:
+                self.wrong(key, here, "this key is given twice; keep one")
+            elif known is not None and name not in known:
+                self.wrong(key, path, _unknown(name, known))
+            else:
+                values[name] = value
+                self.marks[here] = self.mark(value)
+        return values
+
+    def items(self, node: yaml.Node | None, path: str) -> Iterator[tuple[str, yaml.Node]]:
+        """A list's entries, each with its path; a missing list is empty."""
+        if node is None:
+            return
+        if not isinstance(node, yaml.SequenceNode):
+            self.wrong(node, path, f"expected a list, found {_found(node)}")
+            return
+        for number, value in enumerate(node.value):
+            self.marks[f"{path}[{number}]"] = self.mark(value)
+            yield f"{path}[{number}]", value
+
+    def scalar(self, node: yaml.Node, path: str, kind: str) -> str | None:
+        found = _KINDS.get(node.tag, node.tag)
+        if isinstance(node, yaml.ScalarNode) and found == kind:
+            return str(node.value)
+        quote = (
+            " (quote it)"
+            if kind == "text" and isinstance(node, yaml.ScalarNode) and found != "nothing"
+            else ""
+        )
+        self.wrong(node, path, f"expected {kind}, found {_found(node)}{quote}")
+        return None
+
+    def text(self, node: yaml.Node, path: str, rule: Rule | None = None) -> str:
+        """A text that fits its rule; the empty text stands for what could not be read."""
+        value = self.scalar(node, path, "text")
+        if value is None:
+            return ""
+        if _CONTROL.search(value):
+            self.wrong(node, path, "expected one line of text without control characters")
+            return ""
+        if rule and not rule.pattern.fullmatch(value):
+            self.wrong(node, path, f"{value!r} is not {rule.expected}")
+            return ""
+        return value
+
+    def number(self, node: yaml.Node, path: str, *, low: int, high: int) -> int:
+        value = self.scalar(node, path, "a number")
+        if value is None:
+            return low
+        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+            self.wrong(node, path, f"expected a whole number from {low} to {high}, found {value}")
+            return low
+        return int(value)
+
+    def flag(self, node: yaml.Node | None, path: str) -> bool:
+        return node is not None and self.scalar(node, path, "true or false") in {"true", "True", "yes", "on"}
+
+    def parsed(self, node: yaml.Node, path: str, parse: Callable[[str], T], expected: str) -> T | None:
+        """A text turned into a value by a parser that raises ValueError."""
+        value = self.text(node, path)
+        if not value:
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            self.wrong(node, path, f"{value!r} is not {expected}" + (f": {error}" if str(error) else ""))
+            return None
+
+    def required(
+        self, node: yaml.Node, path: str, values: Mapping[str, yaml.Node], names: tuple[str, ...]
+    ) -> bool:
+        """Whether all names are there; each missing one is a problem."""
+        missing = [name for name in names if name not in values]
+        for name in missing:
+            self.wrong(node, path, f"the key {name!r} is missing")
+        return not missing
+
+
+def _found(node: yaml.Node) -> str:
+    if isinstance(node, yaml.ScalarNode):
+        return repr(node.value) if node.tag == "tag:yaml.org,2002:str" else (node.value or "nothing")
+    return _KINDS.get(node.tag, node.tag)
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+    return f"unknown key {name!r} ({hint})"

@@ -1,0 +1,309 @@
+"""Descriptions to what is to be done: environments, the split of a resolution into layers, images, keys."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from typing import TYPE_CHECKING
+
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from torchpin import facts, lockfile
+from torchpin.errors import InputError
+from torchpin.model import Artifact, Environment, LayerLock, Lock, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.tags import Tag
+    from packaging.version import Version
+
+    from torchpin.model import Source, Variant
+
+TORCH, TORCH_DEPS = "00-torch", "01-torch-deps"
+MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+GLIBC = 28  # glibc 2.28, what torch's own wheels ask for since 2.7; every base since Debian 10 has it
+
+
+# --- environments ----------------------------------------------------------------------------------------------------
+
+
+def environments(
+    services: Iterable[Service], *, service: str = "", variant: str = ""
+) -> tuple[Environment, ...]:
+    """All environments, or those of one service and variant. Raises InputError for a name that nothing has."""
+    known = {one.name: one for one in services}
+    if service and service not in known:
+        raise InputError(_no_such("service", service, known))
+    chosen = [known[service]] if service else list(known.values())
+    found = tuple(
+        Environment(service=one, variant=each)
+        for one in chosen
+        for each in one.variants
+        if variant in {"", each.name}
+    )
+    if not found:
+        raise InputError(_no_such("variant", variant, {each.name for one in chosen for each in one.variants}))
+    return found
+
+
+def _no_such(kind: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
+    return f"There is no {kind} {name!r} ({hint})"
+
+
+def mirror_variable(name: str) -> str:
+    """The environment variable that replaces an address: of a channel, `pypi`, `python`, a source or a registry host."""
+    return "TORCHPIN_MIRROR_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def index_url(channel: str) -> str | None:
+    """The channel's canonical address; None for PyPI, which the clients find by themselves."""
+    row = facts.channel(channel)
+    return row.url if row and channel != "pypi" else None
+
+
+def cuda(env: Environment) -> str | None:
+    """The CUDA version that this environment's torch is built with, None for a CPU build or where no fact tells."""
+    row = facts.channel(torch_build(env) or "")
+    return row.cuda if row else None
+
+
+def torch_build(env: Environment) -> str | None:
+    """The local part that torch's own `__version__` must carry; None where no fact tells (or the build has none)."""
+    if env.variant.channel != "pypi":
+        return env.variant.channel
+    release = facts.release(str(env.service.torch.version))
+    return release.pypi_local if release and env.variant.platform == "linux/amd64" else None
+
+
+# --- the lock --------------------------------------------------------------------------------------------------------
+
+
+def layer_names(env: Environment) -> tuple[str, ...]:
+    declared = (f"{number:02}-{layer.name}" for number, layer in enumerate(env.service.layers, start=2))
+    return (TORCH, TORCH_DEPS, *declared)
+
+
+def answers(env: Environment, layer: str) -> str:
+    """The digest of what a layer file answers: change that part of the description and the layer is stale."""
+    question: dict[str, object] = {"python": str(env.service.python), "platform": env.variant.platform}
+    if layer in {TORCH, TORCH_DEPS}:
+        question["channel"] = env.variant.channel
+        question["torch"] = {name: str(version) for name, version in env.service.torch.family.items()}
+    elif layer != "build":
+        declared = next(one for one in env.service.layers if layer.split("-", 1)[1] == one.name)
+        question["packages"] = sorted(str(package) for package in declared.packages)
+        question["optional"] = declared.optional
+    return lockfile.digest(json.dumps(question, sort_keys=True))
+
+
+@cache
+def _ranks(python: str, platform: str) -> Mapping[Tag, int]:
+    major, minor = (int(part) for part in python.split(".")[:2])
+    machine = MACHINES[platform]
+    legacy = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+    platforms = []
+    for glibc in range(GLIBC, 4, -1):
+        platforms += [
+            f"manylinux_2_{glibc}_{machine}",
+            *([f"{legacy[glibc]}_{machine}"] if glibc in legacy else []),
+        ]
+    platforms.append(f"linux_{machine}")
+    tags = [*cpython_tags((major, minor), platforms=platforms)]
+    tags += compatible_tags((major, minor), f"cp{major}{minor}", platforms)
+    return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+
+
+def best(files: Iterable[Artifact], python: Version, platform: str) -> Artifact | None:
+    """The one artifact for this Python and platform: the best wheel by its tags, else the source, else None."""
+    ranks = _ranks(f"{python.major}.{python.minor}", platform)
+    wheels, sources = [], []
+    for file in files:
+        if file.is_source:
+            sources.append(file)
+            continue
+        _, _, build, tags = parse_wheel_filename(file.filename)
+        rank = min((ranks[tag] for tag in tags if tag in ranks), default=None)
+        if rank is not None:
+            wheels.append((-rank, build, file))
+    if wheels:
+        return max(wheels, key=lambda row: row[:2])[2]
+    return min(sources, key=lambda file: not file.filename.endswith(".tar.gz"), default=None)
+
+
+def split(env: Environment, packages: Sequence[Artifact], *, uv: str) -> tuple[LayerLock, ...]:
+    """One resolution into install layers.
+
+    torch and companions first; then what only they want; then each declared layer with its own packages and those
+    that it is the first to want. `wanted_by` of the packages is the graph; a declared package is wanted by the service.
+    """
+    family = {*env.service.torch.family}
+    names = layer_names(env)
+    place = dict.fromkeys(family, TORCH)
+    for layer, name in zip(env.service.layers, names[2:], strict=True):
+        place |= {canonicalize_name(package.name): name for package in layer.packages}
+    for name in names[2:]:
+        roots = [package for package, layer in place.items() if layer == name]
+        for package in _wanted(packages, roots, without=family):
+            place.setdefault(package, name)
+    optional = {name for layer, name in zip(env.service.layers, names[2:], strict=True) if layer.optional}
+    layers: dict[str, list[Artifact]] = {name: [] for name in names}
+    for one in sorted(packages, key=lambda one: one.name):
+        layers[place.get(one.name, TORCH_DEPS)].append(one)
+    return tuple(
+        layer_lock(env, name, content, uv=uv, optional=name in optional) for name, content in layers.items()
+    )
+
+
+def layer_lock(
+    env: Environment, name: str, packages: Iterable[Artifact], *, uv: str, optional: bool = False
+) -> LayerLock:
+    return LayerLock(
+        environment=env.name,
+        name=name,
+        origin=env.variant.channel if name == TORCH else "pypi",
+        python=str(env.service.python),
+        platform=env.variant.platform,
+        uv=uv,
+        answers=answers(env, name),
+        packages=tuple(packages),
+        optional=optional,
+    )
+
+
+def _wanted(packages: Sequence[Artifact], roots: Iterable[str], *, without: set[str]) -> set[str]:
+    """Everything that the roots want, directly or not, along no path through `without`."""
+    wants: dict[str, set[str]] = {}
+    for package in packages:
+        for parent in package.wanted_by:
+            wants.setdefault(parent, set()).add(package.name)
+    found: set[str] = set()
+    todo = list(roots)
+    while todo:
+        name = todo.pop()
+        if name not in found and name not in without:
+            found.add(name)
+            todo += wants.get(name, ())
+    return found
+
+
+# --- the image -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One install step of an image: a layer file, from one index. `index` None: PyPI, as the client finds it."""
+
+    file: str
+    index: str | None
+    mirror: str
+    optional: bool
+    builds: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """All that the one Dockerfile template may print."""
+
+    environment: str
+    service: Service
+    variant: Variant
+    torch: str
+    python_mirror: str
+    steps: tuple[Step, ...]
+    sources: tuple[tuple[Source, str], ...]
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What a build context holds: texts by path, the uv release, and sources (path in the context to the source)."""
+
+    files: Mapping[str, str]
+    uv: str
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+
+def steps(lock: Lock) -> tuple[Step, ...]:
+    """The install steps of an environment, empty layers left out."""
+    return tuple(
+        Step(
+            file=layer.file,
+            index=index_url(layer.origin),
+            mirror=mirror_variable(layer.origin),
+            optional=layer.optional,
+            builds=any(package.is_source for package in layer.packages),
+        )
+        for layer in lock.layers
+        if layer.packages
+    )
+
+
+def image(env: Environment, lock: Lock) -> Image:
+    service = env.service
+    homes = tuple((source, f"{service.home}/{source.path}") for source in service.sources)
+    reported = sorted(canonicalize_name(p.name) for layer in service.layers[:1] for p in layer.packages)
+    own = {
+        "TORCHPIN_FREEZE": service.run.freeze or "",
+        "TORCHPIN_REPORT": " ".join(reported),
+        "TORCHPIN_SOURCES": ":".join(home for _, home in homes),
+    }
+    return Image(
+        environment=env.name,
+        service=service,
+        variant=env.variant,
+        torch=lock.packages["torch"].version,
+        python_mirror=mirror_variable("python"),
+        steps=steps(lock),
+        sources=homes,
+        env={**service.run.env, **{name: value for name, value in own.items() if value}},
+    )
+
+
+def expectations(env: Environment, lock: Lock, *, home: str | None = None) -> dict[str, object]:
+    """What the probe must find, as it reads it. `home` is where the sources lie, by default the image's folder."""
+    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
+    versions = {name: package.version for name, package in sorted(lock.packages.items())}
+    build = torch_build(env)
+    release = str(env.service.torch.version)
+    compiled = facts.compiled(release, build, MACHINES[env.variant.platform]) if build else None
+    carries_local = build and env.variant.platform == "linux/amd64"
+    return {
+        "environment": env.name,
+        "python": str(env.service.python),
+        "distributions": {name: version for name, version in versions.items() if name not in optional},
+        "optional": {name: version for name, version in versions.items() if name in optional},
+        "torch": {
+            "version": f"{release}+{build}" if carries_local else release,
+            "cuda": cuda(env),
+            "archs": list(compiled.sm) if compiled else None,
+        },
+        "imports": list(env.service.imports),
+        "sources": {
+            f"{home or env.service.home}/{source.path}": source.commit for source in env.service.sources
+        },
+    }
+
+
+def context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], smoke: str) -> Context:
+    """What the build of an environment's image reads, beside its Dockerfile."""
+    layers = [*lock.layers, *([lock.build] if lock.build else [])]
+    files = {f"layers/{layer.file}": lockfile.installable(layer) for layer in layers if layer.packages}
+    files |= {f"runtime/{name}": text for name, text in runtime.items()}
+    files["smoke.py"] = smoke
+    files["expect.json"] = json.dumps(expectations(env, lock), indent=1) + "\n"
+    sources = {f"sources/{source.name}": source for source in env.service.sources}
+    return Context(files=files, uv=lock.layers[0].uv, sources=sources)
+
+
+def key(env: Environment, dockerfile: str, listing: str) -> str:
+    """The hash of everything that goes into an environment's image: 64 hexadecimal digits."""
+    everything = f"{env.name}\n\n{env.variant.platform}\n\n{dockerfile}\n\n{listing}"
+    return lockfile.digest(everything).removeprefix("sha256:")

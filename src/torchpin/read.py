@@ -1,0 +1,394 @@
+"""Descriptions and settings to values: every problem at once, each with file:line:column, key path and remedy."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from torchpin.errors import InputError
+from torchpin.model import (
+    Base,
+    Health,
+    Layer,
+    Reason,
+    Recommendation,
+    Run,
+    Service,
+    Source,
+    Torch,
+    Variant,
+    Waiver,
+)
+from torchpin.nodes import Reader, Rule, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+NAME = rule(
+    r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?", "a name: lower-case letters, digits and inner dashes, at most 39"
+)
+PYTHON = rule(r"3\.\d{1,2}\.\d{1,2}", "a full Python version such as 3.10.14")
+IMAGE = rule(
+    r"(?:[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
+    "an image with a tag, such as nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
+)
+DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest: sha256: and 64 hexadecimal digits")
+CHANNEL = rule(r"cu\d{2,3}|cpu|pypi", "a channel: cu121, cu128, … or cpu or pypi")
+PLATFORM = rule(r"linux/(?:amd64|arm64)", "a platform: linux/amd64 or linux/arm64")
+APT = rule(r"[a-z0-9][a-z0-9+.-]+", "a Debian package name")
+MODULE = rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
+COMMIT = rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
+TAG = rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")
+URL = rule(
+    r"(?:https|http|ssh|git|file)://[A-Za-z0-9._~:/@%+-]+|git@[A-Za-z0-9.-]+:[A-Za-z0-9._/-]+",
+    "a git address",
+)
+INSIDE = rule(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository")
+ABSOLUTE = rule(r"/(?!.*(?:^|/)\.\.(?:/|$))[A-Za-z0-9._/-]+", "an absolute path inside the container")
+KEY = rule(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
+VALUE = rule(r"[^\"\\$`]*", "a plain value (no quotes, backslashes, dollars or backticks)")
+USER = rule(r"[a-z_][a-z0-9_-]{0,31}", "a user name")
+SIZE = rule(r"\d+(?:\.\d+)?(?:MB|GB|TB)", "a size such as 20GB")
+CHECK = rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
+PROSE = rule(r".*\S.*", "a sentence")
+ORIGIN = rule("index", "'index': torch comes from the variant's channel")
+RESERVED = ("torch", "torch-deps", "build")
+
+_SERVICE = ("name", "summary", "python", "base", "torch", "variants", "layers", "gpus", "apt", "imports", "sources",
+            "run", "budget", "recommends", "reasons", "waivers")  # fmt: skip
+
+
+def services(texts: Mapping[str, str]) -> tuple[Service, ...]:
+    """All services of a repository, from `{path: text}` of every services/<name>/service.yaml.
+
+    Raises InputError with every problem of every file; then nothing of any file may be used.
+    """
+    readers = [(Reader(path), text) for path, text in sorted(texts.items())]
+    found = [_service(reader, text) for reader, text in readers]
+    problems = [problem for reader, _ in readers for problem in reader.problems]
+    if problems:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise InputError(f"{count} in the descriptions; nothing was written.", problems)
+    return tuple(service for service in found if service)
+
+
+def _service(reader: Reader, text: str) -> Service | None:
+    root = reader.compose(text)
+    if root is None:
+        return None
+    keys = reader.keys(root, "", _SERVICE)
+    reader.required(root, "", keys, ("name", "summary", "python", "base", "torch", "variants", "layers"))
+    name = reader.text(keys["name"], "name", NAME) if "name" in keys else ""
+    folder = reader.file.split("/")[-2] if "/" in reader.file else name
+    if name and name != folder:
+        reader.wrong(keys["name"], "name", f"expected {folder!r}, the name of its folder, found {name!r}")
+    python = reader.text(keys["python"], "python", PYTHON) if "python" in keys else ""
+    torch = _torch(reader, keys["torch"]) if "torch" in keys else Torch(version=Version("0"), companions={})
+    service = Service(
+        name=name,
+        summary=reader.text(keys["summary"], "summary", PROSE) if "summary" in keys else "",
+        python=Version(python or "3.0.0"),
+        base=_base(reader, keys["base"]) if "base" in keys else Base(image=""),
+        torch=torch,
+        variants=tuple(_variants(reader, keys["variants"])) if "variants" in keys else (),
+        layers=tuple(_layers(reader, keys.get("layers"), torch)),
+        gpus=_texts(reader, keys, "gpus", PROSE),
+        apt=_texts(reader, keys, "apt", APT),
+        imports=_texts(reader, keys, "imports", MODULE),
+        sources=tuple(_sources(reader, keys)),
+        run=_run(reader, keys["run"]) if "run" in keys else Run(),
+        budget_bytes=_budget(reader, keys),
+        recommends=tuple(_recommends(reader, keys)),
+        reasons=tuple(_reasons(reader, keys)),
+        waivers=tuple(_waivers(reader, keys)),
+        marks=MappingProxyType(reader.marks),
+    )
+    return None if reader.problems else service
+
+
+def _texts(
+    reader: Reader, keys: Mapping[str, yaml.Node], name: str, must: Rule, path: str = ""
+) -> tuple[str, ...]:
+    here = f"{path}.{name}" if path else name
+    found: list[str] = []
+    for where, node in reader.items(keys.get(name), here):
+        value = reader.text(node, where, must)
+        if value and value in found:
+            reader.wrong(node, where, f"{value!r} is given twice; keep one")
+        found.append(value)
+    return tuple(found)
+
+
+def _base(reader: Reader, node: yaml.Node) -> Base:
+    keys = reader.keys(node, "base", ("image", "digest", "rationale"))
+    if not reader.required(node, "base", keys, ("image",)):
+        return Base(image="")
+    return Base(
+        image=reader.text(keys["image"], "base.image", IMAGE),
+        digest=reader.text(keys["digest"], "base.digest", DIGEST) if "digest" in keys else None,
+        rationale=reader.text(keys["rationale"], "base.rationale", PROSE) if "rationale" in keys else "",
+    )
+
+
+def _release(text: str) -> Version:
+    version = Version(text)
+    if version.local:
+        message = f"leave out +{version.local}, the channel decides the build"
+        raise ValueError(message)
+    return version
+
+
+def _version(reader: Reader, node: yaml.Node, path: str) -> Version:
+    return reader.parsed(node, path, _release, "a release version") or Version("0")
+
+
+def _torch(reader: Reader, node: yaml.Node) -> Torch:
+    keys = reader.keys(node, "torch", ("version", "companions", "from"))
+    if not reader.required(node, "torch", keys, ("version",)):
+        return Torch(version=Version("0"), companions={})
+    companions: dict[str, Version] = {}
+    for name, value in (
+        reader.keys(keys["companions"], "torch.companions") if "companions" in keys else {}
+    ).items():
+        if not re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", name) or name == "torch":
+            reader.wrong(value, f"torch.companions.{name}", f"{name!r} is not a companion's package name")
+        companions[name] = _version(reader, value, f"torch.companions.{name}")
+    if "from" in keys:
+        reader.text(keys["from"], "torch.from", ORIGIN)
+    return Torch(
+        version=_version(reader, keys["version"], "torch.version"), companions=MappingProxyType(companions)
+    )
+
+
+def _variants(reader: Reader, node: yaml.Node) -> Iterable[Variant]:
+    named = reader.keys(node, "variants")
+    if not named and isinstance(node, yaml.MappingNode):
+        reader.wrong(
+            node,
+            "variants",
+            "expected at least one variant, such as gpu: {channel: cu121, platform: linux/amd64}",
+        )
+    for name, value in named.items():
+        path = f"variants.{name}"
+        keys = reader.keys(value, path, ("channel", "platform"))
+        if not NAME.pattern.fullmatch(name):
+            reader.wrong(value, path, f"{name!r} is not {NAME.expected}")
+        if reader.required(value, path, keys, ("channel", "platform")):
+            channel = reader.text(keys["channel"], f"{path}.channel", CHANNEL)
+            yield Variant(
+                name=name,
+                channel=channel,
+                platform=reader.text(keys["platform"], f"{path}.platform", PLATFORM),
+            )
+
+
+def pin(text: str) -> Requirement:
+    """An exact pin, `name==version` or `name[extra]==version`. Raises ValueError for everything looser."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+    exact = [s for s in requirement.specifier if s.operator == "==" and not s.version.endswith(".*")]
+    if len(requirement.specifier) != 1 or not exact or requirement.url or requirement.marker:
+        message = "pin one version with =="
+        raise ValueError(message)
+    return requirement
+
+
+def _layers(reader: Reader, node: yaml.Node | None, torch: Torch) -> Iterable[Layer]:
+    names: set[str] = set()
+    seen: dict[str, str] = {}
+    for path, value in reader.items(node, "layers"):
+        keys = reader.keys(value, path, ("name", "packages", "optional"))
+        if not reader.required(value, path, keys, ("name", "packages")):
+            continue
+        name = reader.text(keys["name"], f"{path}.name", NAME)
+        if name in names or name in RESERVED:
+            taken = (
+                "is another layer's name"
+                if name in names
+                else "is the name of a layer that torchpin makes itself"
+            )
+            reader.wrong(keys["name"], f"{path}.name", f"{name!r} {taken}; choose another")
+        names.add(name)
+        packages = []
+        for where, item in reader.items(keys["packages"], f"{path}.packages"):
+            requirement = reader.parsed(item, where, pin, "an exact pin such as tqdm==4.66.5")
+            if requirement is None:
+                continue
+            key = canonicalize_name(requirement.name)
+            if key in torch.family:
+                reader.wrong(
+                    item, where, f"{key} belongs under torch, with its companions; no layer may bring another"
+                )
+            elif key in seen:
+                reader.wrong(item, where, f"{key} is pinned twice, first at {seen[key]}; keep one")
+            seen[key] = where
+            packages.append(requirement)
+        yield Layer(
+            name=name,
+            packages=tuple(packages),
+            optional=reader.flag(keys.get("optional"), f"{path}.optional"),
+        )
+
+
+def _sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Source]:
+    names: set[str] = set()
+    for path, value in reader.items(root.get("sources"), "sources"):
+        keys = reader.keys(value, path, ("name", "url", "tag", "commit", "path", "requirements"))
+        if not reader.required(value, path, keys, ("name", "url", "tag", "commit", "path")):
+            continue
+        name = reader.text(keys["name"], f"{path}.name", NAME)
+        place = reader.text(keys["path"], f"{path}.path", INSIDE)
+        if place and not place.startswith("third_party/"):
+            reader.wrong(
+                keys["path"], f"{path}.path", f"{place!r} is not below third_party/, where clones lie"
+            )
+        if name in names or place in names:
+            reader.wrong(value, path, "another source has this name or this path; choose another")
+        names |= {name, place}
+        yield Source(
+            name=name,
+            url=reader.text(keys["url"], f"{path}.url", URL),
+            tag=reader.text(keys["tag"], f"{path}.tag", TAG),
+            commit=reader.text(keys["commit"], f"{path}.commit", COMMIT),
+            path=place,
+            requirements=reader.text(keys["requirements"], f"{path}.requirements", INSIDE)
+            if "requirements" in keys
+            else None,
+        )
+
+
+def _run(reader: Reader, node: yaml.Node) -> Run:
+    keys = reader.keys(node, "run", ("command", "env", "ports", "volumes", "freeze", "user", "health"))
+    env = reader.keys(keys["env"], "run.env") if "env" in keys else {}
+    for name, value in env.items():
+        if not KEY.pattern.fullmatch(name):
+            reader.wrong(value, f"run.env.{name}", f"{name!r} is not {KEY.expected}")
+    user = reader.text(keys["user"], "run.user", USER) if "user" in keys else None
+    return Run(
+        command=tuple(
+            reader.text(value, path) for path, value in reader.items(keys.get("command"), "run.command")
+        ),
+        env=MappingProxyType(
+            {name: reader.text(value, f"run.env.{name}", VALUE) for name, value in env.items()}
+        ),
+        ports=tuple(
+            reader.number(v, p, low=1, high=65535) for p, v in reader.items(keys.get("ports"), "run.ports")
+        ),
+        volumes=_texts(reader, keys, "volumes", ABSOLUTE, "run"),
+        freeze=reader.text(keys["freeze"], "run.freeze", ABSOLUTE) if "freeze" in keys else None,
+        user=None if user in {None, "root"} else user,
+        health=_health(reader, keys["health"]) if "health" in keys else None,
+    )
+
+
+def _health(reader: Reader, node: yaml.Node) -> Health | None:
+    times = ("interval", "timeout", "start_period", "retries")
+    keys = reader.keys(node, "run.health", ("command", *times))
+    if not reader.required(node, "run.health", keys, ("command",)):
+        return None
+    given = {
+        name: reader.number(keys[name], f"run.health.{name}", low=1, high=86400)
+        for name in times
+        if name in keys
+    }
+    items = reader.items(keys["command"], "run.health.command")
+    return Health(command=tuple(reader.text(value, path) for path, value in items), **given)
+
+
+def _budget(reader: Reader, root: Mapping[str, yaml.Node]) -> int | None:
+    keys = reader.keys(root["budget"], "budget", ("image",)) if "budget" in root else {}
+    text = reader.text(keys["image"], "budget.image", SIZE) if "image" in keys else ""
+    return int(float(text[:-2]) * {"MB": 10**6, "GB": 10**9, "TB": 10**12}[text[-2:]]) if text else None
+
+
+def _recommends(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Recommendation]:
+    for path, value in reader.items(root.get("recommends"), "recommends"):
+        keys = reader.keys(value, path, ("component", "says", "by"))
+        if reader.required(value, path, keys, ("component", "says")):
+            given = {name: reader.text(node, f"{path}.{name}", PROSE) for name, node in keys.items()}
+            yield Recommendation(**given)
+
+
+def _reasons(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Reason]:
+    named = reader.keys(root["reasons"], "reasons") if "reasons" in root else {}
+    for component, value in named.items():
+        path = f"reasons.{component}"
+        keys = reader.keys(value, path, ("because", "evidence"))
+        if reader.required(value, path, keys, ("because", "evidence")):
+            given = {name: reader.text(node, f"{path}.{name}", PROSE) for name, node in keys.items()}
+            yield Reason(component=component, **given)
+
+
+def _waivers(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Waiver]:
+    for path, value in reader.items(root.get("waivers"), "waivers"):
+        keys = reader.keys(value, path, ("check", "about", "reason", "review_by"))
+        if not reader.required(value, path, keys, ("check", "about", "reason", "review_by")):
+            continue
+        yield Waiver(
+            check=reader.text(keys["check"], f"{path}.check", CHECK),
+            about=reader.text(keys["about"], f"{path}.about", PROSE),
+            reason=reader.text(keys["reason"], f"{path}.reason", PROSE),
+            review_by=_date(reader, keys["review_by"], f"{path}.review_by"),
+        )
+
+
+def _date(reader: Reader, node: yaml.Node, path: str) -> date:
+    try:
+        return date.fromisoformat(str(node.value))
+    except ValueError:
+        reader.wrong(node, path, f"expected a date such as 2027-01-31, found {node.value!r}")
+        return date.max
+
+
+def description(service: Service) -> str:
+    """The other way: a service as YAML text that reads back as the same values (comments and order are not kept)."""
+    return yaml.safe_dump(_plain(service), sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _plain(service: Service) -> dict[str, object]:
+    run, health = service.run, service.run.health
+    base = {"image": service.base.image, "digest": service.base.digest, "rationale": service.base.rationale}
+    return _filled({
+        "name": service.name,
+        "summary": service.summary,
+        "python": str(service.python),
+        "base": _filled(base),
+        "torch": _filled({
+            "version": str(service.torch.version),
+            "companions": {name: str(version) for name, version in service.torch.companions.items()},
+        }),
+        "variants": {v.name: {"channel": v.channel, "platform": v.platform} for v in service.variants},
+        "gpus": list(service.gpus),
+        "apt": list(service.apt),
+        "imports": list(service.imports),
+        "sources": [_filled({"name": s.name, "url": s.url, "tag": s.tag, "commit": s.commit, "path": s.path,
+                             "requirements": s.requirements}) for s in service.sources],
+        "run": _filled({
+            "command": list(run.command),
+            "env": dict(run.env),
+            "ports": list(run.ports),
+            "volumes": list(run.volumes),
+            "freeze": run.freeze,
+            "user": run.user,
+            "health": health and {"command": list(health.command), "interval": health.interval, "timeout": health.timeout,
+                                  "start_period": health.start_period, "retries": health.retries},
+        }),
+        "budget": service.budget_bytes and {"image": f"{service.budget_bytes / 10**6:.6f}".rstrip("0").rstrip(".") + "MB"},
+        "recommends": [{"component": r.component, "says": r.says, "by": r.by} for r in service.recommends],
+        "reasons": {r.component: {"because": r.because, "evidence": r.evidence} for r in service.reasons},
+        "waivers": [{"check": w.check, "about": w.about, "reason": w.reason, "review_by": w.review_by} for w in service.waivers],
+    }) | {"layers": [_filled({"name": x.name, "packages": [str(p) for p in x.packages]}) | ({"packages": []} if not x.packages else {})
+                     | ({"optional": True} if x.optional else {}) for x in service.layers]}  # fmt: skip
+
+
+def _filled(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value or value == 0}

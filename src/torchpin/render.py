@@ -1,0 +1,94 @@
+"""Values to the texts that tools read: the throw-away uv project, Dockerfiles, build contexts, exports."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import jinja2
+
+from torchpin import lockfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torchpin.model import Environment, Lock
+    from torchpin.plan import Context, Image
+
+
+def _quoted(value: str) -> str:
+    """A double-quoted TOML or JSON string."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def uv_project(env: Environment, *, index: str | None, pins: Iterable[str] = ()) -> str:
+    """The uv project that one resolution answers: everything pinned, torch and companions from one explicit index.
+
+    `index` is the channel's address (or its mirror's); None takes all from PyPI. `pins` replace the declared packages.
+    """
+    service = env.service
+    family = {name: f"{name}=={version}" for name, version in service.torch.family.items()}
+    declared = [str(package) for layer in service.layers for package in layer.packages]
+    wanted = list(pins) or [*family.values(), *declared]
+    lines = [
+        "[project]",
+        f"name = {_quoted(service.name)}",
+        'version = "0"',
+        f'requires-python = "=={service.python.major}.{service.python.minor}.*"',
+        "dependencies = [",
+        *(f"  {_quoted(requirement)}," for requirement in wanted),
+        "]",
+    ]
+    if index:
+        name = _quoted(env.variant.channel)
+        lines += [
+            "[[tool.uv.index]]",
+            f"name = {name}",
+            f"url = {_quoted(index)}",
+            "explicit = true",
+            "[tool.uv.sources]",
+        ]
+        lines += [f"{package} = {{ index = {name} }}" for package in family]
+    return "\n".join([*lines, ""])
+
+
+def _dockerfile_string(value: str) -> str:
+    """A double-quoted word of LABEL or ENV, in which nothing is expanded."""
+    return _quoted(value).replace("$", "\\$")
+
+
+def dockerfile(template: str, image: Image) -> str:
+    """The Dockerfile of an image. A name that the template misspells stops the rendering."""
+    jinja = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - a Dockerfile is no HTML; what may stand in a description is limited by its reader
+    )
+    jinja.filters["word"] = _dockerfile_string
+    jinja.filters["exec"] = lambda command: json.dumps(list(command), ensure_ascii=False)
+    return jinja.from_string(template).render(image=image)
+
+
+def context_list(context: Context) -> str:
+    """What a build context holds, one line each: with the Dockerfile, all that decides about the image."""
+    lines = [f"{path}  {lockfile.digest(text)}" for path, text in context.files.items()]
+    lines += [
+        f"{path}/  {source.url} {source.tag} {source.commit}" for path, source in context.sources.items()
+    ]
+    lines.append(f"uv  {context.uv}")
+    return "# What the image's build reads. Made by `invoke render`; do not edit.\n" + "".join(
+        f"{x}\n" for x in sorted(lines)
+    )
+
+
+def requirements(env: Environment, lock: Lock) -> str:
+    """The whole lock as one hashed requirements file, layers in install order."""
+    parts = [
+        f"# {env.name}: Python {env.service.python}, {env.variant.platform}. Install with --no-deps --require-hashes."
+    ]
+    for layer in lock.layers:
+        origin = f"the {layer.origin} index" if layer.origin != "pypi" else "PyPI"
+        parts += [f"# {layer.name}, from {origin}", lockfile.installable(layer).rstrip("\n")]
+    return "\n".join([*(part for part in parts if part), ""])

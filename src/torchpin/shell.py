@@ -1,0 +1,138 @@
+"""The only door to subprocess and to writing files."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchpin.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import IO
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    timeout: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """A command to its end, output captured. Raises ToolError with the command and both streams when it fails."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=env,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=timeout,
+        )
+    except FileNotFoundError:
+        raise ToolError(
+            f"{command[0]} is not on this machine. Run `invoke doctor` for what to install."
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"`{shlex.join(command)}` did not end within {timeout:.0f} s.") from None
+    if check and done.returncode:
+        raise ToolError(failure(command, done.returncode, done.stdout, done.stderr))
+    return done
+
+
+def failure(command: Sequence[str], code: int, *streams: str) -> str:
+    """The whole story of a failed command."""
+    said = "\n".join(text.rstrip() for text in streams if text.strip())
+    indented = "\n".join(f"    {line}" for line in said.splitlines())
+    return f"`{shlex.join(command)}` ended with {code}:\n{indented or '    (it said nothing)'}"
+
+
+@contextmanager
+def streamed(
+    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A running command whose two streams come as one, line by line; it does not outlive the block."""
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            bufsize=1,
+        )
+    except FileNotFoundError:
+        raise ToolError(
+            f"{command[0]} is not on this machine. Run `invoke doctor` for what to install."
+        ) from None
+    with process:
+        try:
+            yield process
+        except BaseException:
+            process.terminate()
+            raise
+
+
+def passed_on(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    output: IO[str] | None = None,
+) -> int:
+    """A command whose output people see as it comes; its exit code."""
+    sys.stdout.flush()
+    return subprocess.run(command, cwd=cwd, env=env, stdout=output, check=False).returncode
+
+
+def which(program: str) -> str | None:
+    return shutil.which(program)
+
+
+def read(path: Path) -> str | None:
+    """A file's text, None where there is none."""
+    try:
+        return path.read_bytes().decode()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write(files: Mapping[Path, str | None]) -> tuple[Path, ...]:
+    """All files or, if staging one fails, none: texts that differ are staged beside their places, then renamed.
+
+    None removes a file. Answers the paths that changed.
+    """
+    changed = {path: text for path, text in files.items() if read(path) != text}
+    staged: dict[Path, Path] = {}
+    try:
+        for path, text in changed.items():
+            if text is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+                staged[path] = Path(name)
+                with os.fdopen(handle, "wb") as file:
+                    file.write(text.encode())
+                staged[path].chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        for path in changed:
+            if path in staged:
+                staged.pop(path).replace(path)
+            else:
+                path.unlink()
+    except OSError as error:
+        raise ToolError(f"{error.filename}: {error.strerror}. Nothing else was written.") from None
+    finally:
+        for left in staged.values():
+            left.unlink(missing_ok=True)
+    return tuple(sorted(changed))

@@ -1,0 +1,199 @@
+"""git's hands: clones at a tag that must give the recorded commit. A clone that is not exactly that is never used."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from git import Git, GitCommandError, InvalidGitRepositoryError, NoSuchPathError, Repo
+
+from torchpin import shell
+from torchpin.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from torchpin.model import Settings, Source
+
+PRESENT, CLONED, REPAIRED = "present", "cloned", "repaired"
+# A hook or an editor's terminal may set these for another repository; git must not take them for ours.
+_FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES", "GIT_PREFIX")  # fmt: skip
+
+
+def state(root: Path, source: Source) -> str:
+    """What lies at a source's place: "" when it is exactly the recorded commit, else a sentence."""
+    place = root / source.path
+    if not place.exists():
+        return "not cloned"
+    try:
+        with _environment(), Repo(place) as repo:
+            if not repo.head.is_valid() or not _has_files(place):
+                return "half-made"
+            dirty = repo.git.status("--porcelain", "--untracked-files=all").splitlines()
+            if dirty:
+                names = ", ".join(line[3:] for line in dirty[:3])
+                return f"changed ({names}{' and more' if len(dirty) > 3 else ''})"  # noqa: PLR2004
+            commit = repo.head.commit.hexsha
+            return "" if commit == source.commit else f"at {commit[:12]}, not at {source.commit[:12]}"
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return "not a git repository" if _has_files(place) else "half-made"
+    except (GitCommandError, ValueError, OSError):
+        return "half-made" if not _has_files(place) else "not readable by git"
+
+
+def _has_files(place: Path) -> bool:
+    return place.is_dir() and any(entry.name != ".git" for entry in place.iterdir())
+
+
+def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = False) -> str:
+    """The source at its recorded commit, below the repository. Answers what was done.
+
+    A clone that is right is left alone (`verify_tag` then asks the origin, if it answers, whether the tag moved); a
+    half-made one or a clean one at another commit is made again; one with anything of people's in it is refused.
+    Raises ToolError when the tag is not there, gives another commit, or the origin cannot be read.
+    """
+    found = state(root, source)
+    if not found:
+        if verify_tag:
+            _still_there(source, settings)
+        return PRESENT
+    place = root / source.path
+    if found.startswith(("changed", "not a git", "not readable")):
+        raise ToolError(
+            f"{source.path} is {found}. Save what you need elsewhere, remove the folder, then run `invoke clone` again."
+        )
+    _expect_tag(source, settings)
+    staged = place.parent / f".{place.name}.partial"
+    shutil.rmtree(staged, ignore_errors=True)
+    try:
+        _clone(source, settings, staged)
+        if place.exists():
+            shutil.rmtree(place)
+        staged.replace(place)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return CLONED if found == "not cloned" else REPAIRED
+
+
+def _still_there(source: Source, settings: Settings) -> None:
+    try:
+        tags = remote_tags(source, settings)
+    except ToolError:
+        return  # out of reach; the clone at hand is the recorded commit
+    _compare(source, tags)
+
+
+def _expect_tag(source: Source, settings: Settings) -> None:
+    _compare(source, remote_tags(source, settings))
+
+
+def _compare(source: Source, tags: dict[str, str]) -> None:
+    if source.tag not in tags:
+        near = sorted(nearest(source.tag, tags), key=list(tags).index)
+        raise ToolError(
+            f"{source.name} has no tag {source.tag}; the nearest are {', '.join(near) or 'none, it has no tags'}."
+        )
+    if tags[source.tag] != source.commit:
+        raise ToolError(
+            f"{source.name}: the tag {source.tag} was moved. Recorded: {source.commit}; now: {tags[source.tag]}. "
+            f"Find out why before you record the new commit in the description."
+        )
+
+
+def nearest(tag: str, tags: dict[str, str]) -> list[str]:
+    """Up to four tags that people may have meant: close in spelling, and the neighbours in order of versions."""
+    ordered = sorted({*tags, tag}, key=_version_key)
+    at = ordered.index(tag)
+    around = [name for name in ordered[max(0, at - 1) : at + 2] if name != tag]
+    return list(dict.fromkeys([*around, *get_close_matches(tag, list(tags), n=2)]))[:4]
+
+
+def _version_key(tag: str) -> list[tuple[int, int, str]]:
+    parts = re.findall(r"\d+|\D+", tag)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+
+
+def address(source: Source, settings: Settings) -> str:
+    return settings.mirrors.get(source.name, source.url)
+
+
+def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
+    """The tags of a source's origin (or mirror), each with the commit that it gives; annotated tags are followed."""
+    url = address(source, settings)
+    with _environment():
+        try:
+            listed = str(Git().ls_remote("--tags", "--", url))
+        except GitCommandError as error:
+            raise ToolError(f"{source.name}: {url} cannot be read by git:\n{_said(error)}") from None
+    tags: dict[str, str] = {}
+    for line in listed.splitlines():
+        commit, _, ref = line.partition("\t")
+        name = ref.removeprefix("refs/tags/")
+        if name.endswith("^{}") or name not in tags:
+            tags[name.removesuffix("^{}")] = commit
+    return tags
+
+
+def _clone(source: Source, settings: Settings, staged: Path) -> None:
+    url = address(source, settings)
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _environment():
+            repo = Repo.clone_from(
+                url,
+                staged,
+                branch=source.tag,
+                depth=1,
+                single_branch=True,
+                config="advice.detachedHead=false",
+            )
+    except GitCommandError as error:
+        raise ToolError(
+            f"{source.name}: {url} could not be cloned at {source.tag}:\n{_said(error)}"
+        ) from None
+    with repo:
+        if repo.head.commit.hexsha != source.commit:
+            raise ToolError(
+                f"{source.name}: {source.tag} gave {repo.head.commit.hexsha}, recorded is {source.commit}."
+            )
+        if (
+            "origin" in repo.remotes
+        ):  # the mirror's address, which may hold a secret, does not travel into images
+            repo.remotes.origin.set_url(source.url)
+
+
+def _said(error: GitCommandError) -> str:
+    text = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ")
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """GitPython reads the process's environment: hide what belongs to another repository, never ask for a password."""
+    saved = {name: os.environ.pop(name) for name in _FOREIGN if name in os.environ}
+    asked = os.environ.get("GIT_TERMINAL_PROMPT")
+    os.environ["GIT_TERMINAL_PROMPT"] = "0"
+    try:
+        yield
+    finally:
+        os.environ.update(saved)
+        if asked is None:
+            del os.environ["GIT_TERMINAL_PROMPT"]
+        else:
+            os.environ["GIT_TERMINAL_PROMPT"] = asked
+
+
+def requirements(root: Path, source: Source) -> str:
+    """The text of a clone's own requirements file."""
+    text = shell.read(root / source.path / str(source.requirements))
+    if text is None:
+        raise ToolError(
+            f"{source.name} at {source.tag} has no {source.requirements}; correct `requirements` in its description."
+        )
+    return text

@@ -1,0 +1,169 @@
+"""The environment report: its fields, its block of lines, and that it never stops anything."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+RUNTIME = Path(__file__).parents[2] / "docker" / "runtime"
+COMMIT = "966e9d7f6bb4058abbddb815dd40462b35ffb1d2"
+OTHER = "0123456789abcdef0123456789abcdef01234567"
+L40 = {"name": "NVIDIA L40", "capability": "8.9", "memory_bytes": 47_810_936_832}
+ANSWER = {
+    "torch": {"version": "2.7.1+cu126", "cuda": "12.6", "cudnn": 90501},
+    "distributions": {"flash-attn": "2.8.3"},
+    "sources": {},
+    "gpu": {"driver": "550.54.15", "devices": [L40]},
+}
+
+
+@pytest.fixture
+def envreport(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the folder goes into images as it is
+    monkeypatch.syspath_prepend(RUNTIME)
+    for name in ("probe", "envreport"):  # undone at the end: nobody else finds these names
+        spec = importlib.util.spec_from_file_location(name, RUNTIME / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+    return module
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, envreport: ModuleType, **changes: object) -> None:
+    def collect(*, sources: list[str]) -> dict[str, Any]:
+        return {**ANSWER, "sources": dict.fromkeys(sources, COMMIT), **changes}
+
+    monkeypatch.setattr(envreport.probe, "collect", collect)
+    monkeypatch.setattr(envreport.platform, "python_version", lambda: "3.10.14")
+
+
+def failing(*_: object, **__: object) -> Any:
+    raise RuntimeError("broken")
+
+
+def test_the_report_is_one_block(envreport: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, envreport)
+    report = envreport.collect(["Flash_Attn", "accelerate"], ["/opt/lora/third_party/sd-scripts"])
+    assert envreport.render(report) == (
+        "--- ENVIRONMENT INFO ---\n"
+        "Python version: 3.10.14\n"
+        "PyTorch version: 2.7.1+cu126\n"
+        "CUDA version: 12.6\n"
+        "CUDA available: True\n"
+        "cuDNN version: 9.5.1\n"
+        "GPU device: NVIDIA L40\n"
+        "CUDA capability: 8.9\n"
+        "GPU memory: 44.5 GiB\n"
+        "Driver version: 550.54.15\n"
+        "Flash_Attn version: 2.8.3\n"
+        "accelerate version: not installed\n"
+        "sd-scripts commit: 966e9d7f6bb4\n"
+        "--- END ENVIRONMENT INFO ---\n"
+    )
+
+
+def test_without_torch_and_gpu_the_report_says_so(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, envreport, torch=None, gpu=None)
+    assert list(envreport.lines(envreport.collect())) == [
+        "Python version: 3.10.14",
+        "PyTorch version: not installed",
+        "CUDA version: none",
+        "CUDA available: False",
+        "cuDNN version: none",
+        "GPU device: none",
+        "Driver version: none",
+    ]
+
+
+def test_a_torch_that_does_not_import_shows_its_error(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, envreport, torch={"error": "OSError: libcudart.so.12"})
+    assert "PyTorch version: OSError: libcudart.so.12\n" in envreport.render(envreport.collect())
+
+
+def test_a_gpu_that_torch_cannot_reach_shows_why(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(
+        monkeypatch, envreport, gpu={"driver": "470.1", "devices": [], "error": "RuntimeError: too old"}
+    )
+    text = envreport.render(envreport.collect())
+    assert "CUDA available: False\n" in text
+    assert "GPU error: RuntimeError: too old\nDriver version: 470.1\n" in text
+
+
+def test_several_gpus_are_numbered(envreport: ModuleType) -> None:
+    lines = list(envreport.gpu_lines([L40, {**L40, "name": "NVIDIA H100", "capability": "9.0"}]))
+    assert lines[0] == "GPU device 0: NVIDIA L40"
+    assert lines[3:5] == ["GPU device 1: NVIDIA H100", "CUDA capability 1: 9.0"]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(90100, "9.1.0"), (8902, "8.9.2"), (8500, "8.5.0"), (None, None)]
+)
+def test_cudnns_number_is_read_as_a_version(
+    envreport: ModuleType, number: int | None, text: str | None
+) -> None:
+    assert envreport.cudnn_text(number) == text
+
+
+def test_a_commit_is_described_by_its_packed_tag(envreport: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    packed = f"{OTHER} refs/tags/v0.10.0\n^{COMMIT}\n{COMMIT} refs/heads/main\n"
+    (tmp_path / ".git" / "packed-refs").write_text(packed)
+    assert envreport.described(str(tmp_path), COMMIT) == "966e9d7f6bb4 (v0.10.0)"
+
+
+def test_a_commit_is_described_by_its_loose_tag(envreport: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / ".git/refs/tags/release").mkdir(parents=True)
+    (tmp_path / ".git/refs/tags/release/2").write_text(f"{COMMIT}\n")
+    (tmp_path / ".git/refs/tags/v1").write_text(f"{OTHER}\n")
+    assert envreport.described(str(tmp_path), COMMIT) == "966e9d7f6bb4 (release/2)"
+
+
+def test_a_source_that_is_no_checkout_shows_its_error(envreport: ModuleType, tmp_path: Path) -> None:
+    report = envreport.collect(sources=[str(tmp_path)])
+    assert f"{tmp_path.name} commit: error: FileNotFoundError" in envreport.render(report)
+
+
+def test_a_failing_probe_is_a_line_of_the_report(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(envreport.probe, "collect", failing)
+    report = envreport.collect(["accelerate"])
+    assert report["error"] == "RuntimeError: broken"
+    assert envreport.render(report).splitlines()[2] == "Report error: RuntimeError: broken"
+
+
+def test_an_empty_report_can_be_rendered(envreport: ModuleType) -> None:
+    assert envreport.render({}).startswith("--- ENVIRONMENT INFO ---\nPython version: None\n")
+
+
+def test_the_command_prints_the_block(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(monkeypatch, envreport)
+    assert envreport.main(["--source=/opt/sd-scripts", "--", "flash-attn"]) == 0
+    out = capsys.readouterr().out
+    assert "flash-attn version: 2.8.3\nsd-scripts commit: 966e9d7f6bb4\n" in out
+
+
+def test_the_command_answers_0_whatever_happens(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert envreport.main(["--nonsense"]) == 0
+    monkeypatch.setattr(envreport, "render", failing)
+    assert envreport.main([]) == 0
+    assert capsys.readouterr().err.endswith("envreport: RuntimeError: broken\n")

@@ -1,0 +1,468 @@
+"""The facts say what they should, hold together, and are read as values."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from torchpin import facts
+from torchpin.facts.tables import all_tables, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RECORDED = ("cpu", "cu118", "cu121", "cu124", "cu126", "cu128", "cu129", "cu130")
+FOLDER = Path(facts.__file__).parent
+TORCH_CP310 = "torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl"
+TORCH_CP310_SHA = "92af92c569de5da937dd1afb45ecfdd598ec1254cf2e49e3d698cb24d71aae14"
+
+
+def runs(torch: str, channel: str, card: str) -> bool:
+    archs, gpu = facts.compiled(torch, channel), facts.gpu(card)
+    assert archs is not None
+    assert gpu is not None
+    assert gpu.capability is not None
+    return facts.runs_on(archs, gpu.capability)
+
+
+def archs(*, sm: tuple[str, ...] = (), ptx: tuple[str, ...] = ()) -> facts.Archs:
+    return facts.Archs(
+        series="2.7",
+        channel="cu128",
+        platform="x86_64",
+        sm=sm,
+        ptx=ptx,
+        source="a test",
+        date="2026-11-22",
+        method="inferred",
+    )
+
+
+# --- the tables as a whole -------------------------------------------------------------------------------------------
+
+
+def test_the_tables_have_no_problems() -> None:
+    assert facts.problems() == ()
+
+
+PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "no source": (
+        lambda tables: tables["gpus"]["gpus"][0].update(source=" "),
+        "gpus.yaml: gpus 1: no source",
+    ),
+    "a guess": (
+        lambda tables: tables["torch"]["abi"][1].update(method="guessed"),
+        "torch.yaml: abi 2: method is 'guessed', not one of inferred, measured, published",
+    ),
+    "no date": (
+        lambda tables: tables["drivers"]["gates"][0].pop("date"),
+        "drivers.yaml: gates 1: no date",
+    ),
+    "a date that is none": (
+        lambda tables: tables["sources"]["tags"][0].update(tagged="2022-13-01"),
+        "sources.yaml: tags 1: tagged '2022-13-01' is no date",
+    ),
+    "half a digest": (
+        lambda tables: tables["bases"]["digests"][0].update(digest="sha256:21196d81"),
+        "bases.yaml: digests 1: digest 'sha256:21196d81' is no digest",
+    ),
+    "an id twice": (
+        lambda tables: tables["failures"]["failures"].append(tables["failures"]["failures"][0]),
+        "failures.yaml: failures: probe is there 2 times",
+    ),
+    "a tag twice": (
+        lambda tables: tables["sources"]["tags"].append(tables["sources"]["tags"][0]),
+        "sources.yaml: tags: kohya-ss/sd-scripts v0.1.0 is there 2 times",
+    ),
+    "another channel's address": (
+        lambda tables: tables["channels"]["channels"][0].update(url="https://download.pytorch.org/whl/cu118"),
+        "channels.yaml: cpu: its url is another channel's",
+    ),
+    "another CUDA": (
+        lambda tables: tables["channels"]["channels"][1].update(cuda="12.1"),
+        "channels.yaml: cu116: cuda is 12.1",
+    ),
+    "a version that is none": (
+        lambda tables: tables["torch"]["releases"][0].update(version="latest"),
+        "torch.yaml: 'latest' is no version",
+    ),
+    "an unknown channel on PyPI": (
+        lambda tables: tables["torch"]["releases"][0].update(pypi_local="cu999"),
+        "torch.yaml: 1.13.0: pypi_local cu999 is no channel",
+    ),
+    "an unknown channel": (
+        lambda tables: tables["archs"]["archs"][0].update(channel="cu999"),
+        "archs.yaml: 1.13 cu999 x86_64: no such channel",
+    ),
+    "a series that the channel never had": (
+        lambda tables: tables["archs"]["archs"][0].update(channel="cu121"),
+        "archs.yaml: 1.13 cu121 x86_64: that channel never had 1.13",
+    ),
+    "no architectures at all": (
+        lambda tables: tables["archs"]["archs"][0].update(sm=None),
+        "archs.yaml: 1.13 cu116 x86_64: neither sm nor upper_bound",
+    ),
+    "an architecture that is none": (
+        lambda tables: tables["archs"]["archs"][0].update(sm=["9.0"]),
+        "archs.yaml: 1.13 cu116 x86_64: '9.0' is no architecture",
+    ),
+    "a card without a capability": (
+        lambda tables: tables["gpus"]["gpus"][1].update(capability=None),
+        "gpus.yaml: T4: no capability, and no note why",
+    ),
+    "a capability that is none": (
+        lambda tables: tables["gpus"]["gpus"][1].update(capability="75"),
+        "gpus.yaml: T4: capability '75' is not like 8.6",
+    ),
+    "a name for two cards": (
+        lambda tables: tables["gpus"]["gpus"][1].update(aliases=["Tesla V100"]),
+        "gpus.yaml: v100 names two cards",
+    ),
+    "a short commit": (
+        lambda tables: tables["sources"]["tags"][0].update(commit="7a04196"),
+        "sources.yaml: v0.1.0: commit is not a full one",
+    ),
+    "requirements of no tag": (
+        lambda tables: tables["sources"]["requirements"][0].update(tag="v9"),
+        "sources.yaml: kohya-ss/sd-scripts v9: requirements of no known tag",
+    ),
+    "a requirement that is none": (
+        lambda tables: tables["floors"]["floors"][0].update(needs="torch under 2.6"),
+        "floors.yaml: bitsandbytes-triton-ops: needs 'torch under 2.6' is no requirement",
+    ),
+    "a pattern that does not compile": (
+        lambda tables: tables["failures"]["failures"][0].update(pattern="("),
+        "failures.yaml: probe: the pattern does not compile: missing ), unterminated subpattern at position 0",
+    ),
+    "a pattern that matches everything": (
+        lambda tables: tables["failures"]["failures"][0].update(pattern=".*"),
+        "failures.yaml: probe: the pattern matches everything",
+    ),
+    "an example that does not match": (
+        lambda tables: tables["failures"]["failures"][0].update(example="all is well"),
+        "failures.yaml: probe: the pattern does not match its example",
+    ),
+}
+
+
+@pytest.mark.parametrize(("plant", "found"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_problem_is_found(plant: Callable[[dict[str, Any]], Any], found: str) -> None:
+    tables = deepcopy(all_tables())
+    plant(tables)
+    assert facts.problems(tables) == (found,)
+
+
+def test_a_row_overrides_the_defaults_of_its_section_and_those_the_defaults_of_the_file() -> None:
+    raw = {
+        "defaults": {"date": "2026-11-22", "method": "published", "tags": {"method": "measured"}},
+        "tags": [{"tag": "a"}, {"tag": "b", "date": "2026-01-01", "method": "inferred"}],
+        "others": [{"tag": "c"}],
+    }
+    assert merged(raw) == {
+        "tags": [
+            {"tag": "a", "date": "2026-11-22", "method": "measured"},
+            {"tag": "b", "date": "2026-01-01", "method": "inferred"},
+        ],
+        "others": [{"tag": "c", "date": "2026-11-22", "method": "published"}],
+    }
+
+
+def test_no_table_names_a_package_registry() -> None:
+    hosts = [
+        ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("pypi", "nvidia", "com"))
+    ]
+    hosts += [".".join(parts) for parts in (("debian", "org"), ("npmjs", "org"))]
+    files = [path for path in FOLDER.rglob("*") if path.suffix in {".yaml", ".json", ".py"}]
+    assert files
+    assert [path for path in files if any(host in path.read_text(encoding="utf-8") for host in hosts)] == []
+
+
+# --- channels and releases -------------------------------------------------------------------------------------------
+
+
+def test_a_channel_knows_where_it_ends() -> None:
+    cu121 = facts.channel("cu121")
+    assert cu121 is not None
+    assert (cu121.cuda, cu121.first, cu121.last, cu121.ended) == ("12.1", "2.1.0", "2.5.1", True)
+    assert cu121.url == "https://download.pytorch.org/whl/cu121"
+    assert cu121.series[-1] == "2.5"
+
+
+def test_the_cpu_channel_has_no_cuda_and_pypi_has_no_address() -> None:
+    cpu, pypi = facts.channel("cpu"), facts.channel("pypi")
+    assert cpu is not None
+    assert cpu.cuda is None
+    assert pypi is not None
+    assert pypi.url is None
+
+
+def test_an_unknown_channel_is_none() -> None:
+    assert facts.channel("cu999") is None
+
+
+def test_a_release_has_its_companions() -> None:
+    known = facts.release("2.5.1+cu121")
+    assert known is facts.release("2.5.1")
+    assert known is not None
+    assert (known.torchvision, known.torchaudio, known.triton) == (("0.20.1",), ("2.5.1",), "3.1.0")
+    assert (known.pypi_local, known.cudnn, known.cxx11_abi) == ("cu124", "9.1.0.70", 0)
+    assert "cp310" in known.wheel_pythons
+    assert facts.release("2.5.9") is None
+
+
+@pytest.mark.parametrize(
+    ("torch", "channel", "abi"),
+    [
+        ("2.5.1+cu121", "cu121", 0),
+        ("2.6.0", "cu124", 0),
+        ("2.6.0", "cu126", 1),
+        ("2.6.0", "cpu", None),
+        ("2.7.1", "cu128", 1),
+    ],
+)
+def test_the_abi_depends_on_release_and_channel(torch: str, channel: str, abi: int | None) -> None:
+    assert facts.cxx11_abi(torch, channel) == abi
+
+
+# --- what runs where -------------------------------------------------------------------------------------------------
+
+
+def test_torch_2_5_1_on_cu121_runs_on_the_a6000_and_the_h100_and_not_on_the_b200() -> None:
+    assert runs("2.5.1", "cu121", "A6000")
+    assert runs("2.5.1+cu121", "cu121", "H100")
+    assert not runs("2.5.1", "cu121", "B200")
+
+
+def test_torch_2_7_1_on_cu128_runs_on_the_b200_and_no_longer_on_the_v100() -> None:
+    assert runs("2.7.1", "cu128", "B200")
+    assert not runs("2.7.1", "cu128", "V100")
+
+
+def test_pypi_is_judged_as_the_build_that_it_serves() -> None:
+    assert facts.compiled("2.7.1", "pypi") == facts.compiled("2.7.1", "cu126")
+    assert facts.compiled("2.7.1", "pypi", machine="aarch64") is None
+    assert facts.compiled("2.5.0", "pypi") is None  # this patch release was not measured
+    assert facts.compiled("9.9.9", "pypi") is None
+
+
+def test_an_architecture_list_that_is_not_known_has_a_ceiling_only() -> None:
+    assert facts.compiled("2.7.1", "cu118") is None
+    assert facts.ceiling("2.7.1", "cu118") == "sm_90"
+    assert facts.ceiling("2.7.1", "cu126") is None
+    assert facts.ceiling("2.7.1", "cu121") is None
+
+
+def test_a_list_without_known_ptx_is_read_as_one_without_ptx() -> None:
+    known = facts.compiled("2.11.0", "cu130")
+    assert known is not None
+    assert known.ptx == ()
+
+
+@pytest.mark.parametrize(
+    ("sm", "ptx", "capability", "expected"),
+    [
+        (("sm_80",), (), "8.0", True),
+        (("sm_80",), (), "8.9", True),
+        (("sm_86",), (), "8.0", False),
+        (("sm_90",), (), "10.0", False),
+        (("sm_100",), (), "10.3", True),
+        (("sm_100",), (), "12.0", False),
+        (("sm_90a",), (), "9.0", True),
+        (("sm_100a",), (), "10.3", False),
+        ((), ("compute_90",), "12.0", True),
+        ((), ("compute_120",), "12.0", True),
+        ((), ("compute_120",), "10.0", False),
+        ((), ("compute_90a",), "10.0", False),
+        ((), (), "9.0", False),
+    ],
+)
+def test_a_cubin_stays_in_its_major_and_ptx_goes_up(
+    *, sm: tuple[str, ...], ptx: tuple[str, ...], capability: str, expected: bool
+) -> None:
+    assert facts.runs_on(archs(sm=sm, ptx=ptx), capability) is expected
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("A6000", "RTX A6000"),
+        ("rtx-a6000", "RTX A6000"),
+        ("NVIDIA RTX A6000", "RTX A6000"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA A100-SXM4-80GB", "A100"),
+        ("NVIDIA GeForce RTX 5060 Ti", "RTX 5060 Ti"),
+        ("Tesla T4", "T4"),
+        ("dgx spark", "GB10"),
+    ],
+)
+def test_a_card_is_found_as_people_write_it(written: str, name: str) -> None:
+    found = facts.gpu(written)
+    assert found is not None
+    assert found.name == name
+
+
+def test_an_unknown_card_is_none() -> None:
+    assert facts.gpu("RTX 9999") is None
+
+
+def test_a_cuda_version_has_its_drivers() -> None:
+    first, update = facts.driver("12.1"), facts.driver("12.8.1")
+    assert first is not None
+    assert (first.toolkit, first.family) == ("530.30.02", "525")
+    assert update is not None
+    assert update.toolkit == "570.124.06"
+    assert facts.driver("99.0") is None
+
+
+def test_an_image_gates_drivers() -> None:
+    gate = facts.gate("12.8.1")
+    assert gate is not None
+    assert (gate.needs, gate.geforce) == (">=12.8", False)
+    assert 570 not in gate.older_branches
+    assert facts.gate("12.8.9") is None
+
+
+# --- the recorded index ----------------------------------------------------------------------------------------------
+
+
+def test_the_hash_of_a_recorded_wheel() -> None:
+    assert facts.recorded_hash("cu121", TORCH_CP310) == TORCH_CP310_SHA
+    assert facts.recorded_hash("cu124", TORCH_CP310) is None
+    assert facts.recorded_hash("cu999", TORCH_CP310) is None
+
+
+@pytest.mark.parametrize("channel", RECORDED)
+def test_a_recorded_page_is_whole(channel: str) -> None:
+    page, known = facts.recorded(channel), facts.channel(channel)
+    assert page is not None
+    assert known is not None
+    assert known.recorded
+    assert {"torch", "torchvision", "torchaudio", "triton"} <= page.packages.keys()
+    assert page.source
+    hashes = {digest for files in page.packages.values() for digest in files.values() if digest is not None}
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in hashes)
+    assert any(f"torch-{known.last}+{channel}-" in name for name in page.packages["torch"])
+    assert not any(f"torch-{known.last}+{channel}-" in name for name in page.packages["torchvision"])
+
+
+def test_channels_that_are_not_recorded_have_no_page() -> None:
+    recorded = {each.name for each in facts.channels() if each.recorded}
+    assert recorded == set(RECORDED)
+    for name in ("cu132", "pypi", "metadata", "../index/cpu"):
+        assert facts.recorded(name) is None
+
+
+def test_a_name_with_two_hashes_on_one_page_has_none() -> None:
+    name = "fbgemm_gpu-0.6.0+cpu-cp310-cp310-manylinux2014_aarch64.whl"
+    page = facts.recorded("cpu")
+    assert page is not None
+    assert page.packages["fbgemm-gpu"][name] is None
+
+
+def test_the_dependencies_of_torch_2_5_1_on_cu121() -> None:
+    (row,) = [
+        each
+        for each in facts.metadata()
+        if (each.channel, each.package, each.version) == ("cu121", "torch", "2.5.1+cu121")
+    ]
+    assert any(line.startswith("nvidia-cudnn-cu12==9.1.0.70;") for line in row.requires_dist)
+    assert row.verified is False
+    assert not any(each.channel == "pypi" for each in facts.metadata())
+
+
+# --- images, sources, packages ---------------------------------------------------------------------------------------
+
+
+def test_a_base_image_brings_what_its_row_says() -> None:
+    known = facts.base("docker.io/nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04")
+    assert known is not None
+    assert (known.cuda, known.cudnn, known.variant) == ("12.1.1", "8.9.0.131", "cudnn8-devel")
+    assert (known.os, known.python, known.apt_python) == ("ubuntu22.04", None, "3.10.12")
+    assert (known.status, known.on_hub) == ("supported", True)
+    assert known.digest == "sha256:21196d81f56b48dbee70494d5f10322e1a77cc47ffe202a3bf68eab81533c20f"
+    assert known.digest_source.startswith("code index ids")
+
+
+def test_docker_hub_was_asked_about_cudnn_devel_only() -> None:
+    runtime = facts.base("nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04")
+    plain = facts.base("nvidia/cuda:12.1.1-devel-ubuntu22.04")
+    assert runtime is not None
+    assert runtime.on_hub is None
+    assert plain is not None
+    assert plain.cudnn is None
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "nvidia/cuda:12.4.1-cudnn8-devel-ubuntu22.04",
+        "nvidia/cuda:12.1.1-cudnn-devel-ubuntu22.04",
+        "nvidia/cuda:12.4.0-cudnn-devel-ubuntu22.04",
+        "nvidia/cuda:12.1-devel-ubuntu22.04",
+        "nvidia/cuda:latest",
+    ],
+)
+def test_an_invented_tag_has_no_row(image: str) -> None:
+    assert facts.base(image) is None
+
+
+def test_a_pytorch_image_has_a_python() -> None:
+    known = facts.base("pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel")
+    assert known is not None
+    assert (known.torch, known.python, known.cudnn) == ("2.7.1+cu126", "3.11", "9")
+    assert known.digest is not None
+
+
+def test_source_tags_say_what_never_was() -> None:
+    tags = {each.tag: each for each in facts.source_tags("kohya-ss/sd-scripts")}
+    assert tags["v0.9.1"].commit == "8f4ee8fc343b047965cd8976fca65c3a35b7593a"
+    assert tags["v0.9.1"].pins["transformers"] == "==4.44.0"
+    assert (tags["v0.10.0"].flux, tags["v0.10.0"].min_torch) == (True, "2.6.0")
+    assert not tags["v0.9.2"].exists
+    assert facts.source_tags("nobody/nothing") == ()
+
+
+def test_floors_hold_what_a_resolver_does_not_see() -> None:
+    rows = {each.id: each for each in facts.floors()}
+    row = rows["bitsandbytes-triton-ops"]
+    assert (row.when, row.needs, row.seen) == ("bitsandbytes<=0.45.0", "torch<2.6", False)
+    assert rows["xformers-0.0.30"].needs == "torch==2.7.0"
+
+
+def test_removals_and_facts_are_values_too() -> None:
+    assert {each.id for each in facts.removals()} >= {"triton-ops", "pkg-resources"}
+    assert {each.id for each in facts.facts("torch")} >= {"numpy2", "pypi-default-is-cuda"}
+    assert facts.facts("gpus") == ()
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", facts.failures(), ids=lambda each: each.id)
+def test_the_first_failure_that_matches_an_example_is_its_own(failure: facts.Failure) -> None:
+    first = next(each for each in facts.failures() if each.pattern.search(failure.example))
+    assert first.id == failure.id
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#12 [7/9] RUN pip install --require-hashes -r 00-torch.txt",
+        "#12 3.1 Collecting torch==2.5.1+cu121",
+        "#12 3.1   Downloading torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl (780.4 MB)",
+        "#14 0.9 Successfully installed setuptools-81.0.0 tensorboard-2.18.0 triton-3.1.0",
+        "#15 exporting layers 4.2s done",
+        "#16 writing image sha256:404403429403 done",
+        "probe: ok",
+        "Get:1 http://mirror.example/ubuntu jammy InRelease [270 kB]",
+        "WARNING: Running pip as the 'root' user can result in broken permissions",
+        "note: switching to 'v0.9.1'.",
+        "",
+    ],
+)
+def test_a_line_of_a_good_build_is_no_failure(line: str) -> None:
+    assert [each.id for each in facts.failures() if each.pattern.search(line)] == []

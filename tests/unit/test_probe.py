@@ -1,0 +1,649 @@
+"""The probe's answer and its comparison with an expectation, without a process and without a GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUNTIME = Path(__file__).parents[2] / "docker" / "runtime"
+COMMIT = "966e9d7f6bb4058abbddb815dd40462b35ffb1d2"
+OTHER = "0123456789abcdef0123456789abcdef01234567"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, RUNTIME / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)  # the folder goes into images as it is
+        spec.loader.exec_module(module)
+    return module
+
+
+probe = load("probe")
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(probe, "DRIVER_FILE", str(tmp_path / "no-driver"))
+    monkeypatch.setattr(probe.shutil, "which", lambda name: None)
+
+
+def fake_torch(**changes: object) -> SimpleNamespace:
+    parts: dict[str, Any] = {
+        "__version__": "2.5.1+cu121",
+        "version": SimpleNamespace(cuda="12.1", git_version="a8d6afb511a69687bbb2b7e88a3cf67917e1697e"),
+        "backends": SimpleNamespace(cudnn=SimpleNamespace(version=lambda: 90100)),
+        "_C": SimpleNamespace(
+            _GLIBCXX_USE_CXX11_ABI=False, _cuda_getArchFlags=lambda: "sm_80 sm_86 sm_90 compute_90"
+        ),
+        "cuda": SimpleNamespace(is_available=lambda: False),
+    }
+    return SimpleNamespace(**{**parts, **changes})
+
+
+def fake_cuda(*names: str) -> SimpleNamespace:
+    properties = [SimpleNamespace(name=name, major=8, minor=9, total_memory=47_810_936_832) for name in names]
+    return SimpleNamespace(
+        is_available=lambda: True,
+        device_count=lambda: len(properties),
+        get_device_properties=properties.__getitem__,
+    )
+
+
+def failing(error: BaseException) -> Callable[[], object]:
+    def fail() -> object:
+        raise error
+
+    return fail
+
+
+def answer(**changes: object) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "python": "3.10.14",
+        "implementation": "CPython",
+        "machine": "x86_64",
+        "libc": "glibc 2.35",
+        "distributions": {"torch": "2.5.1+cu121", "tqdm": "4.66.5"},
+        "duplicates": [],
+        "torch": {"version": "2.5.1+cu121", "cuda": "12.1", "archs": ["sm_80", "sm_86", "sm_90"]},
+        "imports": {"torch": None},
+        "sources": {"/opt/sd-scripts": COMMIT},
+        "gpu": None,
+    }
+    return {**document, **changes}
+
+
+def expected(**changes: object) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "environment": "lora-gpu",
+        "python": "3.10.14",
+        "distributions": {"torch": "2.5.1+cu121", "tqdm": "4.66.5"},
+        "torch": {"version": "2.5.1+cu121", "cuda": "12.1", "archs": ["sm_86", "sm_90"]},
+        "imports": ["torch"],
+        "sources": {"/opt/sd-scripts": COMMIT},
+    }
+    return {**document, **changes}
+
+
+def problems(document: dict[str, Any], expect: dict[str, Any]) -> list[str]:
+    found: list[str] = probe.problems(document, expect)
+    return found
+
+
+# --- names and versions
+
+
+@given(st.text("aZ09-_.", min_size=1))
+def test_names_are_normalized_as_packaging_does(name: str) -> None:
+    assert probe.normalized(name) == canonicalize_name(name)
+
+
+@st.composite
+def versions(draw: st.DrawFn) -> str:
+    number = st.integers(0, 20).map(str) | st.just("007")
+    text = draw(st.sampled_from(["", "v", "1!", "0!"]))
+    text += ".".join(draw(st.lists(number | st.just("0"), min_size=1, max_size=4)))
+    text += draw(st.sampled_from(["", "a1", ".beta.2", "-c3", "rc", "_PRE4", "alpha", "preview1", "b02"]))
+    text += draw(st.sampled_from(["", ".post1", "-1", "post", "-r4", "rev.02"]))
+    text += draw(st.sampled_from(["", ".dev0", "dev", "-dev3"]))
+    return text + draw(st.sampled_from(["", "+cu121", "+CU121", "+ubuntu-1", "+ubuntu.01", "+1_a"]))
+
+
+@given(versions(), versions())
+def test_versions_are_equal_exactly_when_packaging_holds_them_equal(one: str, two: str) -> None:
+    same = probe.comparable(one) == probe.comparable(two)
+    assert same == (Version(one) == Version(two))
+
+
+@given(versions())
+def test_a_version_equals_its_normal_form(version: str) -> None:
+    assert probe.comparable(version) == probe.comparable(str(Version(version)))
+
+
+def test_a_version_outside_pep_440_is_compared_as_it_is() -> None:
+    assert probe.comparable("2004d-final-x") == "2004d-final-x"
+
+
+# --- distributions
+
+
+def write_record(site: Path, folder: str, text: str | None) -> None:
+    (site / folder).mkdir(parents=True)
+    if text is not None:
+        (site / folder / "METADATA").write_text(text, encoding="utf-8")
+
+
+def test_installed_normalizes_and_sorts_the_names(tmp_path: Path) -> None:
+    write_record(tmp_path, "zipp-3.0.dist-info", "Name: zipp\nVersion: 3.0\n\nbody")
+    write_record(tmp_path, "Py_Yaml-6.0.2.dist-info", "Name: Py_Yaml\nVersion: 6.0.2\n")
+    found, duplicates = probe.installed([str(tmp_path)])
+    assert list(found.items()) == [("py-yaml", "6.0.2"), ("zipp", "3.0")]
+    assert duplicates == []
+
+
+def test_installed_tells_a_name_recorded_twice(tmp_path: Path) -> None:
+    write_record(tmp_path, "tqdm-4.66.5.dist-info", "Name: tqdm\nVersion: 4.66.5\n")
+    write_record(tmp_path, "tqdm-4.67.0.dist-info", "Name: tqdm\nVersion: 4.67.0\n")
+    assert probe.installed([str(tmp_path)]) == ({"tqdm": "4.66.5"}, ["tqdm"])
+
+
+def test_an_earlier_folder_shadows_a_later_one_without_being_a_duplicate(tmp_path: Path) -> None:
+    write_record(tmp_path / "venv", "tqdm-4.67.0.dist-info", "Name: tqdm\nVersion: 4.67.0\n")
+    write_record(tmp_path / "base", "tqdm-4.66.5.dist-info", "Name: tqdm\nVersion: 4.66.5\n")
+    folders = [str(tmp_path / "venv"), str(tmp_path / "base")]
+    assert probe.installed(folders) == ({"tqdm": "4.67.0"}, [])
+
+
+def test_a_record_without_metadata_shows_under_its_folders_name(tmp_path: Path) -> None:
+    write_record(tmp_path, "half_gone-1.2.dist-info", None)
+    assert probe.installed([str(tmp_path)]) == ({"half-gone": "1.2"}, [])
+
+
+def test_a_record_that_cannot_be_decoded_shows_under_its_folders_name(tmp_path: Path) -> None:
+    write_record(tmp_path, "latin-1.0.dist-info", None)
+    (tmp_path / "latin-1.0.dist-info" / "METADATA").write_bytes(b"Name: latin\nVersion: 1.0\nAuthor: \xe9\n")
+    assert probe.installed([str(tmp_path)]) == ({"latin": "1.0"}, [])
+
+
+def test_site_folders_count_a_linked_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib64").symlink_to("lib")
+    folders = [str(tmp_path / "lib"), str(tmp_path / "lib64"), str(tmp_path / "absent")]
+    monkeypatch.setattr(probe.site, "getsitepackages", lambda: folders)
+    monkeypatch.setattr(probe.sysconfig, "get_paths", lambda: {"purelib": folders[0], "platlib": folders[1]})
+    assert probe.site_folders() == [str((tmp_path / "lib").resolve())]
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True), st.just("1.0")))
+def test_the_freeze_record_is_sorted_and_reads_back(found: dict[str, str]) -> None:
+    lines = probe.frozen(found).splitlines()
+    assert lines == [f"{name}==1.0" for name in sorted(found)]
+
+
+# --- torch, GPU
+
+
+def test_torch_facts_are_read_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", fake_torch())
+    assert probe.collect()["torch"] == {
+        "version": "2.5.1+cu121",
+        "cuda": "12.1",
+        "cudnn": 90100,
+        "cxx11_abi": False,
+        "archs": ["sm_80", "sm_86", "sm_90", "compute_90"],
+        "git_version": "a8d6afb511a69687bbb2b7e88a3cf67917e1697e",
+    }
+
+
+def test_a_cpu_build_has_no_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = SimpleNamespace(_GLIBCXX_USE_CXX11_ABI=True, _cuda_getArchFlags=lambda: None)
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(_C=flags, version=SimpleNamespace(cuda=None)))
+    facts = probe.torch_facts(None)
+    assert (facts["cuda"], facts["archs"], facts["cxx11_abi"]) == (None, [], True)
+
+
+def test_a_torch_without_the_usual_attributes_answers_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    assert probe.torch_facts(None) == {
+        "version": None,
+        "cuda": None,
+        "cudnn": None,
+        "cxx11_abi": None,
+        "archs": [],
+        "git_version": None,
+    }
+
+
+def test_a_missing_torch_is_null_and_a_broken_one_an_error() -> None:
+    assert probe.torch_facts("ModuleNotFoundError: No module named 'torch'") is None
+    broken = "OSError: libcudart.so.12: cannot open shared object file"
+    assert probe.torch_facts(broken) == {"error": broken}
+
+
+def test_a_broken_torch_is_imported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def imported(name: str) -> str:
+        tried.append(name)
+        return "OSError: libcudart"
+
+    monkeypatch.setattr(probe, "imported", imported)
+    document = probe.collect(imports=["json", "torch"])
+    assert tried == ["torch", "json"]
+    assert document["torch"] == {"error": "OSError: libcudart"}
+    assert document["imports"] == {"json": "OSError: libcudart", "torch": "OSError: libcudart"}
+
+
+def test_gpus_are_listed_with_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kernel = tmp_path / "version"
+    kernel.write_text(
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\n"
+    )
+    monkeypatch.setattr(probe, "DRIVER_FILE", str(kernel))
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(cuda=fake_cuda("NVIDIA L40")))
+    assert probe.gpu_facts() == {
+        "driver": "550.54.15",
+        "devices": [{"name": "NVIDIA L40", "capability": "8.9", "memory_bytes": 47_810_936_832}],
+    }
+
+
+def test_without_driver_and_device_gpu_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", fake_torch())
+    assert probe.gpu_facts() is None
+
+
+def test_a_driver_that_breaks_torch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = SimpleNamespace(is_available=failing(RuntimeError("CUDA driver\ninitialization failed")))
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(cuda=cuda))
+    error = "RuntimeError: CUDA driver initialization failed"
+    assert probe.gpu_facts() == {"driver": None, "devices": [], "error": error}
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19\nGCC version: gcc 12.3",
+            "535.104.05",
+        ),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release Build", "570.124.06"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  580.65.06  Release", "580.65.06"),
+        ("something else 1.2.3", None),
+    ],
+)
+def test_the_drivers_version_is_read_from_the_kernel(
+    text: str, version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "version").write_text(text)
+    monkeypatch.setattr(probe, "DRIVER_FILE", str(tmp_path / "version"))
+    assert probe.driver() == version
+
+
+def test_nvidia_smi_tells_the_driver_where_the_kernel_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe.shutil, "which", lambda name: f"/usr/bin/{name}")
+    done = SimpleNamespace(stdout="551.86\n551.86\n")
+    monkeypatch.setattr(probe.subprocess, "run", lambda command, **options: done)
+    assert probe.driver() == "551.86"
+
+
+@pytest.mark.parametrize("error", [subprocess.TimeoutExpired("nvidia-smi", 20), OSError("not executable")])
+def test_a_failing_nvidia_smi_is_no_driver(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(probe.subprocess, "run", lambda command, **options: failing(error)())
+    assert probe.driver() is None
+
+
+# --- modules
+
+
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", None),
+        ("raise ImportError('no\\n  kernel')", "ImportError: no kernel"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise ValueError", "ValueError"),
+    ],
+)
+def test_an_import_answers_its_error_on_one_line(
+    text: str, error: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"probe_case_{len(text)}"
+    write_module(tmp_path, monkeypatch, name, text)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    assert probe.imported(name) == error
+
+
+def test_an_interrupt_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_module(tmp_path, monkeypatch, "probe_interrupted", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        probe.imported("probe_interrupted")
+
+
+def test_what_imports_print_does_not_reach_stdout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = "import os, sys\nprint('noise one')\nsys.__stdout__.flush()\nos.write(1, b'noise two\\n')\n"
+    write_module(tmp_path, monkeypatch, "probe_noisy", noise)
+    assert probe.main(["--import", "probe_noisy"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["imports"] == {"probe_noisy": None}
+    assert "noise one" in err
+    assert "noise two" in err
+
+
+# --- sources
+
+
+def checkout(tmp_path: Path, head: str) -> Path:
+    git = tmp_path / "checkout" / ".git"
+    git.mkdir(parents=True)
+    (git / "HEAD").write_text(head)
+    return git
+
+
+def test_a_detached_head_is_the_commit(tmp_path: Path) -> None:
+    git = checkout(tmp_path, f"{COMMIT}\n")
+    assert probe.commit(str(git.parent)) == COMMIT
+
+
+def test_a_branch_is_read_from_its_loose_ref(tmp_path: Path) -> None:
+    git = checkout(tmp_path, "ref: refs/heads/feature/x\n")
+    (git / "refs/heads/feature").mkdir(parents=True)
+    (git / "refs/heads/feature/x").write_text(f"{COMMIT}\n")
+    (git / "packed-refs").write_text(f"{OTHER} refs/heads/feature/x\n")
+    assert probe.commit(str(git.parent)) == COMMIT
+
+
+def test_a_branch_is_read_from_the_packed_refs(tmp_path: Path) -> None:
+    git = checkout(tmp_path, "ref: refs/heads/main\n")
+    packed = f"# pack-refs with: peeled\n{OTHER} refs/heads/dev\n{COMMIT} refs/heads/main\n"
+    packed += f"{OTHER} refs/tags/v1\n^{OTHER}\n"
+    (git / "packed-refs").write_text(packed)
+    assert probe.commit(str(git.parent)) == COMMIT
+
+
+def test_a_worktree_finds_its_refs_in_the_main_repository(tmp_path: Path) -> None:
+    git = checkout(tmp_path, f"{OTHER}\n")
+    linked = git / "worktrees" / "second"
+    linked.mkdir(parents=True)
+    (linked / "HEAD").write_text("ref: refs/heads/second\n")
+    (linked / "commondir").write_text("../..\n")
+    (git / "packed-refs").write_text(f"{COMMIT} refs/heads/second\n")
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / ".git").write_text("gitdir: ../checkout/.git/worktrees/second\n")
+    assert probe.commit(str(tmp_path / "second")) == COMMIT
+
+
+def test_an_annotated_tag_in_the_packed_refs_is_its_commit(tmp_path: Path) -> None:
+    (tmp_path / "packed-refs").write_text(f"{OTHER} refs/tags/v0.10.0\n^{COMMIT}\n")
+    assert probe.packed_refs(tmp_path) == {"refs/tags/v0.10.0": COMMIT}
+
+
+@pytest.mark.parametrize("head", ["ref: refs/heads/unborn\n", "", "not a commit", "ref: HEAD\n"])
+def test_a_head_without_a_commit_is_an_error(head: str, tmp_path: Path) -> None:
+    git = checkout(tmp_path, head)
+    assert probe.commit(str(git.parent)) == "error: HEAD names no commit"
+
+
+def test_a_folder_that_is_no_checkout_is_an_error(tmp_path: Path) -> None:
+    assert probe.commit(str(tmp_path)).startswith("error: FileNotFoundError: ")
+
+
+# --- problems: one pass, one fail each
+
+
+def test_what_is_as_expected_has_no_problems() -> None:
+    assert problems(answer(), expected()) == []
+
+
+def test_another_python_is_a_problem() -> None:
+    assert problems(answer(python="3.10.12"), expected()) == ["python: expected 3.10.14, found 3.10.12"]
+
+
+def test_another_version_of_a_distribution_is_a_problem() -> None:
+    found = answer(distributions={"torch": "2.5.1+cu124", "tqdm": "4.66.5"})
+    assert problems(found, expected()) == ["torch: expected 2.5.1+cu121, found 2.5.1+cu124"]
+
+
+def test_another_spelling_of_a_version_or_a_name_is_none() -> None:
+    expect = expected(distributions={"torch": "2.5.1+cu121", "T.Q_dm": "4.66.5.0"})
+    found = answer(distributions={"torch": "2.5.1+cu121", "t-q-dm": "4.66.5"})
+    assert problems(found, expect) == []
+
+
+def test_a_missing_distribution_is_a_problem() -> None:
+    found = answer(distributions={"torch": "2.5.1+cu121"})
+    assert problems(found, expected()) == ["tqdm: expected 4.66.5, not installed"]
+
+
+def test_an_extra_distribution_is_a_problem() -> None:
+    found = answer(distributions={"torch": "2.5.1+cu121", "tqdm": "4.66.5", "xformers": "0.0.28"})
+    assert problems(found, expected()) == ["xformers: expected not to be installed, found 0.0.28"]
+
+
+def test_a_distribution_recorded_twice_is_a_problem() -> None:
+    assert problems(answer(duplicates=["tqdm"]), expected()) == [
+        "tqdm: recorded more than once in site-packages"
+    ]
+
+
+def test_an_optional_distribution_may_be_absent_or_right() -> None:
+    expect = expected(optional={"Pandas": "2.2.3"})
+    present = {"torch": "2.5.1+cu121", "tqdm": "4.66.5", "pandas": "2.2.3"}
+    assert problems(answer(), expect) == []
+    assert problems(answer(distributions=present), expect) == []
+
+
+def test_an_optional_distribution_of_another_version_is_a_problem() -> None:
+    present = {"torch": "2.5.1+cu121", "tqdm": "4.66.5", "pandas": "2.2.2"}
+    found = problems(answer(distributions=present), expected(optional={"pandas": "2.2.3"}))
+    assert found == ["pandas: expected 2.2.3, found 2.2.2"]
+
+
+def torch_answer(version: str, cuda: str | None, *archs: str) -> dict[str, Any]:
+    return answer(torch={"version": version, "cuda": cuda, "archs": list(archs)})
+
+
+def torch_expected(version: str, cuda: str | None, archs: list[str] | None = None) -> dict[str, Any]:
+    return expected(torch={"version": version, "cuda": cuda, "archs": archs})
+
+
+def test_another_build_of_torch_is_a_problem() -> None:
+    found = torch_answer("2.5.1+cu124", "12.4")
+    assert problems(found, torch_expected("2.5.1+cu121", "12.1")) == [
+        "torch.__version__: expected 2.5.1+cu121, found 2.5.1+cu124",
+        "torch CUDA: expected 12.1, found 12.4",
+    ]
+
+
+def test_without_a_local_part_only_torchs_release_is_compared() -> None:
+    found = torch_answer("2.5.1+cu124", "12.4")
+    assert problems(found, torch_expected("2.5.1", "12.4")) == []
+    assert problems(found, torch_expected("2.5.0", "12.4")) == [
+        "torch.__version__: expected 2.5.0, found 2.5.1+cu124"
+    ]
+
+
+def test_a_cpu_build_is_expected_to_have_no_cuda() -> None:
+    expect = torch_expected("2.5.1", None)
+    assert problems(torch_answer("2.5.1+cpu", None), expect) == []
+    assert problems(torch_answer("2.5.1+cu124", "12.4"), expect) == ["torch CUDA: expected none, found 12.4"]
+
+
+def test_cuda_expected_and_absent_is_a_problem() -> None:
+    expect = torch_expected("2.5.1", "12.4")
+    assert problems(torch_answer("2.5.1+cpu", None), expect) == ["torch CUDA: expected 12.4, found none"]
+
+
+def test_a_missing_architecture_is_a_problem() -> None:
+    found = torch_answer("2.5.1", "12.1", "sm_80", "sm_90")
+    assert problems(found, torch_expected("2.5.1", "12.1", ["sm_80"])) == []
+    assert problems(found, torch_expected("2.5.1", "12.1", ["sm_80", "sm_100", "sm_120"])) == [
+        "torch architectures: expected sm_100 sm_120, found sm_80 sm_90"
+    ]
+    assert problems(torch_answer("2.5.1", "12.1"), torch_expected("2.5.1", "12.1", ["sm_80"])) == [
+        "torch architectures: expected sm_80, found none"
+    ]
+
+
+def test_a_torch_that_is_missing_or_broken_is_a_problem() -> None:
+    assert problems(answer(torch=None), expected()) == [
+        "torch.__version__: expected 2.5.1+cu121, torch is not installed"
+    ]
+    assert problems(answer(torch={"error": "OSError: libcudart"}), expected()) == [
+        "torch.__version__: expected 2.5.1+cu121, OSError: libcudart"
+    ]
+
+
+def test_where_no_torch_is_expected_none_is_looked_at() -> None:
+    assert problems(answer(torch={"error": "OSError: libcudart"}), expected(torch=None)) == []
+
+
+def test_a_failed_import_is_a_problem() -> None:
+    found = answer(imports={"torch": None, "accelerate": "ImportError: no"})
+    assert problems(found, expected()) == ["import accelerate: ImportError: no"]
+
+
+def test_an_import_that_was_not_tried_is_a_problem() -> None:
+    assert problems(answer(imports={}), expected()) == ["import torch: not tried"]
+
+
+def test_another_commit_of_a_source_is_a_problem() -> None:
+    found = answer(sources={"/opt/sd-scripts": OTHER})
+    assert problems(found, expected()) == [f"/opt/sd-scripts: expected {COMMIT}, found {OTHER}"]
+    assert problems(answer(sources={}), expected()) == [
+        f"/opt/sd-scripts: expected {COMMIT}, found not asked"
+    ]
+
+
+# --- the verdict, the expectation, the command
+
+
+def test_the_verdict_counts_and_names_the_build() -> None:
+    assert probe.verdict(answer(), []) == "probe: ok, 2 distributions, torch 2.5.1+cu121, CUDA 12.1\n"
+    assert (
+        probe.verdict(torch_answer("2.5.1+cpu", None), [])
+        == "probe: ok, 2 distributions, torch 2.5.1+cpu, no CUDA\n"
+    )
+    assert probe.verdict(answer(torch=None), []) == "probe: ok, 2 distributions, no torch\n"
+
+
+def test_the_verdict_has_a_line_for_each_problem() -> None:
+    assert probe.verdict(answer(), ["a: b"]) == "probe: FAIL a: b\nprobe: 1 problem\n"
+    assert (
+        probe.verdict(answer(), ["a: b", "c: d"]) == "probe: FAIL a: b\nprobe: FAIL c: d\nprobe: 2 problems\n"
+    )
+
+
+def test_an_expectation_needs_only_python_and_distributions() -> None:
+    least = {"python": "3.10.14", "distributions": {}}
+    assert probe.expectation(json.dumps(least)) == least
+    assert probe.expectation(json.dumps(expected(optional={}))) == expected(optional={})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ([], "expected a JSON object"),
+        ({"distribution": {}}, "missing key python; missing key distributions; unknown key distribution"),
+        (expected(python=3.1), "wrong value of python"),
+        (expected(distributions={"tqdm": None}), "wrong value of distributions"),
+        (expected(imports="torch"), "wrong value of imports"),
+        (expected(sources=[]), "wrong value of sources"),
+        (expected(torch="2.5.1"), "wrong value of torch"),
+        (expected(torch={"cuda": "12.1"}), "wrong value of torch"),
+        (expected(torch={"version": "2.5.1", "arches": []}), "wrong value of torch"),
+        (expected(torch={"version": "2.5.1", "archs": "sm_80"}), "wrong value of torch"),
+    ],
+)
+def test_an_expectation_of_another_shape_is_refused(wanted: object, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        probe.expectation(json.dumps(wanted))
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Make an environment of one distribution and a fake torch; answer what to expect of it."""
+    write_record(tmp_path / "site", "torch-2.5.1.dist-info", "Name: torch\nVersion: 2.5.1+cu121\n")
+    monkeypatch.setattr(probe, "site_folders", lambda: [str(tmp_path / "site")])
+    monkeypatch.setitem(sys.modules, "torch", fake_torch())
+    monkeypatch.setattr(probe.platform, "python_version", lambda: "3.10.14")
+    git = checkout(tmp_path, COMMIT)
+    return expected(distributions={"torch": "2.5.1+cu121"}, sources={str(git.parent): COMMIT})
+
+
+def run(tmp_path: Path, expect: dict[str, Any], *more: str) -> int:
+    (tmp_path / "expect.json").write_text(json.dumps(expect))
+    code: int = probe.main(["--expect", str(tmp_path / "expect.json"), *more])
+    return code
+
+
+def test_the_command_answers_0_for_what_is_expected(
+    here: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, here) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["sources"] == here["sources"]
+    assert err == "probe: ok, 1 distributions, torch 2.5.1+cu121, CUDA 12.1\n"
+
+
+def test_the_command_answers_1_and_says_why(
+    here: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, {**here, "python": "3.11.9"}, "--import", "json", "probe_no_such") == 1
+    out, err = capsys.readouterr()
+    assert list(json.loads(out)["imports"]) == ["torch", "json", "probe_no_such"]
+    assert err == (
+        "probe: FAIL python: expected 3.11.9, found 3.10.14\n"
+        "probe: FAIL import probe_no_such: ModuleNotFoundError: No module named 'probe_no_such'\n"
+        "probe: 2 problems\n"
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_freeze_prints_the_record_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert probe.main(["--freeze"]) == 0
+    assert capsys.readouterr() == ("torch==2.5.1+cu121\n", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+        (["--freeze", "--import", "json"], "--freeze stands alone"),
+        (["--expect", "no/such/file"], "no/such/file: FileNotFoundError"),
+        (["--expect", os.devnull], "JSONDecodeError"),
+    ],
+)
+def test_wrong_arguments_and_files_answer_2(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        probe.main(argv)
+    assert stop.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
