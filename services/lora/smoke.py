@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-SD_SCRIPTS = Path(__file__).parent / "third_party" / "sd-scripts"
+# The image's own folder; a native install names the checkout.
+SD_SCRIPTS = Path(os.environ.get("TORCHPIN_HOME") or Path(__file__).parent) / "third_party" / "sd-scripts"
 
 
 def main() -> None:
@@ -17,11 +19,7 @@ def main() -> None:
 
     # The FLUX trainer imports its whole library and parses its arguments; no model is loaded.
     done = subprocess.run(
-        [sys.executable, "-B", "flux_train_network.py", "--help"],
-        cwd=SD_SCRIPTS,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-B", "flux_train_network.py", "--help"], cwd=SD_SCRIPTS, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "--network_module" in done.stdout, done.stdout[-500:]

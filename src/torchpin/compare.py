@@ -16,7 +16,7 @@ from torchpin.model import Deviation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.model import Environment, LayerLock, Lock
+    from torchpin.model import Artifact, Environment, Lock
 
 ABSENT = "not installed"
 
@@ -55,11 +55,8 @@ def _one(says: str, value: str) -> bool:
     starred = re.sub(r"\.x\b", ".*", says)
     spec = starred if re.match(r"[<>=!~]", starred) else f"=={starred}"
     try:
-        if (
-            spec.startswith("==")
-            and re.fullmatch(r"==\d+\.\d+", spec)
-            and Version(value).release[:2] == Version(spec[2:]).release
-        ):
+        # `3.10`, as people say it, is every 3.10; `==1.4`, as a requirement says it, is not 1.4.1.
+        if re.fullmatch(r"\d+\.\d+", says) and Version(value).release[:2] == Version(says).release:
             return True
         return SpecifierSet(spec).contains(Version(value), prereleases=True)
     except (InvalidSpecifier, InvalidVersion):
@@ -69,9 +66,10 @@ def _one(says: str, value: str) -> bool:
 def advice(env: Environment, lock: Lock) -> dict[str, list[tuple[str, str]]]:
     """Everything that anybody says, by component as first spelled: the description's advisers, then each source's own file."""
     said: dict[str, list[tuple[str, str]]] = {}
+    spelled: dict[str, str] = {}
     for one in env.service.recommends:
-        said.setdefault(one.component, []).append((one.by, one.says))
-    spelled = {_key(component): component for component in said}
+        component = spelled.setdefault(_key(one.component), one.component)
+        said.setdefault(component, []).append((one.by, one.says))
     for upstream in lock.upstreams:
         for requirement in _requirements(
             upstream.requirements, str(env.service.python), env.variant.platform
@@ -117,7 +115,7 @@ def deviations(env: Environment, lock: Lock) -> tuple[Deviation, ...]:
         value = values.get(_key(component), ABSENT)
         unmet = tuple((by, says) for by, says in said if value == ABSENT or not satisfied(says, value))
         reason = reasons.get(_key(component))
-        ranges = tuple((by, says) for by, says in said if says not in {value, "any"})
+        ranges = tuple((by, says) for by, says in said if says.removeprefix("==") not in {value, "any"})
         if unmet:
             found.append(Deviation(component=component, says=unmet, used=value, reason=reason))
         elif reason and ranges:
@@ -133,9 +131,10 @@ def stale_reasons(env: Environment, found: Iterable[Deviation]) -> tuple[str, ..
 
 def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
     """How a `pip freeze` text differs from a lock: nothing, or one sentence a package."""
-    frozen = dict(line.split("==", 1) for line in freeze.splitlines() if "==" in line)
+    pins = [line.split("==", 1) for line in freeze.splitlines() if "==" in line]
+    frozen = {canonicalize_name(name): version for name, version in pins}
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
-    locked = {name: package.version for name, package in lock.packages.items()}
+    locked = {canonicalize_name(name): package.version for name, package in lock.packages.items()}
     return tuple(
         f"{name}: the lock says {locked.get(name, 'nothing')}, the image has {frozen.get(name, 'nothing')}"
         for name in sorted({*frozen, *locked})
@@ -143,12 +142,10 @@ def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
     )
 
 
-def moved(before: Mapping[str, LayerLock], after: Iterable[LayerLock]) -> tuple[str, ...]:
+def moved(before: Mapping[str, Artifact], after: Mapping[str, Artifact]) -> tuple[str, ...]:
     """What a new lock changes: one sentence a package that is added, removed or moved."""
-    old = {p.name: p.version for layer in before.values() for p in layer.packages}
-    new = {p.name: p.version for layer in after for p in layer.packages}
     return tuple(
-        f"{name} {old.get(name, '(new)')} -> {new.get(name, '(gone)')}"
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
+        f"{name} {before[name].version if name in before else '(new)'} -> {after[name].version if name in after else '(gone)'}"
+        for name in sorted({*before, *after})
+        if name not in before or name not in after or before[name].version != after[name].version
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(
     r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9a-z.+!_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
-    r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>\d+ bytes|size not published)(?:, source only)?, for (?P<wanted>[a-z0-9 -]+)"
+    r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>\d+ bytes|size not published)(?:, source only)?(?:, for (?P<wanted>[a-z0-9 -]+))?"
 )
 _FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
 UPSTREAM = "upstream-"
@@ -45,7 +45,12 @@ def _opened(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]
     without = "\n".join(lines[:seal] + lines[seal + 1 :])
     if lines[seal] != f"# digest: {digest(without)}":
         raise _broken(file, seal + 1, "was edited: its digest is not that of its lines")
-    fields = dict(line[2:].split(": ", 1) for line in lines[2:seal])
+    fields = {}
+    for number, line in enumerate(lines[2:seal], start=3):
+        name, colon, value = line.removeprefix("# ").partition(": ")
+        if not line.startswith("# ") or not colon:
+            raise _broken(file, number, f"not a header field: {line[:80]!r}")
+        fields[name] = value
     return fields, [(number + 1, line) for number, line in enumerate(lines) if number > seal and line]
 
 
@@ -57,8 +62,9 @@ def _broken(file: str, line: int, message: str) -> InputError:
 def _package_line(package: Artifact) -> str:
     size = "size not published" if package.size is None else f"{package.size} bytes"
     kind = ", source only" if package.is_source else ""
+    wanted = f", for {' '.join(package.wanted_by)}" if package.wanted_by else ""
     requirement = f"{package.name}=={package.version} --hash=sha256:{package.sha256}"
-    return f"{requirement}  # {package.filename}, {size}{kind}, for {' '.join(package.wanted_by)}"
+    return f"{requirement}  # {package.filename}, {size}{kind}{wanted}"
 
 
 def layer_text(layer: LayerLock) -> str:
@@ -94,7 +100,7 @@ def parse_layer(file: str, text: str) -> LayerLock:
                 filename=found["filename"],
                 sha256=found["sha256"],
                 size=int(size) if size.isdigit() else None,
-                wanted_by=tuple(found["wanted"].split()),
+                wanted_by=tuple((found["wanted"] or "").split()),
             ),
         )
     return LayerLock(
@@ -144,8 +150,12 @@ def parse(folder: str, texts: Mapping[str, str]) -> Lock:
         try:
             if name.startswith(UPSTREAM):
                 upstreams.append(parse_upstream(f"{folder}/{name}", text))
+                own = f"{UPSTREAM}{upstreams[-1].source}.txt"
             else:
                 layers.append(parse_layer(f"{folder}/{name}", text))
+                own = layers[-1].file
+            if own != name:
+                raise _broken(f"{folder}/{name}", 1, f"is not the file that it was made as, {own}")
         except InputError as error:
             problems += error.problems
     if problems:
@@ -165,5 +175,6 @@ def installable(layer: LayerLock) -> str:
 
 def requirement_lines(text: str) -> tuple[str, ...]:
     """A source's requirements file as it counts: comments, options and its own `-e .` left out, sorted."""
-    lines = (re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip() for line in text.splitlines())
+    whole = re.sub(r"\\\r?\n", " ", text.removeprefix("\ufeff"))
+    lines = (re.split(r"(?:^|\s)(?:#|--)", line, maxsplit=1)[0].strip() for line in whole.splitlines())
     return tuple(sorted(line for line in lines if line and not line.startswith("-")))

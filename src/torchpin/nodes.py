@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -31,6 +31,7 @@ _KINDS = {
     "tag:yaml.org,2002:map": "a mapping",
     "tag:yaml.org,2002:seq": "a list",
 }
+_DEEPEST = 64  # deeper is no description, and libyaml's composer ends the process at some ten thousand levels
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -42,7 +43,8 @@ class Rule(NamedTuple):
 
 
 def rule(pattern: str, expected: str) -> Rule:
-    return Rule(re.compile(pattern), expected)
+    """A rule in ASCII: `\\d` and `\\w` are no other script's digits and letters."""
+    return Rule(re.compile(pattern, re.ASCII), expected)
 
 
 class Reader:
@@ -56,6 +58,12 @@ class Reader:
     def compose(self, text: str) -> yaml.MappingNode | None:
         """The root mapping of a text, or None when it is not one."""
         try:
+            deep = _too_deep(text)
+            if deep:
+                self.problems.append(
+                    self._problem(deep.line + 1, deep.column + 1, "", f"nested deeper than {_DEEPEST} levels")
+                )
+                return None
             node = yaml.compose(text, Loader=Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -75,7 +83,7 @@ class Reader:
                     1,
                     1,
                     "",
-                    "expected a mapping of keys, found " + (_found(node) if node else "an empty file"),
+                    "expected a mapping of keys, found " + (found(node) if node else "an empty file"),
                 )
             )
             return None
@@ -96,7 +104,7 @@ class Reader:
     def keys(self, node: yaml.Node, path: str, known: tuple[str, ...] | None = None) -> dict[str, yaml.Node]:
         """A mapping's values by key. Keys given twice or unknown are problems; `known` None lets any name in."""
         if not isinstance(node, yaml.MappingNode):
-            self.wrong(node, path, f"expected a mapping, found {_found(node)}")
+            self.wrong(node, path, f"expected a mapping, found {found(node)}")
             return {}
         values: dict[str, yaml.Node] = {}
         for key, value in node.value:
@@ -106,8 +114,10 @@ class Reader:
                 self.wrong(
                     key,
                     path,
-                    f"expected a name as key, found {_found(key)}" + (" (quote it)" if name else ""),
+                    f"expected a name as key, found {found(key)}" + (" (quote it)" if name else ""),
                 )
+            elif known is None and _CONTROL.search(name):
+                self.wrong(key, path, f"expected a name without control characters as key, found {name!r}")
             elif name in values:
                 self.wrong(key, here, "this key is given twice; keep one")
             elif known is not None and name not in known:
@@ -122,22 +132,22 @@ class Reader:
         if node is None:
             return
         if not isinstance(node, yaml.SequenceNode):
-            self.wrong(node, path, f"expected a list, found {_found(node)}")
+            self.wrong(node, path, f"expected a list, found {found(node)}")
             return
         for number, value in enumerate(node.value):
             self.marks[f"{path}[{number}]"] = self.mark(value)
             yield f"{path}[{number}]", value
 
     def scalar(self, node: yaml.Node, path: str, kind: str) -> str | None:
-        found = _KINDS.get(node.tag, node.tag)
-        if isinstance(node, yaml.ScalarNode) and found == kind:
+        is_kind = _KINDS.get(node.tag, node.tag)
+        if isinstance(node, yaml.ScalarNode) and is_kind == kind:
             return str(node.value)
         quote = (
             " (quote it)"
-            if kind == "text" and isinstance(node, yaml.ScalarNode) and found != "nothing"
+            if kind == "text" and isinstance(node, yaml.ScalarNode) and is_kind != "nothing"
             else ""
         )
-        self.wrong(node, path, f"expected {kind}, found {_found(node)}{quote}")
+        self.wrong(node, path, f"expected {kind}, found {found(node)}{quote}")
         return None
 
     def text(self, node: yaml.Node, path: str, rule: Rule | None = None) -> str:
@@ -157,18 +167,21 @@ class Reader:
         value = self.scalar(node, path, "a number")
         if value is None:
             return low
-        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-            self.wrong(node, path, f"expected a whole number from {low} to {high}, found {value}")
+        # A leading zero makes an octal number of it in YAML.
+        if not re.fullmatch(r"0|[1-9][0-9]{0,8}", value) or not low <= int(value) <= high:
+            self.wrong(node, path, f"expected a whole number from {low} to {high}, found {found(node)}")
             return low
         return int(value)
 
     def flag(self, node: yaml.Node | None, path: str) -> bool:
-        return node is not None and self.scalar(node, path, "true or false") in {"true", "True", "yes", "on"}
+        value = self.scalar(node, path, "true or false") if node is not None else None
+        return value is not None and value.lower() in {"true", "yes", "on"}
 
     def parsed(self, node: yaml.Node, path: str, parse: Callable[[str], T], expected: str) -> T | None:
         """A text turned into a value by a parser that raises ValueError."""
+        before = len(self.problems)
         value = self.text(node, path)
-        if not value:
+        if len(self.problems) > before:
             return None
         try:
             return parse(value)
@@ -186,10 +199,23 @@ class Reader:
         return not missing
 
 
-def _found(node: yaml.Node) -> str:
+def found(node: yaml.Node) -> str:
+    """What stands there, in words that fit one line."""
     if isinstance(node, yaml.ScalarNode):
-        return repr(node.value) if node.tag == "tag:yaml.org,2002:str" else (node.value or "nothing")
+        plain = node.tag != "tag:yaml.org,2002:str" and not _CONTROL.search(node.value)
+        return (node.value or "nothing") if plain else repr(node.value)
     return _KINDS.get(node.tag, node.tag)
+
+
+def _too_deep(text: str) -> Any:
+    """The mark of the first node that lies too deep, without composing anything."""
+    depth = 0
+    for event in yaml.parse(text, Loader=Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            return event.start_mark
+    return None
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

@@ -202,6 +202,7 @@ class Step:
     """One install step of an image: a layer file, from one index. `index` None: PyPI, as the client finds it."""
 
     file: str
+    origin: str
     index: str | None
     mirror: str
     optional: bool
@@ -236,6 +237,7 @@ def steps(lock: Lock) -> tuple[Step, ...]:
     return tuple(
         Step(
             file=layer.file,
+            origin=layer.origin,
             index=index_url(layer.origin),
             mirror=mirror_variable(layer.origin),
             optional=layer.optional,

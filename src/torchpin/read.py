@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from torchpin.model import (
     Base,
     Health,
     Layer,
+    Problem,
     Reason,
     Recommendation,
     Run,
@@ -26,7 +28,7 @@ from torchpin.model import (
     Variant,
     Waiver,
 )
-from torchpin.nodes import Reader, Rule, rule
+from torchpin.nodes import Reader, Rule, found, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,7 +44,7 @@ IMAGE = rule(
 DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest: sha256: and 64 hexadecimal digits")
 CHANNEL = rule(r"cu\d{2,3}|cpu|pypi", "a channel: cu121, cu128, … or cpu or pypi")
 PLATFORM = rule(r"linux/(?:amd64|arm64)", "a platform: linux/amd64 or linux/arm64")
-APT = rule(r"[a-z0-9][a-z0-9+.-]+", "a Debian package name")
+APT = rule(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name")  # `git-` would remove git
 MODULE = rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
 COMMIT = rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
 TAG = rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")
@@ -51,11 +53,14 @@ URL = rule(
     "a git address",
 )
 INSIDE = rule(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository")
-ABSOLUTE = rule(r"/(?!.*(?:^|/)\.\.(?:/|$))[A-Za-z0-9._/-]+", "an absolute path inside the container")
+ABSOLUTE = rule(
+    r"/(?!(?:.*/)?\.{0,2}(?:/|$))[A-Za-z0-9._/-]+",
+    "an absolute path inside the container, such as /workspace",
+)
 KEY = rule(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 VALUE = rule(r"[^\"\\$`]*", "a plain value (no quotes, backslashes, dollars or backticks)")
 USER = rule(r"[a-z_][a-z0-9_-]{0,31}", "a user name")
-SIZE = rule(r"\d+(?:\.\d+)?(?:MB|GB|TB)", "a size such as 20GB")
+SIZE = rule(r"\d{1,15}(?:\.\d{1,6})?(?:MB|GB|TB)", "a size such as 20GB")
 CHECK = rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
 PROSE = rule(r".*\S.*", "a sentence")
 ORIGIN = rule("index", "'index': torch comes from the variant's channel")
@@ -71,12 +76,29 @@ def services(texts: Mapping[str, str]) -> tuple[Service, ...]:
     Raises InputError with every problem of every file; then nothing of any file may be used.
     """
     readers = [(Reader(path), text) for path, text in sorted(texts.items())]
-    found = [_service(reader, text) for reader, text in readers]
-    problems = [problem for reader, _ in readers for problem in reader.problems]
+    described = [(reader, _service(reader, text)) for reader, text in readers]
+    _one_name_each(described)
+    problems = sorted(
+        (problem for reader, _ in readers for problem in reader.problems),
+        key=lambda one: (one.where.file, one.where.line, one.where.column),
+    )
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise InputError(f"{count} in the descriptions; nothing was written.", problems)
-    return tuple(service for service in found if service)
+    return tuple(service for _, service in described if service)
+
+
+def _one_name_each(described: Iterable[tuple[Reader, Service | None]]) -> None:
+    """`a` with `b-c` and `a-b` with `c` would be the same environment: one lock, one folder, one image."""
+    taken: dict[str, str] = {}
+    for reader, service in described:
+        for variant in service.variants if service else ():
+            name = f"{service.name}-{variant.name}" if service else ""
+            if name in taken:
+                path = f"variants.{variant.name}"
+                message = f"its environment would be {name!r}, as one of {taken[name]}; choose another name"
+                reader.problems.append(Problem(where=reader.marks[path], path=path, message=message))
+            taken[name] = reader.file
 
 
 def _service(reader: Reader, text: str) -> Service | None:
@@ -241,6 +263,7 @@ def _layers(reader: Reader, node: yaml.Node | None, torch: Torch) -> Iterable[La
 
 def _sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Source]:
     names: set[str] = set()
+    places: set[str] = set()
     for path, value in reader.items(root.get("sources"), "sources"):
         keys = reader.keys(value, path, ("name", "url", "tag", "commit", "path", "requirements"))
         if not reader.required(value, path, keys, ("name", "url", "tag", "commit", "path")):
@@ -251,9 +274,10 @@ def _sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Source]:
             reader.wrong(
                 keys["path"], f"{path}.path", f"{place!r} is not below third_party/, where clones lie"
             )
-        if name in names or place in names:
+        if name in names or any(f"{place}/".startswith(f"{x}/") or x.startswith(f"{place}/") for x in places):
             reader.wrong(value, path, "another source has this name or this path; choose another")
-        names |= {name, place}
+        names.add(name)
+        places |= {place} - {""}
         yield Source(
             name=name,
             url=reader.text(keys["url"], f"{path}.url", URL),
@@ -300,14 +324,16 @@ def _health(reader: Reader, node: yaml.Node) -> Health | None:
         for name in times
         if name in keys
     }
-    items = reader.items(keys["command"], "run.health.command")
+    items = list(reader.items(keys["command"], "run.health.command"))
+    if not items and isinstance(keys["command"], yaml.SequenceNode):
+        reader.wrong(keys["command"], "run.health.command", "expected at least one word")
     return Health(command=tuple(reader.text(value, path) for path, value in items), **given)
 
 
 def _budget(reader: Reader, root: Mapping[str, yaml.Node]) -> int | None:
     keys = reader.keys(root["budget"], "budget", ("image",)) if "budget" in root else {}
     text = reader.text(keys["image"], "budget.image", SIZE) if "image" in keys else ""
-    return int(float(text[:-2]) * {"MB": 10**6, "GB": 10**9, "TB": 10**12}[text[-2:]]) if text else None
+    return int(Decimal(text[:-2]) * {"MB": 10**6, "GB": 10**9, "TB": 10**12}[text[-2:]]) if text else None
 
 
 def _recommends(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Recommendation]:
@@ -342,11 +368,14 @@ def _waivers(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Waiver]:
 
 
 def _date(reader: Reader, node: yaml.Node, path: str) -> date:
-    try:
-        return date.fromisoformat(str(node.value))
+    text = node.value if isinstance(node, yaml.ScalarNode) else ""
+    try:  # from 3.11 on, Python reads 20270131 too
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text)
     except ValueError:
-        reader.wrong(node, path, f"expected a date such as 2027-01-31, found {node.value!r}")
-        return date.max
+        pass
+    reader.wrong(node, path, f"expected a date such as 2027-01-31, found {found(node)}")
+    return date.max
 
 
 def description(service: Service) -> str:
@@ -382,7 +411,7 @@ def _plain(service: Service) -> dict[str, object]:
             "health": health and {"command": list(health.command), "interval": health.interval, "timeout": health.timeout,
                                   "start_period": health.start_period, "retries": health.retries},
         }),
-        "budget": service.budget_bytes and {"image": f"{service.budget_bytes / 10**6:.6f}".rstrip("0").rstrip(".") + "MB"},
+        "budget": service.budget_bytes is not None and {"image": f"{Decimal(service.budget_bytes) / 10**6:f}MB"},
         "recommends": [{"component": r.component, "says": r.says, "by": r.by} for r in service.recommends],
         "reasons": {r.component: {"because": r.because, "evidence": r.evidence} for r in service.reasons},
         "waivers": [{"check": w.check, "about": w.about, "reason": w.reason, "review_by": w.review_by} for w in service.waivers],
@@ -391,4 +420,4 @@ def _plain(service: Service) -> dict[str, object]:
 
 
 def _filled(values: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in values.items() if value or value == 0}
+    return {name: value for name, value in values.items() if value}

@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,6 @@ from torchpin.errors import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import IO
 
 
 def run(
@@ -48,6 +46,15 @@ def run(
     if check and done.returncode:
         raise ToolError(failure(command, done.returncode, done.stdout, done.stderr))
     return done
+
+
+def run_with_input(
+    command: Sequence[str], text: str, *, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command that reads a text; it may fail."""
+    return subprocess.run(
+        command, input=text, env=env, capture_output=True, text=True, errors="replace", check=False
+    )
 
 
 def failure(command: Sequence[str], code: int, *streams: str) -> str:
@@ -85,18 +92,6 @@ def streamed(
             raise
 
 
-def passed_on(
-    command: Sequence[str],
-    *,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    output: IO[str] | None = None,
-) -> int:
-    """A command whose output people see as it comes; its exit code."""
-    sys.stdout.flush()
-    return subprocess.run(command, cwd=cwd, env=env, stdout=output, check=False).returncode
-
-
 def which(program: str) -> str | None:
     return shutil.which(program)
 
@@ -131,7 +126,7 @@ def write(files: Mapping[Path, str | None]) -> tuple[Path, ...]:
             else:
                 path.unlink()
     except OSError as error:
-        raise ToolError(f"{error.filename}: {error.strerror}. Nothing else was written.") from None
+        raise ToolError(f"{error.filename}: {error.strerror}. No file was left half-written.") from None
     finally:
         for left in staged.values():
             left.unlink(missing_ok=True)

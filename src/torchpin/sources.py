@@ -68,7 +68,7 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
         raise ToolError(
             f"{source.path} is {found}. Save what you need elsewhere, remove the folder, then run `invoke clone` again."
         )
-    _expect_tag(source, settings)
+    expect_tag(source, settings)
     staged = place.parent / f".{place.name}.partial"
     shutil.rmtree(staged, ignore_errors=True)
     try:
@@ -89,7 +89,7 @@ def _still_there(source: Source, settings: Settings) -> None:
     _compare(source, tags)
 
 
-def _expect_tag(source: Source, settings: Settings) -> None:
+def expect_tag(source: Source, settings: Settings) -> None:
     _compare(source, remote_tags(source, settings))
 
 
@@ -151,7 +151,6 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
                 branch=source.tag,
                 depth=1,
                 single_branch=True,
-                config="advice.detachedHead=false",
             )
     except GitCommandError as error:
         raise ToolError(

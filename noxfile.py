@@ -1,0 +1,119 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["nox"]
+# ///
+"""Nox judges, invoke acts. `python3 bootstrap.py nox` runs what a change must pass."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = True
+
+# Of UV_* and PIP_*, those that would send an installation elsewhere or change what is installed.
+ELSEWHERE = (
+    "PIP_CONSTRAINT",
+    "PIP_PREFIX",
+    "PIP_REQUIRE_HASHES",
+    "PIP_TARGET",
+    "PIP_USER",
+    "UV_CONSTRAINT",
+    "UV_OVERRIDE",
+    "UV_PREFIX",
+    "UV_PYTHON",
+    "UV_REQUIRE_HASHES",
+    "UV_SYSTEM_PYTHON",
+    "UV_TARGET",
+)
+REQUIREMENTS = (
+    ("requirements/run.txt", ("--extra", "build")),
+    ("requirements/dev.txt", ("--all-extras", "--constraint", "requirements/run.txt")),
+)
+
+
+def prepare(session: nox.Session) -> None:
+    """Exactly the locked packages, then torchpin itself."""
+    session.env.update(dict.fromkeys(ELSEWHERE))
+    session.install("--require-hashes", "-r", "requirements/dev.txt")
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def hadolint(session: nox.Session) -> None:
+    session.run("hadolint", *sorted(glob.glob("docker/*/Dockerfile")))
+
+
+def generated(session: nox.Session) -> None:
+    for task in ("lock", "render", "document"):
+        session.run("invoke", task, "--check")
+
+
+STEPS: dict[str, Callable[[nox.Session], object]] = {
+    "ruff": lambda session: session.run("ruff", "check"),
+    "format": lambda session: session.run("ruff", "format", "--check"),
+    "mypy": lambda session: session.run("mypy"),
+    "hadolint": hadolint,
+    "generated": generated,
+}
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, Dockerfiles, and that generated files are fresh; `-- ruff mypy` runs only these steps."""
+    steps = session.posargs or list(STEPS)
+    if unknown := [step for step in steps if step not in STEPS]:
+        session.error(f"no such step: {', '.join(unknown)}; there are {', '.join(STEPS)}")
+    prepare(session)
+    for step in steps:
+        STEPS[step](session)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Tests without processes or network; `-- -k probe` picks some."""
+    prepare(session)
+    session.run("pytest", "-n", "auto", "tests/unit", *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Tests with real tools; what is missing skips, and fails if TORCHPIN_REQUIRE (docker,network) names it."""
+    prepare(session)
+    session.run("pytest", "tests/integration", *session.posargs)
+
+
+@nox.session
+def verify(session: nox.Session) -> None:
+    """Every check on what is committed; arguments go to `invoke verify`: `-- --service lora --json`."""
+    prepare(session)
+    session.run("invoke", "verify", *session.posargs)
+
+
+@nox.session(default=False)
+def requirements(session: nox.Session) -> None:
+    """Write requirements/*.txt from pyproject.toml; `-- --check` compares, other arguments go to uv (`-- --upgrade`)."""
+    check = "--check" in session.posargs
+    more = [word for word in session.posargs if word != "--check"]
+    session.env.update(dict.fromkeys(ELSEWHERE))
+    session.install("--require-hashes", "-r", "requirements/dev.txt")
+    for file, extras in REQUIREMENTS:
+        target = Path(session.create_tmp(), "new.txt") if check else Path(file)
+        if check:
+            shutil.copyfile(file, target)  # the present pins are kept where they still answer
+        session.run(
+            *("uv", "pip", "compile", "pyproject.toml", *extras, "--quiet"),
+            *("--universal", "--python-version", "3.10", "--generate-hashes"),
+            *("--no-annotate", "--no-emit-index-url", "--custom-compile-command", "nox -s requirements"),
+            *("--output-file", str(target), *more),
+        )
+        if check and target.read_bytes() != Path(file).read_bytes():
+            session.error(f"{file} does not follow from pyproject.toml; run `nox -s requirements`")

@@ -1,0 +1,96 @@
+"""BuildKit's plain log, line by line, to events: which layer, how long, how far; and what a failed one means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from torchpin import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_STEP = re.compile(r"#(?P<number>\d+) (?P<rest>.*)")
+_OUTPUT = re.compile(r"(?P<seconds>\d+\.\d+) (?P<text>.*)")
+_BYTES = re.compile(r"(?P<done>[\d.]+\s?[kMGT]?B) / (?P<all>[\d.]+\s?[kMGT]?B)")
+_LAYER = re.compile(r"target=/run/torchpin/layers/(?P<file>(?!build\.txt)[\w.-]+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One thing that happened in a build. `seconds` is a finished step's duration, `bytes` a transfer as BuildKit words it."""
+
+    step: int
+    kind: Literal["started", "output", "cached", "done", "failed"]
+    text: str = ""
+    seconds: float | None = None
+    bytes: str = ""
+
+
+def event(line: str) -> Event | None:
+    """The event of one line of `docker buildx build --progress plain`, None for lines that are none."""
+    found = _STEP.fullmatch(line.rstrip())
+    if not found:
+        return None
+    step, rest = int(found["number"]), found["rest"]
+    if rest == "CACHED":
+        return Event(step=step, kind="cached")
+    if rest.startswith("DONE "):
+        return Event(step=step, kind="done", seconds=float(rest.removeprefix("DONE ").rstrip("s")))
+    if rest.startswith(("ERROR", "CANCELED")):
+        return Event(step=step, kind="failed", text=rest)
+    if rest.startswith("["):
+        return Event(step=step, kind="started", text=rest)
+    output = _OUTPUT.fullmatch(rest)
+    moved = _BYTES.search(rest)
+    text = output["text"] if output else rest
+    return Event(step=step, kind="output", text=text, bytes=moved[0] if moved else "")
+
+
+def title(text: str) -> str:
+    """A step's short name: the layer that it installs, else the start of its instruction."""
+    layer = _LAYER.search(text)
+    if layer:
+        return f"layer {layer['file'].removesuffix('.txt')}"
+    plain = re.sub(r"^\[(?:[\w-]+ )?\s*(?:\d+/\d+\])?\s*|--mount=\S+\s*", "", text)
+    if "probe.py" in plain:
+        return "proof"
+    if "uv venv" in plain:
+        return "Python"
+    if "apt-get" in plain:
+        return "system packages"
+    return plain.rstrip("]")[:60]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """The step that failed, what it last said, and the known remedy."""
+
+    step: str
+    lines: tuple[str, ...]
+    remedy: str = ""
+
+
+def failure(log: Sequence[str]) -> Failure:
+    """What went wrong in a build, from its whole log."""
+    events = [(event(line), line) for line in log]
+    broken = [
+        one.step for one, _ in events if one and one.kind == "failed" and not one.text.startswith("CANCELED")
+    ]
+    if broken:
+        own = [one for one, _ in events if one and one.step == broken[0]]
+        name = next((title(one.text) for one in own if one.kind == "started"), f"step {broken[0]}")
+        said = [one.text for one in own if one.kind in {"output", "failed"} and one.text]
+    else:
+        name, said = "the build", [line for line in log if line.strip()]
+    return Failure(step=name, lines=tuple(said[-15:]), remedy=remedy([*said, *log[-20:]]))
+
+
+def remedy(lines: Iterable[str]) -> str:
+    """What is known to help, from the first line that any known failure matches."""
+    for line in lines:
+        for known in facts.failures():
+            if known.pattern.search(line):
+                return f"{known.means} {known.remedy}"
+    return ""

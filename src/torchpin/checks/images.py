@@ -1,0 +1,109 @@
+"""REC, IMG: what is recorded, and what an image answers, is what was planned. Pure functions of the probe's document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torchpin import compare, facts, plan
+from torchpin.checks import Evidence, check, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.model import Environment, Finding
+
+
+@check("REC001", "The freeze record equals the lock", "lock", "record")
+def record_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Build the image again (`invoke build`), which reads the record anew."""
+    for difference in compare.freeze_differences(str(evidence.records[env.name]), evidence.locks[env.name]):
+        yield finding(env, f"records/{env.name}/pip_freeze.txt", difference, about=difference.split(":")[0])
+
+
+@check("IMG001", "The image of this description is built", "lock", "image")
+def image_is_built(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke build`."""
+    if not evidence.answers.get(env.name):
+        yield finding(env, env.name, "the image is there, but its probe gave no answer", about=env.name)
+
+
+@check("IMG002", "The image's freeze equals the lock", "lock", "image")
+def image_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Build it again without cache (`invoke build --no-cache`)."""
+    frozen = "".join(
+        f"{name}=={version}\n" for name, version in _answer(evidence, env).get("distributions", {}).items()
+    )
+    for difference in compare.freeze_differences(frozen, evidence.locks[env.name]):
+        yield finding(env, f"image of {env.name}", difference, about=difference.split(":")[0])
+
+
+@check("IMG003", "The image's torch, CUDA and architectures are as planned", "lock", "image")
+def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Check the channel's mirror and build it again without cache (`invoke build --no-cache`)."""
+    expected: dict[str, Any] = plan.expectations(env, evidence.locks[env.name])["torch"]  # type: ignore[assignment]
+    torch = _answer(evidence, env).get("torch") or {}
+    for name in ("version", "cuda"):
+        if torch.get(name) != expected[name]:
+            yield finding(
+                env,
+                f"image of {env.name}",
+                f"torch {name} is {torch.get(name)}, planned is {expected[name]}",
+                about=name,
+            )
+    missing = sorted({*(expected["archs"] or ())} - {*(torch.get("archs") or ())})
+    if missing:
+        yield finding(
+            env, f"image of {env.name}", f"torch has no code for {' '.join(missing)}", about="archs"
+        )
+
+
+@check("IMG004", "The image's sources are at their commits", "lock", "image")
+def image_sources_are_planned(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke clone`, then build it again."""
+    found = _answer(evidence, env).get("sources", {})
+    expected: dict[str, str] = plan.expectations(env, evidence.locks[env.name])["sources"]  # type: ignore[assignment]
+    for path, commit in expected.items():
+        if found.get(path) != commit:
+            yield finding(
+                env,
+                f"image of {env.name}",
+                f"{path} is at {found.get(path)}, planned is {commit}",
+                about=path,
+            )
+
+
+@check("IMG005", "The image keeps its budget", "image")
+def image_keeps_budget(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Drop packages, choose a smaller base, or raise `budget.image` in the description."""
+    size, budget = evidence.built[env.name].get("size_bytes", 0), env.service.budget_bytes
+    if budget and size > budget:
+        yield finding(
+            env,
+            f"image of {env.name}",
+            f"{size / 1e9:.2f} GB is more than the budget of {budget / 1e9:.2f} GB",
+            about="budget",
+        )
+
+
+def _answer(evidence: Evidence, env: Environment) -> dict[str, Any]:
+    return dict(evidence.answers.get(env.name) or {})
+
+
+@check("IMG006", "The image's torch runs on this machine's GPUs", "lock", "gpu")
+def image_runs_here(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Use a machine with a described GPU, or a torch build that has code for this one."""
+    answer = evidence.gpus[env.name]
+    devices = (answer.get("gpu") or {}).get("devices") or []
+    if not devices:
+        yield finding(
+            env, f"image of {env.name}", "torch sees no GPU although the machine has one", about="gpu"
+        )
+    flags = tuple((answer.get("torch") or {}).get("archs") or ())
+    archs = facts.Archs(
+        series="", channel="", platform="", sm=tuple(one for one in flags if one.startswith("sm_")),
+        ptx=tuple(one for one in flags if one.startswith("compute_")), source="the image's own answer", date="", method="measured", note="",
+    )  # fmt: skip
+    for device in devices:
+        if not facts.runs_on(archs, device["capability"]):
+            message = f"torch has no code for {device['name']} (capability {device['capability']})"
+            yield finding(env, f"image of {env.name}", message, about=device["name"])

@@ -1,0 +1,189 @@
+"""LCK: the lock answers the description, is untouched, and takes torch from the pinned index alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchpin import facts, plan
+from torchpin.checks import Evidence, Unknown, at, check, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.model import Environment, Finding
+
+
+def folder(env: Environment) -> str:
+    return f"lockfiles/{env.name}"
+
+
+@check("LCK001", "The lock answers the description")
+def lock_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock` and commit what it writes."""
+    lock = evidence.locks.get(env.name)
+    if not lock:
+        if not evidence.lock_files.get(env.name):
+            yield finding(env, folder(env), "there is no lock", about=env.name)
+        return
+    found = {layer.name: layer for layer in lock.layers}
+    for name in plan.layer_names(env):
+        layer = found.pop(name, None)
+        where = f"{folder(env)}/{name}.txt"
+        if not layer:
+            yield finding(env, where, "this layer of the description is not locked", about=name)
+        elif layer.answers != plan.answers(env, name):
+            yield finding(env, where, "was locked for another description", about=name)
+        elif layer.environment != env.name:
+            yield finding(env, where, f"is a layer of {layer.environment}", about=name)
+        elif layer.uv != evidence.uv:
+            yield finding(env, where, f"was locked by uv {layer.uv}; torchpin pins {evidence.uv}", about=name)
+    for name in found:
+        yield finding(
+            env, f"{folder(env)}/{name}.txt", "is a layer that the description does not have", about=name
+        )
+    yield from _sides_are_fresh(evidence, env)
+
+
+def _sides_are_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """What builds the source-only packages, and what the sources themselves ask for."""
+    lock = evidence.locks[env.name]
+    sources_only = sorted(name for name, package in lock.packages.items() if package.is_source)
+    builds = (
+        sorted({name for package in lock.build.packages for name in package.wanted_by}) if lock.build else []
+    )
+    if sources_only != builds:
+        yield finding(
+            env,
+            f"{folder(env)}/build.txt",
+            f"is not for the source-only packages ({', '.join(sources_only)})",
+        )
+    asked = {(s.name, s.tag, s.commit, s.requirements) for s in env.service.sources if s.requirements}
+    held = {(u.source, u.tag, u.commit, u.file) for u in lock.upstreams}
+    for name in sorted({row[0] for row in asked ^ held}):
+        yield finding(
+            env, f"{folder(env)}/upstream-{name}.txt", f"is not of {name} as it is described", about=name
+        )
+
+
+@check("LCK002", "The lock is untouched")
+def lock_is_untouched(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock` to make it again, or restore it from git; generated files are not edited."""
+    for problem in evidence.broken.get(env.name, ()):
+        where, _, message = problem.partition(": ")
+        yield finding(env, where, message, about=env.name)
+
+
+@check("LCK003", "torch comes from the pinned index, and from nowhere else", "lock")
+def torch_has_one_origin(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock`; torch and its companions belong into 00-torch.txt, from the variant's channel."""
+    channel = env.variant.channel
+    family = env.service.torch.family
+    for layer in evidence.locks[env.name].layers:
+        where = f"{folder(env)}/{layer.file}"
+        expected = channel if layer.name == plan.TORCH else "pypi"
+        if layer.origin != expected:
+            yield finding(env, where, f"its origin is {layer.origin}, expected {expected}", about=layer.name)
+        for package in layer.packages:
+            if (package.name in family) != (layer.name == plan.TORCH):
+                yield finding(
+                    env, where, f"{package.name} does not belong into this layer", about=package.name
+                )
+            elif package.name in family and not _is_build(env, package.version, str(family[package.name])):
+                yield finding(
+                    env,
+                    where,
+                    f"{package.name} {package.version} is not {family[package.name]} of {channel}",
+                    about=package.name,
+                )
+    missing = {*family} - {*evidence.locks[env.name].packages}
+    for name in sorted(missing):
+        yield finding(env, f"{folder(env)}/{plan.TORCH}.txt", f"{name} is not locked", about=name)
+
+
+def _is_build(env: Environment, version: str, release: str) -> bool:
+    if env.variant.channel == "pypi":
+        return version == release
+    if env.variant.platform == "linux/amd64":
+        return version == f"{release}+{env.variant.channel}"
+    return version.split("+", maxsplit=1)[0] == release
+
+
+@check("LCK004", "Every artifact is hashed and named", "lock")
+def artifacts_are_hashed(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock`; a package has exactly one artifact, whose name gives the package and version."""
+    seen: dict[str, str] = {}
+    for layer in evidence.locks[env.name].layers:
+        where = f"{folder(env)}/{layer.file}"
+        for package in layer.packages:
+            if package.name in seen:
+                yield finding(
+                    env, where, f"{package.name} is locked in {seen[package.name]} too", about=package.name
+                )
+            seen[package.name] = layer.file
+            best = plan.best((package,), env.service.python, env.variant.platform)
+            if best is None:
+                yield finding(
+                    env,
+                    where,
+                    f"{package.filename} does not fit Python {env.service.python} on {env.variant.platform}",
+                    about=package.name,
+                )
+
+
+@check("LCK005", "Hashes equal the recorded index", "lock")
+def hashes_equal_the_recorded(evidence: Evidence, env: Environment) -> Iterator[Finding | Unknown]:
+    """Find out which of the two is wrong before anything is installed; then `invoke lock`."""
+    if env.variant.channel == "pypi":
+        return
+    recorded = facts.recorded(env.variant.channel)
+    if not recorded:
+        yield Unknown(message=f"the index of {env.variant.channel} is not recorded")
+        return
+    for layer in evidence.locks[env.name].layers[:1]:
+        for package in layer.packages:
+            files = recorded.packages.get(package.name, {})
+            if files.get(package.filename) is None:
+                yield Unknown(message=f"{package.filename} has no recorded hash")
+            elif files[package.filename] != package.sha256:
+                yield finding(
+                    env,
+                    f"{folder(env)}/{layer.file}",
+                    f"{package.filename} is locked as {package.sha256}, recorded is {files[package.filename]}",
+                    about=package.name,
+                    evidence=f"{recorded.source} ({recorded.date})",
+                )
+
+
+@check("LCK006", "The lock names no package host")
+def lock_names_no_host(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock`; a lock is neutral to mirrors."""
+    for name, text in evidence.lock_files.get(env.name, {}).items():
+        if name.startswith("upstream-"):
+            continue  # a source may ask for a package by address; that is compared, never installed
+        for number, line in enumerate(text.splitlines(), start=1):
+            if "://" in line or "--index" in line or "--find-links" in line:
+                yield finding(env, f"{folder(env)}/{name}:{number}", "names an address", about=name)
+
+
+@check("SRC001", "Every clone is its recorded commit, unchanged", "clone")
+def clones_are_right(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke clone`; a clone with changes of yours is left alone, move them elsewhere first."""
+    for number, source in enumerate(env.service.sources):
+        state = evidence.clones.get(env.name, {}).get(source.name, "")
+        if state:
+            yield finding(
+                env,
+                source.path,
+                f"is {state}",
+                about=source.name,
+                evidence=at(env.service, f"sources[{number}].commit"),
+            )
+
+
+@check("SRC004", "The tag still gives the recorded commit", "network")
+def tags_have_not_moved(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Find out why the tag moved or is gone before you record another commit."""
+    for number, source in enumerate(env.service.sources):
+        problem = (evidence.tags or {}).get(env.name, {}).get(source.name, "")
+        if problem:
+            yield finding(env, at(env.service, f"sources[{number}].tag"), problem, about=source.name)

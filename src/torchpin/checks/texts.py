@@ -1,0 +1,45 @@
+"""DKR, DOC: what is generated from the descriptions equals what is committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchpin.checks import Evidence, check, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.model import Environment, Finding
+
+
+def differing(committed: str | None, expected: str) -> int | None:
+    """The first line, from 1, in which two texts differ; None when they are equal."""
+    if committed == expected:
+        return None
+    ours, theirs = expected.split("\n"), (committed or "").split("\n")
+    for number, (one, other) in enumerate(zip(ours, theirs, strict=False), start=1):
+        if one != other:
+            return number
+    return min(len(ours), len(theirs)) + 1
+
+
+@check("DKR001", "The rendering is fresh", "lock")
+def rendering_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke render` and commit what it writes; generated files are not edited."""
+    for path, (committed, expected) in evidence.renderings.get(env.name, {}).items():
+        line = differing(committed, expected)
+        if line is not None:
+            what = "is not there" if committed is None else "is not what the description renders to"
+            yield finding(env, f"{path}:{line}" if committed is not None else path, what, about=path)
+
+
+@check("DOC001", "The documents are fresh", "lock")
+def documents_are_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Run `invoke document` and commit what it writes; write outside the markers only."""
+    if env != evidence.environments[0]:
+        return  # the documents are the repository's: said once
+    for path, (committed, expected) in evidence.documents.items():
+        line = differing(committed, expected)
+        if line is not None:
+            what = "is not there" if committed is None else "its generated sections are stale or were edited"
+            yield finding(env, f"{path}:{line}" if committed is not None else path, what, about=path)

@@ -1,0 +1,135 @@
+"""What is, gathered once: files, clones, records, images if Docker answers, GPUs if there are some. Checks judge it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from torchpin import documents as pages
+from torchpin import lockfile, locks, plan, repository, shell, sources
+from torchpin.checks import REGISTRY, Evidence
+from torchpin.errors import InputError, Stop, ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torchpin.model import Environment, Lock
+    from torchpin.repository import Repository
+
+
+def bare(repo: Repository, environments: Sequence[Environment]) -> Evidence:
+    """The descriptions alone: what the judge needs."""
+    del repo
+    today = dt.datetime.now(tz=dt.timezone.utc).date()
+    return Evidence(environments=tuple(environments), today=today, uv=locks.UV)
+
+
+def committed(repo: Repository, environments: Sequence[Environment]) -> Evidence:
+    """What lies in the repository, without processes: locks, renderings, documents, records."""
+    files, parsed, broken = {}, {}, {}
+    for env in environments:
+        files[env.name] = repository.lock_files(repo, env)
+        try:
+            if files[env.name]:
+                parsed[env.name] = lockfile.parse(repository.lock_folder(env), files[env.name])
+        except InputError as error:
+            broken[env.name] = tuple(str(problem) for problem in error.problems)
+    renderings = {env.name: _rendering(repo, env, parsed.get(env.name)) for env in environments}
+    return replace(
+        bare(repo, environments),
+        lock_files=files,
+        locks=parsed,
+        broken=broken,
+        renderings={
+            name: {path: (repo.text(path), text) for path, text in made.items()}
+            for name, (made, _) in renderings.items()
+        },
+        keys={name: key for name, (_, key) in renderings.items() if key},
+        documents={path: (repo.text(path), text) for path, text in documents(repo, {}).items()},
+        records={env.name: repo.text(repository.freeze_path(env)) for env in environments},
+    )
+
+
+def _rendering(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict[str, str], str]:
+    """An environment's texts and key; nothing while its lock is missing or does not answer the description."""
+    if lock is None or {layer.name for layer in lock.layers} != {*plan.layer_names(env)}:
+        return {}, ""
+    made = repository.rendered(repo, env, lock)
+    return made.files, made.key
+
+
+def everything(repo: Repository, environments: Sequence[Environment], *, network: bool = False) -> Evidence:
+    """Everything that this machine can tell. The network is asked for the sources' tags only where that is wanted."""
+    clones = {
+        env.name: {s.name: sources.state(repo.root, s) for s in env.service.sources} for env in environments
+    }
+    tags = (
+        {env.name: {s.name: _tag(repo, s) for s in env.service.sources} for env in environments}
+        if network
+        else None
+    )
+    return _with_images(repo, replace(committed(repo, environments), clones=clones, tags=tags))
+
+
+def _tag(repo: Repository, source: Any) -> str:
+    try:
+        sources.expect_tag(source, repo.settings)
+    except ToolError as error:
+        return str(error)
+    return ""
+
+
+def _with_images(repo: Repository, evidence: Evidence) -> Evidence:
+    """What the images of the present keys answer; without an engine, why not."""
+    from torchpin import images
+
+    built: dict[str, Mapping[str, Any]] = {}
+    answers: dict[str, Mapping[str, Any]] = {}
+    gpus: dict[str, Mapping[str, Any]] = {}
+    no_gpu = "" if shell.which("nvidia-smi") else "no NVIDIA driver on this machine"
+    try:
+        with images.engine() as client:
+            for env in evidence.environments:
+                key = evidence.keys.get(env.name)
+                tag = f"{images.repository(env, repo.settings, prefix=repo.prefix)}:{key[:12]}" if key else ""
+                image = images.found(client, tag, key) if key else None
+                if image is None:
+                    continue
+                built[env.name] = {"size_bytes": image.attrs["Size"]}
+                homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
+                asked = [word for home in homes for word in ("--source", home)]
+                answers[env.name] = images.probe(client, tag, *asked)
+                if not no_gpu:
+                    gpus[env.name] = images.probe(client, tag, *asked, gpus=True)
+    except Stop as stop:
+        return replace(evidence, engine=str(stop), gpu=no_gpu or str(stop))
+    return replace(evidence, built=built, answers=answers, gpus=gpus, gpu=no_gpu)
+
+
+def documents(repo: Repository, made: Mapping[str, Lock], *, strict: bool = False) -> dict[str, str]:
+    """The documents as they should be; `made` are locks that are not written yet.
+
+    Empty while a service is not locked; `strict` raises InputError then.
+    """
+    from torchpin.checks import families  # noqa: F401 - registers the checks that are documented
+
+    locked: dict[str, Lock] = {}
+    for env in plan.environments(repo.services):
+        try:
+            locked[env.name] = made[env.name] if env.name in made else repository.lock(repo, env)
+        except InputError:
+            if strict:
+                raise
+            return {}
+    records = {name: repo.text(f"records/{name}/pip_freeze.txt") for name in locked}
+    rows = [(one.id, one.title, ", ".join(one.needs), one.remedy) for _, one in sorted(REGISTRY.items())]
+    sections = {
+        repository.PINNING: (pages.PINNING_OPENING, pages.pinning(repo.services, locked, records)),
+        repository.DEVIATIONS: (pages.DEVIATIONS_OPENING, pages.deviations(repo.services, locked)),
+        repository.CHECKS: (pages.CHECKS_OPENING, pages.checks(rows)),
+    }
+    return {
+        path: pages.spliced(path, repo.text(path) or opening, made)
+        for path, (opening, made) in sections.items()
+    }

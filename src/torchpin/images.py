@@ -1,0 +1,243 @@
+"""Docker's hands: buildx builds; docker-py does everything that is not a build."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from torchpin import buildlog, plan, shell
+from torchpin.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import docker
+    from torchpin.model import Environment, Settings
+    from torchpin.plan import Context
+
+KEY_LABEL = "io.torchpin.key"
+PROBE = ("-B", "/opt/torchpin/probe.py")
+_CA = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@contextmanager
+def engine() -> Iterator[docker.DockerClient]:
+    """The Docker engine that DOCKER_HOST or the current context names. Raises ToolError when none answers."""
+    from docker.errors import DockerException
+
+    import docker
+
+    try:
+        client = docker.from_env(environment=_environment(), timeout=120)
+    except DockerException as error:
+        raise ToolError(f"No Docker engine answers ({_short(error)}).") from None
+    try:
+        client.ping()
+        yield client
+    except DockerException as error:
+        raise ToolError(f"The Docker engine failed: {_short(error)}") from None
+    finally:
+        client.close()
+
+
+def _environment() -> dict[str, str]:
+    """docker-py knows DOCKER_HOST only; the command line's current context is asked for when it is not set."""
+    if os.environ.get("DOCKER_HOST") or not shell.which("docker"):
+        return dict(os.environ)
+    done = shell.run(("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"), check=False)
+    host = done.stdout.strip()
+    return {**os.environ, **({"DOCKER_HOST": host} if done.returncode == 0 and host else {})}
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def expect_buildx() -> str:
+    """buildx's version. Raises ToolError when the docker command or its plugin is missing."""
+    if not shell.which("docker"):
+        raise ToolError("The docker command is not on this machine.")
+    done = shell.run(("docker", "buildx", "version"), check=False)
+    if done.returncode:
+        raise ToolError(
+            "The docker command has no buildx plugin. Install docker-buildx (Debian, Ubuntu: docker-buildx or docker-buildx-plugin)."
+        )
+    return done.stdout.split()[1] if len(done.stdout.split()) > 1 else done.stdout.strip()
+
+
+def expect_platform(platform: str, *, builder: str = "") -> None:
+    """Raises ToolError when the builder cannot build for a platform."""
+    done = shell.run(("docker", "buildx", "inspect", *([builder] if builder else [])))
+    listed = [
+        line.removeprefix("Platforms:").strip()
+        for line in done.stdout.splitlines()
+        if line.startswith("Platforms:")
+    ]
+    known = {name.strip().rstrip("*") for line in listed for name in line.split(",")}
+    if known and not any(name == platform or name.startswith(f"{platform}/") for name in known):
+        raise ToolError(
+            f"The builder has no {platform} (it has {', '.join(sorted(known))}). Install QEMU's emulators "
+            f"(tonistiigi/binfmt) or name a builder that has it with --builder."
+        )
+
+
+def repository(env: Environment, settings: Settings, *, prefix: str = "torchpin") -> str:
+    return "/".join(part for part in (settings.registry.rstrip("/"), prefix, env.name) if part)
+
+
+def found(client: docker.DockerClient, tag: str, key: str) -> Any | None:
+    """The image of a tag if it carries the key. An image is tagged only when its probe ended well, so it is proven."""
+    from docker.errors import ImageNotFound
+
+    try:
+        image = client.images.get(tag)
+    except ImageNotFound:
+        return None
+    return image if image.labels.get(KEY_LABEL) == key else None
+
+
+def build_command(  # every flag of the build is one argument here
+    context: Path,
+    *,
+    platform: str,
+    tags: Sequence[str],
+    labels: Mapping[str, str],
+    secrets: Mapping[str, Path],
+    contexts: Mapping[str, str],
+    network: str = "default",
+    no_cache: bool = False,
+    builder: str = "",
+) -> tuple[str, ...]:
+    """The buildx command of one image. `contexts` replaces images by others, as mirrors do."""
+    return (
+        "docker", "buildx", "build", "--progress", "plain", "--platform", platform, "--file", str(context / "Dockerfile"),
+        "--provenance", "false",
+        *(word for tag in tags for word in ("--tag", tag)),
+        *(word for name, value in sorted(labels.items()) for word in ("--label", f"{name}={value}")),
+        *(word for name, path in sorted(secrets.items()) for word in ("--secret", f"id={name},src={path}")),
+        *(word for name, image in sorted(contexts.items()) for word in ("--build-context", f"{name}={image}")),
+        *(("--network", network) if network != "default" else ()),
+        *(("--builder", builder) if builder else ()),
+        *(("--no-cache",) if no_cache else ()),
+        "--load",
+        str(context),
+    )  # fmt: skip
+
+
+def base_contexts(env: Environment, settings: Settings) -> dict[str, str]:
+    """The base image by its mirror: `docker.io = registry.local/hub` takes registry.local/hub/nvidia/cuda:…"""
+    base = env.service.base
+    first, _, rest = base.image.partition("/")
+    host, path = (first, rest) if rest and ("." in first or ":" in first) else ("docker.io", base.image)
+    mirror = settings.mirrors.get(host)
+    pinned = f"@{base.digest}" if base.digest else ""
+    return {base.reference: f"docker-image://{mirror.rstrip('/')}/{path}{pinned}"} if mirror else {}
+
+
+def network_script(settings: Settings, *, ca: bool) -> str:
+    """What a build's RUN lines read as a secret: mirrors by variable, and the extra certificates, as shell lines."""
+    lines = [
+        f"export {plan.mirror_variable(name)}={shlex.quote(url)}"
+        for name, url in sorted(settings.mirrors.items())
+    ]
+    return "\n".join([*lines, *(["export SSL_CERT_FILE=/run/torchpin/ca.crt"] if ca else []), ""])
+
+
+@contextmanager
+def assembled(root: Path, context: Context, dockerfile: str, uv: Path) -> Iterator[Path]:
+    """A build context in a temporary folder: exactly what its list says."""
+    with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
+        folder = Path(name) / "context"
+        shell.write(
+            {folder / path: text for path, text in context.files.items()}
+            | {folder / "Dockerfile": dockerfile}
+        )
+        shutil.copy2(uv, folder / "uv")
+        (folder / "uv").chmod(0o755)
+        for path, source in context.sources.items():
+            shutil.copytree(root / source.path, folder / path, symlinks=True)
+        yield folder
+
+
+@contextmanager
+def secrets(settings: Settings) -> Iterator[dict[str, Path]]:
+    """The secret files of a build; none where this machine needs none."""
+    given = next((os.environ[name] for name in _CA if os.path.isfile(os.environ.get(name, ""))), None)  # noqa: PTH113 - "" is no path
+    script = network_script(settings, ca=bool(given))
+    if not script.strip():
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
+        file = Path(name) / "network"
+        file.touch(mode=0o600)
+        file.write_text(script)
+        yield {"network": file} | ({"ca": Path(given)} if given else {})
+
+
+def build(command: tuple[str, ...], log: Path, watch: Callable[[buildlog.Event], None]) -> None:
+    """A buildx build to its end, its whole log in a file. Raises ToolError with layer, last lines, remedy and log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    lines: list[str] = []
+    with (
+        log.open("w") as file,
+        shell.streamed(command, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
+    ):
+        for line in cast("Iterator[str]", process.stdout):
+            file.write(line)
+            lines.append(line)
+            event = buildlog.event(line)
+            if event:
+                watch(event)
+        code = process.wait()
+    if code:
+        raise ToolError(failed(buildlog.failure(lines), log))
+
+
+def failed(failure: buildlog.Failure, log: Path) -> str:
+    said = "\n".join(f"    {line}" for line in failure.lines)
+    remedy = f"\nWhat helps: {failure.remedy}" if failure.remedy else ""
+    return f"The build failed at {failure.step}; nothing was tagged or recorded.\n{said}{remedy}\nThe whole log: {log}"
+
+
+def push(client: docker.DockerClient, tags: Sequence[str]) -> None:
+    """A proven image to its registry. Raises ToolError with the registry's own words."""
+    for tag in tags:
+        name, _, label = tag.rpartition(":")
+        for line in client.images.push(name, tag=label, stream=True, decode=True):
+            if "error" in line:
+                raise ToolError(
+                    f"{tag} could not be pushed: {line['error']}. Is `docker login` done, and build.registry right?"
+                )
+
+
+def remove(client: docker.DockerClient, tags: Sequence[str]) -> None:
+    """Takes tags away from an image that turned out wrong, or is no longer wanted."""
+    from docker.errors import ImageNotFound
+
+    for tag in tags:
+        with suppress(ImageNotFound):
+            client.images.remove(tag, force=True)
+
+
+def probe(client: docker.DockerClient, image: str, *arguments: str, gpus: bool = False) -> dict[str, Any]:
+    """The probe's answer from inside an image, run without network; with the machine's GPUs where they are asked for."""
+    from docker.types import DeviceRequest
+
+    output = client.containers.run(
+        image,
+        [*PROBE, *arguments],
+        entrypoint=["python"],
+        remove=True,
+        network_mode="none",
+        stderr=False,
+        device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else [],
+        environment={"HOME": "/tmp"},  # noqa: S108 - inside the container
+    )
+    answer: dict[str, Any] = json.loads(output)
+    return answer

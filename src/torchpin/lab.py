@@ -1,0 +1,380 @@
+"""The lab: a scratch copy of the monorepo in which torch, sources and base are tiny stand-ins and all else is real."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from torchpin import facts, images, index, plan, read, repository, shell, standins
+from torchpin.errors import InputError, Stop, ToolError
+from torchpin.model import Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torchpin.model import Environment, Lock, Service, Source
+    from torchpin.repository import Repository
+
+    Say = Callable[[str], None]
+
+PREFIX = "torchpin-lab"
+LARGEST = 3_000_000  # bytes: what is bigger stays out of the lab
+_COPIED = ("docker", "docs", "requirements", "DEVIATIONS.md")
+_SMOKE = '''"""The lab's smoke test: the stand-in torch is what was installed."""
+
+import torch
+
+assert torch.__torchpin_standin__
+print("smoke: ok, torch", torch.__version__, "is the lab's stand-in")
+'''
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """A scratch repository ready to be locked and built. `engine`: with Docker; else why not, in `why`."""
+
+    repo: Repository
+    environments: tuple[Environment, ...]
+    engine: bool
+    why: str = ""
+
+
+@contextmanager
+def opened(
+    repo: Repository, environments: tuple[Environment, ...], *, docker: bool = True, say: Say
+) -> Iterator[Lab]:
+    """A lab for these environments; everything it makes is gone at the end, in the engine too."""
+    reduced = {env.name: _lock(repo, env) for env in environments}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torchpin-lab-")))
+        base, why = (
+            stack.enter_context(_base(environments[0].service, say))
+            if docker
+            else ("", "the native way was asked for")
+        )
+        if not base:
+            say(f"lab: {why}; the native environment stands in for the image")
+        python = _python_of(base) if base else platform.python_version()
+        scratch = folder / "monorepo"
+        _copy(repo.root, scratch)
+        origins = {
+            s.name: _origin(folder, s, reduced[e.name]) for e in environments for s in e.service.sources
+        }
+        services = tuple(
+            _reduced(
+                env.service,
+                env,
+                reduced[env.name],
+                base=base,
+                python=python,
+                commits={n: c for n, (_, c) in origins.items()},
+            )
+            for env in {env.service.name: env for env in environments}.values()
+        )
+        for service in services:
+            place = scratch / "services" / service.name
+            shell.write({place / "service.yaml": read.description(service), place / "smoke.py": _SMOKE})
+        served = _stand_ins(plan.environments(services))
+        address = stack.enter_context(index.serve(served))
+        mirrors = {channel: f"{address}/{channel}/" for channel in served}
+        mirrors |= {name: url for name, (url, _) in origins.items()}
+        kept = {name: url for name, url in repo.settings.mirrors.items() if name in {"pypi", "python"}}
+        found = repository.opened(scratch, prefix=PREFIX)
+        settings = replace(repo.settings, mirrors=kept | mirrors, registry="", network="host")
+        lab = replace(found, settings=settings)
+        say(f"lab: stand-in torch on {address}, Python {python}, {'base ' + base if base else 'no image'}")
+        chosen = {env.name for env in environments}
+        yield Lab(
+            repo=lab,
+            environments=tuple(env for env in plan.environments(lab.services) if env.name in chosen),
+            engine=bool(base),
+            why=why,
+        )
+
+
+def _lock(repo: Repository, env: Environment) -> Lock:
+    try:
+        return repository.lock(repo, env)
+    except InputError as error:
+        raise InputError(
+            f"{error}\nThe lab takes its reduced package list from the committed lock."
+        ) from None
+
+
+def _copy(root: Path, scratch: Path) -> None:
+    for name in _COPIED:
+        place = root / name
+        if place.is_dir():
+            shutil.copytree(place, scratch / name)
+        elif place.exists():
+            shutil.copy2(place, scratch / name)
+    (scratch / "services").mkdir()
+
+
+# --- descriptions ----------------------------------------------------------------------------------------------------
+
+
+def small(lock: Lock) -> frozenset[str]:
+    """The packages whose whole closure, torch apart, is small and fits any Python: pure or abi3 wheels, and sources."""
+    family = {package.name for package in lock.layers[0].packages}
+    deps = {package.name for package in lock.layers[1].packages}
+    wants: dict[str, set[str]] = {}
+    for package in lock.packages.values():
+        for parent in package.wanted_by:
+            wants.setdefault(parent, set()).add(package.name)
+
+    def fits(name: str, seen: frozenset[str] = frozenset()) -> bool:
+        package = lock.packages[name]
+        portable = (
+            package.is_source or package.filename.endswith("-none-any.whl") or "-abi3-" in package.filename
+        )
+        if not portable or (package.size or 0) > LARGEST:
+            return False
+        below = wants.get(name, set()) - family - seen - {name}
+        return all(fits(other, seen | {name}) for other in below)
+
+    return frozenset(name for name in lock.packages if name not in family | deps and fits(name))
+
+
+def wants_torch(lock: Lock, name: str) -> bool:
+    """Whether a package wants torch, directly or not: it cannot be imported beside a stand-in."""
+    family = {package.name for package in lock.layers[0].packages}
+    todo, seen = [name], {name}
+    while todo:
+        one = todo.pop()
+        for package in lock.packages.values():
+            if one in package.wanted_by:
+                if package.name in family:
+                    return True
+                if package.name not in seen:
+                    seen.add(package.name)
+                    todo.append(package.name)
+    return False
+
+
+def _reduced(
+    service: Service, env: Environment, lock: Lock, *, base: str, python: str, commits: dict[str, str]
+) -> Service:
+    """A service for the lab: its own torch pins and sources, small packages, the lab's base and Python."""
+    kept = small(lock)
+    layers = tuple(
+        replace(layer, packages=tuple(p for p in layer.packages if canonicalize_name(p.name) in kept))
+        for layer in service.layers
+    )
+    names = (
+        {canonicalize_name(p.name) for layer in layers for p in layer.packages}
+        | {*service.torch.family}
+        | {*commits, "cuda"}
+    )
+    importable = {
+        n.replace("-", "_")
+        for n in names - {*service.torch.family}
+        if n in lock.packages and not wants_torch(lock, n)
+    }
+    importable |= {name.replace("-", "_") for name in service.torch.family}
+    machine = next(name for name, value in plan.MACHINES.items() if value == _machine())
+    return replace(
+        service,
+        python=Version(python),
+        base=replace(service.base, image=base or service.base.image, digest=None),
+        variants=tuple(_variant(env, variant, machine) for variant in service.variants),
+        layers=layers,
+        apt=service.apt[:1],
+        imports=tuple(name for name in service.imports if name in importable),
+        sources=tuple(replace(source, commit=commits[source.name]) for source in service.sources),
+        budget_bytes=None,
+        recommends=tuple(one for one in service.recommends if canonicalize_name(one.component) in names),
+        reasons=tuple(one for one in service.reasons if canonicalize_name(one.component) in names),
+    )
+
+
+def _variant(env: Environment, variant: Variant, machine: str) -> Variant:
+    """PyPI has no stand-in: there the lab takes the channel whose build PyPI serves."""
+    channel = (
+        plan.torch_build(replace(env, variant=variant)) or "cpu"
+        if variant.channel == "pypi"
+        else variant.channel
+    )
+    return Variant(name=variant.name, channel=channel, platform=machine)
+
+
+def _machine() -> str:
+    return platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64")
+
+
+def _stand_ins(environments: tuple[Environment, ...]) -> dict[str, dict[str, list[index.File]]]:
+    """The lab's index: per channel, stand-ins for torch and companions of each environment."""
+    channels: dict[str, dict[str, list[index.File]]] = {}
+    for env in environments:
+        torch, channel = env.service.torch, env.variant.channel
+        compiled = facts.compiled(str(torch.version), channel, plan.MACHINES[env.variant.platform])
+        release = facts.release(str(torch.version))
+        files = standins.torch_family(
+            version=str(torch.version),
+            local=channel if env.variant.platform == "linux/amd64" else None,
+            companions={name: str(version) for name, version in torch.companions.items()},
+            cuda=plan.cuda(env),
+            archs=compiled.sm if compiled else (),
+            cudnn=_cudnn(release.cudnn if release else None),
+            python_tag=f"cp{env.service.python.major}{env.service.python.minor}",
+            platform=f"linux_{plan.MACHINES[env.variant.platform]}",
+        )
+        packages = channels.setdefault(channel, {})
+        for file in files:
+            have = packages.setdefault(canonicalize_name(file.filename.split("-")[0]), [])
+            if file.filename not in {one.filename for one in have}:
+                have.append(file)
+    return channels
+
+
+def _cudnn(version: str | None) -> int | None:
+    """9.1.0.70 as torch answers it: 90100."""
+    parts = [int(part) for part in (version or "").split(".")[:3] if part.isdigit()]
+    return parts[0] * 10000 + parts[1] * 100 + parts[2] if len(parts) == 3 else None  # noqa: PLR2004 - major, minor, patch
+
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+
+def _origin(folder: Path, source: Source, lock: Lock) -> tuple[str, str]:
+    """A small bare repository in place of a source: its address and the commit of the tag. The same input, the same commit."""
+    kept = small(lock)
+    upstream = next((one for one in lock.upstreams if one.source == source.name), None)
+    lines = [line for line in (upstream.requirements if upstream else ()) if _name(line) in kept]
+    work, bare = folder / f"{source.name}-work", folder / f"{source.name}.git"
+    files = {work / "README.md": f"A stand-in for {source.name} {source.tag}.\n"}
+    if source.requirements:
+        files[work / source.requirements] = "".join(f"{line}\n" for line in lines)
+    shell.write(files)
+    stamp = "2000-01-01T00:00:00+0000"
+    person = {"NAME": "torchpin lab", "EMAIL": "lab@localhost"}
+    own = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in person.items()}
+    dates = {
+        "GIT_AUTHOR_DATE": stamp,
+        "GIT_COMMITTER_DATE": stamp,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    for command in (
+        ("git", "init", "--quiet", "--initial-branch=main", str(work)),
+        ("git", "-C", str(work), "add", "."),
+        ("git", "-C", str(work), "commit", "--quiet", "--message", f"Stand-in for {source.tag}"),
+        ("git", "-C", str(work), "tag", source.tag),
+        ("git", "clone", "--quiet", "--bare", str(work), str(bare)),
+    ):
+        shell.run(command, env=clean | own | dates)
+    commit = shell.run(("git", "-C", str(bare), "rev-parse", "HEAD"), env=clean).stdout.strip()
+    shutil.rmtree(work)
+    return f"file://{bare}", commit
+
+
+def _name(line: str) -> str:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return canonicalize_name(Requirement(line).name)
+    except InvalidRequirement:
+        return ""
+
+
+# --- the base image --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _base(service: Service, say: Say) -> Iterator[tuple[str, str]]:
+    """A small base image with a Python, and "" and the reason where there can be none. It and what was built are removed."""
+    try:
+        with images.engine() as client:
+            images.expect_buildx()
+            cached = _cache_ids(client)
+            tag = f"{PREFIX}/base:{os.getpid()}"
+            _make_base(client, service, tag, say)
+    except Stop as stop:
+        yield "", str(stop).splitlines()[0]
+        return
+    try:
+        yield tag, ""
+    finally:
+        with images.engine() as client:
+            own = [
+                name for image in client.images.list() for name in image.tags if name.startswith(f"{PREFIX}/")
+            ]
+            images.remove(client, own)
+            new: Any = {"id": sorted(_cache_ids(client) - cached)}  # the stubs do not know this filter
+            if new["id"]:
+                client.api.prune_builds(filters=new, all=True)
+
+
+def _cache_ids(client: Any) -> set[str]:
+    return {row["ID"] for row in client.api.df().get("BuildCache") or []}
+
+
+def _make_base(client: Any, service: Service, tag: str, say: Say) -> None:
+    """Pulled if Docker Hub answers, else made from this machine's own distribution."""
+    from docker.errors import DockerException
+
+    wanted = f"{service.python.major}.{service.python.minor}-slim-bookworm"
+    try:
+        image = client.images.pull("python", tag=wanted)
+        image.tag(*tag.rsplit(":", 1))
+        client.images.remove(f"python:{wanted}")
+    except DockerException:
+        say("lab: Docker Hub does not answer; making a base image from this machine's distribution")
+        with tempfile.TemporaryDirectory(prefix="torchpin-base-") as name:
+            archive = _bootstrapped(Path(name))
+            repository_, _, label = tag.rpartition(":")
+            client.api.import_image_from_file(str(archive), repository=repository_, tag=label)
+
+
+def _bootstrapped(folder: Path) -> Path:
+    """A tar of a minimal Debian or Ubuntu with Python, made by mmdebstrap or debootstrap."""
+    suite = _suite()
+    packages, archive = "python3,ca-certificates", folder / "base.tar"
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not suite:
+        raise ToolError("no base image can be pulled, and only root on Debian or Ubuntu can make one")
+    if shell.which("mmdebstrap"):
+        lean = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale")]
+        shell.run(
+            (
+                "mmdebstrap",
+                "--variant=apt",
+                f"--include={packages}",
+                *lean,
+                "--dpkgopt=force-unsafe-io",
+                suite,
+                str(archive),
+            )
+        )
+    elif shell.which("debootstrap"):
+        tree = folder / "tree"
+        shell.run(("debootstrap", "--variant=minbase", f"--include={packages}", suite, str(tree)))
+        shell.run(("tar", "--create", "--file", str(archive), "--directory", str(tree), "."))
+    else:
+        raise ToolError("no base image can be pulled; to make one install mmdebstrap (or debootstrap)")
+    return archive
+
+
+def _suite() -> str:
+    text = shell.read(Path("/etc/os-release")) or ""
+    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return fields.get("VERSION_CODENAME", "").strip('"') if sys.platform == "linux" else ""
+
+
+def _python_of(base: str) -> str:
+    script = "import platform; print(platform.python_version())"
+    with images.engine() as client:
+        output: bytes = client.containers.run(
+            base, ["python3", "-c", script], remove=True, network_mode="none"
+        )
+    return output.decode().strip()

@@ -1,0 +1,161 @@
+"""Markdown: tables, prose that cannot break out of its place, and generated sections between markers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torchpin.errors import InputError
+from torchpin.model import Mark, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping, Sequence
+
+# A marker is a whole line: an indented or quoted one is prose. `^` and `$` know "\n" only, whatever else Unicode breaks at.
+_MARKER = re.compile(
+    r"^<!-- (?P<kind>begin|end) generated: (?P<name>\S+)(?: \(.*\))? -->(?=[ \t]*\r?$)", re.MULTILINE
+)
+
+
+# --- pieces ----------------------------------------------------------------------------------------------------------
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; a cell may hold anything: its bars and line breaks are escaped."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    # GitHub splits at a bar that an even number of backslashes precedes.
+    barred = re.sub(r"(\\*)\|", lambda found: found[1] * 2 + r"\|", text.strip())
+    return re.sub(r"\r\n|\r|\n", "<br>", barred)
+
+
+def prose(text: str) -> str:
+    """What people wrote, as one line: their Markdown stays, what would read as HTML or as a marker shows as it is."""
+    line = re.sub(r"\s*[\r\n]\s*", " ", text.strip())
+    return re.sub(r"(`+[^`]*`+)|<(?=[A-Za-z!/?])", lambda found: found[1] or r"\<", line)
+
+
+def literal(text: str) -> str:
+    """Words that are no Markdown, such as `2.5.*`, as one line."""
+    line = re.sub(r"\s*[\r\n]\s*", " ", text.strip())
+    return re.sub(r"([\\`*~]|<(?=[A-Za-z!/?]))", r"\\\1", line)
+
+
+def paragraphs(*parts: str) -> str:
+    """The parts that say anything, a blank line between."""
+    return "\n\n".join(filter(None, parts))
+
+
+def code(text: str) -> str:
+    return f"`{text}`"
+
+
+def block(lines: Iterable[str], language: str = "") -> str:
+    return "\n".join([f"```{language}", *lines, "```"])
+
+
+def link(text: str, address: str) -> str:
+    return f"[{text}]({address})"
+
+
+def anchor(heading: str) -> str:
+    """What GitHub and most others call a heading whose text is words, digits and dashes."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+# --- sections --------------------------------------------------------------------------------------------------------
+
+
+def section(name: str, *, source: str) -> tuple[str, str]:
+    """The two marker lines of a generated section."""
+    return (
+        f"<!-- begin generated: {name} ({source}; invoke document) -->",
+        f"<!-- end generated: {name} -->",
+    )
+
+
+def marked(name: str, body: str, *, source: str) -> str:
+    """A generated section, whole: its markers with the body between, as `spliced` takes it."""
+    begin, end = section(name, source=source)
+    return f"{begin}\n\n{body}\n\n{end}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """Where a section stands in a text: from its begin marker's first character to its end marker's last."""
+
+    name: str
+    start: int
+    end: int
+    newline: str
+
+
+def spliced(file: str, text: str, sections: Mapping[str, str]) -> str:
+    """A text with its generated sections made anew; everything outside their markers stays, byte for byte.
+
+    `sections` are whole ones (see `marked`). One that the text does not have is appended. Raises InputError with
+    file:line for markers that do not pair, stand twice or cross, and for a section that nothing makes any more.
+    """
+    places = _places(file, text, sections)
+    parts, at = [], 0
+    for place in places:
+        parts += [text[at : place.start], sections[place.name].replace("\n", place.newline)]
+        at = place.end
+    whole = "".join([*parts, text[at:]])
+    present = {place.name for place in places}
+    for name, content in sections.items():
+        if name not in present:
+            whole = _appended(whole, content)
+    return whole
+
+
+def _appended(text: str, content: str) -> str:
+    newline = "\r\n" if re.match(r"[^\n]*\r\n", text) else "\n"
+    gap = newline * 2
+    if not text or text.endswith(gap):
+        gap = ""
+    elif text.endswith("\n"):
+        gap = newline
+    return f"{text}{gap}{content.replace(chr(10), newline)}{newline}"
+
+
+def _places(file: str, text: str, known: Container[str]) -> list[_Place]:
+    markers = list(_MARKER.finditer(text))
+    lines = {marker.start(): text.count("\n", 0, marker.start()) + 1 for marker in markers}
+    problems: list[Problem] = []
+    first: dict[str, int] = {}
+    places: list[_Place] = []
+    for before, marker, after in zip([None, *markers], markers, [*markers[1:], None], strict=False):
+        name, line = marker["name"], lines[marker.start()]
+        said = []
+        if marker["kind"] == "end":
+            if not _paired(before, marker):
+                said.append(f"the end of the generated section {name!r} does not follow its beginning")
+        elif after is None or not _paired(marker, after):
+            other = f"; the marker on line {lines[after.start()]} is not its end" if after else ""
+            said.append(f"the generated section {name!r} is not closed{other}")
+        else:
+            if name not in known:
+                last = lines[after.start()]
+                said.append(
+                    f"nothing makes the generated section {name!r} any more; delete lines {line} to {last}"
+                )
+            newline = "\r\n" if re.match(r"[ \t]*\r\n", text[marker.end() :]) else "\n"
+            places.append(_Place(name=name, start=marker.start(), end=after.end(), newline=newline))
+        if marker["kind"] == "begin" and first.setdefault(name, line) != line:
+            said.append(f"the generated section {name!r} stands here again, first on line {first[name]}")
+        mark = Mark(file=file, line=line, column=1, start=marker.start(), end=marker.end())
+        problems += [Problem(where=mark, path="", message=message) for message in said]
+    if problems:
+        raise InputError(
+            "Correct these lines, then run `invoke document` again; nothing was written.", problems
+        )
+    return places
+
+
+def _paired(begin: re.Match[str] | None, end: re.Match[str]) -> bool:
+    return begin is not None and (begin["kind"], end["kind"], end["name"]) == ("begin", "end", begin["name"])

@@ -1,0 +1,179 @@
+"""Results to people and programs: the only place that prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from torchpin import buildlog
+from torchpin.actions import Outcome, Started
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torchpin.buildlog import Event
+    from torchpin.checks import Result
+
+_MARKS = {"changed": ("done", "green"), "same": ("same", "dim"), "failed": ("FAILED", "bold red")}
+_STATUS = {"ok": "green", "found": "bold red", "waived": "yellow", "skipped": "dim", "unknown": "magenta"}
+
+
+def console(file: TextIO | None = None) -> Console:
+    """Text as it is: no markup, which would eat the brackets of requirements; no wrapping where nobody looks."""
+    target = file or sys.stdout
+    return Console(file=target, markup=False, highlight=False, soft_wrap=True)
+
+
+def say(text: object) -> None:
+    console().print(Text(str(text)))
+
+
+def warn(text: object) -> None:
+    console(sys.stderr).print(Text(str(text), style="yellow"))
+
+
+def error(text: object) -> None:
+    console(sys.stderr).print(Text(str(text), style="red"))
+
+
+def outcomes(rows: Sequence[Outcome]) -> int:
+    """A line each; the worst exit code that they ask for."""
+    for row in rows:
+        word, style = _MARKS[row.status]
+        line = Text(f"{word:<6} ", style=style)
+        line.append(row.name, style="bold")
+        took = f"  ({row.seconds:.1f} s)" if row.seconds >= 0.1 else ""  # noqa: PLR2004 - tenths are shown
+        line.append(f"  {row.detail}{took}", style="")
+        (console(sys.stderr) if row.status == "failed" else console()).print(line)
+    return max((row.code for row in rows), default=0)
+
+
+def results(rows: Sequence[Result], *, notices: Sequence[str] = (), quiet: bool = False) -> None:
+    """Findings with where, evidence and remedy; skips and unknowns with their reasons; the count of everything."""
+    out = console()
+    for row in rows:
+        if row.status == "ok" or (quiet and row.status in {"skipped", "waived"}):
+            continue
+        head = Text(f"{row.status:<8}", style=_STATUS[row.status])
+        head.append(f"{row.check} {row.environment}: {row.title}", style="")
+        out.print(head.append(f" ({row.note})" if row.note else ""))
+        for one in row.findings:
+            out.print(Text(f"    {one.where}: {one.message}"))
+            if one.evidence:
+                out.print(Text(f"        evidence: {one.evidence}", style="dim"))
+            if row.status == "found":
+                out.print(Text(f"        {one.remedy}", style="cyan"))
+    for notice in notices:
+        out.print(Text(notice, style="yellow"))
+    counts = {status: sum(row.status == status for row in rows) for status in _STATUS}
+    out.print(Text(f"{len(rows)} checks: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)))
+
+
+def results_json(rows: Sequence[Result]) -> None:
+    print_json([asdict(row) for row in rows])
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+
+
+def raw(text: str) -> None:
+    sys.stdout.write(text)
+
+
+def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    shown = Table(title=title or None, title_justify="left", title_style="bold")
+    for header in headers:
+        shown.add_column(header, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 160).print(shown)
+
+
+# --- a build as it goes ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def build(progress: str) -> Iterator[Callable[[Started | Event], None]]:
+    """What follows a build: a live table on a terminal, plain lines elsewhere, or one JSON object a line."""
+    if progress == "json":
+        yield _json_line
+        return
+    shown = Console(markup=False, highlight=False)
+    if progress == "plain" or not shown.is_terminal:
+        yield Plain().line
+        return
+    view = Steps()
+    with Live(get_renderable=view.rows, console=shown, refresh_per_second=4, transient=False):
+        yield view.take
+
+
+def _json_line(event: Started | Event) -> None:
+    sys.stdout.write(json.dumps({"event": type(event).__name__.lower(), **asdict(event)}) + "\n")
+    sys.stdout.flush()
+
+
+class Steps:
+    """The steps of the running build: their names, states, times and bytes."""
+
+    def __init__(self) -> None:
+        self.environment, self.log = "", ""
+        self.sizes: dict[str, int] = {}
+        self.steps: dict[int, dict[str, Any]] = {}
+
+    def take(self, event: Started | Event) -> None:
+        if isinstance(event, Started):
+            self.environment, self.log, self.sizes, self.steps = event.environment, event.log, event.sizes, {}
+            return
+        step = self.steps.setdefault(
+            event.step, {"name": "", "state": "", "start": time.monotonic(), "bytes": "", "seconds": None}
+        )
+        if event.kind == "started":
+            step["name"] = step["name"] or buildlog.title(event.text)
+        elif event.kind == "output":
+            step["bytes"] = event.bytes or step["bytes"]
+        else:
+            step["state"] = event.kind
+            step["seconds"] = event.seconds
+
+    def rows(self) -> Group:
+        shown = Table.grid(padding=(0, 2))
+        for step in self.steps.values():
+            if not step["name"]:
+                continue
+            seconds = step["seconds"] if step["state"] else time.monotonic() - step["start"]
+            size = self.sizes.get(step["name"])
+            moved = step["bytes"] or (f"{size / 1e6:,.0f} MB" if size else "")
+            took = "" if seconds is None else f"{seconds:,.1f} s"
+            style = {"done": "green", "cached": "dim", "failed": "bold red"}.get(step["state"], "cyan")
+            shown.add_row(
+                Text(step["state"] or "running", style=style), Text(step["name"]), Text(took), Text(moved)
+            )
+        return Group(Text(f"building {self.environment}; the whole log: {self.log}", style="bold"), shown)
+
+
+class Plain:
+    """One line when a step ends: for logs."""
+
+    def __init__(self) -> None:
+        self.view = Steps()
+
+    def line(self, event: Started | Event) -> None:
+        self.view.take(event)
+        if isinstance(event, Started):
+            say(f"building {event.environment}; the whole log: {event.log}")
+        elif event.kind in {"done", "cached", "failed"}:
+            step = self.view.steps[event.step]
+            if step["name"]:
+                took = f"  {event.seconds:.1f} s" if event.seconds is not None else ""
+                size = self.view.sizes.get(step["name"])
+                say(f"  {event.kind:<7} {step['name']}{took}{f'  {size / 1e6:,.1f} MB' if size else ''}")

@@ -1,0 +1,150 @@
+"""The monorepo on disk: its places, and what is read from them. Only actions write."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from torchpin import lockfile, plan, read, render, settings, shell
+from torchpin.errors import InputError
+from torchpin.model import Mark, Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torchpin.model import Environment, Lock, Service, Settings
+
+PINNING, DEVIATIONS, CHECKS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """A checkout (or a scratch copy of one): its folder, its services, this machine's settings, its images' prefix."""
+
+    root: Path
+    services: tuple[Service, ...]
+    settings: Settings
+    prefix: str = "torchpin"
+
+    def text(self, path: str) -> str | None:
+        return shell.read(self.root / path)
+
+
+def find(start: Path) -> Path:
+    """The repository that a folder belongs to: the nearest one upwards with services/ and docker/Dockerfile.j2."""
+    for folder in (start, *start.parents):
+        if (folder / "services").is_dir() and (folder / "docker" / "Dockerfile.j2").is_file():
+            return folder
+    raise InputError(
+        f"{start} is in no torchpin repository: no folder above it has services/ and docker/Dockerfile.j2."
+    )
+
+
+def opened(root: Path, *, prefix: str = "torchpin") -> Repository:
+    """A repository, read. Raises InputError with every problem of every description and of the settings."""
+    services = read.services(descriptions(root))
+    chosen = settings.settings(shell.read(root / settings.FILE), os.environ, services)
+    return Repository(root=root, services=services, settings=chosen, prefix=prefix)
+
+
+def descriptions(root: Path) -> dict[str, str]:
+    """Every services/<name>/service.yaml, path to text."""
+    texts, problems = {}, []
+    for path in sorted((root / "services").glob("*/service.yaml")):
+        name = path.relative_to(root).as_posix()
+        try:
+            texts[name] = path.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            where = Mark(file=name, line=path.read_bytes()[: error.start].count(b"\n") + 1, column=1)
+            problems.append(Problem(where=where, path="", message=f"not UTF-8 at byte {error.start}"))
+    if problems:
+        raise InputError("Save them as UTF-8; nothing was written.", problems)
+    return texts
+
+
+def lock_folder(env: Environment) -> str:
+    return f"lockfiles/{env.name}"
+
+
+def lock_files(repo: Repository, env: Environment) -> dict[str, str]:
+    folder = repo.root / lock_folder(env)
+    return {path.name: path.read_bytes().decode(errors="replace") for path in sorted(folder.glob("*.txt"))}
+
+
+def lock(repo: Repository, env: Environment) -> Lock:
+    """An environment's committed lock. Raises InputError when there is none, it was edited, or it is stale."""
+    files = lock_files(repo, env)
+    if not files:
+        raise InputError(f"{env.name} is not locked. Run `invoke lock --service {env.service.name}`.")
+    found = lockfile.parse(lock_folder(env), files)
+    stale = [layer.file for layer in found.layers if layer.name not in plan.layer_names(env)]
+    held = {layer.name: layer for layer in found.layers}
+    stale += [
+        f"{n}.txt" for n in plan.layer_names(env) if n not in held or held[n].answers != plan.answers(env, n)
+    ]
+    if stale:
+        raise InputError(
+            f"{lock_folder(env)} answers another description ({', '.join(stale)}). Run `invoke lock --service {env.service.name}`."
+        )
+    return found
+
+
+def runtime(repo: Repository) -> dict[str, str]:
+    """The scripts that images carry, name to text."""
+    folder = repo.root / "docker" / "runtime"
+    return {
+        path.name: path.read_bytes().decode()
+        for path in sorted(folder.iterdir())
+        if path.suffix in {".py", ".sh"}
+    }
+
+
+@cache
+def _template(root: Path) -> str:
+    return (root / "docker" / "Dockerfile.j2").read_bytes().decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """An environment's build, as text: where the two files lie, and the context that the list tells of."""
+
+    files: dict[str, str]
+    dockerfile: str
+    context: plan.Context
+    key: str
+
+
+def rendered(repo: Repository, env: Environment, lock: Lock) -> Rendered:
+    """What an environment renders to, and the key that follows from it."""
+    smoke = repo.text(f"services/{env.service.name}/smoke.py")
+    if smoke is None:
+        raise InputError(
+            f"services/{env.service.name}/smoke.py is missing: say there what must run inside the image."
+        )
+    context = plan.context(env, lock, runtime=runtime(repo), smoke=smoke)
+    dockerfile = render.dockerfile(_template(repo.root), plan.image(env, lock))
+    listing = render.context_list(context)
+    files = {f"docker/{env.name}/Dockerfile": dockerfile, f"docker/{env.name}/context.txt": listing}
+    return Rendered(
+        files=files, dockerfile=dockerfile, context=context, key=plan.key(env, dockerfile, listing)
+    )
+
+
+def freeze_path(env: Environment) -> str:
+    return f"records/{env.name}/pip_freeze.txt"
+
+
+def build_path(env: Environment) -> str:
+    return f"records/{env.name}/build.json"
+
+
+def build_record(repo: Repository, env: Environment) -> dict[str, Any]:
+    text = repo.text(build_path(env))
+    try:
+        record: dict[str, Any] = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return {}
+    return record

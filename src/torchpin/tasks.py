@@ -1,0 +1,367 @@
+"""The tasks: words to verbs. Options to values, outcomes to the terminal, stops to exit codes."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke import Collection, Context, Exit, Program, task
+
+from torchpin import __version__
+from torchpin.errors import INTERRUPTED, TOOL, InputError, Stop, ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torchpin.model import Environment
+    from torchpin.repository import Repository
+
+SERVICE = {"service": "the service, by its folder's name; all of them when left out"}
+ONE_SERVICE = {"service": "the service, by its folder's name"}
+VARIANT = {"variant": "the variant, such as gpu; all of them when left out"}
+CHECK = {"check": "write nothing: say what would change, and exit 1 if anything would"}
+LAB = {"lab": "on a scratch copy, with tiny stand-ins for torch, sources and base; everything else is real"}
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Expected ends as one message and an exit code. Bugs keep their traceback."""
+    from torchpin import report
+
+    try:
+        yield
+    except Stop as stop:
+        report.error(stop)
+        raise Exit(code=stop.exit_code) from None
+    except KeyboardInterrupt:
+        report.error("interrupted; nothing half-made was kept")
+        raise Exit(code=INTERRUPTED) from None
+    except OSError as error:
+        report.error(f"{error.filename or 'this machine'}: {error.strerror or error}")
+        raise Exit(code=TOOL) from None
+
+
+def _opened(service: str = "", variant: str = "") -> tuple[Repository, tuple[Environment, ...]]:
+    from torchpin import plan, repository
+
+    repo = repository.opened(repository.find(Path.cwd()))
+    return repo, plan.environments(repo.services, service=service, variant=variant)
+
+
+def _end(code: int) -> None:
+    if code:
+        raise Exit(code=code)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _checked(results: Sequence[Any]) -> None:
+    from torchpin import actions, report
+
+    report.results(results)
+    _end(actions.failures(results, require=("lock",)))
+
+
+@contextmanager
+def _lab(service: str, variant: str, *, docker: bool = True) -> Iterator[Any]:
+    from torchpin import lab, report
+
+    repo, environments = _opened(service, variant)
+    with lab.opened(repo, environments, docker=docker, say=report.say) as opened:
+        yield opened
+    report.say(
+        "lab: the scratch copy, its index, its images and its build cache are gone; this repository was not touched"
+    )
+
+
+@task(
+    iterable=["upgrade_package"],
+    help={
+        **SERVICE,
+        **VARIANT,
+        **CHECK,
+        **LAB,
+        "upgrade_package": "let this package move to the newest version that fits; may be given several times",
+        "recorded": "read torch's channels from the recorded facts instead of PyTorch's index",
+    },
+)
+def lock(
+    _: Context,
+    service: str = "",
+    variant: str = "",
+    check: bool = False,
+    upgrade_package: Sequence[str] = (),
+    recorded: bool = False,
+    lab: bool = False,
+) -> None:
+    """Resolve each environment and write its lock, with the renderings and documents that follow."""
+    from torchpin import actions, report
+
+    with _plain_errors():
+        if lab:
+            with _lab(service, variant, docker=False) as opened:
+                _end(report.outcomes(actions.lock(opened.repo, opened.environments, say=report.say)))
+            return
+        repo, environments = _opened(service, variant)
+        if check:
+            _checked(actions.check(repo, environments, "LCK"))
+        else:
+            made = actions.lock(
+                repo, environments, upgrade=upgrade_package or (), recorded=recorded, say=report.say
+            )
+            _end(report.outcomes(made))
+
+
+@task(help={**SERVICE, **LAB})
+def clone(_: Context, service: str = "", lab: bool = False) -> None:
+    """Clone every source at its tag into third_party/; the tag must give the recorded commit."""
+    from torchpin import actions, report
+
+    with _plain_errors():
+        if lab:
+            with _lab(service, "", docker=False) as opened:
+                _end(report.outcomes(actions.clone(opened.repo, opened.environments)))
+            return
+        repo, environments = _opened(service)
+        _end(report.outcomes(actions.clone(repo, environments)))
+
+
+@task(help={**SERVICE, **VARIANT, **CHECK})
+def render(_: Context, service: str = "", variant: str = "", check: bool = False) -> None:
+    """Write each environment's Dockerfile and the list of what its build context holds."""
+    from torchpin import actions, report
+
+    with _plain_errors():
+        repo, environments = _opened(service, variant)
+        if check:
+            _checked(actions.check(repo, environments, "DKR", "LCK002"))
+        else:
+            _end(report.outcomes(actions.rendering(repo, environments)))
+
+
+@task(help=CHECK)
+def document(_: Context, check: bool = False) -> None:
+    """Write the generated sections of docs/PINNING.md, DEVIATIONS.md and docs/CHECKS.md."""
+    from torchpin import actions, report
+
+    with _plain_errors():
+        repo, environments = _opened()
+        if check:
+            _checked(actions.check(repo, environments, "DOC", "LCK002"))
+        else:
+            _end(report.outcomes(actions.document(repo)))
+
+
+@task(
+    help={
+        **SERVICE,
+        **VARIANT,
+        **LAB,
+        "platform": "only environments of this platform, such as linux/amd64",
+        "push": "push the proven image to build.registry of torchpin.toml",
+        "no_cache": "build even if the image is there, and take no layer from the cache",
+        "builder": "the buildx builder to use",
+        "progress": "auto (a live table on a terminal), plain or json",
+        "dry_run": "show the build command, build nothing",
+    },
+)
+def build(
+    _: Context,
+    service: str = "",
+    variant: str = "",
+    platform: str = "",
+    push: bool = False,
+    no_cache: bool = False,
+    builder: str = "",
+    progress: str = "auto",
+    dry_run: bool = False,
+    lab: bool = False,
+) -> None:
+    """Build each image from its lock, prove it from the inside, and record what it holds."""
+    from torchpin import actions, report
+
+    with _plain_errors():
+        if progress not in {"auto", "plain", "json"}:
+            raise InputError(f"--progress is auto, plain or json, not {progress!r}.")
+        options = actions.BuildOptions(
+            platform=platform, builder=builder, push=push, no_cache=no_cache, dry_run=dry_run
+        )
+        if lab:
+            if push:
+                raise InputError("--push and --lab do not go together: the lab's images stay in the lab.")
+            _end(_build_in_lab(service, variant, options, progress))
+            return
+        repo, environments = _opened(service, variant)
+        try:
+            with report.build(progress) as watch:
+                made = actions.build(repo, environments, options, say=report.say, watch=watch)
+        except ToolError as error:
+            raise ToolError(f"{error}\n{_native_way(environments)}") from None
+        _end(report.outcomes(made))
+
+
+def _native_way(environments: Sequence[Environment]) -> str:
+    name = environments[0].service.name
+    return (
+        "Start a Docker engine with buildx (`invoke doctor` tells more), or take the native way, without Docker:\n"
+        f"    invoke install --service {name}"
+    )
+
+
+def _build_in_lab(service: str, variant: str, options: Any, progress: str) -> int:
+    """The whole way: lock, clone, render, build (or the native install), records, documents, verify."""
+    from torchpin import actions, report
+
+    with _lab(service, variant) as lab:
+        code = report.outcomes(actions.lock(lab.repo, lab.environments, say=report.say))
+        code = code or report.outcomes(actions.clone(lab.repo, lab.environments))
+        if code:
+            return code
+        if lab.engine:
+            with report.build(progress) as watch:
+                made = actions.build(lab.repo, lab.environments, options, say=report.say, watch=watch)
+        else:
+            made = tuple(actions.install(lab.repo, env, say=report.say) for env in lab.environments)
+        code = report.outcomes(made)
+        if code or options.dry_run:
+            return code
+        report.outcomes(actions.document(lab.repo))
+        results = actions.verify(lab.repo, lab.environments)
+        report.results(results, quiet=True)
+        code = actions.failures(results)
+        if not code:
+            kind = "image" if lab.engine else "native environment (no image: " + lab.why + ")"
+            report.say(f"lab: locked, cloned, rendered, built and proven: {kind}; documents fresh, verified")
+        return code
+
+
+@task(
+    help={
+        **ONE_SERVICE,
+        **VARIANT,
+        **LAB,
+        "into": "the folder of the environment; .venvs/<environment> when left out",
+    }
+)
+def install(_: Context, service: str, variant: str = "", into: str = "", lab: bool = False) -> None:
+    """Install a service on this machine from the same lock and prove it, without Docker."""
+    from torchpin import actions, report
+
+    with _plain_errors():
+        if lab:
+            with _lab(service, variant, docker=False) as opened:
+                code = report.outcomes(actions.lock(opened.repo, opened.environments, say=report.say))
+                _end(code)
+                _end(
+                    report.outcomes(
+                        [actions.install(opened.repo, env, say=report.say) for env in opened.environments]
+                    )
+                )
+            return
+        repo, environments = _opened(service, variant)
+        if len(environments) > 1:
+            raise InputError(f"{service} has several variants; choose one with --variant.")
+        place = Path(into).absolute() if into else None
+        _end(report.outcomes([actions.install(repo, environments[0], into=place, say=report.say)]))
+
+
+@task(
+    help={
+        **SERVICE,
+        **LAB,
+        "json": "one JSON document instead of text",
+        "require": "fail when a check that needs one of these could not run: docker,gpu,network (and image,clone,record)",
+    },
+)
+def verify(_: Context, service: str = "", json: bool = False, require: str = "", lab: bool = False) -> None:
+    """Run every check on what is committed, cloned, built and recorded."""
+    from torchpin import actions, report
+
+    with _plain_errors():
+        needed = _names(require)
+        unknown = sorted({*needed} - {"docker", "gpu", "network", "image", "clone", "record"})
+        if unknown:
+            raise InputError(
+                f"--require knows docker, gpu, network, image, clone and record, not {', '.join(unknown)}."
+            )
+        if lab:
+            with _lab(service, "", docker=False) as opened:
+                _end(report.outcomes(actions.lock(opened.repo, opened.environments, say=report.say)))
+                _end(report.outcomes(actions.clone(opened.repo, opened.environments)))
+                _verified(opened.repo, opened.environments, needed, json=json)
+            return
+        repo, environments = _opened(service)
+        _verified(repo, environments, needed, json=json)
+
+
+def _verified(
+    repo: Repository, environments: Sequence[Environment], needed: Sequence[str], *, json: bool
+) -> None:
+    from torchpin import actions, report
+    from torchpin.checks.deviations import ending
+    from torchpin.gathering import bare
+
+    results = actions.verify(repo, environments, require=needed)
+    notices = [notice for env in environments for notice in ending(bare(repo, environments), env)]
+    if json:
+        report.results_json(results)
+    else:
+        report.results(results, notices=notices)
+    _end(actions.failures(results, require=needed))
+
+
+@task(
+    help={
+        **ONE_SERVICE,
+        **VARIANT,
+        "format": "requirements (offline, hashed, without addresses) or pylock (PEP 751, with today's addresses)",
+    },
+)
+def export(_: Context, service: str, variant: str = "", format: str = "requirements") -> None:  # noqa: A002 - the option's name
+    """Print a lock in a standard form."""
+    from torchpin import actions, report
+
+    with _plain_errors():
+        if format not in {"requirements", "pylock"}:
+            raise InputError(f"--format is requirements or pylock, not {format!r}.")
+        repo, environments = _opened(service, variant)
+        if len(environments) > 1:
+            raise InputError(f"{service} has several variants; choose one with --variant.")
+        report.raw(actions.export(repo, environments[0], format))
+
+
+@task
+def services(_: Context) -> None:
+    """Show every service: its variants and pins, and the state of lock, image and record."""
+    from torchpin import overview, report
+
+    with _plain_errors():
+        repo, environments = _opened()
+        report.table("", overview.HEADERS, overview.services(repo, environments))
+
+
+@task
+def doctor(_: Context) -> None:
+    """Look at this machine: Python, uv, git, Docker, disk, GPU, and whether each index and source answers."""
+    from torchpin import overview, report
+
+    with _plain_errors():
+        repo, environments = _opened()
+        rows = overview.doctor(repo, environments)
+        report.table(
+            "",
+            ("what", "state", "found", "what to do"),
+            [(r.what, "ok" if r.ok else "missing", r.found, r.remedy) for r in rows],
+        )
+        _end(TOOL if any(not row.ok and row.needed for row in rows) else 0)
+
+
+namespace = Collection(lock, clone, render, build, install, verify, document, export, services, doctor)
+
+
+def main() -> None:
+    """The `torchpin` command."""
+    Program(name="torchpin", version=__version__, namespace=namespace).run()

@@ -1,0 +1,115 @@
+"""Unit tests touch no process and no network; hypothesis draws the same examples every time."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import urllib.request
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from hypothesis import HealthCheck, settings
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from torchpin import plan
+from torchpin.model import Artifact, Base, Environment, Layer, Lock, Service, Torch, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+settings.register_profile(
+    "unit",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("unit")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_outside() -> Iterator[None]:
+    """Of the module, not of the test: hypothesis wants no fixture that ends with a test."""
+
+    def refused(*arguments: object, **options: object) -> NoReturn:
+        raise AssertionError("unit tests touch no process and no network")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", refused)
+        patch.setattr(subprocess, "run", refused)
+        patch.setattr(socket.socket, "connect", refused)
+        patch.setattr(socket.socket, "connect_ex", refused)
+        patch.setattr(urllib.request, "urlopen", refused)
+        yield
+
+
+def _artifact(name: str, version: str = "1.0", *, by: tuple[str, ...] = (), **changes: Any) -> Artifact:
+    values = {
+        "filename": f"{name.replace('-', '_')}-{version}-py3-none-any.whl",
+        "sha256": "ab" * 32,
+        "size": 10,
+    }
+    return Artifact(name=name, version=version, wanted_by=by, **{**values, **changes})
+
+
+def _service(**changes: Any) -> Service:
+    values: dict[str, Any] = {
+        "name": "lora",
+        "summary": "Training",
+        "python": Version("3.10.14"),
+        "base": Base(image="nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"),
+        "torch": Torch(
+            version=Version("2.5.1"), companions=MappingProxyType({"torchvision": Version("0.20.1")})
+        ),
+        "variants": (Variant(name="gpu", channel="cu121", platform="linux/amd64"),),
+        "layers": (Layer(name="training", packages=(Requirement("tqdm==4.66.5"),)),),
+    }
+    return Service(**{**values, **changes})
+
+
+def _environment(
+    *, variant: str = "gpu", channel: str = "cu121", platform: str = "linux/amd64", **changes: Any
+) -> Environment:
+    one = Variant(name=variant, channel=channel, platform=platform)
+    return Environment(service=_service(variants=(one,), **changes), variant=one)
+
+
+def _lock(env: Environment | None = None, *packages: Artifact, build: tuple[Artifact, ...] = ()) -> Lock:
+    """The lock of an environment: torch, a CUDA library, tqdm, and what is added or replaced."""
+    env = env or _environment()
+    channel = env.variant.channel
+    local = "" if channel == "pypi" or env.variant.platform != "linux/amd64" else f"+{channel}"
+    plain = (
+        _artifact("torch", f"2.5.1{local}", by=(env.service.name,)),
+        _artifact("torchvision", f"0.20.1{local}", by=(env.service.name,)),
+        _artifact("nvidia-cudnn-cu12", "9.1.0.70", by=("torch",)),
+        _artifact("tqdm", "4.66.5", by=(env.service.name,)),
+    )
+    everything = {one.name: one for one in (*plain, *packages)}
+    return Lock(
+        layers=plan.split(env, list(everything.values()), uv="0.13.9"),
+        build=plan.layer_lock(env, "build", build, uv="0.13.9") if build else None,
+    )
+
+
+@pytest.fixture(scope="session")
+def artifact() -> Callable[..., Artifact]:
+    return _artifact
+
+
+@pytest.fixture(scope="session")
+def service() -> Callable[..., Service]:
+    return _service
+
+
+@pytest.fixture(scope="session")
+def environment() -> Callable[..., Environment]:
+    return _environment
+
+
+@pytest.fixture(scope="session")
+def lock() -> Callable[..., Lock]:
+    return _lock

@@ -1,0 +1,797 @@
+"""Descriptions are read as they are meant, refused with every problem at its place, and cannot break out of what is rendered."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from datetime import date
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from torchpin import lockfile, plan, read, render
+from torchpin.errors import INPUT, InputError
+from torchpin.model import (
+    Artifact,
+    Base,
+    Environment,
+    Health,
+    Layer,
+    Lock,
+    Reason,
+    Recommendation,
+    Run,
+    Service,
+    Source,
+    Torch,
+    Variant,
+    Waiver,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+FILE = "services/lora/service.yaml"
+TEMPLATE = (ROOT / "docker/Dockerfile.j2").read_text()
+PLAIN = """\
+name: lora
+summary: Training
+python: "3.10.14"
+base: {image: "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"}
+torch:
+  version: "2.5.1"
+  companions: {torchvision: "0.20.1"}
+variants:
+  gpu: {channel: cu121, platform: linux/amd64}
+layers:
+  - name: training
+    packages: [tqdm==4.66.5]
+"""
+SOURCE = """\
+sources:
+  - name: sd-scripts
+    url: https://github.com/kohya-ss/sd-scripts
+    tag: v0.10.0
+    commit: 966e9d7f6bb4058abbddb815dd40462b35ffb1d2
+    path: third_party/sd-scripts
+    requirements: requirements.txt
+"""
+
+
+def one(text: str) -> Service:
+    (service,) = read.services({FILE: text})
+    return service
+
+
+def refusal(text: str) -> list[str]:
+    """The problem lines of a text that is refused."""
+    with pytest.raises(InputError) as caught:
+        one(text)
+    count = len(caught.value.problems)
+    lines = str(caught.value).split("\n")
+    plural = "problem" if count == 1 else "problems"
+    assert lines[-1] == f"{count} {plural} in the descriptions; nothing was written."
+    assert len(lines) == count + 1
+    assert caught.value.exit_code == INPUT
+    return lines[:-1]
+
+
+def changed(old: str, new: str) -> str:
+    assert PLAIN.count(old) == 1
+    return PLAIN.replace(old, new)
+
+
+# --- what is read ----------------------------------------------------------------------------------------------------
+
+
+def test_the_real_lora_service_reads() -> None:
+    service = one((ROOT / FILE).read_text())
+    assert (service.name, service.python) == ("lora", Version("3.10.14"))
+    assert service.torch.family == {
+        "torch": Version("2.5.1"),
+        "torchvision": Version("0.20.1"),
+        "torchaudio": Version("2.5.1"),
+    }
+    assert service.variants == (Variant(name="gpu", channel="cu121", platform="linux/amd64"),)
+    assert [layer.name for layer in service.layers] == ["training", "sd-scripts", "analysis", "utilities"]
+    assert service.sources[0].tag == "v0.10.0"
+    assert service.run.freeze == "/workspace/lora_training/logs/pip_freeze.txt"
+    assert service.budget_bytes == 50 * 10**9
+    assert service.waivers[0].review_by == date(2027, 1, 31)
+
+
+def test_the_real_lora_service_reads_back_from_its_own_description() -> None:
+    service = one((ROOT / FILE).read_text())
+    assert one(read.description(service)) == service
+
+
+def test_a_value_keeps_where_it_stands() -> None:
+    mark = one(PLAIN).marks["torch.version"]
+    assert (str(mark), PLAIN[mark.start : mark.end]) == (f"{FILE}:6:12", '"2.5.1"')
+
+
+def test_what_is_left_out_has_its_plain_value() -> None:
+    service = one(PLAIN)
+    assert (service.sources, service.apt, service.run, service.budget_bytes) == ((), (), Run(), None)
+
+
+@pytest.mark.parametrize("word", ["true", "True", "TRUE", "yes", "Yes", "on", "ON"])
+def test_every_yaml_spelling_of_true_is_true(word: str) -> None:
+    assert one(PLAIN + f"    optional: {word}\n").layers[0].optional
+
+
+@pytest.mark.parametrize("word", ["false", "False", "no", "Off"])
+def test_every_yaml_spelling_of_false_is_false(word: str) -> None:
+    assert not one(PLAIN + f"    optional: {word}\n").layers[0].optional
+
+
+def test_an_anchor_stands_for_its_value() -> None:
+    text = PLAIN + 'run: {command: [&word python], health: {command: [*word, "-V"]}}\n'
+    assert one(text).run.health == Health(command=("python", "-V"))
+
+
+def test_the_user_root_is_no_user() -> None:
+    assert one(PLAIN + "run: {user: root}\n").run.user is None
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0.29GB", 290_000_000), ("50GB", 50 * 10**9), ("1.5TB", 15 * 10**11), ("0MB", 0)]
+)
+def test_a_budget_is_its_bytes(text: str, size: int) -> None:
+    assert one(PLAIN + f"budget: {{image: {text}}}\n").budget_bytes == size
+
+
+# --- the way back, over made services --------------------------------------------------------------------------------
+
+names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+prose = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20).filter(
+    lambda text: bool(text.strip()) and "\ufffe" not in text and "\uffff" not in text
+)
+numbers = st.integers(0, 99)
+releases = st.builds("{}.{}.{}".format, numbers, numbers, numbers).map(Version)
+packages = st.from_regex(r"[a-z]{1,8}(-[a-z0-9]{1,4})?", fullmatch=True).filter(
+    lambda name: name not in {"torch", "torchvision", "torchaudio"}
+)
+absolute = st.from_regex(r"/[a-z0-9_]{1,8}(/[a-z0-9_.-]*[a-z])?", fullmatch=True)
+values = st.text(
+    st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters='"\\$`\ufffe\uffff'),
+    max_size=20,
+)
+words = st.lists(prose, min_size=1, max_size=3).map(tuple)
+
+
+@st.composite
+def services(draw: st.DrawFn) -> Service:
+    def some(strategy: st.SearchStrategy[Any], key: Callable[[Any], Any] | None = None) -> tuple[Any, ...]:
+        return tuple(draw(st.lists(strategy, max_size=3, unique_by=key or (lambda value: value))))
+
+    pins = some(packages)
+    extras = draw(st.sampled_from(["", "[torch]", "[a,b]"]))
+    layers = [
+        Layer(
+            name=name,
+            packages=tuple(
+                Requirement(f"{pin}{extras}=={draw(releases)}") for pin in pins[number : number + 1]
+            ),
+            optional=draw(st.booleans()),
+        )
+        for number, name in enumerate(some(names.filter(lambda name: name not in read.RESERVED)))
+    ]
+    companions = draw(
+        st.dictionaries(st.sampled_from(["torchvision", "torchaudio", "xformers-x"]), releases)
+    )
+    health = st.builds(Health, command=words, interval=st.integers(1, 86400), retries=st.integers(1, 9))
+    source = st.builds(
+        Source,
+        name=names,
+        url=st.just("https://example.org/a.git"),
+        tag=st.sampled_from(["v1", "a/b+c"]),
+        commit=st.from_regex(r"[0-9a-f]{40}", fullmatch=True),
+        path=names.map("third_party/{}".format),
+        requirements=st.sampled_from([None, "requirements.txt", "a/b.txt"]),
+    )
+    sources = {one.name: one for one in some(source, lambda one: one.path)}
+    return Service(
+        name="lora",
+        summary=draw(prose),
+        python=Version(f"3.{draw(st.integers(8, 14))}.{draw(numbers)}"),
+        base=Base(
+            image="debian:12",
+            digest=draw(st.none() | st.just("sha256:" + "0f" * 32)),
+            rationale=draw(st.just("") | prose),
+        ),
+        torch=Torch(version=draw(releases), companions=MappingProxyType(companions)),
+        variants=tuple(
+            Variant(name=name, channel=draw(st.sampled_from(["cu121", "cpu", "pypi"])), platform=platform)
+            for name, platform in zip(
+                some(names) or ("gpu",), ("linux/amd64", "linux/arm64", "linux/amd64"), strict=False
+            )
+        ),
+        layers=tuple(layers),
+        gpus=some(prose),
+        apt=some(st.sampled_from(["git", "g++", "libc6", "libgl1"])),
+        imports=some(st.sampled_from(["torch", "a.b", "_c"])),
+        sources=tuple(sources.values()),
+        run=Run(
+            command=draw(words) if draw(st.booleans()) else (),
+            env=draw(st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), values, max_size=3)),
+            ports=some(st.integers(1, 65535)),
+            volumes=some(absolute),
+            freeze=draw(st.none() | absolute),
+            user=draw(st.none() | st.just("worker")),
+            health=draw(st.none() | health),
+        ),
+        budget_bytes=draw(st.none() | st.integers(0, 10**20)),
+        recommends=some(st.builds(Recommendation, component=prose, says=prose, by=prose)),
+        reasons=some(
+            st.builds(Reason, component=prose, because=prose, evidence=prose), lambda one: one.component
+        ),
+        waivers=some(
+            st.builds(
+                Waiver,
+                check=st.just("GPU001"),
+                about=prose,
+                reason=prose,
+                review_by=st.dates(min_value=date(1, 1, 1)),
+            )
+        ),
+    )
+
+
+@given(services())
+def test_a_description_reads_back_as_the_same_service(service: Service) -> None:
+    assert one(read.description(service)) == service
+
+
+# --- problems --------------------------------------------------------------------------------------------------------
+
+BAD = {
+    "an unknown key": (
+        "summary: Training",
+        "sumary: Training",
+        [
+            "1:1: the key 'summary' is missing",
+            "2:1: unknown key 'sumary' (did you mean 'summary'?)",
+        ],
+    ),
+    "an unknown key like no other": (
+        "linux/amd64}",
+        "linux/amd64, zzz: 1}",
+        ["9:50: variants.gpu: unknown key 'zzz' (known: channel, platform)"],
+    ),
+    "a key given twice": (
+        "name: lora\n",
+        "name: lora\nname: lora\n",
+        ["2:1: name: this key is given twice; keep one"],
+    ),
+    "a nested key given twice": (
+        'version: "2.5.1"',
+        'version: "2.5.1"\n  version: "2.6.0"',
+        ["7:3: torch.version: this key is given twice; keep one"],
+    ),
+    "an unquoted Python": (
+        '"3.10.14"',
+        "3.10",
+        ["3:9: python: expected text, found 3.10 (quote it)"],
+    ),
+    "a short Python": (
+        "3.10.14",
+        "3.10",
+        ["3:9: python: '3.10' is not a full Python version such as 3.10.14"],
+    ),
+    "digits of another script": (
+        '"3.10.14"',
+        '"3.\u0661\u0660.14"',
+        ["3:9: python: '3.\u0661\u0660.14' is not a full Python version such as 3.10.14"],
+    ),
+    "another folder's name": (
+        "name: lora",
+        "name: laura",
+        ["1:7: name: expected 'lora', the name of its folder, found 'laura'"],
+    ),
+    "a number for a name": (
+        "name: lora",
+        "name: 1",
+        ["1:7: name: expected text, found 1 (quote it)"],
+    ),
+    "nothing for a name": ("name: lora", "name:", ["1:6: name: expected text, found nothing"]),
+    "a list for a text": ("summary: Training", "summary: [a]", ["2:10: summary: expected text, found a list"]),
+    "a blank summary": ("summary: Training", 'summary: " "', ["2:10: summary: ' ' is not a sentence"]),
+    "a text for a mapping": (
+        'base: {image: "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"}',
+        "base: debian",
+        ["4:7: base: expected a mapping, found 'debian'", "4:7: base: the key 'image' is missing"],
+    ),
+    "an image without a tag": (
+        '{image: "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"}',
+        "{image: debian}",
+        [
+            "4:15: base.image: 'debian' is not an image with a tag, such as nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"
+        ],
+    ),
+    "a short digest": (
+        'ubuntu22.04"}',
+        'ubuntu22.04", digest: "sha256:ab"}',
+        ["4:70: base.digest: 'sha256:ab' is not a digest: sha256: and 64 hexadecimal digits"],
+    ),
+    "a local version of torch": (
+        '"2.5.1"',
+        '"2.5.1+cu121"',
+        [
+            "6:12: torch.version: '2.5.1+cu121' is not a release version: leave out +cu121, the channel decides the build"
+        ],
+    ),
+    "no version at all": (
+        '"2.5.1"',
+        '""',
+        ["6:12: torch.version: '' is not a release version: Invalid version: ''"],
+    ),
+    "a bad version": (
+        '"0.20.1"',
+        '"0.20.x"',
+        [
+            "7:29: torch.companions.torchvision: '0.20.x' is not a release version: Invalid version: '0.20.x'"
+        ],
+    ),
+    "a bad companion": (
+        "{torchvision:",
+        '{"torch vision":',
+        [
+            "7:33: torch.companions.torch vision: 'torch vision' is not a companion's package name",
+        ],
+    ),
+    "torch as its own companion": (
+        "{torchvision:",
+        "{torch:",
+        ["7:23: torch.companions.torch: 'torch' is not a companion's package name"],
+    ),
+    "no variants": (
+        "  gpu: {channel: cu121, platform: linux/amd64}",
+        "  {}",
+        [
+            "9:3: variants: expected at least one variant, such as gpu: {channel: cu121, platform: linux/amd64}"
+        ],
+    ),
+    "a variant without a channel": (
+        "channel: cu121, ",
+        "",
+        ["9:8: variants.gpu: the key 'channel' is missing"],
+    ),
+    "no channel": (
+        "cu121",
+        "cuda",
+        ["9:18: variants.gpu.channel: 'cuda' is not a channel: cu121, cu128, … or cpu or pypi"],
+    ),
+    "no platform": (
+        "linux/amd64",
+        "windows",
+        [
+            "9:35: variants.gpu.platform: 'windows' is not a platform: linux/amd64 or linux/arm64"
+        ],
+    ),
+    "a key that is no name": (
+        "  gpu:",
+        "  8:",
+        [
+            "9:3: variants: expected a name as key, found 8 (quote it)",
+            "9:3: variants: expected at least one variant, such as gpu: {channel: cu121, platform: linux/amd64}",
+        ],
+    ),
+    "a list for a key": (
+        "  gpu:",
+        "  ? [a]\n  :",
+        [
+            "9:3: variants: expected at least one variant, such as gpu: {channel: cu121, platform: linux/amd64}",
+            "9:5: variants: expected a name as key, found a list",
+        ],
+    ),
+    "a mapping for a list": (
+        "[tqdm==4.66.5]",
+        "{a: b}",
+        ["12:15: layers[0].packages: expected a list, found a mapping"],
+    ),
+    "a reserved layer": (
+        "name: training",
+        "name: build",
+        [
+            "11:11: layers[0].name: 'build' is the name of a layer that torchpin makes itself; choose another"
+        ],
+    ),
+    "a companion in a layer": (
+        "[tqdm==4.66.5]",
+        "[TorchVision==0.20.1]",
+        [
+            "12:16: layers[0].packages[0]: torchvision belongs under torch, with its companions; no layer may bring another"
+        ],
+    ),
+    "a package pinned twice": (
+        "[tqdm==4.66.5]",
+        "[tqdm==4.66.5, TQDM==4.66.4]",
+        [
+            "12:30: layers[0].packages[1]: tqdm is pinned twice, first at layers[0].packages[0]; keep one"
+        ],
+    ),
+    "a tag of python": (
+        "summary: Training",
+        "summary: !!python/object:os.system a",
+        ["2:10: summary: expected text, found a (quote it)"],
+    ),
+    "a merge key": (
+        "  gpu: {",
+        "  gpu: {<<: {a: b}, ",
+        ["9:9: variants.gpu: unknown key '<<' (known: channel, platform)"],
+    ),
+    "a merge key among names": (
+        "  gpu: {",
+        "  <<: {a: b}\n  gpu: {",
+        ["9:3: variants: expected a name as key, found << (quote it)"],
+    ),
+    "a key with a line break": (
+        "{torchvision:",
+        '{"a\\nb":',
+        ["7:16: torch.companions: expected a name without control characters as key, found 'a\\nb'"],
+    ),
+    "a tagged number with a line break": (
+        "name: lora",
+        'name: !!int "a\\nb"',
+        ["1:7: name: expected text, found 'a\\nb' (quote it)"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "lines"), BAD.values(), ids=BAD)
+def test_a_problem_says_where_at_which_key_and_what(old: str, new: str, lines: list[str]) -> None:
+    assert refusal(changed(old, new)) == [f"{FILE}:{line}" for line in lines]
+
+
+ADDED = {
+    "run: {ports: [0]}": "run.ports[0]: expected a whole number from 1 to 65535, found 0",
+    "run: {ports: ['80']}": "run.ports[0]: expected a number, found '80'",
+    "run: {ports: [1.5]}": "run.ports[0]: expected a whole number from 1 to 65535, found 1.5",
+    "run: {ports: [0x50]}": "run.ports[0]: expected a whole number from 1 to 65535, found 0x50",
+    "run: {ports: [0120]}": "run.ports[0]: expected a whole number from 1 to 65535, found 0120",
+    "run: {ports: [-1]}": "run.ports[0]: expected a whole number from 1 to 65535, found -1",
+    "run: {ports: [9999999999]}": "run.ports[0]: expected a whole number from 1 to 65535, found 9999999999",
+    "run: {ports: 80}": "run.ports: expected a list, found 80",
+    "run: {env: {A: 1}}": "run.env.A: expected text, found 1 (quote it)",
+    "run: {env: {A: true}}": "run.env.A: expected text, found true (quote it)",
+    "run: {env: {A: 2026-11-22}}": "run.env.A: expected text, found 2026-11-22 (quote it)",
+    "run: {env: {A: ~}}": "run.env.A: expected text, found ~",
+    "run: {env: {A-B: x}}": "run.env.A-B: 'A-B' is not the name of an environment variable",
+    "run: {health: {}}": "run.health: the key 'command' is missing",
+    "run: {health: {command: []}}": "run.health.command: expected at least one word",
+    "run: {health: {command: curl}}": "run.health.command: expected a list, found 'curl'",
+    "run: {health: {command: [a], retries: 0}}": "run.health.retries: expected a whole number from 1 to 86400, found 0",
+    "run: {user: Root}": "run.user: 'Root' is not a user name",
+    "gpus: H100": "gpus: expected a list, found 'H100'",
+    "gpus: [H100, H100]": "gpus[1]: 'H100' is given twice; keep one",
+    "apt: [git-]": "apt[0]: 'git-' is not a Debian package name",
+    "apt: [Git]": "apt[0]: 'Git' is not a Debian package name",
+    "imports: [a.1]": "imports[0]: 'a.1' is not an importable module name",
+    "imports: [c\u00e9]": "imports[0]: 'c\u00e9' is not an importable module name",
+    "budget: {image: 20}": "budget.image: expected text, found 20 (quote it)",
+    "budget: {image: 20 GB}": "budget.image: '20 GB' is not a size such as 20GB",
+    f"budget: {{image: {'9' * 400}GB}}": f"budget.image: '{'9' * 400}GB' is not a size such as 20GB",
+    "recommends: [{component: torch}]": "recommends[0]: the key 'says' is missing",
+    "reasons: {torch: {because: a}}": "reasons.torch: the key 'evidence' is missing",
+    "waivers: [{check: gpu1, about: a, reason: b, review_by: 2027-01-31}]": "waivers[0].check: 'gpu1' is not a check's id such as GPU001",
+    "waivers: [{check: GPU001, about: a, reason: b, review_by: 2027-02-30}]": "waivers[0].review_by: expected a date such as 2027-01-31, found 2027-02-30",
+    "waivers: [{check: GPU001, about: a, reason: b, review_by: 20270131}]": "waivers[0].review_by: expected a date such as 2027-01-31, found 20270131",
+    "waivers: [{check: GPU001, about: a, reason: b, review_by: [c]}]": "waivers[0].review_by: expected a date such as 2027-01-31, found a list",
+    "torchh: 1": "unknown key 'torchh' (did you mean 'torch'?)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "message"), ADDED.items())
+def test_what_a_key_does_not_take_is_refused(line: str, message: str) -> None:
+    (problem,) = refusal(PLAIN + line + "\n")
+    assert re.sub(r"^services/lora/service\.yaml:13:\d+: ", "", problem) == message
+
+
+@pytest.mark.parametrize(
+    ("requirement", "why"),
+    [
+        ("tqdm", "pin one version with =="),
+        ("tqdm>=4", "pin one version with =="),
+        ("tqdm==4.*", "pin one version with =="),
+        ("tqdm===4.0", "pin one version with =="),
+        ("tqdm~=4.0", "pin one version with =="),
+        ("tqdm==4.0,!=4.1", "pin one version with =="),
+        ("tqdm==4.0; python_version > '3'", "pin one version with =="),
+        ("tqdm @ https://example.org/tqdm.whl", "pin one version with =="),
+        ("tqdm[", "Expected matching RIGHT_BRACKET for LEFT_BRACKET, after extras"),
+        ("", "Expected package name at the start of dependency specifier"),
+        ("-e .", "Expected package name at the start of dependency specifier"),
+        ("./tqdm", "Expected package name at the start of dependency specifier"),
+    ],
+)
+def test_a_loose_pin_is_refused(requirement: str, why: str) -> None:
+    text = changed("tqdm==4.66.5", json.dumps(requirement))
+    start = f"{FILE}:12:16: layers[0].packages[0]: {requirement!r} is not an exact pin such as tqdm==4.66.5"
+    assert refusal(text) == [f"{start}: {why}"]
+
+
+@pytest.mark.parametrize("requirement", ["tqdm==4.0", "Diffusers[torch]==0.32.1", "a==1!2.0rc1", "a==1+x"])
+def test_an_exact_pin_is_taken(requirement: str) -> None:
+    assert read.pin(requirement) == Requirement(requirement)
+
+
+def test_problems_of_several_files_come_at_once_sorted_by_file_and_line() -> None:
+    broken = PLAIN.replace("lora", "a", 1) + "bad: 1\nwaivers: 1\nbudget: 2\ngpus: 3\n"
+    with pytest.raises(InputError) as caught:
+        read.services({"services/b/service.yaml": "- 1\n", "services/a/service.yaml": broken})
+    assert str(caught.value).split("\n") == [
+        "services/a/service.yaml:13:1: unknown key 'bad' (did you mean 'base'?)",
+        "services/a/service.yaml:14:10: waivers: expected a list, found 1",
+        "services/a/service.yaml:15:9: budget: expected a mapping, found 2",
+        "services/a/service.yaml:16:7: gpus: expected a list, found 3",
+        "services/b/service.yaml:1:1: expected a mapping of keys, found a list",
+        "5 problems in the descriptions; nothing was written.",
+    ]
+
+
+def test_two_services_never_share_an_environment() -> None:
+    first = PLAIN.replace("name: lora", "name: a", 1).replace("  gpu:", "  b-c:")
+    second = PLAIN.replace("name: lora", "name: a-b", 1).replace("  gpu:", "  c:")
+    with pytest.raises(InputError) as caught:
+        read.services({"services/a/service.yaml": first, "services/a-b/service.yaml": second})
+    assert str(caught.value).split("\n")[0].endswith(
+        ": its environment would be 'a-b-c', as one of services/a-b/service.yaml; choose another name"
+    )
+
+
+@pytest.mark.parametrize("path", ["third_party/sd-scripts", "third_party/sd-scripts/inner"])
+def test_no_source_lies_in_another(path: str) -> None:
+    second = SOURCE.replace("sources:\n", "").replace("name: sd-scripts", "name: b")
+    (line,) = refusal(PLAIN + SOURCE + second.replace("third_party/sd-scripts", path))
+    assert line == f"{FILE}:20:5: sources[1]: another source has this name or this path; choose another"
+
+
+def test_sources_lie_side_by_side() -> None:
+    second = SOURCE.replace("sources:\n", "").replace("name: sd-scripts", "name: b")
+    service = one(PLAIN + SOURCE + second.replace("third_party/sd-scripts", "third_party/sd-scripts-2"))
+    assert [source.name for source in service.sources] == ["sd-scripts", "b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("../x", "is not a path inside the repository"),
+        ("/etc", "is not a path inside the repository"),
+        ("a/../../b", "is not a path inside the repository"),
+        ("third_party/../x", "is not a path inside the repository"),
+        ("third_party/..", "is not a path inside the repository"),
+        ("third_party/./x", "is not a path inside the repository"),
+        ("third_party//x", "is not a path inside the repository"),
+        ("third_party/x/", "is not a path inside the repository"),
+        ("~/x", "is not a path inside the repository"),
+        ("x", "is not below third_party/, where clones lie"),
+        ("third_party", "is not below third_party/, where clones lie"),
+    ],
+)
+def test_a_path_stays_in_the_repository(path: str, why: str) -> None:
+    text = PLAIN + SOURCE.replace("third_party/sd-scripts", path)
+    assert refusal(text) == [f"{FILE}:18:11: sources[0].path: {path!r} {why}"]
+
+
+@pytest.mark.parametrize("path", ["/..", "/../x", "/a/../x", "/a/..", "//", "/.", "/a//b", "/a/", "a", "/"])
+def test_a_path_in_the_container_is_absolute_and_plain(path: str) -> None:
+    words = "an absolute path inside the container, such as /workspace"
+    assert refusal(PLAIN + f"run: {{freeze: {path}}}\n") == [
+        f"{FILE}:13:15: run.freeze: {path!r} is not {words}"
+    ]
+
+
+# --- texts that are no description -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "1:1: expected a mapping of keys, found an empty file"),
+        ("# only a comment\n", "1:1: expected a mapping of keys, found an empty file"),
+        ("- a\n", "1:1: expected a mapping of keys, found a list"),
+        ("lora", "1:1: expected a mapping of keys, found 'lora'"),
+        ("a: b\n\tc: d\n", "2:1: not YAML: found character that cannot start any token"),
+        ("a: *b\n", "1:4: not YAML: found undefined alias"),
+        ("a: 1\n--- \nb: 1\n", "2:1: not YAML: but found another document"),
+        ("a: \x00", "1:1: not YAML: control characters are not allowed at character 3"),
+        ("a: " + "[" * 100_000, "1:67: nested deeper than 64 levels"),
+        ("a: &x [*x, " + "[" * 99 + "]" * 99 + "]", "1:74: nested deeper than 64 levels"),
+        ("\n".join(" " * depth + "- " for depth in range(300)), "65:65: nested deeper than 64 levels"),
+    ],
+)
+def test_what_is_no_description_is_refused_with_one_problem(text: str, problem: str) -> None:
+    assert refusal(text) == [f"{FILE}:{problem}"]
+
+
+def test_a_value_that_holds_itself_is_refused() -> None:
+    assert refusal(changed("[tqdm==4.66.5]", "&a [*a]")) == [
+        f"{FILE}:12:15: layers[0].packages[0]: expected text, found a list"
+    ]
+
+
+@settings(max_examples=300)
+@given(st.text(max_size=200) | st.text(alphabet="ab:-[]{}&*!|>?'\"\n #,%@`\\\t~<", max_size=80))
+@example("? ? a")
+@example('"\\x0')
+@example("a: !<x>")
+def test_no_text_raises_anything_but_an_input_error(text: str) -> None:
+    with pytest.raises(InputError):
+        one(text)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_no_change_of_a_description_raises_anything_but_an_input_error(data: st.DataObject) -> None:
+    text = _full_text()
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 20)))
+    inserted = data.draw(st.text(max_size=8) | st.sampled_from(["[]", "{}", "~", "''", "1", "\n", ": ", "- "]))
+    try:
+        one(text[:start] + inserted + text[end:])
+    except InputError as error:
+        assert error.problems
+
+
+# --- nothing breaks out ----------------------------------------------------------------------------------------------
+
+
+@cache
+def _full_text() -> str:
+    """A description in which every field is given."""
+    service = Service(
+        name="lora",
+        summary="Training",
+        python=Version("3.10.14"),
+        base=Base(image="debian:12", digest="sha256:" + "0f" * 32, rationale="why"),
+        torch=Torch(version=Version("2.5.1"), companions={"torchvision": Version("0.20.1")}),
+        variants=(Variant(name="gpu", channel="cu121", platform="linux/amd64"),),
+        layers=(
+            Layer(name="training", packages=(Requirement("tqdm==4.66.5"), Requirement("toml==0.10.2"))),
+            Layer(name="more", packages=(Requirement("einops==0.7.0"),), optional=True),
+        ),
+        gpus=("H100",),
+        apt=("git", "curl"),
+        imports=("torch",),
+        sources=(
+            Source(
+                name="sd-scripts",
+                url="https://example.org/a.git",
+                tag="v1",
+                commit="0f" * 20,
+                path="third_party/a",
+                requirements="requirements.txt",
+            ),
+        ),
+        run=Run(
+            command=("python", "a.py"),
+            env={"TZ": "UTC"},
+            ports=(80,),
+            volumes=("/workspace",),
+            freeze="/workspace/freeze.txt",
+            user="worker",
+            health=Health(command=("curl", "-f", "http://127.0.0.1")),
+        ),
+        budget_bytes=10**9,
+        recommends=(Recommendation(component="torch", says="2.5.x"),),
+        reasons=(Reason(component="torch", because="a", evidence="b"),),
+        waivers=(Waiver(check="GPU001", about="H100", reason="a", review_by=date(2027, 1, 31)),),
+    )
+    return read.description(service)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place of a text in a plain value: a leaf, or a key among names (which ends in None)."""
+    if isinstance(value, dict):
+        named = path in {("variants",), ("run", "env"), ("torch", "companions"), ("reasons",)}
+        keys = [(*path, key, None) for key in value] if named else []
+        return keys + [place for key, one in value.items() for place in _places(one, (*path, key))]
+    if isinstance(value, list):
+        return [place for number, one in enumerate(value) for place in _places(one, (*path, number))]
+    return [path] if isinstance(value, str) else []
+
+
+PLACES = _places(yaml.safe_load(_full_text()))
+
+
+def planted(place: tuple[Any, ...], text: str) -> str:
+    """The full description with another text at one place."""
+    root = yaml.safe_load(_full_text())
+    *way, last = place
+    inside = root
+    if last is None:
+        *way, last = way
+        for step in way:
+            inside = inside[step]
+        inside[text] = inside.pop(last)
+    else:
+        for step in way:
+            inside = inside[step]
+        inside[last] = text
+    return yaml.safe_dump(root, sort_keys=False, allow_unicode=True)
+
+
+def _locked(env: Environment) -> Lock:
+    pins = [f"{name}=={version}" for name, version in env.service.torch.family.items()]
+    pins += [str(package) for layer in env.service.layers for package in layer.packages]
+    found = [
+        Artifact(
+            name=re.split(r"[\[=]", pin)[0].lower().replace("_", "-").replace(".", "-"),
+            version="1",
+            filename="a.tar.gz",
+            sha256="0f" * 32,
+        )
+        for pin in pins
+    ]
+    layers = plan.split(env, found, uv="0.13.9")
+    return Lock(layers=layers, build=plan.layer_lock(env, "build", found[:1], uv="0.13.9"))
+
+
+def rendered(service: Service) -> str:
+    env = Environment(service=service, variant=service.variants[0])
+    lock = _locked(env)
+    assert all(lockfile.installable(layer).isascii() for layer in lock.layers)
+    return render.dockerfile(TEMPLATE, plan.image(env, lock))
+
+
+def instructions(dockerfile: str) -> list[str]:
+    """The instructions as Docker reads them: comments out, continued lines joined, first word of each."""
+    lines = [line for line in re.split(r"\r\n|[\n\r]", dockerfile) if not re.match(r"\s*#|\s*$", line)]
+    whole = re.sub(r"\\[ \t]*\n", " ", "\n".join(lines))
+    return [line.split()[0] for line in whole.splitlines()]
+
+
+def shell_words(dockerfile: str) -> list[str]:
+    """What the shell or Docker's own expansion would take as more than a word, where it stands."""
+    return re.findall(r"(?<!\\)\$\(|`|;|(?<![|&])[|&](?![|&])|<|>", dockerfile)
+
+
+@cache
+def _expected() -> tuple[int, list[str]]:
+    text = rendered(one(_full_text()))
+    return len(text.splitlines()), instructions(text)
+
+
+HOSTILE = st.sampled_from(
+    ["\n", "\r", "\r\n", "\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x00", "\x1b", "\x7f", "\nRUN evil", '"', "'", "\\",
+     '" \\', "$(evil)", "`evil`", "${PATH}", "; evil", "&& evil", "| evil", "<<EOF", "> /etc/passwd", "-", "--evil", "#", " #",
+     "{{ 1 }}", "{% raw %}", ",", "]", "[x]", " ", "\t", "\u202e", "@", "%", "*", "=", ":", "/../", "\ufeff"]
+)  # fmt: skip
+texts = (
+    st.text(max_size=30)
+    | st.tuples(st.sampled_from(["", "a", "git", "v1", "/a", "third_party/a", "tqdm==1"]), HOSTILE).map("".join)
+    | st.tuples(HOSTILE, st.sampled_from(["", "a", "/a", "tqdm==1", "b"])).map("".join)
+    | st.tuples(st.sampled_from(["a", "tqdm"]), HOSTILE, st.sampled_from(["b", "==1"])).map("".join)
+)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+@settings(max_examples=120)
+@given(text=texts)
+def test_a_text_is_refused_or_stays_inside_its_place(place: tuple[Any, ...], text: str) -> None:
+    try:
+        service = one(planted(place, text))
+    except InputError:
+        return
+    dockerfile = rendered(service)
+    lines, expected = _expected()
+    assert len(dockerfile.splitlines()) == lines - (service.run.user is None) * 4
+    assert [word for word in instructions(dockerfile) if service.run.user or word != "USER"] == (
+        expected if service.run.user else [*expected]
+    )
+    env = Environment(service=service, variant=service.variants[0])
+    project = tomllib.loads(render.uv_project(env, index="https://example.org/whl/cu121"))
+    assert project.keys() == {"project", "tool"}
+    assert project["project"].keys() == {"name", "version", "requires-python", "dependencies"}
+    assert len(project["project"]["dependencies"]) == 5
