@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import glob
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +48,7 @@ def prepare(session: nox.Session) -> None:
 
 
 def hadolint(session: nox.Session) -> None:
-    session.run("hadolint", *sorted(glob.glob("docker/*/Dockerfile")))
+    session.run("hadolint", *sorted(map(str, Path("docker").glob("*/Dockerfile"))))
 
 
 def generated(session: nox.Session) -> None:

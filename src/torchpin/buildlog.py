@@ -49,7 +49,9 @@ def event(line: str) -> Event | None:
 
 
 def title(text: str) -> str:
-    """A step's short name: the layer that it installs, else the start of its instruction."""
+    """A step's short name: the layer that it installs, else the start of its instruction; "" for BuildKit's own."""
+    if text.startswith("[internal]"):
+        return ""
     layer = _LAYER.search(text)
     if layer:
         return f"layer {layer['file'].removesuffix('.txt')}"

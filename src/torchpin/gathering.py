@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 def bare(repo: Repository, environments: Sequence[Environment]) -> Evidence:
     """The descriptions alone: what the judge needs."""
-    del repo
     today = dt.datetime.now(tz=dt.timezone.utc).date()
-    return Evidence(environments=tuple(environments), today=today, uv=locks.UV)
+    return Evidence(environments=tuple(environments), today=today, uv=locks.UV, published=repo.published)
 
 
 def committed(repo: Repository, environments: Sequence[Environment]) -> Evidence:

@@ -241,3 +241,56 @@ def probe(client: docker.DockerClient, image: str, *arguments: str, gpus: bool =
     )
     answer: dict[str, Any] = json.loads(output)
     return answer
+
+
+# --- what the lab needs of an engine ---------------------------------------------------------------------------------
+
+
+def pull(client: docker.DockerClient, image: str, tag: str) -> bool:
+    """An image from its registry under another tag; False when the registry does not answer or has none."""
+    from docker.errors import DockerException
+
+    name, _, label = image.rpartition(":")
+    try:
+        client.images.pull(name, tag=label).tag(*tag.rsplit(":", 1))
+    except DockerException:
+        return False
+    remove(client, [image])
+    return True
+
+
+def load_tree(client: docker.DockerClient, archive: Path, tag: str) -> None:
+    """An image of one layer from a tar of a file tree."""
+    name, _, label = tag.rpartition(":")
+    client.api.import_image_from_file(str(archive), repository=name, tag=label)
+
+
+def said(client: docker.DockerClient, image: str, *command: str) -> str:
+    """What a command inside an image prints, without network."""
+    output: bytes = client.containers.run(image, list(command), remove=True, network_mode="none")
+    return output.decode().strip()
+
+
+def tagged(client: docker.DockerClient, prefix: str) -> list[str]:
+    return [tag for image in client.images.list() for tag in image.tags if tag.startswith(prefix)]
+
+
+def cache(client: docker.DockerClient) -> frozenset[str]:
+    """The ids of the engine's build cache."""
+    return frozenset(row["ID"] for row in client.api.df().get("BuildCache") or [])
+
+
+def prune(client: docker.DockerClient, before: frozenset[str]) -> None:
+    """Removes the build cache that came since; the engine takes one id at a time, and children before their parents."""
+    from docker.errors import APIError
+
+    left = cache(client) - before
+    while left:
+        for one in left:
+            wanted: Any = {"id": [one]}  # the stubs do not know this filter
+            with suppress(APIError):
+                client.api.prune_builds(filters=wanted, all=True)
+        still = cache(client) - before
+        if still == left:
+            return  # another build uses what is left
+        left = still

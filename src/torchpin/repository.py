@@ -13,6 +13,7 @@ from torchpin.errors import InputError
 from torchpin.model import Mark, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torchpin.model import Environment, Lock, Service, Settings
@@ -22,12 +23,16 @@ PINNING, DEVIATIONS, CHECKS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.m
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A checkout (or a scratch copy of one): its folder, its services, this machine's settings, its images' prefix."""
+    """A checkout (or the lab's scratch copy of one): its folder, its services, this machine's settings.
+
+    The lab has its own prefix of images, and hashes that its index published (by channel, package and file).
+    """
 
     root: Path
     services: tuple[Service, ...]
     settings: Settings
     prefix: str = "torchpin"
+    published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
 
     def text(self, path: str) -> str | None:
         return shell.read(self.root / path)

@@ -26,7 +26,8 @@ class Evidence:
     uv: str
     # `lock_files`: file name to text. `renderings`, `documents`: path to (committed, expected). `clones`: source to its
     # state, "" when right. `tags`: source to what its origin answers, None when it was not asked. `answers`: the probe's
-    # document of an image; `gpus`: the same, run with the machine's GPUs. `engine`, `gpu`: why there is none.
+    # document of an image; `gpus`: the same, run with the machine's GPUs. `published`: the hashes that the
+    # lab's own index gives, by channel, package and file; None: the recorded facts hold. `engine`, `gpu`: why there is none.
     lock_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     locks: Mapping[str, Lock] = field(default_factory=dict)
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Evidence:
     keys: Mapping[str, str] = field(default_factory=dict)
     built: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
     engine: str = ""
     tags: Mapping[str, Mapping[str, str]] | None = None
     gpus: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -133,25 +133,32 @@ def artifacts_are_hashed(evidence: Evidence, env: Environment) -> Iterator[Findi
 @check("LCK005", "Hashes equal the recorded index", "lock")
 def hashes_equal_the_recorded(evidence: Evidence, env: Environment) -> Iterator[Finding | Unknown]:
     """Find out which of the two is wrong before anything is installed; then `invoke lock`."""
-    if env.variant.channel == "pypi":
+    channel = env.variant.channel
+    if channel == "pypi":
         return
-    recorded = facts.recorded(env.variant.channel)
-    if not recorded:
-        yield Unknown(message=f"the index of {env.variant.channel} is not recorded")
+    recorded = facts.recorded(channel)
+    packages = (
+        recorded.packages
+        if recorded and evidence.published is None
+        else (evidence.published or {}).get(channel, {})
+    )
+    source = (
+        f"{recorded.source} ({recorded.date})"
+        if recorded and evidence.published is None
+        else "the lab's index"
+    )
+    if not packages:
+        yield Unknown(message=f"the index of {channel} is not recorded")
         return
-    for layer in evidence.locks[env.name].layers[:1]:
-        for package in layer.packages:
-            files = recorded.packages.get(package.name, {})
-            if files.get(package.filename) is None:
-                yield Unknown(message=f"{package.filename} has no recorded hash")
-            elif files[package.filename] != package.sha256:
-                yield finding(
-                    env,
-                    f"{folder(env)}/{layer.file}",
-                    f"{package.filename} is locked as {package.sha256}, recorded is {files[package.filename]}",
-                    about=package.name,
-                    evidence=f"{recorded.source} ({recorded.date})",
-                )
+    layer = next((one for one in evidence.locks[env.name].layers if one.name == plan.TORCH), None)
+    for package in layer.packages if layer else ():
+        known = packages.get(package.name, {}).get(package.filename)
+        if known is None:
+            yield Unknown(message=f"{package.filename} has no recorded hash")
+        elif known != package.sha256:
+            where = f"{folder(env)}/{plan.TORCH}.txt"
+            message = f"{package.filename} is locked as {package.sha256}, recorded is {known}"
+            yield finding(env, where, message, about=package.name, evidence=source)
 
 
 @check("LCK006", "The lock names no package host")

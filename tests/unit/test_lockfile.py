@@ -1,0 +1,267 @@
+"""The text of a lock says all of it, names no host, and shows every change."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from torchpin import lockfile
+from torchpin.errors import InputError
+from torchpin.model import Artifact, LayerLock, Lock, Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FOLDER = "lockfiles/lora-gpu"
+REMEDY = "Run `invoke lock` to make it again, or restore it from git."
+names = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,4})?", fullmatch=True)
+digests = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
+plain = st.from_regex(r"[a-z0-9./: _+=-]{1,20}", fullmatch=True)
+artifacts = st.builds(
+    Artifact,
+    name=names,
+    version=st.from_regex(r"([0-9]!)?[0-9]{1,2}(\.[0-9]{1,2}){0,2}(rc1|\.post1)?(\+cu121)?", fullmatch=True),
+    filename=st.from_regex(r"[A-Za-z0-9_.+!-]{1,20}(\.whl|\.tar\.gz|\.zip)", fullmatch=True),
+    sha256=digests,
+    size=st.none() | st.integers(0, 10**13),
+    wanted_by=st.lists(names, max_size=3).map(tuple),
+)
+
+
+@st.composite
+def layers(draw: st.DrawFn, name: str) -> LayerLock:
+    return LayerLock(
+        environment="lora-gpu",
+        name=name,
+        origin=draw(st.sampled_from(["cu121", "pypi"])),
+        python="3.10.14",
+        platform="linux/amd64",
+        uv="0.13.9",
+        answers=draw(plain),
+        packages=tuple(draw(st.lists(artifacts, max_size=3))),
+        optional=draw(st.booleans()),
+    )
+
+
+@st.composite
+def locks(draw: st.DrawFn) -> Lock:
+    declared = sorted(draw(st.sets(names.map("02-{}".format), max_size=2)))
+    upstreams = [
+        Upstream(
+            source=source,
+            tag=draw(plain),
+            commit="0f" * 20,
+            file="requirements.txt",
+            requirements=tuple(draw(st.lists(st.from_regex(r"[a-z]{1,8}(==1|>=2)?", fullmatch=True)))),
+        )
+        for source in sorted(draw(st.sets(names, max_size=2)), key="upstream-{}.txt".format)
+    ]
+    return Lock(
+        layers=tuple(draw(layers(name)) for name in ("00-torch", "01-torch-deps", *declared)),
+        build=draw(st.none() | layers("build")),
+        upstreams=tuple(upstreams),
+    )
+
+
+@given(locks())
+def test_a_lock_reads_back_as_it_was_written(lock: Lock) -> None:
+    texts = lockfile.files(lock)
+    assert lockfile.parse(FOLDER, texts) == lock
+    assert lockfile.files(lockfile.parse(FOLDER, texts)) == texts
+
+
+@pytest.fixture(scope="module")
+def texts(lock: Callable[..., Lock], artifact: Callable[..., Artifact]) -> dict[str, str]:
+    source = artifact("dadaptation", "3.2", filename="dadaptation-3.2.tar.gz", size=None, by=("lora",))
+    made: Lock = lock(None, source, build=(artifact("setuptools", "81.0.0", by=("dadaptation",)),))
+    upstream = Upstream(
+        source="sd-scripts",
+        tag="v0.10.0",
+        commit="0f" * 20,
+        file="requirements.txt",
+        requirements=("einops==0.7.0", "numpy"),
+    )
+    return lockfile.files(replace(made, upstreams=(upstream,)))
+
+
+def test_a_layer_is_a_header_and_one_line_a_package(texts: dict[str, str]) -> None:
+    assert re.sub(r"[0-9a-f]{64}", "<64>", texts["01-torch-deps.txt"]) == (
+        "# torchpin lock of lora-gpu, layer 01-torch-deps\n"
+        "# Made by `invoke lock`; do not edit.\n"
+        "# environment: lora-gpu\n"
+        "# layer: 01-torch-deps\n"
+        "# origin: pypi\n"
+        "# python: 3.10.14\n"
+        "# platform: linux/amd64\n"
+        "# uv: 0.13.9\n"
+        "# answers: sha256:<64>\n"
+        "# digest: sha256:<64>\n"
+        "dadaptation==3.2 --hash=sha256:<64>  # dadaptation-3.2.tar.gz, size not published, source only, for lora\n"
+        "nvidia-cudnn-cu12==9.1.0.70 --hash=sha256:<64>"
+        "  # nvidia_cudnn_cu12-9.1.0.70-py3-none-any.whl, 10 bytes, for torch\n"
+    )
+
+
+def test_no_host_stands_in_a_lock(texts: dict[str, str]) -> None:
+    assert len(texts) == 5
+    assert not [name for name, text in texts.items() if re.search(r"://|@|\.(?:org|com|io)\b", text)]
+
+
+def refusal(file: str, text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        lockfile.parse(FOLDER, {file: text})
+    return str(caught.value).split("\n")[0]
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_every_changed_character_is_noticed_with_file_and_line(
+    texts: dict[str, str], data: st.DataObject
+) -> None:
+    file = data.draw(st.sampled_from(sorted(texts)))
+    text = texts[file]
+    at = data.draw(st.integers(0, len(text)))
+    removed = data.draw(st.integers(0, 1))
+    put = data.draw(st.text(max_size=1) | st.sampled_from("\n\r# :a0"))
+    edited = text[:at] + put + text[at + removed :]
+    if edited != text:
+        assert re.match(rf"{FOLDER}/{re.escape(file)}:\d+:1: ", refusal(file, edited))
+
+
+def test_every_single_character_counts(texts: dict[str, str]) -> None:
+    for file, text in texts.items():
+        for at, character in enumerate(text):
+            other = "b" if character == "a" else "a"
+            assert refusal(file, text[:at] + other + text[at + 1 :]).startswith(f"{FOLDER}/{file}:")
+
+
+@pytest.mark.parametrize(
+    ("edit", "line", "message"),
+    [
+        (
+            lambda text: text.replace("10 bytes", "11 bytes"),
+            10,
+            "was edited: its digest is not that of its lines",
+        ),
+        (
+            lambda text: text.replace("# digest: ", "# "),
+            1,
+            "expected one `# digest:` line in the header",
+        ),
+        (lambda text: "", 1, "expected one `# digest:` line in the header"),
+        (
+            lambda text: re.sub(r"(# digest: .*\n)(.*\n)", r"\2\1", text),
+            10,
+            "not a header field: 'nvidia-cudnn-cu12==9.1.0.70 --hash=sha256:" + "ab" * 19,
+        ),
+    ],
+)
+def test_a_broken_seal_is_told(
+    lock: Callable[..., Lock], edit: Callable[[str], str], line: int, message: str
+) -> None:
+    text = lockfile.files(lock())["01-torch-deps.txt"]
+    start = f"{FOLDER}/01-torch-deps.txt:{line}:1: {message}"
+    assert refusal("01-torch-deps.txt", edit(text)).startswith(start)
+
+
+def test_a_renamed_file_is_noticed(texts: dict[str, str]) -> None:
+    assert (
+        refusal("03-training.txt", texts["02-training.txt"])
+        == f"{FOLDER}/03-training.txt:1:1: is not the file that it was made as, 02-training.txt"
+    )
+
+
+def test_an_upstream_in_a_layer_s_place_is_refused(texts: dict[str, str]) -> None:
+    fields = "environment, layer, origin, python, platform, uv, answers"
+    assert (
+        refusal("02-a.txt", texts["upstream-sd-scripts.txt"])
+        == f"{FOLDER}/02-a.txt:1:1: expected the header fields {fields}"
+    )
+
+
+def test_every_broken_file_is_told_at_once(texts: dict[str, str]) -> None:
+    broken = {name: text + "#" for name, text in texts.items()}
+    with pytest.raises(InputError) as caught:
+        lockfile.parse(FOLDER, broken)
+    assert [problem.where.file for problem in caught.value.problems] == [
+        f"{FOLDER}/{name}" for name in sorted(texts)
+    ]
+    assert str(caught.value).endswith("Run `invoke lock` to make them again, or restore them from git.")
+
+
+def test_one_broken_layer_says_how_to_repair_it(texts: dict[str, str]) -> None:
+    with pytest.raises(InputError) as caught:
+        lockfile.parse_layer("a.txt", texts["00-torch.txt"] + "#")
+    assert str(caught.value).endswith(REMEDY)
+
+
+def test_what_is_installed_is_one_requirement_and_one_hash_a_line(
+    lock: Callable[..., Lock], artifact: Callable[..., Artifact]
+) -> None:
+    layer = lock(None, artifact("tqdm", "4.66.5", by=("lora",), sha256="0f" * 32)).layers[2]
+    assert lockfile.installable(layer) == f"tqdm==4.66.5 --hash=sha256:{'0f' * 32}\n"
+    assert lockfile.installable(replace(layer, packages=())) == ""
+
+
+def test_what_is_installed_does_not_change_with_the_header(lock: Callable[..., Lock]) -> None:
+    layer = lock().layers[2]
+    other = replace(layer, answers="sha256:other", uv="1")
+    assert lockfile.installable(other) == lockfile.installable(layer)
+    assert lockfile.layer_text(other) != lockfile.layer_text(layer)
+
+
+SD_SCRIPTS = """\
+accelerate==1.6.0
+diffusers[torch]==0.32.1
+# albumentations==1.3.0
+bitsandbytes
+# for Image utils
+imagesize==1.4.1
+numpy
+# <=2.0
+# onnxruntime-gpu --extra-index-url https://aiinfra.pkgs.visualstudio.com/PublicPackages/_packaging/
+
+# this is for onnx:\x20
+# protobuf==3.20.3
+# for kohya_ss library
+-e .
+"""  # lines of requirements.txt of kohya-ss/sd-scripts at v0.10.0
+
+
+def test_the_requirements_of_sd_scripts_are_its_pins_alone() -> None:
+    assert lockfile.requirement_lines(SD_SCRIPTS) == (
+        "accelerate==1.6.0",
+        "bitsandbytes",
+        "diffusers[torch]==0.32.1",
+        "imagesize==1.4.1",
+        "numpy",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", ()),
+        ("--extra-index-url https://example.org\n-r other.txt\n-e .\n", ()),
+        ("a==1  # why\r\nb>=2\r\n", ("a==1", "b>=2")),
+        ("a==1 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\nb\n", ("a==1", "b")),
+        ("a==1 --config-settings x=y\n", ("a==1",)),
+        ("\ufeffa==1\n", ("a==1",)),
+        ("a @ https://example.org/a#sha256=00\n", ("a @ https://example.org/a#sha256=00",)),
+        ("a; python_version < '3.11'\n", ("a; python_version < '3.11'",)),
+    ],
+)
+def test_a_requirements_file_counts_as_pip_reads_it(text: str, lines: tuple[str, ...]) -> None:
+    assert lockfile.requirement_lines(text) == lines
+
+
+def test_the_build_layer_is_told_apart_from_the_install_layers(texts: dict[str, Any]) -> None:
+    found = lockfile.parse(FOLDER, texts)
+    assert found.build is not None
+    assert found.build.file == "build.txt"
+    assert [layer.file for layer in found.layers] == ["00-torch.txt", "01-torch-deps.txt", "02-training.txt"]
