@@ -33,10 +33,14 @@ def engine() -> Iterator[docker.DockerClient]:
 
     import docker
 
+    environment = _environment()
+    host = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if host.startswith("unix://") and not Path(host.removeprefix("unix://")).exists():
+        raise ToolError(f"No Docker engine answers at {host}.")
     try:
-        client = docker.from_env(environment=_environment(), timeout=120)
+        client = docker.from_env(environment=environment, timeout=120)
     except DockerException as error:
-        raise ToolError(f"No Docker engine answers ({_short(error)}).") from None
+        raise ToolError(f"No Docker engine answers at {host}: {_short(error)}.") from None
     try:
         client.ping()
         yield client

@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
-PREFIX = "torchpin-lab"
+PREFIX = "torchpin-lab"  # of every image; each lab has its own name below it, so two do not meet
 LARGEST = 3_000_000  # bytes: what is bigger stays out of the lab
 _COPIED = ("docker", "docs", "requirements", "DEVIATIONS.md")
 _SMOKE = '''"""The lab's smoke test: the stand-in torch is what was installed."""
@@ -57,8 +58,9 @@ def opened(
     reduced = {env.name: _lock(repo, env) for env in environments}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torchpin-lab-")))
+        prefix = f"{PREFIX}/{os.getpid()}-{time.monotonic_ns() % 10**9}"
         base, why = (
-            stack.enter_context(_base(environments[0].service, say))
+            stack.enter_context(_base(environments[0].service, prefix, say))
             if docker
             else ("", "the native way was asked for")
         )
@@ -89,7 +91,7 @@ def opened(
         mirrors = {channel: f"{address}/{channel}/" for channel in served}
         mirrors |= {name: url for name, (url, _) in origins.items()}
         kept = {name: url for name, url in repo.settings.mirrors.items() if name in {"pypi", "python"}}
-        found = repository.opened(scratch, prefix=PREFIX)
+        found = repository.opened(scratch, prefix=prefix)
         settings = replace(repo.settings, mirrors=kept | mirrors, registry="", network="host")
         published = {
             channel: {name: {f.filename: f.sha256 for f in files} for name, files in rows.items()}
@@ -296,13 +298,13 @@ def _name(line: str) -> str:
 
 
 @contextmanager
-def _base(service: Service, say: Say) -> Iterator[tuple[str, str]]:
+def _base(service: Service, prefix: str, say: Say) -> Iterator[tuple[str, str]]:
     """A small base image with a Python, and "" and the reason where there can be none. It and what was built are removed."""
     try:
         with images.engine() as client:
             images.expect_buildx()
             cached = images.cache(client)
-            tag = f"{PREFIX}/base:{os.getpid()}"
+            tag = f"{prefix}/base:1"
             _make_base(client, service, tag, say)
     except Stop as stop:
         yield "", str(stop).splitlines()[0]
@@ -311,7 +313,7 @@ def _base(service: Service, say: Say) -> Iterator[tuple[str, str]]:
         yield tag, ""
     finally:
         with images.engine() as client:
-            images.remove(client, images.tagged(client, f"{PREFIX}/"))
+            images.remove(client, images.tagged(client, f"{prefix}/"))
             images.prune(client, cached)
 
 
@@ -333,7 +335,7 @@ def _bootstrapped(folder: Path) -> Path:
         raise ToolError("no base image can be pulled, and only root on Debian or Ubuntu can make one")
     if shell.which("mmdebstrap"):
         # Unpacked, not configured: a fifth of the time, and all that Python and a shell need. Nothing is apt-installed there.
-        packages = "--include=python3,dash,coreutils,base-files"
+        packages = "--include=python3,dash,coreutils,base-files,passwd"
         shell.run(("mmdebstrap", "--variant=extract", packages, suite, str(tree)))
         shell.write(
             {tree / "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", tree / "etc/group": "root:x:0:\n"}

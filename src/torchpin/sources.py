@@ -30,21 +30,41 @@ def state(root: Path, source: Source) -> str:
     """What lies at a source's place: "" when it is exactly the recorded commit, else a sentence."""
     place = root / source.path
     if not place.exists():
-        return "not cloned"
+        return "not cloned" if not place.is_symlink() else "a link to nowhere"
     try:
         with _environment(), Repo(place) as repo:
-            if not repo.head.is_valid() or not _has_files(place):
-                return "half-made"
-            dirty = repo.git.status("--porcelain", "--untracked-files=all").splitlines()
-            if dirty:
-                names = ", ".join(line[3:] for line in dirty[:3])
-                return f"changed ({names}{' and more' if len(dirty) > 3 else ''})"  # noqa: PLR2004
-            commit = repo.head.commit.hexsha
-            return "" if commit == source.commit else f"at {commit[:12]}, not at {source.commit[:12]}"
+            return _standing(repo, place, source) if _has_files(place) else "half-made"
     except (InvalidGitRepositoryError, NoSuchPathError):
-        return "not a git repository" if _has_files(place) else "half-made"
+        return "not a git repository" if not place.is_dir() or _has_files(place) else "half-made"
     except (GitCommandError, ValueError, OSError):
         return "half-made" if not _has_files(place) else "not readable by git"
+
+
+def _standing(repo: Repo, place: Path, source: Source) -> str:
+    """What a repository with files is."""
+    commit = repo.head.commit.hexsha if repo.head.is_valid() else ""
+    right = commit == source.commit
+    own = _own(repo, valid=bool(commit), right=right)
+    if own:
+        return f"changed ({', '.join(own[:3])}{' and more' if len(own) > 3 else ''})"  # noqa: PLR2004
+    if right or not commit:
+        return "" if right else "half-made"
+    return "a link" if place.is_symlink() else f"at {commit[:12]}, not at {source.commit[:12]}"
+
+
+def _own(repo: Repo, *, valid: bool, right: bool) -> list[str]:
+    """What people have in a clone. One that is not right goes away whole: then what git ignores, and commits, count too."""
+    ignored = [] if right else ["--ignored"]
+    lines = repo.git.status("--porcelain", "--untracked-files=all", *ignored).splitlines()
+    if not valid:  # without a commit, git calls every file of its index added
+        lines = [line for line in lines if not line.startswith("A ")]
+    names = [line[3:] for line in lines if not (line.startswith("!!") and "__pycache__/" in line)]
+    if names or right or not valid:
+        return names
+    stashed = ["refs/stash"] if repo.git.for_each_ref("refs/stash") else []
+    tips = ["HEAD", "--branches", *stashed]
+    made = repo.git.rev_list("--max-count=1", *tips, "--not", "--remotes", "--tags")
+    return ["commits of its own"] if made else []
 
 
 def _has_files(place: Path) -> bool:
@@ -64,7 +84,7 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
             _still_there(source, settings)
         return PRESENT
     place = root / source.path
-    if found.startswith(("changed", "not a git", "not readable")):
+    if found.startswith(("changed", "not a git", "not readable", "a link")):
         raise ToolError(
             f"{source.path} is {found}. Save what you need elsewhere, remove the folder, then run `invoke clone` again."
         )
@@ -95,7 +115,7 @@ def expect_tag(source: Source, settings: Settings) -> None:
 
 def _compare(source: Source, tags: dict[str, str]) -> None:
     if source.tag not in tags:
-        near = sorted(nearest(source.tag, tags), key=list(tags).index)
+        near = sorted(nearest(source.tag, tags), key=_version_key)
         raise ToolError(
             f"{source.name} has no tag {source.tag}; the nearest are {', '.join(near) or 'none, it has no tags'}."
         )
@@ -156,7 +176,7 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
         raise ToolError(
             f"{source.name}: {url} could not be cloned at {source.tag}:\n{_said(error)}"
         ) from None
-    with repo:
+    with _environment(), repo:
         if repo.head.commit.hexsha != source.commit:
             raise ToolError(
                 f"{source.name}: {source.tag} gave {repo.head.commit.hexsha}, recorded is {source.commit}."
@@ -165,6 +185,7 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
             "origin" in repo.remotes
         ):  # the mirror's address, which may hold a secret, does not travel into images
             repo.remotes.origin.set_url(source.url)
+        shutil.rmtree(staged / ".git" / "logs", ignore_errors=True)  # git's own note of where it cloned from
 
 
 def _said(error: GitCommandError) -> str:
@@ -174,18 +195,19 @@ def _said(error: GitCommandError) -> str:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """GitPython reads the process's environment: hide what belongs to another repository, never ask for a password."""
-    saved = {name: os.environ.pop(name) for name in _FOREIGN if name in os.environ}
-    asked = os.environ.get("GIT_TERMINAL_PROMPT")
-    os.environ["GIT_TERMINAL_PROMPT"] = "0"
+    """GitPython reads the process's environment: hide what belongs to another repository, never ask for a password.
+
+    Looking changes nothing either: without optional locks, `git status` leaves the index as it is.
+    """
+    ours = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    saved = {name: os.environ.pop(name) for name in (*_FOREIGN, *ours) if name in os.environ}
+    os.environ.update(ours)
     try:
         yield
     finally:
+        for name in ours:
+            del os.environ[name]
         os.environ.update(saved)
-        if asked is None:
-            del os.environ["GIT_TERMINAL_PROMPT"]
-        else:
-            os.environ["GIT_TERMINAL_PROMPT"] = asked
 
 
 def requirements(root: Path, source: Source) -> str:

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +17,7 @@ from torchpin.model import Settings, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 HERE = Settings()
 PATH = "third_party/sd-scripts"
@@ -289,7 +289,7 @@ def _file(place: Path) -> None:
         (_many, "changed (a, b, c and more)"),
         (_no_repository, "not a git repository"),
         (_broken_head_and_work, "changed (mine.py)"),
-        (_unreadable_head, "not readable by git"),
+        (_unreadable_head, "not a git repository"),
         (_own_repository, "changed (mine.py)"),
         (_file, "not a git repository"),
     ],
@@ -329,9 +329,7 @@ def _nothing_but_a_broken_head(place: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_only_git, _empty, _empty_git, _broken_head, _nothing_but_a_broken_head])
-def test_a_half_made_clone_is_made_again(
-    root: Path, source: Source, spoil: Callable[[Path], None]
-) -> None:
+def test_a_half_made_clone_is_made_again(root: Path, source: Source, spoil: Callable[[Path], None]) -> None:
     sources.clone(root, source, HERE)
     spoil(root / PATH)
     assert sources.state(root, source) == "half-made"
@@ -390,7 +388,7 @@ def _ignored(place: Path) -> None:
         (_committed, "changed (commits of its own)"),
         (_committed_on_a_branch, "changed (commits of its own)"),
         (_stashed, "changed (commits of its own)"),
-        (_ignored, "changed (logs/)"),
+        (_ignored, "changed (logs/run.txt)"),
     ],
 )
 def test_work_that_git_calls_clean_is_not_lost_to_another_commit(

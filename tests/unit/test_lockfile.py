@@ -68,6 +68,7 @@ def locks(draw: st.DrawFn) -> Lock:
     )
 
 
+@settings(max_examples=25)
 @given(locks())
 def test_a_lock_reads_back_as_it_was_written(lock: Lock) -> None:
     texts = lockfile.files(lock)
@@ -118,7 +119,7 @@ def refusal(file: str, text: str) -> str:
     return str(caught.value).split("\n")[0]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_every_changed_character_is_noticed_with_file_and_line(
     texts: dict[str, str], data: st.DataObject

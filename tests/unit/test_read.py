@@ -255,7 +255,7 @@ def services(draw: st.DrawFn) -> Service:
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(services())
 def test_a_description_reads_back_as_the_same_service(service: Service) -> None:
     assert one(read.description(service)) == service
@@ -633,7 +633,7 @@ def test_a_value_that_holds_itself_is_refused() -> None:
     ]
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(st.text(max_size=200) | st.text(alphabet="ab:-[]{}&*!|>?'\"\n #,%@`\\\t~<", max_size=80))
 @example("? ? a")
 @example('"\\x0')
@@ -843,7 +843,7 @@ def test_a_hostile_end_is_refused_or_stays_inside_its_place(place: tuple[Any, ..
 
 
 @AT_EACH_PLACE
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(
     text=st.text(max_size=30)
     | st.tuples(st.sampled_from(HOSTILE), st.sampled_from(["", "a", "/a", "v1", "tqdm==1"])).map("".join)

@@ -1,0 +1,379 @@
+"""The whole way in the lab with a real engine: lock, clone, render, build, proof, record, documents; and its faults."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from torchpin import (
+    actions,
+    checks,
+    images,
+    index,
+    lab,
+    lockfile,
+    locks,
+    plan,
+    read,
+    repository,
+    shell,
+    standins,
+)
+from torchpin.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torchpin.model import Environment, Service
+    from torchpin.repository import Repository
+
+pytestmark = [pytest.mark.docker, pytest.mark.network]
+
+ROOT = Path(__file__).parents[2]
+OPTIONS = actions.BuildOptions()
+
+
+@pytest.fixture(scope="module")
+def opened(request: pytest.FixtureRequest) -> Iterator[lab.Lab]:
+    """One lab for all: lora, locked and cloned, with its own base image."""
+    repo = repository.opened(ROOT)
+    said: list[str] = []
+    with lab.opened(repo, plan.environments(repo.services, service="lora"), say=said.append) as found:
+        assert found.engine, said
+        outcomes = actions.lock(found.repo, found.environments)
+        assert not any(outcome.code for outcome in outcomes), outcomes
+        yield found
+
+
+@pytest.fixture
+def env(opened: lab.Lab) -> Environment:
+    return opened.environments[0]
+
+
+@pytest.fixture
+def scratch(opened: lab.Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
+    """A copy of the lab's monorepo for one test, with names of its own for its images."""
+    root = tmp_path / "monorepo"
+    shutil.copytree(opened.repo.root, root, symlinks=True)
+    prefix = (
+        f"{opened.repo.prefix}/{request.node.name.replace('[', '-').replace(']', '').replace('_', '-')[:60]}"
+    )
+    return replace(opened.repo, root=root, prefix=prefix.rstrip("-"))
+
+
+def described(repo: Repository, change: Callable[[Service], Service]) -> tuple[Repository, Environment]:
+    """The repository with its one service changed, on disk and in memory."""
+    (before,) = repo.services
+    service = change(before)
+    shell.write({repo.root / service.file: read.description(service)})
+    found = repository.opened(repo.root)
+    found = replace(repo, services=found.services)
+    return found, plan.environments(found.services)[0]
+
+
+def built(repo: Repository, env: Environment) -> actions.Outcome:
+    (outcome,) = actions.build(repo, [env], OPTIONS)
+    return outcome
+
+
+def tags(repo: Repository) -> list[str]:
+    with images.engine() as client:
+        return images.tagged(client, f"{repo.prefix}/")
+
+
+def run(tag: str, *command: str, **options: Any) -> str:
+    with images.engine() as client:
+        output: bytes = client.containers.run(tag, list(command), remove=True, network_mode="none", **options)
+    return output.decode()
+
+
+# --- what works ------------------------------------------------------------------------------------------------------
+
+
+def test_the_image_is_built_proven_recorded_and_documented(
+    scratch: Repository, env: Environment, tmp_path: Path
+) -> None:
+    outcome = built(scratch, env)
+    assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
+
+    lock = repository.lock(scratch, env)
+    frozen = scratch.text("records/lora-gpu/pip_freeze.txt")
+    assert frozen == "".join(
+        f"{name}=={package.version}\n" for name, package in sorted(lock.packages.items())
+    )
+    record = repository.build_record(scratch, env)
+    assert record["torch"]["version"] == "2.5.1+cu121"
+    assert record["torch"]["cuda"] == "12.1"
+    assert record["sources"] == {"/opt/lora/third_party/sd-scripts": env.service.sources[0].commit}
+    assert "not recorded yet" not in str(scratch.text("docs/PINNING.md"))
+
+    results = actions.verify(scratch, [env], require=["docker", "image"])
+    assert actions.failures(results, require=["docker", "image", "clone", "record"]) == 0, checks.blocking(
+        results
+    )
+
+    again = built(scratch, env)
+    assert again.status == "same"
+    assert "nothing to do" in again.detail
+
+
+def test_a_container_writes_its_freeze_record_reports_and_runs_its_command(
+    scratch: Repository, env: Environment, tmp_path: Path
+) -> None:
+    built(scratch, env)
+    volume = tmp_path / "workspace"
+    volume.mkdir()
+    said = run(tags(scratch)[0], "python", "-c", "print('the command ran')", volumes=[f"{volume}:/workspace"])
+    assert "ENVIRONMENT INFO" in said
+    assert said.rstrip().endswith("the command ran")
+    written = (volume / "lora_training/logs/pip_freeze.txt").read_text()
+    assert written == scratch.text("records/lora-gpu/pip_freeze.txt")
+
+
+def test_an_image_holds_no_uv_no_cache_and_no_address_of_a_mirror(
+    scratch: Repository, env: Environment
+) -> None:
+    built(scratch, env)
+    (tag, *_) = tags(scratch)
+    script = (
+        "import os; print([os.path.join(d, f) for top in ('/run', '/var/cache', '/opt', '/usr/local', '/root', '/tmp')"
+        " for d, _, fs in os.walk(top) for f in fs if f == 'uv' or '/torchpin/' in d + '/' and top == '/run' or 'uv' in d.split('/')])"
+    )
+    assert run(tag, "-c", script, entrypoint=["python"]).strip() == "[]"
+    with images.engine() as client:
+        history = json.dumps(client.images.get(tag).history())
+    assert "127.0.0.1" not in history
+    assert "TORCHPIN_MIRROR_CU121:-https://download.pytorch.org/whl/cu121" in history
+
+
+def test_a_user_a_health_check_and_a_lost_optional_layer(scratch: Repository) -> None:
+    def change(service: Service) -> Service:
+        from torchpin.model import Health
+
+        health = Health(command=("python", "-c", "import torch"))
+        layers = tuple(replace(layer, optional=layer.name == "utilities") for layer in service.layers)
+        return replace(service, layers=layers, run=replace(service.run, user="worker", health=health))
+
+    repo, env = described(scratch, change)
+    assert not any(outcome.code for outcome in actions.lock(repo, [env]))
+    _spoil(repo, env, "05-utilities", "toml")
+    outcome = built(repo, env)
+    assert outcome.code == 0, outcome.detail
+    assert repository.build_record(repo, env)["optional_missing"] == sorted(
+        package.name for package in repository.lock(repo, env).layers[5].packages
+    )
+    (tag, *_) = tags(repo)
+    assert run(tag, "-c", "import os; print(os.getuid())", entrypoint=["python"]).strip() == "10001"
+    with images.engine() as client:
+        config = client.images.get(tag).attrs["Config"]
+    assert config["Healthcheck"]["Test"] == ["CMD", "python", "-c", "import torch"]
+
+
+def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> None:
+    (service,) = scratch.services
+    with images.engine() as client:
+        client.images.get(service.base.image).tag("mirror.invalid/hub/acme/base", tag="1")
+    try:
+        repo, env = described(scratch, lambda one: replace(one, base=replace(one.base, image="acme/base:1")))
+        repo = replace(
+            repo,
+            settings=replace(
+                repo.settings, mirrors={**repo.settings.mirrors, "docker.io": "mirror.invalid/hub"}
+            ),
+        )
+        assert not any(outcome.code for outcome in actions.lock(repo, [env]))
+        outcome = built(repo, env)
+        assert outcome.code == 0, outcome.detail
+        assert "FROM acme/base:1\n" in str(repo.text("docker/lora-gpu/Dockerfile"))
+    finally:
+        with images.engine() as client:
+            images.remove(client, ["mirror.invalid/hub/acme/base:1"])
+
+
+# --- what must not work ----------------------------------------------------------------------------------------------
+
+
+def _failed(repo: Repository, env: Environment) -> str:
+    """A build that fails: nothing tagged, nothing recorded; what was said."""
+    outcome = built(repo, env)
+    assert (outcome.status, outcome.code) == ("failed", 3), outcome
+    assert tags(repo) == []
+    assert repo.text("records/lora-gpu/pip_freeze.txt") is None
+    return outcome.detail
+
+
+def _spoil(repo: Repository, env: Environment, layer: str, package: str) -> None:
+    """A lock, properly sealed and rendered, with a hash that no file has."""
+    lock = repository.lock(repo, env)
+    layers = tuple(
+        replace(
+            one,
+            packages=tuple(
+                replace(p, sha256="0" * 64) if (one.name, p.name) == (layer, package) else p
+                for p in one.packages
+            ),
+        )
+        for one in lock.layers
+    )
+    spoilt = replace(lock, layers=layers)
+    files = {f"lockfiles/{env.name}/{name}": text for name, text in lockfile.files(spoilt).items()}
+    files |= repository.rendered(repo, env, spoilt).files
+    shell.write({repo.root / path: text for path, text in files.items()})
+
+
+def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scratch: Repository) -> None:
+    (service,) = scratch.services
+    tag = f"cp{service.python.major}{service.python.minor}"
+    files = {
+        name: standins.wheel(
+            name, f"{version}+cu121", tag=f"{tag}-{tag}-linux_x86_64", requires=("typing-extensions>=4.8",) if name == "torch" else (),
+            modules=standins.torch_modules(f"{version}+cu124", cuda="12.4", archs=["sm_90"], cudnn=90100, cxx11_abi=False)
+            if name == "torch" else {f"{name}/__init__.py": ""},
+        )
+        for name, version in service.torch.family.items()
+    }  # fmt: skip
+    channel = {name: [standins.published(*file)] for name, file in files.items()}
+    with index.serve({"cu121": channel}) as address:
+        mirrors = {**scratch.settings.mirrors, "cu121": f"{address}/cu121/"}
+        repo = replace(scratch, settings=replace(scratch.settings, mirrors=mirrors))
+        env = plan.environments(repo.services)[0]
+        assert not any(outcome.code for outcome in actions.lock(repo, [env]))
+        said = _failed(repo, env)
+    assert "failed at proof" in said
+    assert "expected 2.5.1+cu121, found 2.5.1+cu124" in said
+    assert "expected 12.1, found 12.4" in said
+
+
+def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged(
+    scratch: Repository, env: Environment
+) -> None:
+    template = scratch.root / "docker" / "Dockerfile.j2"
+    extra = 'RUN d=$(python -c "import site; print(site.getsitepackages()[0])")/sneaked-1.0.dist-info && mkdir "$d" && printf "Metadata-Version: 2.1\\nName: sneaked\\nVersion: 1.0\\n" >"$d/METADATA"\n'
+    template.write_text(
+        template.read_text().replace("COPY runtime/ /opt/torchpin/", extra + "COPY runtime/ /opt/torchpin/")
+    )
+    repository._template.cache_clear()
+    assert not any(outcome.code for outcome in actions.rendering(scratch, [env]))
+    assert "sneaked: expected not to be installed, found 1.0" in _failed(scratch, env)
+
+
+def test_a_moved_tag_stops_the_build_with_both_commits(
+    scratch: Repository, env: Environment, tmp_path: Path
+) -> None:
+    source = env.service.sources[0]
+    moved = tmp_path / "moved"
+    shutil.copytree(scratch.settings.mirrors[source.name].removeprefix("file://"), moved)
+
+    def git(*words: str) -> str:
+        person = ("-c", "user.name=a", "-c", "user.email=a@localhost")
+        return subprocess.run(
+            ("git", "-C", str(moved), *person, *words), check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    tree = git("rev-parse", f"{source.tag}^{{tree}}")
+    other = git("commit-tree", tree, "-m", "moved")
+    git("tag", "--force", source.tag, other)
+    repo = replace(
+        scratch,
+        settings=replace(
+            scratch.settings, mirrors={**scratch.settings.mirrors, source.name: f"file://{moved}"}
+        ),
+    )
+    said = _failed(repo, env)
+    assert source.commit in said
+    assert other in said
+
+
+def test_a_file_with_other_bytes_fails_in_its_layer_with_the_log_and_the_remedy(
+    scratch: Repository, env: Environment
+) -> None:
+    _spoil(scratch, env, "03-sd-scripts", "einops")
+    said = _failed(scratch, env)
+    assert "failed at layer 03-sd-scripts" in said
+    assert "What helps:" in said
+    log = Path(said.rsplit("The whole log: ", 1)[1].strip())
+    assert "einops" in log.read_text()
+
+
+def test_a_stale_rendering_is_not_built(scratch: Repository, env: Environment) -> None:
+    shell.write({scratch.root / "docker/lora-gpu/Dockerfile": "FROM scratch\n"})
+    outcome = built(scratch, env)
+    assert outcome.code == 1
+    assert "Run `invoke render --service lora`" in outcome.detail
+
+
+def test_an_engine_that_is_gone_is_one_clear_error(
+    scratch: Repository, env: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(ToolError, match="No Docker engine answers"):
+        actions.build(scratch, [env], OPTIONS)
+
+
+def test_a_platform_that_the_builder_lacks_is_named() -> None:
+    with pytest.raises(ToolError, match="The builder has no linux/s390x"):
+        images.expect_platform("linux/s390x")
+
+
+# --- without Docker, and with real wheels ----------------------------------------------------------------------------
+
+
+def test_the_native_way_installs_and_proves_the_same_lock() -> None:
+    repo = repository.opened(ROOT)
+    said: list[str] = []
+    with lab.opened(
+        repo, plan.environments(repo.services, service="lora"), docker=False, say=said.append
+    ) as found:
+        assert not any(outcome.code for outcome in actions.lock(found.repo, found.environments))
+        outcome = actions.install(found.repo, found.environments[0], say=said.append)
+    assert outcome.code == 0
+    assert any(line.startswith("probe: ok") for line in said)
+
+
+def test_the_lab_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    repo = repository.opened(ROOT)
+    with images.engine() as client:
+        before = {*images.tagged(client, "")}, images.cache(client)
+    with lab.opened(repo, plan.environments(repo.services, service="lora"), say=lambda _: None) as found:
+        assert found.engine
+        assert not any(outcome.code for outcome in actions.lock(found.repo, found.environments))
+        assert built(found.repo, found.environments[0]).code == 0
+    with images.engine() as client:
+        assert ({*images.tagged(client, "")}, images.cache(client)) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository) -> None:
+    """PyPI's torch 2.5.1 is the cu124 build: gigabytes, real CUDA libraries, `import torch` and all."""
+
+    def change(service: Service) -> Service:
+        (variant,) = service.variants
+        small = tuple(
+            replace(layer, packages=layer.packages[:1])
+            for layer in service.layers
+            if layer.name == "utilities"
+        )
+        torch = replace(service.torch, companions={})
+        return replace(
+            service, torch=torch, layers=small, sources=(), variants=(replace(variant, channel="pypi"),), imports=("torch",),
+            gpus=(), recommends=(), reasons=(), waivers=(),
+        )  # fmt: skip
+
+    repo, env = described(scratch, change)
+    smoke = "import torch\n\nassert float((torch.ones(2, 2) @ torch.ones(2, 2)).sum()) == 8.0\n"
+    shell.write({repo.root / "services/lora/smoke.py": smoke})
+    assert not any(outcome.code for outcome in actions.lock(repo, [env]))
+    outcome = built(repo, env)
+    assert outcome.code == 0, outcome.detail
+    torch = repository.build_record(repo, env)["torch"]
+    assert (torch["version"], torch["cuda"], torch["cudnn"]) == ("2.5.1+cu124", "12.4", 90100)
+    assert "sm_90" in torch["archs"]
+    assert repository.lock(repo, env).packages["torch"].version == "2.5.1"
+    assert repository.build_record(repo, env)["uv"] == locks.UV

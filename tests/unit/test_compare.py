@@ -1,0 +1,278 @@
+"""What is used against what is recommended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.requirements import Requirement
+
+from torchpin import compare
+from torchpin.model import Artifact, Deviation, Layer, Lock, Reason, Recommendation, Source, Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torchpin.model import Environment, Service
+
+    Environments = Callable[..., Environment]
+    Locks = Callable[..., Lock]
+    Artifacts = Callable[..., Artifact]
+
+
+@pytest.mark.parametrize(
+    ("says", "value", "met"),
+    [
+        ("0.25.0", "0.25.0", True),
+        ("0.25.0", "0.26.0", False),
+        ("0.25", "0.25.0", True),
+        ("2.5.x", "2.5.1", True),
+        ("2.5.x", "2.5.1+cu121", True),
+        ("2.5.x", "2.6.0", False),
+        ("2.5.x", "2.50.0", False),
+        ("8.9.x", "9.1.0.70", False),
+        ("11.8 / 12.x", "11.8", True),
+        ("11.8 / 12.x", "12.1", True),
+        ("11.8 / 12.x", "11.7", False),
+        ("11.8 or 12.1", "12.1", True),
+        ("3.10", "3.10.14", True),
+        ("3.10", "3.1", False),
+        ("3.10", "3.11.9", False),
+        ("==1.4", "1.4", True),
+        ("==1.4", "1.4.1", False),
+        ("2.5.1", "2.5.1+cu121", True),
+        ("2.5.1+cu121", "2.5.1+cu121", True),
+        ("2.5.1+cu121", "2.5.1+cu124", False),
+        ("2.5.1+cu121", "2.5.1", False),
+        (">=0.21", "1.6.0", True),
+        (">=0.21,<1", "1.6.0", False),
+        (">=2.6.0", "2.6.0rc1", False),
+        (">=2.5", "2.6.0rc1", True),
+        ("~=1.4", "1.9", True),
+        ("!=1.4", "1.4", False),
+        ("v0.10.0", "v0.10.0", True),
+        ("v0.9.2", "v0.10.0", False),
+        ("main", "main", True),
+        ("main", "v0.10.0", False),
+        ("nvidia/cuda:12.1.1", "nvidia/cuda:12.1.0", False),
+        ("implicit", "anything", True),
+        ("any", "1.0", True),
+        ("", "1.0", False),
+        ("the newest", "1.0", False),
+        ("1.0", "not a version", False),
+    ],
+)
+def test_words_are_met_or_not(says: str, value: str, met: bool) -> None:
+    assert compare.satisfied(says, value) is met
+
+
+def upstream(*requirements: str) -> Upstream:
+    return Upstream(
+        source="sd-scripts",
+        tag="v0.10.0",
+        commit="0f" * 20,
+        file="requirements.txt",
+        requirements=requirements,
+    )
+
+
+def found(env: Environment, lock: Lock, *requirements: str) -> tuple[Deviation, ...]:
+    return compare.deviations(
+        env, replace(lock, upstreams=(upstream(*requirements),) if requirements else ())
+    )
+
+
+def says(*pairs: str) -> tuple[Recommendation, ...]:
+    return tuple(
+        Recommendation(component=pair.split(" ", 1)[0], says=pair.split(" ", 1)[1]) for pair in pairs
+    )
+
+
+REASON = Reason(component="tqdm", because="a", evidence="b")
+
+
+def test_used_names_packages_sources_and_the_ground_below(environment: Environments, lock: Locks) -> None:
+    source = Source(name="sd-scripts", url="u", tag="v0.10.0", commit="0f" * 20, path="third_party/a")
+    env = environment(sources=(source,))
+    assert compare.used(env, lock(env)) == {
+        "torch": "2.5.1+cu121",
+        "torchvision": "0.20.1+cu121",
+        "nvidia-cudnn-cu12": "9.1.0.70",
+        "tqdm": "4.66.5",
+        "sd-scripts": "v0.10.0",
+        "python": "3.10.14",
+        "base": "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
+        "cuda": "12.1",
+        "cudnn": "9.1.0.70",
+    }
+
+
+def test_a_cpu_build_uses_no_cuda(environment: Environments, lock: Locks) -> None:
+    env = environment(channel="cpu")
+    assert "cuda" not in compare.used(env, lock(env))
+
+
+def test_what_is_as_recommended_deviates_nowhere(environment: Environments, lock: Locks) -> None:
+    env = environment(
+        recommends=says("torch 2.5.x", "CUDA 11.8 / 12.x", "Python 3.10", "cuDNN 9.1.x", "TQDM >=4")
+    )
+    assert found(env, lock(env), "tqdm==4.66.5", "torch") == ()
+
+
+def test_a_deviation_holds_every_adviser_s_words_that_are_not_met(
+    environment: Environments, lock: Locks
+) -> None:
+    env = environment(recommends=(*says("tqdm ==4.0", "tqdm >=4"),), reasons=(REASON,))
+    assert found(env, lock(env), "tqdm==4.1") == (
+        Deviation(
+            component="tqdm",
+            says=(("report", "==4.0"), ("sd-scripts v0.10.0", "==4.1")),
+            used="4.66.5",
+            reason=REASON,
+        ),
+    )
+
+
+def test_a_component_is_one_however_it_is_spelled(environment: Environments, lock: Locks) -> None:
+    env = environment(recommends=says("Nvidia_cuDNN.cu12 8.0", "nvidia-cudnn-cu12 9.0"))
+    (deviation,) = found(env, lock(env), "NVIDIA-CUDNN-cu12==7.0")
+    assert deviation == Deviation(
+        component="Nvidia_cuDNN.cu12",
+        says=(("report", "8.0"), ("report", "9.0"), ("sd-scripts v0.10.0", "==7.0")),
+        used="9.1.0.70",
+    )
+
+
+def test_an_exact_upstream_pin_is_not_met_by_a_later_micro(environment: Environments, lock: Locks) -> None:
+    assert found(environment(), lock(), "tqdm==4.66")[0].says == (("sd-scripts v0.10.0", "==4.66"),)
+
+
+def test_an_absent_package_deviates_even_where_any_version_would_do(
+    environment: Environments, lock: Locks
+) -> None:
+    assert found(environment(), lock(), "OpenCV_Python") == (
+        Deviation(component="opencv-python", says=(("sd-scripts v0.10.0", "any"),), used="not installed"),
+    )
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "absent==1; python_version >= '3.11'",
+        "absent==1; python_full_version < '3.10.14'",
+        "absent==1; sys_platform == 'win32'",
+        "absent==1; platform_machine == 'aarch64'",
+        "absent==1; extra == 'dev'",
+        "./local",
+        "git+https://example.org/absent",
+        "tqdm[notebook]==4.66.5",
+        "tqdm[notebook]>=4; python_version < '3.11'",
+    ],
+)
+def test_an_upstream_line_that_does_not_count_here_or_is_met_is_no_deviation(
+    environment: Environments, lock: Locks, requirement: str
+) -> None:
+    assert found(environment(), lock(), requirement) == ()
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "tqdm[notebook]==4.0",
+        "tqdm==4.0; python_version == '3.10'",
+        "tqdm==4.0; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    ],
+)
+def test_an_upstream_line_that_counts_here_and_is_not_met_is_one(
+    environment: Environments, lock: Locks, requirement: str
+) -> None:
+    (deviation,) = found(environment(), lock(), requirement)
+    assert (deviation.component, deviation.used) == ("tqdm", "4.66.5")
+
+
+def test_a_machine_s_own_requirements_count_on_that_machine(environment: Environments, lock: Locks) -> None:
+    env = environment(platform="linux/arm64")
+    assert found(env, lock(env), "absent; platform_machine == 'aarch64'")[0].component == "absent"
+
+
+def test_a_choice_inside_a_range_is_listed_where_there_is_a_reason(
+    environment: Environments, lock: Locks
+) -> None:
+    env = environment(recommends=says("tqdm >=4"), reasons=(REASON,))
+    assert found(env, lock(env)) == (
+        Deviation(component="tqdm", says=(("report", ">=4"),), used="4.66.5", reason=REASON, choice=True),
+    )
+    assert found(environment(recommends=says("tqdm >=4")), lock()) == ()
+
+
+def test_an_exact_recommendation_that_is_followed_is_no_choice(
+    environment: Environments, lock: Locks
+) -> None:
+    env = environment(recommends=says("tqdm 4.66.5", "tqdm any"), reasons=(REASON,))
+    assert found(env, lock(env), "tqdm==4.66.5") == ()
+
+
+def test_a_reason_is_stale_when_nothing_deviates(environment: Environments, lock: Locks) -> None:
+    reasons = (REASON, replace(REASON, component="CUDA"), replace(REASON, component="numpy"))
+    env = environment(recommends=says("tqdm 4.0", "cuda 12.1"), reasons=reasons)
+    assert compare.stale_reasons(env, found(env, lock(env))) == ("CUDA", "numpy")
+
+
+def test_a_reason_for_what_deviates_is_not_stale(environment: Environments, lock: Locks) -> None:
+    env = environment(recommends=says("TQDM 4.0"), reasons=(REASON,))
+    assert compare.stale_reasons(env, found(env, lock(env))) == ()
+
+
+# --- what an image holds, what a lock moves --------------------------------------------------------------------------
+
+FREEZE = "nvidia-cudnn-cu12==9.1.0.70\ntorch==2.5.1+cu121\ntorchvision==0.20.1+cu121\ntqdm==4.66.5\n"
+
+
+def test_a_freeze_that_is_the_lock_does_not_differ(lock: Locks) -> None:
+    assert compare.freeze_differences(FREEZE, lock()) == ()
+
+
+def test_a_freeze_in_the_packages_own_spelling_does_not_differ(lock: Locks) -> None:
+    spelled = FREEZE.replace("nvidia-cudnn-cu12", "NVIDIA_cuDNN.cu12").replace("tqdm", "TQDM")
+    assert compare.freeze_differences(spelled, lock()) == ()
+
+
+def test_a_freeze_that_differs_says_how_for_each_package(lock: Locks) -> None:
+    freeze = FREEZE.replace("4.66.5", "4.67.0").replace("torchvision", "numpy")
+    assert compare.freeze_differences(freeze, lock()) == (
+        "numpy: the lock says nothing, the image has 0.20.1+cu121",
+        "torchvision: the lock says 0.20.1+cu121, the image has nothing",
+        "tqdm: the lock says 4.66.5, the image has 4.67.0",
+    )
+
+
+@pytest.fixture
+def with_optional(
+    environment: Environments, lock: Locks, artifact: Artifacts, service: Callable[..., Service]
+) -> Lock:
+    layers = (*service().layers, Layer(name="more", packages=(Requirement("einops==0.7.0"),), optional=True))
+    env = environment(layers=layers)
+    return lock(env, artifact("einops", "0.7.0", by=("lora",)))
+
+
+def test_an_optional_layer_may_be_missing_from_an_image(with_optional: Lock) -> None:
+    assert compare.freeze_differences(FREEZE, with_optional) == ()
+    assert compare.freeze_differences(FREEZE + "einops==0.7.0\n", with_optional) == ()
+
+
+def test_an_optional_layer_that_is_there_must_be_the_lock_s(with_optional: Lock) -> None:
+    assert compare.freeze_differences(FREEZE + "einops==0.8.0\n", with_optional) == (
+        "einops: the lock says 0.7.0, the image has 0.8.0",
+    )
+
+
+def test_a_new_lock_says_what_it_moves(lock: Locks, artifact: Artifacts) -> None:
+    before = lock(None, artifact("old", by=("torch",))).packages
+    after = lock(None, artifact("new", by=("torch",)), artifact("tqdm", "4.67.0", by=("lora",))).packages
+    assert compare.moved(before, after) == (
+        "new (new) -> 1.0",
+        "old 1.0 -> (gone)",
+        "tqdm 4.66.5 -> 4.67.0",
+    )
+    assert compare.moved(before, before) == ()

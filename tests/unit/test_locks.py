@@ -1,0 +1,221 @@
+"""uv's commands, and what is read from its answers and from source archives; no uv is run."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.version import Version
+
+from torchpin import locks, plan
+from torchpin.errors import ToolError
+from torchpin.model import Environment, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Environments = Callable[..., Environment]
+
+COMMON = (
+    "--no-python-downloads",
+    "--python-version",
+    "3.10.14",
+    "--python-platform",
+    "x86_64-manylinux_2_28",
+)
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def test_pins_are_compiled_with_who_wants_them(environment: Environments) -> None:
+    assert locks.compile_command(environment(), "pins.txt", upgrade=("tqdm", "toml")) == (
+        locks.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pins.txt",
+        "--annotation-style", "line", "--no-header", *COMMON, "--upgrade-package", "tqdm", "--upgrade-package", "toml",
+    )  # fmt: skip
+
+
+def test_a_lock_is_compiled_as_pylock(environment: Environments) -> None:
+    assert locks.compile_command(environment(), "pylock.toml", extra=("--no-deps",)) == (
+        locks.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pylock.toml",
+        "--format", "pylock.toml", *COMMON, "--no-deps",
+    )  # fmt: skip
+
+
+def test_another_platform_and_python_are_resolved_for_themselves(environment: Environments) -> None:
+    env = environment(platform="linux/arm64", python=Version("3.12.8"))
+    command = locks.compile_command(env, "pins.txt")
+    assert command[-4:] == ("--python-version", "3.12.8", "--python-platform", "aarch64-manylinux_2_28")
+
+
+@pytest.mark.parametrize(
+    ("builds", "words"),
+    [
+        (False, ("--no-build",)),
+        (
+            True,
+            (
+                "--preview-features",
+                "build-dependency-hashes",
+                "--require-build-hashes",
+                "--build-constraints",
+            ),
+        ),
+    ],
+)
+def test_a_layer_is_installed_natively_as_in_the_image(
+    tmp_path: Path, builds: bool, words: tuple[str, ...]
+) -> None:
+    step = plan.Step(file="02-a.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds)
+    command = locks.install_command(step, tmp_path / "venv", tmp_path / "layers")
+    after = (str(tmp_path / "layers" / "build.txt"),) if builds else ()
+    assert command == (
+        locks.uv(), "pip", "install", "--python", str(tmp_path / "venv"), "--no-deps", "--require-hashes", *words, *after,
+        "--requirements", str(tmp_path / "layers" / "02-a.txt"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "UV_INDEX",
+        "UV_EXTRA_INDEX_URL",
+        "UV_EXCLUDE_NEWER",
+        "UV_PRERELEASE",
+        "UV_TORCH_BACKEND",
+        "VIRTUAL_ENV",
+    ],
+)
+def test_what_would_change_a_resolution_is_hidden_from_uv(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "x")
+    assert name not in locks.uv_environment(Settings())
+
+
+@pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_CACHE_DIR", "SSL_CERT_FILE", "HTTPS_PROXY"])
+def test_how_a_machine_reaches_the_world_stays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "x")
+    assert locks.uv_environment(Settings())[name] == "x"
+
+
+def test_mirrors_are_what_uv_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "x")
+    mirrors = {"pypi": "http://127.0.0.1/simple", "python": "http://127.0.0.1/python", "cu121": "y"}
+    found = locks.uv_environment(Settings(mirrors=mirrors))
+    assert found["UV_DEFAULT_INDEX"] == mirrors["pypi"]
+    assert found["UV_PYTHON_INSTALL_MIRROR"] == mirrors["python"]
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+PINS = """\
+accelerate==1.6.0         # via lora (pyproject.toml)
+Jinja2==3.1.4             # via torch
+filelock==3.16.1          # via -c pins.txt, huggingface-hub, torch, transformers
+torch==2.5.1+cu121        # via accelerate, diffusers[torch], lora (pyproject.toml)
+zope.interface==5.0       # via Ruamel_YAML
+"""
+
+
+def test_who_wants_a_package_is_read_from_uv_s_comments() -> None:
+    assert locks._wanted_by(PINS, "lora") == {
+        "accelerate": ("lora",),
+        "jinja2": ("torch",),
+        "filelock": ("huggingface-hub", "torch", "transformers"),
+        "torch": ("accelerate", "diffusers", "lora"),
+        "zope-interface": ("ruamel-yaml",),
+    }
+
+
+def test_a_line_without_a_comment_tells_nothing() -> None:
+    assert locks._wanted_by("torch==2.5.1\n# a comment\n\n", "lora") == {}
+
+
+def wheel(name: str, digest: str | None = "0f" * 32) -> dict[str, object]:
+    hashes = {"sha256": digest} if digest else {}
+    return {"url": f"https://example.org/a/{name}#x", "hashes": hashes, "size": 7}
+
+
+def test_one_file_of_a_package_is_chosen_by_its_address(environment: Environments) -> None:
+    package = {
+        "name": "Torch_X",
+        "version": "1+cu121",
+        "wheels": [
+            wheel("torch_x-1%2Bcu121-cp310-cp310-linux_x86_64.whl"),
+            wheel("torch_x-1%2Bcu121-cp311-cp311-linux_x86_64.whl"),
+        ],
+        "sdist": wheel("torch_x-1.tar.gz"),
+    }
+    found = locks._chosen(environment(), package).artifact
+    assert (found.name, found.filename, found.size) == (
+        "torch-x",
+        "torch_x-1+cu121-cp310-cp310-linux_x86_64.whl",
+        7,
+    )
+
+
+def test_a_package_without_a_hashed_file_for_the_platform_is_refused(environment: Environments) -> None:
+    package = {
+        "name": "a",
+        "version": "1",
+        "wheels": [wheel("a-1-cp311-cp311-linux_x86_64.whl"), wheel("a-1-py3-none-any.whl", None)],
+    }
+    with pytest.raises(ToolError) as caught:
+        locks._chosen(environment(), package)
+    assert str(caught.value) == (
+        "a 1 has no hashed file for Python 3.10.14 on linux/amd64: pin a version that has one."
+    )
+
+
+# --- what builds a source archive ------------------------------------------------------------------------------------
+
+
+def tar(mode: str = "gz", **files: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=f"w:{mode}") as archive:  # type: ignore[call-overload]
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name.replace("__", "/").replace("_toml", ".toml"))
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def zipped(**files: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name.replace("__", "/").replace("_toml", ".toml"), text)
+    return buffer.getvalue()
+
+
+FLIT = '[build-system]\nrequires = ["flit_core >=3.2,<4"]\nbuild-backend = "flit_core.buildapi"\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "requirements"),
+    [
+        (tar(a__pyproject_toml=FLIT), ("flit_core >=3.2,<4",)),
+        (tar("bz2", a__pyproject_toml=FLIT), ("flit_core >=3.2,<4",)),
+        (tar(a__setup="", a__b__pyproject_toml=FLIT), ("setuptools", "wheel")),
+        (tar(a__pyproject_toml="[project]\n"), ("setuptools", "wheel")),
+        (
+            tar(a__pyproject_toml='[build-system]\nrequires = ["setuptools>=61", "cython"]\n'),
+            ("cython", "setuptools>=61", "wheel"),
+        ),
+        (
+            tar(a__pyproject_toml='[build-system]\nrequires = ["setuptools", "wheel"]\n'),
+            ("setuptools", "wheel"),
+        ),
+        (tar(a__pyproject_toml="[build-system]\nrequires = []\n"), ()),
+    ],
+)
+def test_a_source_says_what_builds_it(content: bytes, requirements: tuple[str, ...]) -> None:
+    assert locks.build_requirements(content, "a-1.tar.gz") == requirements
+
+
+def test_a_zipped_source_says_what_builds_it() -> None:
+    assert locks.build_requirements(zipped(a__pyproject_toml=FLIT), "a-1.zip") == ("flit_core >=3.2,<4",)
+    assert locks.build_requirements(zipped(a__setup=""), "a-1.zip") == ("setuptools", "wheel")
