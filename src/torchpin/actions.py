@@ -96,7 +96,9 @@ def _each(
             outcome = Outcome(name=env.name, status="failed", detail=str(stop), code=stop.exit_code)
         return replace(outcome, seconds=time.monotonic() - start)
 
-    with ThreadPoolExecutor(min(workers, len(environments))) as pool:
+    if min(workers, len(environments)) == 1:  # in this thread, where an interrupt arrives
+        return tuple(map(guarded, environments))
+    with ThreadPoolExecutor(workers) as pool:
         return tuple(pool.map(guarded, environments))
 
 

@@ -33,7 +33,7 @@ def state(root: Path, source: Source) -> str:
         return "not cloned" if not place.is_symlink() else "a link to nowhere"
     try:
         with _environment(), Repo(place) as repo:
-            return _standing(repo, place, source) if _has_files(place) else "half-made"
+            return _standing(repo, place, source)
     except (InvalidGitRepositoryError, NoSuchPathError):
         return "not a git repository" if not place.is_dir() or _has_files(place) else "half-made"
     except (GitCommandError, ValueError, OSError):
@@ -41,13 +41,14 @@ def state(root: Path, source: Source) -> str:
 
 
 def _standing(repo: Repo, place: Path, source: Source) -> str:
-    """What a repository with files is."""
+    """What a repository is."""
     commit = repo.head.commit.hexsha if repo.head.is_valid() else ""
-    right = commit == source.commit
-    own = _own(repo, valid=bool(commit), right=right)
+    whole = _has_files(place)
+    right = commit == source.commit and whole
+    own = _own(repo, valid=bool(commit), right=right) if whole else _commits(repo, valid=bool(commit))
     if own:
         return f"changed ({', '.join(own[:3])}{' and more' if len(own) > 3 else ''})"  # noqa: PLR2004
-    if right or not commit:
+    if right or not commit or not whole:
         return "" if right else "half-made"
     return "a link" if place.is_symlink() else f"at {commit[:12]}, not at {source.commit[:12]}"
 
@@ -59,11 +60,14 @@ def _own(repo: Repo, *, valid: bool, right: bool) -> list[str]:
     if not valid:  # without a commit, git calls every file of its index added
         lines = [line for line in lines if not line.startswith("A ")]
     names = [line[3:] for line in lines if not (line.startswith("!!") and "__pycache__/" in line)]
-    if names or right or not valid:
-        return names
-    stashed = ["refs/stash"] if repo.git.for_each_ref("refs/stash") else []
-    tips = ["HEAD", "--branches", *stashed]
-    made = repo.git.rev_list("--max-count=1", *tips, "--not", "--remotes", "--tags")
+    return names if names or right else _commits(repo, valid=valid)
+
+
+def _commits(repo: Repo, *, valid: bool) -> list[str]:
+    """Whether a clone holds commits, on a branch or stashed, that its origin does not have."""
+    tips = ["HEAD"] if valid else []
+    tips += ["refs/stash"] if repo.git.for_each_ref("refs/stash") else []
+    made = repo.git.rev_list("--max-count=1", *tips, "--branches", "--not", "--remotes", "--tags")
     return ["commits of its own"] if made else []
 
 

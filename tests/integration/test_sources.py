@@ -372,6 +372,12 @@ def _committed_on_a_branch(place: Path) -> None:
     git(place, "switch", "-q", "--detach", "v0.9.1")
 
 
+def _committed_and_emptied(place: Path) -> None:
+    _committed_on_a_branch(place)
+    (place / "train.py").unlink()
+    (place / ".gitignore").unlink()
+
+
 def _stashed(place: Path) -> None:
     _changed(place)
     git(place, "stash", "-q")
@@ -387,6 +393,7 @@ def _ignored(place: Path) -> None:
     [
         (_committed, "changed (commits of its own)"),
         (_committed_on_a_branch, "changed (commits of its own)"),
+        (_committed_and_emptied, "changed (commits of its own)"),
         (_stashed, "changed (commits of its own)"),
         (_ignored, "changed (logs/run.txt)"),
     ],

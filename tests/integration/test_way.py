@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -319,6 +323,68 @@ def test_an_engine_that_is_gone_is_one_clear_error(
 def test_a_platform_that_the_builder_lacks_is_named() -> None:
     with pytest.raises(ToolError, match="The builder has no linux/s390x"):
         images.expect_platform("linux/s390x")
+
+
+# --- the command line, with mirrors and without --lab ---------------------------------------------------------------
+
+
+def command(repo: Repository, *words: str) -> subprocess.Popen[str]:
+    """The real command in a scratch repository; everything that the lab stands in for comes from mirrors."""
+    mirrors = {plan.mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
+    environment = {**os.environ, **mirrors, "TORCHPIN_BUILD_NETWORK": "host"}
+    script = "from torchpin.tasks import main; main()"
+    return subprocess.Popen(
+        (sys.executable, "-c", script, *words), cwd=repo.root, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def test_the_command_builds_for_real_with_mirrors_and_then_has_nothing_to_do(
+    scratch: Repository, env: Environment
+) -> None:
+    repo = replace(scratch, prefix="torchpin")
+    try:
+        for expected in ("built and proven", "already built and proven, nothing to do"):
+            with command(repo, "build", "--service", "lora", "--progress", "plain") as process:
+                said, _ = process.communicate(timeout=300)
+            assert process.returncode == 0, said
+            assert expected in said
+        assert repository.build_record(repo, env)["key"] in json.dumps(_labels(repo, env))
+    finally:
+        with images.engine() as client:
+            images.remove(client, _own(repo, env))
+
+
+def _own(repo: Repository, env: Environment) -> list[str]:
+    key = repository.rendered(repo, env, repository.lock(repo, env)).key
+    return [f"torchpin/lora-gpu:{key[:12]}"]
+
+
+def _labels(repo: Repository, env: Environment) -> dict[str, str]:
+    with images.engine() as client:
+        labels: dict[str, str] = client.images.get(*_own(repo, env)).labels
+    return labels
+
+
+def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
+    scratch: Repository, env: Environment
+) -> None:
+    smoke = scratch.root / "services/lora/smoke.py"
+    smoke.write_text("import time\n\ntime.sleep(300)\n")
+    assert not any(outcome.code for outcome in actions.rendering(scratch, [env]))
+    with command(scratch, "build", "--service", "lora", "--progress", "json") as process:
+        assert process.stdout
+        for line in process.stdout:
+            if "probe.py" in line and '"kind": "started"' in line:
+                break
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+    assert process.wait(timeout=30) == 130, said
+    assert "interrupted" in said
+    assert scratch.text("records/lora-gpu/pip_freeze.txt") is None
+    with images.engine() as client:
+        assert not {*_own(scratch, env)} & {*images.tagged(client, "torchpin/")}
 
 
 # --- without Docker, and with real wheels ----------------------------------------------------------------------------
