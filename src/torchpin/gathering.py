@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchpin import documents as pages
-from torchpin import lockfile, locks, plan, repository, shell, sources
+from torchpin import lockfile, locks, plan, repository, shell
 from torchpin.checks import REGISTRY, Evidence
 from torchpin.errors import InputError, Stop, ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torchpin.model import Environment, Lock
+    from torchpin.model import Environment, Lock, Source
     from torchpin.repository import Repository
 
 
@@ -24,8 +24,8 @@ def bare(repo: Repository, environments: Sequence[Environment]) -> Evidence:
     return Evidence(environments=tuple(environments), today=today, uv=locks.UV, published=repo.published)
 
 
-def committed(repo: Repository, environments: Sequence[Environment]) -> Evidence:
-    """What lies in the repository, without processes: locks, renderings, documents, records."""
+def committed(repo: Repository, environments: Sequence[Environment], *, texts: bool = True) -> Evidence:
+    """What lies in the repository, without processes: locks, and (`texts`) renderings, documents and records."""
     files, parsed, broken = {}, {}, {}
     for env in environments:
         files[env.name] = repository.lock_files(repo, env)
@@ -34,19 +34,28 @@ def committed(repo: Repository, environments: Sequence[Environment]) -> Evidence
                 parsed[env.name] = lockfile.parse(repository.lock_folder(env), files[env.name])
         except InputError as error:
             broken[env.name] = tuple(str(problem) for problem in error.problems)
-    renderings = {env.name: _rendering(repo, env, parsed.get(env.name)) for env in environments}
+    evidence = replace(bare(repo, environments), lock_files=files, locks=parsed, broken=broken)
+    return _with_texts(repo, evidence) if texts else evidence
+
+
+def _with_texts(repo: Repository, evidence: Evidence) -> Evidence:
+    made = {env.name: _rendering(repo, env, evidence.locks.get(env.name)) for env in evidence.environments}
+    pages_expected: dict[str, str] = {}
+    problems: tuple[str, ...] = ()
+    try:
+        pages_expected = documents(repo, {})
+    except InputError as error:
+        problems = tuple(map(str, error.problems))
     return replace(
-        bare(repo, environments),
-        lock_files=files,
-        locks=parsed,
-        broken=broken,
+        evidence,
         renderings={
-            name: {path: (repo.text(path), text) for path, text in made.items()}
-            for name, (made, _) in renderings.items()
+            name: {path: (repo.text(path), text) for path, text in files.items()}
+            for name, (files, _) in made.items()
         },
-        keys={name: key for name, (_, key) in renderings.items() if key},
-        documents={path: (repo.text(path), text) for path, text in documents(repo, {}).items()},
-        records={env.name: repo.text(repository.freeze_path(env)) for env in environments},
+        keys={name: key for name, (_, key) in made.items() if key},
+        documents={path: (repo.text(path), text) for path, text in pages_expected.items()},
+        document_problems=problems,
+        records={env.name: repo.text(repository.freeze_path(env)) for env in evidence.environments},
     )
 
 
@@ -60,6 +69,8 @@ def _rendering(repo: Repository, env: Environment, lock: Lock | None) -> tuple[d
 
 def everything(repo: Repository, environments: Sequence[Environment], *, network: bool = False) -> Evidence:
     """Everything that this machine can tell. The network is asked for the sources' tags only where that is wanted."""
+    from torchpin import sources
+
     clones = {
         env.name: {s.name: sources.state(repo.root, s) for s in env.service.sources} for env in environments
     }
@@ -71,7 +82,9 @@ def everything(repo: Repository, environments: Sequence[Environment], *, network
     return _with_images(repo, replace(committed(repo, environments), clones=clones, tags=tags))
 
 
-def _tag(repo: Repository, source: Any) -> str:
+def _tag(repo: Repository, source: Source) -> str:
+    from torchpin import sources
+
     try:
         sources.expect_tag(source, repo.settings)
     except ToolError as error:

@@ -156,6 +156,8 @@ def network_script(settings: Settings, *, ca: bool) -> str:
 @contextmanager
 def assembled(root: Path, context: Context, dockerfile: str, uv: Path) -> Iterator[Path]:
     """A build context in a temporary folder: exactly what its list says."""
+    from torchpin import sources
+
     with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
         folder = Path(name) / "context"
         shell.write(
@@ -165,7 +167,7 @@ def assembled(root: Path, context: Context, dockerfile: str, uv: Path) -> Iterat
         shutil.copy2(uv, folder / "uv")
         (folder / "uv").chmod(0o755)
         for path, source in context.sources.items():
-            shutil.copytree(root / source.path, folder / path, symlinks=True)
+            sources.export(root, source, folder / path)
         yield folder
 
 

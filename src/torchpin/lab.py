@@ -42,9 +42,10 @@ print("smoke: ok, torch", torch.__version__, "is the lab's stand-in")
 
 @dataclass(frozen=True, kw_only=True)
 class Lab:
-    """A scratch repository ready to be locked and built. `engine`: with Docker; else why not, in `why`."""
+    """A scratch repository ready to be locked and built, and whose it is a copy of. `engine`: with Docker; else `why` not."""
 
     repo: Repository
+    original: Repository
     environments: tuple[Environment, ...]
     engine: bool
     why: str = ""
@@ -102,10 +103,19 @@ def opened(
         chosen = {env.name for env in environments}
         yield Lab(
             repo=lab,
+            original=repo,
             environments=tuple(env for env in plan.environments(lab.services) if env.name in chosen),
             engine=bool(base),
             why=why,
         )
+
+
+def keep_logs(lab: Lab) -> tuple[Path, ...]:
+    """Takes the build logs out of a lab that ends, for who wants to know why a build failed."""
+    kept = lab.original.root / ".torchpin" / "logs"
+    logs = sorted((lab.repo.root / ".torchpin" / "logs").glob("*.log"))
+    shell.write({kept / f"lab-{log.name}": shell.read(log) for log in logs})
+    return tuple(kept / f"lab-{log.name}" for log in logs)
 
 
 def _lock(repo: Repository, env: Environment) -> Lock:

@@ -158,7 +158,7 @@ def _wanted_by(pins: str, service: str) -> dict[str, tuple[str, ...]]:
 
 
 def _packages(folder: Path) -> list[dict[str, Any]]:
-    packages: list[dict[str, Any]] = tomllib.loads((folder / "pylock.toml").read_text())["packages"]
+    packages: list[dict[str, Any]] = tomllib.loads((folder / "pylock.toml").read_text()).get("packages", [])
     return packages
 
 
@@ -268,8 +268,13 @@ def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
 
     setuptools of old asks for wheel while building, so wheel is there whenever setuptools is.
     """
-    text = _member(content, filename, "pyproject.toml")
-    system = tomllib.loads(text).get("build-system", {}) if text else {}
+    try:
+        text = _member(content, filename, "pyproject.toml")
+        system = tomllib.loads(text).get("build-system", {}) if text else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise ToolError(
+            f"{filename} cannot be read ({error}); pin a version that exists as a wheel."
+        ) from None
     requires = [str(one) for one in system.get("requires", ["setuptools"])]
     if any(re.match(r"setuptools\b", one) for one in requires):
         requires.append("wheel")

@@ -131,7 +131,7 @@ def _disk(repo: Repository) -> Row:
         what="disk",
         ok=free >= _SPACE,
         found=f"{free / 1e9:.0f} GB free",
-        remedy="" if free >= _SPACE else remedy,
+        remedy=remedy,
     )
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.tags import compatible_tags, cpython_tags
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from torchpin import facts, lockfile
 from torchpin.errors import InputError
@@ -129,7 +129,10 @@ def best(files: Iterable[Artifact], python: Version, platform: str) -> Artifact 
         if file.is_source:
             sources.append(file)
             continue
-        _, _, build, tags = parse_wheel_filename(file.filename)
+        try:
+            _, _, build, tags = parse_wheel_filename(file.filename)
+        except InvalidWheelFilename:
+            continue  # old indexes list some; none of them can be installed by today's tools
         rank = min((ranks[tag] for tag in tags if tag in ranks), default=None)
         if rank is not None:
             wheels.append((-rank, build, file))

@@ -38,7 +38,8 @@ NAME = rule(
 )
 PYTHON = rule(r"3\.\d{1,2}\.\d{1,2}", "a full Python version such as 3.10.14")
 IMAGE = rule(
-    r"(?:[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
+    r"(?:[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/)?(?:[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*/)*"
+    r"[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
     "an image with a tag, such as nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
 )
 DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest: sha256: and 64 hexadecimal digits")
@@ -49,8 +50,9 @@ MODULE = rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
 COMMIT = rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
 TAG = rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")
 URL = rule(
-    r"(?:https|http|ssh|git|file)://[A-Za-z0-9._~:/@%+-]+|git@[A-Za-z0-9.-]+:[A-Za-z0-9._/-]+",
-    "a git address",
+    r"(?:https|http|ssh|git|file)://(?:[A-Za-z0-9._-]+@)?(?!-)[A-Za-z0-9._~/%+-]*(?::\d{1,5}/[A-Za-z0-9._~/%+-]*)?"
+    r"|git@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._/-]+",
+    "a git address (without a password: that belongs into git's own credentials)",
 )
 INSIDE = rule(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository")
 ABSOLUTE = rule(
@@ -64,6 +66,11 @@ SIZE = rule(r"\d{1,15}(?:\.\d{1,6})?(?:MB|GB|TB)", "a size such as 20GB")
 CHECK = rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
 PROSE = rule(r".*\S.*", "a sentence")
 ORIGIN = rule("index", "'index': torch comes from the variant's channel")
+OWN_VARIABLES = ("PATH", "VIRTUAL_ENV", "HOME")
+# A volume there would hide the system, the environment or the proof; below /opt and /var there is room.
+SYSTEM = re.compile(
+    r"/(?:(?:bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|tmp|usr)/.*|(?:opt|var)/|opt/(?:venv|python|torchpin)/.*|var/(?:cache|lib|log)/.*)$"
+)
 RESERVED = ("torch", "torch-deps", "build")
 
 _SERVICE = ("name", "summary", "python", "base", "torch", "variants", "layers", "gpus", "apt", "imports", "sources",
@@ -296,6 +303,11 @@ def _run(reader: Reader, node: yaml.Node) -> Run:
     for name, value in env.items():
         if not KEY.pattern.fullmatch(name):
             reader.wrong(value, f"run.env.{name}", f"{name!r} is not {KEY.expected}")
+        elif name in OWN_VARIABLES or name.startswith(("TORCHPIN_", "UV_")):
+            reader.wrong(value, f"run.env.{name}", f"{name} is torchpin's own in an image; leave it out")
+    for where, volume in reader.items(keys.get("volumes"), "run.volumes"):
+        if isinstance(volume, yaml.ScalarNode) and SYSTEM.match(f"{volume.value.rstrip('/')}/"):
+            reader.wrong(volume, where, f"{volume.value} holds what the image needs to run; mount elsewhere")
     user = reader.text(keys["user"], "run.user", USER) if "user" in keys else None
     return Run(
         command=tuple(

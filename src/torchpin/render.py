@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -21,7 +22,7 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def uv_project(env: Environment, *, index: str | None, pins: Iterable[str] = ()) -> str:
+def uv_project(env: Environment, *, index: str | None, pins: Iterable[str] | None = None) -> str:
     """The uv project that one resolution answers: everything pinned, torch and companions from one explicit index.
 
     `index` is the channel's address (or its mirror's); None takes all from PyPI. `pins` replace the declared packages.
@@ -29,7 +30,7 @@ def uv_project(env: Environment, *, index: str | None, pins: Iterable[str] = ())
     service = env.service
     family = {name: f"{name}=={version}" for name, version in service.torch.family.items()}
     declared = [str(package) for layer in service.layers for package in layer.packages]
-    wanted = list(pins) or [*family.values(), *declared]
+    wanted = [*family.values(), *declared] if pins is None else list(pins)
     lines = [
         "[project]",
         f"name = {_quoted(service.name)}",
@@ -57,8 +58,8 @@ def _dockerfile_string(value: str) -> str:
     return _quoted(value).replace("$", "\\$")
 
 
-def dockerfile(template: str, image: Image) -> str:
-    """The Dockerfile of an image. A name that the template misspells stops the rendering."""
+@cache
+def _compiled(template: str) -> jinja2.Template:
     jinja = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -68,7 +69,12 @@ def dockerfile(template: str, image: Image) -> str:
     )
     jinja.filters["word"] = _dockerfile_string
     jinja.filters["exec"] = lambda command: json.dumps(list(command), ensure_ascii=False)
-    return jinja.from_string(template).render(image=image)
+    return jinja.from_string(template)
+
+
+def dockerfile(template: str, image: Image) -> str:
+    """The Dockerfile of an image. A name that the template misspells stops the rendering."""
+    return _compiled(template).render(image=image)
 
 
 def context_list(context: Context) -> str:

@@ -15,11 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from torchpin import buildlog
-from torchpin.actions import Outcome, Started
+from torchpin.builds import Started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from torchpin.actions import Outcome
     from torchpin.buildlog import Event
     from torchpin.checks import Result
 

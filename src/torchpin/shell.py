@@ -97,11 +97,13 @@ def which(program: str) -> str | None:
 
 
 def read(path: Path) -> str | None:
-    """A file's text, None where there is none."""
+    """A file's text, None where there is none. Raises ToolError for what is no text file."""
     try:
         return path.read_bytes().decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except (IsADirectoryError, UnicodeDecodeError):
+        raise ToolError(f"{path} is not a UTF-8 text file. Move it away, then try again.") from None
 
 
 def write(files: Mapping[Path, str | None]) -> tuple[Path, ...]:

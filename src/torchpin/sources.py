@@ -222,3 +222,18 @@ def requirements(root: Path, source: Source) -> str:
             f"{source.name} at {source.tag} has no {source.requirements}; correct `requirements` in its description."
         )
     return text
+
+
+def export(root: Path, source: Source, into: Path) -> None:
+    """A clone as an image gets it: its tracked files and its .git, so that `git rev-parse HEAD` answers there too.
+
+    What is ignored in the clone (a log, a model) stays here: it is in no key.
+    """
+    place = root / source.path
+    with _environment(), Repo(place) as repo:
+        tracked = str(repo.git.ls_files("-z", "--cached")).split("\0")
+    for name in tracked:
+        if name and (place / name).is_symlink() | (place / name).exists():
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(place / name, into / name, follow_symlinks=False)
+    shutil.copytree(place / ".git", into / ".git", symlinks=True)

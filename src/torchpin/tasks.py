@@ -181,12 +181,12 @@ def build(
     lab: bool = False,
 ) -> None:
     """Build each image from its lock, prove it from the inside, and record what it holds."""
-    from torchpin import actions, report
+    from torchpin import builds, report
 
     with _plain_errors():
         if progress not in {"auto", "plain", "json"}:
             raise InputError(f"--progress is auto, plain or json, not {progress!r}.")
-        options = actions.BuildOptions(
+        options = builds.Options(
             platform=platform, builder=builder, push=push, no_cache=no_cache, dry_run=dry_run
         )
         if lab:
@@ -197,7 +197,7 @@ def build(
         repo, environments = _opened(service, variant)
         try:
             with report.build(progress) as watch:
-                made = actions.build(repo, environments, options, say=report.say, watch=watch)
+                made = builds.build(repo, environments, options, say=report.say, watch=watch)
         except ToolError as error:
             raise ToolError(f"{error}\n{_native_way(environments)}") from None
         _end(report.outcomes(made))
@@ -213,29 +213,36 @@ def _native_way(environments: Sequence[Environment]) -> str:
 
 def _build_in_lab(service: str, variant: str, options: Any, progress: str) -> int:
     """The whole way: lock, clone, render, build (or the native install), records, documents, verify."""
-    from torchpin import actions, report
+    from torchpin import actions, builds, lab, report
 
-    with _lab(service, variant) as lab:
-        code = report.outcomes(actions.lock(lab.repo, lab.environments, say=report.say))
-        code = code or report.outcomes(actions.clone(lab.repo, lab.environments))
+    with _lab(service, variant) as opened:
+        repo, environments = opened.repo, opened.environments
+        code = report.outcomes(actions.lock(repo, environments, say=report.say))
+        code = code or report.outcomes(actions.clone(repo, environments))
         if code:
             return code
-        if lab.engine:
+        if opened.engine:
             with report.build(progress) as watch:
-                made = actions.build(lab.repo, lab.environments, options, say=report.say, watch=watch)
+                made = builds.build(repo, environments, options, say=report.say, watch=watch)
         else:
-            made = tuple(actions.install(lab.repo, env, say=report.say) for env in lab.environments)
+            made = tuple(builds.install(repo, env, say=report.say) for env in environments)
         code = report.outcomes(made)
+        if code:
+            for log in lab.keep_logs(opened):
+                report.say(f"lab: the build's log was kept: {log}")
         if code or options.dry_run:
             return code
-        report.outcomes(actions.document(lab.repo))
-        results = actions.verify(lab.repo, lab.environments)
+        report.outcomes(actions.document(repo))
+        results = actions.verify(repo, environments)
         report.results(results, quiet=True)
-        code = actions.failures(results)
-        if not code:
-            kind = "image" if lab.engine else "native environment (no image: " + lab.why + ")"
-            report.say(f"lab: locked, cloned, rendered, built and proven: {kind}; documents fresh, verified")
-        return code
+        done = (
+            "built and proven as an image"
+            if opened.engine
+            else f"installed and proven without an image ({opened.why})"
+        )
+        if not actions.failures(results):
+            report.say(f"lab: locked, cloned, rendered, {done}, documented and verified")
+        return actions.failures(results)
 
 
 @task(
@@ -248,7 +255,7 @@ def _build_in_lab(service: str, variant: str, options: Any, progress: str) -> in
 )
 def install(_: Context, service: str, variant: str = "", into: str = "", lab: bool = False) -> None:
     """Install a service on this machine from the same lock and prove it, without Docker."""
-    from torchpin import actions, report
+    from torchpin import actions, builds, report
 
     with _plain_errors():
         if lab:
@@ -257,7 +264,7 @@ def install(_: Context, service: str, variant: str = "", into: str = "", lab: bo
                 _end(code)
                 _end(
                     report.outcomes(
-                        [actions.install(opened.repo, env, say=report.say) for env in opened.environments]
+                        [builds.install(opened.repo, env, say=report.say) for env in opened.environments]
                     )
                 )
             return
@@ -265,7 +272,7 @@ def install(_: Context, service: str, variant: str = "", into: str = "", lab: bo
         if len(environments) > 1:
             raise InputError(f"{service} has several variants; choose one with --variant.")
         place = Path(into).absolute() if into else None
-        _end(report.outcomes([actions.install(repo, environments[0], into=place, say=report.say)]))
+        _end(report.outcomes([builds.install(repo, environments[0], into=place, say=report.say)]))
 
 
 @task(
@@ -354,7 +361,7 @@ def doctor(_: Context) -> None:
         report.table(
             "",
             ("what", "state", "found", "what to do"),
-            [(r.what, "ok" if r.ok else "missing", r.found, r.remedy) for r in rows],
+            [(r.what, "ok" if r.ok else "missing", r.found, "" if r.ok else r.remedy) for r in rows],
         )
         _end(TOOL if any(not row.ok and row.needed for row in rows) else 0)
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.pylock import Pylock
 
 from torchpin import (
     actions,
+    builds,
     checks,
     images,
     index,
@@ -31,6 +33,11 @@ from torchpin import (
 )
 from torchpin.errors import ToolError
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -40,7 +47,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = actions.BuildOptions()
+OPTIONS = builds.Options()
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +89,7 @@ def described(repo: Repository, change: Callable[[Service], Service]) -> tuple[R
 
 
 def built(repo: Repository, env: Environment) -> actions.Outcome:
-    (outcome,) = actions.build(repo, [env], OPTIONS)
+    (outcome,) = builds.build(repo, [env], OPTIONS)
     return outcome
 
 
@@ -125,6 +132,18 @@ def test_the_image_is_built_proven_recorded_and_documented(
     again = built(scratch, env)
     assert again.status == "same"
     assert "nothing to do" in again.detail
+
+
+def test_a_lock_is_exported_in_the_standard_form_with_its_own_files(
+    scratch: Repository, env: Environment
+) -> None:
+    lock = repository.lock(scratch, env)
+    text = actions.export(scratch, env, "pylock")
+    exported = Pylock.from_dict(tomllib.loads(text))
+    assert {package.name: str(package.version) for package in exported.packages} == {
+        name: package.version for name, package in lock.packages.items()
+    }
+    assert str(scratch.root) not in text
 
 
 def test_a_container_writes_its_freeze_record_reports_and_runs_its_command(
@@ -317,7 +336,7 @@ def test_an_engine_that_is_gone_is_one_clear_error(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(ToolError, match="No Docker engine answers"):
-        actions.build(scratch, [env], OPTIONS)
+        builds.build(scratch, [env], OPTIONS)
 
 
 def test_a_platform_that_the_builder_lacks_is_named() -> None:
@@ -397,7 +416,7 @@ def test_the_native_way_installs_and_proves_the_same_lock() -> None:
         repo, plan.environments(repo.services, service="lora"), docker=False, say=said.append
     ) as found:
         assert not any(outcome.code for outcome in actions.lock(found.repo, found.environments))
-        outcome = actions.install(found.repo, found.environments[0], say=said.append)
+        outcome = builds.install(found.repo, found.environments[0], say=said.append)
     assert outcome.code == 0
     assert any(line.startswith("probe: ok") for line in said)
 

@@ -12,9 +12,9 @@ FLOORS = (
     {"errors", "model"},
     {"nodes", "read", "facts", "lockfile", "plan", "settings", "compare", "render", "markdown", "documents",
      "buildlog", "checks"},
-    {"shell", "repository", "index", "standins", "locks", "sources", "images", "lab", "transaction"},
-    {"gathering", "actions", "bumps", "overview", "report"},
-    {"tasks", "__main__"},
+    {"shell", "repository", "index", "standins", "locks", "sources", "images", "lab"},
+    {"gathering", "actions", "builds", "overview", "report"},
+    {"tasks"},
 )  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 PURE = FLOORS[0] | FLOORS[1]

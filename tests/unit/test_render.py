@@ -192,7 +192,7 @@ def test_a_service_s_user_owns_its_volumes_and_runs_it(environment: Environments
     env = environment(run=Run(user="worker", volumes=("/workspace", "/data")))
     found = instructions(dockerfile(env, lock(env)))
     assert (
-        "RUN useradd --create-home --uid 10001 worker && install -d -o worker -g worker /workspace "
+        "RUN useradd --create-home --user-group --uid 10001 worker && install -d -o worker -g worker /workspace "
         "&& install -d -o worker -g worker /data" in found
     )
     assert found[-1] == "USER worker"

@@ -24,7 +24,7 @@ class Evidence:
     environments: tuple[Environment, ...]
     today: date
     uv: str
-    # `lock_files`: file name to text. `renderings`, `documents`: path to (committed, expected). `clones`: source to its
+    # `lock_files`: file name to text. `renderings`, `documents`: path to (committed, expected); `document_problems`: markers that cannot be read. `clones`: source to its
     # state, "" when right. `tags`: source to what its origin answers, None when it was not asked. `answers`: the probe's
     # document of an image; `gpus`: the same, run with the machine's GPUs. `published`: the hashes that the
     # lab's own index gives, by channel, package and file; None: the recorded facts hold. `engine`, `gpu`: why there is none.
@@ -33,6 +33,7 @@ class Evidence:
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     renderings: Mapping[str, Mapping[str, tuple[str | None, str]]] = field(default_factory=dict)
     documents: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+    document_problems: tuple[str, ...] = ()
     clones: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     records: Mapping[str, str | None] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)

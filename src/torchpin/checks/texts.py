@@ -38,6 +38,11 @@ def documents_are_fresh(evidence: Evidence, env: Environment) -> Iterator[Findin
     """Run `invoke document` and commit what it writes; write outside the markers only."""
     if env != evidence.environments[0]:
         return  # the documents are the repository's: said once
+    for problem in evidence.document_problems:
+        where, _, message = problem.partition(": ")
+        yield finding(
+            env, where, message, remedy="Restore the marker lines from git, then run `invoke document`."
+        )
     for path, (committed, expected) in evidence.documents.items():
         line = differing(committed, expected)
         if line is not None:

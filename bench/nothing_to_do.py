@@ -1,0 +1,60 @@
+"""How long a build with nothing to do takes, against `torchpin --list`: both in turn, in one run, in the lab.
+
+    python bench/nothing_to_do.py [RUNS]
+
+Needs a Docker engine. Prints each side's median wall time in seconds, their ratio and their difference.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from torchpin import actions, builds, images, lab, plan, repository
+
+COMMAND = (sys.executable, "-c", "from torchpin.tasks import main; main()")
+
+
+def seconds(folder: Path, environment: dict[str, str], *words: str) -> float:
+    start = time.perf_counter()
+    subprocess.run((*COMMAND, *words), cwd=folder, env=environment, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def main(runs: int) -> None:
+    repo = repository.opened(repository.find(Path.cwd()))
+    with lab.opened(repo, plan.environments(repo.services, service="lora"), say=print) as opened:
+        if not opened.engine:
+            sys.exit(f"this needs a Docker engine: {opened.why}")
+        actions.lock(opened.repo, opened.environments)
+        settings = opened.repo.settings
+        mirrors = {plan.mirror_variable(name): url for name, url in settings.mirrors.items()}
+        environment = {**os.environ, **mirrors, "TORCHPIN_BUILD_NETWORK": settings.network}
+        (outcome,) = builds.build(opened.repo, opened.environments, builds.Options())
+        assert outcome.code == 0, outcome.detail
+        with images.engine() as client:  # the command's own tag
+            tag = images.tagged(client, f"{opened.repo.prefix}/lora-gpu:")[0]
+            own = f"torchpin/lora-gpu:{tag.rsplit(':', 1)[1]}"
+            client.images.get(tag).tag(*own.rsplit(":", 1))
+        try:
+            pairs = [
+                (
+                    seconds(opened.repo.root, environment, "build"),
+                    seconds(opened.repo.root, environment, "--list"),
+                )
+                for _ in range(runs + 1)
+            ][1:]
+        finally:
+            with images.engine() as client:
+                images.remove(client, [own])
+    build, listing = (statistics.median(side) for side in zip(*pairs, strict=True))
+    print(f"build, nothing to do: {build:.2f} s; --list: {listing:.2f} s (medians of {runs})")
+    print(f"ratio {build / listing:.1f}, difference {build - listing:.2f} s")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
