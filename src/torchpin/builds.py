@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from torchpin import compare, gathering, lockfile, locks, plan, repository, shell
+from torchpin import compare, gathering, installs, lockfile, locks, plan, repository, shell
 from torchpin.actions import Outcome, alone, clone, each, judge, quiet, write
 from torchpin.checks.texts import differing
 from torchpin.errors import FindingsError, InputError, ToolError
@@ -114,7 +114,7 @@ def _build(
             tempfile.TemporaryDirectory(prefix="torchpin-") as folder,
             images.secrets(repo.settings) as secrets,
         ):
-            uv = locks.uv_for(env.variant.platform, uv_text, Path(folder))
+            uv = installs.uv_for(env.variant.platform, uv_text, Path(folder))
             with images.assembled(repo.root, made.context, made.dockerfile, uv) as context:
                 images.build(_command(repo, env, made.key, options, context, secrets), log, watch)
         image = client.images.get(tags[0])
@@ -230,7 +230,7 @@ def install(
         say(f"{outcome.name}: {outcome.detail}")
     into = into or repo.root / ".venvs" / env.name
     environment = locks.uv_environment(repo.settings)
-    shell.run(locks.venv_command(env, into), env=environment)
+    shell.run(installs.venv_command(env, into), env=environment)
     with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
         folder = Path(name)
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
@@ -247,7 +247,7 @@ def _install_step(
     repo: Repository, step: plan.Step, into: Path, folder: Path, environment: dict[str, str], say: Say
 ) -> None:
     address = repo.settings.mirrors.get(step.origin) or step.index
-    command = locks.install_command(step, into, folder)
+    command = installs.install_command(step, into, folder)
     done = shell.run(
         command, env=environment | ({"UV_DEFAULT_INDEX": address} if address else {}), check=not step.optional
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import facts, images, index, plan, read, repository, shell, standins
+from torchpin import describe, facts, images, index, plan, repository, shell, standins
 from torchpin.errors import InputError, Stop, ToolError
 from torchpin.model import Variant
 
@@ -86,7 +86,7 @@ def opened(
         )
         for service in services:
             place = scratch / "services" / service.name
-            shell.write({place / "service.yaml": read.description(service), place / "smoke.py": _SMOKE})
+            shell.write({place / "service.yaml": describe.description(service), place / "smoke.py": _SMOKE})
         served = _stand_ins(plan.environments(services))
         address = stack.enter_context(index.serve(served))
         mirrors = {channel: f"{address}/{channel}/" for channel in served}

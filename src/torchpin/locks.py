@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import sys
-import tarfile
 import tempfile
 import urllib.error
 import urllib.request
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from torchpin import plan, render, shell
+from torchpin import plan, render, sdists, shell
 from torchpin.errors import ToolError
 from torchpin.model import Artifact, LayerLock, Lock
 
@@ -230,7 +227,7 @@ def _build_layer(
         {
             requirement
             for one in sources
-            for requirement in build_requirements(_fetched(one), one.artifact.filename)
+            for requirement in sdists.build_requirements(_fetched(one), one.artifact.filename)
         }
     )
     names = " ".join(sorted(one.artifact.name for one in sources))
@@ -263,39 +260,7 @@ def _fetched(source: _Found) -> bytes:
     return content
 
 
-def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
-    """What a source distribution needs to be built: its `[build-system] requires`, or setuptools as PEP 517 says.
-
-    setuptools of old asks for wheel while building, so wheel is there whenever setuptools is.
-    """
-    try:
-        text = _member(content, filename, "pyproject.toml")
-        system = tomllib.loads(text).get("build-system", {}) if text else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise ToolError(
-            f"{filename} cannot be read ({error}); pin a version that exists as a wheel."
-        ) from None
-    requires = [str(one) for one in system.get("requires", ["setuptools"])]
-    if any(re.match(r"setuptools\b", one) for one in requires):
-        requires.append("wheel")
-    return tuple(sorted({*requires}))
-
-
-def _member(content: bytes, filename: str, name: str) -> str | None:
-    """A file in the top folder of a source archive."""
-    if filename.endswith(".zip"):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            paths = [path for path in archive.namelist() if path.split("/")[1:] == [name]]
-            return archive.read(paths[0]).decode() if paths else None
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        for member in tar:
-            if member.isfile() and member.name.split("/")[1:] == [name]:
-                file = tar.extractfile(member)
-                return file.read().decode() if file else None
-    return None
-
-
-# --- exports and native installs -------------------------------------------------------------------------------------
+# --- exports -------------------------------------------------------------------------------------
 
 
 def pylock(env: Environment, lock: Lock, settings: Settings, *, index: str | None) -> str:
@@ -320,41 +285,3 @@ def pylock(env: Environment, lock: Lock, settings: Settings, *, index: str | Non
     head, body = text.split("lock-version", 1)
     del head  # uv's own command line, with paths of this machine
     return f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{body}"
-
-
-def venv_command(env: Environment, into: Path) -> tuple[str, ...]:
-    return (
-        uv(),
-        "venv",
-        "--quiet",
-        "--no-project",
-        "--clear",
-        "--python",
-        str(env.service.python),
-        str(into),
-    )
-
-
-def install_command(step: plan.Step, into: Path, folder: Path) -> tuple[str, ...]:
-    """One layer into a native environment: as the image's Dockerfile does it."""
-    builds = ("--preview-features", "build-dependency-hashes", "--require-build-hashes",
-              "--build-constraints", str(folder / "build.txt"))  # fmt: skip
-    return (uv(), "pip", "install", "--python", str(into), "--no-deps", "--require-hashes",
-            *(builds if step.builds else ("--no-build",)), "--requirements", str(folder / step.file))  # fmt: skip
-
-
-def uv_for(platform: str, requirements: str, into: Path) -> Path:
-    """The pinned uv's executable for a build's platform: this machine's own where it fits, else from PyPI, by hash.
-
-    `requirements` is the text of torchpin's own hashed requirements, which hold uv's hashes for every platform.
-    """
-    machine = plan.MACHINES[platform]
-    if sys.platform == "linux" and os.uname().machine == machine:
-        return Path(uv())
-    block = re.search(r"^uv==.*?(?=^\S|\Z)", requirements, re.MULTILINE | re.DOTALL)
-    if not block:
-        raise ToolError("requirements/run.txt holds no uv; restore it from git.")
-    (into / "uv.txt").write_text(block[0])
-    shell.run((uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
-               "--python-platform", f"{machine}-manylinux_2_{plan.GLIBC}", "--requirements", str(into / "uv.txt")))  # fmt: skip
-    return into / "uv-tree" / "bin" / "uv"

@@ -28,50 +28,35 @@ from torchpin.model import (
     Variant,
     Waiver,
 )
-from torchpin.nodes import Reader, Rule, found, rule
+from torchpin.nodes import Reader, Rule, found
+from torchpin.rules import (
+    ABSOLUTE,
+    APT,
+    CHANNEL,
+    CHECK,
+    COMMIT,
+    DIGEST,
+    IMAGE,
+    INSIDE,
+    KEY,
+    MODULE,
+    NAME,
+    ORIGIN,
+    OWN_VARIABLES,
+    PLATFORM,
+    PROSE,
+    PYTHON,
+    RESERVED,
+    SIZE,
+    SYSTEM,
+    TAG,
+    URL,
+    USER,
+    VALUE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-NAME = rule(
-    r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?", "a name: lower-case letters, digits and inner dashes, at most 39"
-)
-PYTHON = rule(r"3\.\d{1,2}\.\d{1,2}", "a full Python version such as 3.10.14")
-IMAGE = rule(
-    r"(?:[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/)?(?:[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*/)*"
-    r"[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
-    "an image with a tag, such as nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
-)
-DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest: sha256: and 64 hexadecimal digits")
-CHANNEL = rule(r"cu\d{2,3}|cpu|pypi", "a channel: cu121, cu128, … or cpu or pypi")
-PLATFORM = rule(r"linux/(?:amd64|arm64)", "a platform: linux/amd64 or linux/arm64")
-APT = rule(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name")  # `git-` would remove git
-MODULE = rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
-COMMIT = rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
-TAG = rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")
-URL = rule(
-    r"(?:https|http|ssh|git|file)://(?:[A-Za-z0-9._-]+@)?(?!-)[A-Za-z0-9._~/%+-]*(?::\d{1,5}/[A-Za-z0-9._~/%+-]*)?"
-    r"|git@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._/-]+",
-    "a git address (without a password: that belongs into git's own credentials)",
-)
-INSIDE = rule(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository")
-ABSOLUTE = rule(
-    r"/(?!(?:.*/)?\.{0,2}(?:/|$))[A-Za-z0-9._/-]+",
-    "an absolute path inside the container, such as /workspace",
-)
-KEY = rule(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
-VALUE = rule(r"[^\"\\$`]*", "a plain value (no quotes, backslashes, dollars or backticks)")
-USER = rule(r"[a-z_][a-z0-9_-]{0,31}", "a user name")
-SIZE = rule(r"\d{1,15}(?:\.\d{1,6})?(?:MB|GB|TB)", "a size such as 20GB")
-CHECK = rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
-PROSE = rule(r".*\S.*", "a sentence")
-ORIGIN = rule("index", "'index': torch comes from the variant's channel")
-OWN_VARIABLES = ("PATH", "VIRTUAL_ENV", "HOME")
-# A volume there would hide the system, the environment or the proof; below /opt and /var there is room.
-SYSTEM = re.compile(
-    r"/(?:(?:bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|tmp|usr)/.*|(?:opt|var)/|opt/(?:venv|python|torchpin)/.*|var/(?:cache|lib|log)/.*)$"
-)
-RESERVED = ("torch", "torch-deps", "build")
 
 _SERVICE = ("name", "summary", "python", "base", "torch", "variants", "layers", "gpus", "apt", "imports", "sources",
             "run", "budget", "recommends", "reasons", "waivers")  # fmt: skip
@@ -388,48 +373,3 @@ def _date(reader: Reader, node: yaml.Node, path: str) -> date:
         pass
     reader.wrong(node, path, f"expected a date such as 2027-01-31, found {found(node)}")
     return date.max
-
-
-def description(service: Service) -> str:
-    """The other way: a service as YAML text that reads back as the same values (comments and order are not kept)."""
-    return yaml.safe_dump(_plain(service), sort_keys=False, allow_unicode=True, width=10_000)
-
-
-def _plain(service: Service) -> dict[str, object]:
-    run, health = service.run, service.run.health
-    base = {"image": service.base.image, "digest": service.base.digest, "rationale": service.base.rationale}
-    return _filled({
-        "name": service.name,
-        "summary": service.summary,
-        "python": str(service.python),
-        "base": _filled(base),
-        "torch": _filled({
-            "version": str(service.torch.version),
-            "companions": {name: str(version) for name, version in service.torch.companions.items()},
-        }),
-        "variants": {v.name: {"channel": v.channel, "platform": v.platform} for v in service.variants},
-        "gpus": list(service.gpus),
-        "apt": list(service.apt),
-        "imports": list(service.imports),
-        "sources": [_filled({"name": s.name, "url": s.url, "tag": s.tag, "commit": s.commit, "path": s.path,
-                             "requirements": s.requirements}) for s in service.sources],
-        "run": _filled({
-            "command": list(run.command),
-            "env": dict(run.env),
-            "ports": list(run.ports),
-            "volumes": list(run.volumes),
-            "freeze": run.freeze,
-            "user": run.user,
-            "health": health and {"command": list(health.command), "interval": health.interval, "timeout": health.timeout,
-                                  "start_period": health.start_period, "retries": health.retries},
-        }),
-        "budget": service.budget_bytes is not None and {"image": f"{Decimal(service.budget_bytes) / 10**6:f}MB"},
-        "recommends": [{"component": r.component, "says": r.says, "by": r.by} for r in service.recommends],
-        "reasons": {r.component: {"because": r.because, "evidence": r.evidence} for r in service.reasons},
-        "waivers": [{"check": w.check, "about": w.about, "reason": w.reason, "review_by": w.review_by} for w in service.waivers],
-    }) | {"layers": [_filled({"name": x.name, "packages": [str(p) for p in x.packages]}) | ({"packages": []} if not x.packages else {})
-                     | ({"optional": True} if x.optional else {}) for x in service.layers]}  # fmt: skip
-
-
-def _filled(values: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in values.items() if value}

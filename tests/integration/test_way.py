@@ -20,13 +20,13 @@ from torchpin import (
     actions,
     builds,
     checks,
+    describe,
     images,
     index,
     lab,
     lockfile,
     locks,
     plan,
-    read,
     repository,
     shell,
     standins,
@@ -82,7 +82,7 @@ def described(repo: Repository, change: Callable[[Service], Service]) -> tuple[R
     """The repository with its one service changed, on disk and in memory."""
     (before,) = repo.services
     service = change(before)
-    shell.write({repo.root / service.file: read.description(service)})
+    shell.write({repo.root / service.file: describe.description(service)})
     found = repository.opened(repo.root)
     found = replace(repo, services=found.services)
     return found, plan.environments(found.services)[0]

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import documents, plan, read
+from torchpin import documents, markdown, pinning, plan, read
 from torchpin.errors import InputError
 from torchpin.markdown import literal, prose
 from torchpin.model import (
@@ -101,7 +101,7 @@ def locks(service: Service, **also: Artifact) -> dict[str, Lock]:
 
 def page(service: Service, locked: dict[str, Lock] | None = None, **records: str) -> str:
     found = locks(service) if locked is None else locked
-    return documents.pinning([service], found, {f"{service.name}-{k}": v for k, v in records.items()})[
+    return pinning.pinning([service], found, {f"{service.name}-{k}": v for k, v in records.items()})[
         service.name
     ]
 
@@ -196,8 +196,8 @@ def headings(text: str) -> list[str]:
 
 def test_every_link_of_the_contents_meets_its_heading() -> None:
     services = [lora(), SMALL, replace(SMALL, name="tools"), replace(SMALL, name="gpus")]
-    sections = documents.pinning(services, {}, {})
-    text = documents.spliced("docs/PINNING.md", documents.PINNING_OPENING, sections)
+    sections = pinning.pinning(services, {}, {})
+    text = markdown.spliced("docs/PINNING.md", pinning.PINNING_OPENING, sections)
     links = re.findall(r"\(#([^)]*)\)", sections["contents"])
     assert len(links) == 4 * 10
     assert {*links} <= {*headings(text)}
@@ -205,12 +205,12 @@ def test_every_link_of_the_contents_meets_its_heading() -> None:
 
 
 def test_the_contents_say_where_there_is_nothing() -> None:
-    assert "There is no service yet." in documents.pinning([], {}, {})["contents"]
+    assert "There is no service yet." in pinning.pinning([], {}, {})["contents"]
 
 
 def test_a_service_cannot_take_the_name_of_the_contents() -> None:
     with pytest.raises(InputError, match="has a section 'contents'; choose another name"):
-        documents.pinning([replace(SMALL, name="contents")], {}, {})
+        pinning.pinning([replace(SMALL, name="contents")], {}, {})
 
 
 def test_one_table_a_variant_and_one_block_where_their_packages_are_the_same() -> None:
@@ -445,7 +445,7 @@ def test_the_checks_stand_in_one_table() -> None:
 
 
 def test_a_cell_keeps_its_bars_and_its_line_breaks() -> None:
-    assert documents.table(("A", "B"), [("a|b", "c\nd\r\ne\rf"), (r"a\|b", " ")]).splitlines() == [
+    assert markdown.table(("A", "B"), [("a|b", "c\nd\r\ne\rf"), (r"a\|b", " ")]).splitlines() == [
         "| A | B |",
         "| --- | --- |",
         r"| a\|b | c<br>d<br>e<br>f |",
@@ -457,18 +457,18 @@ def test_prose_keeps_its_markdown_but_makes_no_html_and_no_marker() -> None:
     assert prose("see `<name>` and <b>, 1 <2\n  then") == "see `<name>` and \\<b>, 1 <2 then"
     assert literal("2.* / ~=3\n<x") == "2.\\* / \\~=3 \\<x"
     text = page(replace(SMALL, summary="<!-- end generated: small -->"))
-    assert documents.spliced("p", text, {"small": text}) == text
+    assert markdown.spliced("p", text, {"small": text}) == text
 
 
 # --- markers ---------------------------------------------------------------------------------------------------------
 
-OLD = documents.marked("one", "old", source="there")
-NEW = documents.marked("one", "new\n\nlines", source="here")
+OLD = markdown.marked("one", "old", source="there")
+NEW = markdown.marked("one", "new\n\nlines", source="here")
 ODD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\r\n\t <!-\u2028\x85\ufeff"))
 
 
 def test_the_markers_say_where_a_section_comes_from() -> None:
-    assert documents.section("lora", source=LORA) == (
+    assert markdown.section("lora", source=LORA) == (
         "<!-- begin generated: lora (services/lora/service.yaml; invoke document) -->",
         "<!-- end generated: lora -->",
     )
@@ -482,19 +482,19 @@ def test_what_stands_outside_the_markers_survives_byte_for_byte(
     before = before and before + newline
     after = "" if last else newline + after
     text = before + OLD.replace("\n", newline) + after
-    made = documents.spliced("p", text, {"one": NEW})
+    made = markdown.spliced("p", text, {"one": NEW})
     assert made.encode() == (before + NEW.replace("\n", newline) + after).encode()
-    assert documents.spliced("p", made, {"one": NEW}) == made
+    assert markdown.spliced("p", made, {"one": NEW}) == made
 
 
 @given(text=ODD)
 def test_a_missing_section_is_appended_once(text: str) -> None:
     assume("generated:" not in text)
-    sections = {"one": NEW, "two": documents.marked("two", "x", source="here")}
-    made = documents.spliced("p", text, sections)
+    sections = {"one": NEW, "two": markdown.marked("two", "x", source="here")}
+    made = markdown.spliced("p", text, sections)
     assert made.startswith(text)
     assert made.count("begin generated: ") == 2
-    assert documents.spliced("p", made, sections) == made
+    assert markdown.spliced("p", made, sections) == made
 
 
 @pytest.mark.parametrize(
@@ -502,17 +502,17 @@ def test_a_missing_section_is_appended_once(text: str) -> None:
 )
 def test_one_blank_line_stands_before_an_appended_section(text: str, gap: str) -> None:
     newline = "\r\n" if "\r" in text else "\n"
-    assert documents.spliced("p", text, {"one": NEW}) == text + gap + (NEW + "\n").replace("\n", newline)
+    assert markdown.spliced("p", text, {"one": NEW}) == text + gap + (NEW + "\n").replace("\n", newline)
 
 
 def test_an_indented_marker_and_one_in_a_sentence_are_prose() -> None:
     text = "  <!-- begin generated: x -->\nas <!-- end generated: x -->\n"
-    assert documents.spliced("p", text, {}) == text
+    assert markdown.spliced("p", text, {}) == text
 
 
 B1, E1, B2, E2 = (
-    *documents.section("one", source="here"),
-    *documents.section("two", source="here"),
+    *markdown.section("one", source="here"),
+    *markdown.section("two", source="here"),
 )
 BROKEN = {
     "doubled": (
@@ -550,9 +550,9 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_markers_that_make_no_sense_stop_with_their_lines(case: str) -> None:
     lines, said = BROKEN[case]
-    sections = {"one": NEW, "two": documents.marked("two", "x", source="here")}
+    sections = {"one": NEW, "two": markdown.marked("two", "x", source="here")}
     with pytest.raises(InputError) as stopped:
-        documents.spliced("p", "\n".join(lines), sections)
+        markdown.spliced("p", "\n".join(lines), sections)
     remedy = "Correct these lines, then run `invoke document` again; nothing was written."
     assert str(stopped.value).splitlines() == [*said, remedy]
 
@@ -561,11 +561,11 @@ def test_the_whole_pages_are_made_the_same_twice() -> None:
     services = [lora(), replace(SMALL, variants=(GPU, CPU, ARM))]
     found = {name: lock for service in services for name, lock in locks(service).items()}
     for opening, sections in (
-        (documents.PINNING_OPENING, documents.pinning(services, found, {})),
+        (pinning.PINNING_OPENING, pinning.pinning(services, found, {})),
         (documents.DEVIATIONS_OPENING, documents.deviations(services, found)),
         (documents.CHECKS_OPENING, documents.checks([])),
     ):
-        once = documents.spliced("p", opening, sections)
+        once = markdown.spliced("p", opening, sections)
         assert once.startswith(opening)
-        assert documents.spliced("p", once, sections) == once
+        assert markdown.spliced("p", once, sections) == once
         assert re.search(r"\n{3}|[ \t]$", once, re.MULTILINE) is None

@@ -10,16 +10,16 @@ import pytest
 
 FLOORS = (
     {"errors", "model"},
-    {"nodes", "read", "facts", "lockfile", "plan", "settings", "compare", "render", "markdown", "documents",
+    {"nodes", "rules", "read", "describe", "facts", "lockfile", "plan", "settings", "compare", "render", "markdown", "documents", "pinning", "sdists",
      "buildlog", "checks"},
-    {"shell", "repository", "index", "standins", "locks", "sources", "images", "lab"},
+    {"shell", "repository", "index", "standins", "locks", "installs", "sources", "images", "lab"},
     {"gathering", "actions", "builds", "overview", "report"},
     {"tasks"},
 )  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 PURE = FLOORS[0] | FLOORS[1]
 OUTSIDE = ("subprocess", "socket", "urllib", "http", "pathlib", "os", "shutil", "tempfile")
-HOMES = {"subprocess": {"shell"}, "git": {"sources"}, "docker": {"images"}, "yaml": {"nodes", "read", "facts"},
+HOMES = {"subprocess": {"shell"}, "git": {"sources"}, "docker": {"images"}, "yaml": {"nodes", "read", "describe", "facts"},
          "jinja2": {"render"}, "rich": {"report"}}  # fmt: skip
 ROOT = Path(__file__).parents[2] / "src" / "torchpin"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from torchpin import locks, plan
+from torchpin import installs, locks, plan, sdists
 from torchpin.errors import ToolError
 from torchpin.model import Environment, Settings
 
@@ -71,7 +71,7 @@ def test_a_layer_is_installed_natively_as_in_the_image(
     tmp_path: Path, builds: bool, words: tuple[str, ...]
 ) -> None:
     step = plan.Step(file="02-a.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds)
-    command = locks.install_command(step, tmp_path / "venv", tmp_path / "layers")
+    command = installs.install_command(step, tmp_path / "venv", tmp_path / "layers")
     after = (str(tmp_path / "layers" / "build.txt"),) if builds else ()
     assert command == (
         locks.uv(), "pip", "install", "--python", str(tmp_path / "venv"), "--no-deps", "--require-hashes", *words, *after,
@@ -213,9 +213,9 @@ FLIT = '[build-system]\nrequires = ["flit_core >=3.2,<4"]\nbuild-backend = "flit
     ],
 )
 def test_a_source_says_what_builds_it(content: bytes, requirements: tuple[str, ...]) -> None:
-    assert locks.build_requirements(content, "a-1.tar.gz") == requirements
+    assert sdists.build_requirements(content, "a-1.tar.gz") == requirements
 
 
 def test_a_zipped_source_says_what_builds_it() -> None:
-    assert locks.build_requirements(zipped(a__pyproject_toml=FLIT), "a-1.zip") == ("flit_core >=3.2,<4",)
-    assert locks.build_requirements(zipped(a__setup=""), "a-1.zip") == ("setuptools", "wheel")
+    assert sdists.build_requirements(zipped(a__pyproject_toml=FLIT), "a-1.zip") == ("flit_core >=3.2,<4",)
+    assert sdists.build_requirements(zipped(a__setup=""), "a-1.zip") == ("setuptools", "wheel")

@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import lockfile, plan, read, render
+from torchpin import describe, lockfile, plan, read, render, rules
 from torchpin.errors import INPUT, InputError
 from torchpin.model import (
     Artifact,
@@ -121,7 +121,7 @@ def test_the_real_lora_service_reads() -> None:
 
 def test_the_real_lora_service_reads_back_from_its_own_description() -> None:
     service = one((ROOT / FILE).read_text())
-    assert one(read.description(service)) == service
+    assert one(describe.description(service)) == service
 
 
 def test_a_value_keeps_where_it_stands() -> None:
@@ -194,7 +194,7 @@ def services(draw: st.DrawFn) -> Service:
             ),
             optional=draw(st.booleans()),
         )
-        for number, name in enumerate(some(names.filter(lambda name: name not in read.RESERVED)))
+        for number, name in enumerate(some(names.filter(lambda name: name not in rules.RESERVED)))
     ]
     companions = draw(st.dictionaries(st.sampled_from(["torchvision", "torchaudio", "xformers-x"]), releases))
     health = st.builds(Health, command=words, interval=st.integers(1, 86400), retries=st.integers(1, 9))
@@ -258,7 +258,7 @@ def services(draw: st.DrawFn) -> Service:
 @settings(max_examples=20)
 @given(services())
 def test_a_description_reads_back_as_the_same_service(service: Service) -> None:
-    assert one(read.description(service)) == service
+    assert one(describe.description(service)) == service
 
 
 # --- problems --------------------------------------------------------------------------------------------------------
@@ -700,7 +700,7 @@ def _full_text() -> str:
         reasons=(Reason(component="torch", because="a", evidence="b"),),
         waivers=(Waiver(check="GPU001", about="H100", reason="a", review_by=date(2027, 1, 31)),),
     )
-    return read.description(service)
+    return describe.description(service)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -1,0 +1,54 @@
+"""uv's other hand: environments on this machine, and uv itself for an image's platform."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchpin import plan, shell
+from torchpin.errors import ToolError
+from torchpin.locks import uv
+
+if TYPE_CHECKING:
+    from torchpin.model import Environment
+
+
+def venv_command(env: Environment, into: Path) -> tuple[str, ...]:
+    return (
+        uv(),
+        "venv",
+        "--quiet",
+        "--no-project",
+        "--clear",
+        "--python",
+        str(env.service.python),
+        str(into),
+    )
+
+
+def install_command(step: plan.Step, into: Path, folder: Path) -> tuple[str, ...]:
+    """One layer into a native environment: as the image's Dockerfile does it."""
+    builds = ("--preview-features", "build-dependency-hashes", "--require-build-hashes",
+              "--build-constraints", str(folder / "build.txt"))  # fmt: skip
+    return (uv(), "pip", "install", "--python", str(into), "--no-deps", "--require-hashes",
+            *(builds if step.builds else ("--no-build",)), "--requirements", str(folder / step.file))  # fmt: skip
+
+
+def uv_for(platform: str, requirements: str, into: Path) -> Path:
+    """The pinned uv's executable for a build's platform: this machine's own where it fits, else from PyPI, by hash.
+
+    `requirements` is the text of torchpin's own hashed requirements, which hold uv's hashes for every platform.
+    """
+    machine = plan.MACHINES[platform]
+    if sys.platform == "linux" and os.uname().machine == machine:
+        return Path(uv())
+    block = re.search(r"^uv==.*?(?=^\S|\Z)", requirements, re.MULTILINE | re.DOTALL)
+    if not block:
+        raise ToolError("requirements/run.txt holds no uv; restore it from git.")
+    (into / "uv.txt").write_text(block[0])
+    shell.run((uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
+               "--python-platform", f"{machine}-manylinux_2_{plan.GLIBC}", "--requirements", str(into / "uv.txt")))  # fmt: skip
+    return into / "uv-tree" / "bin" / "uv"

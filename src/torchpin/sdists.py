@@ -1,0 +1,48 @@
+"""Source distributions, as bytes: what builds them."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import tarfile
+import zipfile
+
+from torchpin.errors import ToolError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
+    """What a source distribution needs to be built: its `[build-system] requires`, or setuptools as PEP 517 says.
+
+    setuptools of old asks for wheel while building, so wheel is there whenever setuptools is.
+    """
+    try:
+        text = _member(content, filename, "pyproject.toml")
+        system = tomllib.loads(text).get("build-system", {}) if text else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise ToolError(
+            f"{filename} cannot be read ({error}); pin a version that exists as a wheel."
+        ) from None
+    requires = [str(one) for one in system.get("requires", ["setuptools"])]
+    if any(re.match(r"setuptools\b", one) for one in requires):
+        requires.append("wheel")
+    return tuple(sorted({*requires}))
+
+
+def _member(content: bytes, filename: str, name: str) -> str | None:
+    """A file in the top folder of a source archive."""
+    if filename.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            paths = [path for path in archive.namelist() if path.split("/")[1:] == [name]]
+            return archive.read(paths[0]).decode() if paths else None
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        for member in tar:
+            if member.isfile() and member.name.split("/")[1:] == [name]:
+                file = tar.extractfile(member)
+                return file.read().decode() if file else None
+    return None
