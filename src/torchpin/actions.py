@@ -255,7 +255,11 @@ def verify(
 
 def failures(results: Sequence[checks.Result], *, require: Sequence[str] = ()) -> int:
     """The exit code that results ask for: findings, and skips of what is required."""
-    bad = any(r.status == "found" or (r.status == "skipped" and r.need in require) for r in results)
+    bad = any(
+        r.status == "found"
+        or (r.status == "skipped" and (r.need in require or (r.image and "image" in require)))
+        for r in results
+    )
     return FindingsError.exit_code if bad else 0
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _STEP = re.compile(r"#(?P<number>\d+) (?P<rest>.*)")
+_DONE = re.compile(r"DONE (?P<seconds>[0-9]+(?:\.[0-9]+)?)s")
 _OUTPUT = re.compile(r"(?P<seconds>\d+\.\d+) (?P<text>.*)")
 _BYTES = re.compile(r"(?P<done>[\d.]+\s?[kMGT]?B) / (?P<all>[\d.]+\s?[kMGT]?B)")
 _LAYER = re.compile(r"target=/run/torchpin/layers/(?P<file>(?!build\.txt)[\w.-]+)")
@@ -36,8 +37,9 @@ def event(line: str) -> Event | None:
     step, rest = int(found["number"]), found["rest"]
     if rest == "CACHED":
         return Event(step=step, kind="cached")
-    if rest.startswith("DONE "):
-        return Event(step=step, kind="done", seconds=float(rest.removeprefix("DONE ").rstrip("s")))
+    done = _DONE.fullmatch(rest)
+    if done:
+        return Event(step=step, kind="done", seconds=float(done["seconds"]))
     if rest.startswith(("ERROR", "CANCELED")):
         return Event(step=step, kind="failed", text=rest)
     if rest.startswith("["):
@@ -50,7 +52,7 @@ def event(line: str) -> Event | None:
 
 def title(text: str) -> str:
     """A step's short name: the layer that it installs, else the start of its instruction; "" for BuildKit's own."""
-    if text.startswith("[internal]"):
+    if text.startswith(("[internal]", "[auth]", "[context ")):
         return ""
     layer = _LAYER.search(text)
     if layer:
@@ -85,14 +87,14 @@ def failure(log: Sequence[str]) -> Failure:
         name = next((title(one.text) for one in own if one.kind == "started"), f"step {broken[0]}")
         said = [one.text for one in own if one.kind in {"output", "failed"} and one.text]
     else:
-        name, said = "the build", [line for line in log if line.strip()]
+        name, said = "the build", [line.rstrip() for line in log if line.strip()]
     return Failure(step=name, lines=tuple(said[-15:]), remedy=remedy([*said, *log[-20:]]))
 
 
 def remedy(lines: Iterable[str]) -> str:
-    """What is known to help, from the first line that any known failure matches."""
-    for line in lines:
-        for known in facts.failures():
-            if known.pattern.search(line):
-                return f"{known.means} {known.remedy}"
+    """What is known to help: the first known failure, special ones before general, that any line matches."""
+    said = list(lines)
+    for known in facts.failures():
+        if any(known.pattern.search(line) for line in said):
+            return f"{known.means}. {known.remedy}"
     return ""

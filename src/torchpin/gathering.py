@@ -14,7 +14,7 @@ from torchpin.errors import InputError, Stop, ToolError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torchpin.model import Environment, Lock, Source
+    from torchpin.model import Environment, Lock
     from torchpin.repository import Repository
 
 
@@ -61,7 +61,7 @@ def _with_texts(repo: Repository, evidence: Evidence) -> Evidence:
 
 def _rendering(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict[str, str], str]:
     """An environment's texts and key; nothing while its lock is missing or does not answer the description."""
-    if lock is None or {layer.name for layer in lock.layers} != {*plan.layer_names(env)}:
+    if lock is None or plan.stale(env, lock):
         return {}, ""
     made = repository.rendered(repo, env, lock)
     return made.files, made.key
@@ -74,22 +74,31 @@ def everything(repo: Repository, environments: Sequence[Environment], *, network
     clones = {
         env.name: {s.name: sources.state(repo.root, s) for s in env.service.sources} for env in environments
     }
-    tags = (
-        {env.name: {s.name: _tag(repo, s) for s in env.service.sources} for env in environments}
-        if network
-        else None
+    asked = {env.name: _tags(repo, env) for env in environments} if network else None
+    evidence = replace(
+        committed(repo, environments),
+        clones=clones,
+        tags=None if asked is None else {name: wrong for name, (wrong, _) in asked.items()},
+        unreachable={name: why for name, (_, why) in (asked or {}).items() if why},
     )
-    return _with_images(repo, replace(committed(repo, environments), clones=clones, tags=tags))
+    return _with_images(repo, evidence)
 
 
-def _tag(repo: Repository, source: Source) -> str:
+def _tags(repo: Repository, env: Environment) -> tuple[dict[str, str], str]:
+    """What is wrong with each source's tag at its origin, and why an origin gave no answer."""
     from torchpin import sources
 
-    try:
-        sources.expect_tag(source, repo.settings)
-    except ToolError as error:
-        return str(error)
-    return ""
+    wrong: dict[str, str] = {}
+    for source in env.service.sources:
+        try:
+            tags = sources.remote_tags(source, repo.settings)
+        except ToolError as error:
+            return wrong, str(error)
+        try:
+            sources.compare(source, tags)
+        except ToolError as error:
+            wrong[source.name] = str(error)
+    return wrong, ""
 
 
 def _with_images(repo: Repository, evidence: Evidence) -> Evidence:
@@ -111,12 +120,22 @@ def _with_images(repo: Repository, evidence: Evidence) -> Evidence:
                 built[env.name] = {"size_bytes": image.attrs["Size"]}
                 homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
                 asked = [word for home in homes for word in ("--source", home)]
-                answers[env.name] = images.probe(client, tag, *asked)
+                answers[env.name] = _answer(client, tag, asked)
                 if not no_gpu:
-                    gpus[env.name] = images.probe(client, tag, *asked, gpus=True)
+                    gpus[env.name] = _answer(client, tag, asked, gpus=True)
     except Stop as stop:
         return replace(evidence, engine=str(stop), gpu=no_gpu or str(stop))
     return replace(evidence, built=built, answers=answers, gpus=gpus, gpu=no_gpu)
+
+
+def _answer(client: Any, tag: str, asked: Sequence[str], *, gpus: bool = False) -> dict[str, Any]:
+    """What an image answers; nothing when its probe does not run, which its own check then tells."""
+    from torchpin import images
+
+    try:
+        return images.probe(client, tag, *asked, gpus=gpus)
+    except ToolError:
+        return {}
 
 
 def documents(repo: Repository, made: Mapping[str, Lock], *, strict: bool = False) -> dict[str, str]:

@@ -135,10 +135,12 @@ def build_command(  # every flag of the build is one argument here
 
 
 def base_contexts(env: Environment, settings: Settings) -> dict[str, str]:
-    """The base image by its mirror: `docker.io = registry.local/hub` takes registry.local/hub/nvidia/cuda:…"""
+    """The base image by its mirror: `"docker.io" = "registry.local/hub"` takes registry.local/hub/nvidia/cuda:…"""
     base = env.service.base
     first, _, rest = base.image.partition("/")
     host, path = (first, rest) if rest and ("." in first or ":" in first) else ("docker.io", base.image)
+    if host == "docker.io" and "/" not in path:
+        path = f"library/{path}"  # Docker Hub's own name for its official images
     mirror = settings.mirrors.get(host)
     pinned = f"@{base.digest}" if base.digest else ""
     return {base.reference: f"docker-image://{mirror.rstrip('/')}/{path}{pinned}"} if mirror else {}
@@ -232,20 +234,27 @@ def remove(client: docker.DockerClient, tags: Sequence[str]) -> None:
 
 
 def probe(client: docker.DockerClient, image: str, *arguments: str, gpus: bool = False) -> dict[str, Any]:
-    """The probe's answer from inside an image, run without network; with the machine's GPUs where they are asked for."""
+    """The probe's answer from inside an image, run without network; with the machine's GPUs where they are asked for.
+
+    Raises ToolError when the container cannot run or gives no answer.
+    """
+    from docker.errors import APIError, ContainerError
     from docker.types import DeviceRequest
 
-    output = client.containers.run(
-        image,
-        [*PROBE, *arguments],
-        entrypoint=["python"],
-        remove=True,
-        network_mode="none",
-        stderr=False,
-        device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else [],
-        environment={"HOME": "/tmp"},  # noqa: S108 - inside the container
-    )
-    answer: dict[str, Any] = json.loads(output)
+    try:
+        output = client.containers.run(
+            image,
+            [*PROBE, *arguments],
+            entrypoint=["python"],
+            remove=True,
+            network_mode="none",
+            stderr=False,
+            device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else [],
+            environment={"HOME": "/tmp"},  # noqa: S108 - inside the container
+        )
+        answer: dict[str, Any] = json.loads(output)
+    except (APIError, ContainerError, ValueError) as error:
+        raise ToolError(f"{image}: its probe gave no answer ({_short(error)}).") from None
     return answer
 
 

@@ -71,7 +71,9 @@ def opened(
         scratch = folder / "monorepo"
         _copy(repo.root, scratch)
         origins = {
-            s.name: _origin(folder, s, reduced[e.name]) for e in environments for s in e.service.sources
+            s.name: _origin(folder, s, reduced[e.name], _names(e.service, reduced[e.name]))
+            for e in environments
+            for s in e.service.sources
         }
         services = tuple(
             _reduced(
@@ -182,16 +184,11 @@ def _reduced(
     service: Service, env: Environment, lock: Lock, *, base: str, python: str, commits: dict[str, str]
 ) -> Service:
     """A service for the lab: its own torch pins and sources, small packages, the lab's base and Python."""
-    kept = small(lock)
     layers = tuple(
-        replace(layer, packages=tuple(p for p in layer.packages if canonicalize_name(p.name) in kept))
+        replace(layer, packages=tuple(p for p in layer.packages if canonicalize_name(p.name) in small(lock)))
         for layer in service.layers
     )
-    names = (
-        {canonicalize_name(p.name) for layer in layers for p in layer.packages}
-        | {*service.torch.family}
-        | {*commits, "cuda"}
-    )
+    names = _names(service, lock) | {*commits, "cuda"}
     importable = {
         n.replace("-", "_")
         for n in names - {*service.torch.family}
@@ -212,6 +209,20 @@ def _reduced(
         recommends=tuple(one for one in service.recommends if canonicalize_name(one.component) in names),
         reasons=tuple(one for one in service.reasons if canonicalize_name(one.component) in names),
     )
+
+
+def _names(service: Service, lock: Lock) -> frozenset[str]:
+    """The packages that a lab's service has: torch's family, the small ones that it declares, and what these want."""
+    kept = small(lock)
+    declared = {canonicalize_name(p.name) for layer in service.layers for p in layer.packages}
+    found = {*service.torch.family}
+    todo: list[str] = sorted(declared & kept)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += [p.name for p in lock.packages.values() if name in p.wanted_by]
+    return frozenset(found)
 
 
 def _variant(env: Environment, variant: Variant, machine: str) -> Variant:
@@ -254,19 +265,21 @@ def _stand_ins(environments: tuple[Environment, ...]) -> dict[str, dict[str, lis
 
 
 def _cudnn(version: str | None) -> int | None:
-    """9.1.0.70 as torch answers it: 90100."""
+    """9.1.0.70 as torch answers it: 90100; 8.9.2.26: 8902. cuDNN's own arithmetic changed with 9."""
     parts = [int(part) for part in (version or "").split(".")[:3] if part.isdigit()]
-    return parts[0] * 10000 + parts[1] * 100 + parts[2] if len(parts) == 3 else None  # noqa: PLR2004 - major, minor, patch
+    if len(parts) != 3:  # noqa: PLR2004 - major, minor, patch
+        return None
+    major, minor, patch = parts
+    return major * (10000 if major >= 9 else 1000) + minor * 100 + patch  # noqa: PLR2004 - cuDNN 9
 
 
 # --- sources ---------------------------------------------------------------------------------------------------------
 
 
-def _origin(folder: Path, source: Source, lock: Lock) -> tuple[str, str]:
+def _origin(folder: Path, source: Source, lock: Lock, names: frozenset[str]) -> tuple[str, str]:
     """A small bare repository in place of a source: its address and the commit of the tag. The same input, the same commit."""
-    kept = small(lock)
     upstream = next((one for one in lock.upstreams if one.source == source.name), None)
-    lines = [line for line in (upstream.requirements if upstream else ()) if _name(line) in kept]
+    lines = [line for line in (upstream.requirements if upstream else ()) if _name(line) in names]
     work, bare = folder / f"{source.name}-work", folder / f"{source.name}.git"
     files = {work / "README.md": f"A stand-in for {source.name} {source.tag}.\n"}
     if source.requirements:

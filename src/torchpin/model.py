@@ -18,7 +18,7 @@ _NO_MARKS: Mapping[str, Mark] = MappingProxyType({})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """Where a value stands. Line and column count from 1; start and end are offsets into the file's text."""
+    """Where a value stands. Line and column count from 1 (0: in no file); start and end are offsets into the text."""
 
     file: str
     line: int
@@ -27,7 +27,7 @@ class Mark:
     end: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -104,6 +104,35 @@ def answers(env: Environment, layer: str) -> str:
     return lockfile.digest(json.dumps(question, sort_keys=True))
 
 
+def stale(env: Environment, lock: Lock) -> tuple[tuple[str, str, str], ...]:
+    """Where a lock does not answer its description: (file, what is wrong, about what), nothing when it is fresh."""
+    found: list[tuple[str, str, str]] = []
+    layers = {layer.name: layer for layer in lock.layers}
+    for name in layer_names(env):
+        layer = layers.pop(name, None)
+        if not layer:
+            found.append((f"{name}.txt", "this layer of the description is not locked", name))
+        elif layer.answers != answers(env, name):
+            found.append((f"{name}.txt", "was locked for another description", name))
+        elif layer.environment != env.name:
+            found.append((f"{name}.txt", f"is a layer of {layer.environment}", name))
+    found += [(f"{name}.txt", "is a layer that the description does not have", name) for name in layers]
+    sources_only = sorted(name for name, package in lock.packages.items() if package.is_source)
+    builds = (
+        sorted({name for package in lock.build.packages for name in package.wanted_by}) if lock.build else []
+    )
+    if sources_only != builds:
+        wanted = ", ".join(sources_only) or "there are none"
+        found.append(("build.txt", f"is not what builds the source-only packages ({wanted})", "build"))
+    if lock.build and lock.build.answers != answers(env, "build"):
+        found.append(("build.txt", "was locked for another description", "build"))
+    asked = {(s.name, s.tag, s.commit, str(s.requirements)) for s in env.service.sources if s.requirements}
+    held = {(u.source, u.tag, u.commit, u.file) for u in lock.upstreams}
+    for name in sorted({row[0] for row in asked ^ held}):
+        found.append((f"{lockfile.UPSTREAM}{name}.txt", f"is not of {name} as it is described", name))
+    return tuple(found)
+
+
 @cache
 def _ranks(python: str, platform: str) -> Mapping[Tag, int]:
     major, minor = (int(part) for part in python.split(".")[:2])

@@ -38,8 +38,9 @@ def say(text: object) -> None:
     console().print(Text(str(text)))
 
 
-def warn(text: object) -> None:
-    console(sys.stderr).print(Text(str(text), style="yellow"))
+def aside(text: object) -> None:
+    """A word to people while programs read the output."""
+    console(sys.stderr).print(Text(str(text), style="dim"))
 
 
 def error(text: object) -> None:
@@ -55,6 +56,12 @@ def outcomes(rows: Sequence[Outcome]) -> int:
         took = f"  ({row.seconds:.1f} s)" if row.seconds >= 0.1 else ""  # noqa: PLR2004 - tenths are shown
         line.append(f"  {row.detail}{took}", style="")
         (console(sys.stderr) if row.status == "failed" else console()).print(line)
+    return max((row.code for row in rows), default=0)
+
+
+def outcomes_json(rows: Sequence[Outcome]) -> int:
+    for row in rows:
+        sys.stdout.write(json.dumps({"event": "outcome", **asdict(row)}) + "\n")
     return max((row.code for row in rows), default=0)
 
 
@@ -79,7 +86,9 @@ def results(rows: Sequence[Result], *, notices: Sequence[str] = (), quiet: bool 
     out.print(Text(f"{len(rows)} checks: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)))
 
 
-def results_json(rows: Sequence[Result]) -> None:
+def results_json(rows: Sequence[Result], *, notices: Sequence[str] = ()) -> None:
+    for notice in notices:
+        aside(notice)
     print_json([asdict(row) for row in rows])
 
 

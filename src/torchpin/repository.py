@@ -85,14 +85,11 @@ def lock(repo: Repository, env: Environment) -> Lock:
     if not files:
         raise InputError(f"{env.name} is not locked. Run `invoke lock --service {env.service.name}`.")
     found = lockfile.parse(lock_folder(env), files)
-    stale = [layer.file for layer in found.layers if layer.name not in plan.layer_names(env)]
-    held = {layer.name: layer for layer in found.layers}
-    stale += [
-        f"{n}.txt" for n in plan.layer_names(env) if n not in held or held[n].answers != plan.answers(env, n)
-    ]
+    stale = dict.fromkeys(file for file, _, _ in plan.stale(env, found))
     if stale:
         raise InputError(
-            f"{lock_folder(env)} answers another description ({', '.join(stale)}). Run `invoke lock --service {env.service.name}`."
+            f"{lock_folder(env)} answers another description ({', '.join(stale)}). "
+            f"Run `invoke lock --service {env.service.name}`."
         )
     return found
 

@@ -17,12 +17,13 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torchpin.model import Service
 
 FILE = "torchpin.toml"
 _ADDRESS = re.compile(r"[A-Za-z0-9._~:/@%+?&=,-]+")
+_REGISTRY = re.compile(r"(?:[a-z0-9._-]+(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?)?")
 _TABLES = {"mirrors": "addresses by name", "build": "registry and network"}
 
 
@@ -31,52 +32,73 @@ def settings(text: str | None, environ: Mapping[str, str], services: Iterable[Se
 
     Raises InputError for a mirror of nothing, an unknown key or a value that is no address.
     """
-    names = mirror_names(services)
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []  # where from (a variable; "": the file), and what
     tables = _tables(text, problems)
-    mirrors = tables.get("mirrors", {})
-    problems += [_unknown(name, names) for name in mirrors if name not in names]
-    variables = {plan.mirror_variable(name): name for name in names}
-    for variable, value in sorted(environ.items()):
-        if not variable.startswith("TORCHPIN_MIRROR_") or not value:
-            continue
-        if variable in variables:
-            mirrors = {**mirrors, variables[variable]: value}
-        else:
-            problems.append(_unknown(variable, variables))
-    problems += [
-        f"mirrors.{name}: {value!r} is not an address"
-        for name, value in mirrors.items()
-        if not isinstance(value, str) or not _ADDRESS.fullmatch(value)
-    ]
+    mirrors = _mirrors(tables.get("mirrors", {}), environ, mirror_names(services), problems)
     build = tables.get("build", {})
-    problems += [
-        f"build.{name}: unknown key (known: network, registry)" for name in {*build} - {"registry", "network"}
-    ]
+    unknown = sorted({*build} - {"registry", "network"})
+    problems += [("", f"build.{name}: unknown key (known: network, registry)") for name in unknown]
     registry = environ.get("TORCHPIN_REGISTRY") or build.get("registry", "")
+    if not isinstance(registry, str) or not _REGISTRY.fullmatch(registry):
+        where = "TORCHPIN_REGISTRY" if environ.get("TORCHPIN_REGISTRY") else ""
+        problems.append((where, f"build.registry: {registry!r} is not a registry such as ghcr.io/name"))
     network = environ.get("TORCHPIN_BUILD_NETWORK") or build.get("network", "default")
-    if not isinstance(registry, str) or not re.fullmatch(r"[a-z0-9._:/-]*", registry):
-        problems.append(f"build.registry: {registry!r} is not a registry such as ghcr.io/name")
-    if network not in {"default", "host", "none"}:
-        problems.append(f"build.network: {network!r} is not default, host or none")
+    if not isinstance(network, str) or network not in {"default", "host", "none"}:
+        where = "TORCHPIN_BUILD_NETWORK" if environ.get("TORCHPIN_BUILD_NETWORK") else ""
+        problems.append((where, f"build.network: {network!r} is not default, host or none"))
     if problems:
-        where = Mark(file=FILE, line=1, column=1)
-        found = [Problem(where=where, path="", message=message) for message in problems]
+        found = [_problem(where, message) for where, message in problems]
         raise InputError("Correct torchpin.toml or the TORCHPIN_… variables; nothing was written.", found)
     return Settings(mirrors=mirrors, registry=registry, network=network)
 
 
-def _tables(text: str | None, problems: list[str]) -> dict[str, dict[str, str]]:
+def _problem(variable: str, message: str) -> Problem:
+    where = Mark(file=variable, line=0, column=0) if variable else Mark(file=FILE, line=1, column=1)
+    return Problem(where=where, path="", message=message)
+
+
+def _mirrors(
+    given: Mapping[str, object],
+    environ: Mapping[str, str],
+    names: Sequence[str],
+    problems: list[tuple[str, str]],
+) -> dict[str, str]:
+    """The mirrors by name: the file's, then the variables'."""
+    variables = {plan.mirror_variable(name): name for name in names}
+    mirrors: dict[str, str] = {}
+    for name, value in given.items():
+        if isinstance(value, dict):
+            dotted = f"{name}.{next(iter(value), '')}"
+            problems.append(("", f'mirrors: write a name with dots in quotes: "{dotted}" = "…"'))
+        elif name not in names:
+            problems.append(("", _unknown(name, names)))
+        elif not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+            problems.append(("", f"mirrors.{name}: {value!r} is not an address"))
+        else:
+            mirrors[name] = value
+    for variable, value in sorted(environ.items()):
+        if not variable.startswith("TORCHPIN_MIRROR_") or not value:
+            continue
+        if variable not in variables:
+            problems.append((variable, _unknown(variable, variables)))
+        elif not _ADDRESS.fullmatch(value):
+            problems.append((variable, f"mirrors.{variables[variable]}: {value!r} is not an address"))
+        else:
+            mirrors[variables[variable]] = value
+    return mirrors
+
+
+def _tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str, dict[str, str]]:
     try:
         tables = tomllib.loads(text or "")
     except tomllib.TOMLDecodeError as error:
-        problems.append(f"not TOML: {error}")
+        problems.append(("", f"not TOML: {error}"))
         return {}
     problems += [
-        f"{name}: unknown table (known: {', '.join(_TABLES)})" for name in tables if name not in _TABLES
+        ("", f"{name}: unknown table (known: {', '.join(_TABLES)})") for name in tables if name not in _TABLES
     ]
     problems += [
-        f"{name}: expected a table of {_TABLES[name]}"
+        ("", f"{name}: expected a table of {_TABLES[name]}")
         for name, value in tables.items()
         if name in _TABLES and not isinstance(value, dict)
     ]

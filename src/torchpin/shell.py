@@ -102,8 +102,12 @@ def read(path: Path) -> str | None:
         return path.read_bytes().decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (IsADirectoryError, UnicodeDecodeError):
-        raise ToolError(f"{path} is not a UTF-8 text file. Move it away, then try again.") from None
+    except IsADirectoryError:
+        raise ToolError(
+            f"{path} is a directory, where a file belongs. Move it away, then try again."
+        ) from None
+    except UnicodeDecodeError:
+        raise ToolError(f"{path} is not a UTF-8 text file. Save it as one, then try again.") from None
 
 
 def write(files: Mapping[Path, str | None]) -> tuple[Path, ...]:

@@ -110,14 +110,14 @@ def _still_there(source: Source, settings: Settings) -> None:
         tags = remote_tags(source, settings)
     except ToolError:
         return  # out of reach; the clone at hand is the recorded commit
-    _compare(source, tags)
+    compare(source, tags)
 
 
 def expect_tag(source: Source, settings: Settings) -> None:
-    _compare(source, remote_tags(source, settings))
+    compare(source, remote_tags(source, settings))
 
 
-def _compare(source: Source, tags: dict[str, str]) -> None:
+def compare(source: Source, tags: dict[str, str]) -> None:
     if source.tag not in tags:
         near = sorted(nearest(source.tag, tags), key=_version_key)
         raise ToolError(

@@ -66,13 +66,15 @@ def _checked(results: Sequence[Any]) -> None:
 
 
 @contextmanager
-def _lab(service: str, variant: str, *, docker: bool = True) -> Iterator[Any]:
+def _lab(service: str, variant: str, *, docker: bool = True, aside: bool = False) -> Iterator[Any]:
+    """A lab. `aside`: words to people go to the other stream, since a program reads this one."""
     from torchpin import lab, report
 
+    say = report.aside if aside else report.say
     repo, environments = _opened(service, variant)
-    with lab.opened(repo, environments, docker=docker, say=report.say) as opened:
+    with lab.opened(repo, environments, docker=docker, say=say) as opened:
         yield opened
-    report.say(
+    say(
         "lab: the scratch copy, its index, its images and its build cache are gone; this repository was not touched"
     )
 
@@ -196,11 +198,12 @@ def build(
             return
         repo, environments = _opened(service, variant)
         try:
+            say = report.aside if progress == "json" else report.say
             with report.build(progress) as watch:
-                made = builds.build(repo, environments, options, say=report.say, watch=watch)
+                made = builds.build(repo, environments, options, say=say, watch=watch)
         except ToolError as error:
             raise ToolError(f"{error}\n{_native_way(environments)}") from None
-        _end(report.outcomes(made))
+        _end(report.outcomes_json(made) if progress == "json" else report.outcomes(made))
 
 
 def _native_way(environments: Sequence[Environment]) -> str:
@@ -295,9 +298,12 @@ def verify(_: Context, service: str = "", json: bool = False, require: str = "",
                 f"--require knows docker, gpu, network, image, clone and record, not {', '.join(unknown)}."
             )
         if lab:
-            with _lab(service, "", docker=False) as opened:
-                _end(report.outcomes(actions.lock(opened.repo, opened.environments, say=report.say)))
-                _end(report.outcomes(actions.clone(opened.repo, opened.environments)))
+            with _lab(service, "", docker=False, aside=json) as opened:
+                made = (
+                    *actions.lock(opened.repo, opened.environments),
+                    *actions.clone(opened.repo, opened.environments),
+                )
+                _end(max(outcome.code for outcome in made) if json else report.outcomes(made))
                 _verified(opened.repo, opened.environments, needed, json=json)
             return
         repo, environments = _opened(service)
@@ -314,7 +320,7 @@ def _verified(
     results = actions.verify(repo, environments, require=needed)
     notices = [notice for env in environments for notice in ending(bare(repo, environments), env)]
     if json:
-        report.results_json(results)
+        report.results_json(results, notices=notices)
     else:
         report.results(results, notices=notices)
     _end(actions.failures(results, require=needed))

@@ -25,7 +25,8 @@ class Evidence:
     today: date
     uv: str
     # `lock_files`: file name to text. `renderings`, `documents`: path to (committed, expected); `document_problems`: markers that cannot be read. `clones`: source to its
-    # state, "" when right. `tags`: source to what its origin answers, None when it was not asked. `answers`: the probe's
+    # state, "" when right. `tags`: source to what is wrong at its origin, None when it was not asked;
+    # `unreachable`: why an origin gave no answer. `answers`: the probe's
     # document of an image; `gpus`: the same, run with the machine's GPUs. `published`: the hashes that the
     # lab's own index gives, by channel, package and file; None: the recorded facts hold. `engine`, `gpu`: why there is none.
     lock_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Evidence:
     published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
     engine: str = ""
     tags: Mapping[str, Mapping[str, str]] | None = None
+    unreachable: Mapping[str, str] = field(default_factory=dict)
     gpus: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     gpu: str = ""
 
@@ -74,6 +76,7 @@ class Result:
     findings: tuple[Finding, ...] = ()
     note: str = ""
     need: str = ""
+    image: bool = False  # what is missing is an image, whatever it is missing for
 
 
 REGISTRY: dict[str, Check] = {}
@@ -108,16 +111,20 @@ def at(service: Service, path: str) -> str:
 
 def unmet(evidence: Evidence, env: Environment, need: Need) -> str:
     """Why a need is not met, "" when it is."""
-    missing = [name for name, state in evidence.clones.get(env.name, {}).items() if state == "not cloned"]
+    states = evidence.clones.get(env.name, {})
+    absent = [s.name for s in env.service.sources if states.get(s.name, "not cloned") == "not cloned"]
+    # One changed clone is told even where another is missing.
+    missing = [] if any(state and state != "not cloned" for state in states.values()) else absent
     no_image = "" if env.name in evidence.built else "no image of this key on this machine"
     no_answer = "" if env.name in evidence.gpus else "no image of this key answered with a GPU"
+    not_asked = "the network was not asked (--require network)"
     reasons: dict[Need, str] = {
         "lock": "" if env.name in evidence.locks else "there is no readable lock",
         "clone": f"{', '.join(missing)} not cloned" if missing else "",
         "record": "not recorded yet" if evidence.records.get(env.name) is None else "",
         "docker": evidence.engine,
         "image": evidence.engine or no_image,
-        "network": "the network was not asked (--require network)" if evidence.tags is None else "",
+        "network": not_asked if evidence.tags is None else evidence.unreachable.get(env.name, ""),
         "gpu": evidence.gpu or no_answer,
     }
     return reasons[need]
@@ -139,15 +146,21 @@ def _result(evidence: Evidence, env: Environment, one: Check) -> Result:
         reason = unmet(evidence, env, need)
         if reason:
             return result(
-                "skipped", note=reason, need="docker" if need == "image" and evidence.engine else need
+                "skipped",
+                note=reason,
+                need="docker" if need == "image" and evidence.engine else need,
+                image=need == "image",
             )
     try:
         answers = tuple(one.run(evidence, env))
     except Exception as error:  # noqa: BLE001 - a check that breaks is a failed check, never a pass
-        broken = finding(env, env.service.file, f"the check itself failed: {type(error).__name__}: {error}")
+        message = f"the check itself failed: {type(error).__name__}: {error}"
+        broken = finding(
+            env, env.service.file, message, remedy="This is a fault of torchpin: report it with this line."
+        )
         return result("found", findings=(broken,))
     findings = tuple(_completed(answer, one) for answer in answers if isinstance(answer, Finding))
-    waived = {waiver.about for waiver in env.service.waivers if waiver.check == one.id}
+    waived = {w.about for w in env.service.waivers if w.check == one.id and w.review_by >= evidence.today}
     open_ = tuple(each for each in findings if each.about not in waived)
     unknown = [answer.message for answer in answers if isinstance(answer, Unknown)]
     if open_:

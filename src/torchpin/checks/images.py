@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from torchpin import compare, facts, plan
-from torchpin.checks import Evidence, check, finding
+from torchpin.checks import Evidence, Unknown, check, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,18 +38,19 @@ def image_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]
 
 
 @check("IMG003", "The image's torch, CUDA and architectures are as planned", "lock", "image")
-def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Finding | Unknown]:
     """Check the channel's mirror and build it again without cache (`invoke build --no-cache`)."""
     expected: dict[str, Any] = plan.expectations(env, evidence.locks[env.name])["torch"]  # type: ignore[assignment]
     torch = _answer(evidence, env).get("torch") or {}
-    for name in ("version", "cuda"):
-        if torch.get(name) != expected[name]:
-            yield finding(
-                env,
-                f"image of {env.name}",
-                f"torch {name} is {torch.get(name)}, planned is {expected[name]}",
-                about=name,
-            )
+    version = str(torch.get("version"))
+    if (version if "+" in expected["version"] else version.split("+", maxsplit=1)[0]) != expected["version"]:
+        message = f"torch version is {version}, planned is {expected['version']}"
+        yield finding(env, f"image of {env.name}", message, about="version")
+    if torch.get("cuda") != expected["cuda"]:
+        message = f"torch CUDA is {torch.get('cuda')}, planned is {expected['cuda']}"
+        yield finding(env, f"image of {env.name}", message, about="cuda")
+    if expected["archs"] is None and expected["cuda"]:
+        yield Unknown(message="what this build should be compiled for is not in the facts")
     missing = sorted({*(expected["archs"] or ())} - {*(torch.get("archs") or ())})
     if missing:
         yield finding(

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import Version
+
 from torchpin import facts, plan
 from torchpin.checks import Evidence, Unknown, at, check, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.model import Environment, Finding
+    from torchpin.model import Artifact, Environment, Finding
 
 
 def folder(env: Environment) -> str:
@@ -25,44 +33,12 @@ def lock_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
         if not evidence.lock_files.get(env.name):
             yield finding(env, folder(env), "there is no lock", about=env.name)
         return
-    found = {layer.name: layer for layer in lock.layers}
-    for name in plan.layer_names(env):
-        layer = found.pop(name, None)
-        where = f"{folder(env)}/{name}.txt"
-        if not layer:
-            yield finding(env, where, "this layer of the description is not locked", about=name)
-        elif layer.answers != plan.answers(env, name):
-            yield finding(env, where, "was locked for another description", about=name)
-        elif layer.environment != env.name:
-            yield finding(env, where, f"is a layer of {layer.environment}", about=name)
-        elif layer.uv != evidence.uv:
-            yield finding(env, where, f"was locked by uv {layer.uv}; torchpin pins {evidence.uv}", about=name)
-    for name in found:
-        yield finding(
-            env, f"{folder(env)}/{name}.txt", "is a layer that the description does not have", about=name
-        )
-    yield from _sides_are_fresh(evidence, env)
-
-
-def _sides_are_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """What builds the source-only packages, and what the sources themselves ask for."""
-    lock = evidence.locks[env.name]
-    sources_only = sorted(name for name, package in lock.packages.items() if package.is_source)
-    builds = (
-        sorted({name for package in lock.build.packages for name in package.wanted_by}) if lock.build else []
-    )
-    if sources_only != builds:
-        yield finding(
-            env,
-            f"{folder(env)}/build.txt",
-            f"is not for the source-only packages ({', '.join(sources_only)})",
-        )
-    asked = {(s.name, s.tag, s.commit, s.requirements) for s in env.service.sources if s.requirements}
-    held = {(u.source, u.tag, u.commit, u.file) for u in lock.upstreams}
-    for name in sorted({row[0] for row in asked ^ held}):
-        yield finding(
-            env, f"{folder(env)}/upstream-{name}.txt", f"is not of {name} as it is described", about=name
-        )
+    for file, message, about in plan.stale(env, lock):
+        yield finding(env, f"{folder(env)}/{file}", message, about=about)
+    for layer in lock.layers:
+        if layer.uv != evidence.uv:
+            message = f"was locked by uv {layer.uv}; torchpin pins {evidence.uv}"
+            yield finding(env, f"{folder(env)}/{layer.file}", message, about=layer.name)
 
 
 @check("LCK002", "The lock is untouched")
@@ -121,13 +97,32 @@ def artifacts_are_hashed(evidence: Evidence, env: Environment) -> Iterator[Findi
                 )
             seen[package.name] = layer.file
             best = plan.best((package,), env.service.python, env.variant.platform)
-            if best is None:
+            if not _is_of(package):
+                yield finding(
+                    env,
+                    where,
+                    f"{package.filename} is not {package.name} {package.version}",
+                    about=package.name,
+                )
+            elif best is None:
                 yield finding(
                     env,
                     where,
                     f"{package.filename} does not fit Python {env.service.python} on {env.variant.platform}",
                     about=package.name,
                 )
+
+
+def _is_of(package: Artifact) -> bool:
+    """Whether a file's name gives its package and version."""
+    try:
+        if package.is_source:
+            name, version = parse_sdist_filename(package.filename)
+        else:
+            name, version, _, _ = parse_wheel_filename(package.filename)
+    except (InvalidSdistFilename, InvalidWheelFilename):
+        return False
+    return name == package.name and version == Version(package.version)
 
 
 @check("LCK005", "Hashes equal the recorded index", "lock")
@@ -177,7 +172,7 @@ def clones_are_right(evidence: Evidence, env: Environment) -> Iterator[Finding]:
     """Run `invoke clone`; a clone with changes of yours is left alone, move them elsewhere first."""
     for number, source in enumerate(env.service.sources):
         state = evidence.clones.get(env.name, {}).get(source.name, "")
-        if state:
+        if state and state != "not cloned":
             yield finding(
                 env,
                 source.path,

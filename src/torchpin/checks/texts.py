@@ -26,7 +26,11 @@ def differing(committed: str | None, expected: str) -> int | None:
 @check("DKR001", "The rendering is fresh", "lock")
 def rendering_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
     """Run `invoke render` and commit what it writes; generated files are not edited."""
-    for path, (committed, expected) in evidence.renderings.get(env.name, {}).items():
+    renderings = evidence.renderings.get(env.name, {})
+    if not renderings:
+        message = "cannot be compared: its lock does not answer the description"
+        yield finding(env, f"docker/{env.name}", message, remedy="Run `invoke lock`, which renders too.")
+    for path, (committed, expected) in renderings.items():
         line = differing(committed, expected)
         if line is not None:
             what = "is not there" if committed is None else "is not what the description renders to"
@@ -43,6 +47,9 @@ def documents_are_fresh(evidence: Evidence, env: Environment) -> Iterator[Findin
         yield finding(
             env, where, message, remedy="Restore the marker lines from git, then run `invoke document`."
         )
+    if not evidence.documents and not evidence.document_problems:
+        message = "cannot be compared: not every lock answers its description"
+        yield finding(env, "docs", message, remedy="Run `invoke lock`, which documents too.")
     for path, (committed, expected) in evidence.documents.items():
         line = differing(committed, expected)
         if line is not None:

@@ -1,0 +1,291 @@
+"""BuildKit's plain log becomes events, short names of steps, and what a failure means."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from torchpin import buildlog, facts
+from torchpin.buildlog import Event, Failure
+
+DOCKERFILE = (Path(__file__).parents[2] / "docker/lora-gpu/Dockerfile").read_text(encoding="utf-8")
+LAYER = (
+    "[ 4/14] RUN --mount=type=secret,id=network,target=/run/torchpin/network "
+    "--mount=type=bind,source=layers/00-torch.txt,target=/run/torchpin/layers/00-torch.txt "
+    "/run/torchpin/uv pip install --requirements /run/torchpin/layers/00-torch.txt"
+)
+SOLVE = (
+    'ERROR: failed to solve: process "/bin/sh -c HOME=/tmp python -B /opt/torchpin/probe.py --expect '
+    '/run/torchpin/expect.json >/opt/torchpin/proof.json" did not complete successfully: exit code: 1'
+)  # fmt: skip
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "#1 [internal] load build definition from Dockerfile",
+            Event(step=1, kind="started", text="[internal] load build definition from Dockerfile"),
+        ),
+        ("#1 transferring dockerfile: 7.32kB done", Event(step=1, kind="output", text="transferring dockerfile: 7.32kB done")),
+        ("#1 DONE 0.0s", Event(step=1, kind="done", seconds=0.0)),
+        ("#12 DONE 3.2s\n", Event(step=12, kind="done", seconds=3.2)),
+        ("#12 DONE 1843.7s", Event(step=12, kind="done", seconds=1843.7)),
+        ("#7 CACHED", Event(step=7, kind="cached")),
+        ("#9 [stage-0  5/14] COPY smoke.py /opt/lora/smoke.py", Event(step=9, kind="started", text="[stage-0  5/14] COPY smoke.py /opt/lora/smoke.py")),
+        ("#12 0.345 Using CPython 3.10.14", Event(step=12, kind="output", text="Using CPython 3.10.14")),
+        ("#12 63.01   \u00d7 No solution found", Event(step=12, kind="output", text="  \u00d7 No solution found")),
+        ("#12 0.345 DONE 3.2s", Event(step=12, kind="output", text="DONE 3.2s")),
+        ("#12 0.345 ERROR: that is a program's word", Event(step=12, kind="output", text="ERROR: that is a program's word")),
+        (
+            "#5 sha256:96d54c3075c9eeaed5561fd620828fd6bb5d80ecae7cb25f9ba5f7d88ea6e15c 12.3MB / 45MB 1.4s",
+            Event(
+                step=5,
+                kind="output",
+                text="sha256:96d54c3075c9eeaed5561fd620828fd6bb5d80ecae7cb25f9ba5f7d88ea6e15c 12.3MB / 45MB 1.4s",
+                bytes="12.3MB / 45MB",
+            ),
+        ),
+        (
+            "#5 sha256:96d5 1.02GB / 3.71GB 14.2s",
+            Event(step=5, kind="output", text="sha256:96d5 1.02GB / 3.71GB 14.2s", bytes="1.02GB / 3.71GB"),
+        ),
+        ("#5 sha256:96d5 0B / 437B", Event(step=5, kind="output", text="sha256:96d5 0B / 437B", bytes="0B / 437B")),
+        ("#5 sha256:96d5 77.6kB / 77.6kB 0.3s done", Event(step=5, kind="output", text="sha256:96d5 77.6kB / 77.6kB 0.3s done", bytes="77.6kB / 77.6kB")),
+        ("#5 extracting sha256:96d5 0.9s done", Event(step=5, kind="output", text="extracting sha256:96d5 0.9s done")),
+        ("#18 exporting to image", Event(step=18, kind="output", text="exporting to image")),
+        ("#12 ...", Event(step=12, kind="output", text="...")),
+        ("#10 CANCELED", Event(step=10, kind="failed", text="CANCELED")),
+        ('#17 ERROR: process "/bin/sh -c false" did not complete successfully: exit code: 1',
+         Event(step=17, kind="failed", text='ERROR: process "/bin/sh -c false" did not complete successfully: exit code: 1')),
+        ('#0 building with "default" instance using docker driver', Event(step=0, kind="output", text='building with "default" instance using docker driver')),
+    ],
+)  # fmt: skip
+def test_a_line_of_a_step_is_its_event(line: str, expected: Event) -> None:
+    assert buildlog.event(line) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "\n",
+        "------",
+        " > [14/14] RUN python -B /opt/torchpin/probe.py:",
+        "3.412 probe: FAIL torch is 2.5.1+cu124",
+        "Dockerfile:131",
+        " 131 | >>> RUN --mount=type=bind,source=expect.json",
+        SOLVE,
+        "#",
+        "#x DONE 0.1s",
+        "WARNING: No output specified",
+        "View build details: docker-desktop://dashboard/build/default",
+    ],
+)
+def test_other_lines_are_no_events(line: str) -> None:
+    assert buildlog.event(line) is None
+
+
+@given(st.one_of(st.text(), st.from_regex(r"#\d{1,3} (?:DONE|CACHED|ERROR|CANCELED|\[|\d+\.\d+)? ?.*")))
+@example("#1 DONE soon")
+@example("#1 DONE s")
+@example("#1 DONE 1m3.2s")
+@example("#12 DONE 3.2s (cached)")
+@example("#1 ")
+def test_no_line_breaks_the_reader(line: str) -> None:
+    found = buildlog.event(line)
+    assert found is None or (found.step >= 0 and found.kind)
+
+
+# --- titles ----------------------------------------------------------------------------------------------------------
+
+
+def steps_of(dockerfile: str) -> list[str]:
+    """A Dockerfile's steps as BuildKit words them: one line each, numbered."""
+    lines = [line for line in dockerfile.splitlines() if not line.startswith("#")]
+    joined = re.sub(r"\\\n", "", "\n".join(lines)).splitlines()
+    steps = [
+        line for line in joined if line.startswith(("FROM ", "RUN ", "COPY ", "WORKDIR "))
+    ]  # ENV, LABEL and others are no steps
+    return [f"[{number:2}/{len(steps)}] {line}" for number, line in enumerate(steps, start=1)]
+
+
+TITLES = [
+    "FROM nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04@sha256:2119",
+    "system packages",
+    "Python",
+    "layer 00-torch",
+    "layer 01-torch-deps",
+    "layer 02-training",
+    "layer 03-sd-scripts",
+    "layer 04-analysis",
+    "layer 05-utilities",
+    "COPY sources/sd-scripts /opt/lora/third_party/sd-scripts",
+    "COPY runtime/ /opt/torchpin/",
+    "COPY smoke.py /opt/lora/smoke.py",
+    "WORKDIR /opt/lora",
+    "proof",
+]
+
+
+def test_each_step_of_our_dockerfile_has_a_short_name() -> None:
+    assert [buildlog.title(step) for step in steps_of(DOCKERFILE)] == TITLES
+
+
+def test_a_stage_s_name_is_left_out() -> None:
+    steps = [step.replace("[", "[stage-0 ", 1) for step in steps_of(DOCKERFILE)]
+    assert [buildlog.title(step) for step in steps] == TITLES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[internal] load build definition from Dockerfile",
+        "[internal] load metadata for docker.io/nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
+        "[internal] load .dockerignore",
+        "[internal] load build context",
+        "[auth] nvidia/cuda:pull token for registry-1.docker.io",
+    ],
+)
+def test_what_buildkit_does_for_itself_has_no_name(text: str) -> None:
+    assert buildlog.title(text) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[context nvidia/cuda:12.1.1-base] load metadata for registry.local/hub/nvidia/cuda:12.1.1-base",
+        "[context nvidia/cuda:12.1.1-base] docker-image://registry.local/hub/nvidia/cuda:12.1.1-base",
+    ],
+)
+def test_a_mirrored_base_has_no_half_of_a_bracket_in_its_name(text: str) -> None:
+    assert buildlog.title(text).count("[") == buildlog.title(text).count("]")
+
+
+@given(st.text())
+def test_a_name_is_one_short_line_of_the_step(text: str) -> None:
+    assert len(buildlog.title(f"[1/2] RUN {text}")) <= len("layer ") + len(text) + 60
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+FAILED = [
+    '#0 building with "default" instance using docker driver\n',
+    "#1 [internal] load build definition from Dockerfile\n",
+    "#1 DONE 0.0s\n",
+    "#7 [ 2/14] RUN apt-get update\n",
+    "#7 CACHED\n",
+    f"#8 {LAYER}\n",
+    "#8 0.512 Using Python 3.10.14 environment at: /opt/venv\n",
+    "#9 [ 5/14] COPY smoke.py /opt/lora/smoke.py\n",
+    "#8 2.200 error: Failed to install\n",
+    "#8 2.201   \u00d7 Hash mismatch for `torch==2.5.1+cu121`\n",
+    "#9 CANCELED\n",
+    '#8 ERROR: process "/bin/sh -c /run/torchpin/uv pip install" did not complete successfully: exit code: 2\n',
+    "------\n",
+    f" > {LAYER}:\n",
+    "2.201   \u00d7 Hash mismatch for `torch==2.5.1+cu121`\n",
+    "------\n",
+    'ERROR: failed to solve: process "/bin/sh -c /run/torchpin/uv" did not complete successfully: exit code: 2\n',
+]
+
+
+def test_a_failure_names_its_step_and_says_what_it_last_said() -> None:
+    found = buildlog.failure(FAILED)
+    assert found.step == "layer 00-torch"
+    assert found.lines == (
+        "Using Python 3.10.14 environment at: /opt/venv",
+        "error: Failed to install",
+        "  \u00d7 Hash mismatch for `torch==2.5.1+cu121`",
+        'ERROR: process "/bin/sh -c /run/torchpin/uv pip install" did not complete successfully: exit code: 2',
+    )
+    (known,) = [one for one in facts.failures() if one.id == "hash-mismatch"]
+    assert found.remedy == buildlog.remedy([known.example])
+    assert known.remedy in found.remedy
+
+
+def test_a_canceled_step_is_not_the_one_that_failed() -> None:
+    log = ["#3 [ 2/3] RUN a", "#4 [ 3/3] RUN b", "#3 CANCELED", "#4 ERROR: exit code: 1"]
+    assert buildlog.failure(log) == Failure(step="RUN b", lines=("ERROR: exit code: 1",))
+
+
+def test_of_a_long_output_the_last_fifteen_lines_are_said() -> None:
+    log = [
+        "#3 [ 2/3] RUN a",
+        *(f"#3 {number}.1 line {number}" for number in range(40)),
+        "#3 ERROR: exit code: 1",
+    ]
+    assert buildlog.failure(log).lines == (
+        *(f"line {number}" for number in range(26, 40)), "ERROR: exit code: 1"
+    )  # fmt: skip
+
+
+def test_a_step_without_a_beginning_is_called_by_its_number() -> None:
+    assert buildlog.failure(["#21 ERROR: lost"]).step == "step 21"
+
+
+def test_a_build_that_fails_outside_any_step_says_its_last_lines() -> None:
+    line = "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+    found = buildlog.failure(["\n", f"{line}\n"])
+    assert (found.step, found.lines) == ("the build", (line,))
+    (known,) = [one for one in facts.failures() if one.id == "docker-down"]
+    assert known.remedy in found.remedy
+
+
+def test_a_build_that_says_nothing_fails_all_the_same() -> None:
+    assert buildlog.failure([]) == Failure(step="the build", lines=())
+
+
+# --- remedies --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", facts.failures(), ids=lambda known: known.id)
+def test_each_known_failure_s_example_gives_its_meaning_and_remedy(known: facts.Failure) -> None:
+    said = buildlog.remedy(["an ordinary line", known.example])
+    assert said.startswith(known.means)
+    assert said.endswith(known.remedy)
+
+
+def test_meaning_and_remedy_do_not_run_into_each_other() -> None:
+    known = facts.failures()[0]
+    between = buildlog.remedy([known.example]).removeprefix(known.means).removesuffix(known.remedy)
+    assert between.strip(), "nothing stands between what it means and what helps"
+
+
+def test_what_is_special_speaks_before_the_network_s_accompanying_lines() -> None:
+    """The table's order: the general rows stand last, because their lines accompany others."""
+    lines = [
+        "failed to fetch anonymous token: unexpected status from GET request: 403 Forbidden",
+        "ERROR: pull access denied for cuda, repository does not exist or may require authorization",
+    ]
+    (known,) = [one for one in facts.failures() if one.id == "base-denied"]
+    assert known.remedy in buildlog.remedy(lines)
+
+
+def test_ordinary_lines_have_no_remedy() -> None:
+    ordinary = [
+        *(step for step in steps_of(DOCKERFILE)),
+        "Get:1 http://archive.ubuntu.com/ubuntu jammy InRelease [270 kB]",
+        "Reading package lists...",
+        "debconf: delaying package configuration, since apt-utils is not installed",
+        "Using CPython 3.10.14",
+        "Creating virtual environment at: /opt/venv",
+        "Resolved 17 packages in 1ms",
+        "Prepared 17 packages in 41.20s",
+        "Installed 17 packages in 2.31s",
+        " + nvidia-cudnn-cu12==9.1.0.70",
+        "      Built dadaptation==3.2",
+        "probe: ok: 62 distributions as locked; torch 2.5.1+cu121, CUDA 12.1",
+        "smoke: ok",
+        "exporting layers 12.1s done",
+        "naming to docker.io/torchpin/lora-gpu:0123456789ab done",
+    ]
+    assert buildlog.remedy(ordinary) == ""
+    assert buildlog.remedy([]) == ""

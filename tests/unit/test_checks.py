@@ -1,0 +1,954 @@
+"""Every registered check passes what is right and finds what is wrong; nothing that could not be looked at is ok."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from torchpin import actions, checks, plan
+from torchpin.checks import REGISTRY, Check, Evidence, Result, Unknown, deviations, families
+from torchpin.errors import FindingsError
+from torchpin.model import (
+    Artifact,
+    Environment,
+    Layer,
+    Lock,
+    Mark,
+    Reason,
+    Recommendation,
+    Source,
+    Torch,
+    Upstream,
+    Waiver,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+assert families  # importing it registers the checks
+
+TODAY = date(2026, 12, 1)
+UV = "0.13.9"
+FILE = "services/lora/service.yaml"
+FOLDER = "lockfiles/lora-gpu"
+TORCH = f"{FOLDER}/00-torch.txt"
+TRAINING = f"{FOLDER}/02-training.txt"
+IMAGE = "image of lora-gpu"
+RECORDED = "92af92c569de5da937dd1afb45ecfdd598ec1254cf2e49e3d698cb24d71aae14"
+VISION = "304937b82c933d5155bd04d771f4b187273f67a76050bb4276b521f7e9b4c4e7"
+SOURCE = Source(
+    name="sd-scripts",
+    url="https://github.com/kohya-ss/sd-scripts",
+    tag="v0.10.0",
+    commit="9" * 40,
+    path="third_party/sd-scripts",
+)
+SECOND = replace(SOURCE, name="extras", path="third_party/extras")
+UPSTREAM = Upstream(
+    source="sd-scripts", tag="v0.10.0", commit="9" * 40, file="requirements.txt", requirements=()
+)
+ANSWER = {
+    "distributions": {
+        "torch": "2.5.1+cu121",
+        "torchvision": "0.20.1+cu121",
+        "nvidia-cudnn-cu12": "9.1.0.70",
+        "tqdm": "4.66.5",
+    },
+    "torch": {
+        "version": "2.5.1+cu121",
+        "cuda": "12.1",
+        "archs": ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"],
+    },
+    "sources": {"/opt/lora/third_party/sd-scripts": "9" * 40},
+}
+H100 = {"name": "NVIDIA H100", "capability": "9.0"}
+B200 = {"name": "NVIDIA B200", "capability": "10.0"}
+PLAIN = {"documents", "document_problems", "published", "engine", "gpu"}  # not by environment
+
+
+@dataclass(frozen=True)
+class Kit:
+    """The builders of conftest, in one hand."""
+
+    environment: Callable[..., Environment]
+    lock: Callable[..., Lock]
+    artifact: Callable[..., Artifact]
+
+    def locked(self, check: str, env: Environment | None = None, **known: Any) -> Result:
+        """The one check on an environment with a fresh lock."""
+        env = env or self.environment()
+        lock = known.pop("locks", None) or self.lock(env)
+        return result(env, check, **{"locks": lock, "lock_files": {"00-torch.txt": ""}, **known})
+
+    def imaged(self, check: str, env: Environment | None = None, **known: Any) -> Result:
+        """The one check on an environment with a lock and an image that answers as planned."""
+        return self.locked(check, env, **{"built": {"size_bytes": 10**9}, "answers": ANSWER, **known})
+
+
+@pytest.fixture
+def kit(
+    environment: Callable[..., Environment], lock: Callable[..., Lock], artifact: Callable[..., Artifact]
+) -> Kit:
+    return Kit(environment, lock, artifact)
+
+
+def evidence(*environments: Environment, **known: Any) -> Evidence:
+    """Evidence of the first environment; values stand for themselves, not by environment."""
+    name = environments[0].name
+    values: dict[str, Any] = {key: value if key in PLAIN else {name: value} for key, value in known.items()}
+    return Evidence(environments=environments, today=TODAY, uv=UV, **values)
+
+
+def result(env: Environment, check: str, **known: Any) -> Result:
+    """The runner on an environment; of its results the one of this check."""
+    (found,) = [one for one in checks.run(evidence(env, **known)) if one.check == check]
+    return found
+
+
+def relayered(lock: Lock, number: int, **changes: Any) -> Lock:
+    layers = list(lock.layers)
+    layers[number] = replace(layers[number], **changes)
+    return replace(lock, layers=tuple(layers))
+
+
+def marks(path: str, line: int = 7, column: int = 3) -> dict[str, Mark]:
+    return {path: Mark(file=FILE, line=line, column=column)}
+
+
+def torch(version: str) -> Torch:
+    return Torch(version=Version(version), companions={})
+
+
+def advice(component: str, says: str) -> dict[str, Any]:
+    return {"recommends": (Recommendation(component=component, says=says),)}
+
+
+def waiver(check: str, about: str, review_by: date = TODAY) -> Waiver:
+    return Waiver(check=check, about=about, reason="known", review_by=review_by)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A check, in words what it is given, how its result comes about, and where it must find what."""
+
+    id: str
+    words: str
+    result: Callable[[Kit], Result]
+    where: str = ""
+    message: str = ""
+    count: int = 1
+
+
+def each(cases: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "case", cases, ids=[f"{case.id} {case.words}".replace(" ", "-") for case in cases]
+    )
+
+
+def pytorch_lock(kit: Kit, torch_hash: str = RECORDED) -> Lock:
+    """A lock with the hashes and file names of the recorded index."""
+    wheels = (
+        ("torch", "2.5.1+cu121", torch_hash),
+        ("torchvision", "0.20.1+cu121", VISION),
+    )
+    files = [
+        kit.artifact(name, version, sha256=sha, filename=f"{name}-{version}-cp310-cp310-linux_x86_64.whl")
+        for name, version, sha in wheels
+    ]
+    return kit.lock(kit.environment(), *files)
+
+
+def sourced(kit: Kit, **changes: Any) -> Environment:
+    return kit.environment(sources=(replace(SOURCE, **changes),))
+
+
+def fresh(lines: str = "a\nb\n", *, committed: str | None = "a\nb\n") -> dict[str, tuple[str | None, str]]:
+    return {"docker/lora-gpu/Dockerfile": (committed, lines)}
+
+
+def answering(**torch: Any) -> dict[str, Any]:
+    return {**ANSWER, "torch": {**ANSWER["torch"], **torch}}  # type: ignore[dict-item]
+
+
+# --- what passes -----------------------------------------------------------------------------------------------------
+
+PASSES = [
+    Case("LCK001", "a fresh lock", lambda kit: kit.locked("LCK001")),
+    Case(
+        "LCK001",
+        "with what it builds and what its source asks for",
+        lambda kit: kit.locked(
+            "LCK001",
+            sourced(kit, requirements="requirements.txt"),
+            locks=replace(
+                kit.lock(
+                    kit.environment(),
+                    kit.artifact("schedulefree", "1.4", filename="schedulefree-1.4.tar.gz", by=("lora",)),
+                    build=(kit.artifact("wheel", by=("schedulefree",)),),
+                ),
+                upstreams=(UPSTREAM,),
+            ),
+        ),
+    ),
+    Case("LCK002", "a whole lock", lambda kit: kit.locked("LCK002")),
+    Case("LCK003", "torch of the channel", lambda kit: kit.locked("LCK003")),
+    Case(
+        "LCK003",
+        "torch of PyPI without a local part",
+        lambda kit: kit.locked("LCK003", kit.environment(channel="pypi")),
+    ),
+    Case(
+        "LCK003",
+        "torch for arm64 with and without a local part",
+        lambda kit: kit.locked(
+            "LCK003",
+            env := kit.environment(platform="linux/arm64"),
+            locks=kit.lock(env, kit.artifact("torch", "2.5.1+cu121")),
+        ),
+    ),
+    Case("LCK004", "one artifact each", lambda kit: kit.locked("LCK004")),
+    Case("LCK005", "the recorded hashes", lambda kit: kit.locked("LCK005", locks=pytorch_lock(kit))),
+    Case(
+        "LCK005", "PyPI's own hashes", lambda kit: kit.locked("LCK005", kit.environment(channel="pypi"))
+    ),
+    Case(
+        "LCK005",
+        "the hashes of the lab's index",
+        lambda kit: kit.locked(
+            "LCK005",
+            published={
+                "cu121": {
+                    "torch": {"torch-2.5.1+cu121-py3-none-any.whl": "ab" * 32},
+                    "torchvision": {"torchvision-0.20.1+cu121-py3-none-any.whl": "ab" * 32},
+                }
+            },
+        ),
+    ),
+    Case(
+        "LCK006",
+        "no address but in what a source asks for",
+        lambda kit: kit.locked(
+            "LCK006",
+            lock_files={"00-torch.txt": "torch==2.5.1\n", "upstream-x.txt": "a @ https://example.org/a.whl\n"},
+        ),
+    ),
+    Case("DKR001", "the same text", lambda kit: kit.locked("DKR001", renderings=fresh())),
+    Case("DOC001", "the same text", lambda kit: kit.locked("DOC001", documents={"A.md": ("a\n", "a\n")})),
+    Case("DEV001", "nothing deviates", lambda kit: kit.locked("DEV001", kit.environment(**advice("torch", "2.5.x")))),
+    Case(
+        "DEV001",
+        "a deviation with its reason",
+        lambda kit: kit.locked(
+            "DEV001",
+            kit.environment(
+                **advice("torch", "2.6.0"),
+                reasons=(Reason(component="torch", because="held", evidence="a run"),),
+            ),
+        ),
+    ),
+    Case(
+        "DEV002",
+        "a waiver on its last day",
+        lambda kit: result(kit.environment(waivers=(waiver("GPU001", "B200"),)), "DEV002"),
+    ),
+    Case(
+        "DEV003",
+        "a reason for a deviation",
+        lambda kit: kit.locked(
+            "DEV003",
+            kit.environment(
+                **advice("torch", "2.6.0"),
+                reasons=(Reason(component="torch", because="held", evidence="a run"),),
+            ),
+        ),
+    ),
+    Case(
+        "SRC001",
+        "a clone that is right",
+        lambda kit: result(sourced(kit), "SRC001", clones={"sd-scripts": ""}),
+    ),
+    Case("SRC004", "a tag that stands", lambda kit: result(sourced(kit), "SRC004", tags={"sd-scripts": ""})),
+    Case(
+        "REC001",
+        "the lock's versions",
+        lambda kit: kit.locked(
+            "REC001",
+            records="torch==2.5.1+cu121\ntorchvision==0.20.1+cu121\nnvidia_cudnn_cu12==9.1.0.70\ntqdm==4.66.5\n",
+        ),
+    ),
+    Case("IMG001", "an image that answers", lambda kit: kit.imaged("IMG001")),
+    Case("IMG002", "the lock's versions", lambda kit: kit.imaged("IMG002")),
+    Case("IMG003", "torch as planned", lambda kit: kit.imaged("IMG003")),
+    Case("IMG003", "more architectures than planned", lambda kit: kit.imaged(
+        "IMG003", answers=answering(archs=[*ANSWER["torch"]["archs"], "compute_90"]),  # type: ignore[index]
+    )),
+    Case("IMG004", "the recorded commit", lambda kit: kit.imaged("IMG004", sourced(kit))),
+    Case("IMG005", "no budget", lambda kit: kit.imaged("IMG005")),
+    Case("IMG005", "exactly the budget", lambda kit: kit.imaged("IMG005", kit.environment(budget_bytes=10**9))),
+    Case(
+        "IMG006",
+        "a card that it has code for",
+        lambda kit: kit.locked("IMG006", gpus={**ANSWER, "gpu": {"devices": [H100]}}),
+    ),
+    Case("GPU001", "cards that it has code for", lambda kit: result(kit.environment(gpus=("A6000", "H100")), "GPU001")),
+    Case("GPU001", "a CPU build", lambda kit: result(kit.environment(channel="cpu", gpus=("B200",)), "GPU001")),
+    Case("TOR001", "a release of the channel", lambda kit: result(kit.environment(), "TOR001")),
+    Case("TOR001", "a release of PyPI", lambda kit: result(kit.environment(channel="pypi"), "TOR001")),
+]  # fmt: skip
+
+
+@each(PASSES)
+def test_a_check_passes_what_is_right(case: Case, kit: Kit) -> None:
+    found = case.result(kit)
+    assert (found.status, found.findings, found.note) == ("ok", (), "")
+
+
+# --- what fails ------------------------------------------------------------------------------------------------------
+
+FAILS = [
+    Case(
+        "LCK001", "without a lock",
+        lambda kit: result(kit.environment(), "LCK001"),
+        FOLDER, "there is no lock",
+    ),
+    Case(
+        "LCK001", "without a layer",
+        lambda kit: kit.locked("LCK001", locks=replace(lock := kit.lock(), layers=lock.layers[:2])),
+        TRAINING, "this layer of the description is not locked",
+    ),
+    Case(
+        "LCK001", "with another description",
+        lambda kit: kit.locked(
+            "LCK001",
+            kit.environment(layers=(Layer(name="training", packages=(Requirement("tqdm==4.66.6"),)),)),
+            locks=kit.lock(),
+        ),
+        TRAINING, "was locked for another description",
+    ),
+    Case(
+        "LCK001", "with another environment's layer",
+        lambda kit: kit.locked("LCK001", locks=relayered(kit.lock(), 0, environment="flux-gpu")),
+        TORCH, "is a layer of flux-gpu",
+    ),
+    Case(
+        "LCK001", "with another uv",
+        lambda kit: kit.locked("LCK001", locks=relayered(kit.lock(), 0, uv="0.13.8")),
+        TORCH, "was locked by uv 0.13.8; torchpin pins 0.13.9",
+    ),
+    Case(
+        "LCK001", "with a layer too many",
+        lambda kit: kit.locked("LCK001", kit.environment(layers=()), locks=kit.lock()),
+        TRAINING, "is a layer that the description does not have",
+    ),
+    Case(
+        "LCK001", "without what builds a source",
+        lambda kit: kit.locked(
+            "LCK001",
+            locks=kit.lock(
+                None, kit.artifact("schedulefree", "1.4", filename="schedulefree-1.4.tar.gz", by=("lora",))
+            ),
+        ),
+        f"{FOLDER}/build.txt", "is not what builds the source-only packages (schedulefree)",
+    ),
+    Case(
+        "LCK001", "without what its source asks for",
+        lambda kit: kit.locked("LCK001", sourced(kit, requirements="requirements.txt")),
+        f"{FOLDER}/upstream-sd-scripts.txt", "is not of sd-scripts as it is described",
+    ),
+    Case(
+        "LCK001", "with what its source asked for at another tag",
+        lambda kit: kit.locked(
+            "LCK001",
+            sourced(kit, requirements="requirements.txt"),
+            locks=replace(kit.lock(), upstreams=(replace(UPSTREAM, tag="v0.9.1"),)),
+        ),
+        f"{FOLDER}/upstream-sd-scripts.txt", "is not of sd-scripts as it is described",
+    ),
+    Case(
+        "LCK002", "an edited file",
+        lambda kit: result(
+            kit.environment(), "LCK002", broken=(f"{TORCH}:10:1: was edited: its digest is not that of its lines",)
+        ),
+        f"{TORCH}:10:1", "was edited: its digest is not that of its lines",
+    ),
+    Case(
+        "LCK003", "torch from elsewhere",
+        lambda kit: kit.locked("LCK003", locks=relayered(kit.lock(), 0, origin="pypi")),
+        TORCH, "its origin is pypi, expected cu121",
+    ),
+    Case(
+        "LCK003", "a layer from the channel",
+        lambda kit: kit.locked("LCK003", locks=relayered(kit.lock(), 2, origin="cu121")),
+        TRAINING, "its origin is cu121, expected pypi",
+    ),
+    Case(
+        "LCK003", "torch in another layer",
+        lambda kit: kit.locked(
+            "LCK003",
+            locks=relayered(lock := kit.lock(), 2, packages=(*lock.layers[2].packages, lock.packages["torch"])),
+        ),
+        TRAINING, "torch does not belong into this layer",
+    ),
+    Case(
+        "LCK003", "a stranger in torch's layer",
+        lambda kit: kit.locked(
+            "LCK003",
+            locks=relayered(lock := kit.lock(), 0, packages=(*lock.layers[0].packages, kit.artifact("triton"))),
+        ),
+        TORCH, "triton does not belong into this layer",
+    ),
+    Case(
+        "LCK003", "another build of torch",
+        lambda kit: kit.locked("LCK003", locks=kit.lock(None, kit.artifact("torch", "2.5.1+cu124"))),
+        TORCH, "torch 2.5.1+cu124 is not 2.5.1 of cu121",
+    ),
+    Case(
+        "LCK003", "another release for arm64",
+        lambda kit: kit.locked(
+            "LCK003",
+            env := kit.environment(platform="linux/arm64"),
+            locks=kit.lock(env, kit.artifact("torch", "2.5.0")),
+        ),
+        TORCH, "torch 2.5.0 is not 2.5.1 of cu121",
+    ),
+    Case(
+        "LCK003", "no companion",
+        lambda kit: kit.locked(
+            "LCK003", locks=relayered(lock := kit.lock(), 0, packages=(lock.packages["torch"],))
+        ),
+        TORCH, "torchvision is not locked",
+    ),
+    Case(
+        "LCK004", "a package twice",
+        lambda kit: kit.locked(
+            "LCK004", locks=relayered(lock := kit.lock(), 1, packages=(lock.packages["tqdm"],))
+        ),
+        TRAINING, "tqdm is locked in 01-torch-deps.txt too",
+    ),
+    Case(
+        "LCK004", "a wheel for another Python",
+        lambda kit: kit.locked(
+            "LCK004",
+            locks=kit.lock(
+                None, kit.artifact("tqdm", "4.66.5", filename="tqdm-4.66.5-cp311-cp311-linux_x86_64.whl", by=("lora",))
+            ),
+        ),
+        TRAINING, "tqdm-4.66.5-cp311-cp311-linux_x86_64.whl does not fit Python 3.10.14 on linux/amd64",
+    ),
+    Case(
+        "LCK005", "another hash than the recorded",
+        lambda kit: kit.locked("LCK005", locks=pytorch_lock(kit, "0" * 64)),
+        TORCH, f"torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl is locked as {'0' * 64}, recorded is {RECORDED}",
+    ),
+    Case(
+        "LCK006", "an address",
+        lambda kit: result(
+            kit.environment(), "LCK006",
+            lock_files={"00-torch.txt": "# a\ntorch @ https://mirror.example/torch.whl\n"},
+        ),
+        f"{TORCH}:2", "names an address",
+    ),
+    Case(
+        "LCK006", "an index",
+        lambda kit: result(kit.environment(), "LCK006", lock_files={"00-torch.txt": "--index-url mirror\n"}),
+        f"{TORCH}:1", "names an address",
+    ),
+    Case(
+        "LCK006", "a folder of wheels",
+        lambda kit: result(kit.environment(), "LCK006", lock_files={"00-torch.txt": "--find-links /srv\n"}),
+        f"{TORCH}:1", "names an address",
+    ),
+    Case(
+        "DKR001", "an edited line",
+        lambda kit: kit.locked("DKR001", renderings=fresh(committed="a\nc\n")),
+        "docker/lora-gpu/Dockerfile:2", "is not what the description renders to",
+    ),
+    Case(
+        "DKR001", "a line too few",
+        lambda kit: kit.locked("DKR001", renderings=fresh(committed="a\nb")),
+        "docker/lora-gpu/Dockerfile:3", "is not what the description renders to",
+    ),
+    Case(
+        "DKR001", "no file",
+        lambda kit: kit.locked("DKR001", renderings=fresh(committed=None)),
+        "docker/lora-gpu/Dockerfile", "is not there",
+    ),
+    Case(
+        "DOC001", "an edited section",
+        lambda kit: kit.locked("DOC001", documents={"DEVIATIONS.md": ("a\nb\nx\n", "a\nb\nc\n")}),
+        "DEVIATIONS.md:3", "its generated sections are stale or were edited",
+    ),
+    Case(
+        "DOC001", "no file",
+        lambda kit: kit.locked("DOC001", documents={"DEVIATIONS.md": (None, "a\n")}),
+        "DEVIATIONS.md", "is not there",
+    ),
+    Case(
+        "DOC001", "broken markers",
+        lambda kit: kit.locked("DOC001", document_problems=("DEVIATIONS.md:7:1: the section 'lora' has no end",)),
+        "DEVIATIONS.md:7:1", "the section 'lora' has no end",
+    ),
+    Case(
+        "DEV001", "a deviation without a reason",
+        lambda kit: kit.locked("DEV001", kit.environment(**advice("torch", "2.6.0"), marks=marks("reasons"))),
+        f"{FILE}:7:3", "torch 2.5.1+cu121 deviates without a reason: report says 2.6.0",
+    ),
+    Case(
+        "DEV001", "without a line to point at",
+        lambda kit: kit.locked("DEV001", kit.environment(**advice("opencv-python", "4.10"))),
+        FILE, "opencv-python not installed deviates without a reason: report says 4.10",
+    ),
+    Case(
+        "DEV002", "a waiver past its review",
+        lambda kit: result(
+            kit.environment(
+                waivers=(waiver("GPU001", "B200", TODAY - timedelta(days=1)),), marks=marks("waivers[0].review_by")
+            ),
+            "DEV002",
+        ),
+        f"{FILE}:7:3", "the waiver of GPU001 for B200 ended on 2026-11-30",
+    ),
+    Case(
+        "DEV002", "a waiver of no check",
+        lambda kit: result(kit.environment(waivers=(waiver("GPU999", "B200"),)), "DEV002"),
+        FILE, "waives GPU999, which is no check",
+    ),
+    Case(
+        "DEV002", "a waiver that waives its own end",
+        lambda kit: result(
+            kit.environment(waivers=(waiver("DEV002", "B200", TODAY - timedelta(days=1)),)), "DEV002"
+        ),
+        FILE, "the waiver of DEV002 for B200 ended on 2026-11-30",
+    ),
+    Case(
+        "DEV003", "a reason for nothing",
+        lambda kit: kit.locked(
+            "DEV003",
+            kit.environment(
+                reasons=(Reason(component="torch", because="held", evidence="a run"),), marks=marks("reasons.torch")
+            ),
+        ),
+        f"{FILE}:7:3", "a reason for torch, which does not deviate",
+    ),
+    Case(
+        "SRC001", "a changed clone",
+        lambda kit: result(
+            sourced(kit), "SRC001", clones={"sd-scripts": "changed (train.py)"}
+        ),
+        "third_party/sd-scripts", "is changed (train.py)",
+    ),
+    Case(
+        "SRC001", "a changed clone beside a missing one",
+        lambda kit: result(
+            kit.environment(sources=(SOURCE, SECOND)), "SRC001",
+            clones={"sd-scripts": "changed (train.py)", "extras": "not cloned"},
+        ),
+        "third_party/sd-scripts", "is changed (train.py)",
+    ),
+    Case(
+        "SRC004", "a moved tag",
+        lambda kit: result(
+            kit.environment(sources=(SOURCE,), marks=marks("sources[0].tag")), "SRC004",
+            tags={"sd-scripts": "v0.10.0 gives another commit"},
+        ),
+        f"{FILE}:7:3", "v0.10.0 gives another commit",
+    ),
+    Case(
+        "REC001", "a record of another lock",
+        lambda kit: kit.locked(
+            "REC001", records="torch==2.5.1+cu121\ntorchvision==0.20.1+cu121\nnvidia-cudnn-cu12==9.1.0.70\n"
+        ),
+        "records/lora-gpu/pip_freeze.txt", "tqdm: the lock says 4.66.5, the image has nothing",
+    ),
+    Case(
+        "IMG001", "an image that does not answer",
+        lambda kit: kit.imaged("IMG001", answers={}),
+        "lora-gpu", "the image is there, but its probe gave no answer",
+    ),
+    Case(
+        "IMG002", "an image with another package",
+        lambda kit: kit.imaged(
+            "IMG002",
+            answers={**ANSWER, "distributions": {**ANSWER["distributions"], "pip": "25.0"}},  # type: ignore[dict-item]
+        ),
+        IMAGE, "pip: the lock says nothing, the image has 25.0",
+    ),
+    Case(
+        "IMG003", "another torch",
+        lambda kit: kit.imaged("IMG003", answers=answering(version="2.5.1+cu124")),
+        IMAGE, "torch version is 2.5.1+cu124, planned is 2.5.1+cu121",
+    ),
+    Case(
+        "IMG003", "another CUDA",
+        lambda kit: kit.imaged("IMG003", answers=answering(cuda="12.4")),
+        IMAGE, "torch CUDA is 12.4, planned is 12.1",
+    ),
+    Case(
+        "IMG003", "missing architectures",
+        lambda kit: kit.imaged("IMG003", answers=answering(archs=["sm_50", "sm_60", "sm_70", "sm_75", "sm_80"])),
+        IMAGE, "torch has no code for sm_86 sm_90",
+    ),
+    Case(
+        "IMG003", "no torch",
+        lambda kit: kit.imaged("IMG003", answers={**ANSWER, "torch": None}),
+        IMAGE, "torch version is None, planned is 2.5.1+cu121", 3,
+    ),
+    Case(
+        "IMG004", "another commit",
+        lambda kit: kit.imaged(
+            "IMG004", sourced(kit), answers={**ANSWER, "sources": {"/opt/lora/third_party/sd-scripts": "8" * 40}}
+        ),
+        IMAGE, f"/opt/lora/third_party/sd-scripts is at {'8' * 40}, planned is {'9' * 40}",
+    ),
+    Case(
+        "IMG005", "too large an image",
+        lambda kit: kit.imaged("IMG005", kit.environment(budget_bytes=5 * 10**8)),
+        IMAGE, "1.00 GB is more than the budget of 0.50 GB",
+    ),
+    Case(
+        "IMG006", "no card seen",
+        lambda kit: kit.locked("IMG006", gpus={**ANSWER, "gpu": None}),
+        IMAGE, "torch sees no GPU although the machine has one",
+    ),
+    Case(
+        "IMG006", "a card without code",
+        lambda kit: kit.locked("IMG006", gpus={**ANSWER, "gpu": {"devices": [H100, B200]}}),
+        IMAGE, "torch has no code for NVIDIA B200 (capability 10.0)",
+    ),
+    Case(
+        "GPU001", "a card without code",
+        lambda kit: result(kit.environment(gpus=("H100", "B200"), marks=marks("gpus[1]")), "GPU001"),
+        f"{FILE}:7:3",
+        "torch 2.5.1+cu121 has no code for B200 (capability 10.0): "
+        "it is compiled for sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90, without PTX",
+    ),
+    Case(
+        "TOR001", "a release after the channel's end",
+        lambda kit: result(
+            kit.environment(torch=torch("2.6.0"), marks=marks("variants.gpu.channel")), "TOR001"
+        ),
+        f"{FILE}:7:3", "torch 2.6.0 is not published on cu121; it is on cpu, cu118, cu124, cu126",
+    ),
+    Case(
+        "TOR001", "a release that is nowhere",
+        lambda kit: result(kit.environment(torch=torch("2.5.9")), "TOR001"),
+        FILE, "torch 2.5.9 is not published on cu121; it is on no recorded channel",
+    ),
+]  # fmt: skip
+
+
+@each(FAILS)
+def test_a_check_finds_what_is_wrong(case: Case, kit: Kit) -> None:
+    found = case.result(kit)
+    assert found.status == "found"
+    assert len(found.findings) == case.count
+    assert (found.findings[0].where, found.findings[0].message) == (case.where, case.message)
+    assert all(one.remedy for one in found.findings)
+    assert {one.service for one in found.findings} == {"lora"}
+
+
+def test_an_artifact_whose_file_is_another_package_s_is_found(kit: Kit) -> None:
+    lock = kit.lock(None, kit.artifact("tqdm", "4.66.5", filename="evil-1.0-py3-none-any.whl", by=("lora",)))
+    assert kit.locked("LCK004", locks=lock).status == "found"
+
+
+def test_every_check_has_a_case_that_passes_and_one_that_fails() -> None:
+    """A new check without tests shows here."""
+    assert sorted({case.id for case in PASSES}) == sorted(REGISTRY)
+    assert sorted({case.id for case in FAILS}) == sorted(REGISTRY)
+
+
+def test_evidence_stands_beside_what_a_fact_says(kit: Kit) -> None:
+    (gpu,) = result(kit.environment(gpus=("B200",)), "GPU001").findings
+    (tor,) = result(kit.environment(torch=torch("2.6.0")), "TOR001").findings
+    (lck,) = kit.locked("LCK005", locks=pytorch_lock(kit, "0" * 64)).findings
+    (src,) = result(sourced(kit), "SRC001", clones={"sd-scripts": "a link"}).findings
+    assert "pytorch/builder" in gpu.evidence
+    assert tor.evidence == lck.evidence
+    assert lck.evidence.endswith("(2026-03-15)")
+    assert src.evidence == FILE
+
+
+def test_the_lab_s_hashes_are_called_so(kit: Kit) -> None:
+    name = "torch-2.5.1+cu121-py3-none-any.whl"
+    found = kit.locked("LCK005", published={"cu121": {"torch": {name: "cd" * 32}}})
+    assert [one.evidence for one in found.findings] == ["the lab's index"]
+
+
+def test_the_documents_are_judged_once_for_all_environments(kit: Kit) -> None:
+    both = kit.environment(), kit.environment(variant="cpu", channel="cpu")
+    known = Evidence(
+        environments=both,
+        today=TODAY,
+        uv=UV,
+        locks={env.name: kit.lock(env) for env in both},
+        documents={"A.md": ("a", "b")},
+    )
+    found = [(one.environment, one.status) for one in checks.run(known) if one.check == "DOC001"]
+    assert found == [("lora-gpu", "found"), ("lora-cpu", "ok")]
+
+
+# --- what could not be looked at -------------------------------------------------------------------------------------
+
+NO_ENGINE = "No Docker engine answers at unix:///var/run/docker.sock."
+BUILT = {"built": {"size_bytes": 1}, "answers": ANSWER}
+
+
+@pytest.mark.parametrize(
+    ("check", "known", "note", "need"),
+    [
+        ("LCK003", {}, "there is no readable lock", "lock"),
+        ("DEV001", {}, "there is no readable lock", "lock"),
+        ("IMG002", BUILT, "there is no readable lock", "lock"),
+        ("SRC001", {"clones": {"sd-scripts": "not cloned", "extras": ""}}, "sd-scripts not cloned", "clone"),
+        (
+            "SRC001",
+            {"clones": {"sd-scripts": "not cloned", "extras": "not cloned"}},
+            "sd-scripts, extras not cloned",
+            "clone",
+        ),
+        ("REC001", {"locks": True}, "not recorded yet", "record"),
+        ("IMG001", {"locks": True, "engine": NO_ENGINE}, NO_ENGINE, "docker"),
+        ("IMG005", {"engine": NO_ENGINE}, NO_ENGINE, "docker"),
+        ("IMG001", {"locks": True}, "no image of this key on this machine", "image"),
+        ("SRC004", {}, "the network was not asked (--require network)", "network"),
+        (
+            "IMG006",
+            {"locks": True, "gpu": "no NVIDIA driver on this machine"},
+            "no NVIDIA driver on this machine",
+            "gpu",
+        ),
+        ("IMG006", {"locks": True, **BUILT}, "no image of this key answered with a GPU", "gpu"),
+    ],
+)
+def test_a_check_whose_need_is_not_met_is_skipped_with_the_reason(
+    check: str, known: dict[str, Any], note: str, need: str, kit: Kit
+) -> None:
+    env = kit.environment(sources=(SOURCE, SECOND))
+    given = {key: kit.lock(env) if key == "locks" else value for key, value in known.items()}
+    found = result(env, check, **given)
+    assert (found.status, found.note, found.need, found.findings) == ("skipped", note, need, ())
+
+
+def test_every_need_of_a_check_can_be_unmet(kit: Kit) -> None:
+    """On a bare machine, whatever has a need is skipped and nothing of it is ok."""
+    env = kit.environment(sources=(SOURCE,))
+    for one in checks.run(evidence(env, clones={"sd-scripts": "not cloned"}, engine=NO_ENGINE, gpu="none")):
+        assert (one.status == "skipped") == bool(REGISTRY[one.check].needs), one
+        assert one.status != "skipped" or (one.note and one.need)
+
+
+def test_sources_that_nobody_looked_at_are_not_ok(kit: Kit) -> None:
+    assert result(sourced(kit), "SRC001").status != "ok"
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "note"),
+    [
+        ("TOR001", {"channel": "pypi", "torch": torch("2.5.9")}, "torch 2.5.9 is not in the facts"),
+        ("TOR001", {"channel": "cu117"}, "the index of cu117 is not recorded"),
+        ("GPU001", {"gpus": ("B100",)}, "the compute capability of B100 is not in the facts"),
+        ("GPU001", {"gpus": ("Voodoo 2",)}, "the compute capability of Voodoo 2 is not in the facts"),
+        (
+            "GPU001",
+            {"gpus": ("H100",), "torch": torch("2.99.0")},
+            "the architectures of torch 2.99.0 on cu121 are not in the facts",
+        ),
+        (
+            "GPU001",
+            {"gpus": ("H100",), "channel": "pypi", "torch": torch("2.99.0")},
+            "the architectures of torch 2.99.0 on pypi are not in the facts",
+        ),
+        ("LCK005", {"channel": "cu117"}, "the index of cu117 is not recorded"),
+        (
+            "LCK005",
+            {},
+            "; ".join(
+                f"{name}+cu121-py3-none-any.whl has no recorded hash"
+                for name in ("torch-2.5.1", "torchvision-0.20.1")
+            ),
+        ),
+    ],
+)
+def test_what_no_fact_tells_is_unknown_and_never_ok(
+    check: str, changes: dict[str, Any], note: str, kit: Kit
+) -> None:
+    env = kit.environment(**changes)
+    lock = kit.lock(env) if check == "LCK005" else None
+    found = result(env, check, **({"locks": lock} if lock else {}))
+    assert (found.status, found.note, found.findings) == ("unknown", note, ())
+
+
+def test_an_index_that_the_lab_did_not_publish_is_unknown(kit: Kit) -> None:
+    found = kit.locked("LCK005", published={"cpu": {}})
+    assert (found.status, found.note) == ("unknown", "the index of cu121 is not recorded")
+
+
+def test_a_finding_outweighs_what_is_unknown(kit: Kit) -> None:
+    found = result(kit.environment(gpus=("B100", "B200")), "GPU001")
+    assert (found.status, [one.about for one in found.findings]) == ("found", ["B200"])
+
+
+def test_a_waived_finding_does_not_make_the_unknown_ok(kit: Kit) -> None:
+    env = kit.environment(gpus=("B100", "B200"), waivers=(waiver("GPU001", "B200"),))
+    assert result(env, "GPU001").status == "unknown"
+
+
+def test_a_local_part_where_none_is_planned_is_no_finding(kit: Kit) -> None:
+    """What the probe accepts is accepted; that this platform's architectures are not known is said."""
+    env = kit.environment(platform="linux/arm64")
+    found = kit.imaged("IMG003", env, answers=answering(archs=["sm_90"]))
+    assert (found.status, found.findings) == ("unknown", ())
+
+
+@pytest.mark.parametrize("check", ["DKR001", "DOC001"])
+def test_what_could_not_be_rendered_is_not_fresh(check: str, kit: Kit) -> None:
+    """Gathering hands over nothing while a lock does not answer its description: then nothing was compared."""
+    assert kit.locked(check, renderings={}, documents={}).status != "ok"
+
+
+# --- waivers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_waived_finding_is_shown_and_does_not_block(kit: Kit) -> None:
+    env = kit.environment(gpus=("B200",), waivers=(waiver("GPU001", "B200"),))
+    found = result(env, "GPU001")
+    assert (found.status, [one.about for one in found.findings]) == ("waived", ["B200"])
+    assert checks.blocking([found]) == ()
+    assert actions.failures([found]) == 0
+
+
+@pytest.mark.parametrize(("check", "about"), [("GPU001", "H200"), ("TOR001", "B200"), ("GPU001", "b200")])
+def test_a_waiver_is_for_its_check_and_subject_alone(check: str, about: str, kit: Kit) -> None:
+    env = kit.environment(gpus=("B200",), waivers=(waiver(check, about),))
+    assert result(env, "GPU001").status == "found"
+
+
+def test_what_is_not_waived_stays_a_finding(kit: Kit) -> None:
+    env = kit.environment(gpus=("B200", "B300"), waivers=(waiver("GPU001", "B200"),))
+    found = result(env, "GPU001")
+    assert (found.status, [one.about for one in found.findings]) == ("found", ["B300"])
+
+
+@pytest.mark.parametrize(
+    ("days", "noticed"), [(-1, False), (0, True), (1, True), (14, True), (15, False), (400, False)]
+)
+def test_the_end_of_a_waiver_is_told_fourteen_days_ahead(days: int, noticed: bool, kit: Kit) -> None:
+    end = TODAY + timedelta(days=days)
+    env = kit.environment(waivers=(waiver("GPU001", "B200", end),))
+    notice = f"lora: the waiver of GPU001 for B200 ends on {end.isoformat()}"
+    assert deviations.ending(evidence(env), env) == ((notice,) if noticed else ())
+    assert (result(env, "DEV002").status == "found") == (days < 0)
+
+
+# --- the runner ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def registering() -> Iterator[Callable[..., Any]]:
+    """The registering decorator; what it registers is gone after the test."""
+    before = dict(REGISTRY)
+    yield checks.check
+    REGISTRY.clear()
+    REGISTRY.update(before)
+
+
+def test_a_check_that_raises_is_a_failed_check(registering: Callable[..., Any], kit: Kit) -> None:
+    def broken(evidence: Evidence, env: Environment) -> Iterator[Unknown]:
+        """Report it."""
+        yield Unknown(message="half of it")
+        raise KeyError("torch")
+
+    registering("XYZ001", "Breaks")(broken)
+    found = result(kit.environment(), "XYZ001")
+    (one,) = found.findings
+    assert (found.status, one.where) == ("found", FILE)
+    assert one.message == "the check itself failed: KeyError: 'torch'"
+    assert actions.failures([found]) == FindingsError.exit_code
+    assert one.remedy
+
+
+def test_an_id_is_not_used_twice(registering: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=r"^LCK001 is the id of two checks$"):
+        registering("LCK001", "Another")(lambda _evidence, _env: iter(()))
+
+
+def test_a_check_s_docstring_is_its_remedy_on_one_line(registering: Callable[..., Any]) -> None:
+    def two(evidence: Evidence, env: Environment) -> Iterator[Unknown]:
+        """Do this,
+        and then that.
+        """
+        yield from ()
+
+    registering("XYZ002", "Has two lines", "lock", judge=True)(two)
+    assert REGISTRY["XYZ002"] == Check(
+        id="XYZ002", title="Has two lines", remedy="Do this, and then that.", needs=("lock",), judge=True, run=two
+    )  # fmt: skip
+
+
+def test_every_check_has_a_title_and_a_remedy_that_is_a_sentence() -> None:
+    for one in REGISTRY.values():
+        assert one.title[0].isalpha()
+        assert not one.title.endswith(".")
+        assert one.remedy.endswith("."), one.id
+
+
+def test_every_check_runs_on_every_environment_in_the_order_of_the_ids(kit: Kit) -> None:
+    both = kit.environment(), kit.environment(variant="cpu", channel="cpu")
+    found = [(one.environment, one.check) for one in checks.run(evidence(*both))]
+    assert found == [(env.name, id_) for env in both for id_ in sorted(REGISTRY)]
+
+
+def test_the_judge_asks_only_what_needs_nothing_but_the_description(kit: Kit) -> None:
+    found = checks.run(evidence(kit.environment()), judge=True)
+    assert [one.check for one in found] == ["GPU001", "TOR001"]
+    assert not any(REGISTRY[one.check].needs for one in found)
+
+
+# --- the exit code ---------------------------------------------------------------------------------------------------
+
+
+def a_result(status: Any, need: str = "") -> Result:
+    return Result(check="IMG001", title="t", environment="lora-gpu", status=status, need=need)
+
+
+@pytest.mark.parametrize(
+    ("status", "need", "require", "code"),
+    [
+        ("ok", "", (), 0),
+        ("waived", "", (), 0),
+        ("unknown", "", ("docker",), 0),
+        ("found", "", (), 1),
+        ("skipped", "docker", (), 0),
+        ("skipped", "docker", ("docker",), 1),
+        ("skipped", "docker", ("gpu", "network"), 0),
+        ("skipped", "gpu", ("docker", "gpu"), 1),
+    ],
+)
+def test_findings_and_skips_of_what_is_required_fail(
+    status: str, need: str, require: tuple[str, ...], code: int
+) -> None:
+    results = [a_result("ok"), a_result(status, need), a_result("ok")]
+    assert actions.failures(results, require=require) == code
+
+
+def test_nothing_to_check_is_no_failure() -> None:
+    assert actions.failures([], require=("docker",)) == 0
+
+
+@pytest.mark.parametrize("require", ["image", "docker"])
+def test_an_image_that_is_required_cannot_be_skipped_for_want_of_an_engine(require: str, kit: Kit) -> None:
+    found = kit.locked("IMG001", engine=NO_ENGINE)
+    assert found.status == "skipped"
+    assert actions.failures([found], require=(require,)) == 1
+
+
+def test_the_plan_s_layers_are_those_that_are_locked(kit: Kit) -> None:
+    """What the cases above stand on."""
+    env = kit.environment()
+    assert tuple(layer.name for layer in kit.lock(env).layers) == plan.layer_names(env)

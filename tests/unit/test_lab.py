@@ -1,0 +1,401 @@
+"""What of a service the lab keeps: its own torch pins and sources, what is small, and the words that still apply."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from torchpin import compare, describe, lab, lockfile, plan, read
+from torchpin.model import (
+    Artifact,
+    Base,
+    Environment,
+    Layer,
+    Lock,
+    Reason,
+    Recommendation,
+    Service,
+    Source,
+    Torch,
+    Upstream,
+    Variant,
+    Waiver,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Services = Callable[..., Service]
+    Environments = Callable[..., Environment]
+    Locks = Callable[..., Lock]
+    Artifacts = Callable[..., Artifact]
+
+ROOT = Path(__file__).parents[2]
+LORA = "services/lora/service.yaml"
+COMMIT = "1" * 40
+SOURCE = Source(
+    name="sd-scripts",
+    url="https://github.com/kohya-ss/sd-scripts",
+    tag="v0.10.0",
+    commit="9" * 40,
+    path="third_party/sd-scripts",
+    requirements="requirements.txt",
+)
+LARGE = lab.LARGEST + 1
+
+
+def says(component: str, words: str) -> Recommendation:
+    return Recommendation(component=component, says=words)
+
+
+def because(component: str) -> Reason:
+    return Reason(component=component, because="held", evidence="a run")
+
+
+def layer(*pins: str, name: str = "training") -> Layer:
+    return Layer(name=name, packages=tuple(map(Requirement, pins)))
+
+
+def reduced(env: Environment, lock: Lock, **changes: Any) -> Service:
+    values: dict[str, Any] = {"base": "torchpin-lab/1-2/base:1", "python": "3.11.7"}
+    commits = {source.name: COMMIT for source in env.service.sources}
+    return lab._reduced(env.service, env, lock, commits=commits, **{**values, **changes})
+
+
+def described(*pins: str, env: Environments, **changes: Any) -> Environment:
+    return env(layers=(layer(*pins),), **changes)
+
+
+# --- what is small ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, True),
+        ({"filename": "a-1.0-cp38-abi3-manylinux_2_17_x86_64.whl"}, True),
+        ({"filename": "a-1.0.tar.gz"}, True),
+        ({"size": None}, True),
+        ({"size": lab.LARGEST}, True),
+        ({"size": LARGE}, False),
+        ({"filename": "a-1.0-cp310-cp310-manylinux_2_17_x86_64.whl"}, False),
+        ({"filename": "a-1.0-py3-none-manylinux1_x86_64.whl"}, False),
+    ],
+)
+def test_small_is_what_fits_any_python_and_is_no_larger_than_the_limit(
+    changes: dict[str, Any], kept: bool, lock: Locks, artifact: Artifacts
+) -> None:  # fmt: skip
+    assert ("a" in lab.small(lock(None, artifact("a", by=("tqdm",), **changes)))) == kept
+
+
+def test_torch_its_companions_and_what_only_they_want_are_never_small(lock: Locks) -> None:
+    assert lab.small(lock()) == {"tqdm"}
+
+
+def test_a_package_is_small_only_with_all_that_it_wants(lock: Locks, artifact: Artifacts) -> None:
+    found = lab.small(
+        lock(
+            None,
+            artifact("top", by=("tqdm",)),
+            artifact("middle", by=("top",)),
+            artifact("heavy", by=("middle",), size=LARGE),
+            artifact("light", by=("tqdm", "heavy")),
+        )
+    )
+    assert found == {"light"}
+
+
+def test_wanting_torch_makes_nothing_large(lock: Locks, artifact: Artifacts) -> None:
+    packages = artifact("torch", "2.5.1+cu121", by=("tqdm",), size=LARGE), artifact("light", by=("tqdm",))
+    assert lab.small(lock(None, *packages)) == {"light", "tqdm"}
+
+
+def test_packages_that_want_each_other_are_small_together_or_not_at_all(
+    lock: Locks, artifact: Artifacts
+) -> None:
+    circle = artifact("left", by=("tqdm", "right")), artifact("right", by=("left",))
+    assert lab.small(lock(None, *circle)) == {"tqdm", "left", "right"}
+    assert lab.small(lock(None, *circle, artifact("heavy", by=("right",), size=LARGE))) == frozenset()
+
+
+# --- what wants torch ------------------------------------------------------------------------------------------------
+
+
+def test_wanting_torch_is_direct_or_through_others(lock: Locks, artifact: Artifacts) -> None:
+    wanting = lock(
+        None,
+        artifact("torch", "2.5.1+cu121", by=("lora", "accelerate")),
+        artifact("accelerate", by=("lora", "peft")),
+        artifact("peft", by=("lora",)),
+    )
+    assert [name for name in ("accelerate", "peft", "tqdm") if lab.wants_torch(wanting, name)] == [
+        "accelerate",
+        "peft",
+    ]
+
+
+def test_a_circle_that_does_not_want_torch_ends(lock: Locks, artifact: Artifacts) -> None:
+    circle = lock(None, artifact("left", by=("tqdm", "right")), artifact("right", by=("left",)))
+    assert not lab.wants_torch(circle, "left")
+
+
+# --- the reduced service ---------------------------------------------------------------------------------------------
+
+
+def test_the_lab_keeps_torch_sources_and_the_small_packages(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    env = environment(
+        layers=(layer("tqdm==4.66.5", "Big.Package==1.0"), layer("toml==0.10.2", name="utilities")),
+        sources=(SOURCE,),
+        apt=("git",),
+        budget_bytes=5,
+        base=Base(image="nvidia/cuda:12.1.1", digest="sha256:" + "0f" * 32, rationale="stable"),
+    )
+    locked = lock(
+        env,
+        artifact("big-package", by=("lora",), size=LARGE),
+        artifact("toml", "0.10.2", by=("lora",)),
+    )
+    found = reduced(env, locked)
+    assert found.torch == env.service.torch
+    assert [[str(p) for p in one.packages] for one in found.layers] == [["tqdm==4.66.5"], ["toml==0.10.2"]]
+    assert found.sources == (replace(SOURCE, commit=COMMIT),)
+    assert found.python == Version("3.11.7")
+    assert found.base == Base(image="torchpin-lab/1-2/base:1", digest=None, rationale="stable")
+    assert (found.apt, found.budget_bytes) == ((), None)
+
+
+def test_a_layer_of_which_nothing_is_small_stays_and_is_empty(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    env = described("big==1.0", env=environment)
+    found = reduced(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
+    assert [(one.name, one.packages) for one in found.layers] == [("training", ())]
+
+
+def test_without_an_image_the_base_s_name_stays_and_its_digest_goes(
+    environment: Environments, lock: Locks
+) -> None:
+    env = environment(base=Base(image="debian:12", digest="sha256:" + "0f" * 32))
+    assert reduced(env, lock(env), base="").base == Base(image="debian:12")
+
+
+def test_only_what_can_be_imported_beside_a_stand_in_is_imported(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    env = described(
+        "tqdm==4.66.5", "accelerate==1.0", "big==1.0", "lion-pytorch==1.0", env=environment,
+        imports=("torch", "torchvision", "accelerate", "big", "tqdm", "lion_pytorch", "cv2"),
+    )  # fmt: skip
+    locked = lock(
+        env,
+        artifact("torch", "2.5.1+cu121", by=("lora", "accelerate")),
+        artifact("accelerate", by=("lora",)),
+        artifact("big", by=("lora",), size=LARGE),
+        artifact("lion-pytorch", by=("lora",)),
+    )
+    assert reduced(env, locked).imports == ("torch", "torchvision", "tqdm", "lion_pytorch")
+
+
+@pytest.mark.parametrize(
+    ("machine", "platform"),
+    [("x86_64", "linux/amd64"), ("AMD64", "linux/amd64"), ("aarch64", "linux/arm64"), ("arm64", "linux/arm64")],
+)  # fmt: skip
+def test_the_variants_are_for_this_machine(
+    machine: str, platform: str, environment: Environments, lock: Locks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    env = environment()
+    assert reduced(env, lock(env)).variants == (Variant(name="gpu", channel="cu121", platform=platform),)
+
+
+@pytest.mark.parametrize(
+    ("version", "platform", "channel"),
+    [("2.5.1", "linux/amd64", "cu124"), ("2.5.1", "linux/arm64", "cpu"), ("2.99.0", "linux/amd64", "cpu")],
+)
+def test_pypi_becomes_the_channel_whose_build_it_serves(
+    version: str, platform: str, channel: str, environment: Environments, lock: Locks
+) -> None:
+    torch = Torch(version=Version(version), companions=MappingProxyType({}))
+    env = environment(channel="pypi", platform=platform, torch=torch)
+    (variant,) = reduced(env, lock(environment(channel="pypi", platform=platform))).variants
+    assert (variant.name, variant.channel) == ("gpu", channel)
+
+
+# --- words that still apply ------------------------------------------------------------------------------------------
+
+
+def relocked(env: Environment, whole: Lock, service: Service) -> tuple[Environment, Lock]:
+    """What locking the reduced service gives: its own packages and all that they want, and what its sources still ask for."""
+    kept, names = lab.small(whole), lab._names(env.service, whole)
+    lab_env = Environment(service=service, variant=replace(env.variant))
+    wanted = {"lora", *(package.name for one in service.layers for package in one.packages)}
+    found = {name: p for name, p in whole.packages.items() if name in service.torch.family or name in wanted}
+    while True:
+        more = {
+            name: p
+            for name, p in whole.packages.items()
+            if name in kept and name not in found and {*p.wanted_by} & {*found}
+        }
+        if not more:
+            break
+        found |= more
+    upstreams = tuple(
+        replace(one, requirements=tuple(line for line in one.requirements if lab._name(line) in names))
+        for one in whole.upstreams
+    )
+    return lab_env, Lock(layers=plan.split(lab_env, list(found.values()), uv="0.13.9"), upstreams=upstreams)
+
+
+def unexplained_and_stale(env: Environment, lock: Lock) -> tuple[list[str], tuple[str, ...]]:
+    found = compare.deviations(env, lock)
+    return [one.component for one in found if not one.reason], compare.stale_reasons(env, found)
+
+
+def test_words_about_what_the_lab_does_not_have_go_with_it(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    every = ("torch", "Tqdm", "big", "Python", "cuDNN", "CUDA", "sd-scripts", "opencv-python")
+    env = described(
+        "tqdm==4.66.5", "big==1.0", env=environment, sources=(SOURCE,),
+        recommends=tuple(says(name, "0.0.1") for name in every),
+        reasons=tuple(map(because, every)),
+    )  # fmt: skip
+    found = reduced(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
+    assert [one.component for one in found.recommends] == ["torch", "Tqdm", "CUDA", "sd-scripts"]
+    assert [one.component for one in found.reasons] == ["torch", "Tqdm", "CUDA", "sd-scripts"]
+
+
+def test_waivers_and_gpus_stay(environment: Environments, lock: Locks) -> None:
+    from datetime import date
+
+    waiver = Waiver(check="GPU001", about="B200", reason="known", review_by=date(2027, 1, 31))
+    env = environment(gpus=("B200",), waivers=(waiver,))
+    found = reduced(env, lock(env))
+    assert (found.gpus, found.waivers) == (("B200",), (waiver,))
+
+
+def test_every_deviation_of_the_lab_has_its_reason_and_no_reason_is_stale(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    upstream = Upstream(
+        source="sd-scripts",
+        tag="v0.10.0",
+        commit="9" * 40,
+        file="requirements.txt",
+        requirements=("big==2.0", "opencv-python==4.10", "tqdm==4.66.4", "torch>=2.6"),
+    )
+    env = described(
+        "tqdm==4.66.5", "big==1.0", env=environment, sources=(SOURCE,),
+        recommends=(says("CUDA", "11.8 / 12.x"), says("python", "3.9"), says("cudnn", "8.9.x"), says("sd-scripts", "v0.9.2")),
+        reasons=tuple(map(because, ("tqdm", "big", "torch", "opencv-python", "CUDA", "python", "cudnn", "sd-scripts"))),
+    )  # fmt: skip
+    locked = replace(lock(env, artifact("big", by=("lora",), size=LARGE)), upstreams=(upstream,))
+    assert unexplained_and_stale(env, locked) == ([], ())
+    assert unexplained_and_stale(*relocked(env, locked, reduced(env, locked))) == ([], ())
+
+
+@pytest.mark.parametrize("parent", ["tqdm", "big"])
+def test_a_source_s_wish_for_what_another_package_brings_keeps_its_reason(
+    parent: str, environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    """`helper` stands in no layer: something that does wants it."""
+    upstream = Upstream(
+        source="sd-scripts",
+        tag="v0.10.0",
+        commit="9" * 40,
+        file="requirements.txt",
+        requirements=("helper==0.9",),
+    )
+    env = described(
+        "tqdm==4.66.5", "big==1.0", env=environment, sources=(SOURCE,), reasons=(because("helper"),)
+    )
+    locked = replace(
+        lock(env, artifact("big", by=("lora",), size=LARGE), artifact("helper", by=(parent,))),
+        upstreams=(upstream,),
+    )
+    assert unexplained_and_stale(env, locked) == ([], ())
+    assert unexplained_and_stale(*relocked(env, locked, reduced(env, locked))) == ([], ())
+
+
+# --- the committed service -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lora() -> tuple[Environment, Lock]:
+    (service,) = read.services({LORA: (ROOT / LORA).read_text(encoding="utf-8")})
+    (env,) = plan.environments([service])
+    folder = ROOT / "lockfiles" / env.name
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.txt")}
+    return env, lockfile.parse(f"lockfiles/{env.name}", texts)
+
+
+def test_what_comes_out_of_lora_reads_back(lora: tuple[Environment, Lock]) -> None:
+    found = reduced(*lora)
+    assert read.services({LORA: describe.description(found)}) == (found,)
+
+
+def test_lora_in_the_lab_has_something_of_each_kind(lora: tuple[Environment, Lock]) -> None:
+    env, locked = lora
+    found = reduced(env, locked)
+    packages = {package.name for one in found.layers for package in one.packages}
+    assert {"lion-pytorch", "toml", "tqdm", "schedulefree"} <= packages
+    assert not packages & {"numpy", "bitsandbytes", "opencv-python-headless"}
+    assert any(locked.packages[name].is_source for name in packages)
+    assert {"torch", "torchvision", "torchaudio"} <= {*found.imports} <= {*env.service.imports}
+    assert not {"accelerate", "diffusers"} & {*found.imports}
+
+
+def test_lora_in_the_lab_has_no_deviation_without_reason_and_no_stale_reason(
+    lora: tuple[Environment, Lock],
+) -> None:
+    env, locked = lora
+    assert unexplained_and_stale(*relocked(env, locked, reduced(env, locked))) == ([], ())
+
+
+def test_an_empty_layer_reads_back(environment: Environments, lock: Locks, artifact: Artifacts) -> None:
+    env = described("big==1.0", env=environment, sources=(SOURCE,))
+    found = reduced(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
+    assert read.services({LORA: describe.description(found)}) == (found,)
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "answer"),
+    [
+        ("9.1.0.70", 90100),
+        ("9.10.2.21", 91002),
+        ("8.9.2.26", 8902),
+        ("8.9", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_cudnn_s_version_is_the_number_that_torch_answers(version: str | None, answer: int | None) -> None:
+    assert lab._cudnn(version) == answer
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("accelerate==1.6.0", "accelerate"),
+        ("diffusers[torch]==0.32.1", "diffusers"),
+        ("Lion_Pytorch", "lion-pytorch"),
+        ("toml; python_version < '3.11'", "toml"),
+        ("a @ https://example.org/a.whl", "a"),
+        ("git+https://example.org/a.git", ""),
+        ("./local", ""),
+        ("", ""),
+    ],
+)
+def test_a_requirement_line_s_name_is_normalized(line: str, name: str) -> None:
+    assert lab._name(line) == name

@@ -1,0 +1,262 @@
+"""torchpin.toml and TORCHPIN_… variables become settings; whatever is unknown or wrong in them is told at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torchpin import plan
+from torchpin.errors import InputError
+from torchpin.model import Base, Service, Settings, Source
+from torchpin.settings import mirror_names, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Services = Callable[..., Service]
+
+MIRROR = "https://mirror.example/whl/cu121"
+END = "Correct torchpin.toml or the TORCHPIN_… variables; nothing was written."
+TOML = """
+[mirrors]
+cu121 = "https://mirror.example/whl/cu121"
+sd-scripts = "file:///srv/git/sd-scripts.git"
+"docker.io" = "registry.example/hub"
+
+[build]
+registry = "registry.example/torchpin"
+network = "host"
+"""
+SOURCE = Source(
+    name="sd-scripts",
+    url="https://github.com/kohya-ss/sd-scripts",
+    tag="v0.10.0",
+    commit="9" * 40,
+    path="third_party/sd-scripts",
+)
+
+
+@pytest.fixture
+def lora(service: Services) -> Service:
+    return service(sources=(SOURCE,))
+
+
+def refused(text: str | None, environ: Mapping[str, str], *services: Service) -> list[str]:
+    """The problems that settings are refused with, without where they stand."""
+    with pytest.raises(InputError) as caught:
+        settings(text, environ, services)
+    assert str(caught.value).endswith(END)
+    assert caught.value.exit_code == 2
+    return [problem.message for problem in caught.value.problems]
+
+
+# --- what is read ----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_file_and_variables_nothing_is_replaced(lora: Service) -> None:
+    assert settings(None, {}, [lora]) == Settings(mirrors={}, registry="", network="default")
+    assert settings("", {"PATH": "/bin", "TORCHPIN_REQUIRE": "docker"}, [lora]) == Settings()
+
+
+def test_the_file_s_tables_are_read(lora: Service) -> None:
+    assert settings(TOML, {}, [lora]) == Settings(
+        mirrors={
+            "cu121": MIRROR,
+            "sd-scripts": "file:///srv/git/sd-scripts.git",
+            "docker.io": "registry.example/hub",
+        },
+        registry="registry.example/torchpin",
+        network="host",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [
+        ("TORCHPIN_MIRROR_CU121", "cu121"),
+        ("TORCHPIN_MIRROR_PYPI", "pypi"),
+        ("TORCHPIN_MIRROR_PYTHON", "python"),
+        ("TORCHPIN_MIRROR_SD_SCRIPTS", "sd-scripts"),
+        ("TORCHPIN_MIRROR_DOCKER_IO", "docker.io"),
+    ],
+)
+def test_each_variable_of_the_readme_replaces_an_address(variable: str, name: str, lora: Service) -> None:
+    assert settings(None, {variable: MIRROR}, [lora]).mirrors == {name: MIRROR}
+
+
+def test_a_variable_wins_over_the_file(lora: Service) -> None:
+    found = settings(
+        TOML,
+        {
+            "TORCHPIN_MIRROR_CU121": "http://127.0.0.1:8000/cu121/",
+            "TORCHPIN_REGISTRY": "ghcr.io/name",
+            "TORCHPIN_BUILD_NETWORK": "none",
+        },
+        [lora],
+    )
+    assert found.mirrors["cu121"] == "http://127.0.0.1:8000/cu121/"
+    assert found.mirrors["sd-scripts"] == "file:///srv/git/sd-scripts.git"
+    assert (found.registry, found.network) == ("ghcr.io/name", "none")
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set(lora: Service) -> None:
+    empty = {
+        "TORCHPIN_MIRROR_CU121": "",
+        "TORCHPIN_MIRROR_NOTHING": "",
+        "TORCHPIN_REGISTRY": "",
+        "TORCHPIN_BUILD_NETWORK": "",
+    }
+    assert settings(TOML, empty, [lora]) == settings(TOML, {}, [lora])
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://user:p%40ss@mirror.example/simple", "file:///srv/git/a.git", "registry.local:5000/hub", "/srv/python"],
+)  # fmt: skip
+def test_addresses_of_every_kind_are_taken(address: str) -> None:
+    assert settings(None, {"TORCHPIN_MIRROR_PYPI": address}, []).mirrors == {"pypi": address}
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def test_channels_pypi_python_and_docker_hub_have_names_without_any_service() -> None:
+    names = mirror_names([])
+    assert {"cpu", "cu118", "cu121", "cu128", "pypi", "python", "docker.io"} <= {*names}
+    assert len(names) == len({*names})
+
+
+@pytest.mark.parametrize(
+    ("image", "registry"),
+    [
+        ("ghcr.io/owner/base:1", "ghcr.io"),
+        ("registry.local:5000/base:1", "registry.local:5000"),
+        ("nvcr.io/nvidia/pytorch:24.10-py3", "nvcr.io"),
+    ],
+)
+def test_a_base_s_own_registry_has_a_name(image: str, registry: str, service: Services) -> None:
+    assert registry in mirror_names([service(base=Base(image=image))])
+    variable = plan.mirror_variable(registry)
+    found = settings(None, {variable: "mirror.local/x"}, [service(base=Base(image=image))])
+    assert found.mirrors == {registry: "mirror.local/x"}
+
+
+@pytest.mark.parametrize("image", ["debian:12", "nvidia/cuda:12.1.1-base", "docker.io/nvidia/cuda:12.1.1"])
+def test_a_base_of_docker_hub_adds_no_name(image: str, service: Services) -> None:
+    assert mirror_names([service(base=Base(image=image))]) == mirror_names([])
+
+
+def test_every_source_of_every_service_has_a_name(lora: Service, service: Services) -> None:
+    other = service(name="other", sources=(Source(name="seedvr", url="u", tag="t", commit="c", path="p"),))
+    assert {"sd-scripts", "seedvr"} <= {*mirror_names([lora, other])}
+
+
+def test_no_two_names_have_the_same_variable(lora: Service) -> None:
+    names = mirror_names([lora])
+    assert len({plan.mirror_variable(name) for name in names}) == len(names)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_a_mirror_of_nothing_is_refused_with_the_name_that_was_meant(lora: Service) -> None:
+    assert refused('[mirrors]\nsd_scripts = "x"\n', {}, lora) == [
+        "sd_scripts replaces nothing (did you mean sd-scripts?)"
+    ]
+
+
+def test_a_mirror_of_nothing_like_it_is_refused_with_what_there_is(lora: Service) -> None:
+    (message,) = refused('[mirrors]\nzzzzzz = "x"\n', {}, lora)
+    assert message == f"zzzzzz replaces nothing (known: {', '.join(mirror_names([lora]))})"
+
+
+def test_a_variable_of_nothing_is_refused_with_the_one_that_was_meant(lora: Service) -> None:
+    assert refused(None, {"TORCHPIN_MIRROR_SDSCRIPTS": "x"}, lora) == [
+        "TORCHPIN_MIRROR_SDSCRIPTS replaces nothing (did you mean TORCHPIN_MIRROR_SD_SCRIPTS?)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["[mirrors\n", "cu121 = https://x\n", "[mirrors]\ncu121 = 'a'\ncu121 = 'b'\n", "a" * 3 + "\x00"]
+)
+def test_a_file_that_is_no_toml_is_refused(text: str) -> None:
+    (message,) = refused(text, {})
+    assert message.startswith("not TOML: ")
+
+
+def test_a_problem_stands_in_the_file() -> None:
+    with pytest.raises(InputError) as caught:
+        settings("[mirrors]\npypi = 'not an address'\n", {}, [])
+    assert str(caught.value).splitlines() == [
+        "torchpin.toml:1:1: mirrors.pypi: 'not an address' is not an address",
+        END,
+    ]
+
+
+def test_a_problem_of_a_variable_is_not_said_to_stand_in_the_file() -> None:
+    with pytest.raises(InputError) as caught:
+        settings(None, {"TORCHPIN_MIRROR_PYPI": "not an address"}, [])
+    assert "TORCHPIN_MIRROR_PYPI" in str(caught.value)
+    assert "torchpin.toml:1:1" not in str(caught.value)
+
+
+def test_an_unknown_table_is_refused() -> None:
+    assert refused('[mirror]\npypi = "https://x"\n', {}) == ["mirror: unknown table (known: mirrors, build)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('mirrors = "x"\n', "mirrors: expected a table of addresses by name"),
+        ("build = 1\n", "build: expected a table of registry and network"),
+        ('[build]\ntag = "x"\n', "build.tag: unknown key (known: network, registry)"),
+        ("[mirrors]\npypi = 1\n", "mirrors.pypi: 1 is not an address"),
+        ('[mirrors]\npypi = ""\n', "mirrors.pypi: '' is not an address"),
+        ('[mirrors]\npypi = "https://a b"\n', "mirrors.pypi: 'https://a b' is not an address"),
+        ('[mirrors]\npypi = "https://a\'b"\n', 'mirrors.pypi: "https://a\'b" is not an address'),
+        ('[mirrors]\npypi = "https://$(id)"\n', "mirrors.pypi: 'https://$(id)' is not an address"),
+        ('[mirrors]\npypi = "https://x\\n"\n', "mirrors.pypi: 'https://x\\n' is not an address"),
+        ("[mirrors]\npypi = ['https://x']\n", "mirrors.pypi: ['https://x'] is not an address"),
+        (
+            '[build]\nregistry = "https://ghcr.io/name"\n',
+            "build.registry: 'https://ghcr.io/name' is not a registry such as ghcr.io/name",
+        ),
+        ('[build]\nregistry = "A b"\n', "build.registry: 'A b' is not a registry such as ghcr.io/name"),
+        ("[build]\nregistry = 5\n", "build.registry: 5 is not a registry such as ghcr.io/name"),
+        ('[build]\nnetwork = "bridge"\n', "build.network: 'bridge' is not default, host or none"),
+        ("[build]\nnetwork = 5\n", "build.network: 5 is not default, host or none"),
+        ('[build]\nnetwork = ["host"]\n', "build.network: ['host'] is not default, host or none"),
+    ],
+)
+def test_a_wrong_value_is_refused(text: str, message: str) -> None:
+    assert refused(text, {}) == [message]
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("TORCHPIN_REGISTRY", "'a b' is not a registry such as ghcr.io/name"),
+        ("TORCHPIN_BUILD_NETWORK", "'a b' is not default, host or none"),
+        ("TORCHPIN_MIRROR_PYPI", "'a b' is not an address"),
+    ],
+)
+def test_a_wrong_variable_is_refused(variable: str, message: str) -> None:
+    (said,) = refused(None, {variable: "a b"})
+    assert said.endswith(message)
+
+
+def test_a_dotted_name_without_quotes_is_refused_with_how_to_write_it() -> None:
+    """TOML reads `docker.io` without quotes as a table in a table."""
+    said = "\n".join(refused('[mirrors]\ndocker.io = "registry.example/hub"\n', {}))
+    assert '"docker.io"' in said
+
+
+def test_every_problem_is_told_at_once_and_in_the_same_order_each_time(lora: Service) -> None:
+    text = '[mirrors]\ncu12 = "x"\npypi = 1\n[build]\nzeta = 1\nalpha = 2\nnetwork = "x"\n[other]\n'
+    said = refused(text, {"TORCHPIN_MIRROR_NONE": "x"}, lora)
+    assert len(said) == 7
+    assert [line for line in said if "unknown key" in line] == [
+        "build.alpha: unknown key (known: network, registry)",
+        "build.zeta: unknown key (known: network, registry)",
+    ]
