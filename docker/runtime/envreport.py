@@ -1,6 +1,11 @@
 """envreport: the environment, in a block of lines at each start of the container; it never stops a service.
 
-Standard library only, Python 3.8 and later; `probe.py` lies in the same folder.
+Standard library only, Python 3.8 and later; `probe.py` lies in the same folder. A service that prints the block
+itself (SeedVR's download.py does, with the lines that look at flash-attention) calls `log`:
+
+    sys.path.insert(0, "/opt/torchpin")
+    from envreport import log
+    log(style="flash-attention")
 """
 
 from __future__ import annotations
@@ -15,9 +20,14 @@ from typing import TYPE_CHECKING, Any
 import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-TOP = "--- ENVIRONMENT INFO ---"
+FLASH_ATTENTION = "flash-attention"
+TITLES = {
+    "": "--- ENVIRONMENT INFO ---",
+    FLASH_ATTENTION: "--- ENVIRONMENT INFO (for flash-attention compatibility) ---",
+}
+LABELS = {"flash-attn": "Flash-attention"}  # as the block of that style calls it
 BOTTOM = "--- END ENVIRONMENT INFO ---"
 LONGEST_S = 120  # a hanging driver must not keep the service from starting
 CUDNN_9 = 90000  # from 9 on the number has two digits for the minor version
@@ -50,6 +60,12 @@ def described(checkout: str, commit: str) -> str:
     return commit[:12] + (f" ({name})" if name else "")
 
 
+def version(answer: dict[str, Any], name: str) -> str | None:
+    """Answer the version of a distribution, the environment's own or else the base's."""
+    found: str | None = answer["distributions"].get(name) or answer["inherited"].get(name)
+    return found
+
+
 def collect(packages: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[str, Any]:
     """Answer the report's fields; one that cannot be read is None, and `error` says why nothing could."""
     report: dict[str, Any] = {"python": platform.python_version()}
@@ -59,13 +75,14 @@ def collect(packages: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[s
         gpu = answer["gpu"] or {}
         report.update(
             torch=torch.get("version") or torch.get("error"),
+            torch_error=torch.get("error") if torch else "torch is not installed",
             cuda=torch.get("cuda"),
             cuda_available=bool(gpu.get("devices")),
             cudnn=probe.attempt(lambda: cudnn_text(torch.get("cudnn"))),
             gpus=gpu.get("devices", []),
             gpu_error=gpu.get("error"),
             driver=gpu.get("driver"),
-            packages={name: answer["distributions"].get(probe.normalized(name)) for name in packages},
+            packages={name: version(answer, probe.normalized(name)) for name in packages},
             sources={path: described(path, commit) for path, commit in answer["sources"].items()},
         )
     except Exception as error:  # a report never breaks its caller
@@ -104,19 +121,65 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         yield f"{Path(path).name} commit: {commit}"
 
 
-def render(report: dict[str, Any]) -> str:
-    """Answer the block of lines."""
-    return "\n".join([TOP, *lines(report), BOTTOM]) + "\n"
+def flash_attention_lines(report: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of SeedVR's download.py: these names in this order, and one line for what went wrong."""
+    yield f"Python version: {report.get('python')}"
+    error = report.get("error") or report.get("torch_error") or report.get("gpu_error")
+    if error:
+        yield f"Error getting version info: {error}"
+        return
+    yield f"PyTorch version: {report.get('torch')}"
+    yield f"CUDA version: {report.get('cuda') or 'none'}"
+    yield f"CUDA available: {bool(report.get('cuda_available'))}"
+    for gpu in (report.get("gpus") or ())[:1]:  # its service runs on the first
+        major, minor = gpu["capability"].split(".")
+        yield f"GPU device: {gpu['name']}"
+        yield f"CUDA capability: ({major}, {minor})"
+    for name, found in (report.get("packages") or {}).items():
+        yield f"{LABELS.get(probe.normalized(name), name)} version: {found or 'not installed'}"
+
+
+def block(report: dict[str, Any], style: str = "") -> list[str]:
+    """Answer the lines of the block, the first and the last included."""
+    inside = flash_attention_lines if style == FLASH_ATTENTION else lines
+    return [TITLES[style], *inside(report), BOTTOM]
+
+
+def render(report: dict[str, Any], style: str = "") -> str:
+    """Answer the block as one text."""
+    return "\n".join(block(report, style)) + "\n"
+
+
+def log(
+    print_: Callable[[str], object] = print, packages: Sequence[str] = ("flash-attn",), style: str = ""
+) -> None:
+    """Print the block from within a service, line by line: a logger's `info` will do. Whatever fails, it returns."""
+    try:
+        try:
+            said = block(collect(packages), style)
+        except Exception as error:  # a style that nobody knows, a gpu without a capability
+            said = [
+                TITLES.get(style, TITLES[""]),
+                f"Error getting version info: {probe.sentence(error)}",
+                BOTTOM,
+            ]
+        for line in said:
+            print_(line)
+    except Exception:  # stdout may be closed: nowhere to say so, and no reason to stop a service
+        pass
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the report; always answer 0."""
     parser = argparse.ArgumentParser(prog="envreport.py", description="Print what this environment is.")
     parser.add_argument("packages", metavar="PACKAGE", nargs="*", help="packages whose version is told")
+    parser.add_argument(
+        "--style", choices=[FLASH_ATTENTION], default="", help="the block of SeedVR's download.py"
+    )
     parser.add_argument("--source", dest="sources", metavar="PATH", action="append", default=[])
     try:
         options = parser.parse_args(argv)
-        sys.stdout.write(render(collect(options.packages, options.sources)))
+        sys.stdout.write(render(collect(options.packages, options.sources), options.style))
         sys.stdout.flush()
     except SystemExit:  # argparse has said what was wrong
         return 0

@@ -76,11 +76,25 @@ def sentence(error: BaseException) -> str:
 
 
 def site_folders() -> list[str]:
-    """Answer this environment's own package folders: neither the user's nor PYTHONPATH's."""
+    """Answer the package folders of this environment and its base: neither the user's nor PYTHONPATH's."""
     paths = sysconfig.get_paths()
     folders = [*site.getsitepackages(), paths["purelib"], paths["platlib"]]
     # lib64 is often a link to lib: each real folder counts once
     return list(dict.fromkeys(os.path.realpath(folder) for folder in folders if Path(folder).is_dir()))
+
+
+def own_and_base(folders: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Answer the folders of this environment, and those of the base that it can see.
+
+    Only an environment made with --system-site-packages sees any: to Python they are package folders like its own.
+    """
+    if sys.prefix == sys.base_prefix:
+        return list(folders), []
+    paths = sysconfig.get_paths()
+    homes = {os.path.realpath(paths["purelib"]), os.path.realpath(paths["platlib"])}
+    inside = os.path.join(os.path.realpath(sys.prefix), "")  # noqa: PTH118 - the separator at its end
+    own = [folder for folder in folders if folder in homes or folder.startswith(inside)]
+    return own, [folder for folder in folders if folder not in own]
 
 
 def record(distribution: metadata.Distribution) -> tuple[str, str]:
@@ -107,6 +121,14 @@ def installed(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
                 versions[name] = version
             seen.add(name)
     return dict(sorted(versions.items())), sorted(duplicates)
+
+
+def environment() -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Answer what lies in this environment, what it sees of the base beyond that, and its names recorded twice."""
+    own, base = own_and_base(site_folders())
+    versions, duplicates = installed(own)
+    seen = installed(base)[0]  # whatever is wrong with the base's records, nobody here can change it
+    return versions, {name: seen[name] for name in seen if name not in versions}, duplicates
 
 
 def frozen(versions: dict[str, str]) -> str:
@@ -250,7 +272,7 @@ def stdout_to_stderr() -> Iterator[None]:
 
 def collect(imports: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[str, Any]:
     """Answer the whole document."""
-    versions, duplicates = installed(site_folders())
+    versions, inherited, duplicates = environment()
     with stdout_to_stderr():
         # each once: a second try at a broken torch words another error
         errors = {name: imported(name) for name in dict.fromkeys(["torch", *imports])}
@@ -262,6 +284,7 @@ def collect(imports: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[st
         "machine": platform.machine(),
         "libc": " ".join(platform.libc_ver()).strip() or None,
         "distributions": versions,
+        "inherited": inherited,
         "duplicates": duplicates,
         "torch": torch,
         "imports": {name: errors[name] for name in imports},
@@ -302,6 +325,7 @@ SHAPE: Mapping[str, Callable[[object], bool]] = {
     "python": is_text,
     "distributions": is_table,
     "optional": is_table,
+    "inherited": is_table,
     "torch": is_build,
     "imports": is_list,
     "sources": is_table,
@@ -318,6 +342,12 @@ def expectation(text: str) -> dict[str, Any]:
     wrong += [
         f"wrong value of {key}" for key, fits in SHAPE.items() if key in wanted and not fits(wanted[key])
     ]
+    if not wrong:
+        inherited = set(map(normalized, wanted.get("inherited", ())))
+        here = map(normalized, [*wanted["distributions"], *wanted.get("optional", ())])
+        wrong = [
+            f"{name}: expected both here and from the base" for name in sorted(inherited.intersection(here))
+        ]
     if wrong:
         raise ValueError("; ".join(wrong))
     return wanted
@@ -326,9 +356,10 @@ def expectation(text: str) -> dict[str, Any]:
 def problems(answer: dict[str, Any], expect: dict[str, Any]) -> list[str]:
     """Compare; answer one line for each thing that is not as expected."""
     found = []
-    if answer["python"] != expect["python"]:
+    if not is_python(answer["python"], expect["python"]):
         found.append(differs("python", expect["python"], answer["python"]))
     found += distribution_problems(answer, expect)
+    found += inherited_problems(answer, expect)
     if expect.get("torch"):
         found += torch_problems(answer["torch"], expect["torch"])
     tried = {**dict.fromkeys(expect.get("imports", ()), "not tried"), **answer["imports"]}
@@ -345,21 +376,48 @@ def differs(subject: str, wanted: object, actual: object) -> str:
     return f"{subject}: expected {wanted or 'none'}, found {actual or 'none'}"
 
 
+def is_python(actual: str, wanted: str) -> bool:
+    """Answer whether this Python is the wanted one; `3.11` wants any 3.11.x: a base image decides which."""
+    return actual == wanted or (wanted.count(".") == 1 and actual.startswith(f"{wanted}."))
+
+
+def is_version(actual: str, wanted: str) -> bool:
+    """Answer whether a version is the wanted one; where no local part is wanted, any will do."""
+    told = actual if "+" in wanted else actual.partition("+")[0]
+    return comparable(told) == comparable(wanted)
+
+
 def distribution_problems(answer: dict[str, Any], expect: dict[str, Any]) -> list[str]:
     """Answer the missing, wrong, extra and doubled distributions, by name."""
     actual = answer["distributions"]
     required = {normalized(name): version for name, version in expect["distributions"].items()}
     optional = {normalized(name): version for name, version in expect.get("optional", {}).items()}
     wanted = {**optional, **required}
+    above = set(map(normalized, expect.get("inherited", ())))  # its own line says so
     found = []
-    for name in sorted({*required, *actual}):
+    for name in sorted({*required, *actual} - above):
         if name not in actual:
-            found.append(f"{name}: expected {wanted[name]}, not installed")
+            base = answer["inherited"].get(name)
+            where = f"not installed here; the base has {base}" if base else "not installed"
+            found.append(f"{name}: expected {wanted[name]}, {where}")
         elif name not in wanted:
             found.append(f"{name}: expected not to be installed, found {actual[name]}")
         elif comparable(actual[name]) != comparable(wanted[name]):
             found.append(differs(name, wanted[name], actual[name]))
     found += [f"{name}: recorded more than once in site-packages" for name in answer["duplicates"]]
+    return found
+
+
+def inherited_problems(answer: dict[str, Any], expect: dict[str, Any]) -> list[str]:
+    """Answer what the base does not bring as expected, by name; whatever else it brings is its own affair."""
+    wanted = {normalized(name): version for name, version in expect.get("inherited", {}).items()}
+    found = []
+    for name, version in sorted(wanted.items()):
+        actual = answer["inherited"].get(name)
+        if name in answer["distributions"]:
+            found.append(f"{name}: expected from the base, but it is installed in the environment")
+        elif actual is None or not is_version(actual, version):
+            found.append(differs(name, f"{version} from the base", actual))
     return found
 
 
@@ -370,9 +428,7 @@ def torch_problems(actual: dict[str, Any] | None, wanted: dict[str, Any]) -> lis
         return [f"torch.__version__: expected {wanted['version']}, {reason}"]
     found = []
     version = str(actual["version"])
-    # PyPI's build of torch 2.5.1 calls itself 2.5.1+cu124: without a local part, any local part will do
-    told = version if "+" in wanted["version"] else version.partition("+")[0]
-    if comparable(told) != comparable(wanted["version"]):
+    if not is_version(version, wanted["version"]):  # PyPI's build of torch 2.5.1 calls itself 2.5.1+cu124
         found.append(differs("torch.__version__", wanted["version"], version))
     if "cuda" in wanted and actual["cuda"] != wanted["cuda"]:
         found.append(differs("torch CUDA", wanted["cuda"], actual["cuda"]))
@@ -412,7 +468,7 @@ def main(argv: Sequence[str]) -> int:
     if options.freeze and (options.expect or options.imports or options.sources):
         arguments.error("--freeze stands alone")
     if options.freeze:
-        sys.stdout.write(frozen(installed(site_folders())[0]))
+        sys.stdout.write(frozen(environment()[0]))
         return 0
     expect = None
     if options.expect:

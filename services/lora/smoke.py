@@ -19,7 +19,11 @@ def main() -> None:
 
     # The FLUX trainer imports its whole library and parses its arguments; no model is loaded.
     done = subprocess.run(
-        [sys.executable, "-B", "flux_train_network.py", "--help"], cwd=SD_SCRIPTS, capture_output=True, text=True, check=False
+        [sys.executable, "-B", "flux_train_network.py", "--help"],
+        cwd=SD_SCRIPTS,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "--network_module" in done.stdout, done.stdout[-500:]

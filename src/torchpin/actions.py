@@ -79,7 +79,12 @@ def each(
     if min(workers, len(environments)) == 1:  # in this thread, where an interrupt arrives
         return tuple(map(guarded, environments))
     with ThreadPoolExecutor(workers) as pool:
-        return tuple(pool.map(guarded, environments))
+        try:
+            return tuple(pool.map(guarded, environments))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            shell.end_all()
+            raise
 
 
 def judge(repo: Repository, environments: Sequence[Environment]) -> None:
@@ -107,6 +112,7 @@ def lock(
     `recorded` reads the channels from the recorded facts instead of PyTorch's index. A lock that fails leaves its old one.
     """
     judge(repo, environments)
+    locks.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
     made: dict[str, Lock] = {}
 
     def one(env: Environment) -> Outcome:
@@ -228,15 +234,15 @@ def rendering(repo: Repository, environments: Sequence[Environment]) -> tuple[Ou
     files: dict[str, str | None] = {}
     for env in environments:
         files |= repository.rendered(repo, env, repository.lock(repo, env)).files
-    return _written(repo, files)
+    return written(repo, files)
 
 
 def document(repo: Repository) -> tuple[Outcome, ...]:
     """Writes the generated sections of the documents; prose outside their markers stays as it is."""
-    return _written(repo, dict(gathering.documents(repo, {}, strict=True)))
+    return written(repo, dict(gathering.documents(repo, {}, strict=True)))
 
 
-def _written(repo: Repository, files: dict[str, str | None]) -> tuple[Outcome, ...]:
+def written(repo: Repository, files: dict[str, str | None]) -> tuple[Outcome, ...]:
     with alone(repo):
         changed = write(repo, files)
     return tuple(Outcome(name=path, status="changed" if path in changed else "same") for path in files)

@@ -27,6 +27,7 @@ class Event:
     text: str = ""
     seconds: float | None = None
     bytes: str = ""
+    environment: str = ""
 
 
 def event(line: str) -> Event | None:
@@ -48,6 +49,27 @@ def event(line: str) -> Event | None:
     moved = _BYTES.search(rest)
     text = output["text"] if output else rest
     return Event(step=step, kind="output", text=text, bytes=moved[0] if moved else "")
+
+
+_CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
+
+
+def installed_twice(log: Iterable[str]) -> tuple[str, ...]:
+    """Packages that a build's install steps took away, replaced or installed twice: none, in a proven image.
+
+    Steps from the cache say nothing; they said it when they ran.
+    """
+    seen: set[str] = set()
+    wrong: list[str] = []
+    for line in log:
+        found = _CHANGE.match(line)
+        if not found:
+            continue
+        name = re.sub(r"[-_.]+", "-", found["name"]).lower()
+        if found["sign"] != "+" or name in seen:
+            wrong.append(name)
+        seen.add(name)
+    return tuple(dict.fromkeys(wrong))
 
 
 def title(text: str) -> str:

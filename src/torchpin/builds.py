@@ -9,17 +9,17 @@ import shlex
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from torchpin import compare, gathering, installs, lockfile, locks, plan, repository, shell
+from torchpin import buildlog, compare, gathering, installs, locks, plan, repository, shell
 from torchpin.actions import Outcome, alone, clone, each, judge, quiet, write
 from torchpin.checks.texts import differing
 from torchpin.errors import FindingsError, InputError, ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torchpin.actions import Say
     from torchpin.buildlog import Event
@@ -55,9 +55,9 @@ def build(
     say: Say = quiet,
     watch: Watch = quiet,
 ) -> tuple[Outcome, ...]:
-    """Builds, proves and records images. An image whose key is there already is left alone.
+    """Builds, proves and records images, two at a time. An image whose key is there already is left alone.
 
-    One environment after the other: BuildKit itself works on an image's steps in parallel.
+    Environments do not depend on each other: one that fails does not stop the others.
     """
     from torchpin import images
 
@@ -69,7 +69,7 @@ def build(
         return tuple(_dry(repo, env, options) for env in chosen)
     with images.engine() as client:
         images.expect_buildx()
-        return each(chosen, lambda env: _build(client, repo, env, options, say, watch), workers=1)
+        return each(chosen, lambda env: _build(client, repo, env, options, say, watch), workers=2)
 
 
 def _fresh(repo: Repository, env: Environment) -> tuple[Lock, repository.Rendered]:
@@ -116,7 +116,14 @@ def _build(
         ):
             uv = installs.uv_for(env.variant.platform, uv_text, Path(folder))
             with images.assembled(repo.root, made.context, made.dockerfile, uv) as context:
-                images.build(_command(repo, env, made.key, options, context, secrets), log, watch)
+                command = _command(repo, env, made.key, options, context, secrets)
+                lines = images.build(command, log, lambda event: watch(replace(event, environment=env.name)))
+        twice = buildlog.installed_twice(lines)
+        if twice:
+            images.remove(client, tags)
+            raise ToolError(
+                f"{env.name}: {', '.join(twice)} was installed twice; its tags were removed. The log: {log}"
+            )
         image = client.images.get(tags[0])
         _record(client, repo, env, locked, made, image, tags)
         status: Literal["changed", "same"] = "changed"
@@ -179,7 +186,7 @@ def _record(
 
     homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
     answer = images.probe(client, tags[0], *(word for home in homes for word in ("--source", home)))
-    frozen = "".join(f"{name}=={version}\n" for name, version in sorted(answer["distributions"].items()))
+    frozen = _freeze_text(answer)
     differences = compare.freeze_differences(frozen, locked)
     if differences:
         images.remove(client, tags)
@@ -194,7 +201,7 @@ def _record(
         "image": image.id,
         "size_bytes": image.attrs["Size"],
         "platform": env.variant.platform,
-        "base": env.service.base.reference,
+        "base": env.base.reference,
         "uv": made.context.uv,
         "python": answer["python"],
         "torch": answer["torch"],
@@ -222,6 +229,10 @@ def install(
         raise ToolError(
             f"{env.name} is locked for {env.variant.platform}; this machine is {sys.platform} on {machine}."
         )
+    if env.service.torch.origin == "base":
+        raise ToolError(
+            f"{env.name} takes torch from its base image, so it exists as an image only: run `invoke build`."
+        )
     start = time.monotonic()
     locked = repository.lock(repo, env)
     for outcome in clone(repo, [env]):
@@ -234,7 +245,7 @@ def install(
     with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
         folder = Path(name)
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
-        shell.write({folder / layer.file: lockfile.installable(layer) for layer in layers})
+        shell.write({folder / layer.file: plan.installable(layer) for layer in layers})
         for step in plan.steps(locked):
             say(f"installing {step.file.removesuffix('.txt')}")
             _install_step(repo, step, into, folder, environment, say)
@@ -246,11 +257,14 @@ def install(
 def _install_step(
     repo: Repository, step: plan.Step, into: Path, folder: Path, environment: dict[str, str], say: Say
 ) -> None:
-    address = repo.settings.mirrors.get(step.origin) or step.index
+    address = repo.settings.mirrors.get(step.origin) or step.release or step.index
+    variable = step.mirror if step.release else "UV_DEFAULT_INDEX"
     command = installs.install_command(step, into, folder)
     done = shell.run(
-        command, env=environment | ({"UV_DEFAULT_INDEX": address} if address else {}), check=not step.optional
+        command, env=environment | ({variable: address} if address else {}), check=not step.optional
     )
+    if step.release:
+        installs.forget_addresses(into)
     if done.returncode:
         say(f"the optional layer {step.file} could not be installed; going on without it")
 
@@ -288,3 +302,62 @@ def _prove(
                 (python, "-B", str(script)), env=quiet | {"TORCHPIN_HOME": str(repo.root)}
             ).stdout.strip()
         )
+
+
+# --- what is built: read again, and run ------------------------------------------------------------------------------
+
+
+def freeze(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
+    """Reads each image again and compares it with its lock and its record; a difference is a finding."""
+    from torchpin import images
+
+    with images.engine() as client:
+        return each(environments, lambda env: _frozen(client, repo, env))
+
+
+def _frozen(client: Any, repo: Repository, env: Environment) -> Outcome:
+    from torchpin import images
+
+    tag = _built(client, repo, env)
+    answer = images.probe(client, tag)
+    frozen = _freeze_text(answer)
+    differences = [f"lock: {one}" for one in compare.freeze_differences(frozen, repository.lock(repo, env))]
+    record = repo.text(repository.freeze_path(env))
+    if record is None:
+        differences.append("record: there is none; `invoke build` writes it")
+    elif record != frozen:
+        differences.append(f"record: {repository.freeze_path(env)} is not what the image holds")
+    if differences:
+        raise FindingsError("\n".join([f"{tag} differs:", *(f"    {one}" for one in differences)]))
+    return Outcome(name=env.name, status="same", detail=f"{tag} equals its lock and its record")
+
+
+def _built(client: Any, repo: Repository, env: Environment) -> str:
+    """The tag of the image that the description asks for. Raises FindingsError when it is not built."""
+    from torchpin import images
+
+    _, made = _fresh(repo, env)
+    tag = _tags(repo, env, made.key)[0]
+    if images.found(client, tag, made.key) is None:
+        raise FindingsError(
+            f"{env.name} is not built as it is described. Run `invoke build --service {env.service.name}`."
+        )
+    return tag
+
+
+def _freeze_text(answer: Mapping[str, Any]) -> str:
+    return "".join(f"{name}=={version}\n" for name, version in sorted(answer["distributions"].items()))
+
+
+def run(
+    repo: Repository, env: Environment, *, command: Sequence[str] = (), dry_run: bool = False
+) -> tuple[tuple[str, ...], int]:
+    """Runs a service's container as it is described, in the foreground: the command that did it, and its exit code."""
+    from torchpin import images
+
+    with images.engine() as client:
+        tag = _built(client, repo, env)
+    words = images.run_command(
+        env, tag, command=command, gpus=bool(shell.which("nvidia-smi")), terminal=sys.stdin.isatty()
+    )
+    return words, 0 if dry_run else shell.passed_on(words)

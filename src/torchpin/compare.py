@@ -24,15 +24,15 @@ ABSENT = "not installed"
 def used(env: Environment, lock: Lock) -> dict[str, str]:
     """What an environment uses, by component: packages by normalized name, sources by name, and the ground below them."""
     service = env.service
-    cudnn = next((p.version for name, p in lock.packages.items() if name.startswith("nvidia-cudnn-")), None)
+    cudnn = next((p.version for name, p in lock.all.items() if name.startswith("nvidia-cudnn-")), None)
     ground = {
         "python": str(service.python),
-        "base": service.base.image,
+        "base": env.base.image,
         "cuda": plan.cuda(env) or "",
         "cudnn": cudnn or "",
     }
     return (
-        {name: package.version for name, package in lock.packages.items()}
+        {name: package.version for name, package in lock.all.items()}
         | {source.name: source.tag for source in service.sources}
         | {name: value for name, value in ground.items() if value}
     )

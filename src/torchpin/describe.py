@@ -10,7 +10,7 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin.model import Service
+    from torchpin.model import Base, Service
 
 
 def description(service: Service) -> str:
@@ -18,19 +18,24 @@ def description(service: Service) -> str:
     return yaml.safe_dump(_plain(service), sort_keys=False, allow_unicode=True, width=10_000)
 
 
+def _base(base: Base) -> dict[str, object]:
+    return _filled({"image": base.image, "digest": base.digest, "rationale": base.rationale})
+
+
 def _plain(service: Service) -> dict[str, object]:
     run, health = service.run, service.run.health
-    base = {"image": service.base.image, "digest": service.base.digest, "rationale": service.base.rationale}
     return _filled({
         "name": service.name,
         "summary": service.summary,
         "python": str(service.python),
-        "base": _filled(base),
+        "base": _base(service.base),
         "torch": _filled({
             "version": str(service.torch.version),
             "companions": {name: str(version) for name, version in service.torch.companions.items()},
+            "from": "base" if service.torch.origin == "base" else None,
         }),
-        "variants": {v.name: {"channel": v.channel, "platform": v.platform} for v in service.variants},
+        "variants": {v.name: _filled({"channel": v.channel, "platform": v.platform, "base": v.base and _base(v.base)})
+                     for v in service.variants},
         "gpus": list(service.gpus),
         "apt": list(service.apt),
         "imports": list(service.imports),

@@ -1,10 +1,12 @@
-"""Descriptions and locks to the generated sections of DEVIATIONS.md and docs/CHECKS.md, and what all pages share."""
+"""Descriptions and locks to the generated sections of DEVIATIONS.md, docs/CHECKS.md and docs/GPUS.md, and what all pages share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin import compare
+from packaging.utils import canonicalize_name
+
+from torchpin import compare, gpupage
 from torchpin.markdown import code, literal, marked, paragraphs, prose, table
 from torchpin.model import Environment
 
@@ -26,6 +28,13 @@ CHECKS_OPENING = """\
 This page lists every check that `invoke verify` and `nox -s verify` run.
 A check whose needs are not met is skipped, visibly and counted.
 Write outside the generated section as you like.
+"""
+GPUS_OPENING = """\
+# GPUs
+
+This page says for each GPU which of our images run on it, what would, and what a wrong pair looks like.
+It is computed from the descriptions and from the facts in `src/torchpin/facts`; nothing here was run on these GPUs for this page.
+Write outside the generated sections as you like.
 """
 NOTHING = "-"
 
@@ -52,6 +61,22 @@ def checks(rows: Iterable[tuple[str, str, str, str]]) -> dict[str, str]:
     return {"checks": marked("checks", body, source="src/torchpin/checks")}
 
 
+def gpus(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict[str, str]:
+    """The sections of docs/GPUS.md: the GPUs that services want, known failures, and every GPU that the facts know."""
+    here = [env for service in services for env in environments(service)]
+    origins = {
+        "wanted": "services/*/service.yaml, their locks and src/torchpin/facts",
+        "failures": "src/torchpin/facts/failures.yaml",
+        "known": "src/torchpin/facts/gpus.yaml",
+    }
+    bodies = {
+        "wanted": gpupage.wanted(here, locks),
+        "failures": gpupage.failures(),
+        "known": gpupage.known(here),
+    }
+    return {name: marked(name, body, source=origins[name]) for name, body in bodies.items()}
+
+
 def says(said: Iterable[tuple[str, str]]) -> str:
     return "; ".join(f"{prose(by)}: {literal(words)}" for by, words in said) or NOTHING
 
@@ -75,6 +100,28 @@ def locked(service: Service, locks: Mapping[str, Lock]) -> list[tuple[Environmen
 def missing(service: Service, locks: Mapping[str, Lock]) -> str:
     names = [code(env.name) for env in environments(service) if env.name not in locks]
     return f"Not locked yet: {', '.join(names)}. Run `invoke lock --service {service.name}`." if names else ""
+
+
+def once(texts: Iterable[tuple[Environment, str]]) -> str:
+    """Each text once, below the names of its environments where not all have the same."""
+    grouped: dict[str, list[str]] = {}
+    for env, text in texts:
+        grouped.setdefault(text, []).append(code(env.name))
+    if len(grouped) <= 1:
+        return next(iter(grouped), "")
+    return paragraphs(
+        *(part for text, names in grouped.items() for part in (f"In {', '.join(names)}:", text))
+    )
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}"
+
+
+def frozen(freeze: str) -> dict[str, str]:
+    """What a freeze record names, by normalized name."""
+    pins = (line.strip().partition("==") for line in freeze.splitlines() if "==" in line)
+    return {canonicalize_name(name): version for name, _, version in pins}
 
 
 def deviation_table(service: Service, locks: Mapping[str, Lock]) -> str:

@@ -158,6 +158,7 @@ def documents(repo: Repository, made: Mapping[str, Lock], *, strict: bool = Fals
     sections = {
         repository.PINNING: (pinning.PINNING_OPENING, pinning.pinning(repo.services, locked, records)),
         repository.DEVIATIONS: (pages.DEVIATIONS_OPENING, pages.deviations(repo.services, locked)),
+        repository.GPUS: (pages.GPUS_OPENING, pages.gpus(repo.services, locked)),
         repository.CHECKS: (pages.CHECKS_OPENING, pages.checks(rows)),
     }
     return {

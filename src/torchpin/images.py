@@ -136,7 +136,7 @@ def build_command(  # every flag of the build is one argument here
 
 def base_contexts(env: Environment, settings: Settings) -> dict[str, str]:
     """The base image by its mirror: `"docker.io" = "registry.local/hub"` takes registry.local/hub/nvidia/cuda:…"""
-    base = env.service.base
+    base = env.base
     first, _, rest = base.image.partition("/")
     host, path = (first, rest) if rest and ("." in first or ":" in first) else ("docker.io", base.image)
     if host == "docker.io" and "/" not in path:
@@ -188,8 +188,11 @@ def secrets(settings: Settings) -> Iterator[dict[str, Path]]:
         yield {"network": file} | ({"ca": Path(given)} if given else {})
 
 
-def build(command: tuple[str, ...], log: Path, watch: Callable[[buildlog.Event], None]) -> None:
-    """A buildx build to its end, its whole log in a file. Raises ToolError with layer, last lines, remedy and log."""
+def build(command: tuple[str, ...], log: Path, watch: Callable[[buildlog.Event], None]) -> tuple[str, ...]:
+    """A buildx build to its end, its whole log in a file and as the answer's lines.
+
+    Raises ToolError with layer, last lines, remedy and log.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     with (
@@ -205,12 +208,30 @@ def build(command: tuple[str, ...], log: Path, watch: Callable[[buildlog.Event],
         code = process.wait()
     if code:
         raise ToolError(failed(buildlog.failure(lines), log))
+    return tuple(lines)
 
 
 def failed(failure: buildlog.Failure, log: Path) -> str:
     said = "\n".join(f"    {line}" for line in failure.lines)
     remedy = f"\nWhat helps: {failure.remedy}" if failure.remedy else ""
     return f"The build failed at {failure.step}; nothing was tagged or recorded.\n{said}{remedy}\nThe whole log: {log}"
+
+
+def run_command(
+    env: Environment, tag: str, *, command: Sequence[str], gpus: bool, terminal: bool
+) -> tuple[str, ...]:
+    """A service's container as its description has it: ports, a named volume for each of its volumes, the GPUs if any."""
+    run = env.service.run
+    volumes = ((f"{env.name}{path.replace('/', '-')}", path) for path in run.volumes)
+    return (
+        "docker", "run", "--rm", "--name", env.name,
+        *(("--interactive", "--tty") if terminal else ()),
+        *(word for port in run.ports for word in ("--publish", f"{port}:{port}")),
+        *(word for name, path in volumes for word in ("--volume", f"{name}:{path}")),
+        *(("--gpus", "all") if gpus and env.variant.channel != "cpu" else ()),
+        "--platform", env.variant.platform,
+        tag, *command,
+    )  # fmt: skip
 
 
 def push(client: docker.DockerClient, tags: Sequence[str]) -> None:
@@ -309,3 +330,14 @@ def prune(client: docker.DockerClient, before: frozenset[str]) -> None:
         if still == left:
             return  # another build uses what is left
         left = still
+
+
+def extend(base: str, tag: str, tree: Path) -> None:
+    """An image that is another one with a file tree in its Python's own site-packages."""
+    script = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    with engine() as client:
+        target = said(client, base, "python3", "-c", script)
+    file = tree.parent / f"{tree.name}.dockerfile"
+    shell.write({file: f"FROM {base}\nCOPY . {target}/\n"})
+    words = ("docker", "buildx", "build", "--load", "--provenance", "false")
+    shell.run((*words, "--file", str(file), "--tag", tag, str(tree)))

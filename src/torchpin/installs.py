@@ -52,3 +52,9 @@ def uv_for(platform: str, requirements: str, into: Path) -> Path:
     shell.run((uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
                "--python-platform", f"{machine}-manylinux_2_{plan.GLIBC}", "--requirements", str(into / "uv.txt")))  # fmt: skip
     return into / "uv-tree" / "bin" / "uv"
+
+
+def forget_addresses(into: Path) -> None:
+    """Removes what an installer notes about a file that lay in no index: its address may be a mirror's."""
+    found = into.glob("lib/python*/site-packages/*.dist-info/direct_url.json")
+    shell.write(dict.fromkeys(found))

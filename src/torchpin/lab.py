@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import platform
 import shutil
 import sys
 import tempfile
 import time
+import zipfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from torchpin.errors import InputError, Stop, ToolError
 from torchpin.model import Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.model import Environment, Lock, Service, Source
     from torchpin.repository import Repository
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 PREFIX = "torchpin-lab"  # of every image; each lab has its own name below it, so two do not meet
 LARGEST = 3_000_000  # bytes: what is bigger stays out of the lab
-_COPIED = ("docker", "docs", "requirements", "DEVIATIONS.md")
+_COPIED = ("docker/Dockerfile.j2", "docker/runtime", "requirements")
 _SMOKE = '''"""The lab's smoke test: the stand-in torch is what was installed."""
 
 import torch
@@ -75,23 +77,21 @@ def opened(
             for e in environments
             for s in e.service.sources
         }
+        commits = {name: commit for name, (_, commit) in origins.items()}
         services = tuple(
-            _reduced(
-                env.service,
-                env,
-                reduced[env.name],
-                base=base,
-                python=python,
-                commits={n: c for n, (_, c) in origins.items()},
-            )
-            for env in {env.service.name: env for env in environments}.values()
+            _reduced(env.service, env, reduced[env.name], base=base, python=python, commits=commits)
+            for env in {env.service.name: env for env in reversed(environments)}.values()
         )
+        served = _stand_ins(plan.environments(services))
+        if base:
+            services = tuple(_on_own_base(folder, one, base, prefix, served) for one in services)
         for service in services:
             place = scratch / "services" / service.name
             shell.write({place / "service.yaml": describe.description(service), place / "smoke.py": _SMOKE})
-        served = _stand_ins(plan.environments(services))
         address = stack.enter_context(index.serve(served))
-        mirrors = {channel: f"{address}/{channel}/" for channel in served}
+        mirrors = {
+            name: f"{address}/{name}/{'files' if name in facts.abi_packages() else ''}" for name in served
+        }
         mirrors |= {name: url for name, (url, _) in origins.items()}
         kept = {name: url for name, url in repo.settings.mirrors.items() if name in {"pypi", "python"}}
         found = repository.opened(scratch, prefix=prefix)
@@ -134,7 +134,8 @@ def _copy(root: Path, scratch: Path) -> None:
         place = root / name
         if place.is_dir():
             shutil.copytree(place, scratch / name)
-        elif place.exists():
+        else:
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(place, scratch / name)
     (scratch / "services").mkdir()
 
@@ -144,8 +145,8 @@ def _copy(root: Path, scratch: Path) -> None:
 
 def small(lock: Lock) -> frozenset[str]:
     """The packages whose whole closure, torch apart, is small and fits any Python: pure or abi3 wheels, and sources."""
-    family = {package.name for package in lock.layers[0].packages}
-    deps = {package.name for package in lock.layers[1].packages}
+    family = _family(lock)
+    deps = {p.name for layer in lock.layers if layer.name == plan.TORCH_DEPS for p in layer.packages}
     wants: dict[str, set[str]] = {}
     for package in lock.packages.values():
         for parent in package.wanted_by:
@@ -166,11 +167,11 @@ def small(lock: Lock) -> frozenset[str]:
 
 def wants_torch(lock: Lock, name: str) -> bool:
     """Whether a package wants torch, directly or not: it cannot be imported beside a stand-in."""
-    family = {package.name for package in lock.layers[0].packages}
+    family = _family(lock)
     todo, seen = [name], {name}
     while todo:
         one = todo.pop()
-        for package in lock.packages.values():
+        for package in lock.all.values():
             if one in package.wanted_by:
                 if package.name in family:
                     return True
@@ -184,8 +185,9 @@ def _reduced(
     service: Service, env: Environment, lock: Lock, *, base: str, python: str, commits: dict[str, str]
 ) -> Service:
     """A service for the lab: its own torch pins and sources, small packages, the lab's base and Python."""
+    kept = small(lock) | {*_abi_wheels(service, env.variant.channel, _machine(), python)}
     layers = tuple(
-        replace(layer, packages=tuple(p for p in layer.packages if canonicalize_name(p.name) in small(lock)))
+        replace(layer, packages=tuple(p for p in layer.packages if canonicalize_name(p.name) in kept))
         for layer in service.layers
     )
     names = _names(service, lock) | {*commits, "cuda"}
@@ -198,7 +200,7 @@ def _reduced(
     machine = next(name for name, value in plan.MACHINES.items() if value == _machine())
     return replace(
         service,
-        python=Version(python),
+        python=Version(python if service.torch.origin == "index" else python.rpartition(".")[0]),
         base=replace(service.base, image=base or service.base.image, digest=None),
         variants=tuple(_variant(env, variant, machine) for variant in service.variants),
         layers=layers,
@@ -209,6 +211,49 @@ def _reduced(
         recommends=tuple(one for one in service.recommends if canonicalize_name(one.component) in names),
         reasons=tuple(one for one in service.reasons if canonicalize_name(one.component) in names),
     )
+
+
+def _abi_wheels(service: Service, channel: str, machine: str, python: str) -> dict[str, facts.Wheel]:
+    """The ABI wheels of a service that there are for the lab's Python."""
+    found: dict[str, facts.Wheel] = {}
+    for layer in service.layers:
+        pin = plan.abi_pin(layer)
+        wheel = pin and facts.wheel(
+            canonicalize_name(pin.name),
+            next(iter(pin.specifier)).version,
+            python=python,
+            torch=str(service.torch.version),
+            channel=channel,
+            machine=machine,
+        )
+        if pin and isinstance(wheel, facts.Wheel):
+            found[canonicalize_name(pin.name)] = wheel
+    return found
+
+
+def _on_own_base(
+    folder: Path,
+    service: Service,
+    base: str,
+    prefix: str,
+    served: Mapping[str, Mapping[str, Sequence[index.File]]],
+) -> Service:
+    """A service whose torch comes from its base gets a base that brings the stand-ins of torch's family."""
+    if service.torch.origin != "base":
+        return service
+    tree, tag = folder / f"{service.name}-site", f"{prefix}/base-{service.name}:1"
+    for files in served[service.variants[0].channel].values():
+        for file in files:
+            with zipfile.ZipFile(io.BytesIO(file.content or b"")) as wheel:
+                wheel.extractall(tree)
+    images.extend(base, tag, tree)
+    return replace(service, base=replace(service.base, image=tag))
+
+
+def _family(lock: Lock) -> set[str]:
+    """torch and its companions in a lock, wherever they come from."""
+    torch = lock.given or next(layer for layer in lock.layers if layer.name == plan.TORCH)
+    return {package.name for package in torch.packages}
 
 
 def _names(service: Service, lock: Lock) -> frozenset[str]:
@@ -261,7 +306,19 @@ def _stand_ins(environments: tuple[Environment, ...]) -> dict[str, dict[str, lis
             have = packages.setdefault(canonicalize_name(file.filename.split("-")[0]), [])
             if file.filename not in {one.filename for one in have}:
                 have.append(file)
+        for name, wheel in plan.abi_wheels(env).items():
+            channels.setdefault(name, {}).setdefault(name, []).append(_abi_stand_in(name, wheel))
     return channels
+
+
+def _abi_stand_in(name: str, wheel: facts.Wheel) -> index.File:
+    """A stand-in under the very name of an ABI wheel, whose metadata says the plain version, as the real one's does."""
+    module = name.replace("-", "_")
+    modules = {f"{module}/__init__.py": f'__version__ = "{wheel.version}"\n'}
+    _, content = standins.wheel(module, wheel.version, tag="py3-none-any", modules=modules)
+    return replace(
+        standins.published(f"{module}-{wheel.version}-py3-none-any.whl", content), filename=wheel.filename
+    )
 
 
 def _cudnn(version: str | None) -> int | None:
@@ -357,8 +414,8 @@ def _bootstrapped(folder: Path) -> Path:
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not suite:
         raise ToolError("no base image can be pulled, and only root on Debian or Ubuntu can make one")
     if shell.which("mmdebstrap"):
-        # Unpacked, not configured: a fifth of the time, and all that Python and a shell need. Nothing is apt-installed there.
-        packages = "--include=python3,dash,coreutils,base-files,passwd"
+        # Unpacked, not configured: a fifth of the time, and all that Python, a shell and a real torch need.
+        packages = "--include=python3,dash,coreutils,base-files,passwd,libstdc++6"
         shell.run(("mmdebstrap", "--variant=extract", packages, suite, str(tree)))
         shell.write(
             {tree / "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", tree / "etc/group": "root:x:0:\n"}

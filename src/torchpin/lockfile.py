@@ -135,7 +135,7 @@ def parse_upstream(file: str, text: str) -> Upstream:
 
 def files(lock: Lock) -> dict[str, str]:
     """Every file of a lock, name to text."""
-    layers = [*lock.layers, *([lock.build] if lock.build else [])]
+    layers = [*lock.layers, *(one for one in (lock.build, lock.given) if one)]
     return {layer.file: layer_text(layer) for layer in layers} | {
         f"{UPSTREAM}{upstream.source}.txt": upstream_text(upstream) for upstream in lock.upstreams
     }
@@ -160,10 +160,11 @@ def parse(folder: str, texts: Mapping[str, str]) -> Lock:
             problems += error.problems
     if problems:
         raise InputError("Run `invoke lock` to make them again, or restore them from git.", problems)
-    build = next((layer for layer in layers if layer.name == "build"), None)
+    aside = {layer.name: layer for layer in layers if layer.name in {"build", "00-given"}}
     return Lock(
-        layers=tuple(layer for layer in layers if layer is not build),
-        build=build,
+        layers=tuple(layer for layer in layers if layer.name not in aside),
+        build=aside.get("build"),
+        given=aside.get("00-given"),
         upstreams=tuple(upstreams),
     )
 

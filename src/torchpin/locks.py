@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from torchpin import plan, render, sdists, shell
@@ -31,7 +33,10 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from torchpin.facts import Wheel
     from torchpin.model import Environment, Settings, Upstream
+
+    Published = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 
 UV = version("uv")
 # Settings of a user's machine that would change what is resolved. Where PyPI is found (UV_DEFAULT_INDEX) stays theirs.
@@ -93,33 +98,69 @@ def resolve(
     current: Lock | None = None,
     upgrade: Sequence[str] = (),
     upstreams: tuple[Upstream, ...] = (),
+    published: Published | None = None,
 ) -> Lock:
     """One environment's lock. `index` is where the channel is read from; the present lock's pins are kept where they can be.
 
+    `published` are the hashes of the lab's own files, which count instead of the facts' for wheels of no index.
+
     Raises ToolError when there is no solution, an artifact for this Python and platform is missing, or a hash is.
     """
-    with _project(render.uv_project(env, index=index)) as folder:
+    wheels = plan.abi_wheels(env)
+    with _project(render.uv_project(env, index=index, pins=plan.pins(env, wheels))) as folder:
         if current:
-            pins = "".join(f"{p.name}=={p.version}\n" for p in current.packages.values())
-            (folder / "pins.txt").write_text(pins)
+            kept = "".join(
+                f"{p.name}=={p.version}\n" for name, p in current.all.items() if name not in wheels
+            )
+            (folder / "pins.txt").write_text(kept)
         _compile(env, settings, folder, compile_command(env, "pins.txt", upgrade=upgrade))
         wanted = _wanted_by((folder / "pins.txt").read_text(), env.service.name)
         _compile(
             env, settings, folder, compile_command(env, "pylock.toml", extra=("--constraints", "pins.txt"))
         )
         found = [_chosen(env, package) for package in _packages(folder)]
+    wanted = _with_wheels(env, wanted, wheels)
     found = [
         replace(one, artifact=replace(one.artifact, wanted_by=wanted.get(one.artifact.name, ())))
         for one in found
     ]
     _expect_builds(env, found)
-    artifacts = _sized(found)
-    layers = plan.split(env, artifacts, uv=UV)
-    sources = [one for one in found if one.artifact.is_source]
+    artifacts = [*_sized(found), *(_abi_artifact(env, wheel, published) for wheel in wheels.values())]
+    layers, given = plan.split(env, artifacts, uv=UV)
+    kept_names = {package.name for layer in layers for package in layer.packages}
+    sources = [one for one in found if one.artifact.is_source and one.artifact.name in kept_names]
     build = (
         _build_layer(env, settings, sources, current=current.build if current else None) if sources else None
     )
-    return Lock(layers=layers, build=build, upstreams=upstreams)
+    return Lock(layers=layers, build=build, given=given, upstreams=upstreams)
+
+
+def _with_wheels(
+    env: Environment, wanted: Mapping[str, tuple[str, ...]], wheels: Mapping[str, Wheel]
+) -> dict[str, tuple[str, ...]]:
+    """Who wants what, with the ABI wheels in it: uv did not see them, only what they want."""
+    declared = {canonicalize_name(p.name) for layer in env.service.layers for p in layer.packages}
+    found = dict(wanted)
+    for name, wheel in wheels.items():
+        for one in (canonicalize_name(Requirement(text).name) for text in wheel.requires):
+            others = {*found.get(one, ())} - (
+                {env.service.name} - ({env.service.name} if one in declared else set())
+            )
+            found[one] = tuple(sorted(others | {name}))
+        found["torch"] = tuple(sorted({*found.get("torch", ()), name}))
+    return found
+
+
+def _abi_artifact(env: Environment, wheel: Wheel, published: Published | None) -> Artifact:
+    name = canonicalize_name(wheel.package)
+    own = (published or {}).get(name, {}).get(name, {}).get(wheel.filename)
+    return Artifact(
+        name=name,
+        version=wheel.version,
+        filename=wheel.filename,
+        sha256=own or wheel.sha256,
+        wanted_by=(env.service.name,),
+    )
 
 
 @contextmanager
@@ -198,22 +239,28 @@ def _expect_builds(env: Environment, found: Iterable[_Found]) -> None:
 
 def _sized(found: Sequence[_Found]) -> list[Artifact]:
     """Every artifact with its size in bytes; asked of the server where the index publishes none."""
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(8) as pool:
         sizes = pool.map(lambda one: one.artifact.size or _length(one.url), found)
         return [replace(one.artifact, size=size) for one, size in zip(found, sizes, strict=True)]
 
 
+@cache
 def _length(url: str) -> int | None:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=60) as answer:  # noqa: S310 - uv read it from the index
-            length = answer.headers.get("Content-Length")
-            return int(length) if length else None
-    except urllib.error.HTTPError:
-        return None  # a recorded index has names and hashes, no files
-    except (urllib.error.URLError, TimeoutError) as error:
-        raise ToolError(
-            f"The size of {url.rsplit('/', 1)[1]} could not be read: {error}. Try again."
-        ) from None
+    """A file's size, None where the server has the file's name only; asked a few times, as networks are."""
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - uv read it from the index
+    for wait in (1, 2, 4, 0):
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                length = answer.headers.get("Content-Length")
+                return int(length) if length else None
+        except urllib.error.HTTPError as error:
+            if error.code < 500:  # noqa: PLR2004 - a server's own trouble passes
+                return None  # a recorded index has names and hashes, no files
+            why: Exception = error
+        except (urllib.error.URLError, TimeoutError) as error:
+            why = error
+        time.sleep(wait)
+    raise ToolError(f"The size of {url.rsplit('/', 1)[1]} could not be read: {why}. Try again.")
 
 
 # --- what builds a package that exists as source only ----------------------------------------------------------------

@@ -10,7 +10,7 @@ from torchpin.errors import InputError
 from torchpin.model import Mark, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 # A marker is a whole line: an indented or quoted one is prose. `^` and `$` know "\n" only, whatever else Unicode breaks at.
 _MARKER = re.compile(
@@ -97,20 +97,27 @@ class _Place:
 def spliced(file: str, text: str, sections: Mapping[str, str]) -> str:
     """A text with its generated sections made anew; everything outside their markers stays, byte for byte.
 
-    `sections` are whole ones (see `marked`). One that the text does not have is appended. Raises InputError with
-    file:line for markers that do not pair, stand twice or cross, and for a section that nothing makes any more.
+    `sections` are whole ones (see `marked`). One that the text does not have is appended; one that nothing makes any
+    more goes, markers and all. Raises InputError with file:line for markers that do not pair, stand twice or cross.
     """
-    places = _places(file, text, sections)
+    places = _places(file, text)
     parts, at = [], 0
     for place in places:
-        parts += [text[at : place.start], sections[place.name].replace("\n", place.newline)]
-        at = place.end
+        made = sections.get(place.name)
+        parts += [text[at : place.start], made.replace("\n", place.newline) if made else ""]
+        at = place.end if made else _after_gap(text, place.end)
     whole = "".join([*parts, text[at:]])
     present = {place.name for place in places}
     for name, content in sections.items():
         if name not in present:
             whole = _appended(whole, content)
     return whole
+
+
+def _after_gap(text: str, at: int) -> int:
+    """Past the line ends that follow a place: a section that goes takes the gap below it along."""
+    gap = re.compile(r"[\r\n]*").match(text, at)
+    return gap.end() if gap else at
 
 
 def _appended(text: str, content: str) -> str:
@@ -123,7 +130,7 @@ def _appended(text: str, content: str) -> str:
     return f"{text}{gap}{content.replace(chr(10), newline)}{newline}"
 
 
-def _places(file: str, text: str, known: Container[str]) -> list[_Place]:
+def _places(file: str, text: str) -> list[_Place]:
     markers = list(_MARKER.finditer(text))
     lines = {marker.start(): text.count("\n", 0, marker.start()) + 1 for marker in markers}
     problems: list[Problem] = []
@@ -139,11 +146,6 @@ def _places(file: str, text: str, known: Container[str]) -> list[_Place]:
             other = f"; the marker on line {lines[after.start()]} is not its end" if after else ""
             said.append(f"the generated section {name!r} is not closed{other}")
         else:
-            if name not in known:
-                last = lines[after.start()]
-                said.append(
-                    f"nothing makes the generated section {name!r} any more; delete lines {line} to {last}"
-                )
             newline = "\r\n" if re.match(r"[ \t]*\r\n", text[marker.end() :]) else "\n"
             places.append(_Place(name=name, start=marker.start(), end=after.end(), newline=newline))
         if marker["kind"] == "begin" and first.setdefault(name, line) != line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,10 +60,15 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Torch:
-    """The torch release (no local part: the channel decides the build) and its companions, name to version."""
+    """The torch release (no local part: the channel decides the build) and its companions, name to version.
+
+    `origin` index: installed from the channel. base: the base image brings that channel's build, which is never
+    installed and always proven.
+    """
 
     version: Version
     companions: Mapping[str, Version]
+    origin: Literal["index", "base"] = "index"
 
     @property
     def family(self) -> dict[str, Version]:
@@ -72,11 +77,12 @@ class Torch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """One way to build a service: a channel (`cu121`, `cpu`, `pypi`) and a platform (`linux/amd64`)."""
+    """One way to build a service: a channel (`cu121`, `cpu`, `pypi`), a platform, and a base of its own if it needs one."""
 
     name: str
     channel: str
     platform: str
+    base: Base | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,6 +201,10 @@ class Environment:
     def name(self) -> str:
         return f"{self.service.name}-{self.variant.name}"
 
+    @property
+    def base(self) -> Base:
+        return self.variant.base or self.service.base
+
 
 # --- the lock --------------------------------------------------------------------------------------------------------
 
@@ -251,11 +261,22 @@ class Lock:
 
     layers: tuple[LayerLock, ...]
     build: LayerLock | None = None
+    given: LayerLock | None = (
+        None  # torch and companions where the base brings them: resolved with, never installed
+    )
     upstreams: tuple[Upstream, ...] = ()
 
     @property
     def packages(self) -> dict[str, Artifact]:
+        """What is installed."""
         return {package.name: package for layer in self.layers for package in layer.packages}
+
+    @property
+    def all(self) -> dict[str, Artifact]:
+        """What is installed, and what the base brings of torch's family."""
+        return {
+            package.name: package for package in (self.given.packages if self.given else ())
+        } | self.packages
 
 
 # --- what follows ----------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def services(repo: Repository, environments: Sequence[Environment]) -> list[tupl
         service = env.service
         tags = ", ".join(f"{source.name} {source.tag}" for source in service.sources)
         torch = f"{service.torch.version} ({env.variant.channel})"
-        return env.name, str(service.python), torch, service.base.image, tags, lock, image, record
+        return env.name, str(service.python), torch, env.base.image, tags, lock, image, record
 
     return [row(env) for env in environments]
 

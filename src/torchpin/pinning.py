@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from torchpin import compare, facts, plan
-from torchpin.documents import NOTHING, deviation_table, environments, heading, locked, missing, origin, says
+from torchpin import buildpage, compare, facts, gpupage, layerpage, plan, risks
+from torchpin.documents import (
+    NOTHING,
+    count,
+    deviation_table,
+    environments,
+    heading,
+    locked,
+    missing,
+    once,
+    origin,
+    says,
+)
 from torchpin.errors import InputError
 from torchpin.markdown import anchor, block, code, link, marked, paragraphs, prose, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from torchpin.model import Environment, Layer, Lock, Service, Source
+    from torchpin.model import Environment, Lock, Service, Source
 
 PINNING_OPENING = """\
 # Environment pinning
@@ -35,13 +45,18 @@ def pinning(
     parts: dict[str, Callable[[Service], str]] = {
         "Base image": _base,
         "Core versions": lambda one: _core(one, locks),
-        "Python packages": lambda one: _packages(one, locks),
+        "Python packages": lambda one: layerpage.packages(one, locks, records),
+        "Risks": lambda one: risks.risks(one, locks),
         "Sources": _sources,
+        "Build order": lambda one: buildpage.order(one, locks),
+        "Compatibility matrix": lambda one: buildpage.matrix(one, locks, records),
         "Runtime outputs": lambda one: _outputs(one, locks, records),
         "Verification commands": _verification,
+        "Verification checklist": lambda one: buildpage.checklist(one, locks),
         "GPUs": _gpus,
         "Deviation log": lambda one: _log(one, locks),
         "Update policy": _policy,
+        "Rollback": buildpage.rollback,
     }
     lines = []
     sections = {CONTENTS: ""}
@@ -61,12 +76,18 @@ def pinning(
 
 
 def _base(service: Service) -> str:
-    base = service.base
+    return once((env, _base_of(env)) for env in environments(service))
+
+
+def _base_of(env: Environment) -> str:
+    base = env.base
     digest = code(base.digest) if base.digest else "not recorded: the tag alone decides what is pulled"
+    family = ", ".join(code(f"{name} {version}") for name, version in env.service.torch.family.items())
     return paragraphs(
         block([base.reference]),
         f"**Digest**: {digest}",
         f"**Rationale**: {prose(base.rationale) or 'not given'}",
+        f"**Brings**: {family}, {layerpage.GIVEN}" if env.service.torch.origin == "base" else "",
     )
 
 
@@ -105,9 +126,10 @@ def _torch(env: Environment, values: Mapping[str, str]) -> str:
     version, build = values.get("torch"), plan.torch_build(env)
     if version is None:
         return compare.ABSENT
+    given = f", {layerpage.GIVEN}" if env.service.torch.origin == "base" else ""
     if "+" in version or not build or env.variant.platform != "linux/amd64":
-        return code(version)
-    return f"{code(f'{version}+{build}')} (its file says {code(version)})"
+        return code(version) + given
+    return f"{code(f'{version}+{build}')} (its file says {code(version)}){given}"
 
 
 def _cuda(env: Environment) -> str:
@@ -118,75 +140,11 @@ def _cuda(env: Environment) -> str:
 def _cudnn(env: Environment, values: Mapping[str, str]) -> str:
     if "cudnn" in values:
         return code(values["cudnn"])
+    base = facts.base(env.base.image) if env.service.torch.origin == "base" else None
+    if base and base.cudnn:
+        return f"{code(base.cudnn)}, from the base image"
     cpu = plan.torch_build(env) == "cpu"
     return "none: a CPU build" if cpu else "not known: no package of its own brings it"
-
-
-def _packages(service: Service, locks: Mapping[str, Lock]) -> str:
-    here = locked(service, locks)
-    parts = []
-    if here:
-        parts = ["#### Layer torch", _once((env, _torch_layer(env, lock)) for env, lock in here)]
-    for number, layer in enumerate(service.layers if here else ()):
-        may_fail = "Optional: where it cannot be installed, the image goes without it." * layer.optional
-        texts = ((env, _declared_layer(env, lock, number)) for env, lock in here)
-        parts += [f"#### Layer {layer.name}", may_fail, _once(texts)]
-    return paragraphs(*parts, missing(service, locks))
-
-
-def _once(texts: Iterable[tuple[Environment, str]]) -> str:
-    """Each text once, below the names of its environments where not all have the same."""
-    grouped: dict[str, list[str]] = {}
-    for env, text in texts:
-        grouped.setdefault(text, []).append(code(env.name))
-    if len(grouped) == 1:
-        return next(iter(grouped))
-    return paragraphs(
-        *(part for text, names in grouped.items() for part in (f"In {', '.join(names)}:", text))
-    )
-
-
-def _torch_layer(env: Environment, lock: Lock) -> str:
-    names = [name for name in env.service.torch.family if name in lock.packages]
-    pins = [f"{name}=={lock.packages[name].version}" for name in names]
-    told = [_brings(lock, plan.TORCH, names), _brings(lock, plan.TORCH_DEPS, ())]
-    return paragraphs(block(pins), "\n".join(filter(None, told)))
-
-
-def _declared_layer(env: Environment, lock: Lock, number: int) -> str:
-    layer: Layer = env.service.layers[number]
-    pins, names = [], []
-    for package in layer.packages:
-        locked = lock.packages.get(canonicalize_name(package.name))
-        if locked:
-            extras = f"[{','.join(sorted(package.extras))}]" if package.extras else ""
-            pins.append(f"{package.name}{extras}=={locked.version}")
-            names.append(locked.name)
-    told = _brings(lock, plan.layer_names(env)[number + 2], names)
-    return paragraphs(block(pins) if pins else "No package of its own.", told)
-
-
-def _brings(lock: Lock, name: str, shown: Iterable[str]) -> str:
-    """One line: what else a layer's file holds, how large it all is, and what exists as source only."""
-    packages = next((layer.packages for layer in lock.layers if layer.name == name), ())
-    if not packages:
-        return ""
-    further = len({package.name for package in packages} - {*shown})
-    sizes = [package.size for package in packages if package.size is not None]
-    hidden = len(packages) - len(sizes)
-    sources = [package.name for package in packages if package.is_source]
-    parts = [
-        _count(further, "further package" if shown else "package"),
-        f"{_count(len(sizes), 'file')} with {sum(sizes):,} bytes in all" if sizes else "",
-        f"{_count(hidden, 'file')} of unpublished size" if hidden else "",
-        f"as source only: {', '.join(sources)}" if sources else "",
-    ]
-    why = ", which torch and its companions bring" if name == plan.TORCH_DEPS else ""
-    return f"{code(f'{name}.txt')}{why}: {'; '.join(filter(None, parts))}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}"
 
 
 def _sources(service: Service) -> str:
@@ -241,7 +199,7 @@ def _record(name: str, lock: Lock | None, freeze: str | None) -> str:
         return "not recorded yet: no image of this environment was built where these documents were made"
     place = f"records/{name}/pip_freeze.txt"
     differences = compare.freeze_differences(freeze, lock) if lock else ()
-    state = f", which differs from the lock in {_count(len(differences), 'package')}" if differences else ""
+    state = f", which differs from the lock in {count(len(differences), 'package')}" if differences else ""
     return link(code(place), f"../{place}") + state
 
 
@@ -272,57 +230,17 @@ def _gpus(service: Service) -> str:
     if not service.gpus:
         return "The description wants no GPU."
     here = environments(service)
-    waived = {name: _waived(service, name) for name in service.gpus}
+    waived = {name: gpupage.waived(service, name) for name in service.gpus}
     headers = ["GPU", "Capability", *(f"Code in {code(env.name)}" for env in here)]
     rows = []
     for name in service.gpus:
         gpu = facts.gpu(name)
-        cells = [prose(name), (gpu and gpu.capability) or "not known"]
-        rows.append([*cells, *(_runs(env, gpu) for env in here)])
+        cells = [prose(name), (gpu and gpu.capability) or gpupage.UNKNOWN]
+        rows.append([*cells, *(gpupage.runs(env, gpu) for env in here)])
     if any(waived.values()):
         headers.append("Waiver")
         rows = [[*cells, waived[name] or NOTHING] for name, cells in zip(service.gpus, rows, strict=True)]
-    return table(headers, rows)
-
-
-def _runs(env: Environment, gpu: facts.Gpu | None) -> str:
-    """Whether an environment's torch has code for a card: yes, no, or unknown, with the reason."""
-    build, platform = plan.torch_build(env), env.variant.platform
-    if build == "cpu":
-        return "no: a CPU build"
-    if gpu is None or gpu.capability is None:
-        return "unknown: no fact tells its capability"
-    if gpu.machine == "aarch64" and platform == "linux/amd64":
-        return f"no: its host is aarch64, this build is for {platform}"
-    if build is None:
-        return "unknown: no fact tells what this build is"
-    return _compiled(str(env.service.torch.version), build, plan.MACHINES[platform], gpu.capability)
-
-
-def _compiled(release: str, build: str, machine: str, capability: str) -> str:
-    archs = facts.compiled(release, build, machine)
-    if archs:
-        listed = f"compiled for {', '.join((*archs.sm, *archs.ptx))}{'' if archs.ptx else ', without PTX'}"
-        return "yes" if facts.runs_on(archs, capability) else f"no: {listed}"
-    ceiling = facts.ceiling(release, build, machine)
-    if ceiling and _capability(capability) > _capability(ceiling):
-        return f"no: its CUDA makes machine code up to {ceiling} only"
-    return "unknown: no fact tells what this build is compiled for"
-
-
-def _capability(text: str) -> tuple[int, int]:
-    """`10.0` and `sm_100` alike; the last digit is the minor."""
-    digits = re.sub(r"\D", "", text)
-    return int(digits[:-1]), int(digits[-1])
-
-
-def _waived(service: Service, name: str) -> str:
-    known = facts.gpu(name)
-    return "; ".join(
-        f"{code(waiver.check)}, review by {waiver.review_by.isoformat()}: {prose(waiver.reason)}"
-        for waiver in service.waivers
-        if waiver.about == name or (known is not None and facts.gpu(waiver.about) == known)
-    )
+    return paragraphs(table(headers, rows), f"What would run on each: {link('GPUS.md', 'GPUS.md')}.")
 
 
 def _log(service: Service, locks: Mapping[str, Lock]) -> str:

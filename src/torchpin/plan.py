@@ -19,12 +19,14 @@ from torchpin.model import Artifact, Environment, LayerLock, Lock, Service
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from packaging.requirements import Requirement
     from packaging.tags import Tag
     from packaging.version import Version
 
-    from torchpin.model import Source, Variant
+    from torchpin.facts import Wheel
+    from torchpin.model import Layer, Source, Variant
 
-TORCH, TORCH_DEPS = "00-torch", "01-torch-deps"
+TORCH, TORCH_DEPS, GIVEN = "00-torch", "01-torch-deps", "00-given"
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 GLIBC = 28  # glibc 2.28, what torch's own wheels ask for since 2.7; every base since Debian 10 has it
 
@@ -86,21 +88,36 @@ def torch_build(env: Environment) -> str | None:
 # --- the lock --------------------------------------------------------------------------------------------------------
 
 
+def _own_layers(env: Environment) -> tuple[str, ...]:
+    """The layers that torchpin makes itself, before the declared ones."""
+    return (TORCH, TORCH_DEPS) if env.service.torch.origin == "index" else ()
+
+
+def declared_layers(env: Environment) -> dict[str, Layer]:
+    """The declared layers by their numbered names."""
+    first = len(_own_layers(env)) or 1  # 00 is what the base gives
+    return {
+        f"{number:02}-{layer.name}": layer for number, layer in enumerate(env.service.layers, start=first)
+    }
+
+
 def layer_names(env: Environment) -> tuple[str, ...]:
-    declared = (f"{number:02}-{layer.name}" for number, layer in enumerate(env.service.layers, start=2))
-    return (TORCH, TORCH_DEPS, *declared)
+    return (*_own_layers(env), *declared_layers(env))
 
 
 def answers(env: Environment, layer: str) -> str:
     """The digest of what a layer file answers: change that part of the description and the layer is stale."""
     question: dict[str, object] = {"python": str(env.service.python), "platform": env.variant.platform}
-    if layer in {TORCH, TORCH_DEPS}:
+    if layer in {TORCH, TORCH_DEPS, GIVEN}:
         question["channel"] = env.variant.channel
         question["torch"] = {name: str(version) for name, version in env.service.torch.family.items()}
     elif layer != "build":
-        declared = next(one for one in env.service.layers if layer.split("-", 1)[1] == one.name)
+        declared = declared_layers(env)[layer]
         question["packages"] = sorted(str(package) for package in declared.packages)
         question["optional"] = declared.optional
+        question |= (
+            {"torch": f"{env.service.torch.version}+{env.variant.channel}"} if abi_pin(declared) else {}
+        )
     return lockfile.digest(json.dumps(question, sort_keys=True))
 
 
@@ -117,6 +134,9 @@ def stale(env: Environment, lock: Lock) -> tuple[tuple[str, str, str], ...]:
         elif layer.environment != env.name:
             found.append((f"{name}.txt", f"is a layer of {layer.environment}", name))
     found += [(f"{name}.txt", "is a layer that the description does not have", name) for name in layers]
+    base = env.service.torch.origin == "base"
+    if base != bool(lock.given) or (lock.given and lock.given.answers != answers(env, GIVEN)):
+        found.append((f"{GIVEN}.txt", "is not what the base image is described to bring", GIVEN))
     sources_only = sorted(name for name, package in lock.packages.items() if package.is_source)
     builds = (
         sorted({name for package in lock.build.packages for name in package.wanted_by}) if lock.build else []
@@ -170,43 +190,101 @@ def best(files: Iterable[Artifact], python: Version, platform: str) -> Artifact 
     return min(sources, key=lambda file: not file.filename.endswith(".tar.gz"), default=None)
 
 
-def split(env: Environment, packages: Sequence[Artifact], *, uv: str) -> tuple[LayerLock, ...]:
-    """One resolution into install layers.
+def abi_pin(layer: Layer) -> Requirement | None:
+    """The pin of a layer that is a wheel with an ABI in its name, which torchpin chooses by itself."""
+    found = [package for package in layer.packages if canonicalize_name(package.name) in facts.abi_packages()]
+    if found and len(layer.packages) > 1:
+        raise InputError(
+            f"The layer {layer.name} holds {found[0].name}, a wheel of its own origin: give it a layer of its own."
+        )
+    return found[0] if found else None
+
+
+def abi_wheels(env: Environment) -> dict[str, Wheel]:
+    """The exact files of an environment's wheels with an ABI in their name, by package.
+
+    Raises InputError with the pin's place and the facts' own sentence where none fits.
+    """
+    wheels: dict[str, Wheel] = {}
+    for number, layer in enumerate(env.service.layers):
+        pin = abi_pin(layer)
+        if pin is None:
+            continue
+        found = facts.wheel(
+            canonicalize_name(pin.name),
+            next(iter(pin.specifier)).version,
+            python=str(env.service.python),
+            torch=str(env.service.torch.version),
+            channel=env.variant.channel,
+            machine=MACHINES[env.variant.platform],
+        )
+        if isinstance(found, str):
+            where = env.service.marks.get(f"layers[{number}].packages[0]") or env.service.file
+            raise InputError(f"{where}: {pin}: {found}")
+        wheels[canonicalize_name(pin.name)] = found
+    return wheels
+
+
+def pins(env: Environment, wheels: Mapping[str, Wheel]) -> tuple[str, ...]:
+    """What one resolution of an environment must satisfy: every exact pin; of an ABI wheel, what it wants beside torch."""
+    family = [f"{name}=={version}" for name, version in env.service.torch.family.items()]
+    declared = [
+        p for layer in env.service.layers for p in layer.packages if canonicalize_name(p.name) not in wheels
+    ]
+    wanted = [one for wheel in wheels.values() for one in wheel.requires]
+    return (*family, *map(str, declared), *wanted)
+
+
+def split(
+    env: Environment, packages: Sequence[Artifact], *, uv: str
+) -> tuple[tuple[LayerLock, ...], LayerLock | None]:
+    """One resolution into install layers, and what of it the base gives.
 
     torch and companions first; then what only they want; then each declared layer with its own packages and those
-    that it is the first to want. `wanted_by` of the packages is the graph; a declared package is wanted by the service.
+    that it is the first to want. What only an ABI wheel wants goes into the next layer from PyPI: a layer has one
+    origin. `wanted_by` of the packages is the graph; a declared package is wanted by the service.
     """
     family = {*env.service.torch.family}
-    names = layer_names(env)
+    declared = declared_layers(env)
+    alone = [name for name, layer in declared.items() if abi_pin(layer)]
+    plain = [name for name in declared if name not in alone]
     place = dict.fromkeys(family, TORCH)
-    for layer, name in zip(env.service.layers, names[2:], strict=True):
+    for name, layer in declared.items():
         place |= {canonicalize_name(package.name): name for package in layer.packages}
-    for name in names[2:]:
+    for name in [*plain, *alone]:
         roots = [package for package, layer in place.items() if layer == name]
+        target = name if name in plain else next(iter(plain), name)
         for package in _wanted(packages, roots, without=family):
-            place.setdefault(package, name)
-    optional = {name for layer, name in zip(env.service.layers, names[2:], strict=True) if layer.optional}
-    layers: dict[str, list[Artifact]] = {name: [] for name in names}
+            place.setdefault(package, target)
+    layers: dict[str, list[Artifact]] = {name: [] for name in (TORCH, TORCH_DEPS, *declared)}
     for one in sorted(packages, key=lambda one: one.name):
         layers[place.get(one.name, TORCH_DEPS)].append(one)
-    return tuple(
-        layer_lock(env, name, content, uv=uv, optional=name in optional) for name, content in layers.items()
-    )
+    made = {
+        name: layer_lock(env, name, content, uv=uv)
+        for name, content in layers.items()
+        if name in layer_names(env)
+    }
+    given = layer_lock(env, GIVEN, layers[TORCH], uv=uv) if env.service.torch.origin == "base" else None
+    return tuple(made.values()), given
 
 
-def layer_lock(
-    env: Environment, name: str, packages: Iterable[Artifact], *, uv: str, optional: bool = False
-) -> LayerLock:
+def layer_lock(env: Environment, name: str, packages: Iterable[Artifact], *, uv: str) -> LayerLock:
+    declared = declared_layers(env).get(name)
+    pin = abi_pin(declared) if declared else None
     return LayerLock(
         environment=env.name,
         name=name,
-        origin=env.variant.channel if name == TORCH else "pypi",
+        origin=env.variant.channel
+        if name in {TORCH, GIVEN}
+        else canonicalize_name(pin.name)
+        if pin
+        else "pypi",
         python=str(env.service.python),
         platform=env.variant.platform,
         uv=uv,
         answers=answers(env, name),
         packages=tuple(packages),
-        optional=optional,
+        optional=bool(declared and declared.optional),
     )
 
 
@@ -231,7 +309,10 @@ def _wanted(packages: Sequence[Artifact], roots: Iterable[str], *, without: set[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One install step of an image: a layer file, from one index. `index` None: PyPI, as the client finds it."""
+    """One install step of an image: a layer file, from one origin.
+
+    `index` is a channel's address (None: PyPI, as the client finds it); `release` is where an ABI wheel lies.
+    """
 
     file: str
     origin: str
@@ -239,6 +320,7 @@ class Step:
     mirror: str
     optional: bool
     builds: bool
+    release: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -248,6 +330,7 @@ class Image:
     environment: str
     service: Service
     variant: Variant
+    base: str
     torch: str
     python_mirror: str
     steps: tuple[Step, ...]
@@ -271,6 +354,7 @@ def steps(lock: Lock) -> tuple[Step, ...]:
             file=layer.file,
             origin=layer.origin,
             index=index_url(layer.origin),
+            release=_release(layer),
             mirror=mirror_variable(layer.origin),
             optional=layer.optional,
             builds=any(package.is_source for package in layer.packages),
@@ -278,6 +362,29 @@ def steps(lock: Lock) -> tuple[Step, ...]:
         for layer in lock.layers
         if layer.packages
     )
+
+
+def _release(layer: LayerLock) -> str | None:
+    """Where the file of a layer with an ABI wheel lies; None for every other layer."""
+    if layer.origin not in facts.abi_packages():
+        return None
+    held = {(package.name, package.version) for package in layer.packages}
+    return next((wheel.release for wheel in facts.wheels() if (wheel.package, wheel.version) in held), None)
+
+
+def installable(layer: LayerLock) -> str:
+    """What an installer is given of a layer, and an image's cache keyed by: no header, no comment.
+
+    A file that lies in no index is named by the variable that holds its place, so that a mirror can replace it.
+    """
+    if not _release(layer):
+        return lockfile.installable(layer)
+    place = f"${{{mirror_variable(layer.origin)}}}"
+    lines = (
+        f"{p.name} @ {place}/{p.filename.replace('+', '%2B')} --hash=sha256:{p.sha256}\n"
+        for p in layer.packages
+    )
+    return "".join(lines)
 
 
 def image(env: Environment, lock: Lock) -> Image:
@@ -293,7 +400,8 @@ def image(env: Environment, lock: Lock) -> Image:
         environment=env.name,
         service=service,
         variant=env.variant,
-        torch=lock.packages["torch"].version,
+        base=env.base.reference,
+        torch=lock.all["torch"].version,
         python_mirror=mirror_variable("python"),
         steps=steps(lock),
         sources=homes,
@@ -309,11 +417,13 @@ def expectations(env: Environment, lock: Lock, *, home: str | None = None) -> di
     release = str(env.service.torch.version)
     compiled = facts.compiled(release, build, MACHINES[env.variant.platform]) if build else None
     carries_local = build and env.variant.platform == "linux/amd64"
+    inherited = {package.name: package.version for package in lock.given.packages} if lock.given else {}
     return {
         "environment": env.name,
         "python": str(env.service.python),
         "distributions": {name: version for name, version in versions.items() if name not in optional},
         "optional": {name: version for name, version in versions.items() if name in optional},
+        "inherited": inherited,
         "torch": {
             "version": f"{release}+{build}" if carries_local else release,
             "cuda": cuda(env),
@@ -329,7 +439,7 @@ def expectations(env: Environment, lock: Lock, *, home: str | None = None) -> di
 def context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], smoke: str) -> Context:
     """What the build of an environment's image reads, beside its Dockerfile."""
     layers = [*lock.layers, *([lock.build] if lock.build else [])]
-    files = {f"layers/{layer.file}": lockfile.installable(layer) for layer in layers if layer.packages}
+    files = {f"layers/{layer.file}": installable(layer) for layer in layers if layer.packages}
     files |= {f"runtime/{name}": text for name, text in runtime.items()}
     files["smoke.py"] = smoke
     files["expect.json"] = json.dumps(expectations(env, lock), indent=1) + "\n"

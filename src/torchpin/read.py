@@ -32,6 +32,7 @@ from torchpin.nodes import Reader, Rule, found
 from torchpin.rules import (
     ABSOLUTE,
     APT,
+    BASE_PYTHON,
     CHANNEL,
     CHECK,
     COMMIT,
@@ -103,8 +104,9 @@ def _service(reader: Reader, text: str) -> Service | None:
     folder = reader.file.split("/")[-2] if "/" in reader.file else name
     if name and name != folder:
         reader.wrong(keys["name"], "name", f"expected {folder!r}, the name of its folder, found {name!r}")
-    python = reader.text(keys["python"], "python", PYTHON) if "python" in keys else ""
     torch = _torch(reader, keys["torch"]) if "torch" in keys else Torch(version=Version("0"), companions={})
+    exact = PYTHON if torch.origin == "index" else BASE_PYTHON
+    python = reader.text(keys["python"], "python", exact) if "python" in keys else ""
     service = Service(
         name=name,
         summary=reader.text(keys["summary"], "summary", PROSE) if "summary" in keys else "",
@@ -140,14 +142,14 @@ def _texts(
     return tuple(found)
 
 
-def _base(reader: Reader, node: yaml.Node) -> Base:
-    keys = reader.keys(node, "base", ("image", "digest", "rationale"))
-    if not reader.required(node, "base", keys, ("image",)):
+def _base(reader: Reader, node: yaml.Node, path: str = "base") -> Base:
+    keys = reader.keys(node, path, ("image", "digest", "rationale"))
+    if not reader.required(node, path, keys, ("image",)):
         return Base(image="")
     return Base(
-        image=reader.text(keys["image"], "base.image", IMAGE),
-        digest=reader.text(keys["digest"], "base.digest", DIGEST) if "digest" in keys else None,
-        rationale=reader.text(keys["rationale"], "base.rationale", PROSE) if "rationale" in keys else "",
+        image=reader.text(keys["image"], f"{path}.image", IMAGE),
+        digest=reader.text(keys["digest"], f"{path}.digest", DIGEST) if "digest" in keys else None,
+        rationale=reader.text(keys["rationale"], f"{path}.rationale", PROSE) if "rationale" in keys else "",
     )
 
 
@@ -174,10 +176,12 @@ def _torch(reader: Reader, node: yaml.Node) -> Torch:
         if not re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", name) or name == "torch":
             reader.wrong(value, f"torch.companions.{name}", f"{name!r} is not a companion's package name")
         companions[name] = _version(reader, value, f"torch.companions.{name}")
-    if "from" in keys:
-        reader.text(keys["from"], "torch.from", ORIGIN)
     return Torch(
-        version=_version(reader, keys["version"], "torch.version"), companions=MappingProxyType(companions)
+        version=_version(reader, keys["version"], "torch.version"),
+        companions=MappingProxyType(companions),
+        origin="base"
+        if "from" in keys and reader.text(keys["from"], "torch.from", ORIGIN) == "base"
+        else "index",
     )
 
 
@@ -191,7 +195,7 @@ def _variants(reader: Reader, node: yaml.Node) -> Iterable[Variant]:
         )
     for name, value in named.items():
         path = f"variants.{name}"
-        keys = reader.keys(value, path, ("channel", "platform"))
+        keys = reader.keys(value, path, ("channel", "platform", "base"))
         if not NAME.pattern.fullmatch(name):
             reader.wrong(value, path, f"{name!r} is not {NAME.expected}")
         if reader.required(value, path, keys, ("channel", "platform")):
@@ -200,6 +204,7 @@ def _variants(reader: Reader, node: yaml.Node) -> Iterable[Variant]:
                 name=name,
                 channel=channel,
                 platform=reader.text(keys["platform"], f"{path}.platform", PLATFORM),
+                base=_base(reader, keys["base"], f"{path}.base") if "base" in keys else None,
             )
 
 

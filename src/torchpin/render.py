@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from torchpin import lockfile
+from torchpin import lockfile, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,21 +23,18 @@ def _quoted(value: str) -> str:
 
 
 def uv_project(env: Environment, *, index: str | None, pins: Iterable[str] | None = None) -> str:
-    """The uv project that one resolution answers: everything pinned, torch and companions from one explicit index.
+    """The uv project that one resolution answers: exact pins, torch and companions from one explicit index.
 
-    `index` is the channel's address (or its mirror's); None takes all from PyPI. `pins` replace the declared packages.
+    `index` is the channel's address (or its mirror's); None takes all from PyPI. `pins` None: the described ones.
     """
     service = env.service
-    family = {name: f"{name}=={version}" for name, version in service.torch.family.items()}
-    declared = [str(package) for layer in service.layers for package in layer.packages]
-    wanted = [*family.values(), *declared] if pins is None else list(pins)
     lines = [
         "[project]",
         f"name = {_quoted(service.name)}",
         'version = "0"',
         f'requires-python = "=={service.python.major}.{service.python.minor}.*"',
         "dependencies = [",
-        *(f"  {_quoted(requirement)}," for requirement in wanted),
+        *(f"  {_quoted(one)}," for one in (plan.pins(env, {}) if pins is None else pins)),
         "]",
     ]
     if index:
@@ -49,7 +46,7 @@ def uv_project(env: Environment, *, index: str | None, pins: Iterable[str] | Non
             "explicit = true",
             "[tool.uv.sources]",
         ]
-        lines += [f"{package} = {{ index = {name} }}" for package in family]
+        lines += [f"{package} = {{ index = {name} }}" for package in service.torch.family]
     return "\n".join([*lines, ""])
 
 
@@ -96,5 +93,5 @@ def requirements(env: Environment, lock: Lock) -> str:
     ]
     for layer in lock.layers:
         origin = f"the {layer.origin} index" if layer.origin != "pypi" else "PyPI"
-        parts += [f"# {layer.name}, from {origin}", lockfile.installable(layer).rstrip("\n")]
+        parts += [f"# {layer.name}, from {origin}", plan.installable(layer).rstrip("\n")]
     return "\n".join([*(part for part in parts if part), ""])

@@ -114,17 +114,21 @@ def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 @contextmanager
 def build(progress: str) -> Iterator[Callable[[Started | Event], None]]:
-    """What follows a build: a live table on a terminal, plain lines elsewhere, or one JSON object a line."""
+    """What follows builds: a live table each on a terminal, plain lines elsewhere, or one JSON object a line."""
     if progress == "json":
         yield _json_line
         return
     shown = Console(markup=False, highlight=False)
+    views: dict[str, Any] = {}
     if progress == "plain" or not shown.is_terminal:
-        yield Plain().line
+        yield lambda event: views.setdefault(event.environment, Plain()).line(event)
         return
-    view = Steps()
-    with Live(get_renderable=view.rows, console=shown, refresh_per_second=4, transient=False):
-        yield view.take
+    with Live(
+        get_renderable=lambda: Group(*(view.rows() for view in views.values())),
+        console=shown,
+        refresh_per_second=4,
+    ):
+        yield lambda event: views.setdefault(event.environment, Steps()).take(event)
 
 
 def _json_line(event: Started | Event) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torchpin.model import Environment, Lock, Service, Settings
 
-PINNING, DEVIATIONS, CHECKS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md"
+PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ NAME = rule(
     r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?", "a name: lower-case letters, digits and inner dashes, at most 39"
 )
 PYTHON = rule(r"3\.\d{1,2}\.\d{1,2}", "a full Python version such as 3.10.14")
+BASE_PYTHON = rule(r"3\.\d{1,2}(?:\.\d{1,2})?", "the base image's Python version such as 3.11")
 IMAGE = rule(
     r"(?:[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/)?(?:[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*/)*"
     r"[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
@@ -36,7 +37,9 @@ USER = rule(r"[a-z_][a-z0-9_-]{0,31}", "a user name")
 SIZE = rule(r"\d{1,15}(?:\.\d{1,6})?(?:MB|GB|TB)", "a size such as 20GB")
 CHECK = rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
 PROSE = rule(r".*\S.*", "a sentence")
-ORIGIN = rule("index", "'index': torch comes from the variant's channel")
+ORIGIN = rule(
+    "index|base", "'index' (torch comes from the variant's channel) or 'base' (the base image brings it)"
+)
 OWN_VARIABLES = ("PATH", "VIRTUAL_ENV", "HOME")
 # A volume there would hide the system, the environment or the proof; below /opt and /var there is room.
 SYSTEM = re.compile(

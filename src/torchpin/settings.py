@@ -107,11 +107,18 @@ def _tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str, dict
 
 def mirror_names(services: Iterable[Service]) -> tuple[str, ...]:
     """Everything whose address can be replaced: channels, PyPI, Python builds, sources, registries of base images."""
-    names = [*(channel.name for channel in facts.channels()), "pypi", "python", "docker.io"]
+    names = [
+        *(channel.name for channel in facts.channels()),
+        "pypi",
+        "python",
+        "docker.io",
+        *sorted(facts.abi_packages()),
+    ]
     for service in services:
         names += [source.name for source in service.sources]
-        first, _, rest = service.base.image.partition("/")
-        names += [first] if rest and ("." in first or ":" in first) else []
+        bases = [service.base, *(variant.base for variant in service.variants if variant.base)]
+        parts = [base.image.partition("/") for base in bases]
+        names += [first for first, _, rest in parts if rest and ("." in first or ":" in first)]
     return tuple(dict.fromkeys(names))
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
+_RUNNING: set[subprocess.Popen[str]] = set()
+
+
 def run(
     command: Sequence[str],
     *,
@@ -84,12 +87,31 @@ def streamed(
         raise ToolError(
             f"{command[0]} is not on this machine. Run `invoke doctor` for what to install."
         ) from None
+    _RUNNING.add(process)
     with process:
         try:
             yield process
         except BaseException:
             process.terminate()
             raise
+        finally:
+            _RUNNING.discard(process)
+
+
+def end_all() -> None:
+    """Ends the commands that other threads are following: an interrupt reaches the main thread only."""
+    for process in tuple(_RUNNING):
+        process.terminate()
+
+
+def passed_on(command: Sequence[str]) -> int:
+    """A command that people see and type into; its exit code."""
+    try:
+        return subprocess.run(command, check=False).returncode
+    except FileNotFoundError:
+        raise ToolError(
+            f"{command[0]} is not on this machine. Run `invoke doctor` for what to install."
+        ) from None
 
 
 def which(program: str) -> str | None:

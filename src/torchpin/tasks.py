@@ -146,7 +146,7 @@ def render(_: Context, service: str = "", variant: str = "", check: bool = False
 
 @task(help=CHECK)
 def document(_: Context, check: bool = False) -> None:
-    """Write the generated sections of docs/PINNING.md, DEVIATIONS.md and docs/CHECKS.md."""
+    """Write the generated sections of docs/PINNING.md, docs/GPUS.md, docs/CHECKS.md and DEVIATIONS.md."""
     from torchpin import actions, report
 
     with _plain_errors():
@@ -167,7 +167,7 @@ def document(_: Context, check: bool = False) -> None:
         "no_cache": "build even if the image is there, and take no layer from the cache",
         "builder": "the buildx builder to use",
         "progress": "auto (a live table on a terminal), plain or json",
-        "dry_run": "show the build command, build nothing",
+        "dry_run": "show the command, run nothing",
     },
 )
 def build(
@@ -346,6 +346,50 @@ def export(_: Context, service: str, variant: str = "", format: str = "requireme
         report.raw(actions.export(repo, environments[0], format))
 
 
+@task(help={**SERVICE, **VARIANT})
+def freeze(_: Context, service: str = "", variant: str = "") -> None:
+    """Read each image again and compare it with its lock and its record."""
+    from torchpin import builds, report
+
+    with _plain_errors():
+        repo, environments = _opened(service, variant)
+        _end(report.outcomes(builds.freeze(repo, environments)))
+
+
+@task(
+    help={
+        **ONE_SERVICE,
+        **VARIANT,
+        "command": "what to run instead of the described command, as one string",
+        "dry_run": "show the command, run nothing",
+    }
+)
+def run(_: Context, service: str, variant: str = "", command: str = "", dry_run: bool = False) -> None:
+    """Run a service's container with its described ports, volumes and environment, and the GPUs if there are any."""
+    import shlex
+
+    from torchpin import builds, report
+
+    with _plain_errors():
+        repo, environments = _opened(service, variant)
+        if len(environments) > 1:
+            raise InputError(f"{service} has several variants; choose one with --variant.")
+        words, code = builds.run(repo, environments[0], command=shlex.split(command), dry_run=dry_run)
+        if dry_run:
+            report.say(shlex.join(words))
+        _end(code)
+
+
+@task(help={"service": "the new service's name: lower-case letters, digits and inner dashes"})
+def new(_: Context, service: str) -> None:
+    """Write the description of a new service, small and ready to be locked."""
+    from torchpin import report, repository, scaffold
+
+    with _plain_errors():
+        repo = repository.opened(repository.find(Path.cwd()))
+        _end(report.outcomes(scaffold.scaffold(repo, service)))
+
+
 @task
 def services(_: Context) -> None:
     """Show every service: its variants and pins, and the state of lock, image and record."""
@@ -372,7 +416,9 @@ def doctor(_: Context) -> None:
         _end(TOOL if any(not row.ok and row.needed for row in rows) else 0)
 
 
-namespace = Collection(lock, clone, render, build, install, verify, document, export, services, doctor)
+namespace = Collection(
+    lock, clone, render, build, install, run, freeze, verify, document, export, new, services, doctor
+)
 
 
 def main() -> None:

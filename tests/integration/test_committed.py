@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 LOCK = "lockfiles/lora-gpu"
-DOCUMENTS = ("docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md")
+DOCUMENTS = ("docs/PINNING.md", "DEVIATIONS.md", "docs/GPUS.md", "docs/CHECKS.md")
 DESCRIPTION = "services/lora/service.yaml"
 CU121 = "src/torchpin/facts/index/cu121.json"
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent"}
@@ -160,7 +160,7 @@ def test_verify_says_everything_as_json(committed: Path) -> None:
     done = ran(committed, "verify", "--json")
     assert done.code == 0, done.all
     rows = json.loads(done.out)
-    status = {row["check"]: row["status"] for row in rows}
+    status = {row["check"]: row["status"] for row in rows if row["environment"] == "lora-gpu"}
     assert status["LCK001"] == status["DKR001"] == status["DOC001"] == status["LCK005"] == "ok"
     assert (status["GPU001"], status["IMG001"], status["SRC004"]) == ("waived", "skipped", "skipped")
     assert {row["need"] for row in rows if row["status"] == "skipped"} <= {
@@ -217,7 +217,7 @@ def test_a_lock_exports_as_requirements_with_every_package_and_no_host(committed
     done = told(committed, "export", "--service", "lora")
     assert done.code == 0, done.all
     repo = repository.opened(committed)
-    (env,) = plan.environments(repo.services)
+    (env,) = plan.environments(repo.services, service="lora")
     packages = repository.lock(repo, env).packages
     lines = [line for line in done.out.splitlines() if line and not line.lstrip().startswith("#")]
     names = {line.split("==")[0] for line in lines if "==" in line}

@@ -90,7 +90,7 @@ def _lock(env: Environment | None = None, *packages: Artifact, build: tuple[Arti
     )
     everything = {one.name: one for one in (*plain, *packages)}
     return Lock(
-        layers=plan.split(env, list(everything.values()), uv="0.13.9"),
+        layers=plan.split(env, list(everything.values()), uv="0.13.9")[0],
         build=plan.layer_lock(env, "build", build, uv="0.13.9") if build else None,
     )
 

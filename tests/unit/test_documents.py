@@ -199,7 +199,7 @@ def test_every_link_of_the_contents_meets_its_heading() -> None:
     sections = pinning.pinning(services, {}, {})
     text = markdown.spliced("docs/PINNING.md", pinning.PINNING_OPENING, sections)
     links = re.findall(r"\(#([^)]*)\)", sections["contents"])
-    assert len(links) == 4 * 10
+    assert len(links) == 4 * 15
     assert {*links} <= {*headings(text)}
     assert list(sections) == ["contents", "lora", "small", "tools", "gpus"]
 
@@ -540,11 +540,13 @@ BROKEN = {
             "p:2:1: the generated section 'one' stands here again, first on line 1",
         ],
     ),
-    "obsolete": (
-        ("<!-- begin generated: gone -->", "body", "<!-- end generated: gone -->"),
-        ["p:1:1: nothing makes the generated section 'gone' any more; delete lines 1 to 3"],
-    ),
 }
+
+
+def test_a_section_that_nothing_makes_any_more_goes_and_the_prose_around_it_stays() -> None:
+    gone = "<!-- begin generated: gone -->\nbody\n<!-- end generated: gone -->"
+    text = f"before\n\n{gone}\n\nafter\n\n{NEW}\n"
+    assert markdown.spliced("p", text, {"one": NEW}) == f"before\n\nafter\n\n{NEW}\n"
 
 
 @pytest.mark.parametrize("case", BROKEN)

@@ -19,6 +19,7 @@ L40 = {"name": "NVIDIA L40", "capability": "8.9", "memory_bytes": 47_810_936_832
 ANSWER = {
     "torch": {"version": "2.7.1+cu126", "cuda": "12.6", "cudnn": 90501},
     "distributions": {"flash-attn": "2.8.3"},
+    "inherited": {"einops": "0.8.1"},
     "sources": {},
     "gpu": {"driver": "550.54.15", "devices": [L40]},
 }
@@ -149,6 +150,139 @@ def test_a_failing_probe_is_a_line_of_the_report(
 
 def test_an_empty_report_can_be_rendered(envreport: ModuleType) -> None:
     assert envreport.render({}).startswith("--- ENVIRONMENT INFO ---\nPython version: None\n")
+
+
+def test_a_package_of_the_base_has_a_version_too(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, envreport)
+    assert "einops version: 0.8.1\n" in envreport.render(envreport.collect(["einops"]))
+
+
+# --- log, from within a service
+
+
+SEED = """\
+--- ENVIRONMENT INFO (for flash-attention compatibility) ---
+Python version: 3.10.14
+PyTorch version: 2.7.1+cu126
+CUDA version: 12.6
+CUDA available: True
+GPU device: NVIDIA L40
+CUDA capability: (8, 9)
+Flash-attention version: 2.8.3
+--- END ENVIRONMENT INFO ---"""
+
+
+def logged(envreport: ModuleType, *packages: str, style: str = "flash-attention") -> list[str]:
+    said: list[str] = []
+    envreport.log(said.append, packages or ("flash-attn",), style=style)
+    return said
+
+
+def test_the_flash_attention_block_is_the_one_that_download_py_prints(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, envreport)
+    assert logged(envreport) == SEED.splitlines()
+
+
+def test_the_flash_attention_block_has_no_gpu_lines_without_a_gpu(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, envreport, gpu=None, distributions={})
+    assert logged(envreport)[1:-1] == [
+        "Python version: 3.10.14",
+        "PyTorch version: 2.7.1+cu126",
+        "CUDA version: 12.6",
+        "CUDA available: False",
+        "Flash-attention version: not installed",
+    ]
+
+
+def test_of_several_gpus_the_flash_attention_block_tells_the_first(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, envreport, gpu={"driver": "1", "devices": [L40, {**L40, "name": "NVIDIA H100"}]})
+    assert logged(envreport) == SEED.splitlines()
+
+
+def test_another_package_keeps_its_own_name(envreport: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, envreport)
+    assert logged(envreport, "Flash_Attn", "einops")[-3:-1] == [
+        "Flash-attention version: 2.8.3",
+        "einops version: 0.8.1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"torch": None}, "torch is not installed"),
+        ({"torch": {"error": "OSError: libcudart.so.12"}}, "OSError: libcudart.so.12"),
+        (
+            {"gpu": {"driver": "470.1", "devices": [], "error": "RuntimeError: too old"}},
+            "RuntimeError: too old",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_one_line_inside_the_block(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], error: str
+) -> None:
+    answering(monkeypatch, envreport, **changes)
+    assert logged(envreport) == [
+        SEED.splitlines()[0],
+        "Python version: 3.10.14",
+        f"Error getting version info: {error}",
+        SEED.splitlines()[-1],
+    ]
+
+
+def test_a_failing_probe_is_one_line_inside_the_block_too(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(envreport.probe, "collect", failing)
+    assert logged(envreport)[2:] == [
+        "Error getting version info: RuntimeError: broken",
+        SEED.splitlines()[-1],
+    ]
+
+
+@pytest.mark.parametrize(("style", "title"), [("flash-attention", 0), ("", None), ("nonsense", None)])
+def test_a_block_that_cannot_be_made_says_so(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, style: str, title: int | None
+) -> None:
+    monkeypatch.setattr(envreport, "collect", failing)
+    assert logged(envreport, style=style) == [
+        "--- ENVIRONMENT INFO ---" if title is None else SEED.splitlines()[title],
+        "Error getting version info: RuntimeError: broken",
+        SEED.splitlines()[-1],
+    ]
+
+
+def test_without_a_style_the_log_is_the_usual_block(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(monkeypatch, envreport)
+    envreport.log()
+    out = capsys.readouterr().out
+    assert out == envreport.render(envreport.collect(["flash-attn"]))
+    assert "cuDNN version: 9.5.1\n" in out
+
+
+def test_a_log_that_nobody_can_hear_stops_nothing(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, envreport)
+    envreport.log(failing)
+
+
+def test_the_command_prints_the_flash_attention_block_when_asked(
+    envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(monkeypatch, envreport)
+    assert envreport.main(["--style", "flash-attention", "flash-attn"]) == 0
+    assert capsys.readouterr().out == f"{SEED}\n"
 
 
 def test_the_command_prints_the_block(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 RECORDED = ("cpu", "cu118", "cu121", "cu124", "cu126", "cu128", "cu129", "cu130")
 FOLDER = Path(facts.__file__).parent
 TORCH_CP310 = "torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl"
+FLASH_24_TRUE = "flash_attn-2.8.3+cu12torch2.4cxx11abiTRUE-cp39-cp39-linux_x86_64.whl"
 TORCH_CP310_SHA = "92af92c569de5da937dd1afb45ecfdd598ec1254cf2e49e3d698cb24d71aae14"
 
 
@@ -49,7 +50,7 @@ def test_the_tables_have_no_problems() -> None:
     assert facts.problems() == ()
 
 
-PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+PLANTED: dict[str, tuple[Any, ...]] = {
     "no source": (
         lambda tables: tables["gpus"]["gpus"][0].update(source=" "),
         "gpus.yaml: gpus 1: no source",
@@ -142,6 +143,73 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda tables: tables["failures"]["failures"][0].update(pattern=".*"),
         "failures.yaml: probe: the pattern matches everything",
     ),
+    "a conflict of one": (
+        lambda tables: tables["packages"]["conflicts"][0].update(names=["opencv-python"]),
+        "packages.yaml: opencv: a conflict of one",
+    ),
+    "a name that is not normalized": (
+        lambda tables: tables["packages"]["native"][0].update(package="OpenCV_Python"),
+        "packages.yaml: 'OpenCV_Python' is not a normalized name",
+    ),
+    "a wheel of an unknown version": (
+        lambda tables: tables["wheels"]["wheels"][4].update(version="2.8.2"),
+        f"wheels.yaml: {FLASH_24_TRUE}: no such package and version",
+        f"wheels.yaml: {FLASH_24_TRUE}: its columns say {FLASH_24_TRUE.replace('2.8.3', '2.8.2')}",
+    ),
+    "a wheel whose columns say another file": (
+        lambda tables: tables["wheels"]["wheels"][4].update(python="cp310"),
+        f"wheels.yaml: {FLASH_24_TRUE}: its columns say {FLASH_24_TRUE.replace('cp39', 'cp310')}",
+    ),
+    "half a hash": (
+        lambda tables: tables["wheels"]["wheels"][4].update(sha256="cd1a45eb"),
+        "wheels.yaml: wheels 5: sha256 'cd1a45eb' is no digest",
+    ),
+    "a hash twice": (
+        lambda tables: tables["wheels"]["wheels"][4].update(sha256=tables["wheels"]["wheels"][5]["sha256"]),
+        f"wheels.yaml: {facts.wheels()[5].sha256} is there 2 times",
+    ),
+    "a wheel twice": (
+        lambda tables: tables["wheels"]["wheels"].append(
+            {**tables["wheels"]["wheels"][4], "sha256": "ab" * 32}
+        ),
+        f"wheels.yaml: wheels: {FLASH_24_TRUE} is there 2 times",
+    ),
+    "a release that is a file": (
+        lambda tables: tables["wheels"]["packages"][0].update(release="releases/v2.8.3/"),
+        "wheels.yaml: flash-attn: release 'releases/v2.8.3/' is no folder's address",
+    ),
+    "a wheel package with a capability that is none": (
+        lambda tables: tables["wheels"]["packages"][0].update(min_capability="sm_80"),
+        "wheels.yaml: flash-attn: min_capability 'sm_80' is not like 8.0",
+    ),
+    "a wheel package that requires torch": (
+        lambda tables: tables["wheels"]["packages"][0].update(requires=["einops", "torch>=2"]),
+        "wheels.yaml: flash-attn: requires 'torch>=2', which is no requirement beside torch",
+    ),
+    "a wheel package for an architecture that is none": (
+        lambda tables: tables["wheels"]["packages"][0].update(archs=["8.0"]),
+        "wheels.yaml: flash-attn: '8.0' is no architecture",
+    ),
+    "a wheel package whose name is not normalized": (
+        lambda tables: (
+            tables["wheels"].update(wheels=[], built=[]),
+            tables["wheels"]["packages"][0].update(package="Flash_Attn"),
+        ),
+        "wheels.yaml: Flash_Attn: is not a normalized name",
+    ),
+    "a wheel built against another series": (
+        lambda tables: tables["wheels"]["built"][0].update({"with": "2.3.1"}),
+        "wheels.yaml: built for 2.4: with 2.3.1 from cu124",
+    ),
+    "a FALSE wheel of which nobody knows what it was built against": (
+        lambda tables: tables["wheels"].update(
+            built=tables["wheels"]["built"][1:],
+            wheels=[
+                row for row in tables["wheels"]["wheels"] if (row["torch"], row["python"]) != ("2.4", "cp310")
+            ][:1],
+        ),
+        f"wheels.yaml: {FLASH_24_TRUE.replace('TRUE', 'FALSE')}: what it was built against is not known, so neither is its ABI",
+    ),
     "an example that does not match": (
         lambda tables: tables["failures"]["failures"][0].update(example="all is well"),
         "failures.yaml: probe: the pattern does not match its example",
@@ -149,11 +217,13 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("plant", "found"), PLANTED.values(), ids=PLANTED)
-def test_a_planted_problem_is_found(plant: Callable[[dict[str, Any]], Any], found: str) -> None:
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+def test_a_planted_problem_is_found(planted: tuple[Any, ...]) -> None:
+    plant: Callable[[dict[str, Any]], Any]
+    plant, *found = planted
     tables = deepcopy(all_tables())
     plant(tables)
-    assert facts.problems(tables) == (found,)
+    assert facts.problems(tables) == tuple(found)
 
 
 def test_a_row_overrides_the_defaults_of_its_section_and_those_the_defaults_of_the_file() -> None:
@@ -437,6 +507,265 @@ def test_removals_and_facts_are_values_too() -> None:
     assert {each.id for each in facts.removals()} >= {"triton-ops", "pkg-resources"}
     assert {each.id for each in facts.facts("torch")} >= {"numpy2", "pypi-default-is-cuda"}
     assert facts.facts("gpus") == ()
+
+
+# --- wheels with an ABI in their name --------------------------------------------------------------------------------
+
+
+def flash(python: str, torch: str, channel: str, **changes: str) -> facts.Wheel | str:
+    wanted = {"package": "flash-attn", "version": "2.8.3", "machine": "x86_64", **changes}
+    return facts.wheel(
+        wanted["package"],
+        wanted["version"],
+        python=python,
+        torch=torch,
+        channel=channel,
+        machine=wanted["machine"],
+    )
+
+
+def test_flash_attn_is_a_package_with_an_abi_in_its_name() -> None:
+    assert facts.abi_packages() == {"flash-attn"}
+    assert len(facts.wheels()) == 50
+
+
+def test_the_wheel_of_seedvr() -> None:
+    found = flash("3.11", "2.7.1", "cu126")
+    assert isinstance(found, facts.Wheel)
+    assert found.filename == "flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl"
+    assert found.sha256 == "cd1a45ebfc1731a13e55ad68e0c9ad92390ddfffba306f9222be67c6d5a805af"
+    assert found.url == (
+        "https://github.com/Dao-AILab/flash-attention/releases/download/v2.8.3/"
+        "flash_attn-2.8.3%2Bcu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl"
+    )
+    assert (found.package, found.version, found.requires, found.min_capability) == (
+        "flash-attn",
+        "2.8.3",
+        ("einops",),
+        "8.0",
+    )
+    assert found.source.startswith("sirati/nix-torch-bin-pascal")
+
+
+def test_what_a_wheel_is_compiled_for_can_be_asked_as_of_torch() -> None:
+    found = flash("3.11", "2.7.1", "cu126")
+    assert isinstance(found, facts.Wheel)
+    compiled = archs(sm=found.archs)
+    assert all(facts.runs_on(compiled, capability) for capability in ("8.0", "8.9", "9.0", "10.0", "12.0"))
+    assert not facts.runs_on(compiled, "7.5")
+
+
+@pytest.mark.parametrize(
+    ("python", "torch", "channel", "changes", "key"),
+    [
+        ("3.10", "2.8.0", "cu128", {}, "torch2.8cxx11abiTRUE-cp310-cp310-linux_x86_64"),
+        ("3.11.5", "2.8.0+cu128", "cu128", {}, "torch2.8cxx11abiTRUE-cp311-cp311-linux_x86_64"),
+        ("3.11", "2.7.1", "pypi", {}, "torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64"),
+        ("3.11", "2.6.0", "cu126", {}, "torch2.6cxx11abiTRUE-cp311-cp311-linux_x86_64"),
+        ("3.10.14", "2.5.1", "cu121", {}, "torch2.5cxx11abiFALSE-cp310-cp310-linux_x86_64"),
+        (
+            "3.12",
+            "2.9.1",
+            "cu128",
+            {"machine": "aarch64"},
+            "torch2.9cxx11abiTRUE-cp312-cp312-linux_aarch64",
+        ),
+        (
+            "3.13",
+            "2.7.1",
+            "cu128",
+            {"package": "Flash_Attn"},
+            "torch2.7cxx11abiTRUE-cp313-cp313-linux_x86_64",
+        ),
+    ],
+)
+def test_a_wheel_fits_python_torch_cuda_abi_and_platform(
+    *, python: str, torch: str, channel: str, changes: dict[str, str], key: str
+) -> None:
+    found = flash(python, torch, channel, **changes)
+    assert isinstance(found, facts.Wheel)
+    assert found.filename == f"flash_attn-2.8.3+cu12{key}.whl"
+
+
+@pytest.mark.parametrize(
+    ("python", "torch", "channel", "changes", "said"),
+    [
+        (
+            *("3.11", "2.7.1", "cu126", {"version": "2.8.2"}),
+            "flash-attn 2.8.2: no wheel of this version is recorded; the nearest are of 2.8.3",
+        ),
+        (
+            *("3.11", "2.7.1", "cu126", {"machine": "riscv64"}),
+            "there is no wheel for platform linux_riscv64; the nearest are for platform linux_x86_64, linux_aarch64",
+        ),
+        (
+            *("3.11", "2.7.1", "cu126", {"machine": "aarch64"}),
+            "there is no wheel for platform linux_aarch64, torch 2.7; the nearest are for torch 2.9",
+        ),
+        (
+            *("3.11", "2.1.0", "cu118", {}),
+            "there is no wheel for platform linux_x86_64, torch 2.1; the nearest are for torch 2.4, 2.5, 2.6, 2.7, 2.8, 2.9",
+        ),
+        (
+            *("3.11", "2.7.1", "cu118", {}),
+            "there is no wheel for platform linux_x86_64, torch 2.7, cuda 11; the nearest are for cuda 12",
+        ),
+        (
+            *("3.13", "2.4.1", "cu124", {}),
+            "torch 2.4, cuda 12, python cp313; the nearest are for python cp39, cp310, cp311, cp312",
+        ),
+        (
+            *("3.11", "2.6.0", "cu124", {}),
+            (
+                "torch 2.6.0 from cu124 has the C++11 ABI 0, and "
+                "flash_attn-2.8.3+cu12torch2.6cxx11abiFALSE-cp311-cp311-linux_x86_64.whl has 1 in spite of its name: "
+                "it was built against torch 2.6.0 from cu126, which has wheels that fit (Dao-AILab/flash-attention #1783)"
+            ),
+        ),
+    ],
+)
+def test_where_no_wheel_fits_a_sentence_says_why_and_what_makes_one(
+    *, python: str, torch: str, channel: str, changes: dict[str, str], said: str
+) -> None:
+    found = flash(python, torch, channel, **changes)
+    assert isinstance(found, str)
+    assert said in found
+    assert found.endswith(
+        "What makes one: a source build: a devel base (nvcc 11.7 or later, of torch's CUDA major) "
+        "and this torch importable while it builds (--no-build-isolation)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("torch", "channel", "machine", "said"),
+    [
+        (
+            "2.7.1",
+            "cu121",
+            "x86_64",
+            "there is no torch 2.7.1 from cu121; with CUDA, torch 2.7 is on cu118, cu126, cu128",
+        ),
+        (
+            "2.7.1",
+            "cu999",
+            "x86_64",
+            "there is no torch 2.7.1 from cu999; with CUDA, torch 2.7 is on cu118, cu126, cu128",
+        ),
+        (
+            "2.7.1",
+            "cpu",
+            "x86_64",
+            "torch 2.7.1 from cpu is no CUDA build; with CUDA, torch 2.7 is on cu118, cu126, cu128",
+        ),
+        (
+            "2.5.0",
+            "pypi",
+            "x86_64",
+            "which CUDA torch 2.5.0 from pypi has on x86_64 is not known; a channel says it",
+        ),
+    ],
+)
+def test_without_such_a_torch_there_is_nothing_to_build_either(
+    torch: str, channel: str, machine: str, said: str
+) -> None:
+    assert flash("3.11", torch, channel, machine=machine) == f"flash-attn 2.8.3: {said}"
+
+
+def test_which_cuda_pypi_has_for_another_machine_is_not_guessed() -> None:
+    assert flash("3.12", "2.9.1", "pypi", machine="aarch64") == (
+        "flash-attn 2.8.3: which CUDA torch 2.9.1 from pypi has on aarch64 is not known; a channel says it"
+    )
+
+
+def test_a_package_without_an_abi_in_its_name_is_told_so() -> None:
+    assert flash("3.11", "2.7.1", "cu126", package="tqdm") == (
+        "tqdm: no wheels with an ABI in their name are recorded; those of flash-attn are"
+    )
+
+
+def test_an_abi_that_is_not_known_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: None)
+    found = flash("3.11", "2.7.1", "cu126")
+    assert isinstance(found, str)
+    assert "the C++11 ABI of torch 2.7.1 from cu126 is not known; by that, one of flash_attn-" in found
+
+
+def test_an_abi_without_a_wheel_names_the_one_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: 0)
+    found = flash("3.12", "2.9.1", "cu128")
+    assert isinstance(found, str)
+    assert (
+        "torch 2.9.1 from cu128 has the C++11 ABI 0; the nearest is flash_attn-2.8.3+cu12torch2.9cxx11abiTRUE-"
+        in found
+    )
+
+
+def fitting(row: facts.Wheel) -> set[str]:
+    """The files that the builds of a row's torch get, on its Python and platform."""
+    machine, python = row.platform.removeprefix("linux_"), f"3.{row.python.removeprefix('cp3')}"
+    torches = [each.version for each in facts.releases() if each.version.startswith(f"{row.torch}.")]
+    channels = [each.name for each in facts.channels() if each.cuda and row.torch in each.series]
+    found = [flash(python, torch, name, machine=machine) for torch in torches for name in channels]
+    return {one.filename for one in found if isinstance(one, facts.Wheel)}
+
+
+@pytest.mark.parametrize("row", facts.wheels(), ids=lambda row: row.filename)
+def test_every_row_is_chosen_or_has_an_abi_that_no_official_build_of_its_torch_asks_for(
+    row: facts.Wheel,
+) -> None:
+    # cu124's 2.6.0 asks for ABI 0, and gets the sentence above: what says FALSE is none
+    official = {"2.4": {0}, "2.5": {0}, "2.6": {1}, "2.7": {1}, "2.8": {1}, "2.9": {1}}
+    assert (row.filename in fitting(row)) is (row.abi in official[row.torch])
+
+
+@pytest.mark.parametrize("row", facts.wheels(), ids=lambda row: row.filename)
+def test_every_row_is_reached_by_a_torch_of_its_abi(
+    row: facts.Wheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: row.abi)
+    assert row.filename in fitting(row)
+
+
+# --- files of two owners, libraries of the system --------------------------------------------------------------------
+
+
+def test_the_four_opencvs_overwrite_each_other() -> None:
+    (opencv,) = facts.conflicts()
+    assert set(opencv.names) == {
+        *("opencv-python", "opencv-python-headless"),
+        *("opencv-contrib-python", "opencv-contrib-python-headless"),
+    }
+    assert opencv.because
+    assert opencv.source
+
+
+@pytest.mark.parametrize(
+    ("package", "machine", "apt"),
+    [
+        ("opencv-python", "x86_64", ("libgl1", "libglib2.0-0")),
+        ("OpenCV_Python", "aarch64", ("libgl1", "libglib2.0-0")),
+        ("decord", "x86_64", ()),
+        ("soundfile", "x86_64", ()),
+        ("librosa", "aarch64", ()),
+        ("librosa", "ppc64le", ("libsndfile1",)),
+    ],
+)
+def test_a_package_needs_the_systems_libraries_that_its_wheel_does_not_bring(
+    package: str, machine: str, apt: tuple[str, ...]
+) -> None:
+    known = facts.needs(package)
+    assert known is not None
+    assert known.on(machine) == apt
+
+
+def test_decord_can_only_be_installed_on_x86_64() -> None:
+    decord = facts.needs("decord")
+    assert decord is not None
+    assert (decord.machines, decord.sdist, decord.apt) == (("x86_64",), False, ())
+
+
+def test_of_a_package_without_a_row_nothing_is_known() -> None:
+    assert facts.needs("tqdm") is None
 
 
 # --- failures --------------------------------------------------------------------------------------------------------

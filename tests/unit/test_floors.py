@@ -10,10 +10,10 @@ import pytest
 
 FLOORS = (
     {"errors", "model"},
-    {"nodes", "rules", "read", "describe", "facts", "lockfile", "plan", "settings", "compare", "render", "markdown", "documents", "pinning", "sdists",
+    {"nodes", "rules", "read", "describe", "facts", "lockfile", "plan", "settings", "compare", "render", "markdown", "documents", "pinning", "buildpage", "gpupage", "layerpage", "risks", "softfloors", "sdists",
      "buildlog", "checks"},
     {"shell", "repository", "index", "standins", "locks", "installs", "sources", "images", "lab"},
-    {"gathering", "actions", "builds", "overview", "report"},
+    {"gathering", "actions", "builds", "scaffold", "overview", "report"},
     {"tasks"},
 )  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

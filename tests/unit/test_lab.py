@@ -251,7 +251,9 @@ def relocked(env: Environment, whole: Lock, service: Service) -> tuple[Environme
         replace(one, requirements=tuple(line for line in one.requirements if lab._name(line) in names))
         for one in whole.upstreams
     )
-    return lab_env, Lock(layers=plan.split(lab_env, list(found.values()), uv="0.13.9"), upstreams=upstreams)
+    return lab_env, Lock(
+        layers=plan.split(lab_env, list(found.values()), uv="0.13.9")[0], upstreams=upstreams
+    )
 
 
 def unexplained_and_stale(env: Environment, lock: Lock) -> tuple[list[str], tuple[str, ...]]:

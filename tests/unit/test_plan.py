@@ -104,7 +104,7 @@ def test_a_channel_has_an_address_and_pypi_is_found_without_one() -> None:
 
 
 def placed(env: Environment, *packages: Artifact) -> dict[str, list[str]]:
-    layers = plan.split(env, packages, uv="0.13.9")
+    layers = plan.split(env, packages, uv="0.13.9")[0]
     return {one.name: [package.name for package in one.packages] for one in layers}
 
 
@@ -148,7 +148,7 @@ def test_a_declared_name_is_found_however_it_is_spelled(
 
 def test_a_layer_knows_its_origin_and_whether_it_is_optional(environment: Environments) -> None:
     env = environment(layers=(layer("one"), layer("two", optional=True)))
-    layers = plan.split(env, (), uv="0.13.9")
+    layers = plan.split(env, (), uv="0.13.9")[0]
     assert [(one.file, one.origin, one.optional) for one in layers] == [
         ("00-torch.txt", "cu121", False),
         ("01-torch-deps.txt", "pypi", False),
@@ -336,6 +336,7 @@ def test_the_probe_expects_what_the_lock_and_the_description_say(
             "tqdm": "4.66.5",
         },
         "optional": {"einops": "1.0"},
+        "inherited": {},
         "imports": ["torch"],
         "sources": {"/opt/lora/third_party/b": "0f" * 20},
     }

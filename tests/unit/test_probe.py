@@ -81,6 +81,7 @@ def answer(**changes: object) -> dict[str, Any]:
         "machine": "x86_64",
         "libc": "glibc 2.35",
         "distributions": {"torch": "2.5.1+cu121", "tqdm": "4.66.5"},
+        "inherited": {},
         "duplicates": [],
         "torch": {"version": "2.5.1+cu121", "cuda": "12.1", "archs": ["sm_80", "sm_86", "sm_90"]},
         "imports": {"torch": None},
@@ -189,6 +190,44 @@ def test_site_folders_count_a_linked_folder_once(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(probe.site, "getsitepackages", lambda: folders)
     monkeypatch.setattr(probe.sysconfig, "get_paths", lambda: {"purelib": folders[0], "platlib": folders[1]})
     assert probe.site_folders() == [str((tmp_path / "lib").resolve())]
+
+
+def environment_in(monkeypatch: pytest.MonkeyPatch, prefix: Path, base: Path, *folders: Path) -> None:
+    monkeypatch.setattr(probe.sys, "prefix", str(prefix))
+    monkeypatch.setattr(probe.sys, "base_prefix", str(base))
+    monkeypatch.setattr(
+        probe.sysconfig, "get_paths", lambda: {"purelib": str(prefix), "platlib": str(prefix)}
+    )
+    monkeypatch.setattr(probe, "site_folders", lambda: [str(folder) for folder in folders])
+
+
+def test_what_lies_in_the_environment_and_what_it_sees_of_the_base_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, base = tmp_path / "opt/venv/lib/site-packages", tmp_path / "opt/conda/lib/site-packages"
+    write_record(own, "tqdm-4.66.5.dist-info", "Name: tqdm\nVersion: 4.66.5\n")
+    write_record(base, "tqdm-4.60.0.dist-info", "Name: tqdm\nVersion: 4.60.0\n")
+    write_record(base, "torch-2.7.1.dist-info", "Name: torch\nVersion: 2.7.1+cu126\n")
+    write_record(base, "torch-2.7.0.dist-info", "Name: torch\nVersion: 2.7.0\n")
+    environment_in(monkeypatch, tmp_path / "opt/venv", tmp_path / "opt/conda", own, base)
+    assert probe.environment() == ({"tqdm": "4.66.5"}, {"torch": "2.7.0"}, [])
+
+
+def test_an_environment_below_its_base_is_still_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, base = tmp_path / "usr/venv/lib", tmp_path / "usr/lib"
+    environment_in(monkeypatch, tmp_path / "usr/venv", tmp_path / "usr")
+    folders = [str(own), str(base), str(tmp_path / "usr/venv2/lib")]
+    assert probe.own_and_base(folders) == ([str(own)], folders[1:])
+
+
+def test_where_there_is_no_base_every_folder_is_the_environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_record(tmp_path / "dist", "tqdm-4.66.5.dist-info", "Name: tqdm\nVersion: 4.66.5\n")
+    environment_in(monkeypatch, tmp_path / "usr", tmp_path / "usr", tmp_path / "dist")
+    assert probe.environment() == ({"tqdm": "4.66.5"}, {}, [])
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True), st.just("1.0")))
@@ -423,6 +462,14 @@ def test_another_python_is_a_problem() -> None:
     assert problems(answer(python="3.10.12"), expected()) == ["python: expected 3.10.14, found 3.10.12"]
 
 
+@pytest.mark.parametrize(
+    ("found", "right"), [("3.11.0", True), ("3.11.13", True), ("3.1.1", False), ("3.12.1", False)]
+)
+def test_a_python_without_its_last_part_is_any_of_that_series(*, found: str, right: bool) -> None:
+    said = problems(answer(python=found), expected(python="3.11"))
+    assert said == ([] if right else [f"python: expected 3.11, found {found}"])
+
+
 def test_another_version_of_a_distribution_is_a_problem() -> None:
     found = answer(distributions={"torch": "2.5.1+cu124", "tqdm": "4.66.5"})
     assert problems(found, expected()) == ["torch: expected 2.5.1+cu121, found 2.5.1+cu124"]
@@ -461,6 +508,51 @@ def test_an_optional_distribution_of_another_version_is_a_problem() -> None:
     present = {"torch": "2.5.1+cu121", "tqdm": "4.66.5", "pandas": "2.2.2"}
     found = problems(answer(distributions=present), expected(optional={"pandas": "2.2.3"}))
     assert found == ["pandas: expected 2.2.3, found 2.2.2"]
+
+
+def from_base(**changes: object) -> dict[str, Any]:
+    """Answer what an environment above an image with torch says."""
+    return answer(
+        **{
+            "distributions": {"tqdm": "4.66.5"},
+            "inherited": {"torch": "2.5.1+cu121", "conda": "25.1.1"},
+            **changes,
+        }
+    )
+
+
+def above(**inherited: str) -> dict[str, Any]:
+    return expected(distributions={"tqdm": "4.66.5"}, inherited=inherited)
+
+
+@pytest.mark.parametrize("version", ["2.5.1+cu121", "2.5.1", "2.5.1.0+CU121"])
+def test_what_the_base_brings_as_expected_is_no_problem(version: str) -> None:
+    assert problems(from_base(), above(Torch=version)) == []
+
+
+@pytest.mark.parametrize("version", ["2.5.1+cu124", "2.5.0", "2.5.0+cu121"])
+def test_another_version_in_the_base_is_a_problem(version: str) -> None:
+    assert problems(from_base(), above(torch=version)) == [
+        f"torch: expected {version} from the base, found 2.5.1+cu121"
+    ]
+
+
+def test_what_the_base_does_not_bring_is_a_problem() -> None:
+    assert problems(from_base(inherited={}), above(torch="2.5.1+cu121")) == [
+        "torch: expected 2.5.1+cu121 from the base, found none"
+    ]
+
+
+def test_what_should_come_from_the_base_and_was_installed_is_one_problem() -> None:
+    assert problems(answer(), above(torch="2.5.1+cu121")) == [
+        "torch: expected from the base, but it is installed in the environment"
+    ]
+
+
+def test_what_should_be_installed_and_comes_from_the_base_is_a_problem() -> None:
+    assert problems(from_base(), expected()) == [
+        "torch: expected 2.5.1+cu121, not installed here; the base has 2.5.1+cu121"
+    ]
 
 
 def torch_answer(version: str, cuda: str | None, *archs: str) -> dict[str, Any]:
@@ -572,6 +664,12 @@ def test_an_expectation_needs_only_python_and_distributions() -> None:
         (expected(python=3.1), "wrong value of python"),
         (expected(distributions={"tqdm": None}), "wrong value of distributions"),
         (expected(imports="torch"), "wrong value of imports"),
+        (expected(inherited=["torch"]), "wrong value of inherited"),
+        (expected(inherited={"Torch": "2.5.1"}), "torch: expected both here and from the base"),
+        (
+            expected(optional={"pandas": "2"}, inherited={"pandas": "2"}),
+            "pandas: expected both here and from the base",
+        ),
         (expected(sources=[]), "wrong value of sources"),
         (expected(torch="2.5.1"), "wrong value of torch"),
         (expected(torch={"cuda": "12.1"}), "wrong value of torch"),
@@ -588,7 +686,8 @@ def test_an_expectation_of_another_shape_is_refused(wanted: object, said: str) -
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """Make an environment of one distribution and a fake torch; answer what to expect of it."""
     write_record(tmp_path / "site", "torch-2.5.1.dist-info", "Name: torch\nVersion: 2.5.1+cu121\n")
-    monkeypatch.setattr(probe, "site_folders", lambda: [str(tmp_path / "site")])
+    write_record(tmp_path / "base", "conda-25.1.1.dist-info", "Name: conda\nVersion: 25.1.1\n")
+    environment_in(monkeypatch, tmp_path / "site", tmp_path / "base", tmp_path / "site", tmp_path / "base")
     monkeypatch.setitem(sys.modules, "torch", fake_torch())
     monkeypatch.setattr(probe.platform, "python_version", lambda: "3.10.14")
     git = checkout(tmp_path, COMMIT)
@@ -607,6 +706,7 @@ def test_the_command_answers_0_for_what_is_expected(
     assert run(tmp_path, here) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["sources"] == here["sources"]
+    assert json.loads(out)["inherited"] == {"conda": "25.1.1"}
     assert err == "probe: ok, 1 distributions, torch 2.5.1+cu121, CUDA 12.1\n"
 
 

@@ -275,7 +275,7 @@ BAD = {
     "an unknown key like no other": (
         "linux/amd64}",
         "linux/amd64, zzz: 1}",
-        ["9:48: variants.gpu: unknown key 'zzz' (known: channel, platform)"],
+        ["9:48: variants.gpu: unknown key 'zzz' (known: base, channel, platform)"],
     ),
     "a key given twice": (
         "name: lora\n",
@@ -437,7 +437,7 @@ BAD = {
     "a merge key": (
         "  gpu: {",
         "  gpu: {<<: {a: b}, ",
-        ["9:9: variants.gpu: unknown key '<<' (known: channel, platform)"],
+        ["9:9: variants.gpu: unknown key '<<' (known: base, channel, platform)"],
     ),
     "a merge key among names": (
         "  gpu: {",
@@ -747,7 +747,7 @@ def _locked(env: Environment) -> Lock:
         )
         for pin in pins
     ]
-    layers = plan.split(env, found, uv="0.13.9")
+    layers = plan.split(env, found, uv="0.13.9")[0]
     return Lock(layers=layers, build=plan.layer_lock(env, "build", found[:1], uv="0.13.9"))
 
 

@@ -277,7 +277,7 @@ def test_programs_get_one_json_object_a_line(capsys: pytest.CaptureFixture[str])
         "log": "/repo/.torchpin/logs/x.log",
     }
     assert lines[5] == {
-        "event": "event", "step": 4, "kind": "done", "text": "", "seconds": 2.1, "bytes": ""
+        "event": "event", "step": 4, "kind": "done", "text": "", "seconds": 2.1, "bytes": "", "environment": ""
     }  # fmt: skip
     assert len(lines) == len(LOG) + 1
 

@@ -54,26 +54,28 @@ def torch_has_one_origin(evidence: Evidence, env: Environment) -> Iterator[Findi
     """Run `invoke lock`; torch and its companions belong into 00-torch.txt, from the variant's channel."""
     channel = env.variant.channel
     family = env.service.torch.family
-    for layer in evidence.locks[env.name].layers:
+    lock = evidence.locks[env.name]
+    home = plan.GIVEN if env.service.torch.origin == "base" else plan.TORCH
+    for layer in (*lock.layers, *([lock.given] if lock.given else [])):
         where = f"{folder(env)}/{layer.file}"
-        expected = channel if layer.name == plan.TORCH else "pypi"
-        if layer.origin != expected:
-            yield finding(env, where, f"its origin is {layer.origin}, expected {expected}", about=layer.name)
+        expected = {channel} if layer.name == home else {"pypi", *facts.abi_packages()}
+        if layer.origin not in expected:
+            yield finding(
+                env,
+                where,
+                f"its origin is {layer.origin}, expected {channel if layer.name == home else 'pypi'}",
+                about=layer.name,
+            )
         for package in layer.packages:
-            if (package.name in family) != (layer.name == plan.TORCH):
+            if (package.name in family) != (layer.name == home):
                 yield finding(
                     env, where, f"{package.name} does not belong into this layer", about=package.name
                 )
             elif package.name in family and not _is_build(env, package.version, str(family[package.name])):
-                yield finding(
-                    env,
-                    where,
-                    f"{package.name} {package.version} is not {family[package.name]} of {channel}",
-                    about=package.name,
-                )
-    missing = {*family} - {*evidence.locks[env.name].packages}
-    for name in sorted(missing):
-        yield finding(env, f"{folder(env)}/{plan.TORCH}.txt", f"{name} is not locked", about=name)
+                message = f"{package.name} {package.version} is not {family[package.name]} of {channel}"
+                yield finding(env, where, message, about=package.name)
+    for name in sorted({*family} - {*lock.all}):
+        yield finding(env, f"{folder(env)}/{home}.txt", f"{name} is not locked", about=name)
 
 
 def _is_build(env: Environment, version: str, release: str) -> bool:
@@ -122,7 +124,11 @@ def _is_of(package: Artifact) -> bool:
             name, version, _, _ = parse_wheel_filename(package.filename)
     except (InvalidSdistFilename, InvalidWheelFilename):
         return False
-    return name == package.name and version == Version(package.version)
+    wanted = Version(package.version)
+    # an ABI wheel says its ABI as a local version in the file's name alone
+    return name == package.name and version in {wanted, Version(wanted.public)} | (
+        {version} if version.public == wanted.public and name in facts.abi_packages() else set()
+    )
 
 
 @check("LCK005", "Hashes equal the recorded index", "lock")
@@ -145,13 +151,14 @@ def hashes_equal_the_recorded(evidence: Evidence, env: Environment) -> Iterator[
     if not packages:
         yield Unknown(message=f"the index of {channel} is not recorded")
         return
-    layer = next((one for one in evidence.locks[env.name].layers if one.name == plan.TORCH), None)
+    lock = evidence.locks[env.name]
+    layer = lock.given or next((one for one in lock.layers if one.name == plan.TORCH), None)
     for package in layer.packages if layer else ():
         known = packages.get(package.name, {}).get(package.filename)
         if known is None:
             yield Unknown(message=f"{package.filename} has no recorded hash")
         elif known != package.sha256:
-            where = f"{folder(env)}/{plan.TORCH}.txt"
+            where = f"{folder(env)}/{layer.file if layer else plan.TORCH}"
             message = f"{package.filename} is locked as {package.sha256}, recorded is {known}"
             yield finding(env, where, message, about=package.name, evidence=source)
 

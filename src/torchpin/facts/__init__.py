@@ -8,10 +8,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torchpin.facts.bases import base
+from torchpin.facts.builds import channel, channels, cxx11_abi, release, releases
+from torchpin.facts.packages import abi_packages, conflicts, needs, wheel, wheels
 from torchpin.facts.rows import (
     Archs,
     Base,
     Channel,
+    Conflict,
     Driver,
     Fact,
     Failure,
@@ -19,10 +22,12 @@ from torchpin.facts.rows import (
     Gate,
     Gpu,
     Metadata,
+    Native,
     Recorded,
     Removal,
     SourceTag,
     TorchRelease,
+    Wheel,
     gpu_key,
 )
 from torchpin.facts.tables import Entry, Table, built, index, table
@@ -33,48 +38,13 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "Archs", "Base", "Channel", "Driver", "Fact", "Failure", "Floor", "Gate", "Gpu", "Metadata", "Recorded",
-    "Removal", "SourceTag", "TorchRelease", "base", "ceiling", "channel", "channels", "compiled",
-    "cxx11_abi", "driver", "facts", "failures", "floors", "gate", "gpu", "gpus", "metadata", "problems",
-    "recorded", "recorded_hash", "release", "releases", "removals", "runs_on", "source_tags",
+    "Archs", "Base", "Channel", "Conflict", "Driver", "Fact", "Failure", "Floor", "Gate", "Gpu", "Metadata", "Native",
+    "Recorded", "Removal", "SourceTag", "TorchRelease", "Wheel", "abi_packages", "base", "ceiling", "channel",
+    "channels", "compiled", "conflicts", "cxx11_abi", "driver", "facts", "failures", "floors", "gate", "gpu", "gpus",
+    "metadata", "needs", "problems", "recorded", "recorded_hash", "release", "releases", "removals", "runs_on",
+    "source_tags", "wheel", "wheels",
 ]
 # fmt: on
-
-
-# --- channels and releases -------------------------------------------------------------------------------------------
-
-
-@cache
-def channels() -> tuple[Channel, ...]:
-    return tuple(built(Channel, row) for row in table("channels")["channels"])
-
-
-def channel(name: str) -> Channel | None:
-    return next((each for each in channels() if each.name == name), None)
-
-
-@cache
-def releases() -> tuple[TorchRelease, ...]:
-    return tuple(built(TorchRelease, row) for row in table("torch")["releases"])
-
-
-def release(version: str) -> TorchRelease | None:
-    """The release of `2.5.1`, and of `2.5.1+cu121` too."""
-    public = version.partition("+")[0]
-    return next((each for each in releases() if each.version == public), None)
-
-
-def cxx11_abi(torch_version: str, channel: str) -> int | None:
-    """The C++11 ABI of a torch build for x86_64 (0 or 1); it depends on the channel for 2.6.0 only."""
-    from packaging.specifiers import SpecifierSet
-
-    public = torch_version.partition("+")[0]
-    for row in table("torch")["abi"]:
-        if channel in row.get("channels", (channel,)) and SpecifierSet(row["torch"]).contains(
-            public, prereleases=True
-        ):
-            return int(row["cxx11_abi"])
-    return None
 
 
 # --- what a build runs on --------------------------------------------------------------------------------------------

@@ -158,6 +158,54 @@ class Removal(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Conflict(Row):
+    """Distributions that overwrite each other's files."""
+
+    id: str
+    names: tuple[str, ...]
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Native(Row):
+    """What a package needs of the system; `machines`: those that have a wheel, empty is all."""
+
+    package: str
+    apt: tuple[str, ...] = ()
+    bundled: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
+    sdist: bool = True
+    because: str
+
+    def on(self, machine: str) -> tuple[str, ...]:
+        """The apt packages that a machine must have; none where the wheel brings them."""
+        return () if machine in self.bundled else self.apt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wheel(Row):
+    """A wheel with an ABI in its file name; `requires`: its own dependencies, torch apart."""
+
+    package: str
+    version: str
+    filename: str
+    sha256: str
+    torch: str
+    cuda: str
+    abi: int
+    python: str
+    platform: str
+    release: str
+    requires: tuple[str, ...]
+    min_capability: str
+    archs: tuple[str, ...]
+
+    @property
+    def url(self) -> str:
+        return f"{self.release}/{self.filename.replace('+', '%2B')}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Failure(Row):
     id: str
     pattern: re.Pattern[str]

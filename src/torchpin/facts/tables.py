@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     Kind = TypeVar("Kind", bound=DataclassInstance)
 
-NAMES = ("archs", "bases", "channels", "drivers", "failures", "floors", "gpus", "sources", "torch")
+NAMES = (
+    *("archs", "bases", "channels", "drivers", "failures", "floors", "gpus", "packages", "sources", "torch"),
+    "wheels",
+)
 
 Entry = dict[str, Any]
 Table = dict[str, list[Entry]]  # section → rows

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from torchpin.facts.rows import gpu_key
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 _METHODS = {"measured", "published", "inferred"}
 _DATES = ("date", "released", "tagged", "committed")
-_DIGESTS = {"digest": r"sha256:[0-9a-f]{64}", "linux_amd64": r"sha256:[0-9a-f]{64}"}
+_ARCH = re.compile(r"(?:sm|compute)_\d{2,3}a?")
+_DIGESTS = {
+    "digest": r"sha256:[0-9a-f]{64}",
+    "linux_amd64": r"sha256:[0-9a-f]{64}",
+    "sha256": r"[0-9a-f]{64}",
+}
 _KEYS = {  # what may occur once
     ("channels", "channels"): ("name",),
     ("torch", "releases"): ("version",),
@@ -34,6 +40,10 @@ _KEYS = {  # what may occur once
     ("drivers", "gates"): ("cuda",),
     ("sources", "tags"): ("repo", "tag"),
     ("sources", "requirements"): ("repo", "tag"),
+    ("packages", "native"): ("package",),
+    ("wheels", "packages"): ("package", "version"),
+    ("wheels", "built"): ("package", "version", "torch"),
+    ("wheels", "wheels"): ("filename",),
 }
 
 
@@ -113,7 +123,7 @@ def _archs(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
         if row["sm"] is None and not row.get("upper_bound"):
             yield f"{what}: neither sm nor upper_bound"
         for name in (*(row["sm"] or ()), *(row["ptx"] or ())):
-            if not re.fullmatch(r"(?:sm|compute)_\d{2,3}a?", name):
+            if not _ARCH.fullmatch(name):
                 yield f"{what}: {name!r} is no architecture"
 
 
@@ -160,6 +170,56 @@ def _failures(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
             yield f"{row['id']}: the pattern does not match its example"
 
 
+def _packages(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+    for row in table["conflicts"]:
+        if len(row["names"]) < 2:  # noqa: PLR2004 - it takes two
+            yield f"{row['id']}: a conflict of one"
+    named = [name for row in table["conflicts"] for name in row["names"]]
+    for name in (*named, *(row["package"] for row in table["native"])):
+        if name != canonicalize_name(name):
+            yield f"{name!r} is not a normalized name"
+
+
+def _wheels(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    known = {(row["package"], row["version"]) for row in table["packages"]}
+    against = {(row["package"], row["version"], row["torch"]) for row in table["built"]}
+    for row in table["packages"]:
+        yield from (f"{row['package']}: {message}" for message in _wheel_package(row))
+    for row in table["built"]:
+        if row["channel"] not in _channel_names(tables) or not row["with"].startswith(f"{row['torch']}."):
+            yield f"built for {row['torch']}: with {row['with']} from {row['channel']}"
+    for row in table["wheels"]:
+        key = (row["package"], row["version"])
+        if key not in known:
+            yield f"{row['filename']}: no such package and version"
+        if row["abi"] == 0 and (*key, row["torch"]) not in against:
+            yield f"{row['filename']}: what it was built against is not known, so neither is its ABI"
+        if row["filename"] != _wheel_name(row):
+            yield f"{row['filename']}: its columns say {_wheel_name(row)}"
+    yield from _twice(table["wheels"], ("sha256",))
+
+
+def _wheel_package(row: Entry) -> Iterator[str]:
+    if row["package"] != canonicalize_name(row["package"]):
+        yield "is not a normalized name"
+    if not re.fullmatch(r"https://\S+[^/\s]", row["release"]):
+        yield f"release {row['release']!r} is no folder's address"
+    if not re.fullmatch(r"\d+\.\d", str(row["min_capability"])):
+        yield f"min_capability {row['min_capability']!r} is not like 8.0"
+    for line in row["requires"]:
+        if not _is_requirement(line) or Requirement(line).name == "torch":
+            yield f"requires {line!r}, which is no requirement beside torch"
+    yield from (f"{name!r} is no architecture" for name in row["archs"] if not _ARCH.fullmatch(name))
+
+
+def _wheel_name(row: Entry) -> str:
+    abi = {0: "FALSE", 1: "TRUE"}.get(row["abi"])
+    stem = (
+        f"{row['package'].replace('-', '_')}-{row['version']}+cu{row['cuda']}torch{row['torch']}cxx11abi{abi}"
+    )
+    return f"{stem}-{row['python']}-{row['python']}-{row['platform']}.whl"
+
+
 def _is_requirement(text: str) -> bool:
     try:
         Requirement(text)
@@ -184,4 +244,6 @@ _CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
     "sources": _sources,
     "floors": _floors,
     "failures": _failures,
+    "packages": _packages,
+    "wheels": _wheels,
 }
