@@ -17,13 +17,14 @@ from torchpin import (
     index,
     lockfile,
     locks,
+    markdown,
     plan,
     render,
     repository,
     shell,
 )
 from torchpin.errors import FindingsError, InputError, Stop, ToolError
-from torchpin.model import Upstream
+from torchpin.model import Mark, Problem, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,17 +51,25 @@ def quiet(_: object) -> None:
 
 
 @contextmanager
-def alone(repo: Repository) -> Iterator[None]:
-    """One writer at a time in a repository; a second one waits a minute, then is refused."""
+def alone(repo: Repository, what: str = "writing", *, patience: float = 60) -> Iterator[None]:
+    """One at a time in a repository: writers of its files, or cloners of one source. Raises ToolError after `patience` s."""
     place = repo.root / ".torchpin"
     place.mkdir(exist_ok=True)
     try:
-        with FileLock(place / "writing.lock", timeout=60):
+        with FileLock(place / f"{what}.lock", timeout=patience):
             yield
     except Timeout:
         raise ToolError(
-            "Another torchpin command is writing in this repository. Try again when it has ended."
+            f"Another torchpin command is {what} in this repository. Try again when it has ended."
         ) from None
+
+
+def cloned(repo: Repository, source: Source, *, verify_tag: bool = False) -> str:
+    """A source at its commit, cloned by one command at a time however long that takes; what was done."""
+    from torchpin import sources
+
+    with alone(repo, f"cloning-{source.name}", patience=-1):
+        return sources.clone(repo.root, source, repo.settings, verify_tag=verify_tag)
 
 
 def each(
@@ -112,6 +121,7 @@ def lock(
     `recorded` reads the channels from the recorded facts instead of PyTorch's index. A lock that fails leaves its old one.
     """
     judge(repo, environments)
+    _ready(repo, environments)
     locks.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
     made: dict[str, Lock] = {}
 
@@ -123,7 +133,13 @@ def lock(
             )
             say(f"{env.name}: resolving")
             found = locks.resolve(
-                env, repo.settings, index=address, current=before, upgrade=upgrade, upstreams=upstreams
+                env,
+                repo.settings,
+                index=address,
+                current=before,
+                upgrade=upgrade,
+                upstreams=upstreams,
+                published=repo.published,
             )
         made[env.name] = found
         moves = compare.moved(before.packages if before else {}, found.packages)
@@ -145,6 +161,23 @@ def lock(
         files |= gathering.documents(repo, made)
         write(repo, files)
     return outcomes
+
+
+def _ready(repo: Repository, environments: Sequence[Environment]) -> None:
+    """Everything that would stop the writing later, told before anything is resolved. Raises InputError with all of it."""
+    problems: list[Problem] = []
+    for service in {env.service.name: env.service for env in environments}.values():
+        if repo.text(repository.smoke_path(service)) is None:
+            where = Mark(file=repository.smoke_path(service), line=0, column=0)
+            message = "is missing: say there what must run inside the image"
+            problems.append(Problem(where=where, path="", message=message))
+    for path in repository.DOCUMENTS:
+        try:
+            markdown.spliced(path, repo.text(path) or "", {})
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError("Correct these first; nothing was resolved or written.", problems)
 
 
 def _current(repo: Repository, env: Environment) -> Lock | None:
@@ -178,8 +211,7 @@ def _channel(repo: Repository, env: Environment, *, recorded: bool) -> Iterator[
 def _upstream(repo: Repository, source: Source, say: Say) -> Upstream:
     from torchpin import sources
 
-    with alone(repo):
-        done = sources.clone(repo.root, source, repo.settings)
+    done = cloned(repo, source)
     if done != sources.PRESENT:
         say(f"{source.path}: {done} at {source.tag}")
     text = sources.requirements(repo.root, source)
@@ -217,8 +249,7 @@ def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcom
     for source in wanted.values():
         start = time.monotonic()
         try:
-            with alone(repo):
-                done = sources.clone(repo.root, source, repo.settings)
+            done = cloned(repo, source, verify_tag=True)
             detail = f"{done} at {source.tag} = {source.commit[:12]}"
             outcome = Outcome(
                 name=source.path, status="same" if done == sources.PRESENT else "changed", detail=detail

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from torchpin import buildlog, compare, gathering, installs, locks, plan, repository, shell
-from torchpin.actions import Outcome, alone, clone, each, judge, quiet, write
+from torchpin.actions import Outcome, alone, clone, cloned, each, judge, quiet, write
 from torchpin.checks.texts import differing
 from torchpin.errors import FindingsError, InputError, ToolError
 
@@ -94,17 +94,14 @@ def _tags(repo: Repository, env: Environment, key: str) -> tuple[str, str]:
 def _build(
     client: Any, repo: Repository, env: Environment, options: Options, say: Say, watch: Watch
 ) -> Outcome:
-    from torchpin import images, sources
+    from torchpin import images
 
     locked, made = _fresh(repo, env)
     tags = _tags(repo, env, made.key)
     image = None if options.no_cache else images.found(client, tags[0], made.key)
     if image is None:
         for source in env.service.sources:
-            with alone(repo):
-                say(
-                    f"{source.path}: {sources.clone(repo.root, source, repo.settings, verify_tag=True)} at {source.tag}"
-                )
+            say(f"{source.path}: {cloned(repo, source, verify_tag=True)} at {source.tag}")
         images.expect_platform(env.variant.platform, builder=options.builder)
         log = repo.root / ".torchpin" / "logs" / f"{env.name}-{made.key[:12]}.log"
         sizes = {f"layer {layer.name}": sum(p.size or 0 for p in layer.packages) for layer in locked.layers}
@@ -130,7 +127,8 @@ def _build(
     else:
         status = "same"
         record = repository.build_record(repo, env)
-        if record.get("key") != made.key or repo.text(repository.freeze_path(env)) is None:
+        frozen = repo.text(repository.freeze_path(env))
+        if record.get("key") != made.key or frozen is None or compare.freeze_differences(frozen, locked):
             _record(client, repo, env, locked, made, image, tags)
     if options.push:
         images.push(client, tags)

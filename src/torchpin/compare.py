@@ -136,7 +136,7 @@ def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     locked = {canonicalize_name(name): package.version for name, package in lock.packages.items()}
     return tuple(
-        f"{name}: the lock says {locked.get(name, 'nothing')}, the image has {frozen.get(name, 'nothing')}"
+        f"{name}: the lock says {locked.get(name, 'nothing')}, found is {frozen.get(name, 'nothing')}"
         for name in sorted({*frozen, *locked})
         if frozen.get(name) != locked.get(name) and not (name in optional and name not in frozen)
     )

@@ -34,7 +34,13 @@ def committed(repo: Repository, environments: Sequence[Environment], *, texts: b
                 parsed[env.name] = lockfile.parse(repository.lock_folder(env), files[env.name])
         except InputError as error:
             broken[env.name] = tuple(str(problem) for problem in error.problems)
-    evidence = replace(bare(repo, environments), lock_files=files, locks=parsed, broken=broken)
+    evidence = replace(
+        bare(repo, environments),
+        lock_files=files,
+        locks=parsed,
+        broken=broken,
+        orphans=repository.orphans(repo),
+    )
     return _with_texts(repo, evidence) if texts else evidence
 
 
@@ -95,7 +101,7 @@ def _tags(repo: Repository, env: Environment) -> tuple[dict[str, str], str]:
         except ToolError as error:
             return wrong, str(error)
         try:
-            sources.compare(source, tags)
+            sources.expect_commit(source, tags)
         except ToolError as error:
             wrong[source.name] = str(error)
     return wrong, ""

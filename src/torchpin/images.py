@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -316,20 +317,51 @@ def cache(client: docker.DockerClient) -> frozenset[str]:
     return frozenset(row["ID"] for row in client.api.df().get("BuildCache") or [])
 
 
-def prune(client: docker.DockerClient, before: frozenset[str]) -> None:
-    """Removes the build cache that came since; the engine takes one id at a time, and children before their parents."""
+def prune(client: docker.DockerClient, before: frozenset[str], dockerfiles: Sequence[str]) -> None:
+    """Removes the build cache that came since and that steps of these Dockerfiles (texts) left.
+
+    The engine's list names no builds, only instructions: what another build did meanwhile is told by its own and stays.
+    """
     from docker.errors import APIError
 
-    left = cache(client) - before
-    while left:
-        for one in left:
-            wanted: Any = {"id": [one]}  # the stubs do not know this filter
+    own = {_words(step) for text in dockerfiles for step in re.split(r"\n(?=[A-Z]+ )", text)}
+    local = (
+        "local source for",
+        "from local",
+        "cached mount /var/cache/uv",
+        "cached mount /var/lib/apt/lists",
+        "cached mount /var/cache/apt",
+    )
+
+    def ours(row: Mapping[str, Any]) -> bool:
+        said = row["Description"]
+        return said.startswith(local) or any(_words(said)[:120] in step for step in own)
+
+    def left() -> frozenset[str]:
+        rows = client.api.df().get("BuildCache") or []
+        return frozenset(row["ID"] for row in rows if row["ID"] not in before and ours(row))
+
+    here = left()
+    while here:
+        for one in here:
+            wanted: Any = {
+                "id": [one]
+            }  # the stubs do not know this filter; the engine takes one id at a time
             with suppress(APIError):
                 client.api.prune_builds(filters=wanted, all=True)
-        still = cache(client) - before
-        if still == left:
+        still = left()  # a parent goes only after its children
+        if still == here:
             return  # another build uses what is left
-        left = still
+        here = still
+
+
+def _words(instruction: str) -> str:
+    """An instruction as the engine's list tells it: without mounts, one space between words."""
+    plain = re.sub(r"^mount / from exec /bin/sh -c |^RUN |^\[[^]]*\] |--mount=\S+|\\\n", " ", instruction)
+    return " ".join(plain.split())
+
+
+EXTENDS = "COPY . "
 
 
 def extend(base: str, tag: str, tree: Path) -> None:
@@ -338,6 +370,6 @@ def extend(base: str, tag: str, tree: Path) -> None:
     with engine() as client:
         target = said(client, base, "python3", "-c", script)
     file = tree.parent / f"{tree.name}.dockerfile"
-    shell.write({file: f"FROM {base}\nCOPY . {target}/\n"})
+    shell.write({file: f"FROM {base}\n{EXTENDS}{target}/\n"})
     words = ("docker", "buildx", "build", "--load", "--provenance", "false")
     shell.run((*words, "--file", str(file), "--tag", tag, str(tree)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import sys
 from pathlib import Path
@@ -24,9 +25,15 @@ def venv_command(env: Environment, into: Path) -> tuple[str, ...]:
         "--no-project",
         "--clear",
         "--python",
-        str(env.service.python),
+        _python(str(env.service.python)),
         str(into),
     )
+
+
+def _python(version: str) -> str:
+    """The interpreter that is running, where it is the wanted release: it need not be on PATH. Else uv finds or gets one."""
+    own = getattr(sys, "_base_executable", "") or sys.executable
+    return own if platform.python_version() == version else version
 
 
 def install_command(step: plan.Step, into: Path, folder: Path) -> tuple[str, ...]:

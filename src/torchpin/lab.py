@@ -6,20 +6,19 @@ import io
 import os
 import platform
 import shutil
-import sys
 import tempfile
 import time
 import zipfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import describe, facts, images, index, plan, repository, shell, standins
-from torchpin.errors import InputError, Stop, ToolError
+from torchpin import describe, facts, images, index, labbase, plan, repository, shell, standins
+from torchpin.errors import InputError
 from torchpin.model import Variant
 
 if TYPE_CHECKING:
@@ -63,13 +62,15 @@ def opened(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torchpin-lab-")))
         prefix = f"{PREFIX}/{os.getpid()}-{time.monotonic_ns() % 10**9}"
         base, why = (
-            stack.enter_context(_base(environments[0].service, prefix, say))
+            stack.enter_context(
+                labbase.standing(environments[0].service, prefix, folder / "monorepo" / "docker", say)
+            )
             if docker
             else ("", "the native way was asked for")
         )
         if not base:
             say(f"lab: {why}; the native environment stands in for the image")
-        python = _python_of(base) if base else platform.python_version()
+        python = labbase.python_of(base) if base else platform.python_version()
         scratch = folder / "monorepo"
         _copy(repo.root, scratch)
         origins = {
@@ -372,71 +373,3 @@ def _name(line: str) -> str:
         return canonicalize_name(Requirement(line).name)
     except InvalidRequirement:
         return ""
-
-
-# --- the base image --------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _base(service: Service, prefix: str, say: Say) -> Iterator[tuple[str, str]]:
-    """A small base image with a Python, and "" and the reason where there can be none. It and what was built are removed."""
-    try:
-        with images.engine() as client:
-            images.expect_buildx()
-            cached = images.cache(client)
-            tag = f"{prefix}/base:1"
-            _make_base(client, service, tag, say)
-    except Stop as stop:
-        yield "", str(stop).splitlines()[0]
-        return
-    try:
-        yield tag, ""
-    finally:
-        with images.engine() as client:
-            images.remove(client, images.tagged(client, f"{prefix}/"))
-            images.prune(client, cached)
-
-
-def _make_base(client: Any, service: Service, tag: str, say: Say) -> None:
-    """Pulled if Docker Hub answers, else made from this machine's own distribution."""
-    if images.pull(client, f"python:{service.python.major}.{service.python.minor}-slim-bookworm", tag):
-        return
-    say("lab: Docker Hub does not answer; making a base image from this machine's distribution")
-    with tempfile.TemporaryDirectory(prefix="torchpin-base-") as name:
-        archive = _bootstrapped(Path(name))
-        images.load_tree(client, archive, tag)
-
-
-def _bootstrapped(folder: Path) -> Path:
-    """A tar of a minimal Debian or Ubuntu with Python, made by mmdebstrap or debootstrap."""
-    suite = _suite()
-    tree, archive = folder / "tree", folder / "base.tar"
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not suite:
-        raise ToolError("no base image can be pulled, and only root on Debian or Ubuntu can make one")
-    if shell.which("mmdebstrap"):
-        # Unpacked, not configured: a fifth of the time, and all that Python, a shell and a real torch need.
-        packages = "--include=python3,dash,coreutils,base-files,passwd,libstdc++6"
-        shell.run(("mmdebstrap", "--variant=extract", packages, suite, str(tree)))
-        shell.write(
-            {tree / "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", tree / "etc/group": "root:x:0:\n"}
-        )
-        if not (tree / "bin/sh").exists():
-            (tree / "bin/sh").symlink_to("dash")
-    elif shell.which("debootstrap"):
-        shell.run(("debootstrap", "--variant=minbase", "--include=python3", suite, str(tree)))
-    else:
-        raise ToolError("no base image can be pulled; to make one install mmdebstrap (or debootstrap)")
-    shell.run(("tar", "--create", "--file", str(archive), "--directory", str(tree), "."))
-    return archive
-
-
-def _suite() -> str:
-    text = shell.read(Path("/etc/os-release")) or ""
-    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return fields.get("VERSION_CODENAME", "").strip('"') if sys.platform == "linux" else ""
-
-
-def _python_of(base: str) -> str:
-    script = "import platform; print(platform.python_version())"
-    with images.engine() as client:
-        return images.said(client, base, "python3", "-c", script)

@@ -6,9 +6,6 @@ import os
 import re
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from torchpin import plan, render, sdists, shell
+from torchpin import plan, render, sdists, shell, web
 from torchpin.errors import ToolError
 from torchpin.model import Artifact, LayerLock, Lock
 
@@ -43,6 +40,7 @@ UV = version("uv")
 _FOREIGN = ("UV_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_EXCLUDE", "UV_EXCLUDE_NEWER", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
             "UV_FORK_STRATEGY", "UV_INDEX", "UV_INDEX_STRATEGY", "UV_NO_BINARY", "UV_NO_BUILD", "UV_NO_SOURCES", "UV_OVERRIDE",
             "UV_PRERELEASE", "UV_PYTHON", "UV_RESOLUTION", "UV_TORCH_BACKEND", "VIRTUAL_ENV")  # fmt: skip
+_NO_SIZE = (404, 405)  # no such file, or only its content can be asked for
 _PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+?)\s+# via (?P<via>.+)")
 
 
@@ -118,20 +116,24 @@ def resolve(
         _compile(
             env, settings, folder, compile_command(env, "pylock.toml", extra=("--constraints", "pins.txt"))
         )
-        found = [_chosen(env, package) for package in _packages(folder)]
+        found = [
+            _reached(_chosen(env, package), folder, _mirrors(env, settings, index, package))
+            for package in _packages(folder)
+        ]
     wanted = _with_wheels(env, wanted, wheels)
     found = [
         replace(one, artifact=replace(one.artifact, wanted_by=wanted.get(one.artifact.name, ())))
         for one in found
     ]
     _expect_builds(env, found)
-    artifacts = [*_sized(found), *(_abi_artifact(env, wheel, published) for wheel in wheels.values())]
+    artifacts = [
+        *_sized(found, current),
+        *(_abi_artifact(env, wheel, published) for wheel in wheels.values()),
+    ]
     layers, given = plan.split(env, artifacts, uv=UV)
     kept_names = {package.name for layer in layers for package in layer.packages}
     sources = [one for one in found if one.artifact.is_source and one.artifact.name in kept_names]
-    build = (
-        _build_layer(env, settings, sources, current=current.build if current else None) if sources else None
-    )
+    build = _build_layer(env, settings, sources, current=current) if sources else None
     return Lock(layers=layers, build=build, given=given, upstreams=upstreams)
 
 
@@ -175,7 +177,8 @@ def _compile(env: Environment, settings: Settings, folder: Path, command: tuple[
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip()
         raise ToolError(
-            f"{env.name} cannot be locked:\n" + "\n".join(f"    {line}" for line in said.splitlines())
+            f"{env.name} cannot be locked:\n"
+            + "\n".join(f"    {line}" for line in web.shown(said).splitlines())
         )
 
 
@@ -204,7 +207,8 @@ def _chosen(env: Environment, package: Mapping[str, Any]) -> _Found:
     """The one file of a resolved package that may be installed."""
     files = {}
     for row in [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])]:
-        filename = row.get("name") or urllib.request.url2pathname(row["url"].split("#")[0].rsplit("/", 1)[1])
+        address = row.get("url") or row["path"]
+        filename = row.get("name") or web.filename(address)
         digest = row.get("hashes", {}).get("sha256")
         if digest:
             artifact = Artifact(
@@ -214,7 +218,7 @@ def _chosen(env: Environment, package: Mapping[str, Any]) -> _Found:
                 sha256=digest,
                 size=row.get("size"),
             )
-            files[filename] = _Found(artifact=artifact, url=row["url"])
+            files[filename] = _Found(artifact=artifact, url=address)
     best = plan.best((one.artifact for one in files.values()), env.service.python, env.variant.platform)
     if best is None:
         raise ToolError(
@@ -222,6 +226,22 @@ def _chosen(env: Environment, package: Mapping[str, Any]) -> _Found:
             f"{env.variant.platform}: pin a version that has one."
         )
     return files[best.filename]
+
+
+def _mirrors(
+    env: Environment, settings: Settings, index: str | None, package: Mapping[str, Any]
+) -> tuple[str | None, ...]:
+    """The indexes that a package may come from, its own first."""
+    pypi = settings.mirrors.get("pypi") or os.environ.get("UV_DEFAULT_INDEX")
+    of_channel = canonicalize_name(package["name"]) in env.service.torch.family
+    return (index, pypi) if of_channel else (pypi, index)
+
+
+def _reached(found: _Found, folder: Path, mirrors: Iterable[str | None]) -> _Found:
+    """A file with a whole address: uv writes a local one relative to its project, and may leave out credentials."""
+    if "://" not in found.url:
+        return replace(found, url=(folder / found.url).resolve().as_uri())
+    return replace(found, url=web.with_credentials(found.url, mirrors))
 
 
 def _expect_builds(env: Environment, found: Iterable[_Found]) -> None:
@@ -237,37 +257,44 @@ def _expect_builds(env: Environment, found: Iterable[_Found]) -> None:
             )
 
 
-def _sized(found: Sequence[_Found]) -> list[Artifact]:
-    """Every artifact with its size in bytes; asked of the server where the index publishes none."""
+def _sized(found: Sequence[_Found], current: Lock | None) -> list[Artifact]:
+    """Every artifact with its size in bytes; asked of the server where the index publishes none.
+
+    Where the server has none either, the present lock's counts, if it has the same file.
+    """
+    build = current.build.packages if current and current.build else ()
+    known = {one.sha256: one.size for one in (*(current.all.values() if current else ()), *build)}
     with ThreadPoolExecutor(8) as pool:
         sizes = pool.map(lambda one: one.artifact.size or _length(one.url), found)
-        return [replace(one.artifact, size=size) for one, size in zip(found, sizes, strict=True)]
+        return [
+            replace(one.artifact, size=size if size is not None else known.get(one.artifact.sha256))
+            for one, size in zip(found, sizes, strict=True)
+        ]
 
 
 @cache
 def _length(url: str) -> int | None:
-    """A file's size, None where the server has the file's name only; asked a few times, as networks are."""
-    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - uv read it from the index
-    for wait in (1, 2, 4, 0):
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                length = answer.headers.get("Content-Length")
-                return int(length) if length else None
-        except urllib.error.HTTPError as error:
-            if error.code < 500:  # noqa: PLR2004 - a server's own trouble passes
-                return None  # a recorded index has names and hashes, no files
-            why: Exception = error
-        except (urllib.error.URLError, TimeoutError) as error:
-            why = error
-        time.sleep(wait)
-    raise ToolError(f"The size of {url.rsplit('/', 1)[1]} could not be read: {why}. Try again.")
+    """A file's size, None where the server has the file's name only, as a recorded index does."""
+    try:
+        return web.opened(url, "HEAD").length or None
+    except web.FetchError as error:
+        if error.status in _NO_SIZE:
+            return None
+        raise ToolError(
+            f"The size of {web.filename(url)} could not be read from {web.shown(url)}: {error.why}. "
+            f"{_check_mirrors()}"
+        ) from None
+
+
+def _check_mirrors() -> str:
+    return f"Check {plan.mirror_variable('pypi')} and the channel's mirror, or try again."
 
 
 # --- what builds a package that exists as source only ----------------------------------------------------------------
 
 
 def _build_layer(
-    env: Environment, settings: Settings, sources: Sequence[_Found], *, current: LayerLock | None
+    env: Environment, settings: Settings, sources: Sequence[_Found], *, current: Lock | None
 ) -> LayerLock:
     """What builds the source-only packages, locked as wheels: each one's build-system, resolved together."""
     wanted = sorted(
@@ -279,8 +306,9 @@ def _build_layer(
     )
     names = " ".join(sorted(one.artifact.name for one in sources))
     with _project(render.uv_project(env, index=None, pins=wanted)) as folder:
-        if current:
-            (folder / "pins.txt").write_text("".join(f"{p.name}=={p.version}\n" for p in current.packages))
+        if current and current.build:
+            kept = "".join(f"{p.name}=={p.version}\n" for p in current.build.packages)
+            (folder / "pins.txt").write_text(kept)
         only = ("--only-binary", ":all:")
         _compile(env, settings, folder, compile_command(env, "pins.txt", extra=only))
         _compile(
@@ -289,17 +317,19 @@ def _build_layer(
             folder,
             compile_command(env, "pylock.toml", extra=(*only, "--constraints", "pins.txt")),
         )
-        found = [_chosen(env, package) for package in _packages(folder)]
-    artifacts = [replace(one, wanted_by=tuple(names.split())) for one in _sized(found)]
+        found = [
+            _reached(_chosen(env, package), folder, _mirrors(env, settings, None, package))
+            for package in _packages(folder)
+        ]
+    artifacts = [replace(one, wanted_by=tuple(names.split())) for one in _sized(found, current)]
     return plan.layer_lock(env, "build", sorted(artifacts, key=lambda one: one.name), uv=UV)
 
 
 def _fetched(source: _Found) -> bytes:
     try:
-        with urllib.request.urlopen(source.url, timeout=60) as answer:  # noqa: S310 - uv read it from the index
-            content: bytes = answer.read()
-    except (urllib.error.URLError, TimeoutError) as error:
-        raise ToolError(f"{source.artifact.filename} could not be read: {error}. Try again.") from None
+        content = web.opened(source.url).content
+    except web.FetchError as error:
+        raise ToolError(f"{source.artifact.filename}: {error} {_check_mirrors()}") from None
     if sha256(content).hexdigest() != source.artifact.sha256:
         raise ToolError(
             f"{source.artifact.filename} is not the file whose hash the index gives: {source.artifact.sha256}."
@@ -331,4 +361,4 @@ def pylock(env: Environment, lock: Lock, settings: Settings, *, index: str | Non
                 )
     head, body = text.split("lock-version", 1)
     del head  # uv's own command line, with paths of this machine
-    return f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{body}"
+    return f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{web.shown(body)}"

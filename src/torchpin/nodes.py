@@ -68,9 +68,12 @@ class Reader:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self.problems.append(
-                self._problem(line, column, "", f"not YAML: {error.problem or error.context}")
+            message = (
+                "expected one document, found another here"
+                if error.problem == "but found another document"
+                else f"not YAML: {error.problem or error.context}"
             )
+            self.problems.append(self._problem(line, column, "", message))
             return None
         except yaml.reader.ReaderError as error:
             self.problems.append(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torchpin import checks, gathering, locks, plan, shell, sources
+from torchpin import checks, gathering, locks, plan, shell, sources, web
 from torchpin.errors import Stop
 
 if TYPE_CHECKING:
@@ -163,15 +161,17 @@ def _index(repo: Repository, channel: str) -> Row:
             needed=True,
         )
     try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/torch/", timeout=10) as answer:  # noqa: S310 - a described index
-            return Row(what=f"index {channel}", ok=True, found=f"{address} ({answer.status})")
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        answer = web.opened(f"{address.rstrip('/')}/torch/", timeout=10, waits=())
+    except web.FetchError as error:
         remedy = f"name a mirror in {variable} (or torchpin.toml); `invoke lock --recorded` needs none"
-        return Row(what=f"index {channel}", ok=False, found=f"{address}: {error}", remedy=remedy)
+        return Row(
+            what=f"index {channel}", ok=False, found=f"{web.shown(address)}: {error.why}", remedy=remedy
+        )
+    return Row(what=f"index {channel}", ok=True, found=f"{web.shown(address)} ({answer.status})")
 
 
 def _source(repo: Repository, source: Source) -> Row:
-    address = sources.address(source, repo.settings)
+    address = web.shown(sources.address(source, repo.settings))
     try:
         sources.expect_tag(source, repo.settings)
     except Stop as stop:

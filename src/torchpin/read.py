@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from torchpin import plan
 from torchpin.errors import InputError
 from torchpin.model import (
     Base,
@@ -36,6 +38,7 @@ from torchpin.rules import (
     CHANNEL,
     CHECK,
     COMMIT,
+    CREDENTIALS,
     DIGEST,
     IMAGE,
     INSIDE,
@@ -51,10 +54,13 @@ from torchpin.rules import (
     SIZE,
     SYSTEM,
     TAG,
+    TAKEN_HOMES,
+    TAKEN_USERS,
     URL,
     USER,
     VALUE,
 )
+from torchpin.settings import mirror_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,6 +77,7 @@ def services(texts: Mapping[str, str]) -> tuple[Service, ...]:
     readers = [(Reader(path), text) for path, text in sorted(texts.items())]
     described = [(reader, _service(reader, text)) for reader, text in readers]
     _one_name_each(described)
+    _one_mirror_each(described)
     problems = sorted(
         (problem for reader, _ in readers for problem in reader.problems),
         key=lambda one: (one.where.file, one.where.line, one.where.column),
@@ -94,6 +101,21 @@ def _one_name_each(described: Iterable[tuple[Reader, Service | None]]) -> None:
             taken[name] = reader.file
 
 
+def _one_mirror_each(described: Iterable[tuple[Reader, Service | None]]) -> None:
+    """A source has its mirror's variable to itself: `pypi`, a channel or a registry (`docker-io`) is none's name."""
+    bare = [replace(service, sources=()) for _, service in described if service]
+    taken = {plan.mirror_variable(name): name for name in mirror_names(bare)}
+    for reader, service in described:
+        for number, source in enumerate(service.sources if service else ()):
+            name = taken.get(plan.mirror_variable(source.name))
+            if name:
+                path = f"sources[{number}].name"
+                message = (
+                    f"{source.name!r} would share its mirror's variable with {name}; choose another name"
+                )
+                reader.problems.append(Problem(where=reader.marks[path], path=path, message=message))
+
+
 def _service(reader: Reader, text: str) -> Service | None:
     root = reader.compose(text)
     if root is None:
@@ -104,6 +126,8 @@ def _service(reader: Reader, text: str) -> Service | None:
     folder = reader.file.split("/")[-2] if "/" in reader.file else name
     if name and name != folder:
         reader.wrong(keys["name"], "name", f"expected {folder!r}, the name of its folder, found {name!r}")
+    if name in TAKEN_HOMES:
+        reader.wrong(keys["name"], "name", f"/opt/{name} is torchpin's own in an image; choose another name")
     torch = _torch(reader, keys["torch"]) if "torch" in keys else Torch(version=Version("0"), companions={})
     exact = PYTHON if torch.origin == "index" else BASE_PYTHON
     python = reader.text(keys["python"], "python", exact) if "python" in keys else ""
@@ -119,7 +143,7 @@ def _service(reader: Reader, text: str) -> Service | None:
         apt=_texts(reader, keys, "apt", APT),
         imports=_texts(reader, keys, "imports", MODULE),
         sources=tuple(_sources(reader, keys)),
-        run=_run(reader, keys["run"]) if "run" in keys else Run(),
+        run=_run(reader, keys["run"], f"/opt/{name}") if "run" in keys else Run(),
         budget_bytes=_budget(reader, keys),
         recommends=tuple(_recommends(reader, keys)),
         reasons=tuple(_reasons(reader, keys)),
@@ -277,7 +301,7 @@ def _sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Source]:
         places |= {place} - {""}
         yield Source(
             name=name,
-            url=reader.text(keys["url"], f"{path}.url", URL),
+            url=_url(reader, keys["url"], f"{path}.url"),
             tag=reader.text(keys["tag"], f"{path}.tag", TAG),
             commit=reader.text(keys["commit"], f"{path}.commit", COMMIT),
             path=place,
@@ -287,7 +311,19 @@ def _sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Source]:
         )
 
 
-def _run(reader: Reader, node: yaml.Node) -> Run:
+def _url(reader: Reader, node: yaml.Node, path: str) -> str:
+    """A source's address; what it must not hold is not repeated in the message."""
+    if isinstance(node, yaml.ScalarNode) and CREDENTIALS.match(node.value):
+        reader.wrong(
+            node,
+            path,
+            "the address holds a user or a token; leave it out: it belongs into git's own credentials",
+        )
+        return ""
+    return reader.text(node, path, URL)
+
+
+def _run(reader: Reader, node: yaml.Node, home: str) -> Run:
     keys = reader.keys(node, "run", ("command", "env", "ports", "volumes", "freeze", "user", "health"))
     env = reader.keys(keys["env"], "run.env") if "env" in keys else {}
     for name, value in env.items():
@@ -296,9 +332,17 @@ def _run(reader: Reader, node: yaml.Node) -> Run:
         elif name in OWN_VARIABLES or name.startswith(("TORCHPIN_", "UV_")):
             reader.wrong(value, f"run.env.{name}", f"{name} is torchpin's own in an image; leave it out")
     for where, volume in reader.items(keys.get("volumes"), "run.volumes"):
-        if isinstance(volume, yaml.ScalarNode) and SYSTEM.match(f"{volume.value.rstrip('/')}/"):
+        place = f"{volume.value.rstrip('/')}/" if isinstance(volume, yaml.ScalarNode) else ""
+        if SYSTEM.match(place) or place.startswith(f"{home}/"):
             reader.wrong(volume, where, f"{volume.value} holds what the image needs to run; mount elsewhere")
+    freeze = reader.text(keys["freeze"], "run.freeze", ABSOLUTE) if "freeze" in keys else None
+    if freeze and SYSTEM.match(f"{freeze}/"):
+        reader.wrong(keys["freeze"], "run.freeze", f"{freeze} is a place of the system; write elsewhere")
     user = reader.text(keys["user"], "run.user", USER) if "user" in keys else None
+    if user in TAKEN_USERS or (user or "").startswith("systemd-"):
+        reader.wrong(
+            keys["user"], "run.user", f"{user!r} is a name that systems have already; choose another"
+        )
     return Run(
         command=tuple(
             reader.text(value, path) for path, value in reader.items(keys.get("command"), "run.command")
@@ -310,7 +354,7 @@ def _run(reader: Reader, node: yaml.Node) -> Run:
             reader.number(v, p, low=1, high=65535) for p, v in reader.items(keys.get("ports"), "run.ports")
         ),
         volumes=_texts(reader, keys, "volumes", ABSOLUTE, "run"),
-        freeze=reader.text(keys["freeze"], "run.freeze", ABSOLUTE) if "freeze" in keys else None,
+        freeze=freeze,
         user=None if user in {None, "root"} else user,
         health=_health(reader, keys["health"]) if "health" in keys else None,
     )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from torchpin import lockfile, plan
+from torchpin.errors import InputError
+from torchpin.model import Mark, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +73,13 @@ def _compiled(template: str) -> jinja2.Template:
 
 def dockerfile(template: str, image: Image) -> str:
     """The Dockerfile of an image. A name that the template misspells stops the rendering."""
-    return _compiled(template).render(image=image)
+    try:
+        return _compiled(template).render(image=image)
+    except (jinja2.TemplateError, TypeError) as error:
+        line = getattr(error, "lineno", None)
+        where = Mark(file="docker/Dockerfile.j2", line=line or 1, column=1)
+        problem = Problem(where=where, path="", message=f"cannot be rendered: {error}")
+        raise InputError("Correct the template; nothing was written.", (problem,)) from None
 
 
 def context_list(context: Context) -> str:

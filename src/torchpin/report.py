@@ -47,15 +47,15 @@ def error(text: object) -> None:
     console(sys.stderr).print(Text(str(text), style="red"))
 
 
-def outcomes(rows: Sequence[Outcome]) -> int:
-    """A line each; the worst exit code that they ask for."""
+def outcomes(rows: Sequence[Outcome], *, aside: bool = False) -> int:
+    """A line each; the worst exit code that they ask for. `aside`: a program reads the output, people the other stream."""
     for row in rows:
         word, style = _MARKS[row.status]
         line = Text(f"{word:<6} ", style=style)
         line.append(row.name, style="bold")
         took = f"  ({row.seconds:.1f} s)" if row.seconds >= 0.1 else ""  # noqa: PLR2004 - tenths are shown
-        line.append(f"  {row.detail}{took}", style="")
-        (console(sys.stderr) if row.status == "failed" else console()).print(line)
+        line.append(f"  {row.detail}{took}" if row.detail or took else "", style="")
+        (console(sys.stderr) if aside or row.status == "failed" else console()).print(line)
     return max((row.code for row in rows), default=0)
 
 
@@ -65,9 +65,11 @@ def outcomes_json(rows: Sequence[Outcome]) -> int:
     return max((row.code for row in rows), default=0)
 
 
-def results(rows: Sequence[Result], *, notices: Sequence[str] = (), quiet: bool = False) -> None:
+def results(
+    rows: Sequence[Result], *, notices: Sequence[str] = (), quiet: bool = False, aside: bool = False
+) -> None:
     """Findings with where, evidence and remedy; skips and unknowns with their reasons; the count of everything."""
-    out = console()
+    out = console(sys.stderr) if aside else console()
     for row in rows:
         if row.status == "ok" or (quiet and row.status in {"skipped", "waived"}):
             continue

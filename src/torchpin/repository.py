@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Lock, Service, Settings
 
 PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
+DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,11 +122,10 @@ class Rendered:
 
 def rendered(repo: Repository, env: Environment, lock: Lock) -> Rendered:
     """What an environment renders to, and the key that follows from it."""
-    smoke = repo.text(f"services/{env.service.name}/smoke.py")
+    path = smoke_path(env.service)
+    smoke = repo.text(path)
     if smoke is None:
-        raise InputError(
-            f"services/{env.service.name}/smoke.py is missing: say there what must run inside the image."
-        )
+        raise InputError(f"{path} is missing: say there what must run inside the image.")
     context = plan.context(env, lock, runtime=runtime(repo), smoke=smoke)
     dockerfile = render.dockerfile(_template(repo.root), plan.image(env, lock))
     listing = render.context_list(context)
@@ -133,6 +133,24 @@ def rendered(repo: Repository, env: Environment, lock: Lock) -> Rendered:
     return Rendered(
         files=files, dockerfile=dockerfile, context=context, key=plan.key(env, dockerfile, listing)
     )
+
+
+def smoke_path(service: Service) -> str:
+    return f"services/{service.name}/smoke.py"
+
+
+def orphans(repo: Repository) -> tuple[str, ...]:
+    """Folders of locks, renderings and records whose environment no description has (any more)."""
+    known = {env.name for env in plan.environments(repo.services)} if repo.services else set()
+    found = []
+    for place in ("lockfiles", "docker", "records"):
+        folders = sorted((repo.root / place).glob("*/"))
+        found += [
+            f"{place}/{one.name}"
+            for one in folders
+            if one.name not in known | {"runtime"} and any(one.glob("*"))
+        ]
+    return tuple(found)
 
 
 def freeze_path(env: Environment) -> str:

@@ -22,10 +22,13 @@ MODULE = rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
 COMMIT = rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
 TAG = rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")
 URL = rule(
-    r"(?:https|http|ssh|git|file)://(?:[A-Za-z0-9._-]+@)?(?!-)[A-Za-z0-9._~/%+-]*(?::\d{1,5}/[A-Za-z0-9._~/%+-]*)?"
+    r"(?:(?:https|http|git|file)://|ssh://(?:[A-Za-z0-9._-]+@)?)(?!-)[A-Za-z0-9._~/%+-]*(?::\d{1,5}/[A-Za-z0-9._~/%+-]*)?"
     r"|git@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._/-]+",
     "a git address (without a password: that belongs into git's own credentials)",
 )
+CREDENTIALS = re.compile(
+    r"(?!ssh:)[A-Za-z]+://[^/]*@|ssh://[^/]*:[^/]*@"
+)  # what a committed address must not hold
 INSIDE = rule(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository")
 ABSOLUTE = rule(
     r"/(?!(?:.*/)?\.{0,2}(?:/|$))[A-Za-z0-9._/-]+",
@@ -45,4 +48,11 @@ OWN_VARIABLES = ("PATH", "VIRTUAL_ENV", "HOME")
 SYSTEM = re.compile(
     r"/(?:(?:bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|tmp|usr)/.*|(?:opt|var)/|opt/(?:venv|python|torchpin)/.*|var/(?:cache|lib|log)/.*)$"
 )
+# Users and groups that Debian's and Ubuntu's images have: `useradd` would fail.
+TAKEN_USERS = frozenset(
+    "_apt adm audio backup bin cdrom crontab daemon dialout dip disk fax floppy games gnats input irc kmem kvm list lp mail "
+    "man messagebus news nobody nogroup operator plugdev proxy render sasl sgx shadow src ssh sshd staff sudo sync sys tape "
+    "tty ubuntu users utmp uucp uuidd video voice www-data".split()
+)
+TAKEN_HOMES = ("venv", "python", "torchpin")  # what torchpin itself keeps below /opt
 RESERVED = ("torch", "torch-deps", "build")

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from torchpin.model import Service
 
 FILE = "torchpin.toml"
-_ADDRESS = re.compile(r"[A-Za-z0-9._~:/@%+?&=,-]+")
+_ADDRESS = re.compile(
+    r"(?:(?:https|http|ssh|git)://(?:[A-Za-z0-9._~%+:=,&-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*(?::[0-9]{1,5})?(?:[/?][A-Za-z0-9._~:/@%+?&=,-]*)?"
+    r"|file://[A-Za-z0-9.]*/[A-Za-z0-9._~:/@%+,-]+"
+    r"|git@[A-Za-z0-9][A-Za-z0-9.-]*:(?!-)[A-Za-z0-9._~/-]+)"
+)
+_PLACE = re.compile(
+    r"(?:localhost|[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+|[a-z0-9][a-z0-9.-]*(?=:))(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?"
+)
 _REGISTRY = re.compile(r"(?:[a-z0-9._-]+(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?)?")
 _TABLES = {"mirrors": "addresses by name", "build": "registry and network"}
 
@@ -72,20 +79,32 @@ def _mirrors(
             problems.append(("", f'mirrors: write a name with dots in quotes: "{dotted}" = "…"'))
         elif name not in names:
             problems.append(("", _unknown(name, names)))
-        elif not isinstance(value, str) or not _ADDRESS.fullmatch(value):
-            problems.append(("", f"mirrors.{name}: {value!r} is not an address"))
+        elif wrong := _wrong(name, value):
+            problems.append(("", wrong))
         else:
-            mirrors[name] = value
+            mirrors[name] = str(value)
     for variable, value in sorted(environ.items()):
         if not variable.startswith("TORCHPIN_MIRROR_") or not value:
             continue
         if variable not in variables:
             problems.append((variable, _unknown(variable, variables)))
-        elif not _ADDRESS.fullmatch(value):
-            problems.append((variable, f"mirrors.{variables[variable]}: {value!r} is not an address"))
+        elif wrong := _wrong(variables[variable], value):
+            problems.append((variable, wrong))
         else:
             mirrors[variables[variable]] = value
     return mirrors
+
+
+def _wrong(name: str, value: object) -> str:
+    """Why a value is no mirror of a name; "" when it is one. What may hold a password is not repeated."""
+    registry = "." in name or ":" in name
+    if isinstance(value, str) and (_PLACE if registry else _ADDRESS).fullmatch(value):
+        return ""
+    told = "the value" if isinstance(value, str) and "@" in value else repr(value)
+    kind = (
+        "a registry such as registry.example/hub" if registry else "an address such as https://… or file:///…"
+    )
+    return f"mirrors.{name}: {told} is not {kind}"
 
 
 def _tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str, dict[str, str]]:

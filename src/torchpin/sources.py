@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from git import Git, GitCommandError, InvalidGitRepositoryError, NoSuchPathError, Repo
-
 from torchpin import shell
 from torchpin.errors import ToolError
+from torchpin.web import shown
+
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git, GitPython's import would fail otherwise
+from git import Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,14 +112,14 @@ def _still_there(source: Source, settings: Settings) -> None:
         tags = remote_tags(source, settings)
     except ToolError:
         return  # out of reach; the clone at hand is the recorded commit
-    compare(source, tags)
+    expect_commit(source, tags)
 
 
 def expect_tag(source: Source, settings: Settings) -> None:
-    compare(source, remote_tags(source, settings))
+    expect_commit(source, remote_tags(source, settings))
 
 
-def compare(source: Source, tags: dict[str, str]) -> None:
+def expect_commit(source: Source, tags: dict[str, str]) -> None:
     if source.tag not in tags:
         near = sorted(nearest(source.tag, tags), key=_version_key)
         raise ToolError(
@@ -152,9 +154,10 @@ def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
     url = address(source, settings)
     with _environment():
         try:
+            Git.check_unsafe_protocols(url)
             listed = str(Git().ls_remote("--tags", "--", url))
-        except GitCommandError as error:
-            raise ToolError(f"{source.name}: {url} cannot be read by git:\n{_said(error)}") from None
+        except GitError as error:
+            raise ToolError(f"{source.name}: {shown(url)} cannot be read by git:\n{_said(error)}") from None
     tags: dict[str, str] = {}
     for line in listed.splitlines():
         commit, _, ref = line.partition("\t")
@@ -176,9 +179,9 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
                 depth=1,
                 single_branch=True,
             )
-    except GitCommandError as error:
+    except GitError as error:
         raise ToolError(
-            f"{source.name}: {url} could not be cloned at {source.tag}:\n{_said(error)}"
+            f"{source.name}: {shown(url)} could not be cloned at {source.tag}:\n{_said(error)}"
         ) from None
     with _environment(), repo:
         if repo.head.commit.hexsha != source.commit:
@@ -192,8 +195,9 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
         shutil.rmtree(staged / ".git" / "logs", ignore_errors=True)  # git's own note of where it cloned from
 
 
-def _said(error: GitCommandError) -> str:
-    text = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ")
+def _said(error: GitError) -> str:
+    told = str(error.stderr) if isinstance(error, GitCommandError) else str(error)
+    text = shown(told).strip().removeprefix("stderr: ").strip("'\n ")
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
@@ -201,8 +205,12 @@ def _said(error: GitCommandError) -> str:
 def _environment() -> Iterator[None]:
     """GitPython reads the process's environment: hide what belongs to another repository, never ask for a password.
 
+    Raises ToolError where there is no git.
+
     Looking changes nothing either: without optional locks, `git status` leaves the index as it is.
     """
+    if not shell.which(Git.GIT_PYTHON_GIT_EXECUTABLE or "git"):
+        raise ToolError("git is not on this machine. Run `invoke doctor` for what to install.")
     ours = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     saved = {name: os.environ.pop(name) for name in (*_FOREIGN, *ours) if name in os.environ}
     os.environ.update(ours)

@@ -27,8 +27,14 @@ LAB = {"lab": "on a scratch copy, with tiny stand-ins for torch, sources and bas
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """Expected ends as one message and an exit code. Bugs keep their traceback."""
+    import signal
+
     from torchpin import report
 
+    def ended(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, ended)  # a cancelled job clears up as an interrupted one does
     try:
         yield
     except Stop as stop:
@@ -40,6 +46,8 @@ def _plain_errors() -> Iterator[None]:
     except OSError as error:
         report.error(f"{error.filename or 'this machine'}: {error.strerror or error}")
         raise Exit(code=TOOL) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _opened(service: str = "", variant: str = "") -> tuple[Repository, tuple[Environment, ...]]:
@@ -104,6 +112,10 @@ def lock(
 
     with _plain_errors():
         if lab:
+            if check or upgrade_package or recorded:
+                raise InputError(
+                    "--lab goes with --service and --variant alone: it locks its own scratch copy."
+                )
             with _lab(service, variant, docker=False) as opened:
                 _end(report.outcomes(actions.lock(opened.repo, opened.environments, say=report.say)))
             return
@@ -218,33 +230,36 @@ def _build_in_lab(service: str, variant: str, options: Any, progress: str) -> in
     """The whole way: lock, clone, render, build (or the native install), records, documents, verify."""
     from torchpin import actions, builds, lab, report
 
-    with _lab(service, variant) as opened:
+    programs = progress == "json"
+    say = report.aside if programs else report.say
+    tell = report.outcomes_json if programs else report.outcomes
+    with _lab(service, variant, aside=programs) as opened:
         repo, environments = opened.repo, opened.environments
-        code = report.outcomes(actions.lock(repo, environments, say=report.say))
-        code = code or report.outcomes(actions.clone(repo, environments))
+        code = tell(actions.lock(repo, environments, say=say))
+        code = code or tell(actions.clone(repo, environments))
         if code:
             return code
         if opened.engine:
             with report.build(progress) as watch:
-                made = builds.build(repo, environments, options, say=report.say, watch=watch)
+                made = builds.build(repo, environments, options, say=say, watch=watch)
         else:
-            made = tuple(builds.install(repo, env, say=report.say) for env in environments)
-        code = report.outcomes(made)
+            made = tuple(builds.install(repo, env, say=say) for env in environments)
+        code = tell(made)
         if code:
             for log in lab.keep_logs(opened):
-                report.say(f"lab: the build's log was kept: {log}")
+                say(f"lab: the build's log was kept: {log}")
         if code or options.dry_run:
             return code
-        report.outcomes(actions.document(repo))
+        tell(actions.document(repo))
         results = actions.verify(repo, environments)
-        report.results(results, quiet=True)
+        report.results(results, quiet=True, aside=programs)
         done = (
             "built and proven as an image"
             if opened.engine
             else f"installed and proven without an image ({opened.why})"
         )
         if not actions.failures(results):
-            report.say(f"lab: locked, cloned, rendered, {done}, documented and verified")
+            say(f"lab: locked, cloned, rendered, {done}, documented and verified")
         return actions.failures(results)
 
 
@@ -262,6 +277,10 @@ def install(_: Context, service: str, variant: str = "", into: str = "", lab: bo
 
     with _plain_errors():
         if lab:
+            if into:
+                raise InputError(
+                    "--into and --lab do not go together: the lab's environment stays in the lab."
+                )
             with _lab(service, variant, docker=False) as opened:
                 code = report.outcomes(actions.lock(opened.repo, opened.environments, say=report.say))
                 _end(code)
@@ -303,7 +322,7 @@ def verify(_: Context, service: str = "", json: bool = False, require: str = "",
                     *actions.lock(opened.repo, opened.environments),
                     *actions.clone(opened.repo, opened.environments),
                 )
-                _end(max(outcome.code for outcome in made) if json else report.outcomes(made))
+                _end(report.outcomes(made, aside=json))
                 _verified(opened.repo, opened.environments, needed, json=json)
             return
         repo, environments = _opened(service)

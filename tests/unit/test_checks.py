@@ -68,7 +68,7 @@ ANSWER = {
 }
 H100 = {"name": "NVIDIA H100", "capability": "9.0"}
 B200 = {"name": "NVIDIA B200", "capability": "10.0"}
-PLAIN = {"documents", "document_problems", "published", "engine", "gpu"}  # not by environment
+PLAIN = {"documents", "document_problems", "published", "engine", "gpu", "orphans"}  # not by environment
 
 
 @dataclass(frozen=True)
@@ -229,6 +229,7 @@ PASSES = [
             },
         ),
     ),
+    Case("LCK007", "nothing left over", lambda kit: result(kit.environment(), "LCK007")),
     Case(
         "LCK006",
         "no address but in what a source asks for",
@@ -464,6 +465,11 @@ FAILS = [
         f"{TORCH}:1", "names an address",
     ),
     Case(
+        "LCK007", "a lock of a service that is gone",
+        lambda kit: result(kit.environment(), "LCK007", orphans=("lockfiles/old-gpu",)),
+        "lockfiles/old-gpu", "belongs to no described environment",
+    ),
+    Case(
         "DKR001", "an edited line",
         lambda kit: kit.locked("DKR001", renderings=fresh(committed="a\nc\n")),
         "docker/lora-gpu/Dockerfile:2", "is not what the description renders to",
@@ -563,7 +569,7 @@ FAILS = [
         lambda kit: kit.locked(
             "REC001", records="torch==2.5.1+cu121\ntorchvision==0.20.1+cu121\nnvidia-cudnn-cu12==9.1.0.70\n"
         ),
-        "records/lora-gpu/pip_freeze.txt", "tqdm: the lock says 4.66.5, the image has nothing",
+        "records/lora-gpu/pip_freeze.txt", "tqdm: the lock says 4.66.5, found is nothing",
     ),
     Case(
         "IMG001", "an image that does not answer",
@@ -576,7 +582,7 @@ FAILS = [
             "IMG002",
             answers={**ANSWER, "distributions": {**ANSWER["distributions"], "pip": "25.0"}},  # type: ignore[dict-item]
         ),
-        IMAGE, "pip: the lock says nothing, the image has 25.0",
+        IMAGE, "pip: the lock says nothing, found is 25.0",
     ),
     Case(
         "IMG003", "another torch",

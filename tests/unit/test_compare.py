@@ -241,9 +241,9 @@ def test_a_freeze_in_the_packages_own_spelling_does_not_differ(lock: Locks) -> N
 def test_a_freeze_that_differs_says_how_for_each_package(lock: Locks) -> None:
     freeze = FREEZE.replace("4.66.5", "4.67.0").replace("torchvision", "numpy")
     assert compare.freeze_differences(freeze, lock()) == (
-        "numpy: the lock says nothing, the image has 0.20.1+cu121",
-        "torchvision: the lock says 0.20.1+cu121, the image has nothing",
-        "tqdm: the lock says 4.66.5, the image has 4.67.0",
+        "numpy: the lock says nothing, found is 0.20.1+cu121",
+        "torchvision: the lock says 0.20.1+cu121, found is nothing",
+        "tqdm: the lock says 4.66.5, found is 4.67.0",
     )
 
 
@@ -263,7 +263,7 @@ def test_an_optional_layer_may_be_missing_from_an_image(with_optional: Lock) -> 
 
 def test_an_optional_layer_that_is_there_must_be_the_lock_s(with_optional: Lock) -> None:
     assert compare.freeze_differences(FREEZE + "einops==0.8.0\n", with_optional) == (
-        "einops: the lock says 0.7.0, the image has 0.8.0",
+        "einops: the lock says 0.7.0, found is 0.8.0",
     )
 
 

@@ -12,7 +12,7 @@ FLOORS = (
     {"errors", "model"},
     {"nodes", "rules", "read", "describe", "facts", "lockfile", "plan", "settings", "compare", "render", "markdown", "documents", "pinning", "buildpage", "gpupage", "layerpage", "risks", "softfloors", "sdists",
      "buildlog", "checks"},
-    {"shell", "repository", "index", "standins", "locks", "installs", "sources", "images", "lab"},
+    {"shell", "repository", "index", "standins", "locks", "web", "installs", "sources", "images", "labbase", "lab"},
     {"gathering", "actions", "builds", "scaffold", "overview", "report"},
     {"tasks"},
 )  # fmt: skip
@@ -20,7 +20,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 PURE = FLOORS[0] | FLOORS[1]
 OUTSIDE = ("subprocess", "socket", "urllib", "http", "pathlib", "os", "shutil", "tempfile")
 HOMES = {"subprocess": {"shell"}, "git": {"sources"}, "docker": {"images"}, "yaml": {"nodes", "read", "describe", "facts"},
-         "jinja2": {"render"}, "rich": {"report"}}  # fmt: skip
+         "jinja2": {"render"}, "rich": {"report"}, "urllib": {"web", "index"}}  # fmt: skip
 ROOT = Path(__file__).parents[2] / "src" / "torchpin"
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin import lockfile, plan, render
+from torchpin.errors import InputError
 from torchpin.model import Artifact, Base, Environment, Health, Layer, Lock, Run, Source, Torch
 
 if sys.version_info >= (3, 11):
@@ -260,7 +260,9 @@ def test_a_command_is_a_json_list(environment: Environments, lock: Locks, comman
     "name", ["image.enviroment", "image.service.run.portss", "imagee", "image.env.PATHH"]
 )
 def test_a_misspelt_name_stops_the_rendering(environment: Environments, lock: Locks, name: str) -> None:
-    with pytest.raises(jinja2.UndefinedError):
+    with pytest.raises(
+        InputError, match=r"docker/Dockerfile\.j2:1:1: cannot be rendered: .*(no attribute|undefined)"
+    ):
         render.dockerfile(f"FROM {{{{ {name} }}}}", plan.image(environment(), lock()))
 
 

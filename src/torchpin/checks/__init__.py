@@ -28,7 +28,8 @@ class Evidence:
     # state, "" when right. `tags`: source to what is wrong at its origin, None when it was not asked;
     # `unreachable`: why an origin gave no answer. `answers`: the probe's
     # document of an image; `gpus`: the same, run with the machine's GPUs. `published`: the hashes that the
-    # lab's own index gives, by channel, package and file; None: the recorded facts hold. `engine`, `gpu`: why there is none.
+    # lab's own index gives, by channel, package and file; None: the recorded facts hold. `orphans`: folders of
+    # environments that no description has. `engine`, `gpu`: why there is none.
     lock_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     locks: Mapping[str, Lock] = field(default_factory=dict)
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Evidence:
     built: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
+    orphans: tuple[str, ...] = ()
     engine: str = ""
     tags: Mapping[str, Mapping[str, str]] | None = None
     unreachable: Mapping[str, str] = field(default_factory=dict)

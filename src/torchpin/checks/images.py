@@ -22,7 +22,7 @@ def record_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding
 
 @check("IMG001", "The image of this description is built", "lock", "image")
 def image_is_built(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke build`."""
+    """Build it again without cache (`invoke build --no-cache`)."""
     if not evidence.answers.get(env.name):
         yield finding(env, env.name, "the image is there, but its probe gave no answer", about=env.name)
 
@@ -60,7 +60,7 @@ def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Fin
 
 @check("IMG004", "The image's sources are at their commits", "lock", "image")
 def image_sources_are_planned(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke clone`, then build it again."""
+    """Run `invoke clone`, then build it again without cache (`invoke build --no-cache`)."""
     found = _answer(evidence, env).get("sources", {})
     expected: dict[str, str] = plan.expectations(env, evidence.locks[env.name])["sources"]  # type: ignore[assignment]
     for path, commit in expected.items():

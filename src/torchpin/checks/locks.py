@@ -174,6 +174,15 @@ def lock_names_no_host(evidence: Evidence, env: Environment) -> Iterator[Finding
                 yield finding(env, f"{folder(env)}/{name}:{number}", "names an address", about=name)
 
 
+@check("LCK007", "Nothing is left of an environment that is gone")
+def nothing_is_orphaned(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Remove the folder, or bring its description back."""
+    if env != evidence.environments[0]:
+        return  # the repository's, said once
+    for folder_ in evidence.orphans:
+        yield finding(env, folder_, "belongs to no described environment", about=folder_)
+
+
 @check("SRC001", "Every clone is its recorded commit, unchanged", "clone")
 def clones_are_right(evidence: Evidence, env: Environment) -> Iterator[Finding]:
     """Run `invoke clone`; a clone with changes of yours is left alone, move them elsewhere first."""

@@ -1,0 +1,133 @@
+"""The web's hands: one way to fetch an address, with its credentials sent and never told."""
+
+from __future__ import annotations
+
+import re
+import time
+from base64 import b64encode
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from torchpin.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_USERINFO = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
+_WAITS = (1, 2, 4)  # seconds between the attempts: networks have trouble that passes
+_TOO_MANY, _OWN_TROUBLE = 429, 500
+
+
+class FetchError(ToolError):
+    """An address that gave no answer, or not the one asked for; `status` is what its server said, if it spoke."""
+
+    def __init__(self, url: str, why: str, *, status: int | None = None) -> None:
+        super().__init__(f"{shown(url)} could not be read: {shown(why)}.")
+        self.why = shown(why)
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What an address gave; `length` is what its server says, None where it says none."""
+
+    status: int | None
+    length: int | None
+    content: bytes
+
+
+def shown(text: str) -> str:
+    """An address, or a text with addresses in it, as it may be told: without user names, tokens and passwords."""
+    return _USERINFO.sub("", text)
+
+
+def opened(url: str, method: str = "GET", *, timeout: float = 60, waits: Sequence[float] = _WAITS) -> Answer:
+    """What an address answers, asked again after each of the `waits` while the trouble may pass.
+
+    Raises FetchError for everything that is no answer.
+    """
+    for wait in (*waits, None):
+        try:
+            return _asked(url, method, timeout)
+        except FetchError as error:
+            passing = error.status is None or error.status == _TOO_MANY or error.status >= _OWN_TROUBLE
+            if wait is None or not passing:
+                raise
+            time.sleep(wait)
+    raise AssertionError
+
+
+def _asked(url: str, method: str, timeout: float) -> Answer:
+    try:
+        with build_opener(_SameOrigin).open(_request(url, method), timeout=timeout) as answer:
+            length = answer.headers.get("Content-Length") or ""
+            content = b"" if method == "HEAD" else answer.read()
+            return Answer(
+                status=answer.status, length=int(length) if length.isdecimal() else None, content=content
+            )
+    except HTTPError as error:
+        error.close()
+        raise FetchError(url, f"HTTP {error.code} {error.reason}", status=error.code) from None
+    except URLError as error:
+        raise FetchError(url, str(error.reason)) from None
+    except (HTTPException, OSError, ValueError) as error:
+        raise FetchError(url, str(error) or type(error).__name__) from None
+
+
+def _request(url: str, method: str) -> Request:
+    """A request whose userinfo became a header: urllib would take it for a part of the host's name."""
+    head, userinfo = _parted(url)
+    request = Request(head, method=method)  # noqa: S310 - a described address, or one that uv read from an index
+    if userinfo:
+        user, _, password = userinfo.partition(":")
+        token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {token}")
+    return request
+
+
+def _parted(url: str) -> tuple[str, str]:
+    """An address without its userinfo, and that."""
+    found = _USERINFO.search(url)
+    return (url[: found.start()] + url[found.end() :], found[0][:-1]) if found else (url, "")
+
+
+class _SameOrigin(HTTPRedirectHandler):
+    """Redirects keep their method, and their credentials only where they stay on the same server."""
+
+    def redirect_request(self, req: Request, *rest: Any) -> Request | None:
+        new = super().redirect_request(req, *rest)
+        if new:
+            new.method = req.get_method()
+            token = req.get_header("Authorization")
+            if token and origin(new.full_url) == origin(req.full_url):
+                new.add_unredirected_header("Authorization", token)
+        return new
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """What must be the same for two addresses to be one server: scheme, host and port."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    return parts.scheme, parts.hostname or "", port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def with_credentials(url: str, mirrors: Iterable[str | None]) -> str:
+    """An address with the userinfo of the first mirror on the same server that has one: uv may leave it out."""
+    bare, own = _parted(url)
+    for mirror in mirrors:
+        userinfo = _parted(mirror or "")[1]
+        if not own and userinfo and origin(mirror or "") == origin(bare):
+            return bare.replace("://", f"://{userinfo}@", 1)
+    return url
+
+
+def filename(url: str) -> str:
+    """The name of the file that an address ends with."""
+    return unquote(re.split(r"[?#]", url)[0].rsplit("/", 1)[-1])
