@@ -142,7 +142,9 @@ def flash_attention_lines(report: dict[str, Any]) -> Iterator[str]:
 def block(report: dict[str, Any], style: str = "") -> list[str]:
     """Answer the lines of the block, the first and the last included."""
     inside = flash_attention_lines if style == FLASH_ATTENTION else lines
-    return [TITLES[style], *inside(report), BOTTOM]
+    # the block that a flash-attention service's people know, with cuDNN in it, where its version is asked for
+    known = FLASH_ATTENTION if "flash-attn" in (report.get("packages") or {}) else style
+    return [TITLES[known], *inside(report), BOTTOM]
 
 
 def render(report: dict[str, Any], style: str = "") -> str:

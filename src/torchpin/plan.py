@@ -241,21 +241,27 @@ def split(
     """One resolution into install layers, and what of it the base gives.
 
     torch and companions first; then what only they want; then each declared layer with its own packages and those
-    that it is the first to want. What only an ABI wheel wants goes into the next layer from PyPI: a layer has one
-    origin. `wanted_by` of the packages is the graph; a declared package is wanted by the service.
+    that it is the first to want, optional layers last: what must be there is not lost with one that may fail. What
+    only an ABI wheel wants goes into the first plain layer: a layer has one origin. `wanted_by` of the packages is
+    the graph; a declared package is wanted by the service.
     """
     family = {*env.service.torch.family}
     declared = declared_layers(env)
     alone = [name for name, layer in declared.items() if abi_pin(layer)]
-    plain = [name for name in declared if name not in alone]
+    plain = sorted((name for name in declared if name not in alone), key=lambda name: declared[name].optional)
     place = dict.fromkeys(family, TORCH)
     for name, layer in declared.items():
         place |= {canonicalize_name(package.name): name for package in layer.packages}
     for name in [*plain, *alone]:
         roots = [package for package, layer in place.items() if layer == name]
-        target = name if name in plain else next(iter(plain), name)
-        for package in _wanted(packages, roots, without=family):
-            place.setdefault(package, target)
+        for package in sorted(_wanted(packages, roots, without=family) - {*place}):
+            if not plain and env.service.torch.origin == "index":
+                continue  # it goes with what torch wants
+            if not plain:
+                raise InputError(
+                    f"{env.service.file}: {roots[0]} wants {package}: add a layer for it, from PyPI."
+                )
+            place[package] = name if name in plain else plain[0]
     layers: dict[str, list[Artifact]] = {name: [] for name in (TORCH, TORCH_DEPS, *declared)}
     for one in sorted(packages, key=lambda one: one.name):
         layers[place.get(one.name, TORCH_DEPS)].append(one)
@@ -268,17 +274,21 @@ def split(
     return tuple(made.values()), given
 
 
+def origin(env: Environment, layer: str) -> str:
+    """Where a layer's files come from: the channel, PyPI, or the releases of its one ABI wheel."""
+    if layer in {TORCH, GIVEN}:
+        return env.variant.channel
+    declared = declared_layers(env).get(layer)
+    pin = abi_pin(declared) if declared else None
+    return canonicalize_name(pin.name) if pin else "pypi"
+
+
 def layer_lock(env: Environment, name: str, packages: Iterable[Artifact], *, uv: str) -> LayerLock:
     declared = declared_layers(env).get(name)
-    pin = abi_pin(declared) if declared else None
     return LayerLock(
         environment=env.name,
         name=name,
-        origin=env.variant.channel
-        if name in {TORCH, GIVEN}
-        else canonicalize_name(pin.name)
-        if pin
-        else "pypi",
+        origin=origin(env, name),
         python=str(env.service.python),
         platform=env.variant.platform,
         uv=uv,

@@ -59,6 +59,20 @@ def outcomes(rows: Sequence[Outcome], *, aside: bool = False) -> int:
     return max((row.code for row in rows), default=0)
 
 
+def summary(rows: Sequence[Outcome]) -> None:
+    """One table of what became of several things."""
+    cells = [
+        (
+            row.name,
+            _MARKS[row.status][0],
+            f"{row.seconds:.1f} s",
+            row.detail.splitlines()[0] if row.detail else "",
+        )
+        for row in rows
+    ]
+    table("", ("environment", "result", "took", "what"), cells)
+
+
 def outcomes_json(rows: Sequence[Outcome]) -> int:
     for row in rows:
         sys.stdout.write(json.dumps({"event": "outcome", **asdict(row)}) + "\n")

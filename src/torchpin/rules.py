@@ -49,10 +49,12 @@ SYSTEM = re.compile(
     r"/(?:(?:bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|tmp|usr)/.*|(?:opt|var)/|opt/(?:venv|python|torchpin)/.*|var/(?:cache|lib|log)/.*)$"
 )
 # Users and groups that Debian's and Ubuntu's images have: `useradd` would fail.
-TAKEN_USERS = frozenset(
-    "_apt adm audio backup bin cdrom crontab daemon dialout dip disk fax floppy games gnats input irc kmem kvm list lp mail "
-    "man messagebus news nobody nogroup operator plugdev proxy render sasl sgx shadow src ssh sshd staff sudo sync sys tape "
-    "tty ubuntu users utmp uucp uuidd video voice www-data".split()
-)
+TAKEN_USERS = frozenset((
+    "_apt", "adm", "audio", "backup", "bin", "cdrom", "crontab", "daemon", "dialout", "dip", "disk", "fax",
+    "floppy", "games", "gnats", "input", "irc", "kmem", "kvm", "list", "lp", "mail", "man", "messagebus", "news",
+    "nobody", "nogroup", "operator", "plugdev", "proxy", "render", "sasl", "sgx", "shadow", "src", "ssh", "sshd",
+    "staff", "sudo", "sync", "sys", "tape", "tty", "ubuntu", "users", "utmp", "uucp", "uuidd", "video", "voice",
+    "www-data"
+))  # fmt: skip
 TAKEN_HOMES = ("venv", "python", "torchpin")  # what torchpin itself keeps below /opt
 RESERVED = ("torch", "torch-deps", "build")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin import read
+from torchpin import read, repository
 from torchpin.actions import Outcome, written
 from torchpin.errors import InputError
 
@@ -58,5 +58,5 @@ def scaffold(repo: Repository, name: str) -> tuple[Outcome, ...]:
     if (repo.root / folder).exists():
         raise InputError(f"{folder} is there already; choose another name.")
     text = _SERVICE.format(name=name)
-    read.services({f"{folder}/service.yaml": text})
+    read.services({**repository.descriptions(repo.root), f"{folder}/service.yaml": text})
     return written(repo, {f"{folder}/service.yaml": text, f"{folder}/smoke.py": _SMOKE.format(name=name)})

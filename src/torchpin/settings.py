@@ -48,7 +48,7 @@ def settings(text: str | None, environ: Mapping[str, str], services: Iterable[Se
     registry = environ.get("TORCHPIN_REGISTRY") or build.get("registry", "")
     if not isinstance(registry, str) or not _REGISTRY.fullmatch(registry):
         where = "TORCHPIN_REGISTRY" if environ.get("TORCHPIN_REGISTRY") else ""
-        problems.append((where, f"build.registry: {registry!r} is not a registry such as ghcr.io/name"))
+        problems.append((where, f"build.registry: {_told(registry)} is not a registry such as ghcr.io/name"))
     network = environ.get("TORCHPIN_BUILD_NETWORK") or build.get("network", "default")
     if not isinstance(network, str) or network not in {"default", "host", "none"}:
         where = "TORCHPIN_BUILD_NETWORK" if environ.get("TORCHPIN_BUILD_NETWORK") else ""
@@ -96,15 +96,19 @@ def _mirrors(
 
 
 def _wrong(name: str, value: object) -> str:
-    """Why a value is no mirror of a name; "" when it is one. What may hold a password is not repeated."""
+    """Why a value is no mirror of a name; "" when it is one."""
     registry = "." in name or ":" in name
     if isinstance(value, str) and (_PLACE if registry else _ADDRESS).fullmatch(value):
         return ""
-    told = "the value" if isinstance(value, str) and "@" in value else repr(value)
     kind = (
         "a registry such as registry.example/hub" if registry else "an address such as https://… or file:///…"
     )
-    return f"mirrors.{name}: {told} is not {kind}"
+    return f"mirrors.{name}: {_told(value)} is not {kind}"
+
+
+def _told(value: object) -> str:
+    """A wrong value as it may be told: what may hold a password is not repeated."""
+    return "the value" if "@" in repr(value) else repr(value)
 
 
 def _tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str, dict[str, str]]:

@@ -14,7 +14,7 @@ from torchpin.errors import ToolError
 from torchpin.web import shown
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git, GitPython's import would fail otherwise
-from git import Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo  # noqa: E402
+from git import Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

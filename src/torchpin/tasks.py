@@ -215,7 +215,10 @@ def build(
                 made = builds.build(repo, environments, options, say=say, watch=watch)
         except ToolError as error:
             raise ToolError(f"{error}\n{_native_way(environments)}") from None
-        _end(report.outcomes_json(made) if progress == "json" else report.outcomes(made))
+        code = report.outcomes_json(made) if progress == "json" else report.outcomes(made)
+        if len(made) > 1 and progress != "json":
+            report.summary(made)
+        _end(code)
 
 
 def _native_way(environments: Sequence[Environment]) -> str:
@@ -245,6 +248,8 @@ def _build_in_lab(service: str, variant: str, options: Any, progress: str) -> in
         else:
             made = tuple(builds.install(repo, env, say=say) for env in environments)
         code = tell(made)
+        if len(made) > 1 and not programs:
+            report.summary(made)
         if code:
             for log in lab.keep_logs(opened):
                 say(f"lab: the build's log was kept: {log}")

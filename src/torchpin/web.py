@@ -6,7 +6,7 @@ import re
 import time
 from base64 import b64encode
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
@@ -23,12 +23,16 @@ _TOO_MANY, _OWN_TROUBLE = 429, 500
 
 
 class FetchError(ToolError):
-    """An address that gave no answer, or not the one asked for; `status` is what its server said, if it spoke."""
+    """An address that gave no answer, or not the one asked for.
 
-    def __init__(self, url: str, why: str, *, status: int | None = None) -> None:
+    `status` is what its server said, if it spoke; `passing` whether another attempt may help.
+    """
+
+    def __init__(self, url: str, why: str, *, status: int | None = None, passing: bool = True) -> None:
         super().__init__(f"{shown(url)} could not be read: {shown(why)}.")
         self.why = shown(why)
         self.status = status
+        self.passing = passing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,8 +58,7 @@ def opened(url: str, method: str = "GET", *, timeout: float = 60, waits: Sequenc
         try:
             return _asked(url, method, timeout)
         except FetchError as error:
-            passing = error.status is None or error.status == _TOO_MANY or error.status >= _OWN_TROUBLE
-            if wait is None or not passing:
+            if wait is None or not error.passing:
                 raise
             time.sleep(wait)
     raise AssertionError
@@ -71,10 +74,14 @@ def _asked(url: str, method: str, timeout: float) -> Answer:
             )
     except HTTPError as error:
         error.close()
-        raise FetchError(url, f"HTTP {error.code} {error.reason}", status=error.code) from None
+        why = f"HTTP {error.code} {error.reason}"
+        passing = error.code == _TOO_MANY or error.code >= _OWN_TROUBLE
+        raise FetchError(url, why, status=error.code, passing=passing) from None
     except URLError as error:
         raise FetchError(url, str(error.reason)) from None
-    except (HTTPException, OSError, ValueError) as error:
+    except (InvalidURL, ValueError) as error:
+        raise FetchError(url, str(error), passing=False) from None
+    except (HTTPException, OSError) as error:
         raise FetchError(url, str(error) or type(error).__name__) from None
 
 
@@ -110,12 +117,12 @@ class _SameOrigin(HTTPRedirectHandler):
 
 def origin(url: str) -> tuple[str, str, int | None]:
     """What must be the same for two addresses to be one server: scheme, host and port."""
-    parts = urlsplit(url)
     try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    return parts.scheme, parts.hostname or "", port or {"https": 443, "http": 80}.get(parts.scheme)
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:  # no address at all is no other's server
+        return "", url, None
+    return parts.scheme, parts.hostname or "", port
 
 
 def with_credentials(url: str, mirrors: Iterable[str | None]) -> str:

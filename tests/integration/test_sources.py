@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -227,6 +228,42 @@ def test_an_unreadable_origin_is_told_with_git_s_own_words(root: Path, source: S
     message = refusal(root, replace(source, url="file:///nowhere"))
     assert message.startswith("sd-scripts: file:///nowhere cannot be read by git:\n    ")
     assert "'/nowhere' does not appear to be a git repository" in message
+
+
+@pytest.mark.parametrize("url", ["http://user:S3CRET@127.0.0.1:1/x.git", "https://S3CRET@127.0.0.1:1/x.git"])
+def test_a_mirror_s_credentials_are_not_told(root: Path, source: Source, url: str) -> None:
+    mirror = Settings(mirrors={"sd-scripts": url})
+    message = refusal(root, source, mirror)
+    assert "://127.0.0.1:1/x.git cannot be read by git" in message
+    assert "S3CRET" not in message
+    with pytest.raises(ToolError) as caught:
+        sources._clone(source, mirror, root / "third_party" / "x")
+    assert "S3CRET" not in str(caught.value)
+    assert "://127.0.0.1:1/x.git could not be cloned at v0.9.1" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["ext::sh -c touch% x", "--upload-pack=touch x", "-x", "foo::bar"])
+def test_an_address_that_runs_things_is_refused(root: Path, source: Source, url: str) -> None:
+    mirror = Settings(mirrors={"sd-scripts": url})
+    assert f"sd-scripts: {url} cannot be read by git" in refusal(root, source, mirror)
+    with pytest.raises(ToolError):
+        sources._clone(source, mirror, root / "third_party" / "x")
+
+
+def test_without_git_everything_says_so(
+    root: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "git is not on this machine. Run `invoke doctor` for what to install."
+    sources.clone(root, source, HERE)
+    gone = replace(source, path="third_party/other")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert refusal(root, gone) == words
+    with pytest.raises(ToolError) as caught:
+        sources.state(root, source)
+    assert str(caught.value) == words
+    code = "from torchpin import overview; print(overview._git())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "found='none', remedy='install git'" in done.stdout
 
 
 # --- what lies at its place ------------------------------------------------------------------------------------------

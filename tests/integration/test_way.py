@@ -436,24 +436,26 @@ def test_the_lab_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository) -> None:
-    """PyPI's torch 2.5.1 is the cu124 build: gigabytes, real CUDA libraries, `import torch` and all."""
-
-    def change(service: Service) -> Service:
-        (variant,) = service.variants
-        small = tuple(
-            replace(layer, packages=layer.packages[:1])
-            for layer in service.layers
-            if layer.name == "utilities"
-        )
-        torch = replace(service.torch, companions={})
-        return replace(
-            service, torch=torch, layers=small, sources=(), variants=(replace(variant, channel="pypi"),), imports=("torch",),
-            gpus=(), recommends=(), reasons=(), waivers=(),
-        )  # fmt: skip
-
-    repo, env = described(scratch, change)
+    """zopilot's torch 2.5.1 for CUDA 12.4 is what PyPI serves: gigabytes, real libraries, `import torch` and all."""
+    zopilot = next(one for one in repository.opened(ROOT).services if one.name == "zopilot")
+    (standing,) = scratch.services
+    (variant,) = zopilot.variants
+    kept = {"numpy", "scipy"}
+    layers = (
+        replace(layer, packages=tuple(package for package in layer.packages if package.name in kept))
+        for layer in zopilot.layers
+    )
+    service = replace(
+        zopilot, python=standing.python, base=standing.base, torch=replace(zopilot.torch, companions={}), apt=(), gpus=(),
+        variants=(replace(variant, channel="pypi"),), layers=tuple(layer for layer in layers if layer.packages),
+        imports=("torch", "numpy", "scipy"), recommends=(), reasons=(), waivers=(),
+    )  # fmt: skip
     smoke = "import torch\n\nassert float((torch.ones(2, 2) @ torch.ones(2, 2)).sum()) == 8.0\n"
-    shell.write({repo.root / "services/lora/smoke.py": smoke})
+    place = scratch.root / "services" / "zopilot"
+    shutil.rmtree(scratch.root / "services" / "lora")
+    shell.write({place / "service.yaml": describe.description(service), place / "smoke.py": smoke})
+    repo = replace(scratch, services=(service,))
+    (env,) = plan.environments(repo.services)
     assert not any(outcome.code for outcome in actions.lock(repo, [env]))
     outcome = built(repo, env)
     assert outcome.code == 0, outcome.detail

@@ -268,7 +268,11 @@ def test_what_must_be_there_is_in_no_layer_that_may_fail(
     """A failed optional layer takes nothing from the others: what both want is installed with the one that must be."""
     layers = [layer("extras", "a==1", optional=True), TWO]
     env = shaped(environment, *(layers if optional_first else layers[::-1]))
-    shared = [artifact("shared", by=("a", "b")), artifact("below", by=("shared",)), artifact("own", by=("a",))]
+    shared = [
+        artifact("shared", by=("a", "b")),
+        artifact("below", by=("shared",)),
+        artifact("own", by=("a",)),
+    ]
     lock = locked(env, resolution(artifact, *shared))
     held = contents(lock)
     required, optional = (next(n for n in held if n.endswith(end)) for end in ("-two", "-extras"))
@@ -281,6 +285,19 @@ def test_what_a_wheel_with_an_abi_wants_is_in_no_layer_that_may_fail(
 ) -> None:
     env = shaped(environment, ATTENTION, replace(ONE, optional=True), TWO)
     assert "einops" in contents(locked(env, resolution(artifact)))["03-two"]
+
+
+def test_without_a_layer_from_pypi_nothing_is_put_beside_the_wheel(
+    environment: Environments, artifact: Artifacts
+) -> None:
+    """A layer has one origin: what the wheel wants goes with what torch wants, or the description is refused."""
+    packages = [one for one in resolution(artifact) if one.name not in {"a", "b"}]
+    index = shaped(environment, ATTENTION, origin="index")
+    assert contents(locked(index, packages))["01-torch-deps"] == [
+        "einops", "filelock", "nvidia-cudnn-cu12", "triton",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="flash-attn"):
+        locked(shaped(environment, ATTENTION), packages)
 
 
 # --- what an installer is given --------------------------------------------------------------------------------------
@@ -326,7 +343,9 @@ def test_the_context_holds_nothing_that_the_base_gives(
     lock = locked(env, resolution(artifact))
     found = plan.context(env, lock, runtime={}, smoke="")
     assert sorted(found.files) == ["expect.json", "layers/01-attention.txt", "layers/02-one.txt", "smoke.py"]
-    assert not [name for name, text in found.files.items() if name.startswith("layers/") and "torch==" in text]
+    assert not [
+        name for name, text in found.files.items() if name.startswith("layers/") and "torch==" in text
+    ]
 
 
 # --- what the probe must find ----------------------------------------------------------------------------------------

@@ -289,3 +289,72 @@ def test_ordinary_lines_have_no_remedy() -> None:
     ]
     assert buildlog.remedy(ordinary) == ""
     assert buildlog.remedy([]) == ""
+
+
+# --- nothing twice ---------------------------------------------------------------------------------------------------
+
+ONCE = [
+    "#11 [ 4/14] RUN /run/torchpin/uv pip install --requirements /run/torchpin/layers/00-torch.txt\n",
+    "#11 0.292 Using Python 3.11.2 environment at: /opt/venv\n",
+    "#11 0.300 Resolved 3 packages in 6ms\n",
+    "#11 21.31 Installed 3 packages in 2.31s\n",
+    "#11 21.31  + torch==2.5.1+cu124\n",
+    "#11 21.31  + torchaudio==2.5.1+cu124\n",
+    "#11 21.31  + torchvision==0.20.1+cu124\n",
+    "#11 DONE 21.9s\n",
+    "#12 3.4  + a==1\n",
+    "#13 0.412  + flash-attn==2.8.3+cu12torch2.7cxx11abitrue (from http://127.0.0.1:1/flash-attn/files/flash_attn-2.8.3%2Bcu12.whl)\n",
+    "#14 CACHED\n",
+]  # fmt: skip
+
+
+def test_a_build_that_installs_each_package_once_says_nothing() -> None:
+    assert buildlog.installed_twice(ONCE) == ()
+    assert buildlog.installed_twice([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        (["#15 0.413  - torch==2.5.1+cu124\n", "#15 0.413  + torch==2.6.0\n"], ("torch",)),
+        (["#15 0.413  - x==1\n"], ("x",)),
+        (["#15 0.413  ~ x==1\n"], ("x",)),
+        (["#15 0.413  + a==2\n"], ("a",)),
+        (["#15 0.413  + a==1\n"], ("a",)),
+        (["#15 0.413  + Flash_Attn==2.8.3\n"], ("flash-attn",)),
+        (["#15 0.413  + flash-attn==2.8.3 (from http://127.0.0.1:1/f.whl)\n"], ("flash-attn",)),
+        (["#15 0.413  + torch @ file:///torch.whl\n"], ("torch",)),
+        (["#15 1.0  - b==1\n", "#15 1.0  + b==2\n", "#16 1.0  ~ a==1\n"], ("b", "a")),
+        (["#15 120.5  + a==1"], ("a",)),
+    ],
+    ids=["replaced", "taken away", "reinstalled", "another version", "the same version", "spelled otherwise", "from a file",
+         "a direct reference", "several", "without its end of line"],
+)  # fmt: skip
+def test_what_is_taken_away_replaced_or_installed_again_is_told(
+    lines: list[str], wrong: tuple[str, ...]
+) -> None:
+    assert buildlog.installed_twice([*ONCE, *lines]) == wrong
+
+
+def test_twice_is_told_when_it_happens_within_one_step() -> None:
+    assert buildlog.installed_twice(["#9 0.1  + a==1", "#9 0.2  + a==1"]) == ("a",)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#15 0.4 - a list item of some program",
+        "#15 0.4 + set -x",
+        "#15 0.4 probe: ok: 62 distributions as locked; a==1",
+        " + a==1",
+        "#15 [ 5/9] RUN echo ' + a==1'",
+        "#15 0.4 +++ a",
+    ],
+)
+def test_other_lines_install_nothing(line: str) -> None:
+    assert buildlog.installed_twice([*ONCE, line]) == ()
+
+
+@given(st.lists(st.text()))
+def test_no_log_breaks_the_search_for_what_came_twice(lines: list[str]) -> None:
+    assert isinstance(buildlog.installed_twice(lines), tuple)

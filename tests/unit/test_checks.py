@@ -958,3 +958,200 @@ def test_the_plan_s_layers_are_those_that_are_locked(kit: Kit) -> None:
     """What the cases above stand on."""
     env = kit.environment()
     assert tuple(layer.name for layer in kit.lock(env).layers) == plan.layer_names(env)
+
+
+# --- torch from the base, wheels with an ABI -------------------------------------------------------------------------
+
+WHEEL = "flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl"
+WHEEL_DIGEST = "cd1a45ebfc1731a13e55ad68e0c9ad92390ddfffba306f9222be67c6d5a805af"
+TORCH_FILE = "torch-2.7.1+cu126-cp311-cp311-manylinux_2_28_x86_64.whl"
+TORCH_DIGEST = "e1a8465165708c2e2e90786ade8a3e1b1d01eca1f022792cd397caad9d8c21bc"
+GIVEN, ATTENTION, PLAIN_LAYER = (
+    f"{FOLDER}/{name}.txt" for name in ("00-given", "01-attention", "02-training")
+)
+
+
+def on_base(kit: Kit, **changes: Any) -> Environment:
+    """An environment whose torch the base brings, with flash-attn first."""
+    layers = tuple(
+        Layer(name=name, packages=(Requirement(pin),))
+        for name, pin in (("attention", "flash-attn==2.8.3"), ("training", "tqdm==4.66.5"))
+    )
+    values = {"channel": "cu126", "python": Version("3.11"), "layers": layers, **changes}
+    family = Torch(version=Version("2.7.1"), companions={}, origin="base")
+    return kit.environment(**{"torch": family, **values})
+
+
+def based(kit: Kit, *packages: Artifact, env: Environment | None = None) -> Lock:
+    """Its fresh lock, with what is added or replaced."""
+    env = env or on_base(kit)
+    plain = (
+        kit.artifact("torch", "2.7.1+cu126", filename=TORCH_FILE, sha256=TORCH_DIGEST, by=("lora",)),
+        kit.artifact("flash-attn", "2.8.3", filename=WHEEL, sha256=WHEEL_DIGEST, size=None, by=("lora",)),
+        kit.artifact("einops", "0.8.1", by=("flash-attn",)),
+        kit.artifact("nvidia-cudnn-cu12", "9.5.1.17", by=("torch",)),
+        kit.artifact("tqdm", "4.66.5", by=("lora",)),
+    )
+    everything = {one.name: one for one in (*plain, *packages)}
+    layers, given = plan.split(env, list(everything.values()), uv=UV)
+    return Lock(layers=layers, given=given)
+
+
+def regiven(lock: Lock, **changes: Any) -> Lock:
+    assert lock.given
+    return replace(lock, given=replace(lock.given, **changes))
+
+
+@pytest.mark.parametrize("check", ["LCK001", "LCK003", "LCK004", "LCK005"])
+def test_a_lock_with_a_given_torch_and_an_abi_wheel_passes(check: str, kit: Kit) -> None:
+    found = kit.locked(check, on_base(kit), locks=based(kit))
+    assert (found.status, found.findings, found.note) == ("ok", (), "")
+
+
+@pytest.mark.parametrize("check", ["LCK001", "LCK003", "LCK004"])
+def test_an_abi_wheel_beside_an_installed_torch_passes(check: str, kit: Kit) -> None:
+    family = Torch(version=Version("2.7.1"), companions={})
+    env = on_base(kit, torch=family)
+    found = kit.locked(check, env, locks=based(kit, env=env))
+    assert (found.status, found.findings, found.note) == ("ok", (), "")
+
+
+SHAPED_FAILS = [
+    Case(
+        "LCK001", "without what the base gives",
+        lambda kit: kit.locked("LCK001", on_base(kit), locks=replace(based(kit), given=None)),
+        GIVEN, "is not what the base image is described to bring",
+    ),
+    Case(
+        "LCK001", "with what another base gives",
+        lambda kit: kit.locked("LCK001", on_base(kit), locks=regiven(based(kit), answers="sha256:0")),
+        GIVEN, "is not what the base image is described to bring",
+    ),
+    Case(
+        "LCK001", "with a given torch that the description installs",
+        lambda kit: kit.locked(
+            "LCK001",
+            env := on_base(kit, torch=Torch(version=Version("2.7.1"), companions={})),
+            locks=replace(based(kit, env=env), given=based(kit).given),
+        ),
+        GIVEN, "is not what the base image is described to bring",
+    ),
+    Case(
+        "LCK001", "with a wheel for another torch",
+        lambda kit: kit.locked(
+            "LCK001",
+            on_base(kit),
+            locks=replace(
+                based(kit, env=on_base(kit, torch=Torch(version=Version("2.7.0"), companions={}, origin="base"))),
+                given=based(kit).given,
+            ),
+        ),
+        ATTENTION, "was locked for another description",
+    ),
+    Case(
+        "LCK003", "torch in a layer over the base's",
+        lambda kit: kit.locked(
+            "LCK003",
+            on_base(kit),
+            locks=relayered(
+                lock := based(kit), 1,
+                packages=(*lock.layers[1].packages, kit.artifact("torch", "2.7.1", filename="torch-2.7.1-py3-none-any.whl")),
+            ),
+        ),
+        PLAIN_LAYER, "torch does not belong into this layer",
+    ),
+    Case(
+        "LCK003", "a base's torch from elsewhere",
+        lambda kit: kit.locked("LCK003", on_base(kit), locks=regiven(based(kit), origin="pypi")),
+        GIVEN, "its origin is pypi, expected cu126",
+    ),
+    Case(
+        "LCK003", "another build given",
+        lambda kit: kit.locked(
+            "LCK003", on_base(kit),
+            locks=regiven(based(kit), packages=(kit.artifact("torch", "2.7.1+cu128", filename=TORCH_FILE),)),
+        ),
+        GIVEN, "torch 2.7.1+cu128 is not 2.7.1 of cu126",
+    ),
+    Case(
+        "LCK003", "a stranger among what is given",
+        lambda kit: kit.locked(
+            "LCK003", on_base(kit),
+            locks=regiven(
+                lock := based(kit),
+                packages=(*(lock.given.packages if lock.given else ()), kit.artifact("triton")),
+            ),
+        ),
+        GIVEN, "triton does not belong into this layer",
+    ),
+    Case(
+        "LCK003", "nothing given",
+        lambda kit: kit.locked("LCK003", on_base(kit), locks=regiven(based(kit), packages=())),
+        GIVEN, "torch is not locked",
+    ),
+    Case(
+        "LCK003", "a plain layer from an ABI wheel's place",
+        lambda kit: kit.locked("LCK003", on_base(kit), locks=relayered(based(kit), 1, origin="flash-attn")),
+        PLAIN_LAYER, "its origin is flash-attn, expected pypi",
+    ),
+    Case(
+        "LCK003", "an ABI wheel from PyPI",
+        lambda kit: kit.locked("LCK003", on_base(kit), locks=relayered(based(kit), 0, origin="pypi")),
+        ATTENTION, "its origin is pypi, expected flash-attn",
+    ),
+    Case(
+        "LCK004", "a wheel for another Python",
+        lambda kit: kit.locked(
+            "LCK004", on_base(kit),
+            locks=based(
+                kit,
+                kit.artifact(
+                    "flash-attn", "2.8.3", filename=WHEEL.replace("cp311", "cp312"), sha256=WHEEL_DIGEST, by=("lora",)
+                ),
+            ),
+        ),
+        ATTENTION, f"{WHEEL.replace('cp311', 'cp312')} does not fit Python 3.11 on linux/amd64",
+    ),
+    Case(
+        "LCK004", "a wheel of another version",
+        lambda kit: kit.locked(
+            "LCK004", on_base(kit),
+            locks=based(
+                kit,
+                kit.artifact("flash-attn", "2.8.3", filename=WHEEL.replace("2.8.3", "2.8.2"), by=("lora",)),
+            ),
+        ),
+        ATTENTION, f"{WHEEL.replace('2.8.3', '2.8.2')} is not flash-attn 2.8.3",
+    ),
+    Case(
+        "LCK004", "a local part that no ABI wheel explains",
+        lambda kit: kit.locked(
+            "LCK004", on_base(kit),
+            locks=based(kit, kit.artifact("tqdm", "4.66.5", filename="tqdm-4.66.5+cu126-py3-none-any.whl", by=("lora",))),
+        ),
+        PLAIN_LAYER, "tqdm-4.66.5+cu126-py3-none-any.whl is not tqdm 4.66.5",
+    ),
+    Case(
+        "LCK005", "another hash of what the base brings",
+        lambda kit: kit.locked(
+            "LCK005", on_base(kit),
+            locks=based(kit, kit.artifact("torch", "2.7.1+cu126", filename=TORCH_FILE, sha256="cd" * 32, by=("lora",))),
+        ),
+        GIVEN, f"{TORCH_FILE} is locked as {'cd' * 32}, recorded is {TORCH_DIGEST}",
+    ),
+    Case(
+        "LCK005", "another hash of an ABI wheel",
+        lambda kit: kit.locked(
+            "LCK005", on_base(kit),
+            locks=based(kit, kit.artifact("flash-attn", "2.8.3", filename=WHEEL, sha256="cd" * 32, by=("lora",))),
+        ),
+        ATTENTION, f"{WHEEL} is locked as {'cd' * 32}, recorded is {WHEEL_DIGEST}",
+    ),
+]  # fmt: skip
+
+
+@each(SHAPED_FAILS)
+def test_a_check_finds_what_is_wrong_with_these_shapes(case: Case, kit: Kit) -> None:
+    found = case.result(kit)
+    assert found.status == "found", found
+    assert (case.where, case.message) in [(one.where, one.message) for one in found.findings]

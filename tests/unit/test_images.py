@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from torchpin import images
 from torchpin.buildlog import Failure
-from torchpin.model import Base, Environment, Settings
+from torchpin.model import Base, Environment, Run, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,3 +192,61 @@ def test_a_failed_build_without_a_known_remedy_says_none() -> None:
         said == "The build failed at the build; nothing was tagged or recorded.\n    a\nThe whole log: x.log"
     )
     assert "What helps" not in said
+
+
+# --- the running container -------------------------------------------------------------------------------------------
+
+SERVED = Run(
+    command=("python", "app.py"),
+    env=MappingProxyType({"TZ": "UTC"}),
+    ports=(7860, 8000),
+    volumes=("/workspace", "/app/logs"),
+)
+
+
+def test_the_least_run_command(environment: Environments) -> None:
+    found = images.run_command(
+        environment(), "torchpin/lora-gpu:0123", command=(), gpus=False, terminal=False
+    )
+    assert found == (
+        "docker", "run", "--rm", "--name", "lora-gpu", "--platform", "linux/amd64", "torchpin/lora-gpu:0123",
+    )  # fmt: skip
+
+
+def test_the_whole_run_command(environment: Environments) -> None:
+    env = environment(run=SERVED)
+    found = images.run_command(
+        env, "torchpin/lora-gpu:0123", command=("bash", "-l"), gpus=True, terminal=True
+    )
+    assert found == (
+        *("docker", "run", "--rm", "--name", "lora-gpu", "--interactive", "--tty"),
+        *("--publish", "7860:7860", "--publish", "8000:8000"),
+        *("--volume", "lora-gpu-workspace:/workspace", "--volume", "lora-gpu-app-logs:/app/logs"),
+        *("--gpus", "all", "--platform", "linux/amd64", "torchpin/lora-gpu:0123", "bash", "-l"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("channel", "there", "asked"),
+    [("cu121", True, True), ("cu121", False, False), ("cpu", True, False), ("cpu", False, False), ("pypi", True, True)],
+)  # fmt: skip
+def test_gpus_are_asked_for_only_where_there_are_some_and_torch_can_use_them(
+    environment: Environments, channel: str, *, there: bool, asked: bool
+) -> None:
+    env = environment(channel=channel)
+    found = images.run_command(env, "image", command=(), gpus=there, terminal=False)
+    assert ("--gpus" in found) is asked
+
+
+def test_a_container_of_another_platform_says_which(environment: Environments) -> None:
+    env = environment(platform="linux/arm64", variant="arm64", channel="cpu")
+    found = images.run_command(env, "image", command=(), gpus=True, terminal=False)
+    assert found == ("docker", "run", "--rm", "--name", "lora-arm64", "--platform", "linux/arm64", "image")
+
+
+def test_variants_of_one_service_share_no_volume(environment: Environments) -> None:
+    names = {
+        images.run_command(environment(run=SERVED, variant=name), "i", command=(), gpus=False, terminal=False)[10]
+        for name in ("gpu", "cpu")
+    }  # fmt: skip
+    assert names == {"lora-gpu-workspace:/workspace", "lora-cpu-workspace:/workspace"}

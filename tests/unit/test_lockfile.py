@@ -266,3 +266,14 @@ def test_the_build_layer_is_told_apart_from_the_install_layers(texts: dict[str, 
     assert found.build is not None
     assert found.build.file == "build.txt"
     assert [layer.file for layer in found.layers] == ["00-torch.txt", "01-torch-deps.txt", "02-training.txt"]
+
+
+@settings(max_examples=25)
+@given(lock=locks(), given=layers("00-given"))
+def test_what_the_base_gives_reads_back_as_given_and_is_no_layer(lock: Lock, given: LayerLock) -> None:
+    whole = replace(lock, layers=lock.layers[2:], given=given)
+    texts = lockfile.files(whole)
+    assert "00-given.txt" in texts
+    assert lockfile.parse(FOLDER, texts) == whole
+    assert {p.name for p in given.packages} <= {*whole.all}
+    assert {*whole.packages} == {p.name for one in whole.layers for p in one.packages}

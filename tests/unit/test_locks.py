@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
 import zipfile
+from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
 
-from torchpin import installs, locks, plan, sdists
+from torchpin import installs, locks, plan, sdists, shell, web
 from torchpin.errors import ToolError
-from torchpin.model import Environment, Settings
+from torchpin.model import Artifact, Environment, Lock, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,6 +171,115 @@ def test_a_package_without_a_hashed_file_for_the_platform_is_refused(environment
     assert str(caught.value) == (
         "a 1 has no hashed file for Python 3.10.14 on linux/amd64: pin a version that has one."
     )
+
+
+def test_an_address_s_host_is_asked_with_the_mirror_s_credentials(
+    environment: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    env = environment()
+    chosen = Settings(mirrors={"pypi": "https://a:b@mirror.example/simple"})
+
+    def asked(name: str, index: str | None, url: str) -> str:
+        found = locks._Found(artifact=ARTIFACT, url=url)
+        return locks._reached(found, tmp_path, locks._mirrors(env, chosen, index, {"name": name})).url
+
+    own = "https://c:d@mirror.example/cu121"
+    assert asked("tqdm", own, "https://mirror.example/f/a.whl") == "https://a:b@mirror.example/f/a.whl"
+    assert asked("Torch", own, "https://mirror.example/f/a.whl") == "https://c:d@mirror.example/f/a.whl"
+    assert asked("torch", "https://x/cu", "https://mirror.example/a") == "https://a:b@mirror.example/a"
+    assert asked("tqdm", own, "https://e:f@mirror.example/a.whl") == "https://e:f@mirror.example/a.whl"
+    for other in ("https://files.example/a.whl", "http://mirror.example/a.whl", "https://mirror.example:8/a"):
+        assert asked("tqdm", own, other) == other
+    assert asked("tqdm", own, "../files/a%20b.whl") == (tmp_path.parent / "files" / "a%20b.whl").as_uri()
+
+
+def test_a_file_by_its_path_is_chosen(environment: Environments) -> None:
+    row = {"path": "../files/a-1-py3-none-any.whl", "hashes": {"sha256": "0f" * 32}}
+    found = locks._chosen(environment(), {"name": "a", "version": "1", "wheels": [row]})
+    assert (found.artifact.filename, found.url) == ("a-1-py3-none-any.whl", row["path"])
+
+
+ARTIFACT = Artifact(name="a", version="1", filename="a-1-py3-none-any.whl", sha256="0f" * 32)
+ADDRESS = "https://user:SECRET@mirror.example/a-1-py3-none-any.whl"
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: web.Answer | web.FetchError) -> list[str]:
+    """The addresses that are asked for while every one gives the same answer."""
+    asked: list[str] = []
+
+    def opened(url: str, method: str = "GET", **options: object) -> web.Answer:
+        asked.append(f"{method} {url}")
+        if isinstance(answer, web.FetchError):
+            raise answer
+        return answer
+
+    locks._length.cache_clear()
+    monkeypatch.setattr(web, "opened", opened)
+    return asked
+
+
+def layered(environment: Environments, size: int | None) -> Lock:
+    env = environment()
+    return Lock(layers=(), build=plan.layer_lock(env, "build", [replace(ARTIFACT, size=size)], uv="1"))
+
+
+def test_a_size_is_asked_for_where_the_index_gives_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = answering(monkeypatch, web.Answer(status=200, length=7, content=b""))
+    (sized,) = locks._sized([locks._Found(artifact=ARTIFACT, url=ADDRESS)], None)
+    assert sized.size == 7
+    (sized,) = locks._sized([locks._Found(artifact=replace(ARTIFACT, size=5), url="x")], None)
+    assert sized.size == 5
+    assert asked == [f"HEAD {ADDRESS}"]
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_without_the_file_keeps_the_present_lock_s_size(
+    status: int, environment: Environments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, web.FetchError(ADDRESS, "HTTP", status=status))
+    found = [locks._Found(artifact=ARTIFACT, url=ADDRESS)]
+    assert locks._sized(found, None)[0].size is None
+    assert locks._sized(found, layered(environment, None))[0].size is None
+    assert locks._sized(found, layered(environment, 9))[0].size == 9
+    other = [locks._Found(artifact=replace(ARTIFACT, sha256="ab" * 32), url=ADDRESS)]
+    assert locks._sized(other, layered(environment, 9))[0].size is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 410, 429, 500, None])
+def test_a_server_that_refuses_is_no_server_without_the_file(
+    status: int | None, environment: Environments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, web.FetchError(ADDRESS, f"HTTP {status}", status=status))
+    with pytest.raises(ToolError) as caught:
+        locks._sized([locks._Found(artifact=ARTIFACT, url=ADDRESS)], layered(environment, 9))
+    assert str(caught.value) == (
+        "The size of a-1-py3-none-any.whl could not be read from https://mirror.example/a-1-py3-none-any.whl: "
+        f"HTTP {status}. Check TORCHPIN_MIRROR_PYPI and the channel's mirror, or try again."
+    )
+
+
+def test_a_source_archive_is_what_its_hash_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    artifact = replace(ARTIFACT, filename="a-1.tar.gz", sha256=sha256(b"x").hexdigest())
+    answering(monkeypatch, web.Answer(status=200, length=1, content=b"x"))
+    assert locks._fetched(locks._Found(artifact=artifact, url=ADDRESS)) == b"x"
+    answering(monkeypatch, web.Answer(status=200, length=1, content=b"y"))
+    with pytest.raises(ToolError, match="is not the file whose hash the index gives"):
+        locks._fetched(locks._Found(artifact=artifact, url=ADDRESS))
+    answering(monkeypatch, web.FetchError(ADDRESS, "HTTP 403 Forbidden", status=403))
+    with pytest.raises(ToolError, match=r"HTTP 403 Forbidden.*TORCHPIN_MIRROR_PYPI") as caught:
+        locks._fetched(locks._Found(artifact=artifact, url=ADDRESS))
+    assert "SECRET" not in str(caught.value)
+
+
+def test_what_uv_says_is_told_without_credentials(
+    environment: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess(("uv",), 2, "", f"error: no answer from {ADDRESS}\n")
+    monkeypatch.setattr(shell, "run", lambda *command, **options: done)
+    with pytest.raises(ToolError) as caught:
+        locks._compile(environment(), Settings(), tmp_path, ("uv",))
+    assert str(caught.value).endswith("    error: no answer from https://mirror.example/a-1-py3-none-any.whl")
 
 
 # --- what builds a source archive ------------------------------------------------------------------------------------

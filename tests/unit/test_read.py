@@ -604,6 +604,92 @@ def test_a_path_in_the_container_is_absolute_and_plain(path: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://t0ken@github.com/a/b",
+        "https://user:t0ken@github.com/a/b",
+        "http://t0ken@github.com/a",
+        "git://t0ken@github.com/a",
+        "file://t0ken@host/a",
+        "ssh://git:t0ken@github.com/a",
+    ],
+)
+def test_a_token_in_an_address_is_refused_and_not_repeated(url: str) -> None:
+    text = PLAIN + SOURCE.replace("https://github.com/kohya-ss/sd-scripts", url)
+    (line,) = refusal(text)
+    assert line == (
+        f"{FILE}:15:10: sources[0].url: the address holds a user or a token; leave it out: "
+        "it belongs into git's own credentials"
+    )
+    assert not rules.URL.pattern.fullmatch(url)
+
+
+@pytest.mark.parametrize("url", ["ssh://git@github.com/a/b", "git@github.com:a/b.git"])
+def test_an_address_of_ssh_names_its_user(url: str) -> None:
+    text = PLAIN + SOURCE.replace("https://github.com/kohya-ss/sd-scripts", url)
+    assert one(text).sources[0].url == url
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("pypi", "pypi"),
+        ("python", "python"),
+        ("cu121", "cu121"),
+        ("docker-io", "docker.io"),
+        ("flash-attn", "flash-attn"),
+        ("ghcr-io", "ghcr.io"),
+    ],
+)
+def test_a_source_has_its_mirror_to_itself(name: str, other: str) -> None:
+    text = PLAIN.replace('image: "nvidia', 'image: "ghcr.io/nvidia')
+    assert refusal(text + SOURCE.replace("name: sd-scripts", f"name: {name}")) == [
+        f"{FILE}:14:11: sources[0].name: {name!r} would share its mirror's variable with {other}; choose another name"
+    ]
+
+
+@pytest.mark.parametrize("path", ["/opt/lora", "/opt/lora/models", "/opt", "/opt/venv", "/etc/x", "/tmp"])
+def test_no_volume_hides_what_the_image_needs(path: str) -> None:
+    assert refusal(PLAIN + f"run: {{volumes: [/models, {path}]}}\n") == [
+        f"{FILE}:13:26: run.volumes[1]: {path} holds what the image needs to run; mount elsewhere"
+    ]
+
+
+def test_a_volume_beside_the_home_is_taken() -> None:
+    assert one(PLAIN + "run: {volumes: [/opt/lora-models, /opt/other]}\n").run.volumes == (
+        "/opt/lora-models",
+        "/opt/other",
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "/usr/bin/env", "/opt/venv/x", "/opt/torchpin/proof.json", "/opt"]
+)
+def test_no_record_is_written_over_the_system(path: str) -> None:
+    assert refusal(PLAIN + f"run: {{freeze: {path}}}\n") == [
+        f"{FILE}:13:15: run.freeze: {path} is a place of the system; write elsewhere"
+    ]
+
+
+@pytest.mark.parametrize(
+    "user", ["nobody", "daemon", "bin", "www-data", "ubuntu", "sudo", "systemd-network", "_apt"]
+)
+def test_no_user_of_the_system_runs_a_service(user: str) -> None:
+    assert refusal(PLAIN + f"run: {{user: {user}}}\n") == [
+        f"{FILE}:13:13: run.user: {user!r} is a name that systems have already; choose another"
+    ]
+
+
+@pytest.mark.parametrize("name", ["venv", "python", "torchpin"])
+def test_no_service_takes_torchpin_s_own_home(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read.services({f"services/{name}/service.yaml": PLAIN.replace("name: lora", f"name: {name}", 1)})
+    assert str(caught.value.problems[0]) == (
+        f"services/{name}/service.yaml:1:7: name: /opt/{name} is torchpin's own in an image; choose another name"
+    )
+
+
 # --- texts that are no description -----------------------------------------------------------------------------------
 
 
@@ -616,7 +702,7 @@ def test_a_path_in_the_container_is_absolute_and_plain(path: str) -> None:
         ("lora", "1:1: expected a mapping of keys, found 'lora'"),
         ("a: b\n\tc: d\n", "2:1: not YAML: found a tab character that violates indentation"),
         ("a: *b\n", "1:4: not YAML: found undefined alias"),
-        ("a: 1\n--- \nb: 1\n", "2:1: not YAML: but found another document"),
+        ("a: 1\n--- \nb: 1\n", "2:1: expected one document, found another here"),
         ("a: \x00", "1:1: not YAML: control characters are not allowed at character 3"),
         ("a: " + "[" * 100_000, "1:67: nested deeper than 64 levels"),
         ("a: &x [*x, " + "[" * 99 + "]" * 99 + "]", "1:74: nested deeper than 64 levels"),

@@ -82,7 +82,8 @@ def test_the_file_s_tables_are_read(lora: Service) -> None:
     ],
 )
 def test_each_variable_of_the_readme_replaces_an_address(variable: str, name: str, lora: Service) -> None:
-    assert settings(None, {variable: MIRROR}, [lora]).mirrors == {name: MIRROR}
+    mirror = "registry.example/hub" if name == "docker.io" else MIRROR
+    assert settings(None, {variable: mirror}, [lora]).mirrors == {name: mirror}
 
 
 def test_a_variable_wins_over_the_file(lora: Service) -> None:
@@ -112,10 +113,76 @@ def test_an_empty_variable_is_as_if_it_were_not_set(lora: Service) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["https://user:p%40ss@mirror.example/simple", "file:///srv/git/a.git", "registry.local:5000/hub", "/srv/python"],
-)  # fmt: skip
+    [
+        "https://user:p%40ss@mirror.example/simple",
+        "https://mirror.example",
+        "http://127.0.0.1:8000/simple/",
+        "file:///srv/git/a.git",
+        "file:///srv/@scope/a.git",
+        "ssh://git@mirror.example:22/a.git",
+        "git://mirror.example/a.git",
+        "git@mirror.example:group/a.git",
+        "https://mirror.example/whl?channel=cu121&x=%20",
+    ],
+)
 def test_addresses_of_every_kind_are_taken(address: str) -> None:
     assert settings(None, {"TORCHPIN_MIRROR_PYPI": address}, []).mirrors == {"pypi": address}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["registry.example/hub", "registry.local:5000/hub/", "localhost:5000", "localhost", "mirror:5000"],
+)
+def test_a_registry_s_mirror_is_a_registry(address: str) -> None:
+    assert settings(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}, []).mirrors == {"docker.io": address}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "foo",
+        "-x",
+        "javascript:x",
+        "ext::sh -c id",
+        "ext::id",
+        "--upload-pack=id",
+        "/srv/python",
+        "mirror.example/simple",
+        "https://",
+        "https:///simple",
+        "https://-x/simple",
+        "ssh://-oProxyCommand=id/x",
+        "https://mirror.example:port/simple",
+        "ftp://mirror.example/simple",
+        "file://",
+        "git@-x:a",
+        "git@mirror.example:--x",
+        "git@mirror.example:-x",
+    ],
+)
+def test_what_has_no_scheme_or_no_host_is_no_mirror(address: str) -> None:
+    assert len(refused(None, {"TORCHPIN_MIRROR_PYPI": address})) == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["foo", "-x", "javascript:x", "https://registry.example/hub", "Registry.example"]
+)
+def test_what_is_no_registry_is_no_registry_s_mirror(address: str) -> None:
+    assert refused(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}) == [
+        f"mirrors.docker.io: {address!r} is not a registry such as registry.example/hub"
+    ]
+
+
+@pytest.mark.parametrize("address", ["https://user:SE CRET@x.example/simple", "user:SECRET@x.example"])
+def test_a_wrong_address_s_password_is_not_repeated(address: str) -> None:
+    for said in (
+        refused(None, {"TORCHPIN_MIRROR_PYPI": address}),
+        refused(f'[mirrors]\npypi = "{address}"\n', {}),
+        refused(f'[mirrors]\npypi = ["{address}"]\n', {}),
+        refused(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}),
+        refused(None, {"TORCHPIN_REGISTRY": address}),
+    ):
+        assert "CRET" not in "".join(said)
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -189,7 +256,7 @@ def test_a_problem_stands_in_the_file() -> None:
     with pytest.raises(InputError) as caught:
         settings("[mirrors]\npypi = 'not an address'\n", {}, [])
     assert str(caught.value).splitlines() == [
-        "torchpin.toml:1:1: mirrors.pypi: 'not an address' is not an address",
+        "torchpin.toml:1:1: mirrors.pypi: 'not an address' is not an address such as https://… or file:///…",
         END,
     ]
 
@@ -211,13 +278,28 @@ def test_an_unknown_table_is_refused() -> None:
         ('mirrors = "x"\n', "mirrors: expected a table of addresses by name"),
         ("build = 1\n", "build: expected a table of registry and network"),
         ('[build]\ntag = "x"\n', "build.tag: unknown key (known: network, registry)"),
-        ("[mirrors]\npypi = 1\n", "mirrors.pypi: 1 is not an address"),
-        ('[mirrors]\npypi = ""\n', "mirrors.pypi: '' is not an address"),
-        ('[mirrors]\npypi = "https://a b"\n', "mirrors.pypi: 'https://a b' is not an address"),
-        ('[mirrors]\npypi = "https://a\'b"\n', 'mirrors.pypi: "https://a\'b" is not an address'),
-        ('[mirrors]\npypi = "https://$(id)"\n', "mirrors.pypi: 'https://$(id)' is not an address"),
-        ('[mirrors]\npypi = "https://x\\n"\n', "mirrors.pypi: 'https://x\\n' is not an address"),
-        ("[mirrors]\npypi = ['https://x']\n", "mirrors.pypi: ['https://x'] is not an address"),
+        ("[mirrors]\npypi = 1\n", "mirrors.pypi: 1 is not an address such as https://… or file:///…"),
+        ('[mirrors]\npypi = ""\n', "mirrors.pypi: '' is not an address such as https://… or file:///…"),
+        (
+            '[mirrors]\npypi = "https://a b"\n',
+            "mirrors.pypi: 'https://a b' is not an address such as https://… or file:///…",
+        ),
+        (
+            '[mirrors]\npypi = "https://a\'b"\n',
+            'mirrors.pypi: "https://a\'b" is not an address such as https://… or file:///…',
+        ),
+        (
+            '[mirrors]\npypi = "https://$(id)"\n',
+            "mirrors.pypi: 'https://$(id)' is not an address such as https://… or file:///…",
+        ),
+        (
+            '[mirrors]\npypi = "https://x\\n"\n',
+            "mirrors.pypi: 'https://x\\n' is not an address such as https://… or file:///…",
+        ),
+        (
+            "[mirrors]\npypi = ['https://x']\n",
+            "mirrors.pypi: ['https://x'] is not an address such as https://… or file:///…",
+        ),
         (
             '[build]\nregistry = "https://ghcr.io/name"\n',
             "build.registry: 'https://ghcr.io/name' is not a registry such as ghcr.io/name",
@@ -238,7 +320,7 @@ def test_a_wrong_value_is_refused(text: str, message: str) -> None:
     [
         ("TORCHPIN_REGISTRY", "'a b' is not a registry such as ghcr.io/name"),
         ("TORCHPIN_BUILD_NETWORK", "'a b' is not default, host or none"),
-        ("TORCHPIN_MIRROR_PYPI", "'a b' is not an address"),
+        ("TORCHPIN_MIRROR_PYPI", "'a b' is not an address such as https://… or file:///…"),
     ],
 )
 def test_a_wrong_variable_is_refused(variable: str, message: str) -> None:

@@ -58,14 +58,9 @@ def torch_has_one_origin(evidence: Evidence, env: Environment) -> Iterator[Findi
     home = plan.GIVEN if env.service.torch.origin == "base" else plan.TORCH
     for layer in (*lock.layers, *([lock.given] if lock.given else [])):
         where = f"{folder(env)}/{layer.file}"
-        expected = {channel} if layer.name == home else {"pypi", *facts.abi_packages()}
-        if layer.origin not in expected:
-            yield finding(
-                env,
-                where,
-                f"its origin is {layer.origin}, expected {channel if layer.name == home else 'pypi'}",
-                about=layer.name,
-            )
+        expected = plan.origin(env, layer.name)
+        if layer.origin != expected:
+            yield finding(env, where, f"its origin is {layer.origin}, expected {expected}", about=layer.name)
         for package in layer.packages:
             if (package.name in family) != (layer.name == home):
                 yield finding(
@@ -134,6 +129,7 @@ def _is_of(package: Artifact) -> bool:
 @check("LCK005", "Hashes equal the recorded index", "lock")
 def hashes_equal_the_recorded(evidence: Evidence, env: Environment) -> Iterator[Finding | Unknown]:
     """Find out which of the two is wrong before anything is installed; then `invoke lock`."""
+    yield from _abi_hashes(evidence, env)
     channel = env.variant.channel
     if channel == "pypi":
         return
@@ -161,6 +157,22 @@ def hashes_equal_the_recorded(evidence: Evidence, env: Environment) -> Iterator[
             where = f"{folder(env)}/{layer.file if layer else plan.TORCH}"
             message = f"{package.filename} is locked as {package.sha256}, recorded is {known}"
             yield finding(env, where, message, about=package.name, evidence=source)
+
+
+def _abi_hashes(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """ABI wheels against what the facts (or the lab's own releases) record of their files."""
+    known = {wheel.filename: wheel.sha256 for wheel in facts.wheels()}
+    for layer in evidence.locks[env.name].layers:
+        if layer.origin not in facts.abi_packages():
+            continue
+        own = (evidence.published or {}).get(layer.origin, {}).get(layer.origin, {})
+        for package in layer.packages:
+            recorded = (
+                own.get(package.filename) if evidence.published is not None else known.get(package.filename)
+            )
+            if recorded != package.sha256:
+                message = f"{package.filename} is locked as {package.sha256}, recorded is {recorded}"
+                yield finding(env, f"{folder(env)}/{layer.file}", message, about=package.name)
 
 
 @check("LCK006", "The lock names no package host")
