@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shlex
 import sys
 import tempfile
@@ -220,12 +219,16 @@ def _record(
 def install(
     repo: Repository, env: Environment, *, into: Path | None = None, smoke: bool = True, say: Say = quiet
 ) -> Outcome:
-    """The same lock, sources and proof on this machine, without Docker: a uv environment, by default .venvs/<environment>."""
+    """The same lock, sources and proof on this machine, without Docker: a uv environment, by default .venvs/<environment>.
+
+    On macOS a CPU variant's pins are resolved for that machine first: same versions, other files, hashes all the same.
+    """
     judge(repo, [env])
-    machine = platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64")
-    if sys.platform != "linux" or plan.MACHINES[env.variant.platform] != machine:
+    here = installs.platform_here()
+    own = plan.native(env, here)
+    if own is None:
         raise ToolError(
-            f"{env.name} is locked for {env.variant.platform}; this machine is {sys.platform} on {machine}."
+            f"{env.name} is locked for {env.variant.platform}; this machine is {here or sys.platform}."
         )
     if env.service.torch.origin == "base":
         raise ToolError(
@@ -233,6 +236,11 @@ def install(
         )
     start = time.monotonic()
     locked = repository.lock(repo, env)
+    if own != env:
+        say(
+            f"{env.name} is locked for {env.variant.platform}; resolving its pins for {here}, each file by its hash"
+        )
+        locked = locks.resolve(own, repo.settings, index=None, current=locked, upstreams=locked.upstreams)
     for outcome in clone(repo, [env]):
         if outcome.code:
             raise ToolError(outcome.detail)
@@ -247,7 +255,7 @@ def install(
         for step in plan.steps(locked):
             say(f"installing {step.file.removesuffix('.txt')}")
             _install_step(repo, step, into, folder, environment, say)
-        _prove(repo, env, locked, into, folder, smoke=smoke, say=say)
+        _prove(repo, own, locked, into, folder, smoke=smoke, say=say)
     detail = f"installed and proven: {into}"
     return Outcome(name=env.name, status="changed", detail=detail, seconds=time.monotonic() - start)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import sys
@@ -15,6 +14,15 @@ from torchpin.locks import uv
 
 if TYPE_CHECKING:
     from torchpin.model import Environment
+
+
+def platform_here() -> str:
+    """This machine's platform as variants call it, "" for one that torchpin knows nothing of."""
+    system = {"linux": "linux", "darwin": "macos"}.get(sys.platform, "")
+    machine = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(
+        platform.machine().lower()
+    )
+    return f"{system}/{machine}" if f"{system}/{machine}" in plan.MACHINES else ""
 
 
 def venv_command(env: Environment, into: Path) -> tuple[str, ...]:
@@ -44,20 +52,19 @@ def install_command(step: plan.Step, into: Path, folder: Path) -> tuple[str, ...
             *(builds if step.builds else ("--no-build",)), "--requirements", str(folder / step.file))  # fmt: skip
 
 
-def uv_for(platform: str, requirements: str, into: Path) -> Path:
+def uv_for(target: str, requirements: str, into: Path) -> Path:
     """The pinned uv's executable for a build's platform: this machine's own where it fits, else from PyPI, by hash.
 
     `requirements` is the text of torchpin's own hashed requirements, which hold uv's hashes for every platform.
     """
-    machine = plan.MACHINES[platform]
-    if sys.platform == "linux" and os.uname().machine == machine:
+    if platform_here() == target:
         return Path(uv())
     block = re.search(r"^uv==.*?(?=^\S|\Z)", requirements, re.MULTILINE | re.DOTALL)
     if not block:
         raise ToolError("requirements/run.txt holds no uv; restore it from git.")
     (into / "uv.txt").write_text(block[0])
     shell.run((uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
-               "--python-platform", f"{machine}-manylinux_2_{plan.GLIBC}", "--requirements", str(into / "uv.txt")))  # fmt: skip
+               "--python-platform", plan.uv_platform(target), "--requirements", str(into / "uv.txt")))  # fmt: skip
     return into / "uv-tree" / "bin" / "uv"
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import describe, facts, images, index, labbase, plan, repository, shell, standins
+from torchpin import describe, facts, images, index, installs, labbase, plan, repository, shell, standins
 from torchpin.errors import InputError
 from torchpin.model import Variant
 
@@ -282,7 +282,7 @@ def _variant(env: Environment, variant: Variant, machine: str) -> Variant:
 
 
 def _machine() -> str:
-    return platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64")
+    return plan.MACHINES[installs.platform_here() or "linux/amd64"]
 
 
 def _stand_ins(environments: tuple[Environment, ...]) -> dict[str, dict[str, list[index.File]]]:

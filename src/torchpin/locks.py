@@ -76,7 +76,6 @@ def compile_command(
     env: Environment, output: str, *, upgrade: Sequence[str] = (), extra: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """The uv command that resolves an environment's project for its Python and platform."""
-    machine = plan.MACHINES[env.variant.platform]
     form = (
         ("--format", "pylock.toml")
         if output.endswith(".toml")
@@ -84,7 +83,7 @@ def compile_command(
     )
     chosen = tuple(word for name in upgrade for word in ("--upgrade-package", name))
     return (uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", output, *form, "--no-python-downloads",
-            "--python-version", str(env.service.python), "--python-platform", f"{machine}-manylinux_2_{plan.GLIBC}",
+            "--python-version", str(env.service.python), "--python-platform", plan.uv_platform(env.variant.platform),
             *chosen, *extra)  # fmt: skip
 
 

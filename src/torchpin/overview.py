@@ -65,6 +65,7 @@ def doctor(repo: Repository, environments: Sequence[Environment]) -> list[Row]:
     looks += [lambda channel=channel: _index(repo, channel) for channel in [*channels, "pypi"] if channel]  # type: ignore[misc]
     named = {source.name: source for env in environments for source in env.service.sources}
     looks += [lambda source=source: _source(repo, source) for source in named.values()]  # type: ignore[misc]
+    locks.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda look: look(), looks))
 

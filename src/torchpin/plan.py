@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING
 
-from packaging.tags import compatible_tags, cpython_tags
+from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from torchpin import facts, lockfile
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from torchpin.model import Layer, Source, Variant
 
 TORCH, TORCH_DEPS, GIVEN = "00-torch", "01-torch-deps", "00-given"
-MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64", "macos/arm64": "arm64"}
+MACOS = (14, 0)  # the oldest that Apple still mends
 GLIBC = 28  # glibc 2.28, what torch's own wheels ask for since 2.7; every base since Debian 10 has it
 
 
@@ -65,6 +66,21 @@ def mirror_variable(name: str) -> str:
     return "TORCHPIN_MIRROR_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
+def uv_platform(platform: str) -> str:
+    """A platform as uv calls it."""
+    machine = MACHINES[platform]
+    return "aarch64-apple-darwin" if platform.startswith("macos") else f"{machine}-manylinux_2_{GLIBC}"
+
+
+def native(env: Environment, platform: str) -> Environment | None:
+    """An environment as a machine without Docker has it: itself on its own platform, a CPU build on macOS, else None."""
+    if env.variant.platform == platform:
+        return env
+    if platform.startswith("macos") and env.variant.channel == "cpu":
+        return replace(env, variant=replace(env.variant, channel="pypi", platform=platform))
+    return None
+
+
 def index_url(channel: str) -> str | None:
     """The channel's canonical address; None for PyPI, which the clients find by themselves."""
     row = facts.channel(channel)
@@ -79,6 +95,8 @@ def cuda(env: Environment) -> str | None:
 
 def torch_build(env: Environment) -> str | None:
     """The local part that torch's own `__version__` must carry; None where no fact tells (or the build has none)."""
+    if env.variant.platform.startswith("macos"):
+        return "cpu"  # no CUDA there, whatever the index is called
     if env.variant.channel != "pypi":
         return env.variant.channel
     release = facts.release(str(env.service.torch.version))
@@ -158,13 +176,14 @@ def _ranks(python: str, platform: str) -> Mapping[Tag, int]:
     major, minor = (int(part) for part in python.split(".")[:2])
     machine = MACHINES[platform]
     legacy = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-    platforms = []
-    for glibc in range(GLIBC, 4, -1):
-        platforms += [
-            f"manylinux_2_{glibc}_{machine}",
-            *([f"{legacy[glibc]}_{machine}"] if glibc in legacy else []),
-        ]
-    platforms.append(f"linux_{machine}")
+    if platform.startswith("macos"):
+        platforms = list(mac_platforms(MACOS, machine))
+    else:
+        platforms = []
+        for glibc in range(GLIBC, 4, -1):
+            old = [f"{legacy[glibc]}_{machine}"] if glibc in legacy else []
+            platforms += [f"manylinux_2_{glibc}_{machine}", *old]
+        platforms.append(f"linux_{machine}")
     tags = [*cpython_tags((major, minor), platforms=platforms)]
     tags += compatible_tags((major, minor), f"cp{major}{minor}", platforms)
     return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.pylock import Pylock
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -29,7 +31,13 @@ from torchpin import (
     shell,
     standins,
 )
+from torchpin.errors import FindingsError
 from torchpin.model import Artifact, Layer
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -311,6 +319,20 @@ def test_a_base_without_torch_fails_at_the_proof_and_nothing_is_tagged(
     assert tags(repo) == []
 
 
+@pytest.mark.parametrize("name", FROM_BASE)
+def test_a_lock_with_an_abi_wheel_is_exported_in_the_standard_form(shapes: Shapes, name: str) -> None:
+    """PyPI has no such file: its place is the release, its hash the locked one; what the base gives is no part of it."""
+    shape = shapes.of(name)
+    (env,) = shape.of(name)
+    lock = repository.lock(shape.repo, env)
+    text = actions.export(shape.repo, env, "pylock")
+    exported = Pylock.from_dict(tomllib.loads(text))
+    assert {package.name: str(package.version) for package in exported.packages} == {
+        name: package.version for name, package in lock.packages.items()
+    }
+    assert lock.packages["flash-attn"].sha256 in text
+
+
 # --- optional packages, and what comes twice -------------------------------------------------------------------------
 
 
@@ -493,8 +515,6 @@ def test_a_container_runs_as_it_is_described(
 def test_what_is_not_built_does_not_run(shapes: Shapes) -> None:
     shape = shapes.of("zopilot")
     (env,) = shape.of("zopilot")
-    from torchpin.errors import FindingsError
-
     with pytest.raises(FindingsError, match="Run `invoke build --service zopilot`"):
         builds.run(replace(shape.repo, prefix="torchpin-lab/nothing"), env)
 

@@ -101,7 +101,7 @@ def test_a_wheel_with_an_abi_is_told_by_its_name_however_it_is_spelled() -> None
 
 @pytest.mark.parametrize("pins", [(FLASH, "einops==0.8.1"), ("einops==0.8.1", FLASH)])
 def test_beside_a_wheel_with_an_abi_nothing_else_may_stand(pins: tuple[str, ...]) -> None:
-    with pytest.raises(InputError, match="The layer attention holds flash-attn.*give it a layer of its own"):
+    with pytest.raises(InputError, match=r"The layer attention holds flash-attn.*give it a layer of its own"):
         plan.abi_pin(layer("attention", *pins))
 
 

@@ -430,3 +430,41 @@ def test_the_key_changes_with_every_input(environment: Environments, lock: Locks
     assert len({*keys}) == len(keys)
     assert all(len(one) == 64 for one in keys)
     assert key(replace(context, files=dict(reversed([*context.files.items()])))) == keys[0]
+
+
+# --- machines without Docker -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channel", "platform", "here", "found"),
+    [
+        ("cu121", "linux/amd64", "linux/amd64", ("cu121", "linux/amd64")),
+        ("cpu", "linux/arm64", "linux/arm64", ("cpu", "linux/arm64")),
+        ("cpu", "linux/amd64", "macos/arm64", ("pypi", "macos/arm64")),
+        ("cu121", "linux/amd64", "macos/arm64", None),
+        ("cpu", "linux/amd64", "linux/arm64", None),
+        ("cpu", "linux/amd64", "", None),
+    ],
+)
+def test_an_environment_is_native_on_its_platform_and_a_cpu_build_on_macos_too(
+    environment: Environments, channel: str, platform: str, here: str, found: tuple[str, str] | None
+) -> None:
+    own = plan.native(environment(channel=channel, platform=platform), here)
+    assert (own and (own.variant.channel, own.variant.platform)) == found
+
+
+def test_macos_has_its_own_wheels_and_no_cuda(environment: Environments, artifact: Artifacts) -> None:
+    env = environment(channel="pypi", platform="macos/arm64")
+    assert (plan.torch_build(env), plan.cuda(env), plan.uv_platform("macos/arm64")) == (
+        "cpu",
+        None,
+        "aarch64-apple-darwin",
+    )
+    files = [
+        artifact("a", filename="a-1.0-cp310-cp310-macosx_11_0_arm64.whl"),
+        artifact("a", filename="a-1.0-cp310-cp310-manylinux_2_17_x86_64.whl"),
+        artifact("a", filename="a-1.0-cp310-cp310-macosx_11_0_x86_64.whl"),
+    ]
+    best = plan.best(files, env.service.python, "macos/arm64")
+    assert best
+    assert best.filename == files[0].filename

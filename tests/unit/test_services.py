@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -12,7 +13,9 @@ from packaging.version import Version
 
 from torchpin import checks, compare, facts, gathering, images, lockfile, plan, read, repository
 from torchpin.checks import Result, families
-from torchpin.model import Environment, Lock, Service
+
+if TYPE_CHECKING:
+    from torchpin.model import Environment, Lock, Service
 
 assert families  # importing it registers the checks
 
