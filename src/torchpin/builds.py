@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from torchpin import buildlog, compare, gathering, installs, locks, plan, repository, shell
+from torchpin import buildlog, compare, gathering, installs, locks, plan, repository, shell, web
 from torchpin.actions import Outcome, alone, clone, cloned, each, judge, quiet, write
 from torchpin.checks.texts import differing
 from torchpin.errors import FindingsError, InputError, ToolError
@@ -165,7 +165,7 @@ def _command(
 
 def _dry(repo: Repository, env: Environment, options: Options) -> Outcome:
     _, made = _fresh(repo, env)
-    command = shlex.join(_command(repo, env, made.key, options, Path("CONTEXT"), {}))
+    command = web.shown(shlex.join(_command(repo, env, made.key, options, Path("CONTEXT"), {})))
     return Outcome(name=env.name, status="same", detail=f"would run: {command}")
 
 
@@ -252,6 +252,7 @@ def install(
         folder = Path(name)
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
         shell.write({folder / layer.file: plan.installable(layer) for layer in layers})
+        environment |= {"TMPDIR": name}
         for step in plan.steps(locked):
             say(f"installing {step.file.removesuffix('.txt')}")
             _install_step(repo, step, into, folder, environment, say)

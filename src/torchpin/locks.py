@@ -172,7 +172,8 @@ def _project(text: str) -> Iterator[Path]:
 
 
 def _compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
-    done = shell.run(command, cwd=folder, env=uv_environment(settings), check=False)
+    # uv leaves lock files of the builds that it needs in TMPDIR: there they go with the folder
+    done = shell.run(command, cwd=folder, env=uv_environment(settings) | {"TMPDIR": str(folder)}, check=False)
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip()
         raise ToolError(
