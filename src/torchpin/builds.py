@@ -10,7 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from torchpin import buildlog, compare, gathering, installs, locks, plan, repository, shell, web
 from torchpin.actions import Outcome, alone, clone, cloned, each, judge, quiet, write
@@ -68,7 +68,17 @@ def build(
         return tuple(_dry(repo, env, options) for env in chosen)
     with images.engine() as client:
         images.expect_buildx()
-        return each(chosen, lambda env: _build(client, repo, env, options, say, watch), workers=2)
+        return each(chosen, lambda env: _told(_build, client, repo, env, options, say, watch), workers=2)
+
+
+def _told(do: Callable[..., Outcome], *arguments: Any) -> Outcome:
+    """One environment's work; an engine that fails in it ends this environment, not the others."""
+    from torchpin import images
+
+    try:
+        return do(*arguments)
+    except images.faults() as error:
+        raise ToolError(f"The Docker engine failed: {str(error).splitlines()[0][:200]}") from None
 
 
 def _fresh(repo: Repository, env: Environment) -> tuple[Lock, repository.Rendered]:
@@ -93,51 +103,68 @@ def _tags(repo: Repository, env: Environment, key: str) -> tuple[str, str]:
 def _build(
     client: Any, repo: Repository, env: Environment, options: Options, say: Say, watch: Watch
 ) -> Outcome:
+    """One image: made, unless it is there; recorded, unless its record is; pushed, where that is asked."""
     from torchpin import images
 
     locked, made = _fresh(repo, env)
     tags = _tags(repo, env, made.key)
-    image = None if options.no_cache else images.found(client, tags[0], made.key)
-    if image is None:
+    image: Any = None if options.no_cache else images.found(client, tags[0], made.key)
+    new = image is None
+    if new:
         for source in env.service.sources:
             say(f"{source.path}: {cloned(repo, source, verify_tag=True)} at {source.tag}")
-        images.expect_platform(env.variant.platform, builder=options.builder)
-        log = repo.root / ".torchpin" / "logs" / f"{env.name}-{made.key[:12]}.log"
-        sizes = {f"layer {layer.name}": sum(p.size or 0 for p in layer.packages) for layer in locked.layers}
-        watch(Started(environment=env.name, sizes=sizes, log=str(log)))
-        uv_text = repo.text("requirements/run.txt") or ""
-        with (
-            tempfile.TemporaryDirectory(prefix="torchpin-") as folder,
-            images.secrets(repo.settings) as secrets,
-        ):
-            uv = installs.uv_for(env.variant.platform, uv_text, Path(folder))
-            with images.assembled(repo.root, made.context, made.dockerfile, uv) as context:
-                command = _command(repo, env, made.key, options, context, secrets)
-                lines = images.build(command, log, lambda event: watch(replace(event, environment=env.name)))
-        twice = buildlog.installed_twice(lines)
-        if twice:
-            images.remove(client, tags)
-            raise ToolError(
-                f"{env.name}: {', '.join(twice)} was installed twice; its tags were removed. The log: {log}"
-            )
+        _make(client, repo, env, options, (locked, made), watch)
         image = client.images.get(tags[0])
+    if new or not _recorded(repo, env, locked, made):
         _record(client, repo, env, locked, made, image, tags)
-        status: Literal["changed", "same"] = "changed"
-    else:
-        status = "same"
-        record = repository.build_record(repo, env)
-        frozen = repo.text(repository.freeze_path(env))
-        if record.get("key") != made.key or frozen is None or compare.freeze_differences(frozen, locked):
-            _record(client, repo, env, locked, made, image, tags)
     if options.push:
         images.push(client, tags)
-    words = "built and proven" if status == "changed" else "already built and proven, nothing to do"
+    words = "built and proven" if new else "already built and proven, nothing to do"
     size = image.attrs["Size"] / 1e6
-    return Outcome(
-        name=env.name,
-        status=status,
-        detail=f"{words}: {tags[0]}, {size:,.0f} MB{', pushed' if options.push else ''}",
-    )
+    detail = f"{words}: {tags[0]}, {size:,.0f} MB{', pushed' if options.push else ''}"
+    return Outcome(name=env.name, status="changed" if new else "same", detail=detail)
+
+
+def _recorded(repo: Repository, env: Environment, locked: Lock, made: repository.Rendered) -> bool:
+    """Whether the record is of this very image and equals its lock."""
+    frozen = repo.text(repository.freeze_path(env))
+    key = repository.build_record(repo, env).get("key")
+    return frozen is not None and key == made.key and not compare.freeze_differences(frozen, locked)
+
+
+def _make(
+    client: Any,
+    repo: Repository,
+    env: Environment,
+    options: Options,
+    fresh: tuple[Lock, repository.Rendered],
+    watch: Watch,
+) -> None:
+    """Runs the build. Nothing may be installed twice in it: neither as it is locked, nor as the log tells it."""
+    from torchpin import images
+
+    locked, made = fresh
+    names = [package.name for layer in locked.layers for package in layer.packages]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        remedy = f"run `invoke lock --service {env.service.name}`"
+        raise ToolError(f"{env.name} locks {', '.join(doubled)} twice: {remedy}.")
+    images.expect_platform(env.variant.platform, builder=options.builder)
+    log = repo.root / ".torchpin" / "logs" / f"{env.name}-{made.key[:12]}.log"
+    sizes = {f"layer {layer.name}": sum(p.size or 0 for p in layer.packages) for layer in locked.layers}
+    watch(Started(environment=env.name, sizes=sizes, log=str(log)))
+    uv_text = repo.text("requirements/run.txt") or ""
+    with tempfile.TemporaryDirectory(prefix="torchpin-") as folder, images.secrets(repo.settings) as secrets:
+        uv = installs.uv_for(env.variant.platform, uv_text, Path(folder))
+        with images.assembled(repo.root, made.context, made.dockerfile, uv) as context:
+            command = _command(repo, env, made.key, options, context, secrets)
+            lines = images.build(command, log, lambda event: watch(replace(event, environment=env.name)))
+    twice = buildlog.installed_twice(lines)
+    if twice:
+        images.remove(client, _tags(repo, env, made.key))
+        raise ToolError(
+            f"{env.name}: {', '.join(twice)} was installed twice; its tags were removed. The log: {log}"
+        )
 
 
 def _command(
@@ -319,7 +346,7 @@ def freeze(repo: Repository, environments: Sequence[Environment]) -> tuple[Outco
     from torchpin import images
 
     with images.engine() as client:
-        return each(environments, lambda env: _frozen(client, repo, env))
+        return each(environments, lambda env: _told(_frozen, client, repo, env))
 
 
 def _frozen(client: Any, repo: Repository, env: Environment) -> Outcome:

@@ -60,6 +60,14 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **({"DOCKER_HOST": host} if done.returncode == 0 and host else {})}
 
 
+def faults() -> tuple[type[Exception], ...]:
+    """What an engine that fails in the middle of something raises."""
+    from docker.errors import DockerException
+    from requests import RequestException
+
+    return DockerException, RequestException
+
+
 def _short(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 

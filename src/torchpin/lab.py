@@ -243,8 +243,10 @@ def _on_own_base(
     if service.torch.origin != "base":
         return service
     tree, tag = folder / f"{service.name}-site", f"{prefix}/base-{service.name}:1"
-    for files in served[service.variants[0].channel].values():
-        for file in files:
+    for name, version in service.torch.family.items():
+        for file in served[service.variants[0].channel][name]:
+            if not file.filename.split("-")[1].startswith(str(version)):
+                continue  # of another service on the same channel
             with zipfile.ZipFile(io.BytesIO(file.content or b"")) as wheel:
                 wheel.extractall(tree)
     images.extend(base, tag, tree)
@@ -298,7 +300,7 @@ def _stand_ins(environments: tuple[Environment, ...]) -> dict[str, dict[str, lis
             companions={name: str(version) for name, version in torch.companions.items()},
             cuda=plan.cuda(env),
             archs=compiled.sm if compiled else (),
-            cudnn=_cudnn(release.cudnn if release else None),
+            cudnn=_cudnn(release.cudnn) if release and plan.cuda(env) else None,
             python_tag=f"cp{env.service.python.major}{env.service.python.minor}",
             platform=f"linux_{plan.MACHINES[env.variant.platform]}",
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from torchpin import plan, render, sdists, shell, web
+from torchpin import facts, plan, render, sdists, shell, web
 from torchpin.errors import ToolError
 from torchpin.model import Artifact, LayerLock, Lock
 
@@ -345,7 +345,8 @@ def pylock(env: Environment, lock: Lock, settings: Settings, *, index: str | Non
 
     Raises ToolError when an index now gives a locked file other bytes.
     """
-    pins = [f"{package.name}=={package.version}" for package in lock.packages.values()]
+    alone = [package for package in lock.packages.values() if package.name in facts.abi_packages()]
+    pins = [f"{p.name}=={p.version}" for p in lock.packages.values() if p not in alone]
     with _project(render.uv_project(env, index=index, pins=pins)) as folder:
         _compile(env, settings, folder, compile_command(env, "pylock.toml", extra=("--no-deps",)))
         text = (folder / "pylock.toml").read_text()
@@ -361,4 +362,21 @@ def pylock(env: Environment, lock: Lock, settings: Settings, *, index: str | Non
                 )
     head, body = text.split("lock-version", 1)
     del head  # uv's own command line, with paths of this machine
-    return f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{web.shown(body)}"
+    released = "".join(_released(package, settings) for package in alone)
+    return (
+        f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{web.shown(body)}{released}"
+    )
+
+
+def _released(package: Artifact, settings: Settings) -> str:
+    """The entry of a wheel that lies in no index, at its release (or its mirror).
+
+    An archive, as the standard has files at an address: its name carries an ABI that its version does not.
+    """
+    held = {wheel.filename: wheel.release for wheel in facts.wheels()}
+    place = settings.mirrors.get(package.name, held.get(package.filename, "")).rstrip("/")
+    address = web.shown(f"{place}/{package.filename.replace('+', '%2B')}")
+    return (
+        f'\n[[packages]]\nname = "{package.name}"\nversion = "{package.version}"\n'
+        f'archive = {{ url = "{address}", hashes = {{ sha256 = "{package.sha256}" }} }}\n'
+    )

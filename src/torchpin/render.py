@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from torchpin import lockfile, plan
+from torchpin import facts, lockfile, plan
 from torchpin.errors import InputError
 from torchpin.model import Mark, Problem
 
@@ -99,7 +99,14 @@ def requirements(env: Environment, lock: Lock) -> str:
     parts = [
         f"# {env.name}: Python {env.service.python}, {env.variant.platform}. Install with --no-deps --require-hashes."
     ]
+    if lock.given:
+        parts.append("# torch and its companions are the base image's, and not in this file")
     for layer in lock.layers:
         origin = f"the {layer.origin} index" if layer.origin != "pypi" else "PyPI"
+        if layer.origin in facts.abi_packages():
+            variable = plan.mirror_variable(layer.origin)
+            origin = (
+                f"the releases of {layer.origin}: set {variable} to where they (or a mirror's copies) lie"
+            )
         parts += [f"# {layer.name}, from {origin}", plan.installable(layer).rstrip("\n")]
     return "\n".join([*(part for part in parts if part), ""])
