@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from torchpin import compare, facts, layerpage, plan
+from torchpin import compare, facts, imageplan, layerpage, plan
 from torchpin.documents import NOTHING, count, environments, frozen, locked, missing, once
 from torchpin.markdown import block, code, paragraphs, prose, table
 
@@ -162,7 +162,7 @@ def _boxes(lines: Iterable[str]) -> str:
 
 
 def _checked(env: Environment, lock: Lock) -> list[str]:
-    expected: dict[str, Any] = plan.expectations(env, lock)
+    expected: dict[str, Any] = imageplan.expectations(env, lock)
     torch = expected["torch"]
     required, optional = expected["distributions"], expected["optional"]
     inherited = expected.get("inherited", {})
@@ -191,7 +191,7 @@ def _pins(versions: Mapping[str, str]) -> str:
 
 
 def _logged(env: Environment, lock: Lock) -> list[str]:
-    expected: dict[str, Any] = plan.expectations(env, lock)
+    expected: dict[str, Any] = imageplan.expectations(env, lock)
     if env.service.torch.origin == "base":
         torch = "No line has `+ torch==`: torch is the base image's, and stays."
     else:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import docker
+    from torchpin.imageplan import Context
     from torchpin.model import Environment, Settings
-    from torchpin.plan import Context
 
 KEY_LABEL = "io.torchpin.key"
 PROBE = ("-B", "/opt/torchpin/probe.py")

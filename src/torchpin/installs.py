@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin import plan, shell
+from torchpin import imageplan, plan, shell
 from torchpin.errors import ToolError
 from torchpin.locks import uv
 
@@ -44,7 +44,7 @@ def _python(version: str) -> str:
     return own if platform.python_version() == version else version
 
 
-def install_command(step: plan.Step, into: Path, folder: Path) -> tuple[str, ...]:
+def install_command(step: imageplan.Step, into: Path, folder: Path) -> tuple[str, ...]:
     """One layer into a native environment: as the image's Dockerfile does it."""
     builds = ("--preview-features", "build-dependency-hashes", "--require-build-hashes",
               "--build-constraints", str(folder / "build.txt"))  # fmt: skip

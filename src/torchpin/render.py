@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from torchpin import facts, lockfile, plan
+from torchpin import facts, imageplan, lockfile, plan
 from torchpin.errors import InputError
 from torchpin.model import Mark, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from torchpin.imageplan import Context, Image
     from torchpin.model import Environment, Lock
-    from torchpin.plan import Context, Image
 
 
 def _quoted(value: str) -> str:
@@ -108,5 +108,5 @@ def requirements(env: Environment, lock: Lock) -> str:
             origin = (
                 f"the releases of {layer.origin}: set {variable} to where they (or a mirror's copies) lie"
             )
-        parts += [f"# {layer.name}, from {origin}", plan.installable(layer).rstrip("\n")]
+        parts += [f"# {layer.name}, from {origin}", imageplan.installable(layer).rstrip("\n")]
     return "\n".join([*(part for part in parts if part), ""])

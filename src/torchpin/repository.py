@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from torchpin import lockfile, plan, read, render, settings, shell
+from torchpin import imageplan, lockfile, plan, read, render, settings, shell
 from torchpin.errors import InputError
 from torchpin.model import Mark, Problem
 
@@ -116,7 +116,7 @@ class Rendered:
 
     files: dict[str, str]
     dockerfile: str
-    context: plan.Context
+    context: imageplan.Context
     key: str
 
 
@@ -126,12 +126,12 @@ def rendered(repo: Repository, env: Environment, lock: Lock) -> Rendered:
     smoke = repo.text(path)
     if smoke is None:
         raise InputError(f"{path} is missing: say there what must run inside the image.")
-    context = plan.context(env, lock, runtime=runtime(repo), smoke=smoke)
-    dockerfile = render.dockerfile(_template(repo.root), plan.image(env, lock))
+    context = imageplan.context(env, lock, runtime=runtime(repo), smoke=smoke)
+    dockerfile = render.dockerfile(_template(repo.root), imageplan.image(env, lock))
     listing = render.context_list(context)
     files = {f"docker/{env.name}/Dockerfile": dockerfile, f"docker/{env.name}/context.txt": listing}
     return Rendered(
-        files=files, dockerfile=dockerfile, context=context, key=plan.key(env, dockerfile, listing)
+        files=files, dockerfile=dockerfile, context=context, key=imageplan.key(env, dockerfile, listing)
     )
 
 

@@ -231,7 +231,7 @@ def _native_way(environments: Sequence[Environment]) -> str:
 
 def _build_in_lab(service: str, variant: str, options: Any, progress: str) -> int:
     """The whole way: lock, clone, render, build (or the native install), records, documents, verify."""
-    from torchpin import actions, builds, lab, report
+    from torchpin import actions, builds, lab, native, report
 
     programs = progress == "json"
     say = report.aside if programs else report.say
@@ -246,7 +246,7 @@ def _build_in_lab(service: str, variant: str, options: Any, progress: str) -> in
             with report.build(progress) as watch:
                 made = builds.build(repo, environments, options, say=say, watch=watch)
         else:
-            made = tuple(builds.install(repo, env, say=say) for env in environments)
+            made = tuple(native.install(repo, env, say=say) for env in environments)
         code = tell(made)
         if len(made) > 1 and not programs:
             report.summary(made)
@@ -278,7 +278,7 @@ def _build_in_lab(service: str, variant: str, options: Any, progress: str) -> in
 )
 def install(_: Context, service: str, variant: str = "", into: str = "", lab: bool = False) -> None:
     """Install a service on this machine from the same lock and prove it, without Docker."""
-    from torchpin import actions, builds, report
+    from torchpin import actions, native, report
 
     with _plain_errors():
         if lab:
@@ -291,7 +291,7 @@ def install(_: Context, service: str, variant: str = "", into: str = "", lab: bo
                 _end(code)
                 _end(
                     report.outcomes(
-                        [builds.install(opened.repo, env, say=report.say) for env in opened.environments]
+                        [native.install(opened.repo, env, say=report.say) for env in opened.environments]
                     )
                 )
             return
@@ -299,7 +299,7 @@ def install(_: Context, service: str, variant: str = "", into: str = "", lab: bo
         if len(environments) > 1:
             raise InputError(f"{service} has several variants; choose one with --variant.")
         place = Path(into).absolute() if into else None
-        _end(report.outcomes([builds.install(repo, environments[0], into=place, say=report.say)]))
+        _end(report.outcomes([native.install(repo, environments[0], into=place, say=report.say)]))
 
 
 @task(

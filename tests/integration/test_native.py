@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from torchpin import builds, installs, locks, plan, repository
+from torchpin import installs, locks, native, plan, repository
 from torchpin.errors import ToolError
 from torchpin.model import Settings
 
@@ -45,4 +45,4 @@ def test_what_cannot_be_native_is_refused_before_anything_is_made(
     repo = repository.opened(ROOT)
     (env,) = plan.environments(repo.services, service=service, variant=variant)
     with pytest.raises(ToolError, match=said):
-        builds.install(repo, env)
+        native.install(repo, env)

@@ -26,6 +26,7 @@ from torchpin import (
     lab,
     lockfile,
     locks,
+    native,
     plan,
     repository,
     shell,
@@ -416,7 +417,7 @@ def test_the_native_way_installs_and_proves_the_same_lock() -> None:
         repo, plan.environments(repo.services, service="lora"), docker=False, say=said.append
     ) as found:
         assert not any(outcome.code for outcome in actions.lock(found.repo, found.environments))
-        outcome = builds.install(found.repo, found.environments[0], say=said.append)
+        outcome = native.install(found.repo, found.environments[0], say=said.append)
     assert outcome.code == 0
     assert any(line.startswith("probe: ok") for line in said)
 

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import facts, lockfile, plan, read, render
+from torchpin import facts, imageplan, lockfile, plan, read, render
 from torchpin.errors import InputError
 from torchpin.model import Artifact, Base, Environment, Layer, Lock, Mark, Torch, Variant
 
@@ -86,7 +86,7 @@ def instructions(text: str) -> list[str]:
 
 
 def dockerfile(env: Environment, lock: Lock) -> list[str]:
-    return instructions(render.dockerfile(TEMPLATE, plan.image(env, lock)))
+    return instructions(render.dockerfile(TEMPLATE, imageplan.image(env, lock)))
 
 
 # --- the pin of a wheel with an ABI ----------------------------------------------------------------------------------
@@ -255,8 +255,8 @@ def test_optional_layers_keep_their_word(environment: Environments, artifact: Ar
     assert [(one.name, one.optional) for one in lock.layers] == [
         ("01-attention", True), ("02-one", False), ("03-two", True),
     ]  # fmt: skip
-    assert [step.optional for step in plan.steps(lock)] == [True, False, True]
-    found: Any = plan.expectations(env, lock)
+    assert [step.optional for step in imageplan.steps(lock)] == [True, False, True]
+    found: Any = imageplan.expectations(env, lock)
     assert found["optional"] == {"b": "1", "flash-attn": "2.8.3"}
     assert {*found["distributions"]} == {"a", "einops", "filelock"}
 
@@ -310,27 +310,27 @@ def wheel_layer(environment: Environments, artifact: Artifacts) -> LayerLock:
 
 def test_a_file_of_no_index_is_named_by_the_variable_of_its_place(wheel_layer: LayerLock) -> None:
     file = WHEEL.replace("+", "%2B")
-    assert plan.installable(wheel_layer) == (
+    assert imageplan.installable(wheel_layer) == (
         f"flash-attn @ ${{TORCHPIN_MIRROR_FLASH_ATTN}}/{file} --hash=sha256:{DIGEST}\n"
     )
 
 
 def test_a_layer_of_an_index_is_given_as_plain_pins(environment: Environments, artifact: Artifacts) -> None:
     (_, one) = locked(shaped(environment, ATTENTION, ONE), resolution(artifact)).layers
-    assert plan.installable(one) == lockfile.installable(one)
-    assert "@" not in plan.installable(one)
+    assert imageplan.installable(one) == lockfile.installable(one)
+    assert "@" not in imageplan.installable(one)
 
 
 def test_the_step_of_a_wheel_with_an_abi_knows_its_release_and_no_index(
     environment: Environments, artifact: Artifacts
 ) -> None:
     lock = locked(shaped(environment, ATTENTION, ONE), resolution(artifact))
-    assert plan.steps(lock) == (
-        plan.Step(
+    assert imageplan.steps(lock) == (
+        imageplan.Step(
             file="01-attention.txt", origin="flash-attn", index=None, mirror="TORCHPIN_MIRROR_FLASH_ATTN",
             optional=False, builds=False, release=RELEASE,
         ),
-        plan.Step(
+        imageplan.Step(
             file="02-one.txt", origin="pypi", index=None, mirror="TORCHPIN_MIRROR_PYPI", optional=False, builds=False,
         ),
     )  # fmt: skip
@@ -341,7 +341,7 @@ def test_the_context_holds_nothing_that_the_base_gives(
 ) -> None:
     env = shaped(environment, ATTENTION, ONE)
     lock = locked(env, resolution(artifact))
-    found = plan.context(env, lock, runtime={}, smoke="")
+    found = imageplan.context(env, lock, runtime={}, smoke="")
     assert sorted(found.files) == ["expect.json", "layers/01-attention.txt", "layers/02-one.txt", "smoke.py"]
     assert not [
         name for name, text in found.files.items() if name.startswith("layers/") and "torch==" in text
@@ -355,7 +355,7 @@ def test_what_is_inherited_is_expected_and_is_no_distribution_of_the_venv(
     environment: Environments, artifact: Artifacts
 ) -> None:
     env = shaped(environment, ATTENTION, ONE)
-    found: Any = plan.expectations(env, locked(env, resolution(artifact)))
+    found: Any = imageplan.expectations(env, locked(env, resolution(artifact)))
     assert found["inherited"] == {
         "torch": "2.7.1+cu126", "torchaudio": "2.7.1+cu126", "torchvision": "0.22.1+cu126",
     }  # fmt: skip
@@ -369,7 +369,7 @@ def test_what_is_inherited_is_expected_and_is_no_distribution_of_the_venv(
 
 def test_an_index_s_torch_is_inherited_from_nowhere(environment: Environments, artifact: Artifacts) -> None:
     env = shaped(environment, ATTENTION, ONE, origin="index")
-    found: Any = plan.expectations(env, locked(env, resolution(artifact)))
+    found: Any = imageplan.expectations(env, locked(env, resolution(artifact)))
     assert found["inherited"] == {}
     assert found["distributions"]["torch"] == "2.7.1+cu126"
 
@@ -541,7 +541,9 @@ def test_a_committed_lock_gives_torch_and_installs_none(committed: tuple[Environ
     assert not [name for name in names if name.startswith("nvidia-") or name in {"triton", "pytorch-triton"}]
     assert [one.name for one in lock.layers] == [*plan.layer_names(env)]
     assert not {plan.TORCH, plan.TORCH_DEPS} & {one.name for one in lock.layers}
-    assert sorted(p.name for p in lock.given.packages) == sorted(plan.expectations(env, lock)["inherited"])  # type: ignore[call-overload]
+    assert sorted(p.name for p in lock.given.packages) == sorted(
+        imageplan.expectations(env, lock)["inherited"]
+    )  # type: ignore[call-overload]
 
 
 def test_a_committed_lock_takes_flash_attn_first_by_the_facts(committed: tuple[Environment, Lock]) -> None:

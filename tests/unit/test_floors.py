@@ -10,10 +10,10 @@ import pytest
 
 FLOORS = (
     {"errors", "model"},
-    {"nodes", "rules", "read", "describe", "facts", "lockfile", "plan", "settings", "compare", "render", "markdown", "documents", "pinning", "buildpage", "gpupage", "layerpage", "risks", "softfloors", "sdists",
+    {"nodes", "rules", "read", "describe", "facts", "lockfile", "plan", "imageplan", "settings", "compare", "render", "markdown", "documents", "pinning", "buildpage", "gpupage", "layerpage", "risks", "softfloors", "sdists",
      "buildlog", "checks"},
     {"shell", "repository", "index", "standins", "locks", "web", "installs", "sources", "images", "labbase", "lab"},
-    {"gathering", "actions", "builds", "scaffold", "overview", "report"},
+    {"gathering", "actions", "builds", "native", "scaffold", "overview", "report"},
     {"tasks"},
 )  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

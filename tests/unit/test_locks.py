@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from torchpin import installs, locks, plan, sdists, shell, web
+from torchpin import imageplan, installs, locks, plan, sdists, shell, web
 from torchpin.errors import ToolError
 from torchpin.model import Artifact, Environment, Lock, Settings
 
@@ -73,7 +73,9 @@ def test_another_platform_and_python_are_resolved_for_themselves(environment: En
 def test_a_layer_is_installed_natively_as_in_the_image(
     tmp_path: Path, builds: bool, words: tuple[str, ...]
 ) -> None:
-    step = plan.Step(file="02-a.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds)
+    step = imageplan.Step(
+        file="02-a.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds
+    )
     command = installs.install_command(step, tmp_path / "venv", tmp_path / "layers")
     after = (str(tmp_path / "layers" / "build.txt"),) if builds else ()
     assert command == (

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import plan, render
+from torchpin import imageplan, plan, render
 from torchpin.errors import InputError
 from torchpin.model import Artifact, Environment, Layer, Run, Service, Source, Torch, Variant
 
@@ -314,7 +314,7 @@ def test_the_probe_expects_the_channel_s_torch(
     environment: Environments, lock: Locks, channel: str, platform: str, torch: dict[str, str | None]
 ) -> None:
     env = environment(channel=channel, platform=platform)
-    found: Any = plan.expectations(env, lock(env))["torch"]
+    found: Any = imageplan.expectations(env, lock(env))["torch"]
     archs = f"{found['archs'][0]} {found['archs'][-1]}" if found["archs"] else None
     assert found | {"archs": archs} == torch
 
@@ -325,7 +325,7 @@ def test_the_probe_expects_what_the_lock_and_the_description_say(
     source = Source(name="b", url="u", tag="v1", commit="0f" * 20, path="third_party/b")
     layers = (layer("training", "tqdm==4.66.5"), layer("more", "einops==1.0", optional=True))
     env = environment(sources=(source,), imports=("torch",), layers=layers)
-    found = plan.expectations(env, lock(env, artifact("einops", by=("lora",))))
+    found = imageplan.expectations(env, lock(env, artifact("einops", by=("lora",))))
     assert {name: found[name] for name in found if name != "torch"} == {
         "environment": "lora-gpu",
         "python": "3.10.14",
@@ -340,7 +340,7 @@ def test_the_probe_expects_what_the_lock_and_the_description_say(
         "imports": ["torch"],
         "sources": {"/opt/lora/third_party/b": "0f" * 20},
     }
-    at_home: Any = plan.expectations(env, lock(env), home="/here")["sources"]
+    at_home: Any = imageplan.expectations(env, lock(env), home="/here")["sources"]
     assert at_home == {"/here/third_party/b": "0f" * 20}
 
 
@@ -361,11 +361,11 @@ def test_steps_are_the_layers_that_hold_something(
         "mirror": "TORCHPIN_MIRROR_CU121",
     }
     plain: dict[str, Any] = {"optional": False, "builds": False}
-    assert plan.steps(made) == (
-        plan.Step(file="00-torch.txt", **cu121, **plain),
-        plan.Step(file="01-torch-deps.txt", **pypi, **plain),
-        plan.Step(file="03-training.txt", **pypi, **plain),
-        plan.Step(file="04-old.txt", **pypi, optional=True, builds=True),
+    assert imageplan.steps(made) == (
+        imageplan.Step(file="00-torch.txt", **cu121, **plain),
+        imageplan.Step(file="01-torch-deps.txt", **pypi, **plain),
+        imageplan.Step(file="03-training.txt", **pypi, **plain),
+        imageplan.Step(file="04-old.txt", **pypi, optional=True, builds=True),
     )
 
 
@@ -375,14 +375,14 @@ def test_an_image_carries_its_own_variables_and_the_service_s(environment: Envir
     )
     run = Run(env=MappingProxyType({"TZ": "UTC"}), freeze="/workspace/freeze.txt")
     env = environment(sources=sources, run=run, layers=(layer("one", "Pillow==1", "tqdm==4.66.5"),))
-    assert plan.image(env, lock(env)).env == {
+    assert imageplan.image(env, lock(env)).env == {
         "TZ": "UTC",
         "TORCHPIN_FREEZE": "/workspace/freeze.txt",
         "TORCHPIN_REPORT": "pillow tqdm",
         "TORCHPIN_SOURCES": "/opt/lora/third_party/a:/opt/lora/third_party/b",
     }
     bare = environment(layers=())
-    assert plan.image(bare, lock(bare)).env == {}
+    assert imageplan.image(bare, lock(bare)).env == {}
 
 
 def test_a_context_holds_what_the_build_reads(
@@ -391,7 +391,7 @@ def test_a_context_holds_what_the_build_reads(
     source = Source(name="b", url="u", tag="v1", commit="0f" * 20, path="third_party/b")
     env = environment(sources=(source,), layers=(layer("training", "tqdm==4.66.5"), layer("empty")))
     made = lock(env, build=(artifact("setuptools", "81.0.0", by=("x",)),))
-    found = plan.context(env, made, runtime={"probe.py": "probe"}, smoke="smoke")
+    found = imageplan.context(env, made, runtime={"probe.py": "probe"}, smoke="smoke")
     assert sorted(found.files) == [
         "expect.json",
         "layers/00-torch.txt",
@@ -402,7 +402,7 @@ def test_a_context_holds_what_the_build_reads(
         "smoke.py",
     ]
     assert found.files["layers/build.txt"].startswith("setuptools==81.0.0 --hash=sha256:")
-    assert json.loads(found.files["expect.json"]) == plan.expectations(env, made)
+    assert json.loads(found.files["expect.json"]) == imageplan.expectations(env, made)
     assert found.sources == {"sources/b": source}
     assert found.uv == "0.13.9"
 
@@ -410,10 +410,10 @@ def test_a_context_holds_what_the_build_reads(
 def test_the_key_changes_with_every_input(environment: Environments, lock: Locks) -> None:
     source = Source(name="b", url="u", tag="v1", commit="0f" * 20, path="third_party/b")
     env = environment(sources=(source,))
-    context = plan.context(env, lock(env), runtime={"probe.py": "probe"}, smoke="smoke")
+    context = imageplan.context(env, lock(env), runtime={"probe.py": "probe"}, smoke="smoke")
 
-    def key(changed: plan.Context = context, dockerfile: str = "FROM a", **changes: Any) -> str:
-        return plan.key(replace(env, **changes), dockerfile, render.context_list(changed))
+    def key(changed: imageplan.Context = context, dockerfile: str = "FROM a", **changes: Any) -> str:
+        return imageplan.key(replace(env, **changes), dockerfile, render.context_list(changed))
 
     other = replace(source, commit="ab" * 20)
     keys = [

@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import describe, lockfile, plan, read, render, rules
+from torchpin import describe, imageplan, lockfile, plan, read, render, rules
 from torchpin.errors import INPUT, InputError
 from torchpin.model import (
     Artifact,
@@ -857,7 +857,7 @@ def rendered(service: Service) -> str:
     env = Environment(service=service, variant=service.variants[0])
     lock = _locked(env)
     assert all(lockfile.installable(layer).isascii() for layer in lock.layers)
-    return render.dockerfile(TEMPLATE, plan.image(env, lock))
+    return render.dockerfile(TEMPLATE, imageplan.image(env, lock))
 
 
 class Shape(NamedTuple):

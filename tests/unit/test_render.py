@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import lockfile, plan, render
+from torchpin import imageplan, lockfile, render
 from torchpin.errors import InputError
 from torchpin.model import Artifact, Base, Environment, Health, Layer, Lock, Run, Source, Torch
 
@@ -91,7 +91,7 @@ def test_a_companion_with_a_dash_is_a_plain_key(environment: Environments) -> No
 
 
 def dockerfile(env: Environment, lock: Lock) -> str:
-    return render.dockerfile(TEMPLATE, plan.image(env, lock))
+    return render.dockerfile(TEMPLATE, imageplan.image(env, lock))
 
 
 def instructions(text: str) -> list[str]:
@@ -243,7 +243,7 @@ def test_a_summary_is_one_word_in_which_nothing_is_expanded(
     environment: Environments, lock: Locks, summary: str
 ) -> None:
     text = render.dockerfile(
-        "LABEL a={{ image.service.summary | word }}", plan.image(environment(summary=summary), lock())
+        "LABEL a={{ image.service.summary | word }}", imageplan.image(environment(summary=summary), lock())
     )
     word = re.fullmatch(r'LABEL a="((?:[^"\\$]|\\["\\$])*)"', text)
     assert word
@@ -252,7 +252,7 @@ def test_a_summary_is_one_word_in_which_nothing_is_expanded(
 
 @given(command=st.lists(st.text(), max_size=3))
 def test_a_command_is_a_json_list(environment: Environments, lock: Locks, command: list[str]) -> None:
-    image = plan.image(environment(run=Run(command=tuple(command))), lock())
+    image = imageplan.image(environment(run=Run(command=tuple(command))), lock())
     assert json.loads(render.dockerfile("{{ image.service.run.command | exec }}", image)) == command
 
 
@@ -263,7 +263,7 @@ def test_a_misspelt_name_stops_the_rendering(environment: Environments, lock: Lo
     with pytest.raises(
         InputError, match=r"docker/Dockerfile\.j2:1:1: cannot be rendered: .*(no attribute|undefined)"
     ):
-        render.dockerfile(f"FROM {{{{ {name} }}}}", plan.image(environment(), lock()))
+        render.dockerfile(f"FROM {{{{ {name} }}}}", imageplan.image(environment(), lock()))
 
 
 def test_a_value_is_no_template(environment: Environments, lock: Locks) -> None:
@@ -276,7 +276,7 @@ def test_a_value_is_no_template(environment: Environments, lock: Locks) -> None:
 
 def test_a_context_list_has_a_line_for_everything_that_is_read() -> None:
     source = Source(name="b", url="https://example.org/b", tag="v1", commit="0f" * 20, path="third_party/b")
-    context = plan.Context(files={"z": "1", "a": "2"}, uv="0.13.9", sources={"sources/b": source})
+    context = imageplan.Context(files={"z": "1", "a": "2"}, uv="0.13.9", sources={"sources/b": source})
     assert render.context_list(context) == (
         "# What the image's build reads. Made by `invoke render`; do not edit.\n"
         f"a  {lockfile.digest('2')}\n"

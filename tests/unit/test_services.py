@@ -11,7 +11,7 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import checks, compare, facts, gathering, images, lockfile, plan, read, repository
+from torchpin import checks, compare, facts, gathering, imageplan, images, lockfile, plan, read, repository
 from torchpin.checks import Result, families
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def test_torch_from_the_base_is_proven_and_never_installed(name: str) -> None:
     assert not {*env.service.torch.family} & {*found.packages}
     context = str(repo().text(f"docker/{name}/context.txt"))
     assert "layers/00-" not in context
-    installed = "".join(plan.installable(layer) for layer in found.layers)
+    installed = "".join(imageplan.installable(layer) for layer in found.layers)
     assert not re.search(r"^(torch|torchvision|torchaudio|triton|nvidia-[\w-]+)[ =]", installed, re.MULTILINE)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torchpin import compare, facts, plan
+from torchpin import compare, facts, imageplan
 from torchpin.checks import Evidence, Unknown, check, finding
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def image_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]
 @check("IMG003", "The image's torch, CUDA and architectures are as planned", "lock", "image")
 def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Finding | Unknown]:
     """Check the channel's mirror and build it again without cache (`invoke build --no-cache`)."""
-    expected: dict[str, Any] = plan.expectations(env, evidence.locks[env.name])["torch"]  # type: ignore[assignment]
+    expected: dict[str, Any] = imageplan.expectations(env, evidence.locks[env.name])["torch"]  # type: ignore[assignment]
     torch = _answer(evidence, env).get("torch") or {}
     version = str(torch.get("version"))
     if (version if "+" in expected["version"] else version.split("+", maxsplit=1)[0]) != expected["version"]:
@@ -62,7 +62,7 @@ def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Fin
 def image_sources_are_planned(evidence: Evidence, env: Environment) -> Iterator[Finding]:
     """Run `invoke clone`, then build it again without cache (`invoke build --no-cache`)."""
     found = _answer(evidence, env).get("sources", {})
-    expected: dict[str, str] = plan.expectations(env, evidence.locks[env.name])["sources"]  # type: ignore[assignment]
+    expected: dict[str, str] = imageplan.expectations(env, evidence.locks[env.name])["sources"]  # type: ignore[assignment]
     for path, commit in expected.items():
         if found.get(path) != commit:
             yield finding(
