@@ -72,6 +72,24 @@ def installed_twice(log: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wrong))
 
 
+_INDEX = re.compile(r'export UV_DEFAULT_INDEX="\$\{\w+:-(?P<address>[^}]+)\}"')
+
+
+def indexes(log: Iterable[str]) -> dict[str, str]:
+    """Which index each install step of a build named, by layer file: the log's own word, cached steps included.
+
+    A step without one takes its packages from PyPI. A mirror stands in for the address, and only by the same hashes.
+    """
+    found: dict[str, str] = {}
+    for line in log:
+        one = event(line)
+        layer = _LAYER.search(one.text) if one and one.kind == "started" else None
+        index = _INDEX.search(one.text) if one and layer else None
+        if layer and index:
+            found[layer["file"]] = index["address"]
+    return found
+
+
 def title(text: str) -> str:
     """A step's short name: the layer that it installs, else the start of its instruction; "" for BuildKit's own."""
     if text.startswith(("[internal]", "[auth]", "[context ")):

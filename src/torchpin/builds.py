@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchpin import buildlog, compare, gathering, installs, repository, shell, web
+from torchpin import buildlog, compare, gathering, imageplan, installs, repository, shell, web
 from torchpin.actions import Outcome, alone, cloned, each, judge, quiet, write
 from torchpin.checks.texts import differing
 from torchpin.errors import FindingsError, InputError, ToolError
@@ -157,6 +157,12 @@ def _make(
         with images.assembled(repo.root, made.context, made.dockerfile, uv) as context:
             command = _command(repo, env, made.key, options, context, secrets)
             lines = images.build(command, log, lambda event: watch(replace(event, environment=env.name)))
+    named = {step.file: step.index for step in imageplan.steps(locked) if step.index}
+    if buildlog.indexes(lines) != named:
+        images.remove(client, _tags(repo, env, made.key))
+        raise ToolError(
+            f"{env.name}: torch's layer was not installed from {', '.join(named.values())}. The log: {log}"
+        )
     twice = buildlog.installed_twice(lines)
     if twice:
         images.remove(client, _tags(repo, env, made.key))

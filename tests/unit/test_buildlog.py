@@ -358,3 +358,19 @@ def test_other_lines_install_nothing(line: str) -> None:
 @given(st.lists(st.text()))
 def test_no_log_breaks_the_search_for_what_came_twice(lines: list[str]) -> None:
     assert isinstance(buildlog.installed_twice(lines), tuple)
+
+
+# --- where torch came from -------------------------------------------------------------------------------------------
+
+
+def test_the_log_tells_from_which_index_a_layer_came_also_out_of_the_cache() -> None:
+    mounts = "--mount=type=bind,source=layers/00-torch.txt,target=/run/torchpin/layers/00-torch.txt"
+    address = "https://download.pytorch.org/whl/cu124"
+    step = f'#9 [4/9] RUN {mounts} export UV_DEFAULT_INDEX="${{TORCHPIN_MIRROR_CU124:-{address}}}" && uv pip install'
+    other = (
+        step.replace("00-torch", "01-torch-deps")
+        .replace("export UV_DEFAULT_INDEX", "export NOTHING")
+        .replace("#9", "#10")
+    )
+    assert buildlog.indexes([step, "#9 CACHED", other, "#10 DONE 0.1s"]) == {"00-torch.txt": address}
+    assert buildlog.indexes([other]) == {}

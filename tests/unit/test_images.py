@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     Environments = Callable[..., Environment]
 
 DIGEST = "sha256:" + "0f" * 32
-CONTEXT = Path("/tmp/x/context")
+CONTEXT = Path("/build/context")
 PLAIN = (
     *("docker", "buildx", "build", "--progress", "plain", "--platform", "linux/amd64"),
-    *("--file", "/tmp/x/context/Dockerfile", "--provenance", "false"),
+    *("--file", "/build/context/Dockerfile", "--provenance", "false"),
 )
 
 
@@ -35,7 +35,7 @@ def test_the_least_build_command() -> None:
     command = images.build_command(
         CONTEXT, platform="linux/amd64", tags=(), labels={}, secrets={}, contexts={}
     )
-    assert command == (*PLAIN, "--load", "/tmp/x/context")
+    assert command == (*PLAIN, "--load", "/build/context")
 
 
 def test_the_whole_build_command() -> None:
@@ -56,7 +56,7 @@ def test_the_whole_build_command() -> None:
         *("--label", "a=b c", "--label", "io.torchpin.key=0123"),
         *("--secret", "id=ca,src=/etc/ca.crt", "--secret", "id=network,src=/tmp/y/network"),
         *("--build-context", "nvidia/cuda:12.1.1=docker-image://registry.local/hub/nvidia/cuda:12.1.1"),
-        *("--network", "host", "--builder", "mine", "--no-cache", "--load", "/tmp/x/context"),
+        *("--network", "host", "--builder", "mine", "--no-cache", "--load", "/build/context"),
     )
 
 
@@ -64,7 +64,7 @@ def test_the_default_network_is_not_named() -> None:
     command = images.build_command(
         CONTEXT, platform="linux/arm64", tags=(), labels={}, secrets={}, contexts={}, network="none"
     )
-    assert command[-4:] == ("--network", "none", "--load", "/tmp/x/context")
+    assert command[-4:] == ("--network", "none", "--load", "/build/context")
 
 
 # --- mirrors of bases ------------------------------------------------------------------------------------------------
