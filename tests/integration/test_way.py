@@ -351,7 +351,12 @@ def test_a_platform_that_the_builder_lacks_is_named() -> None:
 def command(repo: Repository, *words: str) -> subprocess.Popen[str]:
     """The real command in a scratch repository; everything that the lab stands in for comes from mirrors."""
     mirrors = {plan.mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
-    environment = {**os.environ, **mirrors, "TORCHPIN_BUILD_NETWORK": "host"}
+    environment = {
+        **os.environ,
+        **mirrors,
+        "TORCHPIN_BUILD_NETWORK": "host",
+        "TORCHPIN_REGISTRY": repo.prefix,
+    }
     script = "from torchpin.tasks import main; main()"
     return subprocess.Popen(
         (sys.executable, "-c", script, *words), cwd=repo.root, env=environment, text=True,
@@ -362,22 +367,17 @@ def command(repo: Repository, *words: str) -> subprocess.Popen[str]:
 def test_the_command_builds_for_real_with_mirrors_and_then_has_nothing_to_do(
     scratch: Repository, env: Environment
 ) -> None:
-    repo = replace(scratch, prefix="torchpin")
-    try:
-        for expected in ("built and proven", "already built and proven, nothing to do"):
-            with command(repo, "build", "--service", "lora", "--progress", "plain") as process:
-                said, _ = process.communicate(timeout=300)
-            assert process.returncode == 0, said
-            assert expected in said
-        assert repository.build_record(repo, env)["key"] in json.dumps(_labels(repo, env))
-    finally:
-        with images.engine() as client:
-            images.remove(client, _own(repo, env))
+    for expected in ("built and proven", "already built and proven, nothing to do"):
+        with command(scratch, "build", "--service", "lora", "--progress", "plain") as process:
+            said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+        assert expected in said
+    assert repository.build_record(scratch, env)["key"] in json.dumps(_labels(scratch, env))
 
 
 def _own(repo: Repository, env: Environment) -> list[str]:
     key = repository.rendered(repo, env, repository.lock(repo, env)).key
-    return [f"torchpin/lora-gpu:{key[:12]}"]
+    return [f"{repo.prefix}/torchpin/lora-gpu:{key[:12]}"]
 
 
 def _labels(repo: Repository, env: Environment) -> dict[str, str]:
@@ -404,7 +404,7 @@ def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
     assert "interrupted" in said
     assert scratch.text("records/lora-gpu/pip_freeze.txt") is None
     with images.engine() as client:
-        assert not {*_own(scratch, env)} & {*images.tagged(client, "torchpin/")}
+        assert images.tagged(client, f"{scratch.prefix}/") == []
 
 
 # --- without Docker, and with real wheels ----------------------------------------------------------------------------
