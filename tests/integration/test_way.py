@@ -134,6 +134,12 @@ def test_the_image_is_built_proven_recorded_and_documented(
     assert again.status == "same"
     assert "nothing to do" in again.detail
 
+    shell.write({scratch.root / "records/lora-gpu/pip_freeze.txt": frozen + "sneaked==1\n"})
+    tampered = [one for one in actions.verify(scratch, [env]) if one.check == "REC001"]
+    assert tampered[0].findings[0].message == "sneaked: the lock says nothing, found is 1"
+    built(scratch, env)  # as its remedy says
+    assert scratch.text("records/lora-gpu/pip_freeze.txt") == frozen
+
 
 def test_a_lock_is_exported_in_the_standard_form_with_its_own_files(
     scratch: Repository, env: Environment
@@ -386,8 +392,9 @@ def _labels(repo: Repository, env: Environment) -> dict[str, str]:
     return labels
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "cancelled"])
 def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
-    scratch: Repository, env: Environment
+    scratch: Repository, env: Environment, how: signal.Signals
 ) -> None:
     smoke = scratch.root / "services/lora/smoke.py"
     smoke.write_text("import time\n\ntime.sleep(300)\n")
@@ -398,7 +405,7 @@ def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
             if "probe.py" in line and '"kind": "started"' in line:
                 break
         time.sleep(1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         said = process.stdout.read()
     assert process.wait(timeout=30) == 130, said
     assert "interrupted" in said
