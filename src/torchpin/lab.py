@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import describe, facts, images, index, installs, labbase, plan, repository, shell, standins
-from torchpin.errors import InputError
+from torchpin.errors import InputError, ToolError
 from torchpin.model import Variant
 
 if TYPE_CHECKING:
@@ -56,7 +56,14 @@ class Lab:
 def opened(
     repo: Repository, environments: tuple[Environment, ...], *, docker: bool = True, say: Say
 ) -> Iterator[Lab]:
-    """A lab for these environments; everything it makes is gone at the end, in the engine too."""
+    """A lab for these environments; everything it makes is gone at the end, in the engine too.
+
+    Raises ToolError where the machine is no Linux: the stand-ins are Linux wheels.
+    """
+    if not installs.platform_here().startswith("linux/"):
+        raise ToolError(
+            "The lab's stand-ins are Linux wheels: try it on Linux, on an x86_64 or aarch64 machine."
+        )
     reduced = {env.name: _lock(repo, env) for env in environments}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torchpin-lab-")))
@@ -198,12 +205,12 @@ def _reduced(
         if n in lock.packages and not wants_torch(lock, n)
     }
     importable |= {name.replace("-", "_") for name in service.torch.family}
-    machine = next(name for name, value in plan.MACHINES.items() if value == _machine())
+    here = installs.platform_here()
     return replace(
         service,
         python=Version(python if service.torch.origin == "index" else python.rpartition(".")[0]),
         base=replace(service.base, image=base or service.base.image, digest=None),
-        variants=tuple(_variant(env, variant, machine) for variant in service.variants),
+        variants=tuple(_variant(env, variant, here) for variant in service.variants),
         layers=layers,
         apt=(),
         imports=tuple(name for name in service.imports if name in importable),
@@ -273,18 +280,18 @@ def _names(service: Service, lock: Lock) -> frozenset[str]:
     return frozenset(found)
 
 
-def _variant(env: Environment, variant: Variant, machine: str) -> Variant:
+def _variant(env: Environment, variant: Variant, here: str) -> Variant:
     """PyPI has no stand-in: there the lab takes the channel whose build PyPI serves."""
     channel = (
         plan.torch_build(replace(env, variant=variant)) or "cpu"
         if variant.channel == "pypi"
         else variant.channel
     )
-    return Variant(name=variant.name, channel=channel, platform=machine)
+    return Variant(name=variant.name, channel=channel, platform=here)
 
 
 def _machine() -> str:
-    return plan.MACHINES[installs.platform_here() or "linux/amd64"]
+    return plan.MACHINES[installs.platform_here()]
 
 
 def _stand_ins(environments: tuple[Environment, ...]) -> dict[str, dict[str, list[index.File]]]:

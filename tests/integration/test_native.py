@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from torchpin import installs, locks, native, plan, repository
+from torchpin import installs, lab, locks, native, plan, repository
 from torchpin.errors import ToolError
 from torchpin.model import Settings
 
@@ -46,3 +46,15 @@ def test_what_cannot_be_native_is_refused_before_anything_is_made(
     (env,) = plan.environments(repo.services, service=service, variant=variant)
     with pytest.raises(ToolError, match=said):
         native.install(repo, env)
+
+
+@pytest.mark.parametrize("here", ["macos/arm64", ""])
+def test_the_lab_says_plainly_that_it_is_for_linux(here: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installs, "platform_here", lambda: here)
+    repo = repository.opened(ROOT)
+    environments = plan.environments(repo.services, service="lora")
+    with (
+        pytest.raises(ToolError, match="stand-ins are Linux wheels"),
+        lab.opened(repo, environments, docker=False, say=lambda _: None),
+    ):
+        pytest.fail("a lab was opened")
