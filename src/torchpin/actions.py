@@ -96,10 +96,16 @@ def each(
             raise
 
 
-def judge(repo: Repository, environments: Sequence[Environment]) -> None:
-    """Raises FindingsError when facts say that pins cannot work; waived findings pass."""
-    results = checks.run(gathering.bare(repo, environments), judge=True)
-    found = checks.blocking(results)
+def judge(
+    repo: Repository, environments: Sequence[Environment], *, gpus: Sequence[str] = (), driver: str = ""
+) -> tuple[checks.Result, ...]:
+    """Whether the pins can work, by the judge's checks alone: descriptions, locks and facts; no network, no process."""
+    return checks.run(gathering.judged(repo, environments, gpus=gpus, driver=driver), judge=True)
+
+
+def expect_workable(repo: Repository, environments: Sequence[Environment]) -> None:
+    """Raises FindingsError when facts say that pins cannot work; what is waived, and warnings, pass."""
+    found = checks.blocking(judge(repo, environments))
     if found:
         said = "\n".join(f"{one.where}: {one.message}\n    {one.remedy}" for one in found)
         raise FindingsError(f"{said}\nThese pins cannot work; nothing was started.")
@@ -120,7 +126,7 @@ def lock(
 
     `recorded` reads the channels from the recorded facts instead of PyTorch's index. A lock that fails leaves its old one.
     """
-    judge(repo, environments)
+    expect_workable(repo, environments)
     _ready(repo, environments)
     locks.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
     made: dict[str, Lock] = {}

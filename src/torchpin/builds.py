@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchpin import buildlog, compare, gathering, imageplan, installs, repository, shell, web
-from torchpin.actions import Outcome, alone, cloned, each, judge, quiet, write
+from torchpin.actions import Outcome, alone, cloned, each, expect_workable, quiet, write
 from torchpin.checks.texts import differing
 from torchpin.errors import FindingsError, InputError, ToolError
 
@@ -61,7 +61,7 @@ def build(
     chosen = tuple(env for env in environments if options.platform in {"", env.variant.platform})
     if not chosen:
         raise InputError(f"No environment of these is for {options.platform}.")
-    judge(repo, chosen)
+    expect_workable(repo, chosen)
     if options.dry_run:
         return tuple(_dry(repo, env, options) for env in chosen)
     with images.engine() as client:

@@ -10,7 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from torchpin import plan
+from torchpin import facts, pinned, plan
 from torchpin.model import Deviation
 
 if TYPE_CHECKING:
@@ -21,21 +21,55 @@ if TYPE_CHECKING:
 ABSENT = "not installed"
 
 
-def used(env: Environment, lock: Lock) -> dict[str, str]:
-    """What an environment uses, by component: packages by normalized name, sources by name, and the ground below them."""
+def used(env: Environment, lock: Lock | None) -> dict[str, str]:
+    """What an environment uses, by component: packages by normalized name, sources by name, and the ground below them.
+
+    Of a GPU, its capability. Without a lock, only what the description and the facts tell.
+    """
     service = env.service
-    cudnn = next((p.version for name, p in lock.all.items() if name.startswith("nvidia-cudnn-")), None)
+    packages = _pinned(env) if lock is None else {name: one.version for name, one in lock.all.items()}
+    cudnn = next((version for name, version in packages.items() if name.startswith("nvidia-cudnn-")), None)
+    if lock is None and service.torch.origin == "index":
+        cudnn = cudnn or pinned.cudnn(env)
     ground = {
         "python": str(service.python),
         "base": env.base.image,
         "cuda": plan.cuda(env) or "",
         "cudnn": cudnn or "",
     }
+    cards = {
+        _key(name): card.capability for name in service.gpus if (card := facts.gpu(name)) and card.capability
+    }
     return (
-        {name: package.version for name, package in lock.all.items()}
+        packages
         | {source.name: source.tag for source in service.sources}
         | {name: value for name, value in ground.items() if value}
+        | cards
     )
+
+
+def _pinned(env: Environment) -> dict[str, str]:
+    """What is known without a lock; of torch's family the very build, as it calls itself."""
+    build = plan.torch_build(env) if env.variant.platform == "linux/amd64" else None
+    local = f"+{build}" if build else ""
+    return {
+        name: f"{pin.version}{local if name in env.service.torch.family else ''}"
+        for name, pin in pinned.pins(env, None).items()
+        if name != "cudnn"
+    }
+
+
+def untold(env: Environment, lock: Lock | None, component: str, values: Mapping[str, str]) -> bool:
+    """Whether what a component is cannot be told: only a lock tells it, or it is the base image's own cuDNN.
+
+    A CPU build is known to have no CUDA, and a wheel with an ABI in its name comes by its own pin alone.
+    """
+    key, cpu = _key(component), plan.torch_build(env) == "cpu"
+    if key in values or (cpu and key in {"cuda", "cudnn"}):
+        return False
+    if lock is not None:
+        return key == "cudnn" and env.service.torch.origin == "base"
+    return key not in facts.abi_packages()
 
 
 def satisfied(says: str, value: str) -> bool:
@@ -52,6 +86,8 @@ def satisfied(says: str, value: str) -> bool:
 def _one(says: str, value: str) -> bool:
     if says == value:
         return True
+    if says.endswith(".whl"):  # whether the file is the right one is not a question of versions
+        return _wheel_version(says) == value.partition("+")[0]
     starred = re.sub(r"\.x\b", ".*", says)
     spec = starred if re.match(r"[<>=!~]", starred) else f"=={starred}"
     try:
@@ -63,17 +99,20 @@ def _one(says: str, value: str) -> bool:
         return False
 
 
-def advice(env: Environment, lock: Lock) -> dict[str, list[tuple[str, str]]]:
+def _wheel_version(file: str) -> str:
+    """The version in a wheel's file name or address, without its local part."""
+    return re.split(r"\+|%2B", file.rpartition("/")[2].split("-")[1] if "-" in file else "")[0]
+
+
+def advice(env: Environment, lock: Lock | None) -> dict[str, list[tuple[str, str]]]:
     """Everything that anybody says, by component as first spelled: the description's advisers, then each source's own file."""
     said: dict[str, list[tuple[str, str]]] = {}
     spelled: dict[str, str] = {}
     for one in env.service.recommends:
         component = spelled.setdefault(_key(one.component), one.component)
         said.setdefault(component, []).append((one.by, one.says))
-    for upstream in lock.upstreams:
-        for requirement in _requirements(
-            upstream.requirements, str(env.service.python), env.variant.platform
-        ):
+    for upstream in lock.upstreams if lock else ():
+        for requirement in requirements(upstream.requirements, env):
             name = canonicalize_name(requirement.name)
             component = spelled.setdefault(_key(name), name)
             words = str(requirement.specifier) or "any"
@@ -81,7 +120,9 @@ def advice(env: Environment, lock: Lock) -> dict[str, list[tuple[str, str]]]:
     return said
 
 
-def _requirements(lines: Iterable[str], python: str, platform: str) -> Iterable[Requirement]:
+def requirements(lines: Iterable[str], env: Environment) -> Iterable[Requirement]:
+    """The lines that count in an environment and name a version that could be compared."""
+    python, platform = str(env.service.python), env.variant.platform
     target = {
         "python_version": ".".join(python.split(".")[:2]),
         "python_full_version": python,
@@ -100,18 +141,22 @@ def _requirements(lines: Iterable[str], python: str, platform: str) -> Iterable[
 
 
 def _key(component: str) -> str:
-    return canonicalize_name(component)
+    card = facts.gpu(component)
+    return canonicalize_name(card.name if card else component)
 
 
-def deviations(env: Environment, lock: Lock) -> tuple[Deviation, ...]:
+def deviations(env: Environment, lock: Lock | None) -> tuple[Deviation, ...]:
     """Where an environment is not what somebody recommends, in the order of the advice.
 
-    A choice inside a recommended range is listed too where people gave a reason for it.
+    A choice inside a recommended range is listed too where people gave a reason for it. Without a lock, what only a
+    lock tells is left out.
     """
     values = used(env, lock)
     reasons = {_key(reason.component): reason for reason in env.service.reasons}
     found = []
     for component, said in advice(env, lock).items():
+        if untold(env, lock, component, values):
+            continue
         value = values.get(_key(component), ABSENT)
         unmet = tuple((by, says) for by, says in said if value == ABSENT or not satisfied(says, value))
         reason = reasons.get(_key(component))

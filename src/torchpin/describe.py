@@ -37,6 +37,7 @@ def _plain(service: Service) -> dict[str, object]:
         "variants": {v.name: _filled({"channel": v.channel, "platform": v.platform, "base": v.base and _base(v.base)})
                      for v in service.variants},
         "gpus": list(service.gpus),
+        "driver": service.driver,
         "apt": list(service.apt),
         "imports": list(service.imports),
         "sources": [_filled({"name": s.name, "url": s.url, "tag": s.tag, "commit": s.commit, "path": s.path,

@@ -18,10 +18,18 @@ if TYPE_CHECKING:
     from torchpin.repository import Repository
 
 
-def bare(repo: Repository, environments: Sequence[Environment]) -> Evidence:
-    """The descriptions alone: what the judge needs."""
+def bare(environments: Sequence[Environment]) -> Evidence:
+    """The descriptions alone."""
     today = dt.datetime.now(tz=dt.timezone.utc).date()
-    return Evidence(environments=tuple(environments), today=today, uv=locks.UV, published=repo.published)
+    return Evidence(environments=tuple(environments), today=today, uv=locks.UV)
+
+
+def judged(
+    repo: Repository, environments: Sequence[Environment], *, gpus: Sequence[str] = (), driver: str = ""
+) -> Evidence:
+    """What the judge looks at: descriptions and locks; for other GPUs, or another driver, than the described ones."""
+    evidence = committed(repo, environments, texts=False)
+    return replace(evidence, asked_gpus=tuple(gpus), asked_driver=driver)
 
 
 def committed(repo: Repository, environments: Sequence[Environment], *, texts: bool = True) -> Evidence:
@@ -35,7 +43,8 @@ def committed(repo: Repository, environments: Sequence[Environment], *, texts: b
         except InputError as error:
             broken[env.name] = tuple(str(problem) for problem in error.problems)
     evidence = replace(
-        bare(repo, environments),
+        bare(environments),
+        published=repo.published,
         lock_files=files,
         locks=parsed,
         broken=broken,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from torchpin import facts, plan, softfloors
+from torchpin import facts, plan, softfloors, support
 from torchpin.markdown import anchor, code, link, paragraphs, prose, table
 
 if TYPE_CHECKING:
@@ -26,27 +26,10 @@ _ABOUT_GPUS = re.compile(r"\b(card|driver|GPU)s?\b", re.IGNORECASE)
 
 def runs(env: Environment, gpu: facts.Gpu | None) -> str:
     """Whether an environment's torch has code for a card: yes, no, or unknown, with the reason."""
-    build, platform = plan.torch_build(env), env.variant.platform
-    if build == "cpu":
-        return "no: a CPU build"
-    if gpu is None or gpu.capability is None:
-        return "unknown: no fact tells its capability"
-    if gpu.machine == "aarch64" and platform == "linux/amd64":
-        return f"no: its host is aarch64, this build is for {platform}"
-    if build is None:
-        return "unknown: no fact tells what this build is"
-    return _compiled(str(env.service.torch.version), build, plan.MACHINES[platform], gpu.capability)
-
-
-def _compiled(release: str, build: str, machine: str, capability: str) -> str:
-    archs = facts.compiled(release, build, machine)
-    if archs:
-        listed = f"compiled for {', '.join((*archs.sm, *archs.ptx))}{'' if archs.ptx else ', without PTX'}"
-        return "yes" if facts.runs_on(archs, capability) else f"no: {listed}"
-    ceiling = facts.ceiling(release, build, machine)
-    if ceiling and _capability(capability) > _capability(ceiling):
-        return f"no: its CUDA makes machine code up to {ceiling} only"
-    return "unknown: no fact tells what this build is compiled for"
+    found = support.verdict(env, gpu)
+    return {"ok": "yes", "refused": f"no: {found.reason}", "unknown": f"unknown: {found.reason}"}[
+        found.answer
+    ]
 
 
 def _capability(text: str) -> tuple[int, int]:

@@ -85,8 +85,8 @@ def _abi(env: Environment, package: Artifact) -> str:
         channel=env.variant.channel,
         machine=plan.MACHINES[env.variant.platform],
     )
-    if isinstance(chosen, str):
-        why = f"**No longer right**: {prose(chosen)}."
+    if isinstance(chosen, facts.NoWheel):
+        why = f"**No longer right**: {prose(chosen.sentence)}."
     elif (chosen.filename, chosen.sha256) != (package.filename, package.sha256):
         why = f"**No longer right**: the facts choose {code(chosen.filename)}, SHA-256 {code(chosen.sha256)}; run `invoke lock --service {env.service.name}`."
     else:

@@ -42,6 +42,14 @@ class Problem:
         return f"{self.where}: {self.path}: {self.message}" if self.path else f"{self.where}: {self.message}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One edit of a description: the value at a key path (`base.digest`, `layers[0].packages[1]`); None removes it."""
+
+    path: str
+    value: str | None
+
+
 # --- the description -------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +168,10 @@ class Waiver:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """A thing that ships an image, as `services/<name>/service.yaml` describes it."""
+    """A thing that ships an image, as `services/<name>/service.yaml` describes it.
+
+    `driver`: the NVIDIA driver of the hosts that it must run on, such as 550.54.14; None where nobody says.
+    """
 
     name: str
     summary: str
@@ -170,6 +181,7 @@ class Service:
     variants: tuple[Variant, ...]
     layers: tuple[Layer, ...]
     gpus: tuple[str, ...] = ()
+    driver: str | None = None
     apt: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
@@ -295,7 +307,11 @@ class Deviation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What a check found: where, about what, the sentence, the evidence and the smallest repair."""
+    """What a check found: where, about what, the sentence, the evidence and the smallest repair.
+
+    `level`: an error means that the pins cannot work; a warning is to be repaired or waived, and stops no lock or build.
+    `repair`: the edits of the description that end it; `safe`: they follow from facts alone, so a program may make them.
+    """
 
     where: str
     message: str
@@ -303,6 +319,9 @@ class Finding:
     about: str = ""
     service: str = ""
     evidence: str = ""
+    level: Literal["error", "warning"] = "error"
+    repair: tuple[Change, ...] = ()
+    safe: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin import imageplan, installs, locks, plan, repository, shell
-from torchpin.actions import Outcome, clone, judge, quiet
+from torchpin.actions import Outcome, clone, expect_workable, quiet
 from torchpin.errors import ToolError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def install(
 
     On macOS a CPU variant's pins are resolved for that machine first: same versions, other files, hashes all the same.
     """
-    judge(repo, [env])
+    expect_workable(repo, [env])
     here = installs.platform_here()
     own = plan.native(env, here)
     if own is None:

@@ -237,7 +237,7 @@ def abi_wheels(env: Environment) -> dict[str, Wheel]:
             channel=env.variant.channel,
             machine=MACHINES[env.variant.platform],
         )
-        if isinstance(found, str):
+        if isinstance(found, facts.NoWheel):
             where = env.service.marks.get(f"layers[{number}].packages[0]") or env.service.file
             raise InputError(f"{where}: {pin}: {found}")
         wheels[canonicalize_name(pin.name)] = found

@@ -40,6 +40,7 @@ from torchpin.rules import (
     COMMIT,
     CREDENTIALS,
     DIGEST,
+    DRIVER,
     IMAGE,
     INSIDE,
     KEY,
@@ -65,7 +66,7 @@ from torchpin.settings import mirror_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_SERVICE = ("name", "summary", "python", "base", "torch", "variants", "layers", "gpus", "apt", "imports", "sources",
+_SERVICE = ("name", "summary", "python", "base", "torch", "variants", "layers", "gpus", "driver", "apt", "imports", "sources",
             "run", "budget", "recommends", "reasons", "waivers")  # fmt: skip
 
 
@@ -140,6 +141,7 @@ def _service(reader: Reader, text: str) -> Service | None:
         variants=tuple(_variants(reader, keys["variants"])) if "variants" in keys else (),
         layers=tuple(_layers(reader, keys.get("layers"), torch)),
         gpus=_texts(reader, keys, "gpus", PROSE),
+        driver=reader.text(keys["driver"], "driver", DRIVER) if "driver" in keys else None,
         apt=_texts(reader, keys, "apt", APT),
         imports=_texts(reader, keys, "imports", MODULE),
         sources=tuple(_sources(reader, keys)),

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from torchpin.checks import Result
 
 _MARKS = {"changed": ("done", "green"), "same": ("same", "dim"), "failed": ("FAILED", "bold red")}
-_STATUS = {"ok": "green", "found": "bold red", "waived": "yellow", "skipped": "dim", "unknown": "magenta"}
+_STATUS = {
+    "ok": "green",
+    "found": "bold red",
+    "waived": "yellow",
+    "skipped": "dim",
+    "unknown": "magenta",
+    "moot": "dim",
+}
 
 
 def console(file: TextIO | None = None) -> Console:
@@ -85,21 +92,36 @@ def results(
     """Findings with where, evidence and remedy; skips and unknowns with their reasons; the count of everything."""
     out = console(sys.stderr) if aside else console()
     for row in rows:
-        if row.status == "ok" or (quiet and row.status in {"skipped", "waived"}):
+        if row.status in {"ok", "moot"} or (quiet and row.status in {"skipped", "waived"}):
             continue
-        head = Text(f"{row.status:<8}", style=_STATUS[row.status])
-        head.append(f"{row.check} {row.environment}: {row.title}", style="")
-        out.print(head.append(f" ({row.note})" if row.note else ""))
-        for one in row.findings:
-            out.print(Text(f"    {one.where}: {one.message}"))
-            if one.evidence:
-                out.print(Text(f"        evidence: {one.evidence}", style="dim"))
-            if row.status == "found":
-                out.print(Text(f"        {one.remedy}", style="cyan"))
+        _result(out, row)
     for notice in notices:
         out.print(Text(notice, style="yellow"))
     counts = {status: sum(row.status == status for row in rows) for status in _STATUS}
     out.print(Text(f"{len(rows)} checks: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)))
+
+
+def _result(out: Console, row: Result) -> None:
+    head = Text(f"{row.status:<8}", style=_STATUS[row.status])
+    head.append(f"{row.check} {row.environment}: {row.title}", style="")
+    out.print(head.append(f" ({row.note})" if row.note else ""))
+    for one in row.findings:
+        warned = "warning: " if one.level == "warning" else ""
+        out.print(Text(f"    {one.where}: {warned}{one.message}"))
+        _evidence(out, one.evidence)
+        out.print(Text(f"        {one.remedy}", style="cyan"))
+    for each in row.accepted:
+        out.print(Text(f"    {each.finding.where}: {each.finding.message}", style="dim"))
+        _evidence(out, each.finding.evidence)
+        words = f"waived until {each.waiver.review_by}: {each.waiver.reason}"
+        out.print(Text(f"        {words}", style="yellow"))
+    for message in row.unknown:
+        out.print(Text(f"    unknown: {message}", style=_STATUS["unknown"]))
+
+
+def _evidence(out: Console, evidence: str) -> None:
+    if evidence:
+        out.print(Text(f"        evidence: {evidence}", style="dim"))
 
 
 def results_json(rows: Sequence[Result], *, notices: Sequence[str] = ()) -> None:

@@ -15,6 +15,7 @@ IMAGE = rule(
     "an image with a tag, such as nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
 )
 DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest: sha256: and 64 hexadecimal digits")
+DRIVER = rule(r"\d{3}(?:\.\d{1,3}){1,2}", "an NVIDIA driver version such as 550.54.14 (quote it)")
 CHANNEL = rule(r"cu\d{2,3}|cpu|pypi", "a channel: cu121, cu128, … or cpu or pypi")
 PLATFORM = rule(r"linux/(?:amd64|arm64)", "a platform: linux/amd64 or linux/arm64")
 APT = rule(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name")  # `git-` would remove git

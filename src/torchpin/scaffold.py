@@ -18,8 +18,8 @@ summary: Say in one line what {name} does
 python: "3.11.13"
 
 base:
-  image: nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04
-  rationale: Say why it stands on this image.
+  image: nvidia/cuda:12.6.3-base-ubuntu22.04   # add its digest: docker buildx imagetools inspect shows it
+  rationale: The least of CUDA 12.6; torch brings its own libraries, and nothing is compiled here.
 
 torch:
   version: "2.8.0"
@@ -28,7 +28,7 @@ torch:
 gpus: [RTX 4090]
 
 variants:
-  gpu: {{channel: cu128, platform: linux/amd64}}
+  gpu: {{channel: cu126, platform: linux/amd64}}
 
 layers:
   - name: app

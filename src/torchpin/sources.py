@@ -10,15 +10,17 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from torchpin import shell
-from torchpin.errors import ToolError
+from torchpin.errors import InputError, ToolError
 from torchpin.web import shown
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git, GitPython's import would fail otherwise
-from git import Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo
+from git import Blob, Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from git import Tree
 
     from torchpin.model import Settings, Source
 
@@ -245,3 +247,46 @@ def export(root: Path, source: Source, into: Path) -> None:
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(place / name, into / name, follow_symlinks=False)
     shutil.copytree(place / ".git", into / ".git", symlinks=True)
+
+
+# --- the repository itself, as it was --------------------------------------------------------------------------------
+
+
+def texts(root: Path, revision: str, prefixes: Sequence[str]) -> dict[str, str]:
+    """The repository's files below the prefixes as they are at a revision, path to text; the work tree is not touched.
+
+    Raises InputError, with the nearest names, for a revision that is none.
+    """
+    try:
+        with _environment(), Repo(root, search_parent_directories=True) as repo:
+            commit = repo.commit(_commit_id(repo, revision))
+            inside = root.resolve().relative_to(str(repo.working_tree_dir)).as_posix()
+            tree = commit.tree if inside == "." else commit.tree / inside
+            return _below(tree, "" if inside == "." else f"{inside}/", prefixes)
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        raise InputError(f"{root} is in no git repository: there is no {revision!r} to read.") from None
+
+
+def _commit_id(repo: Repo, revision: str) -> str:
+    try:
+        words = ("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return str(repo.git.rev_parse(*words)).splitlines()[-1]
+    except GitCommandError as error:
+        if str(error.stderr).strip() and not _no_revision(str(error.stderr)):
+            raise ToolError(f"{revision} cannot be read by git:\n{_said(error)}") from None
+    names = [ref.name for ref in repo.refs]
+    near = get_close_matches(revision, names, n=4) or names[:8]
+    raise InputError(f"There is no revision {revision!r} (there are: {', '.join(near) or 'none'}).") from None
+
+
+def _no_revision(said: str) -> bool:
+    return "single revision" in said or "unknown revision" in said or "bad revision" in said
+
+
+def _below(tree: Tree, inside: str, prefixes: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for one in tree.traverse():
+        path = str(getattr(one, "path", "")).removeprefix(inside)
+        if isinstance(one, Blob) and path.startswith(tuple(prefixes)):
+            found[path] = one.data_stream.read().decode(errors="replace")
+    return found

@@ -342,7 +342,7 @@ def _verified(
     from torchpin.gathering import bare
 
     results = actions.verify(repo, environments, require=needed)
-    notices = [notice for env in environments for notice in ending(bare(repo, environments), env)]
+    notices = [notice for env in environments for notice in ending(bare(environments), env)]
     if json:
         report.results_json(results, notices=notices)
     else:

@@ -155,7 +155,7 @@ def test_without_a_fitting_wheel_the_pin_is_told_with_its_place_and_the_facts_ow
         "flash-attn", version, python=str(env.service.python), torch="2.7.1", channel=env.variant.channel,
         machine=plan.MACHINES[env.variant.platform],
     )  # fmt: skip
-    assert isinstance(found, str)
+    assert isinstance(found, facts.NoWheel)
     assert str(caught.value) == f"{where}: flash-attn=={version}: {found}"
     assert said in str(caught.value)
 

@@ -269,9 +269,9 @@ PASSES = [
         ),
     ),
     Case(
-        "SRC001",
+        "SRC005",
         "a clone that is right",
-        lambda kit: result(sourced(kit), "SRC001", clones={"sd-scripts": ""}),
+        lambda kit: result(sourced(kit), "SRC005", clones={"sd-scripts": ""}),
     ),
     Case("SRC004", "a tag that stands", lambda kit: result(sourced(kit), "SRC004", tags={"sd-scripts": ""})),
     Case(
@@ -297,7 +297,6 @@ PASSES = [
         lambda kit: kit.locked("IMG006", gpus={**ANSWER, "gpu": {"devices": [H100]}}),
     ),
     Case("GPU001", "cards that it has code for", lambda kit: result(kit.environment(gpus=("A6000", "H100")), "GPU001")),
-    Case("GPU001", "a CPU build", lambda kit: result(kit.environment(channel="cpu", gpus=("B200",)), "GPU001")),
     Case("TOR001", "a release of the channel", lambda kit: result(kit.environment(), "TOR001")),
     Case("TOR001", "a release of PyPI", lambda kit: result(kit.environment(channel="pypi"), "TOR001")),
 ]  # fmt: skip
@@ -542,16 +541,16 @@ FAILS = [
         f"{FILE}:7:3", "a reason for torch, which does not deviate",
     ),
     Case(
-        "SRC001", "a changed clone",
+        "SRC005", "a changed clone",
         lambda kit: result(
-            sourced(kit), "SRC001", clones={"sd-scripts": "changed (train.py)"}
+            sourced(kit), "SRC005", clones={"sd-scripts": "changed (train.py)"}
         ),
         "third_party/sd-scripts", "is changed (train.py)",
     ),
     Case(
-        "SRC001", "a changed clone beside a missing one",
+        "SRC005", "a changed clone beside a missing one",
         lambda kit: result(
-            kit.environment(sources=(SOURCE, SECOND)), "SRC001",
+            kit.environment(sources=(SOURCE, SECOND)), "SRC005",
             clones={"sd-scripts": "changed (train.py)", "extras": "not cloned"},
         ),
         "third_party/sd-scripts", "is changed (train.py)",
@@ -631,19 +630,19 @@ FAILS = [
         lambda kit: result(kit.environment(gpus=("H100", "B200"), marks=marks("gpus[1]")), "GPU001"),
         f"{FILE}:7:3",
         "torch 2.5.1+cu121 has no code for B200 (capability 10.0): "
-        "it is compiled for sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90, without PTX",
+        "compiled for sm_50, sm_60, sm_70, sm_75, sm_80, sm_86, sm_90, without PTX",
     ),
     Case(
         "TOR001", "a release after the channel's end",
         lambda kit: result(
             kit.environment(torch=torch("2.6.0"), marks=marks("variants.gpu.channel")), "TOR001"
         ),
-        f"{FILE}:7:3", "torch 2.6.0 is not published on cu121; it is on cpu, cu118, cu124, cu126",
+        f"{FILE}:7:3", "torch 2.6.0 is not published on cu121, whose last release is 2.5.1; it is on cpu, cu118, cu124, cu126",
     ),
     Case(
         "TOR001", "a release that is nowhere",
         lambda kit: result(kit.environment(torch=torch("2.5.9")), "TOR001"),
-        FILE, "torch 2.5.9 is not published on cu121; it is on no recorded channel",
+        FILE, "torch 2.5.9 is not published on cu121, whose last release is 2.5.1; it is on no recorded channel",
     ),
 ]  # fmt: skip
 
@@ -664,16 +663,17 @@ def test_an_artifact_whose_file_is_another_package_s_is_found(kit: Kit) -> None:
 
 
 def test_every_check_has_a_case_that_passes_and_one_that_fails() -> None:
-    """A new check without tests shows here."""
-    assert sorted({case.id for case in PASSES}) == sorted(REGISTRY)
-    assert sorted({case.id for case in FAILS}) == sorted(REGISTRY)
+    """A new check without tests shows here; those of the judge have files of their own."""
+    others = {one.id for one in REGISTRY.values() if not one.judge}
+    assert {case.id for case in PASSES} >= others
+    assert {case.id for case in FAILS} >= others
 
 
 def test_evidence_stands_beside_what_a_fact_says(kit: Kit) -> None:
     (gpu,) = result(kit.environment(gpus=("B200",)), "GPU001").findings
     (tor,) = result(kit.environment(torch=torch("2.6.0")), "TOR001").findings
     (lck,) = kit.locked("LCK005", locks=pytorch_lock(kit, "0" * 64)).findings
-    (src,) = result(sourced(kit), "SRC001", clones={"sd-scripts": "a link"}).findings
+    (src,) = result(sourced(kit), "SRC005", clones={"sd-scripts": "a link"}).findings
     assert "pytorch/builder" in gpu.evidence
     assert tor.evidence == lck.evidence
     assert lck.evidence.endswith("(2026-03-15)")
@@ -709,11 +709,11 @@ BUILT = {"built": {"size_bytes": 1}, "answers": ANSWER}
     ("check", "known", "note", "need"),
     [
         ("LCK003", {}, "there is no readable lock", "lock"),
-        ("DEV001", {}, "there is no readable lock", "lock"),
+        ("DEV003", {}, "there is no readable lock", "lock"),
         ("IMG002", BUILT, "there is no readable lock", "lock"),
-        ("SRC001", {"clones": {"sd-scripts": "not cloned", "extras": ""}}, "sd-scripts not cloned", "clone"),
+        ("SRC005", {"clones": {"sd-scripts": "not cloned", "extras": ""}}, "sd-scripts not cloned", "clone"),
         (
-            "SRC001",
+            "SRC005",
             {"clones": {"sd-scripts": "not cloned", "extras": "not cloned"}},
             "sd-scripts, extras not cloned",
             "clone",
@@ -750,7 +750,7 @@ def test_every_need_of_a_check_can_be_unmet(kit: Kit) -> None:
 
 
 def test_sources_that_nobody_looked_at_are_not_ok(kit: Kit) -> None:
-    assert result(sourced(kit), "SRC001").status != "ok"
+    assert result(sourced(kit), "SRC005").status != "ok"
 
 
 @pytest.mark.parametrize(
@@ -758,17 +758,17 @@ def test_sources_that_nobody_looked_at_are_not_ok(kit: Kit) -> None:
     [
         ("TOR001", {"channel": "pypi", "torch": torch("2.5.9")}, "torch 2.5.9 is not in the facts"),
         ("TOR001", {"channel": "cu117"}, "the index of cu117 is not recorded"),
-        ("GPU001", {"gpus": ("B100",)}, "the compute capability of B100 is not in the facts"),
-        ("GPU001", {"gpus": ("Voodoo 2",)}, "the compute capability of Voodoo 2 is not in the facts"),
+        ("GPU001", {"gpus": ("B100",)}, "B100: no fact tells its capability"),
+        ("GPU001", {"gpus": ("Voodoo 2",)}, "Voodoo 2: no fact tells its capability"),
         (
             "GPU001",
             {"gpus": ("H100",), "torch": torch("2.99.0")},
-            "the architectures of torch 2.99.0 on cu121 are not in the facts",
+            "H100: no fact tells what this build is compiled for",
         ),
         (
             "GPU001",
             {"gpus": ("H100",), "channel": "pypi", "torch": torch("2.99.0")},
-            "the architectures of torch 2.99.0 on pypi are not in the facts",
+            "H100: no fact tells what this build is",
         ),
         ("LCK005", {"channel": "cu117"}, "the index of cu117 is not recorded"),
         (
@@ -787,17 +787,18 @@ def test_what_no_fact_tells_is_unknown_and_never_ok(
     env = kit.environment(**changes)
     lock = kit.lock(env) if check == "LCK005" else None
     found = result(env, check, **({"locks": lock} if lock else {}))
-    assert (found.status, found.note, found.findings) == ("unknown", note, ())
+    assert (found.status, "; ".join(found.unknown), found.findings) == ("unknown", note, ())
 
 
 def test_an_index_that_the_lab_did_not_publish_is_unknown(kit: Kit) -> None:
     found = kit.locked("LCK005", published={"cpu": {}})
-    assert (found.status, found.note) == ("unknown", "the index of cu121 is not recorded")
+    assert (found.status, found.unknown) == ("unknown", ("the index of cu121 is not recorded",))
 
 
 def test_a_finding_outweighs_what_is_unknown(kit: Kit) -> None:
     found = result(kit.environment(gpus=("B100", "B200")), "GPU001")
     assert (found.status, [one.about for one in found.findings]) == ("found", ["B200"])
+    assert len(found.unknown) == 1  # and is told beside it
 
 
 def test_a_waived_finding_does_not_make_the_unknown_ok(kit: Kit) -> None:
@@ -824,12 +825,13 @@ def test_what_could_not_be_rendered_is_not_fresh(check: str, kit: Kit) -> None:
 def test_a_waived_finding_is_shown_and_does_not_block(kit: Kit) -> None:
     env = kit.environment(gpus=("B200",), waivers=(waiver("GPU001", "B200"),))
     found = result(env, "GPU001")
-    assert (found.status, [one.about for one in found.findings]) == ("waived", ["B200"])
+    assert (found.status, found.findings) == ("waived", ())
+    assert [(one.finding.about, one.waiver.reason) for one in found.accepted] == [("B200", "known")]
     assert checks.blocking([found]) == ()
     assert actions.failures([found]) == 0
 
 
-@pytest.mark.parametrize(("check", "about"), [("GPU001", "H200"), ("TOR001", "B200"), ("GPU001", "b200")])
+@pytest.mark.parametrize(("check", "about"), [("GPU001", "H200"), ("TOR001", "B200"), ("GPU001", "B20")])
 def test_a_waiver_is_for_its_check_and_subject_alone(check: str, about: str, kit: Kit) -> None:
     env = kit.environment(gpus=("B200",), waivers=(waiver(check, about),))
     assert result(env, "GPU001").status == "found"
@@ -884,17 +886,91 @@ def test_an_id_is_not_used_twice(registering: Callable[..., Any]) -> None:
         registering("LCK001", "Another")(lambda _evidence, _env: iter(()))
 
 
-def test_a_check_s_docstring_is_its_remedy_on_one_line(registering: Callable[..., Any]) -> None:
+def test_a_check_s_docstring_is_its_remedy_then_its_meaning_example_and_sources(
+    registering: Callable[..., Any],
+) -> None:
     def two(evidence: Evidence, env: Environment) -> Iterator[Unknown]:
         """Do this,
         and then that.
+
+        It means this,
+        in two lines.
+
+        Example: such
+        a line.
+
+        Sources: a document.
         """
         yield from ()
 
     registering("XYZ002", "Has two lines", "lock", judge=True)(two)
     assert REGISTRY["XYZ002"] == Check(
-        id="XYZ002", title="Has two lines", remedy="Do this, and then that.", needs=("lock",), judge=True, run=two
-    )  # fmt: skip
+        id="XYZ002",
+        title="Has two lines",
+        remedy="Do this, and then that.",
+        meaning="It means this, in two lines.",
+        example="such a line.",
+        sources="a document.",
+        needs=("lock",),
+        judge=True,
+        run=two,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ((), "moot"),
+        (("ok",), "ok"),
+        (("ok", "unknown"), "unknown"),
+        (("ok", "unknown", "found"), "found"),
+        (("ok", "found"), "found"),
+    ],
+)
+def test_a_judge_s_check_is_ok_only_from_evidence(
+    answers: tuple[str, ...], status: str, registering: Callable[..., Any], kit: Kit
+) -> None:
+    values: dict[str, checks.Answer] = {
+        "ok": checks.Ok(about="x", evidence="seen"),
+        "unknown": Unknown(message="who knows"),
+    }
+
+    def answering_so(evidence: Evidence, env: Environment) -> Iterator[checks.Answer]:
+        """Repair it."""
+        del evidence
+        yield from (values.get(one) or checks.finding(env, "here", "wrong") for one in answers)
+
+    registering("XYZ003", "Says what it is told", judge=True)(answering_so)
+    found = result(kit.environment(), "XYZ003")
+    assert (found.status, len(found.unknown), len(found.grounds)) == (
+        status,
+        answers.count("unknown"),
+        answers.count("ok"),
+    )
+
+
+def test_a_warning_is_found_and_stops_no_lock(registering: Callable[..., Any], kit: Kit) -> None:
+    def warning(evidence: Evidence, env: Environment) -> Iterator[checks.Answer]:
+        """Repair it."""
+        del evidence
+        yield checks.finding(env, "here", "doubtful", level="warning")
+
+    registering("XYZ004", "Warns", judge=True)(warning)
+    found = result(kit.environment(), "XYZ004")
+    assert (found.status, actions.failures([found]), checks.blocking([found])) == ("found", 1, ())
+
+
+def test_a_gpu_is_waived_by_any_of_its_names(kit: Kit) -> None:
+    env = kit.environment(gpus=("RTX 5090",), waivers=(waiver("GPU001", "GeForce RTX 5090"),))
+    assert result(env, "GPU001").status == "waived"
+
+
+def test_a_stale_lock_is_not_believed(kit: Kit) -> None:
+    env = kit.environment()
+    lock = kit.lock(env)
+    assert checks.lock_of(evidence(env, locks=lock), env) == lock
+    later = kit.environment(torch=torch("2.5.0"))
+    assert checks.lock_of(evidence(later, locks=lock), later) is None
 
 
 def test_every_check_has_a_title_and_a_remedy_that_is_a_sentence() -> None:
@@ -911,9 +987,9 @@ def test_every_check_runs_on_every_environment_in_the_order_of_the_ids(kit: Kit)
 
 
 def test_the_judge_asks_only_what_needs_nothing_but_the_description(kit: Kit) -> None:
-    found = checks.run(evidence(kit.environment()), judge=True)
-    assert [one.check for one in found] == ["GPU001", "TOR001"]
-    assert not any(REGISTRY[one.check].needs for one in found)
+    found = {one.check for one in checks.run(evidence(kit.environment()), judge=True)}
+    assert found == {one.id for one in REGISTRY.values() if one.judge}
+    assert not any(REGISTRY[check].needs for check in found)
 
 
 # --- the exit code ---------------------------------------------------------------------------------------------------

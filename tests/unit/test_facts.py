@@ -143,6 +143,22 @@ PLANTED: dict[str, tuple[Any, ...]] = {
         lambda tables: tables["failures"]["failures"][0].update(pattern=".*"),
         "failures.yaml: probe: the pattern matches everything",
     ),
+    "an exact pin that is none": (
+        lambda tables: tables["floors"]["floors"][0].update(instead="bitsandbytes>=0.45.1"),
+        "floors.yaml: bitsandbytes-triton-ops: instead 'bitsandbytes>=0.45.1' is no exact pin",
+    ),
+    "an interface that was never removed": (
+        lambda tables: tables["floors"]["floors"][0].update(interface="triton-op"),
+        "floors.yaml: bitsandbytes-triton-ops: no interface triton-op is removed",
+    ),
+    "what no version brings": (
+        lambda tables: tables["packages"]["brings"][0].update(when="docstrange 1.1.6"),
+        "packages.yaml: brings: 'docstrange 1.1.6' is no requirement",
+    ),
+    "a package that is brought under another name": (
+        lambda tables: tables["packages"]["brings"][0].update(brings=["Easy_OCR"]),
+        "packages.yaml: 'Easy_OCR' is not a normalized name",
+    ),
     "a conflict of one": (
         lambda tables: tables["packages"]["conflicts"][0].update(names=["opencv-python"]),
         "packages.yaml: opencv: a conflict of one",
@@ -512,7 +528,7 @@ def test_removals_and_facts_are_values_too() -> None:
 # --- wheels with an ABI in their name --------------------------------------------------------------------------------
 
 
-def flash(python: str, torch: str, channel: str, **changes: str) -> facts.Wheel | str:
+def flash(python: str, torch: str, channel: str, **changes: str) -> facts.Wheel | facts.NoWheel:
     wanted = {"package": "flash-attn", "version": "2.8.3", "machine": "x86_64", **changes}
     return facts.wheel(
         wanted["package"],
@@ -628,9 +644,10 @@ def test_where_no_wheel_fits_a_sentence_says_why_and_what_makes_one(
     *, python: str, torch: str, channel: str, changes: dict[str, str], said: str
 ) -> None:
     found = flash(python, torch, channel, **changes)
-    assert isinstance(found, str)
-    assert said in found
-    assert found.endswith(
+    assert isinstance(found, facts.NoWheel)
+    assert found.known == ("of this version" not in said)
+    assert said in found.sentence
+    assert found.sentence.endswith(
         "What makes one: a source build: a devel base (nvcc 11.7 or later, of torch's CUDA major) "
         "and this torch importable while it builds (--no-build-isolation)"
     )
@@ -668,17 +685,20 @@ def test_where_no_wheel_fits_a_sentence_says_why_and_what_makes_one(
 def test_without_such_a_torch_there_is_nothing_to_build_either(
     torch: str, channel: str, machine: str, said: str
 ) -> None:
-    assert flash("3.11", torch, channel, machine=machine) == f"flash-attn 2.8.3: {said}"
+    found = flash("3.11", torch, channel, machine=machine)
+    assert str(found) == f"flash-attn 2.8.3: {said}"
+    assert isinstance(found, facts.NoWheel)
+    assert found.known == (channel in {"cu121", "cpu"})
 
 
 def test_which_cuda_pypi_has_for_another_machine_is_not_guessed() -> None:
-    assert flash("3.12", "2.9.1", "pypi", machine="aarch64") == (
+    assert str(flash("3.12", "2.9.1", "pypi", machine="aarch64")) == (
         "flash-attn 2.8.3: which CUDA torch 2.9.1 from pypi has on aarch64 is not known; a channel says it"
     )
 
 
 def test_a_package_without_an_abi_in_its_name_is_told_so() -> None:
-    assert flash("3.11", "2.7.1", "cu126", package="tqdm") == (
+    assert str(flash("3.11", "2.7.1", "cu126", package="tqdm")) == (
         "tqdm: no wheels with an ABI in their name are recorded; those of flash-attn are"
     )
 
@@ -686,17 +706,21 @@ def test_a_package_without_an_abi_in_its_name_is_told_so() -> None:
 def test_an_abi_that_is_not_known_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: None)
     found = flash("3.11", "2.7.1", "cu126")
-    assert isinstance(found, str)
-    assert "the C++11 ABI of torch 2.7.1 from cu126 is not known; by that, one of flash_attn-" in found
+    assert isinstance(found, facts.NoWheel)
+    assert not found.known
+    assert (
+        "the C++11 ABI of torch 2.7.1 from cu126 is not known; by that, one of flash_attn-" in found.sentence
+    )
 
 
 def test_an_abi_without_a_wheel_names_the_one_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: 0)
     found = flash("3.12", "2.9.1", "cu128")
-    assert isinstance(found, str)
+    assert isinstance(found, facts.NoWheel)
+    assert found.known
     assert (
         "torch 2.9.1 from cu128 has the C++11 ABI 0; the nearest is flash_attn-2.8.3+cu12torch2.9cxx11abiTRUE-"
-        in found
+        in found.sentence
     )
 
 

@@ -11,15 +11,16 @@ import pytest
 FLOORS = (
     {"errors", "model"},
     {"nodes", "rules", "read", "describe", "facts", "lockfile", "plan", "imageplan", "settings", "compare", "render", "markdown", "documents", "pinning", "buildpage", "gpupage", "layerpage", "risks", "softfloors", "sdists",
-     "buildlog", "checks"},
-    {"shell", "repository", "index", "standins", "locks", "web", "installs", "sources", "images", "labbase", "lab"},
-    {"gathering", "actions", "builds", "native", "scaffold", "overview", "report"},
+     "buildlog", "checks", "pinned", "edits", "choices", "support", "matrix", "outputs", "whys", "graph", "htmlreport",
+     "dockerfile", "requirement_files", "traps", "adoption", "differences", "advisories", "releases", "outdated"},
+    {"shell", "repository", "index", "standins", "locks", "web", "installs", "sources", "images", "labbase", "lab", "indexpages", "transaction", "auditing"},
+    {"gathering", "actions", "builds", "native", "scaffold", "overview", "report", "facting", "adopting", "history", "repairs"},
     {"tasks"},
 )  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 PURE = FLOORS[0] | FLOORS[1]
 OUTSIDE = ("subprocess", "socket", "urllib", "http", "pathlib", "os", "shutil", "tempfile")
-HOMES = {"subprocess": {"shell"}, "git": {"sources"}, "docker": {"images"}, "yaml": {"nodes", "read", "describe", "facts"},
+HOMES = {"subprocess": {"shell"}, "git": {"sources"}, "docker": {"images"}, "yaml": {"nodes", "read", "describe", "facts", "edits"},
          "jinja2": {"render"}, "rich": {"report"}, "urllib": {"web", "index"}}  # fmt: skip
 ROOT = Path(__file__).parents[2] / "src" / "torchpin"
 

@@ -56,7 +56,7 @@ def test_a_seed_is_no_service_of_the_repository(name: str) -> None:
 
 GROUNDS: dict[str, dict[str, Any]] = {
     "lora": {
-        "python": "3.10.14", "torch": "2.5.1", "origin": "index", "channels": ["cu121"],
+        "python": "3.10.14", "torch": "2.5.1", "origin": "index", "channels": ["cu121", "pypi"],
         "base": "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "gpus": ("A6000", "H100", "B200"),
     },
     "seedvr": {
@@ -69,7 +69,7 @@ GROUNDS: dict[str, dict[str, Any]] = {
     },
     "zopilot": {
         "python": "3.10.12", "torch": "2.5.1", "origin": "index", "channels": ["cu124"],
-        "base": "nvidia/cuda:12.4.1-devel-ubuntu22.04", "gpus": (),
+        "base": "nvidia/cuda:12.4.1-devel-ubuntu22.04", "gpus": ("RTX 5090",),
     },
     "coaxial": {
         "python": "3.10.14", "torch": "2.5.1", "origin": "index", "channels": ["cu121", "cpu", "cpu"],

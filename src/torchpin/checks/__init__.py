@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from torchpin import facts, plan
 from torchpin.model import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import date
     from typing import Any
 
-    from torchpin.model import Environment, Lock, Service
+    from torchpin.model import Change, Environment, Lock, Service, Waiver
 
 Need = Literal["lock", "clone", "record", "docker", "image", "network", "gpu"]
 
@@ -29,7 +31,8 @@ class Evidence:
     # `unreachable`: why an origin gave no answer. `answers`: the probe's
     # document of an image; `gpus`: the same, run with the machine's GPUs. `published`: the hashes that the
     # lab's own index gives, by channel, package and file; None: the recorded facts hold. `orphans`: folders of
-    # environments that no description has. `engine`, `gpu`: why there is none.
+    # environments that no description has. `engine`, `gpu`: why there is none. `asked_gpus`, `asked_driver`: what to judge
+    # for instead of what the descriptions name.
     lock_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     locks: Mapping[str, Lock] = field(default_factory=dict)
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -48,6 +51,16 @@ class Evidence:
     unreachable: Mapping[str, str] = field(default_factory=dict)
     gpus: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     gpu: str = ""
+    asked_gpus: tuple[str, ...] = ()
+    asked_driver: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ok:
+    """What a judge's check holds to be right, and the evidence with its source. Without one, nothing was judged."""
+
+    about: str
+    evidence: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,27 +68,52 @@ class Unknown:
     """What a check cannot say for want of a fact. It is shown and counted; it is never ok."""
 
     message: str
+    about: str = ""
+
+
+Answer = Finding | Unknown | Ok
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
+    """`remedy`: what people are told to do; `meaning`, `example`, `sources`: what `invoke explain` tells beside it."""
+
     id: str
     title: str
     remedy: str
+    meaning: str
+    example: str
+    sources: str
     needs: tuple[Need, ...]
     judge: bool
-    run: Callable[[Evidence, Environment], Iterator[Finding | Unknown]]
+    run: Callable[[Evidence, Environment], Iterator[Answer]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """A finding that its service waives."""
+
+    finding: Finding
+    waiver: Waiver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """One check on one environment. `note` tells why a skipped one could not run, or what is unknown."""
+    """One check on one environment.
+
+    `moot`: a judge's check found nothing that it could judge. `findings`: the open ones; `accepted`: the waived ones;
+    `unknown`: what no fact tells, whatever the status; `grounds`: what was held right, on what evidence. `note` tells
+    why a skipped one could not run.
+    """
 
     check: str
     title: str
     environment: str
-    status: Literal["ok", "found", "waived", "skipped", "unknown"]
+    status: Literal["ok", "found", "waived", "skipped", "unknown", "moot"]
     findings: tuple[Finding, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    unknown: tuple[str, ...] = ()
+    grounds: tuple[Ok, ...] = ()
     note: str = ""
     need: str = ""
     image: bool = False  # what is missing is an image, whatever it is missing for
@@ -85,25 +123,79 @@ REGISTRY: dict[str, Check] = {}
 
 
 def check(id: str, title: str, *needs: Need, judge: bool = False) -> Callable[..., Any]:  # noqa: A002 - the field's word
-    """Registers a check. Its docstring is what people are told to do. `judge`: it says before any work whether pins can work."""
+    """Registers a check. `judge`: it says before any work whether pins can work, and answers Ok only from evidence.
 
-    def register(function: Callable[[Evidence, Environment], Iterator[Finding | Unknown]]) -> Any:
+    The first paragraph of its docstring is the remedy, which people are told; one that begins with `Example:` or
+    `Sources:` is that; the others tell what the check means.
+    """
+
+    def register(function: Callable[[Evidence, Environment], Iterator[Answer]]) -> Any:
         if id in REGISTRY:
             message = f"{id} is the id of two checks"
             raise ValueError(message)
-        remedy = " ".join((function.__doc__ or "").split())
-        REGISTRY[id] = Check(id=id, title=title, remedy=remedy, needs=needs, judge=judge, run=function)
+        remedy, *told = _paragraphs(function.__doc__ or "")
+        example, sources = _told(told, "Example:"), _told(told, "Sources:")
+        meaning = "\n\n".join(one for one in told if not one.startswith(("Example:", "Sources:")))
+        REGISTRY[id] = Check(
+            id=id,
+            title=title,
+            remedy=remedy,
+            meaning=meaning,
+            example=example,
+            sources=sources,
+            needs=needs,
+            judge=judge,
+            run=function,
+        )
         return function
 
     return register
 
 
+def _paragraphs(text: str) -> list[str]:
+    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text)]
+
+
+def _told(paragraphs: Iterable[str], word: str) -> str:
+    return " ".join(one.removeprefix(word).strip() for one in paragraphs if one.startswith(word))
+
+
 def finding(
-    env: Environment, where: str, message: str, *, remedy: str = "", about: str = "", evidence: str = ""
+    env: Environment,
+    where: str,
+    message: str,
+    *,
+    remedy: str = "",
+    about: str = "",
+    evidence: str = "",
+    level: Literal["error", "warning"] = "error",
+    repair: Sequence[Change] = (),
+    safe: bool = False,
 ) -> Finding:
     return Finding(
-        where=where, message=message, remedy=remedy, about=about, service=env.service.name, evidence=evidence
+        where=where,
+        message=message,
+        remedy=remedy,
+        about=about,
+        service=env.service.name,
+        evidence=evidence,
+        level=level,
+        repair=tuple(repair),
+        safe=safe,
     )
+
+
+def lock_of(evidence: Evidence, env: Environment) -> Lock | None:
+    """An environment's lock where it answers the description; a judge may not believe a stale one."""
+    lock = evidence.locks.get(env.name)
+    return None if lock is None or plan.stale(env, lock) else lock
+
+
+def gpus_of(evidence: Evidence, env: Environment) -> tuple[tuple[str, str], ...]:
+    """The GPUs to judge for, each with where it is named: those that were asked for, or the described ones."""
+    if evidence.asked_gpus:
+        return tuple((name, f"--gpu {name}") for name in evidence.asked_gpus)
+    return tuple((name, at(env.service, f"gpus[{n}]")) for n, name in enumerate(env.service.gpus))
 
 
 def at(service: Service, path: str) -> str:
@@ -157,19 +249,31 @@ def _result(evidence: Evidence, env: Environment, one: Check) -> Result:
         answers = tuple(one.run(evidence, env))
     except Exception as error:  # noqa: BLE001 - a check that breaks is a failed check, never a pass
         message = f"the check itself failed: {type(error).__name__}: {error}"
-        broken = finding(
-            env, env.service.file, message, remedy="This is a fault of torchpin: report it with this line."
-        )
-        return result("found", findings=(broken,))
+        remedy = "This is a fault of torchpin: report it with this line."
+        return result("found", findings=(finding(env, env.service.file, message, remedy=remedy),))
     findings = tuple(_completed(answer, one) for answer in answers if isinstance(answer, Finding))
-    waived = {w.about for w in env.service.waivers if w.check == one.id and w.review_by >= evidence.today}
-    open_ = tuple(each for each in findings if each.about not in waived)
-    unknown = [answer.message for answer in answers if isinstance(answer, Unknown)]
-    if open_:
-        return result("found", findings=open_)
-    if unknown:
-        return result("unknown", note="; ".join(unknown))
-    return result("waived", findings=findings) if findings else result("ok")
+    waivers = [_waiver(evidence, env, one.id, each) for each in findings]
+    open_ = tuple(each for each, waiver in zip(findings, waivers, strict=True) if not waiver)
+    accepted = tuple(
+        Accepted(finding=each, waiver=waiver)
+        for each, waiver in zip(findings, waivers, strict=True)
+        if waiver
+    )
+    unknown = tuple(answer.message for answer in answers if isinstance(answer, Unknown))
+    grounds = tuple(answer for answer in answers if isinstance(answer, Ok))
+    right = "ok" if grounds or not one.judge else "moot"
+    status = "found" if open_ else "unknown" if unknown else "waived" if accepted else right
+    return result(status, findings=open_, accepted=accepted, unknown=unknown, grounds=grounds)
+
+
+def _waiver(evidence: Evidence, env: Environment, check: str, one: Finding) -> Waiver | None:
+    """The waiver of a finding, while it lasts; a GPU is waived by any of its names."""
+    for waiver in env.service.waivers:
+        if waiver.check == check and waiver.review_by >= evidence.today:
+            known = facts.gpu(one.about)
+            if waiver.about == one.about or (known is not None and facts.gpu(waiver.about) == known):
+                return waiver
+    return None
 
 
 def _completed(one: Finding, by: Check) -> Finding:
@@ -177,4 +281,5 @@ def _completed(one: Finding, by: Check) -> Finding:
 
 
 def blocking(results: Iterable[Result]) -> tuple[Finding, ...]:
-    return tuple(each for result in results if result.status == "found" for each in result.findings)
+    """The open errors: pins that cannot work, whatever else is right."""
+    return tuple(each for result in results for each in result.findings if each.level == "error")

@@ -5,29 +5,86 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from torchpin import compare
-from torchpin.checks import REGISTRY, Evidence, at, check, finding
+from packaging.utils import canonicalize_name
+
+from torchpin import compare, facts
+from torchpin.checks import REGISTRY, Evidence, Ok, Unknown, at, check, finding, lock_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from torchpin.model import Environment, Finding
+    from torchpin.checks import Answer
+    from torchpin.model import Deviation, Environment, Finding, Lock
 
 NOTICE = timedelta(days=14)
 
 
-@check("DEV001", "Every deviation has a reason", "lock")
-def deviations_have_reasons(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Write why under `reasons:` in the description, with the evidence; or follow the recommendation."""
-    for one in compare.deviations(env, evidence.locks[env.name]):
+@check("DEV001", "Every deviation has a reason", judge=True)
+def deviations_have_reasons(evidence: Evidence, env: Environment) -> Iterator[Answer]:
+    """Write why under `reasons:` in the description, with the evidence; or follow the recommendation.
+
+    What somebody recommends is compared with what is used: packages, Python, CUDA, cuDNN, the base, and the capability
+    of a GPU. Whoever reads of the difference later wants to know why it is right. What a source's own requirements ask
+    for is SRC002's.
+
+    Example: the page says that an RTX 5060 Ti has the capability 8.9; by NVIDIA's table it has 12.0.
+
+    Sources: `recommends` and `reasons` of the description; its lock; the facts of the GPUs.
+    """
+    lock = lock_of(evidence, env)
+    found = [one for one in compare.deviations(env, lock) if _said(one, lock)]
+    for one in found:
         if not one.reason:
-            said = "; ".join(f"{by} says {says}" for by, says in one.says)
+            said = "; ".join(f"{by} says {says}" for by, says in _said(one, lock))
             yield finding(
                 env,
-                at(env.service, "reasons"),
+                _place(env, one.component),
                 f"{one.component} {one.used} deviates without a reason: {said}",
                 about=one.component,
+                evidence=_evidence(one.component),
+                level="warning",
             )
+    yield from _others(env, lock, found)
+
+
+def _said(one: Deviation, lock: Lock | None) -> tuple[tuple[str, str], ...]:
+    """What people recommend; not what the sources' own requirements do."""
+    sources = {f"{each.source} {each.tag}" for each in (lock.upstreams if lock else ())}
+    return tuple(pair for pair in one.says if pair[0] not in sources)
+
+
+def _place(env: Environment, component: str) -> str:
+    """The reasons, which lack one; where there are none, the recommendation."""
+    number = next((n for n, one in enumerate(env.service.recommends) if one.component == component), 0)
+    return at(env.service, "reasons" if "reasons" in env.service.marks else f"recommends[{number}]")
+
+
+def _evidence(component: str) -> str:
+    card = facts.gpu(component)
+    return f"{card.source} ({card.date})" if card else ""
+
+
+def _others(env: Environment, lock: Lock | None, found: Iterable[Deviation]) -> Iterator[Answer]:
+    """What is followed or explained, and what only a lock tells."""
+    values = compare.used(env, lock)
+    asked = {
+        facts.gpu(one.component) or canonicalize_name(one.component): one
+        for one in env.service.recommends
+        if not one.says.endswith(".whl")  # a file, no version: ABI001 looks at it
+    }
+    untold = [one for one in asked.values() if compare.untold(env, lock, one.component, values)]
+    for one in untold:
+        message = f"{one.by} says {one.component} {one.says}, and what is used only a lock tells"
+        yield Unknown(message=message, about=one.component)
+    deviating = list(found)
+    explained = [one.component for one in deviating if one.reason]
+    followed = len(asked) - len(untold) - len(deviating)
+    if followed > 0 or explained:
+        told = f", {len(explained)} have a reason of their own ({', '.join(explained)})" if explained else ""
+        yield Ok(
+            about="recommends",
+            evidence=f"of {len(asked)} recommended components {followed} are followed{told}",
+        )
 
 
 @check("DEV002", "No waiver is past its review")

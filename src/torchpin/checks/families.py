@@ -1,3 +1,18 @@
 """Every family of checks; importing this registers them."""
 
-from torchpin.checks import deviations, images, judge, locks, texts  # noqa: F401
+# ruff: noqa: F401
+from torchpin.checks import (
+    abi,
+    age,
+    bases,
+    clashes,
+    dependencies,
+    deviations,
+    gpus,
+    images,
+    locks,
+    sources,
+    texts,
+    torch,
+    upstreams,
+)

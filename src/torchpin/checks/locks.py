@@ -13,7 +13,7 @@ from packaging.utils import (
 from packaging.version import Version
 
 from torchpin import facts, plan
-from torchpin.checks import Evidence, Unknown, at, check, finding
+from torchpin.checks import Evidence, Unknown, check, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,27 +193,3 @@ def nothing_is_orphaned(evidence: Evidence, env: Environment) -> Iterator[Findin
         return  # the repository's, said once
     for folder_ in evidence.orphans:
         yield finding(env, folder_, "belongs to no described environment", about=folder_)
-
-
-@check("SRC001", "Every clone is its recorded commit, unchanged", "clone")
-def clones_are_right(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke clone`; a clone with changes of yours is left alone, move them elsewhere first."""
-    for number, source in enumerate(env.service.sources):
-        state = evidence.clones.get(env.name, {}).get(source.name, "")
-        if state and state != "not cloned":
-            yield finding(
-                env,
-                source.path,
-                f"is {state}",
-                about=source.name,
-                evidence=at(env.service, f"sources[{number}].commit"),
-            )
-
-
-@check("SRC004", "The tag still gives the recorded commit", "network")
-def tags_have_not_moved(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Find out why the tag moved or is gone before you record another commit."""
-    for number, source in enumerate(env.service.sources):
-        problem = (evidence.tags or {}).get(env.name, {}).get(source.name, "")
-        if problem:
-            yield finding(env, at(env.service, f"sources[{number}].tag"), problem, about=source.name)

@@ -7,12 +7,13 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from torchpin.facts.bases import base
+from torchpin.facts.bases import base, bases
 from torchpin.facts.builds import channel, channels, cxx11_abi, release, releases
-from torchpin.facts.packages import abi_packages, conflicts, needs, wheel, wheels
+from torchpin.facts.packages import NoWheel, abi_packages, brings, conflicts, needs, wheel, wheels
 from torchpin.facts.rows import (
     Archs,
     Base,
+    Brings,
     Channel,
     Conflict,
     Driver,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "Archs", "Base", "Channel", "Conflict", "Driver", "Fact", "Failure", "Floor", "Gate", "Gpu", "Metadata", "Native",
-    "Recorded", "Removal", "SourceTag", "TorchRelease", "Wheel", "abi_packages", "base", "ceiling", "channel",
+    "Archs", "Base", "Brings", "Channel", "Conflict", "Driver", "Fact", "Failure", "Floor", "Gate", "Gpu", "Metadata", "Native",
+    "NoWheel", "Recorded", "Removal", "SourceTag", "TorchRelease", "Wheel", "abi_packages", "base", "bases", "brings", "ceiling", "channel",
     "channels", "compiled", "conflicts", "cxx11_abi", "driver", "facts", "failures", "floors", "gate", "gpu", "gpus",
     "metadata", "needs", "problems", "recorded", "recorded_hash", "release", "releases", "removals", "runs_on",
     "source_tags", "wheel", "wheels",
@@ -172,17 +173,19 @@ def metadata() -> tuple[Metadata, ...]:
 
 @cache
 def source_tags(repo: str) -> tuple[SourceTag, ...]:
+    """The known tags of `owner/name`, however it is spelled."""
     tables = table("sources")
-    wants = {(row["repo"], row["tag"]): row for row in tables["requirements"]}
-    kept = ("min_torch", "tested_torch", "pins", "note")
+    wants = {(row["repo"], row["tag"]): _asked(row) for row in tables["requirements"]}
     return tuple(
-        built(
-            SourceTag,
-            {"pins": {}, **row, **{k: v for k, v in wants.get((repo, row["tag"]), {}).items() if k in kept}},
-        )
+        built(SourceTag, {"pins": {}, **row, **wants.get((row["repo"], row["tag"]), {})})
         for row in tables["tags"]
-        if row["repo"] == repo
+        if row["repo"].lower() == repo.lower()
     )
+
+
+def _asked(row: Entry) -> Entry:
+    kept = ("min_torch", "min_python", "min_cuda", "tested_torch", "pins", "note")
+    return {**{key: row[key] for key in kept if key in row}, "asked": row["source"]}
 
 
 @cache

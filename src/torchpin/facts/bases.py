@@ -18,6 +18,11 @@ def base(image: str) -> Base | None:
     return _bases().get(image.removeprefix("docker.io/").partition("@")[0])
 
 
+def bases() -> tuple[Base, ...]:
+    """Every image that is known to exist."""
+    return tuple(_bases().values())
+
+
 @cache
 def _bases() -> Mapping[str, Base]:
     tables = table("bases")
@@ -27,13 +32,21 @@ def _bases() -> Mapping[str, Base]:
         for name in ("pytorch", "runpod")
         for row in tables[name]
     ]
-    systems = {row["os"]: row["apt_python"] for row in tables["systems"]}
+    rows += tables["plain"]
+    systems = {
+        row["os"]: {
+            "apt_python": row.get("apt_python"),
+            "glibc": row.get("glibc"),
+            "os_ends": row.get("ends"),
+        }
+        for row in tables["systems"]
+    }
     digests = {
         row["image"]: {"digest": row["digest"], "digest_source": row["source"]} for row in tables["digests"]
     }
     return {
         row["image"]: built(
-            Base, {**row, "apt_python": systems.get(row.get("os", "")), **digests.get(row["image"], {})}
+            Base, {**systems.get(row.get("os", ""), {}), **row, **digests.get(row["image"], {})}
         )
         for row in rows
     }

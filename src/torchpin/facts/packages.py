@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin.facts import builds
-from torchpin.facts.rows import Conflict, Native, Wheel
+from torchpin.facts.rows import Brings, Conflict, Native, Wheel
 from torchpin.facts.tables import Entry, built, table
 
 if TYPE_CHECKING:
@@ -35,8 +35,30 @@ class _Torch:
         return f"torch {self.version} from {self.channel}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoWheel:
+    """Why no wheel fits, the nearest, and what makes one; not `known`: a fact is missing, so that one may fit.
+
+    `column`: what of a wheel's name does not fit, with the values that would.
+    """
+
+    sentence: str
+    known: bool
+    column: str = ""
+    nearest: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
 class _NoWheelError(Exception):
     """Why there is none."""
+
+    def __init__(
+        self, sentence: str, *, known: bool = True, column: str = "", nearest: Iterable[str] = ()
+    ) -> None:
+        super().__init__(sentence)
+        self.known, self.column, self.nearest = known, column, tuple(nearest)
 
 
 class _NoTorchError(_NoWheelError):
@@ -56,20 +78,24 @@ def wheels() -> tuple[Wheel, ...]:
     return tuple(built(Wheel, {**whole[row["package"], row["version"]], **row}) for row in tables["wheels"])
 
 
-def wheel(package: str, version: str, *, python: str, torch: str, channel: str, machine: str) -> Wheel | str:
-    """The file that fits a build of torch, or a sentence: why none does, the nearest, and what makes one."""
+def wheel(
+    package: str, version: str, *, python: str, torch: str, channel: str, machine: str
+) -> Wheel | NoWheel:
+    """The file that fits a build of torch, or why none does."""
     name = canonicalize_name(package)
     rows = {row["version"]: row for row in table("wheels")["packages"] if row["package"] == name}
     if not rows:
-        return f"{name}: no wheels with an ABI in their name are recorded; those of {_list(sorted(abi_packages()))} are"
+        known = _list(sorted(abi_packages()))
+        why = f"{name}: no wheels with an ABI in their name are recorded; those of {known} are"
+        return NoWheel(sentence=why, known=False)
     wanted = _Torch(version=torch.partition("+")[0], channel=channel, machine=machine)
     try:
         return _of_abi(_fitting(name, version, python, wanted), wanted)
-    except _NoTorchError as why:
-        return f"{name} {version}: {why}"
     except _NoWheelError as why:
         build = rows.get(version, next(iter(rows.values())))["build"]
-        return f"{name} {version}: {why}. What makes one: {build}"
+        makes = "" if isinstance(why, _NoTorchError) else f". What makes one: {build}"
+        sentence = f"{name} {version}: {why}{makes}"
+        return NoWheel(sentence=sentence, known=why.known, column=why.column, nearest=why.nearest)
 
 
 def _fitting(name: str, version: str, python: str, torch: _Torch) -> list[Wheel]:
@@ -84,13 +110,16 @@ def _fitting(name: str, version: str, python: str, torch: _Torch) -> list[Wheel]
     rows = [row for row in named if row.version == version]
     if not rows:
         nearest = _list(dict.fromkeys(row.version for row in named))
-        raise _NoWheelError(f"no wheel of this version is recorded; the nearest are of {nearest}")
+        raise _NoWheelError(
+            f"no wheel of this version is recorded; the nearest are of {nearest}", known=False
+        )
     for number, (column, wanted) in enumerate(asked.items(), start=1):
         fitting = [row for row in rows if getattr(row, column) == wanted]
         if not fitting:
             key = ", ".join(f"{column} {value}" for column, value in list(asked.items())[:number])
-            nearest = _list(dict.fromkeys(getattr(row, column) for row in rows))
-            raise _NoWheelError(f"there is no wheel for {key}; the nearest are for {column} {nearest}")
+            near = [*dict.fromkeys(getattr(row, column) for row in rows)]
+            sentence = f"there is no wheel for {key}; the nearest are for {column} {_list(near)}"
+            raise _NoWheelError(sentence, column=column, nearest=near)
         rows = fitting
     return rows
 
@@ -100,16 +129,17 @@ def _cuda_major(torch: _Torch) -> str:
     if name == "pypi":
         known = builds.release(torch.version)
         if known is None or known.pypi_local is None or torch.machine != "x86_64":
-            raise _NoTorchError(f"which CUDA {torch} has on {torch.machine} is not known; a channel says it")
+            sentence = f"which CUDA {torch} has on {torch.machine} is not known; a channel says it"
+            raise _NoTorchError(sentence, known=False)
         name = known.pypi_local
     channel = builds.channel(name)
-    homes = _list(each.name for each in builds.channels() if each.cuda and torch.series in each.series)
+    homes = [each.name for each in builds.channels() if each.cuda and torch.series in each.series]
+    with_cuda = f"with CUDA, torch {torch.series} is on {_list(homes) or 'no channel'}"
     if channel is None or torch.series not in channel.series:
-        raise _NoTorchError(
-            f"there is no {torch}; with CUDA, torch {torch.series} is on {homes or 'no channel'}"
-        )
+        sentence = f"there is no {torch}; {with_cuda}"
+        raise _NoTorchError(sentence, known=bool(channel and homes), column="channel", nearest=homes)
     if channel.cuda is None:
-        raise _NoTorchError(f"{torch} is no CUDA build; with CUDA, torch {torch.series} is on {homes}")
+        raise _NoTorchError(f"{torch} is no CUDA build; {with_cuda}", column="channel", nearest=homes)
     return channel.cuda.partition(".")[0]
 
 
@@ -117,17 +147,20 @@ def _of_abi(rows: Sequence[Wheel], torch: _Torch) -> Wheel:
     """The ABI has to be torch's twice: by the wheel's name, and by what the wheel was built against."""
     abi, names = builds.cxx11_abi(torch.version, torch.channel), _list(row.filename for row in rows)
     if abi is None:
-        raise _NoWheelError(f"the C++11 ABI of {torch} is not known; by that, one of {names} is right")
+        sentence = f"the C++11 ABI of {torch} is not known; by that, one of {names} is right"
+        raise _NoWheelError(sentence, known=False)
     labelled = next((row for row in rows if row.abi == abi), None)
     if labelled is None:
-        raise _NoWheelError(f"{torch} has the C++11 ABI {abi}; the nearest is {names}")
+        raise _NoWheelError(f"{torch} has the C++11 ABI {abi}; the nearest is {names}", column="abi")
     against = _against(labelled) or {}
     if labelled.abi == 1 or builds.cxx11_abi(against["with"], against["channel"]) == abi:
         return labelled
     raise _NoWheelError(
         f"{torch} has the C++11 ABI {abi}, and {labelled.filename} has 1 in spite of its name: it was built against "
         f"torch {against['with']} from {against['channel']}, which has wheels that fit "
-        f"({against.get('issue', against['source'])})"
+        f"({against.get('issue', against['source'])})",
+        column="channel",
+        nearest=[against["channel"]],
     )
 
 
@@ -148,6 +181,11 @@ def _list(words: Iterable[str]) -> str:
 @cache
 def conflicts() -> tuple[Conflict, ...]:
     return tuple(built(Conflict, row) for row in table("packages")["conflicts"])
+
+
+@cache
+def brings() -> tuple[Brings, ...]:
+    return tuple(built(Brings, row) for row in table("packages")["brings"])
 
 
 def needs(package: str) -> Native | None:

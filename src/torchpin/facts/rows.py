@@ -103,7 +103,11 @@ class Gate(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Base(Row):
-    """A base image. `python` is the one inside; `apt_python` is what its system would install."""
+    """A base image. `python` is the one inside; `apt_python` is what its system would install.
+
+    `glibc`: its C library, such as 2.35, or musl. `ends`: when what it is named for has no more fixes; `os_ends`: the
+    same of its system.
+    """
 
     image: str
     os: str | None = None
@@ -115,13 +119,19 @@ class Base(Row):
     torch: str | None = None
     status: str | None = None
     on_hub: bool | None = None
+    glibc: str | None = None
+    ends: str | None = None
+    os_ends: str | None = None
     digest: str | None = None
     digest_source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceTag(Row):
-    """A tag of a source repository, with what its own requirements pin; `exists` False: named, and never was."""
+    """A tag of a source repository; `exists` False: named, and never was.
+
+    What its own requirements pin and ask for, and in `asked` the source of that.
+    """
 
     repo: str
     tag: str
@@ -130,13 +140,19 @@ class SourceTag(Row):
     flux: bool = False
     exists: bool = True
     min_torch: str | None = None
+    min_python: str | None = None
+    min_cuda: str | None = None
     tested_torch: str | None = None
     pins: Mapping[str, str]
+    asked: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Floor(Row):
-    """Where `when` is installed, `needs` must hold; `seen`: the packages' own metadata says so."""
+    """Where `when` is installed, `needs` must hold; `seen`: the packages' own metadata says so.
+
+    `instead`: the pin that ends it where it does not hold. `interface`: the removal that the floor is about.
+    """
 
     id: str
     when: str
@@ -145,16 +161,19 @@ class Floor(Row):
     seen: bool
     only: str = ""
     capability: str | None = None
+    instead: str | None = None
+    interface: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Removal(Row):
-    """An interface that is gone from `version` on."""
+    """An interface that is gone from `version` on; `newest`: what a resolver takes on the row's date."""
 
     id: str
     package: str
     version: str
     what: str
+    newest: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,6 +183,14 @@ class Conflict(Row):
     id: str
     names: tuple[str, ...]
     because: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Brings(Row):
+    """Which packages a version installs beside itself, of those that other rows speak of."""
+
+    when: str
+    brings: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

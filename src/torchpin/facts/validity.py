@@ -11,6 +11,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from torchpin.facts import pages as recorded
+from torchpin.facts.ages import ID, IMAGES, KEYS, LIMIT, images
 from torchpin.facts.rows import gpu_key
 
 if TYPE_CHECKING:
@@ -19,62 +21,53 @@ if TYPE_CHECKING:
     from torchpin.facts.tables import Entry, Table
 
 _METHODS = {"measured", "published", "inferred"}
-_DATES = ("date", "released", "tagged", "committed")
+_PAST, _ANY_TIME = ("date", "released", "tagged", "committed"), ("ends",)  # dates
 _ARCH = re.compile(r"(?:sm|compute)_\d{2,3}a?")
 _DIGESTS = {
     "digest": r"sha256:[0-9a-f]{64}",
     "linux_amd64": r"sha256:[0-9a-f]{64}",
     "sha256": r"[0-9a-f]{64}",
 }
-_KEYS = {  # what may occur once
-    ("channels", "channels"): ("name",),
-    ("torch", "releases"): ("version",),
-    ("archs", "archs"): ("series", "channel", "platform"),
-    ("gpus", "gpus"): ("name",),
-    ("bases", "cuda"): ("cuda", "os"),
-    ("bases", "cudnn"): ("cuda", "suffix"),
-    ("bases", "digests"): ("image",),
-    ("bases", "pytorch"): ("tag",),
-    ("bases", "runpod"): ("tag",),
-    ("drivers", "toolkits"): ("cuda", "update"),
-    ("drivers", "gates"): ("cuda",),
-    ("sources", "tags"): ("repo", "tag"),
-    ("sources", "requirements"): ("repo", "tag"),
-    ("packages", "native"): ("package",),
-    ("wheels", "packages"): ("package", "version"),
-    ("wheels", "built"): ("package", "version", "torch"),
-    ("wheels", "wheels"): ("filename",),
-}
 
 
-def problems(tables: Mapping[str, Table]) -> Iterator[str]:
+def problems(
+    tables: Mapping[str, Table], pages: Mapping[str, recorded.Page] | None = None, today: date | None = None
+) -> Iterator[str]:
     for name, table in tables.items():
         for section, rows in table.items():
             for number, row in enumerate(rows, start=1):
-                for message in _row(row):
-                    yield f"{name}.yaml: {section} {number}: {message}"
-            yield from (
-                f"{name}.yaml: {section}: {each}"
-                for each in _twice(rows, _KEYS.get((name, section), ("id",)))
-            )
+                yield from (f"{name}.yaml: {section} {number}: {message}" for message in _row(row, today))
+            twice = _twice(rows, KEYS.get((name, section), ID))
+            yield from (f"{name}.yaml: {section}: {message}" for message in twice)
     for name, check in _CHECKS.items():
         if name in tables:
             yield from (f"{name}.yaml: {message}" for message in check(tables[name], tables))
+    for name, page in (pages or {}).items():
+        yield from (f"index/{name}.json: {message}" for message in _dates(page, today))
+    yield from recorded.problems(pages, tables) if pages else ()
 
 
-def _row(row: Entry) -> Iterator[str]:
+def _row(row: Entry, today: date | None) -> Iterator[str]:
     if not str(row.get("source") or "").strip():
         yield "no source"
     if row.get("method") not in _METHODS:
         yield f"method is {row.get('method')!r}, not one of {', '.join(sorted(_METHODS))}"
     if "date" not in row:
         yield "no date"
-    for key in _DATES:
-        if row.get(key) is not None and not _is_date(row[key]):
-            yield f"{key} {row[key]!r} is no date"
+    if not (isinstance(row.get("limit", LIMIT), int) and row.get("limit", LIMIT) > 0):
+        yield f"limit is {row['limit']!r}, no number of days"
+    yield from _dates(row, today)
     for key, pattern in _DIGESTS.items():
         if row.get(key) is not None and not re.fullmatch(pattern, row[key]):
             yield f"{key} {row[key]!r} is no digest"
+
+
+def _dates(row: Mapping[str, object], today: date | None) -> Iterator[str]:
+    for key in (*_PAST, *_ANY_TIME):
+        if row.get(key) is not None and not _is_date(row[key]):
+            yield f"{key} {row[key]!r} is no date"
+        elif today and key in _PAST and str(row.get(key) or "") > today.isoformat():
+            yield f"{key} {row[key]} is still to come"
 
 
 def _is_date(value: object) -> bool:
@@ -155,6 +148,10 @@ def _floors(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
         for key in ("when", "needs"):
             if not _is_requirement(row[key]):
                 yield f"{row['id']}: {key} {row[key]!r} is no requirement"
+        if row.get("instead") and not re.fullmatch(r"[a-z0-9-]+==[^,;*]+", row["instead"]):
+            yield f"{row['id']}: instead {row['instead']!r} is no exact pin"
+        if row.get("interface") not in {None, *(each["id"] for each in table["removed"])}:
+            yield f"{row['id']}: no interface {row['interface']} is removed"
 
 
 def _failures(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
@@ -175,6 +172,10 @@ def _packages(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
         if len(row["names"]) < 2:  # noqa: PLR2004 - it takes two
             yield f"{row['id']}: a conflict of one"
     named = [name for row in table["conflicts"] for name in row["names"]]
+    for row in table["brings"]:
+        if not _is_requirement(row["when"]):
+            yield f"brings: {row['when']!r} is no requirement"
+    named += [name for row in table["brings"] for name in row["brings"]]
     for name in (*named, *(row["package"] for row in table["native"])):
         if name != canonicalize_name(name):
             yield f"{name!r} is not a normalized name"
