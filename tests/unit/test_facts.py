@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from torchpin import facts
+from torchpin.facts.pages import all_pages
 from torchpin.facts.tables import all_tables, merged
 
 if TYPE_CHECKING:
@@ -98,10 +100,12 @@ PLANTED: dict[str, tuple[Any, ...]] = {
     "an unknown channel": (
         lambda tables: tables["archs"]["archs"][0].update(channel="cu999"),
         "archs.yaml: 1.13 cu999 x86_64: no such channel",
+        "archs.yaml: 1.13 cu116: neither a row nor a hole",
     ),
     "a series that the channel never had": (
         lambda tables: tables["archs"]["archs"][0].update(channel="cu121"),
         "archs.yaml: 1.13 cu121 x86_64: that channel never had 1.13",
+        "archs.yaml: 1.13 cu116: neither a row nor a hole",
     ),
     "no architectures at all": (
         lambda tables: tables["archs"]["archs"][0].update(sm=None),
@@ -226,6 +230,104 @@ PLANTED: dict[str, tuple[Any, ...]] = {
         ),
         f"wheels.yaml: {FLASH_24_TRUE.replace('TRUE', 'FALSE')}: what it was built against is not known, so neither is its ABI",
     ),
+    "a hole that has a row": (
+        lambda tables: tables["archs"]["holes"][0].update(channel="cu130"),
+        "archs.yaml: 2.11 cu129: neither a row nor a hole",
+        "archs.yaml: 2.11 cu130: a hole that has a row",
+    ),
+    "a hole where nothing belongs": (
+        lambda tables: tables["archs"]["holes"].append({**tables["archs"]["holes"][0], "channel": "cu121"}),
+        "archs.yaml: 2.11 cu121: a hole where nothing belongs",
+    ),
+    "an architecture of an unknown toolkit": (
+        lambda tables: tables["archs"]["toolkits"][0].update(last_toolkit="12.7"),
+        "archs.yaml: sm_70: last_toolkit 12.7 is no toolkit of drivers.yaml",
+    ),
+    "a card of an unknown toolkit": (
+        lambda tables: tables["gpus"]["gpus"][1].update(min_toolkit="12.7"),
+        "gpus.yaml: T4: min_toolkit 12.7 is no toolkit of drivers.yaml",
+    ),
+    "a status that is none": (
+        lambda tables: tables["bases"]["cuda"][0].update(status="retired"),
+        "bases.yaml: 11.7.1 ubuntu20.04: status is 'retired', not one of supported, end-of-life",
+    ),
+    "a variant that is none": (
+        lambda tables: tables["bases"]["cuda"][0]["variants"].append("cudnn-base"),
+        "bases.yaml: 11.7.1 ubuntu20.04: 'cudnn-base' is no variant",
+    ),
+    "an unknown system": (
+        lambda tables: tables["bases"]["pytorch"][0].update(os="ubuntu21.10"),
+        "bases.yaml: pytorch/pytorch:2.5.1-cuda12.1-cudnn9-devel: ubuntu21.10 is no known system",
+    ),
+    "a cuDNN of no image": (
+        lambda tables: tables["bases"]["cudnn"][0].update(suffix="cudnn9"),
+        "bases.yaml: cudnn: no image of 11.8.0 has cudnn9",
+    ),
+    "a digest of no image": (
+        lambda tables: tables["bases"]["digests"][0].update(
+            image="nvidia/cuda:12.1.1-cudnn-devel-ubuntu22.04"
+        ),
+        "bases.yaml: nvidia/cuda:12.1.1-cudnn-devel-ubuntu22.04 is no known image",
+    ),
+    "an image on no image": (
+        lambda tables: tables["bases"]["runpod"][0].update(base="nvidia/cuda:11.8-devel-ubuntu22.04"),
+        "bases.yaml: nvidia/cuda:11.8-devel-ubuntu22.04 is no known image",
+    ),
+    "an image whose columns say another tag": (
+        lambda tables: tables["bases"]["pytorch"][0].update(cudnn="8"),
+        "bases.yaml: 2.5.1-cuda12.1-cudnn9-devel: its columns say 2.5.1-cuda12.1-cudnn8-devel",
+    ),
+    "an image with an unknown torch": (
+        lambda tables: tables["bases"]["runpod"][1].update(torch="2.0.9"),
+        "bases.yaml: 2.0.1-py3.10-cuda11.8.0-devel-ubuntu22.04: torch 2.0.9 has no row in torch.yaml",
+    ),
+    "an image with a torch of another CUDA": (
+        lambda tables: tables["bases"]["runpod"][0].update(torch="2.1.0+cu121"),
+        "bases.yaml: 2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04: CUDA is 11.8.0, torch is +cu121",
+    ),
+    "a driver that is none": (
+        lambda tables: tables["drivers"]["toolkits"][0].update(driver="515"),
+        "drivers.yaml: toolkit 11.7 with 515: not like 12.1 with 530.30.02",
+    ),
+    "a driver out of order": (
+        lambda tables: tables["drivers"]["toolkits"][1].update(driver="511.48.07"),
+        "drivers.yaml: toolkit 11.7 update 1 has an older driver than the one before it",
+    ),
+    "a family of drivers that ends before it begins": (
+        lambda tables: tables["drivers"]["families"][0].update(below="440"),
+        "drivers.yaml: family 11.x: from 450, and below 440",
+    ),
+    "no family for a CUDA": (
+        lambda tables: tables["drivers"]["families"].pop(),
+        "drivers.yaml: no family for CUDA 13",
+    ),
+    "a gate of no image": (
+        lambda tables: tables["drivers"]["gates"][0].update(cuda="11.8.9"),
+        "drivers.yaml: gate of 11.8.9: bases.yaml has no such image",
+    ),
+    "a gate that asks for another CUDA": (
+        lambda tables: tables["drivers"]["gates"][0].update(needs=">=11.7"),
+        "drivers.yaml: gate of 11.8.0: it needs >=11.7",
+    ),
+    "a gate whose branches are out of order": (
+        lambda tables: tables["drivers"]["gates"][1].update(older_branches=[525, 470]),
+        "drivers.yaml: gate of 12.1.1: its older branches are out of order",
+    ),
+    "a short commit of an upstream": (
+        lambda tables: tables["sources"]["upstreams"][0].update(commit="673b5637"),
+        "sources.yaml: ByteDance-Seed/SeedVR: commit is not a full one",
+    ),
+    "wheels for a torch that is not known": (
+        lambda tables: tables["torch"].update(
+            releases=[row for row in tables["torch"]["releases"] if row["version"][:4] != "2.4."]
+        ),
+        "bases.yaml: 2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04: torch 2.4.0 has no row in torch.yaml",
+        "wheels.yaml: wheels for torch 2.4, of which torch.yaml has no release",
+    ),
+    "a limit that is none": (
+        lambda tables: tables["gpus"]["gpus"][0].update(limit="a year"),
+        "gpus.yaml: gpus 1: limit is 'a year', no number of days",
+    ),
     "an example that does not match": (
         lambda tables: tables["failures"]["failures"][0].update(example="all is well"),
         "failures.yaml: probe: the pattern does not match its example",
@@ -240,6 +342,195 @@ def test_a_planted_problem_is_found(planted: tuple[Any, ...]) -> None:
     tables = deepcopy(all_tables())
     plant(tables)
     assert facts.problems(tables) == tuple(found)
+
+
+def test_what_is_still_to_come_is_no_fact() -> None:
+    tables = deepcopy(all_tables())
+    tables["gpus"]["gpus"][0]["date"] = "2026-12-24"
+    pages = {"cu121": {**PAGES["cu121"], "date": "2027-01-01"}}
+    found = facts.problems(tables, pages, date(2026, 12, 1))
+    expected = {
+        "gpus.yaml: gpus 1: date 2026-12-24 is still to come",
+        "index/cu121.json: date 2027-01-01 is still to come",
+    }
+    assert expected <= set(found)
+    assert not expected & set(facts.problems(tables, pages))
+
+
+# --- tables and pages against each other -----------------------------------------------------------------------------
+
+PAGES = all_pages()
+
+
+def of_torch(*versions: str, channel: str = "cu121") -> list[list[str | None]]:
+    return [[f"torch-{one}+{channel}-cp310-cp310-linux_x86_64.whl", "ab" * 32] for one in versions]
+
+
+PLANTED_PAGES: dict[str, tuple[Any, ...]] = {
+    "no source": (lambda pages, _: pages["cu121"].update(source=""), "index/cu121.json: no source"),
+    "another channel": (
+        lambda pages, _: pages["cu121"].update(channel="cu124"),
+        "index/cu121.json: channel is 'cu124'",
+    ),
+    "a date that is none": (
+        lambda pages, _: pages["cu121"].update(date="March"),
+        "index/cu121.json: date 'March' is no date",
+    ),
+    "half a hash": (
+        lambda pages, _: pages["cu121"]["packages"].update(
+            {"torchdata": [["torchdata-0.6.1-py3-none-any.whl", "ab"]]}
+        ),
+        "index/cu121.json: torchdata: torchdata-0.6.1-py3-none-any.whl: 'ab' is no sha256",
+    ),
+    "a row of three": (
+        lambda pages, _: pages["cu121"]["packages"].update({"torchdata": [["a", None, 1]]}),
+        "index/cu121.json: torchdata: ['a', None, 1] is no file name with its hash",
+    ),
+    "a wheel for another system": (
+        lambda pages, _: pages["cu121"]["packages"].update(
+            {"torchdata": [["torchdata-0.6.1-cp310-cp310-win_amd64.whl", None]]}
+        ),
+        "index/cu121.json: torchdata: torchdata-0.6.1-cp310-cp310-win_amd64.whl is no wheel for Linux",
+    ),
+    "another package's file": (
+        lambda pages, _: pages["cu121"]["packages"].update(
+            {"torchdata": [["torchtext-0.6.1-py3-none-any.whl", None]]}
+        ),
+        "index/cu121.json: torchdata: torchtext-0.6.1-py3-none-any.whl is another package's",
+    ),
+    "another oldest torch": (
+        lambda _, tables: row(tables, "channels", "cu121").update(first="2.1.1"),
+        "index/cu121.json: its oldest torch is 2.1.0; in channels.yaml first is 2.1.1",
+    ),
+    "a newer torch": (
+        lambda pages, _: pages["cu121"]["packages"]["torch"].extend(of_torch("2.5.2")),
+        "index/cu121.json: its newest torch is 2.5.2; in channels.yaml last is 2.5.1",
+        "index/cu121.json: torch 2.5.2 has no row in torch.yaml",
+    ),
+    "a torch of a series that the channel does not have": (
+        lambda _, tables: row(tables, "channels", "cu121")["series"].remove("2.3"),
+        "archs.yaml: 2.3 cu121 x86_64: that channel never had 2.3",
+        "index/cu121.json: torch 2.3.0 is on it; channels.yaml does not have 2.3 there",
+        "index/cu121.json: torch 2.3.1 is on it; channels.yaml does not have 2.3 there",
+    ),
+    "a page that is not there": (
+        lambda pages, _: pages.pop("cu121"),
+        "channels.yaml: cu121: recorded is True",
+    ),
+    "a companion of another torch": (
+        lambda pages, _: pages["metadata"]["records"][1].update(requires_dist=["torch==2.5.0"]),
+        "index/metadata.json: cu121 torchaudio 2.5.1+cu121: asks for torch 2.5.0; torch.yaml does not have them together",
+    ),
+    "a dependency that is none": (
+        lambda pages, _: pages["metadata"]["records"][1].update(requires_dist=["torch at 2.5.1"]),
+        "index/metadata.json: cu121 torchaudio 2.5.1+cu121: 'torch at 2.5.1' is no requirement",
+    ),
+    "dependencies that nobody told": (
+        lambda pages, _: pages["metadata"]["records"][1].update(source=""),
+        "index/metadata.json: cu121 torchaudio 2.5.1+cu121: no source",
+    ),
+    "dependencies on no channel": (
+        lambda pages, _: pages["metadata"]["records"][1].update(channel="cu999"),
+        "index/metadata.json: cu999 torchaudio 2.5.1+cu121: no such channel",
+    ),
+}
+
+
+def row(tables: dict[str, Any], name: str, which: str) -> dict[str, Any]:
+    section, key = {"channels": ("channels", "name"), "torch": ("releases", "version")}[name]
+    return next(each for each in tables[name][section] if each[key] == which)
+
+
+@pytest.mark.parametrize("planted", PLANTED_PAGES.values(), ids=PLANTED_PAGES)
+def test_a_planted_contradiction_is_found(planted: tuple[Any, ...]) -> None:
+    plant, *expected = planted
+    tables, pages = deepcopy(all_tables()), deepcopy({name: PAGES[name] for name in ("cu121", "metadata")})
+    for each in tables["channels"]["channels"]:
+        each["recorded"] = each["name"] == "cu121"
+    plant(pages, tables)
+    assert facts.problems(tables, pages) == tuple(expected)
+
+
+# --- how old they are ------------------------------------------------------------------------------------------------
+
+
+def test_every_section_and_page_has_an_age() -> None:
+    tables = deepcopy(all_tables())
+    for each in tables["gpus"]["gpus"]:
+        each["date"] = "2026-11-22"
+    ages = {(age.table, age.section): age for age in facts.ages(date(2026, 11, 24), tables)}
+    gpus = ages["gpus", "gpus"]
+    assert (gpus.oldest, gpus.newest, gpus.days, gpus.limit, gpus.past) == (
+        "2026-11-22",
+        "2026-11-22",
+        2,
+        730,
+        (),
+    )
+    assert {("index", channel) for channel in RECORDED} <= ages.keys()
+    assert {(name, section) for name, table in all_tables().items() for section in table} <= ages.keys()
+
+
+def test_a_page_ages_until_its_channel_has_ended_and_it_shows_the_last_series() -> None:
+    tables, pages = deepcopy(all_tables()), {name: PAGES[name] for name in ("cu121", "cu128", "cu130")}
+    row(tables, "channels", "cu128").update(series=["2.98", "2.99"])  # it ended, and was recorded before that
+    limits = {age.section: age.limit for age in facts.ages(date(2026, 11, 24), tables, pages)}
+    assert (limits["cu121"], limits["cu128"], limits["cu130"]) == (None, 365, 365)
+
+
+def test_rows_past_their_limit_are_named() -> None:
+    tables = deepcopy(all_tables())
+    tables["gpus"]["gpus"][1].update(date="2024-01-01")
+    tables["gpus"]["gpus"][2].update(date="2024-01-01", limit=9999)
+    (age,) = [age for age in facts.ages(date(2026, 11, 24), tables) if age.table == "gpus"]
+    assert [str(one) for one in age.past] == [
+        "gpus.yaml: gpus: T4 is of 2024-01-01, 1058 days old; it is good for 730"
+    ]
+    assert (age.oldest, age.newest) == ("2024-01-01", "2026-11-22")
+
+
+LORA: dict[str, Any] = {
+    "channel": "cu121",
+    "gpus": ("NVIDIA RTX A6000",),
+    "base": "docker.io/nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04@sha256:21196d",
+    "torch": "2.5.1+cu121",
+}
+
+
+def test_an_environment_of_young_facts_has_no_aged_ones() -> None:
+    assert facts.aged(date(2026, 11, 24), **LORA) == ()
+
+
+def test_an_environments_aged_facts_are_those_that_it_rests_on() -> None:
+    found = facts.aged(date(2028, 12, 1), **LORA)
+    assert {(one.table, one.row) for one in found} == {
+        ("channels.yaml", "channels: cu121"),
+        ("torch.yaml", "releases: 2.5.1"),
+        ("archs.yaml", "archs: 2.5 cu121 x86_64"),
+        ("gpus.yaml", "gpus: RTX A6000"),
+        ("drivers.yaml", "toolkits: 12.1 0"),
+        ("drivers.yaml", "toolkits: 12.1 1"),
+        ("drivers.yaml", "families: 12.x"),
+        ("drivers.yaml", "gates: 12.1.1"),
+        ("bases.yaml", "cuda: 12.1.1 ubuntu22.04"),
+        ("bases.yaml", "digests: nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"),
+    }
+
+
+def test_a_page_that_still_changes_ages_with_the_environments_on_it() -> None:
+    own: dict[str, Any] = {
+        "channel": "cu126",
+        "gpus": (),
+        "base": "python:3.12-slim-bookworm",
+        "torch": "2.9.1",
+    }
+    own["pages"] = {"cu126": {**PAGES["cu126"], "date": "2026-03-15"}}
+    found = facts.aged(date(2027, 3, 16), **own)
+    assert [(one.table, one.row, one.days, one.limit) for one in found] == [("index", "cu126", 366, 365)]
+    served = facts.aged(
+        date(2027, 3, 16), **{**own, "channel": "pypi", "torch": "2.7.1"}
+    )  # PyPI's 2.7.1 is of cu126
+    assert served == found
 
 
 def test_a_row_overrides_the_defaults_of_its_section_and_those_the_defaults_of_the_file() -> None:

@@ -6,6 +6,7 @@ from torchpin.checks import (
     age,
     bases,
     clashes,
+    contents,
     dependencies,
     deviations,
     gpus,

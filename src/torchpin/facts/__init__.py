@@ -7,6 +7,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from torchpin.facts.ages import Age, Aged, aged, ages
 from torchpin.facts.bases import base, bases
 from torchpin.facts.builds import channel, channels, cxx11_abi, release, releases
 from torchpin.facts.packages import NoWheel, abi_packages, brings, conflicts, needs, wheel, wheels
@@ -35,12 +36,15 @@ from torchpin.facts.tables import Entry, Table, built, index, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
+
+    from torchpin.facts.pages import Page
 
 
 # fmt: off
 __all__ = [
-    "Archs", "Base", "Brings", "Channel", "Conflict", "Driver", "Fact", "Failure", "Floor", "Gate", "Gpu", "Metadata", "Native",
-    "NoWheel", "Recorded", "Removal", "SourceTag", "TorchRelease", "Wheel", "abi_packages", "base", "bases", "brings", "ceiling", "channel",
+    "Age", "Aged", "Archs", "Base", "Brings", "Channel", "Conflict", "Driver", "Fact", "Failure", "Floor", "Gate", "Gpu", "Metadata", "Native",
+    "NoWheel", "Recorded", "Removal", "SourceTag", "TorchRelease", "Wheel", "abi_packages", "aged", "ages", "base", "bases", "brings", "ceiling", "channel",
     "channels", "compiled", "conflicts", "cxx11_abi", "driver", "facts", "failures", "floors", "gate", "gpu", "gpus",
     "metadata", "needs", "problems", "recorded", "recorded_hash", "release", "releases", "removals", "runs_on",
     "source_tags", "wheel", "wheels",
@@ -142,18 +146,12 @@ def recorded(channel: str) -> Recorded | None:
     page = index(channel) if channel.isalnum() else None
     if page is None or page.get("channel") != channel:
         return None
-    packages = {name: MappingProxyType(_files(rows)) for name, rows in page["packages"].items()}
+    from torchpin.facts.pages import files
+
+    packages = {name: MappingProxyType(files(rows)) for name, rows in page["packages"].items()}
     return Recorded(
         channel=channel, source=page["source"], date=page["date"], packages=MappingProxyType(packages)
     )
-
-
-def _files(rows: list[tuple[str, str | None]]) -> dict[str, str | None]:
-    # A page may list a name twice with other bytes (fbgemm_gpu 0.6.0 for aarch64): then the name alone proves nothing.
-    files: dict[str, str | None] = {}
-    for name, digest in rows:
-        files[name] = digest if files.get(name, digest) == digest else None
-    return files
 
 
 def recorded_hash(channel: str, filename: str) -> str | None:
@@ -211,9 +209,16 @@ def facts(name: str) -> tuple[Fact, ...]:
     return tuple(built(Fact, row) for row in table(name).get("facts", []))
 
 
-def problems(tables: Mapping[str, Table] | None = None) -> tuple[str, ...]:
-    """What is wrong with the tables themselves; empty is well."""
+def problems(
+    tables: Mapping[str, Table] | None = None,
+    pages: Mapping[str, Page] | None = None,
+    today: date | None = None,
+) -> tuple[str, ...]:
+    """What is wrong with the tables and the recorded pages (where tables are given, with the given pages only); empty is well."""
+    from torchpin.facts import pages as recorded_pages
     from torchpin.facts import tables as files
     from torchpin.facts import validity
 
-    return tuple(validity.problems(files.all_tables() if tables is None else tables))
+    if tables is None:
+        tables, pages = files.all_tables(), recorded_pages.all_pages() if pages is None else pages
+    return tuple(validity.problems(tables, pages, today))

@@ -51,6 +51,7 @@ def all_tables() -> dict[str, Table]:
     return {name: table(name) for name in NAMES}
 
 
+@cache
 def index(name: str) -> Any | None:
     path = _FOLDER / "index" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

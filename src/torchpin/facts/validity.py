@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from torchpin.facts import pages as recorded
 from torchpin.facts.ages import ID, IMAGES, KEYS, LIMIT, images
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _METHODS = {"measured", "published", "inferred"}
 _PAST, _ANY_TIME = ("date", "released", "tagged", "committed"), ("ends",)  # dates
+_STATUS = {"supported", "end-of-life", None}
+_VARIANT = re.compile(r"(?:cudnn\d*-)?(?:devel|runtime)|tensorrt-(?:devel|runtime)|base")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _ARCH = re.compile(r"(?:sm|compute)_\d{2,3}a?")
 _DIGESTS = {
     "digest": r"sha256:[0-9a-f]{64}",
@@ -64,18 +68,10 @@ def _row(row: Entry, today: date | None) -> Iterator[str]:
 
 def _dates(row: Mapping[str, object], today: date | None) -> Iterator[str]:
     for key in (*_PAST, *_ANY_TIME):
-        if row.get(key) is not None and not _is_date(row[key]):
+        if row.get(key) is not None and not _is(date.fromisoformat, str(row[key])):
             yield f"{key} {row[key]!r} is no date"
         elif today and key in _PAST and str(row.get(key) or "") > today.isoformat():
             yield f"{key} {row[key]} is still to come"
-
-
-def _is_date(value: object) -> bool:
-    try:
-        date.fromisoformat(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 def _twice(rows: list[Entry], keys: tuple[str, ...]) -> Iterator[str]:
@@ -93,20 +89,24 @@ def _channels(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
             yield f"{row['name']}: cuda is {row['cuda']}"
 
 
+def _rows(tables: Mapping[str, Table], name: str, section: str) -> list[Entry]:
+    return tables.get(name, {}).get(section, [])
+
+
 def _channel_names(tables: Mapping[str, Table]) -> set[str]:
-    return {row["name"] for row in tables.get("channels", {}).get("channels", [])}
+    return {row["name"] for row in _rows(tables, "channels", "channels")}
 
 
 def _torch(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["releases"]:
-        if not _is_version(row["version"]):
+        if not _is(Version, row["version"]):
             yield f"{row['version']!r} is no version"
         if row.get("pypi_local") is not None and row["pypi_local"] not in _channel_names(tables):
             yield f"{row['version']}: pypi_local {row['pypi_local']} is no channel"
 
 
 def _archs(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    series = {row["name"]: row["series"] for row in tables.get("channels", {}).get("channels", [])}
+    series = {row["name"]: row["series"] for row in _rows(tables, "channels", "channels")}
     for row in table["archs"]:
         what = f"{row['series']} {row['channel']} {row['platform']}"
         if row["channel"] not in series:
@@ -118,11 +118,39 @@ def _archs(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
         for name in (*(row["sm"] or ()), *(row["ptx"] or ())):
             if not _ARCH.fullmatch(name):
                 yield f"{what}: {name!r} is no architecture"
+    for row in table.get("toolkits", ()):
+        for key in ("min_toolkit", "last_toolkit"):
+            if _is_strange_toolkit(row.get(key), tables):
+                yield f"{row['sm']}: {key} {row[key]} is no toolkit of drivers.yaml"
+    yield from _holes(table, tables)
 
 
-def _gpus(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+def _holes(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    """Every series of a CUDA channel has its architectures, or is listed as a hole, with the reason."""
+    known = {(row["series"], row["channel"]) for row in table["archs"]}
+    holes = {(row["series"], row["channel"]) for row in table.get("holes", ())}
+    channels = [row for row in _rows(tables, "channels", "channels") if row["cuda"]]
+    matrix = {(series, row["name"]) for row in channels for series in row["series"]}
+    yield from (f"{' '.join(one)}: neither a row nor a hole" for one in sorted(matrix - known - holes))
+    yield from (f"{' '.join(one)}: a hole that has a row" for one in sorted(holes & known))
+    yield from (f"{' '.join(one)}: a hole where nothing belongs" for one in sorted(holes - matrix))
+
+
+def _is_strange_toolkit(cuda: str | None, tables: Mapping[str, Table]) -> bool:
+    """Neither one that drivers.yaml knows nor an older one."""
+    known = [row["cuda"] for row in _rows(tables, "drivers", "toolkits")]
+    return bool(cuda and known and cuda not in known and _numbers(cuda) > min(map(_numbers, known)))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(digits) for digits in re.findall(r"\d+", version))
+
+
+def _gpus(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["gpus"]:
         capability = row.get("capability")
+        if _is_strange_toolkit(row.get("min_toolkit"), tables):
+            yield f"{row['name']}: min_toolkit {row['min_toolkit']} is no toolkit of drivers.yaml"
         if capability is None and not row.get("note"):
             yield f"{row['name']}: no capability, and no note why"
         if capability is not None and not re.fullmatch(r"\d+\.\d", str(capability)):
@@ -133,11 +161,80 @@ def _gpus(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     yield from (f"{name} names two cards" for name, count in names.items() if count > 1)
 
 
+def _bases(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    systems = {"unknown", None, *(row["os"] for row in table["systems"])}
+    for section in IMAGES:
+        strange = [row for row in table[section] if row.get("os") not in systems]
+        yield from (f"{images(section, row)[0]}: {row['os']} is no known system" for row in strange)
+    for row in table["cuda"]:
+        what = f"{row['cuda']} {row['os']}"
+        if row.get("status") not in _STATUS:
+            yield f"{what}: status is {row['status']!r}, not one of supported, end-of-life"
+        yield from (
+            f"{what}: {name!r} is no variant" for name in row["variants"] if not _VARIANT.fullmatch(name)
+        )
+    suffixes = {(row["cuda"], name.partition("-")[0]) for row in table["cuda"] for name in row["variants"]}
+    for row in table["cudnn"]:
+        if (row["cuda"], row["suffix"]) not in suffixes:
+            yield f"cudnn: no image of {row['cuda']} has {row['suffix']}"
+    yield from _images(table, tables)
+
+
+def _images(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    known = {image for section in IMAGES[:-1] for row in table[section] for image in images(section, row)}
+    named = [row["image"] for row in table["digests"]] + [row.get("base") for row in table["runpod"]]
+    yield from (f"{image} is no known image" for image in named if image not in {None, *known})
+    releases = {row["version"] for row in _rows(tables, "torch", "releases")}
+    for row in (*table["pytorch"], *table["runpod"]):
+        torch, _, local = (row.get("torch") or "").partition("+")
+        if torch and releases and torch not in releases:
+            yield f"{row['tag']}: torch {torch} has no row in torch.yaml"
+        if local and local != "cu" + "".join(row["cuda"].split(".")[:2]):
+            yield f"{row['tag']}: CUDA is {row['cuda']}, torch is +{local}"
+    for row in table["pytorch"]:
+        tag = f"{row['torch'].partition('+')[0]}-cuda{row['cuda']}-cudnn{row['cudnn']}-{row['variant']}"
+        if tag != row["tag"]:
+            yield f"{row['tag']}: its columns say {tag}"
+
+
+def _drivers(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    for row in table["toolkits"]:
+        if not (re.fullmatch(r"\d+\.\d+", row["cuda"]) and re.fullmatch(r"\d{3}(\.\d+){1,2}", row["driver"])):
+            yield f"toolkit {row['cuda']} with {row['driver']}: not like 12.1 with 530.30.02"
+    toolkits = sorted(table["toolkits"], key=lambda row: (_numbers(row["cuda"]), row["update"]))
+    for older, newer in pairwise(toolkits):
+        if _numbers(older["driver"]) > _numbers(newer["driver"]):
+            yield f"toolkit {newer['cuda']} update {newer['update']} has an older driver than the one before it"
+    yield from _families(table, tables)
+    images_of = {row["cuda"] for row in _rows(tables, "bases", "cuda")}
+    for row in table["gates"]:
+        if images_of and row["cuda"] not in images_of:
+            yield f"gate of {row['cuda']}: bases.yaml has no such image"
+        if row["needs"] != f">={'.'.join(row['cuda'].split('.')[:2])}":
+            yield f"gate of {row['cuda']}: it needs {row['needs']}"
+        if row["older_branches"] != sorted(set(row["older_branches"])):
+            yield f"gate of {row['cuda']}: its older branches are out of order"
+
+
+def _families(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    for row in table["families"]:
+        if not (re.fullmatch(r"\d+\.x", row["family"]) and re.fullmatch(r"\d{3}", row["min_driver"])):
+            yield f"family {row['family']} from {row['min_driver']}: not like 12.x from 525"
+        if row.get("below", "999") <= row["min_driver"]:
+            yield f"family {row['family']}: from {row['min_driver']}, and below {row['below']}"
+    known = {row["family"].partition(".")[0] for row in table["families"]}
+    used = {row["cuda"].partition(".")[0] for row in _rows(tables, "channels", "channels") if row["cuda"]}
+    yield from (f"no family for CUDA {major}" for major in sorted(used - known))
+
+
 def _sources(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     known = {(row["repo"], row["tag"]) for row in table["tags"]}
     for row in table["tags"]:
-        if row.get("exists", True) and not re.fullmatch(r"[0-9a-f]{40}", row.get("commit", "")):
+        if row.get("exists", True) and not _COMMIT.fullmatch(row.get("commit", "")):
             yield f"{row['tag']}: commit is not a full one"
+    for row in table.get("upstreams", ()):
+        if not _COMMIT.fullmatch(row["commit"]):
+            yield f"{row['repo']}: commit is not a full one"
     for row in table["requirements"]:
         if (row["repo"], row["tag"]) not in known:
             yield f"{row['repo']} {row['tag']}: requirements of no known tag"
@@ -146,7 +243,7 @@ def _sources(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
 def _floors(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     for row in (*table["floors"], *table["pinned"]):
         for key in ("when", "needs"):
-            if not _is_requirement(row[key]):
+            if not _is(Requirement, row[key]):
                 yield f"{row['id']}: {key} {row[key]!r} is no requirement"
         if row.get("instead") and not re.fullmatch(r"[a-z0-9-]+==[^,;*]+", row["instead"]):
             yield f"{row['id']}: instead {row['instead']!r} is no exact pin"
@@ -173,7 +270,7 @@ def _packages(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
             yield f"{row['id']}: a conflict of one"
     named = [name for row in table["conflicts"] for name in row["names"]]
     for row in table["brings"]:
-        if not _is_requirement(row["when"]):
+        if not _is(Requirement, row["when"]):
             yield f"brings: {row['when']!r} is no requirement"
     named += [name for row in table["brings"] for name in row["brings"]]
     for name in (*named, *(row["package"] for row in table["native"])):
@@ -189,6 +286,9 @@ def _wheels(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["built"]:
         if row["channel"] not in _channel_names(tables) or not row["with"].startswith(f"{row['torch']}."):
             yield f"built for {row['torch']}: with {row['with']} from {row['channel']}"
+    series = {".".join(row["version"].split(".")[:2]) for row in _rows(tables, "torch", "releases")}
+    for each in sorted({row["torch"] for row in table["wheels"]} - series if series else ()):
+        yield f"wheels for torch {each}, of which torch.yaml has no release"
     for row in table["wheels"]:
         key = (row["package"], row["version"])
         if key not in known:
@@ -208,7 +308,7 @@ def _wheel_package(row: Entry) -> Iterator[str]:
     if not re.fullmatch(r"\d+\.\d", str(row["min_capability"])):
         yield f"min_capability {row['min_capability']!r} is not like 8.0"
     for line in row["requires"]:
-        if not _is_requirement(line) or Requirement(line).name == "torch":
+        if not _is(Requirement, line) or Requirement(line).name == "torch":
             yield f"requires {line!r}, which is no requirement beside torch"
     yield from (f"{name!r} is no architecture" for name in row["archs"] if not _ARCH.fullmatch(name))
 
@@ -221,18 +321,10 @@ def _wheel_name(row: Entry) -> str:
     return f"{stem}-{row['python']}-{row['python']}-{row['platform']}.whl"
 
 
-def _is_requirement(text: str) -> bool:
+def _is(kind: Callable[[str], object], text: str) -> bool:
     try:
-        Requirement(text)
-    except InvalidRequirement:
-        return False
-    return True
-
-
-def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except InvalidVersion:
+        kind(text)
+    except ValueError:  # what packaging and datetime raise is one
         return False
     return True
 
@@ -242,6 +334,8 @@ _CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
     "torch": _torch,
     "archs": _archs,
     "gpus": _gpus,
+    "bases": _bases,
+    "drivers": _drivers,
     "sources": _sources,
     "floors": _floors,
     "failures": _failures,

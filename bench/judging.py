@@ -1,0 +1,87 @@
+"""How the judge's time grows with the number of services: 5 to 1,000, in one run, in this process.
+
+    python bench/judging.py [MOST]
+
+The services are this repository's own, under new names, with their locks. Prints for each size the seconds of reading
+descriptions and locks and of judging, and the time a service takes against that at the smallest size. The first line is
+this repository as it is, the facts' tables not yet loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchpin import actions, checks, gathering, lockfile, plan, read, repository
+
+if TYPE_CHECKING:
+    from torchpin.model import Lock, Service
+    from torchpin.repository import Repository
+
+SIZES = (5, 20, 50, 100, 200, 500, 1000)
+
+
+def copies(repo: Repository, count: int) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Descriptions by path and lock files by environment, of `count` services that no two share a name."""
+    texts: dict[str, str] = {}
+    files: dict[str, dict[str, str]] = {}
+    for number in range(count):
+        service = repo.services[number % len(repo.services)]
+        name = f"{service.name}-n{number}"
+        text = repo.text(service.file) or ""
+        texts[f"services/{name}/service.yaml"] = text.replace(f"name: {service.name}\n", f"name: {name}\n", 1)
+        for env in plan.environments([service]):
+            lock = repository.lock(repo, env)
+            files[f"{name}-{env.variant.name}"] = lockfile.files(renamed(lock, f"{name}-{env.variant.name}"))
+    return texts, files
+
+
+def renamed(lock: Lock, environment: str) -> Lock:
+    return replace(
+        lock,
+        layers=tuple(replace(layer, environment=environment) for layer in lock.layers),
+        build=lock.build and replace(lock.build, environment=environment),
+        given=lock.given and replace(lock.given, environment=environment),
+    )
+
+
+def parsed(
+    texts: dict[str, str], files: dict[str, dict[str, str]]
+) -> tuple[tuple[Service, ...], dict[str, Lock]]:
+    return read.services(texts), {
+        name: lockfile.parse(f"lockfiles/{name}", each) for name, each in files.items()
+    }
+
+
+def main(most: int) -> None:
+    from torchpin.checks import families  # noqa: F401 - what is measured begins after the imports
+
+    start = time.perf_counter()
+    repo = repository.opened(repository.find(Path.cwd()))
+    results = actions.judge(repo, plan.environments(repo.services))
+    took = time.perf_counter() - start
+    print(f"this repository, {len(repo.services)} services, {len(results)} results: {took:.3f} s")
+    print(
+        f"{'services':>8} {'results':>8} {'reading s':>10} {'judging s':>10} {'ms/service':>11} {'ratio':>6}"
+    )
+    first = 0.0
+    for size in (size for size in SIZES if size <= most):
+        texts, files = copies(repo, size)
+        start = time.perf_counter()
+        services, locks = parsed(texts, files)
+        middle = time.perf_counter()
+        evidence = replace(gathering.bare(plan.environments(services)), locks=locks, lock_files=files)
+        results = checks.run(evidence, judge=True)
+        end = time.perf_counter()
+        each = (end - middle) / size * 1000
+        first = first or each
+        print(
+            f"{size:>8} {len(results):>8} {middle - start:>10.3f} {end - middle:>10.3f} {each:>11.2f} {each / first:>6.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else SIZES[-1])

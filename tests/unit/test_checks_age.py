@@ -1,0 +1,55 @@
+"""FAC: a verdict rests on facts that somebody has looked at."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torchpin import checks
+from torchpin.checks import Evidence, Result, families
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torchpin.model import Environment
+
+    Make = Callable[..., Environment]
+
+assert families  # importing it registers the checks
+
+
+def judged(env: Environment, today: date) -> Result:
+    evidence = Evidence(environments=(env,), today=today, uv="0.13.9")
+    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == "FAC001"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("channel", "today", "status"),
+    [
+        ("cpu", date(2026, 11, 24), "ok"),
+        ("cpu", date(2027, 3, 15), "ok"),  # the last day of the page
+        ("cpu", date(2027, 3, 16), "found"),
+        ("cu121", date(2027, 3, 16), "ok"),  # frozen: its page does not age
+        ("cu121", date(2028, 1, 1), "found"),  # but the rows do
+        ("cu999", date(2026, 11, 24), "unknown"),
+    ],
+)
+def test_facts_are_good_for_their_days(channel: str, today: date, status: str, environment: Make) -> None:
+    found = judged(environment(channel=channel), today)
+    assert found.status == status
+    assert {one.level for one in found.findings} == ({"warning"} if status == "found" else set())
+
+
+def test_an_old_fact_is_named_with_its_days(environment: Make) -> None:
+    found = judged(environment(channel="cpu"), date(2027, 3, 16))
+    assert [one.message for one in found.findings] == [
+        "index: cpu is of 2026-03-15, 366 days old; it is good for 365"
+    ]
+
+
+def test_only_the_services_that_rest_on_an_old_fact_have_the_finding(environment: Make) -> None:
+    today = date(2027, 3, 16)
+    assert judged(environment(channel="cu121"), today).status == "ok"

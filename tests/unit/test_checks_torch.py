@@ -1,0 +1,214 @@
+"""TOR: what the recorded index lists, exactly; companions, the C library, and channels that ended."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import InvalidVersion, Version
+
+from torchpin import checks, choices, facts
+from torchpin.checks import REGISTRY, Evidence, Ok, Result, families
+from torchpin.model import Base, Change, Torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torchpin.model import Environment
+
+    Make = Callable[..., Environment]
+
+assert families  # importing it registers the checks
+
+TODAY = date(2026, 12, 1)
+RECORDED = [row.name for row in facts.channels() if facts.recorded(row.name)]
+MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+PYTHONS = [f"3.{minor}.1" for minor in range(8, 15)]
+
+
+def judged(env: Environment, check: str, **known: Any) -> Result:
+    (found,) = [
+        one
+        for one in checks.run(Evidence(environments=(env,), today=TODAY, uv="0.13.9", **known), judge=True)
+        if one.check == check
+    ]
+    return found
+
+
+def held(env: Environment, check: str) -> bool:
+    """Whether a check's every answer is Ok; the check alone, since it is asked thousands of times."""
+    evidence = Evidence(environments=(env,), today=TODAY, uv="0.13.9")
+    answers = list(REGISTRY[check].run(evidence, env))
+    return bool(answers) and all(isinstance(one, Ok) for one in answers)
+
+
+def torch(version: str, **companions: str) -> Torch:
+    return Torch(
+        version=Version(version), companions={name: Version(each) for name, each in companions.items()}
+    )
+
+
+def page(channel: str) -> set[tuple[str, str, str]]:
+    """An independent reading of a page: (public version, Python tag, machine) of torch, by the file names' own grammar."""
+    found = set()
+    recorded = facts.recorded(channel)
+    assert recorded
+    for name in recorded.packages["torch"]:
+        version, cp, abi, platform = name.removesuffix(".whl").split("-")[-4:]
+        if name.count("-") == 5:  # a build number
+            version = name.split("-")[1]
+        public, _, local = version.partition("+")
+        machine = next((each for each in MACHINES.values() if platform.endswith(each)), "")
+        mine = local == channel or (not local and (channel == "cpu" or machine == "aarch64"))
+        try:
+            stable = not Version(public).is_prerelease
+        except InvalidVersion:
+            continue
+        if mine and stable and machine and abi in {cp, f"{cp}m", "none"}:
+            found.add((public, cp, machine))
+    return found
+
+
+@pytest.mark.parametrize("channel", RECORDED)
+def test_release_and_wheel_are_answered_exactly_as_the_index_lists_them(
+    channel: str, environment: Make
+) -> None:
+    """Every release that any page lists, on this channel, for every Python and both platforms."""
+    listed = page(channel)
+    everywhere = sorted({version for each in RECORDED for version, _, _ in page(each)}, key=Version)
+    compared = 0
+    for platform, machine in MACHINES.items():
+        for version in everywhere:
+            for python in PYTHONS:
+                env = environment(
+                    channel=channel,
+                    platform=platform,
+                    torch=torch(version),
+                    python=Version(python),
+                    base=Base(image="ubuntu:22.04"),
+                )
+                there = any((one, each) == (version, machine) for one, _, each in listed)
+                fits = (version, "cp" + "".join(python.split(".")[:2]), machine) in listed
+                assert held(env, "TOR001") == there, (channel, version, platform)
+                assert held(env, "TOR003") == fits, (channel, version, python, platform)
+                compared += 1
+    assert compared == len(MACHINES) * len(everywhere) * len(PYTHONS)
+
+
+def test_a_release_that_other_channels_have_is_named_with_them(environment: Make) -> None:
+    found = judged(environment(torch=torch("2.7.1"), gpus=("B200", "H100")), "TOR001")
+    (one,) = found.findings
+    assert one.message == (
+        "torch 2.7.1 is not published on cu121, whose last release is 2.5.1; it is on cpu, cu118, cu126, cu128"
+    )
+    assert one.remedy == "Write `channel: cu128`."
+    assert one.repair == (Change(path="variants.gpu.channel", value="cu128"),)
+    assert "2026-03-15" in one.evidence
+
+
+@pytest.mark.parametrize(
+    ("channel", "version", "status"),
+    [
+        ("cu128", "2.10.0", "ok"),
+        ("cu128", "2.11.0", "unknown"),  # the matrix has it there, the page is older
+        ("cu128", "2.12.0", "found"),  # the channel had ended
+        ("cu126", "2.14.0", "unknown"),  # alive: whatever came later
+        ("cu121", "2.6.0", "found"),
+        ("cu117", "2.0.1", "unknown"),  # not recorded
+        ("pypi", "2.5.1", "ok"),
+        ("pypi", "2.5.9", "unknown"),
+    ],
+)
+def test_what_came_after_the_recording_is_unknown(
+    channel: str, version: str, status: str, environment: Make
+) -> None:
+    assert judged(environment(channel=channel, torch=torch(version)), "TOR001").status == status
+
+
+# --- TOR002 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("release", facts.releases(), ids=lambda one: one.version)
+def test_every_release_has_its_own_partners_and_no_other(
+    release: facts.TorchRelease, environment: Make
+) -> None:
+    for name in ("torchvision", "torchaudio"):
+        for partner in getattr(release, name):
+            env = environment(torch=torch(release.version, **{name: partner}))
+            assert judged(env, "TOR002").status == "ok"
+        strange = environment(torch=torch(release.version, **{name: "0.1.0"}))
+        known = getattr(release, name) or (
+            name == "torchaudio" and Version(release.version) >= Version("2.12")
+        )
+        assert judged(strange, "TOR002").status == ("found" if known else "unknown")
+
+
+def test_a_stranger_is_repaired_by_facts_alone(environment: Make) -> None:
+    (one,) = judged(environment(torch=torch("2.5.1", torchvision="0.20.0")), "TOR002").findings
+    assert one.message == "torchvision 0.20.0 does not belong to torch 2.5.1; its torchvision is 0.20.1"
+    assert one.repair == (Change(path="torch.companions.torchvision", value="0.20.1"),)
+    assert one.safe
+
+
+def test_without_companions_there_is_nothing_to_judge(environment: Make) -> None:
+    assert judged(environment(torch=torch("2.5.1")), "TOR002").status == "moot"
+
+
+# --- TOR003 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "status", "said"),
+    [
+        ("ubuntu:22.04", "ok", ""),
+        ("python:3.12-alpine", "found", "has musl instead of glibc"),
+        ("example/own:1", "unknown", "the C library of example/own:1 is not in the facts"),
+    ],
+)
+def test_the_c_library_of_the_base_counts(image: str, status: str, said: str, environment: Make) -> None:
+    env = environment(channel="cu128", torch=torch("2.8.0"), base=Base(image=image))
+    found = judged(env, "TOR003")
+    assert found.status == status
+    told = [one.message for one in found.findings] + list(found.unknown)
+    assert not said or any(said in one for one in told)
+
+
+def test_a_python_without_wheel_is_refused_with_those_that_have_one(environment: Make) -> None:
+    (one,) = judged(environment(torch=torch("2.5.1"), python=Version("3.14.0")), "TOR003").findings
+    assert one.message.endswith("it has wheels there for cp310, cp311, cp312, cp313, cp39")
+
+
+# --- TOR004 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channel", "status"),
+    [("cu121", "found"), ("cu126", "ok"), ("cpu", "ok"), ("pypi", "ok"), ("cu999", "unknown")],
+)
+def test_a_frozen_channel_is_a_warning(channel: str, status: str, environment: Make) -> None:
+    found = judged(environment(channel=channel), "TOR004")
+    assert (found.status, {one.level for one in found.findings}) == (
+        status,
+        {"warning"} if status == "found" else set(),
+    )
+
+
+def test_torch_from_the_base_asks_no_channel(environment: Make) -> None:
+    env = environment()
+    base = replace(env.service.torch, origin="base")
+    assert judged(replace(env, service=replace(env.service, torch=base)), "TOR004").status == "moot"
+
+
+# --- what could be taken instead -------------------------------------------------------------------------------------
+
+
+def test_the_nearest_build_keeps_the_gpus_then_the_release(environment: Make) -> None:
+    env = environment(torch=torch("2.5.1"), gpus=("B200",))
+    best = choices.builds(env, ["B200"])[0]
+    assert (str(best.version), best.channel, best.lost) == ("2.7.0", "cu128", ())
+    plain = choices.builds(env, [])[0]
+    assert str(plain.version) == "2.5.1"
+    assert re.fullmatch(r"cu\d+", plain.channel)
