@@ -22,15 +22,18 @@ from torchpin import (
     render,
     repository,
     shell,
+    whys,
 )
 from torchpin.errors import FindingsError, InputError, Stop, ToolError
 from torchpin.model import Mark, Problem, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from torchpin.model import Environment, Lock, Source
     from torchpin.repository import Repository
+    from torchpin.whys import Why
 
     Say = Callable[[str], None]
 
@@ -101,6 +104,18 @@ def judge(
 ) -> tuple[checks.Result, ...]:
     """Whether the pins can work, by the judge's checks alone: descriptions, locks and facts; no network, no process."""
     return checks.run(gathering.judged(repo, environments, gpus=gpus, driver=driver), judge=True)
+
+
+def why(repo: Repository, env: Environment, component: str) -> Why:
+    """A pin's chain, from the lock where it answers the description."""
+    evidence = gathering.judged(repo, [env])
+    return whys.why(env, checks.lock_of(evidence, env), checks.run(evidence, judge=True), component)
+
+
+def page(file: Path, text: str) -> Outcome:
+    """A page, written wherever people want it. Raises ToolError where it cannot be."""
+    changed = shell.write({file.absolute(): text})
+    return Outcome(name=str(file), status="changed" if changed else "same")
 
 
 def expect_workable(repo: Repository, environments: Sequence[Environment]) -> None:

@@ -31,6 +31,11 @@ class Adopted:
     results: tuple[Result, ...]
     skipped: tuple[str, ...]  # files that are no text
 
+    @property
+    def open(self) -> bool:
+        """Whether anything is wrong with what is there."""
+        return bool(self.adoption.caught or any(one.status == "found" for one in self.results))
+
 
 def adopt(folder: Path, *, name: str = "") -> Adopted:
     """Reads and judges a project below a folder. Raises InputError where there is nothing to read."""

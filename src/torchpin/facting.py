@@ -99,7 +99,8 @@ def refresh(
         return Refreshed(renewals=renewals, refused=refused)
     with actions.alone(repo):
         written = actions.write(repo, {_path(name): pages.text(page) for name, page in new.items()})
-    facts.recorded.cache_clear()
+    for read in (facts.recorded, tables.index):
+        read.cache_clear()
     problems = facts.problems(tables.all_tables(), {**pages.all_pages(), **new}, today)
     return Refreshed(renewals=renewals, written=written, problems=problems)
 

@@ -199,6 +199,7 @@ def part(header: str, size: int) -> range | None:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = False  # closing joins them
+    request_queue_size = 64  # resolvers open many connections at once
 
     def __init__(self, channels: Channels, token: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

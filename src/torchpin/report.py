@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 import time
@@ -14,15 +15,21 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from torchpin import buildlog
+from torchpin import buildlog, edits, outputs
 from torchpin.builds import Started
+from torchpin.matrix import reasons, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from torchpin.actions import Outcome
+    from torchpin.adopting import Adopted
     from torchpin.buildlog import Event
     from torchpin.checks import Result
+    from torchpin.facting import Checked
+    from torchpin.matrix import Matrix
+    from torchpin.model import Environment
+    from torchpin.repairs import Repaired
 
 _MARKS = {"changed": ("done", "green"), "same": ("same", "dim"), "failed": ("FAILED", "bold red")}
 _STATUS = {
@@ -122,6 +129,92 @@ def _result(out: Console, row: Result) -> None:
 def _evidence(out: Console, evidence: str) -> None:
     if evidence:
         out.print(Text(f"        evidence: {evidence}", style="dim"))
+
+
+def judged(rows: Sequence[Result], environments: Sequence[Environment], *, form: str = "text") -> None:
+    """The judge's results in the form that was asked for; as text with a verdict a service."""
+    today = dt.datetime.now(tz=dt.timezone.utc).date()
+    if form == "json":
+        print_json(outputs.document(rows, environments, today))
+    elif form == "sarif":
+        print_json(outputs.sarif(rows))
+    elif form == "github":
+        raw("".join(f"{line}\n" for line in outputs.github(rows)))
+    else:
+        results(rows)
+        styles = {"ok": "green", "warned": "yellow", "refused": "bold red", "unknown": "magenta"}
+        for name, word in outputs.verdicts(rows, environments).items():
+            console().print(Text(f"{word:<8}", style=styles[word]).append(name, style="bold"))
+
+
+def repaired(rows: Sequence[Repaired], *, aside: bool = False) -> None:
+    """What was repaired, as a difference that can be read."""
+    out = console(sys.stderr) if aside else console()
+    for one in rows:
+        out.print(Text(edits.difference(one.before, one.after, one.file).rstrip("\n")))
+    files = ", ".join(one.file for one in rows)
+    done = (
+        f"repaired {files}; run `invoke lock`, `render` and `document`"
+        if rows
+        else "nothing to repair by facts alone"
+    )
+    out.print(Text(done))
+
+
+def matrix(found: Matrix) -> None:
+    """Environments by GPUs, in words; then why."""
+    rows = [(name, *map(text, cells)) for name, cells in zip(found.environments, found.cells, strict=True)]
+    table("", ("environment", *found.gpus), rows)
+    say("* is named by the service; ! other checks find something there")
+    for line in reasons(found):
+        say(line)
+
+
+def facts(found: Checked) -> None:
+    """What is wrong with the facts, and how old each kind of them is."""
+    rows = [
+        (
+            one.table,
+            one.section,
+            one.oldest,
+            one.newest,
+            str(one.days),
+            str(one.limit or "-"),
+            str(len(one.past)),
+        )
+        for one in found.ages
+    ]
+    table("", ("table", "section", "oldest", "newest", "days", "good for", "past"), rows)
+    for line in (*found.problems, *map(str, found.past)):
+        say(line)
+    say(f"{len(found.problems)} problems, {len(found.past)} too old")
+
+
+def adopted(found: Adopted) -> None:
+    """The draft, as it can be kept, and then to people what is wrong with what is there."""
+    raw(found.adoption.text)
+    out = console(sys.stderr)
+    for one in found.adoption.caught:
+        out.print(Text(f"{one.id}  {one.finding.where}: {one.finding.message}", style="bold red"))
+        _evidence(out, one.finding.evidence)
+        out.print(Text(f"        {one.finding.remedy}", style="cyan"))
+    for path in found.skipped:
+        out.print(Text(f"{path}: not read, since it is no text"))
+    results(found.results, quiet=True, aside=True)
+
+
+def adopted_json(found: Adopted) -> None:
+    made = found.adoption
+    print_json(
+        {
+            "name": made.name,
+            "description": made.text,
+            "missing": made.missing,
+            "skipped": found.skipped,
+            "caught": [{"id": one.id, **asdict(one.finding)} for one in made.caught],
+            "results": [asdict(row) for row in found.results],
+        }
+    )
 
 
 def results_json(rows: Sequence[Result], *, notices: Sequence[str] = ()) -> None:

@@ -134,6 +134,7 @@ def mirror_names(services: Iterable[Service]) -> tuple[str, ...]:
         *(channel.name for channel in facts.channels()),
         "pypi",
         "python",
+        "advisories",
         "docker.io",
         *sorted(facts.abi_packages()),
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from invoke import Collection, Context, Exit, Program, task
 
 from torchpin import __version__
-from torchpin.errors import INTERRUPTED, TOOL, InputError, Stop, ToolError
+from torchpin.errors import FINDINGS, INTERRUPTED, TOOL, InputError, Stop, ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +103,7 @@ def lock(
     service: str = "",
     variant: str = "",
     check: bool = False,
-    upgrade_package: Sequence[str] = (),
+    upgrade_package: Sequence[str] | None = None,  # a tuple would make invoke take words apart
     recorded: bool = False,
     lab: bool = False,
 ) -> None:
@@ -440,8 +440,272 @@ def doctor(_: Context) -> None:
         _end(TOOL if any(not row.ok and row.needed for row in rows) else 0)
 
 
+GPU = {"gpu": "judge for this card instead of the described ones; may be given several times"}
+HTML = {"html": "write a page with verdicts, evidence and the matrix of services and GPUs to this file"}
+
+
+@task(
+    iterable=["gpu"],
+    help={
+        **SERVICE,
+        **GPU,
+        **HTML,
+        "driver": "judge for hosts with this NVIDIA driver, such as 550.54.14",
+        "json": "one JSON document instead of text",
+        "sarif": "one SARIF 2.1.0 document instead of text",
+        "github": "workflow commands that annotate a change on GitHub instead of text",
+        "fix": "make the repairs that follow from facts alone, and write the descriptions",
+    },
+)
+def judge(
+    _: Context,
+    service: str = "",
+    gpu: Sequence[str] | None = None,
+    driver: str = "",
+    json: bool = False,
+    sarif: bool = False,
+    github: bool = False,
+    html: str = "",
+    fix: bool = False,
+) -> None:
+    """Say whether the pins can work, offline, before anything is downloaded: ok, refused, or unknown, with the evidence."""
+    from torchpin import actions, report
+
+    with _plain_errors():
+        if json + sarif + github > 1:
+            raise InputError("--json, --sarif and --github are three ways to say the same: give one.")
+        repo, environments = _opened(service)
+        if fix:
+            from torchpin import repairs
+
+            report.repaired(repairs.repair(repo, environments), aside=json or sarif or github)
+            repo, environments = _opened(service)
+        results = actions.judge(repo, environments, gpus=gpu or (), driver=driver)
+        form = "json" if json else "sarif" if sarif else "github" if github else "text"
+        report.judged(results, environments, form=form)
+        if html:
+            _end(report.outcomes([_paged(environments, results, html)], aside=form != "text"))
+        _end(actions.failures(results))
+
+
+def _paged(
+    environments: Sequence[Environment], results: Sequence[Any], file: str, cards: Sequence[str] = ()
+) -> Any:
+    """The page of verdicts and matrix, written."""
+    import datetime as dt
+
+    from torchpin import actions, htmlreport, matrix
+
+    chosen = cards or matrix.gpus(environments)
+    drawn = matrix.matrix(environments, chosen, results)
+    today = dt.datetime.now(tz=dt.timezone.utc).date()
+    return actions.page(Path(file), htmlreport.page(results, environments, drawn, today))
+
+
+@task(help={"id": "the check's or trap's id, such as GPU001"})
+def explain(_: Context, id: str) -> None:  # noqa: A002 - the argument's word
+    """Tell what a check or a trap means, with an example, its sources and what to do."""
+    from torchpin import report
+    from torchpin.explanations import explanation
+
+    with _plain_errors():
+        report.raw(explanation(id))
+
+
+@task(
+    positional=["service", "component"],
+    help={
+        **ONE_SERVICE,
+        **VARIANT,
+        "component": "a package, torch, a source, a GPU, or python, base, cuda, cudnn",
+        "json": "one JSON document instead of text",
+    },
+)
+def why(_: Context, service: str, component: str, variant: str = "", json: bool = False) -> None:
+    """Tell a pin's chain: where it is written, what it pulls, which facts allow it, which deviation it makes."""
+    from dataclasses import asdict
+
+    from torchpin import actions, report, whys
+
+    with _plain_errors():
+        repo, environments = _opened(service, variant)
+        found = [actions.why(repo, env, component) for env in environments]
+        if json:
+            report.print_json([asdict(one) for one in found])
+            return
+        for one in found:
+            for line in whys.lines(one):
+                report.say(line)
+
+
+@task(
+    iterable=["gpu"],
+    help={
+        **SERVICE,
+        **GPU,
+        **HTML,
+        "every": "every card that the facts know, not only those that services name",
+        "json": "one JSON document instead of text",
+    },
+)
+def support(
+    _: Context,
+    service: str = "",
+    gpu: Sequence[str] | None = None,
+    every: bool = False,
+    json: bool = False,
+    html: str = "",
+) -> None:
+    """Draw which service runs on which GPU: ok, no or unknown, with the reason."""
+    from dataclasses import asdict
+
+    from torchpin import actions, matrix, report
+
+    with _plain_errors():
+        repo, environments = _opened(service)
+        results = actions.judge(repo, environments)
+        cards = matrix.gpus(environments, gpu or (), every=every)
+        drawn = matrix.matrix(environments, cards, results)
+        if json:
+            report.print_json(asdict(drawn))
+        else:
+            report.matrix(drawn)
+        if html:
+            _end(report.outcomes([_paged(environments, results, html, cards)], aside=json))
+
+
+STATE = "a git revision, `.` for the working tree, a freeze record or a lock folder"
+JSON = {"json": "one JSON document instead of text"}
+
+
+@task(
+    iterable=["channel"],
+    help={
+        "check": "whether every fact has a source and a date, none contradicts another, and none is too old",
+        "refresh": "compare the recorded index pages with PyTorch's index, or its mirrors, as they are today",
+        "channel": "a channel to refresh; may be given several times; all that are recorded when left out",
+        "write": "keep what --refresh found",
+        "accept_changed_hashes": "keep it even where a recorded file has another hash today",
+    },
+)
+def facts(
+    _: Context,
+    check: bool = False,
+    refresh: bool = False,
+    channel: Sequence[str] | None = None,
+    write: bool = False,
+    accept_changed_hashes: bool = False,
+) -> None:
+    """Check the facts that verdicts rest on, or compare their index pages with the index of today."""
+    import datetime as dt
+
+    from torchpin import facting, report, repository
+
+    with _plain_errors():
+        today = dt.datetime.now(tz=dt.timezone.utc).date()
+        if check == refresh:
+            raise InputError("Give --check or --refresh.")
+        if check and (channel or write or accept_changed_hashes):
+            raise InputError("--channel, --write and --accept-changed-hashes go with --refresh.")
+        if check:
+            found = facting.check(today)
+            report.facts(found)
+            _end(found.code)
+            return
+        repo = repository.opened(repository.find(Path.cwd()))
+        renewed = facting.refresh(
+            repo,
+            channel or (),
+            today=today,
+            write=write,
+            accept_changed_hashes=accept_changed_hashes,
+        )
+        for line in facting.told(renewed):
+            report.say(line)
+        _end(renewed.code)
+
+
+@task(
+    help={
+        "path": "the folder of the project to read",
+        "write": "services/NAME: keep the draft there as a service of this repository",
+        **JSON,
+    }
+)
+def adopt(_: Context, path: str, write: str = "", json: bool = False) -> None:
+    """Read a project's Dockerfiles and requirement files: draft its description, judge it, and name the traps."""
+    from torchpin import adopting, report, repository
+
+    with _plain_errors():
+        repo = repository.opened(repository.find(Path.cwd())) if write else None
+        name = adopting.target(repo, write) if repo else ""
+        found = adopting.adopt(Path(path), name=name)
+        if json:
+            report.adopted_json(found)
+        else:
+            report.adopted(found)
+        if repo:
+            _end(report.outcomes(adopting.write(repo, found), aside=json))
+        if not found.adoption.text:
+            raise InputError(f"No description was drafted: {found.adoption.missing}.")
+        _end(FINDINGS if found.open else 0)
+
+
+@task(positional=["before", "after"], help={"before": STATE, "after": STATE, **SERVICE, **JSON})
+def diff(_: Context, before: str, after: str, service: str = "", json: bool = False) -> None:
+    """Show what changed between two states: packages, their download, Python, channel, base, torch and sources."""
+    from dataclasses import asdict
+
+    from torchpin import history, report, repository
+
+    with _plain_errors():
+        repo = repository.opened(repository.find(Path.cwd()))
+        found = history.diff(repo, before, after, service=service, below=Path.cwd())
+        if json:
+            report.print_json([asdict(one) for one in found])
+            return
+        rows = history.diff_rows(found)
+        if rows:
+            report.table("", history.DIFF_HEADERS, rows)
+        for one in found:
+            report.say(history.total(one))
+
+
+@task(help={**SERVICE, **JSON})
+def audit(_: Context, service: str = "", json: bool = False) -> None:
+    """Ask for known vulnerabilities of the locked packages; accepted ones are shown with their date."""
+    from torchpin import actions, history, report
+
+    with _plain_errors():
+        repo, environments = _opened(service)
+        found = history.audit(repo, environments)
+        if json:
+            report.results_json(found.results, notices=found.notices)
+        else:
+            report.results(found.results, notices=found.notices)
+        _end(actions.failures(found.results, require=("lock",)))
+
+
+@task(help={**SERVICE, **JSON, "offline": "leave PyPI out: only what the recorded facts know"})
+def outdated(_: Context, service: str = "", json: bool = False, offline: bool = False) -> None:
+    """Show what could move, to what, and what that would open or close: torch, base, sources, packages."""
+    from dataclasses import asdict
+
+    from torchpin import history, report
+
+    with _plain_errors():
+        repo, environments = _opened(service)
+        found = history.outlooks(repo, environments, offline=offline)
+        if json:
+            report.print_json([asdict(one) for one in found])
+        else:
+            for line in history.outdated_lines(found):
+                report.say(line)
+
+
 namespace = Collection(
-    lock, clone, render, build, install, run, freeze, verify, document, export, new, services, doctor
+    *(lock, clone, render, build, install, run, freeze, verify, document, export, new, services, doctor),
+    *(judge, explain, why, support, facts, adopt, diff, audit, outdated),
 )
 
 

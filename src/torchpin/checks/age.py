@@ -30,7 +30,9 @@ def facts_are_young(evidence: Evidence, env: Environment) -> Iterator[Answer]:
     """
     torch = env.service.torch
     if facts.channel(env.variant.channel) is None:
-        yield Unknown(message=f"no fact is there about {env.variant.channel}, so none has an age", about="facts")
+        yield Unknown(
+            message=f"no fact is there about {env.variant.channel}, so none has an age", about="facts"
+        )
         return
     old = _old(evidence.today, env.variant.channel, env.service.gpus, env.base.image, str(torch.version))
     for one in old:
