@@ -28,7 +28,7 @@ from torchpin.errors import FindingsError, InputError, Stop, ToolError
 from torchpin.model import Mark, Problem, Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torchpin.model import Environment, Lock, Source
@@ -181,7 +181,23 @@ def lock(
                 files |= repository.rendered(repo, env, made[env.name]).files
         files |= gathering.documents(repo, made)
         write(repo, files)
-    return outcomes
+    return tuple(_judged(repo, environments, made, one) for one in outcomes)
+
+
+def _judged(
+    repo: Repository, environments: Sequence[Environment], made: Mapping[str, Lock], outcome: Outcome
+) -> Outcome:
+    """An outcome with what only the new lock could tell: pins that no resolver refuses and that cannot work."""
+    if outcome.name not in made:
+        return outcome
+    own = tuple(env for env in environments if env.name == outcome.name)
+    evidence = replace(gathering.bare(own), locks=made, published=repo.published)
+    found = checks.blocking(checks.run(evidence, judge=True))
+    if not found:
+        return outcome
+    told = "; ".join(f"{one.where}: {one.message}. {one.remedy}" for one in found)
+    detail = f"{outcome.detail}; locked, and it cannot work: {told}"
+    return replace(outcome, status="failed", detail=detail, code=FindingsError.exit_code)
 
 
 def _ready(repo: Repository, environments: Sequence[Environment]) -> None:

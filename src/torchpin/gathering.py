@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchpin import documents as pages
-from torchpin import lockfile, locks, markdown, pinning, plan, repository, shell
+from torchpin import lockfile, locks, markdown, pinning, plan, repository, shell, traps
 from torchpin.checks import REGISTRY, Evidence
 from torchpin.errors import InputError, Stop, ToolError
 
@@ -169,12 +169,12 @@ def documents(repo: Repository, made: Mapping[str, Lock], *, strict: bool = Fals
                 raise
             return {}
     records = {name: repo.text(f"records/{name}/pip_freeze.txt") for name in locked}
-    rows = [(one.id, one.title, ", ".join(one.needs), one.remedy) for _, one in sorted(REGISTRY.items())]
+    rows = [one for _, one in sorted(REGISTRY.items())]
     sections = {
         repository.PINNING: (pinning.PINNING_OPENING, pinning.pinning(repo.services, locked, records)),
         repository.DEVIATIONS: (pages.DEVIATIONS_OPENING, pages.deviations(repo.services, locked)),
         repository.GPUS: (pages.GPUS_OPENING, pages.gpus(repo.services, locked)),
-        repository.CHECKS: (pages.CHECKS_OPENING, pages.checks(rows)),
+        repository.CHECKS: (pages.CHECKS_OPENING, pages.checks(rows, traps.known())),
     }
     return {
         path: markdown.spliced(path, repo.text(path) or opening, made)

@@ -21,6 +21,8 @@ try:
 except ImportError:  # PyYAML without libyaml
     from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
+__all__ = ["Loader", "Reader", "Rule", "found", "rule"]
+
 _KINDS = {
     "tag:yaml.org,2002:str": "text",
     "tag:yaml.org,2002:int": "a number",

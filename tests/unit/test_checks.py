@@ -12,7 +12,8 @@ from packaging.version import Version
 
 from torchpin import actions, checks, plan
 from torchpin.checks import REGISTRY, Check, Evidence, Result, Unknown, deviations, families
-from torchpin.errors import FindingsError
+from torchpin.errors import FindingsError, InputError
+from torchpin.explanations import explanation
 from torchpin.model import (
     Artifact,
     Environment,
@@ -978,6 +979,21 @@ def test_every_check_has_a_title_and_a_remedy_that_is_a_sentence() -> None:
         assert one.title[0].isalpha()
         assert not one.title.endswith(".")
         assert one.remedy.endswith("."), one.id
+
+
+@pytest.mark.parametrize("check", sorted(REGISTRY))
+def test_every_check_can_be_explained(check: str) -> None:
+    one = REGISTRY[check]
+    assert all((one.meaning, one.example, one.sources))
+    told = explanation(check.lower())
+    assert told.startswith(f"{check}: {one.title}\n")
+    assert one.remedy in told
+
+
+def test_an_id_that_nothing_has_is_refused_with_near_ones() -> None:
+    with pytest.raises(InputError, match="did you mean GPU001"):
+        explanation("GPU01")
+    assert explanation("ado001").startswith("ADO001: ")
 
 
 def test_every_check_runs_on_every_environment_in_the_order_of_the_ids(kit: Kit) -> None:

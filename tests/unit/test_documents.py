@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import documents, markdown, pinning, plan, read
+from torchpin.checks import Check
 from torchpin.errors import InputError
 from torchpin.markdown import literal, prose
 from torchpin.model import (
@@ -436,7 +437,19 @@ def test_the_two_pages_hold_the_same_deviations() -> None:
 
 
 def test_the_checks_stand_in_one_table() -> None:
-    text = documents.checks([("GPU001", "Code for each GPU", "", "Use <channel> | waive it")])["checks"]
+    one = Check(
+        id="GPU001",
+        title="Code for each GPU",
+        remedy="Use <channel> | waive it",
+        meaning="It means this.",
+        example="such a line.",
+        sources="a document.",
+        needs=(),
+        judge=True,
+        run=lambda *_: iter(()),
+    )
+    text = documents.checks([one], {})["checks"]
+    assert "### GPU001\n\nCode for each GPU.\n\nIt means this.\n" in text
     assert text.startswith("<!-- begin generated: checks (src/torchpin/checks; invoke document) -->\n")
     assert "| `GPU001` | Code for each GPU | - | Use \\<channel> \\| waive it |" in text
 
@@ -565,7 +578,7 @@ def test_the_whole_pages_are_made_the_same_twice() -> None:
     for opening, sections in (
         (pinning.PINNING_OPENING, pinning.pinning(services, found, {})),
         (documents.DEVIATIONS_OPENING, documents.deviations(services, found)),
-        (documents.CHECKS_OPENING, documents.checks([])),
+        (documents.CHECKS_OPENING, documents.checks([], {})),
     ):
         once = markdown.spliced("p", opening, sections)
         assert once.startswith(opening)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from rich.console import Console
 from torchpin import buildlog, report
 from torchpin.actions import Outcome
 from torchpin.builds import Started
-from torchpin.checks import Result
-from torchpin.model import Finding
+from torchpin.checks import Accepted, Result
+from torchpin.model import Finding, Waiver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,13 +33,15 @@ FINDING = Finding(
     service="lora",
     evidence="pytorch/builder",
 )
+WAIVER = Waiver(check="GPU001", about="B200", reason="Known.", review_by=date(2027, 1, 31))
 RESULTS = (
     Result(check="DKR001", title="The rendering is fresh", environment="lora-gpu", status="ok"),
     Result(check="DOC001", title="The documents are fresh", environment="lora-gpu", status="found",
            findings=(replace(FINDING, where="DEVIATIONS.md:3", message="stale", remedy="Run `invoke document`.", evidence=""),)),
-    Result(check="GPU001", title="The build has code", environment="lora-gpu", status="waived", findings=(FINDING,)),
+    Result(check="GPU001", title="The build has code", environment="lora-gpu", status="waived", accepted=(Accepted(finding=FINDING, waiver=WAIVER),)),
     Result(check="IMG001", title="The image is built", environment="lora-gpu", status="skipped", note="No engine.", need="docker"),
-    Result(check="TOR001", title="The channel has torch", environment="lora-gpu", status="unknown", note="not recorded"),
+    Result(check="TOR001", title="The channel has torch", environment="lora-gpu", status="unknown", unknown=("not recorded",)),
+    Result(check="TOR002", title="Partners", environment="lora-gpu", status="moot"),
 )  # fmt: skip
 REQUIREMENT = "uvicorn[standard]==0.34.0 is [bold red]not[/] locked :smile:"
 
@@ -92,10 +95,12 @@ def test_results_show_all_but_what_is_ok_and_count_everything(capsys: pytest.Cap
         "waived  GPU001 lora-gpu: The build has code",
         "    services/lora/service.yaml:15:21: no code for B200",
         "        evidence: pytorch/builder",
+        "        waived until 2027-01-31: Known.",
         "skipped IMG001 lora-gpu: The image is built (No engine.)",
-        "unknown TOR001 lora-gpu: The channel has torch (not recorded)",
+        "unknown TOR001 lora-gpu: The channel has torch",
+        "    unknown: not recorded",
         "lora: the waiver of GPU001 for B200 ends on 2027-01-31",
-        "5 checks: 1 ok, 1 found, 1 waived, 1 skipped, 1 unknown",
+        "6 checks: 1 ok, 1 found, 1 waived, 1 skipped, 1 unknown, 1 moot",
     ]
 
 
@@ -107,9 +112,9 @@ def test_quiet_results_leave_out_what_is_skipped_and_waived_but_count_it(
     assert [line.split()[0] for line in said.splitlines() if not line.startswith(" ")] == [
         "found",
         "unknown",
-        "5",
+        "6",
     ]
-    assert said.endswith("5 checks: 1 ok, 1 found, 1 waived, 1 skipped, 1 unknown\n")
+    assert said.endswith("6 checks: 1 ok, 1 found, 1 waived, 1 skipped, 1 unknown, 1 moot\n")
 
 
 def test_no_line_is_wrapped_however_long(capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,26 +152,24 @@ def test_errors_and_warnings_go_to_the_other_stream(capsys: pytest.CaptureFixtur
 def test_results_as_json_say_everything(capsys: pytest.CaptureFixture[str]) -> None:
     report.results_json(RESULTS)
     read = json.loads(capsys.readouterr().out)
-    assert [row["status"] for row in read] == ["ok", "found", "waived", "skipped", "unknown"]
-    assert read[2] == {
-        "check": "GPU001",
-        "title": "The build has code",
-        "environment": "lora-gpu",
-        "status": "waived",
-        "findings": [
-            {
+    assert [row["status"] for row in read] == ["ok", "found", "waived", "skipped", "unknown", "moot"]
+    assert read[2]["accepted"] == [
+        {
+            "finding": {
                 "where": "services/lora/service.yaml:15:21",
                 "message": "no code for B200",
                 "remedy": "Move to another build.",
                 "about": "B200",
                 "service": "lora",
                 "evidence": "pytorch/builder",
-            }
-        ],
-        "note": "",
-        "need": "",
-        "image": False,
-    }
+                "level": "error",
+                "repair": [],
+                "safe": False,
+            },
+            "waiver": {"check": "GPU001", "about": "B200", "reason": "Known.", "review_by": "2027-01-31"},
+        }
+    ]
+    assert read[4]["unknown"] == ["not recorded"]
     assert (read[3]["note"], read[3]["need"]) == ("No engine.", "docker")
 
 

@@ -1,17 +1,23 @@
-"""What the seeds document, as they document it: five descriptions that the reader accepts, for the judge to come."""
+"""What the seeds document, as they document it, and what the judge says of it: every false claim, and nothing false."""
 
 from __future__ import annotations
 
+from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.utils import canonicalize_name
 
-from torchpin import describe, plan, read, repository
+from torchpin import checks, describe, plan, read, repository
+from torchpin.checks import Evidence, families
 
 if TYPE_CHECKING:
+    from torchpin.checks import Result
     from torchpin.model import Service
+
+assert families  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "tests/seeds"
@@ -47,7 +53,7 @@ def test_a_seed_is_accepted_by_the_reader_and_written_back_as_the_same(name: str
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_is_no_service_of_the_repository(name: str) -> None:
-    """It is read by tests and by the judge to come; nothing locks, renders or builds it."""
+    """It is read by tests alone; nothing locks, renders or builds it."""
     assert f"services/{name}/service.yaml" in repository.descriptions(ROOT)
     assert not [path for path in repository.descriptions(ROOT) if "seeds" in path]
     text = (SEEDS / f"{name}.yaml").read_text(encoding="utf-8")
@@ -137,3 +143,118 @@ def test_coaxial_s_seed_has_three_variants_with_bases_of_their_own() -> None:
         ("coaxial-arm64", "linux/arm64", "python:3.10-slim-bookworm"),
     ]
     assert pins(service) == {"lightning": "2.0.0"}
+
+
+# --- every false claim that a program can check ----------------------------------------------------------------------
+
+TODAY = date(2026, 11, 24)
+CLAIMS = [
+    # (seed, environment, what is false in it, check, about, what the judge says, what the repair says)
+    ("lora", "gpu", "B200 works with torch 2.5.1 and CUDA 12.1", "GPU001", "B200", "has no code for B200 (capability 10.0)", "torch 2.7.0 on cu128"),
+    ("lora", "gpu", "the tag v0.9.2; v0.9.x is FLUX-capable", "SRC001", "sd-scripts", "no tag v0.9.2; the nearest are v0.9.1", "`tag: v0.10.0`"),
+    ("lora", "gpu", "v0.9.1 and before have no FLUX scripts", "SRC001", "sd-scripts", "v0.10.0 (2026-01-19, the first with the FLUX scripts, needs torch 2.6.0 or later)", ""),
+    ("lora", "list", "a pip list without an index gives +cu121", "DEV001", "torch", "torch 2.5.1+cu124 deviates without a reason: the page says 2.5.1+cu121", ""),
+    ("lora", "list", "CUDA 12.1 runs without the cu121 index", "BAS003", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "CUDA 12.1.1 and 12.4", "nvidia/cuda:12.4.1-devel-ubuntu22.04"),
+    ("lora", "gpu", "cuDNN 8.9.x at run time", "BAS003", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "cuDNN 8.9.0.131 and 9.1.0.70", ""),
+    ("lora", "gpu", "cuDNN 8.9.x at run time, by the page", "DEV001", "cuDNN", "cuDNN 9.1.0.70 deviates without a reason: the page says 8.9.x", ""),
+    ("lora", "gpu", "accelerate 0.25.0 works with transformers 4.46.3", "DEP001", "transformers-accelerate", "needs accelerate>=0.26.0", "`- accelerate==0.26.0`"),
+    ("lora", "gpu", "tensorboard 2.18.0 works with no setuptools pin", "DEP002", "tensorboard", "nothing holds setuptools below 82.0.0", "`- setuptools==81.0.0`"),
+    ("lora", "gpu", "moving to v0.10.x keeps the pins", "SRC003", "torch", "sd-scripts v0.10.0 needs torch 2.6.0 or later", "2.6.0 or later"),
+    ("lora", "gpu", "the list holds the sd-scripts dependencies", "SRC002", "schedulefree", "asks for schedulefree==1.4; schedulefree 1.2.6 is used", "`- schedulefree==1.4`"),
+    ("lora", "gpu", "all versions are pinned", "BAS002", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "is not pinned by digest", "sha256:21196d81"),
+    ("seedvr", "gpu", "Python 3.10.x in the image", "BAS004", "python", "Python 3.10 is described, and pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel has 3.11", '`python: "3.11"`'),
+    ("seedvr", "gpu", "torch stays 2.7.1 beside an open xformers", "DEP001", "xformers-0.0.32.post2", "needs torch==2.8.0", "`- xformers==0.0.31.post1`"),
+    ("seedvr", "gpu", "cxx11abiFALSE is the wheel for torch 2.7", "ABI001", "flash-attn", "it says the C++11 ABI FALSE, and torch 2.7.1 from cu126 has 1", "cxx11abiTRUE-cp311"),
+    ("seedvr", "gpu", "the wheel fits the image's Python", "ABI001", "flash-attn", "it is for Python 3.10", "cp311"),
+    ("videogen", "gpu", "numpy<2 is fixed", "DEP001", "opencv-headless-numpy2", "needs numpy>=2, and numpy==1.26.4 is pinned", "opencv-python-headless==4.11.0.86"),
+    ("videogen", "gpu", "the late NumPy 2 does no harm to torch 2.1.0", "DEP003", "opencv-python-headless", "torch 2.1.0 was built for NumPy 1", "opencv-python-headless==4.11.0.86"),
+    ("videogen", "gpu", "the versions fit what is served on torch 2.1.0", "DEV001", "torch", "Wan2.2 requirements says >=2.4.0", ""),
+    ("videogen", "gpu", "nothing is missing from the list", "DEV001", "flash-attn", "flash-attn not installed deviates", ""),
+    ("zopilot", "gpu", "RTX 5090 runs on CUDA 12.4 and torch 2.5.1", "GPU001", "RTX 5090", "has no code for RTX 5090 (capability 12.0)", "torch 2.7.0 on cu128"),
+    ("zopilot", "gpu", "no version conflicts", "DEP004", "opencv", "opencv-python-headless (brought by docstrange, easyocr) write the same files", "Remove `- opencv-python==4.10.0.84`"),
+    ("zopilot", "gpu", "a deterministic build", "BAS002", "nvidia/cuda:12.4.1-devel-ubuntu22.04", "is not pinned by digest", "sha256:da679129"),
+    ("coaxial", "gpu", "RTX 5060 Ti is Ampere, capability 8.9", "DEV001", "RTX 5060 Ti", "RTX 5060 Ti 12.0 deviates without a reason: the page says 8.9", ""),
+    ("coaxial", "gpu", "a CUDA 12.1 image serves that card", "GPU001", "RTX 5060 Ti", "has no code for RTX 5060 Ti (capability 12.0)", "torch 2.7.0 on cu128"),
+    ("coaxial", "gpu", "lightning 2.0.0 works with today's setuptools", "DEP002", "lightning", "nothing holds setuptools below 82.0.0", "`- setuptools==81.0.0`"),
+    ("coaxial", "gpu", "the base is a supported one", "BAS001", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "is past its end of life", "nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04"),
+]  # fmt: skip
+ASKED = [
+    # what a seed promises of cards that it does not describe
+    ("seedvr", "gpu", "future-proof for the next generation", "RTX 5090"),
+    ("seedvr", "gpu", "future-proof for the next generation", "B200"),
+    ("coaxial", "arm64", "full training on Apple hardware", "RTX 5060 Ti"),
+]
+# What stands in Dockerfiles and logs, not in pins: tests/adopt has the lines, test_adoption.py what is caught in them.
+# training-unquoted: lightning>=2.0.0 is a redirection, and `|| true` hides a patch. restoration: the wheel's name, an
+# open xformers. video-stages: numpy<2 and a later opencv, libdecord-dev, --no-binary decord, CUDA in the build log.
+# documents: ranges that a resolver takes elsewhere than the log says. plain-pypi: PyPI's default is the cu124 build.
+# No program can check: release dates as "latest stable", claims of speed, first-try success, what TF32 does to accuracy.
+
+
+@cache
+def judged(name: str, asked: tuple[str, ...] = ()) -> tuple[Result, ...]:
+    evidence = Evidence(
+        environments=plan.environments([seed(name)]), today=TODAY, uv="0.13.9", asked_gpus=asked
+    )
+    return checks.run(evidence, judge=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "claim", "check", "about", "message", "remedy"), CLAIMS, ids=lambda one: str(one)[:40]
+)
+def test_a_false_claim_is_found_under_its_id_with_its_repair(
+    name: str, variant: str, claim: str, check: str, about: str, message: str, remedy: str
+) -> None:
+    found = [
+        one
+        for row in judged(name)
+        if (row.check, row.environment) == (check, f"{name}-{variant}")
+        for one in row.findings
+        if one.about == about and message in one.message and remedy in one.remedy
+    ]
+    assert len(found) == 1, claim
+    assert found[0].where.startswith(f"services/{name}/service.yaml:"), claim
+    assert found[0].evidence or check == "DEV001" or "docker buildx" in found[0].remedy, claim
+
+
+@pytest.mark.parametrize(("name", "variant", "claim", "gpu"), ASKED)
+def test_a_promise_about_other_cards_is_refused(name: str, variant: str, claim: str, gpu: str) -> None:
+    (row,) = [
+        one for one in judged(name, (gpu,)) if (one.check, one.environment) == ("GPU001", f"{name}-{variant}")
+    ]
+    assert [one.about for one in row.findings] == [gpu], claim
+
+
+TRUE = {
+    # what else the judge finds in the seeds, none of it a claim of theirs, and each right
+    ("lora", "DEP001", "bitsandbytes-blackwell"), ("lora", "TOR004", "cu121"), ("lora", "SRC002", "transformers"),
+    ("lora", "SRC002", "diffusers"), ("lora", "SRC002", "prodigyopt"), ("lora", "SRC002", "huggingface-hub"),
+    ("lora", "SRC002", "sentencepiece"),
+    ("seedvr", "BAS002", "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"),
+    ("videogen", "BAS002", "runpod/pytorch:2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04"), ("videogen", "DEV001", "torchvision"),
+    ("zopilot", "DEP001", "bitsandbytes-blackwell"), ("zopilot", "TOR004", "cu124"),
+    ("zopilot", "BAS003", "nvidia/cuda:12.4.1-devel-ubuntu22.04"),
+    ("coaxial", "BAS002", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04"), ("coaxial", "BAS002", "ubuntu:22.04"),
+    ("coaxial", "BAS002", "python:3.10-slim-bookworm"), ("coaxial", "BAS001", "python:3.10-slim-bookworm"),
+    ("coaxial", "BAS003", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04"), ("coaxial", "TOR004", "cu121"),
+    ("coaxial", "DEV001", "CUDA"),  # the CPU images have none, and the page says 12.1 for all
+}  # fmt: skip
+
+
+def test_nothing_else_is_said_of_the_seeds() -> None:
+    """A new finding has to be looked at: is it right?"""
+    said = {(name, row.check, one.about) for name in NAMES for row in judged(name) for one in row.findings}
+    claimed = {(name, check, about) for name, _, _, check, about, _, _ in CLAIMS}
+    assert said == claimed | TRUE
+
+
+def test_what_the_seeds_say_rightly_is_held_right() -> None:
+    """A6000 and H100 on 2.5.1+cu121, L40 on 2.7.1+cu126, the partners, the bases that exist."""
+    held = {(name, row.check, one.about) for name in NAMES for row in judged(name) for one in row.grounds}
+    assert held >= {
+        ("lora", "GPU001", "A6000"), ("lora", "GPU001", "H100"), ("seedvr", "GPU001", "L40"),
+        ("lora", "TOR001", "torch"), ("lora", "TOR002", "torchvision"), ("lora", "TOR002", "torchaudio"),
+        ("lora", "BAS001", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"),
+        ("seedvr", "BAS005", "torch"), ("videogen", "BAS004", "python"), ("videogen", "BAS005", "torch"),
+        ("zopilot", "TOR001", "torch"), ("zopilot", "BAS001", "nvidia/cuda:12.4.1-devel-ubuntu22.04"),
+    }  # fmt: skip

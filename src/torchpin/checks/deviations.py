@@ -90,7 +90,15 @@ def _others(env: Environment, lock: Lock | None, found: Iterable[Deviation]) -> 
 
 @check("DEV002", "No waiver is past its review")
 def waivers_are_current(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Look at it again: repair what it waives, or give a new review_by with the reason."""
+    """Look at it again: repair what it waives, or give a new review_by with the reason.
+
+    A waiver accepts a finding until a day. From fourteen days before it a notice is given; after it the finding
+    counts again, for its own service alone.
+
+    Example: the waiver of GPU001 for B200 ended on 2027-01-31.
+
+    Sources: aws/deep-learning-containers, whose accepted CVEs have a reason and a review_by.
+    """
     for number, waiver in enumerate(env.service.waivers):
         where = at(env.service, f"waivers[{number}].review_by")
         if waiver.review_by < evidence.today:
@@ -106,7 +114,15 @@ def waivers_are_current(evidence: Evidence, env: Environment) -> Iterator[Findin
 
 @check("DEV003", "Every reason explains a deviation", "lock")
 def reasons_are_needed(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Remove the reason: the deviation that it explained is closed."""
+    """Remove the reason: the deviation that it explained is closed.
+
+    A reason outlives its deviation when a pin moves or a recommendation changes; it would then explain what is no
+    longer so.
+
+    Example: a reason for accelerate, and the lock is within everybody's range.
+
+    Sources: docs/ARCHITECTURE.md, words: reason.
+    """
     found = compare.deviations(env, evidence.locks[env.name])
     for component in compare.stale_reasons(env, found):
         yield finding(

@@ -15,21 +15,43 @@ if TYPE_CHECKING:
 
 @check("REC001", "The freeze record equals the lock", "lock", "record")
 def record_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Build the image again (`invoke build`), which reads the record anew."""
+    """Build the image again (`invoke build`), which reads the record anew.
+
+    The record is what pip freeze said inside the built image. It has to be the lock, package by package; an
+    optional layer may be missing as a whole.
+
+    Example: the record has numpy 2.2.6 where the lock says 1.26.4.
+
+    Sources: the documented update policy: the freeze of the built image is kept.
+    """
     for difference in compare.freeze_differences(str(evidence.records[env.name]), evidence.locks[env.name]):
         yield finding(env, f"records/{env.name}/pip_freeze.txt", difference, about=difference.split(":")[0])
 
 
 @check("IMG001", "The image of this description is built", "lock", "image")
 def image_is_built(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Build it again without cache (`invoke build --no-cache`)."""
+    """Build it again without cache (`invoke build --no-cache`).
+
+    An image whose probe cannot run proves nothing, whatever its label says.
+
+    Example: the image was made by hand under the same tag, without the probe.
+
+    Sources: docs/ARCHITECTURE.md, the probe is the last RUN.
+    """
     if not evidence.answers.get(env.name):
         yield finding(env, env.name, "the image is there, but its probe gave no answer", about=env.name)
 
 
 @check("IMG002", "The image's freeze equals the lock", "lock", "image")
 def image_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Build it again without cache (`invoke build --no-cache`)."""
+    """Build it again without cache (`invoke build --no-cache`).
+
+    The distributions inside the image are compared with the lock, package by package.
+
+    Example: something was installed into the image after its build.
+
+    Sources: uv issue 11932 and docker-stacks issue 1428, which ask for this comparison.
+    """
     frozen = "".join(
         f"{name}=={version}\n" for name, version in _answer(evidence, env).get("distributions", {}).items()
     )
@@ -39,7 +61,15 @@ def image_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]
 
 @check("IMG003", "The image's torch, CUDA and architectures are as planned", "lock", "image")
 def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Finding | Unknown]:
-    """Check the channel's mirror and build it again without cache (`invoke build --no-cache`)."""
+    """Check the channel's mirror and build it again without cache (`invoke build --no-cache`).
+
+    The probe reads torch's version, CUDA and compiled architectures inside the image. Another local part than the
+    channel's means that another build was installed.
+
+    Example: 2.5.1+cu124 in an image that is planned with cu121.
+
+    Sources: vllm-project/vllm issue 56829.
+    """
     expected: dict[str, Any] = imageplan.expectations(env, evidence.locks[env.name])["torch"]  # type: ignore[assignment]
     torch = _answer(evidence, env).get("torch") or {}
     version = str(torch.get("version"))
@@ -60,7 +90,14 @@ def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Fin
 
 @check("IMG004", "The image's sources are at their commits", "lock", "image")
 def image_sources_are_planned(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke clone`, then build it again without cache (`invoke build --no-cache`)."""
+    """Run `invoke clone`, then build it again without cache (`invoke build --no-cache`).
+
+    The probe asks git inside the image for the commit of each source.
+
+    Example: sd-scripts is at another commit than the description records.
+
+    Sources: moby issue 49674.
+    """
     found = _answer(evidence, env).get("sources", {})
     expected: dict[str, str] = imageplan.expectations(env, evidence.locks[env.name])["sources"]  # type: ignore[assignment]
     for path, commit in expected.items():
@@ -75,7 +112,14 @@ def image_sources_are_planned(evidence: Evidence, env: Environment) -> Iterator[
 
 @check("IMG005", "The image keeps its budget", "image")
 def image_keeps_budget(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Drop packages, choose a smaller base, or raise `budget.image` in the description."""
+    """Drop packages, choose a smaller base, or raise `budget.image` in the description.
+
+    The image's size is what Docker says of it; the budget is the disk of the machine that pulls it.
+
+    Example: budget 20GB, the image has 23.1 GB.
+
+    Sources: opendatahub-io/notebooks keeps image sizes within bounds in CI.
+    """
     size, budget = evidence.built[env.name].get("size_bytes", 0), env.service.budget_bytes
     if budget and size > budget:
         yield finding(
@@ -92,7 +136,15 @@ def _answer(evidence: Evidence, env: Environment) -> dict[str, Any]:
 
 @check("IMG006", "The image's torch runs on this machine's GPUs", "lock", "gpu")
 def image_runs_here(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Use a machine with a described GPU, or a torch build that has code for this one."""
+    """Use a machine with a described GPU, or a torch build that has code for this one.
+
+    The image was started with this machine's GPUs, and its probe compared each card's capability with what its
+    torch is compiled for.
+
+    Example: an RTX 5090 in the machine, and an image with torch 2.5.1+cu121.
+
+    Sources: pytorch/pytorch issue 102560: the build tells its architectures without a GPU.
+    """
     answer = evidence.gpus[env.name]
     devices = (answer.get("gpu") or {}).get("devices") or []
     if not devices:

@@ -27,7 +27,15 @@ def folder(env: Environment) -> str:
 
 @check("LCK001", "The lock answers the description")
 def lock_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock` and commit what it writes."""
+    """Run `invoke lock` and commit what it writes.
+
+    Each layer file holds a digest of what it answers: Python, platform, channel, torch and the layer's packages.
+    When the description changes, the layers concerned no longer answer it.
+
+    Example: tqdm==4.66.5 became tqdm==4.67.1 in the description, and 02-training.txt was locked before.
+
+    Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
+    """
     lock = evidence.locks.get(env.name)
     if not lock:
         if not evidence.lock_files.get(env.name):
@@ -43,7 +51,15 @@ def lock_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
 
 @check("LCK002", "The lock is untouched")
 def lock_is_untouched(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock` to make it again, or restore it from git; generated files are not edited."""
+    """Run `invoke lock` to make it again, or restore it from git; generated files are not edited.
+
+    A layer file's header seals its own lines. A version or hash that was changed by hand breaks the seal, and
+    nothing would prove where it came from.
+
+    Example: somebody raised a version in 00-torch.txt and left its hash.
+
+    Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
+    """
     for problem in evidence.broken.get(env.name, ()):
         where, _, message = problem.partition(": ")
         yield finding(env, where, message, about=env.name)
@@ -51,7 +67,15 @@ def lock_is_untouched(evidence: Evidence, env: Environment) -> Iterator[Finding]
 
 @check("LCK003", "torch comes from the pinned index, and from nowhere else", "lock")
 def torch_has_one_origin(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock`; torch and its companions belong into 00-torch.txt, from the variant's channel."""
+    """Run `invoke lock`; torch and its companions belong into 00-torch.txt, from the variant's channel.
+
+    A torch in another layer would be installed from PyPI, whose default build is another CUDA's. A build from
+    another channel has another local part.
+
+    Example: 00-torch.txt says origin cu124 while the variant is on cu121.
+
+    Sources: vllm-project/vllm issue 56829: an official image with torch+cu130 beside cu129 companions.
+    """
     channel = env.variant.channel
     family = env.service.torch.family
     lock = evidence.locks[env.name]
@@ -83,7 +107,15 @@ def _is_build(env: Environment, version: str, release: str) -> bool:
 
 @check("LCK004", "Every artifact is hashed and named", "lock")
 def artifacts_are_hashed(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock`; a package has exactly one artifact, whose name gives the package and version."""
+    """Run `invoke lock`; a package has exactly one artifact, whose name gives the package and version.
+
+    Installing is done with --require-hashes and --no-deps: one file a package, by its hash. A file whose name gives
+    another version, or a package that stands in two layers, is refused.
+
+    Example: tqdm 4.66.5 is locked with tqdm-4.67.1-py3-none-any.whl.
+
+    Sources: pip's documentation of hash-checking mode.
+    """
     seen: dict[str, str] = {}
     for layer in evidence.locks[env.name].layers:
         where = f"{folder(env)}/{layer.file}"
@@ -128,7 +160,17 @@ def _is_of(package: Artifact) -> bool:
 
 @check("LCK005", "Hashes equal the recorded index", "lock")
 def hashes_equal_the_recorded(evidence: Evidence, env: Environment) -> Iterator[Finding | Unknown]:
-    """Find out which of the two is wrong before anything is installed; then `invoke lock`."""
+    """Find out which of the two is wrong before anything is installed; then `invoke lock`.
+
+    The recorded pages hold the hashes that PyTorch's index published. A locked hash that differs means another file
+    of the same name: a replaced wheel, a mirror that is none, or a wrong record. Files without a recorded hash are
+    unknown.
+
+    Example: torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl is locked with a hash that the recorded page does not
+    have.
+
+    Sources: the recorded pages of the PyTorch index; pytorch/pytorch issue 164347 (missing hashes).
+    """
     yield from _abi_hashes(evidence, env)
     channel = env.variant.channel
     if channel == "pypi":
@@ -177,7 +219,14 @@ def _abi_hashes(evidence: Evidence, env: Environment) -> Iterator[Finding]:
 
 @check("LCK006", "The lock names no package host")
 def lock_names_no_host(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock`; a lock is neutral to mirrors."""
+    """Run `invoke lock`; a lock is neutral to mirrors.
+
+    A lock that names an address works on the machine that made it only, and tells where that machine fetches from.
+
+    Example: a line with --index-url in 00-torch.txt.
+
+    Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
+    """
     for name, text in evidence.lock_files.get(env.name, {}).items():
         if name.startswith("upstream-"):
             continue  # a source may ask for a package by address; that is compared, never installed
@@ -188,7 +237,14 @@ def lock_names_no_host(evidence: Evidence, env: Environment) -> Iterator[Finding
 
 @check("LCK007", "Nothing is left of an environment that is gone")
 def nothing_is_orphaned(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Remove the folder, or bring its description back."""
+    """Remove the folder, or bring its description back.
+
+    A lock, rendering or record of an environment that no description has is kept true by nothing.
+
+    Example: lockfiles/lora-cpu is there, and lora has no variant cpu.
+
+    Sources: docs/ARCHITECTURE.md, words: environment.
+    """
     if env != evidence.environments[0]:
         return  # the repository's, said once
     for folder_ in evidence.orphans:

@@ -25,7 +25,15 @@ def differing(committed: str | None, expected: str) -> int | None:
 
 @check("DKR001", "The rendering is fresh", "lock")
 def rendering_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke render` and commit what it writes; generated files are not edited."""
+    """Run `invoke render` and commit what it writes; generated files are not edited.
+
+    Dockerfile and context list follow from description, lock and template, byte by byte. What is committed has to
+    be what they give today.
+
+    Example: the template gained a line, and a committed Dockerfile lacks it.
+
+    Sources: opendatahub-io/notebooks regenerates and compares in each pull request.
+    """
     renderings = evidence.renderings.get(env.name, {})
     if not renderings:
         message = "cannot be compared: its lock does not answer the description"
@@ -39,7 +47,15 @@ def rendering_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding
 
 @check("DOC001", "The documents are fresh", "lock")
 def documents_are_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
-    """Run `invoke document` and commit what it writes; write outside the markers only."""
+    """Run `invoke document` and commit what it writes; write outside the markers only.
+
+    The sections between markers are computed from descriptions, locks and records; a stale one tells people what is
+    no longer so.
+
+    Example: torch moved to 2.7.1, and docs/PINNING.md still says 2.5.1.
+
+    Sources: opendatahub-io/notebooks issues 2242 and 2447, where documents drifted from images.
+    """
     if env != evidence.environments[0]:
         return  # the documents are the repository's: said once
     for problem in evidence.document_problems:
