@@ -30,7 +30,7 @@ CHECKS_OPENING = """\
 This page lists every check that `invoke verify` and `nox -s verify` run; those that need nothing are the judge's, which `invoke judge` runs alone.
 A check whose needs are not met is skipped, visibly and counted.
 A check of the judge is ok only from evidence; where a fact is missing it is unknown, and where there is nothing to judge it is moot.
-`invoke judge --json` prints one document: `version`, `today`, `services` (each with its verdict: ok, warned, refused or unknown) and `results` (check, environment, status, findings, accepted, unknown, grounds).
+`invoke judge --json` prints one document: `version`, `today`, `notices`, `services` (each with its verdict: ok, warned, refused or unknown) and `results` (check, environment, status, findings, accepted, unknown, grounds).
 Write outside the generated sections as you like.
 """
 TRAPS_OPENING = "What `invoke adopt` finds in Dockerfiles and requirement files that others wrote."

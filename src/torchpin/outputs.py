@@ -39,11 +39,14 @@ def _worst(states: set[str]) -> Verdict:
     return "unknown" if "unknown" in states else "ok"
 
 
-def document(results: Sequence[Result], environments: Sequence[Environment], today: date) -> dict[str, Any]:
-    """`{version, today, services: {name: verdict}, results: [{check, environment, status, findings, …}]}`."""
+def document(
+    results: Sequence[Result], environments: Sequence[Environment], today: date, notices: Sequence[str] = ()
+) -> dict[str, Any]:
+    """`{version, today, notices, services: {name: verdict}, results: [{check, environment, status, findings, …}]}`."""
     return {
         "version": __version__,
         "today": today.isoformat(),
+        "notices": list(notices),
         "services": verdicts(results, environments),
         "results": [asdict(row) for row in results],
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from torchpin import facts, plan
+from torchpin import choices, facts, plan
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,14 +41,9 @@ def channels(env: Environment, release: TorchRelease) -> tuple[str, ...]:
 def _serves(channel: Channel, env: Environment, version: str) -> bool:
     if series(version) not in channel.series:
         return False
-    page = facts.recorded(channel.name)
-    if page is None or by_matrix(channel.name, version):
+    if facts.recorded(channel.name) is None or by_matrix(channel.name, version):
         return True
-    python, machine = env.service.python, plan.MACHINES[env.variant.platform]
-    name = re.compile(
-        rf"torch-{re.escape(version)}(?:\+\w+)?-cp{python.major}{python.minor}-[^-]+-\S*{machine}\.whl"
-    )
-    return any(name.fullmatch(one) for one in page.packages.get("torch", ()))
+    return bool(choices.fitting(channel.name, "torch", version, env.service.python, env.variant.platform))
 
 
 def by_matrix(channel: str, version: str) -> bool:

@@ -131,17 +131,23 @@ def _evidence(out: Console, evidence: str) -> None:
         out.print(Text(f"        evidence: {evidence}", style="dim"))
 
 
-def judged(rows: Sequence[Result], environments: Sequence[Environment], *, form: str = "text") -> None:
+def judged(
+    rows: Sequence[Result],
+    environments: Sequence[Environment],
+    *,
+    form: str = "text",
+    notices: Sequence[str] = (),
+) -> None:
     """The judge's results in the form that was asked for; as text with a verdict a service."""
     today = dt.datetime.now(tz=dt.timezone.utc).date()
     if form == "json":
-        print_json(outputs.document(rows, environments, today))
+        print_json(outputs.document(rows, environments, today, notices))
     elif form == "sarif":
         print_json(outputs.sarif(rows))
     elif form == "github":
         raw("".join(f"{line}\n" for line in outputs.github(rows)))
     else:
-        results(rows)
+        results(rows, notices=notices)
         styles = {"ok": "green", "warned": "yellow", "refused": "bold red", "unknown": "magenta"}
         for name, word in outputs.verdicts(rows, environments).items():
             console().print(Text(f"{word:<8}", style=styles[word]).append(name, style="bold"))

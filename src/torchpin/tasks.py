@@ -334,15 +334,21 @@ def verify(_: Context, service: str = "", json: bool = False, require: str = "",
         _verified(repo, environments, needed, json=json)
 
 
+def _notices(environments: Sequence[Environment]) -> list[str]:
+    """The waivers that end soon, each said once."""
+    from torchpin.checks.deviations import ending
+    from torchpin.gathering import bare
+
+    return list(dict.fromkeys(one for env in environments for one in ending(bare(environments), env)))
+
+
 def _verified(
     repo: Repository, environments: Sequence[Environment], needed: Sequence[str], *, json: bool
 ) -> None:
     from torchpin import actions, report
-    from torchpin.checks.deviations import ending
-    from torchpin.gathering import bare
 
     results = actions.verify(repo, environments, require=needed)
-    notices = [notice for env in environments for notice in ending(bare(environments), env)]
+    notices = _notices(environments)
     if json:
         report.results_json(results, notices=notices)
     else:
@@ -482,7 +488,7 @@ def judge(
             repo, environments = _opened(service)
         results = actions.judge(repo, environments, gpus=gpu or (), driver=driver)
         form = "json" if json else "sarif" if sarif else "github" if github else "text"
-        report.judged(results, environments, form=form)
+        report.judged(results, environments, form=form, notices=_notices(environments))
         if html:
             _end(report.outcomes([_paged(environments, results, html)], aside=form != "text"))
         _end(actions.failures(results))

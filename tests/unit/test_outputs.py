@@ -91,7 +91,7 @@ def test_a_service_has_the_worst_of_its_words(rows: tuple[Result, ...], word: st
 
 def test_the_document_says_when_by_whom_and_everything() -> None:
     found = outputs.document(results(), environments(), date(2026, 11, 24))
-    assert [*found] == ["version", "today", "services", "results"]
+    assert [*found] == ["version", "today", "notices", "services", "results"]
     assert {*found["services"]} == {one.name for one in repo().services}
     assert len(found["results"]) == len(results())
     assert json.loads(json.dumps(found, default=str))["today"] == "2026-11-24"
