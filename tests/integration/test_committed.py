@@ -389,6 +389,13 @@ def test_nothing_is_called_fresh_that_could_not_be_compared(
 @pytest.mark.parametrize("words", ["render", "document", "export --service lora", "build --dry-run"])
 def test_nothing_is_made_from_a_stale_lock(words: str, before: str, after: str, copy: Path) -> None:
     changed(copy, DESCRIPTION, before, after)
+    if 'version: "2.5.0"' in after:  # with the companions of another release the judge would speak first
+        changed(
+            copy,
+            DESCRIPTION,
+            'torchvision: "0.20.1", torchaudio: "2.5.1"',
+            'torchvision: "0.20.0", torchaudio: "2.5.0"',
+        )
     done = told(copy, *words.split())
     assert (done.code, done.out) == (2, ""), done.all
     assert f"{LOCK} answers another description (" in done.err
@@ -579,6 +586,104 @@ def test_a_service_without_a_smoke_test_says_what_to_write(copy: Path) -> None:
     assert done.err == (
         "services/lora/smoke.py is missing: say there what must run inside the image.\n"
     )  # fmt: skip
+
+
+# --- the judge -------------------------------------------------------------------------------------------------------
+
+
+def test_the_judge_is_clean_but_for_waivers_and_says_so_in_every_form(
+    committed: Path, tmp_path: Path
+) -> None:
+    before = tree(committed)
+    done = ran(committed, "judge", "--json", "--html", str(tmp_path / "page.html"))
+    assert done.code == 0, done.all
+    found = json.loads(done.out)
+    assert set(found["services"].values()) == {"ok"}
+    assert {row["status"] for row in found["results"]} <= {"ok", "waived", "moot"}
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    for form in ("--sarif", "--github"):
+        assert told(committed, "judge", form).code == 0
+    assert told(committed, "judge").out.splitlines()[-1].split() == ["ok", "zopilot"]
+    assert tree(committed) == before
+
+
+def test_the_judge_asks_no_network_and_no_process(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subprocess.Popen", refuses)
+    monkeypatch.setattr("socket.socket.connect", refuses)
+    for words in (
+        ["judge"],
+        ["support", "--every"],
+        ["why", "lora", "triton"],
+        ["explain", "DEP001"],
+        ["facts", "--check"],
+    ):
+        assert told(committed, *words).code == 0, words
+
+
+def test_other_machines_can_be_asked_for(committed: Path) -> None:
+    done = told(committed, "judge", "--service", "lora", "--gpu", "RTX 5090", "--driver", "470.57.02")
+    assert done.code == 1
+    assert "--gpu RTX 5090: torch 2.5.1+cu121 has no code for RTX 5090 (capability 12.0)" in done.out
+    assert "--driver 470.57.02: driver 470.57.02 is below 525" in done.out
+    assert done.out.splitlines()[-1].split() == ["refused", "lora"]
+
+
+def test_pins_that_cannot_work_are_refused_with_place_and_repair_before_anything_is_started(
+    copy: Path,
+) -> None:
+    changed(copy, DESCRIPTION, 'companions: {torchvision: "0.20.1"', 'companions: {torchvision: "0.19.0"')
+    done = told(copy, "judge", "--service", "lora")
+    assert done.code == 1
+    assert re.search(
+        rf"{DESCRIPTION}:\d+:\d+: torchvision 0.19.0 does not belong to torch 2.5.1; its torchvision is 0.20.1",
+        done.out,
+    )
+    locking = told(copy, "lock", "--service", "lora", "--recorded")
+    assert locking.code == 1
+    assert "These pins cannot work; nothing was started." in locking.err
+
+
+def test_safe_repairs_give_back_the_committed_text(copy: Path) -> None:
+    before = (copy / DESCRIPTION).read_bytes()
+    changed(copy, DESCRIPTION, 'companions: {torchvision: "0.20.1"', 'companions: {torchvision: "0.19.0"')
+    digest = "  digest: sha256:21196d81f56b48dbee70494d5f10322e1a77cc47ffe202a3bf68eab81533c20f\n"
+    changed(copy, DESCRIPTION, digest, "")
+    done = told(copy, "judge", "--service", "lora", "--fix")
+    assert done.code == 0, done.all
+    assert "+" + digest in done.out
+    assert (copy / DESCRIPTION).read_bytes() == before
+
+
+def test_a_project_of_others_is_adopted_once(copy: Path) -> None:
+    project = ROOT / "tests/adopt/training-unquoted"
+    done = told(copy, "adopt", str(project), "--write", "services/voice")
+    assert done.code == 1
+    assert "ADO001  Dockerfile.gpu:6:27" in done.err
+    text = (copy / "services/voice/service.yaml").read_text(encoding="utf-8")
+    assert done.out.startswith(text)
+    again = told(copy, "adopt", str(project), "--write", "services/voice")
+    assert (again.code, again.err) == (2, "services/voice is there already; choose another name.\n")
+    assert json.loads(told(copy, "adopt", str(project), "--json").out)["caught"][0]["id"] == "ADO012"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("judge", "--json", "--sarif"), "are three ways to say the same"),
+        (("explain", "GPU01"), "did you mean GPU001"),
+        (("why", "lora", "bitsandbites"), "did you mean bitsandbytes"),
+        (("adopt", "/nowhere"), "is no folder"),
+        (("adopt", "docs"), "no Dockerfile"),
+        (("adopt", ".", "--write", "elsewhere"), "--write is services/NAME"),
+        (("facts",), "Give --check or --refresh."),
+        (("facts", "--check", "--write"), "go with --refresh"),
+    ],
+)
+def test_wrong_words_to_the_judge_are_a_sentence(words: tuple[str, ...], said: str, committed: Path) -> None:
+    done = told(committed, *words)
+    assert done.code == 2, done.all
+    assert said in done.err
+    assert "Traceback" not in done.all
 
 
 # --- what the cases stand on -----------------------------------------------------------------------------------------

@@ -208,3 +208,10 @@ def test_a_second_torch_beside_the_base_s_is_a_warning(environment: Make) -> Non
     found = judged(on(environment, PYTORCH), "BAS005")
     assert [(one.level, one.about) for one in found.findings] == [("warning", PYTORCH)]
     assert judged(on(environment, "ubuntu:22.04"), "BAS005").status == "moot"
+
+
+@pytest.mark.parametrize("check", ["BAS001", "BAS002", "BAS003", "BAS004", "BAS005"])
+def test_the_lab_s_stand_in_is_not_judged(check: str, environment: Make) -> None:
+    evidence = Evidence(environments=(environment(),), today=TODAY, uv="0.13.9", published={})
+    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == check]
+    assert found.status == "moot"

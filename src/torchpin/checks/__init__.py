@@ -191,6 +191,11 @@ def lock_of(evidence: Evidence, env: Environment) -> Lock | None:
     return None if lock is None or plan.stale(env, lock) else lock
 
 
+def stands_in(evidence: Evidence) -> bool:
+    """Whether bases and sources are the lab's stand-ins, which no fact can tell of."""
+    return evidence.published is not None
+
+
 def gpus_of(evidence: Evidence, env: Environment) -> tuple[tuple[str, str], ...]:
     """The GPUs to judge for, each with where it is named: those that were asked for, or the described ones."""
     if evidence.asked_gpus:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
-from torchpin.checks import Evidence, Ok, Unknown, at, check, finding
+from torchpin.checks import Evidence, Ok, Unknown, at, check, finding, stands_in
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def tag_is_the_commit(evidence: Evidence, env: Environment) -> Iterator[Answer]:
 
     Sources: the refs of the recorded repositories; kohya-ss/sd-scripts #1754; cocktailpeanut/fluxgym #62.
     """
-    if evidence.published is not None:
+    if stands_in(evidence):
         return  # the lab's sources are stand-ins, with commits of their own
     for number, source in enumerate(env.service.sources):
         yield _tag(env, number, source)
