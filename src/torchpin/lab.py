@@ -214,7 +214,11 @@ def _reduced(
         layers=layers,
         apt=(),
         imports=tuple(name for name in service.imports if name in importable),
-        sources=tuple(replace(source, commit=commits[source.name]) for source in service.sources),
+        # an address of its own: what facts tell of the real source is not true of its stand-in
+        sources=tuple(
+            replace(source, commit=commits[source.name], url=f"https://stand-in.invalid/{source.name}")
+            for source in service.sources
+        ),
         budget_bytes=None,
         recommends=tuple(one for one in service.recommends if canonicalize_name(one.component) in names),
         reasons=tuple(one for one in service.reasons if canonicalize_name(one.component) in names),
