@@ -55,7 +55,7 @@ def hidden(project: Project) -> Iterator[Finding]:
     After `|| true`, `|| :`, `|| echo …` or `; exit 0` the step's failure is a success: the image is tagged without what
     the step should have done.
 
-    Example: `RUN python /tmp/patch_lightning.py || true` never fails, whether or not anything was patched.
+    Example: `RUN python patch_lightning.py || true` never fails, whether or not anything was patched.
 
     Sources: coaxialdolor/unnested-coaxial-recorder Dockerfile.gpu; hadolint has no rule for it.
     """
