@@ -167,6 +167,8 @@ PAIRS = [
     ("ADO002", "RUN git clone https://x.example/y; exit 0\n", "RUN git clone https://x.example/y && exit 0\n"),
     ("ADO003", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install torchvision==0.22.1\n",
      f"RUN pip install torch==2.7.1 torchvision==0.22.1 {INDEX}\n"),
+    ("ADO003", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install -U torch\n",
+     f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install 'torch>=2.0'\n"),
     ("ADO003", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install xformers\n",
      f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install xformers==0.0.31\n"),
     ("ADO004", "RUN pip install 'numpy<2'\nRUN pip install opencv-python==4.12.0.88\n",

@@ -11,9 +11,9 @@ import pytest
 FLOORS = (
     {"errors", "model"},
     {"nodes", "rules", "read", "describe", "facts", "lockfile", "plan", "imageplan", "settings", "compare", "render", "markdown", "documents", "pinning", "buildpage", "gpupage", "layerpage", "risks", "softfloors", "sdists",
-     "buildlog", "checks", "pinned", "edits", "choices", "support", "matrix", "outputs", "whys", "graph", "htmlreport",
-     "dockerfile", "requirement_files", "traps", "adoption", "differences", "advisories", "releases", "outdated", "explanations", "steps"},
-    {"shell", "repository", "index", "standins", "locks", "web", "installs", "sources", "images", "labbase", "lab", "indexpages", "transaction", "auditing"},
+     "buildlog", "checks", "pinned", "edits", "choices", "support", "matrix", "outputs", "whys", "htmlreport",
+     "dockerfile", "traps", "adoption", "differences", "advisories", "releases", "outdated", "explanations", "steps"},
+    {"shell", "repository", "index", "standins", "locks", "web", "installs", "sources", "images", "labbase", "lab", "indexpages", "auditing"},
     {"gathering", "actions", "builds", "native", "scaffold", "overview", "report", "facting", "adopting", "history", "repairs"},
     {"tasks"},
 )  # fmt: skip

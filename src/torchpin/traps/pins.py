@@ -40,12 +40,13 @@ def _replaced(project: Project, file: str) -> Iterator[Finding]:
         (base.torch if base and base.torch else ""),
         ("the base image" if base and base.torch else ""),
     )
+    versions = {"torch": have}
     for step in steps.installs(project, file):
         if step.tool != "pip":
             continue
         named = [want for want in step.wants if name_of(want) in FAMILY]
         for want in named:
-            if index and not step.index:
+            if index and not step.index and not _is_there(step, want, versions.get(name_of(want), "")):
                 message = f"`{want.text}` names no index, so PyPI's build may replace torch from {index}"
                 yield caught_at(
                     "ADO003",
@@ -58,6 +59,14 @@ def _replaced(project: Project, file: str) -> Iterator[Finding]:
         if named:
             have = next((exact(want) for want in named if name_of(want) == "torch"), have) or have
             index = step.index or step.extra or index
+            versions |= {name_of(want): exact(want) for want in named if exact(want)}
+
+
+def _is_there(step: Install, want: Want, version: str) -> bool:
+    """Whether a want is met by what was installed before: then pip leaves it alone."""
+    if not version or step.upgrade or want.requirement is None:
+        return False
+    return want.requirement.specifier.contains(version, prereleases=True)
 
 
 def _pinning(step: Install, have: str) -> Iterator[Finding]:
