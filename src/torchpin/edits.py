@@ -14,12 +14,14 @@ from torchpin.model import Mark, Problem
 from torchpin.nodes import Loader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torchpin.model import Change
 
 Keys = tuple["str | int", ...]
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\+)\]")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_TOP = 2  # a key of the top level, and one in it
 _AFTER = {"digest": "image"}  # a new key that belongs behind another
 
 
@@ -33,25 +35,28 @@ class _Splice:
 def edited(text: str, changes: Sequence[Change], *, file: str = "") -> str:
     """A description with its changes made, by the key paths of the text as it was.
 
-    A value of None removes a key or a list's item; `list[+]` appends one; a missing key is added to its mapping, which
-    has to be there. Raises InputError for what cannot be edited so: an anchor, a text over several lines, a path that
-    leads nowhere. What comes out is read again and compared, so a text that is answered has these changes and no other.
+    A value of None removes a key or a list's item, and with the last one what held it; `list[+]` appends; a missing key
+    is added to its mapping, and a missing mapping or list of the top level is added with it. Raises InputError for what
+    cannot be edited so: an anchor, a text over several lines, a path that leads nowhere. What comes out of each change is
+    read again and compared, so a text that is answered has these changes and no other. A comment above what is removed
+    stays.
     """
+    for change in sorted(changes, key=_order):
+        text = _changed(text, change, file)
+    return text
+
+
+def _changed(text: str, change: Change, file: str) -> str:
     root = yaml.compose(text, Loader=Loader)
     expected = _plain(root)
-    splices: list[_Splice] = []
-    for change in sorted(changes, key=lambda one: one.value is None):
-        keys = keys_of(change.path)
-        splices.append(_splice(text, root, keys, change, file))
-    for change in sorted(changes, key=_removal_order):
-        _apply(expected, keys_of(change.path), change.value)
-    made = text
-    for one in sorted(splices, key=lambda one: (one.start, one.end), reverse=True):
-        made = made[: one.start] + one.text + made[one.end :]
+    keys = keys_of(change.path)
+    if change.value is None and _is_last(_node(root, keys[:-1]), keys):
+        keys = keys[:-1]
+    one = _splice(text, root, keys, change, file)
+    _apply(expected, keys, change.value)
+    made = text[: one.start] + one.text + text[one.end :]
     if _plain(yaml.compose(made, Loader=Loader)) != expected:
-        raise _refused(
-            file, root, changes[0].path, "cannot be edited in place without changing something else"
-        )
+        raise _refused(file, root, change.path, "cannot be edited in place without changing something else")
     return made
 
 
@@ -68,10 +73,12 @@ def keys_of(path: str) -> Keys:
     return tuple(name or (int(index) if index.isdigit() else index) for name, index in _STEP.findall(path))
 
 
-def _removal_order(change: Change) -> tuple[bool, tuple[int, ...]]:
-    """Removals last, the later item of a list before the earlier one."""
+def _order(change: Change) -> tuple[int, tuple[int, ...]]:
+    """What stands is set, then things are added, then they are removed, the later item of a list before the earlier one."""
     numbers = tuple(-key for key in keys_of(change.path) if isinstance(key, int))
-    return change.value is None, numbers
+    if change.value is None:
+        return 2, numbers
+    return (1 if change.path.endswith("[+]") else 0), ()
 
 
 def _plain(node: yaml.Node | None) -> Any:
@@ -83,35 +90,53 @@ def _plain(node: yaml.Node | None) -> Any:
     return node.value if isinstance(node, yaml.ScalarNode) else None
 
 
-def _apply(data: Any, keys: Keys, value: str | None) -> None:
-    for key in keys[:-1]:
+def _is_last(held: yaml.Node | None, keys: Keys) -> bool:
+    """Whether nothing else is held by a block list or mapping: it goes with its last entry, since an empty one is none."""
+    if not isinstance(held, yaml.CollectionNode) or held.flow_style or len(keys) == 1:
+        return False
+    return len(held.value) == 1 and _node(held, keys[-1:]) is not None
+
+
+def _apply(data: Any, keys: Keys, value: str | Mapping[str, str] | None) -> None:
+    """The same change of plain data."""
+    for number, key in enumerate(keys[:-1]):
+        if isinstance(data, dict) and key not in data:
+            data[key] = [] if keys[number + 1] == "+" else {}
         data = data[key]
     last = keys[-1]
     if last == "+":
-        data.append(value)
-    elif value is None:
-        del data[last]
+        data.append(_words(value))
+    elif value is not None:
+        data[last] = _words(value)
     else:
-        data[last] = value
+        del data[last]
+
+
+def _words(value: str | Mapping[str, str] | None) -> Any:
+    return value if isinstance(value, str) else dict(value or {})
 
 
 # --- where, and what -------------------------------------------------------------------------------------------------
 
 
 def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file: str) -> _Splice:
-    parent = _node(root, keys[:-1])
+    parent, value = _node(root, keys[:-1]), change.value
     last = keys[-1] if keys else ""
+    if parent is None and len(keys) == _TOP and isinstance(root, yaml.MappingNode) and value is not None:
+        return _founded(text, root, str(keys[0]), last, value)
     if parent is None or not keys:
         raise _refused(file, root, change.path, "leads nowhere: a key on the way is missing")
-    if last == "+" and isinstance(parent, yaml.SequenceNode) and change.value is not None:
-        return _appended(text, parent, _quoted(change.value, ""))
+    if last == "+" and isinstance(parent, yaml.SequenceNode) and value is not None:
+        return _appended(text, parent, value)
     node = _node(parent, (last,))
-    if node is None and isinstance(parent, yaml.MappingNode) and change.value is not None:
-        return _added(text, parent, str(last), _quoted(change.value, ""))
+    if node is None and isinstance(parent, yaml.MappingNode) and value is not None:
+        return _added(text, parent, str(last), value)
     if node is None:
         raise _refused(file, root, change.path, "leads nowhere")
-    if change.value is None:
+    if value is None:
         return _removed(text, parent, last)
+    if not isinstance(value, str):
+        return _replaced(text, node, value)
     start, end = node.start_mark.index, node.end_mark.index
     written = text[start:end]
     if (
@@ -120,7 +145,7 @@ def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file:
         or "\n" in written.strip()
     ):
         raise _refused(file, node, change.path, "is no plain value on one line")
-    return _Splice(start=start, end=start + len(written.rstrip()), text=_quoted(change.value, written[:1]))
+    return _Splice(start=start, end=start + len(written.rstrip()), text=_quoted(value, written[:1]))
 
 
 def _node(node: yaml.Node | None, keys: Sequence[str | int]) -> yaml.Node | None:
@@ -134,38 +159,95 @@ def _node(node: yaml.Node | None, keys: Sequence[str | int]) -> yaml.Node | None
     return node
 
 
-def _quoted(value: str, quote: str) -> str:
-    """A value as it was quoted before; one that would be no text without quotes gets them."""
+def _quoted(value: str, quote: str, *, block: bool = False) -> str:
+    """A value as it was quoted before; one that would be no text without quotes gets them. `block`: on a line of its own."""
     if quote == "'":
         return "'" + value.replace("'", "''") + "'"
-    plain = yaml.compose(f"x: [{value}]", Loader=Loader) if _is_simple(value) else None
-    read = _node(plain, ("x", 0))
-    is_text = isinstance(read, yaml.ScalarNode) and read.tag.endswith(":str") and read.value == value
-    if quote != '"' and is_text:
+    if quote != '"' and ((block and _DATE.fullmatch(value)) or _is_plain(value, block=block)):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _is_simple(value: str) -> bool:
-    return re.fullmatch(r"[\w./+][\w ./@:=<>!~+-]*", value) is not None and not re.search(
-        r":(\s|$)|\s#", value
+def _is_plain(value: str, *, block: bool) -> bool:
+    try:
+        text = f"x: {value}" if block else f"x: [{value}]"
+        read = _node(yaml.compose(text, Loader=Loader), ("x",) if block else ("x", 0))
+    except yaml.YAMLError:
+        return False
+    if not isinstance(read, yaml.ScalarNode) or read.style or read.value != value:
+        return False
+    return read.tag.endswith(":str") and "\n" not in value and re.search(r":(\s|$)|\s#", value) is None
+
+
+def _block(value: Mapping[str, str], indent: str) -> list[str]:
+    return [f"{indent}{key}: {_quoted(one, '', block=True)}" for key, one in value.items()]
+
+
+def _flow(value: str | Mapping[str, str]) -> str:
+    if isinstance(value, str):
+        return _quoted(value, "")
+    return "{" + ", ".join(f"{key}: {_quoted(one, '')}" for key, one in value.items()) + "}"
+
+
+def _item(value: str | Mapping[str, str], indent: str) -> list[str]:
+    """An item of a block list, as lines."""
+    if isinstance(value, str):
+        return [f"{indent}- {_quoted(value, '')}"]
+    first, *more = _block(value, f"{indent}  ")
+    return [f"{indent}- {first.strip()}", *more]
+
+
+def _pair(key: str, value: str | Mapping[str, str], indent: str) -> list[str]:
+    """A key of a block mapping with its value, as lines."""
+    if isinstance(value, str):
+        return [f"{indent}{key}: {_quoted(value, '')}"]
+    return [f"{indent}{key}:", *_block(value, f"{indent}  ")]
+
+
+def _founded(
+    text: str, root: yaml.MappingNode, top: str, last: str | int, value: str | Mapping[str, str]
+) -> _Splice:
+    """A list or mapping of the top level with its first entry, behind an empty line: reasons before waivers, else last."""
+    inside = _item(value, "  ") if last == "+" else _pair(str(last), value, "  ")
+    newline = _newline(text)
+    lines = newline.join([f"{top}:", *inside]) + newline
+    behind = (
+        next((name for name, _ in root.value if name.value == "waivers"), None) if top == "reasons" else None
     )
+    if behind is not None:
+        at = behind.start_mark.index
+        return _Splice(start=at, end=at, text=f"{lines}{newline}")
+    end = len(text.rstrip())
+    return _Splice(start=end, end=len(text), text=f"{newline}{newline}{lines}")
 
 
-def _appended(text: str, parent: yaml.SequenceNode, value: str) -> _Splice:
+def _replaced(text: str, node: yaml.Node, value: Mapping[str, str]) -> _Splice:
+    """Another mapping in the place of a value, in the form that this one has."""
+    if not isinstance(node, yaml.MappingNode) or node.flow_style or not node.value:
+        return _Splice(start=node.start_mark.index, end=node.end_mark.index, text=_flow(value))
+    newline, indent = _newline(text), " " * node.value[0][0].start_mark.column
+    start = text.rfind("\n", 0, node.start_mark.index) + 1
+    end = _line_after(text, node, []).start
+    return _Splice(start=start, end=end, text="".join(f"{line}{newline}" for line in _block(value, indent)))
+
+
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _appended(text: str, parent: yaml.SequenceNode, value: str | Mapping[str, str]) -> _Splice:
     if parent.flow_style or not parent.value:
-        return _into_flow(parent, value)
+        return _into_flow(parent, _flow(value))
     last = parent.value[-1]
-    indent = text[: last.start_mark.index].rpartition("\n")[2].rpartition("-")[0]
-    return _line_after(text, last, f"{indent}- {value}")
+    line = text[: parent.value[-1].start_mark.index].rpartition("\n")[2]
+    return _line_after(text, last, _item(value, line.partition("-")[0]))
 
 
-def _added(text: str, parent: yaml.MappingNode, key: str, value: str) -> _Splice:
+def _added(text: str, parent: yaml.MappingNode, key: str, value: str | Mapping[str, str]) -> _Splice:
     if parent.flow_style or not parent.value:
-        return _into_flow(parent, f"{key}: {value}", after=_AFTER.get(key, ""))
+        return _into_flow(parent, f"{key}: {_flow(value)}", after=_AFTER.get(key, ""))
     before = next((pair for pair in parent.value if pair[0].value == _AFTER.get(key)), parent.value[-1])
-    indent = " " * parent.value[0][0].start_mark.column
-    return _line_after(text, before[1], f"{indent}{key}: {value}")
+    return _line_after(text, before[1], _pair(key, value, " " * parent.value[0][0].start_mark.column))
 
 
 def _into_flow(parent: yaml.CollectionNode, entry: str, after: str = "") -> _Splice:
@@ -179,16 +261,16 @@ def _into_flow(parent: yaml.CollectionNode, entry: str, after: str = "") -> _Spl
     return _Splice(start=at, end=at, text=f", {entry}" if parent.value else entry)
 
 
-def _line_after(text: str, node: yaml.Node, line: str) -> _Splice:
-    """A line behind a node's last one, past the comment that stands on it."""
+def _line_after(text: str, node: yaml.Node, lines: Sequence[str]) -> _Splice:
+    """Lines behind a node's last one, past the comment that stands on it."""
     end = _last(node).end_mark.index
     while end > 0 and text[end - 1].isspace():  # a block scalar ends behind its newline
         end -= 1
     stop = text.find("\n", end)
-    newline = "\r\n" if "\r\n" in text else "\n"
+    newline = _newline(text)
     if stop < 0:
-        return _Splice(start=len(text), end=len(text), text=f"{newline}{line}")
-    return _Splice(start=stop + 1, end=stop + 1, text=f"{line}{newline}")
+        return _Splice(start=len(text), end=len(text), text="".join(f"{newline}{line}" for line in lines))
+    return _Splice(start=stop + 1, end=stop + 1, text="".join(f"{line}{newline}" for line in lines))
 
 
 def _last(node: yaml.Node) -> yaml.Node:
@@ -206,7 +288,7 @@ def _removed(text: str, parent: yaml.Node, key: str | int) -> _Splice:
     if isinstance(parent, yaml.CollectionNode) and parent.flow_style:
         return _out_of_flow(parent, number, first, last)
     start = text.rfind("\n", 0, first.start_mark.index) + 1
-    behind = _line_after(text, last, "").start
+    behind = _line_after(text, last, []).start
     return _Splice(start=start, end=behind, text="")
 
 

@@ -44,10 +44,13 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One edit of a description: the value at a key path (`base.digest`, `layers[0].packages[1]`); None removes it."""
+    """One edit of a description: the value at a key path (`base.digest`, `layers[0].packages[1]`); None removes it.
+
+    A mapping is of words to words, as a waiver or a reason is.
+    """
 
     path: str
-    value: str | None
+    value: str | Mapping[str, str] | None
 
 
 # --- the description -------------------------------------------------------------------------------------------------
