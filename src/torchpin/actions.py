@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
@@ -22,6 +23,7 @@ from torchpin import (
     render,
     repository,
     shell,
+    transaction,
     whys,
 )
 from torchpin.errors import FindingsError, InputError, Stop, ToolError
@@ -54,9 +56,9 @@ def quiet(_: object) -> None:
 
 
 @contextmanager
-def alone(repo: Repository, what: str = "writing", *, patience: float = 60) -> Iterator[None]:
+def alone(repo: Repository | Path, what: str = "writing", *, patience: float = 60) -> Iterator[None]:
     """One at a time in a repository: writers of its files, or cloners of one source. Raises ToolError after `patience` s."""
-    place = repo.root / ".torchpin"
+    place = (repo if isinstance(repo, PurePath) else repo.root) / ".torchpin"
     place.mkdir(exist_ok=True)
     try:
         with FileLock(place / f"{what}.lock", timeout=patience):
@@ -141,6 +143,21 @@ def lock(
 
     `recorded` reads the channels from the recorded facts instead of PyTorch's index. A lock that fails leaves its old one.
     """
+    outcomes, made = resolved(repo, environments, upgrade=upgrade, recorded=recorded, say=say)
+    with alone(repo):
+        write(repo, {**texts_of(repo, environments, made), **gathering.documents(repo, made)})
+    return outcomes
+
+
+def resolved(
+    repo: Repository,
+    environments: Sequence[Environment],
+    *,
+    upgrade: Sequence[str] = (),
+    recorded: bool = False,
+    say: Say = quiet,
+) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
+    """The locks as they should be, by environment, judged; nothing is written. One that has no solution is missing."""
     expect_workable(repo, environments)
     _ready(repo, environments)
     locks.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
@@ -171,17 +188,21 @@ def lock(
         return Outcome(name=env.name, status="same" if same else "changed", detail=detail)
 
     outcomes = each(environments, one)
-    with alone(repo):
-        files: dict[str, str | None] = {}
-        for env in environments:
-            if env.name in made:
-                folder = repository.lock_folder(env)
-                files |= {f"{folder}/{name}": None for name in repository.lock_files(repo, env)}
-                files |= {f"{folder}/{name}": text for name, text in lockfile.files(made[env.name]).items()}
-                files |= repository.rendered(repo, env, made[env.name]).files
-        files |= gathering.documents(repo, made)
-        write(repo, files)
-    return tuple(_judged(repo, environments, made, one) for one in outcomes)
+    return tuple(_judged(repo, environments, made, outcome) for outcome in outcomes), made
+
+
+def texts_of(
+    repo: Repository, environments: Sequence[Environment], made: Mapping[str, Lock]
+) -> dict[str, str | None]:
+    """The files of new locks and of what they render to; None for those of the old ones that go."""
+    files: dict[str, str | None] = {}
+    for env in environments:
+        if env.name in made:
+            folder = repository.lock_folder(env)
+            files |= {f"{folder}/{name}": None for name in repository.lock_files(repo, env)}
+            files |= {f"{folder}/{name}": text for name, text in lockfile.files(made[env.name]).items()}
+            files |= repository.rendered(repo, env, made[env.name]).files
+    return files
 
 
 def _judged(
@@ -261,9 +282,19 @@ def _upstream(repo: Repository, source: Source, say: Say) -> Upstream:
     )
 
 
-def write(repo: Repository, files: dict[str, str | None]) -> tuple[str, ...]:
-    changed = shell.write({repo.root / path: text for path, text in files.items()})
-    return tuple(path.relative_to(repo.root).as_posix() for path in changed)
+def write(
+    repo: Repository, files: Mapping[str, str | None], *, before: Mapping[str, str | None] | None = None
+) -> tuple[str, ...]:
+    """All files or none, as a transaction; the paths that changed. `before`: what was read of files, and must still hold."""
+    return transaction.write(repo.root, files, before=before)
+
+
+def recover(root: Path) -> str | None:
+    """Finishes or clears up what a stopped command left of a transaction; a sentence for people, None for nothing."""
+    if not transaction.pending(root):
+        return None
+    with alone(root):
+        return transaction.recover(root)
 
 
 def check(repo: Repository, environments: Sequence[Environment], *ids: str) -> tuple[checks.Result, ...]:

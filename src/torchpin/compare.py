@@ -176,15 +176,31 @@ def stale_reasons(env: Environment, found: Iterable[Deviation]) -> tuple[str, ..
 
 def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
     """How a `pip freeze` text differs from a lock: nothing, or one sentence a package."""
-    pins = [line.split("==", 1) for line in freeze.splitlines() if "==" in line]
-    frozen = {canonicalize_name(name): version for name, version in pins}
+    frozen = _frozen(freeze)
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
-    locked = {canonicalize_name(name): package.version for name, package in lock.packages.items()}
+    locked: dict[str, str] = {
+        canonicalize_name(name): package.version for name, package in lock.packages.items()
+    }
     return tuple(
         f"{name}: the lock says {locked.get(name, 'nothing')}, found is {frozen.get(name, 'nothing')}"
         for name in sorted({*frozen, *locked})
         if frozen.get(name) != locked.get(name) and not (name in optional and name not in frozen)
     )
+
+
+def frozen_moves(before: str, after: str) -> tuple[str, ...]:
+    """What one freeze record holds otherwise than another: one sentence a package."""
+    was, now = _frozen(before), _frozen(after)
+    return tuple(
+        f"{name} {was.get(name, '(new)')} -> {now.get(name, '(gone)')}"
+        for name in sorted({*was, *now})
+        if was.get(name) != now.get(name)
+    )
+
+
+def _frozen(freeze: str) -> dict[str, str]:
+    pins = (line.partition("==") for line in freeze.splitlines() if "==" in line)
+    return {str(canonicalize_name(name)): version for name, _, version in pins}
 
 
 def moved(before: Mapping[str, Artifact], after: Mapping[str, Artifact]) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from torchpin import bumplog, lockfile, locks, markdown, pinning, plan, repository, shell, traps
 from torchpin import documents as pages
-from torchpin import lockfile, locks, markdown, pinning, plan, repository, shell, traps
 from torchpin.checks import REGISTRY, Evidence
 from torchpin.errors import InputError, Stop, ToolError
 
@@ -170,9 +170,14 @@ def documents(repo: Repository, made: Mapping[str, Lock], *, strict: bool = Fals
             return {}
     records = {name: repo.text(f"records/{name}/pip_freeze.txt") for name in locked}
     rows = [one for _, one in sorted(REGISTRY.items())]
+    log = bumplog.entries(repo.text(bumplog.LOG))
+    bumped = {"bumps": bumplog.section(log)} if log else {}
     sections = {
         repository.PINNING: (pinning.PINNING_OPENING, pinning.pinning(repo.services, locked, records)),
-        repository.DEVIATIONS: (pages.DEVIATIONS_OPENING, pages.deviations(repo.services, locked)),
+        repository.DEVIATIONS: (
+            pages.DEVIATIONS_OPENING,
+            pages.deviations(repo.services, locked) | bumped,
+        ),
         repository.GPUS: (pages.GPUS_OPENING, pages.gpus(repo.services, locked)),
         repository.CHECKS: (pages.CHECKS_OPENING, pages.checks(rows, traps.known())),
     }

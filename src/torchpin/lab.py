@@ -54,9 +54,16 @@ class Lab:
 
 @contextmanager
 def opened(
-    repo: Repository, environments: tuple[Environment, ...], *, docker: bool = True, say: Say
+    repo: Repository,
+    environments: tuple[Environment, ...],
+    *,
+    beside: Sequence[Environment] = (),
+    docker: bool = True,
+    say: Say,
 ) -> Iterator[Lab]:
     """A lab for these environments; everything it makes is gone at the end, in the engine too.
+
+    `beside`: the environments as a bump will have them, whose torch is served as well.
 
     Raises ToolError where the machine is no Linux: the stand-ins are Linux wheels.
     """
@@ -90,7 +97,7 @@ def opened(
             _reduced(env.service, env, reduced[env.name], base=base, python=python, commits=commits)
             for env in {env.service.name: env for env in reversed(environments)}.values()
         )
-        served = _stand_ins(plan.environments(services))
+        served = _stand_ins((*plan.environments(services), *_beside(services, beside)))
         if base:
             services = tuple(_on_own_base(folder, one, base, prefix, served) for one in services)
         for service in services:
@@ -296,6 +303,20 @@ def _variant(env: Environment, variant: Variant, here: str) -> Variant:
 
 def _machine() -> str:
     return plan.MACHINES[installs.platform_here()]
+
+
+def _beside(services: Sequence[Service], beside: Sequence[Environment]) -> tuple[Environment, ...]:
+    """The lab's own environments with the torch and the channel that a bump gives them."""
+    here = {env.name: env for env in plan.environments(services)}
+    return tuple(
+        replace(
+            here[env.name],
+            service=replace(here[env.name].service, torch=env.service.torch),
+            variant=replace(here[env.name].variant, channel=env.variant.channel),
+        )
+        for env in beside
+        if env.name in here and env.service.torch.origin == "index"
+    )
 
 
 def _stand_ins(environments: tuple[Environment, ...]) -> dict[str, dict[str, list[index.File]]]:

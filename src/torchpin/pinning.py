@@ -261,5 +261,7 @@ def _policy(service: Service) -> str:
             f"3. Rebuild the Docker image: `invoke render`, then `invoke build --service {name}`.",
             f"4. Run the validation suite: `invoke verify --service {name}`.",
             f"5. Record the new `pip_freeze.txt`: commit {records} with the rest.",
+            "",
+            f"`invoke bump PIN --service {name}` carries these steps out, and records them in `records/log.yaml`.",
         ]
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torchpin.actions import Outcome
     from torchpin.adopting import Adopted
     from torchpin.buildlog import Event
+    from torchpin.bumps import Plan, Target
     from torchpin.checks import Result
     from torchpin.facting import Checked
     from torchpin.matrix import Matrix
@@ -221,6 +222,38 @@ def adopted_json(found: Adopted) -> None:
             "results": [asdict(row) for row in found.results],
         }
     )
+
+
+def bump(plans: Sequence[Plan], asked: Target, *, json: bool = False) -> None:
+    """A plan a service: a table of what moves and why, what opens and closes, and the change as a unified diff."""
+    if json:
+        print_json({"bump": str(asked), "services": [_plan(one) for one in plans]})
+        return
+    for one in plans:
+        if one.held:
+            say(f"{one.service}: held back: {one.held}{f' ({one.frees})' if one.frees else ''}")
+            continue
+        rows = [(each.what, each.before, each.after, each.why) for each in one.moves]
+        table(f"{one.service}: moved", ("what", "before", "after", "why"), rows)
+        for word in ("gained", "lost", "closed", "opened", "notes"):
+            for each in getattr(one, word):
+                say(f"  {word.removesuffix('s') if word == 'notes' else word}: {each}")
+        for each in (*one.stale, one.file):
+            say(f"  file: {each}")
+        say(f"  the layers that are locked again hold {one.present_bytes / 1e6:,.0f} MB today")
+        raw(one.difference)
+
+
+def _plan(one: Plan) -> dict[str, Any]:
+    left_out = {"before", "after", "moved", "why"}
+    return {k: v for k, v in asdict(one).items() if k not in left_out} | {"diff": one.difference}
+
+
+def agreed(question: str) -> bool:
+    """Whether people agree; where nobody is asked, since this is no terminal, they do."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
 def results_json(rows: Sequence[Result], *, notices: Sequence[str] = ()) -> None:

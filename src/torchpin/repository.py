@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ class Repository:
     """A checkout (or the lab's scratch copy of one): its folder, its services, this machine's settings.
 
     The lab has its own prefix of images, and hashes that its index published (by channel, package and file).
+    `staged`: texts by path that are not written yet, and count as if they were.
     """
 
     root: Path
@@ -34,8 +35,11 @@ class Repository:
     settings: Settings
     prefix: str = "torchpin"
     published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
+    staged: Mapping[str, str | None] = field(default_factory=dict)
 
     def text(self, path: str) -> str | None:
+        if path in self.staged:
+            return self.staged[path]
         return shell.read(self.root / path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -265,6 +266,29 @@ def texts(root: Path, revision: str, prefixes: Sequence[str]) -> dict[str, str]:
             return _below(tree, "" if inside == "." else f"{inside}/", prefixes)
     except (InvalidGitRepositoryError, NoSuchPathError):
         raise InputError(f"{root} is in no git repository: there is no {revision!r} to read.") from None
+
+
+def uncommitted(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
+    """Which of these files of the repository differ from what is committed; none where it is no git repository."""
+    try:
+        with _environment(), Repo(root, search_parent_directories=True) as repo:
+            inside = [str((root / one).resolve()) for one in paths]
+            lines = str(repo.git.status("--porcelain", "--untracked-files=all", "-z", "--", *inside))
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return ()
+    except GitError as error:
+        raise ToolError(f"{root} cannot be read by git:\n{_said(error)}") from None
+    return tuple(sorted(line[3:] for line in lines.split("\0") if line))
+
+
+def author(root: Path) -> str:
+    """Who commits here, by git's own settings; else who is logged in."""
+    try:
+        with _environment():
+            said = str(Git(str(root)).var("GIT_AUTHOR_IDENT"))
+        return said.rpartition(" <")[0]
+    except GitError:
+        return getpass.getuser()
 
 
 def _commit_id(repo: Repo, revision: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke import Collection, Context, Exit, Program, task
+from invoke import Argument, Collection, Context, Exit, Program, Task, task
 
 from torchpin import __version__
 from torchpin.errors import FINDINGS, INTERRUPTED, TOOL, InputError, Stop, ToolError
@@ -51,9 +52,13 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _opened(service: str = "", variant: str = "") -> tuple[Repository, tuple[Environment, ...]]:
-    from torchpin import plan, repository
+    from torchpin import actions, plan, report, repository
 
-    repo = repository.opened(repository.find(Path.cwd()))
+    root = repository.find(Path.cwd())
+    said = actions.recover(root)
+    if said:
+        report.aside(said)
+    repo = repository.opened(root)
     return repo, plan.environments(repo.services, service=service, variant=variant)
 
 
@@ -74,13 +79,20 @@ def _checked(results: Sequence[Any]) -> None:
 
 
 @contextmanager
-def _lab(service: str, variant: str, *, docker: bool = True, aside: bool = False) -> Iterator[Any]:
+def _lab(
+    service: str,
+    variant: str,
+    *,
+    beside: Sequence[Environment] = (),
+    docker: bool = True,
+    aside: bool = False,
+) -> Iterator[Any]:
     """A lab. `aside`: words to people go to the other stream, since a program reads this one."""
     from torchpin import lab, report
 
     say = report.aside if aside else report.say
     repo, environments = _opened(service, variant)
-    with lab.opened(repo, environments, docker=docker, say=say) as opened:
+    with lab.opened(repo, environments, beside=beside, docker=docker, say=say) as opened:
         yield opened
     say(
         "lab: the scratch copy, its index, its images and its build cache are gone; this repository was not touched"
@@ -709,9 +721,103 @@ def outdated(_: Context, service: str = "", json: bool = False, offline: bool = 
                 report.say(line)
 
 
+class _Bump(Task):  # type: ignore[type-arg]
+    """A task whose first word may be missing where `--resume` or `--undo` stands; invoke knows no such thing."""
+
+    def get_arguments(self, *arguments: Any, **more: Any) -> list[Argument]:
+        found: list[Argument] = super().get_arguments(*arguments, **more)
+        if not {"--resume", "--undo"} & {*sys.argv}:
+            for one in found:
+                one.default = None if one.name == "what" else one.default
+        return found
+
+
+@task(
+    klass=_Bump,
+    positional=["what"],
+    iterable=["service"],
+    help={
+        "what": "such as torch==2.7.1, transformers==4.54.1, python==3.11.9, base=IMAGE or sd-scripts@v0.10.1",
+        "service": "only this service; may be given several times",
+        "channel": "the channel of torch, such as cu128; the one that serves the GPUs when left out",
+        "reason": "why; it is written into the description and the log, and needed where the bump opens a deviation",
+        "dry_run": "show the plan, change nothing",
+        **JSON,
+        "yes": "do not ask on a terminal",
+        "no_build": "leave the steps that need a Docker engine pending",
+        "resume": "finish the pending steps of the last bump",
+        "undo": "put back every file as it was before the last bump",
+        "recorded": "read torch's channels from the recorded facts instead of PyTorch's index",
+        **LAB,
+    },
+)
+def bump(  # noqa: PLR0913, PLR0917 - each option of the command is one
+    _: Context,
+    what: str = "",
+    service: Sequence[str] | None = None,
+    channel: str = "",
+    reason: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    yes: bool = False,
+    no_build: bool = False,
+    resume: bool = False,
+    undo: bool = False,
+    recorded: bool = False,
+    lab: bool = False,
+) -> None:
+    """Move a pin by the update policy, with all that belongs to it: all of it or nothing, recorded, and undone at will."""
+    from torchpin import bumping, bumps, report
+
+    with _plain_errors():
+        repo, _environments = _opened()
+        if resume or undo:
+            if what or resume == undo:
+                raise InputError("--resume and --undo stand alone.")
+            _end(report.outcomes(bumping.resume(repo, say=report.say) if resume else bumping.undo(repo)))
+            return
+        asked = bumps.target(what)
+        ground = bumping.ground(repo, asked, services=service or (), channel=channel, reason=reason)
+        plans = bumps.plans(repo.services, asked, ground)
+        report.bump(plans, asked, json=json)
+        bumping.expect_movable(plans, asked)
+        if dry_run:
+            return
+        bumping.expect_reason(plans, reason)
+        options = bumping.Options(build=not no_build, recorded=recorded)
+        if lab:
+            _bump_in_lab(plans, asked, channel, reason, options)
+            return
+        if not (yes or json) and not report.agreed("Do this?"):
+            report.say("Nothing was changed.")
+            return
+        say = report.aside if json else report.say
+        made = bumping.bump(repo, plans, asked, ground, options, say=say)
+        _end(report.outcomes(made, aside=json))
+
+
+def _bump_in_lab(plans: Sequence[Any], asked: Any, channel: str, reason: str, options: Any) -> None:
+    """Each service that moves: locked, built and proven as it is, then bumped through all steps, then verified."""
+    from torchpin import actions, builds, bumping, bumps, plan, report
+
+    for one in plans:
+        if not one.moves:
+            continue
+        beside = plan.environments([one.described])
+        with _lab(one.service, "", beside=beside) as opened:
+            repo, environments = opened.repo, opened.environments
+            _end(report.outcomes(actions.lock(repo, environments, say=report.say)))
+            if opened.engine and options.build:
+                _end(report.outcomes(builds.build(repo, environments, builds.Options(), say=report.say)))
+            ground = bumping.ground(repo, asked, services=[one.service], channel=channel, reason=reason)
+            found = bumps.plans(repo.services, asked, ground)
+            report.bump(found, asked)
+            _end(report.outcomes(bumping.bump(repo, found, asked, ground, options, say=report.say)))
+
+
 namespace = Collection(
     *(lock, clone, render, build, install, run, freeze, verify, document, export, new, services, doctor),
-    *(judge, explain, why, support, facts, adopt, diff, audit, outdated),
+    *(judge, explain, why, support, facts, adopt, diff, audit, outdated, bump),
 )
 
 

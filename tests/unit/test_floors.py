@@ -12,15 +12,16 @@ FLOORS = (
     {"errors", "model"},
     {"nodes", "rules", "read", "describe", "facts", "lockfile", "plan", "imageplan", "settings", "compare", "render", "markdown", "documents", "pinning", "buildpage", "gpupage", "layerpage", "risks", "softfloors", "sdists",
      "buildlog", "checks", "pinned", "edits", "choices", "support", "matrix", "outputs", "whys", "htmlreport",
-     "dockerfile", "traps", "adoption", "differences", "advisories", "releases", "outdated", "explanations", "steps"},
-    {"shell", "repository", "index", "standins", "locks", "web", "installs", "sources", "images", "labbase", "lab", "indexpages", "auditing"},
-    {"gathering", "actions", "builds", "native", "scaffold", "overview", "report", "facting", "adopting", "history", "repairs"},
+     "dockerfile", "traps", "adoption", "differences", "advisories", "releases", "outdated", "explanations", "steps",
+     "bumps", "bumplog", "acceptance", "foresight"},
+    {"shell", "repository", "index", "standins", "locks", "web", "installs", "sources", "images", "labbase", "lab", "indexpages", "auditing", "transaction"},
+    {"gathering", "actions", "builds", "native", "scaffold", "overview", "report", "facting", "adopting", "history", "repairs", "bumping"},
     {"tasks"},
 )  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 PURE = FLOORS[0] | FLOORS[1]
 OUTSIDE = ("subprocess", "socket", "urllib", "http", "pathlib", "os", "shutil", "tempfile")
-HOMES = {"subprocess": {"shell"}, "git": {"sources"}, "docker": {"images"}, "yaml": {"nodes", "read", "describe", "facts", "edits"},
+HOMES = {"subprocess": {"shell"}, "git": {"sources"}, "docker": {"images"}, "yaml": {"nodes", "read", "describe", "facts", "edits", "bumplog"},
          "jinja2": {"render"}, "rich": {"report"}, "urllib": {"web", "index"}}  # fmt: skip
 ROOT = Path(__file__).parents[2] / "src" / "torchpin"
 

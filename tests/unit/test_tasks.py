@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from invoke.exceptions import ParseError
 from invoke.parser import Parser
 
 from torchpin.checks import REGISTRY, families
@@ -24,7 +25,10 @@ PAGES = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TASKS: dict[str, Task[Any]] = {name: namespace[name] for name in namespace.task_names}
 NAMES = sorted(TASKS)
-OWN = {("facts", "check"), ("facts", "write")}  # of no file that is generated, and of no new one
+OWN = {
+    *{("facts", "check"), ("facts", "write")},  # of no file that is generated, and of no new one
+    *{("bump", "channel"), ("bump", "dry_run")},  # to move to, and a plan instead of a command
+}
 ABSENT = {"uv.lock"}  # named to say that there is none
 
 
@@ -79,6 +83,24 @@ def test_an_option_that_may_be_given_several_times_keeps_its_words_whole(task: s
         [task, f"--{option}", "RTX 5090", f"--{option}", "b"]
     )
     assert parsed[0].args[option].value == ["RTX 5090", "b"]
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--undo"])
+def test_a_bump_wants_its_word_unless_it_is_resumed_or_undone(
+    flag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ParseError, match="what"):
+        Parser(contexts=deepcopy(namespace).to_contexts()).parse_argv(["bump"])
+    monkeypatch.setattr("sys.argv", ["invoke", "bump", flag])
+    parsed = Parser(contexts=deepcopy(namespace).to_contexts()).parse_argv(["bump", flag])
+    assert parsed[0].args[flag[2:]].value is True
+
+
+def test_a_bump_takes_its_word_and_several_services() -> None:
+    words = ["bump", "torch==2.7.1", "--service", "lora", "--service", "zopilot"]
+    parsed = Parser(contexts=deepcopy(namespace).to_contexts()).parse_argv(words)
+    assert parsed[0].args["what"].value == "torch==2.7.1"
+    assert parsed[0].args["service"].value == ["lora", "zopilot"]
 
 
 def test_only_a_task_that_takes_all_services_says_so() -> None:

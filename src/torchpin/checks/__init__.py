@@ -274,11 +274,15 @@ def _result(evidence: Evidence, env: Environment, one: Check) -> Result:
 def _waiver(evidence: Evidence, env: Environment, check: str, one: Finding) -> Waiver | None:
     """The waiver of a finding, while it lasts; a GPU is waived by any of its names."""
     for waiver in env.service.waivers:
-        if waiver.check == check and waiver.review_by >= evidence.today:
-            known = facts.gpu(one.about)
-            if waiver.about == one.about or (known is not None and facts.gpu(waiver.about) == known):
-                return waiver
+        if waiver.check == check and waiver.review_by >= evidence.today and waives(waiver, one):
+            return waiver
     return None
+
+
+def waives(waiver: Waiver, one: Finding) -> bool:
+    """Whether a waiver of the same check is about what a finding is about."""
+    known = facts.gpu(one.about)
+    return waiver.about == one.about or (known is not None and facts.gpu(waiver.about) == known)
 
 
 def _completed(one: Finding, by: Check) -> Finding:

@@ -1,0 +1,380 @@
+"""The bump: a plan carried through the update policy, step by step, all of it or nothing; finished later, or undone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from torchpin import actions, builds, bumplog, bumps, checks, compare, gathering, plan, read
+from torchpin import repository as places
+from torchpin.actions import Outcome, alone, quiet
+from torchpin.bumplog import BUILD, LOG, RECORD, VALIDATE, Entry, Moved, Step
+from torchpin.errors import FindingsError, InputError, Stop, ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from torchpin.actions import Say
+    from torchpin.builds import Watch
+    from torchpin.bumps import Ground, Plan, Target
+    from torchpin.model import Environment, Lock
+    from torchpin.repository import Repository
+
+UNDO = ".torchpin/bump.json"  # what the last bump replaced
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """`build`: steps 3 to 5 are tried now; `recorded`: channels are read from the recorded facts."""
+
+    build: bool = True
+    recorded: bool = False
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
+
+
+def ground(
+    repo: Repository,
+    asked: Target,
+    *,
+    services: Sequence[str] = (),
+    channel: str = "",
+    reason: str = "",
+) -> Ground:
+    """What a plan is made from. A tag whose commit no fact tells is asked of its origin; nothing else is."""
+    environments = plan.environments(repo.services)
+    for name in services:
+        plan.environments(repo.services, service=name)  # raises for a name that nothing has
+    evidence = gathering.judged(repo, environments)
+    believed = {env.name: checks.lock_of(evidence, env) for env in environments}
+    return bumps.Ground(
+        texts={one.file: repo.text(one.file) or "" for one in repo.services},
+        locks={name: lock for name, lock in believed.items() if lock},
+        today=evidence.today,
+        named=tuple(services),
+        channel=channel,
+        reason=reason,
+        commits=_commits(repo, asked) if asked.kind == "source" else {},
+        published=repo.published,
+    )
+
+
+def _commits(repo: Repository, asked: Target) -> dict[str, str]:
+    from torchpin import sources
+
+    for one in (source for service in repo.services for source in service.sources):
+        if one.name == asked.name and bumps.commit(one, asked.to) is None:
+            tags = sources.remote_tags(one, repo.settings)
+            if asked.to not in tags:
+                near = ", ".join(sources.nearest(asked.to, tags)) or "none, it has no tags"
+                raise InputError(
+                    f"{one.name} has no tag {asked.to}; the nearest are {near}. Nothing was changed."
+                )
+            return {one.name: tags[asked.to]}
+    return {}
+
+
+def expect_movable(plans: Sequence[Plan], asked: Target) -> None:
+    """Raises InputError where nothing moves, with what holds each service back and what would free it."""
+    if not any(one.moves for one in plans):
+        said = "\n".join(
+            f"    {one.service} {one.held}{f' ({one.frees})' if one.frees else ''}" for one in plans
+        )
+        raise InputError(f"{asked} moves nothing; nothing was changed:\n{said}")
+
+
+def expect_reason(plans: Sequence[Plan], reason: str) -> None:
+    """Raises InputError where a bump opens what nobody gives a reason for."""
+    opened = [f"    {one.service}: {each}" for one in plans for each in one.opened]
+    if opened and not reason:
+        said = "\n".join(opened)
+        raise InputError(f"Say why with --reason, since this bump opens:\n{said}\nNothing was changed.")
+
+
+# --- steps 1 and 2: locally, then written ----------------------------------------------------------------------------
+
+
+def bump(
+    repo: Repository,
+    plans: Sequence[Plan],
+    asked: Target,
+    ground: Ground,
+    options: Options,
+    *,
+    say: Say = quiet,
+    watch: Watch = quiet,
+) -> tuple[Outcome, ...]:
+    """Carries plans through the policy. Whatever fails, the files are as they were before, or as they are to be after.
+
+    Raises what stopped it; ToolError where another bump runs. Steps that need an engine are pending without one.
+    """
+    expect_movable(plans, asked)
+    expect_reason(plans, ground.reason)
+    with alone(repo, "bumping", patience=0):
+        outcomes, entry = _written(repo, plans, asked, ground, options, say)
+        if not options.build:
+            return (*outcomes, _standing(entry))
+        try:
+            return (*outcomes, *_finished(repo, entry, say, watch))
+        except BaseException as error:
+            _undone(repo)
+            told = f"{error}\nThe bump was taken back: every file is as it was before."
+            if isinstance(error, Stop):
+                raise type(error)(told) from None
+            raise
+
+
+def _written(
+    repo: Repository, plans: Sequence[Plan], asked: Target, ground: Ground, options: Options, say: Say
+) -> tuple[tuple[Outcome, ...], Entry]:
+    log = bumplog.entries(repo.text(LOG))
+    moving = [one for one in plans if one.moves]
+    chosen = _environments(repo, {one.service for one in moving})
+    before = _texts(repo, chosen, [one.file for one in moving])
+    _expect_committed(repo, log, before)
+    started = _now()
+    outcomes, made = _locked(repo, moving, options, say)
+    moving = [bumps.settled(one, asked, ground, made) for one in moving]
+    expect_reason(moving, ground.reason)
+    who = _who(repo)
+    entry = Entry(
+        bump=str(asked),
+        why=ground.reason or "asked for",
+        services={one.service: _moved(one, ground.locks, made) for one in moving},
+        held={one.service: one.held for one in plans if one.held},
+    )
+    told = "locked and judged; proven in the image by step 3" if options.build else "locked and judged"
+    entry = bumplog.stepped(entry, 0, Step(state="done", when=started, who=who, told=told))
+    entry = bumplog.stepped(entry, 1, Step(state="done", when=_now(), who=who))
+    later = "asked to leave out (--no-build)" if not options.build else ""
+    for number in (BUILD, VALIDATE, RECORD):
+        entry = bumplog.stepped(entry, number, Step(told=later if number == BUILD else ""))
+    after = _with(repo, {one.file: one.after for one in moving}, (*log, entry))
+    environments = _environments(after, {one.service for one in moving})
+    files = {
+        **after.staged,
+        **actions.texts_of(after, environments, made),
+        **gathering.documents(after, made),
+    }
+    _write(repo, files, before)
+    say(f"{asked}: description, locks, renderings, documents and log are written")
+    return outcomes, entry
+
+
+def _locked(
+    repo: Repository, moving: Sequence[Plan], options: Options, say: Say
+) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
+    """Step 1: the locks of what the descriptions will say, resolved and judged, with nothing written."""
+    after = _with(repo, {one.file: one.after for one in moving})
+    environments = _environments(after, {one.service for one in moving})
+    outcomes, made = actions.resolved(after, environments, recorded=options.recorded, say=say)
+    failed = [one for one in outcomes if one.code]
+    if failed:
+        said = "\n".join(f"{one.name}: {one.detail}" for one in failed)
+        stop: type[Stop] = FindingsError if failed[0].code == FindingsError.exit_code else ToolError
+        raise stop(f"{said}\nNothing was changed.")
+    return outcomes, made
+
+
+def _with(repo: Repository, texts: Mapping[str, str], log: Sequence[Entry] = ()) -> Repository:
+    """The repository as if these descriptions and this log were written."""
+    all_ = {one.file: repo.text(one.file) or "" for one in repo.services} | dict(texts)
+    staged = {**texts, **({LOG: bumplog.text(log)} if log else {})}
+    return replace(repo, services=read.services(all_), staged=staged)
+
+
+def _environments(repo: Repository, services: Iterable[str]) -> tuple[Environment, ...]:
+    return tuple(env for env in plan.environments(repo.services) if env.service.name in services)
+
+
+def _moved(one: Plan, before: Mapping[str, Lock], made: Mapping[str, Lock]) -> Moved:
+    """What the log tells of a service; of its packages, what the resolver moved, with who wants it."""
+    packages = []
+    for env in plan.environments([one.described]):
+        was = before[env.name].packages if env.name in before else {}
+        now = made[env.name].packages
+        for told in compare.moved(was, now):
+            name = told.partition(" ")[0]
+            by = [each for each in now[name].wanted_by if each != one.service] if name in now else []
+            wanted = f" (wanted by {', '.join(by)})" if by else ""
+            packages.append(f"{env.name}: {told}{wanted}")
+    pins = tuple(
+        f"{each.what} {each.before} -> {each.after}" for each in one.moves if not each.what.endswith("digest")
+    )
+    return Moved(pins=pins, packages=tuple(packages), closed=one.closed, opened=one.opened)
+
+
+def _expect_committed(repo: Repository, log: Sequence[Entry], paths: Iterable[str]) -> None:
+    """Edits that nobody committed would be mixed with the bump's, and lost with its undoing."""
+    from torchpin import sources
+
+    changed = sources.uncommitted(repo.root, sorted(paths))
+    if changed:
+        more = (
+            ""
+            if not log or not log[-1].pending
+            else " A bump is pending: finish it with `invoke bump --resume`."
+        )
+        raise InputError(
+            f"Commit or take back these edits first, since the bump writes these files: {', '.join(changed)}.{more} "
+            "Nothing was changed."
+        )
+
+
+# --- steps 3 to 5 ----------------------------------------------------------------------------------------------------
+
+
+def resume(repo: Repository, *, say: Say = quiet, watch: Watch = quiet) -> tuple[Outcome, ...]:
+    """Finishes the last bump's pending steps. Raises InputError where none is pending; what fails stays pending."""
+    log = bumplog.entries(repo.text(LOG))
+    if not log or not log[-1].pending:
+        raise InputError("No bump is pending.")
+    with alone(repo, "bumping", patience=0):
+        return _finished(repo, log[-1], say, watch)
+
+
+def _finished(repo: Repository, entry: Entry, say: Say, watch: Watch) -> tuple[Outcome, ...]:
+    after = places.opened(repo.root, prefix=repo.prefix)
+    after = replace(after, settings=repo.settings, published=repo.published)
+    environments = _environments(after, entry.services)
+    frozen = {env.name: after.text(places.freeze_path(env)) for env in environments}
+    why = _unbuildable(environments)
+    if why:
+        entry = bumplog.stepped(entry, BUILD, Step(told=why))
+        _logged(after, entry)
+        return (_standing(entry),)
+    built = builds.build(after, environments, builds.Options(), say=say, watch=watch)
+    failed = [one for one in built if one.code]
+    if failed:
+        raise ToolError("\n".join(f"{one.name}: {one.detail}" for one in failed))
+    who = _who(repo)
+    entry = bumplog.stepped(entry, BUILD, _done(who, "; ".join(f"{one.name} {one.detail}" for one in built)))
+    results = actions.verify(after, environments, require=("image",))
+    if actions.failures(results, require=("image",)):
+        found = [f"{each.where}: {each.message}" for row in results for each in row.findings]
+        skipped = [
+            f"{row.check} {row.environment}: {row.note}"
+            for row in results
+            if row.status == "skipped" and row.image
+        ]
+        raise FindingsError("\n".join(["The validation suite found:", *found, *skipped]))
+    right = sum(row.status == "ok" for row in results)
+    entry = bumplog.stepped(entry, VALIDATE, _done(who, f"{right} of {len(results)} results ok, none open"))
+    entry = bumplog.stepped(entry, RECORD, _done(who, ", ".join(map(places.freeze_path, environments))))
+    now = {env.name: after.text(places.freeze_path(env)) or "" for env in environments}
+    freeze = {name: compare.frozen_moves(frozen[name] or "", text) for name, text in now.items()}
+    entry = replace(entry, freeze=freeze)
+    _logged(after, entry)
+    return (*built, _standing(entry))
+
+
+def _unbuildable(environments: Sequence[Environment]) -> str:
+    """Why the images cannot be made on this machine, "" where they can."""
+    from torchpin import images
+
+    try:
+        with images.engine():
+            images.expect_buildx()
+            for env in environments:
+                images.expect_platform(env.variant.platform)
+    except Stop as stop:
+        return str(stop).splitlines()[0]
+    return ""
+
+
+def _logged(repo: Repository, entry: Entry) -> None:
+    """The last entry of the log, and the documents, written together with what undoing needs to know."""
+    log = bumplog.entries(repo.text(LOG))
+    after = _with(repo, {}, (*log[:-1], entry))
+    files = {**after.staged, **gathering.documents(after, {})}
+    held = _held(repo)
+    _write(repo, files, held["before"] if held else {})
+
+
+def _done(who: str, told: str) -> Step:
+    return Step(state="done", when=_now(), who=who, told=told)
+
+
+def _standing(entry: Entry) -> Outcome:
+    if not entry.pending:
+        return Outcome(
+            name=entry.bump, status="changed", detail="all five steps of the update policy are done"
+        )
+    steps = ", ".join(f"{number} ({bumplog.STEPS[number - 1]})" for number in entry.pending)
+    why = next((step.told for step in entry.steps if step.state == "pending" and step.told), "")
+    told = f"pending: steps {steps}{f', since {why}' if why else ''}. `invoke bump --resume` finishes them."
+    return Outcome(name=entry.bump, status="changed", detail=told)
+
+
+# --- undo ------------------------------------------------------------------------------------------------------------
+
+
+def undo(repo: Repository) -> tuple[Outcome, ...]:
+    """Every file as it was before the last bump. Raises InputError where there is none, or files were edited since."""
+    with alone(repo, "bumping", patience=0):
+        return tuple(Outcome(name=path, status="changed") for path in _undone(repo))
+
+
+def _undone(repo: Repository) -> tuple[str, ...]:
+    held = _held(repo)
+    if held is None:
+        raise InputError("There is no bump to undo here: none was made, or it is undone already.")
+    before, after = held["before"], held["after"]
+    own = f"{places.PINNING} {places.DEVIATIONS} {places.GPUS} {places.CHECKS} {LOG}".split()
+    edited = [
+        path
+        for path in before
+        if not (path in own or path.startswith("records/"))
+        if _digest(repo.text(path)) not in {after.get(path), _digest(before[path])}
+    ]
+    if edited:
+        raise InputError(
+            f"Edited since the bump: {', '.join(edited)}. Take these edits back first; nothing was changed."
+        )
+    changed = actions.write(repo, {**before, UNDO: None})
+    return tuple(path for path in changed if path != UNDO)
+
+
+def _held(repo: Repository) -> dict[str, dict[str, str | None]] | None:
+    text = repo.text(UNDO)
+    return json.loads(text) if text else None
+
+
+def _write(repo: Repository, files: Mapping[str, str | None], before: Mapping[str, str | None]) -> None:
+    """Files, and in the same transaction what undoing them needs: every text as it was, and what it is to be."""
+    seen = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
+    now = {path: repo.text(path) for path in seen}
+    after = {path: _digest(files.get(path, now[path])) for path in seen}
+    state = json.dumps({"before": seen, "after": after}, indent=1) + "\n"
+    actions.write(repo, {**files, UNDO: state}, before=now)
+
+
+def _texts(
+    repo: Repository, environments: Sequence[Environment], files: Sequence[str]
+) -> dict[str, str | None]:
+    """Everything that a bump may write, as it is."""
+    paths = [*files, *places.DOCUMENTS, LOG]
+    for env in environments:
+        folder = places.lock_folder(env)
+        paths += [f"{folder}/{name}" for name in places.lock_files(repo, env)]
+        paths += [f"docker/{env.name}/Dockerfile", f"docker/{env.name}/context.txt"]
+        paths += [places.freeze_path(env), places.build_path(env)]
+    return {path: repo.text(path) for path in paths}
+
+
+def _digest(text: str | None) -> str | None:
+    return None if text is None else sha256(text.encode()).hexdigest()
+
+
+def _now() -> str:
+    return dt.datetime.now(tz=dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _who(repo: Repository) -> str:
+    from torchpin import sources
+
+    return sources.author(repo.root)
