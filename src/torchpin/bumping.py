@@ -203,9 +203,16 @@ def _moved(one: Plan, before: Mapping[str, Lock], made: Mapping[str, Lock]) -> M
             wanted = f" (wanted by {', '.join(by)})" if by else ""
             packages.append(f"{env.name}: {told}{wanted}")
     pins = tuple(
-        f"{each.what} {each.before} -> {each.after}" for each in one.moves if not each.what.endswith("digest")
+        f"{each.what} {_bare(each.before)} -> {_bare(each.after)}"
+        for each in one.moves
+        if not each.what.endswith("digest")
     )
     return Moved(pins=pins, packages=tuple(packages), closed=one.closed, opened=one.opened)
+
+
+def _bare(pin: str) -> str:
+    """A package's pin without its name, which is said already."""
+    return pin.rpartition("==")[2]
 
 
 def _expect_committed(repo: Repository, log: Sequence[Entry], paths: Iterable[str]) -> None:
@@ -279,10 +286,13 @@ def _unbuildable(environments: Sequence[Environment]) -> str:
     try:
         with images.engine():
             images.expect_buildx()
-            for env in environments:
-                images.expect_platform(env.variant.platform)
-    except Stop as stop:
-        return str(stop).splitlines()[0]
+    except Stop:
+        return "no Docker engine with buildx answered"
+    try:
+        for env in environments:
+            images.expect_platform(env.variant.platform)
+    except Stop:
+        return f"the engine builds nothing for {env.variant.platform}"
     return ""
 
 

@@ -71,7 +71,15 @@ def _with_texts(repo: Repository, evidence: Evidence) -> Evidence:
         documents={path: (repo.text(path), text) for path, text in pages_expected.items()},
         document_problems=problems,
         records={env.name: repo.text(repository.freeze_path(env)) for env in evidence.environments},
+        bumps=_bumps(repo, evidence.environments),
     )
+
+
+def _bumps(repo: Repository, environments: Sequence[Environment]) -> dict[str, bumplog.Entry]:
+    """The last bump of each environment's service."""
+    log = bumplog.entries(repo.text(bumplog.LOG))
+    last = {service: entry for entry in log for service in entry.services}
+    return {env.name: last[env.service.name] for env in environments if env.service.name in last}
 
 
 def _rendering(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict[str, str], str]:

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin import actions, checks, plan
+from torchpin.bumplog import Entry, Moved, Step
 from torchpin.checks import REGISTRY, Check, Evidence, Result, Unknown, deviations, families
 from torchpin.errors import FindingsError, InputError
 from torchpin.explanations import explanation
@@ -96,6 +97,11 @@ def kit(
     environment: Callable[..., Environment], lock: Callable[..., Lock], artifact: Callable[..., Artifact]
 ) -> Kit:
     return Kit(environment, lock, artifact)
+
+
+DONE = Step(state="done", when="2026-11-24T12:00:00Z", who="somebody")
+BUMPED = Entry(bump="torch==2.7.1", why="B200", services={"lora": Moved()}, steps=(DONE,) * 5)
+PENDING = replace(BUMPED, steps=(DONE, DONE, Step(), Step(), Step()))
 
 
 def evidence(*environments: Environment, **known: Any) -> Evidence:
@@ -283,6 +289,7 @@ PASSES = [
             records="torch==2.5.1+cu121\ntorchvision==0.20.1+cu121\nnvidia_cudnn_cu12==9.1.0.70\ntqdm==4.66.5\n",
         ),
     ),
+    Case("REC002", "a bump with its record", lambda kit: kit.locked("REC002", bumps=BUMPED, records="torch==2.5.1\n")),
     Case("IMG001", "an image that answers", lambda kit: kit.imaged("IMG001")),
     Case("IMG002", "the lock's versions", lambda kit: kit.imaged("IMG002")),
     Case("IMG003", "torch as planned", lambda kit: kit.imaged("IMG003")),
@@ -572,6 +579,11 @@ FAILS = [
         "records/lora-gpu/pip_freeze.txt", "tqdm: the lock says 4.66.5, found is nothing",
     ),
     Case(
+        "REC002", "a bump whose record is gone",
+        lambda kit: kit.locked("REC002", bumps=BUMPED),
+        "records/lora-gpu/pip_freeze.txt", "the log says that the bump torch==2.7.1 was recorded, and there is no record",
+    ),
+    Case(
         "IMG001", "an image that does not answer",
         lambda kit: kit.imaged("IMG001", answers={}),
         "lora-gpu", "the image is there, but its probe gave no answer",
@@ -720,6 +732,13 @@ BUILT = {"built": {"size_bytes": 1}, "answers": ANSWER}
             "clone",
         ),
         ("REC001", {"locks": True}, "not recorded yet", "record"),
+        ("REC002", {}, "the log has no bump of this service", "bump"),
+        (
+            "REC002",
+            {"bumps": PENDING},
+            "steps 3, 4, 5 of the bump torch==2.7.1 are pending: `invoke bump --resume` finishes them",
+            "bump",
+        ),
         ("IMG001", {"locks": True, "engine": NO_ENGINE}, NO_ENGINE, "docker"),
         ("IMG005", {"engine": NO_ENGINE}, NO_ENGINE, "docker"),
         ("IMG001", {"locks": True}, "no image of this key on this machine", "image"),

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from datetime import date
     from typing import Any
 
+    from torchpin.bumplog import Entry
     from torchpin.model import Change, Environment, Lock, Service, Waiver
 
-Need = Literal["lock", "clone", "record", "docker", "image", "network", "gpu"]
+Need = Literal["lock", "clone", "record", "docker", "image", "network", "gpu", "bump"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +33,7 @@ class Evidence:
     # document of an image; `gpus`: the same, run with the machine's GPUs. `published`: the hashes that the
     # lab's own index gives, by channel, package and file; None: the recorded facts hold. `orphans`: folders of
     # environments that no description has. `engine`, `gpu`: why there is none. `asked_gpus`, `asked_driver`: what to judge
-    # for instead of what the descriptions name.
+    # for instead of what the descriptions name. `bumps`: the last entry of the log that names the service.
     lock_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     locks: Mapping[str, Lock] = field(default_factory=dict)
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Evidence:
     unreachable: Mapping[str, str] = field(default_factory=dict)
     gpus: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     gpu: str = ""
+    bumps: Mapping[str, Entry] = field(default_factory=dict)
     asked_gpus: tuple[str, ...] = ()
     asked_driver: str = ""
 
@@ -225,8 +227,20 @@ def unmet(evidence: Evidence, env: Environment, need: Need) -> str:
         "image": evidence.engine or no_image,
         "network": not_asked if evidence.tags is None else evidence.unreachable.get(env.name, ""),
         "gpu": evidence.gpu or no_answer,
+        "bump": _unfinished(evidence.bumps.get(env.name)),
     }
     return reasons[need]
+
+
+def _unfinished(entry: Entry | None) -> str:
+    if entry is None:
+        return "the log has no bump of this service"
+    steps = ", ".join(map(str, entry.pending))
+    return (
+        f"steps {steps} of the bump {entry.bump} are pending: `invoke bump --resume` finishes them"
+        if steps
+        else ""
+    )
 
 
 def run(evidence: Evidence, *, judge: bool = False) -> tuple[Result, ...]:

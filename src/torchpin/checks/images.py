@@ -28,6 +28,23 @@ def record_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding
         yield finding(env, f"records/{env.name}/pip_freeze.txt", difference, about=difference.split(":")[0])
 
 
+@check("REC002", "The last bump is recorded as its log says", "bump")
+def bump_is_recorded(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+    """Restore the record from git, or build the image again (`invoke build`), which reads it anew.
+
+    A bump ends with the freeze of the new image. While steps of it are pending, this check is skipped, and says which.
+
+    Example: the log says that all steps of torch==2.7.1 are done, and the environment has no pip_freeze.txt.
+
+    Sources: records/log.yaml; the documented update policy, step 5.
+    """
+    if evidence.records.get(env.name) is None:
+        told = (
+            f"the log says that the bump {evidence.bumps[env.name].bump} was recorded, and there is no record"
+        )
+        yield finding(env, f"records/{env.name}/pip_freeze.txt", told, about=env.name)
+
+
 @check("IMG001", "The image of this description is built", "lock", "image")
 def image_is_built(evidence: Evidence, env: Environment) -> Iterator[Finding]:
     """Build it again without cache (`invoke build --no-cache`).
