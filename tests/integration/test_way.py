@@ -120,8 +120,8 @@ def test_the_image_is_built_proven_recorded_and_documented(
         f"{name}=={package.version}\n" for name, package in sorted(lock.packages.items())
     )
     record = repository.build_record(scratch, env)
-    assert record["torch"]["version"] == "2.5.1+cu121"
-    assert record["torch"]["cuda"] == "12.1"
+    assert record["torch"]["version"] == "2.7.1+cu128"
+    assert record["torch"]["cuda"] == "12.8"
     assert record["sources"] == {"/opt/lora/third_party/sd-scripts": env.service.sources[0].commit}
     assert "not recorded yet" not in str(scratch.text("docs/PINNING.md"))
 
@@ -179,7 +179,7 @@ def test_an_image_holds_no_uv_no_cache_and_no_address_of_a_mirror(
     with images.engine() as client:
         history = json.dumps(client.images.get(tag).history())
     assert "127.0.0.1" not in history
-    assert "TORCHPIN_MIRROR_CU121:-https://download.pytorch.org/whl/cu121" in history
+    assert "TORCHPIN_MIRROR_CU128:-https://download.pytorch.org/whl/cu128" in history
 
 
 def test_a_user_a_health_check_and_a_lost_optional_layer(scratch: Repository) -> None:
@@ -262,22 +262,22 @@ def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scra
     tag = f"cp{service.python.major}{service.python.minor}"
     files = {
         name: standins.wheel(
-            name, f"{version}+cu121", tag=f"{tag}-{tag}-linux_x86_64", requires=("typing-extensions>=4.8",) if name == "torch" else (),
+            name, f"{version}+cu128", tag=f"{tag}-{tag}-linux_x86_64", requires=("typing-extensions>=4.8",) if name == "torch" else (),
             modules=standins.torch_modules(f"{version}+cu124", cuda="12.4", archs=["sm_90"], cudnn=90100, cxx11_abi=False)
             if name == "torch" else {f"{name}/__init__.py": ""},
         )
         for name, version in service.torch.family.items()
     }  # fmt: skip
     channel = {name: [standins.published(*file)] for name, file in files.items()}
-    with index.serve({"cu121": channel}) as address:
-        mirrors = {**scratch.settings.mirrors, "cu121": f"{address}/cu121/"}
+    with index.serve({"cu128": channel}) as address:
+        mirrors = {**scratch.settings.mirrors, "cu128": f"{address}/cu128/"}
         repo = replace(scratch, settings=replace(scratch.settings, mirrors=mirrors))
         env = plan.environments(repo.services)[0]
         assert not any(outcome.code for outcome in actions.lock(repo, [env]))
         said = _failed(repo, env)
     assert "failed at proof" in said
-    assert "expected 2.5.1+cu121, found 2.5.1+cu124" in said
-    assert "expected 12.1, found 12.4" in said
+    assert "expected 2.7.1+cu128, found 2.7.1+cu124" in said
+    assert "expected 12.8, found 12.4" in said
 
 
 def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged(

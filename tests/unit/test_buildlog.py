@@ -118,7 +118,7 @@ def steps_of(dockerfile: str) -> list[str]:
 
 
 TITLES = [
-    "FROM nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04@sha256:2119",
+    "FROM nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04@sha256:ad6d5",
     "system packages",
     "Python",
     "layer 00-torch",

@@ -120,17 +120,17 @@ def log(service: Service, locked: dict[str, Lock] | None = None) -> str:
 # --- docs/PINNING.md -------------------------------------------------------------------------------------------------
 
 SEED = {
-    "Base image": ("nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "**Rationale**: CUDA 12.x is stable"),
+    "Base image": ("nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04", "**Rationale**: CUDA 12.x is stable"),
     "Core versions": (
         "| Component | Pinned version | Report says |",
         "| Python | `3.10.14` | report: 3.10;",
-        "| PyTorch | `2.5.1+cu121` | report: 2.5.x;",
-        "| torchvision | `0.20.1+cu121` |",
-        "| CUDA | `12.1` | report: 11.8 / 12.x;",
+        "| PyTorch | `2.7.1+cu128` | report: 2.5.x;",
+        "| torchvision | `0.22.1+cu128` |",
+        "| CUDA | `12.8` | report: 11.8 / 12.x;",
         "| cuDNN | `9.1.0.70` | earlier page: 8.9.x |",
     ),
     "Python packages": (
-        "#### Layer torch\n\n```\ntorch==2.5.1+cu121\ntorchvision==0.20.1+cu121\n",
+        "#### Layer torch\n\n```\ntorch==2.7.1+cu128\ntorchvision==0.22.1+cu128\n",
         "#### Layer training\n\n```\naccelerate==1.6.0\n",
         "diffusers[torch]==0.32.1\n",
         "#### Layer sd-scripts\n\n```\ndadaptation==3.2\n",
@@ -162,7 +162,7 @@ SEED = {
     "Deviation log": (
         "(../DEVIATIONS.md#lora)",
         "| Component | Report Says | We Use | Reason | Evidence |",
-        "| CUDA | report: 11.8 / 12.x | 12.1 (a choice inside the range) |",
+        "| CUDA | earlier page: 12.1 | 12.8 |",
         "| accelerate | earlier page: 0.25.0 | 1.6.0 | 0.25.0 (2023-12) is below",
     ),
     "Update policy": (

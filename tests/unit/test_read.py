@@ -107,16 +107,16 @@ def test_the_real_lora_service_reads() -> None:
     service = one((ROOT / FILE).read_text())
     assert (service.name, service.python) == ("lora", Version("3.10.14"))
     assert service.torch.family == {
-        "torch": Version("2.5.1"),
-        "torchvision": Version("0.20.1"),
-        "torchaudio": Version("2.5.1"),
+        "torch": Version("2.7.1"),
+        "torchvision": Version("0.22.1"),
+        "torchaudio": Version("2.7.1"),
     }
-    assert service.variants == (Variant(name="gpu", channel="cu121", platform="linux/amd64"),)
+    assert service.variants == (Variant(name="gpu", channel="cu128", platform="linux/amd64"),)
     assert [layer.name for layer in service.layers] == ["training", "sd-scripts", "analysis", "utilities"]
     assert service.sources[0].tag == "v0.10.0"
     assert service.run.freeze == "/workspace/lora_training/logs/pip_freeze.txt"
     assert service.budget_bytes == 50 * 10**9
-    assert service.waivers[0].review_by == date(2027, 1, 31)
+    assert service.waivers[0].review_by == date(2027, 2, 22)
 
 
 def test_the_real_lora_service_reads_back_from_its_own_description() -> None:

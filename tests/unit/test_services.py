@@ -243,7 +243,7 @@ def test_nothing_in_torchpin_is_written_for_one_service() -> None:
 
 def test_lora_keeps_its_index_source_and_freeze_record() -> None:
     one = service("lora")
-    assert (one.variants[0].channel, str(one.torch.version), one.torch.origin) == ("cu121", "2.5.1", "index")
+    assert (one.variants[0].channel, str(one.torch.version), one.torch.origin) == ("cu128", "2.7.1", "index")
     assert [source.name for source in one.sources] == ["sd-scripts"]
     assert one.run.freeze == "/workspace/lora_training/logs/pip_freeze.txt"
     assert [upstream.source for upstream in lock("lora-gpu").upstreams] == ["sd-scripts"]
