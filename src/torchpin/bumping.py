@@ -160,7 +160,7 @@ def _written(
         **actions.texts_of(after, environments, made),
         **gathering.documents(after, made),
     }
-    _write(repo, files, before)
+    _write(repo, files, before, {**before, **{one.file: ground.texts[one.file] for one in moving}})
     say(f"{asked}: description, locks, renderings, documents and log are written")
     return outcomes, entry
 
@@ -236,12 +236,12 @@ def _expect_committed(repo: Repository, log: Sequence[Entry], paths: Iterable[st
 
 
 def resume(repo: Repository, *, say: Say = quiet, watch: Watch = quiet) -> tuple[Outcome, ...]:
-    """Finishes the last bump's pending steps. Raises InputError where none is pending; what fails stays pending."""
-    log = bumplog.entries(repo.text(LOG))
-    if not log or not log[-1].pending:
+    """Finishes the last pending bump's steps. Raises InputError where none is pending; what fails stays pending."""
+    pending = [one for one in bumplog.entries(repo.text(LOG)) if one.pending]
+    if not pending:
         raise InputError("No bump is pending.")
     with alone(repo, "bumping", patience=0):
-        return _finished(repo, log[-1], say, watch)
+        return _finished(repo, pending[-1], say, watch)
 
 
 def _finished(repo: Repository, entry: Entry, say: Say, watch: Watch) -> tuple[Outcome, ...]:
@@ -297,12 +297,14 @@ def _unbuildable(environments: Sequence[Environment]) -> str:
 
 
 def _logged(repo: Repository, entry: Entry) -> None:
-    """The last entry of the log, and the documents, written together with what undoing needs to know."""
-    log = bumplog.entries(repo.text(LOG))
-    after = _with(repo, {}, (*log[:-1], entry))
+    """A bump's entry in the log, and the documents, written together with what undoing needs to know."""
+    own = (entry.bump, entry.steps[0].when)
+    log = [entry if (one.bump, one.steps[0].when) == own else one for one in bumplog.entries(repo.text(LOG))]
+    after = _with(repo, {}, log)
     files = {**after.staged, **gathering.documents(after, {})}
     held = _held(repo)
-    _write(repo, files, held["before"] if held else {})
+    before = held["before"] if held else {}
+    _write(repo, files, before, {path: repo.text(path) for path in {*before, *files}})
 
 
 def _done(who: str, told: str) -> Step:
@@ -354,13 +356,20 @@ def _held(repo: Repository) -> dict[str, dict[str, str | None]] | None:
     return json.loads(text) if text else None
 
 
-def _write(repo: Repository, files: Mapping[str, str | None], before: Mapping[str, str | None]) -> None:
-    """Files, and in the same transaction what undoing them needs: every text as it was, and what it is to be."""
+def _write(
+    repo: Repository,
+    files: Mapping[str, str | None],
+    before: Mapping[str, str | None],
+    expected: Mapping[str, str | None],
+) -> None:
+    """Files, and in the same transaction what undoing them needs: every text as it was, and what it is to be.
+
+    `expected`: what was read of them; where a file holds something else now, nothing is written.
+    """
     seen = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
-    now = {path: repo.text(path) for path in seen}
-    after = {path: _digest(files.get(path, now[path])) for path in seen}
+    after = {path: _digest(files[path] if path in files else repo.text(path)) for path in seen}
     state = json.dumps({"before": seen, "after": after}, indent=1) + "\n"
-    actions.write(repo, {**files, UNDO: state}, before=now)
+    actions.write(repo, {**files, UNDO: state}, before=expected)
 
 
 def _texts(

@@ -1,0 +1,275 @@
+"""A bump in the lab, with a real engine, real uv and real git: all five steps, all or nothing, finished later, undone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torchpin import actions, builds, bumping, bumplog, bumps, lab, plan, repository
+from torchpin.errors import InputError, ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.bumps import Plan
+    from torchpin.repository import Repository
+
+pytestmark = [pytest.mark.docker, pytest.mark.network]
+
+ROOT = Path(__file__).parents[2]
+BEFORE = ROOT / "tests" / "before"
+WHY = "B200 is to be served"
+TORCH = bumps.target("torch==2.7.1")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
+    """A lab of lora as it was before its first bump, which serves what the bump goes to as well."""
+    root = tmp_path_factory.mktemp("before") / "repository"
+    for name in ("services", "lockfiles", "docker", "requirements"):
+        shutil.copytree(ROOT / name, root / name)
+    shutil.copy(BEFORE / "service.yaml", root / "services" / "lora" / "service.yaml")
+    shutil.rmtree(root / "lockfiles" / "lora-gpu")
+    shutil.copytree(BEFORE / "lockfiles", root / "lockfiles" / "lora-gpu")
+    repo = repository.opened(root)
+    (planned,) = bumps.plans(repo.services, TORCH, bumping.ground(repo, TORCH, services=["lora"], reason=WHY))
+    beside = plan.environments([planned.described])
+    said: list[str] = []
+    with lab.opened(
+        repo, plan.environments(repo.services, service="lora"), beside=beside, say=said.append
+    ) as found:
+        assert found.engine, said
+        origin = found.repo.settings.mirrors["sd-scripts"].removeprefix("file://")
+        subprocess.run(("git", "-C", origin, "tag", "v0.10.1", "HEAD"), check=True)
+        assert not any(one.code for one in actions.lock(found.repo, found.environments))
+        yield found
+
+
+def git(repo: Repository, *words: str) -> str:
+    person = ("-c", "user.name=somebody", "-c", "user.email=a@localhost")
+    done = subprocess.run(
+        ("git", "-C", str(repo.root), *person, *words), capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def scratch(opened: lab.Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
+    """A committed copy of the lab's monorepo for one test, with names of its own for its images."""
+    root = tmp_path / "monorepo"
+    shutil.copytree(opened.repo.root, root, symlinks=True)
+    (root / ".gitignore").write_text("/.torchpin/\n/third_party/\n")
+    name = request.node.name.replace("[", "-").replace("]", "").replace("_", "-")[:40].rstrip("-")
+    repo = replace(opened.repo, root=root, prefix=f"{opened.repo.prefix}/{name}")
+    actions.document(repo)
+    git(repo, "init", "--quiet")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "before")
+    return repo
+
+
+def tree(repo: Repository) -> dict[str, bytes]:
+    return {
+        path.relative_to(repo.root).as_posix(): path.read_bytes()
+        for path in sorted(repo.root.rglob("*"))
+        if path.is_file() and path.relative_to(repo.root).parts[0] not in {".git", ".torchpin", "third_party"}
+    }
+
+
+def planned(
+    repo: Repository, text: str = "torch==2.7.1", reason: str = WHY
+) -> tuple[list[Plan], bumps.Ground]:
+    asked = bumps.target(text)
+    ground = bumping.ground(repo, asked, services=["lora"], reason=reason)
+    return [*bumps.plans(repo.services, asked, ground)], ground
+
+
+def bumped(
+    repo: Repository, text: str = "torch==2.7.1", *, build: bool = False
+) -> tuple[actions.Outcome, ...]:
+    plans, ground = planned(repo, text)
+    return bumping.bump(repo, plans, bumps.target(text), ground, bumping.Options(build=build))
+
+
+def reopened(repo: Repository) -> Repository:
+    found = repository.opened(repo.root)
+    return replace(repo, services=found.services)
+
+
+# --- the five steps --------------------------------------------------------------------------------------------------
+
+
+def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) -> None:
+    """The image is proven at 2.7.1, the B200 waiver closes by itself; undone, every byte is as before."""
+    environments = plan.environments(scratch.services)
+    assert not any(one.code for one in builds.build(scratch, environments, builds.Options()))
+    git(scratch, "add", "--all")
+    git(scratch, "commit", "--quiet", "--message", "built at 2.5.1")
+    before = tree(scratch)
+    assert "GPU001" in before["services/lora/service.yaml"].decode()
+    outcomes = bumped(scratch, build=True)
+    assert outcomes[-1].detail == "all five steps of the update policy are done"
+    repo = reopened(scratch)
+    (env,) = plan.environments(repo.services)
+    record = repository.build_record(repo, env)
+    assert record["torch"]["version"] == "2.7.1+cu128"
+    assert "torch==2.7.1+cu128" in (repo.text(repository.freeze_path(env)) or "")
+    assert "GPU001" not in {one.check for one in env.service.waivers}
+    (entry,) = bumplog.entries(repo.text(bumplog.LOG))
+    assert entry.pending == ()
+    assert "torch 2.5.1+cu121 -> 2.7.1+cu128" in entry.freeze["lora-gpu"]
+    assert all(step.when and step.who for step in entry.steps)
+    assert "`torch==2.7.1`" in (repo.text("DEVIATIONS.md") or "")
+    assert not actions.failures(actions.verify(repo, [env], require=("image",)), require=("image",))
+    bumping.undo(repo)
+    assert tree(repo) == before
+    assert git(repo, "status", "--porcelain") == ""
+
+
+def test_without_an_engine_the_steps_are_pending_and_finished_later(
+    scratch: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(scratch)
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", "unix:///nonexistent")
+        outcomes = bumped(scratch, build=True)
+        repo = reopened(scratch)
+        assert outcomes[-1].detail.startswith("pending: steps 3 (rebuild the image), 4")
+        (found,) = [
+            one for one in actions.verify(repo, plan.environments(repo.services)) if one.check == "REC002"
+        ]
+        assert (found.status, found.note.partition(":")[0]) == (
+            "skipped",
+            "steps 3, 4, 5 of the bump torch==2.7.1 are pending",
+        )
+    bumping.resume(repo)
+    assert bumplog.entries(repo.text(bumplog.LOG))[0].pending == ()
+    with pytest.raises(InputError, match="No bump is pending"):
+        bumping.resume(repo)
+    bumping.undo(repo)
+    assert tree(repo) == before
+
+
+def test_a_build_that_fails_takes_the_bump_back(scratch: Repository) -> None:
+    (scratch.root / "services/lora/smoke.py").write_text('"""Never."""\n\nraise SystemExit("no")\n')
+    actions.rendering(scratch, plan.environments(scratch.services))
+    git(scratch, "commit", "--all", "--quiet", "--message", "a smoke test that fails")
+    before = tree(scratch)
+    with pytest.raises(ToolError, match="The bump was taken back"):
+        bumped(scratch, build=True)
+    assert tree(scratch) == before
+
+
+# --- all or nothing --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["torch==2.7.1", "toml==0.10.1", "base=debian:12", "sd-scripts@v0.10.1"])
+def test_undoing_each_kind_leaves_a_clean_tree(text: str, scratch: Repository) -> None:
+    before = tree(scratch)
+    bumped(scratch, text)
+    assert tree(scratch) != before
+    bumping.undo(reopened(scratch))
+    assert tree(scratch) == before
+    assert git(scratch, "status", "--porcelain") == ""
+
+
+def test_a_resolver_that_finds_nothing_changes_nothing(scratch: Repository) -> None:
+    before = tree(scratch)
+    with pytest.raises(ToolError, match=r"toml==9\.9\.9"):
+        bumped(scratch, "toml==9.9.9")
+    assert tree(scratch) == before
+
+
+def test_edits_that_nobody_committed_are_refused_and_named(scratch: Repository) -> None:
+    (scratch.root / "DEVIATIONS.md").write_text("mine\n")
+    before = tree(scratch)
+    with pytest.raises(InputError, match=r"Commit or take back these edits first.*DEVIATIONS\.md"):
+        bumped(scratch)
+    assert tree(scratch) == before
+
+
+def test_a_file_that_is_edited_meanwhile_is_kept(
+    scratch: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved, place = actions.resolved, scratch.root / "services/lora/service.yaml"
+
+    def slow(*arguments: object, **more: object) -> object:
+        place.write_text(place.read_text() + "# mine\n")
+        return resolved(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(actions, "resolved", slow)
+    before = tree(scratch)
+    with pytest.raises(ToolError, match=r"Changed by somebody else meanwhile: services/lora/service\.yaml"):
+        bumped(scratch)
+    assert tree(scratch) == before | {"services/lora/service.yaml": place.read_bytes()}
+
+
+def test_what_people_edited_since_is_not_undone(scratch: Repository) -> None:
+    bumped(scratch, "toml==0.10.1")
+    place = scratch.root / "services/lora/service.yaml"
+    place.write_text(place.read_text() + "# mine\n")
+    after = tree(scratch)
+    with pytest.raises(InputError, match=r"Edited since the bump: services/lora/service\.yaml"):
+        bumping.undo(scratch)
+    assert tree(scratch) == after
+
+
+def test_of_two_bumps_at_once_one_is_refused_and_none_is_lost(scratch: Repository) -> None:
+    before = tree(scratch)
+    with (
+        actions.alone(scratch, "bumping"),
+        pytest.raises(ToolError, match="Another torchpin command is bumping"),
+    ):
+        bumped(scratch)
+    assert tree(scratch) == before
+    bumped(scratch)
+    assert bumplog.entries(reopened(scratch).text(bumplog.LOG))[0].bump == "torch==2.7.1"
+
+
+def test_a_second_bump_waits_for_the_first_to_be_committed(scratch: Repository) -> None:
+    bumped(scratch)
+    repo = reopened(scratch)
+    with pytest.raises(InputError, match="Commit or take back these edits first"):
+        bumped(repo, "toml==0.10.1")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "bump")
+    bumped(repo, "toml==0.10.1")
+    assert [one.bump for one in bumplog.entries(repo.text(bumplog.LOG))] == ["torch==2.7.1", "toml==0.10.1"]
+
+
+def told(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Files without the times of the log, which differ from run to run."""
+    log = files.get(bumplog.LOG, b"").splitlines()
+    return files | {bumplog.LOG: b"\n".join(line for line in log if not line.strip().startswith(b"when:"))}
+
+
+def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
+    """SIGKILL at random moments of the whole command, most of them around the writing at its end."""
+    before = told(tree(scratch))
+    start = time.monotonic()
+    bumped(scratch)
+    took, after = time.monotonic() - start, told(tree(scratch))
+    bumping.undo(scratch)
+    fork, moments, ended = multiprocessing.get_context("fork"), random.Random(27), {"before": 0, "after": 0}
+    for number in range(10):
+        child = fork.Process(target=bumped, args=(scratch,))
+        child.start()
+        time.sleep(took * (moments.random() if number < 2 else moments.uniform(0.85, 1.1)))
+        child.kill()
+        child.join()
+        actions.recover(scratch.root)
+        now = told(tree(scratch))
+        assert now in (before, after), {name for name in now if now[name] != before.get(name)}
+        ended["before" if now == before else "after"] += 1
+        if now == after:
+            bumping.undo(scratch)
+            assert told(tree(scratch)) == before
+    print(f"10 kills: {ended['before']} ended before, {ended['after']} after")  # noqa: T201 - how many, and how they ended
