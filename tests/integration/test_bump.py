@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import multiprocessing
+import os
 import random
 import shutil
 import subprocess
 import time
+import types
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from torchpin import actions, builds, bumping, bumplog, bumps, lab, plan, repository
 from torchpin.errors import InputError, ToolError
+from torchpin.transaction import disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,6 +255,88 @@ def told(files: dict[str, bytes]) -> dict[str, bytes]:
     """Files without the times of the log, which differ from run to run."""
     log = files.get(bumplog.LOG, b"").splitlines()
     return files | {bumplog.LOG: b"\n".join(line for line in log if not line.strip().startswith(b"when:"))}
+
+
+class Stopped(BaseException):
+    """A process that is gone: it does nothing more, not even what stands after `finally`."""
+
+
+class Disk:
+    """Counts what touches the disk while files are written, and stops at one of these operations."""
+
+    def __init__(self, at: int, fault: BaseException) -> None:
+        self.at, self.fault, self.done = at, fault, 0
+
+    def counted(self, real: Any) -> Any:
+        def call(*arguments: Any, **more: Any) -> Any:
+            self.done += 1
+            if self.done == self.at or (self.done > self.at and isinstance(self.fault, Stopped)):
+                raise self.fault
+            return real(*arguments, **more)
+
+        return call
+
+
+@contextmanager
+def faulty(at: int, fault: BaseException) -> Iterator[Disk]:
+    """Every write, sync, rename and removal of a transaction counts; where Python's pathlib does it, there too."""
+    counting = Disk(at, fault)
+    own = types.SimpleNamespace(**vars(os))
+    for name in ("open", "write", "fsync", "fchmod"):
+        setattr(own, name, counting.counted(getattr(os, name)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "os", own)
+        for name in ("replace", "unlink", "mkdir", "rmdir", "touch"):
+            patch.setattr(Path, name, counting.counted(getattr(Path, name)))
+        yield counting
+
+
+def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
+    scratch: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real bump's own files; what it resolved is kept, so that each round is short."""
+    before = told(tree(scratch))
+    plans, ground = planned(scratch)
+    kept: list[Any] = []
+    resolved = actions.resolved
+
+    def once(*arguments: Any, **more: Any) -> Any:
+        if not kept:
+            kept.append(resolved(*arguments, **more))
+        return kept[0]
+
+    monkeypatch.setattr(actions, "resolved", once)
+
+    def bump() -> None:
+        bumping.bump(scratch, plans, TORCH, ground, bumping.Options(build=False))
+
+    bump()
+    after = told(tree(scratch))
+    bumping.undo(scratch)
+    assert told(tree(scratch)) == before
+    ended, rounds = {"before": 0, "after": 0}, 0
+    for fault in (
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EROFS, "Read-only"),
+        Stopped(),
+    ):
+        for at in itertools.count(1):
+            with faulty(at, fault) as counting, suppress(ToolError, Stopped, OSError):
+                bump()
+            if counting.done < at:
+                bumping.undo(scratch)
+                break
+            rounds += 1
+            if isinstance(fault, Stopped):
+                actions.recover(scratch.root)
+            now = told(tree(scratch))
+            assert now in (before, after), (at, fault)
+            assert isinstance(fault, Stopped) or not (scratch.root / ".torchpin/transaction").exists()
+            ended["before" if now == before else "after"] += 1
+            if now == after:
+                bumping.undo(scratch)
+    assert min(ended.values()) > 0
+    print(f"{rounds} faults: {ended['before']} ended before, {ended['after']} after")  # noqa: T201 - the number of faults
 
 
 def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:

@@ -191,3 +191,70 @@ def test_what_is_appended_and_removed_again_leaves_the_text_as_it_was(file: Path
     if "digest" not in base:
         pinned = edits.edited(text, [change("base.digest", "sha256:00")])
         assert edits.edited(pinned, [change("base.digest", None)]) == text
+
+
+# --- mappings, and what holds them -----------------------------------------------------------------------------------
+
+ACCEPTING = [
+    path for path in FILES if {"waivers", "reasons"} <= {*yaml.safe_load(path.read_text(encoding="utf-8"))}
+]
+WAIVER = {"check": "GPU001", "about": "B200", "reason": "wanted: later", "review_by": "2027-01-31"}
+REASON = {"because": "It is so (really); see what is read.", "evidence": "METADATA of torch 2.7.1"}
+
+
+def put(path: str, value: dict[str, str] | str | None) -> Change:
+    return Change(path=path, value=value)
+
+
+def test_a_waiver_and_a_reason_are_added_with_what_holds_them() -> None:
+    after = edits.edited(TEXT, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
+    assert after == TEXT + (
+        "\nreasons:\n  torch:\n    because: It is so (really); see what is read.\n    evidence: METADATA of torch 2.7.1\n"
+        '\nwaivers:\n  - check: GPU001\n    about: B200\n    reason: "wanted: later"\n    review_by: 2027-01-31\n'
+    )
+
+
+def test_several_of_the_same_kind_keep_their_order() -> None:
+    other = WAIVER | {"about": "H200"}
+    changes = [
+        put("waivers[+]", WAIVER),
+        put("waivers[+]", other),
+        put("reasons.a", REASON),
+        put("reasons.b", REASON),
+    ]
+    found = yaml.safe_load(edits.edited(TEXT, changes))
+    assert [one["about"] for one in found["waivers"]] == ["B200", "H200"]
+    assert [*found["reasons"]] == ["a", "b"]
+
+
+def test_a_mapping_takes_the_place_of_another() -> None:
+    before = edits.edited(TEXT, [put("reasons.a", REASON), put("reasons.b", REASON)])
+    after = edits.edited(before, [put("reasons.a", {"because": "new", "evidence": "seen"})])
+    assert edits.difference(before, after, "f").splitlines()[3:] == [
+        "-    because: It is so (really); see what is read.",
+        "-    evidence: METADATA of torch 2.7.1",
+        "+    because: new",
+        "+    evidence: seen",
+    ]
+
+
+def test_the_last_entry_goes_with_what_held_it() -> None:
+    with_both = edits.edited(TEXT, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
+    found = yaml.safe_load(edits.edited(with_both, [put("waivers[0]", None), put("reasons.torch", None)]))
+    assert found == yaml.safe_load(TEXT)
+
+
+@pytest.mark.parametrize("path", ACCEPTING, ids=lambda path: path.parent.name)
+def test_what_is_added_to_a_real_description_is_removed_without_a_trace(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    data = yaml.safe_load(text)
+    number = len(data["waivers"])
+    added = edits.edited(text, [put("waivers[+]", WAIVER), put("reasons.new", REASON)])
+    assert edits.edited(added, [put(f"waivers[{number}]", None), put("reasons.new", None)]) == text
+
+
+def test_the_line_ends_of_a_text_stay() -> None:
+    text = TEXT.replace("\n", "\r\n")
+    after = edits.edited(text, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
+    assert after.count("\n") == after.count("\r\n")
+    assert after.startswith(text)
