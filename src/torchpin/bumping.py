@@ -67,7 +67,7 @@ def _commits(repo: Repository, asked: Target) -> dict[str, str]:
     from torchpin import sources
 
     for one in (source for service in repo.services for source in service.sources):
-        if one.name == asked.name and bumps.commit(one, asked.to) is None:
+        if one.name == asked.name and not bumps.is_known(one, asked.to):
             tags = sources.remote_tags(one, repo.settings)
             if asked.to not in tags:
                 near = ", ".join(sources.nearest(asked.to, tags)) or "none, it has no tags"
@@ -138,6 +138,8 @@ def _written(
     _expect_committed(repo, log, before)
     started = _now()
     outcomes, made = _locked(repo, moving, options, say)
+    for name, lock in made.items():
+        say(f"{name}: {_download(ground.locks.get(name), lock)}")
     moving = [bumps.settled(one, asked, ground, made) for one in moving]
     expect_reason(moving, ground.reason)
     who = _who(repo)
@@ -178,6 +180,15 @@ def _locked(
         stop: type[Stop] = FindingsError if failed[0].code == FindingsError.exit_code else ToolError
         raise stop(f"{said}\nNothing was changed.")
     return outcomes, made
+
+
+def _download(before: Lock | None, made: Lock) -> str:
+    """What a build will fetch that it did not before."""
+    there = {one.sha256 for one in before.packages.values()} if before else set()
+    new = [one for one in made.packages.values() if one.sha256 not in there]
+    size, unsized = sum(one.size or 0 for one in new), sum(one.size is None for one in new)
+    told = f" and {unsized} of unknown size" if unsized else ""
+    return f"{len(new)} new file{'' if len(new) == 1 else 's'} to download, {size / 1e6:,.0f} MB{told}"
 
 
 def _with(repo: Repository, texts: Mapping[str, str], log: Sequence[Entry] = ()) -> Repository:

@@ -625,6 +625,11 @@ def commit(source: Source, tag: str) -> str | None:
     return next((one.commit for one in known_tags(source) if one.tag == tag and one.exists), None)
 
 
+def is_known(source: Source, tag: str) -> bool:
+    """Whether facts tell a tag's commit, or that it never was."""
+    return any(one.tag == tag and (one.commit or not one.exists) for one in known_tags(source))
+
+
 # --- what follows ----------------------------------------------------------------------------------------------------
 
 

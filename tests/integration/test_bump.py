@@ -187,6 +187,16 @@ def test_undoing_each_kind_leaves_a_clean_tree(text: str, scratch: Repository) -
     assert git(scratch, "status", "--porcelain") == ""
 
 
+def test_a_package_moves_alone_and_what_it_downloads_is_told(scratch: Repository) -> None:
+    said: list[str] = []
+    plans, ground = planned(scratch, "toml==0.10.1")
+    asked, options = bumps.target("toml==0.10.1"), bumping.Options(build=False)
+    bumping.bump(scratch, plans, asked, ground, options, say=said.append)
+    assert "lora-gpu: 1 new file to download, 0 MB" in said
+    (entry,) = bumplog.entries(scratch.text(bumplog.LOG))
+    assert entry.services["lora"].packages == ("lora-gpu: toml 0.10.2 -> 0.10.1",)
+
+
 def test_a_resolver_that_finds_nothing_changes_nothing(scratch: Repository) -> None:
     before = tree(scratch)
     with pytest.raises(ToolError, match=r"toml==9\.9\.9"):

@@ -196,6 +196,9 @@ def test_a_source_moves_to_the_recorded_commit_of_its_tag() -> None:
     lora = plans("sd-scripts@v0.10.1", reason=WHY)["lora"]
     assert moves(lora)["sources[0].tag"] == "v0.10.1"
     assert moves(lora)["sources[0].commit"] == "ae72efb92babe89ff8e70f057e42db68440e8d61"
+    (source,) = read.services({LORA: ground().texts[LORA]})[0].sources
+    known = [bumps.is_known(source, tag) for tag in ("v0.10.1", "v0.9.2", "v99")]
+    assert known == [True, True, False]
     never = plans("sd-scripts@v0.9.2")["lora"]
     assert "never had a tag v0.9.2" in never.held
 
