@@ -227,9 +227,8 @@ def _nobody(services: Sequence[Service], asked: Target) -> str:
 def _plan(service: Service, asked: Target, ground: Ground) -> Plan:
     text = ground.texts[service.file]
     bare = Plan(service=service.name, file=service.file, before=text, after=text)
-    before = _state(service, ground, present=True)
     try:
-        return _moved(bare, before, asked, ground)
+        return _moved(bare, service, asked, ground)
     except _HeldError as held:
         return replace(bare, held=held.why, frees=held.frees)
     except InputError as error:
@@ -237,8 +236,9 @@ def _plan(service: Service, asked: Target, ground: Ground) -> Plan:
         return replace(bare, held=told)
 
 
-def _moved(bare: Plan, before: State, asked: Target, ground: Ground) -> Plan:
-    first = _asked(before.service, asked, ground)
+def _moved(bare: Plan, service: Service, asked: Target, ground: Ground) -> Plan:
+    first = _asked(service, asked, ground)
+    before = _state(service, ground, present=True)
     text, moves = _applied(bare.before, bare.file, first)
     after = _state(_read(text, bare.file), ground)
     why: dict[str, tuple[str, str]] = {}
