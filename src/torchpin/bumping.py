@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from torchpin import actions, builds, bumplog, bumps, checks, compare, gathering, plan, read
+from torchpin import actions, builds, bumplog, bumps, checks, compare, gathering, installs, native, plan, read
 from torchpin import repository as places
 from torchpin.actions import Outcome, alone, quiet
 from torchpin.bumplog import BUILD, LOG, RECORD, VALIDATE, Entry, Moved, Step
@@ -119,7 +119,7 @@ def bump(
         if not options.build:
             return (*outcomes, _standing(entry))
         try:
-            return (*outcomes, *_finished(repo, entry, say, watch))
+            return (*outcomes, *_finished(repo, entry, say, watch, proof=not options.recorded))
         except BaseException as error:
             _undone(repo)
             told = f"{error}\nThe bump was taken back: every file is as it was before."
@@ -149,8 +149,7 @@ def _written(
         services={one.service: _moved(one, ground.locks, made) for one in moving},
         held={one.service: one.held for one in plans if one.held},
     )
-    told = "locked and judged; proven in the image by step 3" if options.build else "locked and judged"
-    entry = bumplog.stepped(entry, 0, Step(state="done", when=started, who=who, told=told))
+    entry = bumplog.stepped(entry, 0, Step(state="done", when=started, who=who, told="locked and judged"))
     entry = bumplog.stepped(entry, 1, Step(state="done", when=_now(), who=who))
     later = "asked to leave out (--no-build)" if not options.build else ""
     for number in (BUILD, VALIDATE, RECORD):
@@ -255,13 +254,18 @@ def resume(repo: Repository, *, say: Say = quiet, watch: Watch = quiet) -> tuple
         return _finished(repo, pending[-1], say, watch)
 
 
-def _finished(repo: Repository, entry: Entry, say: Say, watch: Watch) -> tuple[Outcome, ...]:
+def _finished(
+    repo: Repository, entry: Entry, say: Say, watch: Watch, *, proof: bool = False
+) -> tuple[Outcome, ...]:
+    """Steps 3 to 5; where no image can be made, they stay pending. `proof`: then the native one is made instead."""
     after = places.opened(repo.root, prefix=repo.prefix)
     after = replace(after, settings=repo.settings, published=repo.published)
     environments = _environments(after, entry.services)
     frozen = {env.name: after.text(places.freeze_path(env)) for env in environments}
     why = _unbuildable(environments)
     if why:
+        if proof:
+            entry = _proven(after, entry, environments, say)
         entry = bumplog.stepped(entry, BUILD, Step(told=why))
         _logged(after, entry)
         return (_standing(entry),)
@@ -288,6 +292,20 @@ def _finished(repo: Repository, entry: Entry, say: Say, watch: Watch) -> tuple[O
     entry = replace(entry, freeze=freeze)
     _logged(after, entry)
     return (*built, _standing(entry))
+
+
+def _proven(repo: Repository, entry: Entry, environments: Sequence[Environment], say: Say) -> Entry:
+    """Step 1 with the native proof, where this machine can make one. Raises ToolError where it fails."""
+    own = [
+        env
+        for env in environments
+        if env.variant.platform == installs.platform_here() and env.service.torch.origin == "index"
+    ]
+    for env in own:
+        say(f"{env.name}: {native.install(repo, env, say=say).detail}")
+    names = ", ".join(env.name for env in own)
+    told = f"locked, judged, and proven natively: {names}" if own else "locked and judged"
+    return bumplog.stepped(entry, 0, replace(entry.steps[0], told=told))
 
 
 def _unbuildable(environments: Sequence[Environment]) -> str:

@@ -72,7 +72,7 @@ def scratch(opened: lab.Lab, tmp_path: Path, request: pytest.FixtureRequest) -> 
     """A committed copy of the lab's monorepo for one test, with names of its own for its images."""
     root = tmp_path / "monorepo"
     shutil.copytree(opened.repo.root, root, symlinks=True)
-    (root / ".gitignore").write_text("/.torchpin/\n/third_party/\n")
+    (root / ".gitignore").write_text("/.torchpin/\n/.venvs/\n/third_party/\n")
     name = request.node.name.replace("[", "-").replace("]", "").replace("_", "-")[:40].rstrip("-")
     repo = replace(opened.repo, root=root, prefix=f"{opened.repo.prefix}/{name}")
     actions.document(repo)
@@ -86,7 +86,8 @@ def tree(repo: Repository) -> dict[str, bytes]:
     return {
         path.relative_to(repo.root).as_posix(): path.read_bytes()
         for path in sorted(repo.root.rglob("*"))
-        if path.is_file() and path.relative_to(repo.root).parts[0] not in {".git", ".torchpin", "third_party"}
+        if path.is_file()
+        and path.relative_to(repo.root).parts[0] not in {".git", ".torchpin", ".venvs", "third_party"}
     }
 
 
@@ -149,6 +150,9 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
         outcomes = bumped(scratch, build=True)
         repo = reopened(scratch)
         assert outcomes[-1].detail.startswith("pending: steps 3 (rebuild the image), 4")
+        first, *_ = bumplog.entries(repo.text(bumplog.LOG))[0].steps
+        assert first.told == "locked, judged, and proven natively: lora-gpu"
+        assert (repo.root / ".venvs/lora-gpu").is_dir()
         (found,) = [
             one for one in actions.verify(repo, plan.environments(repo.services)) if one.check == "REC002"
         ]
@@ -164,11 +168,16 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
     assert tree(repo) == before
 
 
-def test_a_build_that_fails_takes_the_bump_back(scratch: Repository) -> None:
+@pytest.mark.parametrize("engine", [True, False], ids=["image", "native"])
+def test_a_proof_that_fails_takes_the_bump_back(
+    engine: bool, scratch: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (scratch.root / "services/lora/smoke.py").write_text('"""Never."""\n\nraise SystemExit("no")\n')
     actions.rendering(scratch, plan.environments(scratch.services))
     git(scratch, "commit", "--all", "--quiet", "--message", "a smoke test that fails")
     before = tree(scratch)
+    if not engine:
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
     with pytest.raises(ToolError, match="The bump was taken back"):
         bumped(scratch, build=True)
     assert tree(scratch) == before
