@@ -186,10 +186,14 @@ def test_a_proof_that_fails_takes_the_bump_back(
 # --- all or nothing --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["torch==2.7.1", "toml==0.10.1", "base=debian:12", "sd-scripts@v0.10.1"])
+@pytest.mark.parametrize(
+    "text", ["torch==2.7.1", "toml==0.10.1", "base=debian:12", "sd-scripts@v0.10.1", "python"]
+)
 def test_undoing_each_kind_leaves_a_clean_tree(text: str, scratch: Repository) -> None:
     before = tree(scratch)
-    bumped(scratch, text)
+    here = scratch.services[0].python
+    next_patch = f"python=={here.major}.{here.minor}.{here.micro + 1}"
+    bumped(scratch, next_patch if text == "python" else text)
     assert tree(scratch) != before
     bumping.undo(reopened(scratch))
     assert tree(scratch) == before
