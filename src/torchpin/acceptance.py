@@ -33,6 +33,11 @@ class State:
     found: Found
 
     @property
+    def is_locked(self) -> bool:
+        """Whether every environment has a lock: without one, that something is not there any more is not known."""
+        return all(lock is not None for _, lock in self.locks.values())
+
+    @property
     def deviations(self) -> dict[str, Deviation]:
         """By component; of several environments' the first that is not met."""
         all_ = [one for env, lock in self.locks.values() for one in compare.deviations(env, lock)]
@@ -108,7 +113,7 @@ def _waivers(before: State, after: State, words: Words, today: date) -> Acceptan
             any(id_ == waiver.check and checks.waives(waiver, one) for id_, one in found)
             for found in (before.found, after.found)
         ]
-        if matched == [True, False]:
+        if matched == [True, False] and after.is_locked:
             closed.append(f"{waiver.check} about {waiver.about}: nothing is left to waive")
             changes.append(Change(path=f"waivers[{number}]", value=None))
     opened = {
@@ -132,7 +137,7 @@ def _reasons(before: State, after: State, words: Words) -> Acceptance:
     moved, old = _moved(before, after)
     closed, opened, changes, notes = [], [], [], []
     for key, reason in written.items():
-        if key not in deviating and key in before.deviations:
+        if key not in deviating and key in before.deviations and after.is_locked:
             closed.append(f"the deviation of {reason.component}")
             changes.append(Change(path=f"reasons.{reason.component}", value=None))
     for key, one in deviating.items():

@@ -57,7 +57,7 @@ def ground(
         today=evidence.today,
         named=tuple(services),
         channel=channel,
-        reason=reason,
+        reason=" ".join(reason.split()),  # a sentence on one line, as descriptions have it
         commits=_commits(repo, asked) if asked.kind == "source" else {},
         published=repo.published,
     )

@@ -202,7 +202,8 @@ def test_undoing_each_kind_leaves_a_clean_tree(text: str, scratch: Repository) -
 
 def test_a_package_moves_alone_and_what_it_downloads_is_told(scratch: Repository) -> None:
     said: list[str] = []
-    plans, ground = planned(scratch, "toml==0.10.1")
+    plans, ground = planned(scratch, "toml==0.10.1", reason='why: "so"  #1\nand é')
+    assert ground.reason == 'why: "so" #1 and é'
     asked, options = bumps.target("toml==0.10.1"), bumping.Options(build=False)
     bumping.bump(scratch, plans, asked, ground, options, say=said.append)
     assert "lora-gpu: 1 new file to download, 0 MB" in said

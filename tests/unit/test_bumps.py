@@ -208,6 +208,12 @@ def test_python_moves_and_what_no_wheel_fits_holds_back() -> None:
     assert "no wheel for Python 3.14" in plans("python==3.14.0")["lora"].held
 
 
+def test_nothing_is_closed_where_only_a_lock_would_tell() -> None:
+    """Another Python has other files, so its lock is not foreseen."""
+    coaxial = plans("python==3.11.9", named=("coaxial",))["coaxial"]
+    assert (coaxial.held, coaxial.closed) == ("", ())
+
+
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 STEP = bumplog.Step(state="done", when="2026-11-24T12:00:00Z", who="somebody", told="locked")
