@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock, Timeout
-
 from torchpin import (
     checks,
     compare,
@@ -58,6 +56,8 @@ def quiet(_: object) -> None:
 @contextmanager
 def alone(repo: Repository | Path, what: str = "writing", *, patience: float = 60) -> Iterator[None]:
     """One at a time in a repository: writers of its files, or cloners of one source. Raises ToolError after `patience` s."""
+    from filelock import FileLock, Timeout
+
     place = (repo if isinstance(repo, PurePath) else repo.root) / ".torchpin"
     place.mkdir(exist_ok=True)
     try:

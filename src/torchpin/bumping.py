@@ -95,6 +95,19 @@ def expect_reason(plans: Sequence[Plan], reason: str) -> None:
         raise InputError(f"Say why with --reason, since this bump opens:\n{said}\nNothing was changed.")
 
 
+def derived(one: Plan) -> tuple[str, ...]:
+    """The files that are made from a service's description and locks, where its pins move; steps 3 to 5 make records."""
+    if not one.moves:
+        return ()
+    environments = plan.environments([one.described])
+    return (
+        *(path for env in environments for path in places.rendered_paths(env)),
+        *places.DOCUMENTS,
+        LOG,
+        *(path for env in environments for path in (places.freeze_path(env), places.build_path(env))),
+    )
+
+
 # --- steps 1 and 2: locally, then written ----------------------------------------------------------------------------
 
 
@@ -409,7 +422,7 @@ def _texts(
     for env in environments:
         folder = places.lock_folder(env)
         paths += [f"{folder}/{name}" for name in places.lock_files(repo, env)]
-        paths += [f"docker/{env.name}/Dockerfile", f"docker/{env.name}/context.txt"]
+        paths += places.rendered_paths(env)
         paths += [places.freeze_path(env), places.build_path(env)]
     return {path: repo.text(path) for path in paths}
 

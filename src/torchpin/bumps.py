@@ -14,6 +14,7 @@ from torchpin import (
     acceptance,
     checks,
     choices,
+    compare,
     edits,
     facts,
     foresight,
@@ -102,6 +103,7 @@ class Move:
 class Plan:
     """What becomes of one service. `held`: why nothing does; `frees`: what would change that.
 
+    `follows`: packages that no description names and that move along, as far as facts tell (triton, cuDNN);
     `closed`, `opened`: findings and deviations, as sentences; `gained`, `lost`: GPUs; `stale`: lock layers to be
     resolved again, and `present_bytes`, what they hold now; `before`, `after`: the description's text.
     """
@@ -109,6 +111,7 @@ class Plan:
     service: str
     file: str
     moves: tuple[Move, ...] = ()
+    follows: tuple[str, ...] = ()
     held: str = ""
     frees: str = ""
     closed: tuple[str, ...] = ()
@@ -282,6 +285,7 @@ def _accepted(one: Plan, before: State, after: State, asked: Target, ground: Gro
     stale, size = _stale(before, after)
     return replace(
         one,
+        follows=_follows(before, after, {move.what for move in one.moves}),
         closed=accepted.closed,
         opened=accepted.opened,
         gained=gained,
@@ -664,6 +668,17 @@ def _cards(before: State, after: State) -> tuple[tuple[str, ...], tuple[str, ...
 
     was, is_ = runs(before), runs(after)
     return tuple(sorted(is_ - was)), tuple(sorted(was - is_))
+
+
+def _follows(before: State, after: State, moved: set[str]) -> tuple[str, ...]:
+    """The packages of the locks that move without being named by a description."""
+    found = []
+    for env, lock in after.locks.values():
+        was = before.locks[env.name][1]
+        if was and lock:
+            told = compare.moved(was.packages, lock.packages)
+            found += [f"{each} in {env.name}" for each in told if each.partition(" ")[0] not in moved]
+    return tuple(found)
 
 
 def _stale(before: State, after: State) -> tuple[tuple[str, ...], int]:

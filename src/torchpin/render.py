@@ -6,14 +6,14 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING
 
-import jinja2
-
 from torchpin import facts, imageplan, lockfile, plan
 from torchpin.errors import InputError
 from torchpin.model import Mark, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import jinja2
 
     from torchpin.imageplan import Context, Image
     from torchpin.model import Environment, Lock
@@ -59,6 +59,8 @@ def _dockerfile_string(value: str) -> str:
 
 @cache
 def _compiled(template: str) -> jinja2.Template:
+    import jinja2
+
     jinja = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -73,6 +75,8 @@ def _compiled(template: str) -> jinja2.Template:
 
 def dockerfile(template: str, image: Image) -> str:
     """The Dockerfile of an image. A name that the template misspells stops the rendering."""
+    import jinja2
+
     try:
         return _compiled(template).render(image=image)
     except (jinja2.TemplateError, TypeError) as error:

@@ -20,7 +20,7 @@ from torchpin.builds import Started
 from torchpin.matrix import reasons, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.actions import Outcome
     from torchpin.adopting import Adopted
@@ -224,10 +224,16 @@ def adopted_json(found: Adopted) -> None:
     )
 
 
-def bump(plans: Sequence[Plan], asked: Target, *, json: bool = False) -> None:
-    """A plan a service: a table of what moves and why, what opens and closes, and the change as a unified diff."""
+def bump(
+    plans: Sequence[Plan], asked: Target, derived: Mapping[str, Sequence[str]], *, json: bool = False
+) -> None:
+    """A plan a service: a table of what moves and why, what opens and closes, and the change as a unified diff.
+
+    `derived`: the files that are made from a service's description and locks.
+    """
     if json:
-        print_json({"bump": str(asked), "services": [_plan(one) for one in plans]})
+        services = [{**_plan(one), "derived": derived[one.service]} for one in plans]
+        print_json({"bump": str(asked), "services": services})
         return
     for one in plans:
         if one.held:
@@ -235,11 +241,13 @@ def bump(plans: Sequence[Plan], asked: Target, *, json: bool = False) -> None:
             continue
         rows = [(each.what, each.before, each.after, each.why) for each in one.moves]
         table(f"{one.service}: moved", ("what", "before", "after", "why"), rows)
-        for word in ("gained", "lost", "closed", "opened", "notes"):
+        for word in ("follows", "gained", "lost", "closed", "opened", "notes"):
             for each in getattr(one, word):
                 say(f"  {word.removesuffix('s') if word == 'notes' else word}: {each}")
         for each in (*one.stale, one.file):
             say(f"  file: {each}")
+        for each in derived[one.service]:
+            say(f"  made from them: {each}")
         say(f"  the layers that are locked again hold {one.present_bytes / 1e6:,.0f} MB today")
         raw(one.difference)
 

@@ -133,7 +133,7 @@ def rendered(repo: Repository, env: Environment, lock: Lock) -> Rendered:
     context = imageplan.context(env, lock, runtime=runtime(repo), smoke=smoke)
     dockerfile = render.dockerfile(_template(repo.root), imageplan.image(env, lock))
     listing = render.context_list(context)
-    files = {f"docker/{env.name}/Dockerfile": dockerfile, f"docker/{env.name}/context.txt": listing}
+    files = dict(zip(rendered_paths(env), (dockerfile, listing), strict=True))
     return Rendered(
         files=files, dockerfile=dockerfile, context=context, key=imageplan.key(env, dockerfile, listing)
     )
@@ -155,6 +155,11 @@ def orphans(repo: Repository) -> tuple[str, ...]:
             if one.name not in known | {"runtime"} and any(one.glob("*"))
         ]
     return tuple(found)
+
+
+def rendered_paths(env: Environment) -> tuple[str, str]:
+    """An image's Dockerfile and the list of what its build sees."""
+    return f"docker/{env.name}/Dockerfile", f"docker/{env.name}/context.txt"
 
 
 def freeze_path(env: Environment) -> str:

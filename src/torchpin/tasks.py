@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torchpin.model import Environment
     from torchpin.repository import Repository
 
+sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)  # invoke turns it off: each would compile anew
+
 SERVICE = {"service": "the service, by its folder's name; all of them when left out"}
 ONE_SERVICE = {"service": "the service, by its folder's name"}
 VARIANT = {"variant": "the variant, such as gpu; all of them when left out"}
@@ -779,7 +781,8 @@ def bump(  # noqa: PLR0913, PLR0917 - each option of the command is one
         asked = bumps.target(what)
         ground = bumping.ground(repo, asked, services=service or (), channel=channel, reason=reason)
         plans = bumps.plans(repo.services, asked, ground)
-        report.bump(plans, asked, json=json)
+        derived = {one.service: bumping.derived(one) for one in plans}
+        report.bump(plans, asked, derived, json=json)
         bumping.expect_movable(plans, asked)
         if dry_run:
             return
@@ -792,8 +795,8 @@ def bump(  # noqa: PLR0913, PLR0917 - each option of the command is one
             report.say("Nothing was changed.")
             return
         say = report.aside if json else report.say
-        made = bumping.bump(repo, plans, asked, ground, options, say=say)
-        _end(report.outcomes(made, aside=json))
+        outcomes = bumping.bump(repo, plans, asked, ground, options, say=say)
+        _end(report.outcomes(outcomes, aside=json))
 
 
 def _bump_in_lab(plans: Sequence[Any], asked: Any, channel: str, reason: str, options: Any) -> None:
@@ -811,7 +814,7 @@ def _bump_in_lab(plans: Sequence[Any], asked: Any, channel: str, reason: str, op
                 _end(report.outcomes(builds.build(repo, environments, builds.Options(), say=report.say)))
             ground = bumping.ground(repo, asked, services=[one.service], channel=channel, reason=reason)
             found = bumps.plans(repo.services, asked, ground)
-            report.bump(found, asked)
+            report.bump(found, asked, {each.service: bumping.derived(each) for each in found})
             _end(report.outcomes(bumping.bump(repo, found, asked, ground, options, say=report.say)))
 
 
@@ -823,4 +826,6 @@ namespace = Collection(
 
 def main() -> None:
     """The `torchpin` command."""
-    Program(name="torchpin", version=__version__, namespace=namespace).run()
+    compiled = () if sys.flags.dont_write_bytecode else ("--write-pyc",)
+    program = Program(name="torchpin", version=__version__, namespace=namespace)
+    program.run([sys.argv[0], *compiled, *sys.argv[1:]])

@@ -110,6 +110,27 @@ def told(folder: Path, *words: str) -> Said:
     return Said(code, out.getvalue(), err.getvalue())
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["by default", "told not to"])
+@pytest.mark.parametrize(
+    "command",
+    [("-m", "invoke"), ("-c", "from torchpin.tasks import main; main()")],
+    ids=["invoke", "torchpin"],
+)
+def test_commands_keep_their_bytecode_unless_python_was_told_not_to(
+    tmp_path: Path, command: tuple[str, ...], told: bool
+) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPYCACHEPREFIX": str(tmp_path),
+        "PYTHONDONTWRITEBYTECODE": "1" if told else "",
+    }
+    subprocess.run(
+        (sys.executable, *command, "services"), cwd=ROOT, env=environment, check=True, capture_output=True
+    )
+    assert bool([*tmp_path.rglob("repository.*.pyc")]) is not told
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file, empty folders too."""
     return {

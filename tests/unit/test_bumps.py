@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from torchpin import bumplog, bumps, gathering, lockfile, plan, read, repository
+from torchpin import bumping, bumplog, bumps, gathering, lockfile, plan, read, repository
 from torchpin.bumps import Ground, Plan, target
 from torchpin.errors import InputError
 
@@ -97,6 +97,18 @@ def test_lora_goes_to_cu128_with_base_companions_and_bitsandbytes() -> None:
     assert "triton.ops" in why["bitsandbytes"]
     assert lora.gained == ("B200 in lora-gpu",)
     assert lora.lost == ()
+    assert "triton 3.1.0 -> 3.3.1 in lora-gpu" in lora.follows
+    assert not [one for one in lora.follows if one.startswith(("torch", "bitsandbytes"))]
+
+
+def test_the_files_that_are_made_again_are_told() -> None:
+    found = plans("torch==2.7.1")
+    assert set(bumping.derived(found["lora"])) == {
+        "docker/lora-gpu/Dockerfile", "docker/lora-gpu/context.txt", "docs/PINNING.md", "DEVIATIONS.md",
+        "docs/CHECKS.md", "docs/GPUS.md", "records/log.yaml", "records/lora-gpu/pip_freeze.txt",
+        "records/lora-gpu/build.json",
+    }  # fmt: skip
+    assert bumping.derived(found["coaxial"]) == ()
 
 
 def test_what_lora_accepted_closes_and_opens_by_itself() -> None:
@@ -165,6 +177,7 @@ def test_a_package_moves_alone_with_a_diff_of_one_word() -> None:
     ]
     assert changed[:2] == ["-      - tqdm==4.66.5", "+      - tqdm==4.67.1"]
     assert set(lora.stale) == {"lockfiles/lora-gpu/05-utilities.txt"}
+    assert lora.follows == ()
 
 
 @pytest.mark.parametrize(
