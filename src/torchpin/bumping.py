@@ -82,7 +82,7 @@ def expect_movable(plans: Sequence[Plan], asked: Target) -> None:
     """Raises InputError where nothing moves, with what holds each service back and what would free it."""
     if not any(one.moves for one in plans):
         said = "\n".join(
-            f"    {one.service} {one.held}{f' ({one.frees})' if one.frees else ''}" for one in plans
+            f"    {one.service}: {one.held}{f' ({one.frees})' if one.frees else ''}" for one in plans
         )
         raise InputError(f"{asked} moves nothing; nothing was changed:\n{said}")
 
@@ -244,11 +244,8 @@ def _expect_committed(repo: Repository, log: Sequence[Entry], paths: Iterable[st
 
     changed = sources.uncommitted(repo.root, sorted(paths))
     if changed:
-        more = (
-            ""
-            if not log or not log[-1].pending
-            else " A bump is pending: finish it with `invoke bump --resume`."
-        )
+        pending = LOG in changed and log and log[-1].pending
+        more = " A bump is pending: finish it with `invoke bump --resume`." if pending else ""
         raise InputError(
             f"Commit or take back these edits first, since the bump writes these files: {', '.join(changed)}.{more} "
             "Nothing was changed."
@@ -259,10 +256,16 @@ def _expect_committed(repo: Repository, log: Sequence[Entry], paths: Iterable[st
 
 
 def resume(repo: Repository, *, say: Say = quiet, watch: Watch = quiet) -> tuple[Outcome, ...]:
-    """Finishes the last pending bump's steps. Raises InputError where none is pending; what fails stays pending."""
+    """Finishes the last pending bump's steps; what fails stays pending.
+
+    Raises InputError where none is pending, ToolError where no image can be made.
+    """
     pending = [one for one in bumplog.entries(repo.text(LOG)) if one.pending]
     if not pending:
         raise InputError("No bump is pending.")
+    why = _unbuildable(_environments(repo, pending[-1].services))
+    if why:
+        raise ToolError(f"{pending[-1].bump} cannot be finished here: {why}. Its steps stay pending.")
     with alone(repo, "bumping", patience=0):
         return _finished(repo, pending[-1], say, watch)
 

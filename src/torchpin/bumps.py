@@ -64,24 +64,32 @@ class Target:
 def target(text: str) -> Target:
     """What somebody asks for. Raises InputError, with the forms that there are, for anything else."""
     text = text.strip()
-    image = re.fullmatch(r"base={1,2}(?P<image>[\w.\-/:]+)(?:@(?P<digest>sha256:[0-9a-f]{64}))?", text)
+    image = re.fullmatch(
+        r"base\s*={1,2}\s*(?P<image>[\w.\-/:]*[\w.\-]:\w[\w.\-]*)(?:@(?P<digest>sha256:[0-9a-f]{64}))?", text
+    )
     if image:
         return Target(kind="base", name="base", to=image["image"], digest=image["digest"] or "")
+    if re.match(r"base\s*=", text):
+        raise InputError(
+            f"{text!r} is no image with a tag (and a digest of 64 hex digits, if it has one). Write, for example, {_FORMS}."
+        )
     tag = re.fullmatch(r"(?P<name>[\w.-]+)@(?P<tag>[\w./-]+)", text)
     if tag:
         return Target(kind="source", name=tag["name"], to=tag["tag"])
-    pin = re.fullmatch(r"(?P<name>[A-Za-z0-9][\w.-]*)={1,2}(?P<version>[^\s=]+)", text)
+    pin = re.fullmatch(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*={1,2}\s*v?(?P<version>[^\s=]+)", text)
     if pin is None:
         raise InputError(f"{text!r} is nothing that can be bumped to. Write, for example, {_FORMS}.")
     name, version = canonicalize_name(pin["name"]), pin["version"]
     try:
-        local = Version(version).local
+        exact = Version(version)
     except InvalidVersion:
         raise InputError(f"{text!r}: {version} is no exact version. Write, for example, {_FORMS}.") from None
-    if local:
+    if exact.local:
         raise InputError(
-            f"{text!r}: the channel decides the build: leave out +{local}, and write --channel {local}."
+            f"{text!r}: the channel decides the build: leave out +{exact.local}, and write --channel {exact.local}."
         )
+    if name == "torch":  # 2.7 is 2.7.0
+        version = next((one.version for one in facts.releases() if Version(one.version) == exact), str(exact))
     return Target(kind={"torch": "torch", "python": "python"}.get(name, "package"), name=name, to=version)  # type: ignore[arg-type]
 
 
@@ -235,7 +243,7 @@ def _plan(service: Service, asked: Target, ground: Ground) -> Plan:
     except _HeldError as held:
         return replace(bare, held=held.why, frees=held.frees)
     except InputError as error:
-        told = "; ".join(problem.message for problem in error.problems) or str(error)
+        told = "; ".join(map(str, error.problems)) or str(error)
         return replace(bare, held=told)
 
 

@@ -160,6 +160,10 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
             "skipped",
             "steps 3, 4, 5 of the bump torch==2.7.1 are pending",
         )
+        pending = tree(repo)
+        with pytest.raises(ToolError, match=r"cannot be finished here: no Docker engine.*stay pending"):
+            bumping.resume(repo)
+        assert tree(repo) == pending
     bumping.resume(repo)
     assert bumplog.entries(repo.text(bumplog.LOG))[0].pending == ()
     with pytest.raises(InputError, match="No bump is pending"):

@@ -48,6 +48,9 @@ def moves(one: Plan) -> dict[str, str]:
         ("torch==2.7.1", "torch", "torch", "2.7.1"),
         ("Python==3.11.9", "python", "python", "3.11.9"),
         ("python=3.11.9", "python", "python", "3.11.9"),
+        ("torch == 2.7", "torch", "torch", "2.7.0"),
+        ("tqdm==v4.67.1", "package", "tqdm", "4.67.1"),
+        ("base=localhost:5000/a/cuda:12.8", "base", "base", "localhost:5000/a/cuda:12.8"),
         ("Hugging_Face.Hub==0.34.4", "package", "hugging-face-hub", "0.34.4"),
         ("base=nvidia/cuda:12.8.1-devel-ubuntu22.04", "base", "base", "nvidia/cuda:12.8.1-devel-ubuntu22.04"),
         ("sd-scripts@v0.10.1", "source", "sd-scripts", "v0.10.1"),
@@ -59,7 +62,11 @@ def test_each_kind_is_read(text: str, kind: str, name: str, to: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["torch", "torch>=2.7", "torch==2.7.*", "torch==2.7.1+cu128", "", "a b", "==1"]
+    "text",
+    [
+        *("torch", "torch>=2.7", "torch==2.7.*", "torch==2.7.1+cu128", "", "a b", "==1"),
+        *("base=", "base=nvidia/cuda", "base=localhost:5000/cuda", "base=nvidia/cuda:12@sha256:abc"),
+    ],
 )
 def test_what_is_no_exact_pin_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InputError, match=r"torch==2\.7\.1|--channel cu128"):
@@ -203,6 +210,15 @@ def test_a_base_moves_where_its_repository_is_used() -> None:
     assert moves(found["lora"])["base.digest"].startswith("sha256:a99a1860")
     assert found["seedvr"].held.startswith("stands on pytorch/pytorch")
     assert found["seedvr"].frees
+
+
+def test_what_cannot_be_edited_holds_back_with_its_place() -> None:
+    text = ground().texts[LORA].replace("- tqdm==4.66.5", "- &bars tqdm==4.66.5")
+    at = [number for number, line in enumerate(text.splitlines(), 1) if "&bars" in line]
+    one = bumps.plans(
+        read.services({LORA: text}), target("tqdm==4.67.1"), replace(ground(), texts={LORA: text})
+    )[0]
+    assert one.held.startswith(f"{LORA}:{at[0]}:")
 
 
 def test_a_source_moves_to_the_recorded_commit_of_its_tag() -> None:
