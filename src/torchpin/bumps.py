@@ -421,12 +421,15 @@ def _with_torch(service: Service, version: Version, ground: Ground) -> list[Edit
     if torch.origin == "base":
         return _torch_of_base(service, version)
     moves: list[Edit] = []
+    asked = "asked for"
     for env in envs:
         channel, why = _channel(env, version, ground.channel)
+        if channel in releases.unrecorded(env, str(version)):
+            asked = f"asked for; that it is on {channel} only the release matrix tells"
         if channel != env.variant.channel:
             moves.append((Change(path=f"variants.{env.variant.name}.channel", value=channel), why))
         moves += _base_of(env, channel)
-    return [*_family(service, version), *_each_once(moves)]
+    return [*_family(service, version, asked), *_each_once(moves)]
 
 
 def _each_once(edits_: Sequence[Edit]) -> list[Edit]:
@@ -434,18 +437,22 @@ def _each_once(edits_: Sequence[Edit]) -> list[Edit]:
     return list({change.path: (change, why) for change, why in edits_}.values())
 
 
-def _family(service: Service, version: Version) -> list[Edit]:
+def _family(service: Service, version: Version, asked: str = "asked for") -> list[Edit]:
     torch, moves = service.torch, []
     if torch.version != version:
-        moves.append((Change(path="torch.version", value=str(version)), "asked for"))
+        moves.append((Change(path="torch.version", value=str(version)), asked))
     env = plan.environments([service])[0]
     known = releases.family(env, str(version))
     for name, here in torch.companions.items():
         to = known.get(name, "")
         if not to:
-            raise _HeldError(
-                f"no fact tells the {name} of torch {version}", f"remove {name} from `companions:`"
+            ended = releases.partners(facts.release(str(version)), name) == ()
+            why = (
+                f"there is no {name} for torch {version}"
+                if ended
+                else f"no fact tells the {name} of torch {version}"
             )
+            raise _HeldError(why, f"remove {name} from `companions:`")
         if Version(to) != here:
             moves.append(
                 (Change(path=f"torch.companions.{name}", value=to), f"the partner of torch {version}")
@@ -463,7 +470,8 @@ def _channel(env: Environment, version: Version, wanted: str) -> tuple[str, str]
         raise _HeldError(f"torch {version} has no wheel for Python {python} on PyPI")
     cuda = plan.cuda(env) is not None
     gpus = env.service.gpus if cuda else ()
-    all_ = choices.builds(env, gpus)
+    by_matrix = releases.unrecorded(env, str(version))
+    all_ = (*choices.builds(env, gpus), *(choices.build(env, name, version, gpus) for name in by_matrix))
     served = [one for one in all_ if one.version == version]
     if not served:
         raise _HeldError(f"no channel has torch {version} for Python {python} on {platform}", _nearest(all_))

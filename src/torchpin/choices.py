@@ -103,7 +103,7 @@ def builds(env: Environment, gpus: Sequence[str]) -> tuple[Build, ...]:
     here = env.service.torch.version
     cuda = plan.torch_build(env) != "cpu"
     found = [
-        Build(version=version, channel=row.name, lost=_lost(env, row.name, version, gpus))
+        build(env, row.name, version, gpus)
         for row in facts.channels()
         if (row.cuda is not None) == cuda
         for version in releases(row.name, env.variant.platform)
@@ -112,13 +112,15 @@ def builds(env: Environment, gpus: Sequence[str]) -> tuple[Build, ...]:
     return tuple(sorted(found, key=lambda one: (len(one.lost), _distance(one.version, here), one.channel)))
 
 
-def _lost(env: Environment, channel: str, version: Version, gpus: Sequence[str]) -> tuple[str, ...]:
+def build(env: Environment, channel: str, version: Version, gpus: Sequence[str]) -> Build:
+    """A release on a channel, with the GPUs that it loses."""
     moved = replace(
         env,
         service=replace(env.service, torch=replace(env.service.torch, version=version)),
         variant=replace(env.variant, channel=channel),
     )
-    return tuple(name for name in gpus if support.verdict(moved, facts.gpu(name)).answer != "ok")
+    lost = tuple(name for name in gpus if support.verdict(moved, facts.gpu(name)).answer != "ok")
+    return Build(version=version, channel=channel, lost=lost)
 
 
 def _distance(version: Version, here: Version) -> tuple[bool, Version | tuple[int, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from torchpin import compare, facts, pinned, plan
+from torchpin import compare, facts, pinned, plan, softfloors
 from torchpin.checks.sources import known_tags
 from torchpin.errors import InputError
 from torchpin.model import Upstream
@@ -67,7 +67,7 @@ def _has_local(env: Environment) -> bool:
 
 
 def _brought(env: Environment, lock: Lock) -> dict[str, str]:
-    """What torch's build asks for: exact pins, and the least that it takes where the lock holds less."""
+    """What torch's build asks for, by its metadata or else by floors: exact pins, and the least where the lock holds less."""
     build, version = plan.torch_build(env), str(env.service.torch.version)
     rows = [
         row
@@ -75,7 +75,8 @@ def _brought(env: Environment, lock: Lock) -> dict[str, str]:
         if (row.package, row.channel, row.version.partition("+")[0]) == ("torch", build, version)
     ]
     found: dict[str, str] = {}
-    for requirement in compare.requirements(rows[0].requires_dist if rows else (), env):
+    asked = rows[0].requires_dist if rows else softfloors.seen(env, "torch", env.service.torch.version)
+    for requirement in compare.requirements(asked, env):
         name = canonicalize_name(requirement.name)
         bounds = {one.operator: one.version for one in requirement.specifier}
         least = bounds.get("==") or bounds.get(">=")

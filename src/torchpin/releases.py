@@ -52,6 +52,23 @@ def by_matrix(channel: str, version: str) -> bool:
     return row is not None and row.name != "pypi" and (row.last is None or later(version, row.last))
 
 
+def unrecorded(env: Environment, version: str) -> tuple[str, ...]:
+    """The channels that serve a release by the matrix alone, which may lack a wheel that no page could show."""
+    release = facts.release(version)
+    if release is None or not fits(env, release):
+        return ()
+    return tuple(name for name in channels(env, release) if by_matrix(name, version))
+
+
+def partners(release: TorchRelease | None, name: str) -> tuple[str, ...] | None:
+    """The versions of a companion that belong to a release; none where it has ended, None where no fact tells."""
+    known = {"torchvision": release.torchvision, "torchaudio": release.torchaudio} if release else {}
+    if name not in known or release is None:
+        return None
+    ended = name == "torchaudio" and Version(release.version) >= Version("2.12")
+    return known[name] or (() if ended else None)
+
+
 def family(env: Environment, version: str) -> dict[str, str]:
     """What moves with torch, each at its version for a release, "" where there is none; triton where it is known."""
     release = facts.release(version)

@@ -248,7 +248,8 @@ def bump(
             say(f"  file: {each}")
         for each in derived[one.service]:
             say(f"  made from them: {each}")
-        say(f"  the layers that are locked again hold {one.present_bytes / 1e6:,.0f} MB today")
+        if one.stale:
+            say(f"  the layers that are locked again hold {one.present_bytes / 1e6:,.0f} MB today")
         raw(one.difference)
 
 

@@ -58,6 +58,18 @@ def standings(env: Environment, lock: Lock | None, *, seen: bool = False) -> tup
     return tuple(found)
 
 
+def seen(env: Environment, package: str, version: Version) -> tuple[str, ...]:
+    """The requirements of a package's own metadata that facts know, as far as they count in an environment."""
+    own = ((_requirement(one.when), one.needs) for one in facts.floors() if one.seen)
+    return tuple(
+        needs
+        for when, needs in own
+        if canonicalize_name(when.name) == package
+        and when.specifier.contains(version, prereleases=True)
+        and _counts(when, env)
+    )
+
+
 def _counts(when: Requirement, env: Environment) -> bool:
     python = f"{env.service.python.major}.{env.service.python.minor}"
     return when.marker is None or when.marker.evaluate({"python_version": python, "extra": ""})

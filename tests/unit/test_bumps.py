@@ -145,6 +145,25 @@ def test_zopilot_stays_near_its_cuda_and_takes_the_least_bitsandbytes() -> None:
     assert found["bitsandbytes"] == "bitsandbytes==0.45.1"
 
 
+@pytest.mark.parametrize("version", ["2.7.0", "2.7.1", "2.9.1"])
+def test_what_only_the_lock_holds_is_left_to_the_resolver(version: str) -> None:
+    zopilot = plans(f"torch=={version}", reason=WHY)["zopilot"]
+    assert "sympy" not in moves(zopilot)
+    assert "sympy 1.13.1 -> 1.13.3 in zopilot-gpu" in zopilot.follows
+
+
+def test_a_release_that_no_page_shows_yet_is_planned_by_the_matrix() -> None:
+    """The recorded pages end with 2.10, and the matrix of releases goes on."""
+    lora = plans("torch==2.11.0", reason=WHY)["lora"]
+    assert moves(lora)["variants.gpu.channel"] == "cu128"
+    why = next(one.why for one in lora.moves if one.what == "torch")
+    assert why == "asked for; that it is on cu128 only the release matrix tells"
+    held = plans("torch==2.12.0")["lora"]
+    assert (held.held, held.frees) == (
+        "there is no torchaudio for torch 2.12.0", "remove torchaudio from `companions:`"
+    )  # fmt: skip
+
+
 def test_a_channel_that_is_asked_for_is_taken_or_holds_back() -> None:
     assert (
         moves(plans("torch==2.7.1", channel="cu126", reason=WHY)["lora"])["variants.gpu.channel"] == "cu126"

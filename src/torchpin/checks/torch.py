@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from torchpin import choices, facts, plan
+from torchpin import choices, facts, plan, releases
 from torchpin.checks import Evidence, Ok, Unknown, at, check, finding, gpus_of
 from torchpin.model import Change
 
@@ -145,7 +145,7 @@ def companions_are_partners(evidence: Evidence, env: Environment) -> Iterator[An
     del evidence
     release = facts.release(str(env.service.torch.version))
     for name, version in env.service.torch.companions.items():
-        partners = _partners(release, name)
+        partners = releases.partners(release, name)
         if release is None or partners is None:
             torch = env.service.torch.version
             yield Unknown(message=f"which {name} belongs to torch {torch} is not in the facts", about=name)
@@ -154,15 +154,6 @@ def companions_are_partners(evidence: Evidence, env: Environment) -> Iterator[An
             yield Ok(about=name, evidence=said)
         else:
             yield _stranger(env, release, name, partners)
-
-
-def _partners(release: TorchRelease | None, name: str) -> tuple[str, ...] | None:
-    """The versions of a companion that belong to a release; none where it has ended, None where no fact tells."""
-    known = {"torchvision": release.torchvision, "torchaudio": release.torchaudio} if release else {}
-    if name not in known or release is None:
-        return None
-    ended = name == "torchaudio" and Version(release.version) >= Version("2.12")
-    return known[name] or (() if ended else None)
 
 
 def _stranger(env: Environment, release: TorchRelease, name: str, partners: tuple[str, ...]) -> Answer:
