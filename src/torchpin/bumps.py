@@ -252,21 +252,20 @@ def _moved(bare: Plan, service: Service, asked: Target, ground: Ground) -> Plan:
     before = _state(service, ground, present=True)
     text, moves = _applied(bare.before, bare.file, first)
     after = _state(_read(text, bare.file), ground)
-    why: dict[str, tuple[str, str]] = {}
+    because: dict[str, tuple[str, str]] = {}
     for _ in range(_REPAIRS):
         step = _next(before, after, {move.path for move in moves})
         if step is None:
             break
         text, more = _applied(text, bare.file, [(change, step.message) for change in step.repair])
         moves += more
-        why |= {_component(move): (step.message, step.evidence) for move in more}
+        because |= {_component(move): (step.message, step.evidence) for move in more}
         after = _state(_read(text, bare.file), ground)
     left = [one for _, one in acceptance.new(before.found, after.found) if one.level == "error"]
     if left:
-        raise _HeldError(
-            "; ".join(one.message for one in left), "; ".join(dict.fromkeys(one.remedy for one in left))
-        )
-    made = replace(bare, moves=tuple(moves), moved=text, why=why)
+        why, frees = dict.fromkeys(one.message for one in left), dict.fromkeys(one.remedy for one in left)
+        raise _HeldError("; ".join(why), "; ".join(frees))
+    made = replace(bare, moves=tuple(moves), moved=text, why=because)
     return _accepted(made, before, after, asked, ground)
 
 

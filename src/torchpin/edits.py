@@ -145,7 +145,10 @@ def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file:
         or "\n" in written.strip()
     ):
         raise _refused(file, node, change.path, "is no plain value on one line")
-    return _Splice(start=start, end=start + len(written.rstrip()), text=_quoted(value, written[:1]))
+    within = [_node(root, keys[:depth]) for depth in range(len(keys))]
+    block = not any(isinstance(one, yaml.CollectionNode) and one.flow_style for one in within)
+    new = _quoted(value, written[:1], block=block)
+    return _Splice(start=start, end=start + len(written.rstrip()), text=new)
 
 
 def _node(node: yaml.Node | None, keys: Sequence[str | int]) -> yaml.Node | None:
@@ -160,10 +163,10 @@ def _node(node: yaml.Node | None, keys: Sequence[str | int]) -> yaml.Node | None
 
 
 def _quoted(value: str, quote: str, *, block: bool = False) -> str:
-    """A value as it was quoted before; one that would be no text without quotes gets them. `block`: on a line of its own."""
+    """A value as it was quoted before; one that would be no text without quotes gets them. `block`: in no braces."""
     if quote == "'":
         return "'" + value.replace("'", "''") + "'"
-    if quote != '"' and ((block and _DATE.fullmatch(value)) or _is_plain(value, block=block)):
+    if quote != '"' and _is_plain(value, block=block):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -180,7 +183,10 @@ def _is_plain(value: str, *, block: bool) -> bool:
 
 
 def _block(value: Mapping[str, str], indent: str) -> list[str]:
-    return [f"{indent}{key}: {_quoted(one, '', block=True)}" for key, one in value.items()]
+    return [
+        f"{indent}{key}: {one if _DATE.fullmatch(one) else _quoted(one, '', block=True)}"
+        for key, one in value.items()
+    ]
 
 
 def _flow(value: str | Mapping[str, str]) -> str:
@@ -192,7 +198,7 @@ def _flow(value: str | Mapping[str, str]) -> str:
 def _item(value: str | Mapping[str, str], indent: str) -> list[str]:
     """An item of a block list, as lines."""
     if isinstance(value, str):
-        return [f"{indent}- {_quoted(value, '')}"]
+        return [f"{indent}- {_quoted(value, '', block=True)}"]
     first, *more = _block(value, f"{indent}  ")
     return [f"{indent}- {first.strip()}", *more]
 
@@ -200,7 +206,7 @@ def _item(value: str | Mapping[str, str], indent: str) -> list[str]:
 def _pair(key: str, value: str | Mapping[str, str], indent: str) -> list[str]:
     """A key of a block mapping with its value, as lines."""
     if isinstance(value, str):
-        return [f"{indent}{key}: {_quoted(value, '')}"]
+        return [f"{indent}{key}: {_quoted(value, '', block=True)}"]
     return [f"{indent}{key}:", *_block(value, f"{indent}  ")]
 
 

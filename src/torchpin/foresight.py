@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from torchpin import compare, facts, pinned, plan, softfloors
 from torchpin.checks.sources import known_tags
@@ -35,7 +36,7 @@ def foreseen(env: Environment, lock: Lock) -> Lock | None:
         if one.name in wheels:
             wheel = wheels[one.name]
             return replace(one, version=wheel.version, filename=wheel.filename, sha256=wheel.sha256)
-        return replace(one, version=versions.get(one.name, one.version))
+        return replace(one, version=_foreseen(one.version, versions.get(one.name, ""), env))
 
     def layer(one: LayerLock) -> LayerLock:
         return replace(one, answers=plan.answers(env, one.name), packages=tuple(map(package, one.packages)))
@@ -48,6 +49,13 @@ def foreseen(env: Environment, lock: Lock) -> Lock | None:
         build=replace(lock.build, answers=plan.answers(env, "build")) if lock.build else None,
         upstreams=tuple(one for one in upstreams if one),
     )
+
+
+def _foreseen(held: str, to: str, env: Environment) -> str:
+    """A version after the bump; the held one where it is the same, whose channel writes its name into some files only."""
+    here = Version(held)
+    same = bool(to) and Version(to).public == here.public and here.local in {None, env.variant.channel}
+    return held if not to or (same and "+" not in to) else to
 
 
 def _versions(env: Environment, lock: Lock) -> dict[str, str]:

@@ -206,6 +206,16 @@ def test_a_package_moves_alone_with_a_diff_of_one_word() -> None:
     assert lora.follows == ()
 
 
+def test_torch_of_another_name_for_its_channel_does_not_follow() -> None:
+    """On arm64 the CPU builds of some releases carry the channel's name, and their companions none."""
+    assert plans("transformers==4.55.0")["coaxial"].follows == ()
+
+
+def test_what_several_environments_say_alike_is_said_once() -> None:
+    held = plans("setuptools==83.0.0")["coaxial"].held
+    assert held.count("tensorboard==2.20.0 needs the module pkg_resources") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -82,6 +82,18 @@ def test_an_edit_is_the_least_difference(path: str, value: str | None, expected:
     assert lines(path, value) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("layers[0].packages[1]", "- diffusers[torch]==0.33.0   # beside"),
+        ("layers[0].packages[+]", "- diffusers[torch]==0.33.0"),
+        ("gpus[0]", 'gpus: ["diffusers[torch]==0.33.0", H100]'),
+    ],
+)
+def test_an_extra_is_quoted_only_within_brackets(path: str, written: str) -> None:
+    assert lines(path, "diffusers[torch]==0.33.0")[-1].removeprefix("+").strip() == written
+
+
 def test_a_digest_goes_behind_its_image() -> None:
     after = edits.edited(TEXT, [change("base.digest", "sha256:00")])
     assert (
