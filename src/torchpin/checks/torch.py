@@ -215,7 +215,8 @@ def _wheel(env: Environment, name: str, version: str) -> Iterator[Answer]:
             for tags in files.values()
             for tag in tags
             if tag.platform.endswith(plan.MACHINES[platform])
-        }
+        },
+        key=lambda interpreter: (len(interpreter), interpreter),  # cp39 before cp310
     )
     said = f"it has wheels there for {', '.join(have)}" if have else f"it has none for {platform} at all"
     yield finding(
