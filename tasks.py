@@ -1,5 +1,5 @@
-"""The tasks of this repository, for `invoke`. They live in torchpin.tasks, which the `torchpin` command serves too."""
+"""The tasks of this repository, for `invoke`. They live in torchpin.cli.main, which the `torchpin` command serves too."""
 
-from torchpin.tasks import namespace
+from torchpin.cli.main import namespace
 
 __all__ = ["namespace"]

@@ -15,11 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin import actions, checks, gathering, lockfile, plan, read, repository
+from torchpin.checks import run
+from torchpin.commands import parallel
+from torchpin.description import read
+from torchpin.lock import file_format, layers
+from torchpin.workspace import workspace
+from torchpin.workspace.evidence import bare
 
 if TYPE_CHECKING:
     from torchpin.model import Lock, Service
-    from torchpin.repository import Repository
+    from torchpin.workspace.workspace import Repository
 
 SIZES = (5, 20, 50, 100, 200, 500, 1000)
 
@@ -33,9 +38,11 @@ def copies(repo: Repository, count: int) -> tuple[dict[str, str], dict[str, dict
         name = f"{service.name}-n{number}"
         text = repo.text(service.file) or ""
         texts[f"services/{name}/service.yaml"] = text.replace(f"name: {service.name}\n", f"name: {name}\n", 1)
-        for env in plan.environments([service]):
-            lock = repository.lock(repo, env)
-            files[f"{name}-{env.variant.name}"] = lockfile.files(renamed(lock, f"{name}-{env.variant.name}"))
+        for env in layers.environments([service]):
+            lock = workspace.lock(repo, env)
+            files[f"{name}-{env.variant.name}"] = file_format.files(
+                renamed(lock, f"{name}-{env.variant.name}")
+            )
     return texts, files
 
 
@@ -52,16 +59,16 @@ def parsed(
     texts: dict[str, str], files: dict[str, dict[str, str]]
 ) -> tuple[tuple[Service, ...], dict[str, Lock]]:
     return read.services(texts), {
-        name: lockfile.parse(f"lockfiles/{name}", each) for name, each in files.items()
+        name: file_format.parse(f"lockfiles/{name}", each) for name, each in files.items()
     }
 
 
 def main(most: int) -> None:
-    from torchpin.checks import families  # noqa: F401 - what is measured begins after the imports
+    from torchpin.checks import rules  # noqa: F401 - what is measured begins after the imports
 
     start = time.perf_counter()
-    repo = repository.opened(repository.find(Path.cwd()))
-    results = actions.judge(repo, plan.environments(repo.services))
+    repo = workspace.opened(workspace.find(Path.cwd()))
+    results = parallel.judge(repo, layers.environments(repo.services))
     took = time.perf_counter() - start
     print(f"this repository, {len(repo.services)} services, {len(results)} results: {took:.3f} s")
     print(
@@ -73,8 +80,8 @@ def main(most: int) -> None:
         start = time.perf_counter()
         services, locks = parsed(texts, files)
         middle = time.perf_counter()
-        evidence = replace(gathering.bare(plan.environments(services)), locks=locks, lock_files=files)
-        results = checks.run(evidence, judge=True)
+        evidence = replace(bare(layers.environments(services)), locks=locks, lock_files=files)
+        results = run.run(evidence, judge=True)
         end = time.perf_counter()
         each = (end - middle) / size * 1000
         first = first or each

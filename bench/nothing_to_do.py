@@ -14,9 +14,14 @@ import sys
 import time
 from pathlib import Path
 
-from torchpin import actions, builds, images, lab, plan, repository
+from torchpin.commands import build as commands_build
+from torchpin.commands import parallel
+from torchpin.lab import lab
+from torchpin.lock import layers
+from torchpin.tools import docker
+from torchpin.workspace import workspace
 
-COMMAND = (sys.executable, "-c", "from torchpin.tasks import main; main()")
+COMMAND = (sys.executable, "-c", "from torchpin.cli.main import main; main()")
 
 
 def seconds(folder: Path, environment: dict[str, str], *words: str) -> float:
@@ -26,18 +31,18 @@ def seconds(folder: Path, environment: dict[str, str], *words: str) -> float:
 
 
 def main(runs: int) -> None:
-    repo = repository.opened(repository.find(Path.cwd()))
-    with lab.opened(repo, plan.environments(repo.services, service="lora"), say=print) as opened:
+    repo = workspace.opened(workspace.find(Path.cwd()))
+    with lab.opened(repo, layers.environments(repo.services, service="lora"), say=print) as opened:
         if not opened.engine:
             sys.exit(f"this needs a Docker engine: {opened.why}")
-        actions.lock(opened.repo, opened.environments)
+        parallel.lock(opened.repo, opened.environments)
         settings = opened.repo.settings
-        mirrors = {plan.mirror_variable(name): url for name, url in settings.mirrors.items()}
+        mirrors = {layers.mirror_variable(name): url for name, url in settings.mirrors.items()}
         environment = {**os.environ, **mirrors, "TORCHPIN_BUILD_NETWORK": settings.network}
-        (outcome,) = builds.build(opened.repo, opened.environments, builds.Options())
+        (outcome,) = commands_build.build(opened.repo, opened.environments, commands_build.Options())
         assert outcome.code == 0, outcome.detail
-        with images.engine() as client:  # the command's own tag
-            tag = images.tagged(client, f"{opened.repo.prefix}/lora-gpu:")[0]
+        with docker.engine() as client:  # the command's own tag
+            tag = docker.tagged(client, f"{opened.repo.prefix}/lora-gpu:")[0]
             own = f"torchpin/lora-gpu:{tag.rsplit(':', 1)[1]}"
             client.images.get(tag).tag(*own.rsplit(":", 1))
         try:
@@ -49,8 +54,8 @@ def main(runs: int) -> None:
                 for _ in range(runs + 1)
             ][1:]
         finally:
-            with images.engine() as client:
-                images.remove(client, [own])
+            with docker.engine() as client:
+                docker.remove(client, [own])
     build, listing = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"build, nothing to do: {build:.2f} s; --list: {listing:.2f} s (medians of {runs})")
     print(f"ratio {build / listing:.1f}, difference {build - listing:.2f} s")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nothing_to_do import seconds
 
-from torchpin import repository
+from torchpin.workspace import workspace
 
 COMMANDS = (
     ("--list",),
@@ -25,7 +25,7 @@ COMMANDS = (
 
 
 def main(runs: int) -> None:
-    root = repository.find(Path.cwd())
+    root = workspace.find(Path.cwd())
     environment = dict(os.environ)
     rounds = [[seconds(root, environment, *words) for words in COMMANDS] for _ in range(runs + 1)][1:]
     medians = [statistics.median(side) for side in zip(*rounds, strict=True)]

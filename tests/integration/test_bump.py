@@ -18,22 +18,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin import actions, builds, bumping, bumplog, bumps, lab, plan, repository
+from torchpin.bump import plan
+from torchpin.commands import build as commands_build
+from torchpin.commands import bump as commands_bump
+from torchpin.commands import parallel
 from torchpin.errors import InputError, ToolError
-from torchpin.transaction import disk
+from torchpin.lab import lab
+from torchpin.lock import layers
+from torchpin.records import bump_log
+from torchpin.tools.transaction import disk
+from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.bumps import Plan
-    from torchpin.repository import Repository
+    from torchpin.bump.plan import Plan
+    from torchpin.workspace.workspace import Repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
 ROOT = Path(__file__).parents[2]
 BEFORE = ROOT / "tests" / "before"
 WHY = "B200 is to be served"
-TORCH = bumps.target("torch==2.7.1")
+TORCH = plan.target("torch==2.7.1")
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +52,19 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
     shutil.copy(BEFORE / "service.yaml", root / "services" / "lora" / "service.yaml")
     shutil.rmtree(root / "lockfiles" / "lora-gpu")
     shutil.copytree(BEFORE / "lockfiles", root / "lockfiles" / "lora-gpu")
-    repo = repository.opened(root)
-    (planned,) = bumps.plans(repo.services, TORCH, bumping.ground(repo, TORCH, services=["lora"], reason=WHY))
-    beside = plan.environments([planned.described])
+    repo = workspace.opened(root)
+    (planned,) = plan.plans(
+        repo.services, TORCH, commands_bump.ground(repo, TORCH, services=["lora"], reason=WHY)
+    )
+    beside = layers.environments([planned.described])
     said: list[str] = []
     with lab.opened(
-        repo, plan.environments(repo.services, service="lora"), beside=beside, say=said.append
+        repo, layers.environments(repo.services, service="lora"), beside=beside, say=said.append
     ) as found:
         assert found.engine, said
         origin = found.repo.settings.mirrors["sd-scripts"].removeprefix("file://")
         subprocess.run(("git", "-C", origin, "tag", "v0.10.1", "HEAD"), check=True)
-        assert not any(one.code for one in actions.lock(found.repo, found.environments))
+        assert not any(one.code for one in parallel.lock(found.repo, found.environments))
         yield found
 
 
@@ -75,7 +84,7 @@ def scratch(opened: lab.Lab, tmp_path: Path, request: pytest.FixtureRequest) -> 
     (root / ".gitignore").write_text("/.torchpin/\n/.venvs/\n/third_party/\n")
     name = request.node.name.replace("[", "-").replace("]", "").replace("_", "-")[:40].rstrip("-")
     repo = replace(opened.repo, root=root, prefix=f"{opened.repo.prefix}/{name}")
-    actions.document(repo)
+    parallel.document(repo)
     git(repo, "init", "--quiet")
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "--message", "before")
@@ -93,21 +102,21 @@ def tree(repo: Repository) -> dict[str, bytes]:
 
 def planned(
     repo: Repository, text: str = "torch==2.7.1", reason: str = WHY
-) -> tuple[list[Plan], bumps.Ground]:
-    asked = bumps.target(text)
-    ground = bumping.ground(repo, asked, services=["lora"], reason=reason)
-    return [*bumps.plans(repo.services, asked, ground)], ground
+) -> tuple[list[Plan], plan.Ground]:
+    asked = plan.target(text)
+    ground = commands_bump.ground(repo, asked, services=["lora"], reason=reason)
+    return [*plan.plans(repo.services, asked, ground)], ground
 
 
 def bumped(
     repo: Repository, text: str = "torch==2.7.1", *, build: bool = False
-) -> tuple[actions.Outcome, ...]:
+) -> tuple[parallel.Outcome, ...]:
     plans, ground = planned(repo, text)
-    return bumping.bump(repo, plans, bumps.target(text), ground, bumping.Options(build=build))
+    return commands_bump.bump(repo, plans, plan.target(text), ground, commands_bump.Options(build=build))
 
 
 def reopened(repo: Repository) -> Repository:
-    found = repository.opened(repo.root)
+    found = workspace.opened(repo.root)
     return replace(repo, services=found.services)
 
 
@@ -116,8 +125,8 @@ def reopened(repo: Repository) -> Repository:
 
 def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) -> None:
     """The image is proven at 2.7.1, the B200 waiver closes by itself; undone, every byte is as before."""
-    environments = plan.environments(scratch.services)
-    assert not any(one.code for one in builds.build(scratch, environments, builds.Options()))
+    environments = layers.environments(scratch.services)
+    assert not any(one.code for one in commands_build.build(scratch, environments, commands_build.Options()))
     git(scratch, "add", "--all")
     git(scratch, "commit", "--quiet", "--message", "built at 2.5.1")
     before = tree(scratch)
@@ -125,18 +134,18 @@ def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) ->
     outcomes = bumped(scratch, build=True)
     assert outcomes[-1].detail == "all five steps of the update policy are done"
     repo = reopened(scratch)
-    (env,) = plan.environments(repo.services)
-    record = repository.build_record(repo, env)
+    (env,) = layers.environments(repo.services)
+    record = workspace.build_record(repo, env)
     assert record["torch"]["version"] == "2.7.1+cu128"
-    assert "torch==2.7.1+cu128" in (repo.text(repository.freeze_path(env)) or "")
+    assert "torch==2.7.1+cu128" in (repo.text(workspace.freeze_path(env)) or "")
     assert "GPU001" not in {one.check for one in env.service.waivers}
-    (entry,) = bumplog.entries(repo.text(bumplog.LOG))
+    (entry,) = bump_log.entries(repo.text(bump_log.LOG))
     assert entry.pending == ()
     assert "torch 2.5.1+cu121 -> 2.7.1+cu128" in entry.freeze["lora-gpu"]
     assert all(step.when and step.who for step in entry.steps)
     assert "`torch==2.7.1`" in (repo.text("DEVIATIONS.md") or "")
-    assert not actions.failures(actions.verify(repo, [env], require=("image",)), require=("image",))
-    bumping.undo(repo)
+    assert not parallel.failures(parallel.verify(repo, [env], require=("image",)), require=("image",))
+    commands_bump.undo(repo)
     assert tree(repo) == before
     assert git(repo, "status", "--porcelain") == ""
 
@@ -150,11 +159,11 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
         outcomes = bumped(scratch, build=True)
         repo = reopened(scratch)
         assert outcomes[-1].detail.startswith("pending: steps 3 (rebuild the image), 4")
-        first, *_ = bumplog.entries(repo.text(bumplog.LOG))[0].steps
+        first, *_ = bump_log.entries(repo.text(bump_log.LOG))[0].steps
         assert first.told == "locked, judged, and proven natively: lora-gpu"
         assert (repo.root / ".venvs/lora-gpu").is_dir()
         (found,) = [
-            one for one in actions.verify(repo, plan.environments(repo.services)) if one.check == "REC002"
+            one for one in parallel.verify(repo, layers.environments(repo.services)) if one.check == "REC002"
         ]
         assert (found.status, found.note.partition(":")[0]) == (
             "skipped",
@@ -162,13 +171,13 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
         )
         pending = tree(repo)
         with pytest.raises(ToolError, match=r"cannot be finished here: no Docker engine.*stay pending"):
-            bumping.resume(repo)
+            commands_bump.resume(repo)
         assert tree(repo) == pending
-    bumping.resume(repo)
-    assert bumplog.entries(repo.text(bumplog.LOG))[0].pending == ()
+    commands_bump.resume(repo)
+    assert bump_log.entries(repo.text(bump_log.LOG))[0].pending == ()
     with pytest.raises(InputError, match="No bump is pending"):
-        bumping.resume(repo)
-    bumping.undo(repo)
+        commands_bump.resume(repo)
+    commands_bump.undo(repo)
     assert tree(repo) == before
 
 
@@ -177,7 +186,7 @@ def test_a_proof_that_fails_takes_the_bump_back(
     engine: bool, scratch: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (scratch.root / "services/lora/smoke.py").write_text('"""Never."""\n\nraise SystemExit("no")\n')
-    actions.rendering(scratch, plan.environments(scratch.services))
+    parallel.rendering(scratch, layers.environments(scratch.services))
     git(scratch, "commit", "--all", "--quiet", "--message", "a smoke test that fails")
     before = tree(scratch)
     if not engine:
@@ -199,7 +208,7 @@ def test_undoing_each_kind_leaves_a_clean_tree(text: str, scratch: Repository) -
     next_patch = f"python=={here.major}.{here.minor}.{here.micro + 1}"
     bumped(scratch, next_patch if text == "python" else text)
     assert tree(scratch) != before
-    bumping.undo(reopened(scratch))
+    commands_bump.undo(reopened(scratch))
     assert tree(scratch) == before
     assert git(scratch, "status", "--porcelain") == ""
 
@@ -208,10 +217,10 @@ def test_a_package_moves_alone_and_what_it_downloads_is_told(scratch: Repository
     said: list[str] = []
     plans, ground = planned(scratch, "toml==0.10.1", reason='why: "so"  #1\nand é')
     assert ground.reason == 'why: "so" #1 and é'
-    asked, options = bumps.target("toml==0.10.1"), bumping.Options(build=False)
-    bumping.bump(scratch, plans, asked, ground, options, say=said.append)
+    asked, options = plan.target("toml==0.10.1"), commands_bump.Options(build=False)
+    commands_bump.bump(scratch, plans, asked, ground, options, say=said.append)
     assert "lora-gpu: 1 new file to download, 0 MB" in said
-    (entry,) = bumplog.entries(scratch.text(bumplog.LOG))
+    (entry,) = bump_log.entries(scratch.text(bump_log.LOG))
     assert entry.services["lora"].packages == ("lora-gpu: toml 0.10.2 -> 0.10.1",)
 
 
@@ -233,13 +242,13 @@ def test_edits_that_nobody_committed_are_refused_and_named(scratch: Repository) 
 def test_a_file_that_is_edited_meanwhile_is_kept(
     scratch: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolved, place = actions.resolved, scratch.root / "services/lora/service.yaml"
+    resolved, place = parallel.resolved, scratch.root / "services/lora/service.yaml"
 
     def slow(*arguments: object, **more: object) -> object:
         place.write_text(place.read_text() + "# mine\n")
         return resolved(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(actions, "resolved", slow)
+    monkeypatch.setattr(parallel, "resolved", slow)
     before = tree(scratch)
     with pytest.raises(ToolError, match=r"Changed by somebody else meanwhile: services/lora/service\.yaml"):
         bumped(scratch)
@@ -252,20 +261,20 @@ def test_what_people_edited_since_is_not_undone(scratch: Repository) -> None:
     place.write_text(place.read_text() + "# mine\n")
     after = tree(scratch)
     with pytest.raises(InputError, match=r"Edited since the bump: services/lora/service\.yaml"):
-        bumping.undo(scratch)
+        commands_bump.undo(scratch)
     assert tree(scratch) == after
 
 
 def test_of_two_bumps_at_once_one_is_refused_and_none_is_lost(scratch: Repository) -> None:
     before = tree(scratch)
     with (
-        actions.alone(scratch, "bumping"),
+        parallel.alone(scratch, "bumping"),
         pytest.raises(ToolError, match="Another torchpin command is bumping"),
     ):
         bumped(scratch)
     assert tree(scratch) == before
     bumped(scratch)
-    assert bumplog.entries(reopened(scratch).text(bumplog.LOG))[0].bump == "torch==2.7.1"
+    assert bump_log.entries(reopened(scratch).text(bump_log.LOG))[0].bump == "torch==2.7.1"
 
 
 def test_a_second_bump_waits_for_the_first_to_be_committed(scratch: Repository) -> None:
@@ -276,13 +285,13 @@ def test_a_second_bump_waits_for_the_first_to_be_committed(scratch: Repository) 
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "--message", "bump")
     bumped(repo, "toml==0.10.1")
-    assert [one.bump for one in bumplog.entries(repo.text(bumplog.LOG))] == ["torch==2.7.1", "toml==0.10.1"]
+    assert [one.bump for one in bump_log.entries(repo.text(bump_log.LOG))] == ["torch==2.7.1", "toml==0.10.1"]
 
 
 def told(files: dict[str, bytes]) -> dict[str, bytes]:
     """Files without the times of the log, which differ from run to run."""
-    log = files.get(bumplog.LOG, b"").splitlines()
-    return files | {bumplog.LOG: b"\n".join(line for line in log if not line.strip().startswith(b"when:"))}
+    log = files.get(bump_log.LOG, b"").splitlines()
+    return files | {bump_log.LOG: b"\n".join(line for line in log if not line.strip().startswith(b"when:"))}
 
 
 class Stopped(BaseException):
@@ -326,21 +335,21 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
     before = told(tree(scratch))
     plans, ground = planned(scratch)
     kept: list[Any] = []
-    resolved = actions.resolved
+    resolved = parallel.resolved
 
     def once(*arguments: Any, **more: Any) -> Any:
         if not kept:
             kept.append(resolved(*arguments, **more))
         return kept[0]
 
-    monkeypatch.setattr(actions, "resolved", once)
+    monkeypatch.setattr(parallel, "resolved", once)
 
     def bump() -> None:
-        bumping.bump(scratch, plans, TORCH, ground, bumping.Options(build=False))
+        commands_bump.bump(scratch, plans, TORCH, ground, commands_bump.Options(build=False))
 
     bump()
     after = told(tree(scratch))
-    bumping.undo(scratch)
+    commands_bump.undo(scratch)
     assert told(tree(scratch)) == before
     ended, rounds = {"before": 0, "after": 0}, 0
     for fault in (
@@ -352,17 +361,17 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
             with faulty(at, fault) as counting, suppress(ToolError, Stopped, OSError):
                 bump()
             if counting.done < at:
-                bumping.undo(scratch)
+                commands_bump.undo(scratch)
                 break
             rounds += 1
             if isinstance(fault, Stopped):
-                actions.recover(scratch.root)
+                parallel.recover(scratch.root)
             now = told(tree(scratch))
             assert now in (before, after), (at, fault)
             assert isinstance(fault, Stopped) or not (scratch.root / ".torchpin/transaction").exists()
             ended["before" if now == before else "after"] += 1
             if now == after:
-                bumping.undo(scratch)
+                commands_bump.undo(scratch)
     assert min(ended.values()) > 0
     print(f"{rounds} faults: {ended['before']} ended before, {ended['after']} after")  # noqa: T201 - the number of faults
 
@@ -373,7 +382,7 @@ def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
     start = time.monotonic()
     bumped(scratch)
     took, after = time.monotonic() - start, told(tree(scratch))
-    bumping.undo(scratch)
+    commands_bump.undo(scratch)
     fork, moments, ended = multiprocessing.get_context("fork"), random.Random(27), {"before": 0, "after": 0}
     for number in range(10):
         child = fork.Process(target=bumped, args=(scratch,))
@@ -381,11 +390,11 @@ def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
         time.sleep(took * (moments.random() if number < 2 else moments.uniform(0.85, 1.1)))
         child.kill()
         child.join()
-        actions.recover(scratch.root)
+        parallel.recover(scratch.root)
         now = told(tree(scratch))
         assert now in (before, after), {name for name in now if now[name] != before.get(name)}
         ended["before" if now == before else "after"] += 1
         if now == after:
-            bumping.undo(scratch)
+            commands_bump.undo(scratch)
             assert told(tree(scratch)) == before
     print(f"10 kills: {ended['before']} ended before, {ended['after']} after")  # noqa: T201 - how many, and how they ended

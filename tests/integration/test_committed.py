@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from invoke import Program
 
-from torchpin import __version__, lockfile, plan, read, repository
-from torchpin.tasks import namespace
+from torchpin import __version__
+from torchpin.cli.main import namespace
+from torchpin.description import read
+from torchpin.lock import file_format, layers
+from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 LOCK = "lockfiles/lora-gpu"
 DOCUMENTS = ("docs/PINNING.md", "DEVIATIONS.md", "docs/GPUS.md", "docs/CHECKS.md")
 DESCRIPTION = "services/lora/service.yaml"
-CU128 = "src/torchpin/facts/index/cu128.json"
+CU128 = "src/torchpin/facts/data/index/cu128.json"
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent"}
 LOCK_FILES = sorted(path.name for path in (ROOT / LOCK).glob("*.txt"))
 EVERY = (
@@ -113,7 +116,7 @@ def told(folder: Path, *words: str) -> Said:
 @pytest.mark.parametrize("told", [False, True], ids=["by default", "told not to"])
 @pytest.mark.parametrize(
     "command",
-    [("-m", "invoke"), ("-c", "from torchpin.tasks import main; main()")],
+    [("-m", "invoke"), ("-c", "from torchpin.cli.main import main; main()")],
     ids=["invoke", "torchpin"],
 )
 def test_commands_keep_their_bytecode_unless_python_was_told_not_to(
@@ -238,9 +241,9 @@ def test_prose_outside_the_markers_is_free(name: str, copy: Path) -> None:
 def test_a_lock_exports_as_requirements_with_every_package_and_no_host(committed: Path) -> None:
     done = told(committed, "export", "--service", "lora")
     assert done.code == 0, done.all
-    repo = repository.opened(committed)
-    (env,) = plan.environments(repo.services, service="lora")
-    packages = repository.lock(repo, env).packages
+    repo = workspace.opened(committed)
+    (env,) = layers.environments(repo.services, service="lora")
+    packages = workspace.lock(repo, env).packages
     lines = [line for line in done.out.splitlines() if line and not line.lstrip().startswith("#")]
     names = {line.split("==")[0] for line in lines if "==" in line}
     assert names == {*packages}
@@ -358,7 +361,7 @@ def test_a_document_that_is_gone_is_found_and_made_again(copy: Path) -> None:
 
 def test_a_recorded_hash_that_differs_from_the_lock_is_found(copy: Path) -> None:
     """Hashes of the torch family stand in two places; one of them wrong shows before anything is installed."""
-    lock = lockfile.parse(LOCK, {path.name: path.read_text() for path in (copy / LOCK).glob("*.txt")})
+    lock = file_format.parse(LOCK, {path.name: path.read_text() for path in (copy / LOCK).glob("*.txt")})
     torch = lock.packages["torch"]
     assert torch.filename == "torch-2.7.1+cu128-cp310-cp310-manylinux_2_28_x86_64.whl"
     changed(copy, CU128, torch.sha256, other(torch.sha256[0]) + torch.sha256[1:])
@@ -460,8 +463,8 @@ def test_a_broken_description_ends_every_task_with_its_place_and_nothing_is_writ
     before: str, after: str, message: str, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed(copy, DESCRIPTION, before, after)
-    monkeypatch.setattr("torchpin.shell.run", refuses)
-    monkeypatch.setattr("torchpin.shell.write", refuses)
+    monkeypatch.setattr("torchpin.tools.process.run", refuses)
+    monkeypatch.setattr("torchpin.tools.process.write", refuses)
     whole = tree(copy)
     for words in EVERY:
         done = told(copy, *words.split())
@@ -560,7 +563,7 @@ def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_torchpin_command_is_the_same_thing(tmp_path: Path) -> None:
-    code = "from torchpin.tasks import main; main()"
+    code = "from torchpin.cli.main import main; main()"
     done = subprocess.run(
         (sys.executable, "-c", code, "services"),
         cwd=tmp_path,
@@ -592,13 +595,13 @@ def test_an_interrupted_task_ends_with_its_own_code(committed: Path, monkeypatch
     def interrupted(*arguments: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("torchpin.actions.document", interrupted)
+    monkeypatch.setattr("torchpin.commands.parallel.document", interrupted)
     done = told(committed, "document")
     assert (done.code, done.out, done.err) == (130, "", "interrupted; nothing half-made was kept\n")
 
 
 def test_a_bug_keeps_its_traceback(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchpin.actions.document", refuses)
+    monkeypatch.setattr("torchpin.commands.parallel.document", refuses)
     with pytest.raises(AssertionError, match="this was to be refused before"):
         told(committed, "document")
 
@@ -719,5 +722,5 @@ def test_another_character_is_another_character() -> None:
 
 
 def test_the_copy_is_the_committed_description(committed: Path) -> None:
-    texts: Callable[[Path], dict[str, str]] = repository.descriptions
+    texts: Callable[[Path], dict[str, str]] = workspace.descriptions
     assert read.services(texts(committed)) == read.services(texts(ROOT))

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin import actions, auditing, history, lockfile, plan, read, repository
+from torchpin.commands import diff, parallel
+from torchpin.description import read
 from torchpin.errors import InputError, ToolError
+from torchpin.lock import file_format, layers
 from torchpin.model import Artifact, Lock, Settings
+from torchpin.tools import uv_audit
+from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from torchpin.model import Environment
-    from torchpin.repository import Repository
+    from torchpin.workspace.workspace import Repository
 
 DESCRIPTION = """\
 name: lora
@@ -60,7 +64,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def environment(description: str) -> Environment:
-    (env,) = plan.environments(read.services({"services/lora/service.yaml": description}))
+    (env,) = layers.environments(read.services({"services/lora/service.yaml": description}))
     return env
 
 
@@ -83,12 +87,12 @@ def locked(env: Environment, **versions: str) -> Lock:
         )
         for name, version in held.items()
     ]
-    return Lock(layers=plan.split(env, packages, uv="0.13.9")[0])
+    return Lock(layers=layers.split(env, packages, uv="0.13.9")[0])
 
 
 def written(root: Path, description: str = DESCRIPTION, **versions: str) -> None:
     """The service and its lock, in the working tree."""
-    files = lockfile.files(locked(environment(description), **versions))
+    files = file_format.files(locked(environment(description), **versions))
     texts = {f"{LOCK}/{name}": text for name, text in files.items()}
     for path, text in {**texts, "services/lora/service.yaml": description}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -111,14 +115,14 @@ def root(tmp_path: Path) -> Path:
 
 
 def opened(root: Path, **mirrors: str) -> Repository:
-    found = repository.opened(root)
-    return repository.Repository(root=root, services=found.services, settings=Settings(mirrors=mirrors))
+    found = workspace.opened(root)
+    return workspace.Repository(root=root, services=found.services, settings=Settings(mirrors=mirrors))
 
 
 def changes(root: Path, *words: str) -> list[tuple[str, str, str]]:
     return [
         (move.what, move.before, move.after)
-        for one in history.diff(opened(root), *words)
+        for one in diff.diff(opened(root), *words)
         for move in (*one.ground, *one.packages)
     ]
 
@@ -140,7 +144,7 @@ def test_the_working_tree_counts_as_it_lies_there(root: Path) -> None:
 def test_reading_a_revision_touches_nothing(root: Path) -> None:
     (root / "services/lora/service.yaml").write_text(DESCRIPTION + "# mine\n")
     index = (root / ".git/index").read_bytes()
-    history.diff(opened(root), "v0.1", "v0.2")
+    diff.diff(opened(root), "v0.1", "v0.2")
     assert (root / ".git/index").read_bytes() == index
     assert (root / "services/lora/service.yaml").read_text().endswith("# mine\n")
     assert git(root, "rev-parse", "--abbrev-ref", "HEAD") == "main"
@@ -158,14 +162,14 @@ def test_a_repository_below_the_top_of_git_reads_its_own_files(tmp_path: Path, r
 @pytest.mark.parametrize("word", ["v0.3", "HEAD~9", "--all", "", "no such place"])
 def test_a_word_that_is_no_state_names_what_there_is(root: Path, word: str) -> None:
     with pytest.raises(InputError, match=r"there are: .*(?:v0\.2|main)") as caught:
-        history.diff(opened(root), word)
+        diff.diff(opened(root), word)
     assert caught.value.exit_code == 2
 
 
 def test_outside_of_git_only_paths_and_the_tree_are_states(root: Path, tmp_path: Path) -> None:
     (root / ".git").rename(tmp_path / "gone")
     with pytest.raises(InputError, match="in no git repository"):
-        history.diff(opened(root), "HEAD")
+        diff.diff(opened(root), "HEAD")
     assert changes(root, ".", ".") == []
 
 
@@ -179,9 +183,9 @@ def test_a_record_and_a_lock_folder_are_states(root: Path) -> None:
 
 
 def test_people_read_a_row_a_change_and_a_line_an_environment(root: Path) -> None:
-    found = history.diff(opened(root), "v0.1")
-    assert history.diff_rows(found) == [("lora-gpu", "six", "moved", "1.16.0", "1.17.0", "-0.0 MB, +0.0 MB")]
-    assert history.total(found[0]) == "lora-gpu: packages: 1 moved; download: -0.0 MB, +0.0 MB"
+    found = diff.diff(opened(root), "v0.1")
+    assert diff.diff_rows(found) == [("lora-gpu", "six", "moved", "1.16.0", "1.17.0", "-0.0 MB, +0.0 MB")]
+    assert diff.total(found[0]) == "lora-gpu: packages: 1 moved; download: -0.0 MB, +0.0 MB"
 
 
 # --- audit -----------------------------------------------------------------------------------------------------------
@@ -243,9 +247,9 @@ def service(vulnerable: set[tuple[str, str]]) -> Iterator[str]:
             thread.join()
 
 
-def audited(root: Path, address: str) -> history.Audit:
+def audited(root: Path, address: str) -> diff.Audit:
     repo = opened(root, advisories=address)
-    return history.audit(repo, plan.environments(repo.services))
+    return diff.audit(repo, layers.environments(repo.services))
 
 
 def test_a_vulnerable_package_is_found_and_a_clean_one_is_not(root: Path) -> None:
@@ -257,7 +261,7 @@ def test_a_vulnerable_package_is_found_and_a_clean_one_is_not(root: Path) -> Non
     ]
     assert result.findings[0].remedy.startswith("Fixed in 3.1.3: move layers[0].packages[0]")
     assert found.notices == ("4 packages were asked about, torch, torchvision by their public version",)
-    assert actions.failures(found.results) == 1
+    assert parallel.failures(found.results) == 1
 
 
 def test_an_accepted_vulnerability_passes_until_its_date(root: Path) -> None:
@@ -265,7 +269,7 @@ def test_an_accepted_vulnerability_passes_until_its_date(root: Path) -> None:
     with service(VULNERABLE) as address:
         (result,) = audited(root, address).results
     assert result.status == "waived"
-    assert actions.failures([result]) == 0
+    assert parallel.failures([result]) == 0
     written(root, (DESCRIPTION + WAIVED).replace("2999", "2001"))
     with service(VULNERABLE) as address:
         assert audited(root, address).results[0].status == "found"
@@ -286,14 +290,14 @@ def test_what_is_not_locked_is_not_clean(root: Path) -> None:
         path.unlink()
     found = audited(root, "http://127.0.0.1:9")
     assert [one.status for one in found.results] == ["skipped"]
-    assert actions.failures(found.results, require=("lock",)) == 1
+    assert parallel.failures(found.results, require=("lock",)) == 1
 
 
 @pytest.mark.network
 def test_the_public_service_knows_an_old_vulnerability(root: Path) -> None:
     repo = opened(root)
     try:
-        (result,) = history.audit(repo, plan.environments(repo.services)).results
+        (result,) = diff.audit(repo, layers.environments(repo.services)).results
     except ToolError as error:
         if "could not be asked" not in str(error):
             raise
@@ -309,19 +313,19 @@ def test_the_public_service_knows_an_old_vulnerability(root: Path) -> None:
 @pytest.mark.network
 def test_pypi_is_asked_for_what_fits_the_described_python(root: Path) -> None:
     repo = opened(root)
-    (found,) = history.outlooks(repo, plan.environments(repo.services))
+    (found,) = diff.outlooks(repo, layers.environments(repo.services))
     packages = {one.name: one.to for one in found.steps if one.kind == "package"}
     assert packages["jinja2"].startswith("3.1.")
     assert "torch" not in packages
-    newest = auditing.newest({"a": (environment(DESCRIPTION), ["numpy"])}, repo.settings)
+    newest = uv_audit.newest({"a": (environment(DESCRIPTION), ["numpy"])}, repo.settings)
     assert newest["a"]["numpy"].startswith("2.2.")  # the last series for Python 3.10
 
 
 def test_offline_the_facts_alone_are_told(root: Path) -> None:
     repo = opened(root, pypi="http://127.0.0.1:9/simple")
-    found = history.outlooks(repo, plan.environments(repo.services), offline=True)
+    found = diff.outlooks(repo, layers.environments(repo.services), offline=True)
     assert {one.kind for one in found[0].steps} == {"torch"}
-    lines = history.outdated_lines(found)
+    lines = diff.outdated_lines(found)
     assert lines[0].startswith("lora-gpu: ")
     assert "  note: PyPI was not asked" in lines
 
@@ -329,14 +333,14 @@ def test_offline_the_facts_alone_are_told(root: Path) -> None:
 def test_pypi_out_of_reach_is_a_failure_of_the_tool(root: Path) -> None:
     repo = opened(root, pypi="http://127.0.0.1:9/simple")
     with pytest.raises(ToolError, match="With --offline it is left out"):
-        history.outlooks(repo, plan.environments(repo.services))
+        diff.outlooks(repo, layers.environments(repo.services))
 
 
 def test_what_all_later_releases_of_torch_open_is_told_once(root: Path) -> None:
     advised = DESCRIPTION + 'recommends:\n  - {component: torch, says: "2.5.x"}\n'
     written(root, advised)
     repo = opened(root)
-    lines = history.outdated_lines(history.outlooks(repo, plan.environments(repo.services), offline=True))
+    lines = diff.outdated_lines(diff.outlooks(repo, layers.environments(repo.services), offline=True))
     assert lines.count("      opens: report says 2.5.x") == 1
 
 
@@ -345,4 +349,4 @@ def test_without_a_lock_there_is_nothing_to_move(root: Path) -> None:
         path.unlink()
     repo = opened(root)
     with pytest.raises(InputError, match=r"lora-gpu: it is not locked. Run `invoke lock --service lora`"):
-        history.outlooks(repo, plan.environments(repo.services), offline=True)
+        diff.outlooks(repo, layers.environments(repo.services), offline=True)

@@ -22,7 +22,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from torchpin import index, standins
+from torchpin.lab import stub_wheels
+from torchpin.tools import index_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ CONTENT = b"0123456789"
 FILES = {
     "cu121": {
         "torch": (
-            index.File(
+            index_server.File(
                 filename=WHEEL,
                 sha256=hashlib.sha256(CONTENT).hexdigest(),
                 metadata="Metadata-Version: 2.1\nName: torch\nVersion: 2.5.1+cu121\n",
@@ -44,8 +45,8 @@ FILES = {
             ),
         ),
         "torch-audio": (
-            index.File(filename="torch_audio-1-py3-none-any.whl", sha256=None),
-            index.File(
+            index_server.File(filename="torch_audio-1-py3-none-any.whl", sha256=None),
+            index_server.File(
                 filename="torch_audio-2-py3-none-any.whl", sha256="ab", metadata="Name: torch-audio\n"
             ),
         ),
@@ -73,7 +74,7 @@ def ask(address: str, method: str = "GET", **headers: str) -> Reply:
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    with index.serve(FILES) as address:
+    with index_server.serve(FILES) as address:
         yield address
 
 
@@ -194,13 +195,13 @@ def test_other_addresses_of_the_port_say_nothing(base: str) -> None:
 
 def test_only_the_loopback_is_bound_and_other_contents_have_another_address(base: str) -> None:
     assert urlsplit(base).hostname == "127.0.0.1"
-    with index.serve({"cu121": {}}) as other, index.serve(FILES) as same:
+    with index_server.serve({"cu121": {}}) as other, index_server.serve(FILES) as same:
         assert urlsplit(other).path != urlsplit(base).path == urlsplit(same).path
 
 
 def test_the_server_ends_with_its_block_and_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
     before = threading.active_count()
-    with index.serve(FILES) as address, closing(HTTPConnection(urlsplit(address).netloc)) as client:
+    with index_server.serve(FILES) as address, closing(HTTPConnection(urlsplit(address).netloc)) as client:
         client.request("GET", urlsplit(address).path + "/cu121/")
         with closing(socket.create_connection((client.host, client.port))) as rude:
             rude.sendall(b"GET / HTTP/1.1\r\n")
@@ -213,7 +214,7 @@ def test_the_server_ends_with_its_block_and_without_a_word(capfd: pytest.Capture
 
 
 def test_recorded_files_keep_every_row_and_describe_each_with_its_machines_dependencies() -> None:
-    rows = {file.filename: file for file in index.recorded_files("cu126")["torch"]}
+    rows = {file.filename: file for file in index_server.recorded_files("cu126")["torch"]}
     here = rows["torch-2.6.0+cu126-cp310-cp310-manylinux_2_28_x86_64.whl"]
     there = rows["torch-2.6.0+cu126-cp310-cp310-linux_aarch64.whl"]
     assert "Requires-Dist: nvidia-cudnn-cu12==9.5.1.17; " in (here.metadata or "")
@@ -224,7 +225,7 @@ def test_recorded_files_keep_every_row_and_describe_each_with_its_machines_depen
 
 
 def test_a_channel_without_a_recorded_page_has_no_files() -> None:
-    assert index.recorded_files("cu999") == {}
+    assert index_server.recorded_files("cu999") == {}
 
 
 # Real uv
@@ -249,7 +250,7 @@ def compiled(
     sources = "".join(
         f'{name} = {{ index = "{channel}" }}\n' for name in ("torch", "torchvision", "torchaudio")
     )
-    with index.serve({channel: index.recorded_files(channel)}) as base:
+    with index_server.serve({channel: index_server.recorded_files(channel)}) as base:
         (folder / "pyproject.toml").write_text(
             f'[project]\nname = "x"\nversion = "0"\nrequires-python = "==3.10.*"\n'
             f"dependencies = {list(requirements)!r}\n"
@@ -261,7 +262,7 @@ def compiled(
 
 
 def test_a_stand_in_installs_with_uv_and_answers(tmp_path: Path) -> None:
-    files = standins.torch_family(
+    files = stub_wheels.torch_family(
         version="2.5.1",
         local="cu121",
         companions={"torchvision": "0.20.1", "torchaudio": "2.5.1"},
@@ -276,7 +277,7 @@ def test_a_stand_in_installs_with_uv_and_answers(tmp_path: Path) -> None:
         name: [file for file in files if file.filename.startswith(f"{name}-")]
         for name in ("torch", "torchvision", "torchaudio")
     }
-    with index.serve({"cu121": pages}) as base:
+    with index_server.serve({"cu121": pages}) as base:
         assert uv("venv", "--python", sys.executable, "env", folder=tmp_path).returncode == 0
         where = (
             "--python",
@@ -308,9 +309,9 @@ print(torchvision.__version__, torchaudio.__version__, importlib.metadata.versio
 
 
 def test_uv_refuses_a_stand_in_whose_bytes_are_not_the_published_ones(tmp_path: Path) -> None:
-    name, content = standins.wheel("a", "1", modules={"a.py": ""})
-    wrong = index.File(filename=name, sha256="0" * 64, content=content)
-    with index.serve({"cpu": {"a": (wrong,)}}) as base:
+    name, content = stub_wheels.wheel("a", "1", modules={"a.py": ""})
+    wrong = index_server.File(filename=name, sha256="0" * 64, content=content)
+    with index_server.serve({"cpu": {"a": (wrong,)}}) as base:
         assert uv("venv", "--python", sys.executable, "env", folder=tmp_path).returncode == 0
         where = ("--python", "env", "--cache-dir", str(tmp_path / "cache"), "--default-index", f"{base}/cpu/")
         (tmp_path / "wanted.txt").write_text(f"a==1 --hash=sha256:{'0' * 64}\n")

@@ -6,21 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from torchpin import installs, lab, locks, native, plan, repository
+from torchpin.commands import install
 from torchpin.errors import ToolError
+from torchpin.lab import lab
+from torchpin.lock import layers
 from torchpin.model import Settings
+from torchpin.tools import uv_install, uv_resolve
+from torchpin.workspace import workspace
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.network
 def test_on_macos_a_cpu_variant_has_the_same_versions_in_files_of_its_own() -> None:
-    repo = repository.opened(ROOT)
-    (env,) = plan.environments(repo.services, service="coaxial", variant="cpu")
-    committed = repository.lock(repo, env)
-    own = plan.native(env, "macos/arm64")
+    repo = workspace.opened(ROOT)
+    (env,) = layers.environments(repo.services, service="coaxial", variant="cpu")
+    committed = workspace.lock(repo, env)
+    own = layers.native(env, "macos/arm64")
     assert own is not None
-    found = locks.resolve(own, Settings(), index=None, current=committed)
+    found = uv_resolve.resolve(own, Settings(), index=None, current=committed)
     assert {name: package.version.split("+")[0] for name, package in found.packages.items()} == {
         name: package.version.split("+")[0] for name, package in committed.packages.items()
     }
@@ -41,18 +45,18 @@ def test_on_macos_a_cpu_variant_has_the_same_versions_in_files_of_its_own() -> N
 def test_what_cannot_be_native_is_refused_before_anything_is_made(
     service: str, variant: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installs, "platform_here", lambda: "linux/amd64")
-    repo = repository.opened(ROOT)
-    (env,) = plan.environments(repo.services, service=service, variant=variant)
+    monkeypatch.setattr(uv_install, "platform_here", lambda: "linux/amd64")
+    repo = workspace.opened(ROOT)
+    (env,) = layers.environments(repo.services, service=service, variant=variant)
     with pytest.raises(ToolError, match=said):
-        native.install(repo, env)
+        install.install(repo, env)
 
 
 @pytest.mark.parametrize("here", ["macos/arm64", ""])
 def test_the_lab_says_plainly_that_it_is_for_linux(here: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installs, "platform_here", lambda: here)
-    repo = repository.opened(ROOT)
-    environments = plan.environments(repo.services, service="lora")
+    monkeypatch.setattr(uv_install, "platform_here", lambda: here)
+    repo = workspace.opened(ROOT)
+    environments = layers.environments(repo.services, service="lora")
     with (
         pytest.raises(ToolError, match="stand-ins are Linux wheels"),
         lab.opened(repo, environments, docker=False, say=lambda _: None),

@@ -15,19 +15,21 @@ from urllib.parse import quote
 
 import pytest
 
-from torchpin import facting, facts, index
+from torchpin import facts as torchpin_facts
+from torchpin.commands import facts
 from torchpin.errors import InputError, ToolError
-from torchpin.facts import pages
+from torchpin.facts import index_pages
 from torchpin.model import Settings
-from torchpin.repository import Repository
+from torchpin.tools import index_server
+from torchpin.workspace.workspace import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from torchpin.facts.pages import Page
+    from torchpin.facts.index_pages import Page
 
 TODAY = date(2099, 1, 1)  # after every date of the facts
-FOLDER = Path(facts.__file__).parent / "index"
+FOLDER = Path(torchpin_facts.__file__).parent / "data" / "index"
 KEPT = {name: (FOLDER / f"{name}.json").read_text() for name in ("cu121", "cu128")}
 WHEEL = "torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl"
 NEW = "torch-99.0.0+cu128-cp312-cp312-manylinux_2_28_x86_64.whl"
@@ -48,7 +50,7 @@ def text(files: Mapping[str, str | None], channel: str) -> str:
 def texts(*channels: str) -> Texts:
     loaded = {name: json.loads(KEPT[name]) for name in channels}
     return {
-        f"{name}/{package}": text(pages.files(rows), name)
+        f"{name}/{package}": text(index_pages.files(rows), name)
         for name, page in loaded.items()
         for package, rows in page["packages"].items()
     }
@@ -82,9 +84,9 @@ def serving(found: Texts) -> Iterator[str]:
 
 
 def repository(root: Path, **mirrors: str) -> Repository:
-    (root / facting.FOLDER).mkdir(parents=True)
+    (root / facts.FOLDER).mkdir(parents=True)
     for name in KEPT:
-        shutil.copy(FOLDER / f"{name}.json", root / facting.FOLDER)
+        shutil.copy(FOLDER / f"{name}.json", root / facts.FOLDER)
     return Repository(root=root, services=(), settings=Settings(mirrors=mirrors))
 
 
@@ -93,7 +95,7 @@ def mirrored(root: Path, host: str) -> Repository:
 
 
 def lying(root: Path) -> dict[str, str]:
-    return {path.stem: path.read_text() for path in (root / facting.FOLDER).iterdir()}
+    return {path.stem: path.read_text() for path in (root / facts.FOLDER).iterdir()}
 
 
 def written(root: Path, channel: str) -> Page:
@@ -103,20 +105,20 @@ def written(root: Path, channel: str) -> Page:
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchpin.web.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("torchpin.tools.http.time.sleep", lambda seconds: None)
 
 
 def test_the_recorded_index_itself_makes_no_difference(tmp_path: Path) -> None:
-    with index.serve({name: index.recorded_files(name) for name in KEPT}) as base:
+    with index_server.serve({name: index_server.recorded_files(name) for name in KEPT}) as base:
         repo = repository(tmp_path, **{name: f"{base}/{name}" for name in KEPT})
-        found = facting.refresh(repo, today=TODAY)
+        found = facts.refresh(repo, today=TODAY)
     assert [one.channel for one in found.renewals] == ["cu121", "cu128"]
     assert not any(difference for one in found.renewals for difference in one.differences.values())
     assert (found.written, found.code) == (None, 0)
     assert lying(tmp_path) == KEPT
-    first, second, end = facting.told(found)
+    first, second, end = facts.told(found)
     page = json.loads(KEPT["cu121"])
-    count = sum(len(pages.files(rows)) for rows in page["packages"].values())
+    count = sum(len(index_pages.files(rows)) for rows in page["packages"].values())
     assert (
         first
         == f"cu121: {page['date']} → 2099-01-01, {count} files of {len(page['packages'])} packages, as recorded"
@@ -127,8 +129,8 @@ def test_the_recorded_index_itself_makes_no_difference(tmp_path: Path) -> None:
 
 def test_an_index_in_html_is_read_and_a_mirror_leaves_no_trace(tmp_path: Path) -> None:
     with serving(texts("cu121")) as host:
-        found = facting.refresh(mirrored(tmp_path, host), ["cu121"], today=TODAY, write=True)
-    assert found.written == ("src/torchpin/facts/index/cu121.json",)
+        found = facts.refresh(mirrored(tmp_path, host), ["cu121"], today=TODAY, write=True)
+    assert found.written == ("src/torchpin/facts/data/index/cu121.json",)
     assert (found.problems, found.code) == ((), 0)
     page, kept = written(tmp_path, "cu121"), json.loads(KEPT["cu121"])
     assert page == {
@@ -145,14 +147,14 @@ def test_a_new_release_is_shown_with_what_people_have_to_add(tmp_path: Path) -> 
     served["cu128/torch"] += f'<a href="{quote(NEW)}#sha256={"ab" * 32}">{NEW}</a>'
     with serving(served) as host:
         repo = mirrored(tmp_path, host)
-        shown = facting.refresh(repo, ["cu128"], today=TODAY)
+        shown = facts.refresh(repo, ["cu128"], today=TODAY)
         assert lying(tmp_path) == KEPT
-        kept = facting.refresh(repo, ["cu128"], today=TODAY, write=True)
-    assert shown.renewals[0].differences["torch"] == pages.Difference(added=(NEW,))
-    known = facts.channel("cu128")
+        kept = facts.refresh(repo, ["cu128"], today=TODAY, write=True)
+    assert shown.renewals[0].differences["torch"] == index_pages.Difference(added=(NEW,))
+    known = torchpin_facts.channel("cu128")
     assert known is not None
     last = f"its newest torch is 99.0.0; in channels.yaml last is {known.last}"
-    lines = list(facting.told(shown))
+    lines = list(facts.told(shown))
     assert lines[1:3] == ["  torch: 1 added", f"    + {NEW}"]
     assert lines[3].startswith(
         "  new: torch 99.0.0 is new on cu128; torch.yaml has no row for it (its Pythons, "
@@ -168,27 +170,27 @@ def test_a_new_release_is_shown_with_what_people_have_to_add(tmp_path: Path) -> 
 
 def test_a_release_that_is_gone_is_loud(tmp_path: Path) -> None:
     served = texts("cu121")
-    rows = pages.files(json.loads(KEPT["cu121"])["packages"]["torch"])
+    rows = index_pages.files(json.loads(KEPT["cu121"])["packages"]["torch"])
     served["cu121/torch"] = text({name: rows[name] for name in rows if "2.5.0+" not in name}, "cu121")
     with serving(served) as host:
-        found = facting.refresh(mirrored(tmp_path, host), ["cu121"], today=TODAY)
+        found = facts.refresh(mirrored(tmp_path, host), ["cu121"], today=TODAY)
     assert found.code == 1
-    assert "  GONE: torch 2.5.0 is gone from cu121" in list(facting.told(found))
+    assert "  GONE: torch 2.5.0 is gone from cu121" in list(facts.told(found))
 
 
 def test_a_changed_hash_is_refused_until_it_is_accepted(tmp_path: Path) -> None:
-    old = facts.recorded_hash("cu121", WHEEL)
+    old = torchpin_facts.recorded_hash("cu121", WHEEL)
     assert old is not None
     served = texts("cu121", "cu128")
     served["cu121/torch"] = served["cu121/torch"].replace(old, "ab" * 32)
     with serving(served) as host:
         repo = mirrored(tmp_path, host)
-        refused = facting.refresh(repo, today=TODAY, write=True)
+        refused = facts.refresh(repo, today=TODAY, write=True)
         assert lying(tmp_path) == KEPT  # of cu128 neither: all or none
-        accepted = facting.refresh(repo, today=TODAY, write=True, accept_changed_hashes=True)
+        accepted = facts.refresh(repo, today=TODAY, write=True, accept_changed_hashes=True)
     assert refused.refused == (f"cu121: {WHEEL}: recorded as {old}, now {'ab' * 32}",)
     assert (refused.code, refused.written) == (1, None)
-    assert list(facting.told(refused))[-1].startswith(
+    assert list(facts.told(refused))[-1].startswith(
         "Nothing was written: a recorded file has other bytes now."
     )
     assert accepted.written is not None
@@ -212,7 +214,7 @@ def test_a_page_that_is_none_stops_everything(tmp_path: Path, answer: str | None
     else:
         served["cu128/torch"] = answer
     with serving(served) as host, pytest.raises(ToolError) as stop:
-        facting.refresh(mirrored(tmp_path, host), today=TODAY, write=True)
+        facts.refresh(mirrored(tmp_path, host), today=TODAY, write=True)
     assert f"http://{host}/cu128/torch/ " in str(stop.value)
     assert why in str(stop.value)
     assert lying(tmp_path) == KEPT
@@ -223,35 +225,35 @@ def test_an_index_that_nobody_answers_for_is_named_without_its_credentials(tmp_p
         free.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(ToolError) as stop:
-        facting.refresh(mirrored(tmp_path, host), ["cu121"], today=TODAY, write=True)
+        facts.refresh(mirrored(tmp_path, host), ["cu121"], today=TODAY, write=True)
     said = str(stop.value)
     assert said.startswith(f"http://{host}/cu121/")
     assert "S3CRET" not in said
-    assert said.endswith("Nothing was written; left as they were: src/torchpin/facts/index/cu121.json.")
+    assert said.endswith("Nothing was written; left as they were: src/torchpin/facts/data/index/cu121.json.")
     assert lying(tmp_path) == KEPT
 
 
 def test_only_a_recorded_channel_can_be_renewed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"of cu132 \(known: cu121, cu128\)"):
-        facting.refresh(repository(tmp_path), ["cu132"], today=TODAY)
+        facts.refresh(repository(tmp_path), ["cu132"], today=TODAY)
 
 
 def test_a_broken_record_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
     repo = repository(tmp_path)
-    (tmp_path / facting.FOLDER / "cu121.json").write_text("{")
+    (tmp_path / facts.FOLDER / "cu121.json").write_text("{")
     with pytest.raises(InputError, match=r"cu121\.json is not JSON"):
-        facting.refresh(repo, today=TODAY)
+        facts.refresh(repo, today=TODAY)
 
 
 def test_the_facts_hold_together_and_grow_old_but_for_frozen_pages() -> None:
-    found = facting.check(TODAY)
+    found = facts.check(TODAY)
     assert (found.problems, found.code) == ((), 1)
     assert {"torch.yaml", "gpus.yaml", "index"} <= {one.table for one in found.past}
     assert "cu121" not in {one.row for one in found.past if one.table == "index"}
 
 
 def test_young_facts_are_clean() -> None:
-    oldest = min(age.oldest for age in facts.ages(TODAY))
-    found = facting.check(date.fromisoformat(oldest))
+    oldest = min(age.oldest for age in torchpin_facts.ages(TODAY))
+    found = facts.check(date.fromisoformat(oldest))
     assert found.past == ()
-    assert facting.Checked(problems=(), ages=found.ages).code == 0
+    assert facts.Checked(problems=(), ages=found.ages).code == 0

@@ -15,24 +15,19 @@ from packaging.pylock import Pylock
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import (
-    actions,
-    builds,
-    checks,
-    describe,
-    facts,
-    images,
-    lab,
-    lockfile,
-    plan,
-    report,
-    repository,
-    scaffold,
-    shell,
-    standins,
-)
+from torchpin import facts
+from torchpin.checks import run
+from torchpin.commands import build, parallel
+from torchpin.commands import new as commands_new
+from torchpin.description import write
 from torchpin.errors import FindingsError
+from torchpin.lab import lab, stub_wheels
+from torchpin.lock import file_format
+from torchpin.lock import layers as lock_layers
 from torchpin.model import Artifact, Layer
+from torchpin.output import terminal
+from torchpin.tools import docker, process
+from torchpin.workspace import workspace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,12 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from torchpin.model import Environment, Lock, Service
-    from torchpin.repository import Repository
+    from torchpin.workspace.workspace import Repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = builds.Options()
+OPTIONS = build.Options()
 SHAPES = ["seedvr", "videogen", "zopilot", "coaxial"]
 FROM_BASE = ["seedvr", "videogen"]
 AIOFILES = Artifact(  # an older one than zopilot's, on PyPI for good
@@ -63,9 +58,9 @@ class Shape:
 
     repo: Repository
     environments: tuple[Environment, ...]
-    locked: tuple[actions.Outcome, ...]
-    cloned: tuple[actions.Outcome, ...]
-    built: tuple[actions.Outcome, ...]
+    locked: tuple[parallel.Outcome, ...]
+    cloned: tuple[parallel.Outcome, ...]
+    built: tuple[parallel.Outcome, ...]
     copies: int = field(default=0)
 
     def of(self, name: str) -> tuple[Environment, ...]:
@@ -86,14 +81,14 @@ class Shapes:
         return self._open[key]
 
     def _opened(self, names: tuple[str, ...]) -> Shape:
-        repo = repository.opened(ROOT)
-        chosen = tuple(env for name in names for env in plan.environments(repo.services, service=name))
+        repo = workspace.opened(ROOT)
+        chosen = tuple(env for name in names for env in lock_layers.environments(repo.services, service=name))
         said: list[str] = []
         found = self._ends.enter_context(lab.opened(repo, chosen, say=said.append))
         assert found.engine, said
-        locked = actions.lock(found.repo, found.environments)
-        cloned = actions.clone(found.repo, found.environments)
-        built = builds.build(found.repo, found.environments, OPTIONS)
+        locked = parallel.lock(found.repo, found.environments)
+        cloned = parallel.clone(found.repo, found.environments)
+        built = build.build(found.repo, found.environments, OPTIONS)
         return Shape(
             repo=found.repo, environments=found.environments, locked=locked, cloned=cloned, built=built
         )
@@ -125,23 +120,23 @@ def described(
     """The repository with one service changed, on disk and in memory; locked and rendered anew."""
     (before,) = [one for one in repo.services if one.name == name]
     after = change(before)
-    shell.write({repo.root / after.file: describe.description(after)})
-    found = replace(repo, services=repository.opened(repo.root).services)
-    environments = plan.environments(found.services, service=name)
-    outcomes = actions.lock(found, environments)
+    process.write({repo.root / after.file: write.description(after)})
+    found = replace(repo, services=workspace.opened(repo.root).services)
+    environments = lock_layers.environments(found.services, service=name)
+    outcomes = parallel.lock(found, environments)
     assert not any(outcome.code for outcome in outcomes), outcomes
     return found, environments
 
 
 def relocked(repo: Repository, env: Environment, change: Callable[[Lock], Lock]) -> None:
     """A lock changed behind uv's back, properly sealed and rendered."""
-    made = change(repository.lock(repo, env))
+    made = change(workspace.lock(repo, env))
     files: dict[str, str | None] = {
-        f"lockfiles/{env.name}/{name}": text for name, text in lockfile.files(made).items()
+        f"lockfiles/{env.name}/{name}": text for name, text in file_format.files(made).items()
     }
-    shell.write({repo.root / path: text for path, text in files.items()})
-    files = {**repository.rendered(repo, env, made).files}
-    shell.write({repo.root / path: text for path, text in files.items()})
+    process.write({repo.root / path: text for path, text in files.items()})
+    files = {**workspace.rendered(repo, env, made).files}
+    process.write({repo.root / path: text for path, text in files.items()})
 
 
 def layered(lock: Lock, name: str, packages: Sequence[Artifact]) -> Lock:
@@ -152,18 +147,18 @@ def layered(lock: Lock, name: str, packages: Sequence[Artifact]) -> Lock:
 
 
 def tag(repo: Repository, env: Environment) -> str:
-    key = repository.rendered(repo, env, repository.lock(repo, env)).key
-    return f"{images.repository(env, repo.settings, prefix=repo.prefix)}:{key[:12]}"
+    key = workspace.rendered(repo, env, workspace.lock(repo, env)).key
+    return f"{docker.repository(env, repo.settings, prefix=repo.prefix)}:{key[:12]}"
 
 
 def tags(repo: Repository) -> list[str]:
-    with images.engine() as client:
-        return images.tagged(client, f"{repo.prefix}/")
+    with docker.engine() as client:
+        return docker.tagged(client, f"{repo.prefix}/")
 
 
 def told(image: str, script: str) -> Any:
     """What Python inside an image prints as JSON."""
-    with images.engine() as client:
+    with docker.engine() as client:
         output: bytes = client.containers.run(
             image, ["-c", script], entrypoint=["python"], remove=True, network_mode="none"
         )
@@ -182,27 +177,29 @@ def frozen(repo: Repository, env: Environment) -> dict[str, str]:
 def test_a_shape_is_locked_cloned_built_proven_and_recorded(shapes: Shapes, name: str) -> None:
     shape = shapes.of(name)
     mine = {env.name for env in shape.of(name)}
-    assert mine == {env.name for env in plan.environments(repository.opened(ROOT).services, service=name)}
+    assert mine == {
+        env.name for env in lock_layers.environments(workspace.opened(ROOT).services, service=name)
+    }
     for outcomes in (shape.locked, shape.cloned, shape.built):
         assert not [one for one in outcomes if one.code], outcomes
     assert {one.name for one in shape.built if "built and proven: " in one.detail} >= mine
     for env in shape.of(name):
-        lock = repository.lock(shape.repo, env)
+        lock = workspace.lock(shape.repo, env)
         assert frozen(shape.repo, env) == {p.name: p.version for p in lock.packages.values()}
-        record = repository.build_record(shape.repo, env)
+        record = workspace.build_record(shape.repo, env)
         assert record["torch"]["version"] == f"{env.service.torch.version}+{env.variant.channel}"
-        assert record["torch"]["cuda"] == plan.cuda(env)
+        assert record["torch"]["cuda"] == lock_layers.cuda(env)
         assert record["optional_missing"] == []
 
     needs = ["docker", "image"]
-    results = actions.verify(shape.repo, shape.of(name), require=needs)
-    assert actions.failures(results, require=needs) == 0, checks.blocking(results)
+    results = parallel.verify(shape.repo, shape.of(name), require=needs)
+    assert parallel.failures(results, require=needs) == 0, run.blocking(results)
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_shape_that_is_built_has_nothing_to_do(shapes: Shapes, name: str) -> None:
     shape = shapes.of(name)
-    again = builds.build(shape.repo, shape.of(name), OPTIONS)
+    again = build.build(shape.repo, shape.of(name), OPTIONS)
     assert [(one.status, one.code) for one in again] == [("same", 0)] * len(again), again
     assert all("nothing to do" in one.detail for one in again)
 
@@ -210,7 +207,7 @@ def test_a_shape_that_is_built_has_nothing_to_do(shapes: Shapes, name: str) -> N
 @pytest.mark.parametrize("name", SHAPES)
 def test_an_image_read_again_equals_its_lock_and_its_record(shapes: Shapes, name: str) -> None:
     shape = shapes.of(name)
-    found = builds.freeze(shape.repo, shape.of(name))
+    found = build.freeze(shape.repo, shape.of(name))
     assert [one.code for one in found] == [0] * len(found), found
     assert all("equals its lock and its record" in one.detail for one in found)
 
@@ -224,8 +221,8 @@ def test_a_base_s_torch_is_inherited_proven_and_not_recorded_as_installed(shapes
     (env,) = shape.of(name)
     assert not {*env.service.torch.family} & {*frozen(shape.repo, env)}
     image = tag(shape.repo, env)
-    with images.engine() as client:
-        answer = images.probe(client, image)
+    with docker.engine() as client:
+        answer = docker.probe(client, image)
     assert not {*env.service.torch.family} & {*answer["distributions"]}
     local = env.variant.channel
     assert answer["torch"]["version"] == f"{env.service.torch.version}+{local}"
@@ -245,7 +242,7 @@ def test_flash_attn_is_the_mirror_s_file_and_no_address_of_it_stays(shapes: Shap
     shape = shapes.of(name)
     (env,) = shape.of(name)
     assert frozen(shape.repo, env)["flash-attn"] == "2.8.3"
-    (wheel,) = plan.abi_wheels(env).values()
+    (wheel,) = lock_layers.abi_wheels(env).values()
     log = next((shape.repo.root / ".torchpin/logs").glob(f"{env.name}-*.log")).read_text()
     mirror = shape.repo.settings.mirrors["flash-attn"]
     installed = [line for line in log.splitlines() if " + flash-attn==2.8.3" in line]
@@ -260,7 +257,7 @@ def test_flash_attn_is_the_mirror_s_file_and_no_address_of_it_stays(shapes: Shap
         "print(json.dumps([found, flash_attn.__version__, any('127.0.0.1' in one for one in text)]))"
     )
     assert told(image, script) == [[], "2.8.3", False]
-    with images.engine() as client:
+    with docker.engine() as client:
         history = json.dumps(client.images.get(image).history())
         config = json.dumps(client.images.get(image).attrs["Config"])
     assert "127.0.0.1" not in history + config
@@ -270,7 +267,7 @@ def test_flash_attn_is_the_mirror_s_file_and_no_address_of_it_stays(shapes: Shap
 def other_base(shape: Shape, folder: Path, service: Service, *, local: str) -> str:
     """The lab's plain base with another build of the service's torch in it."""
     name = shape.repo.prefix + f"/base-{service.name}-{local}:1"
-    files = standins.torch_family(
+    files = stub_wheels.torch_family(
         version=str(service.torch.version), local=local, cuda="12.9", archs=("sm_90",), cudnn=90100,
         companions={name: str(version) for name, version in service.torch.companions.items()},
         python_tag="py3", platform="any",
@@ -280,7 +277,7 @@ def other_base(shape: Shape, folder: Path, service: Service, *, local: str) -> s
         archive = folder / "wheel.zip"
         archive.write_bytes(file.content or b"")
         shutil.unpack_archive(archive, tree)
-    images.extend(f"{shape.repo.prefix}/base:1", name, tree)
+    docker.extend(f"{shape.repo.prefix}/base:1", name, tree)
     return name
 
 
@@ -293,15 +290,14 @@ def test_a_base_with_another_build_of_torch_fails_at_the_proof_and_nothing_is_ta
     repo, environments = described(
         scratch("seedvr"), "seedvr", lambda one: replace(one, base=replace(one.base, image=base))
     )
-    (outcome,) = builds.build(repo, environments, OPTIONS)
+    (outcome,) = build.build(repo, environments, OPTIONS)
     assert (outcome.status, outcome.code) == ("failed", 3), outcome
     assert "failed at proof" in outcome.detail
     assert "2.7.1+cu126" in outcome.detail
     assert "2.7.1+cu129" in outcome.detail
     assert tags(repo) == []
     assert (
-        repository.build_record(repo, environments[0])["key"]
-        == repository.build_record(shape.repo, env)["key"]
+        workspace.build_record(repo, environments[0])["key"] == workspace.build_record(shape.repo, env)["key"]
     )
 
 
@@ -312,7 +308,7 @@ def test_a_base_without_torch_fails_at_the_proof_and_nothing_is_tagged(
     repo, environments = described(
         scratch("seedvr"), "seedvr", lambda one: replace(one, base=replace(one.base, image=plain))
     )
-    (outcome,) = builds.build(repo, environments, OPTIONS)
+    (outcome,) = build.build(repo, environments, OPTIONS)
     assert (outcome.status, outcome.code) == ("failed", 3), outcome
     assert "failed at proof" in outcome.detail
     assert "torch" in outcome.detail
@@ -324,8 +320,8 @@ def test_a_lock_with_an_abi_wheel_is_exported_in_the_standard_form(shapes: Shape
     """PyPI has no such file: its place is the release, its hash the locked one; what the base gives is no part of it."""
     shape = shapes.of(name)
     (env,) = shape.of(name)
-    lock = repository.lock(shape.repo, env)
-    text = actions.export(shape.repo, env, "pylock")
+    lock = workspace.lock(shape.repo, env)
+    text = parallel.export(shape.repo, env, "pylock")
     exported = Pylock.from_dict(tomllib.loads(text))
     assert {package.name: str(package.version) for package in exported.packages} == {
         name: package.version for name, package in lock.packages.items()
@@ -347,15 +343,15 @@ def test_a_lost_optional_layer_is_told_by_the_record_and_the_documents(
         return replace(service, layers=layers)
 
     repo, (env,) = described(scratch("videogen"), "videogen", change)
-    held = repository.lock(repo, env).packages["toml"]
+    held = workspace.lock(repo, env).packages["toml"]
     relocked(repo, env, lambda lock: layered(lock, "-extras", [replace(held, sha256="0" * 64)]))
-    (outcome,) = builds.build(repo, [env], OPTIONS)
+    (outcome,) = build.build(repo, [env], OPTIONS)
     assert outcome.code == 0, outcome.detail
-    assert repository.build_record(repo, env)["optional_missing"] == ["toml"]
+    assert workspace.build_record(repo, env)["optional_missing"] == ["toml"]
     assert "toml" not in frozen(repo, env)
     text = str(repo.text("docs/PINNING.md"))
     assert any("toml" in line and "missing" in line for line in text.splitlines())
-    assert builds.freeze(repo, [env])[0].code == 0
+    assert build.freeze(repo, [env])[0].code == 0
 
 
 def test_a_package_that_is_installed_twice_is_no_proven_image_however_often_it_is_built(
@@ -363,10 +359,10 @@ def test_a_package_that_is_installed_twice_is_no_proven_image_however_often_it_i
 ) -> None:
     """The second build finds every step in the cache, which says nothing of what was installed."""
     repo = scratch("zopilot")
-    (env,) = plan.environments(repo.services, service="zopilot")
+    (env,) = lock_layers.environments(repo.services, service="zopilot")
     relocked(repo, env, lambda lock: layered(lock, "-numpy-scipy", [AIOFILES]))
     for _ in range(2):
-        (outcome,) = builds.build(repo, [env], OPTIONS)
+        (outcome,) = build.build(repo, [env], OPTIONS)
         assert (outcome.status, outcome.code) == ("failed", 3), outcome
         assert "aiofiles" in outcome.detail
         assert tags(repo) == []
@@ -375,9 +371,9 @@ def test_a_package_that_is_installed_twice_is_no_proven_image_however_often_it_i
 def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
     scratch: Callable[[str], Repository],
 ) -> None:
-    committed = repository.opened(ROOT)
-    (real,) = plan.environments(committed.services, service="zopilot")
-    lock = repository.lock(committed, real)
+    committed = workspace.opened(ROOT)
+    (real,) = lock_layers.environments(committed.services, service="zopilot")
+    lock = workspace.lock(committed, real)
     (opencv,) = [p for name, p in lock.packages.items() if name.startswith("opencv")]
     wanted = (("numpy-scipy", lock.packages["numpy"]), ("requirements", opencv))
 
@@ -389,7 +385,7 @@ def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
         return replace(service, layers=layers, imports=("torch", "numpy", "cv2"))
 
     repo, (env,) = described(scratch("zopilot"), "zopilot", change)
-    (outcome,) = builds.build(repo, [env], OPTIONS)
+    (outcome,) = build.build(repo, [env], OPTIONS)
     assert outcome.code == 0, outcome.detail
     assert [name for name in frozen(repo, env) if name.startswith("opencv")] == [opencv.name]
     script = (
@@ -409,12 +405,12 @@ def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
 def test_three_variants_are_three_images_of_one_description(shapes: Shapes) -> None:
     shape = shapes.of("coaxial")
     found = {
-        env.name: repository.build_record(shape.repo, env)["torch"]["version"] for env in shape.of("coaxial")
+        env.name: workspace.build_record(shape.repo, env)["torch"]["version"] for env in shape.of("coaxial")
     }
     assert found == {
         "coaxial-gpu": "2.8.0+cu128", "coaxial-cpu": "2.8.0+cpu", "coaxial-arm64": "2.8.0+cpu",
     }  # fmt: skip
-    keys = {repository.build_record(shape.repo, env)["key"] for env in shape.of("coaxial")}
+    keys = {workspace.build_record(shape.repo, env)["key"] for env in shape.of("coaxial")}
     assert len(keys) == 3
 
 
@@ -425,15 +421,15 @@ def test_one_failure_does_not_stop_the_others_and_the_exit_code_tells(
     smoke = repo.root / "services/zopilot/smoke.py"
     smoke.write_text('raise SystemExit("smoke: it does not run")\n')
     environments = tuple(
-        env for name in ("zopilot", "seedvr") for env in plan.environments(repo.services, service=name)
+        env for name in ("zopilot", "seedvr") for env in lock_layers.environments(repo.services, service=name)
     )
-    assert not any(outcome.code for outcome in actions.rendering(repo, environments))
-    found = builds.build(repo, environments, OPTIONS)
+    assert not any(outcome.code for outcome in parallel.rendering(repo, environments))
+    found = build.build(repo, environments, OPTIONS)
     assert [(one.name, one.status, one.code) for one in found] == [
         ("zopilot-gpu", "failed", 3), ("seedvr-gpu", "changed", 0),
     ]  # fmt: skip
     assert "smoke: it does not run" in found[0].detail
-    assert report.outcomes(found) == 3
+    assert terminal.outcomes(found) == 3
     assert {one.partition(":")[0].rpartition("/")[2] for one in tags(repo)} == {"seedvr-gpu"}
 
 
@@ -444,21 +440,21 @@ def test_a_tampered_or_missing_record_and_an_image_that_is_not_built_are_finding
     scratch: Callable[[str], Repository], shapes: Shapes
 ) -> None:
     repo = replace(scratch("zopilot"), prefix=shapes.of("zopilot").repo.prefix)
-    (env,) = plan.environments(repo.services, service="zopilot")
-    path = repo.root / repository.freeze_path(env)
-    assert builds.freeze(repo, [env])[0].code == 0
+    (env,) = lock_layers.environments(repo.services, service="zopilot")
+    path = repo.root / workspace.freeze_path(env)
+    assert build.freeze(repo, [env])[0].code == 0
 
     path.write_text(path.read_text().replace("wheel==", "wheel==9"))
-    (found,) = builds.freeze(repo, [env])
+    (found,) = build.freeze(repo, [env])
     assert (found.status, found.code) == ("failed", 1)
-    assert f"{repository.freeze_path(env)} is not what the image holds" in found.detail
+    assert f"{workspace.freeze_path(env)} is not what the image holds" in found.detail
 
     path.unlink()
-    (found,) = builds.freeze(repo, [env])
+    (found,) = build.freeze(repo, [env])
     assert (found.status, found.code) == ("failed", 1)
     assert "there is none" in found.detail
 
-    (found,) = builds.freeze(replace(repo, prefix=f"{repo.prefix}/nothing"), [env])
+    (found,) = build.freeze(replace(repo, prefix=f"{repo.prefix}/nothing"), [env])
     assert (found.status, found.code) == ("failed", 1)
     assert "Run `invoke build --service zopilot`" in found.detail
 
@@ -470,7 +466,7 @@ def volumes() -> Iterator[list[str]]:
 
     names: list[str] = []
     yield names
-    with images.engine() as client:
+    with docker.engine() as client:
         for name in names:
             try:
                 client.volumes.get(name).remove()
@@ -484,9 +480,9 @@ def test_a_container_runs_as_it_is_described(
     shape = shapes.of("zopilot")
     (env,) = shape.of("zopilot")
     volumes.append("zopilot-gpu-runpod-volume")
-    words, code = builds.run(shape.repo, env, dry_run=True)
+    words, code = build.run(shape.repo, env, dry_run=True)
     assert code == 0
-    gpus = ("--gpus", "all") if shell.which("nvidia-smi") else ()
+    gpus = ("--gpus", "all") if process.which("nvidia-smi") else ()
     plain = [word for word in words if word not in {"--interactive", "--tty"}]
     assert tuple(plain) == (
         *("docker", "run", "--rm", "--name", "zopilot-gpu", "--publish", "8000:8000"),
@@ -498,16 +494,16 @@ def test_a_container_runs_as_it_is_described(
     script = (
         "import os, torch; print('ran', torch.__version__, os.environ['HF_HOME'], os.environ['CUDA_HOME'])"
     )
-    words, code = builds.run(shape.repo, env, command=("python", "-c", script))
+    words, code = build.run(shape.repo, env, command=("python", "-c", script))
     said = capfd.readouterr().out
     assert code == 0, said
     assert words[-3:] == ("python", "-c", script)
     assert "ran 2.5.1+cu124 /runpod-volume/huggingface /usr/local/cuda" in said
     assert "ENVIRONMENT INFO" in said
 
-    words, code = builds.run(shape.repo, env, command=("python", "-c", "raise SystemExit(7)"))
+    words, code = build.run(shape.repo, env, command=("python", "-c", "raise SystemExit(7)"))
     assert code == 7
-    with images.engine() as client:
+    with docker.engine() as client:
         assert client.volumes.get("zopilot-gpu-runpod-volume")
         assert not client.containers.list(all=True, filters={"name": "zopilot-gpu"})
 
@@ -516,7 +512,7 @@ def test_what_is_not_built_does_not_run(shapes: Shapes) -> None:
     shape = shapes.of("zopilot")
     (env,) = shape.of("zopilot")
     with pytest.raises(FindingsError, match="Run `invoke build --service zopilot`"):
-        builds.run(replace(shape.repo, prefix="torchpin-lab/nothing"), env)
+        build.run(replace(shape.repo, prefix="torchpin-lab/nothing"), env)
 
 
 # --- the committed services, without the lab -------------------------------------------------------------------------
@@ -536,24 +532,24 @@ def monorepo(tmp_path: Path) -> Repository:
     for name in ("services", "docker", "lockfiles", "docs", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(ROOT / "DEVIATIONS.md", tmp_path)
-    found = repository.opened(tmp_path)
+    found = workspace.opened(tmp_path)
     kept = {name: url for name, url in found.settings.mirrors.items() if name in {"pypi", "python"}}
     return replace(found, settings=replace(found.settings, mirrors=kept))
 
 
 def test_a_sixth_service_touches_its_own_folder_only_and_locks_at_once(monorepo: Repository) -> None:
     before = tree(monorepo.root)
-    scaffold.scaffold(monorepo, "whisper")
+    commands_new.scaffold(monorepo, "whisper")
     new = tree(monorepo.root)
     assert {path for path in {*before, *new} if before.get(path) != new.get(path)} == {
         "services/whisper/service.yaml", "services/whisper/smoke.py",
     }  # fmt: skip
 
-    repo = replace(monorepo, services=repository.opened(monorepo.root).services)
-    environments = plan.environments(repo.services, service="whisper")
-    (outcome,) = actions.lock(repo, environments, recorded=True)
+    repo = replace(monorepo, services=workspace.opened(monorepo.root).services)
+    environments = lock_layers.environments(repo.services, service="whisper")
+    (outcome,) = parallel.lock(repo, environments, recorded=True)
     assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
-    lock = repository.lock(repo, environments[0])
+    lock = workspace.lock(repo, environments[0])
     torch = lock.packages["torch"]
     assert torch.version == "2.8.0+cu126"
     assert torch.sha256 == facts.recorded_hash("cu126", torch.filename)
@@ -562,17 +558,17 @@ def test_a_sixth_service_touches_its_own_folder_only_and_locks_at_once(monorepo:
     allowed = ("lockfiles/whisper-gpu/", "docker/whisper-gpu/", "docs/", "DEVIATIONS.md")
     assert touched
     assert not [path for path in touched if not path.startswith(allowed)]
-    assert not [one for one in actions.check(repo, environments, "LCK", "DKR", "DOC") if one.findings]
+    assert not [one for one in parallel.check(repo, environments, "LCK", "DKR", "DOC") if one.findings]
 
 
 def test_arm64_locks_on_any_machine_and_builds_only_where_the_builder_has_it(monorepo: Repository) -> None:
-    environments = plan.environments(monorepo.services, service="coaxial", variant="arm64")
-    (locked,) = actions.lock(monorepo, environments, recorded=True)
+    environments = lock_layers.environments(monorepo.services, service="coaxial", variant="arm64")
+    (locked,) = parallel.lock(monorepo, environments, recorded=True)
     assert (locked.status, locked.code) == ("same", 0), locked.detail
-    done = shell.run(("docker", "buildx", "inspect"))
+    done = process.run(("docker", "buildx", "inspect"))
     if "linux/arm64" in done.stdout:
         pytest.skip("this builder has linux/arm64")
-    (built,) = builds.build(monorepo, environments, OPTIONS)
+    (built,) = build.build(monorepo, environments, OPTIONS)
     assert (built.status, built.code) == ("failed", 3)
     assert built.detail.startswith("The builder has no linux/arm64")
     assert "--builder" in built.detail

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from git import Repo
 
-from torchpin import sources
 from torchpin.errors import ToolError
 from torchpin.model import Settings, Source
+from torchpin.tools.git import _clone, clone, remote_tags, requirements, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def refusal(root: Path, source: Source, settings: Settings = HERE, *, verify_tag: bool = False) -> str:
     with pytest.raises(ToolError) as caught:
-        sources.clone(root, source, settings, verify_tag=verify_tag)
+        clone(root, source, settings, verify_tag=verify_tag)
     return str(caught.value)
 
 
@@ -107,42 +107,42 @@ def refusal(root: Path, source: Source, settings: Settings = HERE, *, verify_tag
 
 
 def test_a_source_is_cloned_at_its_tag_with_nothing_but_its_commit(root: Path, source: Source) -> None:
-    assert sources.clone(root, source, HERE) == "cloned"
+    assert clone(root, source, HERE) == "cloned"
     place = root / PATH
     assert (place / "train.py").read_text() == "one"
     assert git(place, "rev-list", "--count", "--all") == "1"
     assert git(place, "rev-parse", "HEAD") == source.commit
-    assert sources.state(root, source) == ""
+    assert state(root, source) == ""
     assert [path.name for path in place.parent.iterdir()] == ["sd-scripts"]
 
 
 def test_a_clone_that_is_there_is_present_and_not_touched(root: Path, source: Source) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     os.utime(root / PATH / "train.py", (0, 0))  # git would note the new time in its index
     before = snapshot(root)
-    assert sources.clone(root, source, HERE) == "present"
+    assert clone(root, source, HERE) == "present"
     assert snapshot(root) == before
 
 
 def test_a_clone_that_is_there_needs_no_origin(root: Path, source: Source) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     gone = replace(source, url="file:///nowhere")
-    assert sources.clone(root, gone, HERE) == "present"
-    assert sources.clone(root, gone, HERE, verify_tag=True) == "present"
+    assert clone(root, gone, HERE) == "present"
+    assert clone(root, gone, HERE, verify_tag=True) == "present"
 
 
 def test_an_annotated_tag_gives_its_commit(root: Path, work: Path, source: Source) -> None:
     third = commit(work, "three", "v0.11.0", annotated=True)
     assert git(work, "rev-parse", "v0.11.0") != third
     annotated = replace(source, tag="v0.11.0", commit=third, url=published(work))
-    assert sources.clone(root, annotated, HERE) == "cloned"
-    assert sources.remote_tags(annotated, HERE)["v0.11.0"] == third
+    assert clone(root, annotated, HERE) == "cloned"
+    assert remote_tags(annotated, HERE)["v0.11.0"] == third
 
 
 def test_a_mirror_is_read_and_its_address_stays_nowhere(root: Path, tmp_path: Path, source: Source) -> None:
     shutil.move(tmp_path / "origin.git", tmp_path / "mirror-s3cret.git")
     mirror = Settings(mirrors={"sd-scripts": (tmp_path / "mirror-s3cret.git").as_uri()})
-    assert sources.clone(root, source, mirror) == "cloned"
+    assert clone(root, source, mirror) == "cloned"
     assert git(root / PATH, "remote", "get-url", "origin") == source.url
     assert not [name for name, (_, content) in snapshot(root).items() if b"s3cret" in content]
 
@@ -152,8 +152,8 @@ def test_another_repository_s_environment_does_not_disturb(
     root: Path, source: Source, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "/elsewhere")
-    assert sources.clone(root, source, HERE) == "cloned"
-    assert sources.clone(root, source, HERE, verify_tag=True) == "present"
+    assert clone(root, source, HERE) == "cloned"
+    assert clone(root, source, HERE, verify_tag=True) == "present"
     assert os.environ[name] == "/elsewhere"
 
 
@@ -161,7 +161,7 @@ def test_a_leftover_of_a_killed_clone_is_cleared(root: Path, source: Source) -> 
     left = root / "third_party" / ".sd-scripts.partial"
     left.mkdir(parents=True)
     (left / "half").write_text("")
-    assert sources.clone(root, source, HERE) == "cloned"
+    assert clone(root, source, HERE) == "cloned"
     assert not left.exists()
 
 
@@ -175,16 +175,16 @@ def test_an_end_in_the_middle_leaves_no_folder(
 
     monkeypatch.setattr(Repo, "clone_from", dying)
     with pytest.raises(type(error)):
-        sources.clone(root, source, HERE)
+        clone(root, source, HERE)
     assert list((root / "third_party").iterdir()) == []
 
 
 def test_a_clone_s_own_requirements_are_read(root: Path, source: Source) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     (root / PATH / "requirements.txt").write_text("numpy\n")
-    assert sources.requirements(root, replace(source, requirements="requirements.txt")) == "numpy\n"
+    assert requirements(root, replace(source, requirements="requirements.txt")) == "numpy\n"
     with pytest.raises(ToolError) as caught:
-        sources.requirements(root, replace(source, requirements="none.txt"))
+        requirements(root, replace(source, requirements="none.txt"))
     assert (
         str(caught.value)
         == "sd-scripts at v0.9.1 has no none.txt; correct `requirements` in its description."
@@ -217,10 +217,10 @@ def test_a_moved_tag_is_told_with_both_commits(root: Path, work: Path, source: S
 
 
 def test_a_tag_that_moves_later_is_noticed_when_asked(root: Path, work: Path, source: Source) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     moved = commit(work, "another", "v0.9.1")
     published(work)
-    assert sources.clone(root, source, HERE) == "present"
+    assert clone(root, source, HERE) == "present"
     assert f"now: {moved}." in refusal(root, source, verify_tag=True)
 
 
@@ -237,7 +237,7 @@ def test_a_mirror_s_credentials_are_not_told(root: Path, source: Source, url: st
     assert "://127.0.0.1:1/x.git cannot be read by git" in message
     assert "S3CRET" not in message
     with pytest.raises(ToolError) as caught:
-        sources._clone(source, mirror, root / "third_party" / "x")
+        _clone(source, mirror, root / "third_party" / "x")
     assert "S3CRET" not in str(caught.value)
     assert "://127.0.0.1:1/x.git could not be cloned at v0.9.1" in str(caught.value)
 
@@ -247,19 +247,19 @@ def test_an_address_that_runs_things_is_refused(root: Path, source: Source, url:
     mirror = Settings(mirrors={"sd-scripts": url})
     assert f"sd-scripts: {url} cannot be read by git" in refusal(root, source, mirror)
     with pytest.raises(ToolError):
-        sources._clone(source, mirror, root / "third_party" / "x")
+        _clone(source, mirror, root / "third_party" / "x")
 
 
 def test_without_git_everything_says_so(
     root: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = "git is not on this machine. Run `invoke doctor` for what to install."
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     gone = replace(source, path="third_party/other")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refusal(root, gone) == words
     with pytest.raises(ToolError) as caught:
-        sources.state(root, source)
+        state(root, source)
     assert str(caught.value) == words
     code = "from torchpin import overview; print(overview._git())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -334,7 +334,7 @@ def _file(place: Path) -> None:
 def test_what_people_have_there_is_refused_and_not_touched(
     root: Path, source: Source, spoil: Callable[[Path], None], words: str
 ) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     spoil(root / PATH)
     before = snapshot(root)
     assert refusal(root, source) == f"{PATH} is {words}. {SAVE}"
@@ -367,15 +367,15 @@ def _nothing_but_a_broken_head(place: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [_only_git, _empty, _empty_git, _broken_head, _nothing_but_a_broken_head])
 def test_a_half_made_clone_is_made_again(root: Path, source: Source, spoil: Callable[[Path], None]) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     spoil(root / PATH)
-    assert sources.state(root, source) == "half-made"
-    assert sources.clone(root, source, HERE) == "repaired"
-    assert sources.state(root, source) == ""
+    assert state(root, source) == "half-made"
+    assert clone(root, source, HERE) == "repaired"
+    assert state(root, source) == ""
 
 
 def test_a_half_made_clone_stays_when_the_origin_cannot_be_read(root: Path, source: Source) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     _only_git(root / PATH)
     before = snapshot(root)
     assert "cannot be read by git" in refusal(root, replace(source, url="file:///nowhere"))
@@ -383,18 +383,18 @@ def test_a_half_made_clone_stays_when_the_origin_cannot_be_read(root: Path, sour
 
 
 def test_a_clean_clone_at_another_commit_is_made_again(root: Path, work: Path, source: Source) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     (root / PATH / "__pycache__").mkdir()
     (root / PATH / "__pycache__" / "train.pyc").write_text("")
     after = newer(source, work)
-    assert sources.state(root, after) == f"at {source.commit[:12]}, not at {after.commit[:12]}"
-    assert sources.clone(root, after, HERE) == "repaired"
+    assert state(root, after) == f"at {source.commit[:12]}, not at {after.commit[:12]}"
+    assert clone(root, after, HERE) == "repaired"
     assert (root / PATH / "train.py").read_text() == "two"
 
 
 def test_a_full_clone_at_another_commit_is_made_again(root: Path, work: Path, source: Source) -> None:
     git(root, "clone", "-q", source.url, PATH)
-    assert sources.clone(root, source, HERE) == "repaired"
+    assert clone(root, source, HERE) == "repaired"
     assert (root / PATH / "train.py").read_text() == "one"
 
 
@@ -438,7 +438,7 @@ def _ignored(place: Path) -> None:
 def test_work_that_git_calls_clean_is_not_lost_to_another_commit(
     root: Path, work: Path, source: Source, spoil: Callable[[Path], None], words: str
 ) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     spoil(root / PATH)
     before = snapshot(root)
     assert refusal(root, newer(source, work)) == f"{PATH} is {words}. {SAVE}"
@@ -446,10 +446,10 @@ def test_work_that_git_calls_clean_is_not_lost_to_another_commit(
 
 
 def test_a_link_to_a_clone_elsewhere_is_not_replaced(root: Path, work: Path, source: Source) -> None:
-    sources.clone(root, source, HERE)
+    clone(root, source, HERE)
     elsewhere = (root / PATH).rename(root / "elsewhere")
     (root / PATH).symlink_to(elsewhere)
-    assert sources.clone(root, source, HERE) == "present"
+    assert clone(root, source, HERE) == "present"
     message = refusal(root, newer(source, work))
     assert message.startswith(f"{PATH} is a link. ")
     assert (root / PATH).is_symlink()

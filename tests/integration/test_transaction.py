@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import torchpin
-from torchpin import transaction
 from torchpin.errors import ToolError
-from torchpin.transaction.journal import FOLDER, JOURNAL
+from torchpin.tools import transaction
+from torchpin.tools.transaction.journal import FOLDER, JOURNAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,23 +16,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.pylock import Pylock
 
-from torchpin import (
-    actions,
-    builds,
-    checks,
-    describe,
-    images,
-    index,
-    lab,
-    lockfile,
-    locks,
-    native,
-    plan,
-    repository,
-    shell,
-    standins,
-)
+from torchpin.checks.run import blocking
+from torchpin.commands import build, install, parallel
+from torchpin.description import write
 from torchpin.errors import ToolError
+from torchpin.lab import lab, stub_wheels
+from torchpin.lock import file_format
+from torchpin.lock.layers import environments, mirror_variable
+from torchpin.tools import docker, index_server, uv_resolve
+from torchpin.tools import process as tools_process
+from torchpin.workspace import workspace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,22 +36,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torchpin.model import Environment, Service
-    from torchpin.repository import Repository
+    from torchpin.workspace.workspace import Repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = builds.Options()
+OPTIONS = build.Options()
 
 
 @pytest.fixture(scope="module")
 def opened(request: pytest.FixtureRequest) -> Iterator[lab.Lab]:
     """One lab for all: lora, locked and cloned, with its own base image."""
-    repo = repository.opened(ROOT)
+    repo = workspace.opened(ROOT)
     said: list[str] = []
-    with lab.opened(repo, plan.environments(repo.services, service="lora"), say=said.append) as found:
+    with lab.opened(repo, environments(repo.services, service="lora"), say=said.append) as found:
         assert found.engine, said
-        outcomes = actions.lock(found.repo, found.environments)
+        outcomes = parallel.lock(found.repo, found.environments)
         assert not any(outcome.code for outcome in outcomes), outcomes
         yield found
 
@@ -83,24 +76,24 @@ def described(repo: Repository, change: Callable[[Service], Service]) -> tuple[R
     """The repository with its one service changed, on disk and in memory."""
     (before,) = repo.services
     service = change(before)
-    shell.write({repo.root / service.file: describe.description(service)})
-    found = repository.opened(repo.root)
+    tools_process.write({repo.root / service.file: write.description(service)})
+    found = workspace.opened(repo.root)
     found = replace(repo, services=found.services)
-    return found, plan.environments(found.services)[0]
+    return found, environments(found.services)[0]
 
 
-def built(repo: Repository, env: Environment) -> actions.Outcome:
-    (outcome,) = builds.build(repo, [env], OPTIONS)
+def built(repo: Repository, env: Environment) -> parallel.Outcome:
+    (outcome,) = build.build(repo, [env], OPTIONS)
     return outcome
 
 
 def tags(repo: Repository) -> list[str]:
-    with images.engine() as client:
-        return images.tagged(client, f"{repo.prefix}/")
+    with docker.engine() as client:
+        return docker.tagged(client, f"{repo.prefix}/")
 
 
 def run(tag: str, *command: str, **options: Any) -> str:
-    with images.engine() as client:
+    with docker.engine() as client:
         output: bytes = client.containers.run(tag, list(command), remove=True, network_mode="none", **options)
     return output.decode()
 
@@ -114,28 +107,26 @@ def test_the_image_is_built_proven_recorded_and_documented(
     outcome = built(scratch, env)
     assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
 
-    lock = repository.lock(scratch, env)
+    lock = workspace.lock(scratch, env)
     frozen = scratch.text("records/lora-gpu/pip_freeze.txt")
     assert frozen == "".join(
         f"{name}=={package.version}\n" for name, package in sorted(lock.packages.items())
     )
-    record = repository.build_record(scratch, env)
+    record = workspace.build_record(scratch, env)
     assert record["torch"]["version"] == "2.7.1+cu128"
     assert record["torch"]["cuda"] == "12.8"
     assert record["sources"] == {"/opt/lora/third_party/sd-scripts": env.service.sources[0].commit}
     assert "not recorded yet" not in str(scratch.text("docs/PINNING.md"))
 
-    results = actions.verify(scratch, [env], require=["docker", "image"])
-    assert actions.failures(results, require=["docker", "image", "clone", "record"]) == 0, checks.blocking(
-        results
-    )
+    results = parallel.verify(scratch, [env], require=["docker", "image"])
+    assert parallel.failures(results, require=["docker", "image", "clone", "record"]) == 0, blocking(results)
 
     again = built(scratch, env)
     assert again.status == "same"
     assert "nothing to do" in again.detail
 
-    shell.write({scratch.root / "records/lora-gpu/pip_freeze.txt": frozen + "sneaked==1\n"})
-    tampered = [one for one in actions.verify(scratch, [env]) if one.check == "REC001"]
+    tools_process.write({scratch.root / "records/lora-gpu/pip_freeze.txt": frozen + "sneaked==1\n"})
+    tampered = [one for one in parallel.verify(scratch, [env]) if one.check == "REC001"]
     assert tampered[0].findings[0].message == "sneaked: the lock says nothing, found is 1"
     built(scratch, env)  # as its remedy says
     assert scratch.text("records/lora-gpu/pip_freeze.txt") == frozen
@@ -144,8 +135,8 @@ def test_the_image_is_built_proven_recorded_and_documented(
 def test_a_lock_is_exported_in_the_standard_form_with_its_own_files(
     scratch: Repository, env: Environment
 ) -> None:
-    lock = repository.lock(scratch, env)
-    text = actions.export(scratch, env, "pylock")
+    lock = workspace.lock(scratch, env)
+    text = parallel.export(scratch, env, "pylock")
     exported = Pylock.from_dict(tomllib.loads(text))
     assert {package.name: str(package.version) for package in exported.packages} == {
         name: package.version for name, package in lock.packages.items()
@@ -176,7 +167,7 @@ def test_an_image_holds_no_uv_no_cache_and_no_address_of_a_mirror(
         " for d, _, fs in os.walk(top) for f in fs if f == 'uv' or '/torchpin/' in d + '/' and top == '/run' or 'uv' in d.split('/')])"
     )
     assert run(tag, "-c", script, entrypoint=["python"]).strip() == "[]"
-    with images.engine() as client:
+    with docker.engine() as client:
         history = json.dumps(client.images.get(tag).history())
     assert "127.0.0.1" not in history
     assert "TORCHPIN_MIRROR_CU128:-https://download.pytorch.org/whl/cu128" in history
@@ -191,23 +182,23 @@ def test_a_user_a_health_check_and_a_lost_optional_layer(scratch: Repository) ->
         return replace(service, layers=layers, run=replace(service.run, user="worker", health=health))
 
     repo, env = described(scratch, change)
-    assert not any(outcome.code for outcome in actions.lock(repo, [env]))
+    assert not any(outcome.code for outcome in parallel.lock(repo, [env]))
     _spoil(repo, env, "05-utilities", "toml")
     outcome = built(repo, env)
     assert outcome.code == 0, outcome.detail
-    assert repository.build_record(repo, env)["optional_missing"] == sorted(
-        package.name for package in repository.lock(repo, env).layers[5].packages
+    assert workspace.build_record(repo, env)["optional_missing"] == sorted(
+        package.name for package in workspace.lock(repo, env).layers[5].packages
     )
     (tag, *_) = tags(repo)
     assert run(tag, "-c", "import os; print(os.getuid())", entrypoint=["python"]).strip() == "10001"
-    with images.engine() as client:
+    with docker.engine() as client:
         config = client.images.get(tag).attrs["Config"]
     assert config["Healthcheck"]["Test"] == ["CMD", "python", "-c", "import torch"]
 
 
 def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> None:
     (service,) = scratch.services
-    with images.engine() as client:
+    with docker.engine() as client:
         client.images.get(service.base.image).tag("mirror.invalid/hub/acme/base", tag="1")
     try:
         repo, env = described(scratch, lambda one: replace(one, base=replace(one.base, image="acme/base:1")))
@@ -217,13 +208,13 @@ def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> No
                 repo.settings, mirrors={**repo.settings.mirrors, "docker.io": "mirror.invalid/hub"}
             ),
         )
-        assert not any(outcome.code for outcome in actions.lock(repo, [env]))
+        assert not any(outcome.code for outcome in parallel.lock(repo, [env]))
         outcome = built(repo, env)
         assert outcome.code == 0, outcome.detail
         assert "FROM acme/base:1\n" in str(repo.text("docker/lora-gpu/Dockerfile"))
     finally:
-        with images.engine() as client:
-            images.remove(client, ["mirror.invalid/hub/acme/base:1"])
+        with docker.engine() as client:
+            docker.remove(client, ["mirror.invalid/hub/acme/base:1"])
 
 
 # --- what must not work ----------------------------------------------------------------------------------------------
@@ -240,7 +231,7 @@ def _failed(repo: Repository, env: Environment) -> str:
 
 def _spoil(repo: Repository, env: Environment, layer: str, package: str) -> None:
     """A lock, properly sealed and rendered, with a hash that no file has."""
-    lock = repository.lock(repo, env)
+    lock = workspace.lock(repo, env)
     layers = tuple(
         replace(
             one,
@@ -252,28 +243,28 @@ def _spoil(repo: Repository, env: Environment, layer: str, package: str) -> None
         for one in lock.layers
     )
     spoilt = replace(lock, layers=layers)
-    files = {f"lockfiles/{env.name}/{name}": text for name, text in lockfile.files(spoilt).items()}
-    files |= repository.rendered(repo, env, spoilt).files
-    shell.write({repo.root / path: text for path, text in files.items()})
+    files = {f"lockfiles/{env.name}/{name}": text for name, text in file_format.files(spoilt).items()}
+    files |= workspace.rendered(repo, env, spoilt).files
+    tools_process.write({repo.root / path: text for path, text in files.items()})
 
 
 def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scratch: Repository) -> None:
     (service,) = scratch.services
     tag = f"cp{service.python.major}{service.python.minor}"
     files = {
-        name: standins.wheel(
+        name: stub_wheels.wheel(
             name, f"{version}+cu128", tag=f"{tag}-{tag}-linux_x86_64", requires=("typing-extensions>=4.8",) if name == "torch" else (),
-            modules=standins.torch_modules(f"{version}+cu124", cuda="12.4", archs=["sm_90"], cudnn=90100, cxx11_abi=False)
+            modules=stub_wheels.torch_modules(f"{version}+cu124", cuda="12.4", archs=["sm_90"], cudnn=90100, cxx11_abi=False)
             if name == "torch" else {f"{name}/__init__.py": ""},
         )
         for name, version in service.torch.family.items()
     }  # fmt: skip
-    channel = {name: [standins.published(*file)] for name, file in files.items()}
-    with index.serve({"cu128": channel}) as address:
+    channel = {name: [stub_wheels.published(*file)] for name, file in files.items()}
+    with index_server.serve({"cu128": channel}) as address:
         mirrors = {**scratch.settings.mirrors, "cu128": f"{address}/cu128/"}
         repo = replace(scratch, settings=replace(scratch.settings, mirrors=mirrors))
-        env = plan.environments(repo.services)[0]
-        assert not any(outcome.code for outcome in actions.lock(repo, [env]))
+        env = environments(repo.services)[0]
+        assert not any(outcome.code for outcome in parallel.lock(repo, [env]))
         said = _failed(repo, env)
     assert "failed at proof" in said
     assert "expected 2.7.1+cu128, found 2.7.1+cu124" in said
@@ -288,8 +279,8 @@ def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged
     template.write_text(
         template.read_text().replace("COPY runtime/ /opt/torchpin/", extra + "COPY runtime/ /opt/torchpin/")
     )
-    repository._template.cache_clear()
-    assert not any(outcome.code for outcome in actions.rendering(scratch, [env]))
+    workspace._template.cache_clear()
+    assert not any(outcome.code for outcome in parallel.rendering(scratch, [env]))
     assert "sneaked: expected not to be installed, found 1.0" in _failed(scratch, env)
 
 
@@ -332,7 +323,7 @@ def test_a_file_with_other_bytes_fails_in_its_layer_with_the_log_and_the_remedy(
 
 
 def test_a_stale_rendering_is_not_built(scratch: Repository, env: Environment) -> None:
-    shell.write({scratch.root / "docker/lora-gpu/Dockerfile": "FROM scratch\n"})
+    tools_process.write({scratch.root / "docker/lora-gpu/Dockerfile": "FROM scratch\n"})
     outcome = built(scratch, env)
     assert outcome.code == 1
     assert "Run `invoke render --service lora`" in outcome.detail
@@ -343,12 +334,12 @@ def test_an_engine_that_is_gone_is_one_clear_error(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(ToolError, match="No Docker engine answers"):
-        builds.build(scratch, [env], OPTIONS)
+        build.build(scratch, [env], OPTIONS)
 
 
 def test_a_platform_that_the_builder_lacks_is_named() -> None:
     with pytest.raises(ToolError, match="The builder has no linux/s390x"):
-        images.expect_platform("linux/s390x")
+        docker.expect_platform("linux/s390x")
 
 
 # --- the command line, with mirrors and without --lab ---------------------------------------------------------------
@@ -356,14 +347,14 @@ def test_a_platform_that_the_builder_lacks_is_named() -> None:
 
 def command(repo: Repository, *words: str) -> subprocess.Popen[str]:
     """The real command in a scratch repository; everything that the lab stands in for comes from mirrors."""
-    mirrors = {plan.mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
+    mirrors = {mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
     environment = {
         **os.environ,
         **mirrors,
         "TORCHPIN_BUILD_NETWORK": "host",
         "TORCHPIN_REGISTRY": repo.prefix,
     }
-    script = "from torchpin.tasks import main; main()"
+    script = "from torchpin.cli.main import main; main()"
     return subprocess.Popen(
         (sys.executable, "-c", script, *words), cwd=repo.root, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -378,16 +369,16 @@ def test_the_command_builds_for_real_with_mirrors_and_then_has_nothing_to_do(
             said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
         assert expected in said
-    assert repository.build_record(scratch, env)["key"] in json.dumps(_labels(scratch, env))
+    assert workspace.build_record(scratch, env)["key"] in json.dumps(_labels(scratch, env))
 
 
 def _own(repo: Repository, env: Environment) -> list[str]:
-    key = repository.rendered(repo, env, repository.lock(repo, env)).key
+    key = workspace.rendered(repo, env, workspace.lock(repo, env)).key
     return [f"{repo.prefix}/torchpin/lora-gpu:{key[:12]}"]
 
 
 def _labels(repo: Repository, env: Environment) -> dict[str, str]:
-    with images.engine() as client:
+    with docker.engine() as client:
         labels: dict[str, str] = client.images.get(*_own(repo, env)).labels
     return labels
 
@@ -398,7 +389,7 @@ def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
 ) -> None:
     smoke = scratch.root / "services/lora/smoke.py"
     smoke.write_text("import time\n\ntime.sleep(300)\n")
-    assert not any(outcome.code for outcome in actions.rendering(scratch, [env]))
+    assert not any(outcome.code for outcome in parallel.rendering(scratch, [env]))
     with command(scratch, "build", "--service", "lora", "--progress", "json") as process:
         assert process.stdout
         for line in process.stdout:
@@ -410,42 +401,42 @@ def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
     assert process.wait(timeout=30) == 130, said
     assert "interrupted" in said
     assert scratch.text("records/lora-gpu/pip_freeze.txt") is None
-    with images.engine() as client:
-        assert images.tagged(client, f"{scratch.prefix}/") == []
+    with docker.engine() as client:
+        assert docker.tagged(client, f"{scratch.prefix}/") == []
 
 
 # --- without Docker, and with real wheels ----------------------------------------------------------------------------
 
 
 def test_the_native_way_installs_and_proves_the_same_lock() -> None:
-    repo = repository.opened(ROOT)
+    repo = workspace.opened(ROOT)
     said: list[str] = []
     with lab.opened(
-        repo, plan.environments(repo.services, service="lora"), docker=False, say=said.append
+        repo, environments(repo.services, service="lora"), docker=False, say=said.append
     ) as found:
-        assert not any(outcome.code for outcome in actions.lock(found.repo, found.environments))
-        outcome = native.install(found.repo, found.environments[0], say=said.append)
+        assert not any(outcome.code for outcome in parallel.lock(found.repo, found.environments))
+        outcome = install.install(found.repo, found.environments[0], say=said.append)
     assert outcome.code == 0
     assert any(line.startswith("probe: ok") for line in said)
 
 
 def test_the_lab_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    repo = repository.opened(ROOT)
-    with images.engine() as client:
-        before = {*images.tagged(client, "")}, images.cache(client)
-    with lab.opened(repo, plan.environments(repo.services, service="lora"), say=lambda _: None) as found:
+    repo = workspace.opened(ROOT)
+    with docker.engine() as client:
+        before = {*docker.tagged(client, "")}, docker.cache(client)
+    with lab.opened(repo, environments(repo.services, service="lora"), say=lambda _: None) as found:
         assert found.engine
-        assert not any(outcome.code for outcome in actions.lock(found.repo, found.environments))
+        assert not any(outcome.code for outcome in parallel.lock(found.repo, found.environments))
         assert built(found.repo, found.environments[0]).code == 0
-    with images.engine() as client:
-        assert ({*images.tagged(client, "")}, images.cache(client)) == before
+    with docker.engine() as client:
+        assert ({*docker.tagged(client, "")}, docker.cache(client)) == before
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository) -> None:
     """zopilot's torch 2.5.1 for CUDA 12.4 is what PyPI serves: gigabytes, real libraries, `import torch` and all."""
-    zopilot = next(one for one in repository.opened(ROOT).services if one.name == "zopilot")
+    zopilot = next(one for one in workspace.opened(ROOT).services if one.name == "zopilot")
     (standing,) = scratch.services
     (variant,) = zopilot.variants
     kept = {"numpy", "scipy"}
@@ -461,14 +452,14 @@ def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository
     smoke = "import torch\n\nassert float((torch.ones(2, 2) @ torch.ones(2, 2)).sum()) == 8.0\n"
     place = scratch.root / "services" / "zopilot"
     shutil.rmtree(scratch.root / "services" / "lora")
-    shell.write({place / "service.yaml": describe.description(service), place / "smoke.py": smoke})
+    tools_process.write({place / "service.yaml": write.description(service), place / "smoke.py": smoke})
     repo = replace(scratch, services=(service,))
-    (env,) = plan.environments(repo.services)
-    assert not any(outcome.code for outcome in actions.lock(repo, [env]))
+    (env,) = environments(repo.services)
+    assert not any(outcome.code for outcome in parallel.lock(repo, [env]))
     outcome = built(repo, env)
     assert outcome.code == 0, outcome.detail
-    torch = repository.build_record(repo, env)["torch"]
+    torch = workspace.build_record(repo, env)["torch"]
     assert (torch["version"], torch["cuda"], torch["cudnn"]) == ("2.5.1+cu124", "12.4", 90100)
     assert "sm_90" in torch["archs"]
-    assert repository.lock(repo, env).packages["torch"].version == "2.5.1"
-    assert repository.build_record(repo, env)["uv"] == locks.UV
+    assert workspace.lock(repo, env).packages["torch"].version == "2.5.1"
+    assert workspace.build_record(repo, env)["uv"] == uv_resolve.UV

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from torchpin import overview, web
+from torchpin.commands import doctor
 from torchpin.model import Settings
-from torchpin.repository import Repository
+from torchpin.tools import http
+from torchpin.workspace.workspace import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,34 +93,34 @@ def other() -> Iterator[Served]:
 
 
 def test_credentials_of_an_address_are_sent(served: Served) -> None:
-    answer = web.opened(f"http://user:S3CRET@{served.host}/whl/torch/")
-    assert answer == web.Answer(status=200, length=4, content=b"page")
+    answer = http.opened(f"http://user:S3CRET@{served.host}/whl/torch/")
+    assert answer == http.Answer(status=200, length=4, content=b"page")
     assert served.handler.asked == [("GET", "/whl/torch/", KEY)]
 
 
 def test_a_head_tells_the_length_alone(served: Served) -> None:
-    assert web.opened(f"http://{served.host}/a", "HEAD") == web.Answer(status=200, length=4, content=b"")
+    assert http.opened(f"http://{served.host}/a", "HEAD") == http.Answer(status=200, length=4, content=b"")
 
 
 def test_credentials_stay_on_their_server(served: Served, other: Served) -> None:
     served.handler.elsewhere = f"http://{other.host}"
-    assert web.opened(f"http://user:S3CRET@{served.host}/moved", "HEAD").status == 200
+    assert http.opened(f"http://user:S3CRET@{served.host}/moved", "HEAD").status == 200
     assert served.handler.asked == [("HEAD", "/moved", KEY), ("HEAD", "/whl/torch/", KEY)]
-    assert web.opened(f"http://user:S3CRET@{served.host}/away").content == b"page"
+    assert http.opened(f"http://user:S3CRET@{served.host}/away").content == b"page"
     assert other.handler.asked == [("GET", "/open", None)]
 
 
 def test_trouble_that_passes_is_waited_for(served: Served) -> None:
-    assert web.opened(f"http://{served.host}/busy", waits=(0, 0, 0)).content == b"page"
+    assert http.opened(f"http://{served.host}/busy", waits=(0, 0, 0)).content == b"page"
     assert served.handler.times["/busy"] == 3
-    with pytest.raises(web.FetchError, match="HTTP 503"):
-        web.opened(f"http://{served.host}/busy/2", waits=(0,))
+    with pytest.raises(http.FetchError, match="HTTP 503"):
+        http.opened(f"http://{served.host}/busy/2", waits=(0,))
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
 def test_a_refusal_is_told_at_once_with_its_status(served: Served, status: int) -> None:
-    with pytest.raises(web.FetchError) as caught:
-        web.opened(f"http://user:S3CRET@{served.host}/{status}/a.whl")
+    with pytest.raises(http.FetchError) as caught:
+        http.opened(f"http://user:S3CRET@{served.host}/{status}/a.whl")
     assert caught.value.status == status
     assert str(caught.value).startswith(
         f"http://{served.host}/{status}/a.whl could not be read: HTTP {status} "
@@ -128,22 +129,22 @@ def test_a_refusal_is_told_at_once_with_its_status(served: Served, status: int) 
 
 
 def test_half_a_file_is_none(served: Served) -> None:
-    with pytest.raises(web.FetchError, match="IncompleteRead"):
-        web.opened(f"http://{served.host}/half", waits=(0,))
+    with pytest.raises(http.FetchError, match="IncompleteRead"):
+        http.opened(f"http://{served.host}/half", waits=(0,))
     assert served.handler.times["/half"] == 2
 
 
 def test_nobody_there_is_told(served: Served) -> None:
-    with pytest.raises(web.FetchError) as caught:
-        web.opened("http://user:S3CRET@127.0.0.1:1/x", waits=())
+    with pytest.raises(http.FetchError) as caught:
+        http.opened("http://user:S3CRET@127.0.0.1:1/x", waits=())
     assert "Connection refused" in str(caught.value)
     assert caught.value.status is None
     assert "S3CRET" not in str(caught.value)
 
 
-def row(root: Path, address: str) -> overview.Row:
+def row(root: Path, address: str) -> doctor.Row:
     repo = Repository(root=root, services=(), settings=Settings(mirrors={"cu121": address}))
-    return overview._index(repo, "cu121")
+    return doctor._index(repo, "cu121")
 
 
 def test_the_doctor_asks_a_mirror_with_its_credentials_and_tells_none(served: Served, tmp_path: Path) -> None:

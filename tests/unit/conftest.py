@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import plan
+from torchpin.lock import layers
 from torchpin.model import Artifact, Base, Environment, Layer, Lock, Service, Torch, Variant
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def _lock(env: Environment | None = None, *packages: Artifact, build: tuple[Arti
     )
     everything = {one.name: one for one in (*plain, *packages)}
     return Lock(
-        layers=plan.split(env, list(everything.values()), uv="0.13.9")[0],
-        build=plan.layer_lock(env, "build", build, uv="0.13.9") if build else None,
+        layers=layers.split(env, list(everything.values()), uv="0.13.9")[0],
+        build=layers.layer_lock(env, "build", build, uv="0.13.9") if build else None,
     )
 
 

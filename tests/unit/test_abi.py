@@ -12,8 +12,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import facts, imageplan, lockfile, plan, read, render
+from torchpin import facts
+from torchpin.description import read
 from torchpin.errors import InputError
+from torchpin.image import dockerfile as image_dockerfile
+from torchpin.image import plan
+from torchpin.lock import file_format
+from torchpin.lock import layers as lock_layers
 from torchpin.model import Artifact, Base, Environment, Layer, Lock, Mark, Torch, Variant
 
 if TYPE_CHECKING:
@@ -70,7 +75,7 @@ def resolution(artifact: Artifacts, *more: Artifact, local: str = "+cu126") -> l
 
 
 def locked(env: Environment, packages: list[Artifact]) -> Lock:
-    layers, given = plan.split(env, packages, uv=UV)
+    layers, given = lock_layers.split(env, packages, uv=UV)
     return Lock(layers=layers, given=given)
 
 
@@ -86,30 +91,30 @@ def instructions(text: str) -> list[str]:
 
 
 def dockerfile(env: Environment, lock: Lock) -> list[str]:
-    return instructions(render.dockerfile(TEMPLATE, imageplan.image(env, lock)))
+    return instructions(image_dockerfile.dockerfile(TEMPLATE, plan.image(env, lock)))
 
 
 # --- the pin of a wheel with an ABI ----------------------------------------------------------------------------------
 
 
 def test_a_wheel_with_an_abi_is_told_by_its_name_however_it_is_spelled() -> None:
-    assert str(plan.abi_pin(ATTENTION)) == FLASH
-    assert str(plan.abi_pin(layer("attention", "Flash_Attn==2.8.3"))) == "Flash_Attn==2.8.3"
-    assert plan.abi_pin(ONE) is None
-    assert plan.abi_pin(layer("empty")) is None
+    assert str(lock_layers.abi_pin(ATTENTION)) == FLASH
+    assert str(lock_layers.abi_pin(layer("attention", "Flash_Attn==2.8.3"))) == "Flash_Attn==2.8.3"
+    assert lock_layers.abi_pin(ONE) is None
+    assert lock_layers.abi_pin(layer("empty")) is None
 
 
 @pytest.mark.parametrize("pins", [(FLASH, "einops==0.8.1"), ("einops==0.8.1", FLASH)])
 def test_beside_a_wheel_with_an_abi_nothing_else_may_stand(pins: tuple[str, ...]) -> None:
     with pytest.raises(InputError, match=r"The layer attention holds flash-attn.*give it a layer of its own"):
-        plan.abi_pin(layer("attention", *pins))
+        lock_layers.abi_pin(layer("attention", *pins))
 
 
 def test_the_exact_file_follows_from_python_torch_cuda_abi_and_platform(environment: Environments) -> None:
-    (found,) = plan.abi_wheels(shaped(environment, ATTENTION, ONE)).values()
+    (found,) = lock_layers.abi_wheels(shaped(environment, ATTENTION, ONE)).values()
     assert (found.filename, found.sha256, found.release) == (WHEEL, DIGEST, RELEASE)
     assert found.requires == ("einops",)
-    assert plan.abi_wheels(shaped(environment, ONE)) == {}
+    assert lock_layers.abi_wheels(shaped(environment, ONE)) == {}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def test_the_exact_file_follows_from_python_torch_cuda_abi_and_platform(environm
 def test_another_ground_has_another_file(
     environment: Environments, changes: dict[str, Any], part: str
 ) -> None:
-    (found,) = plan.abi_wheels(shaped(environment, ATTENTION, **changes)).values()
+    (found,) = lock_layers.abi_wheels(shaped(environment, ATTENTION, **changes)).values()
     assert part in found.filename
     assert found.sha256 != DIGEST or part == "torch2.7cxx11abiTRUE-"
 
@@ -149,11 +154,11 @@ def test_without_a_fitting_wheel_the_pin_is_told_with_its_place_and_the_facts_ow
     base = shaped(environment, ONE, ATTENTION, marks=marks)
     env = shaped(environment, **{"layers": base.service.layers, "marks": marks, **changes})
     with pytest.raises(InputError) as caught:
-        plan.abi_wheels(env)
+        lock_layers.abi_wheels(env)
     version = "1.0.9" if "layers" in changes else "2.8.3"
     found = facts.wheel(
         "flash-attn", version, python=str(env.service.python), torch="2.7.1", channel=env.variant.channel,
-        machine=plan.MACHINES[env.variant.platform],
+        machine=lock_layers.MACHINES[env.variant.platform],
     )  # fmt: skip
     assert isinstance(found, facts.NoWheel)
     assert str(caught.value) == f"{where}: flash-attn=={version}: {found}"
@@ -162,7 +167,7 @@ def test_without_a_fitting_wheel_the_pin_is_told_with_its_place_and_the_facts_ow
 
 def test_a_description_without_marks_is_named_by_its_file(environment: Environments) -> None:
     with pytest.raises(InputError) as caught:
-        plan.abi_wheels(shaped(environment, ATTENTION, channel="cpu"))
+        lock_layers.abi_wheels(shaped(environment, ATTENTION, channel="cpu"))
     assert str(caught.value).startswith("services/seedvr/service.yaml: flash-attn==2.8.3: ")
 
 
@@ -170,30 +175,30 @@ def test_the_place_is_the_pin_s_own_line_in_a_description_as_people_write_it() -
     path = "services/seedvr/service.yaml"
     text = (ROOT / path).read_text(encoding="utf-8").replace("flash-attn==2.8.3", "flash-attn==2.8.99")
     line = next(n for n, one in enumerate(text.splitlines(), start=1) if "- flash-attn==2.8.99" in one)
-    (env,) = plan.environments(read.services({path: text}))
+    (env,) = lock_layers.environments(read.services({path: text}))
     with pytest.raises(
         InputError, match=rf"^{re.escape(path)}:{line}:\d+: flash-attn==2\.8\.99: .*What makes one: "
     ):
-        plan.abi_wheels(env)
+        lock_layers.abi_wheels(env)
 
 
 def test_a_resolution_is_asked_for_the_wheel_s_wants_and_not_for_the_wheel(environment: Environments) -> None:
     env = shaped(environment, ATTENTION, ONE)
-    assert plan.pins(env, plan.abi_wheels(env)) == (
+    assert lock_layers.pins(env, lock_layers.abi_wheels(env)) == (
         "torch==2.7.1", "torchvision==0.22.1", "torchaudio==2.7.1", "a==1", "einops",
     )  # fmt: skip
-    assert plan.pins(env, {})[3:] == (FLASH, "a==1")
+    assert lock_layers.pins(env, {})[3:] == (FLASH, "a==1")
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_base_s_torch_has_no_layers_of_its_own(environment: Environments) -> None:
-    assert plan.layer_names(shaped(environment, ATTENTION, ONE)) == ("01-attention", "02-one")
-    assert plan.layer_names(shaped(environment, ATTENTION, ONE, origin="index")) == (
+    assert lock_layers.layer_names(shaped(environment, ATTENTION, ONE)) == ("01-attention", "02-one")
+    assert lock_layers.layer_names(shaped(environment, ATTENTION, ONE, origin="index")) == (
         "00-torch", "01-torch-deps", "02-attention", "03-one",
     )  # fmt: skip
-    assert plan.layer_names(shaped(environment)) == ()
+    assert lock_layers.layer_names(shaped(environment)) == ()
 
 
 def test_nothing_of_torch_is_installed_over_a_base_s(environment: Environments, artifact: Artifacts) -> None:
@@ -255,8 +260,8 @@ def test_optional_layers_keep_their_word(environment: Environments, artifact: Ar
     assert [(one.name, one.optional) for one in lock.layers] == [
         ("01-attention", True), ("02-one", False), ("03-two", True),
     ]  # fmt: skip
-    assert [step.optional for step in imageplan.steps(lock)] == [True, False, True]
-    found: Any = imageplan.expectations(env, lock)
+    assert [step.optional for step in plan.steps(lock)] == [True, False, True]
+    found: Any = plan.expectations(env, lock)
     assert found["optional"] == {"b": "1", "flash-attn": "2.8.3"}
     assert {*found["distributions"]} == {"a", "einops", "filelock"}
 
@@ -310,27 +315,27 @@ def wheel_layer(environment: Environments, artifact: Artifacts) -> LayerLock:
 
 def test_a_file_of_no_index_is_named_by_the_variable_of_its_place(wheel_layer: LayerLock) -> None:
     file = WHEEL.replace("+", "%2B")
-    assert imageplan.installable(wheel_layer) == (
+    assert plan.installable(wheel_layer) == (
         f"flash-attn @ ${{TORCHPIN_MIRROR_FLASH_ATTN}}/{file} --hash=sha256:{DIGEST}\n"
     )
 
 
 def test_a_layer_of_an_index_is_given_as_plain_pins(environment: Environments, artifact: Artifacts) -> None:
     (_, one) = locked(shaped(environment, ATTENTION, ONE), resolution(artifact)).layers
-    assert imageplan.installable(one) == lockfile.installable(one)
-    assert "@" not in imageplan.installable(one)
+    assert plan.installable(one) == file_format.installable(one)
+    assert "@" not in plan.installable(one)
 
 
 def test_the_step_of_a_wheel_with_an_abi_knows_its_release_and_no_index(
     environment: Environments, artifact: Artifacts
 ) -> None:
     lock = locked(shaped(environment, ATTENTION, ONE), resolution(artifact))
-    assert imageplan.steps(lock) == (
-        imageplan.Step(
+    assert plan.steps(lock) == (
+        plan.Step(
             file="01-attention.txt", origin="flash-attn", index=None, mirror="TORCHPIN_MIRROR_FLASH_ATTN",
             optional=False, builds=False, release=RELEASE,
         ),
-        imageplan.Step(
+        plan.Step(
             file="02-one.txt", origin="pypi", index=None, mirror="TORCHPIN_MIRROR_PYPI", optional=False, builds=False,
         ),
     )  # fmt: skip
@@ -341,7 +346,7 @@ def test_the_context_holds_nothing_that_the_base_gives(
 ) -> None:
     env = shaped(environment, ATTENTION, ONE)
     lock = locked(env, resolution(artifact))
-    found = imageplan.context(env, lock, runtime={}, smoke="")
+    found = plan.context(env, lock, runtime={}, smoke="")
     assert sorted(found.files) == ["expect.json", "layers/01-attention.txt", "layers/02-one.txt", "smoke.py"]
     assert not [
         name for name, text in found.files.items() if name.startswith("layers/") and "torch==" in text
@@ -355,7 +360,7 @@ def test_what_is_inherited_is_expected_and_is_no_distribution_of_the_venv(
     environment: Environments, artifact: Artifacts
 ) -> None:
     env = shaped(environment, ATTENTION, ONE)
-    found: Any = imageplan.expectations(env, locked(env, resolution(artifact)))
+    found: Any = plan.expectations(env, locked(env, resolution(artifact)))
     assert found["inherited"] == {
         "torch": "2.7.1+cu126", "torchaudio": "2.7.1+cu126", "torchvision": "0.22.1+cu126",
     }  # fmt: skip
@@ -369,7 +374,7 @@ def test_what_is_inherited_is_expected_and_is_no_distribution_of_the_venv(
 
 def test_an_index_s_torch_is_inherited_from_nowhere(environment: Environments, artifact: Artifacts) -> None:
     env = shaped(environment, ATTENTION, ONE, origin="index")
-    found: Any = imageplan.expectations(env, locked(env, resolution(artifact)))
+    found: Any = plan.expectations(env, locked(env, resolution(artifact)))
     assert found["inherited"] == {}
     assert found["distributions"]["torch"] == "2.7.1+cu126"
 
@@ -378,7 +383,7 @@ def test_an_index_s_torch_is_inherited_from_nowhere(environment: Environments, a
 
 
 def stale(env: Environment, lock: Lock) -> list[str]:
-    return [file for file, _, _ in plan.stale(env, lock)]
+    return [file for file, _, _ in lock_layers.stale(env, lock)]
 
 
 def test_a_fresh_lock_of_these_shapes_is_not_stale(environment: Environments, artifact: Artifacts) -> None:
@@ -426,11 +431,11 @@ def test_a_lock_with_a_given_torch_reads_back_as_it_was_written(
     environment: Environments, artifact: Artifacts
 ) -> None:
     lock = locked(shaped(environment, ATTENTION, ONE), resolution(artifact))
-    texts = lockfile.files(lock)
+    texts = file_format.files(lock)
     assert sorted(texts) == ["00-given.txt", "01-attention.txt", "02-one.txt"]
-    found = lockfile.parse("lockfiles/seedvr-gpu", texts)
+    found = file_format.parse("lockfiles/seedvr-gpu", texts)
     assert found == lock
-    assert lockfile.files(found) == texts
+    assert file_format.files(found) == texts
     assert "://" not in "".join(texts.values())
     assert f"{FLASH} --hash=sha256:{DIGEST}  # {WHEEL}, size not published, for seedvr\n" in texts[
         "01-attention.txt"
@@ -503,7 +508,7 @@ def test_each_variant_stands_on_its_own_base(service: Services, artifact: Artifa
     )  # fmt: skip
     made = service(variants=variants, base=Base(image="nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"))
     found = {}
-    for env in plan.environments((made,)):
+    for env in lock_layers.environments((made,)):
         local = "" if env.variant.platform == "linux/arm64" else f"+{env.variant.channel}"
         packages = [artifact(name, f"{version}{local}") for name, version in made.torch.family.items()]
         packages.append(artifact("tqdm", "4.66.5"))
@@ -524,10 +529,10 @@ def test_each_variant_stands_on_its_own_base(service: Services, artifact: Artifa
 def committed(request: pytest.FixtureRequest) -> tuple[Environment, Lock]:
     path = f"services/{request.param}/service.yaml"
     services = read.services({path: (ROOT / path).read_text(encoding="utf-8")})
-    (env,) = plan.environments(services)
+    (env,) = lock_layers.environments(services)
     folder = ROOT / "lockfiles" / env.name
     texts = {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.txt")}
-    return env, lockfile.parse(f"lockfiles/{env.name}", texts)
+    return env, file_format.parse(f"lockfiles/{env.name}", texts)
 
 
 def test_a_committed_lock_gives_torch_and_installs_none(committed: tuple[Environment, Lock]) -> None:
@@ -539,16 +544,14 @@ def test_a_committed_lock_gives_torch_and_installs_none(committed: tuple[Environ
     names = {p.name for one in lock.layers for p in one.packages}
     assert not {*env.service.torch.family} & names
     assert not [name for name in names if name.startswith("nvidia-") or name in {"triton", "pytorch-triton"}]
-    assert [one.name for one in lock.layers] == [*plan.layer_names(env)]
-    assert not {plan.TORCH, plan.TORCH_DEPS} & {one.name for one in lock.layers}
-    assert sorted(p.name for p in lock.given.packages) == sorted(
-        imageplan.expectations(env, lock)["inherited"]
-    )  # type: ignore[call-overload]
+    assert [one.name for one in lock.layers] == [*lock_layers.layer_names(env)]
+    assert not {lock_layers.TORCH, lock_layers.TORCH_DEPS} & {one.name for one in lock.layers}
+    assert sorted(p.name for p in lock.given.packages) == sorted(plan.expectations(env, lock)["inherited"])  # type: ignore[call-overload]
 
 
 def test_a_committed_lock_takes_flash_attn_first_by_the_facts(committed: tuple[Environment, Lock]) -> None:
     env, lock = committed
-    (wheel,) = plan.abi_wheels(env).values()
+    (wheel,) = lock_layers.abi_wheels(env).values()
     first = lock.layers[0]
     assert first.origin == "flash-attn"
     assert [(p.name, p.filename, p.sha256) for p in first.packages] == [

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin import actions, report
-from torchpin.actions import Outcome
+from torchpin.commands import parallel
+from torchpin.commands.parallel import Outcome
 from torchpin.errors import FindingsError, InputError, Stop, ToolError
 from torchpin.model import Environment, Variant
+from torchpin.output import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ def failing(**how: Stop) -> Callable[[Environment], Outcome]:
 @pytest.mark.parametrize("workers", [1, 2, 8])
 def test_one_that_fails_does_not_stop_the_others(environments: tuple[Environment, ...], workers: int) -> None:
     do = failing(a=ToolError("the network"), c=FindingsError("it is stale"))
-    found = actions.each(environments, do, workers=workers)
+    found = parallel.each(environments, do, workers=workers)
     assert [(one.name, one.status, one.detail, one.code) for one in found] == [
         ("lora-a", "failed", "the network", 3),
         ("lora-b", "changed", "done", 0),
@@ -66,8 +67,8 @@ def test_the_exit_code_is_the_worst_that_any_asks_for(
     code: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = actions.each(environments, failing(**how))
-    assert report.outcomes(found) == code
+    found = parallel.each(environments, failing(**how))
+    assert terminal.outcomes(found) == code
     said = capsys.readouterr()
     assert [name for name in NAMES if f"lora-{name}" in said.out + said.err] == NAMES
     assert [name for name in NAMES if f"lora-{name}" in said.err] == sorted(how)
@@ -83,7 +84,7 @@ def test_the_order_of_outcomes_is_that_of_the_environments(environments: tuple[E
             last.set()
         return Outcome(name=env.name, status="same")
 
-    found = actions.each(environments, do, workers=2)
+    found = parallel.each(environments, do, workers=2)
     assert [one.name for one in found] == [f"lora-{name}" for name in NAMES]
 
 
@@ -92,16 +93,16 @@ def test_a_bug_is_no_outcome(environments: tuple[Environment, ...]) -> None:
         raise KeyError(env.name)
 
     with pytest.raises(KeyError):
-        actions.each(environments, do)
+        parallel.each(environments, do)
 
 
 def test_of_no_environment_there_is_no_outcome() -> None:
-    assert actions.each((), failing()) == ()
+    assert parallel.each((), failing()) == ()
 
 
 def test_the_environments_of_one_service_fail_one_by_one(service: Callable[..., object]) -> None:
     variants = tuple(Variant(name=name, channel="cpu", platform="linux/amd64") for name in ("cpu", "arm64"))
     made = service(variants=variants)
     environments = tuple(Environment(service=made, variant=one) for one in variants)  # type: ignore[arg-type]
-    found = actions.each(environments, failing(arm64=ToolError("The builder has no linux/arm64")))
+    found = parallel.each(environments, failing(arm64=ToolError("The builder has no linux/arm64")))
     assert [(one.name, one.code) for one in found] == [("lora-cpu", 0), ("lora-arm64", 3)]

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchpin import adopting, adoption, dockerfile, read, steps, traps
+from torchpin.adopt import dockerfile, draft, installs, registry
+from torchpin.commands import adopt
+from torchpin.description import read
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
-    from torchpin.adopting import Adopted
+    from torchpin.commands.adopt import Adopted
     from torchpin.model import Service
 
 PROJECTS = Path(__file__).parents[1] / "adopt"
@@ -68,7 +70,7 @@ BASE = "FROM nvidia/cuda:12.6.3-base-ubuntu22.04\n"
 
 
 def adopted(name: str) -> Adopted:
-    return adopting.adopt(PROJECTS / name)
+    return adopt.adopt(PROJECTS / name)
 
 
 def service(name: str) -> Service:
@@ -79,7 +81,7 @@ def service(name: str) -> Service:
 
 def ids(text: str, **others: str) -> list[str]:
     """The ids that are caught in a Dockerfile."""
-    return [one.id for one in traps.caught(steps.project({"Dockerfile": text, **others}))]
+    return [one.id for one in registry.caught(installs.project({"Dockerfile": text, **others}))]
 
 
 def test_there_are_more_than_a_dozen_projects() -> None:
@@ -201,8 +203,8 @@ def test_a_trap_catches_what_is_wrong_and_leaves_what_is_right(trap: str, wrong:
 
 
 def test_every_trap_has_a_pair_and_tells_what_it_is() -> None:
-    assert {trap for trap, _, _ in PAIRS} == {*traps.known()}
-    for id_, one in traps.known().items():
+    assert {trap for trap, _, _ in PAIRS} == {*registry.known()}
+    for id_, one in registry.known().items():
         assert all((one.title, one.remedy, one.meaning, one.example, one.sources)), id_
 
 
@@ -224,7 +226,7 @@ LINES = st.lists(
 def test_no_text_breaks_it(lines: list[str], requirements: str, toml: str) -> None:
     text = "\n".join(lines)
     texts = {"Dockerfile": text, "requirements.txt": requirements, "pyproject.toml": toml, "uv.lock": toml}
-    found = adoption.adoption(texts, "any")
+    found = draft.adoption(texts, "any")
     assert isinstance(found.text, str)
     assert all(one.finding.where.count(":") >= 2 for one in found.caught)
 
@@ -240,18 +242,18 @@ def test_a_word_keeps_its_place_and_whether_it_was_quoted() -> None:
 
 
 def test_a_table_that_is_no_toml_is_said() -> None:
-    found = traps.caught(steps.project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
+    found = registry.caught(installs.project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
     assert [(one.id, one.finding.where) for one in found] == [("ADO008", "pyproject.toml:1:1")]
 
 
 def test_where_there_is_nothing_to_read_it_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no Dockerfile"):
-        adopting.adopt(tmp_path)
+        adopt.adopt(tmp_path)
     with pytest.raises(InputError, match="is no folder"):
-        adopting.adopt(tmp_path / "gone")
+        adopt.adopt(tmp_path / "gone")
 
 
 def test_a_file_that_is_no_text_is_skipped_and_named(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(BASE)
     (tmp_path / "requirements.txt").write_bytes(b"\xff\xfe")
-    assert adopting.adopt(tmp_path).skipped == ("requirements.txt",)
+    assert adopt.adopt(tmp_path).skipped == ("requirements.txt",)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin import advisories
 from torchpin.errors import ToolError
 from torchpin.model import Waiver
+from torchpin.queries import vulnerabilities
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,8 +21,8 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torchpin.advisories import Advisory
     from torchpin.model import Artifact, Environment, Lock
+    from torchpin.queries.vulnerabilities import Advisory
 
     Environments = Callable[..., Environment]
     Locks = Callable[..., Lock]
@@ -46,7 +46,7 @@ def answer(*rows: dict[str, Any], counted: int = 2) -> str:
 
 
 def known(*rows: dict[str, Any]) -> tuple[Advisory, ...]:
-    return advisories.answered(answer(*rows), [("tqdm", "4.66.5")])
+    return vulnerabilities.answered(answer(*rows), [("tqdm", "4.66.5")])
 
 
 def waiver(about: str, until: date, check: str = "AUD001") -> Waiver:
@@ -57,7 +57,7 @@ def waiver(about: str, until: date, check: str = "AUD001") -> Waiver:
 
 
 def test_a_local_build_is_asked_about_by_its_public_version(lock: Locks) -> None:
-    assert advisories.asked([lock(), lock()]) == (
+    assert vulnerabilities.asked([lock(), lock()]) == (
         ("nvidia-cudnn-cu12", "9.1.0.70"),
         ("torch", "2.5.1"),
         ("torchvision", "0.20.1"),
@@ -67,11 +67,11 @@ def test_a_local_build_is_asked_about_by_its_public_version(lock: Locks) -> None
 
 def test_what_builds_a_package_is_asked_about_too(lock: Locks, artifact: Artifacts) -> None:
     built = lock(None, build=(artifact("setuptools", "60.0", by=("tqdm",)),))
-    assert ("setuptools", "60.0") in advisories.asked([built])
+    assert ("setuptools", "60.0") in vulnerabilities.asked([built])
 
 
 def test_the_project_holds_each_package_once_the_canary_and_no_address() -> None:
-    files = advisories.project([("a", "1"), ("a", "2"), advisories.CANARY])
+    files = vulnerabilities.project([("a", "1"), ("a", "2"), vulnerabilities.CANARY])
     held = tomllib.loads(files["uv.lock"])["package"]
     assert [(one["name"], one["version"]) for one in held[:-1]] == [
         ("a", "1"),
@@ -110,14 +110,14 @@ def test_without_a_summary_the_first_line_of_the_description_counts() -> None:
 
 def test_the_canary_is_no_finding_unless_it_is_locked() -> None:
     assert known() == ()
-    (found,) = advisories.answered(answer(counted=1), [advisories.CANARY])
+    (found,) = vulnerabilities.answered(answer(counted=1), [vulnerabilities.CANARY])
     assert found.package == "pycrypto"
 
 
 def test_a_service_that_knows_nothing_of_the_canary_proves_nothing() -> None:
     empty = json.dumps({"summary": {"audited_packages": 2}, "vulnerabilities": []})
     with pytest.raises(ToolError, match="knows nothing of pycrypto"):
-        advisories.answered(empty, [("tqdm", "4.66.5")])
+        vulnerabilities.answered(empty, [("tqdm", "4.66.5")])
 
 
 @pytest.mark.parametrize(
@@ -125,25 +125,25 @@ def test_a_service_that_knows_nothing_of_the_canary_proves_nothing() -> None:
 )
 def test_an_answer_of_another_form_is_a_failure(text: str) -> None:
     with pytest.raises(ToolError, match="cannot be read"):
-        advisories.answered(text, [])
+        vulnerabilities.answered(text, [])
 
 
 def test_packages_that_were_left_out_are_a_failure() -> None:
     with pytest.raises(ToolError, match="looked at 1 packages, asked were 2"):
-        advisories.answered(answer(counted=1), [("tqdm", "4.66.5")])
+        vulnerabilities.answered(answer(counted=1), [("tqdm", "4.66.5")])
 
 
 # --- what follows ----------------------------------------------------------------------------------------------------
 
 
 def test_a_clean_lock_is_ok_and_says_what_was_asked(environment: Environments, lock: Locks) -> None:
-    result = advisories.result(environment(), lock(), (), TODAY)
+    result = vulnerabilities.result(environment(), lock(), (), TODAY)
     assert (result.status, result.check) == ("ok", "AUD001")
     assert result.grounds[0].evidence == "4 packages were asked about on 2026-11-24"
 
 
 def test_a_finding_says_what_is_fixed_where_and_how_to_move(environment: Environments, lock: Locks) -> None:
-    (one,) = advisories.result(environment(), lock(), known(ROW), TODAY).findings
+    (one,) = vulnerabilities.result(environment(), lock(), known(ROW), TODAY).findings
     assert one.message == "tqdm 4.66.5: Arguments reach eval (PYSEC-2026-1)"
     assert one.remedy.startswith(
         "Fixed in 4.66.9, 4.67.0: move layers[0].packages[0] in services/lora/service.yaml,"
@@ -155,21 +155,21 @@ def test_a_finding_says_what_is_fixed_where_and_how_to_move(environment: Environ
 
 def test_a_package_that_others_want_is_moved_by_locking(environment: Environments, lock: Locks) -> None:
     row = {**ROW, "dependency": {"name": "nvidia-cudnn-cu12", "version": "9.1.0.70"}, "fix_versions": ["9.2"]}
-    found = advisories.answered(answer(row), [("nvidia-cudnn-cu12", "9.1.0.70")])
-    (one,) = advisories.result(environment(), lock(), found, TODAY).findings
+    found = vulnerabilities.answered(answer(row), [("nvidia-cudnn-cu12", "9.1.0.70")])
+    (one,) = vulnerabilities.result(environment(), lock(), found, TODAY).findings
     assert "run `invoke lock --service lora --upgrade-package nvidia-cudnn-cu12`" in one.remedy
     assert one.where == "lockfiles/lora-gpu/01-torch-deps.txt"
 
 
 def test_without_a_fixed_release_the_remedy_says_so(environment: Environments, lock: Locks) -> None:
-    (one,) = advisories.result(environment(), lock(), known({**ROW, "fix_versions": []}), TODAY).findings
+    (one,) = vulnerabilities.result(environment(), lock(), known({**ROW, "fix_versions": []}), TODAY).findings
     assert one.remedy.startswith("No release without it is known")
 
 
 def test_a_local_build_has_the_vulnerabilities_of_its_release(environment: Environments, lock: Locks) -> None:
     row = {**ROW, "dependency": {"name": "torch", "version": "2.5.1"}, "fix_versions": ["2.6.0"]}
-    found = advisories.answered(answer(row), [("torch", "2.5.1")])
-    (one,) = advisories.result(environment(), lock(), found, TODAY).findings
+    found = vulnerabilities.answered(answer(row), [("torch", "2.5.1")])
+    (one,) = vulnerabilities.result(environment(), lock(), found, TODAY).findings
     assert "move torch.version in" in one.remedy
 
 
@@ -177,7 +177,7 @@ def test_advisories_about_other_locks_do_not_count(
     environment: Environments, lock: Locks, artifact: Artifacts
 ) -> None:
     other = lock(None, artifact("tqdm", "4.70", by=("lora",)))
-    assert advisories.result(environment(), other, known(ROW), TODAY).status == "ok"
+    assert vulnerabilities.result(environment(), other, known(ROW), TODAY).status == "ok"
 
 
 @pytest.mark.parametrize("name", ["PYSEC-2026-1", "GHSA-aaaa", "CVE-2026-1"])
@@ -185,14 +185,14 @@ def test_a_waiver_accepts_by_any_name_until_its_date(
     environment: Environments, lock: Locks, name: str
 ) -> None:
     env = environment(waivers=(waiver(f"tqdm {name}", TODAY),))
-    result = advisories.result(env, lock(env), known(ROW), TODAY)
+    result = vulnerabilities.result(env, lock(env), known(ROW), TODAY)
     assert (result.status, result.findings) == ("waived", ())
     assert result.accepted[0].waiver.review_by == TODAY
 
 
 def test_past_its_date_it_counts_again(environment: Environments, lock: Locks) -> None:
     env = environment(waivers=(waiver("tqdm PYSEC-2026-1", date(2026, 11, 23)),))
-    result = advisories.result(env, lock(env), known(ROW), TODAY)
+    result = vulnerabilities.result(env, lock(env), known(ROW), TODAY)
     assert result.status == "found"
     assert "its waiver ended on 2026-11-23" in result.findings[0].message
 
@@ -202,11 +202,11 @@ def test_a_waiver_of_something_else_accepts_nothing(
     environment: Environments, lock: Locks, wrong: str
 ) -> None:
     env = environment(waivers=(waiver(wrong, TODAY), waiver("tqdm PYSEC-2026-1", TODAY, "GPU001")))
-    assert advisories.result(env, lock(env), known(ROW), TODAY).status == "found"
+    assert vulnerabilities.result(env, lock(env), known(ROW), TODAY).status == "found"
 
 
 def test_without_a_lock_nothing_is_claimed(environment: Environments) -> None:
-    result = advisories.result(environment(), None, (), TODAY)
+    result = vulnerabilities.result(environment(), None, (), TODAY)
     assert (result.status, result.need) == ("skipped", "lock")
 
 
@@ -214,7 +214,7 @@ def test_people_are_told_what_was_asked_and_of_waivers_that_accept_nothing(
     environment: Environments, lock: Locks
 ) -> None:
     env = environment(waivers=(waiver("tqdm PYSEC-2026-1", TODAY), waiver("old CVE-1", TODAY)))
-    told = advisories.notices([env], [lock(env)], known(ROW))
+    told = vulnerabilities.notices([env], [lock(env)], known(ROW))
     assert told == (
         "4 packages were asked about, torch, torchvision by their public version",
         "lora: the waiver of AUD001 for old CVE-1 accepts nothing any more: remove it",

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from torchpin import buildlog, facts
-from torchpin.buildlog import Event, Failure
+from torchpin import facts
+from torchpin.image import build_log
+from torchpin.image.build_log import Event, Failure
 
 DOCKERFILE = (Path(__file__).parents[2] / "docker/lora-gpu/Dockerfile").read_text(encoding="utf-8")
 LAYER = (
@@ -69,7 +70,7 @@ SOLVE = (
     ],
 )  # fmt: skip
 def test_a_line_of_a_step_is_its_event(line: str, expected: Event) -> None:
-    assert buildlog.event(line) == expected
+    assert build_log.event(line) == expected
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_line_of_a_step_is_its_event(line: str, expected: Event) -> None:
     ],
 )
 def test_other_lines_are_no_events(line: str) -> None:
-    assert buildlog.event(line) is None
+    assert build_log.event(line) is None
 
 
 @given(st.one_of(st.text(), st.from_regex(r"#\d{1,3} (?:DONE|CACHED|ERROR|CANCELED|\[|\d+\.\d+)? ?.*")))
@@ -100,7 +101,7 @@ def test_other_lines_are_no_events(line: str) -> None:
 @example("#12 DONE 3.2s (cached)")
 @example("#1 ")
 def test_no_line_breaks_the_reader(line: str) -> None:
-    found = buildlog.event(line)
+    found = build_log.event(line)
     assert found is None or (found.step >= 0 and found.kind)
 
 
@@ -136,12 +137,12 @@ TITLES = [
 
 
 def test_each_step_of_our_dockerfile_has_a_short_name() -> None:
-    assert [buildlog.title(step) for step in steps_of(DOCKERFILE)] == TITLES
+    assert [build_log.title(step) for step in steps_of(DOCKERFILE)] == TITLES
 
 
 def test_a_stage_s_name_is_left_out() -> None:
     steps = [step.replace("[", "[stage-0 ", 1) for step in steps_of(DOCKERFILE)]
-    assert [buildlog.title(step) for step in steps] == TITLES
+    assert [build_log.title(step) for step in steps] == TITLES
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_a_stage_s_name_is_left_out() -> None:
     ],
 )
 def test_what_buildkit_does_for_itself_has_no_name(text: str) -> None:
-    assert buildlog.title(text) == ""
+    assert build_log.title(text) == ""
 
 
 @pytest.mark.parametrize(
@@ -166,12 +167,12 @@ def test_what_buildkit_does_for_itself_has_no_name(text: str) -> None:
     ],
 )
 def test_a_mirrored_base_has_no_half_of_a_bracket_in_its_name(text: str) -> None:
-    assert buildlog.title(text).count("[") == buildlog.title(text).count("]")
+    assert build_log.title(text).count("[") == build_log.title(text).count("]")
 
 
 @given(st.text())
 def test_a_name_is_one_short_line_of_the_step(text: str) -> None:
-    assert len(buildlog.title(f"[1/2] RUN {text}")) <= len("layer ") + len(text) + 60
+    assert len(build_log.title(f"[1/2] RUN {text}")) <= len("layer ") + len(text) + 60
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ FAILED = [
 
 
 def test_a_failure_names_its_step_and_says_what_it_last_said() -> None:
-    found = buildlog.failure(FAILED)
+    found = build_log.failure(FAILED)
     assert found.step == "layer 00-torch"
     assert found.lines == (
         "Using Python 3.10.14 environment at: /opt/venv",
@@ -207,13 +208,13 @@ def test_a_failure_names_its_step_and_says_what_it_last_said() -> None:
         'ERROR: process "/bin/sh -c /run/torchpin/uv pip install" did not complete successfully: exit code: 2',
     )
     (known,) = [one for one in facts.failures() if one.id == "hash-mismatch"]
-    assert found.remedy == buildlog.remedy([known.example])
+    assert found.remedy == build_log.remedy([known.example])
     assert known.remedy in found.remedy
 
 
 def test_a_canceled_step_is_not_the_one_that_failed() -> None:
     log = ["#3 [ 2/3] RUN a", "#4 [ 3/3] RUN b", "#3 CANCELED", "#4 ERROR: exit code: 1"]
-    assert buildlog.failure(log) == Failure(step="RUN b", lines=("ERROR: exit code: 1",))
+    assert build_log.failure(log) == Failure(step="RUN b", lines=("ERROR: exit code: 1",))
 
 
 def test_of_a_long_output_the_last_fifteen_lines_are_said() -> None:
@@ -222,25 +223,25 @@ def test_of_a_long_output_the_last_fifteen_lines_are_said() -> None:
         *(f"#3 {number}.1 line {number}" for number in range(40)),
         "#3 ERROR: exit code: 1",
     ]
-    assert buildlog.failure(log).lines == (
+    assert build_log.failure(log).lines == (
         *(f"line {number}" for number in range(26, 40)), "ERROR: exit code: 1"
     )  # fmt: skip
 
 
 def test_a_step_without_a_beginning_is_called_by_its_number() -> None:
-    assert buildlog.failure(["#21 ERROR: lost"]).step == "step 21"
+    assert build_log.failure(["#21 ERROR: lost"]).step == "step 21"
 
 
 def test_a_build_that_fails_outside_any_step_says_its_last_lines() -> None:
     line = "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
-    found = buildlog.failure(["\n", f"{line}\n"])
+    found = build_log.failure(["\n", f"{line}\n"])
     assert (found.step, found.lines) == ("the build", (line,))
     (known,) = [one for one in facts.failures() if one.id == "docker-down"]
     assert known.remedy in found.remedy
 
 
 def test_a_build_that_says_nothing_fails_all_the_same() -> None:
-    assert buildlog.failure([]) == Failure(step="the build", lines=())
+    assert build_log.failure([]) == Failure(step="the build", lines=())
 
 
 # --- remedies --------------------------------------------------------------------------------------------------------
@@ -248,14 +249,14 @@ def test_a_build_that_says_nothing_fails_all_the_same() -> None:
 
 @pytest.mark.parametrize("known", facts.failures(), ids=lambda known: known.id)
 def test_each_known_failure_s_example_gives_its_meaning_and_remedy(known: facts.Failure) -> None:
-    said = buildlog.remedy(["an ordinary line", known.example])
+    said = build_log.remedy(["an ordinary line", known.example])
     assert said.startswith(known.means)
     assert said.endswith(known.remedy)
 
 
 def test_meaning_and_remedy_do_not_run_into_each_other() -> None:
     known = facts.failures()[0]
-    between = buildlog.remedy([known.example]).removeprefix(known.means).removesuffix(known.remedy)
+    between = build_log.remedy([known.example]).removeprefix(known.means).removesuffix(known.remedy)
     assert between.strip(), "nothing stands between what it means and what helps"
 
 
@@ -266,7 +267,7 @@ def test_what_is_special_speaks_before_the_network_s_accompanying_lines() -> Non
         "ERROR: pull access denied for cuda, repository does not exist or may require authorization",
     ]
     (known,) = [one for one in facts.failures() if one.id == "base-denied"]
-    assert known.remedy in buildlog.remedy(lines)
+    assert known.remedy in build_log.remedy(lines)
 
 
 def test_ordinary_lines_have_no_remedy() -> None:
@@ -287,8 +288,8 @@ def test_ordinary_lines_have_no_remedy() -> None:
         "exporting layers 12.1s done",
         "naming to docker.io/torchpin/lora-gpu:0123456789ab done",
     ]
-    assert buildlog.remedy(ordinary) == ""
-    assert buildlog.remedy([]) == ""
+    assert build_log.remedy(ordinary) == ""
+    assert build_log.remedy([]) == ""
 
 
 # --- nothing twice ---------------------------------------------------------------------------------------------------
@@ -309,8 +310,8 @@ ONCE = [
 
 
 def test_a_build_that_installs_each_package_once_says_nothing() -> None:
-    assert buildlog.installed_twice(ONCE) == ()
-    assert buildlog.installed_twice([]) == ()
+    assert build_log.installed_twice(ONCE) == ()
+    assert build_log.installed_twice([]) == ()
 
 
 @pytest.mark.parametrize(
@@ -333,11 +334,11 @@ def test_a_build_that_installs_each_package_once_says_nothing() -> None:
 def test_what_is_taken_away_replaced_or_installed_again_is_told(
     lines: list[str], wrong: tuple[str, ...]
 ) -> None:
-    assert buildlog.installed_twice([*ONCE, *lines]) == wrong
+    assert build_log.installed_twice([*ONCE, *lines]) == wrong
 
 
 def test_twice_is_told_when_it_happens_within_one_step() -> None:
-    assert buildlog.installed_twice(["#9 0.1  + a==1", "#9 0.2  + a==1"]) == ("a",)
+    assert build_log.installed_twice(["#9 0.1  + a==1", "#9 0.2  + a==1"]) == ("a",)
 
 
 @pytest.mark.parametrize(
@@ -352,12 +353,12 @@ def test_twice_is_told_when_it_happens_within_one_step() -> None:
     ],
 )
 def test_other_lines_install_nothing(line: str) -> None:
-    assert buildlog.installed_twice([*ONCE, line]) == ()
+    assert build_log.installed_twice([*ONCE, line]) == ()
 
 
 @given(st.lists(st.text()))
 def test_no_log_breaks_the_search_for_what_came_twice(lines: list[str]) -> None:
-    assert isinstance(buildlog.installed_twice(lines), tuple)
+    assert isinstance(build_log.installed_twice(lines), tuple)
 
 
 # --- where torch came from -------------------------------------------------------------------------------------------
@@ -372,5 +373,5 @@ def test_the_log_tells_from_which_index_a_layer_came_also_out_of_the_cache() -> 
         .replace("export UV_DEFAULT_INDEX", "export NOTHING")
         .replace("#9", "#10")
     )
-    assert buildlog.indexes([step, "#9 CACHED", other, "#10 DONE 0.1s"]) == {"00-torch.txt": address}
-    assert buildlog.indexes([other]) == {}
+    assert build_log.indexes([step, "#9 CACHED", other, "#10 DONE 0.1s"]) == {"00-torch.txt": address}
+    assert build_log.indexes([other]) == {}

@@ -9,7 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import buildpage, plan
+from torchpin.documents import pinning_build
+from torchpin.lock.layers import layer_lock, split
 from torchpin.model import Base, Environment, Layer, Lock, Source, Torch, Variant
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def locked(one: Service, artifact: Artifacts, *also: Artifact) -> dict[str, Lock
             artifact("pandas", "2.2.3"),
             *also,
         )
-        layers, given = plan.split(env, packages, uv="0.13.9")
-        build = plan.layer_lock(env, "build", (artifact("setuptools", "81", by=("old",)),), uv="0.13.9")
+        layers, given = split(env, packages, uv="0.13.9")
+        build = layer_lock(env, "build", (artifact("setuptools", "81", by=("old",)),), uv="0.13.9")
         found[env.name] = Lock(layers=layers, given=given, build=build)
     return found
 
@@ -66,7 +67,7 @@ def from_base(service: Services, *layers: Layer) -> Service:
 def test_the_build_order_of_an_index_service(service: Services, artifact: Artifacts) -> None:
     one = described(service, sources=(SOURCE,))
     hashed = "each by its hash, without dependencies"
-    assert buildpage.order(one, locked(one, artifact)).splitlines() == [
+    assert pinning_build.order(one, locked(one, artifact)).splitlines() == [
         "1. Base image: `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`.",
         "2. System packages, by apt: `curl`, `git`.",
         "3. Python 3.10.14: the base image's own if it is exactly this, else the build that uv 0.13.9 knows by hash, in a virtual environment.",
@@ -81,7 +82,7 @@ def test_the_build_order_of_an_index_service(service: Services, artifact: Artifa
 
 def test_the_build_order_of_a_base_service_installs_no_torch(service: Services, artifact: Artifacts) -> None:
     one = from_base(service, FLASH, TOOLS)
-    text = buildpage.order(one, locked(one, artifact, artifact("flash-attn", "2.8.3")))
+    text = pinning_build.order(one, locked(one, artifact, artifact("flash-attn", "2.8.3")))
     assert "3. Python 3.10.14: the base image's own, in a virtual environment that sees" in text
     assert "4. torch and its companions: from the base image, never installed, always proven;" in text
     assert "5. Layer `01-flash.txt`: 1 package from flash-attn's own release," in text
@@ -92,7 +93,7 @@ def test_variants_are_told_apart_where_their_order_differs(service: Services, ar
     gpu = Variant(name="gpu", channel="cu121", platform="linux/amd64")
     arm = Variant(name="arm64", channel="pypi", platform="linux/arm64", base=Base(image="debian:12"))
     one = described(service, variants=(gpu, arm), apt=())
-    text = buildpage.order(one, locked(one, artifact))
+    text = pinning_build.order(one, locked(one, artifact))
     assert "In `lora-gpu`:\n\n1. Base image: `nvidia/cuda:" in text
     assert "In `lora-arm64`:\n\n1. Base image: `debian:12`.\n2. System packages, by apt: none." in text
     assert "4. Layer `00-torch.txt`: 1 package from PyPI," in text
@@ -104,14 +105,14 @@ def test_variants_are_told_apart_where_their_order_differs(service: Services, ar
 def proven(
     one: Service, locks: Mapping[str, Lock], freeze: str | None, name: str = "lora-gpu"
 ) -> dict[str, str]:
-    lines = buildpage.matrix(one, locks, {name: freeze}).splitlines()[2:]
+    lines = pinning_build.matrix(one, locks, {name: freeze}).splitlines()[2:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     return {row[0]: row[3] for row in rows}
 
 
 def test_the_matrix_has_component_version_and_source(service: Services, artifact: Artifacts) -> None:
     one = described(service, sources=(SOURCE,))
-    text = buildpage.matrix(one, locked(one, artifact), {})
+    text = pinning_build.matrix(one, locked(one, artifact), {})
     for row in (
         "| Component | Version | Source | Proven |",
         "| Base image | nvidia/cuda `12.1.1-cudnn8-devel-ubuntu22.04` | its registry | not yet: no digest is recorded |",
@@ -156,12 +157,14 @@ def test_torch_of_the_base_is_proven_by_the_probe_alone(service: Services, artif
     assert found["torch"] == "yes, by the build's probe"
     assert found["Base image"] == "yes, by its digest"
     assert proven(one, locked(one, artifact), None)["torch"] == "not yet"
-    assert "| torch | `2.7.1+cu126` | the base image |" in buildpage.matrix(one, locked(one, artifact), {})
+    assert "| torch | `2.7.1+cu126` | the base image |" in pinning_build.matrix(
+        one, locked(one, artifact), {}
+    )
 
 
 def test_a_cpu_build_has_no_cuda_row(service: Services, artifact: Artifacts) -> None:
     one = described(service, variants=(Variant(name="cpu", channel="cpu", platform="linux/amd64"),))
-    assert "CUDA of torch" not in buildpage.matrix(one, locked(one, artifact), {})
+    assert "CUDA of torch" not in pinning_build.matrix(one, locked(one, artifact), {})
 
 
 def test_what_is_declared_and_not_locked_is_told(service: Services, artifact: Artifacts) -> None:
@@ -176,7 +179,7 @@ def test_what_is_declared_and_not_locked_is_told(service: Services, artifact: Ar
 
 def test_the_checklist_of_an_index_service(service: Services, artifact: Artifacts) -> None:
     one = described(service, sources=(SOURCE,), imports=("torch", "tqdm"))
-    text = buildpage.checklist(one, locked(one, artifact))
+    text = pinning_build.checklist(one, locked(one, artifact))
     for line in (
         "- [ ] Python is 3.10.14.",
         "- [ ] torch calls itself `2.5.1+cu121`, with CUDA 12.1, compiled for sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90 at least.",
@@ -197,7 +200,7 @@ def test_the_checklist_of_a_base_service_wants_no_torch_installed(
     service: Services, artifact: Artifacts
 ) -> None:
     one = from_base(service)
-    text = buildpage.checklist(one, locked(one, artifact))
+    text = pinning_build.checklist(one, locked(one, artifact))
     assert "- [ ] The base image's own are untouched: `torch==2.7.1+cu126`." in text
     assert "- [ ] No line has `+ torch==`: torch is the base image's, and stays." in text
     assert "One line has" not in text
@@ -205,21 +208,21 @@ def test_the_checklist_of_a_base_service_wants_no_torch_installed(
 
 def test_the_checklist_of_a_cpu_build_has_no_cuda(service: Services, artifact: Artifacts) -> None:
     one = described(service, variants=(Variant(name="cpu", channel="cpu", platform="linux/amd64"),))
-    assert "torch 2.5.1+cpu, no CUDA." in buildpage.checklist(one, locked(one, artifact))
+    assert "torch 2.5.1+cpu, no CUDA." in pinning_build.checklist(one, locked(one, artifact))
 
 
 def test_what_is_not_locked_yet_has_commands_alone(service: Services) -> None:
-    text = buildpage.checklist(described(service), {})
+    text = pinning_build.checklist(described(service), {})
     assert "- [ ]" not in text
     assert "Not locked yet: `lora-gpu`." in text
-    assert buildpage.order(described(service), {}).startswith("Not locked yet")
+    assert pinning_build.order(described(service), {}).startswith("Not locked yet")
 
 
 # --- rollback --------------------------------------------------------------------------------------------------------
 
 
 def test_a_rollback_takes_description_and_lock_together(service: Services) -> None:
-    text = buildpage.rollback(described(service))
+    text = pinning_build.rollback(described(service))
     assert "git log --oneline -- services/lora lockfiles/lora-gpu" in text
     assert "git revert COMMIT  # description and lock together" in text
     assert "invoke build --service lora" in text

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from torchpin import bumping, bumplog, bumps, gathering, lockfile, plan, read, repository
-from torchpin.bumps import Ground, Plan, target
+from torchpin.bump import plan
+from torchpin.bump.plan import Ground, Plan, target
+from torchpin.commands import bump
+from torchpin.description import read
 from torchpin.errors import InputError
+from torchpin.lock import file_format, layers
+from torchpin.records import bump_log
+from torchpin.workspace import evidence, workspace
 
 ROOT = Path(__file__).parents[2]
 BEFORE = ROOT / "tests" / "before"
@@ -22,17 +27,17 @@ WHY = "B200 is to be served"
 
 @cache
 def ground() -> Ground:
-    repo = repository.opened(ROOT)
-    texts = {**repository.descriptions(ROOT), LORA: (BEFORE / "service.yaml").read_text()}
+    repo = workspace.opened(ROOT)
+    texts = {**workspace.descriptions(ROOT), LORA: (BEFORE / "service.yaml").read_text()}
     files = {path.name: path.read_text() for path in (BEFORE / "lockfiles").iterdir()}
-    locks = gathering.judged(repo, plan.environments(repo.services)).locks
-    locked = {**locks, "lora-gpu": lockfile.parse("lockfiles/lora-gpu", files)}
+    locks = evidence.judged(repo, layers.environments(repo.services)).locks
+    locked = {**locks, "lora-gpu": file_format.parse("lockfiles/lora-gpu", files)}
     return Ground(texts=texts, locks=locked, today=TODAY)
 
 
 def plans(text: str, **changes: object) -> dict[str, Plan]:
     here = replace(ground(), **changes)  # type: ignore[arg-type]
-    return {one.service: one for one in bumps.plans(read.services(here.texts), target(text), here)}
+    return {one.service: one for one in plan.plans(read.services(here.texts), target(text), here)}
 
 
 def moves(one: Plan) -> dict[str, str]:
@@ -110,12 +115,12 @@ def test_lora_goes_to_cu128_with_base_companions_and_bitsandbytes() -> None:
 
 def test_the_files_that_are_made_again_are_told() -> None:
     found = plans("torch==2.7.1")
-    assert set(bumping.derived(found["lora"])) == {
+    assert set(bump.derived(found["lora"])) == {
         "docker/lora-gpu/Dockerfile", "docker/lora-gpu/context.txt", "docs/PINNING.md", "DEVIATIONS.md",
         "docs/CHECKS.md", "docs/GPUS.md", "records/log.yaml", "records/lora-gpu/pip_freeze.txt",
         "records/lora-gpu/build.json",
     }  # fmt: skip
-    assert bumping.derived(found["coaxial"]) == ()
+    assert bump.derived(found["coaxial"]) == ()
 
 
 def test_what_lora_accepted_closes_and_opens_by_itself() -> None:
@@ -244,7 +249,7 @@ def test_a_base_moves_where_its_repository_is_used() -> None:
 def test_what_cannot_be_edited_holds_back_with_its_place() -> None:
     text = ground().texts[LORA].replace("- tqdm==4.66.5", "- &bars tqdm==4.66.5")
     at = [number for number, line in enumerate(text.splitlines(), 1) if "&bars" in line]
-    one = bumps.plans(
+    one = plan.plans(
         read.services({LORA: text}), target("tqdm==4.67.1"), replace(ground(), texts={LORA: text})
     )[0]
     assert one.held.startswith(f"{LORA}:{at[0]}:")
@@ -255,7 +260,7 @@ def test_a_source_moves_to_the_recorded_commit_of_its_tag() -> None:
     assert moves(lora)["sources[0].tag"] == "v0.10.1"
     assert moves(lora)["sources[0].commit"] == "ae72efb92babe89ff8e70f057e42db68440e8d61"
     (source,) = read.services({LORA: ground().texts[LORA]})[0].sources
-    known = [bumps.is_known(source, tag) for tag in ("v0.10.1", "v0.9.2", "v99")]
+    known = [plan.is_known(source, tag) for tag in ("v0.10.1", "v0.9.2", "v99")]
     assert known == [True, True, False]
     never = plans("sd-scripts@v0.9.2")["lora"]
     assert "never had a tag v0.9.2" in never.held
@@ -274,20 +279,20 @@ def test_nothing_is_closed_where_only_a_lock_would_tell() -> None:
 
 # --- the log ---------------------------------------------------------------------------------------------------------
 
-STEP = bumplog.Step(state="done", when="2026-11-24T12:00:00Z", who="somebody", told="locked")
-ENTRY = bumplog.Entry(
+STEP = bump_log.Step(state="done", when="2026-11-24T12:00:00Z", who="somebody", told="locked")
+ENTRY = bump_log.Entry(
     bump="torch==2.7.1",
     why="B200: it's wanted",
-    services={"lora": bumplog.Moved(pins=("torch 2.5.1 -> 2.7.1",), closed=("GPU001 about B200",))},
+    services={"lora": bump_log.Moved(pins=("torch 2.5.1 -> 2.7.1",), closed=("GPU001 about B200",))},
     held={"seedvr": "has it already"},
-    steps=(STEP, STEP, *(bumplog.Step(),) * 3),
+    steps=(STEP, STEP, *(bump_log.Step(),) * 3),
     freeze={"lora-gpu": ("torch 2.5.1 -> 2.7.1",)},
 )
 
 
 def test_the_log_reads_back_as_it_was_written() -> None:
-    assert bumplog.entries(bumplog.text([ENTRY, ENTRY])) == (ENTRY, ENTRY)
-    assert bumplog.entries(None) == ()
+    assert bump_log.entries(bump_log.text([ENTRY, ENTRY])) == (ENTRY, ENTRY)
+    assert bump_log.entries(None) == ()
     assert ENTRY.pending == (3, 4, 5)
 
 
@@ -296,19 +301,19 @@ def test_the_log_reads_back_as_it_was_written() -> None:
 )
 def test_what_is_no_log_is_refused_with_its_place(text: str) -> None:
     with pytest.raises(InputError) as caught:
-        bumplog.entries(text)
+        bump_log.entries(text)
     assert str(caught.value.problems[0]).startswith("records/log.yaml:1:") or "2:1" in str(
         caught.value.problems[0]
     )
 
 
 def test_the_page_tells_what_is_pending() -> None:
-    text = bumplog.section([ENTRY])
+    text = bump_log.section([ENTRY])
     assert "pending: 3 (rebuild the image)" in text
-    assert "all done" in bumplog.section([replace(ENTRY, steps=(STEP,) * 5)])
+    assert "all done" in bump_log.section([replace(ENTRY, steps=(STEP,) * 5)])
 
 
 def test_the_committed_log_s_first_entry_is_lora_s_move_to_torch_2_7_1() -> None:
-    first = bumplog.entries((ROOT / bumplog.LOG).read_text())[0]
+    first = bump_log.entries((ROOT / bump_log.LOG).read_text())[0]
     assert first.bump == "torch==2.7.1"
     assert [*first.services] == ["lora"]

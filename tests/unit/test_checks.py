@@ -10,11 +10,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import actions, checks, plan
-from torchpin.bumplog import Entry, Moved, Step
-from torchpin.checks import REGISTRY, Check, Evidence, Result, Unknown, deviations, families
+from torchpin.checks import rules, run
+from torchpin.checks.rules import deviations
+from torchpin.checks.run import REGISTRY, Check, Evidence, Result, Unknown
+from torchpin.commands import parallel
 from torchpin.errors import FindingsError, InputError
-from torchpin.explanations import explanation
+from torchpin.lock.layers import layer_names, split
 from torchpin.model import (
     Artifact,
     Environment,
@@ -28,11 +29,13 @@ from torchpin.model import (
     Upstream,
     Waiver,
 )
+from torchpin.queries.explain import explanation
+from torchpin.records.bump_log import Entry, Moved, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 TODAY = date(2026, 12, 1)
 UV = "0.13.9"
@@ -113,7 +116,7 @@ def evidence(*environments: Environment, **known: Any) -> Evidence:
 
 def result(env: Environment, check: str, **known: Any) -> Result:
     """The runner on an environment; of its results the one of this check."""
-    (found,) = [one for one in checks.run(evidence(env, **known)) if one.check == check]
+    (found,) = [one for one in run.run(evidence(env, **known)) if one.check == check]
     return found
 
 
@@ -708,7 +711,7 @@ def test_the_documents_are_judged_once_for_all_environments(kit: Kit) -> None:
         locks={env.name: kit.lock(env) for env in both},
         documents={"A.md": ("a", "b")},
     )
-    found = [(one.environment, one.status) for one in checks.run(known) if one.check == "DOC001"]
+    found = [(one.environment, one.status) for one in run.run(known) if one.check == "DOC001"]
     assert found == [("lora-gpu", "found"), ("lora-cpu", "ok")]
 
 
@@ -764,7 +767,7 @@ def test_a_check_whose_need_is_not_met_is_skipped_with_the_reason(
 def test_every_need_of_a_check_can_be_unmet(kit: Kit) -> None:
     """On a bare machine, whatever has a need is skipped and nothing of it is ok."""
     env = kit.environment(sources=(SOURCE,))
-    for one in checks.run(evidence(env, clones={"sd-scripts": "not cloned"}, engine=NO_ENGINE, gpu="none")):
+    for one in run.run(evidence(env, clones={"sd-scripts": "not cloned"}, engine=NO_ENGINE, gpu="none")):
         assert (one.status == "skipped") == bool(REGISTRY[one.check].needs), one
         assert one.status != "skipped" or (one.note and one.need)
 
@@ -847,8 +850,8 @@ def test_a_waived_finding_is_shown_and_does_not_block(kit: Kit) -> None:
     found = result(env, "GPU001")
     assert (found.status, found.findings) == ("waived", ())
     assert [(one.finding.about, one.waiver.reason) for one in found.accepted] == [("B200", "known")]
-    assert checks.blocking([found]) == ()
-    assert actions.failures([found]) == 0
+    assert run.blocking([found]) == ()
+    assert parallel.failures([found]) == 0
 
 
 @pytest.mark.parametrize(("check", "about"), [("GPU001", "H200"), ("TOR001", "B200"), ("GPU001", "B20")])
@@ -881,7 +884,7 @@ def test_the_end_of_a_waiver_is_told_fourteen_days_ahead(days: int, noticed: boo
 def registering() -> Iterator[Callable[..., Any]]:
     """The registering decorator; what it registers is gone after the test."""
     before = dict(REGISTRY)
-    yield checks.check
+    yield run.check
     REGISTRY.clear()
     REGISTRY.update(before)
 
@@ -897,7 +900,7 @@ def test_a_check_that_raises_is_a_failed_check(registering: Callable[..., Any], 
     (one,) = found.findings
     assert (found.status, one.where) == ("found", FILE)
     assert one.message == "the check itself failed: KeyError: 'torch'"
-    assert actions.failures([found]) == FindingsError.exit_code
+    assert parallel.failures([found]) == FindingsError.exit_code
     assert one.remedy
 
 
@@ -950,15 +953,15 @@ def test_a_check_s_docstring_is_its_remedy_then_its_meaning_example_and_sources(
 def test_a_judge_s_check_is_ok_only_from_evidence(
     answers: tuple[str, ...], status: str, registering: Callable[..., Any], kit: Kit
 ) -> None:
-    values: dict[str, checks.Answer] = {
-        "ok": checks.Ok(about="x", evidence="seen"),
+    values: dict[str, run.Answer] = {
+        "ok": run.Ok(about="x", evidence="seen"),
         "unknown": Unknown(message="who knows"),
     }
 
-    def answering_so(evidence: Evidence, env: Environment) -> Iterator[checks.Answer]:
+    def answering_so(evidence: Evidence, env: Environment) -> Iterator[run.Answer]:
         """Repair it."""
         del evidence
-        yield from (values.get(one) or checks.finding(env, "here", "wrong") for one in answers)
+        yield from (values.get(one) or run.finding(env, "here", "wrong") for one in answers)
 
     registering("XYZ003", "Says what it is told", judge=True)(answering_so)
     found = result(kit.environment(), "XYZ003")
@@ -970,14 +973,14 @@ def test_a_judge_s_check_is_ok_only_from_evidence(
 
 
 def test_a_warning_is_found_and_stops_no_lock(registering: Callable[..., Any], kit: Kit) -> None:
-    def warning(evidence: Evidence, env: Environment) -> Iterator[checks.Answer]:
+    def warning(evidence: Evidence, env: Environment) -> Iterator[run.Answer]:
         """Repair it."""
         del evidence
-        yield checks.finding(env, "here", "doubtful", level="warning")
+        yield run.finding(env, "here", "doubtful", level="warning")
 
     registering("XYZ004", "Warns", judge=True)(warning)
     found = result(kit.environment(), "XYZ004")
-    assert (found.status, actions.failures([found]), checks.blocking([found])) == ("found", 1, ())
+    assert (found.status, parallel.failures([found]), run.blocking([found])) == ("found", 1, ())
 
 
 def test_a_gpu_is_waived_by_any_of_its_names(kit: Kit) -> None:
@@ -988,9 +991,9 @@ def test_a_gpu_is_waived_by_any_of_its_names(kit: Kit) -> None:
 def test_a_stale_lock_is_not_believed(kit: Kit) -> None:
     env = kit.environment()
     lock = kit.lock(env)
-    assert checks.lock_of(evidence(env, locks=lock), env) == lock
+    assert run.lock_of(evidence(env, locks=lock), env) == lock
     later = kit.environment(torch=torch("2.5.0"))
-    assert checks.lock_of(evidence(later, locks=lock), later) is None
+    assert run.lock_of(evidence(later, locks=lock), later) is None
 
 
 def test_every_check_has_a_title_and_a_remedy_that_is_a_sentence() -> None:
@@ -1017,12 +1020,12 @@ def test_an_id_that_nothing_has_is_refused_with_near_ones() -> None:
 
 def test_every_check_runs_on_every_environment_in_the_order_of_the_ids(kit: Kit) -> None:
     both = kit.environment(), kit.environment(variant="cpu", channel="cpu")
-    found = [(one.environment, one.check) for one in checks.run(evidence(*both))]
+    found = [(one.environment, one.check) for one in run.run(evidence(*both))]
     assert found == [(env.name, id_) for env in both for id_ in sorted(REGISTRY)]
 
 
 def test_the_judge_asks_only_what_needs_nothing_but_the_description(kit: Kit) -> None:
-    found = {one.check for one in checks.run(evidence(kit.environment()), judge=True)}
+    found = {one.check for one in run.run(evidence(kit.environment()), judge=True)}
     assert found == {one.id for one in REGISTRY.values() if one.judge}
     assert not any(REGISTRY[check].needs for check in found)
 
@@ -1051,24 +1054,24 @@ def test_findings_and_skips_of_what_is_required_fail(
     status: str, need: str, require: tuple[str, ...], code: int
 ) -> None:
     results = [a_result("ok"), a_result(status, need), a_result("ok")]
-    assert actions.failures(results, require=require) == code
+    assert parallel.failures(results, require=require) == code
 
 
 def test_nothing_to_check_is_no_failure() -> None:
-    assert actions.failures([], require=("docker",)) == 0
+    assert parallel.failures([], require=("docker",)) == 0
 
 
 @pytest.mark.parametrize("require", ["image", "docker"])
 def test_an_image_that_is_required_cannot_be_skipped_for_want_of_an_engine(require: str, kit: Kit) -> None:
     found = kit.locked("IMG001", engine=NO_ENGINE)
     assert found.status == "skipped"
-    assert actions.failures([found], require=(require,)) == 1
+    assert parallel.failures([found], require=(require,)) == 1
 
 
 def test_the_plan_s_layers_are_those_that_are_locked(kit: Kit) -> None:
     """What the cases above stand on."""
     env = kit.environment()
-    assert tuple(layer.name for layer in kit.lock(env).layers) == plan.layer_names(env)
+    assert tuple(layer.name for layer in kit.lock(env).layers) == layer_names(env)
 
 
 # --- torch from the base, wheels with an ABI -------------------------------------------------------------------------
@@ -1104,7 +1107,7 @@ def based(kit: Kit, *packages: Artifact, env: Environment | None = None) -> Lock
         kit.artifact("tqdm", "4.66.5", by=("lora",)),
     )
     everything = {one.name: one for one in (*plain, *packages)}
-    layers, given = plan.split(env, list(everything.values()), uv=UV)
+    layers, given = split(env, list(everything.values()), uv=UV)
     return Lock(layers=layers, given=given)
 
 

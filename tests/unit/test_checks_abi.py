@@ -9,8 +9,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import checks, compare, facts
-from torchpin.checks import Evidence, Result
+from torchpin import facts
+from torchpin.checks import run
+from torchpin.checks.run import Evidence, Result
+from torchpin.compat import recommendations
 from torchpin.model import Base, Environment, Layer, Mark, Recommendation, Torch
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def described(
 def judged(env: Environment, lock: Lock | None = None) -> Result:
     locks = {env.name: lock} if lock else {}
     evidence = Evidence(environments=(env,), today=date(2026, 12, 1), uv="0.13.9", locks=locks)
-    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == "ABI001"]
+    (found,) = [one for one in run.run(evidence, judge=True) if one.check == "ABI001"]
     return found
 
 
@@ -123,7 +125,7 @@ def test_what_the_facts_have_no_row_for_is_unknown(
 def test_an_abi_that_is_not_known_is_unknown(
     environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: None)
+    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: None)
     assert judged(described(environment, "flash-attn==2.8.3")).status == "unknown"
 
 
@@ -190,16 +192,16 @@ def test_a_recommended_file_whose_abi_nobody_knows_is_unknown(
     environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts, "cxx11_abi", lambda version, channel: None)
-    monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: None)
+    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: None)
     assert judged(described(environment, says=FLASH.format(abi="FALSE", python="310"))).status == "unknown"
 
 
 def test_a_recommended_file_is_a_deviation_by_its_version_alone() -> None:
     name = FLASH.format(abi="FALSE", python="310")
-    assert compare.satisfied(name, "2.8.3")
-    assert compare.satisfied(f"https://example.org/{name.replace('+', '%2B')}", "2.8.3")
-    assert not compare.satisfied(name, "2.8.2")
-    assert not compare.satisfied("nothing.whl", "2.8.3")
+    assert recommendations.satisfied(name, "2.8.3")
+    assert recommendations.satisfied(f"https://example.org/{name.replace('+', '%2B')}", "2.8.3")
+    assert not recommendations.satisfied(name, "2.8.2")
+    assert not recommendations.satisfied("nothing.whl", "2.8.3")
 
 
 # --- locked files, and machines without any --------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin import checks
-from torchpin.checks import Evidence, Result, families
+from torchpin.checks import rules, run
+from torchpin.checks.run import Evidence, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Environment]
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 
 def judged(env: Environment, today: date) -> Result:
     evidence = Evidence(environments=(env,), today=today, uv="0.13.9")
-    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == "FAC001"]
+    (found,) = [one for one in run.run(evidence, judge=True) if one.check == "FAC001"]
     return found
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from torchpin import checks, facts
-from torchpin.checks import Evidence, Result, families
+from torchpin import facts
+from torchpin.checks import rules, run
+from torchpin.checks.run import Evidence, Result
 from torchpin.model import Base, Change, Torch
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Environment]
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 TODAY = date(2026, 12, 1)
 PYTORCH = "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"
@@ -28,7 +29,7 @@ PYTORCH = "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"
 
 def judged(env: Environment, check: str, *, today: date = TODAY) -> Result:
     evidence = Evidence(environments=(env,), today=today, uv="0.13.9")
-    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == check]
+    (found,) = [one for one in run.run(evidence, judge=True) if one.check == check]
     return found
 
 
@@ -159,7 +160,7 @@ def test_the_weight_of_what_comes_twice_is_told_from_the_lock(environment: Make,
     env = environment()
     held = lock(env)
     evidence = Evidence(environments=(env,), today=TODAY, uv="0.13.9", locks={env.name: held})
-    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == "BAS003"]
+    (found,) = [one for one in run.run(evidence, judge=True) if one.check == "BAS003"]
     assert "(0 MB of packages)" in found.findings[0].message  # the stand-in's ten bytes
 
 
@@ -213,5 +214,5 @@ def test_a_second_torch_beside_the_base_s_is_a_warning(environment: Make) -> Non
 @pytest.mark.parametrize("check", ["BAS001", "BAS002", "BAS003", "BAS004", "BAS005"])
 def test_the_lab_s_stand_in_is_not_judged(check: str, environment: Make) -> None:
     evidence = Evidence(environments=(environment(),), today=TODAY, uv="0.13.9", published={})
-    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == check]
+    (found,) = [one for one in run.run(evidence, judge=True) if one.check == check]
     assert found.status == "moot"

@@ -10,9 +10,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import checks, gathering, plan, read, repository
-from torchpin.checks import Evidence, Result
+from torchpin.checks import run
+from torchpin.checks.run import Evidence, Result
+from torchpin.description import read
+from torchpin.lock import layers
 from torchpin.model import Change, Environment, Layer, Mark, Torch, Waiver
+from torchpin.workspace import evidence as workspace_evidence
+from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +46,7 @@ def described(environment: Environments, *pins: str, torch: str = "2.5.1", **cha
 def judged(env: Environment, check: str, lock: Lock | None = None, **known: Any) -> Result:
     locks = {env.name: lock} if lock else {}
     evidence = Evidence(environments=(env,), today=TODAY, uv="0.13.9", locks=locks, **known)
-    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == check]
+    (found,) = [one for one in run.run(evidence, judge=True) if one.check == check]
     return found
 
 
@@ -432,16 +436,16 @@ SEEDS = {
 def test_what_a_seed_claims_and_is_not_so_is_found_and_nothing_else(name: str) -> None:
     service = name.removesuffix("-gpu")
     text = (ROOT / f"tests/seeds/{service}.yaml").read_text(encoding="utf-8")
-    (env, *_) = plan.environments(read.services({f"services/{service}/service.yaml": text}))
-    results = checks.run(Evidence(environments=(env,), today=TODAY, uv="0.13.9"), judge=True)
+    (env, *_) = layers.environments(read.services({f"services/{service}/service.yaml": text}))
+    results = run.run(Evidence(environments=(env,), today=TODAY, uv="0.13.9"), judge=True)
     found = {(one.check, each.about, each.level) for one in results for each in one.findings}
     assert {row for row in found if row[0] in FAMILIES} == SEEDS[name]
 
 
 def test_the_shipped_services_have_no_error_and_nothing_unknown() -> None:
-    repo = repository.opened(ROOT)
-    evidence = gathering.judged(repo, plan.environments(repo.services))
-    for one in checks.run(evidence, judge=True):
+    repo = workspace.opened(ROOT)
+    evidence = workspace_evidence.judged(repo, layers.environments(repo.services))
+    for one in run.run(evidence, judge=True):
         if one.check in FAMILIES:
             assert one.unknown == (), one
             assert not [each for each in one.findings if each.level == "error"], one

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from torchpin import checks, facts, support
-from torchpin.checks import Evidence, Result, families
+from torchpin import facts
+from torchpin.checks import rules, run
+from torchpin.checks.run import Evidence, Result
+from torchpin.compat.gpus import verdict
 from torchpin.model import Base, Change, Torch
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Environment]
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 TODAY = date(2026, 12, 1)
 CU128 = "nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04"
@@ -28,7 +30,7 @@ CU128 = "nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04"
 
 def judged(env: Environment, check: str, **known: Any) -> Result:
     evidence = Evidence(environments=(env,), today=TODAY, uv="0.13.9", **known)
-    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == check]
+    (found,) = [one for one in run.run(evidence, judge=True) if one.check == check]
     return found
 
 
@@ -96,7 +98,7 @@ def test_every_known_card_has_a_verdict_on_every_known_build_and_ok_only_with_co
             archs = facts.compiled(release.version, channel)
             env = environment(channel=channel, torch=torch(release.version))
             for gpu in facts.gpus():
-                found = support.verdict(env, gpu)
+                found = verdict(env, gpu)
                 if gpu.capability is None or gpu.machine != "x86_64":
                     assert found.answer != "ok"
                 elif archs:

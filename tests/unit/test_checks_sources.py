@@ -10,19 +10,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import checks, compare, facts
-from torchpin.checks import Evidence, Result
-from torchpin.model import (
-    Change,
-    Environment,
-    Layer,
-    Mark,
-    Reason,
-    Recommendation,
-    Source,
-    Torch,
-    Upstream,
-)
+from torchpin import facts
+from torchpin.checks import run
+from torchpin.checks.run import Evidence, Result
+from torchpin.compat import recommendations
+from torchpin.model import Change, Environment, Layer, Mark, Reason, Recommendation, Source, Torch, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +55,7 @@ def described(environment: Environments, *pins: str, torch: str = "2.5.1", **cha
 def judged(env: Environment, check: str, lock: Lock | None = None, **known: Any) -> Result:
     locks = {env.name: lock} if lock else {}
     evidence = Evidence(environments=(env,), today=date(2026, 12, 1), uv="0.13.9", locks=locks, **known)
-    (found,) = [one for one in checks.run(evidence, judge=True) if one.check == check]
+    (found,) = [one for one in run.run(evidence, judge=True) if one.check == check]
     return found
 
 
@@ -302,7 +294,7 @@ def test_what_only_a_lock_tells_is_unknown_without_one(environment: Environments
 def test_the_base_image_s_own_cudnn_is_not_called_missing(environment: Environments) -> None:
     torch = Torch(version=Version("2.5.1"), companions={}, origin="base")
     env = recommending(environment, ("cuDNN", "9.1"), torch=torch)
-    assert compare.untold(env, None, "cuDNN", compare.used(env, None))
+    assert recommendations.untold(env, None, "cuDNN", recommendations.used(env, None))
     assert judged(env, "DEV001").status == "unknown"
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import InvalidVersion, Version
 
-from torchpin import checks, choices, facts
-from torchpin.checks import REGISTRY, Evidence, Ok, Result, families
+from torchpin import facts
+from torchpin.checks import rules, run
+from torchpin.checks.run import REGISTRY, Evidence, Ok, Result
+from torchpin.compat import builds
 from torchpin.model import Base, Change, Torch
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Environment]
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 TODAY = date(2026, 12, 1)
 RECORDED = [row.name for row in facts.channels() if facts.recorded(row.name)]
@@ -32,7 +34,7 @@ PYTHONS = [f"3.{minor}.1" for minor in range(8, 15)]
 def judged(env: Environment, check: str, **known: Any) -> Result:
     (found,) = [
         one
-        for one in checks.run(Evidence(environments=(env,), today=TODAY, uv="0.13.9", **known), judge=True)
+        for one in run.run(Evidence(environments=(env,), today=TODAY, uv="0.13.9", **known), judge=True)
         if one.check == check
     ]
     return found
@@ -207,8 +209,8 @@ def test_torch_from_the_base_asks_no_channel(environment: Make) -> None:
 
 def test_the_nearest_build_keeps_the_gpus_then_the_release(environment: Make) -> None:
     env = environment(torch=torch("2.5.1"), gpus=("B200",))
-    best = choices.builds(env, ["B200"])[0]
+    best = builds.builds(env, ["B200"])[0]
     assert (str(best.version), best.channel, best.lost) == ("2.7.0", "cu128", ())
-    plain = choices.builds(env, [])[0]
+    plain = builds.builds(env, [])[0]
     assert str(plain.version) == "2.5.1"
     assert re.fullmatch(r"cu\d+", plain.channel)

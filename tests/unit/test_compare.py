@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.requirements import Requirement
 
-from torchpin import compare
+from torchpin.compat import recommendations
 from torchpin.model import Artifact, Deviation, Layer, Lock, Reason, Recommendation, Source, Upstream
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_words_are_met_or_not(says: str, value: str, met: bool) -> None:
-    assert compare.satisfied(says, value) is met
+    assert recommendations.satisfied(says, value) is met
 
 
 def upstream(*requirements: str) -> Upstream:
@@ -78,7 +78,7 @@ def upstream(*requirements: str) -> Upstream:
 
 
 def found(env: Environment, lock: Lock, *requirements: str) -> tuple[Deviation, ...]:
-    return compare.deviations(
+    return recommendations.deviations(
         env, replace(lock, upstreams=(upstream(*requirements),) if requirements else ())
     )
 
@@ -95,7 +95,7 @@ REASON = Reason(component="tqdm", because="a", evidence="b")
 def test_used_names_packages_sources_and_the_ground_below(environment: Environments, lock: Locks) -> None:
     source = Source(name="sd-scripts", url="u", tag="v0.10.0", commit="0f" * 20, path="third_party/a")
     env = environment(sources=(source,))
-    assert compare.used(env, lock(env)) == {
+    assert recommendations.used(env, lock(env)) == {
         "torch": "2.5.1+cu121",
         "torchvision": "0.20.1+cu121",
         "nvidia-cudnn-cu12": "9.1.0.70",
@@ -110,7 +110,7 @@ def test_used_names_packages_sources_and_the_ground_below(environment: Environme
 
 def test_a_cpu_build_uses_no_cuda(environment: Environments, lock: Locks) -> None:
     env = environment(channel="cpu")
-    assert "cuda" not in compare.used(env, lock(env))
+    assert "cuda" not in recommendations.used(env, lock(env))
 
 
 def test_what_is_as_recommended_deviates_nowhere(environment: Environments, lock: Locks) -> None:
@@ -216,12 +216,12 @@ def test_an_exact_recommendation_that_is_followed_is_no_choice(
 def test_a_reason_is_stale_when_nothing_deviates(environment: Environments, lock: Locks) -> None:
     reasons = (REASON, replace(REASON, component="CUDA"), replace(REASON, component="numpy"))
     env = environment(recommends=says("tqdm 4.0", "cuda 12.1"), reasons=reasons)
-    assert compare.stale_reasons(env, found(env, lock(env))) == ("CUDA", "numpy")
+    assert recommendations.stale_reasons(env, found(env, lock(env))) == ("CUDA", "numpy")
 
 
 def test_a_reason_for_what_deviates_is_not_stale(environment: Environments, lock: Locks) -> None:
     env = environment(recommends=says("TQDM 4.0"), reasons=(REASON,))
-    assert compare.stale_reasons(env, found(env, lock(env))) == ()
+    assert recommendations.stale_reasons(env, found(env, lock(env))) == ()
 
 
 # --- what an image holds, what a lock moves --------------------------------------------------------------------------
@@ -230,17 +230,17 @@ FREEZE = "nvidia-cudnn-cu12==9.1.0.70\ntorch==2.5.1+cu121\ntorchvision==0.20.1+c
 
 
 def test_a_freeze_that_is_the_lock_does_not_differ(lock: Locks) -> None:
-    assert compare.freeze_differences(FREEZE, lock()) == ()
+    assert recommendations.freeze_differences(FREEZE, lock()) == ()
 
 
 def test_a_freeze_in_the_packages_own_spelling_does_not_differ(lock: Locks) -> None:
     spelled = FREEZE.replace("nvidia-cudnn-cu12", "NVIDIA_cuDNN.cu12").replace("tqdm", "TQDM")
-    assert compare.freeze_differences(spelled, lock()) == ()
+    assert recommendations.freeze_differences(spelled, lock()) == ()
 
 
 def test_a_freeze_that_differs_says_how_for_each_package(lock: Locks) -> None:
     freeze = FREEZE.replace("4.66.5", "4.67.0").replace("torchvision", "numpy")
-    assert compare.freeze_differences(freeze, lock()) == (
+    assert recommendations.freeze_differences(freeze, lock()) == (
         "numpy: the lock says nothing, found is 0.20.1+cu121",
         "torchvision: the lock says 0.20.1+cu121, found is nothing",
         "tqdm: the lock says 4.66.5, found is 4.67.0",
@@ -257,12 +257,12 @@ def with_optional(
 
 
 def test_an_optional_layer_may_be_missing_from_an_image(with_optional: Lock) -> None:
-    assert compare.freeze_differences(FREEZE, with_optional) == ()
-    assert compare.freeze_differences(FREEZE + "einops==0.7.0\n", with_optional) == ()
+    assert recommendations.freeze_differences(FREEZE, with_optional) == ()
+    assert recommendations.freeze_differences(FREEZE + "einops==0.7.0\n", with_optional) == ()
 
 
 def test_an_optional_layer_that_is_there_must_be_the_lock_s(with_optional: Lock) -> None:
-    assert compare.freeze_differences(FREEZE + "einops==0.8.0\n", with_optional) == (
+    assert recommendations.freeze_differences(FREEZE + "einops==0.8.0\n", with_optional) == (
         "einops: the lock says 0.7.0, found is 0.8.0",
     )
 
@@ -270,9 +270,9 @@ def test_an_optional_layer_that_is_there_must_be_the_lock_s(with_optional: Lock)
 def test_a_new_lock_says_what_it_moves(lock: Locks, artifact: Artifacts) -> None:
     before = lock(None, artifact("old", by=("torch",))).packages
     after = lock(None, artifact("new", by=("torch",)), artifact("tqdm", "4.67.0", by=("lora",))).packages
-    assert compare.moved(before, after) == (
+    assert recommendations.moved(before, after) == (
         "new (new) -> 1.0",
         "old 1.0 -> (gone)",
         "tqdm 4.66.5 -> 4.67.0",
     )
-    assert compare.moved(before, before) == ()
+    assert recommendations.moved(before, before) == ()

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin import differences, lockfile
 from torchpin.errors import InputError
+from torchpin.lock import file_format
 from torchpin.model import Upstream
+from torchpin.queries import diff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torchpin.differences import Difference
     from torchpin.model import Artifact, Environment, Lock
+    from torchpin.queries.diff import Difference
 
     Environments = Callable[..., Environment]
     Locks = Callable[..., Lock]
@@ -36,12 +37,12 @@ MOVED = DESCRIPTION.replace("12.1.1", "12.4.1").replace("cu121", "cu124").replac
 
 
 def texts(lock: Lock, description: str = DESCRIPTION, name: str = "lora-gpu") -> dict[str, str]:
-    files = {f"lockfiles/{name}/{file}": text for file, text in lockfile.files(lock).items()}
+    files = {f"lockfiles/{name}/{file}": text for file, text in file_format.files(lock).items()}
     return files | ({"services/lora/service.yaml": description} if description else {})
 
 
-def one(before: differences.State, after: differences.State) -> Difference:
-    (found,) = differences.differences(before, after)
+def one(before: diff.State, after: diff.State) -> Difference:
+    (found,) = diff.differences(before, after)
     return found
 
 
@@ -50,7 +51,7 @@ def told(found: Difference) -> list[tuple[str, str, str, str]]:
 
 
 def test_nothing_changed_is_an_empty_difference(lock: Locks) -> None:
-    state = differences.repository("HEAD", texts(lock()))
+    state = diff.repository("HEAD", texts(lock()))
     found = one(state, state)
     assert (found.environment, found.ground, found.packages, found.notes) == ("lora-gpu", (), (), ())
 
@@ -64,7 +65,7 @@ def test_packages_are_added_removed_and_moved_with_the_size_of_their_files(
     after = lock(
         None, artifact("new", "2.0", by=("lora",), size=30), artifact("tqdm", "4.67.0", by=("lora",), size=9)
     )
-    found = one(differences.repository("a", texts(before)), differences.repository("b", texts(after)))
+    found = one(diff.repository("a", texts(before)), diff.repository("b", texts(after)))
     assert told(found) == [
         ("new", "added", "", "2.0"),
         ("old", "removed", "1.0", ""),
@@ -76,33 +77,33 @@ def test_packages_are_added_removed_and_moved_with_the_size_of_their_files(
 def test_the_same_version_in_another_file_is_told(lock: Locks, artifact: Artifacts) -> None:
     before = lock(None, artifact("tqdm", "4.66.5", by=("lora",)))
     after = lock(None, artifact("tqdm", "4.66.5", by=("lora",), sha256="cd" * 32))
-    found = one(differences.repository("a", texts(before)), differences.repository("b", texts(after)))
+    found = one(diff.repository("a", texts(before)), diff.repository("b", texts(after)))
     assert told(found) == [("tqdm 4.66.5", "other file", "sha256:abababababab", "sha256:cdcdcdcdcdcd")]
 
 
 def test_a_size_that_nobody_wrote_down_is_counted_as_unknown(lock: Locks, artifact: Artifacts) -> None:
     after = lock(None, artifact("new", "2.0", by=("lora",), size=None))
-    found = one(differences.repository("a", texts(lock())), differences.repository("b", texts(after)))
+    found = one(diff.repository("a", texts(lock())), diff.repository("b", texts(after)))
     assert (found.added_bytes, found.unsized) == (0, 1)
 
 
 def test_what_the_base_gives_is_no_download(lock: Locks, environment: Environments) -> None:
     plain = lock()
     given = replace(plain, given=replace(plain.layers[0], name="00-given"), layers=plain.layers[1:])
-    found = one(differences.repository("a", {}), differences.repository("b", texts(given)))
+    found = one(diff.repository("a", {}), diff.repository("b", texts(given)))
     sizes = {move.what: move.size_after for move in found.packages}
     assert (sizes["torch"], sizes["tqdm"]) == (0, 10)
 
 
 def test_what_builds_a_source_only_package_stands_apart(lock: Locks, artifact: Artifacts) -> None:
     built = lock(None, build=(artifact("setuptools", "80.0", by=("tqdm",)),))
-    found = one(differences.repository("a", texts(lock())), differences.repository("b", texts(built)))
+    found = one(diff.repository("a", texts(lock())), diff.repository("b", texts(built)))
     assert told(found) == [("setuptools (build)", "added", "", "80.0")]
 
 
 def test_the_ground_comes_from_the_descriptions(lock: Locks) -> None:
     before, after = texts(lock()), texts(lock(), MOVED)
-    found = one(differences.repository("a", before), differences.repository("b", after))
+    found = one(diff.repository("a", before), diff.repository("b", after))
     assert [(move.what, move.before, move.after) for move in found.ground] == [
         ("Python", "3.10.14", "3.11.9"),
         ("channel", "cu121", "cu124"),
@@ -121,19 +122,17 @@ sources:
 """
     before = DESCRIPTION + source
     after = DESCRIPTION + source.replace("v1", "v2").replace("1" * 40, "2" * 40)
-    found = one(
-        differences.repository("a", texts(lock(), before)), differences.repository("b", texts(lock(), after))
-    )
+    found = one(diff.repository("a", texts(lock(), before)), diff.repository("b", texts(lock(), after)))
     assert [(move.what, move.before, move.after) for move in found.ground] == [
         ("source sd", f"v1 ({'1' * 12})", f"v2 ({'2' * 12})")
     ]
-    gone = one(differences.repository("a", texts(lock(), before)), differences.repository("b", texts(lock())))
+    gone = one(diff.repository("a", texts(lock(), before)), diff.repository("b", texts(lock())))
     assert [(move.what, move.kind) for move in gone.ground] == [("source sd", "removed")]
 
 
 def test_a_description_that_cannot_be_read_is_told_and_its_lock_still_counts(lock: Locks) -> None:
-    before = differences.repository("v1", texts(lock(), "schema: of another time\n"))
-    found = one(before, differences.repository("b", texts(lock(), MOVED)))
+    before = diff.repository("v1", texts(lock(), "schema: of another time\n"))
+    found = one(before, diff.repository("b", texts(lock(), MOVED)))
     assert [(move.what, move.before, move.after) for move in found.ground] == [
         ("Python", "3.10.14", "3.11.9"),
         ("channel", "cu121", "cu124"),
@@ -142,8 +141,8 @@ def test_a_description_that_cannot_be_read_is_told_and_its_lock_still_counts(loc
 
 
 def test_an_environment_that_is_new_or_not_locked_is_told(lock: Locks) -> None:
-    unlocked = differences.repository("b", {"services/lora/service.yaml": DESCRIPTION})
-    (found,) = differences.differences(differences.repository("a", {}), unlocked)
+    unlocked = diff.repository("b", {"services/lora/service.yaml": DESCRIPTION})
+    (found,) = diff.differences(diff.repository("a", {}), unlocked)
     assert found.notes == ("lora-gpu is not in a", "lora-gpu is not locked in b")
     assert {move.kind for move in found.ground} == {"added"}
 
@@ -151,24 +150,24 @@ def test_an_environment_that_is_new_or_not_locked_is_told(lock: Locks) -> None:
 def test_an_edited_lock_is_refused_with_its_state(lock: Locks) -> None:
     edited = {path: text.replace("4.66.5", "4.66.6") for path, text in texts(lock()).items()}
     with pytest.raises(InputError, match=r"v1:lockfiles/lora-gpu/02-training\.txt"):
-        differences.repository("v1", edited)
+        diff.repository("v1", edited)
 
 
 def test_one_service_alone_is_compared_where_it_is_named(lock: Locks) -> None:
     other = DESCRIPTION.replace("name: lora", "name: lora-x")
-    state = differences.repository("a", texts(lock()) | {"services/lora-x/service.yaml": other})
-    found = differences.differences(state, state, service="lora")
+    state = diff.repository("a", texts(lock()) | {"services/lora-x/service.yaml": other})
+    found = diff.differences(state, state, service="lora")
     assert [one.environment for one in found] == ["lora-gpu"]
     with pytest.raises(InputError, match="service 'flux'"):
-        differences.differences(state, state, service="flux")
+        diff.differences(state, state, service="flux")
 
 
 # --- lone locks and records ------------------------------------------------------------------------------------------
 
 
 def test_a_freeze_record_has_versions_and_no_sizes(lock: Locks) -> None:
-    record = differences.record("old.txt", "torch==2.5.1+cu121\ntqdm==4.66.4\n", environment="lora-gpu")
-    found = one(record, differences.repository("b", texts(lock())))
+    record = diff.record("old.txt", "torch==2.5.1+cu121\ntqdm==4.66.4\n", environment="lora-gpu")
+    found = one(record, diff.repository("b", texts(lock())))
     assert told(found) == [
         ("nvidia-cudnn-cu12", "added", "", "9.1.0.70"),
         ("torchvision", "added", "", "0.20.1+cu121"),
@@ -192,41 +191,41 @@ def test_a_freeze_record_has_versions_and_no_sizes(lock: Locks) -> None:
     ],
 )
 def test_lines_of_records_as_pip_and_uv_write_them(line: str, name: str, version: str, sha256: str) -> None:
-    (held,) = differences.record("r", f"# a comment\n-e .\n{line}\n").environments.values()
+    (held,) = diff.record("r", f"# a comment\n-e .\n{line}\n").environments.values()
     assert held.packages is not None
     assert [(p.name, p.version, p.sha256) for p in held.packages.values()] == [(name, version, sha256)]
 
 
 def test_a_text_without_versions_is_no_record() -> None:
     with pytest.raises(InputError, match=r"notes.txt is no freeze record"):
-        differences.record("notes.txt", "buy milk\n")
+        diff.record("notes.txt", "buy milk\n")
 
 
 def test_a_lock_folder_goes_with_its_environment(lock: Locks, artifact: Artifacts) -> None:
     moved = lock(None, artifact("tqdm", "4.67.0", by=("lora",)))
-    alone = differences.lock("saved", lockfile.files(moved))
-    found = one(alone, differences.repository("b", texts(lock())))
+    alone = diff.lock("saved", file_format.files(moved))
+    found = one(alone, diff.repository("b", texts(lock())))
     assert (found.environment, told(found)) == ("lora-gpu", [("tqdm", "moved", "4.67.0", "4.66.5")])
     assert found.ground == ()
 
 
 def test_two_records_are_compared_without_an_environment() -> None:
-    found = one(differences.record("a", "x==1\n"), differences.record("b", "x==2\n"))
+    found = one(diff.record("a", "x==1\n"), diff.record("b", "x==2\n"))
     assert (found.environment, told(found)) == ("", [("x", "moved", "1", "2")])
 
 
 def test_a_record_of_no_known_environment_says_what_to_name(lock: Locks) -> None:
     two = DESCRIPTION.replace("  gpu:", "  cpu: {channel: cpu, platform: linux/amd64}\n  gpu:")
-    state = differences.repository("b", texts(lock(), two))
+    state = diff.repository("b", texts(lock(), two))
     with pytest.raises(InputError, match="lora-cpu, lora-gpu: name a lock folder"):
-        differences.differences(differences.record("a", "x==1\n"), state)
+        diff.differences(diff.record("a", "x==1\n"), state)
     with pytest.raises(InputError, match="a is of flux-gpu, and b has lora-cpu"):
-        differences.differences(differences.record("a", "x==1\n", environment="flux-gpu"), state)
+        diff.differences(diff.record("a", "x==1\n", environment="flux-gpu"), state)
 
 
 def test_a_lock_alone_tells_its_sources_too(lock: Locks) -> None:
     kept = replace(
         lock(), upstreams=(Upstream(source="sd", tag="v1", commit="1" * 40, file="r.txt", requirements=()),)
     )
-    state = differences.lock("saved", lockfile.files(kept))
+    state = diff.lock("saved", file_format.files(kept))
     assert state.environments["lora-gpu"].ground["source sd"] == f"v1 ({'1' * 12})"

@@ -14,10 +14,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import documents, markdown, pinning, plan, read
-from torchpin.checks import Check
+from torchpin.checks.run import Check
+from torchpin.description import read
+from torchpin.documents import markdown, pinning
+from torchpin.documents.markdown import literal, prose
+from torchpin.documents.sections import CHECKS_OPENING, DEVIATIONS_OPENING, checks, deviations
 from torchpin.errors import InputError
-from torchpin.markdown import literal, prose
+from torchpin.lock import layers
 from torchpin.model import (
     Artifact,
     Base,
@@ -80,13 +83,13 @@ def lock(
         for x in service.layers
     ]
     declared[-1] += [one for one in also if one not in brought]
-    contents = zip(plan.layer_names(env), [torch, brought, *declared], strict=True)
+    contents = zip(layers.layer_names(env), [torch, brought, *declared], strict=True)
     said = tuple(
         Upstream(source=s.name, tag=s.tag, commit=s.commit, file="requirements.txt", requirements=upstream)
         for s in service.sources
     )
     return Lock(
-        layers=tuple(plan.layer_lock(env, name, some, uv="0.13.9") for name, some in contents),
+        layers=tuple(layers.layer_lock(env, name, some, uv="0.13.9") for name, some in contents),
         upstreams=said,
     )
 
@@ -114,7 +117,7 @@ def part(text: str, title: str) -> str:
 
 
 def log(service: Service, locked: dict[str, Lock] | None = None) -> str:
-    return documents.deviations([service], locks(service) if locked is None else locked)[service.name]
+    return deviations([service], locks(service) if locked is None else locked)[service.name]
 
 
 # --- docs/PINNING.md -------------------------------------------------------------------------------------------------
@@ -448,7 +451,7 @@ def test_the_checks_stand_in_one_table() -> None:
         judge=True,
         run=lambda *_: iter(()),
     )
-    text = documents.checks([one], {})["checks"]
+    text = checks([one], {})["checks"]
     assert "### GPU001\n\nCode for each GPU.\n\nIt means this.\n" in text
     assert text.startswith("<!-- begin generated: checks (src/torchpin/checks; invoke document) -->\n")
     assert "| `GPU001` | Code for each GPU | - | Use \\<channel> \\| waive it |" in text
@@ -577,8 +580,8 @@ def test_the_whole_pages_are_made_the_same_twice() -> None:
     found = {name: lock for service in services for name, lock in locks(service).items()}
     for opening, sections in (
         (pinning.PINNING_OPENING, pinning.pinning(services, found, {})),
-        (documents.DEVIATIONS_OPENING, documents.deviations(services, found)),
-        (documents.CHECKS_OPENING, documents.checks([], {})),
+        (DEVIATIONS_OPENING, deviations(services, found)),
+        (CHECKS_OPENING, checks([], {})),
     ):
         once = markdown.spliced("p", opening, sections)
         assert once.startswith(opening)

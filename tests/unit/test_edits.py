@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from torchpin import edits
+from torchpin.description import edit
 from torchpin.errors import InputError
 from torchpin.model import Change
 
@@ -45,10 +45,10 @@ def change(path: str, value: str | None) -> Change:
 
 def lines(path: str, value: str | None, text: str = TEXT) -> list[str]:
     """The lines that an edit takes away and brings."""
-    after = edits.edited(text, [change(path, value)], file="f")
+    after = edit.edited(text, [change(path, value)], file="f")
     return [
         one
-        for one in edits.difference(text, after, "f").splitlines()
+        for one in edit.difference(text, after, "f").splitlines()
         if not one.startswith(("---", "+++", "@@"))
     ]
 
@@ -95,18 +95,18 @@ def test_an_extra_is_quoted_only_within_brackets(path: str, written: str) -> Non
 
 
 def test_a_digest_goes_behind_its_image() -> None:
-    after = edits.edited(TEXT, [change("base.digest", "sha256:00")])
+    after = edit.edited(TEXT, [change("base.digest", "sha256:00")])
     assert (
         "image: nvidia/cuda:12.1.1-devel-ubuntu22.04   # the base\n  digest: sha256:00\n  rationale" in after
     )
     flow = 'base: {image: "ubuntu:22.04", rationale: why}\n'
-    assert edits.edited(flow, [change("base.digest", "sha256:00")]) == (
+    assert edit.edited(flow, [change("base.digest", "sha256:00")]) == (
         'base: {image: "ubuntu:22.04", digest: sha256:00, rationale: why}\n'
     )
 
 
 def test_several_edits_are_made_at_the_places_of_the_text_as_it_was() -> None:
-    after = edits.edited(
+    after = edit.edited(
         TEXT,
         [
             change("layers[0].packages[0]", None),
@@ -134,7 +134,7 @@ def test_several_edits_are_made_at_the_places_of_the_text_as_it_was() -> None:
 )
 def test_what_cannot_be_edited_is_refused_with_its_place(path: str, why: str) -> None:
     with pytest.raises(InputError) as caught:
-        edits.edited(TEXT, [change(path, "x")], file="services/lora/service.yaml")
+        edit.edited(TEXT, [change(path, "x")], file="services/lora/service.yaml")
     assert caught.value.problems[0].message == why
     assert str(caught.value).startswith("services/lora/service.yaml:")
 
@@ -142,12 +142,12 @@ def test_what_cannot_be_edited_is_refused_with_its_place(path: str, why: str) ->
 @pytest.mark.parametrize("value", ["&anchor x", "|\n  several\n  lines\n"])
 def test_an_anchor_and_a_text_of_several_lines_are_left_to_people(value: str) -> None:
     with pytest.raises(InputError, match="by hand"):
-        edits.edited(f"a: {value}", [change("a", "y")])
+        edit.edited(f"a: {value}", [change("a", "y")])
 
 
 def test_line_ends_and_a_missing_last_newline_stay() -> None:
-    assert edits.edited("a: b\r\nc: d\r\n", [change("e", "f")]) == "a: b\r\nc: d\r\ne: f\r\n"
-    assert edits.edited("a: b", [change("c", "d")]) == "a: b\nc: d"
+    assert edit.edited("a: b\r\nc: d\r\n", [change("e", "f")]) == "a: b\r\nc: d\r\ne: f\r\n"
+    assert edit.edited("a: b", [change("c", "d")]) == "a: b\nc: d"
 
 
 def scalars(node: yaml.Node, path: str = "") -> list[tuple[str, yaml.ScalarNode]]:
@@ -177,7 +177,7 @@ def test_every_value_of_every_description_is_changed_and_changed_back(file: Path
         ):
             continue  # a key with a dot in it, such as a file's name
         try:
-            other = edits.edited(text, [change(path, "another==1.0")])
+            other = edit.edited(text, [change(path, "another==1.0")])
         except InputError:
             assert "." in path or "\n" in node.value or node.start_mark.line != node.end_mark.line
             continue
@@ -185,10 +185,10 @@ def test_every_value_of_every_description_is_changed_and_changed_back(file: Path
             n for n, (a, b) in enumerate(zip(text.splitlines(), other.splitlines(), strict=True)) if a != b
         ]
         assert changed == [node.start_mark.line], path
-        again = edits.edited(other, [change(path, node.value)])
+        again = edit.edited(other, [change(path, node.value)])
         same = again == text
         assert same or yaml.compose(again, Loader=yaml.SafeLoader) is not None
-        assert edits.edited(again, [change(path, node.value)]) == again
+        assert edit.edited(again, [change(path, node.value)]) == again
         tried += 1
     assert tried > 10
 
@@ -197,12 +197,12 @@ def test_every_value_of_every_description_is_changed_and_changed_back(file: Path
 def test_what_is_appended_and_removed_again_leaves_the_text_as_it_was(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     count = len(yaml.safe_load(text)["layers"][0]["packages"])
-    more = edits.edited(text, [change("layers[0].packages[+]", "zzz==1.0")])
-    assert edits.edited(more, [change(f"layers[0].packages[{count}]", None)]) == text
+    more = edit.edited(text, [change("layers[0].packages[+]", "zzz==1.0")])
+    assert edit.edited(more, [change(f"layers[0].packages[{count}]", None)]) == text
     base = yaml.safe_load(text)["base"]
     if "digest" not in base:
-        pinned = edits.edited(text, [change("base.digest", "sha256:00")])
-        assert edits.edited(pinned, [change("base.digest", None)]) == text
+        pinned = edit.edited(text, [change("base.digest", "sha256:00")])
+        assert edit.edited(pinned, [change("base.digest", None)]) == text
 
 
 # --- mappings, and what holds them -----------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ def put(path: str, value: dict[str, str] | str | None) -> Change:
 
 
 def test_a_waiver_and_a_reason_are_added_with_what_holds_them() -> None:
-    after = edits.edited(TEXT, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
+    after = edit.edited(TEXT, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
     assert after == TEXT + (
         "\nreasons:\n  torch:\n    because: It is so (really); see what is read.\n    evidence: METADATA of torch 2.7.1\n"
         '\nwaivers:\n  - check: GPU001\n    about: B200\n    reason: "wanted: later"\n    review_by: 2027-01-31\n'
@@ -234,15 +234,15 @@ def test_several_of_the_same_kind_keep_their_order() -> None:
         put("reasons.a", REASON),
         put("reasons.b", REASON),
     ]
-    found = yaml.safe_load(edits.edited(TEXT, changes))
+    found = yaml.safe_load(edit.edited(TEXT, changes))
     assert [one["about"] for one in found["waivers"]] == ["B200", "H200"]
     assert [*found["reasons"]] == ["a", "b"]
 
 
 def test_a_mapping_takes_the_place_of_another() -> None:
-    before = edits.edited(TEXT, [put("reasons.a", REASON), put("reasons.b", REASON)])
-    after = edits.edited(before, [put("reasons.a", {"because": "new", "evidence": "seen"})])
-    assert edits.difference(before, after, "f").splitlines()[3:] == [
+    before = edit.edited(TEXT, [put("reasons.a", REASON), put("reasons.b", REASON)])
+    after = edit.edited(before, [put("reasons.a", {"because": "new", "evidence": "seen"})])
+    assert edit.difference(before, after, "f").splitlines()[3:] == [
         "-    because: It is so (really); see what is read.",
         "-    evidence: METADATA of torch 2.7.1",
         "+    because: new",
@@ -251,8 +251,8 @@ def test_a_mapping_takes_the_place_of_another() -> None:
 
 
 def test_the_last_entry_goes_with_what_held_it() -> None:
-    with_both = edits.edited(TEXT, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
-    found = yaml.safe_load(edits.edited(with_both, [put("waivers[0]", None), put("reasons.torch", None)]))
+    with_both = edit.edited(TEXT, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
+    found = yaml.safe_load(edit.edited(with_both, [put("waivers[0]", None), put("reasons.torch", None)]))
     assert found == yaml.safe_load(TEXT)
 
 
@@ -261,12 +261,12 @@ def test_what_is_added_to_a_real_description_is_removed_without_a_trace(path: Pa
     text = path.read_text(encoding="utf-8")
     data = yaml.safe_load(text)
     number = len(data["waivers"])
-    added = edits.edited(text, [put("waivers[+]", WAIVER), put("reasons.new", REASON)])
-    assert edits.edited(added, [put(f"waivers[{number}]", None), put("reasons.new", None)]) == text
+    added = edit.edited(text, [put("waivers[+]", WAIVER), put("reasons.new", REASON)])
+    assert edit.edited(added, [put(f"waivers[{number}]", None), put("reasons.new", None)]) == text
 
 
 def test_the_line_ends_of_a_text_stay() -> None:
     text = TEXT.replace("\n", "\r\n")
-    after = edits.edited(text, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
+    after = edit.edited(text, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
     assert after.count("\n") == after.count("\r\n")
     assert after.startswith(text)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from torchpin import facts
-from torchpin.facts.pages import all_pages
-from torchpin.facts.tables import all_tables, merged
+from torchpin.facts.index_pages import all_pages
+from torchpin.facts.load import all_tables, merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -995,7 +995,7 @@ def test_a_package_without_an_abi_in_its_name_is_told_so() -> None:
 
 
 def test_an_abi_that_is_not_known_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: None)
+    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: None)
     found = flash("3.11", "2.7.1", "cu126")
     assert isinstance(found, facts.NoWheel)
     assert not found.known
@@ -1005,7 +1005,7 @@ def test_an_abi_that_is_not_known_chooses_nothing(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_abi_without_a_wheel_names_the_one_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: 0)
+    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: 0)
     found = flash("3.12", "2.9.1", "cu128")
     assert isinstance(found, facts.NoWheel)
     assert found.known
@@ -1037,7 +1037,7 @@ def test_every_row_is_chosen_or_has_an_abi_that_no_official_build_of_its_torch_a
 def test_every_row_is_reached_by_a_torch_of_its_abi(
     row: facts.Wheel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts.builds, "cxx11_abi", lambda version, channel: row.abi)
+    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: row.abi)
     assert row.filename in fitting(row)
 
 

@@ -10,7 +10,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import documents, facts, gpupage, markdown, plan
+from torchpin import facts
+from torchpin.documents import gpus, markdown
+from torchpin.documents import sections as documents_sections
+from torchpin.lock import layers
 from torchpin.model import Base, Environment, Layer, Lock, Torch, Variant, Waiver
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ PLAIN = {"torch": Torch(version=Version("2.5.1"), companions={})}
 
 
 def card(services: list[Service], name: str, locks: dict[str, Lock] | None = None) -> str:
-    text = documents.gpus(services, locks or {})["wanted"]
+    text = documents_sections.gpus(services, locks or {})["wanted"]
     assert f"\n### {name}\n" in text
     return text.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
 
@@ -66,7 +69,7 @@ def test_what_the_facts_do_not_know_is_said_and_not_guessed(service: Services) -
 
 def test_a_card_stands_once_however_it_is_written(service: Services) -> None:
     services = [service(gpus=("A6000",)), service(name="other", gpus=("RTX A6000", "L40"))]
-    text = documents.gpus(services, {})["wanted"]
+    text = documents_sections.gpus(services, {})["wanted"]
     assert re.findall(r"^### (.*)$", text, re.MULTILINE) == ["RTX A6000", "L40"]
     assert [row(card(services, "L40"), name)[2] for name in ("lora-gpu", "other-gpu")] == ["-", "yes"]
 
@@ -107,7 +110,7 @@ def watched(service: Services, artifact: Artifacts, package: str, version: str, 
     one = service(**PLAIN, gpus=(gpu,), layers=(layer,))
     env = Environment(service=one, variant=one.variants[0])
     packages = (artifact("torch", "2.5.1+cu121"), artifact(package, version, **file))
-    locks = {env.name: Lock(layers=plan.split(env, packages, uv="0.13.9")[0])}
+    locks = {env.name: Lock(layers=layers.split(env, packages, uv="0.13.9")[0])}
     return row(card([one], gpu, locks), "lora-gpu")[6]
 
 
@@ -130,7 +133,7 @@ def test_without_a_lock_nothing_is_said_of_packages(service: Services) -> None:
 
 
 def test_the_failures_are_those_of_cards_and_drivers_at_run_time() -> None:
-    text = gpupage.failures()
+    text = gpus.failures()
     shown = [one.id for one in facts.failures() if f"| `{one.example}`".replace("|", "") in text]
     assert shown == [
         "no-kernel", "card-not-supported", "ptx-newer-than-driver", "driver-gate", "error-804", "driver-too-old",
@@ -140,7 +143,7 @@ def test_the_failures_are_those_of_cards_and_drivers_at_run_time() -> None:
 
 
 def test_every_known_gpu_stands_in_the_table_at_the_end(service: Services) -> None:
-    sections = documents.gpus([service(**PLAIN, variants=(GPU, CPU))], {})
+    sections = documents_sections.gpus([service(**PLAIN, variants=(GPU, CPU))], {})
     assert list(sections) == ["wanted", "failures", "known"]
     rows = [
         line.split(" | ")[0].strip("| ") for line in sections["known"].splitlines() if line.startswith("| ")
@@ -156,7 +159,7 @@ def test_every_known_gpu_stands_in_the_table_at_the_end(service: Services) -> No
 
 
 def test_where_no_service_wants_a_gpu_the_page_says_so() -> None:
-    assert "No service wants a GPU." in documents.gpus([], {})["wanted"]
+    assert "No service wants a GPU." in documents_sections.gpus([], {})["wanted"]
 
 
 @pytest.mark.parametrize(
@@ -172,15 +175,15 @@ def test_where_no_service_wants_a_gpu_the_page_says_so() -> None:
 def test_the_builds_of_a_card_by_channel(name: str, channel: str, span: tuple[str, str] | None) -> None:
     gpu = facts.gpu(name)
     assert gpu
-    assert gpupage.builds(gpu).get(channel) == span
+    assert gpus.builds(gpu).get(channel) == span
 
 
 def test_the_page_is_whole_its_links_meet_and_it_is_made_the_same_twice(service: Services) -> None:
     services = [service(**PLAIN, gpus=("A6000", "RTX 5060 Ti", "B200"), variants=(GPU, CPU, ARM))]
-    sections = documents.gpus(services, {})
-    once = markdown.spliced("p", documents.GPUS_OPENING, sections)
+    sections = documents_sections.gpus(services, {})
+    once = markdown.spliced("p", documents_sections.GPUS_OPENING, sections)
     assert once.startswith("# GPUs\n")
-    assert markdown.spliced("p", once, documents.gpus(services, {})) == once
+    assert markdown.spliced("p", once, documents_sections.gpus(services, {})) == once
     assert re.search(r"\n{3}|[ \t]$", once, re.MULTILINE) is None
     anchors = {markdown.anchor(line.lstrip("# ")) for line in once.splitlines() if line.startswith("#")}
     assert {*re.findall(r"\(#([^)]*)\)", once)} <= anchors

@@ -11,7 +11,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import compare, describe, lab, lockfile, plan, read
+from torchpin.compat import recommendations
+from torchpin.description import read, write
+from torchpin.lab import lab
+from torchpin.lock import file_format, layers
 from torchpin.model import (
     Artifact,
     Base,
@@ -253,13 +256,13 @@ def relocked(env: Environment, whole: Lock, service: Service) -> tuple[Environme
         for one in whole.upstreams
     )
     return lab_env, Lock(
-        layers=plan.split(lab_env, list(found.values()), uv="0.13.9")[0], upstreams=upstreams
+        layers=layers.split(lab_env, list(found.values()), uv="0.13.9")[0], upstreams=upstreams
     )
 
 
 def unexplained_and_stale(env: Environment, lock: Lock) -> tuple[list[str], tuple[str, ...]]:
-    found = compare.deviations(env, lock)
-    return [one.component for one in found if not one.reason], compare.stale_reasons(env, found)
+    found = recommendations.deviations(env, lock)
+    return [one.component for one in found if not one.reason], recommendations.stale_reasons(env, found)
 
 
 def test_words_about_what_the_lab_does_not_have_go_with_it(
@@ -334,15 +337,15 @@ def test_a_source_s_wish_for_what_another_package_brings_keeps_its_reason(
 @pytest.fixture(scope="module")
 def lora() -> tuple[Environment, Lock]:
     (service,) = read.services({LORA: (ROOT / LORA).read_text(encoding="utf-8")})
-    (env,) = plan.environments([service])
+    (env,) = layers.environments([service])
     folder = ROOT / "lockfiles" / env.name
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.txt")}
-    return env, lockfile.parse(f"lockfiles/{env.name}", texts)
+    return env, file_format.parse(f"lockfiles/{env.name}", texts)
 
 
 def test_what_comes_out_of_lora_reads_back(lora: tuple[Environment, Lock]) -> None:
     found = reduced(*lora)
-    assert read.services({LORA: describe.description(found)}) == (found,)
+    assert read.services({LORA: write.description(found)}) == (found,)
 
 
 def test_lora_in_the_lab_has_something_of_each_kind(lora: tuple[Environment, Lock]) -> None:
@@ -366,7 +369,7 @@ def test_lora_in_the_lab_has_no_deviation_without_reason_and_no_stale_reason(
 def test_an_empty_layer_reads_back(environment: Environments, lock: Locks, artifact: Artifacts) -> None:
     env = described("big==1.0", env=environment, sources=(SOURCE,))
     found = reduced(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
-    assert read.services({LORA: describe.description(found)}) == (found,)
+    assert read.services({LORA: write.description(found)}) == (found,)
 
 
 # --- small things ----------------------------------------------------------------------------------------------------

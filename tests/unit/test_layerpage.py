@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import facts, layerpage, pinning, plan
+from torchpin import facts
+from torchpin.documents import pinning, pinning_layers
+from torchpin.lock.layers import split
 from torchpin.model import Base, Environment, Layer, Lock, Torch, Variant
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def described(service: Services, *layers: Layer, origin: Any = "base", python: s
 
 def locked(one: Service, *packages: Artifact) -> dict[str, Lock]:
     env = Environment(service=one, variant=one.variants[0])
-    layers, given = plan.split(env, packages, uv="0.13.9")
+    layers, given = split(env, packages, uv="0.13.9")
     return {env.name: Lock(layers=layers, given=given)}
 
 
@@ -70,7 +72,7 @@ def test_torch_of_the_base_is_told_everywhere_and_never_as_installed(
 def test_torch_of_an_index_is_not_said_to_come_from_the_base(service: Services, artifact: Artifacts) -> None:
     one = described(service, TOOLS, origin="index")
     text = pinning.pinning([one], locked(one, *everything(artifact)), {})["seedvr"]
-    assert layerpage.GIVEN not in text
+    assert pinning_layers.GIVEN not in text
     assert "`00-torch.txt`: no further package" in text
 
 
@@ -79,13 +81,13 @@ def test_a_layer_is_shown_with_its_own_packages_whatever_brings_torch(
 ) -> None:
     for origin in ("base", "index"):
         one = described(service, FLASH, TOOLS, origin=origin)
-        text = layerpage.packages(one, locked(one, *everything(artifact)), {})
+        text = pinning_layers.packages(one, locked(one, *everything(artifact)), {})
         assert "#### Layer tools\n\n```\ntqdm==4.66.5\n```" in text
 
 
 def test_a_wheel_with_an_abi_says_its_file_its_hash_and_why(service: Services, artifact: Artifacts) -> None:
     one, files = described(service, FLASH, TOOLS), everything(artifact)
-    text = layerpage.packages(one, locked(one, *files), {})
+    text = pinning_layers.packages(one, locked(one, *files), {})
     assert f"**File**: `{files[2].filename}`\n\n**SHA-256**: `{files[2].sha256}`" in text
     assert (
         "**Why this one**: Of its wheels, this is the one for Python 3.11.13 (`cp311`), torch 2.7, CUDA 12, the C++11 ABI 1 and `linux_x86_64`"
@@ -98,20 +100,20 @@ def test_a_wheel_that_the_facts_do_not_choose_any_more_says_so(
 ) -> None:
     one, files = described(service, FLASH, TOOLS), everything(artifact)
     other = replace(files[2], sha256="0" * 64)
-    text = layerpage.packages(one, locked(one, *files[:2], other, *files[3:]), {})
+    text = pinning_layers.packages(one, locked(one, *files[:2], other, *files[3:]), {})
     assert f"**No longer right**: the facts choose `{files[2].filename}`, SHA-256 `{files[2].sha256}`" in text
     assert "Of its wheels" not in text
 
 
 def test_where_no_wheel_fits_any_more_the_facts_say_why(service: Services, artifact: Artifacts) -> None:
     one = described(service, FLASH, TOOLS, python="3.14.0")
-    text = layerpage.packages(one, locked(one, *everything(artifact)), {})
+    text = pinning_layers.packages(one, locked(one, *everything(artifact)), {})
     assert "**No longer right**: flash-attn 2.8.3: there is no wheel for" in text
 
 
 def optional(service: Services, artifact: Artifacts, freeze: str | None) -> str:
     one = described(service, TOOLS, EXTRA)
-    return layerpage.packages(one, locked(one, *everything(artifact)), {"seedvr-gpu": freeze})
+    return pinning_layers.packages(one, locked(one, *everything(artifact)), {"seedvr-gpu": freeze})
 
 
 def test_what_an_image_lacks_of_an_optional_layer_is_named(service: Services, artifact: Artifacts) -> None:
@@ -129,7 +131,7 @@ def test_an_image_that_has_all_of_an_optional_layer_lacks_nothing(
 
 def test_a_layer_that_is_not_optional_says_nothing_of_records(service: Services, artifact: Artifacts) -> None:
     one = described(service, TOOLS)
-    text = layerpage.packages(one, locked(one, *everything(artifact)), {"seedvr-gpu": ""})
+    text = pinning_layers.packages(one, locked(one, *everything(artifact)), {"seedvr-gpu": ""})
     assert "recorded" not in text
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from torchpin import lockfile
 from torchpin.errors import InputError
+from torchpin.lock import file_format
 from torchpin.model import Artifact, LayerLock, Lock, Upstream
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ def locks(draw: st.DrawFn) -> Lock:
 @settings(max_examples=25)
 @given(locks())
 def test_a_lock_reads_back_as_it_was_written(lock: Lock) -> None:
-    texts = lockfile.files(lock)
-    assert lockfile.parse(FOLDER, texts) == lock
-    assert lockfile.files(lockfile.parse(FOLDER, texts)) == texts
+    texts = file_format.files(lock)
+    assert file_format.parse(FOLDER, texts) == lock
+    assert file_format.files(file_format.parse(FOLDER, texts)) == texts
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def texts(lock: Callable[..., Lock], artifact: Callable[..., Artifact]) -> dict[
         file="requirements.txt",
         requirements=("einops==0.7.0", "numpy"),
     )
-    return lockfile.files(replace(made, upstreams=(upstream,)))
+    return file_format.files(replace(made, upstreams=(upstream,)))
 
 
 def test_a_layer_is_a_header_and_one_line_a_package(texts: dict[str, str]) -> None:
@@ -115,7 +115,7 @@ def test_no_host_stands_in_a_lock(texts: dict[str, str]) -> None:
 
 def refusal(file: str, text: str) -> str:
     with pytest.raises(InputError) as caught:
-        lockfile.parse(FOLDER, {file: text})
+        file_format.parse(FOLDER, {file: text})
     return str(caught.value).split("\n")[0]
 
 
@@ -165,7 +165,7 @@ def test_every_single_character_counts(texts: dict[str, str]) -> None:
 def test_a_broken_seal_is_told(
     lock: Callable[..., Lock], edit: Callable[[str], str], line: int, message: str
 ) -> None:
-    text = lockfile.files(lock())["01-torch-deps.txt"]
+    text = file_format.files(lock())["01-torch-deps.txt"]
     start = f"{FOLDER}/01-torch-deps.txt:{line}:1: {message}"
     assert refusal("01-torch-deps.txt", edit(text)).startswith(start)
 
@@ -188,7 +188,7 @@ def test_an_upstream_in_a_layer_s_place_is_refused(texts: dict[str, str]) -> Non
 def test_every_broken_file_is_told_at_once(texts: dict[str, str]) -> None:
     broken = {name: text + "#" for name, text in texts.items()}
     with pytest.raises(InputError) as caught:
-        lockfile.parse(FOLDER, broken)
+        file_format.parse(FOLDER, broken)
     assert [problem.where.file for problem in caught.value.problems] == [
         f"{FOLDER}/{name}" for name in sorted(texts)
     ]
@@ -197,7 +197,7 @@ def test_every_broken_file_is_told_at_once(texts: dict[str, str]) -> None:
 
 def test_one_broken_layer_says_how_to_repair_it(texts: dict[str, str]) -> None:
     with pytest.raises(InputError) as caught:
-        lockfile.parse_layer("a.txt", texts["00-torch.txt"] + "#")
+        file_format.parse_layer("a.txt", texts["00-torch.txt"] + "#")
     assert str(caught.value).endswith(REMEDY)
 
 
@@ -205,15 +205,15 @@ def test_what_is_installed_is_one_requirement_and_one_hash_a_line(
     lock: Callable[..., Lock], artifact: Callable[..., Artifact]
 ) -> None:
     layer = lock(None, artifact("tqdm", "4.66.5", by=("lora",), sha256="0f" * 32)).layers[2]
-    assert lockfile.installable(layer) == f"tqdm==4.66.5 --hash=sha256:{'0f' * 32}\n"
-    assert lockfile.installable(replace(layer, packages=())) == ""
+    assert file_format.installable(layer) == f"tqdm==4.66.5 --hash=sha256:{'0f' * 32}\n"
+    assert file_format.installable(replace(layer, packages=())) == ""
 
 
 def test_what_is_installed_does_not_change_with_the_header(lock: Callable[..., Lock]) -> None:
     layer = lock().layers[2]
     other = replace(layer, answers="sha256:other", uv="1")
-    assert lockfile.installable(other) == lockfile.installable(layer)
-    assert lockfile.layer_text(other) != lockfile.layer_text(layer)
+    assert file_format.installable(other) == file_format.installable(layer)
+    assert file_format.layer_text(other) != file_format.layer_text(layer)
 
 
 SD_SCRIPTS = """\
@@ -235,7 +235,7 @@ numpy
 
 
 def test_the_requirements_of_sd_scripts_are_its_pins_alone() -> None:
-    assert lockfile.requirement_lines(SD_SCRIPTS) == (
+    assert file_format.requirement_lines(SD_SCRIPTS) == (
         "accelerate==1.6.0",
         "bitsandbytes",
         "diffusers[torch]==0.32.1",
@@ -258,11 +258,11 @@ def test_the_requirements_of_sd_scripts_are_its_pins_alone() -> None:
     ],
 )
 def test_a_requirements_file_counts_as_pip_reads_it(text: str, lines: tuple[str, ...]) -> None:
-    assert lockfile.requirement_lines(text) == lines
+    assert file_format.requirement_lines(text) == lines
 
 
 def test_the_build_layer_is_told_apart_from_the_install_layers(texts: dict[str, Any]) -> None:
-    found = lockfile.parse(FOLDER, texts)
+    found = file_format.parse(FOLDER, texts)
     assert found.build is not None
     assert found.build.file == "build.txt"
     assert [layer.file for layer in found.layers] == ["00-torch.txt", "01-torch-deps.txt", "02-training.txt"]
@@ -272,8 +272,8 @@ def test_the_build_layer_is_told_apart_from_the_install_layers(texts: dict[str, 
 @given(lock=locks(), given=layers("00-given"))
 def test_what_the_base_gives_reads_back_as_given_and_is_no_layer(lock: Lock, given: LayerLock) -> None:
     whole = replace(lock, layers=lock.layers[2:], given=given)
-    texts = lockfile.files(whole)
+    texts = file_format.files(whole)
     assert "00-given.txt" in texts
-    assert lockfile.parse(FOLDER, texts) == whole
+    assert file_format.parse(FOLDER, texts) == whole
     assert {p.name for p in given.packages} <= {*whole.all}
     assert {*whole.packages} == {p.name for one in whole.layers for p in one.packages}

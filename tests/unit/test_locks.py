@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from torchpin import imageplan, installs, locks, plan, sdists, shell, web
 from torchpin.errors import ToolError
+from torchpin.image import plan
+from torchpin.lock import layers, sdist
 from torchpin.model import Artifact, Environment, Lock, Settings
+from torchpin.tools import http, process, uv_install, uv_resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,22 +38,22 @@ COMMON = (
 
 
 def test_pins_are_compiled_with_who_wants_them(environment: Environments) -> None:
-    assert locks.compile_command(environment(), "pins.txt", upgrade=("tqdm", "toml")) == (
-        locks.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pins.txt",
+    assert uv_resolve.compile_command(environment(), "pins.txt", upgrade=("tqdm", "toml")) == (
+        uv_resolve.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pins.txt",
         "--annotation-style", "line", "--no-header", *COMMON, "--upgrade-package", "tqdm", "--upgrade-package", "toml",
     )  # fmt: skip
 
 
 def test_a_lock_is_compiled_as_pylock(environment: Environments) -> None:
-    assert locks.compile_command(environment(), "pylock.toml", extra=("--no-deps",)) == (
-        locks.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pylock.toml",
+    assert uv_resolve.compile_command(environment(), "pylock.toml", extra=("--no-deps",)) == (
+        uv_resolve.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pylock.toml",
         "--format", "pylock.toml", *COMMON, "--no-deps",
     )  # fmt: skip
 
 
 def test_another_platform_and_python_are_resolved_for_themselves(environment: Environments) -> None:
     env = environment(platform="linux/arm64", python=Version("3.12.8"))
-    command = locks.compile_command(env, "pins.txt")
+    command = uv_resolve.compile_command(env, "pins.txt")
     assert command[-4:] == ("--python-version", "3.12.8", "--python-platform", "aarch64-manylinux_2_28")
 
 
@@ -73,13 +75,11 @@ def test_another_platform_and_python_are_resolved_for_themselves(environment: En
 def test_a_layer_is_installed_natively_as_in_the_image(
     tmp_path: Path, builds: bool, words: tuple[str, ...]
 ) -> None:
-    step = imageplan.Step(
-        file="02-a.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds
-    )
-    command = installs.install_command(step, tmp_path / "venv", tmp_path / "layers")
+    step = plan.Step(file="02-a.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds)
+    command = uv_install.install_command(step, tmp_path / "venv", tmp_path / "layers")
     after = (str(tmp_path / "layers" / "build.txt"),) if builds else ()
     assert command == (
-        locks.uv(), "pip", "install", "--python", str(tmp_path / "venv"), "--no-deps", "--require-hashes", *words, *after,
+        uv_resolve.uv(), "pip", "install", "--python", str(tmp_path / "venv"), "--no-deps", "--require-hashes", *words, *after,
         "--requirements", str(tmp_path / "layers" / "02-a.txt"),
     )  # fmt: skip
 
@@ -97,19 +97,19 @@ def test_a_layer_is_installed_natively_as_in_the_image(
 )
 def test_what_would_change_a_resolution_is_hidden_from_uv(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "x")
-    assert name not in locks.uv_environment(Settings())
+    assert name not in uv_resolve.uv_environment(Settings())
 
 
 @pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_CACHE_DIR", "SSL_CERT_FILE", "HTTPS_PROXY"])
 def test_how_a_machine_reaches_the_world_stays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "x")
-    assert locks.uv_environment(Settings())[name] == "x"
+    assert uv_resolve.uv_environment(Settings())[name] == "x"
 
 
 def test_mirrors_are_what_uv_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "x")
     mirrors = {"pypi": "http://127.0.0.1/simple", "python": "http://127.0.0.1/python", "cu121": "y"}
-    found = locks.uv_environment(Settings(mirrors=mirrors))
+    found = uv_resolve.uv_environment(Settings(mirrors=mirrors))
     assert found["UV_DEFAULT_INDEX"] == mirrors["pypi"]
     assert found["UV_PYTHON_INSTALL_MIRROR"] == mirrors["python"]
 
@@ -126,7 +126,7 @@ zope.interface==5.0       # via Ruamel_YAML
 
 
 def test_who_wants_a_package_is_read_from_uv_s_comments() -> None:
-    assert locks._wanted_by(PINS, "lora") == {
+    assert uv_resolve._wanted_by(PINS, "lora") == {
         "accelerate": ("lora",),
         "jinja2": ("torch",),
         "filelock": ("huggingface-hub", "torch", "transformers"),
@@ -136,7 +136,7 @@ def test_who_wants_a_package_is_read_from_uv_s_comments() -> None:
 
 
 def test_a_line_without_a_comment_tells_nothing() -> None:
-    assert locks._wanted_by("torch==2.5.1\n# a comment\n\n", "lora") == {}
+    assert uv_resolve._wanted_by("torch==2.5.1\n# a comment\n\n", "lora") == {}
 
 
 def wheel(name: str, digest: str | None = "0f" * 32) -> dict[str, object]:
@@ -154,7 +154,7 @@ def test_one_file_of_a_package_is_chosen_by_its_address(environment: Environment
         ],
         "sdist": wheel("torch_x-1.tar.gz"),
     }
-    found = locks._chosen(environment(), package).artifact
+    found = uv_resolve._chosen(environment(), package).artifact
     assert (found.name, found.filename, found.size) == (
         "torch-x",
         "torch_x-1+cu121-cp310-cp310-linux_x86_64.whl",
@@ -169,7 +169,7 @@ def test_a_package_without_a_hashed_file_for_the_platform_is_refused(environment
         "wheels": [wheel("a-1-cp311-cp311-linux_x86_64.whl"), wheel("a-1-py3-none-any.whl", None)],
     }
     with pytest.raises(ToolError) as caught:
-        locks._chosen(environment(), package)
+        uv_resolve._chosen(environment(), package)
     assert str(caught.value) == (
         "a 1 has no hashed file for Python 3.10.14 on linux/amd64: pin a version that has one."
     )
@@ -183,8 +183,10 @@ def test_an_address_s_host_is_asked_with_the_mirror_s_credentials(
     chosen = Settings(mirrors={"pypi": "https://a:b@mirror.example/simple"})
 
     def asked(name: str, index: str | None, url: str) -> str:
-        found = locks._Found(artifact=ARTIFACT, url=url)
-        return locks._reached(found, tmp_path, locks._mirrors(env, chosen, index, {"name": name})).url
+        found = uv_resolve._Found(artifact=ARTIFACT, url=url)
+        return uv_resolve._reached(
+            found, tmp_path, uv_resolve._mirrors(env, chosen, index, {"name": name})
+        ).url
 
     own = "https://c:d@mirror.example/cu121"
     assert asked("tqdm", own, "https://mirror.example/f/a.whl") == "https://a:b@mirror.example/f/a.whl"
@@ -198,7 +200,7 @@ def test_an_address_s_host_is_asked_with_the_mirror_s_credentials(
 
 def test_a_file_by_its_path_is_chosen(environment: Environments) -> None:
     row = {"path": "../files/a-1-py3-none-any.whl", "hashes": {"sha256": "0f" * 32}}
-    found = locks._chosen(environment(), {"name": "a", "version": "1", "wheels": [row]})
+    found = uv_resolve._chosen(environment(), {"name": "a", "version": "1", "wheels": [row]})
     assert (found.artifact.filename, found.url) == ("a-1-py3-none-any.whl", row["path"])
 
 
@@ -206,31 +208,31 @@ ARTIFACT = Artifact(name="a", version="1", filename="a-1-py3-none-any.whl", sha2
 ADDRESS = "https://user:SECRET@mirror.example/a-1-py3-none-any.whl"
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, answer: web.Answer | web.FetchError) -> list[str]:
+def answering(monkeypatch: pytest.MonkeyPatch, answer: http.Answer | http.FetchError) -> list[str]:
     """The addresses that are asked for while every one gives the same answer."""
     asked: list[str] = []
 
-    def opened(url: str, method: str = "GET", **options: object) -> web.Answer:
+    def opened(url: str, method: str = "GET", **options: object) -> http.Answer:
         asked.append(f"{method} {url}")
-        if isinstance(answer, web.FetchError):
+        if isinstance(answer, http.FetchError):
             raise answer
         return answer
 
-    locks._length.cache_clear()
-    monkeypatch.setattr(web, "opened", opened)
+    uv_resolve._length.cache_clear()
+    monkeypatch.setattr(http, "opened", opened)
     return asked
 
 
 def layered(environment: Environments, size: int | None) -> Lock:
     env = environment()
-    return Lock(layers=(), build=plan.layer_lock(env, "build", [replace(ARTIFACT, size=size)], uv="1"))
+    return Lock(layers=(), build=layers.layer_lock(env, "build", [replace(ARTIFACT, size=size)], uv="1"))
 
 
 def test_a_size_is_asked_for_where_the_index_gives_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = answering(monkeypatch, web.Answer(status=200, length=7, content=b""))
-    (sized,) = locks._sized([locks._Found(artifact=ARTIFACT, url=ADDRESS)], None)
+    asked = answering(monkeypatch, http.Answer(status=200, length=7, content=b""))
+    (sized,) = uv_resolve._sized([uv_resolve._Found(artifact=ARTIFACT, url=ADDRESS)], None)
     assert sized.size == 7
-    (sized,) = locks._sized([locks._Found(artifact=replace(ARTIFACT, size=5), url="x")], None)
+    (sized,) = uv_resolve._sized([uv_resolve._Found(artifact=replace(ARTIFACT, size=5), url="x")], None)
     assert sized.size == 5
     assert asked == [f"HEAD {ADDRESS}"]
 
@@ -239,22 +241,22 @@ def test_a_size_is_asked_for_where_the_index_gives_none(monkeypatch: pytest.Monk
 def test_a_server_without_the_file_keeps_the_present_lock_s_size(
     status: int, environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, web.FetchError(ADDRESS, "HTTP", status=status))
-    found = [locks._Found(artifact=ARTIFACT, url=ADDRESS)]
-    assert locks._sized(found, None)[0].size is None
-    assert locks._sized(found, layered(environment, None))[0].size is None
-    assert locks._sized(found, layered(environment, 9))[0].size == 9
-    other = [locks._Found(artifact=replace(ARTIFACT, sha256="ab" * 32), url=ADDRESS)]
-    assert locks._sized(other, layered(environment, 9))[0].size is None
+    answering(monkeypatch, http.FetchError(ADDRESS, "HTTP", status=status))
+    found = [uv_resolve._Found(artifact=ARTIFACT, url=ADDRESS)]
+    assert uv_resolve._sized(found, None)[0].size is None
+    assert uv_resolve._sized(found, layered(environment, None))[0].size is None
+    assert uv_resolve._sized(found, layered(environment, 9))[0].size == 9
+    other = [uv_resolve._Found(artifact=replace(ARTIFACT, sha256="ab" * 32), url=ADDRESS)]
+    assert uv_resolve._sized(other, layered(environment, 9))[0].size is None
 
 
 @pytest.mark.parametrize("status", [401, 403, 410, 429, 500, None])
 def test_a_server_that_refuses_is_no_server_without_the_file(
     status: int | None, environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, web.FetchError(ADDRESS, f"HTTP {status}", status=status))
+    answering(monkeypatch, http.FetchError(ADDRESS, f"HTTP {status}", status=status))
     with pytest.raises(ToolError) as caught:
-        locks._sized([locks._Found(artifact=ARTIFACT, url=ADDRESS)], layered(environment, 9))
+        uv_resolve._sized([uv_resolve._Found(artifact=ARTIFACT, url=ADDRESS)], layered(environment, 9))
     assert str(caught.value) == (
         "The size of a-1-py3-none-any.whl could not be read from https://mirror.example/a-1-py3-none-any.whl: "
         f"HTTP {status}. Check TORCHPIN_MIRROR_PYPI and the channel's mirror, or try again."
@@ -263,14 +265,14 @@ def test_a_server_that_refuses_is_no_server_without_the_file(
 
 def test_a_source_archive_is_what_its_hash_says(monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = replace(ARTIFACT, filename="a-1.tar.gz", sha256=sha256(b"x").hexdigest())
-    answering(monkeypatch, web.Answer(status=200, length=1, content=b"x"))
-    assert locks._fetched(locks._Found(artifact=artifact, url=ADDRESS)) == b"x"
-    answering(monkeypatch, web.Answer(status=200, length=1, content=b"y"))
+    answering(monkeypatch, http.Answer(status=200, length=1, content=b"x"))
+    assert uv_resolve._fetched(uv_resolve._Found(artifact=artifact, url=ADDRESS)) == b"x"
+    answering(monkeypatch, http.Answer(status=200, length=1, content=b"y"))
     with pytest.raises(ToolError, match="is not the file whose hash the index gives"):
-        locks._fetched(locks._Found(artifact=artifact, url=ADDRESS))
-    answering(monkeypatch, web.FetchError(ADDRESS, "HTTP 403 Forbidden", status=403))
+        uv_resolve._fetched(uv_resolve._Found(artifact=artifact, url=ADDRESS))
+    answering(monkeypatch, http.FetchError(ADDRESS, "HTTP 403 Forbidden", status=403))
     with pytest.raises(ToolError, match=r"HTTP 403 Forbidden.*TORCHPIN_MIRROR_PYPI") as caught:
-        locks._fetched(locks._Found(artifact=artifact, url=ADDRESS))
+        uv_resolve._fetched(uv_resolve._Found(artifact=artifact, url=ADDRESS))
     assert "SECRET" not in str(caught.value)
 
 
@@ -278,9 +280,9 @@ def test_what_uv_says_is_told_without_credentials(
     environment: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = subprocess.CompletedProcess(("uv",), 2, "", f"error: no answer from {ADDRESS}\n")
-    monkeypatch.setattr(shell, "run", lambda *command, **options: done)
+    monkeypatch.setattr(process, "run", lambda *command, **options: done)
     with pytest.raises(ToolError) as caught:
-        locks._compile(environment(), Settings(), tmp_path, ("uv",))
+        uv_resolve._compile(environment(), Settings(), tmp_path, ("uv",))
     assert str(caught.value).endswith("    error: no answer from https://mirror.example/a-1-py3-none-any.whl")
 
 
@@ -327,9 +329,9 @@ FLIT = '[build-system]\nrequires = ["flit_core >=3.2,<4"]\nbuild-backend = "flit
     ],
 )
 def test_a_source_says_what_builds_it(content: bytes, requirements: tuple[str, ...]) -> None:
-    assert sdists.build_requirements(content, "a-1.tar.gz") == requirements
+    assert sdist.build_requirements(content, "a-1.tar.gz") == requirements
 
 
 def test_a_zipped_source_says_what_builds_it() -> None:
-    assert sdists.build_requirements(zipped(a__pyproject_toml=FLIT), "a-1.zip") == ("flit_core >=3.2,<4",)
-    assert sdists.build_requirements(zipped(a__setup=""), "a-1.zip") == ("setuptools", "wheel")
+    assert sdist.build_requirements(zipped(a__pyproject_toml=FLIT), "a-1.zip") == ("flit_core >=3.2,<4",)
+    assert sdist.build_requirements(zipped(a__setup=""), "a-1.zip") == ("setuptools", "wheel")

@@ -9,14 +9,16 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import facts, outdated, releases
+from torchpin import facts
+from torchpin.compat import releases
 from torchpin.model import Base, Layer, Recommendation, Source, Torch
+from torchpin.queries import outdated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torchpin.model import Artifact, Environment, Lock
-    from torchpin.outdated import Step
+    from torchpin.queries.outdated import Step
 
     Environments = Callable[..., Environment]
     Locks = Callable[..., Lock]

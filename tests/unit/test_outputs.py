@@ -12,27 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin import (
-    actions,
-    checks,
-    facts,
-    gathering,
-    htmlreport,
-    matrix,
-    outputs,
-    plan,
-    report,
-    repository,
-    whys,
-)
-from torchpin.checks import Accepted, Result, families
+from torchpin import facts
+from torchpin.checks import rules
+from torchpin.checks import run as checks_run
+from torchpin.checks.run import Accepted, Result
+from torchpin.commands import parallel
 from torchpin.errors import InputError
+from torchpin.lock import layers
 from torchpin.model import Finding, Waiver
+from torchpin.output import html, machine, terminal
+from torchpin.queries import support
+from torchpin.queries import why as queries_why
+from torchpin.workspace import evidence, workspace
 
 if TYPE_CHECKING:
     from torchpin.model import Environment, Lock
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 FINDING = Finding(
@@ -52,23 +48,23 @@ def row(environment: str = "lora-gpu", **changes: Any) -> Result:
 
 
 @cache
-def repo() -> repository.Repository:
-    return repository.opened(ROOT)
+def repo() -> workspace.Repository:
+    return workspace.opened(ROOT)
 
 
 @cache
 def environments() -> tuple[Environment, ...]:
-    return plan.environments(repo().services)
+    return layers.environments(repo().services)
 
 
 @cache
 def results() -> tuple[Result, ...]:
-    return actions.judge(repo(), environments())
+    return parallel.judge(repo(), environments())
 
 
 def lora() -> tuple[Environment, Lock]:
     env = next(one for one in environments() if one.name == "lora-gpu")
-    return env, repository.lock(repo(), env)
+    return env, workspace.lock(repo(), env)
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------
@@ -86,11 +82,11 @@ def lora() -> tuple[Environment, Lock]:
 )
 def test_a_service_has_the_worst_of_its_words(rows: tuple[Result, ...], word: str) -> None:
     env, _ = lora()
-    assert outputs.verdicts(rows, [env]) == {"lora": word}
+    assert machine.verdicts(rows, [env]) == {"lora": word}
 
 
 def test_the_document_says_when_by_whom_and_everything() -> None:
-    found = outputs.document(results(), environments(), date(2026, 11, 24))
+    found = machine.document(results(), environments(), date(2026, 11, 24))
     assert [*found] == ["version", "today", "notices", "services", "results"]
     assert {*found["services"]} == {one.name for one in repo().services}
     assert len(found["results"]) == len(results())
@@ -108,9 +104,9 @@ def test_sarif_has_a_rule_a_check_and_a_result_a_finding() -> None:
             accepted=(Accepted(finding=FINDING, waiver=WAIVER),),
         )
     ]
-    (run,) = outputs.sarif(rows)["runs"]
+    (run,) = machine.sarif(rows)["runs"]
     (rule,) = run["tool"]["driver"]["rules"]
-    assert (rule["id"], rule["shortDescription"]["text"]) == ("GPU001", checks.REGISTRY["GPU001"].title)
+    assert (rule["id"], rule["shortDescription"]["text"]) == ("GPU001", checks_run.REGISTRY["GPU001"].title)
     error, warning, waived, unknown = run["results"]
     assert error["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "services/lora/service.yaml"},
@@ -126,7 +122,7 @@ def test_sarif_has_a_rule_a_check_and_a_result_a_finding() -> None:
 
 
 def test_sarif_of_the_repository_has_what_the_format_requires() -> None:
-    found = outputs.sarif(results())
+    found = machine.sarif(results())
     assert (found["version"], found["$schema"].endswith("sarif-2.1.0.json")) == ("2.1.0", True)
     for one in found["runs"][0]["results"]:
         assert one["message"]["text"]
@@ -140,7 +136,7 @@ def test_sarif_of_the_repository_has_what_the_format_requires() -> None:
 
 def test_workflow_commands_are_escaped() -> None:
     rows = [row(findings=(FINDING, WARNING), unknown=("a, b: c",))]
-    assert outputs.github(rows) == [
+    assert machine.github(rows) == [
         "::error file=services/lora/service.yaml,line=15,col=21,title=GPU001 lora-gpu::no code for B200, at 100%25%0AMove.%0AOr not.",
         "::warning title=GPU001 lora-gpu::w%0Ar",
         "::notice title=GPU001 lora-gpu::unknown: a, b: c",
@@ -149,7 +145,7 @@ def test_workflow_commands_are_escaped() -> None:
 
 @pytest.mark.parametrize("form", ["text", "json", "sarif", "github"])
 def test_every_form_is_printed(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    report.judged(results(), environments(), form=form)
+    terminal.judged(results(), environments(), form=form)
     said = capsys.readouterr().out
     assert "lora" in said
     if form in {"json", "sarif"}:
@@ -160,25 +156,25 @@ def test_every_form_is_printed(form: str, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_the_matrix_has_a_cell_for_each_environment_and_card() -> None:
-    cards = matrix.gpus(environments())
-    found = matrix.matrix(environments(), cards, results())
+    cards = support.gpus(environments())
+    found = support.matrix(environments(), cards, results())
     assert all(len(cells) == len(cards) for cells in found.cells)
     cells = {(one.environment, one.gpu): one for each in found.cells for one in each}
     b200 = cells["lora-gpu", "B200"]
     assert (b200.answer, b200.described, bool(b200.waived)) == ("ok", True, False)
-    assert matrix.text(b200) == "ok*"
-    assert matrix.text(cells["lora-gpu", "H100"]) == "ok*"
+    assert support.text(b200) == "ok*"
+    assert support.text(cells["lora-gpu", "H100"]) == "ok*"
     assert cells["coaxial-cpu", "RTX 5060 Ti"].described is False
-    assert any("without PTX" in one for one in matrix.reasons(found))
+    assert any("without PTX" in one for one in support.reasons(found))
 
 
 def test_cards_are_once_by_their_own_name_and_unknown_ones_stay() -> None:
-    assert matrix.gpus(environments(), ["GeForce RTX 5090", "rtx 5090", "Voodoo 2"]) == (
+    assert support.gpus(environments(), ["GeForce RTX 5090", "rtx 5090", "Voodoo 2"]) == (
         "RTX 5090",
         "Voodoo 2",
     )
-    assert len(matrix.gpus(environments(), every=True)) == len(facts.gpus())
-    found = matrix.matrix(environments()[:1], ["Voodoo 2"], [])
+    assert len(support.gpus(environments(), every=True)) == len(facts.gpus())
+    found = support.matrix(environments()[:1], ["Voodoo 2"], [])
     assert found.cells[0][0].answer == "unknown"
 
 
@@ -214,9 +210,9 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_whole_needs_nothing_from_outside_and_hides_nothing() -> None:
-    cards = matrix.gpus(environments())
-    drawn = matrix.matrix(environments(), cards, results())
-    text = htmlreport.page(results(), environments(), drawn, date(2026, 11, 24))
+    cards = support.gpus(environments())
+    drawn = support.matrix(environments(), cards, results())
+    text = html.page(results(), environments(), drawn, date(2026, 11, 24))
     tags = Tags()
     tags.feed(text)
     assert (tags.open, tags.outside) == ([], [])
@@ -227,8 +223,8 @@ def test_the_page_is_whole_needs_nothing_from_outside_and_hides_nothing() -> Non
 def test_what_others_wrote_is_escaped_in_the_page() -> None:
     env, _ = lora()
     hostile = Finding(where="<b>", message="<script>alert(1)</script>", remedy="&", service="lora")
-    drawn = matrix.matrix([env], ["<i>"], [])
-    text = htmlreport.page([row(findings=(hostile,))], [env], drawn, date(2026, 11, 24))
+    drawn = support.matrix([env], ["<i>"], [])
+    text = html.page([row(findings=(hostile,))], [env], drawn, date(2026, 11, 24))
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     assert "&lt;i&gt;" in text
@@ -237,13 +233,13 @@ def test_what_others_wrote_is_escaped_in_the_page() -> None:
 # --- why -------------------------------------------------------------------------------------------------------------
 
 
-def why(component: str) -> whys.Why:
+def why(component: str) -> queries_why.Why:
     env, lock = lora()
-    return whys.why(env, lock, results_of(env), component)
+    return queries_why.why(env, lock, results_of(env), component)
 
 
 def results_of(env: Environment) -> tuple[Result, ...]:
-    return checks.run(gathering.judged(repo(), [env]), judge=True)
+    return checks_run.run(evidence.judged(repo(), [env]), judge=True)
 
 
 def test_torch_has_its_whole_chain() -> None:
@@ -257,7 +253,7 @@ def test_torch_has_its_whole_chain() -> None:
     assert found.deviates.startswith("it deviates: report says 2.5.x")
     assert found.because
     assert any(one.startswith("TOR004 until ") for one in why("cuda").waivers + found.waivers)
-    assert any(line.startswith("  pulls: ") for line in whys.lines(found))
+    assert any(line.startswith("  pulls: ") for line in queries_why.lines(found))
 
 
 @pytest.mark.parametrize(
@@ -287,5 +283,5 @@ def test_what_is_not_there_is_refused_with_near_names() -> None:
 
 def test_without_a_lock_the_chain_is_shorter_and_still_true() -> None:
     env, _ = lora()
-    found = whys.why(env, None, (), "accelerate")
+    found = queries_why.why(env, None, (), "accelerate")
     assert (found.used, found.file, found.pulls) == ("1.6.0", "", ())

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torchpin import facts
-from torchpin.facts import pages
-from torchpin.facts.tables import all_tables
+from torchpin.facts import index_pages
+from torchpin.facts.load import all_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FOLDER = Path(facts.__file__).parent / "index"
+FOLDER = Path(facts.__file__).parent / "data" / "index"
 OLD, NEW = "ab" * 32, "cd" * 32
 TORCH = "torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl"
 ENCODED = TORCH.replace("+", "%2B")
@@ -51,12 +51,12 @@ def page(versions: Sequence[str], *, channel: str = "cu121") -> dict[str, Any]:
     ],
 )
 def test_a_link_may_be_whole_or_relative_and_its_plus_encoded_or_not(href: str) -> None:
-    assert pages.parsed(f'<!DOCTYPE html><a href="{href}">{TORCH}</a><br/>') == {TORCH: OLD}
+    assert index_pages.parsed(f'<!DOCTYPE html><a href="{href}">{TORCH}</a><br/>') == {TORCH: OLD}
 
 
 def test_a_link_without_a_hash_has_none() -> None:
     text = f'<a name="x">x</a><a href="/whl/{ENCODED}#md5=abc" data-dist-info-metadata="sha256={NEW}">x</a>'
-    assert pages.parsed(text) == {TORCH: None}
+    assert index_pages.parsed(text) == {TORCH: None}
 
 
 def test_a_page_in_json() -> None:
@@ -65,7 +65,7 @@ def test_a_page_in_json() -> None:
         {"filename": TORCH, "url": "x", "hashes": {"sha256": OLD}},
         {"filename": other, "url": "x", "hashes": {}},
     ]
-    assert pages.parsed(json.dumps({"meta": {"api-version": "1.0"}, "files": rows})) == {
+    assert index_pages.parsed(json.dumps({"meta": {"api-version": "1.0"}, "files": rows})) == {
         TORCH: OLD,
         other: None,
     }
@@ -76,11 +76,15 @@ def test_a_page_in_json() -> None:
 )
 def test_json_that_is_no_page_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"files|Expecting"):
-        pages.parsed(text)
+        index_pages.parsed(text)
 
 
 def test_what_is_no_page_at_all_lists_nothing() -> None:
-    assert pages.parsed("") == pages.parsed("<html><h1>502 Bad Gateway</h1><a href='/login'>log in</a>") == {}
+    assert (
+        index_pages.parsed("")
+        == index_pages.parsed("<html><h1>502 Bad Gateway</h1><a href='/login'>log in</a>")
+        == {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,27 +101,27 @@ def test_what_is_no_page_at_all_lists_nothing() -> None:
     ],
 )
 def test_wheels_that_linux_can_install_are_kept(*, filename: str, kept: bool) -> None:
-    assert pages.is_linux_wheel(filename) is kept
+    assert index_pages.is_linux_wheel(filename) is kept
 
 
 def test_a_name_with_two_hashes_proves_nothing() -> None:
-    assert pages.files([(TORCH, OLD), (TORCH, OLD)]) == {TORCH: OLD}
-    assert pages.files([(TORCH, OLD), (TORCH, NEW)]) == {TORCH: None}
+    assert index_pages.files([(TORCH, OLD), (TORCH, OLD)]) == {TORCH: OLD}
+    assert index_pages.files([(TORCH, OLD), (TORCH, NEW)]) == {TORCH: None}
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
 
 
 def test_files_come_go_and_change_their_hash() -> None:
-    found = pages.difference(
+    found = index_pages.difference(
         {"a": OLD, "b": OLD, "c": OLD, "d": None}, {"a": OLD, "c": NEW, "d": NEW, "e": None}
     )
-    assert found == pages.Difference(added=("e",), removed=("b",), changed=("c",), hashed=("d",))
+    assert found == index_pages.Difference(added=("e",), removed=("b",), changed=("c",), hashed=("d",))
     assert str(found) == "1 added, 1 removed, 1 changed, 1 hashed"
 
 
 def test_a_hash_that_is_not_there_any_more_is_a_change() -> None:
-    assert pages.difference({"a": OLD}, {"a": None}).changed == ("a",)
+    assert index_pages.difference({"a": OLD}, {"a": None}).changed == ("a",)
 
 
 HASHES = st.none() | st.sampled_from((OLD, NEW))
@@ -126,7 +130,7 @@ FILES = st.dictionaries(st.sampled_from("abcdef"), HASHES)
 
 @given(FILES)
 def test_what_is_as_recorded_makes_no_difference(files: Mapping[str, str | None]) -> None:
-    found = pages.difference(files, files)
+    found = index_pages.difference(files, files)
     assert (bool(found), str(found)) == (False, "as recorded")
 
 
@@ -134,24 +138,24 @@ def test_what_is_as_recorded_makes_no_difference(files: Mapping[str, str | None]
 def test_a_difference_leads_from_the_old_to_the_new(
     old: Mapping[str, str | None], new: Mapping[str, str | None]
 ) -> None:
-    found = pages.difference(old, new)
+    found = index_pages.difference(old, new)
     assert (set(old) - {*found.removed}) | {*found.added} == set(new)
     assert {*found.changed, *found.hashed} == {name for name in {*old} & {*new} if old[name] != new[name]}
 
 
 def test_a_channels_torch_is_stable_and_its_own() -> None:
-    found = pages.torches(page(["2.1.0+cu121", "2.5.1+cu121", "2.0.1", "2.5.1+cpu", "2.6.0rc1+cu121"]))
+    found = index_pages.torches(page(["2.1.0+cu121", "2.5.1+cu121", "2.0.1", "2.5.1+cpu", "2.6.0rc1+cu121"]))
     assert [str(one) for one in found] == ["2.1.0", "2.5.1"]
 
 
 def test_a_torch_that_is_gone_is_told() -> None:
     old, new = page(["2.5.0+cu121", "2.5.1+cu121"]), page(["2.5.1+cu121"])
-    assert list(pages.gone(old, new)) == ["torch 2.5.0 is gone from cu121"]
+    assert list(index_pages.gone(old, new)) == ["torch 2.5.0 is gone from cu121"]
 
 
 def test_a_new_torch_comes_with_what_people_have_to_add() -> None:
     old, new = page(["2.9.0+cu130"], channel="cu130"), page(["2.9.0+cu130", "99.0.0+cu130"], channel="cu130")
-    first, last = pages.news(old, new, tables())
+    first, last = index_pages.news(old, new, tables())
     assert first == (
         "torch 99.0.0 is new on cu130; torch.yaml has no row for it (its Pythons, torchvision, torchaudio, triton, "
         "cuDNN, ABI); channels.yaml does not have 99.0 on cu130; archs.yaml does not have 99.0 on cu130"
@@ -161,7 +165,7 @@ def test_a_new_torch_comes_with_what_people_have_to_add() -> None:
 
 def test_a_new_torch_that_the_tables_know_needs_no_more_than_the_channels_end() -> None:
     old, new = page(["2.9.0+cu130"], channel="cu130"), page(["2.9.0+cu130", "2.11.0+cu130"], channel="cu130")
-    assert list(pages.news(old, new, tables())) == [
+    assert list(index_pages.news(old, new, tables())) == [
         "torch 2.11.0 is new on cu130",
         "its newest torch is 2.11.0; in channels.yaml last is 2.10.0",
     ]
@@ -173,4 +177,4 @@ def test_a_new_torch_that_the_tables_know_needs_no_more_than_the_channels_end() 
 @pytest.mark.parametrize("channel", [each.name for each in facts.channels() if each.recorded])
 def test_a_page_is_written_as_it_lies_there(channel: str) -> None:
     kept = (FOLDER / f"{channel}.json").read_text(encoding="utf-8")
-    assert pages.text(json.loads(kept)) == kept
+    assert index_pages.text(json.loads(kept)) == kept

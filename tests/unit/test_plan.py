@@ -14,8 +14,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import imageplan, plan, render
 from torchpin.errors import InputError
+from torchpin.image import plan
+from torchpin.image.dockerfile import context_list
+from torchpin.lock import layers as lock_layers
 from torchpin.model import Artifact, Environment, Layer, Run, Service, Source, Torch, Variant
 
 if TYPE_CHECKING:
@@ -50,13 +52,13 @@ def names(environments: tuple[Environment, ...]) -> list[str]:
 
 
 def test_all_environments_are_every_service_s_variants(two: tuple[Service, ...]) -> None:
-    assert names(plan.environments(two)) == ["lora-gpu", "lora-cpu", "seedvr-gpu"]
+    assert names(lock_layers.environments(two)) == ["lora-gpu", "lora-cpu", "seedvr-gpu"]
 
 
 def test_environments_are_chosen_by_service_and_variant(two: tuple[Service, ...]) -> None:
-    assert names(plan.environments(two, service="lora")) == ["lora-gpu", "lora-cpu"]
-    assert names(plan.environments(two, variant="gpu")) == ["lora-gpu", "seedvr-gpu"]
-    assert names(plan.environments(two, service="lora", variant="cpu")) == ["lora-cpu"]
+    assert names(lock_layers.environments(two, service="lora")) == ["lora-gpu", "lora-cpu"]
+    assert names(lock_layers.environments(two, variant="gpu")) == ["lora-gpu", "seedvr-gpu"]
+    assert names(lock_layers.environments(two, service="lora", variant="cpu")) == ["lora-cpu"]
 
 
 @pytest.mark.parametrize(
@@ -73,13 +75,13 @@ def test_a_name_that_nothing_has_is_refused(
     two: tuple[Service, ...], name: str, variant: str, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        plan.environments(two, service=name, variant=variant)
+        lock_layers.environments(two, service=name, variant=variant)
     assert str(caught.value) == message
 
 
 def test_a_repository_without_services_says_so() -> None:
     with pytest.raises(InputError) as caught:
-        plan.environments((), service="lora")
+        lock_layers.environments((), service="lora")
     assert str(caught.value) == "There is no service 'lora' (there are: none)"
 
 
@@ -92,19 +94,19 @@ def test_a_repository_without_services_says_so() -> None:
     ],
 )
 def test_a_mirror_has_a_variable(name: str, variable: str) -> None:
-    assert plan.mirror_variable(name) == variable
+    assert lock_layers.mirror_variable(name) == variable
 
 
 def test_a_channel_has_an_address_and_pypi_is_found_without_one() -> None:
-    assert plan.index_url("cu121") == "https://download.pytorch.org/whl/cu121"
-    assert plan.index_url("pypi") is None
+    assert lock_layers.index_url("cu121") == "https://download.pytorch.org/whl/cu121"
+    assert lock_layers.index_url("pypi") is None
 
 
 # --- the split -------------------------------------------------------------------------------------------------------
 
 
 def placed(env: Environment, *packages: Artifact) -> dict[str, list[str]]:
-    layers = plan.split(env, packages, uv="0.13.9")[0]
+    layers = lock_layers.split(env, packages, uv="0.13.9")[0]
     return {one.name: [package.name for package in one.packages] for one in layers}
 
 
@@ -148,7 +150,7 @@ def test_a_declared_name_is_found_however_it_is_spelled(
 
 def test_a_layer_knows_its_origin_and_whether_it_is_optional(environment: Environments) -> None:
     env = environment(layers=(layer("one"), layer("two", optional=True)))
-    layers = plan.split(env, (), uv="0.13.9")[0]
+    layers = lock_layers.split(env, (), uv="0.13.9")[0]
     assert [(one.file, one.origin, one.optional) for one in layers] == [
         ("00-torch.txt", "cu121", False),
         ("01-torch-deps.txt", "pypi", False),
@@ -191,8 +193,8 @@ def test_no_package_is_lost_and_none_comes_twice(
 
 def chosen(*files: str, python: Version = CP310, platform: str = "linux/amd64") -> str | None:
     artifacts = [Artifact(name="a", version="1", filename=file, sha256="0f" * 32) for file in files]
-    forwards = plan.best(artifacts, python, platform)
-    assert forwards == plan.best(artifacts[::-1], python, platform)
+    forwards = lock_layers.best(artifacts, python, platform)
+    assert forwards == lock_layers.best(artifacts[::-1], python, platform)
     return forwards.filename if forwards else None
 
 
@@ -277,14 +279,16 @@ def test_a_layer_is_stale_exactly_when_its_own_part_changes(
     environment: Environments, changes: dict[str, Any], stale: list[str]
 ) -> None:
     before, after = environment(layers=LAYERS), environment(**{"layers": LAYERS, **changes})
-    names = [*plan.layer_names(before), BUILD]
-    assert [name for name in names if plan.answers(before, name) != plan.answers(after, name)] == [*stale]
+    names = [*lock_layers.layer_names(before), BUILD]
+    assert [
+        name for name in names if lock_layers.answers(before, name) != lock_layers.answers(after, name)
+    ] == [*stale]
 
 
 def test_the_order_of_pins_is_no_part_of_the_question(environment: Environments) -> None:
     one = environment(layers=(layer("one", "a==1", "b==1"),))
     other = environment(layers=(layer("one", "b==1", "a==1"),))
-    assert plan.answers(one, ONE) == plan.answers(other, ONE)
+    assert lock_layers.answers(one, ONE) == lock_layers.answers(other, ONE)
 
 
 # --- the image -------------------------------------------------------------------------------------------------------
@@ -293,7 +297,7 @@ def test_the_order_of_pins_is_no_part_of_the_question(environment: Environments)
 def test_cuda_and_build_follow_from_the_channel(environment: Environments) -> None:
     def ground(channel: str, platform: str = "linux/amd64") -> tuple[str | None, str | None]:
         env = environment(channel=channel, platform=platform)
-        return plan.torch_build(env), plan.cuda(env)
+        return lock_layers.torch_build(env), lock_layers.cuda(env)
 
     assert ground("cu121") == ("cu121", "12.1")
     assert ground("cpu") == ("cpu", None)
@@ -314,7 +318,7 @@ def test_the_probe_expects_the_channel_s_torch(
     environment: Environments, lock: Locks, channel: str, platform: str, torch: dict[str, str | None]
 ) -> None:
     env = environment(channel=channel, platform=platform)
-    found: Any = imageplan.expectations(env, lock(env))["torch"]
+    found: Any = plan.expectations(env, lock(env))["torch"]
     archs = f"{found['archs'][0]} {found['archs'][-1]}" if found["archs"] else None
     assert found | {"archs": archs} == torch
 
@@ -325,7 +329,7 @@ def test_the_probe_expects_what_the_lock_and_the_description_say(
     source = Source(name="b", url="u", tag="v1", commit="0f" * 20, path="third_party/b")
     layers = (layer("training", "tqdm==4.66.5"), layer("more", "einops==1.0", optional=True))
     env = environment(sources=(source,), imports=("torch",), layers=layers)
-    found = imageplan.expectations(env, lock(env, artifact("einops", by=("lora",))))
+    found = plan.expectations(env, lock(env, artifact("einops", by=("lora",))))
     assert {name: found[name] for name in found if name != "torch"} == {
         "environment": "lora-gpu",
         "python": "3.10.14",
@@ -340,7 +344,7 @@ def test_the_probe_expects_what_the_lock_and_the_description_say(
         "imports": ["torch"],
         "sources": {"/opt/lora/third_party/b": "0f" * 20},
     }
-    at_home: Any = imageplan.expectations(env, lock(env), home="/here")["sources"]
+    at_home: Any = plan.expectations(env, lock(env), home="/here")["sources"]
     assert at_home == {"/here/third_party/b": "0f" * 20}
 
 
@@ -361,11 +365,11 @@ def test_steps_are_the_layers_that_hold_something(
         "mirror": "TORCHPIN_MIRROR_CU121",
     }
     plain: dict[str, Any] = {"optional": False, "builds": False}
-    assert imageplan.steps(made) == (
-        imageplan.Step(file="00-torch.txt", **cu121, **plain),
-        imageplan.Step(file="01-torch-deps.txt", **pypi, **plain),
-        imageplan.Step(file="03-training.txt", **pypi, **plain),
-        imageplan.Step(file="04-old.txt", **pypi, optional=True, builds=True),
+    assert plan.steps(made) == (
+        plan.Step(file="00-torch.txt", **cu121, **plain),
+        plan.Step(file="01-torch-deps.txt", **pypi, **plain),
+        plan.Step(file="03-training.txt", **pypi, **plain),
+        plan.Step(file="04-old.txt", **pypi, optional=True, builds=True),
     )
 
 
@@ -375,14 +379,14 @@ def test_an_image_carries_its_own_variables_and_the_service_s(environment: Envir
     )
     run = Run(env=MappingProxyType({"TZ": "UTC"}), freeze="/workspace/freeze.txt")
     env = environment(sources=sources, run=run, layers=(layer("one", "Pillow==1", "tqdm==4.66.5"),))
-    assert imageplan.image(env, lock(env)).env == {
+    assert plan.image(env, lock(env)).env == {
         "TZ": "UTC",
         "TORCHPIN_FREEZE": "/workspace/freeze.txt",
         "TORCHPIN_REPORT": "pillow tqdm",
         "TORCHPIN_SOURCES": "/opt/lora/third_party/a:/opt/lora/third_party/b",
     }
     bare = environment(layers=())
-    assert imageplan.image(bare, lock(bare)).env == {}
+    assert plan.image(bare, lock(bare)).env == {}
 
 
 def test_a_context_holds_what_the_build_reads(
@@ -391,7 +395,7 @@ def test_a_context_holds_what_the_build_reads(
     source = Source(name="b", url="u", tag="v1", commit="0f" * 20, path="third_party/b")
     env = environment(sources=(source,), layers=(layer("training", "tqdm==4.66.5"), layer("empty")))
     made = lock(env, build=(artifact("setuptools", "81.0.0", by=("x",)),))
-    found = imageplan.context(env, made, runtime={"probe.py": "probe"}, smoke="smoke")
+    found = plan.context(env, made, runtime={"probe.py": "probe"}, smoke="smoke")
     assert sorted(found.files) == [
         "expect.json",
         "layers/00-torch.txt",
@@ -402,7 +406,7 @@ def test_a_context_holds_what_the_build_reads(
         "smoke.py",
     ]
     assert found.files["layers/build.txt"].startswith("setuptools==81.0.0 --hash=sha256:")
-    assert json.loads(found.files["expect.json"]) == imageplan.expectations(env, made)
+    assert json.loads(found.files["expect.json"]) == plan.expectations(env, made)
     assert found.sources == {"sources/b": source}
     assert found.uv == "0.13.9"
 
@@ -410,10 +414,10 @@ def test_a_context_holds_what_the_build_reads(
 def test_the_key_changes_with_every_input(environment: Environments, lock: Locks) -> None:
     source = Source(name="b", url="u", tag="v1", commit="0f" * 20, path="third_party/b")
     env = environment(sources=(source,))
-    context = imageplan.context(env, lock(env), runtime={"probe.py": "probe"}, smoke="smoke")
+    context = plan.context(env, lock(env), runtime={"probe.py": "probe"}, smoke="smoke")
 
-    def key(changed: imageplan.Context = context, dockerfile: str = "FROM a", **changes: Any) -> str:
-        return imageplan.key(replace(env, **changes), dockerfile, render.context_list(changed))
+    def key(changed: plan.Context = context, dockerfile: str = "FROM a", **changes: Any) -> str:
+        return plan.key(replace(env, **changes), dockerfile, context_list(changed))
 
     other = replace(source, commit="ab" * 20)
     keys = [
@@ -449,13 +453,13 @@ def test_the_key_changes_with_every_input(environment: Environments, lock: Locks
 def test_an_environment_is_native_on_its_platform_and_a_cpu_build_on_macos_too(
     environment: Environments, channel: str, platform: str, here: str, found: tuple[str, str] | None
 ) -> None:
-    own = plan.native(environment(channel=channel, platform=platform), here)
+    own = lock_layers.native(environment(channel=channel, platform=platform), here)
     assert (own and (own.variant.channel, own.variant.platform)) == found
 
 
 def test_macos_has_its_own_wheels_and_no_cuda(environment: Environments, artifact: Artifacts) -> None:
     env = environment(channel="pypi", platform="macos/arm64")
-    assert (plan.torch_build(env), plan.cuda(env), plan.uv_platform("macos/arm64")) == (
+    assert (lock_layers.torch_build(env), lock_layers.cuda(env), lock_layers.uv_platform("macos/arm64")) == (
         "cpu",
         None,
         "aarch64-apple-darwin",
@@ -465,6 +469,6 @@ def test_macos_has_its_own_wheels_and_no_cuda(environment: Environments, artifac
         artifact("a", filename="a-1.0-cp310-cp310-manylinux_2_17_x86_64.whl"),
         artifact("a", filename="a-1.0-cp310-cp310-macosx_11_0_x86_64.whl"),
     ]
-    best = plan.best(files, env.service.python, "macos/arm64")
+    best = lock_layers.best(files, env.service.python, "macos/arm64")
     assert best
     assert best.filename == files[0].filename

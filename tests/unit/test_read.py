@@ -22,8 +22,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import describe, imageplan, lockfile, plan, read, render, rules
+from torchpin.description import patterns, read, write
 from torchpin.errors import INPUT, InputError
+from torchpin.image import dockerfile as image_dockerfile
+from torchpin.image import plan
+from torchpin.lock import file_format
+from torchpin.lock.layers import layer_lock, split
 from torchpin.model import (
     Artifact,
     Base,
@@ -121,7 +125,7 @@ def test_the_real_lora_service_reads() -> None:
 
 def test_the_real_lora_service_reads_back_from_its_own_description() -> None:
     service = one((ROOT / FILE).read_text())
-    assert one(describe.description(service)) == service
+    assert one(write.description(service)) == service
 
 
 def test_a_value_keeps_where_it_stands() -> None:
@@ -194,7 +198,7 @@ def services(draw: st.DrawFn) -> Service:
             ),
             optional=draw(st.booleans()),
         )
-        for number, name in enumerate(some(names.filter(lambda name: name not in rules.RESERVED)))
+        for number, name in enumerate(some(names.filter(lambda name: name not in patterns.RESERVED)))
     ]
     companions = draw(st.dictionaries(st.sampled_from(["torchvision", "torchaudio", "xformers-x"]), releases))
     health = st.builds(Health, command=words, interval=st.integers(1, 86400), retries=st.integers(1, 9))
@@ -258,7 +262,7 @@ def services(draw: st.DrawFn) -> Service:
 @settings(max_examples=20)
 @given(services())
 def test_a_description_reads_back_as_the_same_service(service: Service) -> None:
-    assert one(describe.description(service)) == service
+    assert one(write.description(service)) == service
 
 
 # --- problems --------------------------------------------------------------------------------------------------------
@@ -622,7 +626,7 @@ def test_a_token_in_an_address_is_refused_and_not_repeated(url: str) -> None:
         f"{FILE}:15:10: sources[0].url: the address holds a user or a token; leave it out: "
         "it belongs into git's own credentials"
     )
-    assert not rules.URL.pattern.fullmatch(url)
+    assert not patterns.URL.pattern.fullmatch(url)
 
 
 @pytest.mark.parametrize("url", ["ssh://git@github.com/a/b", "git@github.com:a/b.git"])
@@ -786,7 +790,7 @@ def _full_text() -> str:
         reasons=(Reason(component="torch", because="a", evidence="b"),),
         waivers=(Waiver(check="GPU001", about="H100", reason="a", review_by=date(2027, 1, 31)),),
     )
-    return describe.description(service)
+    return write.description(service)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -833,8 +837,8 @@ def _locked(env: Environment) -> Lock:
         )
         for pin in pins
     ]
-    layers = plan.split(env, found, uv="0.13.9")[0]
-    return Lock(layers=layers, build=plan.layer_lock(env, "build", found[:1], uv="0.13.9"))
+    layers = split(env, found, uv="0.13.9")[0]
+    return Lock(layers=layers, build=layer_lock(env, "build", found[:1], uv="0.13.9"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -856,8 +860,8 @@ def compiled_once() -> Iterator[None]:
 def rendered(service: Service) -> str:
     env = Environment(service=service, variant=service.variants[0])
     lock = _locked(env)
-    assert all(lockfile.installable(layer).isascii() for layer in lock.layers)
-    return render.dockerfile(TEMPLATE, imageplan.image(env, lock))
+    assert all(file_format.installable(layer).isascii() for layer in lock.layers)
+    return image_dockerfile.dockerfile(TEMPLATE, plan.image(env, lock))
 
 
 class Shape(NamedTuple):
@@ -910,7 +914,7 @@ def expect_refused_or_inside(text: str) -> None:
     dockerfile = rendered(service)
     assert (len(dockerfile.splitlines()), shapes(dockerfile)) == _expected()
     env = Environment(service=service, variant=service.variants[0])
-    project = tomllib.loads(render.uv_project(env, index="https://example.org/whl/cu121"))
+    project = tomllib.loads(image_dockerfile.uv_project(env, index="https://example.org/whl/cu121"))
     assert project.keys() == {"project", "tool"}
     assert project["project"].keys() == {"name", "version", "requires-python", "dependencies"}
     assert len(project["project"]["dependencies"]) == 5

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import imageplan, lockfile, render
 from torchpin.errors import InputError
+from torchpin.image import dockerfile as image_dockerfile
+from torchpin.image import plan
+from torchpin.lock import file_format
 from torchpin.model import Artifact, Base, Environment, Health, Layer, Lock, Run, Source, Torch
 
 if sys.version_info >= (3, 11):
@@ -44,7 +46,7 @@ def layer(name: str, *pins: str, optional: bool = False) -> Layer:
 
 def test_a_project_takes_the_family_from_one_explicit_index(environment: Environments) -> None:
     env = environment(layers=(layer("one", "diffusers[torch]==0.32.1"), layer("two", "toml==0.10.2")))
-    assert tomllib.loads(render.uv_project(env, index=CU121)) == {
+    assert tomllib.loads(image_dockerfile.uv_project(env, index=CU121)) == {
         "project": {
             "name": "lora",
             "version": "0",
@@ -66,24 +68,26 @@ def test_a_project_takes_the_family_from_one_explicit_index(environment: Environ
 
 
 def test_a_project_without_an_index_takes_all_from_pypi(environment: Environments) -> None:
-    project = tomllib.loads(render.uv_project(environment(channel="pypi"), index=None))
+    project = tomllib.loads(image_dockerfile.uv_project(environment(channel="pypi"), index=None))
     assert project.keys() == {"project"}
 
 
 def test_pins_replace_what_is_declared(environment: Environments) -> None:
-    project = tomllib.loads(render.uv_project(environment(), index=None, pins=("setuptools", "wheel")))
+    project = tomllib.loads(
+        image_dockerfile.uv_project(environment(), index=None, pins=("setuptools", "wheel"))
+    )
     assert project["project"]["dependencies"] == ["setuptools", "wheel"]
 
 
 def test_a_mirror_s_address_is_quoted(environment: Environments) -> None:
     address = 'http://user:p"a\\ss@127.0.0.1/whl'
-    project = tomllib.loads(render.uv_project(environment(), index=address))
+    project = tomllib.loads(image_dockerfile.uv_project(environment(), index=address))
     assert project["tool"]["uv"]["index"][0]["url"] == address
 
 
 def test_a_companion_with_a_dash_is_a_plain_key(environment: Environments) -> None:
     torch = Torch(version=Version("2.5.1"), companions={"torch-xla": Version("2.5.1")})
-    project = tomllib.loads(render.uv_project(environment(torch=torch), index=CU121))
+    project = tomllib.loads(image_dockerfile.uv_project(environment(torch=torch), index=CU121))
     assert [*project["tool"]["uv"]["sources"]] == ["torch", "torch-xla"]
 
 
@@ -91,7 +95,7 @@ def test_a_companion_with_a_dash_is_a_plain_key(environment: Environments) -> No
 
 
 def dockerfile(env: Environment, lock: Lock) -> str:
-    return render.dockerfile(TEMPLATE, imageplan.image(env, lock))
+    return image_dockerfile.dockerfile(TEMPLATE, plan.image(env, lock))
 
 
 def instructions(text: str) -> list[str]:
@@ -242,8 +246,8 @@ def test_several_sources_are_copied_and_labelled(environment: Environments, lock
 def test_a_summary_is_one_word_in_which_nothing_is_expanded(
     environment: Environments, lock: Locks, summary: str
 ) -> None:
-    text = render.dockerfile(
-        "LABEL a={{ image.service.summary | word }}", imageplan.image(environment(summary=summary), lock())
+    text = image_dockerfile.dockerfile(
+        "LABEL a={{ image.service.summary | word }}", plan.image(environment(summary=summary), lock())
     )
     word = re.fullmatch(r'LABEL a="((?:[^"\\$]|\\["\\$])*)"', text)
     assert word
@@ -252,8 +256,8 @@ def test_a_summary_is_one_word_in_which_nothing_is_expanded(
 
 @given(command=st.lists(st.text(), max_size=3))
 def test_a_command_is_a_json_list(environment: Environments, lock: Locks, command: list[str]) -> None:
-    image = imageplan.image(environment(run=Run(command=tuple(command))), lock())
-    assert json.loads(render.dockerfile("{{ image.service.run.command | exec }}", image)) == command
+    image = plan.image(environment(run=Run(command=tuple(command))), lock())
+    assert json.loads(image_dockerfile.dockerfile("{{ image.service.run.command | exec }}", image)) == command
 
 
 @pytest.mark.parametrize(
@@ -263,7 +267,7 @@ def test_a_misspelt_name_stops_the_rendering(environment: Environments, lock: Lo
     with pytest.raises(
         InputError, match=r"docker/Dockerfile\.j2:1:1: cannot be rendered: .*(no attribute|undefined)"
     ):
-        render.dockerfile(f"FROM {{{{ {name} }}}}", imageplan.image(environment(), lock()))
+        image_dockerfile.dockerfile(f"FROM {{{{ {name} }}}}", plan.image(environment(), lock()))
 
 
 def test_a_value_is_no_template(environment: Environments, lock: Locks) -> None:
@@ -276,19 +280,19 @@ def test_a_value_is_no_template(environment: Environments, lock: Locks) -> None:
 
 def test_a_context_list_has_a_line_for_everything_that_is_read() -> None:
     source = Source(name="b", url="https://example.org/b", tag="v1", commit="0f" * 20, path="third_party/b")
-    context = imageplan.Context(files={"z": "1", "a": "2"}, uv="0.13.9", sources={"sources/b": source})
-    assert render.context_list(context) == (
+    context = plan.Context(files={"z": "1", "a": "2"}, uv="0.13.9", sources={"sources/b": source})
+    assert image_dockerfile.context_list(context) == (
         "# What the image's build reads. Made by `invoke render`; do not edit.\n"
-        f"a  {lockfile.digest('2')}\n"
+        f"a  {file_format.digest('2')}\n"
         f"sources/b/  https://example.org/b v1 {'0f' * 20}\n"
         "uv  0.13.9\n"
-        f"z  {lockfile.digest('1')}\n"
+        f"z  {file_format.digest('1')}\n"
     )
 
 
 def test_the_requirements_are_the_whole_lock_and_name_no_host(environment: Environments, lock: Locks) -> None:
     env = environment(layers=(layer("empty"), layer("training", "tqdm==4.66.5")))
-    text = render.requirements(env, lock(env))
+    text = image_dockerfile.requirements(env, lock(env))
     assert re.sub(r"[0-9a-f]{64}", "<64>", text) == (
         "# lora-gpu: Python 3.10.14, linux/amd64. Install with --no-deps --require-hashes.\n"
         "# 00-torch, from the cu121 index\n"

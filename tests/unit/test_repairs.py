@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin import actions, plan, repairs, repository
-from torchpin.checks import families
+from torchpin.checks import rules
+from torchpin.commands import fix, parallel
 from torchpin.errors import InputError
+from torchpin.lock import layers
 from torchpin.model import Change, Finding
+from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torchpin.checks import Result
+    from torchpin.checks.run import Result
     from torchpin.model import Environment
-    from torchpin.repository import Repository
+    from torchpin.workspace.workspace import Repository
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +35,7 @@ def repo(tmp_path: Path) -> Repository:
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "services/lora").mkdir(parents=True)
     shutil.copy(ROOT / "tests/seeds/lora.yaml", tmp_path / "services/lora/service.yaml")
-    return repository.opened(tmp_path)
+    return workspace.opened(tmp_path)
 
 
 def text(repo: Repository) -> str:
@@ -41,14 +43,14 @@ def text(repo: Repository) -> str:
 
 
 def open_(repo: Repository) -> list[tuple[str, str]]:
-    results = actions.judge(repo, plan.environments(repo.services))
+    results = parallel.judge(repo, layers.environments(repo.services))
     return sorted({(row.check, one.about) for row in results for one in row.findings})
 
 
 def test_what_facts_alone_decide_is_repaired_and_nothing_else(repo: Repository) -> None:
     before, found = text(repo), open_(repo)
-    made = repairs.repair(repo, plan.environments(repo.services))
-    after = repository.opened(repo.root)
+    made = fix.repair(repo, layers.environments(repo.services))
+    after = workspace.opened(repo.root)
     assert [one.file for one in made] == ["services/lora/service.yaml"]
     assert "  digest: sha256:21196d81" in text(after)
     assert "accelerate==0.26.0" in text(after)
@@ -60,18 +62,18 @@ def test_what_facts_alone_decide_is_repaired_and_nothing_else(repo: Repository) 
 
 
 def test_a_second_repair_has_nothing_to_do(repo: Repository) -> None:
-    repairs.repair(repo, plan.environments(repo.services))
-    after = repository.opened(repo.root)
+    fix.repair(repo, layers.environments(repo.services))
+    after = workspace.opened(repo.root)
     before = text(after)
-    again = repairs.repair(after, plan.environments(after.services))
-    assert (again, text(repository.opened(repo.root))) == ((), before)
+    again = fix.repair(after, layers.environments(after.services))
+    assert (again, text(workspace.opened(repo.root))) == ((), before)
 
 
 def test_a_repair_that_brings_another_finding_is_not_written(
     repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = text(repo)
-    real = actions.judge
+    real = parallel.judge
 
     def wrong(one: Finding) -> Finding:
         return replace(one, repair=(Change(path="torch.version", value="2.6.0"),)) if one.safe else one
@@ -81,7 +83,7 @@ def test_a_repair_that_brings_another_finding_is_not_written(
             replace(row, findings=tuple(map(wrong, row.findings))) for row in real(repo, environments)
         )
 
-    monkeypatch.setattr(actions, "judge", worse)
+    monkeypatch.setattr(parallel, "judge", worse)
     with pytest.raises(InputError, match="nothing was written"):
-        repairs.repair(repo, plan.environments(repo.services))
+        fix.repair(repo, layers.environments(repo.services))
     assert text(repo) == before

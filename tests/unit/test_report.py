@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from torchpin import buildlog, report
-from torchpin.actions import Outcome
-from torchpin.builds import Started
-from torchpin.checks import Accepted, Result
+from torchpin.checks.run import Accepted, Result
+from torchpin.commands.build import Started
+from torchpin.commands.parallel import Outcome
+from torchpin.image import build_log
 from torchpin.model import Finding, Waiver
+from torchpin.output import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torchpin.buildlog import Event
+    from torchpin.image.build_log import Event
 
 SOURCES = Path(__file__).parents[2] / "src" / "torchpin"
-PRINTING = {"report.py", "tasks.py"}
+PRINTING = {"output/terminal.py"}
 FINDING = Finding(
     where="services/lora/service.yaml:15:21",
     message="no code for B200",
@@ -64,7 +65,7 @@ def test_outcomes_are_a_line_each_and_the_exit_code_is_the_worst(capsys: pytest.
         Outcome(name="worse-gpu", status="failed", detail="uv failed:\n    no", code=3, seconds=1.0),
         Outcome(name="late-gpu", status="failed", detail="wrong input", code=2),
     ]
-    assert report.outcomes(rows) == 3
+    assert terminal.outcomes(rows) == 3
     said = capsys.readouterr()
     assert [line.rstrip() for line in said.out.splitlines()] == [
         "done   lora-gpu  62 packages  (12.3 s)",
@@ -79,15 +80,15 @@ def test_outcomes_are_a_line_each_and_the_exit_code_is_the_worst(capsys: pytest.
 
 
 def test_no_outcomes_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    assert report.outcomes([]) == 0
-    assert report.outcomes([Outcome(name="a", status="same")]) == 0
+    assert terminal.outcomes([]) == 0
+    assert terminal.outcomes([Outcome(name="a", status="same")]) == 0
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
 
 
 def test_results_show_all_but_what_is_ok_and_count_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    report.results(RESULTS, notices=["lora: the waiver of GPU001 for B200 ends on 2027-01-31"])
+    terminal.results(RESULTS, notices=["lora: the waiver of GPU001 for B200 ends on 2027-01-31"])
     assert capsys.readouterr().out.splitlines() == [
         "found   DOC001 lora-gpu: The documents are fresh",
         "    DEVIATIONS.md:3: stale",
@@ -107,7 +108,7 @@ def test_results_show_all_but_what_is_ok_and_count_everything(capsys: pytest.Cap
 def test_quiet_results_leave_out_what_is_skipped_and_waived_but_count_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    report.results(RESULTS, quiet=True)
+    terminal.results(RESULTS, quiet=True)
     said = capsys.readouterr().out
     assert [line.split()[0] for line in said.splitlines() if not line.startswith(" ")] == [
         "found",
@@ -119,9 +120,9 @@ def test_quiet_results_leave_out_what_is_skipped_and_waived_but_count_it(
 
 def test_no_line_is_wrapped_however_long(capsys: pytest.CaptureFixture[str]) -> None:
     long = " ".join(["word"] * 200)
-    report.say(long)
-    report.results([replace(RESULTS[1], findings=(replace(FINDING, message=long),))])
-    report.outcomes([Outcome(name="a", status="same", detail=long)])
+    terminal.say(long)
+    terminal.results([replace(RESULTS[1], findings=(replace(FINDING, message=long),))])
+    terminal.outcomes([Outcome(name="a", status="same", detail=long)])
     assert len([line for line in capsys.readouterr().out.splitlines() if long in line]) == 3
 
 
@@ -130,27 +131,27 @@ def test_brackets_colons_and_markup_survive_everywhere(capsys: pytest.CaptureFix
         FINDING, where=REQUIREMENT, message=REQUIREMENT, remedy=REQUIREMENT, evidence=REQUIREMENT
     )
     row = replace(RESULTS[1], title=REQUIREMENT, note=REQUIREMENT, findings=(finding,))
-    report.say(REQUIREMENT)
-    report.raw(f"{REQUIREMENT}\n")
-    report.results([row], notices=[REQUIREMENT])
-    report.outcomes([Outcome(name=REQUIREMENT, status="changed", detail=REQUIREMENT)])
-    report.table("", ("package",), [(REQUIREMENT,)])
-    report.results_json([row])
+    terminal.say(REQUIREMENT)
+    terminal.raw(f"{REQUIREMENT}\n")
+    terminal.results([row], notices=[REQUIREMENT])
+    terminal.outcomes([Outcome(name=REQUIREMENT, status="changed", detail=REQUIREMENT)])
+    terminal.table("", ("package",), [(REQUIREMENT,)])
+    terminal.results_json([row])
     assert capsys.readouterr().out.count(REQUIREMENT) == 1 + 1 + (2 + 2 + 1 + 1 + 1) + 2 + 1 + 6
-    report.aside(REQUIREMENT)
-    report.error(REQUIREMENT)
-    report.outcomes([Outcome(name="a", status="failed", detail=REQUIREMENT, code=1)])
+    terminal.aside(REQUIREMENT)
+    terminal.error(REQUIREMENT)
+    terminal.outcomes([Outcome(name="a", status="failed", detail=REQUIREMENT, code=1)])
     assert capsys.readouterr().err.count(REQUIREMENT) == 3
 
 
 def test_errors_and_warnings_go_to_the_other_stream(capsys: pytest.CaptureFixture[str]) -> None:
-    report.aside("a")
-    report.error(ValueError("b"))
+    terminal.aside("a")
+    terminal.error(ValueError("b"))
     assert capsys.readouterr() == ("", "a\nb\n")
 
 
 def test_results_as_json_say_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    report.results_json(RESULTS)
+    terminal.results_json(RESULTS)
     read = json.loads(capsys.readouterr().out)
     assert [row["status"] for row in read] == ["ok", "found", "waived", "skipped", "unknown", "moot"]
     assert read[2]["accepted"] == [
@@ -174,7 +175,7 @@ def test_results_as_json_say_everything(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_table_has_its_headers_and_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
-    report.table("Services", ("environment", "torch"), [("lora-gpu", "2.5.1 (cu121)"), ("a", "b")])
+    terminal.table("Services", ("environment", "torch"), [("lora-gpu", "2.5.1 (cu121)"), ("a", "b")])
     said = capsys.readouterr().out
     assert said.startswith("Services")
     assert all(word in said for word in ("environment", "torch", "lora-gpu", "2.5.1 (cu121)"))
@@ -204,10 +205,10 @@ LOG = [
 
 
 def events() -> Sequence[Started | Event]:
-    return [STARTED, *filter(None, map(buildlog.event, LOG))]
+    return [STARTED, *filter(None, map(build_log.event, LOG))]
 
 
-def drawn(view: report.Steps) -> list[list[str]]:
+def drawn(view: terminal.Steps) -> list[list[str]]:
     """The live table's rows as words between wide gaps."""
     console = Console(width=200, force_terminal=False)
     with console.capture() as caught:
@@ -217,7 +218,7 @@ def drawn(view: report.Steps) -> list[list[str]]:
 
 
 def test_the_live_table_follows_a_build() -> None:
-    view = report.Steps()
+    view = terminal.Steps()
     for event in events():
         view.take(event)
     rows = drawn(view)
@@ -233,21 +234,21 @@ def test_the_live_table_follows_a_build() -> None:
 
 
 def test_a_second_environment_begins_an_empty_table() -> None:
-    view = report.Steps()
+    view = terminal.Steps()
     for event in [*events(), replace(STARTED, environment="lora-cpu", sizes={})]:
         view.take(event)
     assert drawn(view) == [["building lora-cpu; the whole log: /repo/.torchpin/logs/x.log"]]
 
 
 def test_an_event_before_any_beginning_breaks_nothing() -> None:
-    view = report.Steps()
+    view = terminal.Steps()
     for event in events()[1:]:
         view.take(event)
     assert len(drawn(view)) == 6
 
 
 def test_plain_lines_say_each_step_when_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    plain = report.Plain()
+    plain = terminal.Plain()
     for event in events():
         plain.line(event)
     assert capsys.readouterr().out.splitlines() == [
@@ -260,7 +261,7 @@ def test_plain_lines_say_each_step_when_it_ends(capsys: pytest.CaptureFixture[st
 
 
 def test_where_nobody_looks_a_build_is_followed_by_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with report.build("auto") as watch:
+    with terminal.build("auto") as watch:
         watch(STARTED)
     assert (
         capsys.readouterr().out
@@ -269,7 +270,7 @@ def test_where_nobody_looks_a_build_is_followed_by_plain_lines(capsys: pytest.Ca
 
 
 def test_programs_get_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with report.build("json") as watch:
+    with terminal.build("json") as watch:
         for event in events():
             watch(event)
     lines: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

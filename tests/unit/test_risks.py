@@ -8,7 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import plan, risks
+from torchpin.documents import pinning_risks
+from torchpin.lock.layers import split
 from torchpin.model import Environment, Layer, Lock, Recommendation, Torch, Upstream, Variant
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def told(
     one = service(**{"torch": torch, "layers": tuple(layers), **changes})
     env = Environment(service=one, variant=one.variants[0])
     family = artifact("torch", f"{torch.version}+{env.variant.channel}")
-    locked, given = plan.split(env, (family, *packages), uv="0.13.9")
+    locked, given = split(env, (family, *packages), uv="0.13.9")
     said = Upstream(source="scripts", tag="v1", commit="a" * 40, file="requirements.txt", requirements=asked)
-    found = risks.reasons(env, Lock(layers=locked, given=given, upstreams=(said,)))
+    found = pinning_risks.reasons(env, Lock(layers=locked, given=given, upstreams=(said,)))
     return {name: "; ".join(lines) for name, lines in found.items()}
 
 
@@ -180,8 +181,8 @@ def table(service: Services, artifact: Artifacts, *, everywhere: bool) -> str:
         file = {"filename": "old-1.0.tar.gz"} if source else {}
         env = Environment(service=one, variant=variant)
         packages = (artifact("torch", "2.5.1+cpu"), artifact("old", "1.0", **file))
-        locks[env.name] = Lock(layers=plan.split(env, packages, uv="0.13.9")[0])
-    return risks.risks(one, locks)
+        locks[env.name] = Lock(layers=split(env, packages, uv="0.13.9")[0])
+    return pinning_risks.risks(one, locks)
 
 
 def test_a_reason_of_one_environment_names_it(service: Services, artifact: Artifacts) -> None:
@@ -192,5 +193,5 @@ def test_a_reason_of_one_environment_names_it(service: Services, artifact: Artif
 def test_no_reason_and_no_lock_are_told_apart(
     service: Services, environment: Callable[..., Environment], lock: Callable[..., Lock]
 ) -> None:
-    assert risks.risks(service(), {"lora-gpu": lock(environment())}) == "No package gives a reason."
-    assert risks.risks(service(), {}).startswith("Not locked yet: `lora-gpu`.")
+    assert pinning_risks.risks(service(), {"lora-gpu": lock(environment())}) == "No package gives a reason."
+    assert pinning_risks.risks(service(), {}).startswith("Not locked yet: `lora-gpu`.")

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin import checks, gathering, index, plan, repository, scaffold
-from torchpin.checks import families
+from torchpin.checks import rules, run
+from torchpin.commands import new
 from torchpin.errors import InputError
+from torchpin.lock import layers
+from torchpin.tools import index_server
+from torchpin.workspace import evidence, workspace
 
 if TYPE_CHECKING:
-    from torchpin.repository import Repository
+    from torchpin.workspace.workspace import Repository
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +30,7 @@ def repo(tmp_path: Path) -> Repository:
     shutil.copytree(ROOT / "services", tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "docker").mkdir()
     shutil.copy2(ROOT / "docker/Dockerfile.j2", tmp_path / "docker")
-    return repository.opened(tmp_path)
+    return workspace.opened(tmp_path)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -40,7 +43,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_a_new_service_is_two_files_and_changes_no_other(repo: Repository) -> None:
     before = tree(repo.root)
-    outcomes = scaffold.scaffold(repo, "whisper")
+    outcomes = new.scaffold(repo, "whisper")
     assert [(one.name, one.status, one.code) for one in outcomes] == [
         ("services/whisper/service.yaml", "changed", 0),
         ("services/whisper/smoke.py", "changed", 0),
@@ -51,22 +54,22 @@ def test_a_new_service_is_two_files_and_changes_no_other(repo: Repository) -> No
 
 
 def test_a_new_service_is_one_more_environment_that_the_judge_accepts(repo: Repository) -> None:
-    scaffold.scaffold(repo, "whisper-2")
-    found = repository.opened(repo.root)
+    new.scaffold(repo, "whisper-2")
+    found = workspace.opened(repo.root)
     assert len(found.services) == len(repo.services) + 1
-    (env,) = plan.environments(found.services, service="whisper-2")
+    (env,) = layers.environments(found.services, service="whisper-2")
     assert env.name == "whisper-2-gpu"
-    results = checks.run(gathering.bare((env,)), judge=True)
-    assert checks.blocking(results) == ()
+    results = run.run(evidence.bare((env,)), judge=True)
+    assert run.blocking(results) == ()
     assert [one.check for one in results if one.status not in {"ok", "moot"}] == ["BAS002"], results
 
 
 def test_a_new_service_s_channel_is_recorded_so_it_locks_where_the_index_is_out_of_reach(
     repo: Repository,
 ) -> None:
-    scaffold.scaffold(repo, "whisper")
-    (env,) = plan.environments(repository.opened(repo.root).services, service="whisper")
-    files = index.recorded_files(env.variant.channel)
+    new.scaffold(repo, "whisper")
+    (env,) = layers.environments(workspace.opened(repo.root).services, service="whisper")
+    files = index_server.recorded_files(env.variant.channel)
     for name, version in env.service.torch.family.items():
         tag = (
             f"{name}-{version}+{env.variant.channel}-cp{env.service.python.major}{env.service.python.minor}-"
@@ -75,7 +78,7 @@ def test_a_new_service_s_channel_is_recorded_so_it_locks_where_the_index_is_out_
 
 
 def test_its_smoke_test_is_python_that_uses_torch(repo: Repository) -> None:
-    scaffold.scaffold(repo, "whisper")
+    new.scaffold(repo, "whisper")
     text = (repo.root / "services/whisper/smoke.py").read_text(encoding="utf-8")
     found = ast.parse(text)
     assert "whisper" in str(ast.get_docstring(found))
@@ -86,7 +89,7 @@ def test_its_smoke_test_is_python_that_uses_torch(repo: Repository) -> None:
 def test_a_name_that_is_taken_is_refused(repo: Repository, name: str) -> None:
     before = tree(repo.root)
     with pytest.raises(InputError, match=f"services/{name} is there already; choose another name"):
-        scaffold.scaffold(repo, name)
+        new.scaffold(repo, name)
     assert tree(repo.root) == before
 
 
@@ -96,7 +99,7 @@ def test_a_name_that_is_taken_is_refused(repo: Repository, name: str) -> None:
 def test_a_name_that_no_folder_or_image_may_have_is_refused(repo: Repository, name: str) -> None:
     before = tree(repo.root)
     with pytest.raises(InputError):
-        scaffold.scaffold(repo, name)
+        new.scaffold(repo, name)
     assert tree(repo.root) == before
 
 
@@ -105,6 +108,6 @@ def test_a_name_whose_environment_another_service_has_is_refused(repo: Repositor
     path = repo.root / "services/coaxial/service.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("\n  cpu:\n", "\n  x-gpu:\n"), encoding="utf-8")
-    found = repository.opened(repo.root)
+    found = workspace.opened(repo.root)
     with pytest.raises(InputError):
-        scaffold.scaffold(found, "coaxial-x")
+        new.scaffold(found, "coaxial-x")

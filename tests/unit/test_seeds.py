@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.utils import canonicalize_name
 
-from torchpin import checks, describe, plan, read, repository
-from torchpin.checks import Evidence, families
+from torchpin.checks import rules, run
+from torchpin.checks.run import Evidence
+from torchpin.description import read, write
+from torchpin.lock import layers
+from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
-    from torchpin.checks import Result
+    from torchpin.checks.run import Result
     from torchpin.model import Service
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "tests/seeds"
@@ -47,17 +50,17 @@ def test_every_service_has_its_seed_and_every_seed_its_service() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_is_accepted_by_the_reader_and_written_back_as_the_same(name: str) -> None:
     service = seed(name)
-    again = describe.description(service)
+    again = write.description(service)
     assert read.services({service.file: again}) == (service,)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_is_no_service_of_the_repository(name: str) -> None:
     """It is read by tests alone; nothing locks, renders or builds it."""
-    assert f"services/{name}/service.yaml" in repository.descriptions(ROOT)
-    assert not [path for path in repository.descriptions(ROOT) if "seeds" in path]
+    assert f"services/{name}/service.yaml" in workspace.descriptions(ROOT)
+    assert not [path for path in workspace.descriptions(ROOT) if "seeds" in path]
     text = (SEEDS / f"{name}.yaml").read_text(encoding="utf-8")
-    assert text != repository.descriptions(ROOT)[f"services/{name}/service.yaml"]
+    assert text != workspace.descriptions(ROOT)[f"services/{name}/service.yaml"]
 
 
 GROUNDS: dict[str, dict[str, Any]] = {
@@ -111,7 +114,7 @@ def test_seedvr_s_seed_takes_torch_from_the_base_and_flash_attn_first() -> None:
     service = seed("seedvr")
     assert [layer.name for layer in service.layers] == ["attention", "selected"]
     assert pins(service) == {"flash-attn": "2.8.3", "xformers": "0.0.32.post2"}
-    assert plan.abi_pin(service.layers[0])
+    assert layers.abi_pin(service.layers[0])
     assert {name: str(version) for name, version in service.torch.companions.items()} == {
         "torchvision": "0.22.1",
         "torchaudio": "2.7.1",
@@ -137,7 +140,7 @@ def test_zopilot_s_seed_keeps_the_second_opencv() -> None:
 
 def test_coaxial_s_seed_has_three_variants_with_bases_of_their_own() -> None:
     service = seed("coaxial")
-    assert [(env.name, env.variant.platform, env.base.image) for env in plan.environments((service,))] == [
+    assert [(env.name, env.variant.platform, env.base.image) for env in layers.environments((service,))] == [
         ("coaxial-gpu", "linux/amd64", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04"),
         ("coaxial-cpu", "linux/amd64", "ubuntu:22.04"),
         ("coaxial-arm64", "linux/arm64", "python:3.10-slim-bookworm"),
@@ -194,9 +197,9 @@ ASKED = [
 @cache
 def judged(name: str, asked: tuple[str, ...] = ()) -> tuple[Result, ...]:
     evidence = Evidence(
-        environments=plan.environments([seed(name)]), today=TODAY, uv="0.13.9", asked_gpus=asked
+        environments=layers.environments([seed(name)]), today=TODAY, uv="0.13.9", asked_gpus=asked
     )
-    return checks.run(evidence, judge=True)
+    return run.run(evidence, judge=True)
 
 
 @pytest.mark.parametrize(

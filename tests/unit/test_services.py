@@ -11,13 +11,21 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import checks, compare, facts, gathering, imageplan, images, lockfile, plan, read, repository
-from torchpin.checks import REGISTRY, Result, families
+from torchpin import facts
+from torchpin.checks import rules, run
+from torchpin.checks.run import REGISTRY, Result
+from torchpin.compat import recommendations
+from torchpin.description import read
+from torchpin.image import plan
+from torchpin.lock import file_format, layers
+from torchpin.tools import docker
+from torchpin.workspace import workspace
+from torchpin.workspace.evidence import bare, committed
 
 if TYPE_CHECKING:
     from torchpin.model import Environment, Lock, Service
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = [
@@ -34,18 +42,18 @@ every = pytest.mark.parametrize("name", ENVIRONMENTS)
 
 
 @cache
-def repo() -> repository.Repository:
-    return repository.opened(ROOT)
+def repo() -> workspace.Repository:
+    return workspace.opened(ROOT)
 
 
 @cache
 def environment(name: str) -> Environment:
-    return next(env for env in plan.environments(repo().services) if env.name == name)
+    return next(env for env in layers.environments(repo().services) if env.name == name)
 
 
 @cache
 def lock(name: str) -> Lock:
-    return repository.lock(repo(), environment(name))
+    return workspace.lock(repo(), environment(name))
 
 
 def service(name: str) -> Service:
@@ -54,8 +62,8 @@ def service(name: str) -> Service:
 
 @cache
 def results(name: str) -> tuple[Result, ...]:
-    evidence = gathering.committed(repo(), (environment(name),), texts=False)
-    return checks.run(evidence)
+    evidence = committed(repo(), (environment(name),), texts=False)
+    return run.run(evidence)
 
 
 def result(name: str, check: str) -> Result:
@@ -67,7 +75,7 @@ def result(name: str, check: str) -> Result:
 
 
 def test_the_seven_environments_exist_and_no_other() -> None:
-    assert sorted(env.name for env in plan.environments(repo().services)) == ENVIRONMENTS
+    assert sorted(env.name for env in layers.environments(repo().services)) == ENVIRONMENTS
     assert sorted(path.name for path in (ROOT / "lockfiles").iterdir()) == ENVIRONMENTS
     rendered = sorted(path.parent.name for path in (ROOT / "docker").glob("*/Dockerfile"))
     assert rendered == ENVIRONMENTS
@@ -76,15 +84,15 @@ def test_the_seven_environments_exist_and_no_other() -> None:
 @every
 def test_an_environment_is_locked_as_it_is_described(name: str) -> None:
     found = lock(name)
-    assert plan.stale(environment(name), found) == ()
-    texts = lockfile.files(found)
-    assert texts == repository.lock_files(repo(), environment(name))
+    assert layers.stale(environment(name), found) == ()
+    texts = file_format.files(found)
+    assert texts == workspace.lock_files(repo(), environment(name))
     assert all(re.fullmatch(r"[0-9a-f]{64}", p.sha256) and {*p.sha256} != {"0"} for p in found.all.values())
 
 
 @every
 def test_an_environment_renders_as_it_is_committed(name: str) -> None:
-    made = repository.rendered(repo(), environment(name), lock(name))
+    made = workspace.rendered(repo(), environment(name), lock(name))
     assert {path: repo().text(path) == text for path, text in made.files.items()} == dict.fromkeys(
         made.files, True
     )
@@ -128,7 +136,7 @@ def test_the_judge_has_no_error_no_open_warning_and_no_unknown(name: str) -> Non
 
 @every
 def test_every_deviation_has_a_reason_with_evidence(name: str) -> None:
-    for one in compare.deviations(environment(name), lock(name)):
+    for one in recommendations.deviations(environment(name), lock(name)):
         assert one.reason, one.component
         assert len(one.reason.because) > 20, one.component
         assert one.reason.evidence.strip(), one.component
@@ -138,7 +146,7 @@ def test_every_deviation_has_a_reason_with_evidence(name: str) -> None:
 @every
 def test_no_reason_is_stale(name: str) -> None:
     env = environment(name)
-    assert compare.stale_reasons(env, compare.deviations(env, lock(name))) == ()
+    assert recommendations.stale_reasons(env, recommendations.deviations(env, lock(name))) == ()
 
 
 @every
@@ -153,7 +161,7 @@ def test_what_is_imported_is_locked(name: str) -> None:
 def test_every_declared_pin_is_locked_at_its_version_in_its_layer(name: str) -> None:
     env = environment(name)
     held = {one.name: {p.name: p.version for p in one.packages} for one in lock(name).layers}
-    for layer, declared in plan.declared_layers(env).items():
+    for layer, declared in layers.declared_layers(env).items():
         for pin in declared.packages:
             version = next(iter(pin.specifier)).version
             assert Version(held[layer][canonicalize_name(pin.name)]) == Version(version)
@@ -203,7 +211,7 @@ def test_ports_are_exposed_and_published(name: str) -> None:
     env = environment(name)
     text = str(repo().text(f"docker/{name}/Dockerfile"))
     assert re.findall(r"^EXPOSE (\d+)$", text, re.MULTILINE) == [str(port) for port in env.service.run.ports]
-    words = images.run_command(env, "image", command=(), gpus=False, terminal=False)
+    words = docker.run_command(env, "image", command=(), gpus=False, terminal=False)
     assert [words[n + 1] for n, word in enumerate(words) if word == "--publish"] == [
         f"{port}:{port}" for port in env.service.run.ports
     ]
@@ -260,15 +268,15 @@ def test_torch_from_the_base_is_proven_and_never_installed(name: str) -> None:
     assert not {*env.service.torch.family} & {*found.packages}
     context = str(repo().text(f"docker/{name}/context.txt"))
     assert "layers/00-" not in context
-    installed = "".join(imageplan.installable(layer) for layer in found.layers)
+    installed = "".join(plan.installable(layer) for layer in found.layers)
     assert not re.search(r"^(torch|torchvision|torchaudio|triton|nvidia-[\w-]+)[ =]", installed, re.MULTILINE)
 
 
 def test_seedvr_s_base_carries_the_torch_that_is_given() -> None:
     env = environment("seedvr-gpu")
     assert env.base.image == "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"
-    assert plan.torch_build(env) == "cu126"
-    assert plan.cuda(env) == "12.6"
+    assert layers.torch_build(env) == "cu126"
+    assert layers.cuda(env) == "12.6"
 
 
 @pytest.mark.parametrize(("name", "torch"), [("seedvr-gpu", "2.7"), ("videogen-gpu", "2.8")])
@@ -302,14 +310,14 @@ def test_videogen_s_numpy_is_below_two_for_every_layer() -> None:
     assert {"04-huggingface", "05-video-image", "06-audio", "08-peft", "09-extras"} <= wanting
     said = [(o.by, o.says) for o in service("videogen").recommends if o.component == "numpy"]
     assert ("validation report", "<2,>=1.23.5") in said
-    assert not [one for one in compare.deviations(environment("videogen-gpu"), found) if one.component == "numpy" and not one.choice]  # fmt: skip
+    assert not [one for one in recommendations.deviations(environment("videogen-gpu"), found) if one.component == "numpy" and not one.choice]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("version", "below"), [("1.26.4", True), ("1.9.0", True), ("2.0.0", False), ("10.0.0", False)]
 )
 def test_numpy_below_two_is_a_comparison_of_versions_not_of_letters(version: str, *, below: bool) -> None:
-    assert compare.satisfied("<2", version) is below
+    assert recommendations.satisfied("<2", version) is below
 
 
 def test_videogen_needs_no_system_package_that_does_not_exist() -> None:
@@ -320,8 +328,11 @@ def test_zopilot_locks_exactly_one_opencv() -> None:
     opencv = [name for name in lock("zopilot-gpu").packages if name.startswith("opencv")]
     assert opencv == ["opencv-python-headless"]
     assert "docstrange" in lock("zopilot-gpu").packages
-    said = {one.component: one for one in compare.deviations(environment("zopilot-gpu"), lock("zopilot-gpu"))}
-    assert said["opencv-python"].used == compare.ABSENT
+    said = {
+        one.component: one
+        for one in recommendations.deviations(environment("zopilot-gpu"), lock("zopilot-gpu"))
+    }
+    assert said["opencv-python"].used == recommendations.ABSENT
     assert said["opencv-python"].reason
 
 
@@ -360,7 +371,7 @@ def test_coaxial_has_lightning_in_every_variant() -> None:
 
 def judged(env: Environment) -> Result:
     """GPU001 of an environment, by its description alone."""
-    found = checks.run(gathering.bare((env,)), judge=True)
+    found = run.run(bare((env,)), judge=True)
     (one,) = [each for each in found if each.check == "GPU001"]
     return one
 
@@ -371,7 +382,7 @@ def test_rtx_5060_ti_is_blackwell_and_has_code_in_the_chosen_build() -> None:
     assert card.capability == "12.0"
     env = environment("coaxial-gpu")
     assert "RTX 5060 Ti" in env.service.gpus
-    assert (env.variant.channel, plan.cuda(env)) == ("cu128", "12.8")
+    assert (env.variant.channel, layers.cuda(env)) == ("cu128", "12.8")
     archs = facts.compiled("2.8.0", "cu128")
     assert archs
     assert "sm_120" in archs.sm
@@ -382,7 +393,7 @@ def test_rtx_5060_ti_is_blackwell_and_has_code_in_the_chosen_build() -> None:
 def test_rtx_5060_ti_is_refused_on_what_the_seed_documents() -> None:
     path = "services/coaxial/service.yaml"
     text = (ROOT / "tests/seeds/coaxial.yaml").read_text(encoding="utf-8")
-    env = plan.environments(read.services({path: text}), variant="gpu")[0]
+    env = layers.environments(read.services({path: text}), variant="gpu")[0]
     found = judged(env)
     line = next(n for n, one in enumerate(text.splitlines(), start=1) if one.startswith("gpus: ["))
     assert found.status == "found"

@@ -6,25 +6,29 @@ import hashlib
 import io
 import zipfile
 from email.parser import Parser
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import parse_wheel_filename
 
-from torchpin import index, standins
+from torchpin.lab import stub_wheels
+
+if TYPE_CHECKING:
+    from torchpin.tools import index_server
 
 CU121 = {"archs": ("sm_50", "sm_90"), "cuda": "12.1", "cudnn": 90100, "local": "cu121", "version": "2.5.1"}
 
 
-def family(**changes: object) -> tuple[index.File, ...]:
+def family(**changes: object) -> tuple[index_server.File, ...]:
     facts = {
         **CU121,
         "companions": {"torchvision": "0.20.1"},
         "python_tag": "cp311",
         "platform": "linux_x86_64",
     }
-    return standins.torch_family(**{**facts, **changes})  # type: ignore[arg-type]
+    return stub_wheels.torch_family(**{**facts, **changes})  # type: ignore[arg-type]
 
 
 def texts(content: bytes) -> dict[str, str]:
@@ -33,7 +37,7 @@ def texts(content: bytes) -> dict[str, str]:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
-def imported(file: index.File, path: str) -> dict[str, object]:
+def imported(file: index_server.File, path: str) -> dict[str, object]:
     """What a module of the stand-in that imports nothing defines."""
     assert file.content
     values: dict[str, object] = {}
@@ -44,11 +48,11 @@ def imported(file: index.File, path: str) -> dict[str, object]:
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,9}\.py", fullmatch=True), st.text(max_size=40), max_size=4))
 def test_a_wheel_is_the_same_bytes_whatever_the_order_of_its_modules(modules: dict[str, str]) -> None:
     turned = dict(reversed(modules.items()))
-    assert standins.wheel("a", "1", modules=modules) == standins.wheel("a", "1", modules=turned)
+    assert stub_wheels.wheel("a", "1", modules=modules) == stub_wheels.wheel("a", "1", modules=turned)
 
 
 def test_a_wheel_has_fixed_timestamps_and_unix_permissions() -> None:
-    _, content = standins.wheel("a", "1", modules={"a.py": ""})
+    _, content = stub_wheels.wheel("a", "1", modules={"a.py": ""})
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert {item.date_time for item in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert {item.external_attr >> 16 for item in archive.infolist()} == {0o100644}
@@ -56,7 +60,7 @@ def test_a_wheel_has_fixed_timestamps_and_unix_permissions() -> None:
 
 
 def test_a_wheels_record_names_every_file_with_its_true_hash_and_size() -> None:
-    _, content = standins.wheel("a", "1", modules={"b/__init__.py": "x = 'é'\n", "a.py": ""})
+    _, content = stub_wheels.wheel("a", "1", modules={"b/__init__.py": "x = 'é'\n", "a.py": ""})
     files = texts(content)
     rows = {
         name: (digest, size) for name, digest, size in csv.reader(files["a-1.dist-info/RECORD"].splitlines())
@@ -70,21 +74,21 @@ def test_a_wheels_record_names_every_file_with_its_true_hash_and_size() -> None:
 
 
 def test_a_wheels_file_name_keeps_the_plus_of_a_local_version() -> None:
-    name, content = standins.wheel("Torch", "2.5.1+cu121", tag="cp311-cp311-linux_x86_64", modules={})
+    name, content = stub_wheels.wheel("Torch", "2.5.1+cu121", tag="cp311-cp311-linux_x86_64", modules={})
     assert name == "torch-2.5.1+cu121-cp311-cp311-linux_x86_64.whl"
     assert "torch-2.5.1+cu121.dist-info/METADATA" in texts(content)
     assert "Root-Is-Purelib: false" in texts(content)["torch-2.5.1+cu121.dist-info/WHEEL"]
 
 
 def test_a_wheels_name_and_version_are_written_as_the_format_wants_them() -> None:
-    name, content = standins.wheel("Flash.Attn-x", "2.8.3-post1", modules={})
+    name, content = stub_wheels.wheel("Flash.Attn-x", "2.8.3-post1", modules={})
     assert name == "flash_attn_x-2.8.3.post1-py3-none-any.whl"
     assert parse_wheel_filename(name)[0] == "flash-attn-x"
     assert "Root-Is-Purelib: true" in texts(content)["flash_attn_x-2.8.3.post1.dist-info/WHEEL"]
 
 
 def test_a_wheel_lists_each_tag_of_a_compressed_set() -> None:
-    _, content = standins.wheel("a", "1", tag="py2.py3-none-any", modules={})
+    _, content = stub_wheels.wheel("a", "1", tag="py2.py3-none-any", modules={})
     assert "Tag: py2-none-any\nTag: py3-none-any\n" in texts(content)["a-1.dist-info/WHEEL"]
 
 
@@ -94,7 +98,7 @@ def test_metadata_declares_the_extras_that_its_requirements_name() -> None:
         "optree>=0.13.0; extra == 'optree'",
         'x; python_version > "3" and extra == "opt-x"',
     )
-    _, content = standins.wheel("a", "1", requires=requires, modules={})
+    _, content = stub_wheels.wheel("a", "1", requires=requires, modules={})
     metadata = Parser().parsestr(texts(content)["a-1.dist-info/METADATA"])
     assert metadata.get_all("Requires-Dist") == list(requires)
     assert metadata.get_all("Provides-Extra") == ["optree", "opt-x"]
@@ -102,13 +106,13 @@ def test_metadata_declares_the_extras_that_its_requirements_name() -> None:
 
 
 def test_a_wheel_may_leave_its_pythons_open() -> None:
-    _, content = standins.wheel("a", "1", requires_python=None, modules={})
+    _, content = stub_wheels.wheel("a", "1", requires_python=None, modules={})
     assert "Requires-Python" not in texts(content)["a-1.dist-info/METADATA"]
 
 
 def test_a_published_wheel_is_described_by_its_own_bytes() -> None:
-    name, content = standins.wheel("a", "1", requires=("b",), modules={"a.py": ""})
-    file = standins.published(name, content)
+    name, content = stub_wheels.wheel("a", "1", requires=("b",), modules={"a.py": ""})
+    file = stub_wheels.published(name, content)
     assert (file.filename, file.content, file.size) == (name, content, len(content))
     assert file.sha256 == hashlib.sha256(content).hexdigest()
     assert file.metadata == texts(content)["a-1.dist-info/METADATA"]

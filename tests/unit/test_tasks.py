@@ -12,13 +12,14 @@ import pytest
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
 
-from torchpin.checks import REGISTRY, families
-from torchpin.tasks import namespace
+from torchpin.checks import rules
+from torchpin.checks.run import REGISTRY
+from torchpin.cli.main import namespace
 
 if TYPE_CHECKING:
     from invoke import Task
 
-assert families  # importing it registers the checks
+assert rules  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md")

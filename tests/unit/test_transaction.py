@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin import transaction
 from torchpin.errors import ToolError
-from torchpin.transaction import disk
-from torchpin.transaction.journal import FOLDER, INTENT, JOURNAL
+from torchpin.tools import transaction
+from torchpin.tools.transaction import disk
+from torchpin.tools.transaction.journal import FOLDER, INTENT, JOURNAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -280,7 +280,7 @@ def stopped(root: Path, wanted: Mapping[str, str | None], *, done: int, name: st
 
     with pytest.MonkeyPatch.context() as patch, suppress(Killed):
         patch.setattr(Path, name, counts)
-        patch.setattr("torchpin.transaction._settled", lambda *_: "")
+        patch.setattr("torchpin.tools.transaction._settled", lambda *_: "")
         transaction.write(root, wanted)
     assert transaction.pending(root)
 

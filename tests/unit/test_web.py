@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin import web
+from torchpin.tools import http
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from torchpin import web
     ],
 )
 def test_an_address_is_told_without_its_credentials(text: str, told: str) -> None:
-    assert web.shown(text) == told
+    assert http.shown(text) == told
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_an_address_is_told_without_its_credentials(text: str, told: str) -> Non
     ],
 )
 def test_credentials_are_sent_as_a_header_that_does_not_travel(url: str, told: str | None) -> None:
-    request = web._request(url, "HEAD")
+    request = http._request(url, "HEAD")
     assert request.get_header("Authorization") == told
     assert "Authorization" not in request.headers
     assert (request.host, request.selector, request.get_method()) == ("127.0.0.1:8", "/whl", "HEAD")
@@ -50,21 +50,21 @@ def test_credentials_are_sent_as_a_header_that_does_not_travel(url: str, told: s
     ],
 )
 def test_one_server_is_one_origin(one: str, other: str) -> None:
-    assert web.origin(one) == web.origin(other)
+    assert http.origin(one) == http.origin(other)
 
 
 @pytest.mark.parametrize(
     "other", ["http://a/x", "https://b/x", "https://a:444/x", "https://a:x/", "https://[a/"]
 )
 def test_another_server_is_another_origin(other: str) -> None:
-    assert web.origin("https://a/x") != web.origin(other)
+    assert http.origin("https://a/x") != http.origin(other)
 
 
 def test_a_file_s_name_is_the_end_of_its_address() -> None:
-    assert web.filename("https://a/b/torch-1%2Bcu121.whl?x=/y#sha256=z") == "torch-1+cu121.whl"
+    assert http.filename("https://a/b/torch-1%2Bcu121.whl?x=/y#sha256=z") == "torch-1+cu121.whl"
 
 
 @pytest.mark.parametrize("url", ["git@host:x", "http://[x/", "http://a b/", "http://a:port/"])
 def test_what_is_no_address_is_an_error_at_once(url: str) -> None:
-    with pytest.raises(web.FetchError):
-        web.opened(url, waits=())
+    with pytest.raises(http.FetchError):
+        http.opened(url, waits=())

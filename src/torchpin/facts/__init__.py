@@ -7,9 +7,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from torchpin.facts.ages import Age, Aged, aged, ages
-from torchpin.facts.bases import base, bases
-from torchpin.facts.builds import channel, channels, cxx11_abi, release, releases
+from torchpin.facts.age import Age, Aged, aged, ages
+from torchpin.facts.base_images import base, bases
+from torchpin.facts.load import Entry, Table, built, index, table
 from torchpin.facts.packages import NoWheel, abi_packages, brings, conflicts, needs, wheel, wheels
 from torchpin.facts.rows import (
     Archs,
@@ -32,13 +32,13 @@ from torchpin.facts.rows import (
     Wheel,
     gpu_key,
 )
-from torchpin.facts.tables import Entry, Table, built, index, table
+from torchpin.facts.torch import channel, channels, cxx11_abi, release, releases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from torchpin.facts.pages import Page
+    from torchpin.facts.index_pages import Page
 
 
 # fmt: off
@@ -146,7 +146,7 @@ def recorded(channel: str) -> Recorded | None:
     page = index(channel) if channel.isalnum() else None
     if page is None or page.get("channel") != channel:
         return None
-    from torchpin.facts.pages import files
+    from torchpin.facts.index_pages import files
 
     packages = {name: MappingProxyType(files(rows)) for name, rows in page["packages"].items()}
     return Recorded(
@@ -215,10 +215,8 @@ def problems(
     today: date | None = None,
 ) -> tuple[str, ...]:
     """What is wrong with the tables and the recorded pages (where tables are given, with the given pages only); empty is well."""
-    from torchpin.facts import pages as recorded_pages
-    from torchpin.facts import tables as files
-    from torchpin.facts import validity
+    from torchpin.facts import index_pages, load, validate
 
     if tables is None:
-        tables, pages = files.all_tables(), recorded_pages.all_pages() if pages is None else pages
-    return tuple(validity.problems(tables, pages, today))
+        tables, pages = load.all_tables(), index_pages.all_pages() if pages is None else pages
+    return tuple(validate.problems(tables, pages, today))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from torchpin.facts import builds
+from torchpin.facts import torch as facts_torch
+from torchpin.facts.load import Entry, built, table
 from torchpin.facts.rows import Brings, Conflict, Native, Wheel
-from torchpin.facts.tables import Entry, built, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -127,13 +127,13 @@ def _fitting(name: str, version: str, python: str, torch: _Torch) -> list[Wheel]
 def _cuda_major(torch: _Torch) -> str:
     name = torch.channel
     if name == "pypi":
-        known = builds.release(torch.version)
+        known = facts_torch.release(torch.version)
         if known is None or known.pypi_local is None or torch.machine != "x86_64":
             sentence = f"which CUDA {torch} has on {torch.machine} is not known; a channel says it"
             raise _NoTorchError(sentence, known=False)
         name = known.pypi_local
-    channel = builds.channel(name)
-    homes = [each.name for each in builds.channels() if each.cuda and torch.series in each.series]
+    channel = facts_torch.channel(name)
+    homes = [each.name for each in facts_torch.channels() if each.cuda and torch.series in each.series]
     with_cuda = f"with CUDA, torch {torch.series} is on {_list(homes) or 'no channel'}"
     if channel is None or torch.series not in channel.series:
         sentence = f"there is no {torch}; {with_cuda}"
@@ -145,7 +145,7 @@ def _cuda_major(torch: _Torch) -> str:
 
 def _of_abi(rows: Sequence[Wheel], torch: _Torch) -> Wheel:
     """The ABI has to be torch's twice: by the wheel's name, and by what the wheel was built against."""
-    abi, names = builds.cxx11_abi(torch.version, torch.channel), _list(row.filename for row in rows)
+    abi, names = facts_torch.cxx11_abi(torch.version, torch.channel), _list(row.filename for row in rows)
     if abi is None:
         sentence = f"the C++11 ABI of {torch} is not known; by that, one of {names} is right"
         raise _NoWheelError(sentence, known=False)
@@ -153,7 +153,7 @@ def _of_abi(rows: Sequence[Wheel], torch: _Torch) -> Wheel:
     if labelled is None:
         raise _NoWheelError(f"{torch} has the C++11 ABI {abi}; the nearest is {names}", column="abi")
     against = _against(labelled) or {}
-    if labelled.abi == 1 or builds.cxx11_abi(against["with"], against["channel"]) == abi:
+    if labelled.abi == 1 or facts_torch.cxx11_abi(against["with"], against["channel"]) == abi:
         return labelled
     raise _NoWheelError(
         f"{torch} has the C++11 ABI {abi}, and {labelled.filename} has 1 in spite of its name: it was built against "

@@ -1,0 +1,19 @@
+"""Every family of checks; importing this registers them."""
+
+# ruff: noqa: F401
+from torchpin.checks.rules import (
+    abi,
+    base_contents,
+    base_image,
+    conflicts,
+    dependencies,
+    deviations,
+    facts_age,
+    generated_files,
+    gpus,
+    image_and_record,
+    lock,
+    source_requirements,
+    sources,
+    torch,
+)

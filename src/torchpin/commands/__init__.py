@@ -1,0 +1,1 @@
+"""The commands, one a file: read, plan, do, answer with outcomes. Nothing in these modules prints."""

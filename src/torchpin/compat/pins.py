@@ -1,0 +1,109 @@
+"""What an environment is pinned to, as far as it is known: from a fresh lock, or from the description and the facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from torchpin import facts
+from torchpin.lock.layers import MACHINES, torch_build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torchpin.model import Environment, Lock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """A package at its version. `path`: the key path of its pin in the description, "" where nobody wrote it."""
+
+    name: str
+    version: Version
+    where: str
+    path: str = ""
+    extras: frozenset[str] = frozenset()
+    says: str = ""  # where the version is known from, if not from a lock or the description
+
+
+def pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
+    """Every package whose version is known, by normalized name; without a lock, not what only others want."""
+    declared = _declared(env) | _family(env)
+    if lock is None:
+        return _brought(env) | declared
+    folder = f"lockfiles/{env.name}"
+    layers = ((lock.given,) if lock.given else ()) + lock.layers
+    locked = {
+        package.name: Pin(name=package.name, version=Version(package.version), where=f"{folder}/{layer.file}")
+        for layer in layers
+        for package in layer.packages
+    }
+    return locked | declared
+
+
+def _at(env: Environment, path: str) -> str:
+    return str(env.service.marks.get(path) or env.service.file)
+
+
+def _declared(env: Environment) -> dict[str, Pin]:
+    found: dict[str, Pin] = {}
+    for number, layer in enumerate(env.service.layers):
+        for index, package in enumerate(layer.packages):
+            path = f"layers[{number}].packages[{index}]"
+            name, version = canonicalize_name(package.name), next(iter(package.specifier)).version
+            found[name] = Pin(
+                name=name,
+                version=Version(version),
+                where=_at(env, path),
+                path=path,
+                extras=frozenset(package.extras),
+            )
+    return found
+
+
+def _family(env: Environment) -> dict[str, Pin]:
+    service = env.service
+    paths = {"torch": "torch.version"} | {
+        name: f"torch.companions.{name}" for name in service.torch.companions
+    }
+    return {
+        name: Pin(name=name, version=version, where=_at(env, paths[name]), path=paths[name])
+        for name, version in service.torch.family.items()
+    }
+
+
+def _brought(env: Environment) -> dict[str, Pin]:
+    """The triton that a torch release pins, and the cuDNN of its build; CPU builds bring neither."""
+    torch = env.service.torch.version
+    release = facts.release(str(torch))
+    if release is None or torch_build(env) in {"cpu", None}:
+        return {}
+    known = {"triton": release.triton, "cudnn": cudnn(env)}
+    found = {}
+    for name, version in known.items():
+        try:
+            found[name] = Pin(
+                name=name,
+                version=Version(version or ""),
+                where=_at(env, "torch.version"),
+                says=f"brought by torch {torch} ({release.source})",
+            )
+        except InvalidVersion:
+            continue  # none, or a range
+    return found
+
+
+def cudnn(env: Environment) -> str | None:
+    """The cuDNN that a torch build pins, where the recorded metadata or the facts of its release tell."""
+    build, version = torch_build(env), str(env.service.torch.version)
+    machine = MACHINES[env.variant.platform]
+    for row in facts.metadata():
+        if (row.package, row.channel, row.version.partition("+")[0]) == ("torch", build, version):
+            wanted = [one for one in row.requires_dist if one.startswith("nvidia-cudnn-")]
+            if wanted and machine == "x86_64":
+                return wanted[0].partition(";")[0].partition("==")[2].strip() or None
+    release = facts.release(version)
+    return release.cudnn if release and machine == "x86_64" and release.pypi_local == build else None

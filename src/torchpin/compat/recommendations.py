@@ -1,0 +1,214 @@
+"""What is used against what is recommended: the deviations that follow, and the state of reasons and waivers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from torchpin import facts
+from torchpin.compat import pins as compat_pins
+from torchpin.lock import layers
+from torchpin.model import Deviation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from torchpin.model import Artifact, Environment, Lock
+
+ABSENT = "not installed"
+
+
+def used(env: Environment, lock: Lock | None) -> dict[str, str]:
+    """What an environment uses, by component: packages by normalized name, sources by name, and the ground below them.
+
+    Of a GPU, its capability. Without a lock, only what the description and the facts tell.
+    """
+    service = env.service
+    packages = _pinned(env) if lock is None else {name: one.version for name, one in lock.all.items()}
+    cudnn = next((version for name, version in packages.items() if name.startswith("nvidia-cudnn-")), None)
+    if lock is None and service.torch.origin == "index":
+        cudnn = cudnn or compat_pins.cudnn(env)
+    ground = {
+        "python": str(service.python),
+        "base": env.base.image,
+        "cuda": layers.cuda(env) or "",
+        "cudnn": cudnn or "",
+    }
+    cards = {
+        _key(name): card.capability for name in service.gpus if (card := facts.gpu(name)) and card.capability
+    }
+    return (
+        packages
+        | {source.name: source.tag for source in service.sources}
+        | {name: value for name, value in ground.items() if value}
+        | cards
+    )
+
+
+def _pinned(env: Environment) -> dict[str, str]:
+    """What is known without a lock; of torch's family the very build, as it calls itself."""
+    build = layers.torch_build(env) if env.variant.platform == "linux/amd64" else None
+    local = f"+{build}" if build else ""
+    return {
+        name: f"{pin.version}{local if name in env.service.torch.family else ''}"
+        for name, pin in compat_pins.pins(env, None).items()
+        if name != "cudnn"
+    }
+
+
+def untold(env: Environment, lock: Lock | None, component: str, values: Mapping[str, str]) -> bool:
+    """Whether what a component is cannot be told: only a lock tells it, or it is the base image's own cuDNN.
+
+    A CPU build is known to have no CUDA, and a wheel with an ABI in its name comes by its own pin alone.
+    """
+    key, cpu = _key(component), layers.torch_build(env) == "cpu"
+    if key in values or (cpu and key in {"cuda", "cudnn"}):
+        return False
+    if lock is not None:
+        return key == "cudnn" and env.service.torch.origin == "base"
+    return key not in facts.abi_packages()
+
+
+def satisfied(says: str, value: str) -> bool:
+    """Whether a value is what somebody's words ask for.
+
+    `0.25.0`, `>=0.21,<1`, `2.5.x`, `11.8 / 12.x` (either), `v0.10.0` (a tag, letter by letter), `implicit` (anything).
+    A version without local part accepts every build of it, as pip does.
+    """
+    if says.strip() in {"implicit", "any"}:
+        return True
+    return any(_one(part.strip(), value) for part in re.split(r"\s+/\s+|\s+or\s+", says))
+
+
+def _one(says: str, value: str) -> bool:
+    if says == value:
+        return True
+    if says.endswith(".whl"):  # whether the file is the right one is not a question of versions
+        return _wheel_version(says) == value.partition("+")[0]
+    starred = re.sub(r"\.x\b", ".*", says)
+    spec = starred if re.match(r"[<>=!~]", starred) else f"=={starred}"
+    try:
+        # `3.10`, as people say it, is every 3.10; `==1.4`, as a requirement says it, is not 1.4.1.
+        if re.fullmatch(r"\d+\.\d+", says) and Version(value).release[:2] == Version(says).release:
+            return True
+        return SpecifierSet(spec).contains(Version(value), prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return False
+
+
+def _wheel_version(file: str) -> str:
+    """The version in a wheel's file name or address, without its local part."""
+    return re.split(r"\+|%2B", file.rpartition("/")[2].split("-")[1] if "-" in file else "")[0]
+
+
+def advice(env: Environment, lock: Lock | None) -> dict[str, list[tuple[str, str]]]:
+    """Everything that anybody says, by component as first spelled: the description's advisers, then each source's own file."""
+    said: dict[str, list[tuple[str, str]]] = {}
+    spelled: dict[str, str] = {}
+    for one in env.service.recommends:
+        component = spelled.setdefault(_key(one.component), one.component)
+        said.setdefault(component, []).append((one.by, one.says))
+    for upstream in lock.upstreams if lock else ():
+        for requirement in requirements(upstream.requirements, env):
+            name = canonicalize_name(requirement.name)
+            component = spelled.setdefault(_key(name), name)
+            words = str(requirement.specifier) or "any"
+            said.setdefault(component, []).append((f"{upstream.source} {upstream.tag}", words))
+    return said
+
+
+def requirements(lines: Iterable[str], env: Environment) -> Iterable[Requirement]:
+    """The lines that count in an environment and name a version that could be compared."""
+    python, platform = str(env.service.python), env.variant.platform
+    target = {
+        "python_version": ".".join(python.split(".")[:2]),
+        "python_full_version": python,
+        "platform_machine": layers.MACHINES[platform],
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+    }
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue  # a path or an address: nothing that a version could be compared with
+        if requirement.marker is None or requirement.marker.evaluate({**target, "extra": ""}):
+            yield requirement
+
+
+def _key(component: str) -> str:
+    card = facts.gpu(component)
+    return canonicalize_name(card.name if card else component)
+
+
+def deviations(env: Environment, lock: Lock | None) -> tuple[Deviation, ...]:
+    """Where an environment is not what somebody recommends, in the order of the advice.
+
+    A choice inside a recommended range is listed too where people gave a reason for it. Without a lock, what only a
+    lock tells is left out.
+    """
+    values = used(env, lock)
+    reasons = {_key(reason.component): reason for reason in env.service.reasons}
+    found = []
+    for component, said in advice(env, lock).items():
+        if untold(env, lock, component, values):
+            continue
+        value = values.get(_key(component), ABSENT)
+        unmet = tuple((by, says) for by, says in said if value == ABSENT or not satisfied(says, value))
+        reason = reasons.get(_key(component))
+        ranges = tuple((by, says) for by, says in said if says.removeprefix("==") not in {value, "any"})
+        if unmet:
+            found.append(Deviation(component=component, says=unmet, used=value, reason=reason))
+        elif reason and ranges:
+            found.append(Deviation(component=component, says=ranges, used=value, reason=reason, choice=True))
+    return tuple(found)
+
+
+def stale_reasons(env: Environment, found: Iterable[Deviation]) -> tuple[str, ...]:
+    """Components that people gave a reason for although nothing deviates (any more)."""
+    explained = {_key(one.component) for one in found}
+    return tuple(r.component for r in env.service.reasons if _key(r.component) not in explained)
+
+
+def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
+    """How a `pip freeze` text differs from a lock: nothing, or one sentence a package."""
+    frozen = _frozen(freeze)
+    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
+    locked: dict[str, str] = {
+        canonicalize_name(name): package.version for name, package in lock.packages.items()
+    }
+    return tuple(
+        f"{name}: the lock says {locked.get(name, 'nothing')}, found is {frozen.get(name, 'nothing')}"
+        for name in sorted({*frozen, *locked})
+        if frozen.get(name) != locked.get(name) and not (name in optional and name not in frozen)
+    )
+
+
+def frozen_moves(before: str, after: str) -> tuple[str, ...]:
+    """What one freeze record holds otherwise than another: one sentence a package."""
+    was, now = _frozen(before), _frozen(after)
+    return tuple(
+        f"{name} {was.get(name, '(new)')} -> {now.get(name, '(gone)')}"
+        for name in sorted({*was, *now})
+        if was.get(name) != now.get(name)
+    )
+
+
+def _frozen(freeze: str) -> dict[str, str]:
+    pins = (line.partition("==") for line in freeze.splitlines() if "==" in line)
+    return {str(canonicalize_name(name)): version for name, _, version in pins}
+
+
+def moved(before: Mapping[str, Artifact], after: Mapping[str, Artifact]) -> tuple[str, ...]:
+    """What a new lock changes: one sentence a package that is added, removed or moved."""
+    return tuple(
+        f"{name} {before[name].version if name in before else '(new)'} -> {after[name].version if name in after else '(gone)'}"
+        for name in sorted({*before, *after})
+        if name not in before or name not in after or before[name].version != after[name].version
+    )

@@ -1,0 +1,1 @@
+"""service.yaml and torchpin.toml: read, checked, written, edited in place; the environments that follow."""

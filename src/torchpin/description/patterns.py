@@ -1,0 +1,61 @@
+"""What the texts of a description must look like, so that none can break out of a Dockerfile, a shell line or TOML."""
+
+import re
+
+from torchpin.description.yaml_reader import rule
+
+NAME = rule(
+    r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?", "a name: lower-case letters, digits and inner dashes, at most 39"
+)
+PYTHON = rule(r"3\.\d{1,2}\.\d{1,2}", "a full Python version such as 3.10.14")
+BASE_PYTHON = rule(r"3\.\d{1,2}(?:\.\d{1,2})?", "the base image's Python version such as 3.11")
+IMAGE = rule(
+    r"(?:[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/)?(?:[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*/)*"
+    r"[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
+    "an image with a tag, such as nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
+)
+DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest: sha256: and 64 hexadecimal digits")
+DRIVER = rule(r"\d{3}(?:\.\d{1,3}){1,2}", "an NVIDIA driver version such as 550.54.14 (quote it)")
+CHANNEL = rule(r"cu\d{2,3}|cpu|pypi", "a channel: cu121, cu128, … or cpu or pypi")
+PLATFORM = rule(r"linux/(?:amd64|arm64)", "a platform: linux/amd64 or linux/arm64")
+APT = rule(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name")  # `git-` would remove git
+MODULE = rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
+COMMIT = rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
+TAG = rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")
+URL = rule(
+    r"(?:(?:https|http|git|file)://|ssh://(?:[A-Za-z0-9._-]+@)?)(?!-)[A-Za-z0-9._~/%+-]*(?::\d{1,5}/[A-Za-z0-9._~/%+-]*)?"
+    r"|git@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._/-]+",
+    "a git address (without a password: that belongs into git's own credentials)",
+)
+CREDENTIALS = re.compile(
+    r"(?!ssh:)[A-Za-z]+://[^/]*@|ssh://[^/]*:[^/]*@"
+)  # what a committed address must not hold
+INSIDE = rule(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository")
+ABSOLUTE = rule(
+    r"/(?!(?:.*/)?\.{0,2}(?:/|$))[A-Za-z0-9._/-]+",
+    "an absolute path inside the container, such as /workspace",
+)
+KEY = rule(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
+VALUE = rule(r"[^\"\\$`]*", "a plain value (no quotes, backslashes, dollars or backticks)")
+USER = rule(r"[a-z_][a-z0-9_-]{0,31}", "a user name")
+SIZE = rule(r"\d{1,15}(?:\.\d{1,6})?(?:MB|GB|TB)", "a size such as 20GB")
+CHECK = rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
+PROSE = rule(r".*\S.*", "a sentence")
+ORIGIN = rule(
+    "index|base", "'index' (torch comes from the variant's channel) or 'base' (the base image brings it)"
+)
+OWN_VARIABLES = ("PATH", "VIRTUAL_ENV", "HOME")
+# A volume there would hide the system, the environment or the proof; below /opt and /var there is room.
+SYSTEM = re.compile(
+    r"/(?:(?:bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|tmp|usr)/.*|(?:opt|var)/|opt/(?:venv|python|torchpin)/.*|var/(?:cache|lib|log)/.*)$"
+)
+# Users and groups that Debian's and Ubuntu's images have: `useradd` would fail.
+TAKEN_USERS = frozenset((
+    "_apt", "adm", "audio", "backup", "bin", "cdrom", "crontab", "daemon", "dialout", "dip", "disk", "fax",
+    "floppy", "games", "gnats", "input", "irc", "kmem", "kvm", "list", "lp", "mail", "man", "messagebus", "news",
+    "nobody", "nogroup", "operator", "plugdev", "proxy", "render", "sasl", "sgx", "shadow", "src", "ssh", "sshd",
+    "staff", "sudo", "sync", "sys", "tape", "tty", "ubuntu", "users", "utmp", "uucp", "uuidd", "video", "voice",
+    "www-data"
+))  # fmt: skip
+TAKEN_HOMES = ("venv", "python", "torchpin")  # what torchpin itself keeps below /opt
+RESERVED = ("torch", "torch-deps", "build")

@@ -1,0 +1,1 @@
+"""The generated sections of the documents."""

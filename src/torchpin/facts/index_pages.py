@@ -1,0 +1,264 @@
+"""Recorded index pages: reading an index's answer, what differs, and whether pages and tables agree."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, fields
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from torchpin.facts.load import Entry, Table
+
+    Files = Mapping[str, str | None]  # file name → sha256
+    Page = Mapping[str, Any]
+
+METADATA = "metadata"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FRAGMENT = re.compile(r"(?:^|&)sha256=([0-9a-f]{64})(?:&|$)")
+_COMPANIONS = ("torchvision", "torchaudio")
+
+
+def all_pages() -> dict[str, Page]:
+    folder = Path(__file__).parent / "data" / "index"
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+# --- an index's answer -----------------------------------------------------------------------------------------------
+
+
+def parsed(text: str) -> dict[str, str | None]:
+    """The Linux wheels of a package's page, in JSON (PEP 691) or HTML (PEP 503); none where it is no such page.
+
+    Raises ValueError for JSON that is no page.
+    """
+    rows = _json_rows(text) if text.lstrip().startswith("{") else _html_rows(text)
+    return files(sorted((row for row in rows if is_linux_wheel(row[0])), key=lambda row: row[0]))
+
+
+def _json_rows(text: str) -> list[tuple[str, str | None]]:
+    try:
+        return [(row["filename"], row["hashes"].get("sha256")) for row in json.loads(text)["files"]]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no list of files in it: {error}") from None
+
+
+def _html_rows(text: str) -> list[tuple[str, str | None]]:
+    links = _Links()
+    links.feed(text)
+    links.close()
+    return [_linked(href) for href in links.hrefs]
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hrefs: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.hrefs += [value for name, value in attrs if (tag, name) == ("a", "href") and value]
+
+
+def _linked(href: str) -> tuple[str, str | None]:
+    """File name and hash of an address, whole or relative: `/whl/cu121/torch-2.5.1%2Bcu121-….whl#sha256=…`."""
+    address, _, fragment = href.partition("#")
+    found = _FRAGMENT.search(fragment)
+    name = address.partition("?")[0].rsplit("/", 1)[-1]
+    decoded = re.sub(r"%([0-9A-Fa-f]{2})", lambda code: chr(int(code[1], 16)), name)
+    return decoded, found[1] if found else None
+
+
+def is_linux_wheel(filename: str) -> bool:
+    """Whether Linux may install it, also one for any platform; a name that no installer reads is no wheel."""
+    try:
+        tags = parse_wheel_filename(filename)[3]
+    except InvalidWheelFilename:
+        return False
+    return any(tag.platform == "any" or "linux" in tag.platform for tag in tags)
+
+
+def files(rows: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
+    # A page may list a name twice with other bytes (fbgemm_gpu 0.6.0 for aarch64): then the name alone proves nothing.
+    found: dict[str, str | None] = {}
+    for name, digest in rows:
+        found[name] = digest if found.get(name, digest) == digest else None
+    return found
+
+
+def text(page: Page) -> str:
+    """A page as it is kept: a line for each file."""
+    head = "".join(f"{json.dumps(key)}: {json.dumps(page[key])},\n" for key in ("channel", "source", "date"))
+    packages = ",\n".join(
+        f"{json.dumps(name)}: [\n{_lines(rows)}]" for name, rows in page["packages"].items()
+    )
+    return f'{{{head}"packages": {{\n{packages}}}}}\n'
+
+
+def _lines(rows: Iterable[object]) -> str:
+    return ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
+
+
+# --- what differs ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """The files of one package: come, gone, with another hash than recorded, and with a hash at last."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    hashed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+    def __str__(self) -> str:
+        counts = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "as recorded"
+
+
+def difference(old: Files, new: Files) -> Difference:
+    other = [name for name in old if name in new and new[name] != old[name]]
+    return Difference(
+        added=tuple(name for name in new if name not in old),
+        removed=tuple(name for name in old if name not in new),
+        changed=tuple(name for name in other if old[name] is not None),
+        hashed=tuple(name for name in other if old[name] is None),
+    )
+
+
+def torches(page: Page) -> tuple[Version, ...]:
+    """The stable torch releases that were built for a page's channel, oldest first, without their local part."""
+    names = [name for name, _ in page["packages"].get("torch", ()) if is_linux_wheel(name)]
+    found = {parse_wheel_filename(name)[1] for name in names}
+    own = {Version(each.public) for each in found if each.local == page["channel"]}
+    return tuple(sorted(each for each in own if not (each.is_prerelease or each.is_postrelease)))
+
+
+def gone(old: Page, new: Page) -> Iterator[str]:
+    """The torch releases that a channel no longer has."""
+    left = torches(new)
+    yield from (f"torch {each} is gone from {new['channel']}" for each in torches(old) if each not in left)
+
+
+def news(old: Page, new: Page, tables: Mapping[str, Table]) -> Iterator[str]:
+    """The torch releases that are new on a channel, and what people have to add to the tables for them."""
+    channel, known = new["channel"], torches(old)
+    for version in torches(new):
+        if version not in known:
+            missing = "; ".join(_missing(version, channel, tables))
+            yield f"torch {version} is new on {channel}{'; ' if missing else ''}{missing}"
+    yield from _ends(new, tables)
+
+
+def _missing(version: Version, channel: str, tables: Mapping[str, Table]) -> Iterator[str]:
+    series = f"{version.major}.{version.minor}"
+    row = _channel(channel, tables)
+    if str(version) not in {each["version"] for each in tables["torch"]["releases"]}:
+        yield "torch.yaml has no row for it (its Pythons, torchvision, torchaudio, triton, cuDNN, ABI)"
+    if series not in row.get("series", ()):
+        yield f"channels.yaml does not have {series} on {channel}"
+    archs = {(each["series"], each["channel"]) for each in tables["archs"]["archs"]}
+    if row.get("cuda") and (series, channel) not in archs:
+        yield f"archs.yaml does not have {series} on {channel}"
+
+
+# --- whether pages and tables agree ----------------------------------------------------------------------------------
+
+
+def problems(pages: Mapping[str, Page], tables: Mapping[str, Table]) -> Iterator[str]:
+    for row in tables["channels"]["channels"]:
+        if row.get("recorded") != (row["name"] in pages):
+            yield f"channels.yaml: {row['name']}: recorded is {row.get('recorded')}"
+    for name, page in pages.items():
+        if name == METADATA:
+            found = list(_metadata(page, tables))
+        else:
+            found = list(_shape(name, page)) or [*_ends(page, tables), *_releases(page, tables)]
+        yield from (f"index/{name}.json: {message}" for message in found)
+
+
+def _shape(name: str, page: Page) -> Iterator[str]:
+    yield from (f"no {key}" for key in ("channel", "source", "date", "packages") if not page.get(key))
+    if page.get("channel") != name:
+        yield f"channel is {page.get('channel')!r}"
+    for package, rows in page.get("packages", {}).items():
+        yield from (f"{package}: {message}" for row in rows for message in _file(package, row))
+
+
+def _file(package: str, row: Any) -> Iterator[str]:
+    match row:
+        case [str(filename), None | str() as digest]:
+            if not is_linux_wheel(filename):
+                yield f"{filename} is no wheel for Linux"
+            elif canonicalize_name(filename.partition("-")[0]) != package:
+                yield f"{filename} is another package's"
+            if digest is not None and not _SHA256.fullmatch(digest):
+                yield f"{filename}: {digest!r} is no sha256"
+        case _:
+            yield f"{row!r} is no file name with its hash"
+
+
+def _channel(name: str, tables: Mapping[str, Table]) -> Entry:
+    return next((row for row in tables["channels"]["channels"] if row["name"] == name), {})
+
+
+def _ends(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
+    found, row = torches(page), _channel(page["channel"], tables)
+    for key, version in (("first", found[0]), ("last", found[-1])) if found else ():
+        if row.get(key) != str(version):
+            word = {"first": "oldest", "last": "newest"}[key]
+            yield f"its {word} torch is {version}; in channels.yaml {key} is {row.get(key)}"
+
+
+def _releases(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
+    versions = [row["version"] for row in tables["torch"]["releases"]]
+    oldest, series = min(map(_version, versions)), _channel(page["channel"], tables).get("series", ())
+    for each in torches(page):
+        if str(each) not in versions and each > oldest:
+            yield f"torch {each} has no row in torch.yaml"
+        elif str(each) in versions and f"{each.major}.{each.minor}" not in series:
+            yield f"torch {each} is on it; channels.yaml does not have {each.major}.{each.minor} there"
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion:  # the row itself has that problem
+        return Version("0")
+
+
+def _metadata(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
+    yield from (f"no {key}" for key in ("source", "date", "records") if not page.get(key))
+    releases = {row["version"]: row for row in tables["torch"]["releases"]}
+    for row in page.get("records", ()):
+        what = f"{row.get('channel')} {row.get('package')} {row.get('version')}"
+        if not row.get("source"):
+            yield f"{what}: no source"
+        if not _channel(row.get("channel", ""), tables):
+            yield f"{what}: no such channel"
+        yield from (
+            f"{what}: {message}" for line in row["requires_dist"] for message in _asks(row, line, releases)
+        )
+
+
+def _asks(row: Entry, line: str, releases: Mapping[str, Entry]) -> Iterator[str]:
+    """A companion asks for exactly one torch, whose row has to name that companion."""
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        yield f"{line!r} is no requirement"
+        return
+    if row["package"] in _COMPANIONS and requirement.name == "torch":
+        torch, own = str(requirement.specifier).removeprefix("=="), row["version"].partition("+")[0]
+        if own not in releases.get(torch.partition("+")[0], {}).get(row["package"], ()):
+            yield f"asks for torch {torch}; torch.yaml does not have them together"

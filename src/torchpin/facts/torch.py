@@ -1,0 +1,41 @@
+"""The builds of torch: channels, releases, and the ABI of each."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from torchpin.facts.load import built, table
+from torchpin.facts.rows import Channel, TorchRelease
+
+
+@cache
+def channels() -> tuple[Channel, ...]:
+    return tuple(built(Channel, row) for row in table("channels")["channels"])
+
+
+def channel(name: str) -> Channel | None:
+    return next((each for each in channels() if each.name == name), None)
+
+
+@cache
+def releases() -> tuple[TorchRelease, ...]:
+    return tuple(built(TorchRelease, row) for row in table("torch")["releases"])
+
+
+def release(version: str) -> TorchRelease | None:
+    """The release of `2.5.1`, and of `2.5.1+cu121` too."""
+    public = version.partition("+")[0]
+    return next((each for each in releases() if each.version == public), None)
+
+
+def cxx11_abi(torch_version: str, channel: str) -> int | None:
+    """The C++11 ABI of a torch build for x86_64 (0 or 1); it depends on the channel for 2.6.0 only."""
+    from packaging.specifiers import SpecifierSet
+
+    public = torch_version.partition("+")[0]
+    for row in table("torch")["abi"]:
+        if channel in row.get("channels", (channel,)) and SpecifierSet(row["torch"]).contains(
+            public, prereleases=True
+        ):
+            return int(row["cxx11_abi"])
+    return None

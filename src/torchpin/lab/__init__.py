@@ -1,0 +1,1 @@
+"""The lab: a scratch workspace with stubs for torch, sources and base image."""

@@ -1,0 +1,89 @@
+"""The small image that the lab's services stand on: pulled, or made from this machine's own distribution."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torchpin.errors import Stop, ToolError
+from torchpin.tools import docker, process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torchpin.model import Service
+
+    Say = Callable[[str], None]
+
+
+@contextmanager
+def standing(service: Service, prefix: str, rendered: Path, say: Say) -> Iterator[tuple[str, str]]:
+    """A small base image with a Python, and "" and the reason where there can be none.
+
+    At the end every image below `prefix` goes, and the build cache of the Dockerfiles below `rendered`.
+    """
+    try:
+        with docker.engine() as client:
+            docker.expect_buildx()
+            cached = docker.cache(client)
+            tag = f"{prefix}/base:1"
+            _make_base(client, service, tag, say)
+    except Stop as stop:
+        yield "", str(stop).splitlines()[0].rstrip(".")
+        return
+    try:
+        yield tag, ""
+    finally:
+        texts = [text for path in rendered.glob("*/Dockerfile") if (text := process.read(path))]
+        with docker.engine() as client:
+            docker.remove(client, docker.tagged(client, f"{prefix}/"))
+            docker.prune(client, cached, [*texts, docker.EXTENDS])
+
+
+def _make_base(client: Any, service: Service, tag: str, say: Say) -> None:
+    """Pulled if Docker Hub answers, else made from this machine's own distribution."""
+    if docker.pull(client, f"python:{service.python.major}.{service.python.minor}-slim-bookworm", tag):
+        return
+    say("lab: Docker Hub does not answer; making a base image from this machine's distribution")
+    with tempfile.TemporaryDirectory(prefix="torchpin-base-") as name:
+        archive = _bootstrapped(Path(name))
+        docker.load_tree(client, archive, tag)
+
+
+def _bootstrapped(folder: Path) -> Path:
+    """A tar of a minimal Debian or Ubuntu with Python, made by mmdebstrap or debootstrap."""
+    suite = _suite()
+    tree, archive = folder / "tree", folder / "base.tar"
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not suite:
+        raise ToolError("no base image can be pulled, and only root on Debian or Ubuntu can make one")
+    if process.which("mmdebstrap"):
+        # Unpacked, not configured: a fifth of the time, and all that Python, a shell and a real torch need.
+        packages = "--include=python3,dash,coreutils,base-files,passwd,libstdc++6"
+        process.run(("mmdebstrap", "--variant=extract", packages, suite, str(tree)))
+        process.write(
+            {tree / "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", tree / "etc/group": "root:x:0:\n"}
+        )
+        if not (tree / "bin/sh").exists():
+            (tree / "bin/sh").symlink_to("dash")
+    elif process.which("debootstrap"):
+        process.run(("debootstrap", "--variant=minbase", "--include=python3", suite, str(tree)))
+    else:
+        raise ToolError("no base image can be pulled; to make one install mmdebstrap (or debootstrap)")
+    process.run(("tar", "--create", "--file", str(archive), "--directory", str(tree), "."))
+    return archive
+
+
+def _suite() -> str:
+    text = process.read(Path("/etc/os-release")) or ""
+    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return fields.get("VERSION_CODENAME", "").strip('"') if sys.platform == "linux" else ""
+
+
+def python_of(base: str) -> str:
+    script = "import platform; print(platform.python_version())"
+    with docker.engine() as client:
+        return docker.said(client, base, "python3", "-c", script)

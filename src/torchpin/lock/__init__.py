@@ -1,0 +1,1 @@
+"""The lock: its layers, its file format, its exports."""

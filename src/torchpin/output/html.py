@@ -1,0 +1,142 @@
+"""The judge's results as one page that needs nothing else: verdicts, findings with their evidence, the matrix as a picture."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from torchpin import __version__
+from torchpin.output import machine
+from torchpin.queries.support import reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from torchpin.checks.run import Result
+    from torchpin.model import Environment, Finding
+    from torchpin.queries.support import Cell, Matrix
+
+_STYLE = """
+:root{color-scheme:light dark;--ok:#1a7f37;--no:#cf222e;--unknown:#8250df;--warn:#9a6700;--line:#8885;--dim:#656d76}
+@media (prefers-color-scheme:dark){:root{--ok:#3fb950;--no:#f85149;--unknown:#bc8cff;--warn:#d29922;--dim:#9198a1}}
+body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
+h2{border-bottom:1px solid var(--line);margin-top:2.5rem}
+code{font-size:.9em}.ok{color:var(--ok)}.refused,.error{color:var(--no)}.warned,.warning{color:var(--warn)}
+.unknown{color:var(--unknown)}.dim{color:var(--dim)}article{border-left:.25rem solid currentColor;padding-left:1rem;margin:1rem 0}
+article>*{color:CanvasText}article h3{margin:.2rem 0}article .dim{color:var(--dim)}svg{max-width:100%;height:auto}
+svg text{fill:CanvasText;font:13px system-ui,sans-serif}table{border-collapse:collapse}
+td,th{border:1px solid var(--line);padding:.2rem .6rem;text-align:left}
+"""
+_SIGNS = {"ok": "✓", "refused": "✗", "unknown": "?"}
+_WORDS = {"ok": "ok", "refused": "refused", "unknown": "unknown"}
+_CELL, _ROW, _LEFT, _TOP = 44, 26, 150, 150  # pixels of the picture
+
+
+def page(results: Sequence[Result], environments: Sequence[Environment], matrix: Matrix, today: date) -> str:
+    """The whole page."""
+    verdicts = machine.verdicts(results, environments)
+    home = {env.name: env.service.name for env in environments}
+    services = "".join(
+        _service(name, word, [row for row in results if home[row.environment] == name])
+        for name, word in verdicts.items()
+    )
+    rows = "".join(
+        f'<tr><td><a href="#{escape(name)}">{escape(name)}</a></td><td class="{word}">{word}</td></tr>'
+        for name, word in verdicts.items()
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><title>torchpin: will it run</title>'
+        f"<style>{_STYLE}</style></head><body><main><h1>Will it run</h1>"
+        f'<p class="dim">torchpin {__version__}, {today.isoformat()}, offline: descriptions, locks and facts.</p>'
+        f"<table><tr><th>Service</th><th>Verdict</th></tr>{rows}</table>"
+        f"<h2>Services and GPUs</h2>{picture(matrix)}{_reasons(matrix)}{services}</main></body></html>\n"
+    )
+
+
+def _service(name: str, word: str, rows: Sequence[Result]) -> str:
+    found = [(row, one) for row in rows for one in row.findings]
+    parts = [_article(one.level, f"{row.check} {row.title}", row, one) for row, one in found]
+    parts += [
+        _article(
+            "dim",
+            f"{row.check} {row.title}",
+            row,
+            each.finding,
+            f"Waived until {each.waiver.review_by}: {each.waiver.reason}",
+        )
+        for row in rows
+        for each in row.accepted
+    ]
+    parts += [
+        f'<article class="unknown"><h3>{escape(row.check)} unknown</h3><p>{escape(f"{row.environment}: {message}")}</p></article>'
+        for row in rows
+        for message in row.unknown
+    ]
+    counts = {
+        status: sum(row.status == status for row in rows)
+        for status in ("ok", "found", "waived", "unknown", "moot")
+    }
+    told = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    return (
+        f'<h2 id="{escape(name)}">{escape(name)}: <span class="{word}">{word}</span></h2>'
+        f'<p class="dim">{len(rows)} checks: {told}</p>{"".join(parts)}'
+    )
+
+
+def _article(kind: str, title: str, row: Result, one: Finding, waived: str = "") -> str:
+    evidence = f'<p class="dim">Evidence: {escape(one.evidence)}</p>' if one.evidence else ""
+    end = f"<p>{escape(waived)}</p>" if waived else f"<p><strong>{escape(one.remedy)}</strong></p>"
+    where = f"<code>{escape(one.where)}</code> in {escape(row.environment)}"
+    return (
+        f'<article class="{kind}"><h3>{escape(title)}</h3><p>{escape(one.message)}</p>'
+        f'<p class="dim">{where}</p>{evidence}{end}</article>'
+    )
+
+
+# --- the picture -----------------------------------------------------------------------------------------------------
+
+
+def picture(matrix: Matrix) -> str:
+    """The matrix as inline SVG: a sign and a colour a cell, its reason as the cell's title."""
+    width, height = _LEFT + _CELL * len(matrix.gpus), _TOP + _ROW * len(matrix.environments)
+    heads = "".join(
+        f'<text transform="translate({_LEFT + _CELL * n + 28},{_TOP - 8}) rotate(-55)">{escape(name)}</text>'
+        for n, name in enumerate(matrix.gpus)
+    )
+    names = "".join(
+        f'<text x="0" y="{_TOP + _ROW * n + 18}">{escape(name)}</text>'
+        for n, name in enumerate(matrix.environments)
+    )
+    cells = "".join(
+        _cell(cell, _LEFT + _CELL * column, _TOP + _ROW * row)
+        for row, each in enumerate(matrix.cells)
+        for column, cell in enumerate(each)
+    )
+    told = f"{len(matrix.environments)} environments by {len(matrix.gpus)} GPUs: ✓ has code, ✗ has none, ? not known; a frame marks a card that the service names."
+    return (
+        f'<svg role="img" viewBox="0 0 {width + 90} {height}" width="{width + 90}" height="{height}" '
+        f'xmlns="http://www.w3.org/2000/svg" aria-labelledby="m-title m-desc"><title id="m-title">Services and GPUs</title>'
+        f'<desc id="m-desc">{escape(told)}</desc>{heads}{names}{cells}</svg><p class="dim">{escape(told)}</p>'
+    )
+
+
+def _cell(cell: Cell, x: int, y: int) -> str:
+    colour = {"ok": "--ok", "refused": "--no", "unknown": "--unknown"}[cell.answer]
+    frame = ' stroke="currentColor" stroke-width="2"' if cell.described else ""
+    words = f"{cell.environment} on {cell.gpu}: {_WORDS[cell.answer]}" + (
+        f", {cell.reason}" if cell.reason else ""
+    )
+    waived = f"; waived: {cell.waived}" if cell.waived else ""
+    notes = "".join(f"; {note}" for note in cell.notes)
+    return (
+        f"<g><title>{escape(words + waived + notes)}</title>"
+        f'<rect x="{x + 2}" y="{y + 2}" width="{_CELL - 4}" height="{_ROW - 4}" rx="3" style="fill:var({colour})" fill-opacity=".18"{frame}/>'
+        f'<text x="{x + _CELL // 2}" y="{y + 18}" text-anchor="middle">{_SIGNS[cell.answer]}</text></g>'
+    )
+
+
+def _reasons(matrix: Matrix) -> str:
+    lines = "".join(f"<li>{escape(one)}</li>" for one in reasons(matrix))
+    return f"<details><summary>Why not</summary><ul>{lines}</ul></details>" if lines else ""

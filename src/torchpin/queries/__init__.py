@@ -1,0 +1,1 @@
+"""Answers from descriptions, locks and results: diff, why, support, outdated, vulnerabilities, explain."""

@@ -1,0 +1,1 @@
+"""What was built and done: freeze records, the log of bumps."""

@@ -1,0 +1,42 @@
+"""A live index's hands: the page of each package, as the Linux wheels that it lists."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from torchpin.errors import ToolError
+from torchpin.facts import index_pages
+from torchpin.tools import http
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torchpin.facts.index_pages import Files
+
+
+def fetched(index: str, packages: Sequence[str]) -> dict[str, Files]:
+    """Every package's wheels, file name to hash, from the index at an address.
+
+    Raises ToolError for a page that cannot be read, is no page of an index, or lists no wheel for Linux.
+    """
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(_page, f"{index.rstrip('/')}/{package}/") for package in packages]
+        try:
+            return {package: one.result() for package, one in zip(packages, asked, strict=True)}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _page(address: str) -> Files:
+    content = http.opened(address).content
+    try:
+        files = index_pages.parsed(content.decode())
+    except ValueError as error:
+        raise ToolError(f"{http.shown(address)} is no page of an index: {error}.") from None
+    if not files:
+        raise ToolError(
+            f"{http.shown(address)} lists no wheel for Linux: it is empty, or no page of an index."
+        )
+    return files

@@ -1,0 +1,83 @@
+"""uv's hands for packages that are already locked: their known vulnerabilities, and the newest versions that fit."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from torchpin.errors import ToolError
+from torchpin.image import dockerfile
+from torchpin.lock import layers
+from torchpin.queries import vulnerabilities
+from torchpin.tools import http, process, uv_resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torchpin.model import Environment, Settings
+    from torchpin.queries.vulnerabilities import Advisory, Pin
+
+MIRROR = "advisories"  # of OSV, which uv asks
+_FORM = ("--output-format", "json", "--preview-features", "audit-command,json-output")
+_PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+)")
+_ANSWERED = (0, 1)  # nothing known, or something
+
+
+def known(pins: Sequence[Pin], settings: Settings) -> tuple[Advisory, ...]:
+    """The known vulnerabilities of packages at versions. Raises ToolError where that cannot be found out."""
+    service = settings.mirrors.get(MIRROR)
+    command = (
+        uv_resolve.uv(),
+        "audit",
+        "--frozen",
+        "--quiet",
+        *_FORM,
+        *(("--service-url", service) if service else ()),
+    )
+    with tempfile.TemporaryDirectory(prefix="torchpin-") as folder:
+        for name, text in vulnerabilities.project(pins).items():
+            (Path(folder) / name).write_text(text)
+        done = process.run(command, cwd=Path(folder), env=uv_resolve.uv_environment(settings), check=False)
+    if done.returncode not in _ANSWERED:
+        said = "\n".join(f"    {line}" for line in http.shown(done.stderr.strip()).splitlines())
+        raise ToolError(
+            f"The service of advisories could not be asked, so nothing is known:\n{said}\n"
+            f"Try again, or name a mirror of it in {layers.mirror_variable(MIRROR)} (or torchpin.toml)."
+        )
+    return vulnerabilities.answered(done.stdout, pins)
+
+
+def newest(
+    wanted: Mapping[str, tuple[Environment, Sequence[str]]], settings: Settings
+) -> dict[str, dict[str, str]]:
+    """The newest version on PyPI of each named package that fits an environment's Python and platform, by environment.
+
+    Each alone: whether they fit each other is what a lock finds out. Raises ToolError where PyPI cannot be asked.
+    """
+    uv_resolve.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda one: _newest(one[0], one[1], settings), wanted.values())
+        return dict(zip(wanted, found, strict=True))
+
+
+def _newest(env: Environment, names: Sequence[str], settings: Settings) -> dict[str, str]:
+    with tempfile.TemporaryDirectory(prefix="torchpin-") as folder:
+        (Path(folder) / "pyproject.toml").write_text(dockerfile.uv_project(env, index=None, pins=names))
+        command = uv_resolve.compile_command(
+            env, "newest.txt", extra=("--no-deps", "--upgrade", "--no-annotate")
+        )
+        asked = uv_resolve.uv_environment(settings) | {"TMPDIR": folder}
+        done = process.run(command, cwd=Path(folder), env=asked, check=False)
+        if done.returncode:
+            said = "\n".join(f"    {line}" for line in http.shown(done.stderr.strip()).splitlines())
+            raise ToolError(
+                f"{env.name}: PyPI could not be asked what is newest:\n{said}\nWith --offline it is left out."
+            )
+        text = (Path(folder) / "newest.txt").read_text()
+    found = (_PIN.match(line) for line in text.splitlines())
+    return {canonicalize_name(one["name"]): one["version"] for one in found if one}

@@ -1,0 +1,1 @@
+"""The checkout: found, opened, its evidence collected, its files generated and written."""

@@ -1,0 +1,186 @@
+"""The monorepo on disk: its places, and what is read from them. Only actions write."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from torchpin.description import read
+from torchpin.description import settings as description_settings
+from torchpin.errors import InputError
+from torchpin.image import dockerfile as image_dockerfile
+from torchpin.image import plan
+from torchpin.lock import file_format, layers
+from torchpin.model import Mark, Problem
+from torchpin.tools import process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torchpin.model import Environment, Lock, Service, Settings
+
+PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
+DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """A checkout (or the lab's scratch copy of one): its folder, its services, this machine's settings.
+
+    The lab has its own prefix of images, and hashes that its index published (by channel, package and file).
+    `staged`: texts by path that are not written yet, and count as if they were.
+    """
+
+    root: Path
+    services: tuple[Service, ...]
+    settings: Settings
+    prefix: str = "torchpin"
+    published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
+    staged: Mapping[str, str | None] = field(default_factory=dict)
+
+    def text(self, path: str) -> str | None:
+        if path in self.staged:
+            return self.staged[path]
+        return process.read(self.root / path)
+
+
+def find(start: Path) -> Path:
+    """The repository that a folder belongs to: the nearest one upwards with services/ and docker/Dockerfile.j2."""
+    for folder in (start, *start.parents):
+        if (folder / "services").is_dir() and (folder / "docker" / "Dockerfile.j2").is_file():
+            return folder
+    raise InputError(
+        f"{start} is in no torchpin repository: no folder above it has services/ and docker/Dockerfile.j2."
+    )
+
+
+def opened(root: Path, *, prefix: str = "torchpin") -> Repository:
+    """A repository, read. Raises InputError with every problem of every description and of the settings."""
+    services = read.services(descriptions(root))
+    chosen = description_settings.settings(
+        process.read(root / description_settings.FILE), os.environ, services
+    )
+    return Repository(root=root, services=services, settings=chosen, prefix=prefix)
+
+
+def descriptions(root: Path) -> dict[str, str]:
+    """Every services/<name>/service.yaml, path to text."""
+    texts, problems = {}, []
+    for path in sorted((root / "services").glob("*/service.yaml")):
+        name = path.relative_to(root).as_posix()
+        try:
+            texts[name] = path.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            where = Mark(file=name, line=path.read_bytes()[: error.start].count(b"\n") + 1, column=1)
+            problems.append(Problem(where=where, path="", message=f"not UTF-8 at byte {error.start}"))
+    if problems:
+        raise InputError("Save them as UTF-8; nothing was written.", problems)
+    return texts
+
+
+def lock_folder(env: Environment) -> str:
+    return f"lockfiles/{env.name}"
+
+
+def lock_files(repo: Repository, env: Environment) -> dict[str, str]:
+    folder = repo.root / lock_folder(env)
+    return {path.name: path.read_bytes().decode(errors="replace") for path in sorted(folder.glob("*.txt"))}
+
+
+def lock(repo: Repository, env: Environment) -> Lock:
+    """An environment's committed lock. Raises InputError when there is none, it was edited, or it is stale."""
+    files = lock_files(repo, env)
+    if not files:
+        raise InputError(f"{env.name} is not locked. Run `invoke lock --service {env.service.name}`.")
+    found = file_format.parse(lock_folder(env), files)
+    stale = dict.fromkeys(file for file, _, _ in layers.stale(env, found))
+    if stale:
+        raise InputError(
+            f"{lock_folder(env)} answers another description ({', '.join(stale)}). "
+            f"Run `invoke lock --service {env.service.name}`."
+        )
+    return found
+
+
+def runtime(repo: Repository) -> dict[str, str]:
+    """The scripts that images carry, name to text."""
+    folder = repo.root / "docker" / "runtime"
+    return {
+        path.name: path.read_bytes().decode()
+        for path in sorted(folder.iterdir())
+        if path.suffix in {".py", ".sh"}
+    }
+
+
+@cache
+def _template(root: Path) -> str:
+    return (root / "docker" / "Dockerfile.j2").read_bytes().decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """An environment's build, as text: where the two files lie, and the context that the list tells of."""
+
+    files: dict[str, str]
+    dockerfile: str
+    context: plan.Context
+    key: str
+
+
+def rendered(repo: Repository, env: Environment, lock: Lock) -> Rendered:
+    """What an environment renders to, and the key that follows from it."""
+    path = smoke_path(env.service)
+    smoke = repo.text(path)
+    if smoke is None:
+        raise InputError(f"{path} is missing: say there what must run inside the image.")
+    context = plan.context(env, lock, runtime=runtime(repo), smoke=smoke)
+    dockerfile = image_dockerfile.dockerfile(_template(repo.root), plan.image(env, lock))
+    listing = image_dockerfile.context_list(context)
+    files = dict(zip(rendered_paths(env), (dockerfile, listing), strict=True))
+    return Rendered(
+        files=files, dockerfile=dockerfile, context=context, key=plan.key(env, dockerfile, listing)
+    )
+
+
+def smoke_path(service: Service) -> str:
+    return f"services/{service.name}/smoke.py"
+
+
+def orphans(repo: Repository) -> tuple[str, ...]:
+    """Folders of locks, renderings and records whose environment no description has (any more)."""
+    known = {env.name for env in layers.environments(repo.services)} if repo.services else set()
+    found = []
+    for place in ("lockfiles", "docker", "records"):
+        folders = sorted((repo.root / place).glob("*/"))
+        found += [
+            f"{place}/{one.name}"
+            for one in folders
+            if one.name not in known | {"runtime"} and any(one.glob("*"))
+        ]
+    return tuple(found)
+
+
+def rendered_paths(env: Environment) -> tuple[str, str]:
+    """An image's Dockerfile and the list of what its build sees."""
+    return f"docker/{env.name}/Dockerfile", f"docker/{env.name}/context.txt"
+
+
+def freeze_path(env: Environment) -> str:
+    return f"records/{env.name}/pip_freeze.txt"
+
+
+def build_path(env: Environment) -> str:
+    return f"records/{env.name}/build.json"
+
+
+def build_record(repo: Repository, env: Environment) -> dict[str, Any]:
+    text = repo.text(build_path(env))
+    try:
+        record: dict[str, Any] = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return {}
+    return record
