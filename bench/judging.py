@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.checks import run
-from torchpin.commands import parallel
-from torchpin.description import read
-from torchpin.lock import file_format, layers
+from torchpin.commands import judge
+from torchpin.description import environments, read
+from torchpin.lock import file_format
 from torchpin.workspace import workspace
 from torchpin.workspace.evidence import bare
 
@@ -38,7 +38,7 @@ def copies(repo: Repository, count: int) -> tuple[dict[str, str], dict[str, dict
         name = f"{service.name}-n{number}"
         text = repo.text(service.file) or ""
         texts[f"services/{name}/service.yaml"] = text.replace(f"name: {service.name}\n", f"name: {name}\n", 1)
-        for env in layers.environments([service]):
+        for env in environments.environments([service]):
             lock = workspace.lock(repo, env)
             files[f"{name}-{env.variant.name}"] = file_format.files(
                 renamed(lock, f"{name}-{env.variant.name}")
@@ -68,7 +68,7 @@ def main(most: int) -> None:
 
     start = time.perf_counter()
     repo = workspace.opened(workspace.find(Path.cwd()))
-    results = parallel.judge(repo, layers.environments(repo.services))
+    results = judge.judge(repo, environments.environments(repo.services))
     took = time.perf_counter() - start
     print(f"this repository, {len(repo.services)} services, {len(results)} results: {took:.3f} s")
     print(
@@ -80,7 +80,7 @@ def main(most: int) -> None:
         start = time.perf_counter()
         services, locks = parsed(texts, files)
         middle = time.perf_counter()
-        evidence = replace(bare(layers.environments(services)), locks=locks, lock_files=files)
+        evidence = replace(bare(environments.environments(services)), locks=locks, lock_files=files)
         results = run.run(evidence, judge=True)
         end = time.perf_counter()
         each = (end - middle) / size * 1000

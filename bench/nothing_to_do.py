@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from torchpin.commands import build as commands_build
-from torchpin.commands import parallel
-from torchpin.lab import lab
-from torchpin.lock import layers
+from torchpin.commands import lock
+from torchpin.description import environments
+from torchpin.lab import engine, lab
 from torchpin.tools import docker
 from torchpin.workspace import workspace
 
@@ -32,17 +32,17 @@ def seconds(folder: Path, environment: dict[str, str], *words: str) -> float:
 
 def main(runs: int) -> None:
     repo = workspace.opened(workspace.find(Path.cwd()))
-    with lab.opened(repo, layers.environments(repo.services, service="lora"), say=print) as opened:
+    with lab.opened(repo, environments.environments(repo.services, service="lora"), say=print) as opened:
         if not opened.engine:
             sys.exit(f"this needs a Docker engine: {opened.why}")
-        parallel.lock(opened.repo, opened.environments)
+        lock.lock(opened.repo, opened.environments)
         settings = opened.repo.settings
-        mirrors = {layers.mirror_variable(name): url for name, url in settings.mirrors.items()}
+        mirrors = {environments.mirror_variable(name): url for name, url in settings.mirrors.items()}
         environment = {**os.environ, **mirrors, "TORCHPIN_BUILD_NETWORK": settings.network}
         (outcome,) = commands_build.build(opened.repo, opened.environments, commands_build.Options())
         assert outcome.code == 0, outcome.detail
         with docker.engine() as client:  # the command's own tag
-            tag = docker.tagged(client, f"{opened.repo.prefix}/lora-gpu:")[0]
+            tag = engine.tagged(client, f"{opened.repo.prefix}/lora-gpu:")[0]
             own = f"torchpin/lora-gpu:{tag.rsplit(':', 1)[1]}"
             client.images.get(tag).tag(*own.rsplit(":", 1))
         try:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+from dataclasses import field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -334,3 +340,14 @@ class Settings:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     registry: str = ""
     network: str = "default"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of one thing: `changed` and `same` are good, `failed` is not; `code` is the exit code it asks for."""
+
+    name: str
+    status: Literal["changed", "same", "failed"]
+    detail: str = ""
+    code: int = 0
+    seconds: float = 0.0

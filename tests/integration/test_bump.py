@@ -18,21 +18,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin.bump import plan
+from torchpin import paths
+from torchpin.bump import model, plan, target
 from torchpin.commands import build as commands_build
 from torchpin.commands import bump as commands_bump
-from torchpin.commands import parallel
+from torchpin.commands import generate, judge, lock, undo
+from torchpin.description import environments as description_environments
 from torchpin.errors import InputError, ToolError
 from torchpin.lab import lab
-from torchpin.lock import layers
 from torchpin.records import bump_log
 from torchpin.tools.transaction import disk
-from torchpin.workspace import workspace
+from torchpin.workspace import workspace, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.bump.plan import Plan
+    from torchpin.bump.model import Plan
+    from torchpin.model import Outcome
     from torchpin.workspace.workspace import Repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
@@ -40,7 +42,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.network]
 ROOT = Path(__file__).parents[2]
 BEFORE = ROOT / "tests" / "before"
 WHY = "B200 is to be served"
-TORCH = plan.target("torch==2.7.1")
+TORCH = target.target("torch==2.7.1")
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +58,18 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
     (planned,) = plan.plans(
         repo.services, TORCH, commands_bump.ground(repo, TORCH, services=["lora"], reason=WHY)
     )
-    beside = layers.environments([planned.described])
+    beside = description_environments.environments([planned.described])
     said: list[str] = []
     with lab.opened(
-        repo, layers.environments(repo.services, service="lora"), beside=beside, say=said.append
+        repo,
+        description_environments.environments(repo.services, service="lora"),
+        beside=beside,
+        say=said.append,
     ) as found:
         assert found.engine, said
         origin = found.repo.settings.mirrors["sd-scripts"].removeprefix("file://")
         subprocess.run(("git", "-C", origin, "tag", "v0.10.1", "HEAD"), check=True)
-        assert not any(one.code for one in parallel.lock(found.repo, found.environments))
+        assert not any(one.code for one in lock.lock(found.repo, found.environments))
         yield found
 
 
@@ -84,7 +89,7 @@ def scratch(opened: lab.Lab, tmp_path: Path, request: pytest.FixtureRequest) -> 
     (root / ".gitignore").write_text("/.torchpin/\n/.venvs/\n/third_party/\n")
     name = request.node.name.replace("[", "-").replace("]", "").replace("_", "-")[:40].rstrip("-")
     repo = replace(opened.repo, root=root, prefix=f"{opened.repo.prefix}/{name}")
-    parallel.document(repo)
+    generate.document(repo)
     git(repo, "init", "--quiet")
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "--message", "before")
@@ -102,17 +107,15 @@ def tree(repo: Repository) -> dict[str, bytes]:
 
 def planned(
     repo: Repository, text: str = "torch==2.7.1", reason: str = WHY
-) -> tuple[list[Plan], plan.Ground]:
-    asked = plan.target(text)
+) -> tuple[list[Plan], model.Ground]:
+    asked = target.target(text)
     ground = commands_bump.ground(repo, asked, services=["lora"], reason=reason)
     return [*plan.plans(repo.services, asked, ground)], ground
 
 
-def bumped(
-    repo: Repository, text: str = "torch==2.7.1", *, build: bool = False
-) -> tuple[parallel.Outcome, ...]:
+def bumped(repo: Repository, text: str = "torch==2.7.1", *, build: bool = False) -> tuple[Outcome, ...]:
     plans, ground = planned(repo, text)
-    return commands_bump.bump(repo, plans, plan.target(text), ground, commands_bump.Options(build=build))
+    return commands_bump.bump(repo, plans, target.target(text), ground, commands_bump.Options(build=build))
 
 
 def reopened(repo: Repository) -> Repository:
@@ -125,7 +128,7 @@ def reopened(repo: Repository) -> Repository:
 
 def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) -> None:
     """The image is proven at 2.7.1, the B200 waiver closes by itself; undone, every byte is as before."""
-    environments = layers.environments(scratch.services)
+    environments = description_environments.environments(scratch.services)
     assert not any(one.code for one in commands_build.build(scratch, environments, commands_build.Options()))
     git(scratch, "add", "--all")
     git(scratch, "commit", "--quiet", "--message", "built at 2.5.1")
@@ -134,18 +137,18 @@ def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) ->
     outcomes = bumped(scratch, build=True)
     assert outcomes[-1].detail == "all five steps of the update policy are done"
     repo = reopened(scratch)
-    (env,) = layers.environments(repo.services)
+    (env,) = description_environments.environments(repo.services)
     record = workspace.build_record(repo, env)
     assert record["torch"]["version"] == "2.7.1+cu128"
-    assert "torch==2.7.1+cu128" in (repo.text(workspace.freeze_path(env)) or "")
+    assert "torch==2.7.1+cu128" in (repo.text(paths.freeze_path(env)) or "")
     assert "GPU001" not in {one.check for one in env.service.waivers}
     (entry,) = bump_log.entries(repo.text(bump_log.LOG))
     assert entry.pending == ()
     assert "torch 2.5.1+cu121 -> 2.7.1+cu128" in entry.freeze["lora-gpu"]
     assert all(step.when and step.who for step in entry.steps)
     assert "`torch==2.7.1`" in (repo.text("DEVIATIONS.md") or "")
-    assert not parallel.failures(parallel.verify(repo, [env], require=("image",)), require=("image",))
-    commands_bump.undo(repo)
+    assert not judge.failures(judge.verify(repo, [env], require=("image",)), require=("image",))
+    undo.undo(repo)
     assert tree(repo) == before
     assert git(repo, "status", "--porcelain") == ""
 
@@ -163,7 +166,9 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
         assert first.told == "locked, judged, and proven natively: lora-gpu"
         assert (repo.root / ".venvs/lora-gpu").is_dir()
         (found,) = [
-            one for one in parallel.verify(repo, layers.environments(repo.services)) if one.check == "REC002"
+            one
+            for one in judge.verify(repo, description_environments.environments(repo.services))
+            if one.check == "REC002"
         ]
         assert (found.status, found.note.partition(":")[0]) == (
             "skipped",
@@ -177,7 +182,7 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
     assert bump_log.entries(repo.text(bump_log.LOG))[0].pending == ()
     with pytest.raises(InputError, match="No bump is pending"):
         commands_bump.resume(repo)
-    commands_bump.undo(repo)
+    undo.undo(repo)
     assert tree(repo) == before
 
 
@@ -186,7 +191,7 @@ def test_a_proof_that_fails_takes_the_bump_back(
     engine: bool, scratch: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (scratch.root / "services/lora/smoke.py").write_text('"""Never."""\n\nraise SystemExit("no")\n')
-    parallel.rendering(scratch, layers.environments(scratch.services))
+    generate.rendering(scratch, description_environments.environments(scratch.services))
     git(scratch, "commit", "--all", "--quiet", "--message", "a smoke test that fails")
     before = tree(scratch)
     if not engine:
@@ -208,7 +213,7 @@ def test_undoing_each_kind_leaves_a_clean_tree(text: str, scratch: Repository) -
     next_patch = f"python=={here.major}.{here.minor}.{here.micro + 1}"
     bumped(scratch, next_patch if text == "python" else text)
     assert tree(scratch) != before
-    commands_bump.undo(reopened(scratch))
+    undo.undo(reopened(scratch))
     assert tree(scratch) == before
     assert git(scratch, "status", "--porcelain") == ""
 
@@ -217,7 +222,7 @@ def test_a_package_moves_alone_and_what_it_downloads_is_told(scratch: Repository
     said: list[str] = []
     plans, ground = planned(scratch, "toml==0.10.1", reason='why: "so"  #1\nand é')
     assert ground.reason == 'why: "so" #1 and é'
-    asked, options = plan.target("toml==0.10.1"), commands_bump.Options(build=False)
+    asked, options = target.target("toml==0.10.1"), commands_bump.Options(build=False)
     commands_bump.bump(scratch, plans, asked, ground, options, say=said.append)
     assert "lora-gpu: 1 new file to download, 0 MB" in said
     (entry,) = bump_log.entries(scratch.text(bump_log.LOG))
@@ -242,13 +247,13 @@ def test_edits_that_nobody_committed_are_refused_and_named(scratch: Repository) 
 def test_a_file_that_is_edited_meanwhile_is_kept(
     scratch: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolved, place = parallel.resolved, scratch.root / "services/lora/service.yaml"
+    resolved, place = lock.resolved, scratch.root / "services/lora/service.yaml"
 
     def slow(*arguments: object, **more: object) -> object:
         place.write_text(place.read_text() + "# mine\n")
         return resolved(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(parallel, "resolved", slow)
+    monkeypatch.setattr(lock, "resolved", slow)
     before = tree(scratch)
     with pytest.raises(ToolError, match=r"Changed by somebody else meanwhile: services/lora/service\.yaml"):
         bumped(scratch)
@@ -261,14 +266,14 @@ def test_what_people_edited_since_is_not_undone(scratch: Repository) -> None:
     place.write_text(place.read_text() + "# mine\n")
     after = tree(scratch)
     with pytest.raises(InputError, match=r"Edited since the bump: services/lora/service\.yaml"):
-        commands_bump.undo(scratch)
+        undo.undo(scratch)
     assert tree(scratch) == after
 
 
 def test_of_two_bumps_at_once_one_is_refused_and_none_is_lost(scratch: Repository) -> None:
     before = tree(scratch)
     with (
-        parallel.alone(scratch, "bumping"),
+        write.alone(scratch, "bumping"),
         pytest.raises(ToolError, match="Another torchpin command is bumping"),
     ):
         bumped(scratch)
@@ -335,21 +340,21 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
     before = told(tree(scratch))
     plans, ground = planned(scratch)
     kept: list[Any] = []
-    resolved = parallel.resolved
+    resolved = lock.resolved
 
     def once(*arguments: Any, **more: Any) -> Any:
         if not kept:
             kept.append(resolved(*arguments, **more))
         return kept[0]
 
-    monkeypatch.setattr(parallel, "resolved", once)
+    monkeypatch.setattr(lock, "resolved", once)
 
     def bump() -> None:
         commands_bump.bump(scratch, plans, TORCH, ground, commands_bump.Options(build=False))
 
     bump()
     after = told(tree(scratch))
-    commands_bump.undo(scratch)
+    undo.undo(scratch)
     assert told(tree(scratch)) == before
     ended, rounds = {"before": 0, "after": 0}, 0
     for fault in (
@@ -361,17 +366,17 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
             with faulty(at, fault) as counting, suppress(ToolError, Stopped, OSError):
                 bump()
             if counting.done < at:
-                commands_bump.undo(scratch)
+                undo.undo(scratch)
                 break
             rounds += 1
             if isinstance(fault, Stopped):
-                parallel.recover(scratch.root)
+                write.recover(scratch.root)
             now = told(tree(scratch))
             assert now in (before, after), (at, fault)
             assert isinstance(fault, Stopped) or not (scratch.root / ".torchpin/transaction").exists()
             ended["before" if now == before else "after"] += 1
             if now == after:
-                commands_bump.undo(scratch)
+                undo.undo(scratch)
     assert min(ended.values()) > 0
     print(f"{rounds} faults: {ended['before']} ended before, {ended['after']} after")  # noqa: T201 - the number of faults
 
@@ -382,7 +387,7 @@ def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
     start = time.monotonic()
     bumped(scratch)
     took, after = time.monotonic() - start, told(tree(scratch))
-    commands_bump.undo(scratch)
+    undo.undo(scratch)
     fork, moments, ended = multiprocessing.get_context("fork"), random.Random(27), {"before": 0, "after": 0}
     for number in range(10):
         child = fork.Process(target=bumped, args=(scratch,))
@@ -390,11 +395,11 @@ def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
         time.sleep(took * (moments.random() if number < 2 else moments.uniform(0.85, 1.1)))
         child.kill()
         child.join()
-        parallel.recover(scratch.root)
+        write.recover(scratch.root)
         now = told(tree(scratch))
         assert now in (before, after), {name for name in now if now[name] != before.get(name)}
         ended["before" if now == before else "after"] += 1
         if now == after:
-            commands_bump.undo(scratch)
+            undo.undo(scratch)
             assert told(tree(scratch)) == before
     print(f"10 kills: {ended['before']} ended before, {ended['after']} after")  # noqa: T201 - how many, and how they ended

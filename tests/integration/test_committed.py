@@ -19,8 +19,8 @@ from invoke import Program
 
 from torchpin import __version__
 from torchpin.cli.main import namespace
-from torchpin.description import read
-from torchpin.lock import file_format, layers
+from torchpin.description import environments, read
+from torchpin.lock import file_format
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def test_a_lock_exports_as_requirements_with_every_package_and_no_host(committed
     done = told(committed, "export", "--service", "lora")
     assert done.code == 0, done.all
     repo = workspace.opened(committed)
-    (env,) = layers.environments(repo.services, service="lora")
+    (env,) = environments.environments(repo.services, service="lora")
     packages = workspace.lock(repo, env).packages
     lines = [line for line in done.out.splitlines() if line and not line.lstrip().startswith("#")]
     names = {line.split("==")[0] for line in lines if "==" in line}
@@ -464,7 +464,7 @@ def test_a_broken_description_ends_every_task_with_its_place_and_nothing_is_writ
 ) -> None:
     changed(copy, DESCRIPTION, before, after)
     monkeypatch.setattr("torchpin.tools.process.run", refuses)
-    monkeypatch.setattr("torchpin.tools.process.write", refuses)
+    monkeypatch.setattr("torchpin.tools.files.write_files", refuses)
     whole = tree(copy)
     for words in EVERY:
         done = told(copy, *words.split())
@@ -595,13 +595,13 @@ def test_an_interrupted_task_ends_with_its_own_code(committed: Path, monkeypatch
     def interrupted(*arguments: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("torchpin.commands.parallel.document", interrupted)
+    monkeypatch.setattr("torchpin.commands.generate.document", interrupted)
     done = told(committed, "document")
     assert (done.code, done.out, done.err) == (130, "", "interrupted; nothing half-made was kept\n")
 
 
 def test_a_bug_keeps_its_traceback(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchpin.commands.parallel.document", refuses)
+    monkeypatch.setattr("torchpin.commands.generate.document", refuses)
     with pytest.raises(AssertionError, match="this was to be refused before"):
         told(committed, "document")
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin.commands import diff, parallel
-from torchpin.description import read
+from torchpin.commands import audit, diff, judge, outdated
+from torchpin.description import environments, read
 from torchpin.errors import InputError, ToolError
 from torchpin.lock import file_format, layers
 from torchpin.model import Artifact, Lock, Settings
+from torchpin.queries.diff import diff_rows, total
+from torchpin.queries.outdated import outdated_lines
 from torchpin.tools import uv_audit
 from torchpin.workspace import workspace
 
@@ -64,7 +66,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def environment(description: str) -> Environment:
-    (env,) = layers.environments(read.services({"services/lora/service.yaml": description}))
+    (env,) = environments.environments(read.services({"services/lora/service.yaml": description}))
     return env
 
 
@@ -184,8 +186,8 @@ def test_a_record_and_a_lock_folder_are_states(root: Path) -> None:
 
 def test_people_read_a_row_a_change_and_a_line_an_environment(root: Path) -> None:
     found = diff.diff(opened(root), "v0.1")
-    assert diff.diff_rows(found) == [("lora-gpu", "six", "moved", "1.16.0", "1.17.0", "-0.0 MB, +0.0 MB")]
-    assert diff.total(found[0]) == "lora-gpu: packages: 1 moved; download: -0.0 MB, +0.0 MB"
+    assert diff_rows(found) == [("lora-gpu", "six", "moved", "1.16.0", "1.17.0", "-0.0 MB, +0.0 MB")]
+    assert total(found[0]) == "lora-gpu: packages: 1 moved; download: -0.0 MB, +0.0 MB"
 
 
 # --- audit -----------------------------------------------------------------------------------------------------------
@@ -247,9 +249,9 @@ def service(vulnerable: set[tuple[str, str]]) -> Iterator[str]:
             thread.join()
 
 
-def audited(root: Path, address: str) -> diff.Audit:
+def audited(root: Path, address: str) -> audit.Audit:
     repo = opened(root, advisories=address)
-    return diff.audit(repo, layers.environments(repo.services))
+    return audit.audit(repo, environments.environments(repo.services))
 
 
 def test_a_vulnerable_package_is_found_and_a_clean_one_is_not(root: Path) -> None:
@@ -261,7 +263,7 @@ def test_a_vulnerable_package_is_found_and_a_clean_one_is_not(root: Path) -> Non
     ]
     assert result.findings[0].remedy.startswith("Fixed in 3.1.3: move layers[0].packages[0]")
     assert found.notices == ("4 packages were asked about, torch, torchvision by their public version",)
-    assert parallel.failures(found.results) == 1
+    assert judge.failures(found.results) == 1
 
 
 def test_an_accepted_vulnerability_passes_until_its_date(root: Path) -> None:
@@ -269,7 +271,7 @@ def test_an_accepted_vulnerability_passes_until_its_date(root: Path) -> None:
     with service(VULNERABLE) as address:
         (result,) = audited(root, address).results
     assert result.status == "waived"
-    assert parallel.failures([result]) == 0
+    assert judge.failures([result]) == 0
     written(root, (DESCRIPTION + WAIVED).replace("2999", "2001"))
     with service(VULNERABLE) as address:
         assert audited(root, address).results[0].status == "found"
@@ -290,14 +292,14 @@ def test_what_is_not_locked_is_not_clean(root: Path) -> None:
         path.unlink()
     found = audited(root, "http://127.0.0.1:9")
     assert [one.status for one in found.results] == ["skipped"]
-    assert parallel.failures(found.results, require=("lock",)) == 1
+    assert judge.failures(found.results, require=("lock",)) == 1
 
 
 @pytest.mark.network
 def test_the_public_service_knows_an_old_vulnerability(root: Path) -> None:
     repo = opened(root)
     try:
-        (result,) = diff.audit(repo, layers.environments(repo.services)).results
+        (result,) = audit.audit(repo, environments.environments(repo.services)).results
     except ToolError as error:
         if "could not be asked" not in str(error):
             raise
@@ -313,7 +315,7 @@ def test_the_public_service_knows_an_old_vulnerability(root: Path) -> None:
 @pytest.mark.network
 def test_pypi_is_asked_for_what_fits_the_described_python(root: Path) -> None:
     repo = opened(root)
-    (found,) = diff.outlooks(repo, layers.environments(repo.services))
+    (found,) = outdated.outlooks(repo, environments.environments(repo.services))
     packages = {one.name: one.to for one in found.steps if one.kind == "package"}
     assert packages["jinja2"].startswith("3.1.")
     assert "torch" not in packages
@@ -323,9 +325,9 @@ def test_pypi_is_asked_for_what_fits_the_described_python(root: Path) -> None:
 
 def test_offline_the_facts_alone_are_told(root: Path) -> None:
     repo = opened(root, pypi="http://127.0.0.1:9/simple")
-    found = diff.outlooks(repo, layers.environments(repo.services), offline=True)
+    found = outdated.outlooks(repo, environments.environments(repo.services), offline=True)
     assert {one.kind for one in found[0].steps} == {"torch"}
-    lines = diff.outdated_lines(found)
+    lines = outdated_lines(found)
     assert lines[0].startswith("lora-gpu: ")
     assert "  note: PyPI was not asked" in lines
 
@@ -333,14 +335,14 @@ def test_offline_the_facts_alone_are_told(root: Path) -> None:
 def test_pypi_out_of_reach_is_a_failure_of_the_tool(root: Path) -> None:
     repo = opened(root, pypi="http://127.0.0.1:9/simple")
     with pytest.raises(ToolError, match="With --offline it is left out"):
-        diff.outlooks(repo, layers.environments(repo.services))
+        outdated.outlooks(repo, environments.environments(repo.services))
 
 
 def test_what_all_later_releases_of_torch_open_is_told_once(root: Path) -> None:
     advised = DESCRIPTION + 'recommends:\n  - {component: torch, says: "2.5.x"}\n'
     written(root, advised)
     repo = opened(root)
-    lines = diff.outdated_lines(diff.outlooks(repo, layers.environments(repo.services), offline=True))
+    lines = outdated_lines(outdated.outlooks(repo, environments.environments(repo.services), offline=True))
     assert lines.count("      opens: report says 2.5.x") == 1
 
 
@@ -349,4 +351,4 @@ def test_without_a_lock_there_is_nothing_to_move(root: Path) -> None:
         path.unlink()
     repo = opened(root)
     with pytest.raises(InputError, match=r"lora-gpu: it is not locked. Run `invoke lock --service lora`"):
-        diff.outlooks(repo, layers.environments(repo.services), offline=True)
+        outdated.outlooks(repo, environments.environments(repo.services), offline=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from torchpin.commands import install
+from torchpin.description import environments as description_environments
 from torchpin.errors import ToolError
 from torchpin.lab import lab
-from torchpin.lock import layers
 from torchpin.model import Settings
 from torchpin.tools import uv_install, uv_resolve
 from torchpin.workspace import workspace
@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.network
 def test_on_macos_a_cpu_variant_has_the_same_versions_in_files_of_its_own() -> None:
     repo = workspace.opened(ROOT)
-    (env,) = layers.environments(repo.services, service="coaxial", variant="cpu")
+    (env,) = description_environments.environments(repo.services, service="coaxial", variant="cpu")
     committed = workspace.lock(repo, env)
-    own = layers.native(env, "macos/arm64")
+    own = description_environments.native(env, "macos/arm64")
     assert own is not None
     found = uv_resolve.resolve(own, Settings(), index=None, current=committed)
     assert {name: package.version.split("+")[0] for name, package in found.packages.items()} == {
@@ -47,7 +47,7 @@ def test_what_cannot_be_native_is_refused_before_anything_is_made(
 ) -> None:
     monkeypatch.setattr(uv_install, "platform_here", lambda: "linux/amd64")
     repo = workspace.opened(ROOT)
-    (env,) = layers.environments(repo.services, service=service, variant=variant)
+    (env,) = description_environments.environments(repo.services, service=service, variant=variant)
     with pytest.raises(ToolError, match=said):
         install.install(repo, env)
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_native_is_refused_before_anything_is_made(
 def test_the_lab_says_plainly_that_it_is_for_linux(here: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uv_install, "platform_here", lambda: here)
     repo = workspace.opened(ROOT)
-    environments = layers.environments(repo.services, service="lora")
+    environments = description_environments.environments(repo.services, service="lora")
     with (
         pytest.raises(ToolError, match="stand-ins are Linux wheels"),
         lab.opened(repo, environments, docker=False, say=lambda _: None),

@@ -15,19 +15,22 @@ from packaging.pylock import Pylock
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin import facts
+from torchpin import facts, model, paths
 from torchpin.checks import run
-from torchpin.commands import build, parallel
+from torchpin.commands import build, clone, generate, images, judge
+from torchpin.commands import lock as commands_lock
 from torchpin.commands import new as commands_new
+from torchpin.compat import wheels
+from torchpin.description import environments as description_environments
 from torchpin.description import write
 from torchpin.errors import FindingsError
-from torchpin.lab import lab, stub_wheels
+from torchpin.lab import engine, lab, stub_wheels
 from torchpin.lock import file_format
-from torchpin.lock import layers as lock_layers
 from torchpin.model import Artifact, Layer
 from torchpin.output import terminal
 from torchpin.tools import docker, process
-from torchpin.workspace import workspace
+from torchpin.tools.files import write_files
+from torchpin.workspace import generated, workspace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -58,9 +61,9 @@ class Shape:
 
     repo: Repository
     environments: tuple[Environment, ...]
-    locked: tuple[parallel.Outcome, ...]
-    cloned: tuple[parallel.Outcome, ...]
-    built: tuple[parallel.Outcome, ...]
+    locked: tuple[model.Outcome, ...]
+    cloned: tuple[model.Outcome, ...]
+    built: tuple[model.Outcome, ...]
     copies: int = field(default=0)
 
     def of(self, name: str) -> tuple[Environment, ...]:
@@ -82,12 +85,16 @@ class Shapes:
 
     def _opened(self, names: tuple[str, ...]) -> Shape:
         repo = workspace.opened(ROOT)
-        chosen = tuple(env for name in names for env in lock_layers.environments(repo.services, service=name))
+        chosen = tuple(
+            env
+            for name in names
+            for env in description_environments.environments(repo.services, service=name)
+        )
         said: list[str] = []
         found = self._ends.enter_context(lab.opened(repo, chosen, say=said.append))
         assert found.engine, said
-        locked = parallel.lock(found.repo, found.environments)
-        cloned = parallel.clone(found.repo, found.environments)
+        locked = commands_lock.lock(found.repo, found.environments)
+        cloned = clone.clone(found.repo, found.environments)
         built = build.build(found.repo, found.environments, OPTIONS)
         return Shape(
             repo=found.repo, environments=found.environments, locked=locked, cloned=cloned, built=built
@@ -120,10 +127,10 @@ def described(
     """The repository with one service changed, on disk and in memory; locked and rendered anew."""
     (before,) = [one for one in repo.services if one.name == name]
     after = change(before)
-    process.write({repo.root / after.file: write.description(after)})
+    write_files({repo.root / after.file: write.description(after)})
     found = replace(repo, services=workspace.opened(repo.root).services)
-    environments = lock_layers.environments(found.services, service=name)
-    outcomes = parallel.lock(found, environments)
+    environments = description_environments.environments(found.services, service=name)
+    outcomes = commands_lock.lock(found, environments)
     assert not any(outcome.code for outcome in outcomes), outcomes
     return found, environments
 
@@ -134,9 +141,9 @@ def relocked(repo: Repository, env: Environment, change: Callable[[Lock], Lock])
     files: dict[str, str | None] = {
         f"lockfiles/{env.name}/{name}": text for name, text in file_format.files(made).items()
     }
-    process.write({repo.root / path: text for path, text in files.items()})
-    files = {**workspace.rendered(repo, env, made).files}
-    process.write({repo.root / path: text for path, text in files.items()})
+    write_files({repo.root / path: text for path, text in files.items()})
+    files = {**generated.rendered(repo, env, made).files}
+    write_files({repo.root / path: text for path, text in files.items()})
 
 
 def layered(lock: Lock, name: str, packages: Sequence[Artifact]) -> Lock:
@@ -147,13 +154,13 @@ def layered(lock: Lock, name: str, packages: Sequence[Artifact]) -> Lock:
 
 
 def tag(repo: Repository, env: Environment) -> str:
-    key = workspace.rendered(repo, env, workspace.lock(repo, env)).key
+    key = generated.rendered(repo, env, workspace.lock(repo, env)).key
     return f"{docker.repository(env, repo.settings, prefix=repo.prefix)}:{key[:12]}"
 
 
 def tags(repo: Repository) -> list[str]:
     with docker.engine() as client:
-        return docker.tagged(client, f"{repo.prefix}/")
+        return engine.tagged(client, f"{repo.prefix}/")
 
 
 def told(image: str, script: str) -> Any:
@@ -178,7 +185,8 @@ def test_a_shape_is_locked_cloned_built_proven_and_recorded(shapes: Shapes, name
     shape = shapes.of(name)
     mine = {env.name for env in shape.of(name)}
     assert mine == {
-        env.name for env in lock_layers.environments(workspace.opened(ROOT).services, service=name)
+        env.name
+        for env in description_environments.environments(workspace.opened(ROOT).services, service=name)
     }
     for outcomes in (shape.locked, shape.cloned, shape.built):
         assert not [one for one in outcomes if one.code], outcomes
@@ -188,12 +196,12 @@ def test_a_shape_is_locked_cloned_built_proven_and_recorded(shapes: Shapes, name
         assert frozen(shape.repo, env) == {p.name: p.version for p in lock.packages.values()}
         record = workspace.build_record(shape.repo, env)
         assert record["torch"]["version"] == f"{env.service.torch.version}+{env.variant.channel}"
-        assert record["torch"]["cuda"] == lock_layers.cuda(env)
+        assert record["torch"]["cuda"] == description_environments.cuda(env)
         assert record["optional_missing"] == []
 
     needs = ["docker", "image"]
-    results = parallel.verify(shape.repo, shape.of(name), require=needs)
-    assert parallel.failures(results, require=needs) == 0, run.blocking(results)
+    results = judge.verify(shape.repo, shape.of(name), require=needs)
+    assert judge.failures(results, require=needs) == 0, run.blocking(results)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -207,7 +215,7 @@ def test_a_shape_that_is_built_has_nothing_to_do(shapes: Shapes, name: str) -> N
 @pytest.mark.parametrize("name", SHAPES)
 def test_an_image_read_again_equals_its_lock_and_its_record(shapes: Shapes, name: str) -> None:
     shape = shapes.of(name)
-    found = build.freeze(shape.repo, shape.of(name))
+    found = images.freeze(shape.repo, shape.of(name))
     assert [one.code for one in found] == [0] * len(found), found
     assert all("equals its lock and its record" in one.detail for one in found)
 
@@ -242,7 +250,7 @@ def test_flash_attn_is_the_mirror_s_file_and_no_address_of_it_stays(shapes: Shap
     shape = shapes.of(name)
     (env,) = shape.of(name)
     assert frozen(shape.repo, env)["flash-attn"] == "2.8.3"
-    (wheel,) = lock_layers.abi_wheels(env).values()
+    (wheel,) = wheels.abi_wheels(env).values()
     log = next((shape.repo.root / ".torchpin/logs").glob(f"{env.name}-*.log")).read_text()
     mirror = shape.repo.settings.mirrors["flash-attn"]
     installed = [line for line in log.splitlines() if " + flash-attn==2.8.3" in line]
@@ -277,7 +285,7 @@ def other_base(shape: Shape, folder: Path, service: Service, *, local: str) -> s
         archive = folder / "wheel.zip"
         archive.write_bytes(file.content or b"")
         shutil.unpack_archive(archive, tree)
-    docker.extend(f"{shape.repo.prefix}/base:1", name, tree)
+    engine.extend(f"{shape.repo.prefix}/base:1", name, tree)
     return name
 
 
@@ -321,7 +329,7 @@ def test_a_lock_with_an_abi_wheel_is_exported_in_the_standard_form(shapes: Shape
     shape = shapes.of(name)
     (env,) = shape.of(name)
     lock = workspace.lock(shape.repo, env)
-    text = parallel.export(shape.repo, env, "pylock")
+    text = commands_lock.export(shape.repo, env, "pylock")
     exported = Pylock.from_dict(tomllib.loads(text))
     assert {package.name: str(package.version) for package in exported.packages} == {
         name: package.version for name, package in lock.packages.items()
@@ -351,7 +359,7 @@ def test_a_lost_optional_layer_is_told_by_the_record_and_the_documents(
     assert "toml" not in frozen(repo, env)
     text = str(repo.text("docs/PINNING.md"))
     assert any("toml" in line and "missing" in line for line in text.splitlines())
-    assert build.freeze(repo, [env])[0].code == 0
+    assert images.freeze(repo, [env])[0].code == 0
 
 
 def test_a_package_that_is_installed_twice_is_no_proven_image_however_often_it_is_built(
@@ -359,7 +367,7 @@ def test_a_package_that_is_installed_twice_is_no_proven_image_however_often_it_i
 ) -> None:
     """The second build finds every step in the cache, which says nothing of what was installed."""
     repo = scratch("zopilot")
-    (env,) = lock_layers.environments(repo.services, service="zopilot")
+    (env,) = description_environments.environments(repo.services, service="zopilot")
     relocked(repo, env, lambda lock: layered(lock, "-numpy-scipy", [AIOFILES]))
     for _ in range(2):
         (outcome,) = build.build(repo, [env], OPTIONS)
@@ -372,7 +380,7 @@ def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
     scratch: Callable[[str], Repository],
 ) -> None:
     committed = workspace.opened(ROOT)
-    (real,) = lock_layers.environments(committed.services, service="zopilot")
+    (real,) = description_environments.environments(committed.services, service="zopilot")
     lock = workspace.lock(committed, real)
     (opencv,) = [p for name, p in lock.packages.items() if name.startswith("opencv")]
     wanted = (("numpy-scipy", lock.packages["numpy"]), ("requirements", opencv))
@@ -421,9 +429,11 @@ def test_one_failure_does_not_stop_the_others_and_the_exit_code_tells(
     smoke = repo.root / "services/zopilot/smoke.py"
     smoke.write_text('raise SystemExit("smoke: it does not run")\n')
     environments = tuple(
-        env for name in ("zopilot", "seedvr") for env in lock_layers.environments(repo.services, service=name)
+        env
+        for name in ("zopilot", "seedvr")
+        for env in description_environments.environments(repo.services, service=name)
     )
-    assert not any(outcome.code for outcome in parallel.rendering(repo, environments))
+    assert not any(outcome.code for outcome in generate.rendering(repo, environments))
     found = build.build(repo, environments, OPTIONS)
     assert [(one.name, one.status, one.code) for one in found] == [
         ("zopilot-gpu", "failed", 3), ("seedvr-gpu", "changed", 0),
@@ -440,21 +450,21 @@ def test_a_tampered_or_missing_record_and_an_image_that_is_not_built_are_finding
     scratch: Callable[[str], Repository], shapes: Shapes
 ) -> None:
     repo = replace(scratch("zopilot"), prefix=shapes.of("zopilot").repo.prefix)
-    (env,) = lock_layers.environments(repo.services, service="zopilot")
-    path = repo.root / workspace.freeze_path(env)
-    assert build.freeze(repo, [env])[0].code == 0
+    (env,) = description_environments.environments(repo.services, service="zopilot")
+    path = repo.root / paths.freeze_path(env)
+    assert images.freeze(repo, [env])[0].code == 0
 
     path.write_text(path.read_text().replace("wheel==", "wheel==9"))
-    (found,) = build.freeze(repo, [env])
+    (found,) = images.freeze(repo, [env])
     assert (found.status, found.code) == ("failed", 1)
-    assert f"{workspace.freeze_path(env)} is not what the image holds" in found.detail
+    assert f"{paths.freeze_path(env)} is not what the image holds" in found.detail
 
     path.unlink()
-    (found,) = build.freeze(repo, [env])
+    (found,) = images.freeze(repo, [env])
     assert (found.status, found.code) == ("failed", 1)
     assert "there is none" in found.detail
 
-    (found,) = build.freeze(replace(repo, prefix=f"{repo.prefix}/nothing"), [env])
+    (found,) = images.freeze(replace(repo, prefix=f"{repo.prefix}/nothing"), [env])
     assert (found.status, found.code) == ("failed", 1)
     assert "Run `invoke build --service zopilot`" in found.detail
 
@@ -480,7 +490,7 @@ def test_a_container_runs_as_it_is_described(
     shape = shapes.of("zopilot")
     (env,) = shape.of("zopilot")
     volumes.append("zopilot-gpu-runpod-volume")
-    words, code = build.run(shape.repo, env, dry_run=True)
+    words, code = images.run(shape.repo, env, dry_run=True)
     assert code == 0
     gpus = ("--gpus", "all") if process.which("nvidia-smi") else ()
     plain = [word for word in words if word not in {"--interactive", "--tty"}]
@@ -494,14 +504,14 @@ def test_a_container_runs_as_it_is_described(
     script = (
         "import os, torch; print('ran', torch.__version__, os.environ['HF_HOME'], os.environ['CUDA_HOME'])"
     )
-    words, code = build.run(shape.repo, env, command=("python", "-c", script))
+    words, code = images.run(shape.repo, env, command=("python", "-c", script))
     said = capfd.readouterr().out
     assert code == 0, said
     assert words[-3:] == ("python", "-c", script)
     assert "ran 2.5.1+cu124 /runpod-volume/huggingface /usr/local/cuda" in said
     assert "ENVIRONMENT INFO" in said
 
-    words, code = build.run(shape.repo, env, command=("python", "-c", "raise SystemExit(7)"))
+    words, code = images.run(shape.repo, env, command=("python", "-c", "raise SystemExit(7)"))
     assert code == 7
     with docker.engine() as client:
         assert client.volumes.get("zopilot-gpu-runpod-volume")
@@ -512,7 +522,7 @@ def test_what_is_not_built_does_not_run(shapes: Shapes) -> None:
     shape = shapes.of("zopilot")
     (env,) = shape.of("zopilot")
     with pytest.raises(FindingsError, match="Run `invoke build --service zopilot`"):
-        build.run(replace(shape.repo, prefix="torchpin-lab/nothing"), env)
+        images.run(replace(shape.repo, prefix="torchpin-lab/nothing"), env)
 
 
 # --- the committed services, without the lab -------------------------------------------------------------------------
@@ -546,8 +556,8 @@ def test_a_sixth_service_touches_its_own_folder_only_and_locks_at_once(monorepo:
     }  # fmt: skip
 
     repo = replace(monorepo, services=workspace.opened(monorepo.root).services)
-    environments = lock_layers.environments(repo.services, service="whisper")
-    (outcome,) = parallel.lock(repo, environments, recorded=True)
+    environments = description_environments.environments(repo.services, service="whisper")
+    (outcome,) = commands_lock.lock(repo, environments, recorded=True)
     assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
     lock = workspace.lock(repo, environments[0])
     torch = lock.packages["torch"]
@@ -558,12 +568,14 @@ def test_a_sixth_service_touches_its_own_folder_only_and_locks_at_once(monorepo:
     allowed = ("lockfiles/whisper-gpu/", "docker/whisper-gpu/", "docs/", "DEVIATIONS.md")
     assert touched
     assert not [path for path in touched if not path.startswith(allowed)]
-    assert not [one for one in parallel.check(repo, environments, "LCK", "DKR", "DOC") if one.findings]
+    assert not [one for one in judge.check(repo, environments, "LCK", "DKR", "DOC") if one.findings]
 
 
 def test_arm64_locks_on_any_machine_and_builds_only_where_the_builder_has_it(monorepo: Repository) -> None:
-    environments = lock_layers.environments(monorepo.services, service="coaxial", variant="arm64")
-    (locked,) = parallel.lock(monorepo, environments, recorded=True)
+    environments = description_environments.environments(
+        monorepo.services, service="coaxial", variant="arm64"
+    )
+    (locked,) = commands_lock.lock(monorepo, environments, recorded=True)
     assert (locked.status, locked.code) == ("same", 0), locked.detail
     done = process.run(("docker", "buildx", "inspect"))
     if "linux/arm64" in done.stdout:

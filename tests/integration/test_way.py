@@ -17,15 +17,15 @@ import pytest
 from packaging.pylock import Pylock
 
 from torchpin.checks.run import blocking
-from torchpin.commands import build, install, parallel
-from torchpin.description import write
+from torchpin.commands import build, generate, install, judge
+from torchpin.commands import lock as commands_lock
+from torchpin.description import environments, write
 from torchpin.errors import ToolError
-from torchpin.lab import lab, stub_wheels
+from torchpin.lab import engine, lab, stub_wheels
 from torchpin.lock import file_format
-from torchpin.lock.layers import environments, mirror_variable
-from torchpin.tools import docker, index_server, uv_resolve
-from torchpin.tools import process as tools_process
-from torchpin.workspace import workspace
+from torchpin.tools import buildx, docker, index_server, uv
+from torchpin.tools.files import write_files
+from torchpin.workspace import generated, workspace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,6 +35,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from torchpin import model
     from torchpin.model import Environment, Service
     from torchpin.workspace.workspace import Repository
 
@@ -49,9 +50,9 @@ def opened(request: pytest.FixtureRequest) -> Iterator[lab.Lab]:
     """One lab for all: lora, locked and cloned, with its own base image."""
     repo = workspace.opened(ROOT)
     said: list[str] = []
-    with lab.opened(repo, environments(repo.services, service="lora"), say=said.append) as found:
+    with lab.opened(repo, environments.environments(repo.services, service="lora"), say=said.append) as found:
         assert found.engine, said
-        outcomes = parallel.lock(found.repo, found.environments)
+        outcomes = commands_lock.lock(found.repo, found.environments)
         assert not any(outcome.code for outcome in outcomes), outcomes
         yield found
 
@@ -76,20 +77,20 @@ def described(repo: Repository, change: Callable[[Service], Service]) -> tuple[R
     """The repository with its one service changed, on disk and in memory."""
     (before,) = repo.services
     service = change(before)
-    tools_process.write({repo.root / service.file: write.description(service)})
+    write_files({repo.root / service.file: write.description(service)})
     found = workspace.opened(repo.root)
     found = replace(repo, services=found.services)
-    return found, environments(found.services)[0]
+    return found, environments.environments(found.services)[0]
 
 
-def built(repo: Repository, env: Environment) -> parallel.Outcome:
+def built(repo: Repository, env: Environment) -> model.Outcome:
     (outcome,) = build.build(repo, [env], OPTIONS)
     return outcome
 
 
 def tags(repo: Repository) -> list[str]:
     with docker.engine() as client:
-        return docker.tagged(client, f"{repo.prefix}/")
+        return engine.tagged(client, f"{repo.prefix}/")
 
 
 def run(tag: str, *command: str, **options: Any) -> str:
@@ -118,15 +119,15 @@ def test_the_image_is_built_proven_recorded_and_documented(
     assert record["sources"] == {"/opt/lora/third_party/sd-scripts": env.service.sources[0].commit}
     assert "not recorded yet" not in str(scratch.text("docs/PINNING.md"))
 
-    results = parallel.verify(scratch, [env], require=["docker", "image"])
-    assert parallel.failures(results, require=["docker", "image", "clone", "record"]) == 0, blocking(results)
+    results = judge.verify(scratch, [env], require=["docker", "image"])
+    assert judge.failures(results, require=["docker", "image", "clone", "record"]) == 0, blocking(results)
 
     again = built(scratch, env)
     assert again.status == "same"
     assert "nothing to do" in again.detail
 
-    tools_process.write({scratch.root / "records/lora-gpu/pip_freeze.txt": frozen + "sneaked==1\n"})
-    tampered = [one for one in parallel.verify(scratch, [env]) if one.check == "REC001"]
+    write_files({scratch.root / "records/lora-gpu/pip_freeze.txt": frozen + "sneaked==1\n"})
+    tampered = [one for one in judge.verify(scratch, [env]) if one.check == "REC001"]
     assert tampered[0].findings[0].message == "sneaked: the lock says nothing, found is 1"
     built(scratch, env)  # as its remedy says
     assert scratch.text("records/lora-gpu/pip_freeze.txt") == frozen
@@ -136,7 +137,7 @@ def test_a_lock_is_exported_in_the_standard_form_with_its_own_files(
     scratch: Repository, env: Environment
 ) -> None:
     lock = workspace.lock(scratch, env)
-    text = parallel.export(scratch, env, "pylock")
+    text = commands_lock.export(scratch, env, "pylock")
     exported = Pylock.from_dict(tomllib.loads(text))
     assert {package.name: str(package.version) for package in exported.packages} == {
         name: package.version for name, package in lock.packages.items()
@@ -182,7 +183,7 @@ def test_a_user_a_health_check_and_a_lost_optional_layer(scratch: Repository) ->
         return replace(service, layers=layers, run=replace(service.run, user="worker", health=health))
 
     repo, env = described(scratch, change)
-    assert not any(outcome.code for outcome in parallel.lock(repo, [env]))
+    assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
     _spoil(repo, env, "05-utilities", "toml")
     outcome = built(repo, env)
     assert outcome.code == 0, outcome.detail
@@ -208,7 +209,7 @@ def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> No
                 repo.settings, mirrors={**repo.settings.mirrors, "docker.io": "mirror.invalid/hub"}
             ),
         )
-        assert not any(outcome.code for outcome in parallel.lock(repo, [env]))
+        assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
         outcome = built(repo, env)
         assert outcome.code == 0, outcome.detail
         assert "FROM acme/base:1\n" in str(repo.text("docker/lora-gpu/Dockerfile"))
@@ -244,8 +245,8 @@ def _spoil(repo: Repository, env: Environment, layer: str, package: str) -> None
     )
     spoilt = replace(lock, layers=layers)
     files = {f"lockfiles/{env.name}/{name}": text for name, text in file_format.files(spoilt).items()}
-    files |= workspace.rendered(repo, env, spoilt).files
-    tools_process.write({repo.root / path: text for path, text in files.items()})
+    files |= generated.rendered(repo, env, spoilt).files
+    write_files({repo.root / path: text for path, text in files.items()})
 
 
 def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scratch: Repository) -> None:
@@ -263,8 +264,8 @@ def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scra
     with index_server.serve({"cu128": channel}) as address:
         mirrors = {**scratch.settings.mirrors, "cu128": f"{address}/cu128/"}
         repo = replace(scratch, settings=replace(scratch.settings, mirrors=mirrors))
-        env = environments(repo.services)[0]
-        assert not any(outcome.code for outcome in parallel.lock(repo, [env]))
+        env = environments.environments(repo.services)[0]
+        assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
         said = _failed(repo, env)
     assert "failed at proof" in said
     assert "expected 2.7.1+cu128, found 2.7.1+cu124" in said
@@ -279,8 +280,8 @@ def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged
     template.write_text(
         template.read_text().replace("COPY runtime/ /opt/torchpin/", extra + "COPY runtime/ /opt/torchpin/")
     )
-    workspace._template.cache_clear()
-    assert not any(outcome.code for outcome in parallel.rendering(scratch, [env]))
+    generated._template.cache_clear()
+    assert not any(outcome.code for outcome in generate.rendering(scratch, [env]))
     assert "sneaked: expected not to be installed, found 1.0" in _failed(scratch, env)
 
 
@@ -323,7 +324,7 @@ def test_a_file_with_other_bytes_fails_in_its_layer_with_the_log_and_the_remedy(
 
 
 def test_a_stale_rendering_is_not_built(scratch: Repository, env: Environment) -> None:
-    tools_process.write({scratch.root / "docker/lora-gpu/Dockerfile": "FROM scratch\n"})
+    write_files({scratch.root / "docker/lora-gpu/Dockerfile": "FROM scratch\n"})
     outcome = built(scratch, env)
     assert outcome.code == 1
     assert "Run `invoke render --service lora`" in outcome.detail
@@ -339,7 +340,7 @@ def test_an_engine_that_is_gone_is_one_clear_error(
 
 def test_a_platform_that_the_builder_lacks_is_named() -> None:
     with pytest.raises(ToolError, match="The builder has no linux/s390x"):
-        docker.expect_platform("linux/s390x")
+        buildx.expect_platform("linux/s390x")
 
 
 # --- the command line, with mirrors and without --lab ---------------------------------------------------------------
@@ -347,7 +348,7 @@ def test_a_platform_that_the_builder_lacks_is_named() -> None:
 
 def command(repo: Repository, *words: str) -> subprocess.Popen[str]:
     """The real command in a scratch repository; everything that the lab stands in for comes from mirrors."""
-    mirrors = {mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
+    mirrors = {environments.mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
     environment = {
         **os.environ,
         **mirrors,
@@ -373,7 +374,7 @@ def test_the_command_builds_for_real_with_mirrors_and_then_has_nothing_to_do(
 
 
 def _own(repo: Repository, env: Environment) -> list[str]:
-    key = workspace.rendered(repo, env, workspace.lock(repo, env)).key
+    key = generated.rendered(repo, env, workspace.lock(repo, env)).key
     return [f"{repo.prefix}/torchpin/lora-gpu:{key[:12]}"]
 
 
@@ -389,7 +390,7 @@ def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
 ) -> None:
     smoke = scratch.root / "services/lora/smoke.py"
     smoke.write_text("import time\n\ntime.sleep(300)\n")
-    assert not any(outcome.code for outcome in parallel.rendering(scratch, [env]))
+    assert not any(outcome.code for outcome in generate.rendering(scratch, [env]))
     with command(scratch, "build", "--service", "lora", "--progress", "json") as process:
         assert process.stdout
         for line in process.stdout:
@@ -402,7 +403,7 @@ def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
     assert "interrupted" in said
     assert scratch.text("records/lora-gpu/pip_freeze.txt") is None
     with docker.engine() as client:
-        assert docker.tagged(client, f"{scratch.prefix}/") == []
+        assert engine.tagged(client, f"{scratch.prefix}/") == []
 
 
 # --- without Docker, and with real wheels ----------------------------------------------------------------------------
@@ -412,9 +413,9 @@ def test_the_native_way_installs_and_proves_the_same_lock() -> None:
     repo = workspace.opened(ROOT)
     said: list[str] = []
     with lab.opened(
-        repo, environments(repo.services, service="lora"), docker=False, say=said.append
+        repo, environments.environments(repo.services, service="lora"), docker=False, say=said.append
     ) as found:
-        assert not any(outcome.code for outcome in parallel.lock(found.repo, found.environments))
+        assert not any(outcome.code for outcome in commands_lock.lock(found.repo, found.environments))
         outcome = install.install(found.repo, found.environments[0], say=said.append)
     assert outcome.code == 0
     assert any(line.startswith("probe: ok") for line in said)
@@ -424,13 +425,15 @@ def test_the_lab_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     repo = workspace.opened(ROOT)
     with docker.engine() as client:
-        before = {*docker.tagged(client, "")}, docker.cache(client)
-    with lab.opened(repo, environments(repo.services, service="lora"), say=lambda _: None) as found:
+        before = {*engine.tagged(client, "")}, engine.cache(client)
+    with lab.opened(
+        repo, environments.environments(repo.services, service="lora"), say=lambda _: None
+    ) as found:
         assert found.engine
-        assert not any(outcome.code for outcome in parallel.lock(found.repo, found.environments))
+        assert not any(outcome.code for outcome in commands_lock.lock(found.repo, found.environments))
         assert built(found.repo, found.environments[0]).code == 0
     with docker.engine() as client:
-        assert ({*docker.tagged(client, "")}, docker.cache(client)) == before
+        assert ({*engine.tagged(client, "")}, engine.cache(client)) == before
     assert list(tmp_path.iterdir()) == []
 
 
@@ -452,14 +455,14 @@ def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository
     smoke = "import torch\n\nassert float((torch.ones(2, 2) @ torch.ones(2, 2)).sum()) == 8.0\n"
     place = scratch.root / "services" / "zopilot"
     shutil.rmtree(scratch.root / "services" / "lora")
-    tools_process.write({place / "service.yaml": write.description(service), place / "smoke.py": smoke})
+    write_files({place / "service.yaml": write.description(service), place / "smoke.py": smoke})
     repo = replace(scratch, services=(service,))
-    (env,) = environments(repo.services)
-    assert not any(outcome.code for outcome in parallel.lock(repo, [env]))
+    (env,) = environments.environments(repo.services)
+    assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
     outcome = built(repo, env)
     assert outcome.code == 0, outcome.detail
     torch = workspace.build_record(repo, env)["torch"]
     assert (torch["version"], torch["cuda"], torch["cudnn"]) == ("2.5.1+cu124", "12.4", 90100)
     assert "sm_90" in torch["archs"]
     assert workspace.lock(repo, env).packages["torch"].version == "2.5.1"
-    assert workspace.build_record(repo, env)["uv"] == uv_resolve.UV
+    assert workspace.build_record(repo, env)["uv"] == uv.UV

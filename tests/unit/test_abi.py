@@ -13,11 +13,12 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.description import read
+from torchpin.compat import wheels
+from torchpin.description import environments, read
 from torchpin.errors import InputError
 from torchpin.image import dockerfile as image_dockerfile
 from torchpin.image import plan
-from torchpin.lock import file_format
+from torchpin.lock import export, file_format, uv_project
 from torchpin.lock import layers as lock_layers
 from torchpin.model import Artifact, Base, Environment, Layer, Lock, Mark, Torch, Variant
 
@@ -98,23 +99,23 @@ def dockerfile(env: Environment, lock: Lock) -> list[str]:
 
 
 def test_a_wheel_with_an_abi_is_told_by_its_name_however_it_is_spelled() -> None:
-    assert str(lock_layers.abi_pin(ATTENTION)) == FLASH
-    assert str(lock_layers.abi_pin(layer("attention", "Flash_Attn==2.8.3"))) == "Flash_Attn==2.8.3"
-    assert lock_layers.abi_pin(ONE) is None
-    assert lock_layers.abi_pin(layer("empty")) is None
+    assert str(wheels.abi_pin(ATTENTION)) == FLASH
+    assert str(wheels.abi_pin(layer("attention", "Flash_Attn==2.8.3"))) == "Flash_Attn==2.8.3"
+    assert wheels.abi_pin(ONE) is None
+    assert wheels.abi_pin(layer("empty")) is None
 
 
 @pytest.mark.parametrize("pins", [(FLASH, "einops==0.8.1"), ("einops==0.8.1", FLASH)])
 def test_beside_a_wheel_with_an_abi_nothing_else_may_stand(pins: tuple[str, ...]) -> None:
     with pytest.raises(InputError, match=r"The layer attention holds flash-attn.*give it a layer of its own"):
-        lock_layers.abi_pin(layer("attention", *pins))
+        wheels.abi_pin(layer("attention", *pins))
 
 
 def test_the_exact_file_follows_from_python_torch_cuda_abi_and_platform(environment: Environments) -> None:
-    (found,) = lock_layers.abi_wheels(shaped(environment, ATTENTION, ONE)).values()
+    (found,) = wheels.abi_wheels(shaped(environment, ATTENTION, ONE)).values()
     assert (found.filename, found.sha256, found.release) == (WHEEL, DIGEST, RELEASE)
     assert found.requires == ("einops",)
-    assert lock_layers.abi_wheels(shaped(environment, ONE)) == {}
+    assert wheels.abi_wheels(shaped(environment, ONE)) == {}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_the_exact_file_follows_from_python_torch_cuda_abi_and_platform(environm
 def test_another_ground_has_another_file(
     environment: Environments, changes: dict[str, Any], part: str
 ) -> None:
-    (found,) = lock_layers.abi_wheels(shaped(environment, ATTENTION, **changes)).values()
+    (found,) = wheels.abi_wheels(shaped(environment, ATTENTION, **changes)).values()
     assert part in found.filename
     assert found.sha256 != DIGEST or part == "torch2.7cxx11abiTRUE-"
 
@@ -154,11 +155,11 @@ def test_without_a_fitting_wheel_the_pin_is_told_with_its_place_and_the_facts_ow
     base = shaped(environment, ONE, ATTENTION, marks=marks)
     env = shaped(environment, **{"layers": base.service.layers, "marks": marks, **changes})
     with pytest.raises(InputError) as caught:
-        lock_layers.abi_wheels(env)
+        wheels.abi_wheels(env)
     version = "1.0.9" if "layers" in changes else "2.8.3"
     found = facts.wheel(
         "flash-attn", version, python=str(env.service.python), torch="2.7.1", channel=env.variant.channel,
-        machine=lock_layers.MACHINES[env.variant.platform],
+        machine=environments.MACHINES[env.variant.platform],
     )  # fmt: skip
     assert isinstance(found, facts.NoWheel)
     assert str(caught.value) == f"{where}: flash-attn=={version}: {found}"
@@ -167,7 +168,7 @@ def test_without_a_fitting_wheel_the_pin_is_told_with_its_place_and_the_facts_ow
 
 def test_a_description_without_marks_is_named_by_its_file(environment: Environments) -> None:
     with pytest.raises(InputError) as caught:
-        lock_layers.abi_wheels(shaped(environment, ATTENTION, channel="cpu"))
+        wheels.abi_wheels(shaped(environment, ATTENTION, channel="cpu"))
     assert str(caught.value).startswith("services/seedvr/service.yaml: flash-attn==2.8.3: ")
 
 
@@ -175,19 +176,19 @@ def test_the_place_is_the_pin_s_own_line_in_a_description_as_people_write_it() -
     path = "services/seedvr/service.yaml"
     text = (ROOT / path).read_text(encoding="utf-8").replace("flash-attn==2.8.3", "flash-attn==2.8.99")
     line = next(n for n, one in enumerate(text.splitlines(), start=1) if "- flash-attn==2.8.99" in one)
-    (env,) = lock_layers.environments(read.services({path: text}))
+    (env,) = environments.environments(read.services({path: text}))
     with pytest.raises(
         InputError, match=rf"^{re.escape(path)}:{line}:\d+: flash-attn==2\.8\.99: .*What makes one: "
     ):
-        lock_layers.abi_wheels(env)
+        wheels.abi_wheels(env)
 
 
 def test_a_resolution_is_asked_for_the_wheel_s_wants_and_not_for_the_wheel(environment: Environments) -> None:
     env = shaped(environment, ATTENTION, ONE)
-    assert lock_layers.pins(env, lock_layers.abi_wheels(env)) == (
+    assert uv_project.resolution_pins(env, wheels.abi_wheels(env)) == (
         "torch==2.7.1", "torchvision==0.22.1", "torchaudio==2.7.1", "a==1", "einops",
     )  # fmt: skip
-    assert lock_layers.pins(env, {})[3:] == (FLASH, "a==1")
+    assert uv_project.resolution_pins(env, {})[3:] == (FLASH, "a==1")
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
@@ -315,15 +316,15 @@ def wheel_layer(environment: Environments, artifact: Artifacts) -> LayerLock:
 
 def test_a_file_of_no_index_is_named_by_the_variable_of_its_place(wheel_layer: LayerLock) -> None:
     file = WHEEL.replace("+", "%2B")
-    assert plan.installable(wheel_layer) == (
+    assert export.installable(wheel_layer) == (
         f"flash-attn @ ${{TORCHPIN_MIRROR_FLASH_ATTN}}/{file} --hash=sha256:{DIGEST}\n"
     )
 
 
 def test_a_layer_of_an_index_is_given_as_plain_pins(environment: Environments, artifact: Artifacts) -> None:
     (_, one) = locked(shaped(environment, ATTENTION, ONE), resolution(artifact)).layers
-    assert plan.installable(one) == file_format.installable(one)
-    assert "@" not in plan.installable(one)
+    assert export.installable(one) == file_format.installable(one)
+    assert "@" not in export.installable(one)
 
 
 def test_the_step_of_a_wheel_with_an_abi_knows_its_release_and_no_index(
@@ -508,7 +509,7 @@ def test_each_variant_stands_on_its_own_base(service: Services, artifact: Artifa
     )  # fmt: skip
     made = service(variants=variants, base=Base(image="nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"))
     found = {}
-    for env in lock_layers.environments((made,)):
+    for env in environments.environments((made,)):
         local = "" if env.variant.platform == "linux/arm64" else f"+{env.variant.channel}"
         packages = [artifact(name, f"{version}{local}") for name, version in made.torch.family.items()]
         packages.append(artifact("tqdm", "4.66.5"))
@@ -529,7 +530,7 @@ def test_each_variant_stands_on_its_own_base(service: Services, artifact: Artifa
 def committed(request: pytest.FixtureRequest) -> tuple[Environment, Lock]:
     path = f"services/{request.param}/service.yaml"
     services = read.services({path: (ROOT / path).read_text(encoding="utf-8")})
-    (env,) = lock_layers.environments(services)
+    (env,) = environments.environments(services)
     folder = ROOT / "lockfiles" / env.name
     texts = {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.txt")}
     return env, file_format.parse(f"lockfiles/{env.name}", texts)
@@ -551,7 +552,7 @@ def test_a_committed_lock_gives_torch_and_installs_none(committed: tuple[Environ
 
 def test_a_committed_lock_takes_flash_attn_first_by_the_facts(committed: tuple[Environment, Lock]) -> None:
     env, lock = committed
-    (wheel,) = lock_layers.abi_wheels(env).values()
+    (wheel,) = wheels.abi_wheels(env).values()
     first = lock.layers[0]
     assert first.origin == "flash-attn"
     assert [(p.name, p.filename, p.sha256) for p in first.packages] == [

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin.commands import parallel
-from torchpin.commands.parallel import Outcome
 from torchpin.errors import FindingsError, InputError, Stop, ToolError
-from torchpin.model import Environment, Variant
+from torchpin.model import Environment, Outcome, Variant
 from torchpin.output import terminal
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchpin.adopt import dockerfile, draft, installs, registry
+from torchpin.adopt import dockerfile, draft, installs, scan
 from torchpin.commands import adopt
 from torchpin.description import read
 from torchpin.errors import InputError
@@ -81,7 +81,7 @@ def service(name: str) -> Service:
 
 def ids(text: str, **others: str) -> list[str]:
     """The ids that are caught in a Dockerfile."""
-    return [one.id for one in registry.caught(installs.project({"Dockerfile": text, **others}))]
+    return [one.id for one in scan.caught(installs.project({"Dockerfile": text, **others}))]
 
 
 def test_there_are_more_than_a_dozen_projects() -> None:
@@ -203,8 +203,8 @@ def test_a_trap_catches_what_is_wrong_and_leaves_what_is_right(trap: str, wrong:
 
 
 def test_every_trap_has_a_pair_and_tells_what_it_is() -> None:
-    assert {trap for trap, _, _ in PAIRS} == {*registry.known()}
-    for id_, one in registry.known().items():
+    assert {trap for trap, _, _ in PAIRS} == {*scan.known()}
+    for id_, one in scan.known().items():
         assert all((one.title, one.remedy, one.meaning, one.example, one.sources)), id_
 
 
@@ -242,7 +242,7 @@ def test_a_word_keeps_its_place_and_whether_it_was_quoted() -> None:
 
 
 def test_a_table_that_is_no_toml_is_said() -> None:
-    found = registry.caught(installs.project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
+    found = scan.caught(installs.project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
     assert [(one.id, one.finding.where) for one in found] == [("ADO008", "pyproject.toml:1:1")]
 
 

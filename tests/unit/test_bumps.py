@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from torchpin.bump import plan
-from torchpin.bump.plan import Ground, Plan, target
+from torchpin.bump import pins, plan
+from torchpin.bump.model import Ground, Plan
+from torchpin.bump.target import target
 from torchpin.commands import bump
-from torchpin.description import read
+from torchpin.description import environments, read
+from torchpin.documents import bumps
 from torchpin.errors import InputError
-from torchpin.lock import file_format, layers
+from torchpin.lock import file_format
 from torchpin.records import bump_log
 from torchpin.workspace import evidence, workspace
 
@@ -30,7 +32,7 @@ def ground() -> Ground:
     repo = workspace.opened(ROOT)
     texts = {**workspace.descriptions(ROOT), LORA: (BEFORE / "service.yaml").read_text()}
     files = {path.name: path.read_text() for path in (BEFORE / "lockfiles").iterdir()}
-    locks = evidence.judged(repo, layers.environments(repo.services)).locks
+    locks = evidence.judged(repo, environments.environments(repo.services)).locks
     locked = {**locks, "lora-gpu": file_format.parse("lockfiles/lora-gpu", files)}
     return Ground(texts=texts, locks=locked, today=TODAY)
 
@@ -260,7 +262,7 @@ def test_a_source_moves_to_the_recorded_commit_of_its_tag() -> None:
     assert moves(lora)["sources[0].tag"] == "v0.10.1"
     assert moves(lora)["sources[0].commit"] == "ae72efb92babe89ff8e70f057e42db68440e8d61"
     (source,) = read.services({LORA: ground().texts[LORA]})[0].sources
-    known = [plan.is_known(source, tag) for tag in ("v0.10.1", "v0.9.2", "v99")]
+    known = [pins.is_known(source, tag) for tag in ("v0.10.1", "v0.9.2", "v99")]
     assert known == [True, True, False]
     never = plans("sd-scripts@v0.9.2")["lora"]
     assert "never had a tag v0.9.2" in never.held
@@ -308,9 +310,9 @@ def test_what_is_no_log_is_refused_with_its_place(text: str) -> None:
 
 
 def test_the_page_tells_what_is_pending() -> None:
-    text = bump_log.section([ENTRY])
+    text = bumps.section([ENTRY])
     assert "pending: 3 (rebuild the image)" in text
-    assert "all done" in bump_log.section([replace(ENTRY, steps=(STEP,) * 5)])
+    assert "all done" in bumps.section([replace(ENTRY, steps=(STEP,) * 5)])
 
 
 def test_the_committed_log_s_first_entry_is_lora_s_move_to_torch_2_7_1() -> None:

@@ -10,10 +10,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin.checks import rules, run
+from torchpin.checks import context, registry, rules, run
+from torchpin.checks.context import Evidence
+from torchpin.checks.registry import REGISTRY, Check, Result, Unknown
 from torchpin.checks.rules import deviations
-from torchpin.checks.run import REGISTRY, Check, Evidence, Result, Unknown
-from torchpin.commands import parallel
+from torchpin.commands import judge
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock.layers import layer_names, split
 from torchpin.model import (
@@ -851,7 +852,7 @@ def test_a_waived_finding_is_shown_and_does_not_block(kit: Kit) -> None:
     assert (found.status, found.findings) == ("waived", ())
     assert [(one.finding.about, one.waiver.reason) for one in found.accepted] == [("B200", "known")]
     assert run.blocking([found]) == ()
-    assert parallel.failures([found]) == 0
+    assert judge.failures([found]) == 0
 
 
 @pytest.mark.parametrize(("check", "about"), [("GPU001", "H200"), ("TOR001", "B200"), ("GPU001", "B20")])
@@ -884,7 +885,7 @@ def test_the_end_of_a_waiver_is_told_fourteen_days_ahead(days: int, noticed: boo
 def registering() -> Iterator[Callable[..., Any]]:
     """The registering decorator; what it registers is gone after the test."""
     before = dict(REGISTRY)
-    yield run.check
+    yield registry.check
     REGISTRY.clear()
     REGISTRY.update(before)
 
@@ -900,7 +901,7 @@ def test_a_check_that_raises_is_a_failed_check(registering: Callable[..., Any], 
     (one,) = found.findings
     assert (found.status, one.where) == ("found", FILE)
     assert one.message == "the check itself failed: KeyError: 'torch'"
-    assert parallel.failures([found]) == FindingsError.exit_code
+    assert judge.failures([found]) == FindingsError.exit_code
     assert one.remedy
 
 
@@ -953,15 +954,15 @@ def test_a_check_s_docstring_is_its_remedy_then_its_meaning_example_and_sources(
 def test_a_judge_s_check_is_ok_only_from_evidence(
     answers: tuple[str, ...], status: str, registering: Callable[..., Any], kit: Kit
 ) -> None:
-    values: dict[str, run.Answer] = {
-        "ok": run.Ok(about="x", evidence="seen"),
+    values: dict[str, registry.Answer] = {
+        "ok": registry.Ok(about="x", evidence="seen"),
         "unknown": Unknown(message="who knows"),
     }
 
-    def answering_so(evidence: Evidence, env: Environment) -> Iterator[run.Answer]:
+    def answering_so(evidence: Evidence, env: Environment) -> Iterator[registry.Answer]:
         """Repair it."""
         del evidence
-        yield from (values.get(one) or run.finding(env, "here", "wrong") for one in answers)
+        yield from (values.get(one) or registry.finding(env, "here", "wrong") for one in answers)
 
     registering("XYZ003", "Says what it is told", judge=True)(answering_so)
     found = result(kit.environment(), "XYZ003")
@@ -973,14 +974,14 @@ def test_a_judge_s_check_is_ok_only_from_evidence(
 
 
 def test_a_warning_is_found_and_stops_no_lock(registering: Callable[..., Any], kit: Kit) -> None:
-    def warning(evidence: Evidence, env: Environment) -> Iterator[run.Answer]:
+    def warning(evidence: Evidence, env: Environment) -> Iterator[registry.Answer]:
         """Repair it."""
         del evidence
-        yield run.finding(env, "here", "doubtful", level="warning")
+        yield registry.finding(env, "here", "doubtful", level="warning")
 
     registering("XYZ004", "Warns", judge=True)(warning)
     found = result(kit.environment(), "XYZ004")
-    assert (found.status, parallel.failures([found]), run.blocking([found])) == ("found", 1, ())
+    assert (found.status, judge.failures([found]), run.blocking([found])) == ("found", 1, ())
 
 
 def test_a_gpu_is_waived_by_any_of_its_names(kit: Kit) -> None:
@@ -991,9 +992,9 @@ def test_a_gpu_is_waived_by_any_of_its_names(kit: Kit) -> None:
 def test_a_stale_lock_is_not_believed(kit: Kit) -> None:
     env = kit.environment()
     lock = kit.lock(env)
-    assert run.lock_of(evidence(env, locks=lock), env) == lock
+    assert context.lock_of(evidence(env, locks=lock), env) == lock
     later = kit.environment(torch=torch("2.5.0"))
-    assert run.lock_of(evidence(later, locks=lock), later) is None
+    assert context.lock_of(evidence(later, locks=lock), later) is None
 
 
 def test_every_check_has_a_title_and_a_remedy_that_is_a_sentence() -> None:
@@ -1054,18 +1055,18 @@ def test_findings_and_skips_of_what_is_required_fail(
     status: str, need: str, require: tuple[str, ...], code: int
 ) -> None:
     results = [a_result("ok"), a_result(status, need), a_result("ok")]
-    assert parallel.failures(results, require=require) == code
+    assert judge.failures(results, require=require) == code
 
 
 def test_nothing_to_check_is_no_failure() -> None:
-    assert parallel.failures([], require=("docker",)) == 0
+    assert judge.failures([], require=("docker",)) == 0
 
 
 @pytest.mark.parametrize("require", ["image", "docker"])
 def test_an_image_that_is_required_cannot_be_skipped_for_want_of_an_engine(require: str, kit: Kit) -> None:
     found = kit.locked("IMG001", engine=NO_ENGINE)
     assert found.status == "skipped"
-    assert parallel.failures([found], require=(require,)) == 1
+    assert judge.failures([found], require=(require,)) == 1
 
 
 def test_the_plan_s_layers_are_those_that_are_locked(kit: Kit) -> None:

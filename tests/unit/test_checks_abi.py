@@ -11,13 +11,14 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.checks import run
-from torchpin.checks.run import Evidence, Result
+from torchpin.checks.context import Evidence
 from torchpin.compat import recommendations
 from torchpin.model import Base, Environment, Layer, Mark, Recommendation, Torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torchpin.checks.registry import Result
     from torchpin.model import Artifact, Lock
 
     Environments = Callable[..., Environment]

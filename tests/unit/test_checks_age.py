@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin.checks import rules, run
-from torchpin.checks.run import Evidence, Result
+from torchpin.checks.context import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torchpin.checks.registry import Result
     from torchpin.model import Environment
 
     Make = Callable[..., Environment]

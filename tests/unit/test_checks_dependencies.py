@@ -11,9 +11,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin.checks import run
-from torchpin.checks.run import Evidence, Result
-from torchpin.description import read
-from torchpin.lock import layers
+from torchpin.checks.context import Evidence
+from torchpin.description import environments, read
 from torchpin.model import Change, Environment, Layer, Mark, Torch, Waiver
 from torchpin.workspace import evidence as workspace_evidence
 from torchpin.workspace import workspace
@@ -21,6 +20,7 @@ from torchpin.workspace import workspace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torchpin.checks.registry import Result
     from torchpin.model import Artifact, Lock
 
     Environments = Callable[..., Environment]
@@ -436,7 +436,7 @@ SEEDS = {
 def test_what_a_seed_claims_and_is_not_so_is_found_and_nothing_else(name: str) -> None:
     service = name.removesuffix("-gpu")
     text = (ROOT / f"tests/seeds/{service}.yaml").read_text(encoding="utf-8")
-    (env, *_) = layers.environments(read.services({f"services/{service}/service.yaml": text}))
+    (env, *_) = environments.environments(read.services({f"services/{service}/service.yaml": text}))
     results = run.run(Evidence(environments=(env,), today=TODAY, uv="0.13.9"), judge=True)
     found = {(one.check, each.about, each.level) for one in results for each in one.findings}
     assert {row for row in found if row[0] in FAMILIES} == SEEDS[name]
@@ -444,7 +444,7 @@ def test_what_a_seed_claims_and_is_not_so_is_found_and_nothing_else(name: str) -
 
 def test_the_shipped_services_have_no_error_and_nothing_unknown() -> None:
     repo = workspace.opened(ROOT)
-    evidence = workspace_evidence.judged(repo, layers.environments(repo.services))
+    evidence = workspace_evidence.judged(repo, environments.environments(repo.services))
     for one in run.run(evidence, judge=True):
         if one.check in FAMILIES:
             assert one.unknown == (), one

@@ -11,13 +11,14 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.checks import rules, run
-from torchpin.checks.run import Evidence, Result
+from torchpin.checks.context import Evidence
 from torchpin.compat.gpus import verdict
 from torchpin.model import Base, Change, Torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torchpin.checks.registry import Result
     from torchpin.model import Environment
 
     Make = Callable[..., Environment]

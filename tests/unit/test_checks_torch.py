@@ -12,7 +12,8 @@ from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
 from torchpin.checks import rules, run
-from torchpin.checks.run import REGISTRY, Evidence, Ok, Result
+from torchpin.checks.context import Evidence
+from torchpin.checks.registry import REGISTRY, Ok, Result
 from torchpin.compat import builds
 from torchpin.model import Base, Change, Torch
 

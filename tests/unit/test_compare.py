@@ -9,7 +9,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from torchpin.compat import recommendations
+from torchpin.lock import compare
 from torchpin.model import Artifact, Deviation, Layer, Lock, Reason, Recommendation, Source, Upstream
+from torchpin.records.freeze import freeze_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -230,17 +232,17 @@ FREEZE = "nvidia-cudnn-cu12==9.1.0.70\ntorch==2.5.1+cu121\ntorchvision==0.20.1+c
 
 
 def test_a_freeze_that_is_the_lock_does_not_differ(lock: Locks) -> None:
-    assert recommendations.freeze_differences(FREEZE, lock()) == ()
+    assert freeze_differences(FREEZE, lock()) == ()
 
 
 def test_a_freeze_in_the_packages_own_spelling_does_not_differ(lock: Locks) -> None:
     spelled = FREEZE.replace("nvidia-cudnn-cu12", "NVIDIA_cuDNN.cu12").replace("tqdm", "TQDM")
-    assert recommendations.freeze_differences(spelled, lock()) == ()
+    assert freeze_differences(spelled, lock()) == ()
 
 
 def test_a_freeze_that_differs_says_how_for_each_package(lock: Locks) -> None:
     freeze = FREEZE.replace("4.66.5", "4.67.0").replace("torchvision", "numpy")
-    assert recommendations.freeze_differences(freeze, lock()) == (
+    assert freeze_differences(freeze, lock()) == (
         "numpy: the lock says nothing, found is 0.20.1+cu121",
         "torchvision: the lock says 0.20.1+cu121, found is nothing",
         "tqdm: the lock says 4.66.5, found is 4.67.0",
@@ -257,12 +259,12 @@ def with_optional(
 
 
 def test_an_optional_layer_may_be_missing_from_an_image(with_optional: Lock) -> None:
-    assert recommendations.freeze_differences(FREEZE, with_optional) == ()
-    assert recommendations.freeze_differences(FREEZE + "einops==0.7.0\n", with_optional) == ()
+    assert freeze_differences(FREEZE, with_optional) == ()
+    assert freeze_differences(FREEZE + "einops==0.7.0\n", with_optional) == ()
 
 
 def test_an_optional_layer_that_is_there_must_be_the_lock_s(with_optional: Lock) -> None:
-    assert recommendations.freeze_differences(FREEZE + "einops==0.8.0\n", with_optional) == (
+    assert freeze_differences(FREEZE + "einops==0.8.0\n", with_optional) == (
         "einops: the lock says 0.7.0, found is 0.8.0",
     )
 
@@ -270,9 +272,9 @@ def test_an_optional_layer_that_is_there_must_be_the_lock_s(with_optional: Lock)
 def test_a_new_lock_says_what_it_moves(lock: Locks, artifact: Artifacts) -> None:
     before = lock(None, artifact("old", by=("torch",))).packages
     after = lock(None, artifact("new", by=("torch",)), artifact("tqdm", "4.67.0", by=("lora",))).packages
-    assert recommendations.moved(before, after) == (
+    assert compare.moved(before, after) == (
         "new (new) -> 1.0",
         "old 1.0 -> (gone)",
         "tqdm 4.66.5 -> 4.67.0",
     )
-    assert recommendations.moved(before, before) == ()
+    assert compare.moved(before, before) == ()

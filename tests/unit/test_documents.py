@@ -14,11 +14,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin.checks.run import Check
+from torchpin.checks.registry import Check
 from torchpin.description import read
-from torchpin.documents import markdown, pinning
+from torchpin.documents import checks, deviations, markdown, pinning
 from torchpin.documents.markdown import literal, prose
-from torchpin.documents.sections import CHECKS_OPENING, DEVIATIONS_OPENING, checks, deviations
 from torchpin.errors import InputError
 from torchpin.lock import layers
 from torchpin.model import (
@@ -117,7 +116,7 @@ def part(text: str, title: str) -> str:
 
 
 def log(service: Service, locked: dict[str, Lock] | None = None) -> str:
-    return deviations([service], locks(service) if locked is None else locked)[service.name]
+    return deviations.deviations([service], locks(service) if locked is None else locked)[service.name]
 
 
 # --- docs/PINNING.md -------------------------------------------------------------------------------------------------
@@ -451,7 +450,7 @@ def test_the_checks_stand_in_one_table() -> None:
         judge=True,
         run=lambda *_: iter(()),
     )
-    text = checks([one], {})["checks"]
+    text = checks.checks([one], {})["checks"]
     assert "### GPU001\n\nCode for each GPU.\n\nIt means this.\n" in text
     assert text.startswith("<!-- begin generated: checks (src/torchpin/checks; invoke document) -->\n")
     assert "| `GPU001` | Code for each GPU | - | Use \\<channel> \\| waive it |" in text
@@ -580,8 +579,8 @@ def test_the_whole_pages_are_made_the_same_twice() -> None:
     found = {name: lock for service in services for name, lock in locks(service).items()}
     for opening, sections in (
         (pinning.PINNING_OPENING, pinning.pinning(services, found, {})),
-        (DEVIATIONS_OPENING, deviations(services, found)),
-        (CHECKS_OPENING, checks([], {})),
+        (deviations.DEVIATIONS_OPENING, deviations.deviations(services, found)),
+        (checks.CHECKS_OPENING, checks.checks([], {})),
     ):
         once = markdown.spliced("p", opening, sections)
         assert once.startswith(opening)

@@ -12,7 +12,6 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.documents import gpus, markdown
-from torchpin.documents import sections as documents_sections
 from torchpin.lock import layers
 from torchpin.model import Base, Environment, Layer, Lock, Torch, Variant, Waiver
 
@@ -32,7 +31,7 @@ PLAIN = {"torch": Torch(version=Version("2.5.1"), companions={})}
 
 
 def card(services: list[Service], name: str, locks: dict[str, Lock] | None = None) -> str:
-    text = documents_sections.gpus(services, locks or {})["wanted"]
+    text = gpus.gpu_sections(services, locks or {})["wanted"]
     assert f"\n### {name}\n" in text
     return text.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
 
@@ -69,7 +68,7 @@ def test_what_the_facts_do_not_know_is_said_and_not_guessed(service: Services) -
 
 def test_a_card_stands_once_however_it_is_written(service: Services) -> None:
     services = [service(gpus=("A6000",)), service(name="other", gpus=("RTX A6000", "L40"))]
-    text = documents_sections.gpus(services, {})["wanted"]
+    text = gpus.gpu_sections(services, {})["wanted"]
     assert re.findall(r"^### (.*)$", text, re.MULTILINE) == ["RTX A6000", "L40"]
     assert [row(card(services, "L40"), name)[2] for name in ("lora-gpu", "other-gpu")] == ["-", "yes"]
 
@@ -143,7 +142,7 @@ def test_the_failures_are_those_of_cards_and_drivers_at_run_time() -> None:
 
 
 def test_every_known_gpu_stands_in_the_table_at_the_end(service: Services) -> None:
-    sections = documents_sections.gpus([service(**PLAIN, variants=(GPU, CPU))], {})
+    sections = gpus.gpu_sections([service(**PLAIN, variants=(GPU, CPU))], {})
     assert list(sections) == ["wanted", "failures", "known"]
     rows = [
         line.split(" | ")[0].strip("| ") for line in sections["known"].splitlines() if line.startswith("| ")
@@ -159,7 +158,7 @@ def test_every_known_gpu_stands_in_the_table_at_the_end(service: Services) -> No
 
 
 def test_where_no_service_wants_a_gpu_the_page_says_so() -> None:
-    assert "No service wants a GPU." in documents_sections.gpus([], {})["wanted"]
+    assert "No service wants a GPU." in gpus.gpu_sections([], {})["wanted"]
 
 
 @pytest.mark.parametrize(
@@ -180,10 +179,10 @@ def test_the_builds_of_a_card_by_channel(name: str, channel: str, span: tuple[st
 
 def test_the_page_is_whole_its_links_meet_and_it_is_made_the_same_twice(service: Services) -> None:
     services = [service(**PLAIN, gpus=("A6000", "RTX 5060 Ti", "B200"), variants=(GPU, CPU, ARM))]
-    sections = documents_sections.gpus(services, {})
-    once = markdown.spliced("p", documents_sections.GPUS_OPENING, sections)
+    sections = gpus.gpu_sections(services, {})
+    once = markdown.spliced("p", gpus.GPUS_OPENING, sections)
     assert once.startswith("# GPUs\n")
-    assert markdown.spliced("p", once, documents_sections.gpus(services, {})) == once
+    assert markdown.spliced("p", once, gpus.gpu_sections(services, {})) == once
     assert re.search(r"\n{3}|[ \t]$", once, re.MULTILINE) is None
     anchors = {markdown.anchor(line.lstrip("# ")) for line in once.splitlines() if line.startswith("#")}
     assert {*re.findall(r"\(#([^)]*)\)", once)} <= anchors

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from torchpin.image.build_log import Failure
 from torchpin.model import Base, Environment, Run, Settings
-from torchpin.tools import docker
+from torchpin.tools import buildx, docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,14 +32,14 @@ PLAIN = (
 
 
 def test_the_least_build_command() -> None:
-    command = docker.build_command(
+    command = buildx.build_command(
         CONTEXT, platform="linux/amd64", tags=(), labels={}, secrets={}, contexts={}
     )
     assert command == (*PLAIN, "--load", "/build/context")
 
 
 def test_the_whole_build_command() -> None:
-    command = docker.build_command(
+    command = buildx.build_command(
         CONTEXT,
         platform="linux/amd64",
         tags=("torchpin/lora-gpu:0123", "torchpin/lora-gpu:latest"),
@@ -61,7 +61,7 @@ def test_the_whole_build_command() -> None:
 
 
 def test_the_default_network_is_not_named() -> None:
-    command = docker.build_command(
+    command = buildx.build_command(
         CONTEXT, platform="linux/arm64", tags=(), labels={}, secrets={}, contexts={}, network="none"
     )
     assert command[-4:] == ("--network", "none", "--load", "/build/context")
@@ -122,21 +122,21 @@ def test_a_base_is_replaced_by_its_mirror_s(
     image: str, digest: str | None, mirrors: dict[str, str], expected: dict[str, str], environment: Environments
 ) -> None:  # fmt: skip
     env = environment(base=Base(image=image, digest=digest))
-    assert docker.base_contexts(env, Settings(mirrors=mirrors)) == expected
+    assert buildx.base_contexts(env, Settings(mirrors=mirrors)) == expected
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_build_without_mirrors_and_certificates_needs_no_secret() -> None:
-    assert docker.network_script(Settings(), ca=False).strip() == ""
+    assert buildx.network_script(Settings(), ca=False).strip() == ""
 
 
 def test_mirrors_are_exported_by_their_variables() -> None:
     settings = Settings(
         mirrors={"sd-scripts": "file:///srv/a.git", "cu121": "https://mirror.example/whl/cu121"}
     )
-    assert docker.network_script(settings, ca=True) == (
+    assert buildx.network_script(settings, ca=True) == (
         "export TORCHPIN_MIRROR_CU121=https://mirror.example/whl/cu121\n"
         "export TORCHPIN_MIRROR_SD_SCRIPTS=file:///srv/a.git\n"
         "export SSL_CERT_FILE=/run/torchpin/ca.crt\n"
@@ -145,13 +145,13 @@ def test_mirrors_are_exported_by_their_variables() -> None:
 
 @given(st.text(st.characters(exclude_characters="\x00", codec="utf-8")))
 def test_no_address_can_break_out_of_its_shell_line(address: str) -> None:
-    script = docker.network_script(Settings(mirrors={"pypi": address}), ca=False)
+    script = buildx.network_script(Settings(mirrors={"pypi": address}), ca=False)
     assert shlex.split(script) == ["export", f"TORCHPIN_MIRROR_PYPI={address}"]
 
 
 def test_an_address_with_a_quote_is_one_word() -> None:
     settings = Settings(mirrors={"pypi": "https://x'; touch /tmp/broken; '"})
-    assert docker.network_script(settings, ca=False) == (
+    assert buildx.network_script(settings, ca=False) == (
         "export TORCHPIN_MIRROR_PYPI='https://x'\"'\"'; touch /tmp/broken; '\"'\"''\n"
     )
 
@@ -177,7 +177,7 @@ def test_an_image_s_name_is_registry_prefix_and_environment(
 
 def test_a_failed_build_says_step_last_lines_remedy_and_log() -> None:
     failure = Failure(step="layer 00-torch", lines=("a", "  b"), remedy="It is full. Make room.")
-    assert docker.failed(failure, Path("/repo/.torchpin/logs/x.log")) == (
+    assert buildx.failed(failure, Path("/repo/.torchpin/logs/x.log")) == (
         "The build failed at layer 00-torch; nothing was tagged or recorded.\n"
         "    a\n"
         "      b\n"
@@ -187,7 +187,7 @@ def test_a_failed_build_says_step_last_lines_remedy_and_log() -> None:
 
 
 def test_a_failed_build_without_a_known_remedy_says_none() -> None:
-    said = docker.failed(Failure(step="the build", lines=("a",)), Path("x.log"))
+    said = buildx.failed(Failure(step="the build", lines=("a",)), Path("x.log"))
     assert (
         said == "The build failed at the build; nothing was tagged or recorded.\n    a\nThe whole log: x.log"
     )

@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin.compat import recommendations
-from torchpin.description import read, write
-from torchpin.lab import lab
+from torchpin.description import environments, read, write
+from torchpin.lab import lab, reduce
 from torchpin.lock import file_format, layers
 from torchpin.model import (
     Artifact,
@@ -50,7 +50,7 @@ SOURCE = Source(
     path="third_party/sd-scripts",
     requirements="requirements.txt",
 )
-LARGE = lab.LARGEST + 1
+LARGE = reduce.LARGEST + 1
 
 
 def says(component: str, words: str) -> Recommendation:
@@ -68,7 +68,7 @@ def layer(*pins: str, name: str = "training") -> Layer:
 def reduced(env: Environment, lock: Lock, **changes: Any) -> Service:
     values: dict[str, Any] = {"base": "torchpin-lab/1-2/base:1", "python": "3.11.7"}
     commits = {source.name: COMMIT for source in env.service.sources}
-    return lab._reduced(env.service, env, lock, commits=commits, **{**values, **changes})
+    return reduce.reduce_service(env.service, env, lock, commits=commits, **{**values, **changes})
 
 
 def described(*pins: str, env: Environments, **changes: Any) -> Environment:
@@ -85,7 +85,7 @@ def described(*pins: str, env: Environments, **changes: Any) -> Environment:
         ({"filename": "a-1.0-cp38-abi3-manylinux_2_17_x86_64.whl"}, True),
         ({"filename": "a-1.0.tar.gz"}, True),
         ({"size": None}, True),
-        ({"size": lab.LARGEST}, True),
+        ({"size": reduce.LARGEST}, True),
         ({"size": LARGE}, False),
         ({"filename": "a-1.0-cp310-cp310-manylinux_2_17_x86_64.whl"}, False),
         ({"filename": "a-1.0-py3-none-manylinux1_x86_64.whl"}, False),
@@ -94,15 +94,15 @@ def described(*pins: str, env: Environments, **changes: Any) -> Environment:
 def test_small_is_what_fits_any_python_and_is_no_larger_than_the_limit(
     changes: dict[str, Any], kept: bool, lock: Locks, artifact: Artifacts
 ) -> None:  # fmt: skip
-    assert ("a" in lab.small(lock(None, artifact("a", by=("tqdm",), **changes)))) == kept
+    assert ("a" in reduce.small(lock(None, artifact("a", by=("tqdm",), **changes)))) == kept
 
 
 def test_torch_its_companions_and_what_only_they_want_are_never_small(lock: Locks) -> None:
-    assert lab.small(lock()) == {"tqdm"}
+    assert reduce.small(lock()) == {"tqdm"}
 
 
 def test_a_package_is_small_only_with_all_that_it_wants(lock: Locks, artifact: Artifacts) -> None:
-    found = lab.small(
+    found = reduce.small(
         lock(
             None,
             artifact("top", by=("tqdm",)),
@@ -116,15 +116,15 @@ def test_a_package_is_small_only_with_all_that_it_wants(lock: Locks, artifact: A
 
 def test_wanting_torch_makes_nothing_large(lock: Locks, artifact: Artifacts) -> None:
     packages = artifact("torch", "2.5.1+cu121", by=("tqdm",), size=LARGE), artifact("light", by=("tqdm",))
-    assert lab.small(lock(None, *packages)) == {"light", "tqdm"}
+    assert reduce.small(lock(None, *packages)) == {"light", "tqdm"}
 
 
 def test_packages_that_want_each_other_are_small_together_or_not_at_all(
     lock: Locks, artifact: Artifacts
 ) -> None:
     circle = artifact("left", by=("tqdm", "right")), artifact("right", by=("left",))
-    assert lab.small(lock(None, *circle)) == {"tqdm", "left", "right"}
-    assert lab.small(lock(None, *circle, artifact("heavy", by=("right",), size=LARGE))) == frozenset()
+    assert reduce.small(lock(None, *circle)) == {"tqdm", "left", "right"}
+    assert reduce.small(lock(None, *circle, artifact("heavy", by=("right",), size=LARGE))) == frozenset()
 
 
 # --- what wants torch ------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def test_wanting_torch_is_direct_or_through_others(lock: Locks, artifact: Artifa
         artifact("accelerate", by=("lora", "peft")),
         artifact("peft", by=("lora",)),
     )
-    assert [name for name in ("accelerate", "peft", "tqdm") if lab.wants_torch(wanting, name)] == [
+    assert [name for name in ("accelerate", "peft", "tqdm") if reduce.wants_torch(wanting, name)] == [
         "accelerate",
         "peft",
     ]
@@ -145,7 +145,7 @@ def test_wanting_torch_is_direct_or_through_others(lock: Locks, artifact: Artifa
 
 def test_a_circle_that_does_not_want_torch_ends(lock: Locks, artifact: Artifacts) -> None:
     circle = lock(None, artifact("left", by=("tqdm", "right")), artifact("right", by=("left",)))
-    assert not lab.wants_torch(circle, "left")
+    assert not reduce.wants_torch(circle, "left")
 
 
 # --- the reduced service ---------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_pypi_becomes_the_channel_whose_build_it_serves(
 
 def relocked(env: Environment, whole: Lock, service: Service) -> tuple[Environment, Lock]:
     """What locking the reduced service gives: its own packages and all that they want, and what its sources still ask for."""
-    kept, names = lab.small(whole), lab._names(env.service, whole)
+    kept, names = reduce.small(whole), reduce.lab_packages(env.service, whole)
     lab_env = Environment(service=service, variant=replace(env.variant))
     wanted = {"lora", *(package.name for one in service.layers for package in one.packages)}
     found = {name: p for name, p in whole.packages.items() if name in service.torch.family or name in wanted}
@@ -337,7 +337,7 @@ def test_a_source_s_wish_for_what_another_package_brings_keeps_its_reason(
 @pytest.fixture(scope="module")
 def lora() -> tuple[Environment, Lock]:
     (service,) = read.services({LORA: (ROOT / LORA).read_text(encoding="utf-8")})
-    (env,) = layers.environments([service])
+    (env,) = environments.environments([service])
     folder = ROOT / "lockfiles" / env.name
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.txt")}
     return env, file_format.parse(f"lockfiles/{env.name}", texts)

@@ -17,7 +17,7 @@ from torchpin.errors import ToolError
 from torchpin.image import plan
 from torchpin.lock import layers, sdist
 from torchpin.model import Artifact, Environment, Lock, Settings
-from torchpin.tools import http, process, uv_install, uv_resolve
+from torchpin.tools import http, process, uv, uv_install, uv_resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,22 +38,22 @@ COMMON = (
 
 
 def test_pins_are_compiled_with_who_wants_them(environment: Environments) -> None:
-    assert uv_resolve.compile_command(environment(), "pins.txt", upgrade=("tqdm", "toml")) == (
-        uv_resolve.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pins.txt",
+    assert uv.compile_command(environment(), "pins.txt", upgrade=("tqdm", "toml")) == (
+        uv.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pins.txt",
         "--annotation-style", "line", "--no-header", *COMMON, "--upgrade-package", "tqdm", "--upgrade-package", "toml",
     )  # fmt: skip
 
 
 def test_a_lock_is_compiled_as_pylock(environment: Environments) -> None:
-    assert uv_resolve.compile_command(environment(), "pylock.toml", extra=("--no-deps",)) == (
-        uv_resolve.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pylock.toml",
+    assert uv.compile_command(environment(), "pylock.toml", extra=("--no-deps",)) == (
+        uv.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pylock.toml",
         "--format", "pylock.toml", *COMMON, "--no-deps",
     )  # fmt: skip
 
 
 def test_another_platform_and_python_are_resolved_for_themselves(environment: Environments) -> None:
     env = environment(platform="linux/arm64", python=Version("3.12.8"))
-    command = uv_resolve.compile_command(env, "pins.txt")
+    command = uv.compile_command(env, "pins.txt")
     assert command[-4:] == ("--python-version", "3.12.8", "--python-platform", "aarch64-manylinux_2_28")
 
 
@@ -79,7 +79,7 @@ def test_a_layer_is_installed_natively_as_in_the_image(
     command = uv_install.install_command(step, tmp_path / "venv", tmp_path / "layers")
     after = (str(tmp_path / "layers" / "build.txt"),) if builds else ()
     assert command == (
-        uv_resolve.uv(), "pip", "install", "--python", str(tmp_path / "venv"), "--no-deps", "--require-hashes", *words, *after,
+        uv.uv(), "pip", "install", "--python", str(tmp_path / "venv"), "--no-deps", "--require-hashes", *words, *after,
         "--requirements", str(tmp_path / "layers" / "02-a.txt"),
     )  # fmt: skip
 
@@ -97,19 +97,19 @@ def test_a_layer_is_installed_natively_as_in_the_image(
 )
 def test_what_would_change_a_resolution_is_hidden_from_uv(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "x")
-    assert name not in uv_resolve.uv_environment(Settings())
+    assert name not in uv.uv_environment(Settings())
 
 
 @pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_CACHE_DIR", "SSL_CERT_FILE", "HTTPS_PROXY"])
 def test_how_a_machine_reaches_the_world_stays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "x")
-    assert uv_resolve.uv_environment(Settings())[name] == "x"
+    assert uv.uv_environment(Settings())[name] == "x"
 
 
 def test_mirrors_are_what_uv_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "x")
     mirrors = {"pypi": "http://127.0.0.1/simple", "python": "http://127.0.0.1/python", "cu121": "y"}
-    found = uv_resolve.uv_environment(Settings(mirrors=mirrors))
+    found = uv.uv_environment(Settings(mirrors=mirrors))
     assert found["UV_DEFAULT_INDEX"] == mirrors["pypi"]
     assert found["UV_PYTHON_INSTALL_MIRROR"] == mirrors["python"]
 
@@ -282,7 +282,7 @@ def test_what_uv_says_is_told_without_credentials(
     done = subprocess.CompletedProcess(("uv",), 2, "", f"error: no answer from {ADDRESS}\n")
     monkeypatch.setattr(process, "run", lambda *command, **options: done)
     with pytest.raises(ToolError) as caught:
-        uv_resolve._compile(environment(), Settings(), tmp_path, ("uv",))
+        uv.run_compile(environment(), Settings(), tmp_path, ("uv",))
     assert str(caught.value).endswith("    error: no answer from https://mirror.example/a-1-py3-none-any.whl")
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from torchpin import facts
-from torchpin.checks import rules
+from torchpin.checks import registry, rules
 from torchpin.checks import run as checks_run
-from torchpin.checks.run import Accepted, Result
-from torchpin.commands import parallel
+from torchpin.checks.registry import Accepted, Result
+from torchpin.commands import judge
+from torchpin.description import environments as description_environments
 from torchpin.errors import InputError
-from torchpin.lock import layers
 from torchpin.model import Finding, Waiver
 from torchpin.output import html, machine, terminal
 from torchpin.queries import support
@@ -54,12 +54,12 @@ def repo() -> workspace.Repository:
 
 @cache
 def environments() -> tuple[Environment, ...]:
-    return layers.environments(repo().services)
+    return description_environments.environments(repo().services)
 
 
 @cache
 def results() -> tuple[Result, ...]:
-    return parallel.judge(repo(), environments())
+    return judge.judge(repo(), environments())
 
 
 def lora() -> tuple[Environment, Lock]:
@@ -82,7 +82,7 @@ def lora() -> tuple[Environment, Lock]:
 )
 def test_a_service_has_the_worst_of_its_words(rows: tuple[Result, ...], word: str) -> None:
     env, _ = lora()
-    assert machine.verdicts(rows, [env]) == {"lora": word}
+    assert checks_run.verdicts(rows, [env]) == {"lora": word}
 
 
 def test_the_document_says_when_by_whom_and_everything() -> None:
@@ -106,7 +106,7 @@ def test_sarif_has_a_rule_a_check_and_a_result_a_finding() -> None:
     ]
     (run,) = machine.sarif(rows)["runs"]
     (rule,) = run["tool"]["driver"]["rules"]
-    assert (rule["id"], rule["shortDescription"]["text"]) == ("GPU001", checks_run.REGISTRY["GPU001"].title)
+    assert (rule["id"], rule["shortDescription"]["text"]) == ("GPU001", registry.REGISTRY["GPU001"].title)
     error, warning, waived, unknown = run["results"]
     assert error["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "services/lora/service.yaml"},

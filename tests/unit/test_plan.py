@@ -14,10 +14,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from torchpin.compat import wheels
+from torchpin.description import environments as description_environments
 from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import context_list
-from torchpin.lock import layers as lock_layers
+from torchpin.lock.layers import answers, layer_names, split
 from torchpin.model import Artifact, Environment, Layer, Run, Service, Source, Torch, Variant
 
 if TYPE_CHECKING:
@@ -52,13 +54,13 @@ def names(environments: tuple[Environment, ...]) -> list[str]:
 
 
 def test_all_environments_are_every_service_s_variants(two: tuple[Service, ...]) -> None:
-    assert names(lock_layers.environments(two)) == ["lora-gpu", "lora-cpu", "seedvr-gpu"]
+    assert names(description_environments.environments(two)) == ["lora-gpu", "lora-cpu", "seedvr-gpu"]
 
 
 def test_environments_are_chosen_by_service_and_variant(two: tuple[Service, ...]) -> None:
-    assert names(lock_layers.environments(two, service="lora")) == ["lora-gpu", "lora-cpu"]
-    assert names(lock_layers.environments(two, variant="gpu")) == ["lora-gpu", "seedvr-gpu"]
-    assert names(lock_layers.environments(two, service="lora", variant="cpu")) == ["lora-cpu"]
+    assert names(description_environments.environments(two, service="lora")) == ["lora-gpu", "lora-cpu"]
+    assert names(description_environments.environments(two, variant="gpu")) == ["lora-gpu", "seedvr-gpu"]
+    assert names(description_environments.environments(two, service="lora", variant="cpu")) == ["lora-cpu"]
 
 
 @pytest.mark.parametrize(
@@ -75,13 +77,13 @@ def test_a_name_that_nothing_has_is_refused(
     two: tuple[Service, ...], name: str, variant: str, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        lock_layers.environments(two, service=name, variant=variant)
+        description_environments.environments(two, service=name, variant=variant)
     assert str(caught.value) == message
 
 
 def test_a_repository_without_services_says_so() -> None:
     with pytest.raises(InputError) as caught:
-        lock_layers.environments((), service="lora")
+        description_environments.environments((), service="lora")
     assert str(caught.value) == "There is no service 'lora' (there are: none)"
 
 
@@ -94,19 +96,19 @@ def test_a_repository_without_services_says_so() -> None:
     ],
 )
 def test_a_mirror_has_a_variable(name: str, variable: str) -> None:
-    assert lock_layers.mirror_variable(name) == variable
+    assert description_environments.mirror_variable(name) == variable
 
 
 def test_a_channel_has_an_address_and_pypi_is_found_without_one() -> None:
-    assert lock_layers.index_url("cu121") == "https://download.pytorch.org/whl/cu121"
-    assert lock_layers.index_url("pypi") is None
+    assert description_environments.index_url("cu121") == "https://download.pytorch.org/whl/cu121"
+    assert description_environments.index_url("pypi") is None
 
 
 # --- the split -------------------------------------------------------------------------------------------------------
 
 
 def placed(env: Environment, *packages: Artifact) -> dict[str, list[str]]:
-    layers = lock_layers.split(env, packages, uv="0.13.9")[0]
+    layers = split(env, packages, uv="0.13.9")[0]
     return {one.name: [package.name for package in one.packages] for one in layers}
 
 
@@ -150,7 +152,7 @@ def test_a_declared_name_is_found_however_it_is_spelled(
 
 def test_a_layer_knows_its_origin_and_whether_it_is_optional(environment: Environments) -> None:
     env = environment(layers=(layer("one"), layer("two", optional=True)))
-    layers = lock_layers.split(env, (), uv="0.13.9")[0]
+    layers = split(env, (), uv="0.13.9")[0]
     assert [(one.file, one.origin, one.optional) for one in layers] == [
         ("00-torch.txt", "cu121", False),
         ("01-torch-deps.txt", "pypi", False),
@@ -193,8 +195,8 @@ def test_no_package_is_lost_and_none_comes_twice(
 
 def chosen(*files: str, python: Version = CP310, platform: str = "linux/amd64") -> str | None:
     artifacts = [Artifact(name="a", version="1", filename=file, sha256="0f" * 32) for file in files]
-    forwards = lock_layers.best(artifacts, python, platform)
-    assert forwards == lock_layers.best(artifacts[::-1], python, platform)
+    forwards = wheels.best(artifacts, python, platform)
+    assert forwards == wheels.best(artifacts[::-1], python, platform)
     return forwards.filename if forwards else None
 
 
@@ -279,16 +281,14 @@ def test_a_layer_is_stale_exactly_when_its_own_part_changes(
     environment: Environments, changes: dict[str, Any], stale: list[str]
 ) -> None:
     before, after = environment(layers=LAYERS), environment(**{"layers": LAYERS, **changes})
-    names = [*lock_layers.layer_names(before), BUILD]
-    assert [
-        name for name in names if lock_layers.answers(before, name) != lock_layers.answers(after, name)
-    ] == [*stale]
+    names = [*layer_names(before), BUILD]
+    assert [name for name in names if answers(before, name) != answers(after, name)] == [*stale]
 
 
 def test_the_order_of_pins_is_no_part_of_the_question(environment: Environments) -> None:
     one = environment(layers=(layer("one", "a==1", "b==1"),))
     other = environment(layers=(layer("one", "b==1", "a==1"),))
-    assert lock_layers.answers(one, ONE) == lock_layers.answers(other, ONE)
+    assert answers(one, ONE) == answers(other, ONE)
 
 
 # --- the image -------------------------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def test_the_order_of_pins_is_no_part_of_the_question(environment: Environments)
 def test_cuda_and_build_follow_from_the_channel(environment: Environments) -> None:
     def ground(channel: str, platform: str = "linux/amd64") -> tuple[str | None, str | None]:
         env = environment(channel=channel, platform=platform)
-        return lock_layers.torch_build(env), lock_layers.cuda(env)
+        return description_environments.torch_build(env), description_environments.cuda(env)
 
     assert ground("cu121") == ("cu121", "12.1")
     assert ground("cpu") == ("cpu", None)
@@ -453,13 +453,17 @@ def test_the_key_changes_with_every_input(environment: Environments, lock: Locks
 def test_an_environment_is_native_on_its_platform_and_a_cpu_build_on_macos_too(
     environment: Environments, channel: str, platform: str, here: str, found: tuple[str, str] | None
 ) -> None:
-    own = lock_layers.native(environment(channel=channel, platform=platform), here)
+    own = description_environments.native(environment(channel=channel, platform=platform), here)
     assert (own and (own.variant.channel, own.variant.platform)) == found
 
 
 def test_macos_has_its_own_wheels_and_no_cuda(environment: Environments, artifact: Artifacts) -> None:
     env = environment(channel="pypi", platform="macos/arm64")
-    assert (lock_layers.torch_build(env), lock_layers.cuda(env), lock_layers.uv_platform("macos/arm64")) == (
+    assert (
+        description_environments.torch_build(env),
+        description_environments.cuda(env),
+        description_environments.uv_platform("macos/arm64"),
+    ) == (
         "cpu",
         None,
         "aarch64-apple-darwin",
@@ -469,6 +473,6 @@ def test_macos_has_its_own_wheels_and_no_cuda(environment: Environments, artifac
         artifact("a", filename="a-1.0-cp310-cp310-manylinux_2_17_x86_64.whl"),
         artifact("a", filename="a-1.0-cp310-cp310-macosx_11_0_x86_64.whl"),
     ]
-    best = lock_layers.best(files, env.service.python, "macos/arm64")
+    best = wheels.best(files, env.service.python, "macos/arm64")
     assert best
     assert best.filename == files[0].filename

@@ -26,7 +26,7 @@ from torchpin.description import patterns, read, write
 from torchpin.errors import INPUT, InputError
 from torchpin.image import dockerfile as image_dockerfile
 from torchpin.image import plan
-from torchpin.lock import file_format
+from torchpin.lock import file_format, uv_project
 from torchpin.lock.layers import layer_lock, split
 from torchpin.model import (
     Artifact,
@@ -914,7 +914,7 @@ def expect_refused_or_inside(text: str) -> None:
     dockerfile = rendered(service)
     assert (len(dockerfile.splitlines()), shapes(dockerfile)) == _expected()
     env = Environment(service=service, variant=service.variants[0])
-    project = tomllib.loads(image_dockerfile.uv_project(env, index="https://example.org/whl/cu121"))
+    project = tomllib.loads(uv_project.uv_project(env, index="https://example.org/whl/cu121"))
     assert project.keys() == {"project", "tool"}
     assert project["project"].keys() == {"name", "version", "requires-python", "dependencies"}
     assert len(project["project"]["dependencies"]) == 5

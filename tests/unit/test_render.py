@@ -18,7 +18,7 @@ from packaging.version import Version
 from torchpin.errors import InputError
 from torchpin.image import dockerfile as image_dockerfile
 from torchpin.image import plan
-from torchpin.lock import file_format
+from torchpin.lock import export, file_format, uv_project
 from torchpin.model import Artifact, Base, Environment, Health, Layer, Lock, Run, Source, Torch
 
 if sys.version_info >= (3, 11):
@@ -46,7 +46,7 @@ def layer(name: str, *pins: str, optional: bool = False) -> Layer:
 
 def test_a_project_takes_the_family_from_one_explicit_index(environment: Environments) -> None:
     env = environment(layers=(layer("one", "diffusers[torch]==0.32.1"), layer("two", "toml==0.10.2")))
-    assert tomllib.loads(image_dockerfile.uv_project(env, index=CU121)) == {
+    assert tomllib.loads(uv_project.uv_project(env, index=CU121)) == {
         "project": {
             "name": "lora",
             "version": "0",
@@ -68,26 +68,24 @@ def test_a_project_takes_the_family_from_one_explicit_index(environment: Environ
 
 
 def test_a_project_without_an_index_takes_all_from_pypi(environment: Environments) -> None:
-    project = tomllib.loads(image_dockerfile.uv_project(environment(channel="pypi"), index=None))
+    project = tomllib.loads(uv_project.uv_project(environment(channel="pypi"), index=None))
     assert project.keys() == {"project"}
 
 
 def test_pins_replace_what_is_declared(environment: Environments) -> None:
-    project = tomllib.loads(
-        image_dockerfile.uv_project(environment(), index=None, pins=("setuptools", "wheel"))
-    )
+    project = tomllib.loads(uv_project.uv_project(environment(), index=None, pins=("setuptools", "wheel")))
     assert project["project"]["dependencies"] == ["setuptools", "wheel"]
 
 
 def test_a_mirror_s_address_is_quoted(environment: Environments) -> None:
     address = 'http://user:p"a\\ss@127.0.0.1/whl'
-    project = tomllib.loads(image_dockerfile.uv_project(environment(), index=address))
+    project = tomllib.loads(uv_project.uv_project(environment(), index=address))
     assert project["tool"]["uv"]["index"][0]["url"] == address
 
 
 def test_a_companion_with_a_dash_is_a_plain_key(environment: Environments) -> None:
     torch = Torch(version=Version("2.5.1"), companions={"torch-xla": Version("2.5.1")})
-    project = tomllib.loads(image_dockerfile.uv_project(environment(torch=torch), index=CU121))
+    project = tomllib.loads(uv_project.uv_project(environment(torch=torch), index=CU121))
     assert [*project["tool"]["uv"]["sources"]] == ["torch", "torch-xla"]
 
 
@@ -292,7 +290,7 @@ def test_a_context_list_has_a_line_for_everything_that_is_read() -> None:
 
 def test_the_requirements_are_the_whole_lock_and_name_no_host(environment: Environments, lock: Locks) -> None:
     env = environment(layers=(layer("empty"), layer("training", "tqdm==4.66.5")))
-    text = image_dockerfile.requirements(env, lock(env))
+    text = export.requirements(env, lock(env))
     assert re.sub(r"[0-9a-f]{64}", "<64>", text) == (
         "# lora-gpu: Python 3.10.14, linux/amd64. Install with --no-deps --require-hashes.\n"
         "# 00-torch, from the cu121 index\n"

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin.checks import rules
-from torchpin.commands import fix, parallel
+from torchpin.commands import fix, judge
+from torchpin.description import environments as description_environments
 from torchpin.errors import InputError
-from torchpin.lock import layers
 from torchpin.model import Change, Finding
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torchpin.checks.run import Result
+    from torchpin.checks.registry import Result
     from torchpin.model import Environment
     from torchpin.workspace.workspace import Repository
 
@@ -43,13 +43,13 @@ def text(repo: Repository) -> str:
 
 
 def open_(repo: Repository) -> list[tuple[str, str]]:
-    results = parallel.judge(repo, layers.environments(repo.services))
+    results = judge.judge(repo, description_environments.environments(repo.services))
     return sorted({(row.check, one.about) for row in results for one in row.findings})
 
 
 def test_what_facts_alone_decide_is_repaired_and_nothing_else(repo: Repository) -> None:
     before, found = text(repo), open_(repo)
-    made = fix.repair(repo, layers.environments(repo.services))
+    made = fix.repair(repo, description_environments.environments(repo.services))
     after = workspace.opened(repo.root)
     assert [one.file for one in made] == ["services/lora/service.yaml"]
     assert "  digest: sha256:21196d81" in text(after)
@@ -62,10 +62,10 @@ def test_what_facts_alone_decide_is_repaired_and_nothing_else(repo: Repository) 
 
 
 def test_a_second_repair_has_nothing_to_do(repo: Repository) -> None:
-    fix.repair(repo, layers.environments(repo.services))
+    fix.repair(repo, description_environments.environments(repo.services))
     after = workspace.opened(repo.root)
     before = text(after)
-    again = fix.repair(after, layers.environments(after.services))
+    again = fix.repair(after, description_environments.environments(after.services))
     assert (again, text(workspace.opened(repo.root))) == ((), before)
 
 
@@ -73,7 +73,7 @@ def test_a_repair_that_brings_another_finding_is_not_written(
     repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = text(repo)
-    real = parallel.judge
+    real = judge.judge
 
     def wrong(one: Finding) -> Finding:
         return replace(one, repair=(Change(path="torch.version", value="2.6.0"),)) if one.safe else one
@@ -83,7 +83,7 @@ def test_a_repair_that_brings_another_finding_is_not_written(
             replace(row, findings=tuple(map(wrong, row.findings))) for row in real(repo, environments)
         )
 
-    monkeypatch.setattr(parallel, "judge", worse)
+    monkeypatch.setattr(judge, "judge", worse)
     with pytest.raises(InputError, match="nothing was written"):
-        fix.repair(repo, layers.environments(repo.services))
+        fix.repair(repo, description_environments.environments(repo.services))
     assert text(repo) == before

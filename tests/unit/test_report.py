@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from torchpin.checks.run import Accepted, Result
-from torchpin.commands.build import Started
-from torchpin.commands.parallel import Outcome
+from torchpin.checks.registry import Accepted, Result
 from torchpin.image import build_log
-from torchpin.model import Finding, Waiver
-from torchpin.output import terminal
+from torchpin.image.build_log import Started
+from torchpin.model import Finding, Outcome, Waiver
+from torchpin.output import progress, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from torchpin.image.build_log import Event
 
 SOURCES = Path(__file__).parents[2] / "src" / "torchpin"
-PRINTING = {"output/terminal.py"}
+PRINTING = {"output/terminal.py", "output/progress.py"}
 FINDING = Finding(
     where="services/lora/service.yaml:15:21",
     message="no code for B200",
@@ -208,7 +207,7 @@ def events() -> Sequence[Started | Event]:
     return [STARTED, *filter(None, map(build_log.event, LOG))]
 
 
-def drawn(view: terminal.Steps) -> list[list[str]]:
+def drawn(view: progress.Steps) -> list[list[str]]:
     """The live table's rows as words between wide gaps."""
     console = Console(width=200, force_terminal=False)
     with console.capture() as caught:
@@ -218,7 +217,7 @@ def drawn(view: terminal.Steps) -> list[list[str]]:
 
 
 def test_the_live_table_follows_a_build() -> None:
-    view = terminal.Steps()
+    view = progress.Steps()
     for event in events():
         view.take(event)
     rows = drawn(view)
@@ -234,21 +233,21 @@ def test_the_live_table_follows_a_build() -> None:
 
 
 def test_a_second_environment_begins_an_empty_table() -> None:
-    view = terminal.Steps()
+    view = progress.Steps()
     for event in [*events(), replace(STARTED, environment="lora-cpu", sizes={})]:
         view.take(event)
     assert drawn(view) == [["building lora-cpu; the whole log: /repo/.torchpin/logs/x.log"]]
 
 
 def test_an_event_before_any_beginning_breaks_nothing() -> None:
-    view = terminal.Steps()
+    view = progress.Steps()
     for event in events()[1:]:
         view.take(event)
     assert len(drawn(view)) == 6
 
 
 def test_plain_lines_say_each_step_when_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    plain = terminal.Plain()
+    plain = progress.Plain()
     for event in events():
         plain.line(event)
     assert capsys.readouterr().out.splitlines() == [
@@ -261,7 +260,7 @@ def test_plain_lines_say_each_step_when_it_ends(capsys: pytest.CaptureFixture[st
 
 
 def test_where_nobody_looks_a_build_is_followed_by_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.build("auto") as watch:
+    with progress.build("auto") as watch:
         watch(STARTED)
     assert (
         capsys.readouterr().out
@@ -270,7 +269,7 @@ def test_where_nobody_looks_a_build_is_followed_by_plain_lines(capsys: pytest.Ca
 
 
 def test_programs_get_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.build("json") as watch:
+    with progress.build("json") as watch:
         for event in events():
             watch(event)
     lines: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

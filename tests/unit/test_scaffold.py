@@ -11,8 +11,8 @@ import pytest
 
 from torchpin.checks import rules, run
 from torchpin.commands import new
+from torchpin.description import environments
 from torchpin.errors import InputError
-from torchpin.lock import layers
 from torchpin.tools import index_server
 from torchpin.workspace import evidence, workspace
 
@@ -57,7 +57,7 @@ def test_a_new_service_is_one_more_environment_that_the_judge_accepts(repo: Repo
     new.scaffold(repo, "whisper-2")
     found = workspace.opened(repo.root)
     assert len(found.services) == len(repo.services) + 1
-    (env,) = layers.environments(found.services, service="whisper-2")
+    (env,) = environments.environments(found.services, service="whisper-2")
     assert env.name == "whisper-2-gpu"
     results = run.run(evidence.bare((env,)), judge=True)
     assert run.blocking(results) == ()
@@ -68,7 +68,7 @@ def test_a_new_service_s_channel_is_recorded_so_it_locks_where_the_index_is_out_
     repo: Repository,
 ) -> None:
     new.scaffold(repo, "whisper")
-    (env,) = layers.environments(workspace.opened(repo.root).services, service="whisper")
+    (env,) = environments.environments(workspace.opened(repo.root).services, service="whisper")
     files = index_server.recorded_files(env.variant.channel)
     for name, version in env.service.torch.family.items():
         tag = (

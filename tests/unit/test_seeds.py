@@ -11,13 +11,13 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from torchpin.checks import rules, run
-from torchpin.checks.run import Evidence
-from torchpin.description import read, write
-from torchpin.lock import layers
+from torchpin.checks.context import Evidence
+from torchpin.compat import wheels
+from torchpin.description import environments, read, write
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
-    from torchpin.checks.run import Result
+    from torchpin.checks.registry import Result
     from torchpin.model import Service
 
 assert rules  # importing it registers the checks
@@ -114,7 +114,7 @@ def test_seedvr_s_seed_takes_torch_from_the_base_and_flash_attn_first() -> None:
     service = seed("seedvr")
     assert [layer.name for layer in service.layers] == ["attention", "selected"]
     assert pins(service) == {"flash-attn": "2.8.3", "xformers": "0.0.32.post2"}
-    assert layers.abi_pin(service.layers[0])
+    assert wheels.abi_pin(service.layers[0])
     assert {name: str(version) for name, version in service.torch.companions.items()} == {
         "torchvision": "0.22.1",
         "torchaudio": "2.7.1",
@@ -140,7 +140,9 @@ def test_zopilot_s_seed_keeps_the_second_opencv() -> None:
 
 def test_coaxial_s_seed_has_three_variants_with_bases_of_their_own() -> None:
     service = seed("coaxial")
-    assert [(env.name, env.variant.platform, env.base.image) for env in layers.environments((service,))] == [
+    assert [
+        (env.name, env.variant.platform, env.base.image) for env in environments.environments((service,))
+    ] == [
         ("coaxial-gpu", "linux/amd64", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04"),
         ("coaxial-cpu", "linux/amd64", "ubuntu:22.04"),
         ("coaxial-arm64", "linux/arm64", "python:3.10-slim-bookworm"),
@@ -197,7 +199,7 @@ ASKED = [
 @cache
 def judged(name: str, asked: tuple[str, ...] = ()) -> tuple[Result, ...]:
     evidence = Evidence(
-        environments=layers.environments([seed(name)]), today=TODAY, uv="0.13.9", asked_gpus=asked
+        environments=environments.environments([seed(name)]), today=TODAY, uv="0.13.9", asked_gpus=asked
     )
     return run.run(evidence, judge=True)
 

@@ -13,13 +13,12 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.checks import rules, run
-from torchpin.checks.run import REGISTRY, Result
+from torchpin.checks.registry import REGISTRY, Result
 from torchpin.compat import recommendations
-from torchpin.description import read
-from torchpin.image import plan
-from torchpin.lock import file_format, layers
+from torchpin.description import environments, read
+from torchpin.lock import export, file_format, layers
 from torchpin.tools import docker
-from torchpin.workspace import workspace
+from torchpin.workspace import generated, workspace
 from torchpin.workspace.evidence import bare, committed
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def repo() -> workspace.Repository:
 
 @cache
 def environment(name: str) -> Environment:
-    return next(env for env in layers.environments(repo().services) if env.name == name)
+    return next(env for env in environments.environments(repo().services) if env.name == name)
 
 
 @cache
@@ -75,7 +74,7 @@ def result(name: str, check: str) -> Result:
 
 
 def test_the_seven_environments_exist_and_no_other() -> None:
-    assert sorted(env.name for env in layers.environments(repo().services)) == ENVIRONMENTS
+    assert sorted(env.name for env in environments.environments(repo().services)) == ENVIRONMENTS
     assert sorted(path.name for path in (ROOT / "lockfiles").iterdir()) == ENVIRONMENTS
     rendered = sorted(path.parent.name for path in (ROOT / "docker").glob("*/Dockerfile"))
     assert rendered == ENVIRONMENTS
@@ -92,7 +91,7 @@ def test_an_environment_is_locked_as_it_is_described(name: str) -> None:
 
 @every
 def test_an_environment_renders_as_it_is_committed(name: str) -> None:
-    made = workspace.rendered(repo(), environment(name), lock(name))
+    made = generated.rendered(repo(), environment(name), lock(name))
     assert {path: repo().text(path) == text for path, text in made.files.items()} == dict.fromkeys(
         made.files, True
     )
@@ -268,15 +267,15 @@ def test_torch_from_the_base_is_proven_and_never_installed(name: str) -> None:
     assert not {*env.service.torch.family} & {*found.packages}
     context = str(repo().text(f"docker/{name}/context.txt"))
     assert "layers/00-" not in context
-    installed = "".join(plan.installable(layer) for layer in found.layers)
+    installed = "".join(export.installable(layer) for layer in found.layers)
     assert not re.search(r"^(torch|torchvision|torchaudio|triton|nvidia-[\w-]+)[ =]", installed, re.MULTILINE)
 
 
 def test_seedvr_s_base_carries_the_torch_that_is_given() -> None:
     env = environment("seedvr-gpu")
     assert env.base.image == "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"
-    assert layers.torch_build(env) == "cu126"
-    assert layers.cuda(env) == "12.6"
+    assert environments.torch_build(env) == "cu126"
+    assert environments.cuda(env) == "12.6"
 
 
 @pytest.mark.parametrize(("name", "torch"), [("seedvr-gpu", "2.7"), ("videogen-gpu", "2.8")])
@@ -382,7 +381,7 @@ def test_rtx_5060_ti_is_blackwell_and_has_code_in_the_chosen_build() -> None:
     assert card.capability == "12.0"
     env = environment("coaxial-gpu")
     assert "RTX 5060 Ti" in env.service.gpus
-    assert (env.variant.channel, layers.cuda(env)) == ("cu128", "12.8")
+    assert (env.variant.channel, environments.cuda(env)) == ("cu128", "12.8")
     archs = facts.compiled("2.8.0", "cu128")
     assert archs
     assert "sm_120" in archs.sm
@@ -393,7 +392,7 @@ def test_rtx_5060_ti_is_blackwell_and_has_code_in_the_chosen_build() -> None:
 def test_rtx_5060_ti_is_refused_on_what_the_seed_documents() -> None:
     path = "services/coaxial/service.yaml"
     text = (ROOT / "tests/seeds/coaxial.yaml").read_text(encoding="utf-8")
-    env = layers.environments(read.services({path: text}), variant="gpu")[0]
+    env = environments.environments(read.services({path: text}), variant="gpu")[0]
     found = judged(env)
     line = next(n for n, one in enumerate(text.splitlines(), start=1) if one.startswith("gpus: ["))
     assert found.status == "found"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from torchpin.description import environments
 from torchpin.description.settings import mirror_names, settings
 from torchpin.errors import InputError
-from torchpin.lock import layers
 from torchpin.model import Base, Service, Settings, Source
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def test_channels_pypi_python_and_docker_hub_have_names_without_any_service() ->
 )
 def test_a_base_s_own_registry_has_a_name(image: str, registry: str, service: Services) -> None:
     assert registry in mirror_names([service(base=Base(image=image))])
-    variable = layers.mirror_variable(registry)
+    variable = environments.mirror_variable(registry)
     found = settings(None, {variable: "mirror.local/x"}, [service(base=Base(image=image))])
     assert found.mirrors == {registry: "mirror.local/x"}
 
@@ -221,7 +221,7 @@ def test_every_source_of_every_service_has_a_name(lora: Service, service: Servic
 
 def test_no_two_names_have_the_same_variable(lora: Service) -> None:
     names = mirror_names([lora])
-    assert len({layers.mirror_variable(name) for name in names}) == len(names)
+    assert len({environments.mirror_variable(name) for name in names}) == len(names)
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

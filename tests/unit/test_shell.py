@@ -9,6 +9,7 @@ import pytest
 
 from torchpin.errors import ToolError
 from torchpin.tools import process
+from torchpin.tools.files import read_text, write_files
 
 
 def names(folder: Path) -> list[str]:
@@ -17,7 +18,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_new_file_is_written_with_its_folders(tmp_path: Path) -> None:
     place = tmp_path / "a" / "b" / "c.txt"
-    assert process.write({place: "é\r\n"}) == (place,)
+    assert write_files({place: "é\r\n"}) == (place,)
     assert place.read_bytes() == b"\xc3\xa9\r\n"
     assert place.stat().st_mode & 0o777 == 0o644
     assert names(tmp_path) == ["a", "b", "c.txt"]
@@ -29,28 +30,28 @@ def test_only_what_differs_is_written_and_answered(tmp_path: Path) -> None:
     other.write_text("before")
     os.utime(same, (0, 0))
     before = same.stat()
-    assert process.write({same: "same", other: "after", new: ""}) == (new, other)
+    assert write_files({same: "same", other: "after", new: ""}) == (new, other)
     assert (same.stat().st_mtime, same.stat().st_ino) == (0, before.st_ino)
     assert (other.read_text(), new.read_text()) == ("after", "")
 
 
 def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
     files: dict[Path, str | None] = {tmp_path / "a": "1", tmp_path / "b": "2", tmp_path / "none": None}
-    assert process.write(files) == (tmp_path / "a", tmp_path / "b")
-    assert process.write(files) == ()
+    assert write_files(files) == (tmp_path / "a", tmp_path / "b")
+    assert write_files(files) == ()
 
 
 def test_a_file_keeps_its_permissions(tmp_path: Path) -> None:
     place = tmp_path / "a.sh"
     place.write_text("before")
     place.chmod(0o755)
-    process.write({place: "after"})
+    write_files({place: "after"})
     assert place.stat().st_mode & 0o777 == 0o755
 
 
 def test_none_removes_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
-    assert process.write({tmp_path / "a": None, tmp_path / "absent": None}) == (tmp_path / "a",)
+    assert write_files({tmp_path / "a": None, tmp_path / "absent": None}) == (tmp_path / "a",)
     assert names(tmp_path) == []
 
 
@@ -64,7 +65,7 @@ def test_a_failed_staging_leaves_everything_as_it_was(tmp_path: Path) -> None:
         tmp_path / "file" / "below": "",
     }
     with pytest.raises(ToolError) as caught:
-        process.write(files)
+        write_files(files)
     assert str(caught.value) == f"{tmp_path / 'file'}: File exists. No file was left half-written."
     assert (tmp_path / "a").read_text() == "before"
     assert names(tmp_path) == ["a", "file", "gone"]
@@ -77,7 +78,7 @@ def test_a_failed_rename_leaves_no_staged_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "replace", full)
     (tmp_path / "a").write_text("before")
     with pytest.raises(ToolError, match="No space left on device"):
-        process.write({tmp_path / "a": "after", tmp_path / "b": "new"})
+        write_files({tmp_path / "a": "after", tmp_path / "b": "new"})
     assert (tmp_path / "a").read_text() == "before"
 
 
@@ -89,7 +90,7 @@ def test_an_interruption_while_staging_leaves_no_staged_file(
 
     monkeypatch.setattr(Path, "chmod", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        process.write({tmp_path / "a": "1"})
+        write_files({tmp_path / "a": "1"})
     assert names(tmp_path) == []
 
 
@@ -100,9 +101,9 @@ def test_unit_tests_touch_no_process() -> None:
 
 def test_what_is_not_there_reads_as_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\xc3\xa9\r\n")
-    assert process.read(tmp_path / "a") == "é\r\n"
-    assert process.read(tmp_path / "b") is None
-    assert process.read(tmp_path / "a" / "b") is None
+    assert read_text(tmp_path / "a") == "é\r\n"
+    assert read_text(tmp_path / "b") is None
+    assert read_text(tmp_path / "a" / "b") is None
 
 
 def test_a_failure_tells_command_code_and_both_streams() -> None:

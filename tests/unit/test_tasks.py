@@ -13,7 +13,7 @@ from invoke.exceptions import ParseError
 from invoke.parser import Parser
 
 from torchpin.checks import rules
-from torchpin.checks.run import REGISTRY
+from torchpin.checks.registry import REGISTRY
 from torchpin.cli.main import namespace
 
 if TYPE_CHECKING:

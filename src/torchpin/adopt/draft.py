@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
-from torchpin.adopt import dockerfile, installs, registry
+from torchpin.adopt import dockerfile, installs, registry, scan
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torchpin.adopt.dockerfile import Stage
     from torchpin.adopt.installs import Install, Project, Want
-    from torchpin.adopt.registry import Caught
+    from torchpin.adopt.scan import Caught
 
 FAMILY = ("torch", "torchvision", "torchaudio")
 
@@ -62,11 +62,7 @@ def adoption(texts: Mapping[str, str], name: str) -> Adoption:
     service = _service(project, draft, file, name)
     text = _text(service, draft, file) if service else ""
     return Adoption(
-        name=name,
-        text=text,
-        missing=draft.missing,
-        caught=registry.caught(project),
-        files=tuple(sorted(texts)),
+        name=name, text=text, missing=draft.missing, caught=scan.caught(project), files=tuple(sorted(texts))
     )
 
 

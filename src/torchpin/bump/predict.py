@@ -11,6 +11,8 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.checks.rules.sources import known_tags
 from torchpin.compat import hidden_requirements, pins, recommendations
+from torchpin.compat.wheels import abi_wheels
+from torchpin.description import environments
 from torchpin.errors import InputError
 from torchpin.lock import layers
 from torchpin.model import Upstream
@@ -78,7 +80,7 @@ def _has_local(env: Environment) -> bool:
 
 def _brought(env: Environment, lock: Lock) -> dict[str, str]:
     """What torch's build asks for, by its metadata or else by floors: exact pins, and the least where the lock holds less."""
-    build, version = layers.torch_build(env), str(env.service.torch.version)
+    build, version = environments.torch_build(env), str(env.service.torch.version)
     rows = [
         row
         for row in facts.metadata()
@@ -103,7 +105,7 @@ def _brought(env: Environment, lock: Lock) -> dict[str, str]:
 
 def _wheels(env: Environment) -> Mapping[str, facts.Wheel]:
     try:
-        return layers.abi_wheels(env)
+        return abi_wheels(env)
     except InputError:  # no wheel fits: that is for the judge to tell
         return {}
 

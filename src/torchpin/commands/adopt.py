@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from torchpin.adopt import draft
 from torchpin.checks import run
-from torchpin.commands import parallel
-from torchpin.description import patterns, read
+from torchpin.description import environments, patterns, read
 from torchpin.errors import InputError
-from torchpin.lock import layers
 from torchpin.workspace import evidence, workspace
+from torchpin.workspace.write import written
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torchpin import model
     from torchpin.adopt.draft import Adoption
-    from torchpin.checks.run import Result
+    from torchpin.checks.registry import Result
     from torchpin.workspace.workspace import Repository
 
 _NAMES = re.compile(
@@ -77,7 +77,7 @@ def _judged(made: Adoption) -> tuple[Result, ...]:
     if not made.text:
         return ()
     services = read.services({f"services/{made.name}/service.yaml": made.text})
-    return run.run(evidence.bare(layers.environments(services)), judge=True)
+    return run.run(evidence.bare(environments.environments(services)), judge=True)
 
 
 def target(repo: Repository, text: str) -> str:
@@ -90,11 +90,11 @@ def target(repo: Repository, text: str) -> str:
     return found[1]
 
 
-def write(repo: Repository, adopted: Adopted) -> tuple[parallel.Outcome, ...]:
+def write(repo: Repository, adopted: Adopted) -> tuple[model.Outcome, ...]:
     """The draft as services/<name>/service.yaml. Raises InputError where there is none, or where it does not fit in."""
     made = adopted.adoption
     if not made.text:
         raise InputError(f"There is no description to write: {made.missing}.")
     path = f"services/{made.name}/service.yaml"
     read.services({**workspace.descriptions(repo.root), path: made.text})
-    return parallel.written(repo, {path: made.text})
+    return written(repo, {path: made.text})

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchpin import paths
 from torchpin.checks.rules.generated_files import differing
-from torchpin.commands.parallel import Outcome, alone, cloned, each, expect_workable, quiet, write
-from torchpin.compat import recommendations
+from torchpin.commands.judge import expect_workable
+from torchpin.commands.parallel import each, quiet
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
-from torchpin.tools import http, process, uv_install
-from torchpin.workspace import evidence, workspace
+from torchpin.image.build_log import Started
+from torchpin.model import Outcome
+from torchpin.records.freeze import freeze_differences
+from torchpin.tools import http, uv_install
+from torchpin.workspace import generated, workspace
+from torchpin.workspace.write import alone, cloned, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,15 +31,6 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
     Watch = Callable[["Started | Event"], None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Started:
-    """A build begins: the environment, its steps' sizes in bytes by layer name, and where its log goes."""
-
-    environment: str
-    sizes: dict[str, int]
-    log: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +54,7 @@ def build(
 
     Environments do not depend on each other: one that fails does not stop the others.
     """
-    from torchpin.tools import docker
+    from torchpin.tools import buildx, docker
 
     chosen = tuple(env for env in environments if options.platform in {"", env.variant.platform})
     if not chosen:
@@ -68,11 +63,13 @@ def build(
     if options.dry_run:
         return tuple(_dry(repo, env, options) for env in chosen)
     with docker.engine() as client:
-        docker.expect_buildx()
-        return each(chosen, lambda env: _told(_build, client, repo, env, options, say, watch), workers=2)
+        buildx.expect_buildx()
+        return each(
+            chosen, lambda env: guard_engine(_build, client, repo, env, options, say, watch), workers=2
+        )
 
 
-def _told(do: Callable[..., Outcome], *arguments: Any) -> Outcome:
+def guard_engine(do: Callable[..., Outcome], *arguments: Any) -> Outcome:
     """One environment's work; an engine that fails in it ends this environment, not the others."""
     from torchpin.tools import docker
 
@@ -82,10 +79,10 @@ def _told(do: Callable[..., Outcome], *arguments: Any) -> Outcome:
         raise ToolError(f"The Docker engine failed: {str(error).splitlines()[0][:200]}") from None
 
 
-def _fresh(repo: Repository, env: Environment) -> tuple[Lock, workspace.Rendered]:
+def _fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Rendered]:
     """The lock and what it renders to. Raises FindingsError when something else is committed."""
     locked = workspace.lock(repo, env)
-    made = workspace.rendered(repo, env, locked)
+    made = generated.rendered(repo, env, locked)
     stale = [path for path, text in made.files.items() if differing(repo.text(path), text)]
     if stale:
         raise FindingsError(
@@ -126,11 +123,11 @@ def _build(
     return Outcome(name=env.name, status="changed" if new else "same", detail=detail)
 
 
-def _recorded(repo: Repository, env: Environment, locked: Lock, made: workspace.Rendered) -> bool:
+def _recorded(repo: Repository, env: Environment, locked: Lock, made: generated.Rendered) -> bool:
     """Whether the record is of this very image and equals its lock."""
-    frozen = repo.text(workspace.freeze_path(env))
+    frozen = repo.text(paths.freeze_path(env))
     key = workspace.build_record(repo, env).get("key")
-    return frozen is not None and key == made.key and not recommendations.freeze_differences(frozen, locked)
+    return frozen is not None and key == made.key and not freeze_differences(frozen, locked)
 
 
 def _make(
@@ -138,11 +135,11 @@ def _make(
     repo: Repository,
     env: Environment,
     options: Options,
-    fresh: tuple[Lock, workspace.Rendered],
+    fresh: tuple[Lock, generated.Rendered],
     watch: Watch,
 ) -> None:
     """Runs the build. Nothing may be installed twice in it: neither as it is locked, nor as the log tells it."""
-    from torchpin.tools import docker
+    from torchpin.tools import buildx, docker
 
     locked, made = fresh
     names = [package.name for layer in locked.layers for package in layer.packages]
@@ -150,16 +147,16 @@ def _make(
     if doubled:
         remedy = f"run `invoke lock --service {env.service.name}`"
         raise ToolError(f"{env.name} locks {', '.join(doubled)} twice: {remedy}.")
-    docker.expect_platform(env.variant.platform, builder=options.builder)
+    buildx.expect_platform(env.variant.platform, builder=options.builder)
     log = repo.root / ".torchpin" / "logs" / f"{env.name}-{made.key[:12]}.log"
     sizes = {f"layer {layer.name}": sum(p.size or 0 for p in layer.packages) for layer in locked.layers}
     watch(Started(environment=env.name, sizes=sizes, log=str(log)))
     uv_text = repo.text("requirements/run.txt") or ""
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as folder, docker.secrets(repo.settings) as secrets:
+    with tempfile.TemporaryDirectory(prefix="torchpin-") as folder, buildx.secrets(repo.settings) as secrets:
         uv = uv_install.uv_for(env.variant.platform, uv_text, Path(folder))
-        with docker.assembled(repo.root, made.context, made.dockerfile, uv) as context:
+        with buildx.assembled(repo.root, made.context, made.dockerfile, uv) as context:
             command = _command(repo, env, made.key, options, context, secrets)
-            lines = docker.build(command, log, lambda event: watch(replace(event, environment=env.name)))
+            lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
     named = {step.file: step.index for step in plan.steps(locked) if step.index}
     if build_log.indexes(lines) != named:
         docker.remove(client, _tags(repo, env, made.key))
@@ -182,15 +179,15 @@ def _command(
     context: Path,
     secrets: dict[str, Path],
 ) -> tuple[str, ...]:
-    from torchpin.tools import docker
+    from torchpin.tools import buildx, docker
 
-    return docker.build_command(
+    return buildx.build_command(
         context,
         platform=env.variant.platform,
         tags=_tags(repo, env, key),
         labels={docker.KEY_LABEL: key},
         secrets=secrets,
-        contexts=docker.base_contexts(env, repo.settings),
+        contexts=buildx.base_contexts(env, repo.settings),
         network=repo.settings.network,
         no_cache=options.no_cache,
         builder=options.builder,
@@ -208,7 +205,7 @@ def _record(
     repo: Repository,
     env: Environment,
     locked: Lock,
-    made: workspace.Rendered,
+    made: generated.Rendered,
     image: Any,
     tags: Sequence[str],
 ) -> None:
@@ -217,8 +214,8 @@ def _record(
 
     homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
     answer = docker.probe(client, tags[0], *(word for home in homes for word in ("--source", home)))
-    frozen = _freeze_text(answer)
-    differences = recommendations.freeze_differences(frozen, locked)
+    frozen = freeze_text(answer)
+    differences = freeze_differences(frozen, locked)
     if differences:
         docker.remove(client, tags)
         raise ToolError(
@@ -243,44 +240,17 @@ def _record(
         write(
             repo,
             {
-                workspace.freeze_path(env): frozen,
-                workspace.build_path(env): json.dumps(record, indent=1) + "\n",
+                paths.freeze_path(env): frozen,
+                paths.build_path(env): json.dumps(record, indent=1) + "\n",
             },
         )
-        write(repo, dict(evidence.documents(repo, {})))
+        write(repo, dict(generated.documents(repo, {})))
 
 
 # --- what is built: read again, and run ------------------------------------------------------------------------------
 
 
-def freeze(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
-    """Reads each image again and compares it with its lock and its record; a difference is a finding."""
-    from torchpin.tools import docker
-
-    with docker.engine() as client:
-        return each(environments, lambda env: _told(_frozen, client, repo, env))
-
-
-def _frozen(client: Any, repo: Repository, env: Environment) -> Outcome:
-    from torchpin.tools import docker
-
-    tag = _built(client, repo, env)
-    answer = docker.probe(client, tag)
-    frozen = _freeze_text(answer)
-    differences = [
-        f"lock: {one}" for one in recommendations.freeze_differences(frozen, workspace.lock(repo, env))
-    ]
-    record = repo.text(workspace.freeze_path(env))
-    if record is None:
-        differences.append("record: there is none; `invoke build` writes it")
-    elif record != frozen:
-        differences.append(f"record: {workspace.freeze_path(env)} is not what the image holds")
-    if differences:
-        raise FindingsError("\n".join([f"{tag} differs:", *(f"    {one}" for one in differences)]))
-    return Outcome(name=env.name, status="same", detail=f"{tag} equals its lock and its record")
-
-
-def _built(client: Any, repo: Repository, env: Environment) -> str:
+def built_tag(client: Any, repo: Repository, env: Environment) -> str:
     """The tag of the image that the description asks for. Raises FindingsError when it is not built."""
     from torchpin.tools import docker
 
@@ -293,19 +263,5 @@ def _built(client: Any, repo: Repository, env: Environment) -> str:
     return tag
 
 
-def _freeze_text(answer: Mapping[str, Any]) -> str:
+def freeze_text(answer: Mapping[str, Any]) -> str:
     return "".join(f"{name}=={version}\n" for name, version in sorted(answer["distributions"].items()))
-
-
-def run(
-    repo: Repository, env: Environment, *, command: Sequence[str] = (), dry_run: bool = False
-) -> tuple[tuple[str, ...], int]:
-    """Runs a service's container as it is described, in the foreground: the command that did it, and its exit code."""
-    from torchpin.tools import docker
-
-    with docker.engine() as client:
-        tag = _built(client, repo, env)
-    words = docker.run_command(
-        env, tag, command=command, gpus=bool(process.which("nvidia-smi")), terminal=sys.stdin.isatty()
-    )
-    return words, 0 if dry_run else process.passed_on(words)

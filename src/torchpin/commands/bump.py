@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from torchpin.bump import plan
-from torchpin.checks import run
+from torchpin.bump import model, plan
+from torchpin.bump.pins import is_known
+from torchpin.checks import context
 from torchpin.commands import build as commands_build
-from torchpin.commands import install, parallel
-from torchpin.commands.parallel import Outcome, alone, quiet
-from torchpin.compat import recommendations
+from torchpin.commands import install, judge
+from torchpin.commands.lock import resolved, texts_of
+from torchpin.commands.parallel import quiet
+from torchpin.commands.undo import restore, undo_record, write_with_undo
+from torchpin.description import environments as description_environments
 from torchpin.description import read
 from torchpin.errors import FindingsError, InputError, Stop, ToolError
-from torchpin.lock import layers
+from torchpin.lock import compare
+from torchpin.model import Outcome
+from torchpin.paths import (
+    DOCUMENTS,
+    build_path,
+    freeze_path,
+    lock_folder,
+    rendered_paths,
+)
 from torchpin.records import bump_log
 from torchpin.records.bump_log import BUILD, LOG, RECORD, VALIDATE, Entry, Moved, Step
+from torchpin.records.freeze import frozen_moves
 from torchpin.tools import uv_install
-from torchpin.workspace import workspace
-from torchpin.workspace.evidence import documents, judged
+from torchpin.workspace import generated, workspace
+from torchpin.workspace.evidence import judged
+from torchpin.workspace.write import alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from torchpin.bump.plan import Ground, Plan, Target
+    from torchpin.bump.model import Ground, Plan
+    from torchpin.bump.target import Target
     from torchpin.commands.build import Watch
     from torchpin.commands.parallel import Say
     from torchpin.model import Environment, Lock
     from torchpin.workspace.workspace import Repository
-
-UNDO = ".torchpin/bump.json"  # what the last bump replaced
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,12 +65,14 @@ def ground(
     reason: str = "",
 ) -> Ground:
     """What a plan is made from. A tag whose commit no fact tells is asked of its origin; nothing else is."""
-    environments = layers.environments(repo.services)
+    environments = description_environments.environments(repo.services)
     for name in services:
-        layers.environments(repo.services, service=name)  # raises for a name that nothing has
+        description_environments.environments(
+            repo.services, service=name
+        )  # raises for a name that nothing has
     evidence = judged(repo, environments)
-    believed = {env.name: run.lock_of(evidence, env) for env in environments}
-    return plan.Ground(
+    believed = {env.name: context.lock_of(evidence, env) for env in environments}
+    return model.Ground(
         texts={one.file: repo.text(one.file) or "" for one in repo.services},
         locks={name: lock for name, lock in believed.items() if lock},
         today=evidence.today,
@@ -76,7 +88,7 @@ def _commits(repo: Repository, asked: Target) -> dict[str, str]:
     from torchpin.tools import git
 
     for one in (source for service in repo.services for source in service.sources):
-        if one.name == asked.name and not plan.is_known(one, asked.to):
+        if one.name == asked.name and not is_known(one, asked.to):
             tags = git.remote_tags(one, repo.settings)
             if asked.to not in tags:
                 near = ", ".join(git.nearest(asked.to, tags)) or "none, it has no tags"
@@ -108,12 +120,12 @@ def derived(one: Plan) -> tuple[str, ...]:
     """The files that are made from a service's description and locks, where its pins move; steps 3 to 5 make records."""
     if not one.moves:
         return ()
-    environments = layers.environments([one.described])
+    environments = description_environments.environments([one.described])
     return (
-        *(path for env in environments for path in workspace.rendered_paths(env)),
-        *workspace.DOCUMENTS,
+        *(path for env in environments for path in rendered_paths(env)),
+        *DOCUMENTS,
         LOG,
-        *(path for env in environments for path in (workspace.freeze_path(env), workspace.build_path(env))),
+        *(path for env in environments for path in (freeze_path(env), build_path(env))),
     )
 
 
@@ -143,7 +155,7 @@ def bump(
         try:
             return (*outcomes, *_finished(repo, entry, say, watch, proof=not options.recorded))
         except BaseException as error:
-            _undone(repo)
+            restore(repo)
             told = f"{error}\nThe bump was taken back: every file is as it was before."
             if isinstance(error, Stop):
                 raise type(error)(told) from None
@@ -180,10 +192,10 @@ def _written(
     environments = _environments(after, {one.service for one in moving})
     files = {
         **after.staged,
-        **parallel.texts_of(after, environments, made),
-        **documents(after, made),
+        **texts_of(after, environments, made),
+        **generated.documents(after, made),
     }
-    _write(repo, files, before, {**before, **{one.file: ground.texts[one.file] for one in moving}})
+    write_with_undo(repo, files, before, {**before, **{one.file: ground.texts[one.file] for one in moving}})
     say(f"{asked}: description, locks, renderings, documents and log are written")
     return outcomes, entry
 
@@ -194,7 +206,7 @@ def _locked(
     """Step 1: the locks of what the descriptions will say, resolved and judged, with nothing written."""
     after = _with(repo, {one.file: one.after for one in moving})
     environments = _environments(after, {one.service for one in moving})
-    outcomes, made = parallel.resolved(after, environments, recorded=options.recorded, say=say)
+    outcomes, made = resolved(after, environments, recorded=options.recorded, say=say)
     failed = [one for one in outcomes if one.code]
     if failed:
         said = "\n".join(f"{one.name}: {one.detail}" for one in failed)
@@ -220,16 +232,18 @@ def _with(repo: Repository, texts: Mapping[str, str], log: Sequence[Entry] = ())
 
 
 def _environments(repo: Repository, services: Iterable[str]) -> tuple[Environment, ...]:
-    return tuple(env for env in layers.environments(repo.services) if env.service.name in services)
+    return tuple(
+        env for env in description_environments.environments(repo.services) if env.service.name in services
+    )
 
 
 def _moved(one: Plan, before: Mapping[str, Lock], made: Mapping[str, Lock]) -> Moved:
     """What the log tells of a service; of its packages, what the resolver moved, with who wants it."""
     packages = []
-    for env in layers.environments([one.described]):
+    for env in description_environments.environments([one.described]):
         was = before[env.name].packages if env.name in before else {}
         now = made[env.name].packages
-        for told in recommendations.moved(was, now):
+        for told in compare.moved(was, now):
             name = told.partition(" ")[0]
             by = [each for each in now[name].wanted_by if each != one.service] if name in now else []
             wanted = f" (wanted by {', '.join(by)})" if by else ""
@@ -286,7 +300,7 @@ def _finished(
     after = workspace.opened(repo.root, prefix=repo.prefix)
     after = replace(after, settings=repo.settings, published=repo.published)
     environments = _environments(after, entry.services)
-    frozen = {env.name: after.text(workspace.freeze_path(env)) for env in environments}
+    frozen = {env.name: after.text(freeze_path(env)) for env in environments}
     why = _unbuildable(environments)
     if why:
         if proof:
@@ -300,8 +314,8 @@ def _finished(
         raise ToolError("\n".join(f"{one.name}: {one.detail}" for one in failed))
     who = _who(repo)
     entry = bump_log.stepped(entry, BUILD, _done(who, "; ".join(f"{one.name} {one.detail}" for one in built)))
-    results = parallel.verify(after, environments, require=("image",))
-    if parallel.failures(results, require=("image",)):
+    results = judge.verify(after, environments, require=("image",))
+    if judge.failures(results, require=("image",)):
         found = [f"{each.where}: {each.message}" for row in results for each in row.findings]
         skipped = [
             f"{row.check} {row.environment}: {row.note}"
@@ -311,9 +325,9 @@ def _finished(
         raise FindingsError("\n".join(["The validation suite found:", *found, *skipped]))
     right = sum(row.status == "ok" for row in results)
     entry = bump_log.stepped(entry, VALIDATE, _done(who, f"{right} of {len(results)} results ok, none open"))
-    entry = bump_log.stepped(entry, RECORD, _done(who, ", ".join(map(workspace.freeze_path, environments))))
-    now = {env.name: after.text(workspace.freeze_path(env)) or "" for env in environments}
-    freeze = {name: recommendations.frozen_moves(frozen[name] or "", text) for name, text in now.items()}
+    entry = bump_log.stepped(entry, RECORD, _done(who, ", ".join(map(freeze_path, environments))))
+    now = {env.name: after.text(freeze_path(env)) or "" for env in environments}
+    freeze = {name: frozen_moves(frozen[name] or "", text) for name, text in now.items()}
     entry = replace(entry, freeze=freeze)
     _logged(after, entry)
     return (*built, _standing(entry))
@@ -335,16 +349,16 @@ def _proven(repo: Repository, entry: Entry, environments: Sequence[Environment],
 
 def _unbuildable(environments: Sequence[Environment]) -> str:
     """Why the images cannot be made on this machine, "" where they can."""
-    from torchpin.tools import docker
+    from torchpin.tools import buildx, docker
 
     try:
         with docker.engine():
-            docker.expect_buildx()
+            buildx.expect_buildx()
     except Stop:
         return "no Docker engine with buildx answered"
     try:
         for env in environments:
-            docker.expect_platform(env.variant.platform)
+            buildx.expect_platform(env.variant.platform)
     except Stop:
         return f"the engine builds nothing for {env.variant.platform}"
     return ""
@@ -355,10 +369,10 @@ def _logged(repo: Repository, entry: Entry) -> None:
     own = (entry.bump, entry.steps[0].when)
     log = [entry if (one.bump, one.steps[0].when) == own else one for one in bump_log.entries(repo.text(LOG))]
     after = _with(repo, {}, log)
-    files = {**after.staged, **documents(after, {})}
-    held = _held(repo)
+    files = {**after.staged, **generated.documents(after, {})}
+    held = undo_record(repo)
     before = held["before"] if held else {}
-    _write(repo, files, before, {path: repo.text(path) for path in {*before, *files}})
+    write_with_undo(repo, files, before, {path: repo.text(path) for path in {*before, *files}})
 
 
 def _done(who: str, told: str) -> Step:
@@ -379,68 +393,17 @@ def _standing(entry: Entry) -> Outcome:
 # --- undo ------------------------------------------------------------------------------------------------------------
 
 
-def undo(repo: Repository) -> tuple[Outcome, ...]:
-    """Every file as it was before the last bump. Raises InputError where there is none, or files were edited since."""
-    with alone(repo, "bumping", patience=0):
-        return tuple(Outcome(name=path, status="changed") for path in _undone(repo))
-
-
-def _undone(repo: Repository) -> tuple[str, ...]:
-    held = _held(repo)
-    if held is None:
-        raise InputError("There is no bump to undo here: none was made, or it is undone already.")
-    before, after = held["before"], held["after"]
-    own = f"{workspace.PINNING} {workspace.DEVIATIONS} {workspace.GPUS} {workspace.CHECKS} {LOG}".split()
-    edited = [
-        path
-        for path in before
-        if not (path in own or path.startswith("records/"))
-        if _digest(repo.text(path)) not in {after.get(path), _digest(before[path])}
-    ]
-    if edited:
-        raise InputError(
-            f"Edited since the bump: {', '.join(edited)}. Take these edits back first; nothing was changed."
-        )
-    changed = parallel.write(repo, {**before, UNDO: None})
-    return tuple(path for path in changed if path != UNDO)
-
-
-def _held(repo: Repository) -> dict[str, dict[str, str | None]] | None:
-    text = repo.text(UNDO)
-    return json.loads(text) if text else None
-
-
-def _write(
-    repo: Repository,
-    files: Mapping[str, str | None],
-    before: Mapping[str, str | None],
-    expected: Mapping[str, str | None],
-) -> None:
-    """Files, and in the same transaction what undoing them needs: every text as it was, and what it is to be.
-
-    `expected`: what was read of them; where a file holds something else now, nothing is written.
-    """
-    seen = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
-    after = {path: _digest(files[path] if path in files else repo.text(path)) for path in seen}
-    state = json.dumps({"before": seen, "after": after}, indent=1) + "\n"
-    parallel.write(repo, {**files, UNDO: state}, before=expected)
-
-
 def _texts(
     repo: Repository, environments: Sequence[Environment], files: Sequence[str]
 ) -> dict[str, str | None]:
     """Everything that a bump may write, as it is."""
-    paths = [*files, *workspace.DOCUMENTS, LOG]
+    paths = [*files, *DOCUMENTS, LOG]
     for env in environments:
-        folder = workspace.lock_folder(env)
+        folder = lock_folder(env)
         paths += [f"{folder}/{name}" for name in workspace.lock_files(repo, env)]
-        paths += workspace.rendered_paths(env)
-        paths += [workspace.freeze_path(env), workspace.build_path(env)]
+        paths += rendered_paths(env)
+        paths += [freeze_path(env), build_path(env)]
     return {path: repo.text(path) for path in paths}
-
-
-def _digest(text: str | None) -> str | None:
-    return None if text is None else sha256(text.encode()).hexdigest()
 
 
 def _now() -> str:

@@ -9,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torchpin.checks import run
+from torchpin.description.environments import index_url, mirror_variable
 from torchpin.errors import Stop
-from torchpin.lock import layers
-from torchpin.tools import git, http, process, uv_resolve
-from torchpin.workspace.evidence import everything
+from torchpin.tools import git, http, process, uv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,34 +19,7 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Source
     from torchpin.workspace.workspace import Repository
 
-HEADERS = ("environment", "Python", "torch", "base", "sources", "lock", "image", "record")
 _SPACE = 30 * 10**9  # bytes: a devel base and one CUDA torch, while they are built
-
-
-def services(repo: Repository, environments: Sequence[Environment]) -> list[tuple[str, ...]]:
-    """A row an environment, as HEADERS names the cells."""
-    evidence = everything(repo, environments)
-    results = {(r.environment, r.check): r.status for r in run.run(evidence)}
-
-    def row(env: Environment) -> tuple[str, ...]:
-        stale = [one for one in ("LCK001", "LCK002") if results[env.name, one] == "found"]
-        lock = "missing" if not evidence.lock_files[env.name] else "stale" if stale else "fresh"
-        image = (
-            "no engine"
-            if evidence.engine
-            else "built and proven"
-            if env.name in evidence.built
-            else "not built"
-        )
-        record = {"ok": "equals the lock", "found": "differs from the lock"}.get(
-            results[env.name, "REC001"], "not recorded yet"
-        )
-        service = env.service
-        tags = ", ".join(f"{source.name} {source.tag}" for source in service.sources)
-        torch = f"{service.torch.version} ({env.variant.channel})"
-        return env.name, str(service.python), torch, env.base.image, tags, lock, image, record
-
-    return [row(env) for env in environments]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +39,7 @@ def doctor(repo: Repository, environments: Sequence[Environment]) -> list[Row]:
     looks += [lambda channel=channel: _index(repo, channel) for channel in [*channels, "pypi"] if channel]  # type: ignore[misc]
     named = {source.name: source for env in environments for source in env.service.sources}
     looks += [lambda source=source: _source(repo, source) for source in named.values()]  # type: ignore[misc]
-    uv_resolve.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
+    uv.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda look: look(), looks))
 
@@ -84,13 +55,13 @@ def _python() -> Row:
 
 
 def _uv() -> Row:
-    done = process.run((uv_resolve.uv(), "--version"), check=False)
+    done = process.run((uv.uv(), "--version"), check=False)
     found = done.stdout.strip().removeprefix("uv ").split(" ")[0]
     return Row(
         what="uv",
-        ok=found == uv_resolve.UV,
+        ok=found == uv.UV,
         found=found or "none",
-        remedy=f"uv {uv_resolve.UV} is pinned: run bootstrap.py again",
+        remedy=f"uv {uv.UV} is pinned: run bootstrap.py again",
         needed=True,
     )
 
@@ -118,10 +89,10 @@ def _docker() -> Row:
 
 
 def _buildx() -> Row:
-    from torchpin.tools import docker
+    from torchpin.tools import buildx
 
     try:
-        return Row(what="buildx", ok=True, found=docker.expect_buildx())
+        return Row(what="buildx", ok=True, found=buildx.expect_buildx())
     except Stop as stop:
         return Row(what="buildx", ok=False, found="none", remedy=str(stop))
 
@@ -153,13 +124,11 @@ def _gpu() -> Row:
 
 def _index(repo: Repository, channel: str) -> Row:
     """Whether a channel's index (or its mirror) answers. PyPI is asked through uv, which knows where it is."""
-    variable = layers.mirror_variable(channel)
-    address = repo.settings.mirrors.get(channel) or layers.index_url(channel)
+    variable = mirror_variable(channel)
+    address = repo.settings.mirrors.get(channel) or index_url(channel)
     if channel == "pypi" or address is None:
-        command = (uv_resolve.uv(), "pip", "compile", "--quiet", "--no-cache", "--no-deps", "-")
-        done = process.run_with_input(
-            (*command,), "packaging==26.3\n", env=uv_resolve.uv_environment(repo.settings)
-        )
+        command = (uv.uv(), "pip", "compile", "--quiet", "--no-cache", "--no-deps", "-")
+        done = process.run_with_input((*command,), "packaging==26.3\n", env=uv.uv_environment(repo.settings))
         remedy = f"check the network, or name a mirror in {variable}"
         return Row(
             what="PyPI",
@@ -183,6 +152,6 @@ def _source(repo: Repository, source: Source) -> Row:
     try:
         git.expect_tag(source, repo.settings)
     except Stop as stop:
-        remedy = f"name a mirror in {layers.mirror_variable(source.name)} (file:// works)"
+        remedy = f"name a mirror in {mirror_variable(source.name)} (file:// works)"
         return Row(what=f"source {source.name}", ok=False, found=str(stop).splitlines()[0], remedy=remedy)
     return Row(what=f"source {source.name}", ok=True, found=f"{address}: {source.tag} = {source.commit[:12]}")

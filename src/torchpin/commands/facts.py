@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torchpin import facts
-from torchpin.commands import parallel
+from torchpin.description import environments
 from torchpin.errors import FINDINGS, InputError, ToolError
 from torchpin.facts import index_pages, load
-from torchpin.lock import layers
 from torchpin.tools import index_client
+from torchpin.workspace import write as workspace_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -100,8 +100,10 @@ def refresh(
     refused = () if accept_changed_hashes else tuple(line for one in renewals for line in _rehashed(one))
     if refused or not write:
         return Refreshed(renewals=renewals, refused=refused)
-    with parallel.alone(repo):
-        written = parallel.write(repo, {_path(name): index_pages.text(page) for name, page in new.items()})
+    with workspace_write.alone(repo):
+        written = workspace_write.write(
+            repo, {_path(name): index_pages.text(page) for name, page in new.items()}
+        )
     for read in (facts.recorded, load.index):
         read.cache_clear()
     problems = facts.problems(load.all_tables(), {**index_pages.all_pages(), **new}, today)
@@ -132,7 +134,7 @@ def _recorded(repo: Repository, channel: str) -> Page:
 
 def _today(repo: Repository, page: Page, today: date) -> Page:
     """The page as its index has it now; a mirror leaves no trace in it."""
-    channel, canonical = page["channel"], str(layers.index_url(page["channel"]))
+    channel, canonical = page["channel"], str(environments.index_url(page["channel"]))
     found = index_client.fetched(repo.settings.mirrors.get(channel) or canonical, list(page["packages"]))
     packages = {name: [[file, digest] for file, digest in files.items()] for name, files in found.items()}
     source = f"{canonical}/; {KEPT}"

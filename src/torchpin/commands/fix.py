@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from torchpin.commands import parallel
+from torchpin.commands import judge
 from torchpin.description import edit, read
+from torchpin.description import environments as description_environments
 from torchpin.errors import InputError
-from torchpin.lock import layers
+from torchpin.workspace import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from torchpin.checks.run import Result
+    from torchpin.checks.registry import Result
     from torchpin.model import Change, Environment, Finding
     from torchpin.workspace.workspace import Repository
 
@@ -34,13 +35,13 @@ def repair(repo: Repository, environments: Sequence[Environment]) -> tuple[Repai
     A description is written only if the judge then no longer finds what was repaired, and nothing that it did not find
     before. Raises InputError, with nothing written, where that does not hold.
     """
-    results = parallel.judge(repo, environments)
+    results = judge.judge(repo, environments)
     made = tuple(
         _repaired(repo, service, [one for one in _open(results) if one.service == service and one.safe])
         for service in dict.fromkeys(one.service for one in _open(results) if one.safe)
     )
     _expect_better(repo, results, made)
-    parallel.written(repo, {one.file: one.after for one in made})
+    write.written(repo, {one.file: one.after for one in made})
     return made
 
 
@@ -60,8 +61,10 @@ def _expect_better(repo: Repository, before: Iterable[Result], made: Sequence[Re
     texts: Mapping[str, str] = {one.file: repo.text(one.file) or "" for one in repo.services}
     again = replace(repo, services=read.services({**texts, **{one.file: one.after for one in made}}))
     names = {finding.service for one in made for finding in one.findings}
-    chosen = [env for env in layers.environments(again.services) if env.service.name in names]
-    left = {(id_, one.service, one.about) for id_, one in _named(parallel.judge(again, chosen))}
+    chosen = [
+        env for env in description_environments.environments(again.services) if env.service.name in names
+    ]
+    left = {(id_, one.service, one.about) for id_, one in _named(judge.judge(again, chosen))}
     there = {(id_, one.service, one.about) for id_, one in _named(before)}
     repaired = {(one.service, one.about, one.message) for each in made for one in each.findings}
     ended = {

@@ -10,11 +10,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin.commands.parallel import Outcome, clone, expect_workable, quiet
+from torchpin.commands.clone import clone
+from torchpin.commands.judge import expect_workable
+from torchpin.commands.parallel import quiet
+from torchpin.description import environments
 from torchpin.errors import ToolError
 from torchpin.image import plan
-from torchpin.lock.layers import native
-from torchpin.tools import process, uv_install, uv_resolve
+from torchpin.lock import export
+from torchpin.model import Outcome
+from torchpin.tools import files, process, uv, uv_install, uv_resolve
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -32,7 +36,7 @@ def install(
     """
     expect_workable(repo, [env])
     here = uv_install.platform_here()
-    own = native(env, here)
+    own = environments.native(env, here)
     if own is None:
         raise ToolError(
             f"{env.name} is locked for {env.variant.platform}; this machine is {here or sys.platform}."
@@ -55,12 +59,12 @@ def install(
             raise ToolError(outcome.detail)
         say(f"{outcome.name}: {outcome.detail}")
     into = into or repo.root / ".venvs" / env.name
-    environment = uv_resolve.uv_environment(repo.settings)
+    environment = uv.uv_environment(repo.settings)
     process.run(uv_install.venv_command(env, into), env=environment)
     with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
         folder = Path(name)
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
-        process.write({folder / layer.file: plan.installable(layer) for layer in layers})
+        files.write_files({folder / layer.file: export.installable(layer) for layer in layers})
         environment |= {"TMPDIR": name}
         for step in plan.steps(locked):
             say(f"installing {step.file.removesuffix('.txt')}")
@@ -91,7 +95,7 @@ def _prove(
     """The probe with the plan's expectations, then the service's own smoke test, in a native environment."""
     python = str(into / "bin" / "python")
     expectations = plan.expectations(env, locked, home=str(repo.root))
-    process.write({folder / "expect.json": json.dumps(expectations)})
+    files.write_files({folder / "expect.json": json.dumps(expectations)})
     quiet = {
         name: value
         for name, value in os.environ.items()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.commands.parallel import Outcome, written
 from torchpin.description import read
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
+from torchpin.workspace.write import written
 
 if TYPE_CHECKING:
+    from torchpin.model import Outcome
     from torchpin.workspace.workspace import Repository
 
 _SERVICE = """\

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat.gpus import verdict
-from torchpin.lock import layers
+from torchpin.description import environments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ def _of_channel(version: Version, channel: str, tags: frozenset[Tag]) -> bool:
 @cache
 def releases(channel: str, platform: str, package: str = "torch") -> frozenset[Version]:
     """The releases of which a channel lists a wheel for a platform, whatever its Python."""
-    machine = f"_{layers.MACHINES[platform]}"
+    machine = f"_{environments.MACHINES[platform]}"
     return frozenset(
         version
         for version, files in listed(channel, package).items()
@@ -80,7 +80,7 @@ def channels_of(version: str, platform: str) -> tuple[str, ...]:
 
 def fitting(channel: str, package: str, version: str, python: Version, platform: str) -> tuple[str, ...]:
     """The listed files of a release for a Python and a platform, whatever the glibc."""
-    machine, cp = layers.MACHINES[platform], f"cp{python.major}{python.minor}"
+    machine, cp = environments.MACHINES[platform], f"cp{python.major}{python.minor}"
     return tuple(
         name
         for name, tags in listed(channel, package).get(Version(version), {}).items()
@@ -103,7 +103,7 @@ def builds(env: Environment, gpus: Sequence[str]) -> tuple[Build, ...]:
     Nearest: no described GPU lost, then the same release, then the least newer one, then the oldest channel that serves.
     """
     here = env.service.torch.version
-    cuda = layers.torch_build(env) != "cpu"
+    cuda = environments.torch_build(env) != "cpu"
     found = [
         build(env, row.name, version, gpus)
         for row in facts.channels()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from torchpin import facts
-from torchpin.lock import layers
+from torchpin.description import environments
 
 if TYPE_CHECKING:
     from torchpin.model import Environment
@@ -24,7 +24,7 @@ class Verdict:
 
 def verdict(env: Environment, gpu: facts.Gpu | None) -> Verdict:
     """Whether the build that an environment describes runs on a GPU (None: one that no fact knows)."""
-    build, platform = layers.torch_build(env), env.variant.platform
+    build, platform = environments.torch_build(env), env.variant.platform
     if build == "cpu":
         return Verdict(answer="refused", reason="a CPU build", evidence=f"the channel {env.variant.channel}")
     if gpu is None or gpu.capability is None:
@@ -34,7 +34,7 @@ def verdict(env: Environment, gpu: facts.Gpu | None) -> Verdict:
         return Verdict(answer="refused", reason=reason, evidence=source(gpu))
     if build is None:
         return Verdict(answer="unknown", reason="no fact tells what this build is")
-    return _compiled(str(env.service.torch.version), build, layers.MACHINES[platform], gpu)
+    return _compiled(str(env.service.torch.version), build, environments.MACHINES[platform], gpu)
 
 
 def _compiled(release: str, build: str, machine: str, gpu: facts.Gpu) -> Verdict:

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
-from torchpin.lock.layers import MACHINES, torch_build
+from torchpin.description import environments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ def _brought(env: Environment) -> dict[str, Pin]:
     """The triton that a torch release pins, and the cuDNN of its build; CPU builds bring neither."""
     torch = env.service.torch.version
     release = facts.release(str(torch))
-    if release is None or torch_build(env) in {"cpu", None}:
+    if release is None or environments.torch_build(env) in {"cpu", None}:
         return {}
     known = {"triton": release.triton, "cudnn": cudnn(env)}
     found = {}
@@ -98,8 +98,8 @@ def _brought(env: Environment) -> dict[str, Pin]:
 
 def cudnn(env: Environment) -> str | None:
     """The cuDNN that a torch build pins, where the recorded metadata or the facts of its release tell."""
-    build, version = torch_build(env), str(env.service.torch.version)
-    machine = MACHINES[env.variant.platform]
+    build, version = environments.torch_build(env), str(env.service.torch.version)
+    machine = environments.MACHINES[env.variant.platform]
     for row in facts.metadata():
         if (row.package, row.channel, row.version.partition("+")[0]) == ("torch", build, version):
             wanted = [one for one in row.requires_dist if one.startswith("nvidia-cudnn-")]

@@ -12,13 +12,13 @@ from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
 from torchpin.compat import pins as compat_pins
-from torchpin.lock import layers
+from torchpin.description import environments
 from torchpin.model import Deviation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.model import Artifact, Environment, Lock
+    from torchpin.model import Environment, Lock
 
 ABSENT = "not installed"
 
@@ -36,7 +36,7 @@ def used(env: Environment, lock: Lock | None) -> dict[str, str]:
     ground = {
         "python": str(service.python),
         "base": env.base.image,
-        "cuda": layers.cuda(env) or "",
+        "cuda": environments.cuda(env) or "",
         "cudnn": cudnn or "",
     }
     cards = {
@@ -52,7 +52,7 @@ def used(env: Environment, lock: Lock | None) -> dict[str, str]:
 
 def _pinned(env: Environment) -> dict[str, str]:
     """What is known without a lock; of torch's family the very build, as it calls itself."""
-    build = layers.torch_build(env) if env.variant.platform == "linux/amd64" else None
+    build = environments.torch_build(env) if env.variant.platform == "linux/amd64" else None
     local = f"+{build}" if build else ""
     return {
         name: f"{pin.version}{local if name in env.service.torch.family else ''}"
@@ -66,7 +66,7 @@ def untold(env: Environment, lock: Lock | None, component: str, values: Mapping[
 
     A CPU build is known to have no CUDA, and a wheel with an ABI in its name comes by its own pin alone.
     """
-    key, cpu = _key(component), layers.torch_build(env) == "cpu"
+    key, cpu = _key(component), environments.torch_build(env) == "cpu"
     if key in values or (cpu and key in {"cuda", "cudnn"}):
         return False
     if lock is not None:
@@ -128,7 +128,7 @@ def requirements(lines: Iterable[str], env: Environment) -> Iterable[Requirement
     target = {
         "python_version": ".".join(python.split(".")[:2]),
         "python_full_version": python,
-        "platform_machine": layers.MACHINES[platform],
+        "platform_machine": environments.MACHINES[platform],
         "sys_platform": "linux",
         "platform_system": "Linux",
         "os_name": "posix",
@@ -174,41 +174,3 @@ def stale_reasons(env: Environment, found: Iterable[Deviation]) -> tuple[str, ..
     """Components that people gave a reason for although nothing deviates (any more)."""
     explained = {_key(one.component) for one in found}
     return tuple(r.component for r in env.service.reasons if _key(r.component) not in explained)
-
-
-def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
-    """How a `pip freeze` text differs from a lock: nothing, or one sentence a package."""
-    frozen = _frozen(freeze)
-    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
-    locked: dict[str, str] = {
-        canonicalize_name(name): package.version for name, package in lock.packages.items()
-    }
-    return tuple(
-        f"{name}: the lock says {locked.get(name, 'nothing')}, found is {frozen.get(name, 'nothing')}"
-        for name in sorted({*frozen, *locked})
-        if frozen.get(name) != locked.get(name) and not (name in optional and name not in frozen)
-    )
-
-
-def frozen_moves(before: str, after: str) -> tuple[str, ...]:
-    """What one freeze record holds otherwise than another: one sentence a package."""
-    was, now = _frozen(before), _frozen(after)
-    return tuple(
-        f"{name} {was.get(name, '(new)')} -> {now.get(name, '(gone)')}"
-        for name in sorted({*was, *now})
-        if was.get(name) != now.get(name)
-    )
-
-
-def _frozen(freeze: str) -> dict[str, str]:
-    pins = (line.partition("==") for line in freeze.splitlines() if "==" in line)
-    return {str(canonicalize_name(name)): version for name, _, version in pins}
-
-
-def moved(before: Mapping[str, Artifact], after: Mapping[str, Artifact]) -> tuple[str, ...]:
-    """What a new lock changes: one sentence a package that is added, removed or moved."""
-    return tuple(
-        f"{name} {before[name].version if name in before else '(new)'} -> {after[name].version if name in after else '(gone)'}"
-        for name in sorted({*before, *after})
-        if name not in before or name not in after or before[name].version != after[name].version
-    )

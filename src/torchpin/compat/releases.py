@@ -10,9 +10,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
-from torchpin.compat import builds
+from torchpin.compat import builds, wheels
+from torchpin.description import environments
 from torchpin.errors import InputError
-from torchpin.lock import layers
 
 if TYPE_CHECKING:
     from torchpin.facts import Channel, TorchRelease
@@ -35,7 +35,7 @@ def channels(env: Environment, release: TorchRelease) -> tuple[str, ...]:
     """The channels that serve a release for an environment's Python and platform; CUDA for CUDA, CPU for CPU."""
     if env.variant.channel == "pypi":
         return ("pypi",)
-    wants_cuda = layers.cuda(env) is not None
+    wants_cuda = environments.cuda(env) is not None
     rows = [row for row in facts.channels() if row.name != "pypi" and (row.cuda is not None) == wants_cuda]
     return tuple(row.name for row in rows if _serves(row, env, release.version))
 
@@ -97,7 +97,7 @@ def cards(env: Environment, version: str, channels: tuple[str, ...]) -> tuple[li
 
 def _runs(env: Environment, version: str, channel: str) -> dict[str, bool]:
     """Which of the described GPUs a build has code for, of those that facts tell of."""
-    archs = facts.compiled(version, channel, layers.MACHINES[env.variant.platform])
+    archs = facts.compiled(version, channel, environments.MACHINES[env.variant.platform])
     rows = {name: facts.gpu(name) for name in env.service.gpus}
     return {
         name: facts.runs_on(archs, card.capability)
@@ -113,7 +113,7 @@ def without_wheels(env: Environment, version: str, channels: tuple[str, ...]) ->
         torch = replace(env.service.torch, version=Version(version))
         variant = replace(env.variant, channel=channel)
         try:
-            layers.abi_wheels(replace(env, service=replace(env.service, torch=torch), variant=variant))
+            wheels.abi_wheels(replace(env, service=replace(env.service, torch=torch), variant=variant))
         except InputError as error:
             lacking.setdefault(_pin(str(error)), []).append(channel)
     return [f"there is no wheel of {pin} for {', '.join(names)}" for pin, names in lacking.items()]

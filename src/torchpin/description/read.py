@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from torchpin.description import environments
 from torchpin.description.patterns import (
     ABSOLUTE,
     APT,
@@ -47,7 +48,6 @@ from torchpin.description.patterns import (
 from torchpin.description.settings import mirror_names
 from torchpin.description.yaml_reader import Reader, Rule, found
 from torchpin.errors import InputError
-from torchpin.lock import layers
 from torchpin.model import (
     Base,
     Health,
@@ -105,10 +105,10 @@ def _one_name_each(described: Iterable[tuple[Reader, Service | None]]) -> None:
 def _one_mirror_each(described: Iterable[tuple[Reader, Service | None]]) -> None:
     """A source has its mirror's variable to itself: `pypi`, a channel or a registry (`docker-io`) is none's name."""
     bare = [replace(service, sources=()) for _, service in described if service]
-    taken = {layers.mirror_variable(name): name for name in mirror_names(bare)}
+    taken = {environments.mirror_variable(name): name for name in mirror_names(bare)}
     for reader, service in described:
         for number, source in enumerate(service.sources if service else ()):
-            name = taken.get(layers.mirror_variable(source.name))
+            name = taken.get(environments.mirror_variable(source.name))
             if name:
                 path = f"sources[{number}].name"
                 message = (

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from torchpin import facts
+from torchpin.description import environments
 from torchpin.errors import InputError
-from torchpin.lock import layers
 from torchpin.model import Mark, Problem, Settings
 
 if sys.version_info >= (3, 11):
@@ -72,7 +72,7 @@ def _mirrors(
     problems: list[tuple[str, str]],
 ) -> dict[str, str]:
     """The mirrors by name: the file's, then the variables'."""
-    variables = {layers.mirror_variable(name): name for name in names}
+    variables = {environments.mirror_variable(name): name for name in names}
     mirrors: dict[str, str] = {}
     for name, value in given.items():
         if isinstance(value, dict):

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from torchpin.documents.markdown import code, marked, paragraphs, prose, table
+from torchpin.documents.sections import environments
+from torchpin.model import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torchpin.model import Lock, Service
+
 import re
 from functools import cache
 from typing import TYPE_CHECKING
@@ -10,8 +21,8 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat import gpus, hidden_requirements
-from torchpin.documents.markdown import anchor, code, link, paragraphs, prose, table
-from torchpin.lock import layers
+from torchpin.description import environments as description_environments
+from torchpin.documents.markdown import anchor, link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -159,10 +170,10 @@ def _wants(service: Service, name: str, gpu: facts.Gpu | None) -> str:
 
 
 def _driver_of(env: Environment) -> str:
-    cuda = layers.cuda(env)
+    cuda = description_environments.cuda(env)
     driver = facts.driver(cuda) if cuda else None
     if driver is None:
-        return "none: a CPU build" if layers.torch_build(env) == "cpu" else UNKNOWN
+        return "none: a CPU build" if description_environments.torch_build(env) == "cpu" else UNKNOWN
     floor = f"{driver.family} at least; " if driver.family else ""
     return f"{floor}CUDA {cuda} came with {driver.toolkit}"
 
@@ -172,7 +183,7 @@ def _gate(env: Environment, gpu: facts.Gpu | None) -> str:
     base = facts.base(env.base.image)
     gate = facts.gate(base.cuda) if base and base.cuda and base.image.startswith("nvidia/cuda:") else None
     if gate is None:
-        return "nothing: a CPU build" if layers.torch_build(env) == "cpu" else UNKNOWN
+        return "nothing: a CPU build" if description_environments.torch_build(env) == "cpu" else UNKNOWN
     if gpu and gpu.geforce and not gate.geforce:
         return f"a driver of CUDA {gate.needs}; on GeForce no older branch is let through"
     return f"a driver of CUDA {gate.needs}, or of branch {', '.join(map(str, gate.older_branches))}"
@@ -226,3 +237,28 @@ def known(environments: Sequence[Environment]) -> str:
         )
     headers = ("GPU", "Architecture", "Capability", "Minimum toolkit", "Driver floor", "First build", "torch has code for it in")  # fmt: skip
     return paragraphs("## Every known GPU", table(headers, rows))
+
+
+GPUS_OPENING = """\
+# GPUs
+
+This page says for each GPU which of our images run on it, what would, and what a wrong pair looks like.
+It is computed from the descriptions and from the facts in `src/torchpin/facts`; nothing here was run on these GPUs for this page.
+Write outside the generated sections as you like.
+"""
+
+
+def gpu_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict[str, str]:
+    """The sections of docs/GPUS.md: the GPUs that services want, known failures, and every GPU that the facts know."""
+    here = [env for service in services for env in environments(service)]
+    origins = {
+        "wanted": "services/*/service.yaml, their locks and src/torchpin/facts",
+        "failures": "src/torchpin/facts/data/failures.yaml",
+        "known": "src/torchpin/facts/data/gpus.yaml",
+    }
+    bodies = {
+        "wanted": wanted(here, locks),
+        "failures": failures(),
+        "known": known(here),
+    }
+    return {name: marked(name, body, source=origins[name]) for name, body in bodies.items()}

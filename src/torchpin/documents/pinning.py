@@ -9,12 +9,13 @@ from packaging.utils import canonicalize_name
 
 from torchpin import facts
 from torchpin.compat import recommendations
+from torchpin.description.environments import cuda, torch_build
 from torchpin.documents import gpus, pinning_build, pinning_layers, pinning_risks
+from torchpin.documents.deviations import deviation_table
 from torchpin.documents.markdown import anchor, block, code, link, marked, paragraphs, prose, table
 from torchpin.documents.sections import (
     NOTHING,
     count,
-    deviation_table,
     environments,
     heading,
     locked,
@@ -24,7 +25,7 @@ from torchpin.documents.sections import (
     says,
 )
 from torchpin.errors import InputError
-from torchpin.lock import layers
+from torchpin.records.freeze import freeze_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -126,7 +127,7 @@ def _core_rows(env: Environment, lock: Lock) -> list[tuple[str, str, str]]:
 
 def _torch(env: Environment, values: Mapping[str, str]) -> str:
     """What torch calls itself: PyPI's file name lacks the local part that its `__version__` has."""
-    version, build = values.get("torch"), layers.torch_build(env)
+    version, build = values.get("torch"), torch_build(env)
     if version is None:
         return recommendations.ABSENT
     given = f", {pinning_layers.GIVEN}" if env.service.torch.origin == "base" else ""
@@ -136,8 +137,8 @@ def _torch(env: Environment, values: Mapping[str, str]) -> str:
 
 
 def _cuda(env: Environment) -> str:
-    known = layers.cuda(env)
-    return code(known) if known else "none: a CPU build" if layers.torch_build(env) == "cpu" else "not known"
+    known = cuda(env)
+    return code(known) if known else "none: a CPU build" if torch_build(env) == "cpu" else "not known"
 
 
 def _cudnn(env: Environment, values: Mapping[str, str]) -> str:
@@ -146,7 +147,7 @@ def _cudnn(env: Environment, values: Mapping[str, str]) -> str:
     base = facts.base(env.base.image) if env.service.torch.origin == "base" else None
     if base and base.cudnn:
         return f"{code(base.cudnn)}, from the base image"
-    cpu = layers.torch_build(env) == "cpu"
+    cpu = torch_build(env) == "cpu"
     return "none: a CPU build" if cpu else "not known: no package of its own brings it"
 
 
@@ -201,7 +202,7 @@ def _record(name: str, lock: Lock | None, freeze: str | None) -> str:
     if freeze is None:
         return "not recorded yet: no image of this environment was built where these documents were made"
     place = f"records/{name}/pip_freeze.txt"
-    differences = recommendations.freeze_differences(freeze, lock) if lock else ()
+    differences = freeze_differences(freeze, lock) if lock else ()
     state = f", which differs from the lock in {count(len(differences), 'package')}" if differences else ""
     return link(code(place), f"../{place}") + state
 

@@ -8,11 +8,13 @@ from packaging.utils import canonicalize_name
 
 from torchpin import facts
 from torchpin.compat import recommendations
+from torchpin.description import environments as description_environments
 from torchpin.documents import pinning_layers
 from torchpin.documents.markdown import block, code, paragraphs, prose, table
-from torchpin.documents.sections import NOTHING, count, environments, frozen, locked, missing, once
+from torchpin.documents.sections import NOTHING, count, environments, locked, missing, once
 from torchpin.image import plan
 from torchpin.lock import layers
+from torchpin.records.freeze import freeze_differences, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,12 +97,12 @@ def _matrix(env: Environment, lock: Lock, freeze: str | None) -> list[tuple[str,
     service = env.service
     probed = _probed(lock, freeze)
     python = "the base image" if service.torch.origin == "base" else "the base image or uv"
-    cuda = layers.cuda(env)
+    cuda = description_environments.cuda(env)
     tag, digest = env.base.image.rpartition(":")[2], env.base.digest
     rows = [
         ("Base image", f"{env.base.image.removesuffix(f':{tag}')} {code(tag)}", "its registry", "yes, by its digest" if digest else "not yet: no digest is recorded"),
         ("Python", code(str(service.python)), python, probed),
-        *([("CUDA of torch", code(cuda), f"torch of {code(layers.torch_build(env) or NOTHING)}", probed)] if cuda else []),
+        *([("CUDA of torch", code(cuda), f"torch of {code(description_environments.torch_build(env) or NOTHING)}", probed)] if cuda else []),
     ]  # fmt: skip
     optional = {one.name for layer in lock.layers if layer.optional for one in layer.packages}
     origins = {one.name: _origin(layer) for layer in lock.layers for one in layer.packages}
@@ -125,11 +127,7 @@ def _probed(lock: Lock, freeze: str | None) -> str:
     """An image has a record only if its probe ended well; a record of another lock proves nothing of this one."""
     if freeze is None:
         return NOT_YET
-    return (
-        f"{NOT_YET}: the record is of another lock"
-        if recommendations.freeze_differences(freeze, lock)
-        else PROBE
-    )
+    return f"{NOT_YET}: the record is of another lock" if freeze_differences(freeze, lock) else PROBE
 
 
 def _installed(package: Artifact, freeze: str | None, *, optional: bool) -> str:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
+from torchpin.description import environments
 from torchpin.documents.markdown import block, code, paragraphs, prose
-from torchpin.documents.sections import count, frozen, locked, missing, once
+from torchpin.documents.sections import count, locked, missing, once
 from torchpin.lock import layers as lock_layers
+from torchpin.records.freeze import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,7 +88,7 @@ def _abi(env: Environment, package: Artifact) -> str:
         python=str(env.service.python),
         torch=str(env.service.torch.version),
         channel=env.variant.channel,
-        machine=lock_layers.MACHINES[env.variant.platform],
+        machine=environments.MACHINES[env.variant.platform],
     )
     if isinstance(chosen, facts.NoWheel):
         why = f"**No longer right**: {prose(chosen.sentence)}."

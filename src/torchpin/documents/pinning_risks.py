@@ -10,9 +10,9 @@ from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
 from torchpin.compat import hidden_requirements, recommendations
+from torchpin.description import environments
 from torchpin.documents.markdown import code, literal, paragraphs, prose, table
 from torchpin.documents.sections import locked, missing
-from torchpin.lock.layers import MACHINES, torch_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,7 +92,7 @@ def _same(one: facts.Wheel, other: facts.Wheel) -> bool:
 
 
 def _machines() -> list[str]:
-    return [machine for platform, machine in MACHINES.items() if platform.startswith("linux/")]
+    return [machine for platform, machine in environments.MACHINES.items() if platform.startswith("linux/")]
 
 
 def _without(machines: Iterable[str]) -> list[str]:
@@ -106,7 +106,7 @@ def _native(env: Environment, name: str) -> list[str]:
     if known is None:
         return []
     found = []
-    wanted = known.on(MACHINES[env.variant.platform])
+    wanted = known.on(environments.MACHINES[env.variant.platform])
     if wanted:
         lacking = [one for one in wanted if one not in env.service.apt]
         state = f"**apt does not list {', '.join(lacking)}**" if lacking else "apt lists it"
@@ -129,7 +129,7 @@ def _conflicts(name: str, lock: Lock) -> list[str]:
 
 def _matters(env: Environment, one: hidden_requirements.Standing) -> bool:
     gpus = map(facts.gpu, env.service.gpus)
-    cuda = torch_build(env) != "cpu"
+    cuda = environments.torch_build(env) != "cpu"
     return not one.floor.capability or (
         cuda and any(hidden_requirements.concerns(one.floor, gpu) for gpu in gpus)
     )

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+import re
 from typing import TYPE_CHECKING, Literal
 
 from torchpin import facts
@@ -138,3 +143,12 @@ def remedy(lines: Iterable[str]) -> str:
         if any(known.pattern.search(line) for line in said):
             return f"{known.means}. {known.remedy}"
     return ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """A build begins: the environment, its steps' sizes in bytes by layer name, and where its log goes."""
+
+    environment: str
+    sizes: dict[str, int]
+    log: str

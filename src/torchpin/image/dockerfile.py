@@ -6,57 +6,20 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING
 
-from torchpin import facts
 from torchpin.errors import InputError
-from torchpin.image import plan
-from torchpin.lock import file_format, layers
+from torchpin.lock import file_format
+from torchpin.lock.uv_project import quote
 from torchpin.model import Mark, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import jinja2
 
     from torchpin.image.plan import Context, Image
-    from torchpin.model import Environment, Lock
-
-
-def _quoted(value: str) -> str:
-    """A double-quoted TOML or JSON string."""
-    return json.dumps(value, ensure_ascii=False)
-
-
-def uv_project(env: Environment, *, index: str | None, pins: Iterable[str] | None = None) -> str:
-    """The uv project that one resolution answers: exact pins, torch and companions from one explicit index.
-
-    `index` is the channel's address (or its mirror's); None takes all from PyPI. `pins` None: the described ones.
-    """
-    service = env.service
-    lines = [
-        "[project]",
-        f"name = {_quoted(service.name)}",
-        'version = "0"',
-        f'requires-python = "=={service.python.major}.{service.python.minor}.*"',
-        "dependencies = [",
-        *(f"  {_quoted(one)}," for one in (layers.pins(env, {}) if pins is None else pins)),
-        "]",
-    ]
-    if index:
-        name = _quoted(env.variant.channel)
-        lines += [
-            "[[tool.uv.index]]",
-            f"name = {name}",
-            f"url = {_quoted(index)}",
-            "explicit = true",
-            "[tool.uv.sources]",
-        ]
-        lines += [f"{package} = {{ index = {name} }}" for package in service.torch.family]
-    return "\n".join([*lines, ""])
 
 
 def _dockerfile_string(value: str) -> str:
     """A double-quoted word of LABEL or ENV, in which nothing is expanded."""
-    return _quoted(value).replace("$", "\\$")
+    return quote(value).replace("$", "\\$")
 
 
 @cache
@@ -98,21 +61,3 @@ def context_list(context: Context) -> str:
     return "# What the image's build reads. Made by `invoke render`; do not edit.\n" + "".join(
         f"{x}\n" for x in sorted(lines)
     )
-
-
-def requirements(env: Environment, lock: Lock) -> str:
-    """The whole lock as one hashed requirements file, layers in install order."""
-    parts = [
-        f"# {env.name}: Python {env.service.python}, {env.variant.platform}. Install with --no-deps --require-hashes."
-    ]
-    if lock.given:
-        parts.append("# torch and its companions are the base image's, and not in this file")
-    for layer in lock.layers:
-        origin = f"the {layer.origin} index" if layer.origin != "pypi" else "PyPI"
-        if layer.origin in facts.abi_packages():
-            variable = layers.mirror_variable(layer.origin)
-            origin = (
-                f"the releases of {layer.origin}: set {variable} to where they (or a mirror's copies) lie"
-            )
-        parts += [f"# {layer.name}, from {origin}", plan.installable(layer).rstrip("\n")]
-    return "\n".join([*(part for part in parts if part), ""])

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
+from torchpin.description import environments
 from torchpin.lock import file_format
-from torchpin.lock.layers import MACHINES, cuda, index_url, mirror_variable, torch_build
+from torchpin.lock.export import installable, release_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin.model import Environment, LayerLock, Lock, Service, Source, Variant
+    from torchpin.model import Environment, Lock, Service, Source, Variant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,38 +65,15 @@ def steps(lock: Lock) -> tuple[Step, ...]:
         Step(
             file=layer.file,
             origin=layer.origin,
-            index=index_url(layer.origin),
-            release=_release(layer),
-            mirror=mirror_variable(layer.origin),
+            index=environments.index_url(layer.origin),
+            release=release_url(layer),
+            mirror=environments.mirror_variable(layer.origin),
             optional=layer.optional,
             builds=any(package.is_source for package in layer.packages),
         )
         for layer in lock.layers
         if layer.packages
     )
-
-
-def _release(layer: LayerLock) -> str | None:
-    """Where the file of a layer with an ABI wheel lies; None for every other layer."""
-    if layer.origin not in facts.abi_packages():
-        return None
-    held = {(package.name, package.version) for package in layer.packages}
-    return next((wheel.release for wheel in facts.wheels() if (wheel.package, wheel.version) in held), None)
-
-
-def installable(layer: LayerLock) -> str:
-    """What an installer is given of a layer, and an image's cache keyed by: no header, no comment.
-
-    A file that lies in no index is named by the variable that holds its place, so that a mirror can replace it.
-    """
-    if not _release(layer):
-        return file_format.installable(layer)
-    place = f"${{{mirror_variable(layer.origin)}}}"
-    lines = (
-        f"{p.name} @ {place}/{p.filename.replace('+', '%2B')} --hash=sha256:{p.sha256}\n"
-        for p in layer.packages
-    )
-    return "".join(lines)
 
 
 def image(env: Environment, lock: Lock) -> Image:
@@ -113,7 +91,7 @@ def image(env: Environment, lock: Lock) -> Image:
         variant=env.variant,
         base=env.base.reference,
         torch=lock.all["torch"].version,
-        python_mirror=mirror_variable("python"),
+        python_mirror=environments.mirror_variable("python"),
         steps=steps(lock),
         sources=homes,
         env={**service.run.env, **{name: value for name, value in own.items() if value}},
@@ -124,9 +102,9 @@ def expectations(env: Environment, lock: Lock, *, home: str | None = None) -> di
     """What the probe must find, as it reads it. `home` is where the sources lie, by default the image's folder."""
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     versions = {name: package.version for name, package in sorted(lock.packages.items())}
-    build = torch_build(env)
+    build = environments.torch_build(env)
     release = str(env.service.torch.version)
-    compiled = facts.compiled(release, build, MACHINES[env.variant.platform]) if build else None
+    compiled = facts.compiled(release, build, environments.MACHINES[env.variant.platform]) if build else None
     carries_local = build and env.variant.platform == "linux/amd64"
     inherited = {package.name: package.version for package in lock.given.packages} if lock.given else {}
     return {
@@ -137,7 +115,7 @@ def expectations(env: Environment, lock: Lock, *, home: str | None = None) -> di
         "inherited": inherited,
         "torch": {
             "version": f"{release}+{build}" if carries_local else release,
-            "cuda": cuda(env),
+            "cuda": environments.cuda(env),
             "archs": list(compiled.sm) if compiled else None,
         },
         "imports": list(env.service.imports),

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchpin.errors import Stop, ToolError
-from torchpin.tools import docker, process
+from torchpin.lab import engine
+from torchpin.tools import buildx, docker, files, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,8 +29,8 @@ def standing(service: Service, prefix: str, rendered: Path, say: Say) -> Iterato
     """
     try:
         with docker.engine() as client:
-            docker.expect_buildx()
-            cached = docker.cache(client)
+            buildx.expect_buildx()
+            cached = engine.cache(client)
             tag = f"{prefix}/base:1"
             _make_base(client, service, tag, say)
     except Stop as stop:
@@ -38,20 +39,20 @@ def standing(service: Service, prefix: str, rendered: Path, say: Say) -> Iterato
     try:
         yield tag, ""
     finally:
-        texts = [text for path in rendered.glob("*/Dockerfile") if (text := process.read(path))]
+        texts = [text for path in rendered.glob("*/Dockerfile") if (text := files.read_text(path))]
         with docker.engine() as client:
-            docker.remove(client, docker.tagged(client, f"{prefix}/"))
-            docker.prune(client, cached, [*texts, docker.EXTENDS])
+            docker.remove(client, engine.tagged(client, f"{prefix}/"))
+            engine.prune(client, cached, [*texts, engine.EXTENDS])
 
 
 def _make_base(client: Any, service: Service, tag: str, say: Say) -> None:
     """Pulled if Docker Hub answers, else made from this machine's own distribution."""
-    if docker.pull(client, f"python:{service.python.major}.{service.python.minor}-slim-bookworm", tag):
+    if engine.pull(client, f"python:{service.python.major}.{service.python.minor}-slim-bookworm", tag):
         return
     say("lab: Docker Hub does not answer; making a base image from this machine's distribution")
     with tempfile.TemporaryDirectory(prefix="torchpin-base-") as name:
         archive = _bootstrapped(Path(name))
-        docker.load_tree(client, archive, tag)
+        engine.load_tree(client, archive, tag)
 
 
 def _bootstrapped(folder: Path) -> Path:
@@ -64,7 +65,7 @@ def _bootstrapped(folder: Path) -> Path:
         # Unpacked, not configured: a fifth of the time, and all that Python, a shell and a real torch need.
         packages = "--include=python3,dash,coreutils,base-files,passwd,libstdc++6"
         process.run(("mmdebstrap", "--variant=extract", packages, suite, str(tree)))
-        process.write(
+        files.write_files(
             {tree / "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", tree / "etc/group": "root:x:0:\n"}
         )
         if not (tree / "bin/sh").exists():
@@ -78,7 +79,7 @@ def _bootstrapped(folder: Path) -> Path:
 
 
 def _suite() -> str:
-    text = process.read(Path("/etc/os-release")) or ""
+    text = files.read_text(Path("/etc/os-release")) or ""
     fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return fields.get("VERSION_CODENAME", "").strip('"') if sys.platform == "linux" else ""
 
@@ -86,4 +87,4 @@ def _suite() -> str:
 def python_of(base: str) -> str:
     script = "import platform; print(platform.python_version())"
     with docker.engine() as client:
-        return docker.said(client, base, "python3", "-c", script)
+        return engine.said(client, base, "python3", "-c", script)

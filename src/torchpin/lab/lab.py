@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from torchpin import facts
+from torchpin.compat import wheels
+from torchpin.description import environments as description_environments
 from torchpin.description import write
 from torchpin.errors import InputError, ToolError
 from torchpin.lab import base_image, stub_wheels
-from torchpin.lock import layers as lock_layers
-from torchpin.model import Variant
+from torchpin.lab.engine import extend
+from torchpin.lab.reduce import lab_packages, reduce_service
 from torchpin.tools import index_server, process, uv_install
-from torchpin.tools.docker import extend
+from torchpin.tools.files import read_text, write_files
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 PREFIX = "torchpin-lab"  # of every image; each lab has its own name below it, so two do not meet
-LARGEST = 3_000_000  # bytes: what is bigger stays out of the lab
 _COPIED = ("docker/Dockerfile.j2", "docker/runtime", "requirements")
 _SMOKE = '''"""The lab's smoke test: the stand-in torch is what was installed."""
 
@@ -94,21 +94,21 @@ def opened(
         scratch = folder / "monorepo"
         _copy(repo.root, scratch)
         origins = {
-            s.name: _origin(folder, s, reduced[e.name], _names(e.service, reduced[e.name]))
+            s.name: _origin(folder, s, reduced[e.name], lab_packages(e.service, reduced[e.name]))
             for e in environments
             for s in e.service.sources
         }
         commits = {name: commit for name, (_, commit) in origins.items()}
         services = tuple(
-            _reduced(env.service, env, reduced[env.name], base=base, python=python, commits=commits)
+            reduce_service(env.service, env, reduced[env.name], base=base, python=python, commits=commits)
             for env in {env.service.name: env for env in reversed(environments)}.values()
         )
-        served = _stand_ins((*lock_layers.environments(services), *_beside(services, beside)))
+        served = _stand_ins((*description_environments.environments(services), *_beside(services, beside)))
         if base:
             services = tuple(_on_own_base(folder, one, base, prefix, served) for one in services)
         for service in services:
             place = scratch / "services" / service.name
-            process.write({place / "service.yaml": write.description(service), place / "smoke.py": _SMOKE})
+            write_files({place / "service.yaml": write.description(service), place / "smoke.py": _SMOKE})
         address = stack.enter_context(index_server.serve(served))
         mirrors = {
             name: f"{address}/{name}/{'files' if name in facts.abi_packages() else ''}" for name in served
@@ -127,7 +127,9 @@ def opened(
         yield Lab(
             repo=lab,
             original=repo,
-            environments=tuple(env for env in lock_layers.environments(lab.services) if env.name in chosen),
+            environments=tuple(
+                env for env in description_environments.environments(lab.services) if env.name in chosen
+            ),
             engine=bool(base),
             why=why,
         )
@@ -137,7 +139,7 @@ def keep_logs(lab: Lab) -> tuple[Path, ...]:
     """Takes the build logs out of a lab that ends, for who wants to know why a build failed."""
     kept = lab.original.root / ".torchpin" / "logs"
     logs = sorted((lab.repo.root / ".torchpin" / "logs").glob("*.log"))
-    process.write({kept / f"lab-{log.name}": process.read(log) for log in logs})
+    write_files({kept / f"lab-{log.name}": read_text(log) for log in logs})
     return tuple(kept / f"lab-{log.name}" for log in logs)
 
 
@@ -164,98 +166,6 @@ def _copy(root: Path, scratch: Path) -> None:
 # --- descriptions ----------------------------------------------------------------------------------------------------
 
 
-def small(lock: Lock) -> frozenset[str]:
-    """The packages whose whole closure, torch apart, is small and fits any Python: pure or abi3 wheels, and sources."""
-    family = _family(lock)
-    deps = {p.name for layer in lock.layers if layer.name == lock_layers.TORCH_DEPS for p in layer.packages}
-    wants: dict[str, set[str]] = {}
-    for package in lock.packages.values():
-        for parent in package.wanted_by:
-            wants.setdefault(parent, set()).add(package.name)
-
-    def fits(name: str, seen: frozenset[str] = frozenset()) -> bool:
-        package = lock.packages[name]
-        portable = (
-            package.is_source or package.filename.endswith("-none-any.whl") or "-abi3-" in package.filename
-        )
-        if not portable or (package.size or 0) > LARGEST:
-            return False
-        below = wants.get(name, set()) - family - seen - {name}
-        return all(fits(other, seen | {name}) for other in below)
-
-    return frozenset(name for name in lock.packages if name not in family | deps and fits(name))
-
-
-def wants_torch(lock: Lock, name: str) -> bool:
-    """Whether a package wants torch, directly or not: it cannot be imported beside a stand-in."""
-    family = _family(lock)
-    todo, seen = [name], {name}
-    while todo:
-        one = todo.pop()
-        for package in lock.all.values():
-            if one in package.wanted_by:
-                if package.name in family:
-                    return True
-                if package.name not in seen:
-                    seen.add(package.name)
-                    todo.append(package.name)
-    return False
-
-
-def _reduced(
-    service: Service, env: Environment, lock: Lock, *, base: str, python: str, commits: dict[str, str]
-) -> Service:
-    """A service for the lab: its own torch pins and sources, small packages, the lab's base and Python."""
-    kept = small(lock) | {*_abi_wheels(service, env.variant.channel, _machine(), python)}
-    layers = tuple(
-        replace(layer, packages=tuple(p for p in layer.packages if canonicalize_name(p.name) in kept))
-        for layer in service.layers
-    )
-    names = _names(service, lock) | {*commits, "cuda"}
-    importable = {
-        n.replace("-", "_")
-        for n in names - {*service.torch.family}
-        if n in lock.packages and not wants_torch(lock, n)
-    }
-    importable |= {name.replace("-", "_") for name in service.torch.family}
-    here = uv_install.platform_here()
-    return replace(
-        service,
-        python=Version(python if service.torch.origin == "index" else python.rpartition(".")[0]),
-        base=replace(service.base, image=base or service.base.image, digest=None),
-        variants=tuple(_variant(env, variant, here) for variant in service.variants),
-        layers=layers,
-        apt=(),
-        imports=tuple(name for name in service.imports if name in importable),
-        # an address of its own: what facts tell of the real source is not true of its stand-in
-        sources=tuple(
-            replace(source, commit=commits[source.name], url=f"https://stand-in.invalid/{source.name}")
-            for source in service.sources
-        ),
-        budget_bytes=None,
-        recommends=tuple(one for one in service.recommends if canonicalize_name(one.component) in names),
-        reasons=tuple(one for one in service.reasons if canonicalize_name(one.component) in names),
-    )
-
-
-def _abi_wheels(service: Service, channel: str, machine: str, python: str) -> dict[str, facts.Wheel]:
-    """The ABI wheels of a service that there are for the lab's Python."""
-    found: dict[str, facts.Wheel] = {}
-    for layer in service.layers:
-        pin = lock_layers.abi_pin(layer)
-        wheel = pin and facts.wheel(
-            canonicalize_name(pin.name),
-            next(iter(pin.specifier)).version,
-            python=python,
-            torch=str(service.torch.version),
-            channel=channel,
-            machine=machine,
-        )
-        if pin and isinstance(wheel, facts.Wheel):
-            found[canonicalize_name(pin.name)] = wheel
-    return found
-
-
 def _on_own_base(
     folder: Path,
     service: Service,
@@ -277,43 +187,9 @@ def _on_own_base(
     return replace(service, base=replace(service.base, image=tag))
 
 
-def _family(lock: Lock) -> set[str]:
-    """torch and its companions in a lock, wherever they come from."""
-    torch = lock.given or next(layer for layer in lock.layers if layer.name == lock_layers.TORCH)
-    return {package.name for package in torch.packages}
-
-
-def _names(service: Service, lock: Lock) -> frozenset[str]:
-    """The packages that a lab's service has: torch's family, the small ones that it declares, and what these want."""
-    kept = small(lock)
-    declared = {canonicalize_name(p.name) for layer in service.layers for p in layer.packages}
-    found = {*service.torch.family}
-    todo: list[str] = sorted(declared & kept)
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo += [p.name for p in lock.packages.values() if name in p.wanted_by]
-    return frozenset(found)
-
-
-def _variant(env: Environment, variant: Variant, here: str) -> Variant:
-    """PyPI has no stand-in: there the lab takes the channel whose build PyPI serves."""
-    channel = (
-        lock_layers.torch_build(replace(env, variant=variant)) or "cpu"
-        if variant.channel == "pypi"
-        else variant.channel
-    )
-    return Variant(name=variant.name, channel=channel, platform=here)
-
-
-def _machine() -> str:
-    return lock_layers.MACHINES[uv_install.platform_here()]
-
-
 def _beside(services: Sequence[Service], beside: Sequence[Environment]) -> tuple[Environment, ...]:
     """The lab's own environments with the torch and the channel that a bump gives them."""
-    here = {env.name: env for env in lock_layers.environments(services)}
+    here = {env.name: env for env in description_environments.environments(services)}
     return tuple(
         replace(
             here[env.name],
@@ -330,24 +206,26 @@ def _stand_ins(environments: tuple[Environment, ...]) -> dict[str, dict[str, lis
     channels: dict[str, dict[str, list[index_server.File]]] = {}
     for env in environments:
         torch, channel = env.service.torch, env.variant.channel
-        compiled = facts.compiled(str(torch.version), channel, lock_layers.MACHINES[env.variant.platform])
+        compiled = facts.compiled(
+            str(torch.version), channel, description_environments.MACHINES[env.variant.platform]
+        )
         release = facts.release(str(torch.version))
         files = stub_wheels.torch_family(
             version=str(torch.version),
             local=channel if env.variant.platform == "linux/amd64" else None,
             companions={name: str(version) for name, version in torch.companions.items()},
-            cuda=lock_layers.cuda(env),
+            cuda=description_environments.cuda(env),
             archs=compiled.sm if compiled else (),
-            cudnn=_cudnn(release.cudnn) if release and lock_layers.cuda(env) else None,
+            cudnn=_cudnn(release.cudnn) if release and description_environments.cuda(env) else None,
             python_tag=f"cp{env.service.python.major}{env.service.python.minor}",
-            platform=f"linux_{lock_layers.MACHINES[env.variant.platform]}",
+            platform=f"linux_{description_environments.MACHINES[env.variant.platform]}",
         )
         packages = channels.setdefault(channel, {})
         for file in files:
             have = packages.setdefault(canonicalize_name(file.filename.split("-")[0]), [])
             if file.filename not in {one.filename for one in have}:
                 have.append(file)
-        for name, wheel in lock_layers.abi_wheels(env).items():
+        for name, wheel in wheels.abi_wheels(env).items():
             channels.setdefault(name, {}).setdefault(name, []).append(_abi_stand_in(name, wheel))
     return channels
 
@@ -382,7 +260,7 @@ def _origin(folder: Path, source: Source, lock: Lock, names: frozenset[str]) -> 
     files = {work / "README.md": f"A stand-in for {source.name} {source.tag}.\n"}
     if source.requirements:
         files[work / source.requirements] = "".join(f"{line}\n" for line in lines)
-    process.write(files)
+    write_files(files)
     stamp = "2000-01-01T00:00:00+0000"
     person = {"NAME": "torchpin lab", "EMAIL": "lab@localhost"}
     own = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in person.items()}

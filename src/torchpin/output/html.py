@@ -6,14 +6,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from torchpin import __version__
-from torchpin.output import machine
+from torchpin.checks import run
 from torchpin.queries.support import reasons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from torchpin.checks.run import Result
+    from torchpin.checks.registry import Result
     from torchpin.model import Environment, Finding
     from torchpin.queries.support import Cell, Matrix
 
@@ -35,7 +35,7 @@ _CELL, _ROW, _LEFT, _TOP = 44, 26, 150, 150  # pixels of the picture
 
 def page(results: Sequence[Result], environments: Sequence[Environment], matrix: Matrix, today: date) -> str:
     """The whole page."""
-    verdicts = machine.verdicts(results, environments)
+    verdicts = run.verdicts(results, environments)
     home = {env.name: env.service.name for env in environments}
     services = "".join(
         _service(name, word, [row for row in results if home[row.environment] == name])

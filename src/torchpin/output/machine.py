@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from torchpin import __version__
-from torchpin.checks.run import REGISTRY
+from torchpin.checks.registry import REGISTRY
+from torchpin.checks.run import verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
 
-    from torchpin.checks.run import Result
+    from torchpin.checks.registry import Result
     from torchpin.model import Environment, Finding
 
-Verdict = Literal["ok", "warned", "refused", "unknown"]
 PAGE = "https://github.com/torchpin/torchpin/blob/main/docs/CHECKS.md"
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-
-
-def verdicts(results: Iterable[Result], environments: Iterable[Environment]) -> dict[str, Verdict]:
-    """A word for each service: refused by an open error, warned by an open warning, else unknown, else ok."""
-    home = {env.name: env.service.name for env in environments}
-    found: dict[str, set[str]] = {name: set() for name in home.values()}
-    for row in results:
-        found[home[row.environment]] |= {one.level for one in row.findings} | (
-            {"unknown"} if row.unknown else set()
-        )
-    return {name: _worst(states) for name, states in found.items()}
-
-
-def _worst(states: set[str]) -> Verdict:
-    if "error" in states:
-        return "refused"
-    if "warning" in states:
-        return "warned"
-    return "unknown" if "unknown" in states else "ok"
 
 
 def document(

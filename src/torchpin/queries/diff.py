@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torchpin.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torchpin.model import Environment, Lock
+
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from torchpin.description import environments as description_environments
 from torchpin.description import read
-from torchpin.errors import InputError
 from torchpin.lock import file_format
-from torchpin.lock import layers as lock_layers
 from torchpin.model import Artifact, Lock
 
 if TYPE_CHECKING:
@@ -109,7 +118,7 @@ def _described(path: str, text: str) -> dict[str, Held]:
         return {}
     return {
         env.name: Held(service=env.service.name, ground=_ground(env), described=True)
-        for env in lock_layers.environments(services)
+        for env in description_environments.environments(services)
     }
 
 
@@ -299,3 +308,44 @@ def _notes(name: str, before: State, after: State) -> Iterable[str]:
             yield f"{name} is not locked in {state.name}"
         elif not (held.described or state.alone):
             yield f"{name} has no description in {state.name} that can be read today; its lock alone was compared"
+
+
+DIFF_HEADERS = ("environment", "what", "change", "before", "after", "download")
+
+
+_KINDS = ("added", "removed", "moved", "other file")
+
+
+def diff_rows(found: Sequence[Difference]) -> list[tuple[str, ...]]:
+    """A row a change, as DIFF_HEADERS names the cells."""
+    return [
+        (one.environment, move.what, move.kind, move.before, move.after, download)
+        for one in found
+        for move, download in _downloads(one)
+    ]
+
+
+def _downloads(one: Difference) -> Iterator[tuple[Move, str]]:
+    for move in one.ground:
+        yield move, ""
+    for move in one.packages:
+        lost = [f"-{_size(move.size_before)}"] if move.before else []
+        gained = [f"+{_size(move.size_after)}"] if move.after else []
+        yield move, ", ".join([*lost, *gained])
+
+
+def _size(count: int | None) -> str:
+    return "unknown" if count is None else f"{count / 1e6:,.1f} MB" if count else "0"
+
+
+def total(one: Difference) -> str:
+    """What changed in an environment, in one line."""
+    counts = {kind: sum(move.kind == kind for move in one.packages) for kind in _KINDS}
+    told = [f"{count} {kind}" for kind, count in counts.items() if count]
+    told = [f"packages: {', '.join(told)}" if told else "no package changed"]
+    if one.packages:
+        unsized = f", and {one.unsized} of unknown size" if one.unsized else ""
+        told.append(f"download: -{_size(one.removed_bytes)}, +{_size(one.added_bytes)}{unsized}")
+    moved = [move.what for move in one.ground if move.kind == "moved"]
+    told += [f"moved: {', '.join(moved)}"] if moved else []
+    return "; ".join([f"{one.environment or 'the two records'}: {told[0]}", *told[1:], *one.notes])

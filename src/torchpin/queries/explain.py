@@ -5,13 +5,13 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from torchpin.adopt import registry
-from torchpin.checks.run import REGISTRY
+from torchpin.adopt import scan
+from torchpin.checks.registry import REGISTRY
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
     from torchpin.adopt.registry import Trap
-    from torchpin.checks.run import Check
+    from torchpin.checks.registry import Check
 
 
 def explanation(id_: str) -> str:
@@ -19,7 +19,7 @@ def explanation(id_: str) -> str:
     from torchpin.checks import rules  # noqa: F401 - registers them
 
     name = id_.strip().upper()
-    known: dict[str, Check | Trap] = {**REGISTRY, **registry.known()}
+    known: dict[str, Check | Trap] = {**REGISTRY, **scan.known()}
     if name not in known:
         near = get_close_matches(name, list(known), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "docs/CHECKS.md lists them all"

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torchpin.model import Environment, Lock
+
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_name
@@ -278,3 +286,38 @@ def _packages(env: Environment, lock: Lock, newest: Mapping[str, str]) -> Iterat
                 closes=closes,
                 notes=notes,
             )
+
+
+def outdated_lines(found: Sequence[Outlook]) -> list[str]:
+    """What could move, for people: what all later releases of torch open or close is told once."""
+    return [line for one in found for line in _outlook_lines(one)]
+
+
+def _outlook_lines(one: Outlook) -> Iterator[str]:
+    yield (
+        f"{one.environment}: {len(one.steps)} could move"
+        if one.steps
+        else f"{one.environment}: nothing could move"
+    )
+    torch = [step for step in one.steps if step.kind == "torch"]
+    shared = _shared(torch)
+    for step in one.steps:
+        name = f"source {step.name}" if step.kind == "source" else step.name
+        where = f" from {', '.join(step.where)}" if step.kind == "torch" else ""
+        notes = f" ({'; '.join(step.notes)})" if step.notes else ""
+        yield f"  {name} {step.used} -> {step.to}{where}{notes}"
+        yield from _effect_lines(step, without=shared if step in torch[1:] else frozenset())
+    yield from (f"  note: {note}" for note in one.notes)
+
+
+def _shared(steps: Sequence[Step]) -> frozenset[str]:
+    """What every one of several steps opens or closes; nothing where there is one alone."""
+    told = [frozenset((*step.opens, *step.closes)) for step in steps]
+    return frozenset.intersection(*told) if len(told) > 1 else frozenset()
+
+
+def _effect_lines(step: Step, *, without: frozenset[str]) -> Iterator[str]:
+    yield from (f"      opens: {one}" for one in step.opens if one not in without)
+    yield from (f"      closes: {one}" for one in step.closes if one not in without)
+    if without:
+        yield "      and what all of them open and close, as told above"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from torchpin import facts
 from torchpin.compat.gpus import verdict
-from torchpin.lock import layers
+from torchpin.description.environments import torch_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from torchpin.checks.run import Result
+    from torchpin.checks.registry import Result
     from torchpin.model import Environment
 
 
@@ -84,7 +84,7 @@ def _cell(env: Environment, name: str, results: Iterable[Result]) -> Cell:
         answer=found.answer,
         reason=found.reason,
         evidence=found.evidence,
-        described=layers.torch_build(env) != "cpu" and any(_about(one, name) for one in env.service.gpus),
+        described=torch_build(env) != "cpu" and any(_about(one, name) for one in env.service.gpus),
         waived=waived,
         notes=tuple(notes),
     )

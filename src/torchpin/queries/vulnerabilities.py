@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from torchpin.checks.run import Accepted, Ok, Result
+from torchpin.checks.registry import Accepted, Ok, Result
 from torchpin.compat import pins as compat_pins
 from torchpin.errors import ToolError
 from torchpin.model import Finding

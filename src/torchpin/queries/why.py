@@ -16,7 +16,7 @@ from torchpin.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from torchpin.checks.run import Result
+    from torchpin.checks.registry import Result
     from torchpin.model import Artifact, Environment, LayerLock, Lock
 
 

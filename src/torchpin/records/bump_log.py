@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from torchpin.documents.markdown import code, marked, paragraphs, prose, table
 from torchpin.errors import InputError
 from torchpin.model import Mark, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 LOG = "records/log.yaml"
 STEPS = (
@@ -133,29 +132,3 @@ def _entry(row: Mapping[str, Any]) -> Entry:
 
 
 # --- as a section ----------------------------------------------------------------------------------------------------
-
-
-def section(log: Sequence[Entry]) -> str:
-    """What was bumped, the newest first."""
-    rows = [
-        (
-            prose(one.steps[0].when[:10]),
-            code(one.bump),
-            prose(name),
-            prose("; ".join(moved.pins)),
-            prose(one.why),
-            prose(_standing(one)),
-        )
-        for one in reversed(log)
-        for name, moved in one.services.items()
-    ]
-    told = table(("When", "Bump", "Service", "What moved", "Why", "Steps"), rows)
-    opening = "Every bump, the newest first; `records/log.yaml` tells more, step by step."
-    return marked("bumps", paragraphs("## Bumps", opening, told), source=LOG)
-
-
-def _standing(one: Entry) -> str:
-    if not one.pending:
-        return "all done"
-    steps = ", ".join(f"{number} ({STEPS[number - 1]})" for number in one.pending)
-    return f"pending: {steps}"

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError, ToolError
-from torchpin.tools import process
+from torchpin.tools import files, process
 from torchpin.tools.http import shown
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git, GitPython's import would fail otherwise
@@ -227,7 +227,7 @@ def _environment() -> Iterator[None]:
 
 def requirements(root: Path, source: Source) -> str:
     """The text of a clone's own requirements file."""
-    text = process.read(root / source.path / str(source.requirements))
+    text = files.read_text(root / source.path / str(source.requirements))
     if text is None:
         raise ToolError(
             f"{source.name} at {source.tag} has no {source.requirements}; correct `requirements` in its description."

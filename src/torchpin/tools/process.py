@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 
 _RUNNING: set[subprocess.Popen[str]] = set()
@@ -116,46 +114,3 @@ def passed_on(command: Sequence[str]) -> int:
 
 def which(program: str) -> str | None:
     return shutil.which(program)
-
-
-def read(path: Path) -> str | None:
-    """A file's text, None where there is none. Raises ToolError for what is no text file."""
-    try:
-        return path.read_bytes().decode()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except IsADirectoryError:
-        raise ToolError(
-            f"{path} is a directory, where a file belongs. Move it away, then try again."
-        ) from None
-    except UnicodeDecodeError:
-        raise ToolError(f"{path} is not a UTF-8 text file. Save it as one, then try again.") from None
-
-
-def write(files: Mapping[Path, str | None]) -> tuple[Path, ...]:
-    """All files or, if staging one fails, none: texts that differ are staged beside their places, then renamed.
-
-    None removes a file. Answers the paths that changed.
-    """
-    changed = {path: text for path, text in files.items() if read(path) != text}
-    staged: dict[Path, Path] = {}
-    try:
-        for path, text in changed.items():
-            if text is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-                staged[path] = Path(name)
-                with os.fdopen(handle, "wb") as file:
-                    file.write(text.encode())
-                staged[path].chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        for path in changed:
-            if path in staged:
-                staged.pop(path).replace(path)
-            else:
-                path.unlink()
-    except OSError as error:
-        raise ToolError(f"{error.filename}: {error.strerror}. No file was left half-written.") from None
-    finally:
-        for left in staged.values():
-            left.unlink(missing_ok=True)
-    return tuple(sorted(changed))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from torchpin.description import environments
 from torchpin.errors import ToolError
-from torchpin.image import dockerfile
-from torchpin.lock import layers
+from torchpin.lock import uv_project
 from torchpin.queries import vulnerabilities
-from torchpin.tools import http, process, uv_resolve
+from torchpin.tools import http, process, uv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def known(pins: Sequence[Pin], settings: Settings) -> tuple[Advisory, ...]:
     """The known vulnerabilities of packages at versions. Raises ToolError where that cannot be found out."""
     service = settings.mirrors.get(MIRROR)
     command = (
-        uv_resolve.uv(),
+        uv.uv(),
         "audit",
         "--frozen",
         "--quiet",
@@ -42,12 +42,12 @@ def known(pins: Sequence[Pin], settings: Settings) -> tuple[Advisory, ...]:
     with tempfile.TemporaryDirectory(prefix="torchpin-") as folder:
         for name, text in vulnerabilities.project(pins).items():
             (Path(folder) / name).write_text(text)
-        done = process.run(command, cwd=Path(folder), env=uv_resolve.uv_environment(settings), check=False)
+        done = process.run(command, cwd=Path(folder), env=uv.uv_environment(settings), check=False)
     if done.returncode not in _ANSWERED:
         said = "\n".join(f"    {line}" for line in http.shown(done.stderr.strip()).splitlines())
         raise ToolError(
             f"The service of advisories could not be asked, so nothing is known:\n{said}\n"
-            f"Try again, or name a mirror of it in {layers.mirror_variable(MIRROR)} (or torchpin.toml)."
+            f"Try again, or name a mirror of it in {environments.mirror_variable(MIRROR)} (or torchpin.toml)."
         )
     return vulnerabilities.answered(done.stdout, pins)
 
@@ -59,7 +59,7 @@ def newest(
 
     Each alone: whether they fit each other is what a lock finds out. Raises ToolError where PyPI cannot be asked.
     """
-    uv_resolve.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
+    uv.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda one: _newest(one[0], one[1], settings), wanted.values())
         return dict(zip(wanted, found, strict=True))
@@ -67,11 +67,9 @@ def newest(
 
 def _newest(env: Environment, names: Sequence[str], settings: Settings) -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix="torchpin-") as folder:
-        (Path(folder) / "pyproject.toml").write_text(dockerfile.uv_project(env, index=None, pins=names))
-        command = uv_resolve.compile_command(
-            env, "newest.txt", extra=("--no-deps", "--upgrade", "--no-annotate")
-        )
-        asked = uv_resolve.uv_environment(settings) | {"TMPDIR": folder}
+        (Path(folder) / "pyproject.toml").write_text(uv_project.uv_project(env, index=None, pins=names))
+        command = uv.compile_command(env, "newest.txt", extra=("--no-deps", "--upgrade", "--no-annotate"))
+        asked = uv.uv_environment(settings) | {"TMPDIR": folder}
         done = process.run(command, cwd=Path(folder), env=asked, check=False)
         if done.returncode:
             said = "\n".join(f"    {line}" for line in http.shown(done.stderr.strip()).splitlines())

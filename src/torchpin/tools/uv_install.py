@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchpin.description import environments
 from torchpin.errors import ToolError
-from torchpin.lock import layers
-from torchpin.tools import process
-from torchpin.tools.uv_resolve import uv
+from torchpin.tools import files, process
+from torchpin.tools.uv import uv
 
 if TYPE_CHECKING:
     from torchpin.image import plan
@@ -24,7 +24,7 @@ def platform_here() -> str:
     machine = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(
         platform.machine().lower()
     )
-    return f"{system}/{machine}" if f"{system}/{machine}" in layers.MACHINES else ""
+    return f"{system}/{machine}" if f"{system}/{machine}" in environments.MACHINES else ""
 
 
 def venv_command(env: Environment, into: Path) -> tuple[str, ...]:
@@ -66,11 +66,11 @@ def uv_for(target: str, requirements: str, into: Path) -> Path:
         raise ToolError("requirements/run.txt holds no uv; restore it from git.")
     (into / "uv.txt").write_text(block[0])
     process.run((uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
-               "--python-platform", layers.uv_platform(target), "--requirements", str(into / "uv.txt")))  # fmt: skip
+               "--python-platform", environments.uv_platform(target), "--requirements", str(into / "uv.txt")))  # fmt: skip
     return into / "uv-tree" / "bin" / "uv"
 
 
 def forget_addresses(into: Path) -> None:
     """Removes what an installer notes about a file that lay in no index: its address may be a mirror's."""
     found = into.glob("lib/python*/site-packages/*.dist-info/direct_url.json")
-    process.write(dict.fromkeys(found))
+    files.write_files(dict.fromkeys(found))

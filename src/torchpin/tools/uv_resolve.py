@@ -5,45 +5,38 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from torchpin import facts
+from torchpin.compat import wheels as compat_wheels
+from torchpin.description import environments
 from torchpin.errors import ToolError
-from torchpin.image import dockerfile
-from torchpin.lock import layers as lock_layers
-from torchpin.lock import sdist
+from torchpin.lock import sdist, uv_project
+from torchpin.lock.layers import layer_lock, split
 from torchpin.model import Artifact, LayerLock, Lock
-from torchpin.tools import http, process
+from torchpin.tools import http
+from torchpin.tools.uv import UV, compile_command, project_folder, pylock_packages, run_compile
 
 if sys.version_info >= (3, 11):
-    import tomllib
+    pass
 else:
-    import tomli as tomllib
+    pass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from torchpin.facts import Wheel
     from torchpin.model import Environment, Settings, Upstream
 
     Published = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 
-UV = version("uv")
-# Settings of a user's machine that would change what is resolved. Where PyPI is found (UV_DEFAULT_INDEX) stays theirs.
-_FOREIGN = ("UV_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_EXCLUDE", "UV_EXCLUDE_NEWER", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
-            "UV_FORK_STRATEGY", "UV_INDEX", "UV_INDEX_STRATEGY", "UV_NO_BINARY", "UV_NO_BUILD", "UV_NO_SOURCES", "UV_OVERRIDE",
-            "UV_PRERELEASE", "UV_PYTHON", "UV_RESOLUTION", "UV_TORCH_BACKEND", "VIRTUAL_ENV")  # fmt: skip
 _NO_SIZE = (404, 405)  # no such file, or only its content can be asked for
 _PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+?)\s+# via (?P<via>.+)")
 
@@ -54,41 +47,6 @@ class _Found:
 
     artifact: Artifact
     url: str
-
-
-@cache
-def uv() -> str:
-    """The pinned uv's executable."""
-    from uv import find_uv_bin
-
-    return str(find_uv_bin())
-
-
-def uv_environment(settings: Settings) -> dict[str, str]:
-    """The environment that uv runs in: this machine's, less what would change a resolution, with the PyPI mirror."""
-    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    mirror = settings.mirrors.get("pypi")
-    python = settings.mirrors.get("python")
-    return (
-        kept
-        | ({"UV_DEFAULT_INDEX": mirror} if mirror else {})
-        | ({"UV_PYTHON_INSTALL_MIRROR": python} if python else {})
-    )
-
-
-def compile_command(
-    env: Environment, output: str, *, upgrade: Sequence[str] = (), extra: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """The uv command that resolves an environment's project for its Python and platform."""
-    form = (
-        ("--format", "pylock.toml")
-        if output.endswith(".toml")
-        else ("--annotation-style", "line", "--no-header")
-    )
-    chosen = tuple(word for name in upgrade for word in ("--upgrade-package", name))
-    return (uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", output, *form, "--no-python-downloads",
-            "--python-version", str(env.service.python), "--python-platform", lock_layers.uv_platform(env.variant.platform),
-            *chosen, *extra)  # fmt: skip
 
 
 def resolve(
@@ -107,21 +65,23 @@ def resolve(
 
     Raises ToolError when there is no solution, an artifact for this Python and platform is missing, or a hash is.
     """
-    wheels = lock_layers.abi_wheels(env)
-    with _project(dockerfile.uv_project(env, index=index, pins=lock_layers.pins(env, wheels))) as folder:
+    wheels = compat_wheels.abi_wheels(env)
+    with project_folder(
+        uv_project.uv_project(env, index=index, pins=uv_project.resolution_pins(env, wheels))
+    ) as folder:
         if current:
             kept = "".join(
                 f"{p.name}=={p.version}\n" for name, p in current.all.items() if name not in wheels
             )
             (folder / "pins.txt").write_text(kept)
-        _compile(env, settings, folder, compile_command(env, "pins.txt", upgrade=upgrade))
+        run_compile(env, settings, folder, compile_command(env, "pins.txt", upgrade=upgrade))
         wanted = _wanted_by((folder / "pins.txt").read_text(), env.service.name)
-        _compile(
+        run_compile(
             env, settings, folder, compile_command(env, "pylock.toml", extra=("--constraints", "pins.txt"))
         )
         found = [
             _reached(_chosen(env, package), folder, _mirrors(env, settings, index, package))
-            for package in _packages(folder)
+            for package in pylock_packages(folder)
         ]
     wanted = _with_wheels(env, wanted, wheels)
     found = [
@@ -133,7 +93,7 @@ def resolve(
         *_sized(found, current),
         *(_abi_artifact(env, wheel, published) for wheel in wheels.values()),
     ]
-    layers, given = lock_layers.split(env, artifacts, uv=UV)
+    layers, given = split(env, artifacts, uv=UV)
     kept_names = {package.name for layer in layers for package in layer.packages}
     sources = [one for one in found if one.artifact.is_source and one.artifact.name in kept_names]
     build = _build_layer(env, settings, sources, current=current) if sources else None
@@ -168,26 +128,6 @@ def _abi_artifact(env: Environment, wheel: Wheel, published: Published | None) -
     )
 
 
-@contextmanager
-def _project(text: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
-        (Path(name) / "pyproject.toml").write_text(text)
-        yield Path(name)
-
-
-def _compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
-    # uv leaves lock files of the builds that it needs in TMPDIR: there they go with the folder
-    done = process.run(
-        command, cwd=folder, env=uv_environment(settings) | {"TMPDIR": str(folder)}, check=False
-    )
-    if done.returncode:
-        said = done.stderr.strip() or done.stdout.strip()
-        raise ToolError(
-            f"{env.name} cannot be locked:\n"
-            + "\n".join(f"    {line}" for line in http.shown(said).splitlines())
-        )
-
-
 def _wanted_by(pins: str, service: str) -> dict[str, tuple[str, ...]]:
     """Who wants each package, from uv's `# via` comments; what the project itself declares is wanted by the service."""
     wanted: dict[str, tuple[str, ...]] = {}
@@ -202,11 +142,6 @@ def _wanted_by(pins: str, service: str) -> dict[str, tuple[str, ...]]:
             }
             wanted[canonicalize_name(found["name"])] = tuple(sorted(parents))
     return wanted
-
-
-def _packages(folder: Path) -> list[dict[str, Any]]:
-    packages: list[dict[str, Any]] = tomllib.loads((folder / "pylock.toml").read_text()).get("packages", [])
-    return packages
 
 
 def _chosen(env: Environment, package: Mapping[str, Any]) -> _Found:
@@ -225,7 +160,7 @@ def _chosen(env: Environment, package: Mapping[str, Any]) -> _Found:
                 size=row.get("size"),
             )
             files[filename] = _Found(artifact=artifact, url=address)
-    best = lock_layers.best(
+    best = compat_wheels.best(
         (one.artifact for one in files.values()), env.service.python, env.variant.platform
     )
     if best is None:
@@ -261,7 +196,7 @@ def _expect_builds(env: Environment, found: Iterable[_Found]) -> None:
         if one.artifact.name in env.service.torch.family and not one.artifact.version.endswith(f"+{channel}"):
             raise ToolError(
                 f"{env.name}: the {channel} index answered {one.artifact.name} {one.artifact.version}, not a +{channel} build. "
-                f"Check what {lock_layers.mirror_variable(channel)} or torchpin.toml names."
+                f"Check what {environments.mirror_variable(channel)} or torchpin.toml names."
             )
 
 
@@ -295,7 +230,7 @@ def _length(url: str) -> int | None:
 
 
 def _check_mirrors() -> str:
-    return f"Check {lock_layers.mirror_variable('pypi')} and the channel's mirror, or try again."
+    return f"Check {environments.mirror_variable('pypi')} and the channel's mirror, or try again."
 
 
 # --- what builds a package that exists as source only ----------------------------------------------------------------
@@ -313,13 +248,13 @@ def _build_layer(
         }
     )
     names = " ".join(sorted(one.artifact.name for one in sources))
-    with _project(dockerfile.uv_project(env, index=None, pins=wanted)) as folder:
+    with project_folder(uv_project.uv_project(env, index=None, pins=wanted)) as folder:
         if current and current.build:
             kept = "".join(f"{p.name}=={p.version}\n" for p in current.build.packages)
             (folder / "pins.txt").write_text(kept)
         only = ("--only-binary", ":all:")
-        _compile(env, settings, folder, compile_command(env, "pins.txt", extra=only))
-        _compile(
+        run_compile(env, settings, folder, compile_command(env, "pins.txt", extra=only))
+        run_compile(
             env,
             settings,
             folder,
@@ -327,10 +262,10 @@ def _build_layer(
         )
         found = [
             _reached(_chosen(env, package), folder, _mirrors(env, settings, None, package))
-            for package in _packages(folder)
+            for package in pylock_packages(folder)
         ]
     artifacts = [replace(one, wanted_by=tuple(names.split())) for one in _sized(found, current)]
-    return lock_layers.layer_lock(env, "build", sorted(artifacts, key=lambda one: one.name), uv=UV)
+    return layer_lock(env, "build", sorted(artifacts, key=lambda one: one.name), uv=UV)
 
 
 def _fetched(source: _Found) -> bytes:
@@ -346,45 +281,3 @@ def _fetched(source: _Found) -> bytes:
 
 
 # --- exports -------------------------------------------------------------------------------------
-
-
-def pylock(env: Environment, lock: Lock, settings: Settings, *, index: str | None) -> str:
-    """The lock as PEP 751 `pylock.toml`, with the addresses that the indexes give today for the locked files.
-
-    Raises ToolError when an index now gives a locked file other bytes.
-    """
-    alone = [package for package in lock.packages.values() if package.name in facts.abi_packages()]
-    pins = [f"{p.name}=={p.version}" for p in lock.packages.values() if p not in alone]
-    with _project(dockerfile.uv_project(env, index=index, pins=pins)) as folder:
-        _compile(env, settings, folder, compile_command(env, "pylock.toml", extra=("--no-deps",)))
-        text = (folder / "pylock.toml").read_text()
-        for package in _packages(folder):
-            locked = lock.packages[canonicalize_name(package["name"])]
-            hashes = {
-                row["hashes"].get("sha256")
-                for row in [*package.get("wheels", ()), package.get("sdist", {"hashes": {}})]
-            }
-            if locked.sha256 not in hashes:
-                raise ToolError(
-                    f"{locked.filename}: the index does not give the locked hash {locked.sha256} any more."
-                )
-    head, body = text.split("lock-version", 1)
-    del head  # uv's own command line, with paths of this machine
-    released = "".join(_released(package, settings) for package in alone)
-    return (
-        f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{http.shown(body)}{released}"
-    )
-
-
-def _released(package: Artifact, settings: Settings) -> str:
-    """The entry of a wheel that lies in no index, at its release (or its mirror).
-
-    An archive, as the standard has files at an address: its name carries an ABI that its version does not.
-    """
-    held = {wheel.filename: wheel.release for wheel in facts.wheels()}
-    place = settings.mirrors.get(package.name, held.get(package.filename, "")).rstrip("/")
-    address = http.shown(f"{place}/{package.filename.replace('+', '%2B')}")
-    return (
-        f'\n[[packages]]\nname = "{package.name}"\nversion = "{package.version}"\n'
-        f'archive = {{ url = "{address}", hashes = {{ sha256 = "{package.sha256}" }} }}\n'
-    )

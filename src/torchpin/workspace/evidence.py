@@ -6,15 +6,14 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torchpin.adopt import registry
-from torchpin.checks.run import REGISTRY, Evidence
-from torchpin.documents import markdown, pinning
-from torchpin.documents import sections as documents_sections
+from torchpin import paths
+from torchpin.checks.context import Evidence
 from torchpin.errors import InputError, Stop, ToolError
 from torchpin.lock import file_format, layers
 from torchpin.records import bump_log
-from torchpin.tools import process, uv_resolve
-from torchpin.workspace import workspace
+from torchpin.tools import process, uv
+from torchpin.workspace import generated, workspace
+from torchpin.workspace.generated import documents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 def bare(environments: Sequence[Environment]) -> Evidence:
     """The descriptions alone."""
     today = dt.datetime.now(tz=dt.timezone.utc).date()
-    return Evidence(environments=tuple(environments), today=today, uv=uv_resolve.UV)
+    return Evidence(environments=tuple(environments), today=today, uv=uv.UV)
 
 
 def judged(
@@ -44,7 +43,7 @@ def committed(repo: Repository, environments: Sequence[Environment], *, texts: b
         files[env.name] = workspace.lock_files(repo, env)
         try:
             if files[env.name]:
-                parsed[env.name] = file_format.parse(workspace.lock_folder(env), files[env.name])
+                parsed[env.name] = file_format.parse(paths.lock_folder(env), files[env.name])
         except InputError as error:
             broken[env.name] = tuple(str(problem) for problem in error.problems)
     evidence = replace(
@@ -75,7 +74,7 @@ def _with_texts(repo: Repository, evidence: Evidence) -> Evidence:
         keys={name: key for name, (_, key) in made.items() if key},
         documents={path: (repo.text(path), text) for path, text in pages_expected.items()},
         document_problems=problems,
-        records={env.name: repo.text(workspace.freeze_path(env)) for env in evidence.environments},
+        records={env.name: repo.text(paths.freeze_path(env)) for env in evidence.environments},
         bumps=_bumps(repo, evidence.environments),
     )
 
@@ -91,7 +90,7 @@ def _rendering(repo: Repository, env: Environment, lock: Lock | None) -> tuple[d
     """An environment's texts and key; nothing while its lock is missing or does not answer the description."""
     if lock is None or layers.stale(env, lock):
         return {}, ""
-    made = workspace.rendered(repo, env, lock)
+    made = generated.rendered(repo, env, lock)
     return made.files, made.key
 
 
@@ -164,40 +163,3 @@ def _answer(client: Any, tag: str, asked: Sequence[str], *, gpus: bool = False) 
         return docker.probe(client, tag, *asked, gpus=gpus)
     except ToolError:
         return {}
-
-
-def documents(repo: Repository, made: Mapping[str, Lock], *, strict: bool = False) -> dict[str, str]:
-    """The documents as they should be; `made` are locks that are not written yet.
-
-    Empty while a service is not locked; `strict` raises InputError then.
-    """
-    from torchpin.checks import rules  # noqa: F401 - registers the checks that are documented
-
-    locked: dict[str, Lock] = {}
-    for env in layers.environments(repo.services):
-        try:
-            locked[env.name] = made[env.name] if env.name in made else workspace.lock(repo, env)
-        except InputError:
-            if strict:
-                raise
-            return {}
-    records = {name: repo.text(f"records/{name}/pip_freeze.txt") for name in locked}
-    rows = [one for _, one in sorted(REGISTRY.items())]
-    log = bump_log.entries(repo.text(bump_log.LOG))
-    bumped = {"bumps": bump_log.section(log)} if log else {}
-    sections = {
-        workspace.PINNING: (pinning.PINNING_OPENING, pinning.pinning(repo.services, locked, records)),
-        workspace.DEVIATIONS: (
-            documents_sections.DEVIATIONS_OPENING,
-            documents_sections.deviations(repo.services, locked) | bumped,
-        ),
-        workspace.GPUS: (documents_sections.GPUS_OPENING, documents_sections.gpus(repo.services, locked)),
-        workspace.CHECKS: (
-            documents_sections.CHECKS_OPENING,
-            documents_sections.checks(rows, registry.known()),
-        ),
-    }
-    return {
-        path: markdown.spliced(path, repo.text(path) or opening, made)
-        for path, (opening, made) in sections.items()
-    }

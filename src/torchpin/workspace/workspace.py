@@ -5,26 +5,21 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from torchpin.description import read
+from torchpin.description import environments, read
 from torchpin.description import settings as description_settings
 from torchpin.errors import InputError
-from torchpin.image import dockerfile as image_dockerfile
-from torchpin.image import plan
 from torchpin.lock import file_format, layers
 from torchpin.model import Mark, Problem
-from torchpin.tools import process
+from torchpin.paths import build_path, lock_folder
+from torchpin.tools.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from torchpin.model import Environment, Lock, Service, Settings
-
-PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
-DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +40,7 @@ class Repository:
     def text(self, path: str) -> str | None:
         if path in self.staged:
             return self.staged[path]
-        return process.read(self.root / path)
+        return read_text(self.root / path)
 
 
 def find(start: Path) -> Path:
@@ -61,9 +56,7 @@ def find(start: Path) -> Path:
 def opened(root: Path, *, prefix: str = "torchpin") -> Repository:
     """A repository, read. Raises InputError with every problem of every description and of the settings."""
     services = read.services(descriptions(root))
-    chosen = description_settings.settings(
-        process.read(root / description_settings.FILE), os.environ, services
-    )
+    chosen = description_settings.settings(read_text(root / description_settings.FILE), os.environ, services)
     return Repository(root=root, services=services, settings=chosen, prefix=prefix)
 
 
@@ -80,10 +73,6 @@ def descriptions(root: Path) -> dict[str, str]:
     if problems:
         raise InputError("Save them as UTF-8; nothing was written.", problems)
     return texts
-
-
-def lock_folder(env: Environment) -> str:
-    return f"lockfiles/{env.name}"
 
 
 def lock_files(repo: Repository, env: Environment) -> dict[str, str]:
@@ -106,53 +95,9 @@ def lock(repo: Repository, env: Environment) -> Lock:
     return found
 
 
-def runtime(repo: Repository) -> dict[str, str]:
-    """The scripts that images carry, name to text."""
-    folder = repo.root / "docker" / "runtime"
-    return {
-        path.name: path.read_bytes().decode()
-        for path in sorted(folder.iterdir())
-        if path.suffix in {".py", ".sh"}
-    }
-
-
-@cache
-def _template(root: Path) -> str:
-    return (root / "docker" / "Dockerfile.j2").read_bytes().decode()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rendered:
-    """An environment's build, as text: where the two files lie, and the context that the list tells of."""
-
-    files: dict[str, str]
-    dockerfile: str
-    context: plan.Context
-    key: str
-
-
-def rendered(repo: Repository, env: Environment, lock: Lock) -> Rendered:
-    """What an environment renders to, and the key that follows from it."""
-    path = smoke_path(env.service)
-    smoke = repo.text(path)
-    if smoke is None:
-        raise InputError(f"{path} is missing: say there what must run inside the image.")
-    context = plan.context(env, lock, runtime=runtime(repo), smoke=smoke)
-    dockerfile = image_dockerfile.dockerfile(_template(repo.root), plan.image(env, lock))
-    listing = image_dockerfile.context_list(context)
-    files = dict(zip(rendered_paths(env), (dockerfile, listing), strict=True))
-    return Rendered(
-        files=files, dockerfile=dockerfile, context=context, key=plan.key(env, dockerfile, listing)
-    )
-
-
-def smoke_path(service: Service) -> str:
-    return f"services/{service.name}/smoke.py"
-
-
 def orphans(repo: Repository) -> tuple[str, ...]:
     """Folders of locks, renderings and records whose environment no description has (any more)."""
-    known = {env.name for env in layers.environments(repo.services)} if repo.services else set()
+    known = {env.name for env in environments.environments(repo.services)} if repo.services else set()
     found = []
     for place in ("lockfiles", "docker", "records"):
         folders = sorted((repo.root / place).glob("*/"))
@@ -162,19 +107,6 @@ def orphans(repo: Repository) -> tuple[str, ...]:
             if one.name not in known | {"runtime"} and any(one.glob("*"))
         ]
     return tuple(found)
-
-
-def rendered_paths(env: Environment) -> tuple[str, str]:
-    """An image's Dockerfile and the list of what its build sees."""
-    return f"docker/{env.name}/Dockerfile", f"docker/{env.name}/context.txt"
-
-
-def freeze_path(env: Environment) -> str:
-    return f"records/{env.name}/pip_freeze.txt"
-
-
-def build_path(env: Environment) -> str:
-    return f"records/{env.name}/build.json"
 
 
 def build_record(repo: Repository, env: Environment) -> dict[str, Any]:

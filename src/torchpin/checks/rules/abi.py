@@ -9,15 +9,16 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.run import Evidence, Ok, Unknown, at, check, finding, lock_of
-from torchpin.compat import pins
-from torchpin.lock import layers
+from torchpin.checks.context import Evidence, at, lock_of
+from torchpin.checks.registry import Ok, Unknown, check, finding
+from torchpin.compat import pins, wheels
+from torchpin.description import environments
 from torchpin.model import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.checks.run import Answer
+    from torchpin.checks.registry import Answer
     from torchpin.facts import NoWheel, Wheel
     from torchpin.model import Environment, Finding, Recommendation
 
@@ -60,7 +61,7 @@ def _chosen(env: Environment, name: str, version: str) -> Wheel | NoWheel:
         python=_python(env),
         torch=str(env.service.torch.version),
         channel=env.variant.channel,
-        machine=layers.MACHINES[env.variant.platform],
+        machine=environments.MACHINES[env.variant.platform],
     )
 
 
@@ -145,10 +146,10 @@ def _bound_wrong(env: Environment, file: re.Match[str]) -> list[str]:
     """Each part of a wheel's name that is not this environment's."""
     python = "".join(_python(env).split(".")[:2])
     series = ".".join(str(env.service.torch.version).split(".")[:2])
-    cuda, abi = (layers.cuda(env) or "").partition(".")[0], _abi(env)
+    cuda, abi = (environments.cuda(env) or "").partition(".")[0], _abi(env)
     major = file["cuda"][:2]  # cu12, cu128
     label = {"TRUE": 1, "FALSE": 0}[file["abi"].upper()]
-    machine = layers.MACHINES[env.variant.platform]
+    machine = environments.MACHINES[env.variant.platform]
     checks = (
         (
             file["python"] != python,
@@ -159,7 +160,7 @@ def _bound_wrong(env: Environment, file: re.Match[str]) -> list[str]:
             f"it is for torch {file['torch']}, and torch {env.service.torch.version} is described",
         ),
         (bool(cuda) and major != cuda, f"it is for CUDA {major}, and {env.variant.channel} has CUDA {cuda}"),
-        (layers.torch_build(env) == "cpu", f"it is for CUDA {major}, and this is a CPU build"),
+        (environments.torch_build(env) == "cpu", f"it is for CUDA {major}, and this is a CPU build"),
         (
             abi is not None and label != abi,
             f"it says the C++11 ABI {file['abi']}, and {_build(env)} has {abi}",
@@ -179,7 +180,9 @@ def _whose_python(env: Environment) -> str:
 
 
 def _abi(env: Environment) -> int | None:
-    return facts.cxx11_abi(str(env.service.torch.version), layers.torch_build(env) or env.variant.channel)
+    return facts.cxx11_abi(
+        str(env.service.torch.version), environments.torch_build(env) or env.variant.channel
+    )
 
 
 def _plain_wrong(env: Environment, file: str) -> list[str]:
@@ -188,7 +191,7 @@ def _plain_wrong(env: Environment, file: str) -> list[str]:
     except InvalidWheelFilename:
         return ["it is no wheel's file name"]
     artifact = Artifact(name=name, version=str(version), filename=file, sha256="")
-    if layers.best((artifact,), Version(_python(env)), env.variant.platform):
+    if wheels.best((artifact,), Version(_python(env)), env.variant.platform):
         return []
     return [f"it does not fit Python {_python(env)} on {env.variant.platform}"]
 
@@ -229,7 +232,7 @@ def _locked(evidence: Evidence, env: Environment) -> Iterator[Answer]:
     for layer in ((lock.given,) if lock.given else ()) + lock.layers:
         for package in layer.packages:
             count += 1
-            if layers.best((package,), python, env.variant.platform) is None:
+            if wheels.best((package,), python, env.variant.platform) is None:
                 told = f"{package.filename} does not fit Python {python} on {env.variant.platform}"
                 place = f"lockfiles/{env.name}/{layer.file}"
                 yield finding(env, place, told, remedy="Run `invoke lock`.", about=package.name)
@@ -239,7 +242,7 @@ def _locked(evidence: Evidence, env: Environment) -> Iterator[Answer]:
 
 def _machines(evidence: Evidence, env: Environment) -> Iterator[Answer]:
     """Packages with wheels for some machines only, and nothing to build from."""
-    machine = layers.MACHINES[env.variant.platform]
+    machine = environments.MACHINES[env.variant.platform]
     for name, pin in pins.pins(env, lock_of(evidence, env)).items():
         needs = facts.needs(name)
         if needs is None or not needs.machines or needs.sdist:

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.checks.context import Evidence, at, lock_of, stands_in
+from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.rules.base_image import place, said, unknown
-from torchpin.checks.run import Evidence, Ok, Unknown, at, check, finding, lock_of, stands_in
 from torchpin.compat import pins
-from torchpin.lock import layers
+from torchpin.description import environments
 from torchpin.model import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.checks.run import Answer
+    from torchpin.checks.registry import Answer
     from torchpin.model import Environment
 
 
@@ -36,10 +37,10 @@ def cuda_is_there_once(evidence: Evidence, env: Environment) -> Iterator[Answer]
     Sources: METADATA of torch's wheels (exact nvidia-* pins); torch/utils/cpp_extension.py; edutelligence issue 682, where
     CUDA was there three times.
     """
-    build, row = layers.torch_build(env), facts.base(env.base.image)
+    build, row = environments.torch_build(env), facts.base(env.base.image)
     if stands_in(evidence) or build == "cpu" or env.service.torch.origin == "base":
         return
-    cuda = layers.cuda(env)
+    cuda = environments.cuda(env)
     if row is None or cuda is None:
         yield (
             unknown(env)
@@ -84,7 +85,7 @@ def _twice(evidence: Evidence, env: Environment, row: facts.Base, cuda: str) -> 
         + ("; an extension does not compile with another major" if major else ""),
         remedy=_other_base(cuda, row) if differ else "",
         about=row.image,
-        evidence=f"{said(row)}; torch {env.service.torch.version}+{layers.torch_build(env)}",
+        evidence=f"{said(row)}; torch {env.service.torch.version}+{environments.torch_build(env)}",
         level="warning",
     )
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.run import Evidence, Ok, Unknown, at, check, finding, stands_in
+from torchpin.checks.context import Evidence, at, stands_in
+from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.model import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.checks.run import Answer
+    from torchpin.checks.registry import Answer
     from torchpin.model import Environment, Finding
 
 _CUDA = re.compile(

@@ -8,8 +8,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.checks.context import Evidence, lock_of
+from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.repair import changes, sentence, source
-from torchpin.checks.run import Evidence, Ok, Unknown, check, finding, lock_of
 from torchpin.compat import hidden_requirements
 from torchpin.compat import pins as compat_pins
 from torchpin.model import Change
@@ -17,8 +18,8 @@ from torchpin.model import Change
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from torchpin.checks.registry import Answer
     from torchpin.checks.repair import Pins
-    from torchpin.checks.run import Answer
     from torchpin.compat.hidden_requirements import Standing
     from torchpin.model import Environment, Finding
 

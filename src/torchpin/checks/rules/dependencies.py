@@ -10,17 +10,18 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.checks.context import Evidence, gpus_of, lock_of
+from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.repair import changes, place, sentence, source
-from torchpin.checks.run import Evidence, Ok, Unknown, check, finding, gpus_of, lock_of
 from torchpin.compat import hidden_requirements
 from torchpin.compat import pins as compat_pins
-from torchpin.lock import layers
+from torchpin.description import environments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torchpin.checks.registry import Answer
     from torchpin.checks.repair import Pins
-    from torchpin.checks.run import Answer
     from torchpin.compat.hidden_requirements import Standing
     from torchpin.model import Environment, Finding
 
@@ -74,7 +75,7 @@ def _matters(evidence: Evidence, env: Environment, floor: facts.Floor) -> bool:
     if not floor.capability:
         return True
     cards = [facts.gpu(name) for name, _ in gpus_of(evidence, env)]
-    return layers.torch_build(env) != "cpu" and any(
+    return environments.torch_build(env) != "cpu" and any(
         hidden_requirements.concerns(floor, card) for card in cards
     )
 
@@ -184,7 +185,7 @@ def _without(
     evidence: Evidence, env: Environment, one: Standing, gone: facts.Removal, pins: Pins, user: str
 ) -> Iterator[Answer]:
     """Where the version of what lost the interface is not known, that of what brings it tells; CPU builds bring none."""
-    if layers.torch_build(env) == "cpu":
+    if environments.torch_build(env) == "cpu":
         return
     if one.holds:
         yield Ok(about=one.package, evidence=f"{user}, which {one.found} brings ({source(one.floor)})")

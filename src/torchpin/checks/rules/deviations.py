@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.checks.run import REGISTRY, Evidence, Ok, Unknown, at, check, finding, lock_of
+from torchpin.checks.context import Evidence, at, lock_of
+from torchpin.checks.registry import REGISTRY, Ok, Unknown, check, finding
 from torchpin.compat import recommendations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from torchpin.checks.run import Answer
+    from torchpin.checks.registry import Answer
     from torchpin.model import Deviation, Environment, Finding, Lock
 
 NOTICE = timedelta(days=14)

@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.checks.run import Evidence, Ok, Unknown, check, finding
+from torchpin.checks.registry import Ok, Unknown, check, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-    from torchpin.checks.run import Answer
+    from torchpin.checks.context import Evidence
+    from torchpin.checks.registry import Answer
     from torchpin.model import Environment
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.checks.run import Evidence, check, finding
+from torchpin.checks.registry import check, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torchpin.checks.context import Evidence
     from torchpin.model import Environment, Finding
 
 

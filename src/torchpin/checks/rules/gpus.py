@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.run import Evidence, Ok, Unknown, at, check, finding, gpus_of
+from torchpin.checks.context import Evidence, at, gpus_of
+from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat import builds, gpus
-from torchpin.lock import layers
+from torchpin.description import environments
 from torchpin.model import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.checks.run import Answer
+    from torchpin.checks.registry import Answer
     from torchpin.model import Environment, Finding
 
 
@@ -33,7 +34,7 @@ def torch_runs_on_gpus(evidence: Evidence, env: Environment) -> Iterator[Answer]
     Sources: NVIDIA's tables of capabilities and its compatibility guides; the build scripts of PyTorch's wheels, and
     wheels whose architectures were read.
     """
-    if layers.torch_build(env) == "cpu" and not evidence.asked_gpus:
+    if environments.torch_build(env) == "cpu" and not evidence.asked_gpus:
         return
     for name, where in gpus_of(evidence, env):
         gpu = facts.gpu(name)
@@ -57,7 +58,7 @@ def _without_code(
 ) -> Finding:
     gpu = facts.gpu(name)
     capability = f" (capability {gpu.capability})" if gpu and gpu.capability else ""
-    build = f"torch {env.service.torch.version}+{layers.torch_build(env)}"
+    build = f"torch {env.service.torch.version}+{environments.torch_build(env)}"
     wanted = [each for each, _ in gpus_of(evidence, env)]
     best = next(
         (
@@ -111,8 +112,8 @@ def driver_is_new_enough(evidence: Evidence, env: Environment) -> Iterator[Answe
     sources of the nvidia/cuda images.
     """
     told = evidence.asked_driver or env.service.driver
-    cuda = layers.cuda(env)
-    if not told or layers.torch_build(env) == "cpu":
+    cuda = environments.cuda(env)
+    if not told or environments.torch_build(env) == "cpu":
         return
     where = f"--driver {told}" if evidence.asked_driver else at(env.service, "driver")
     floors = facts.driver(cuda) if cuda else None

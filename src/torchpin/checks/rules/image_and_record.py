@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from torchpin import facts
-from torchpin.checks.run import Evidence, Unknown, check, finding
-from torchpin.compat import recommendations
+from torchpin.checks.registry import Unknown, check, finding
 from torchpin.image import plan
+from torchpin.records import freeze
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torchpin.checks.context import Evidence
     from torchpin.model import Environment, Finding
 
 
@@ -26,9 +27,7 @@ def record_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding
 
     Sources: the documented update policy: the freeze of the built image is kept.
     """
-    for difference in recommendations.freeze_differences(
-        str(evidence.records[env.name]), evidence.locks[env.name]
-    ):
+    for difference in freeze.freeze_differences(str(evidence.records[env.name]), evidence.locks[env.name]):
         yield finding(env, f"records/{env.name}/pip_freeze.txt", difference, about=difference.split(":")[0])
 
 
@@ -76,7 +75,7 @@ def image_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]
     frozen = "".join(
         f"{name}=={version}\n" for name, version in _answer(evidence, env).get("distributions", {}).items()
     )
-    for difference in recommendations.freeze_differences(frozen, evidence.locks[env.name]):
+    for difference in freeze.freeze_differences(frozen, evidence.locks[env.name]):
         yield finding(env, f"image of {env.name}", difference, about=difference.split(":")[0])
 
 

@@ -13,12 +13,14 @@ from packaging.utils import (
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.run import Evidence, Unknown, check, finding
+from torchpin.checks.registry import Unknown, check, finding
+from torchpin.compat import wheels
 from torchpin.lock import layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torchpin.checks.context import Evidence
     from torchpin.model import Artifact, Environment, Finding
 
 
@@ -126,7 +128,7 @@ def artifacts_are_hashed(evidence: Evidence, env: Environment) -> Iterator[Findi
                     env, where, f"{package.name} is locked in {seen[package.name]} too", about=package.name
                 )
             seen[package.name] = layer.file
-            best = layers.best((package,), env.service.python, env.variant.platform)
+            best = wheels.best((package,), env.service.python, env.variant.platform)
             if not _is_of(package):
                 yield finding(
                     env,

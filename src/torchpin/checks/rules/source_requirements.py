@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from torchpin.checks.context import Evidence, at, lock_of
+from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.rules.sources import known_tags
-from torchpin.checks.run import Evidence, Ok, Unknown, at, check, finding, lock_of
 from torchpin.compat import pins, recommendations
-from torchpin.lock import layers
+from torchpin.description import environments
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-    from torchpin.checks.run import Answer
+    from torchpin.checks.registry import Answer
     from torchpin.facts import SourceTag
     from torchpin.model import Environment, Finding, Lock, Source
 
@@ -151,7 +152,7 @@ def _grounds(env: Environment, source: Source, row: SourceTag) -> Iterator[Answe
     rows = (
         ("torch", "torch.version", str(env.service.torch.version), row.min_torch),
         ("Python", "python", str(env.service.python), row.min_python),
-        ("CUDA", f"variants.{env.variant.name}.channel", layers.cuda(env), row.min_cuda),
+        ("CUDA", f"variants.{env.variant.name}.channel", environments.cuda(env), row.min_cuda),
     )
     grounds = f"{row.asked} ({row.date})"
     for name, path, there, least in rows:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.run import Evidence, Ok, Unknown, at, check, finding, gpus_of
+from torchpin.checks.context import Evidence, at, gpus_of
+from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat import builds, releases
-from torchpin.lock import layers
+from torchpin.description import environments
 from torchpin.model import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.checks.run import Answer
+    from torchpin.checks.registry import Answer
     from torchpin.facts import TorchRelease
     from torchpin.model import Environment
 
@@ -216,7 +217,7 @@ def _wheel(env: Environment, name: str, version: str) -> Iterator[Answer]:
             tag.interpreter
             for tags in files.values()
             for tag in tags
-            if tag.platform.endswith(layers.MACHINES[platform])
+            if tag.platform.endswith(environments.MACHINES[platform])
         },
         key=lambda interpreter: (len(interpreter), interpreter),  # cp39 before cp310
     )

@@ -1,0 +1,39 @@
+"""`clone`: every source at its tag."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torchpin.errors import Stop
+from torchpin.model import Outcome
+from torchpin.workspace.write import cloned
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torchpin.model import Environment
+    from torchpin.workspace.workspace import Repository
+
+
+def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
+    """Every source of the services, at its tag and recorded commit."""
+    from torchpin.tools import git
+
+    outcomes = []
+    wanted = {
+        (env.service.name, source.name): source for env in environments for source in env.service.sources
+    }
+    for source in wanted.values():
+        start = time.monotonic()
+        try:
+            done = cloned(repo, source, verify_tag=True)
+            detail = f"{done} at {source.tag} = {source.commit[:12]}"
+            outcome = Outcome(
+                name=source.path, status="same" if done == git.PRESENT else "changed", detail=detail
+            )
+        except Stop as stop:
+            outcome = Outcome(name=source.path, status="failed", detail=str(stop), code=stop.exit_code)
+        outcomes.append(replace(outcome, seconds=time.monotonic() - start))
+    return tuple(outcomes)

@@ -1,0 +1,27 @@
+"""`render` and `document`: the files that follow from descriptions and locks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchpin.workspace import generated, workspace
+from torchpin.workspace.write import written
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torchpin.model import Environment, Outcome
+    from torchpin.workspace.workspace import Repository
+
+
+def rendering(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
+    """Writes every environment's Dockerfile and the list of its build context."""
+    files: dict[str, str | None] = {}
+    for env in environments:
+        files |= generated.rendered(repo, env, workspace.lock(repo, env)).files
+    return written(repo, files)
+
+
+def document(repo: Repository) -> tuple[Outcome, ...]:
+    """Writes the generated sections of the documents; prose outside their markers stays as it is."""
+    return written(repo, dict(generated.documents(repo, {}, strict=True)))

@@ -1,0 +1,92 @@
+"""The environments that follow from descriptions: platform, channel, CUDA, names of mirrors."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from torchpin import facts
+from torchpin.errors import InputError
+from torchpin.model import Environment, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64", "macos/arm64": "arm64"}
+
+
+MACOS = (14, 0)  # the oldest that Apple still mends
+
+
+GLIBC = 28  # glibc 2.28, what torch's own wheels ask for since 2.7; every base since Debian 10 has it
+
+
+def environments(
+    services: Iterable[Service], *, service: str = "", variant: str = ""
+) -> tuple[Environment, ...]:
+    """All environments, or those of one service and variant. Raises InputError for a name that nothing has."""
+    known = {one.name: one for one in services}
+    if service and service not in known:
+        raise InputError(_no_such("service", service, known))
+    chosen = [known[service]] if service else list(known.values())
+    found = tuple(
+        Environment(service=one, variant=each)
+        for one in chosen
+        for each in one.variants
+        if variant in {"", each.name}
+    )
+    if not found:
+        raise InputError(_no_such("variant", variant, {each.name for one in chosen for each in one.variants}))
+    return found
+
+
+def _no_such(kind: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
+    return f"There is no {kind} {name!r} ({hint})"
+
+
+def mirror_variable(name: str) -> str:
+    """The environment variable that replaces an address: of a channel, `pypi`, `python`, a source or a registry host."""
+    return "TORCHPIN_MIRROR_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def uv_platform(platform: str) -> str:
+    """A platform as uv calls it."""
+    machine = MACHINES[platform]
+    return "aarch64-apple-darwin" if platform.startswith("macos") else f"{machine}-manylinux_2_{GLIBC}"
+
+
+def native(env: Environment, platform: str) -> Environment | None:
+    """An environment as a machine without Docker has it: itself on its own platform, a CPU build on macOS, else None."""
+    if env.variant.platform == platform:
+        return env
+    if platform.startswith("macos") and env.variant.channel == "cpu":
+        return replace(env, variant=replace(env.variant, channel="pypi", platform=platform))
+    return None
+
+
+def index_url(channel: str) -> str | None:
+    """The channel's canonical address; None for PyPI, which the clients find by themselves."""
+    row = facts.channel(channel)
+    return row.url if row and channel != "pypi" else None
+
+
+def cuda(env: Environment) -> str | None:
+    """The CUDA version that this environment's torch is built with, None for a CPU build or where no fact tells."""
+    row = facts.channel(torch_build(env) or "")
+    return row.cuda if row else None
+
+
+def torch_build(env: Environment) -> str | None:
+    """The local part that torch's own `__version__` must carry; None where no fact tells (or the build has none)."""
+    if env.variant.platform.startswith("macos"):
+        return "cpu"  # no CUDA there, whatever the index is called
+    if env.variant.channel != "pypi":
+        return env.variant.channel
+    release = facts.release(str(env.service.torch.version))
+    return release.pypi_local if release and env.variant.platform == "linux/amd64" else None

@@ -1,0 +1,105 @@
+"""A build as it runs: a live table, plain lines, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from torchpin.image import build_log
+from torchpin.image.build_log import Started
+from torchpin.output.terminal import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torchpin.image.build_log import Event
+
+
+@contextmanager
+def build(progress: str) -> Iterator[Callable[[Started | Event], None]]:
+    """What follows builds: a live table each on a terminal, plain lines elsewhere, or one JSON object a line."""
+    if progress == "json":
+        yield _json_line
+        return
+    shown = Console(markup=False, highlight=False)
+    views: dict[str, Any] = {}
+    if progress == "plain" or not shown.is_terminal:
+        yield lambda event: views.setdefault(event.environment, Plain()).line(event)
+        return
+    with Live(
+        get_renderable=lambda: Group(*(view.rows() for view in views.values())),
+        console=shown,
+        refresh_per_second=4,
+    ):
+        yield lambda event: views.setdefault(event.environment, Steps()).take(event)
+
+
+def _json_line(event: Started | Event) -> None:
+    sys.stdout.write(json.dumps({"event": type(event).__name__.lower(), **asdict(event)}) + "\n")
+    sys.stdout.flush()
+
+
+class Steps:
+    """The steps of the running build: their names, states, times and bytes."""
+
+    def __init__(self) -> None:
+        self.environment, self.log = "", ""
+        self.sizes: dict[str, int] = {}
+        self.steps: dict[int, dict[str, Any]] = {}
+
+    def take(self, event: Started | Event) -> None:
+        if isinstance(event, Started):
+            self.environment, self.log, self.sizes, self.steps = event.environment, event.log, event.sizes, {}
+            return
+        step = self.steps.setdefault(
+            event.step, {"name": "", "state": "", "start": time.monotonic(), "bytes": "", "seconds": None}
+        )
+        if event.kind == "started":
+            step["name"] = step["name"] or build_log.title(event.text)
+        elif event.kind == "output":
+            step["bytes"] = event.bytes or step["bytes"]
+        else:
+            step["state"] = event.kind
+            step["seconds"] = event.seconds
+
+    def rows(self) -> Group:
+        shown = Table.grid(padding=(0, 2))
+        for step in self.steps.values():
+            if not step["name"]:
+                continue
+            seconds = step["seconds"] if step["state"] else time.monotonic() - step["start"]
+            size = self.sizes.get(step["name"])
+            moved = step["bytes"] or (f"{size / 1e6:,.0f} MB" if size else "")
+            took = "" if seconds is None else f"{seconds:,.1f} s"
+            style = {"done": "green", "cached": "dim", "failed": "bold red"}.get(step["state"], "cyan")
+            shown.add_row(
+                Text(step["state"] or "running", style=style), Text(step["name"]), Text(took), Text(moved)
+            )
+        return Group(Text(f"building {self.environment}; the whole log: {self.log}", style="bold"), shown)
+
+
+class Plain:
+    """One line when a step ends: for logs."""
+
+    def __init__(self) -> None:
+        self.view = Steps()
+
+    def line(self, event: Started | Event) -> None:
+        self.view.take(event)
+        if isinstance(event, Started):
+            say(f"building {event.environment}; the whole log: {event.log}")
+        elif event.kind in {"done", "cached", "failed"}:
+            step = self.view.steps[event.step]
+            if step["name"]:
+                took = f"  {event.seconds:.1f} s" if event.seconds is not None else ""
+                size = self.view.sizes.get(step["name"])
+                say(f"  {event.kind:<7} {step['name']}{took}{f'  {size / 1e6:,.1f} MB' if size else ''}")

@@ -1,0 +1,95 @@
+"""The import order of docs/ARCHITECTURE.md holds: folders, the pure core, the home of each library, no circles."""
+
+from __future__ import annotations
+
+import ast
+import re
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PACKAGE = REPOSITORY / "src" / "torchpin"
+ORDER = re.search(
+    r"## The import order\n.*?```text\n(?P<core>[^|]+)\|(?P<outside>[^`]+)```",
+    (REPOSITORY / "docs" / "ARCHITECTURE.md").read_text(),
+    re.DOTALL,
+)
+assert ORDER, "docs/ARCHITECTURE.md has no import order"
+CORE = [level.split() for level in ORDER["core"].split("<")]
+RANK = {
+    name: rank
+    for rank, names in enumerate([*CORE, *(level.split() for level in ORDER["outside"].split("<"))])
+    for name in names
+}
+OUTSIDE = {"git", "docker", "invoke", "rich"} | {
+    *("http", "os", "pathlib", "shutil", "socket", "subprocess", "tempfile", "urllib")
+}
+HOMES = {  # the modules or folders that may import a library
+    "docker": ("lab.engine", "tools.docker"),
+    "git": ("tools.git",),
+    "invoke": ("cli",),
+    "jinja2": ("image.dockerfile",),
+    "rich": ("output",),
+    "subprocess": ("tools.process",),
+    "urllib": ("tools.http", "tools.index_server"),
+    "yaml": ("description", "facts.load", "records.bump_log"),
+}
+
+
+def module_name(path: Path) -> str:
+    """`checks/rules/lock.py` is `checks.rules.lock`, `checks/__init__.py` is `checks`."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+PATHS = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+MODULES = {module_name(path) for path in PATHS}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, also for types alone and inside of functions; its own ones without `torchpin.`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            own = {name for name in inner if name.removeprefix("torchpin.") in MODULES}
+            names |= own if own == inner else own | {node.module}
+    return {name.removeprefix("torchpin.") for name in names}
+
+
+IMPORTS = {module_name(path): imports(path) for path in PATHS}
+every_module = pytest.mark.parametrize("module", sorted(MODULES))
+
+
+def folder(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@every_module
+def test_a_module_imports_from_its_own_folder_and_from_those_before_it(module: str) -> None:
+    assert folder(module) in RANK, "its folder has no place in the import order"
+    later = {name for name in IMPORTS[module] & MODULES if RANK[folder(name)] > RANK[folder(module)]}
+    assert not later
+
+
+@every_module
+def test_the_core_imports_nothing_of_the_outside_world(module: str) -> None:
+    if folder(module) in {name for names in CORE for name in names}:
+        allowed = {"pathlib"} if folder(module) == "facts" else set()  # it reads its own tables
+        assert not {name.split(".")[0] for name in IMPORTS[module]} & OUTSIDE - allowed
+
+
+@every_module
+def test_a_library_is_imported_in_its_home_alone(module: str) -> None:
+    libraries = {name.split(".")[0] for name in IMPORTS[module]} & HOMES.keys()
+    assert not {
+        name for name in libraries if not f"{module}.".startswith(tuple(f"{home}." for home in HOMES[name]))
+    }
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {module: IMPORTS[module] & MODULES - {module} for module in MODULES}
+    assert list(TopologicalSorter(graph).static_order())  # CycleError names the circle
