@@ -90,21 +90,21 @@ def pip_environment(venv: Path, old: Mapping[str, str]) -> dict[str, str]:
 
 def can_drive(version: str) -> bool:
     """Whether `pip --version` names a pip that installs into an environment that has none."""
-    found = re.match(r"pip (\d+)\.(\d+)", version)
-    return found is not None and (int(found[1]), int(found[2])) >= OLDEST_PIP
+    match = re.match(r"pip (\d+)\.(\d+)", version)
+    return match is not None and (int(match[1]), int(match[2])) >= OLDEST_PIP
 
 
-def is_ready(venv: Path, wanted: str) -> bool:
+def is_ready(venv: Path, stamp: str) -> bool:
     """Whether the environment was made to its end, for what is wanted."""
     try:
-        return (venv / ".stamp").read_text() == wanted and interpreter(venv).exists()
+        return (venv / ".stamp").read_text() == stamp and interpreter(venv).exists()
     except OSError:
         return False
 
 
 def run(command: tuple[str, ...], env: Mapping[str, str]) -> str:
     """A command to its end, silent; the whole story if it fails."""
-    done = subprocess.run(
+    completed = subprocess.run(
         command,
         cwd=HOME,
         env=env,
@@ -116,12 +116,12 @@ def run(command: tuple[str, ...], env: Mapping[str, str]) -> str:
         check=False,
         close_fds=False,
     )
-    if done.returncode:
+    if completed.returncode:
         raise Stop(
-            f"`{shlex.join(command)}` ended with {done.returncode}:\n{done.stdout.rstrip()}\n"
+            f"`{shlex.join(command)}` ended with {completed.returncode}:\n{completed.stdout.rstrip()}\n"
             "Nothing is half-done: the same command starts again."
         )
-    return done.stdout
+    return completed.stdout
 
 
 def no_venv(base: str) -> Stop:
@@ -151,8 +151,8 @@ def set_up(home: Path, venv: Path, base: str) -> None:
         make = (*make, "--without-pip")
     (venv / ".stamp").unlink(missing_ok=True)
     run(make, env)
-    exactly = ("--require-hashes", "--only-binary", ":all:", "-r", str(home / "requirements" / "run.txt"))
-    run((*pip, "install", "--quiet", *exactly), env)
+    options = ("--require-hashes", "--only-binary", ":all:", "-r", str(home / "requirements" / "run.txt"))
+    run((*pip, "install", "--quiet", *options), env)
     run((*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(home)), env)
 
 
@@ -185,14 +185,14 @@ def ensure(home: Path) -> Path:
     venv = home / ".venv"
     # Not the environment that may be replaced, should that be what runs this.
     base = str(getattr(sys, "_base_executable", None) or sys.executable)
-    wanted = digest(home, base)
-    if not is_ready(venv, wanted):
+    stamp = digest(home, base)
+    if not is_ready(venv, stamp):
         with locked(home / ".torchpin" / "bootstrap.lock"):
-            if not is_ready(venv, wanted):  # nobody else made it meanwhile
+            if not is_ready(venv, stamp):  # nobody else made it meanwhile
                 print("torchpin: setting up .venv (once)…", file=sys.stderr, flush=True)
                 set_up(home, venv, base)
                 fresh = venv / ".stamp.new"
-                fresh.write_text(wanted)
+                fresh.write_text(stamp)
                 fresh.replace(venv / ".stamp")
     return venv
 
@@ -203,18 +203,18 @@ def start(venv: Path, command: list[str]) -> int:
     program = shutil.which(command[0], path=env["PATH"])
     if program is None:
         raise Stop(f"there is no command `{command[0]}` in {programs(venv)}, nor on PATH.", INPUT)
-    words = [program, *command[1:]]
+    argv = [program, *command[1:]]
     if sys.platform != "win32":
-        os.execve(program, words, env)
-    return subprocess.run(words, env=env, check=False).returncode
+        os.execve(program, argv, env)
+    return subprocess.run(argv, env=env, check=False).returncode
 
 
-def main(words: list[str]) -> int:
-    if not words or words[0] in {"-h", "--help"}:
-        print(__doc__.strip(), file=sys.stdout if words else sys.stderr)
-        return 0 if words else INPUT
+def main(argv: list[str]) -> int:
+    if not argv or argv[0] in {"-h", "--help"}:
+        print(__doc__.strip(), file=sys.stdout if argv else sys.stderr)
+        return 0 if argv else INPUT
     try:
-        return start(ensure(HOME), words)
+        return start(ensure(HOME), argv)
     except Stop as stop:
         print(f"torchpin: {stop}", file=sys.stderr)
         return stop.code

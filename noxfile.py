@@ -101,7 +101,7 @@ def verify(session: nox.Session) -> None:
 def requirements(session: nox.Session) -> None:
     """Write requirements/*.txt from pyproject.toml; `-- --check` compares, other arguments go to uv (`-- --upgrade`)."""
     check = "--check" in session.posargs
-    more = [word for word in session.posargs if word != "--check"]
+    options = [argument for argument in session.posargs if argument != "--check"]
     session.env.update(dict.fromkeys(ELSEWHERE))
     session.install("--require-hashes", "-r", "requirements/dev.txt")
     for file, extras in REQUIREMENTS:
@@ -112,7 +112,7 @@ def requirements(session: nox.Session) -> None:
             *("uv", "pip", "compile", "pyproject.toml", *extras, "--quiet"),
             *("--universal", "--python-version", "3.10", "--generate-hashes"),
             *("--no-annotate", "--no-emit-index-url", "--custom-compile-command", "nox -s requirements"),
-            *("--output-file", str(target), *more),
+            *("--output-file", str(target), *options),
         )
         if check and target.read_bytes() != Path(file).read_bytes():
             session.error(f"{file} does not follow from pyproject.toml; run `nox -s requirements`")

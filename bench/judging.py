@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from torchpin.checks import run
 from torchpin.commands import judge
-from torchpin.description import environments, read
+from torchpin.description import read
+from torchpin.description.environments import select_environments
 from torchpin.lock import file_format
-from torchpin.workspace import workspace
-from torchpin.workspace.evidence import bare
+from torchpin.workspace import evidence, workspace
 
 if TYPE_CHECKING:
     from torchpin.model import Lock, Service
@@ -38,9 +38,9 @@ def copies(repo: Repository, count: int) -> tuple[dict[str, str], dict[str, dict
         name = f"{service.name}-n{number}"
         text = repo.text(service.file) or ""
         texts[f"services/{name}/service.yaml"] = text.replace(f"name: {service.name}\n", f"name: {name}\n", 1)
-        for env in environments.environments([service]):
-            lock = workspace.lock(repo, env)
-            files[f"{name}-{env.variant.name}"] = file_format.files(
+        for env in select_environments([service]):
+            lock = workspace.read_lock(repo, env)
+            files[f"{name}-{env.variant.name}"] = file_format.lock_texts(
                 renamed(lock, f"{name}-{env.variant.name}")
             )
     return texts, files
@@ -51,15 +51,15 @@ def renamed(lock: Lock, environment: str) -> Lock:
         lock,
         layers=tuple(replace(layer, environment=environment) for layer in lock.layers),
         build=lock.build and replace(lock.build, environment=environment),
-        given=lock.given and replace(lock.given, environment=environment),
+        provided=lock.provided and replace(lock.provided, environment=environment),
     )
 
 
 def parsed(
     texts: dict[str, str], files: dict[str, dict[str, str]]
 ) -> tuple[tuple[Service, ...], dict[str, Lock]]:
-    return read.services(texts), {
-        name: file_format.parse(f"lockfiles/{name}", each) for name, each in files.items()
+    return read.read_services(texts), {
+        name: file_format.parse_lock(f"lockfiles/{name}", lock_files) for name, lock_files in files.items()
     }
 
 
@@ -67,10 +67,10 @@ def main(most: int) -> None:
     from torchpin.checks import rules  # noqa: F401 - what is measured begins after the imports
 
     start = time.perf_counter()
-    repo = workspace.opened(workspace.find(Path.cwd()))
-    results = judge.judge(repo, environments.environments(repo.services))
-    took = time.perf_counter() - start
-    print(f"this repository, {len(repo.services)} services, {len(results)} results: {took:.3f} s")
+    repo = workspace.open_repository(workspace.find_root(Path.cwd()))
+    results = judge.judge(repo, select_environments(repo.services))
+    duration = time.perf_counter() - start
+    print(f"this repository, {len(repo.services)} services, {len(results)} results: {duration:.3f} s")
     print(
         f"{'services':>8} {'results':>8} {'reading s':>10} {'judging s':>10} {'ms/service':>11} {'ratio':>6}"
     )
@@ -80,13 +80,15 @@ def main(most: int) -> None:
         start = time.perf_counter()
         services, locks = parsed(texts, files)
         middle = time.perf_counter()
-        evidence = replace(bare(environments.environments(services)), locks=locks, lock_files=files)
-        results = run.run(evidence, judge=True)
+        context = replace(
+            evidence.from_descriptions(select_environments(services)), locks=locks, lock_files=files
+        )
+        results = run.run(context, judge=True)
         end = time.perf_counter()
-        each = (end - middle) / size * 1000
-        first = first or each
+        per_service = (end - middle) / size * 1000
+        first = first or per_service
         print(
-            f"{size:>8} {len(results):>8} {middle - start:>10.3f} {end - middle:>10.3f} {each:>11.2f} {each / first:>6.2f}"
+            f"{size:>8} {len(results):>8} {middle - start:>10.3f} {end - middle:>10.3f} {per_service:>11.2f} {per_service / first:>6.2f}"
         )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from torchpin.commands import build as commands_build
 from torchpin.commands import lock
-from torchpin.description import environments
+from torchpin.description.environments import mirror_variable, select_environments
 from torchpin.lab import engine, lab
 from torchpin.tools import docker
 from torchpin.workspace import workspace
@@ -24,27 +24,27 @@ from torchpin.workspace import workspace
 COMMAND = (sys.executable, "-c", "from torchpin.cli.main import main; main()")
 
 
-def seconds(folder: Path, environment: dict[str, str], *words: str) -> float:
+def seconds(folder: Path, environment: dict[str, str], *arguments: str) -> float:
     start = time.perf_counter()
-    subprocess.run((*COMMAND, *words), cwd=folder, env=environment, check=True, capture_output=True)
+    subprocess.run((*COMMAND, *arguments), cwd=folder, env=environment, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
 def main(runs: int) -> None:
-    repo = workspace.opened(workspace.find(Path.cwd()))
-    with lab.opened(repo, environments.environments(repo.services, service="lora"), say=print) as opened:
-        if not opened.engine:
-            sys.exit(f"this needs a Docker engine: {opened.why}")
+    repo = workspace.open_repository(workspace.find_root(Path.cwd()))
+    with lab.open_lab(repo, select_environments(repo.services, service="lora"), say=print) as opened:
+        if not opened.has_docker:
+            sys.exit(f"this needs a Docker engine: {opened.no_docker_reason}")
         lock.lock(opened.repo, opened.environments)
         settings = opened.repo.settings
-        mirrors = {environments.mirror_variable(name): url for name, url in settings.mirrors.items()}
+        mirrors = {mirror_variable(name): url for name, url in settings.mirrors.items()}
         environment = {**os.environ, **mirrors, "TORCHPIN_BUILD_NETWORK": settings.network}
-        (outcome,) = commands_build.build(opened.repo, opened.environments, commands_build.Options())
+        (outcome,) = commands_build.build(opened.repo, opened.environments, commands_build.BuildOptions())
         assert outcome.code == 0, outcome.detail
         with docker.engine() as client:  # the command's own tag
-            tag = engine.tagged(client, f"{opened.repo.prefix}/lora-gpu:")[0]
-            own = f"torchpin/lora-gpu:{tag.rsplit(':', 1)[1]}"
-            client.images.get(tag).tag(*own.rsplit(":", 1))
+            tag = engine.list_tags(client, f"{opened.repo.prefix}/lora-gpu:")[0]
+            command_tag = f"torchpin/lora-gpu:{tag.rsplit(':', 1)[1]}"
+            client.images.get(tag).tag(*command_tag.rsplit(":", 1))
         try:
             pairs = [
                 (
@@ -55,7 +55,7 @@ def main(runs: int) -> None:
             ][1:]
         finally:
             with docker.engine() as client:
-                docker.remove(client, [own])
+                docker.remove_tags(client, [command_tag])
     build, listing = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"build, nothing to do: {build:.2f} s; --list: {listing:.2f} s (medians of {runs})")
     print(f"ratio {build / listing:.1f}, difference {build - listing:.2f} s")

@@ -25,12 +25,12 @@ COMMANDS = (
 
 
 def main(runs: int) -> None:
-    root = workspace.find(Path.cwd())
+    root = workspace.find_root(Path.cwd())
     environment = dict(os.environ)
-    rounds = [[seconds(root, environment, *words) for words in COMMANDS] for _ in range(runs + 1)][1:]
+    rounds = [[seconds(root, environment, *arguments) for arguments in COMMANDS] for _ in range(runs + 1)][1:]
     medians = [statistics.median(side) for side in zip(*rounds, strict=True)]
-    for words, median in zip(COMMANDS, medians, strict=True):
-        print(f"{' '.join(words)}: {median:.2f} s, {median / medians[0]:.1f} times --list")
+    for arguments, median in zip(COMMANDS, medians, strict=True):
+        print(f"{' '.join(arguments)}: {median:.2f} s, {median / medians[0]:.1f} times --list")
 
 
 if __name__ == "__main__":

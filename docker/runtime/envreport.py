@@ -62,8 +62,8 @@ def described(checkout: str, commit: str) -> str:
 
 def version(answer: dict[str, Any], name: str) -> str | None:
     """Answer the version of a distribution, the environment's own or else the base's."""
-    found: str | None = answer["distributions"].get(name) or answer["inherited"].get(name)
-    return found
+    recorded_version: str | None = answer["distributions"].get(name) or answer["inherited"].get(name)
+    return recorded_version
 
 
 def collect(packages: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[str, Any]:
@@ -135,16 +135,16 @@ def flash_attention_lines(report: dict[str, Any]) -> Iterator[str]:
         major, minor = gpu["capability"].split(".")
         yield f"GPU device: {gpu['name']}"
         yield f"CUDA capability: ({major}, {minor})"
-    for name, found in (report.get("packages") or {}).items():
-        yield f"{LABELS.get(probe.normalized(name), name)} version: {found or 'not installed'}"
+    for name, installed_version in (report.get("packages") or {}).items():
+        yield f"{LABELS.get(probe.normalized(name), name)} version: {installed_version or 'not installed'}"
 
 
 def block(report: dict[str, Any], style: str = "") -> list[str]:
     """Answer the lines of the block, the first and the last included."""
     inside = flash_attention_lines if style == FLASH_ATTENTION else lines
     # the block that a flash-attention service's people know, with cuDNN in it, where its version is asked for
-    known = FLASH_ATTENTION if "flash-attn" in (report.get("packages") or {}) else style
-    return [TITLES[known], *inside(report), BOTTOM]
+    title_style = FLASH_ATTENTION if "flash-attn" in (report.get("packages") or {}) else style
+    return [TITLES[title_style], *inside(report), BOTTOM]
 
 
 def render(report: dict[str, Any], style: str = "") -> str:
@@ -158,14 +158,14 @@ def log(
     """Print the block from within a service, line by line: a logger's `info` will do. Whatever fails, it returns."""
     try:
         try:
-            said = block(collect(packages), style)
+            block_lines = block(collect(packages), style)
         except Exception as error:  # a style that nobody knows, a gpu without a capability
-            said = [
+            block_lines = [
                 TITLES.get(style, TITLES[""]),
                 f"Error getting version info: {probe.sentence(error)}",
                 BOTTOM,
             ]
-        for line in said:
+        for line in block_lines:
             print_(line)
     except Exception:  # stdout may be closed: nowhere to say so, and no reason to stop a service
         pass

@@ -72,8 +72,8 @@ def archs(torch: Any) -> list[str]:
 
 def runs(compiled: list[str], capability: tuple[int, int]) -> bool:
     """Answer whether code for these architectures runs there: a cubin within its major, PTX on all that follow."""
-    for found in filter(None, map(ARCH.fullmatch, compiled)):
-        kind, target, letter = found.group(1), (int(found.group(2)), int(found.group(3))), found.group(4)
+    for match in filter(None, map(ARCH.fullmatch, compiled)):
+        kind, target, letter = match.group(1), (int(match.group(2)), int(match.group(3))), match.group(4)
         if letter == "a":  # sm_90a: this very capability
             fits = target == capability
         elif kind == "sm" or letter:
@@ -90,9 +90,9 @@ def warnings_of(torch: Any, capability: tuple[int, int], device: str) -> Iterato
     compiled = archs(torch)
     if compiled and not runs(compiled, capability):
         name = "sm_{}{}".format(*capability)
-        remedy = REMEDIES.get(capability[0], "a build of torch that is compiled for it")
+        fix = REMEDIES.get(capability[0], "a build of torch that is compiled for it")
         yield (
-            f"{name} ({device}) needs {remedy}; this is {torch.__version__}, compiled for {' '.join(compiled)}, "
+            f"{name} ({device}) needs {fix}; this is {torch.__version__}, compiled for {' '.join(compiled)}, "
             "and its first kernel will fail: no kernel image is available"
         )
 
@@ -156,13 +156,13 @@ def tune() -> dict[str, Any]:
 
 def apply(torch: Any, capability: tuple[int, int]) -> list[str]:
     """Set each by itself; answer those that this torch refuses."""
-    refused = []
+    failures = []
     for name, set_it in settings(torch, capability):
         try:
             set_it()
         except Exception as error:  # such as a deprecation under -W error: the next may work
-            refused.append(f"{name} is not set: {sentence(error)}")
-    return refused
+            failures.append(f"{name} is not set: {sentence(error)}")
+    return failures
 
 
 # --- Lightning

@@ -49,10 +49,10 @@ def normalized(name: str) -> str:
 
 def comparable(version: str) -> str:
     """Answer the same text for versions that PEP 440 holds equal: locks normalize, old wheels may not."""
-    found = VERSION.fullmatch(version.strip().lower())
-    if not found:
+    match = VERSION.fullmatch(version.strip().lower())
+    if not match:
         return version
-    part = found.groupdict()
+    part = match.groupdict()
     release = re.sub(r"(\.0)+$", "", ".".join(str(int(number)) for number in part["release"].split(".")))
     text = f"{int(part['epoch'] or 0)}!{release}"
     if part["pre"]:
@@ -93,8 +93,8 @@ def own_and_base(folders: Sequence[str]) -> tuple[list[str], list[str]]:
     paths = sysconfig.get_paths()
     homes = {os.path.realpath(paths["purelib"]), os.path.realpath(paths["platlib"])}
     inside = os.path.join(os.path.realpath(sys.prefix), "")  # noqa: PTH118 - the separator at its end
-    own = [folder for folder in folders if folder in homes or folder.startswith(inside)]
-    return own, [folder for folder in folders if folder not in own]
+    env_folders = [folder for folder in folders if folder in homes or folder.startswith(inside)]
+    return env_folders, [folder for folder in folders if folder not in env_folders]
 
 
 def record(distribution: metadata.Distribution) -> tuple[str, str]:
@@ -114,7 +114,9 @@ def installed(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     duplicates: set[str] = set()
     for folder in folders:
         seen: set[str] = set()
-        for name, version in sorted(record(found) for found in metadata.distributions(path=[folder])):
+        for name, version in sorted(
+            record(distribution) for distribution in metadata.distributions(path=[folder])
+        ):
             if name in seen:
                 duplicates.add(name)
             elif name not in versions:  # an earlier folder shadows a later one
@@ -125,9 +127,9 @@ def installed(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 def environment() -> tuple[dict[str, str], dict[str, str], list[str]]:
     """Answer what lies in this environment, what it sees of the base beyond that, and its names recorded twice."""
-    own, base = own_and_base(site_folders())
-    versions, duplicates = installed(own)
-    seen = installed(base)[0]  # whatever is wrong with the base's records, nobody here can change it
+    env_folders, base_folders = own_and_base(site_folders())
+    versions, duplicates = installed(env_folders)
+    seen = installed(base_folders)[0]  # whatever is wrong with the base's records, nobody here can change it
     return versions, {name: seen[name] for name in seen if name not in versions}, duplicates
 
 
@@ -173,18 +175,18 @@ def torch_facts(error: str | None) -> dict[str, Any] | None:
 
 def driver() -> str | None:
     """Answer the NVIDIA driver's version: the kernel's word, else nvidia-smi's (WSL)."""
-    found = DRIVER.search(attempt(lambda: Path(DRIVER_FILE).read_text(encoding="utf-8")) or "")
-    if found:
-        return found.group(1)
+    match = DRIVER.search(attempt(lambda: Path(DRIVER_FILE).read_text(encoding="utf-8")) or "")
+    if match:
+        return match.group(1)
     smi = shutil.which("nvidia-smi")
     if smi is None:
         return None
     command = (smi, "--query-gpu=driver_version", "--format=csv,noheader")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return next(iter(done.stdout.split()), None)
+    return next(iter(completed.stdout.split()), None)
 
 
 def devices() -> list[dict[str, Any]]:
@@ -192,10 +194,14 @@ def devices() -> list[dict[str, Any]]:
     torch: Any = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return []
-    found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     return [
-        {"name": it.name, "capability": f"{it.major}.{it.minor}", "memory_bytes": int(it.total_memory)}
-        for it in found
+        {
+            "name": device.name,
+            "capability": f"{device.major}.{device.minor}",
+            "memory_bytes": int(device.total_memory),
+        }
+        for device in properties
     ]
 
 
@@ -203,10 +209,10 @@ def gpu_facts() -> dict[str, Any] | None:
     """Answer the driver and the devices; an `error` stands there only if torch could not tell."""
     version = driver()
     try:
-        found = devices()
+        gpus = devices()
     except Exception as error:  # a broken driver is an answer
         return {"driver": version, "devices": [], "error": sentence(error)}
-    return {"driver": version, "devices": found} if version or found else None
+    return {"driver": version, "devices": gpus} if version or gpus else None
 
 
 # --- the sources: git's files by hand, an image may have no git
@@ -316,8 +322,8 @@ def is_build(value: object) -> bool:
     if not isinstance(value, dict):
         return value is None
     cuda, archs = value.get("cuda"), value.get("archs")
-    known = set(value) <= {"version", "cuda", "archs"} and is_text(value.get("version"))
-    return known and (cuda is None or is_text(cuda)) and (archs is None or is_list(archs))
+    well_formed = set(value) <= {"version", "cuda", "archs"} and is_text(value.get("version"))
+    return well_formed and (cuda is None or is_text(cuda)) and (archs is None or is_list(archs))
 
 
 SHAPE: Mapping[str, Callable[[object], bool]] = {
@@ -334,57 +340,58 @@ SHAPE: Mapping[str, Callable[[object], bool]] = {
 
 def expectation(text: str) -> dict[str, Any]:
     """Read an expectation; a ValueError says everything that is wrong with it."""
-    wanted = json.loads(text)
-    if not isinstance(wanted, dict):
+    document = json.loads(text)
+    if not isinstance(document, dict):
         raise ValueError("expected a JSON object")  # noqa: TRY004 - wrong input, not a bug
-    wrong = [f"missing key {key}" for key in ("python", "distributions") if key not in wanted]
-    wrong += [f"unknown key {key}" for key in wanted if key not in SHAPE]
-    wrong += [
-        f"wrong value of {key}" for key, fits in SHAPE.items() if key in wanted and not fits(wanted[key])
+    errors = [f"missing key {key}" for key in ("python", "distributions") if key not in document]
+    errors += [f"unknown key {key}" for key in document if key not in SHAPE]
+    errors += [
+        f"wrong value of {key}" for key, fits in SHAPE.items() if key in document and not fits(document[key])
     ]
-    if not wrong:
-        inherited = set(map(normalized, wanted.get("inherited", ())))
-        here = map(normalized, [*wanted["distributions"], *wanted.get("optional", ())])
-        wrong = [
-            f"{name}: expected both here and from the base" for name in sorted(inherited.intersection(here))
+    if not errors:
+        inherited = set(map(normalized, document.get("inherited", ())))
+        env_names = map(normalized, [*document["distributions"], *document.get("optional", ())])
+        errors = [
+            f"{name}: expected both here and from the base"
+            for name in sorted(inherited.intersection(env_names))
         ]
-    if wrong:
-        raise ValueError("; ".join(wrong))
-    return wanted
+    if errors:
+        raise ValueError("; ".join(errors))
+    return document
 
 
 def problems(answer: dict[str, Any], expect: dict[str, Any]) -> list[str]:
     """Compare; answer one line for each thing that is not as expected."""
-    found = []
+    differences = []
     if not is_python(answer["python"], expect["python"]):
-        found.append(differs("python", expect["python"], answer["python"]))
-    found += distribution_problems(answer, expect)
-    found += inherited_problems(answer, expect)
+        differences.append(differs("python", expect["python"], answer["python"]))
+    differences += distribution_problems(answer, expect)
+    differences += inherited_problems(answer, expect)
     if expect.get("torch"):
-        found += torch_problems(answer["torch"], expect["torch"])
+        differences += torch_problems(answer["torch"], expect["torch"])
     tried = {**dict.fromkeys(expect.get("imports", ()), "not tried"), **answer["imports"]}
-    found += [f"import {name}: {error}" for name, error in tried.items() if error is not None]
-    for path, wanted in expect.get("sources", {}).items():
+    differences += [f"import {name}: {error}" for name, error in tried.items() if error is not None]
+    for path, expected in expect.get("sources", {}).items():
         actual = answer["sources"].get(path, "not asked")
-        if actual != wanted:
-            found.append(differs(path, wanted, actual))
-    return found
+        if actual != expected:
+            differences.append(differs(path, expected, actual))
+    return differences
 
 
-def differs(subject: str, wanted: object, actual: object) -> str:
+def differs(subject: str, expected: object, actual: object) -> str:
     """Word one difference."""
-    return f"{subject}: expected {wanted or 'none'}, found {actual or 'none'}"
+    return f"{subject}: expected {expected or 'none'}, found {actual or 'none'}"
 
 
-def is_python(actual: str, wanted: str) -> bool:
+def is_python(actual: str, expected: str) -> bool:
     """Answer whether this Python is the wanted one; `3.11` wants any 3.11.x: a base image decides which."""
-    return actual == wanted or (wanted.count(".") == 1 and actual.startswith(f"{wanted}."))
+    return actual == expected or (expected.count(".") == 1 and actual.startswith(f"{expected}."))
 
 
-def is_version(actual: str, wanted: str) -> bool:
+def is_version(actual: str, expected: str) -> bool:
     """Answer whether a version is the wanted one; where no local part is wanted, any will do."""
-    told = actual if "+" in wanted else actual.partition("+")[0]
-    return comparable(told) == comparable(wanted)
+    compared = actual if "+" in expected else actual.partition("+")[0]
+    return comparable(compared) == comparable(expected)
 
 
 def distribution_problems(answer: dict[str, Any], expect: dict[str, Any]) -> list[str]:
@@ -392,57 +399,57 @@ def distribution_problems(answer: dict[str, Any], expect: dict[str, Any]) -> lis
     actual = answer["distributions"]
     required = {normalized(name): version for name, version in expect["distributions"].items()}
     optional = {normalized(name): version for name, version in expect.get("optional", {}).items()}
-    wanted = {**optional, **required}
-    above = set(map(normalized, expect.get("inherited", ())))  # its own line says so
-    found = []
-    for name in sorted({*required, *actual} - above):
+    expected = {**optional, **required}
+    inherited = set(map(normalized, expect.get("inherited", ())))  # its own line says so
+    differences = []
+    for name in sorted({*required, *actual} - inherited):
         if name not in actual:
             base = answer["inherited"].get(name)
-            where = f"not installed here; the base has {base}" if base else "not installed"
-            found.append(f"{name}: expected {wanted[name]}, {where}")
-        elif name not in wanted:
-            found.append(f"{name}: expected not to be installed, found {actual[name]}")
-        elif comparable(actual[name]) != comparable(wanted[name]):
-            found.append(differs(name, wanted[name], actual[name]))
-    found += [f"{name}: recorded more than once in site-packages" for name in answer["duplicates"]]
-    return found
+            reason = f"not installed here; the base has {base}" if base else "not installed"
+            differences.append(f"{name}: expected {expected[name]}, {reason}")
+        elif name not in expected:
+            differences.append(f"{name}: expected not to be installed, found {actual[name]}")
+        elif comparable(actual[name]) != comparable(expected[name]):
+            differences.append(differs(name, expected[name], actual[name]))
+    differences += [f"{name}: recorded more than once in site-packages" for name in answer["duplicates"]]
+    return differences
 
 
 def inherited_problems(answer: dict[str, Any], expect: dict[str, Any]) -> list[str]:
     """Answer what the base does not bring as expected, by name; whatever else it brings is its own affair."""
-    wanted = {normalized(name): version for name, version in expect.get("inherited", {}).items()}
-    found = []
-    for name, version in sorted(wanted.items()):
+    expected = {normalized(name): version for name, version in expect.get("inherited", {}).items()}
+    differences = []
+    for name, version in sorted(expected.items()):
         actual = answer["inherited"].get(name)
         if name in answer["distributions"]:
-            found.append(f"{name}: expected from the base, but it is installed in the environment")
+            differences.append(f"{name}: expected from the base, but it is installed in the environment")
         elif actual is None or not is_version(actual, version):
-            found.append(differs(name, f"{version} from the base", actual))
-    return found
+            differences.append(differs(name, f"{version} from the base", actual))
+    return differences
 
 
-def torch_problems(actual: dict[str, Any] | None, wanted: dict[str, Any]) -> list[str]:
+def torch_problems(actual: dict[str, Any] | None, expected: dict[str, Any]) -> list[str]:
     """Compare the build of torch: its own version, CUDA, compiled architectures."""
     if actual is None or "error" in actual:
         reason = actual["error"] if actual else "torch is not installed"
-        return [f"torch.__version__: expected {wanted['version']}, {reason}"]
-    found = []
+        return [f"torch.__version__: expected {expected['version']}, {reason}"]
+    differences = []
     version = str(actual["version"])
-    if not is_version(version, wanted["version"]):  # PyPI's build of torch 2.5.1 calls itself 2.5.1+cu124
-        found.append(differs("torch.__version__", wanted["version"], version))
-    if "cuda" in wanted and actual["cuda"] != wanted["cuda"]:
-        found.append(differs("torch CUDA", wanted["cuda"], actual["cuda"]))
-    missing = [arch for arch in wanted.get("archs") or () if arch not in actual["archs"]]
+    if not is_version(version, expected["version"]):  # PyPI's build of torch 2.5.1 calls itself 2.5.1+cu124
+        differences.append(differs("torch.__version__", expected["version"], version))
+    if "cuda" in expected and actual["cuda"] != expected["cuda"]:
+        differences.append(differs("torch CUDA", expected["cuda"], actual["cuda"]))
+    missing = [arch for arch in expected.get("archs") or () if arch not in actual["archs"]]
     if missing:
-        found.append(differs("torch architectures", " ".join(missing), " ".join(actual["archs"])))
-    return found
+        differences.append(differs("torch architectures", " ".join(missing), " ".join(actual["archs"])))
+    return differences
 
 
-def verdict(answer: dict[str, Any], found: Sequence[str]) -> str:
+def verdict(answer: dict[str, Any], differences: Sequence[str]) -> str:
     """Word the result: a line for each problem and a last line."""
-    if found:
-        count = f"{len(found)} problem" + ("s" if len(found) > 1 else "")
-        return "".join(f"probe: FAIL {line}\n" for line in found) + f"probe: {count}\n"
+    if differences:
+        count = f"{len(differences)} problem" + ("s" if len(differences) > 1 else "")
+        return "".join(f"probe: FAIL {line}\n" for line in differences) + f"probe: {count}\n"
     torch = answer["torch"] or {}
     build = f"torch {torch.get('version')}, " + (f"CUDA {torch['cuda']}" if torch.get("cuda") else "no CUDA")
     return f"probe: ok, {len(answer['distributions'])} distributions, {build if torch else 'no torch'}\n"
@@ -453,12 +460,22 @@ def verdict(answer: dict[str, Any], found: Sequence[str]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Answer the arguments."""
-    it = argparse.ArgumentParser(prog="probe.py", description="Tell what this environment is, as JSON.")
-    it.add_argument("--expect", metavar="FILE", help="compare with this expectation (JSON); 1 if it differs")
-    it.add_argument("--import", dest="imports", metavar="NAME", nargs="+", action="extend", default=[])
-    it.add_argument("--source", dest="sources", metavar="PATH", nargs="+", action="extend", default=[])
-    it.add_argument("--freeze", action="store_true", help="print name==version lines and nothing else")
-    return it
+    argument_parser = argparse.ArgumentParser(
+        prog="probe.py", description="Tell what this environment is, as JSON."
+    )
+    argument_parser.add_argument(
+        "--expect", metavar="FILE", help="compare with this expectation (JSON); 1 if it differs"
+    )
+    argument_parser.add_argument(
+        "--import", dest="imports", metavar="NAME", nargs="+", action="extend", default=[]
+    )
+    argument_parser.add_argument(
+        "--source", dest="sources", metavar="PATH", nargs="+", action="extend", default=[]
+    )
+    argument_parser.add_argument(
+        "--freeze", action="store_true", help="print name==version lines and nothing else"
+    )
+    return argument_parser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -476,18 +493,18 @@ def main(argv: Sequence[str]) -> int:
             expect = expectation(Path(options.expect).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             arguments.error(f"{options.expect}: {sentence(error)}")
-    wanted = expect or {}
+    expected = expect or {}
     answer = collect(
-        imports=list(dict.fromkeys([*wanted.get("imports", ()), *options.imports])),
-        sources=list(dict.fromkeys([*wanted.get("sources", ()), *options.sources])),
+        imports=list(dict.fromkeys([*expected.get("imports", ()), *options.imports])),
+        sources=list(dict.fromkeys([*expected.get("sources", ()), *options.sources])),
     )
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")
     sys.stdout.flush()
     if expect is None:
         return 0
-    found = problems(answer, expect)
-    sys.stderr.write(verdict(answer, found))
-    return 1 if found else 0
+    differences = problems(answer, expect)
+    sys.stderr.write(verdict(answer, differences))
+    return 1 if differences else 0
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 FINDINGS, INPUT, TOOL, INTERRUPTED = 1, 2, 3, 130
 
 
-class Stop(Exception):  # noqa: N818 - it ends a task; not every end is an error
+class TorchpinError(Exception):
     """An expected end: a sentence for the user and an exit code. Everything else is a bug and keeps its traceback."""
 
     exit_code = TOOL
 
 
-class InputError(Stop):
+class InputError(TorchpinError):
     """What people wrote cannot be used; nothing was written."""
 
     exit_code = INPUT
@@ -28,13 +28,13 @@ class InputError(Stop):
         super().__init__("\n".join([*map(str, self.problems), message]))
 
 
-class FindingsError(Stop):
+class FindingsError(TorchpinError):
     """Something committed is not what the descriptions say."""
 
     exit_code = FINDINGS
 
 
-class ToolError(Stop):
+class ToolError(TorchpinError):
     """uv, git, docker or the machine failed."""
 
     exit_code = TOOL

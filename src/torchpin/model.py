@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-_NO_MARKS: Mapping[str, Mark] = MappingProxyType({})
+_NO_POSITIONS: Mapping[str, Position] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mark:
+class Position:
     """Where a value stands. Line and column count from 1 (0: in no file); start and end are offsets into the text."""
 
     file: str
@@ -40,12 +40,16 @@ class Mark:
 class Problem:
     """One thing wrong with what people wrote: where, at which key, what, and what to do."""
 
-    where: Mark
+    position: Position
     path: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.path}: {self.message}" if self.path else f"{self.where}: {self.message}"
+        return (
+            f"{self.position}: {self.path}: {self.message}"
+            if self.path
+            else f"{self.position}: {self.message}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,7 +203,9 @@ class Service:
     recommends: tuple[Recommendation, ...] = ()
     reasons: tuple[Reason, ...] = ()
     waivers: tuple[Waiver, ...] = ()
-    marks: Mapping[str, Mark] = field(default_factory=lambda: _NO_MARKS, compare=False, repr=False)
+    positions: Mapping[str, Position] = field(
+        default_factory=lambda: _NO_POSITIONS, compare=False, repr=False
+    )
 
     @property
     def file(self) -> str:
@@ -239,7 +245,7 @@ class Artifact:
     filename: str
     sha256: str
     size: int | None = None
-    wanted_by: tuple[str, ...] = ()
+    required_by: tuple[str, ...] = ()
 
     @property
     def is_source(self) -> bool:
@@ -256,7 +262,7 @@ class LayerLock:
     python: str
     platform: str
     uv: str
-    answers: str
+    inputs_digest: str
     packages: tuple[Artifact, ...]
     optional: bool = False
 
@@ -282,7 +288,7 @@ class Lock:
 
     layers: tuple[LayerLock, ...]
     build: LayerLock | None = None
-    given: LayerLock | None = (
+    provided: LayerLock | None = (
         None  # torch and companions where the base brings them: resolved with, never installed
     )
     upstreams: tuple[Upstream, ...] = ()
@@ -293,10 +299,10 @@ class Lock:
         return {package.name: package for layer in self.layers for package in layer.packages}
 
     @property
-    def all(self) -> dict[str, Artifact]:
+    def all_packages(self) -> dict[str, Artifact]:
         """What is installed, and what the base brings of torch's family."""
         return {
-            package.name: package for package in (self.given.packages if self.given else ())
+            package.name: package for package in (self.provided.packages if self.provided else ())
         } | self.packages
 
 
@@ -308,10 +314,10 @@ class Deviation:
     """What is used against what is recommended; `says` holds every adviser's words that are not met."""
 
     component: str
-    says: tuple[tuple[str, str], ...]
+    recommendations: tuple[tuple[str, str], ...]
     used: str
     reason: Reason | None = None
-    choice: bool = False  # inside every recommended range: an exact choice that somebody gave a reason for
+    is_choice: bool = False  # inside every recommended range: an exact choice that somebody gave a reason for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -322,15 +328,15 @@ class Finding:
     `repair`: the edits of the description that end it; `safe`: they follow from facts alone, so a program may make them.
     """
 
-    where: str
+    location: str
     message: str
-    remedy: str
+    help: str
     about: str = ""
     service: str = ""
     evidence: str = ""
     level: Literal["error", "warning"] = "error"
-    repair: tuple[Change, ...] = ()
-    safe: bool = False
+    fix: tuple[Change, ...] = ()
+    fix_is_safe: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,12 +26,12 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with a space in its path, its environment made in a hostile place."""
-    place = tmp_path_factory.mktemp("bootstrap") / "check out"
-    shutil.copytree(ROOT / "src", place / "src", ignore=shutil.ignore_patterns("__pycache__", "*.json"))
-    shutil.copytree(ROOT / "requirements", place / "requirements")
+    checkout = tmp_path_factory.mktemp("bootstrap") / "check out"
+    shutil.copytree(ROOT / "src", checkout / "src", ignore=shutil.ignore_patterns("__pycache__", "*.json"))
+    shutil.copytree(ROOT / "requirements", checkout / "requirements")
     for file in ("bootstrap.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / file, place)
-    elsewhere = str(place.parent / "elsewhere")
+        shutil.copy(ROOT / file, checkout)
+    elsewhere = str(checkout.parent / "elsewhere")
     hostile = {
         "PIP_NO_DEPS": "1",
         "PIP_REQUIRE_VIRTUALENV": "1",
@@ -43,20 +43,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = (
         "import flit_core, nox, os, torchpin, uv; print(os.environ['VIRTUAL_ENV']); print(torchpin.__file__)"
     )
-    done = bootstrap(place, "python", "-c", script, more=hostile)
-    assert (done.returncode, done.stderr) == (0, SETTING_UP)
-    assert done.stdout.splitlines() == [str(place / ".venv"), str(place / "src" / "torchpin" / "__init__.py")]
+    result = run_bootstrap(checkout, "python", "-c", script, environ=hostile)
+    assert (result.returncode, result.stderr) == (0, SETTING_UP)
+    assert result.stdout.splitlines() == [
+        str(checkout / ".venv"),
+        str(checkout / "src" / "torchpin" / "__init__.py"),
+    ]
     assert not Path(elsewhere).exists()
-    return place
+    return checkout
 
 
-def bootstrap(
-    home: Path, *command: str, more: Mapping[str, str] | None = None
+def run_bootstrap(
+    home: Path, *command: str, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         (sys.executable, str(home / "bootstrap.py"), *command),
         cwd=home.parent,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(more or {})},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(environ or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -66,7 +69,7 @@ def bootstrap(
     )
 
 
-def ages(home: Path) -> dict[str, int]:
+def modification_times(home: Path) -> dict[str, int]:
     return {
         str(path): path.lstat().st_mtime_ns
         for path in home.rglob("*")
@@ -75,53 +78,57 @@ def ages(home: Path) -> dict[str, int]:
 
 
 def test_the_second_time_nothing_is_touched_and_nothing_said(home: Path) -> None:
-    before = ages(home)
+    before = modification_times(home)
     start = time.monotonic()
-    done = bootstrap(home, "python", "-c", "print('here')")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "here\n", "")
+    result = run_bootstrap(home, "python", "-c", "print('here')")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "here\n", "")
     assert time.monotonic() - start < 2
-    assert ages(home) == before
+    assert modification_times(home) == before
 
 
 def test_programs_run_and_their_exit_code_is_passed_on(home: Path) -> None:
-    assert bootstrap(home, "nox", "--version").returncode == 0
-    assert bootstrap(home, "invoke", "--version").stdout.startswith("Invoke ")
-    assert bootstrap(home, "python", "-c", "raise SystemExit(7)").returncode == 7
-    done = bootstrap(home, "no-such-command")
-    assert done.returncode == 2
-    assert done.stderr.startswith("torchpin: there is no command `no-such-command` in ")
+    assert run_bootstrap(home, "nox", "--version").returncode == 0
+    assert run_bootstrap(home, "invoke", "--version").stdout.startswith("Invoke ")
+    assert run_bootstrap(home, "python", "-c", "raise SystemExit(7)").returncode == 7
+    result = run_bootstrap(home, "no-such-command")
+    assert result.returncode == 2
+    assert result.stderr.startswith("torchpin: there is no command `no-such-command` in ")
 
 
 def test_exactly_what_is_locked_is_installed(home: Path) -> None:
-    done = bootstrap(home, "uv", "pip", "freeze", "--exclude-editable")
+    result = run_bootstrap(home, "uv", "pip", "freeze", "--exclude-editable")
     locked = {
         line.split(" ")[0]
         for line in (home / "requirements" / "run.txt").read_text().splitlines()
         if "==" in line
     }
-    installed = {line for line in done.stdout.splitlines() if not line.startswith(("pip==", "setuptools=="))}
+    installed = {
+        line for line in result.stdout.splitlines() if not line.startswith(("pip==", "setuptools=="))
+    }
     assert installed
     assert installed <= locked
 
 
 def test_what_is_stale_or_half_made_is_made_again_once_even_for_two(home: Path) -> None:
-    left = home / ".venv" / "left-over"
-    left.touch()
+    leftover = home / ".venv" / "left-over"
+    leftover.touch()
     shutil.rmtree(next((home / ".venv" / "lib").glob("python*/site-packages/packaging")))
     with (home / "pyproject.toml").open("a") as file:
         file.write("# changed\n")
     command = (sys.executable, str(home / "bootstrap.py"), "python", "-c", "import packaging, torchpin")
-    two = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8") for _ in range(2)]
-    said = [process.communicate(timeout=300)[1] for process in two]
-    assert [process.returncode for process in two] == [0, 0]
-    assert sorted(said) == ["", SETTING_UP]
-    assert not left.exists()
+    processes = [
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8") for _ in range(2)
+    ]
+    messages = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted(messages) == ["", SETTING_UP]
+    assert not leftover.exists()
 
 
 def test_a_failed_set_up_tells_why_and_is_never_used(home: Path) -> None:
     (home / "requirements" / "run.txt").write_text(f"invoke==3.0.3 --hash=sha256:{'0' * 64}\n")
-    done = bootstrap(home, "python", "-c", "print('never')")
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "DO NOT MATCH THE HASHES" in done.stderr
-    assert done.stderr.endswith("Nothing is half-done: the same command starts again.\n")
+    result = run_bootstrap(home, "python", "-c", "print('never')")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert "DO NOT MATCH THE HASHES" in result.stderr
+    assert result.stderr.endswith("Nothing is half-done: the same command starts again.\n")
     assert not (home / ".venv" / ".stamp").exists()

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin.commands import audit, diff, judge, outdated
-from torchpin.description import environments, read
+from torchpin.commands import audit as commands_audit
+from torchpin.commands import diff, judge, outdated
+from torchpin.description import read
+from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError
-from torchpin.lock import file_format, layers
+from torchpin.lock import file_format
+from torchpin.lock.layers import split_layers
 from torchpin.model import Artifact, Lock, Settings
-from torchpin.queries.diff import diff_rows, total
+from torchpin.queries.diff import diff_rows, summary_line
 from torchpin.queries.outdated import outdated_lines
 from torchpin.tools import uv_audit
 from torchpin.workspace import workspace
@@ -60,18 +63,18 @@ def plain_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
 
 
-def git(folder: Path, *words: str) -> str:
-    done = subprocess.run(("git", *words), cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+def git(folder: Path, *arguments: str) -> str:
+    result = subprocess.run(("git", *arguments), cwd=folder, check=True, capture_output=True, text=True)
+    return result.stdout.strip()
 
 
-def environment(description: str) -> Environment:
-    (env,) = environments.environments(read.services({"services/lora/service.yaml": description}))
+def read_environment(description: str) -> Environment:
+    (env,) = select_environments(read.read_services({"services/lora/service.yaml": description}))
     return env
 
 
-def locked(env: Environment, **versions: str) -> Lock:
-    held = {
+def make_lock(env: Environment, **versions: str) -> Lock:
+    locked_versions = {
         "torch": "2.5.1+cu121",
         "torchvision": "0.20.1+cu121",
         "jinja2": "3.1.2",
@@ -85,16 +88,16 @@ def locked(env: Environment, **versions: str) -> Lock:
             filename=f"{name}-{version}-py3-none-any.whl",
             sha256="ab" * 32,
             size=1000,
-            wanted_by=("lora",),
+            required_by=("lora",),
         )
-        for name, version in held.items()
+        for name, version in locked_versions.items()
     ]
-    return Lock(layers=layers.split(env, packages, uv="0.13.9")[0])
+    return Lock(layers=split_layers(env, packages, uv="0.13.9")[0])
 
 
-def written(root: Path, description: str = DESCRIPTION, **versions: str) -> None:
+def write_service(root: Path, description: str = DESCRIPTION, **versions: str) -> None:
     """The service and its lock, in the working tree."""
-    files = file_format.files(locked(environment(description), **versions))
+    files = file_format.lock_texts(make_lock(read_environment(description), **versions))
     texts = {f"{LOCK}/{name}": text for name, text in files.items()}
     for path, text in {**texts, "services/lora/service.yaml": description}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -104,49 +107,49 @@ def written(root: Path, description: str = DESCRIPTION, **versions: str) -> None
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A repository of two commits: six moves, and then the base."""
-    place = tmp_path / "repository"
-    (place / "docker").mkdir(parents=True)
-    (place / "docker" / "Dockerfile.j2").write_text("FROM scratch\n")
-    git(place, "init", "-q", "-b", "main")
+    path = tmp_path / "repository"
+    (path / "docker").mkdir(parents=True)
+    (path / "docker" / "Dockerfile.j2").write_text("FROM scratch\n")
+    git(path, "init", "-q", "-b", "main")
     for number, (description, six) in enumerate([(DESCRIPTION, "1.16.0"), (DESCRIPTION, "1.17.0")], start=1):
-        written(place, description, six=six)
-        git(place, "add", ".")
-        git(place, "commit", "-q", "-m", f"state {number}")
-        git(place, "tag", f"v0.{number}")
-    return place
+        write_service(path, description, six=six)
+        git(path, "add", ".")
+        git(path, "commit", "-q", "-m", f"state {number}")
+        git(path, "tag", f"v0.{number}")
+    return path
 
 
-def opened(root: Path, **mirrors: str) -> Repository:
-    found = workspace.opened(root)
-    return workspace.Repository(root=root, services=found.services, settings=Settings(mirrors=mirrors))
+def open_repository(root: Path, **mirrors: str) -> Repository:
+    repo = workspace.open_repository(root)
+    return workspace.Repository(root=root, services=repo.services, settings=Settings(mirrors=mirrors))
 
 
-def changes(root: Path, *words: str) -> list[tuple[str, str, str]]:
+def package_changes(root: Path, *revisions: str) -> list[tuple[str, str, str]]:
     return [
-        (move.what, move.before, move.after)
-        for one in diff.diff(opened(root), *words)
-        for move in (*one.ground, *one.packages)
+        (move.name, move.before, move.after)
+        for difference in diff.compare_states(open_repository(root), *revisions)
+        for move in (*difference.baseline, *difference.packages)
     ]
 
 
 # --- diff ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [("HEAD~1",), ("v0.1", "v0.2"), ("v0.1", "main"), ("main~1", ".")])
-def test_two_revisions_differ_by_what_was_committed(root: Path, words: tuple[str, ...]) -> None:
-    assert changes(root, *words) == [("six", "1.16.0", "1.17.0")]
+@pytest.mark.parametrize("revisions", [("HEAD~1",), ("v0.1", "v0.2"), ("v0.1", "main"), ("main~1", ".")])
+def test_two_revisions_differ_by_what_was_committed(root: Path, revisions: tuple[str, ...]) -> None:
+    assert package_changes(root, *revisions) == [("six", "1.16.0", "1.17.0")]
 
 
 def test_the_working_tree_counts_as_it_lies_there(root: Path) -> None:
-    written(root, DESCRIPTION.replace("12.1.1", "12.1.2"), six="1.18.0")
+    write_service(root, DESCRIPTION.replace("12.1.1", "12.1.2"), six="1.18.0")
     images = [f"nvidia/cuda:12.1.{patch}-cudnn8-devel-ubuntu22.04" for patch in (1, 2)]
-    assert changes(root, "HEAD") == [("base image", *images), ("six", "1.17.0", "1.18.0")]
+    assert package_changes(root, "HEAD") == [("base image", *images), ("six", "1.17.0", "1.18.0")]
 
 
 def test_reading_a_revision_touches_nothing(root: Path) -> None:
     (root / "services/lora/service.yaml").write_text(DESCRIPTION + "# mine\n")
     index = (root / ".git/index").read_bytes()
-    diff.diff(opened(root), "v0.1", "v0.2")
+    diff.compare_states(open_repository(root), "v0.1", "v0.2")
     assert (root / ".git/index").read_bytes() == index
     assert (root / "services/lora/service.yaml").read_text().endswith("# mine\n")
     assert git(root, "rev-parse", "--abbrev-ref", "HEAD") == "main"
@@ -156,38 +159,38 @@ def test_a_repository_below_the_top_of_git_reads_its_own_files(tmp_path: Path, r
     (root / ".git").rename(tmp_path / ".git")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "moved below")
-    assert changes(root, "HEAD", ".") == []
-    written(root, six="1.18.0")
-    assert changes(root, "HEAD") == [("six", "1.17.0", "1.18.0")]
+    assert package_changes(root, "HEAD", ".") == []
+    write_service(root, six="1.18.0")
+    assert package_changes(root, "HEAD") == [("six", "1.17.0", "1.18.0")]
 
 
-@pytest.mark.parametrize("word", ["v0.3", "HEAD~9", "--all", "", "no such place"])
-def test_a_word_that_is_no_state_names_what_there_is(root: Path, word: str) -> None:
-    with pytest.raises(InputError, match=r"there are: .*(?:v0\.2|main)") as caught:
-        diff.diff(opened(root), word)
-    assert caught.value.exit_code == 2
+@pytest.mark.parametrize("revision", ["v0.3", "HEAD~9", "--all", "", "no such place"])
+def test_a_word_that_is_no_state_names_what_there_is(root: Path, revision: str) -> None:
+    with pytest.raises(InputError, match=r"there are: .*(?:v0\.2|main)") as excinfo:
+        diff.compare_states(open_repository(root), revision)
+    assert excinfo.value.exit_code == 2
 
 
 def test_outside_of_git_only_paths_and_the_tree_are_states(root: Path, tmp_path: Path) -> None:
     (root / ".git").rename(tmp_path / "gone")
     with pytest.raises(InputError, match="in no git repository"):
-        diff.diff(opened(root), "HEAD")
-    assert changes(root, ".", ".") == []
+        diff.compare_states(open_repository(root), "HEAD")
+    assert package_changes(root, ".", ".") == []
 
 
 def test_a_record_and_a_lock_folder_are_states(root: Path) -> None:
     record = root / "records/lora-gpu/pip_freeze.txt"
     record.parent.mkdir(parents=True)
     record.write_text("torch==2.5.1+cu121\ntorchvision==0.20.1+cu121\nJinja2==3.1.1\nsix==1.17.0\n")
-    assert changes(root, "records/lora-gpu/pip_freeze.txt") == [("jinja2", "3.1.1", "3.1.2")]
-    assert changes(root, "records/lora-gpu/pip_freeze.txt", LOCK) == [("jinja2", "3.1.1", "3.1.2")]
-    assert changes(root, LOCK, "v0.1") == [("six", "1.17.0", "1.16.0")]
+    assert package_changes(root, "records/lora-gpu/pip_freeze.txt") == [("jinja2", "3.1.1", "3.1.2")]
+    assert package_changes(root, "records/lora-gpu/pip_freeze.txt", LOCK) == [("jinja2", "3.1.1", "3.1.2")]
+    assert package_changes(root, LOCK, "v0.1") == [("six", "1.17.0", "1.16.0")]
 
 
 def test_people_read_a_row_a_change_and_a_line_an_environment(root: Path) -> None:
-    found = diff.diff(opened(root), "v0.1")
-    assert diff_rows(found) == [("lora-gpu", "six", "moved", "1.16.0", "1.17.0", "-0.0 MB, +0.0 MB")]
-    assert total(found[0]) == "lora-gpu: packages: 1 moved; download: -0.0 MB, +0.0 MB"
+    differences = diff.compare_states(open_repository(root), "v0.1")
+    assert diff_rows(differences) == [("lora-gpu", "six", "moved", "1.16.0", "1.17.0", "-0.0 MB, +0.0 MB")]
+    assert summary_line(differences[0]) == "lora-gpu: packages: 1 moved; download: -0.0 MB, +0.0 MB"
 
 
 # --- audit -----------------------------------------------------------------------------------------------------------
@@ -212,16 +215,17 @@ def advisory(identifier: str) -> dict[str, Any]:
 
 
 @contextmanager
-def service(vulnerable: set[tuple[str, str]]) -> Iterator[str]:
+def serve_advisories(vulnerable: set[tuple[str, str]]) -> Iterator[str]:
     """A stand-in for the service of advisories: two addresses, as uv asks them."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             queries = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
-            asked = [(one["package"]["name"], one["version"]) for one in queries]
-            found = [[f"ID-{name}"] if (name, version) in vulnerable else [] for name, version in asked]
+            queried = [(query["package"]["name"], query["version"]) for query in queries]
+            matches = [[f"ID-{name}"] if (name, version) in vulnerable else [] for name, version in queried]
             rows = [
-                {"vulns": [{"id": one, "modified": "2024-01-01T00:00:00Z"} for one in ids]} for ids in found
+                {"vulns": [{"id": identifier, "modified": "2024-01-01T00:00:00Z"} for identifier in ids]}
+                for ids in matches
             ]
             self.say({"results": rows})
 
@@ -249,62 +253,62 @@ def service(vulnerable: set[tuple[str, str]]) -> Iterator[str]:
             thread.join()
 
 
-def audited(root: Path, address: str) -> audit.Audit:
-    repo = opened(root, advisories=address)
-    return audit.audit(repo, environments.environments(repo.services))
+def run_audit(root: Path, address: str) -> commands_audit.Audit:
+    repo = open_repository(root, advisories=address)
+    return commands_audit.audit(repo, select_environments(repo.services))
 
 
 def test_a_vulnerable_package_is_found_and_a_clean_one_is_not(root: Path) -> None:
-    with service(VULNERABLE) as address:
-        found = audited(root, address)
-    (result,) = found.results
-    assert [(one.about, one.where.partition(":")[0]) for one in result.findings] == [
+    with serve_advisories(VULNERABLE) as address:
+        audit = run_audit(root, address)
+    (result,) = audit.results
+    assert [(finding.about, finding.location.partition(":")[0]) for finding in result.findings] == [
         ("jinja2 CVE-2024-22195", "services/lora/service.yaml")
     ]
-    assert result.findings[0].remedy.startswith("Fixed in 3.1.3: move layers[0].packages[0]")
-    assert found.notices == ("4 packages were asked about, torch, torchvision by their public version",)
-    assert judge.failures(found.results) == 1
+    assert result.findings[0].help.startswith("Fixed in 3.1.3: move layers[0].packages[0]")
+    assert audit.notices == ("4 packages were asked about, torch, torchvision by their public version",)
+    assert judge.exit_code(audit.results) == 1
 
 
 def test_an_accepted_vulnerability_passes_until_its_date(root: Path) -> None:
-    written(root, DESCRIPTION + WAIVED)
-    with service(VULNERABLE) as address:
-        (result,) = audited(root, address).results
+    write_service(root, DESCRIPTION + WAIVED)
+    with serve_advisories(VULNERABLE) as address:
+        (result,) = run_audit(root, address).results
     assert result.status == "waived"
-    assert judge.failures([result]) == 0
-    written(root, (DESCRIPTION + WAIVED).replace("2999", "2001"))
-    with service(VULNERABLE) as address:
-        assert audited(root, address).results[0].status == "found"
+    assert judge.exit_code([result]) == 0
+    write_service(root, (DESCRIPTION + WAIVED).replace("2999", "2001"))
+    with serve_advisories(VULNERABLE) as address:
+        assert run_audit(root, address).results[0].status == "found"
 
 
 def test_a_service_that_does_not_answer_or_knows_nothing_is_a_failure_of_the_tool(root: Path) -> None:
-    with service(VULNERABLE) as address:
+    with serve_advisories(VULNERABLE) as address:
         pass
-    with pytest.raises(ToolError, match="nothing is known") as caught:
-        audited(root, address)
-    assert caught.value.exit_code == 3
-    with service(set()) as address, pytest.raises(ToolError, match="proves nothing"):
-        audited(root, address)
+    with pytest.raises(ToolError, match="nothing is known") as excinfo:
+        run_audit(root, address)
+    assert excinfo.value.exit_code == 3
+    with serve_advisories(set()) as address, pytest.raises(ToolError, match="proves nothing"):
+        run_audit(root, address)
 
 
 def test_what_is_not_locked_is_not_clean(root: Path) -> None:
     for path in (root / LOCK).glob("*.txt"):
         path.unlink()
-    found = audited(root, "http://127.0.0.1:9")
-    assert [one.status for one in found.results] == ["skipped"]
-    assert judge.failures(found.results, require=("lock",)) == 1
+    audit = run_audit(root, "http://127.0.0.1:9")
+    assert [result.status for result in audit.results] == ["skipped"]
+    assert judge.exit_code(audit.results, require=("lock",)) == 1
 
 
 @pytest.mark.network
 def test_the_public_service_knows_an_old_vulnerability(root: Path) -> None:
-    repo = opened(root)
+    repo = open_repository(root)
     try:
-        (result,) = audit.audit(repo, environments.environments(repo.services)).results
+        (result,) = commands_audit.audit(repo, select_environments(repo.services)).results
     except ToolError as error:
         if "could not be asked" not in str(error):
             raise
         pytest.skip(f"PyPI answers here, and the public service of advisories does not: {error}")
-    packages = {one.about.partition(" ")[0] for one in result.findings}
+    packages = {finding.about.partition(" ")[0] for finding in result.findings}
     assert "jinja2" in packages
     assert "six" not in packages
 
@@ -314,41 +318,41 @@ def test_the_public_service_knows_an_old_vulnerability(root: Path) -> None:
 
 @pytest.mark.network
 def test_pypi_is_asked_for_what_fits_the_described_python(root: Path) -> None:
-    repo = opened(root)
-    (found,) = outdated.outlooks(repo, environments.environments(repo.services))
-    packages = {one.name: one.to for one in found.steps if one.kind == "package"}
+    repo = open_repository(root)
+    (outlook,) = outdated.outlooks(repo, select_environments(repo.services))
+    packages = {update.name: update.to for update in outlook.updates if update.kind == "package"}
     assert packages["jinja2"].startswith("3.1.")
     assert "torch" not in packages
-    newest = uv_audit.newest({"a": (environment(DESCRIPTION), ["numpy"])}, repo.settings)
+    newest = uv_audit.newest_versions({"a": (read_environment(DESCRIPTION), ["numpy"])}, repo.settings)
     assert newest["a"]["numpy"].startswith("2.2.")  # the last series for Python 3.10
 
 
 def test_offline_the_facts_alone_are_told(root: Path) -> None:
-    repo = opened(root, pypi="http://127.0.0.1:9/simple")
-    found = outdated.outlooks(repo, environments.environments(repo.services), offline=True)
-    assert {one.kind for one in found[0].steps} == {"torch"}
-    lines = outdated_lines(found)
+    repo = open_repository(root, pypi="http://127.0.0.1:9/simple")
+    outlooks = outdated.outlooks(repo, select_environments(repo.services), offline=True)
+    assert {update.kind for update in outlooks[0].updates} == {"torch"}
+    lines = outdated_lines(outlooks)
     assert lines[0].startswith("lora-gpu: ")
     assert "  note: PyPI was not asked" in lines
 
 
 def test_pypi_out_of_reach_is_a_failure_of_the_tool(root: Path) -> None:
-    repo = opened(root, pypi="http://127.0.0.1:9/simple")
+    repo = open_repository(root, pypi="http://127.0.0.1:9/simple")
     with pytest.raises(ToolError, match="With --offline it is left out"):
-        outdated.outlooks(repo, environments.environments(repo.services))
+        outdated.outlooks(repo, select_environments(repo.services))
 
 
 def test_what_all_later_releases_of_torch_open_is_told_once(root: Path) -> None:
-    advised = DESCRIPTION + 'recommends:\n  - {component: torch, says: "2.5.x"}\n'
-    written(root, advised)
-    repo = opened(root)
-    lines = outdated_lines(outdated.outlooks(repo, environments.environments(repo.services), offline=True))
+    description = DESCRIPTION + 'recommends:\n  - {component: torch, says: "2.5.x"}\n'
+    write_service(root, description)
+    repo = open_repository(root)
+    lines = outdated_lines(outdated.outlooks(repo, select_environments(repo.services), offline=True))
     assert lines.count("      opens: report says 2.5.x") == 1
 
 
 def test_without_a_lock_there_is_nothing_to_move(root: Path) -> None:
     for path in (root / LOCK).glob("*.txt"):
         path.unlink()
-    repo = opened(root)
+    repo = open_repository(root)
     with pytest.raises(InputError, match=r"lora-gpu: it is not locked. Run `invoke lock --service lora`"):
-        outdated.outlooks(repo, environments.environments(repo.services), offline=True)
+        outdated.outlooks(repo, select_environments(repo.services), offline=True)

@@ -62,8 +62,10 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def ask(address: str, method: str = "GET", **headers: str) -> Reply:
-    request = Request(address, method=method, headers={k.replace("_", "-"): v for k, v in headers.items()})
+def send_request(address: str, method: str = "GET", **headers: str) -> Reply:
+    request = Request(
+        address, method=method, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
     try:
         with urlopen(request, timeout=10) as reply:
             return Reply(reply.status, reply.headers, reply.read())
@@ -79,16 +81,16 @@ def base() -> Iterator[str]:
 
 
 def test_a_channels_root_lists_its_packages(base: str) -> None:
-    reply = ask(f"{base}/cu121/")
+    reply = send_request(f"{base}/cu121/")
     assert reply.headers["Content-Type"] == "application/vnd.pypi.simple.v1+json"
     assert [row["name"] for row in json.loads(reply.body)["projects"]] == ["torch", "torch-audio"]
-    assert json.loads(ask(f"{base}/cpu/").body)["projects"] == []
+    assert json.loads(send_request(f"{base}/cpu/").body)["projects"] == []
 
 
 def test_a_page_carries_hashes_sizes_pythons_and_metadata_hashes(base: str) -> None:
-    page = json.loads(ask(f"{base}/cu121/torch/").body)
+    page = json.loads(send_request(f"{base}/cu121/torch/").body)
     assert (page["meta"], page["name"]) == ({"api-version": "1.0"}, "torch")
-    metadata = ask(f"{base}/{FILE_PATH}.metadata").body
+    metadata = send_request(f"{base}/{FILE_PATH}.metadata").body
     assert page["files"] == [
         {
             "filename": WHEEL,
@@ -102,7 +104,7 @@ def test_a_page_carries_hashes_sizes_pythons_and_metadata_hashes(base: str) -> N
 
 
 def test_a_page_leaves_out_what_is_not_known(base: str) -> None:
-    rows = json.loads(ask(f"{base}/cu121/Torch_Audio/").body)["files"]
+    rows = json.loads(send_request(f"{base}/cu121/Torch_Audio/").body)["files"]
     assert rows[0] == {
         "filename": "torch_audio-1-py3-none-any.whl",
         "url": f"{base}/cu121/files/torch_audio-1-py3-none-any.whl",
@@ -113,33 +115,35 @@ def test_a_page_leaves_out_what_is_not_known(base: str) -> None:
 def test_html_is_for_those_who_ask_for_nothing_else(base: str) -> None:
     digest = hashlib.sha256(CONTENT).hexdigest()
     for accept in ("text/html", "application/vnd.pypi.simple.v1+html, text/html;q=0.1"):
-        reply = ask(f"{base}/cu121/torch/", Accept=accept)
+        reply = send_request(f"{base}/cu121/torch/", Accept=accept)
         assert reply.headers["Content-Type"].startswith("text/html")
         assert (
             f'<a href="{base}/{FILE_PATH}#sha256={digest}" data-requires-python="&gt;=3.8"'
             in reply.body.decode()
         )
         assert f">{WHEEL}</a>" in reply.body.decode()
-    assert '<a href="torch/">torch</a>' in ask(f"{base}/cu121/", Accept="text/html").body.decode()
-    uv = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
-    for accept in (uv, "*/*", "text/html, */*;q=0.8"):
-        assert json.loads(ask(f"{base}/cu121/torch/", Accept=accept).body)
+    assert '<a href="torch/">torch</a>' in send_request(f"{base}/cu121/", Accept="text/html").body.decode()
+    uv_accept = (
+        "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+    )
+    for accept in (uv_accept, "*/*", "text/html, */*;q=0.8"):
+        assert json.loads(send_request(f"{base}/cu121/torch/", Accept=accept).body)
 
 
 def test_a_plus_in_a_file_name_may_be_encoded_or_not(base: str) -> None:
     plain = FILE_PATH.replace("%2B", "+")
-    assert ask(f"{base}/{FILE_PATH}").body == ask(f"{base}/{plain}").body == CONTENT
-    assert ask(f"{base}/{FILE_PATH}.metadata").body == ask(f"{base}/{plain}.metadata").body
+    assert send_request(f"{base}/{FILE_PATH}").body == send_request(f"{base}/{plain}").body == CONTENT
+    assert send_request(f"{base}/{FILE_PATH}.metadata").body == send_request(f"{base}/{plain}.metadata").body
 
 
 def test_head_tells_the_length_and_sends_nothing(base: str) -> None:
-    reply = ask(f"{base}/{FILE_PATH}", "HEAD")
+    reply = send_request(f"{base}/{FILE_PATH}", "HEAD")
     assert (reply.status, reply.headers["Content-Length"], reply.body) == (200, "10", b"")
     assert reply.headers["Accept-Ranges"] == "bytes"
 
 
 @pytest.mark.parametrize(
-    ("asked", "span", "body"),
+    ("requested", "span", "body"),
     [
         ("bytes=2-4", "bytes 2-4/10", b"234"),
         ("bytes=7-", "bytes 7-9/10", b"789"),
@@ -148,21 +152,21 @@ def test_head_tells_the_length_and_sends_nothing(base: str) -> None:
         ("bytes=-99", "bytes 0-9/10", CONTENT),
     ],
 )
-def test_a_range_of_a_file_is_sent_alone(base: str, asked: str, span: str, body: bytes) -> None:
-    reply = ask(f"{base}/{FILE_PATH}", Range=asked)
+def test_a_range_of_a_file_is_sent_alone(base: str, requested: str, span: str, body: bytes) -> None:
+    reply = send_request(f"{base}/{FILE_PATH}", Range=requested)
     assert (reply.status, reply.headers["Content-Range"], reply.body) == (206, span, body)
     assert reply.headers["Content-Length"] == str(len(body))
 
 
-@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0"])
-def test_a_range_beyond_the_end_is_refused_with_the_size(base: str, asked: str) -> None:
-    reply = ask(f"{base}/{FILE_PATH}", Range=asked)
+@pytest.mark.parametrize("requested", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+def test_a_range_beyond_the_end_is_refused_with_the_size(base: str, requested: str) -> None:
+    reply = send_request(f"{base}/{FILE_PATH}", Range=requested)
     assert (reply.status, reply.headers["Content-Range"], reply.body) == (416, "bytes */10", b"")
 
 
-@pytest.mark.parametrize("asked", ["bytes=4-2", "bytes=-", "bytes=0-1,4-5", "pages=1-2"])
-def test_what_is_no_plain_range_is_ignored(base: str, asked: str) -> None:
-    assert ask(f"{base}/{FILE_PATH}", Range=asked)[::2] == (200, CONTENT)
+@pytest.mark.parametrize("requested", ["bytes=4-2", "bytes=-", "bytes=0-1,4-5", "pages=1-2"])
+def test_what_is_no_plain_range_is_ignored(base: str, requested: str) -> None:
+    assert send_request(f"{base}/{FILE_PATH}", Range=requested)[::2] == (200, CONTENT)
 
 
 @pytest.mark.parametrize(
@@ -183,28 +187,28 @@ def test_what_is_no_plain_range_is_ignored(base: str, asked: str) -> None:
     ],
 )
 def test_what_the_index_does_not_have_is_a_404_with_its_reason(base: str, path: str, reason: str) -> None:
-    reply = ask(f"{base}/{path}")
+    reply = send_request(f"{base}/{path}")
     assert (reply.status, json.loads(reply.body)["title"]) == (404, reason)
     assert reply.headers["Content-Type"] == "application/problem+json"
 
 
 def test_other_addresses_of_the_port_say_nothing(base: str) -> None:
     root = f"http://{urlsplit(base).netloc}"
-    assert ask(f"{root}/cu121/torch/").status == ask(f"{base}x/cu121/torch/").status == 404
+    assert send_request(f"{root}/cu121/torch/").status == send_request(f"{base}x/cu121/torch/").status == 404
 
 
 def test_only_the_loopback_is_bound_and_other_contents_have_another_address(base: str) -> None:
     assert urlsplit(base).hostname == "127.0.0.1"
-    with index_server.serve({"cu121": {}}) as other, index_server.serve(FILES) as same:
-        assert urlsplit(other).path != urlsplit(base).path == urlsplit(same).path
+    with index_server.serve({"cu121": {}}) as different_address, index_server.serve(FILES) as same_address:
+        assert urlsplit(different_address).path != urlsplit(base).path == urlsplit(same_address).path
 
 
 def test_the_server_ends_with_its_block_and_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
     before = threading.active_count()
     with index_server.serve(FILES) as address, closing(HTTPConnection(urlsplit(address).netloc)) as client:
         client.request("GET", urlsplit(address).path + "/cu121/")
-        with closing(socket.create_connection((client.host, client.port))) as rude:
-            rude.sendall(b"GET / HTTP/1.1\r\n")
+        with closing(socket.create_connection((client.host, client.port))) as unfinished:
+            unfinished.sendall(b"GET / HTTP/1.1\r\n")
         assert client.getresponse().read()
     assert threading.active_count() == before
     with pytest.raises(ConnectionRefusedError):
@@ -215,11 +219,11 @@ def test_the_server_ends_with_its_block_and_without_a_word(capfd: pytest.Capture
 
 def test_recorded_files_keep_every_row_and_describe_each_with_its_machines_dependencies() -> None:
     rows = {file.filename: file for file in index_server.recorded_files("cu126")["torch"]}
-    here = rows["torch-2.6.0+cu126-cp310-cp310-manylinux_2_28_x86_64.whl"]
-    there = rows["torch-2.6.0+cu126-cp310-cp310-linux_aarch64.whl"]
-    assert "Requires-Dist: nvidia-cudnn-cu12==9.5.1.17; " in (here.metadata or "")
-    assert "nvidia" not in (there.metadata or "nvidia")
-    assert "Requires-Python: >=3.9.0\nProvides-Extra: optree\n" in (there.metadata or "")
+    x86_64 = rows["torch-2.6.0+cu126-cp310-cp310-manylinux_2_28_x86_64.whl"]
+    aarch64 = rows["torch-2.6.0+cu126-cp310-cp310-linux_aarch64.whl"]
+    assert "Requires-Dist: nvidia-cudnn-cu12==9.5.1.17; " in (x86_64.metadata or "")
+    assert "nvidia" not in (aarch64.metadata or "nvidia")
+    assert "Requires-Python: >=3.9.0\nProvides-Extra: optree\n" in (aarch64.metadata or "")
     assert any(file.metadata is None and file.sha256 for file in rows.values())
     assert all(file.content is None for file in rows.values())
 
@@ -231,19 +235,19 @@ def test_a_channel_without_a_recorded_page_has_no_files() -> None:
 # Real uv
 
 
-def uv(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    found = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert found, "uv is not installed"
+def run_uv(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    executable = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert executable, "uv is not installed"
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith(("UV_", "VIRTUAL_ENV"))
     }
     environment |= {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
     return subprocess.run(
-        (found, *arguments), cwd=folder, env=environment, text=True, capture_output=True, check=False
+        (executable, *arguments), cwd=folder, env=environment, text=True, capture_output=True, check=False
     )
 
 
-def compiled(
+def compile_requirements(
     folder: Path, requirements: Sequence[str], *, channel: str = "cu121", machine: str = "x86_64"
 ) -> subprocess.CompletedProcess[str]:
     """`uv pip compile` of the recorded channel, as a lock does it: every other package comes from PyPI."""
@@ -258,7 +262,9 @@ def compiled(
             f"[tool.uv.sources]\n{sources}"
         )
         arguments = ("--python-version", "3.10", "--python-platform", f"{machine}-manylinux_2_28")
-        return uv("pip", "compile", "pyproject.toml", *arguments, "--format", "pylock.toml", folder=folder)
+        return run_uv(
+            "pip", "compile", "pyproject.toml", *arguments, "--format", "pylock.toml", folder=folder
+        )
 
 
 def test_a_stand_in_installs_with_uv_and_answers(tmp_path: Path) -> None:
@@ -278,8 +284,8 @@ def test_a_stand_in_installs_with_uv_and_answers(tmp_path: Path) -> None:
         for name in ("torch", "torchvision", "torchaudio")
     }
     with index_server.serve({"cu121": pages}) as base:
-        assert uv("venv", "--python", sys.executable, "env", folder=tmp_path).returncode == 0
-        where = (
+        assert run_uv("venv", "--python", sys.executable, "env", folder=tmp_path).returncode == 0
+        options = (
             "--python",
             "env",
             "--cache-dir",
@@ -287,8 +293,10 @@ def test_a_stand_in_installs_with_uv_and_answers(tmp_path: Path) -> None:
             "--default-index",
             f"{base}/cu121/",
         )
-        done = uv("pip", "install", *where, "torchvision==0.20.1", "torchaudio", "torch", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+        result = run_uv(
+            "pip", "install", *options, "torchvision==0.20.1", "torchaudio", "torch", folder=tmp_path
+        )
+    assert result.returncode == 0, result.stderr
     script = """
 import importlib.metadata, torch, torchaudio, torchvision
 print(torch.__version__, torch.version.cuda, len(torch.version.git_version), torch._C._cuda_getArchFlags())
@@ -297,10 +305,10 @@ print(torch.cuda.is_available(), torch.cuda.device_count(), torch.cuda.get_arch_
 print(torchvision.__version__, torchaudio.__version__, importlib.metadata.version("torch"))
 """
     python = tmp_path / "env" / "bin" / "python"
-    answers = subprocess.run(
+    python_result = subprocess.run(
         (python, "-W", "error", "-c", script), text=True, capture_output=True, check=True
     )
-    assert answers.stdout.splitlines() == [
+    assert python_result.stdout.splitlines() == [
         "2.5.1+cu121 12.1 40 sm_80 sm_90",
         "False False 90100",
         "False 0 [] True",
@@ -309,31 +317,38 @@ print(torchvision.__version__, torchaudio.__version__, importlib.metadata.versio
 
 
 def test_uv_refuses_a_stand_in_whose_bytes_are_not_the_published_ones(tmp_path: Path) -> None:
-    name, content = stub_wheels.wheel("a", "1", modules={"a.py": ""})
+    name, content = stub_wheels.build_wheel("a", "1", modules={"a.py": ""})
     wrong = index_server.File(filename=name, sha256="0" * 64, content=content)
     with index_server.serve({"cpu": {"a": (wrong,)}}) as base:
-        assert uv("venv", "--python", sys.executable, "env", folder=tmp_path).returncode == 0
-        where = ("--python", "env", "--cache-dir", str(tmp_path / "cache"), "--default-index", f"{base}/cpu/")
+        assert run_uv("venv", "--python", sys.executable, "env", folder=tmp_path).returncode == 0
+        options = (
+            "--python",
+            "env",
+            "--cache-dir",
+            str(tmp_path / "cache"),
+            "--default-index",
+            f"{base}/cpu/",
+        )
         (tmp_path / "wanted.txt").write_text(f"a==1 --hash=sha256:{'0' * 64}\n")
-        done = uv("pip", "install", "--require-hashes", *where, "-r", "wanted.txt", folder=tmp_path)
-    assert done.returncode != 0
-    assert "Hash mismatch" in done.stderr
+        result = run_uv("pip", "install", "--require-hashes", *options, "-r", "wanted.txt", folder=tmp_path)
+    assert result.returncode != 0
+    assert "Hash mismatch" in result.stderr
 
 
 @pytest.mark.network
 def test_uv_locks_a_recorded_torch_with_its_recorded_hash_and_the_rest_from_pypi(tmp_path: Path) -> None:
-    done = compiled(tmp_path, ["torch==2.5.1", "torchvision==0.20.1", "torchaudio==2.5.1"])
-    assert done.returncode == 0, done.stderr
-    assert 'version = "2.5.1+cu121"' in done.stdout
+    result = compile_requirements(tmp_path, ["torch==2.5.1", "torchvision==0.20.1", "torchaudio==2.5.1"])
+    assert result.returncode == 0, result.stderr
+    assert 'version = "2.5.1+cu121"' in result.stdout
     torch = next(
         line
-        for line in done.stdout.splitlines()
+        for line in result.stdout.splitlines()
         if "/torch-2.5.1%2Bcu121-cp310-cp310-linux_x86_64.whl" in line
     )
     assert "92af92c569de5da937dd1afb45ecfdd598ec1254cf2e49e3d698cb24d71aae14" in torch
-    cublas = next(line for line in done.stdout.splitlines() if "nvidia_cublas_cu12-12.1.3.1-" in line)
+    cublas = next(line for line in result.stdout.splitlines() if "nvidia_cublas_cu12-12.1.3.1-" in line)
     assert "127.0.0.1" not in cublas
-    assert done.stdout.count("http://127.0.0.1") >= 3
+    assert result.stdout.count("http://127.0.0.1") >= 3
 
 
 @pytest.mark.network
@@ -341,23 +356,23 @@ def test_uv_locks_a_recorded_torch_with_its_recorded_hash_and_the_rest_from_pypi
 def test_each_machine_gets_the_dependencies_of_its_own_wheel(
     tmp_path: Path, machine: str, with_cuda: bool
 ) -> None:
-    done = compiled(tmp_path, ["torch==2.6.0"], channel="cu126", machine=machine)
-    assert done.returncode == 0, done.stderr
-    assert f"_{machine}.whl" in done.stdout
-    assert ('name = "nvidia-cudnn-cu12"' in done.stdout) is with_cuda
+    result = compile_requirements(tmp_path, ["torch==2.6.0"], channel="cu126", machine=machine)
+    assert result.returncode == 0, result.stderr
+    assert f"_{machine}.whl" in result.stdout
+    assert ('name = "nvidia-cudnn-cu12"' in result.stdout) is with_cuda
 
 
 @pytest.mark.network
 @pytest.mark.parametrize("requirement", ["torch==2.4.1", "torch>=2.4,<2.5", "torch<2.5.1"])
 def test_a_release_without_recorded_dependencies_is_a_clear_failure(tmp_path: Path, requirement: str) -> None:
-    done = compiled(tmp_path, [requirement])
-    assert done.returncode != 0
-    assert not done.stdout
-    assert "recorded without content and without dependencies" in done.stderr
+    result = compile_requirements(tmp_path, [requirement])
+    assert result.returncode != 0
+    assert not result.stdout
+    assert "recorded without content and without dependencies" in result.stderr
 
 
 @pytest.mark.network
 def test_a_release_that_the_channel_never_had_is_no_solution(tmp_path: Path) -> None:
-    done = compiled(tmp_path, ["torch==2.7.1"])
-    assert done.returncode != 0
-    assert "there is no version of torch==2.7.1" in done.stderr
+    result = compile_requirements(tmp_path, ["torch==2.7.1"])
+    assert result.returncode != 0
+    assert "there is no version of torch==2.7.1" in result.stderr

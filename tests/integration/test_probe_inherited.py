@@ -19,15 +19,17 @@ TORCH = "2.7.1+cu126"
 MAKERS = {"venv": ("-m", "venv", "--without-pip"), "uv": ("-m", "uv", "venv", "--no-project", "--offline")}
 
 
-def environ() -> dict[str, str]:
-    plain = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
+def clean_environ() -> dict[str, str]:
+    variables = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
     return {
-        **plain,
+        **variables,
         "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR") or "",
     }  # a copied python's libpython
 
 
-class Place(NamedTuple):
+class PythonInstallation(NamedTuple):
     """A Python with package folders of its own: a base, or an environment above one."""
 
     python: Path
@@ -35,43 +37,43 @@ class Place(NamedTuple):
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             (str(self.python), "-B", *command),
-            env=environ(),
+            env=clean_environ(),
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
 
-    def site(self) -> Path:
-        done = self.run("-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])")
-        assert done.returncode == 0, done.stderr
-        return Path(done.stdout.strip())
+    def site_packages(self) -> Path:
+        result = self.run("-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])")
+        assert result.returncode == 0, result.stderr
+        return Path(result.stdout.strip())
 
     def install(self, name: str, version: str) -> None:
         """Leave what an installer would have left: a record and a module."""
-        info = self.site() / f"{name}-{version}.dist-info"
+        info = self.site_packages() / f"{name}-{version}.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (self.site() / f"{name}.py").write_text(f"__version__ = {version!r}\n")
+        (self.site_packages() / f"{name}.py").write_text(f"__version__ = {version!r}\n")
 
-    def answer(self) -> dict[str, Any]:
-        done = self.run(str(PROBE))
-        assert done.returncode == 0, done.stderr
-        document: dict[str, Any] = json.loads(done.stdout)
+    def probe(self) -> dict[str, Any]:
+        result = self.run(str(PROBE))
+        assert result.returncode == 0, result.stderr
+        document: dict[str, Any] = json.loads(result.stdout)
         return document
 
-    def proof(self, folder: Path, **expect: Any) -> list[str]:
+    def verification_failures(self, folder: Path, **expect: Any) -> list[str]:
         """Compare with an expectation; answer what is not as expected."""
         (folder / "expect.json").write_text(json.dumps({"python": MINOR, **expect}))
-        done = self.run(str(PROBE), "--expect", str(folder / "expect.json"))
-        *failures, last = done.stderr.splitlines()
-        assert done.returncode == (1 if failures else 0), done.stderr
+        result = self.run(str(PROBE), "--expect", str(folder / "expect.json"))
+        *failures, last = result.stderr.splitlines()
+        assert result.returncode == (1 if failures else 0), result.stderr
         assert last.startswith("probe: ")
         return [line[len("probe: FAIL ") :] for line in failures]
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def base(tmp_path_factory: pytest.TempPathFactory) -> PythonInstallation:
     """Make an image's Python with torch: this machine's standard library, and package folders of its own."""
     root = tmp_path_factory.mktemp("image") / "conda"
     stdlib = Path(sysconfig.get_paths()["stdlib"])
@@ -85,116 +87,120 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Place:
     (root / "bin").mkdir()
     executable = root / "bin" / f"python{MINOR}"
     shutil.copy(os.path.realpath(sys.executable), executable)
-    place = Place(executable)
-    told = place.run("-c", "import sys; print(sys.prefix)")
-    if told.stdout.strip() != str(root):
-        pytest.skip(f"this machine's Python cannot be given another home: {told.stderr or told.stdout}")
+    image_python = PythonInstallation(executable)
+    result = image_python.run("-c", "import sys; print(sys.prefix)")
+    if result.stdout.strip() != str(root):
+        pytest.skip(f"this machine's Python cannot be given another home: {result.stderr or result.stdout}")
     for name, version in (("torch", TORCH), ("conda", "25.1.1"), ("tqdm", "4.60.0")):
-        place.install(name, version)
-    return place
+        image_python.install(name, version)
+    return image_python
 
 
-def made(base: Place, folder: Path, maker: str, *flags: str) -> Place:
+def create_environment(base: PythonInstallation, folder: Path, maker: str, *flags: str) -> PythonInstallation:
     command = MAKERS[maker]
     if maker == "venv":
-        done = base.run(*command, *flags, str(folder))
+        result = base.run(*command, *flags, str(folder))
     else:
-        done = subprocess.run(
+        result = subprocess.run(
             (sys.executable, *command, *flags, "--python", str(base.python), str(folder)),
-            env=environ(),
+            env=clean_environ(),
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
-    assert done.returncode == 0, done.stderr
-    return Place(folder / "bin" / "python")
+    assert result.returncode == 0, result.stderr
+    return PythonInstallation(folder / "bin" / "python")
 
 
 @pytest.fixture(params=MAKERS)
-def above(request: pytest.FixtureRequest, base: Place, tmp_path: Path) -> Place:
+def above(request: pytest.FixtureRequest, base: PythonInstallation, tmp_path: Path) -> PythonInstallation:
     """Make an environment that sees the base's packages, as images whose torch comes from the base have one."""
-    return made(base, tmp_path / "venv", request.param, "--system-site-packages")
+    return create_environment(base, tmp_path / "venv", request.param, "--system-site-packages")
 
 
-def test_what_lies_in_the_environment_and_what_it_inherits_are_told_apart(above: Place) -> None:
+def test_what_lies_in_the_environment_and_what_it_inherits_are_told_apart(above: PythonInstallation) -> None:
     above.install("einops", "0.8.1")
-    answer = above.answer()
+    answer = above.probe()
     assert answer["distributions"] == {"einops": "0.8.1"}
     assert answer["inherited"] == {"conda": "25.1.1", "torch": TORCH, "tqdm": "4.60.0"}
     assert answer["torch"]["version"] == TORCH
 
 
-def test_what_the_environment_shadows_is_not_inherited(above: Place) -> None:
+def test_what_the_environment_shadows_is_not_inherited(above: PythonInstallation) -> None:
     above.install("tqdm", "4.66.5")
-    answer = above.answer()
+    answer = above.probe()
     assert answer["distributions"] == {"tqdm": "4.66.5"}
     assert answer["inherited"] == {"conda": "25.1.1", "torch": TORCH}
     assert answer["duplicates"] == []
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_an_ordinary_environment_inherits_nothing(base: Place, tmp_path: Path, maker: str) -> None:
-    ordinary = made(base, tmp_path / "venv", maker)
+def test_an_ordinary_environment_inherits_nothing(
+    base: PythonInstallation, tmp_path: Path, maker: str
+) -> None:
+    ordinary = create_environment(base, tmp_path / "venv", maker)
     ordinary.install("tqdm", "4.66.5")
-    answer = ordinary.answer()
+    answer = ordinary.probe()
     assert (answer["distributions"], answer["inherited"]) == ({"tqdm": "4.66.5"}, {})
     assert answer["torch"] is None
 
 
-def test_the_base_itself_inherits_nothing(base: Place) -> None:
-    answer = base.answer()
+def test_the_base_itself_inherits_nothing(base: PythonInstallation) -> None:
+    answer = base.probe()
     assert answer["distributions"] == {"conda": "25.1.1", "torch": TORCH, "tqdm": "4.60.0"}
     assert answer["inherited"] == {}
 
 
-def test_an_image_above_its_base_is_proven(above: Place, tmp_path: Path) -> None:
+def test_an_image_above_its_base_is_proven(above: PythonInstallation, tmp_path: Path) -> None:
     above.install("einops", "0.8.1")
     expect = {
         "distributions": {"einops": "0.8.1"},
         "torch": {"version": TORCH},
         "imports": ["torch", "einops"],
     }
-    assert above.proof(tmp_path, inherited={"torch": TORCH}, **expect) == []
-    assert above.proof(tmp_path, inherited={"torch": "2.7.1"}, **expect) == []
+    assert above.verification_failures(tmp_path, inherited={"torch": TORCH}, **expect) == []
+    assert above.verification_failures(tmp_path, inherited={"torch": "2.7.1"}, **expect) == []
 
 
-def test_another_build_in_the_base_fails_the_proof(above: Place, tmp_path: Path) -> None:
-    assert above.proof(tmp_path, distributions={}, inherited={"torch": "2.7.1+cu128"}) == [
+def test_another_build_in_the_base_fails_the_proof(above: PythonInstallation, tmp_path: Path) -> None:
+    assert above.verification_failures(tmp_path, distributions={}, inherited={"torch": "2.7.1+cu128"}) == [
         f"torch: expected 2.7.1+cu128 from the base, found {TORCH}"
     ]
 
 
-def test_a_torch_installed_over_the_bases_fails_the_proof(above: Place, tmp_path: Path) -> None:
+def test_a_torch_installed_over_the_bases_fails_the_proof(above: PythonInstallation, tmp_path: Path) -> None:
     above.install("torch", "2.8.0")  # what an unpinned xformers does
-    assert above.proof(tmp_path, distributions={}, inherited={"torch": TORCH}) == [
+    assert above.verification_failures(tmp_path, distributions={}, inherited={"torch": TORCH}) == [
         "torch: expected from the base, but it is installed in the environment"
     ]
 
 
-def test_a_base_without_it_fails_the_proof(above: Place, tmp_path: Path) -> None:
+def test_a_base_without_it_fails_the_proof(above: PythonInstallation, tmp_path: Path) -> None:
     expect = {"distributions": {"tqdm": "4.66.5"}, "inherited": {"torch": TORCH, "xformers": "0.0.31"}}
-    assert above.proof(tmp_path, **expect) == [
+    assert above.verification_failures(tmp_path, **expect) == [
         "tqdm: expected 4.66.5, not installed here; the base has 4.60.0",
         "xformers: expected 0.0.31 from the base, found none",
     ]
 
 
-def test_the_freeze_record_holds_what_lies_in_the_environment_alone(above: Place) -> None:
+def test_the_freeze_record_holds_what_lies_in_the_environment_alone(above: PythonInstallation) -> None:
     above.install("einops", "0.8.1")
-    done = above.run(str(PROBE), "--freeze")
-    assert (done.returncode, done.stdout) == (0, "einops==0.8.1\n")
+    result = above.run(str(PROBE), "--freeze")
+    assert (result.returncode, result.stdout) == (0, "einops==0.8.1\n")
 
 
 def test_debians_package_folders_are_the_bases_too(tmp_path: Path) -> None:
     system = Path("/usr/bin/python3")
     if not Path("/usr/lib/python3/dist-packages").is_dir() or not system.exists():
         pytest.skip("no Debian: no /usr/bin/python3 with /usr/lib/python3/dist-packages")
-    done = Place(system).run("-m", "venv", "--without-pip", "--system-site-packages", str(tmp_path / "venv"))
-    if done.returncode:
-        pytest.skip(f"no python3-venv: {(done.stderr or done.stdout).strip()}")
-    above = Place(tmp_path / "venv" / "bin" / "python")
+    result = PythonInstallation(system).run(
+        "-m", "venv", "--without-pip", "--system-site-packages", str(tmp_path / "venv")
+    )
+    if result.returncode:
+        pytest.skip(f"no python3-venv: {(result.stderr or result.stdout).strip()}")
+    above = PythonInstallation(tmp_path / "venv" / "bin" / "python")
     above.install("einops", "0.8.1")
-    answer = above.answer()
+    answer = above.probe()
     assert answer["distributions"] == {"einops": "0.8.1"}
-    assert answer["inherited"] == Place(system).answer()["distributions"]
+    assert answer["inherited"] == PythonInstallation(system).probe()["distributions"]

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 TODAY = date(2099, 1, 1)  # after every date of the facts
 FOLDER = Path(torchpin_facts.__file__).parent / "data" / "index"
-KEPT = {name: (FOLDER / f"{name}.json").read_text() for name in ("cu121", "cu128")}
+RECORDED_PAGES = {name: (FOLDER / f"{name}.json").read_text() for name in ("cu121", "cu128")}
 WHEEL = "torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl"
 NEW = "torch-99.0.0+cu128-cp312-cp312-manylinux_2_28_x86_64.whl"
 
-Texts = dict[str, str]  # `cu121/torch` → a package's page
+HtmlPages = dict[str, str]  # `cu121/torch` → a package's page
 
 
-def text(files: Mapping[str, str | None], channel: str) -> str:
+def html_page(files: Mapping[str, str | None], channel: str) -> str:
     """A page as download.pytorch.org writes it, with a Windows wheel that nobody asked for."""
     rows = {**files, "torch-9.9.9-cp310-cp310-win_amd64.whl": None}
     links = [
@@ -47,27 +47,27 @@ def text(files: Mapping[str, str | None], channel: str) -> str:
     return "<!DOCTYPE html>\n<html><body><h1>Links</h1>" + "<br/>\n".join(links) + "</body></html>"
 
 
-def texts(*channels: str) -> Texts:
-    loaded = {name: json.loads(KEPT[name]) for name in channels}
+def html_pages(*channels: str) -> HtmlPages:
+    loaded = {name: json.loads(RECORDED_PAGES[name]) for name in channels}
     return {
-        f"{name}/{package}": text(index_pages.files(rows), name)
+        f"{name}/{package}": html_page(index_pages.merge_hashes(rows), name)
         for name, page in loaded.items()
         for package, rows in page["packages"].items()
     }
 
 
 @contextmanager
-def serving(found: Texts) -> Iterator[str]:
+def serve_pages(served_pages: HtmlPages) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = found.get(self.path.strip("/"), "").encode()
-            self.send_response(200 if self.path.strip("/") in found else 404)
+            body = served_pages.get(self.path.strip("/"), "").encode()
+            self.send_response(200 if self.path.strip("/") in served_pages else 404)
             self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *words: object) -> None:
+        def log_message(self, *arguments: object) -> None:
             """Nothing."""
 
     class Server(ThreadingHTTPServer):
@@ -83,42 +83,44 @@ def serving(found: Texts) -> Iterator[str]:
             thread.join()
 
 
-def repository(root: Path, **mirrors: str) -> Repository:
+def make_repository(root: Path, **mirrors: str) -> Repository:
     (root / facts.FOLDER).mkdir(parents=True)
-    for name in KEPT:
+    for name in RECORDED_PAGES:
         shutil.copy(FOLDER / f"{name}.json", root / facts.FOLDER)
     return Repository(root=root, services=(), settings=Settings(mirrors=mirrors))
 
 
-def mirrored(root: Path, host: str) -> Repository:
-    return repository(root, **{name: f"http://user:S3CRET@{host}/{name}/" for name in KEPT})
+def make_mirrored_repository(root: Path, host: str) -> Repository:
+    return make_repository(root, **{name: f"http://user:S3CRET@{host}/{name}/" for name in RECORDED_PAGES})
 
 
-def lying(root: Path) -> dict[str, str]:
+def page_texts(root: Path) -> dict[str, str]:
     return {path.stem: path.read_text() for path in (root / facts.FOLDER).iterdir()}
 
 
-def written(root: Path, channel: str) -> Page:
-    page: Page = json.loads(lying(root)[channel])
+def read_page(root: Path, channel: str) -> Page:
+    page: Page = json.loads(page_texts(root)[channel])
     return page
 
 
 @pytest.fixture(autouse=True)
-def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torchpin.tools.http.time.sleep", lambda seconds: None)
 
 
 def test_the_recorded_index_itself_makes_no_difference(tmp_path: Path) -> None:
-    with index_server.serve({name: index_server.recorded_files(name) for name in KEPT}) as base:
-        repo = repository(tmp_path, **{name: f"{base}/{name}" for name in KEPT})
-        found = facts.refresh(repo, today=TODAY)
-    assert [one.channel for one in found.renewals] == ["cu121", "cu128"]
-    assert not any(difference for one in found.renewals for difference in one.differences.values())
-    assert (found.written, found.code) == (None, 0)
-    assert lying(tmp_path) == KEPT
-    first, second, end = facts.told(found)
-    page = json.loads(KEPT["cu121"])
-    count = sum(len(index_pages.files(rows)) for rows in page["packages"].values())
+    with index_server.serve({name: index_server.recorded_files(name) for name in RECORDED_PAGES}) as base:
+        repo = make_repository(tmp_path, **{name: f"{base}/{name}" for name in RECORDED_PAGES})
+        refreshed = facts.refresh_snapshots(repo, today=TODAY)
+    assert [renewal.channel for renewal in refreshed.renewals] == ["cu121", "cu128"]
+    assert not any(
+        difference for renewal in refreshed.renewals for difference in renewal.differences.values()
+    )
+    assert (refreshed.written, refreshed.code) == (None, 0)
+    assert page_texts(tmp_path) == RECORDED_PAGES
+    first, second, end = facts.refresh_report(refreshed)
+    page = json.loads(RECORDED_PAGES["cu121"])
+    count = sum(len(index_pages.merge_hashes(rows)) for rows in page["packages"].values())
     assert (
         first
         == f"cu121: {page['date']} → 2099-01-01, {count} files of {len(page['packages'])} packages, as recorded"
@@ -128,78 +130,80 @@ def test_the_recorded_index_itself_makes_no_difference(tmp_path: Path) -> None:
 
 
 def test_an_index_in_html_is_read_and_a_mirror_leaves_no_trace(tmp_path: Path) -> None:
-    with serving(texts("cu121")) as host:
-        found = facts.refresh(mirrored(tmp_path, host), ["cu121"], today=TODAY, write=True)
-    assert found.written == ("src/torchpin/facts/data/index/cu121.json",)
-    assert (found.problems, found.code) == ((), 0)
-    page, kept = written(tmp_path, "cu121"), json.loads(KEPT["cu121"])
+    with serve_pages(html_pages("cu121")) as host:
+        refreshed = facts.refresh_snapshots(
+            make_mirrored_repository(tmp_path, host), ["cu121"], today=TODAY, write=True
+        )
+    assert refreshed.written == ("src/torchpin/facts/data/index/cu121.json",)
+    assert (refreshed.problems, refreshed.code) == ((), 0)
+    page, recorded = read_page(tmp_path, "cu121"), json.loads(RECORDED_PAGES["cu121"])
     assert page == {
-        **kept,
+        **recorded,
         "source": "https://download.pytorch.org/whl/cu121/; Linux wheels of the torch family only",
         "date": "2099-01-01",
     }
-    assert "127.0.0.1" not in lying(tmp_path)["cu121"]
-    assert lying(tmp_path)["cu128"] == KEPT["cu128"]
+    assert "127.0.0.1" not in page_texts(tmp_path)["cu121"]
+    assert page_texts(tmp_path)["cu128"] == RECORDED_PAGES["cu128"]
 
 
 def test_a_new_release_is_shown_with_what_people_have_to_add(tmp_path: Path) -> None:
-    served = texts("cu128")
+    served = html_pages("cu128")
     served["cu128/torch"] += f'<a href="{quote(NEW)}#sha256={"ab" * 32}">{NEW}</a>'
-    with serving(served) as host:
-        repo = mirrored(tmp_path, host)
-        shown = facts.refresh(repo, ["cu128"], today=TODAY)
-        assert lying(tmp_path) == KEPT
-        kept = facts.refresh(repo, ["cu128"], today=TODAY, write=True)
-    assert shown.renewals[0].differences["torch"] == index_pages.Difference(added=(NEW,))
-    known = torchpin_facts.channel("cu128")
-    assert known is not None
-    last = f"its newest torch is 99.0.0; in channels.yaml last is {known.last}"
-    lines = list(facts.told(shown))
+    with serve_pages(served) as host:
+        repo = make_mirrored_repository(tmp_path, host)
+        preview = facts.refresh_snapshots(repo, ["cu128"], today=TODAY)
+        assert page_texts(tmp_path) == RECORDED_PAGES
+        refreshed = facts.refresh_snapshots(repo, ["cu128"], today=TODAY, write=True)
+    assert preview.renewals[0].differences["torch"] == index_pages.Difference(added=(NEW,))
+    channel = torchpin_facts.channel("cu128")
+    assert channel is not None
+    last = f"its newest torch is 99.0.0; in channels.yaml last is {channel.last}"
+    lines = list(facts.refresh_report(preview))
     assert lines[1:3] == ["  torch: 1 added", f"    + {NEW}"]
     assert lines[3].startswith(
         "  new: torch 99.0.0 is new on cu128; torch.yaml has no row for it (its Pythons, "
     )
     assert lines[4:] == [f"  new: {last}", "Nothing was written; --write renews the pages."]
-    assert [NEW, "ab" * 32] in written(tmp_path, "cu128")["packages"]["torch"]
-    assert kept.problems == (
+    assert [NEW, "ab" * 32] in read_page(tmp_path, "cu128")["packages"]["torch"]
+    assert refreshed.problems == (
         f"index/cu128.json: {last}",
         "index/cu128.json: torch 99.0.0 has no row in torch.yaml",
     )
-    assert kept.code == 1
+    assert refreshed.code == 1
 
 
 def test_a_release_that_is_gone_is_loud(tmp_path: Path) -> None:
-    served = texts("cu121")
-    rows = index_pages.files(json.loads(KEPT["cu121"])["packages"]["torch"])
-    served["cu121/torch"] = text({name: rows[name] for name in rows if "2.5.0+" not in name}, "cu121")
-    with serving(served) as host:
-        found = facts.refresh(mirrored(tmp_path, host), ["cu121"], today=TODAY)
-    assert found.code == 1
-    assert "  GONE: torch 2.5.0 is gone from cu121" in list(facts.told(found))
+    served = html_pages("cu121")
+    rows = index_pages.merge_hashes(json.loads(RECORDED_PAGES["cu121"])["packages"]["torch"])
+    served["cu121/torch"] = html_page({name: rows[name] for name in rows if "2.5.0+" not in name}, "cu121")
+    with serve_pages(served) as host:
+        refreshed = facts.refresh_snapshots(make_mirrored_repository(tmp_path, host), ["cu121"], today=TODAY)
+    assert refreshed.code == 1
+    assert "  GONE: torch 2.5.0 is gone from cu121" in list(facts.refresh_report(refreshed))
 
 
 def test_a_changed_hash_is_refused_until_it_is_accepted(tmp_path: Path) -> None:
     old = torchpin_facts.recorded_hash("cu121", WHEEL)
     assert old is not None
-    served = texts("cu121", "cu128")
+    served = html_pages("cu121", "cu128")
     served["cu121/torch"] = served["cu121/torch"].replace(old, "ab" * 32)
-    with serving(served) as host:
-        repo = mirrored(tmp_path, host)
-        refused = facts.refresh(repo, today=TODAY, write=True)
-        assert lying(tmp_path) == KEPT  # of cu128 neither: all or none
-        accepted = facts.refresh(repo, today=TODAY, write=True, accept_changed_hashes=True)
-    assert refused.refused == (f"cu121: {WHEEL}: recorded as {old}, now {'ab' * 32}",)
+    with serve_pages(served) as host:
+        repo = make_mirrored_repository(tmp_path, host)
+        refused = facts.refresh_snapshots(repo, today=TODAY, write=True)
+        assert page_texts(tmp_path) == RECORDED_PAGES  # of cu128 neither: all or none
+        accepted = facts.refresh_snapshots(repo, today=TODAY, write=True, accept_changed_hashes=True)
+    assert refused.changed_hashes == (f"cu121: {WHEEL}: recorded as {old}, now {'ab' * 32}",)
     assert (refused.code, refused.written) == (1, None)
-    assert list(facts.told(refused))[-1].startswith(
+    assert list(facts.refresh_report(refused))[-1].startswith(
         "Nothing was written: a recorded file has other bytes now."
     )
     assert accepted.written is not None
     assert len(accepted.written) == 2
-    assert [WHEEL, "ab" * 32] in written(tmp_path, "cu121")["packages"]["torch"]
+    assert [WHEEL, "ab" * 32] in read_page(tmp_path, "cu121")["packages"]["torch"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("answer", "message"),
     [
         ("", "lists no wheel for Linux"),
         ("<html><h1>502 Bad Gateway</h1></html>", "lists no wheel for Linux"),
@@ -207,53 +211,55 @@ def test_a_changed_hash_is_refused_until_it_is_accepted(tmp_path: Path) -> None:
         (None, "HTTP 404"),
     ],
 )
-def test_a_page_that_is_none_stops_everything(tmp_path: Path, answer: str | None, why: str) -> None:
-    served = texts("cu121", "cu128")
+def test_a_page_that_is_none_stops_everything(tmp_path: Path, answer: str | None, message: str) -> None:
+    served = html_pages("cu121", "cu128")
     if answer is None:
         del served["cu128/torch"]
     else:
         served["cu128/torch"] = answer
-    with serving(served) as host, pytest.raises(ToolError) as stop:
-        facts.refresh(mirrored(tmp_path, host), today=TODAY, write=True)
-    assert f"http://{host}/cu128/torch/ " in str(stop.value)
-    assert why in str(stop.value)
-    assert lying(tmp_path) == KEPT
+    with serve_pages(served) as host, pytest.raises(ToolError) as excinfo:
+        facts.refresh_snapshots(make_mirrored_repository(tmp_path, host), today=TODAY, write=True)
+    assert f"http://{host}/cu128/torch/ " in str(excinfo.value)
+    assert message in str(excinfo.value)
+    assert page_texts(tmp_path) == RECORDED_PAGES
 
 
 def test_an_index_that_nobody_answers_for_is_named_without_its_credentials(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(ToolError) as stop:
-        facts.refresh(mirrored(tmp_path, host), ["cu121"], today=TODAY, write=True)
-    said = str(stop.value)
-    assert said.startswith(f"http://{host}/cu121/")
-    assert "S3CRET" not in said
-    assert said.endswith("Nothing was written; left as they were: src/torchpin/facts/data/index/cu121.json.")
-    assert lying(tmp_path) == KEPT
+    with socket.socket() as free_socket:
+        free_socket.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{free_socket.getsockname()[1]}"
+    with pytest.raises(ToolError) as excinfo:
+        facts.refresh_snapshots(make_mirrored_repository(tmp_path, host), ["cu121"], today=TODAY, write=True)
+    message = str(excinfo.value)
+    assert message.startswith(f"http://{host}/cu121/")
+    assert "S3CRET" not in message
+    assert message.endswith(
+        "Nothing was written; left as they were: src/torchpin/facts/data/index/cu121.json."
+    )
+    assert page_texts(tmp_path) == RECORDED_PAGES
 
 
 def test_only_a_recorded_channel_can_be_renewed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"of cu132 \(known: cu121, cu128\)"):
-        facts.refresh(repository(tmp_path), ["cu132"], today=TODAY)
+        facts.refresh_snapshots(make_repository(tmp_path), ["cu132"], today=TODAY)
 
 
 def test_a_broken_record_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
-    repo = repository(tmp_path)
+    repo = make_repository(tmp_path)
     (tmp_path / facts.FOLDER / "cu121.json").write_text("{")
     with pytest.raises(InputError, match=r"cu121\.json is not JSON"):
-        facts.refresh(repo, today=TODAY)
+        facts.refresh_snapshots(repo, today=TODAY)
 
 
 def test_the_facts_hold_together_and_grow_old_but_for_frozen_pages() -> None:
-    found = facts.check(TODAY)
-    assert (found.problems, found.code) == ((), 1)
-    assert {"torch.yaml", "gpus.yaml", "index"} <= {one.table for one in found.past}
-    assert "cu121" not in {one.row for one in found.past if one.table == "index"}
+    check_result = facts.check_facts(TODAY)
+    assert (check_result.problems, check_result.code) == ((), 1)
+    assert {"torch.yaml", "gpus.yaml", "index"} <= {age.table for age in check_result.expired}
+    assert "cu121" not in {age.row for age in check_result.expired if age.table == "index"}
 
 
 def test_young_facts_are_clean() -> None:
-    oldest = min(age.oldest for age in torchpin_facts.ages(TODAY))
-    found = facts.check(date.fromisoformat(oldest))
-    assert found.past == ()
-    assert facts.Checked(problems=(), ages=found.ages).code == 0
+    oldest = min(age.oldest for age in torchpin_facts.section_ages(TODAY))
+    check_result = facts.check_facts(date.fromisoformat(oldest))
+    assert check_result.expired == ()
+    assert facts.FactsReport(problems=(), ages=check_result.ages).code == 0

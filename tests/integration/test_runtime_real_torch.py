@@ -22,7 +22,7 @@ VARIABLE = "TORCHPIN_TORCH_WHEELS"
 NEEDED = "typing_extensions"  # all that `import torch` needs of others
 
 
-class Real(NamedTuple):
+class TorchPython(NamedTuple):
     """A Python that can import torch, and where it finds what torch's own environment lacks."""
 
     python: str
@@ -30,7 +30,7 @@ class Real(NamedTuple):
 
     def run(self, *command: str) -> str:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        done = subprocess.run(
+        result = subprocess.run(
             (self.python, "-B", *command),
             env={**environ, **({"PYTHONPATH": self.path} if self.path else {}), "CUDA_VISIBLE_DEVICES": ""},
             cwd=RUNTIME,
@@ -39,32 +39,32 @@ class Real(NamedTuple):
             timeout=300,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
 
-def from_wheels(folder: str, home: Path) -> Real:
+def from_wheels(folder: str, home: Path) -> TorchPython:
     uv = (sys.executable, "-m", "uv")
     python = str(home / "bin" / "python")
     install = (*uv, "pip", "install", "--offline", "--no-index", "--find-links", folder, "--python", python)
-    made = subprocess.run(
+    venv_result = subprocess.run(
         (*uv, "venv", "--no-project", "--offline", "--python", sys.executable, str(home)),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert made.returncode == 0, made.stderr
-    for more in ((), ("--no-deps",)):
-        done = subprocess.run((*install, *more, "torch"), capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return Real(python, sysconfig.get_paths()["purelib"] if more else "")
-    return pytest.skip(f"{VARIABLE}={folder} has no torch for this Python: {done.stderr.strip()}")
+    assert venv_result.returncode == 0, venv_result.stderr
+    for options in ((), ("--no-deps",)):
+        result = subprocess.run((*install, *options, "torch"), capture_output=True, text=True, check=False)
+        if result.returncode == 0:
+            return TorchPython(python, sysconfig.get_paths()["purelib"] if options else "")
+    return pytest.skip(f"{VARIABLE}={folder} has no torch for this Python: {result.stderr.strip()}")
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
+def real(tmp_path_factory: pytest.TempPathFactory) -> TorchPython:
     if importlib.util.find_spec("torch"):
-        return Real(sys.executable)
+        return TorchPython(sys.executable)
     folder = os.environ.get(VARIABLE)
     if not folder:
         return pytest.skip(f"no torch in {sys.executable}, and {VARIABLE} names no folder with a wheel of it")
@@ -74,11 +74,11 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
 
 
 @pytest.fixture(scope="module")
-def version(real: Real) -> str:
+def version(real: TorchPython) -> str:
     return real.run("-W", "ignore", "-c", "import torch; print(torch.__version__)").strip()
 
 
-def test_the_probe_describes_a_real_torch(real: Real, version: str) -> None:
+def test_the_probe_describes_a_real_torch(real: TorchPython, version: str) -> None:
     answer = json.loads(real.run("probe.py", "--import", "torch.nn"))
     torch = answer["torch"]
     assert torch["version"] == version
@@ -89,7 +89,7 @@ def test_the_probe_describes_a_real_torch(real: Real, version: str) -> None:
     assert answer["distributions"]["torch"].partition("+")[0] == version.partition("+")[0]
 
 
-def test_the_proof_holds_a_real_torch_to_its_build(real: Real, version: str, tmp_path: Path) -> None:
+def test_the_proof_holds_a_real_torch_to_its_build(real: TorchPython, version: str, tmp_path: Path) -> None:
     answer = json.loads(real.run("probe.py"))
     expect = {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -101,7 +101,7 @@ def test_the_proof_holds_a_real_torch_to_its_build(real: Real, version: str, tmp
     assert json.loads(real.run("probe.py", "--expect", str(tmp_path / "expect.json")))["torch"]
 
 
-def test_the_report_and_the_log_tell_a_real_torch(real: Real, version: str) -> None:
+def test_the_report_and_the_log_tell_a_real_torch(real: TorchPython, version: str) -> None:
     report = real.run("envreport.py", "--", "torch").splitlines()
     assert f"PyTorch version: {version}" in report
     assert "CUDA available: False" in report
@@ -117,7 +117,7 @@ def test_the_report_and_the_log_tell_a_real_torch(real: Real, version: str) -> N
     ]
 
 
-def test_without_a_gpu_nothing_is_tuned(real: Real, version: str) -> None:
+def test_without_a_gpu_nothing_is_tuned(real: TorchPython, version: str) -> None:
     lines = real.run("gpu_tuning.py").splitlines()
     assert lines[:5] == [
         f"PyTorch: {version}",
@@ -143,7 +143,7 @@ print(before, gpu_tuning.flags(torch))
 """
 
 
-def test_a_real_torch_takes_every_setting(real: Real) -> None:
+def test_a_real_torch_takes_every_setting(real: TorchPython) -> None:
     set_before_ampere = {
         "cudnn_benchmark": True,
         "matmul_allow_tf32": False,

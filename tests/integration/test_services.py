@@ -17,12 +17,11 @@ from packaging.version import Version
 
 from torchpin import facts, model, paths
 from torchpin.checks import run
-from torchpin.commands import build, clone, generate, images, judge
+from torchpin.commands import build, clone, generate, images, judge, new
 from torchpin.commands import lock as commands_lock
-from torchpin.commands import new as commands_new
-from torchpin.compat import wheels
-from torchpin.description import environments as description_environments
+from torchpin.compat.wheels import abi_wheels
 from torchpin.description import write
+from torchpin.description.environments import cuda_version, select_environments
 from torchpin.errors import FindingsError
 from torchpin.lab import engine, lab, stub_wheels
 from torchpin.lock import file_format
@@ -46,17 +45,17 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = build.Options()
+OPTIONS = build.BuildOptions()
 SHAPES = ["seedvr", "videogen", "zopilot", "coaxial"]
 FROM_BASE = ["seedvr", "videogen"]
 AIOFILES = Artifact(  # an older one than zopilot's, on PyPI for good
     name="aiofiles", version="24.1.0", filename="aiofiles-24.1.0-py3-none-any.whl",
-    sha256="b4ec55f4195e3eb5d7abd1bf7e061763e864dd4954231fb8539a0ef8bb8260e5", size=15896, wanted_by=("zopilot",),
+    sha256="b4ec55f4195e3eb5d7abd1bf7e061763e864dd4954231fb8539a0ef8bb8260e5", size=15896, required_by=("zopilot",),
 )  # fmt: skip
 
 
 @dataclass(kw_only=True)
-class Shape:
+class BuiltLab:
     """A lab of one or more services, locked, cloned and built; what became of it."""
 
     repo: Repository
@@ -66,53 +65,55 @@ class Shape:
     built: tuple[model.Outcome, ...]
     copies: int = field(default=0)
 
-    def of(self, name: str) -> tuple[Environment, ...]:
+    def service_environments(self, name: str) -> tuple[Environment, ...]:
         return tuple(env for env in self.environments if env.service.name == name)
 
 
-class Shapes:
+class BuiltLabs:
     """One lab a shape, opened when its first test asks; two services share one, as `invoke lab` has them."""
 
     def __init__(self, ends: ExitStack) -> None:
-        self._ends = ends
-        self._open: dict[tuple[str, ...], Shape] = {}
+        self._exit_stack = ends
+        self._open: dict[tuple[str, ...], BuiltLab] = {}
 
-    def of(self, name: str) -> Shape:
+    def lab_of(self, name: str) -> BuiltLab:
         key = ("seedvr", "zopilot") if name in {"seedvr", "zopilot"} else (name,)
         if key not in self._open:
-            self._open[key] = self._opened(key)
+            self._open[key] = self._open_lab(key)
         return self._open[key]
 
-    def _opened(self, names: tuple[str, ...]) -> Shape:
-        repo = workspace.opened(ROOT)
-        chosen = tuple(
-            env
-            for name in names
-            for env in description_environments.environments(repo.services, service=name)
+    def _open_lab(self, names: tuple[str, ...]) -> BuiltLab:
+        repo = workspace.open_repository(ROOT)
+        environments = tuple(
+            env for name in names for env in select_environments(repo.services, service=name)
         )
-        said: list[str] = []
-        found = self._ends.enter_context(lab.opened(repo, chosen, say=said.append))
-        assert found.engine, said
-        locked = commands_lock.lock(found.repo, found.environments)
-        cloned = clone.clone(found.repo, found.environments)
-        built = build.build(found.repo, found.environments, OPTIONS)
-        return Shape(
-            repo=found.repo, environments=found.environments, locked=locked, cloned=cloned, built=built
+        messages: list[str] = []
+        opened_lab = self._exit_stack.enter_context(lab.open_lab(repo, environments, say=messages.append))
+        assert opened_lab.has_docker, messages
+        locked = commands_lock.lock(opened_lab.repo, opened_lab.environments)
+        cloned = clone.clone(opened_lab.repo, opened_lab.environments)
+        built = build.build(opened_lab.repo, opened_lab.environments, OPTIONS)
+        return BuiltLab(
+            repo=opened_lab.repo,
+            environments=opened_lab.environments,
+            locked=locked,
+            cloned=cloned,
+            built=built,
         )
 
 
 @pytest.fixture(scope="module")
-def shapes() -> Iterator[Shapes]:
+def shapes() -> Iterator[BuiltLabs]:
     with ExitStack() as ends:
-        yield Shapes(ends)
+        yield BuiltLabs(ends)
 
 
 @pytest.fixture
-def scratch(shapes: Shapes, tmp_path: Path) -> Callable[[str], Repository]:
+def scratch(shapes: BuiltLabs, tmp_path: Path) -> Callable[[str], Repository]:
     """A copy of a shape's monorepo for one test, with names of its own for its images; they go with the lab's."""
 
     def copied(name: str) -> Repository:
-        shape = shapes.of(name)
+        shape = shapes.lab_of(name)
         shape.copies += 1
         root = tmp_path / f"monorepo-{shape.copies}"
         shutil.copytree(shape.repo.root, root, symlinks=True)
@@ -121,49 +122,50 @@ def scratch(shapes: Shapes, tmp_path: Path) -> Callable[[str], Repository]:
     return copied
 
 
-def described(
+def change_service(
     repo: Repository, name: str, change: Callable[[Service], Service]
 ) -> tuple[Repository, tuple[Environment, ...]]:
     """The repository with one service changed, on disk and in memory; locked and rendered anew."""
-    (before,) = [one for one in repo.services if one.name == name]
+    (before,) = [service for service in repo.services if service.name == name]
     after = change(before)
-    write_files({repo.root / after.file: write.description(after)})
-    found = replace(repo, services=workspace.opened(repo.root).services)
-    environments = description_environments.environments(found.services, service=name)
-    outcomes = commands_lock.lock(found, environments)
+    write_files({repo.root / after.file: write.to_yaml(after)})
+    changed_repo = replace(repo, services=workspace.open_repository(repo.root).services)
+    environments = select_environments(changed_repo.services, service=name)
+    outcomes = commands_lock.lock(changed_repo, environments)
     assert not any(outcome.code for outcome in outcomes), outcomes
-    return found, environments
+    return changed_repo, environments
 
 
-def relocked(repo: Repository, env: Environment, change: Callable[[Lock], Lock]) -> None:
+def change_lock(repo: Repository, env: Environment, change: Callable[[Lock], Lock]) -> None:
     """A lock changed behind uv's back, properly sealed and rendered."""
-    made = change(workspace.lock(repo, env))
+    changed_lock = change(workspace.read_lock(repo, env))
     files: dict[str, str | None] = {
-        f"lockfiles/{env.name}/{name}": text for name, text in file_format.files(made).items()
+        f"lockfiles/{env.name}/{name}": text for name, text in file_format.lock_texts(changed_lock).items()
     }
     write_files({repo.root / path: text for path, text in files.items()})
-    files = {**generated.rendered(repo, env, made).files}
+    files = {**generated.render_environment(repo, env, changed_lock).files}
     write_files({repo.root / path: text for path, text in files.items()})
 
 
-def layered(lock: Lock, name: str, packages: Sequence[Artifact]) -> Lock:
+def replace_layer(lock: Lock, name: str, packages: Sequence[Artifact]) -> Lock:
     layers = tuple(
-        replace(one, packages=tuple(packages)) if one.name.endswith(name) else one for one in lock.layers
+        replace(layer, packages=tuple(packages)) if layer.name.endswith(name) else layer
+        for layer in lock.layers
     )
     return replace(lock, layers=layers)
 
 
-def tag(repo: Repository, env: Environment) -> str:
-    key = generated.rendered(repo, env, workspace.lock(repo, env)).key
-    return f"{docker.repository(env, repo.settings, prefix=repo.prefix)}:{key[:12]}"
+def image_tag(repo: Repository, env: Environment) -> str:
+    key = generated.render_environment(repo, env, workspace.read_lock(repo, env)).image_key
+    return f"{docker.image_repository(env, repo.settings, prefix=repo.prefix)}:{key[:12]}"
 
 
-def tags(repo: Repository) -> list[str]:
+def image_tags(repo: Repository) -> list[str]:
     with docker.engine() as client:
-        return engine.tagged(client, f"{repo.prefix}/")
+        return engine.list_tags(client, f"{repo.prefix}/")
 
 
-def told(image: str, script: str) -> Any:
+def run_script(image: str, script: str) -> Any:
     """What Python inside an image prints as JSON."""
     with docker.engine() as client:
         output: bytes = client.containers.run(
@@ -172,7 +174,7 @@ def told(image: str, script: str) -> Any:
     return json.loads(output)
 
 
-def frozen(repo: Repository, env: Environment) -> dict[str, str]:
+def freeze_record(repo: Repository, env: Environment) -> dict[str, str]:
     text = str(repo.text(f"records/{env.name}/pip_freeze.txt"))
     return dict(line.split("==") for line in text.splitlines())
 
@@ -181,54 +183,57 @@ def frozen(repo: Repository, env: Environment) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_shape_is_locked_cloned_built_proven_and_recorded(shapes: Shapes, name: str) -> None:
-    shape = shapes.of(name)
-    mine = {env.name for env in shape.of(name)}
-    assert mine == {
-        env.name
-        for env in description_environments.environments(workspace.opened(ROOT).services, service=name)
+def test_a_shape_is_locked_cloned_built_proven_and_recorded(shapes: BuiltLabs, name: str) -> None:
+    shape = shapes.lab_of(name)
+    env_names = {env.name for env in shape.service_environments(name)}
+    assert env_names == {
+        env.name for env in select_environments(workspace.open_repository(ROOT).services, service=name)
     }
     for outcomes in (shape.locked, shape.cloned, shape.built):
-        assert not [one for one in outcomes if one.code], outcomes
-    assert {one.name for one in shape.built if "built and proven: " in one.detail} >= mine
-    for env in shape.of(name):
-        lock = workspace.lock(shape.repo, env)
-        assert frozen(shape.repo, env) == {p.name: p.version for p in lock.packages.values()}
-        record = workspace.build_record(shape.repo, env)
+        assert not [outcome for outcome in outcomes if outcome.code], outcomes
+    assert {outcome.name for outcome in shape.built if "built and proven: " in outcome.detail} >= env_names
+    for env in shape.service_environments(name):
+        lock = workspace.read_lock(shape.repo, env)
+        assert freeze_record(shape.repo, env) == {
+            package.name: package.version for package in lock.packages.values()
+        }
+        record = workspace.read_build_record(shape.repo, env)
         assert record["torch"]["version"] == f"{env.service.torch.version}+{env.variant.channel}"
-        assert record["torch"]["cuda"] == description_environments.cuda(env)
+        assert record["torch"]["cuda"] == cuda_version(env)
         assert record["optional_missing"] == []
 
     needs = ["docker", "image"]
-    results = judge.verify(shape.repo, shape.of(name), require=needs)
-    assert judge.failures(results, require=needs) == 0, run.blocking(results)
+    results = judge.verify(shape.repo, shape.service_environments(name), require=needs)
+    assert judge.exit_code(results, require=needs) == 0, run.blocking_findings(results)
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_shape_that_is_built_has_nothing_to_do(shapes: Shapes, name: str) -> None:
-    shape = shapes.of(name)
-    again = build.build(shape.repo, shape.of(name), OPTIONS)
-    assert [(one.status, one.code) for one in again] == [("same", 0)] * len(again), again
-    assert all("nothing to do" in one.detail for one in again)
+def test_a_shape_that_is_built_has_nothing_to_do(shapes: BuiltLabs, name: str) -> None:
+    shape = shapes.lab_of(name)
+    outcomes = build.build(shape.repo, shape.service_environments(name), OPTIONS)
+    assert [(outcome.status, outcome.code) for outcome in outcomes] == [("same", 0)] * len(outcomes), outcomes
+    assert all("nothing to do" in outcome.detail for outcome in outcomes)
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_an_image_read_again_equals_its_lock_and_its_record(shapes: Shapes, name: str) -> None:
-    shape = shapes.of(name)
-    found = images.freeze(shape.repo, shape.of(name))
-    assert [one.code for one in found] == [0] * len(found), found
-    assert all("equals its lock and its record" in one.detail for one in found)
+def test_an_image_read_again_equals_its_lock_and_its_record(shapes: BuiltLabs, name: str) -> None:
+    shape = shapes.lab_of(name)
+    outcomes = images.freeze(shape.repo, shape.service_environments(name))
+    assert [outcome.code for outcome in outcomes] == [0] * len(outcomes), outcomes
+    assert all("equals its lock and its record" in outcome.detail for outcome in outcomes)
 
 
 # --- torch from the base ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FROM_BASE)
-def test_a_base_s_torch_is_inherited_proven_and_not_recorded_as_installed(shapes: Shapes, name: str) -> None:
-    shape = shapes.of(name)
-    (env,) = shape.of(name)
-    assert not {*env.service.torch.family} & {*frozen(shape.repo, env)}
-    image = tag(shape.repo, env)
+def test_a_base_s_torch_is_inherited_proven_and_not_recorded_as_installed(
+    shapes: BuiltLabs, name: str
+) -> None:
+    shape = shapes.lab_of(name)
+    (env,) = shape.service_environments(name)
+    assert not {*env.service.torch.family} & {*freeze_record(shape.repo, env)}
+    image = image_tag(shape.repo, env)
     with docker.engine() as client:
         answer = docker.probe(client, image)
     assert not {*env.service.torch.family} & {*answer["distributions"]}
@@ -238,33 +243,33 @@ def test_a_base_s_torch_is_inherited_proven_and_not_recorded_as_installed(shapes
         "import json, torch, torchvision, sys\n"
         "print(json.dumps([torch.__file__, torchvision.__file__, torch.__torchpin_standin__, sys.prefix]))"
     )
-    torch, vision, standin, prefix = told(image, script)
-    assert standin is True
+    torch, vision, is_stub, prefix = run_script(image, script)
+    assert is_stub is True
     assert prefix == "/opt/venv"
     assert not torch.startswith("/opt/venv")
     assert not vision.startswith("/opt/venv")
 
 
 @pytest.mark.parametrize("name", FROM_BASE)
-def test_flash_attn_is_the_mirror_s_file_and_no_address_of_it_stays(shapes: Shapes, name: str) -> None:
-    shape = shapes.of(name)
-    (env,) = shape.of(name)
-    assert frozen(shape.repo, env)["flash-attn"] == "2.8.3"
-    (wheel,) = wheels.abi_wheels(env).values()
+def test_flash_attn_is_the_mirror_s_file_and_no_address_of_it_stays(shapes: BuiltLabs, name: str) -> None:
+    shape = shapes.lab_of(name)
+    (env,) = shape.service_environments(name)
+    assert freeze_record(shape.repo, env)["flash-attn"] == "2.8.3"
+    (wheel,) = abi_wheels(env).values()
     log = next((shape.repo.root / ".torchpin/logs").glob(f"{env.name}-*.log")).read_text()
     mirror = shape.repo.settings.mirrors["flash-attn"]
     installed = [line for line in log.splitlines() if " + flash-attn==2.8.3" in line]
     assert len(installed) == 1
     assert f"(from {mirror.rstrip('/')}/{wheel.filename.replace('+', '%2B')})" in installed[0]
 
-    image = tag(shape.repo, env)
+    image = image_tag(shape.repo, env)
     script = (
         "import glob, json, flash_attn\n"
         "found = glob.glob('/opt/venv/lib/python*/site-packages/*.dist-info/direct_url.json')\n"
         "text = [open(f, errors='replace').read() for f in glob.glob('/opt/torchpin/*')]\n"
         "print(json.dumps([found, flash_attn.__version__, any('127.0.0.1' in one for one in text)]))"
     )
-    assert told(image, script) == [[], "2.8.3", False]
+    assert run_script(image, script) == [[], "2.8.3", False]
     with docker.engine() as client:
         history = json.dumps(client.images.get(image).history())
         config = json.dumps(client.images.get(image).attrs["Config"])
@@ -272,7 +277,7 @@ def test_flash_attn_is_the_mirror_s_file_and_no_address_of_it_stays(shapes: Shap
     assert f"TORCHPIN_MIRROR_FLASH_ATTN:-{wheel.release}" in history
 
 
-def other_base(shape: Shape, folder: Path, service: Service, *, local: str) -> str:
+def build_other_base(shape: BuiltLab, folder: Path, service: Service, *, local: str) -> str:
     """The lab's plain base with another build of the service's torch in it."""
     name = shape.repo.prefix + f"/base-{service.name}-{local}:1"
     files = stub_wheels.torch_family(
@@ -280,55 +285,56 @@ def other_base(shape: Shape, folder: Path, service: Service, *, local: str) -> s
         companions={name: str(version) for name, version in service.torch.companions.items()},
         python_tag="py3", platform="any",
     )  # fmt: skip
-    tree = folder / "site"
+    site_folder = folder / "site"
     for file in files:
         archive = folder / "wheel.zip"
         archive.write_bytes(file.content or b"")
-        shutil.unpack_archive(archive, tree)
-    engine.extend(f"{shape.repo.prefix}/base:1", name, tree)
+        shutil.unpack_archive(archive, site_folder)
+    engine.extend_image(f"{shape.repo.prefix}/base:1", name, site_folder)
     return name
 
 
 def test_a_base_with_another_build_of_torch_fails_at_the_proof_and_nothing_is_tagged(
-    shapes: Shapes, scratch: Callable[[str], Repository], tmp_path: Path
+    shapes: BuiltLabs, scratch: Callable[[str], Repository], tmp_path: Path
 ) -> None:
-    shape = shapes.of("seedvr")
-    (env,) = shape.of("seedvr")
-    base = other_base(shape, tmp_path, env.service, local="cu129")
-    repo, environments = described(
-        scratch("seedvr"), "seedvr", lambda one: replace(one, base=replace(one.base, image=base))
+    shape = shapes.lab_of("seedvr")
+    (env,) = shape.service_environments("seedvr")
+    base = build_other_base(shape, tmp_path, env.service, local="cu129")
+    repo, environments = change_service(
+        scratch("seedvr"), "seedvr", lambda service: replace(service, base=replace(service.base, image=base))
     )
     (outcome,) = build.build(repo, environments, OPTIONS)
     assert (outcome.status, outcome.code) == ("failed", 3), outcome
     assert "failed at proof" in outcome.detail
     assert "2.7.1+cu126" in outcome.detail
     assert "2.7.1+cu129" in outcome.detail
-    assert tags(repo) == []
+    assert image_tags(repo) == []
     assert (
-        workspace.build_record(repo, environments[0])["key"] == workspace.build_record(shape.repo, env)["key"]
+        workspace.read_build_record(repo, environments[0])["key"]
+        == workspace.read_build_record(shape.repo, env)["key"]
     )
 
 
 def test_a_base_without_torch_fails_at_the_proof_and_nothing_is_tagged(
-    shapes: Shapes, scratch: Callable[[str], Repository]
+    shapes: BuiltLabs, scratch: Callable[[str], Repository]
 ) -> None:
-    plain = f"{shapes.of('seedvr').repo.prefix}/base:1"
-    repo, environments = described(
-        scratch("seedvr"), "seedvr", lambda one: replace(one, base=replace(one.base, image=plain))
+    plain = f"{shapes.lab_of('seedvr').repo.prefix}/base:1"
+    repo, environments = change_service(
+        scratch("seedvr"), "seedvr", lambda service: replace(service, base=replace(service.base, image=plain))
     )
     (outcome,) = build.build(repo, environments, OPTIONS)
     assert (outcome.status, outcome.code) == ("failed", 3), outcome
     assert "failed at proof" in outcome.detail
     assert "torch" in outcome.detail
-    assert tags(repo) == []
+    assert image_tags(repo) == []
 
 
 @pytest.mark.parametrize("name", FROM_BASE)
-def test_a_lock_with_an_abi_wheel_is_exported_in_the_standard_form(shapes: Shapes, name: str) -> None:
+def test_a_lock_with_an_abi_wheel_is_exported_in_the_standard_form(shapes: BuiltLabs, name: str) -> None:
     """PyPI has no such file: its place is the release, its hash the locked one; what the base gives is no part of it."""
-    shape = shapes.of(name)
-    (env,) = shape.of(name)
-    lock = workspace.lock(shape.repo, env)
+    shape = shapes.lab_of(name)
+    (env,) = shape.service_environments(name)
+    lock = workspace.read_lock(shape.repo, env)
     text = commands_lock.export(shape.repo, env, "pylock")
     exported = Pylock.from_dict(tomllib.loads(text))
     assert {package.name: str(package.version) for package in exported.packages} == {
@@ -345,18 +351,18 @@ def test_a_lost_optional_layer_is_told_by_the_record_and_the_documents(
 ) -> None:
     def change(service: Service) -> Service:
         layers = tuple(
-            replace(one, packages=(Requirement("toml==0.10.2"),)) if one.optional else one
-            for one in service.layers
+            replace(layer, packages=(Requirement("toml==0.10.2"),)) if layer.optional else layer
+            for layer in service.layers
         )
         return replace(service, layers=layers)
 
-    repo, (env,) = described(scratch("videogen"), "videogen", change)
-    held = workspace.lock(repo, env).packages["toml"]
-    relocked(repo, env, lambda lock: layered(lock, "-extras", [replace(held, sha256="0" * 64)]))
+    repo, (env,) = change_service(scratch("videogen"), "videogen", change)
+    package = workspace.read_lock(repo, env).packages["toml"]
+    change_lock(repo, env, lambda lock: replace_layer(lock, "-extras", [replace(package, sha256="0" * 64)]))
     (outcome,) = build.build(repo, [env], OPTIONS)
     assert outcome.code == 0, outcome.detail
-    assert workspace.build_record(repo, env)["optional_missing"] == ["toml"]
-    assert "toml" not in frozen(repo, env)
+    assert workspace.read_build_record(repo, env)["optional_missing"] == ["toml"]
+    assert "toml" not in freeze_record(repo, env)
     text = str(repo.text("docs/PINNING.md"))
     assert any("toml" in line and "missing" in line for line in text.splitlines())
     assert images.freeze(repo, [env])[0].code == 0
@@ -367,41 +373,43 @@ def test_a_package_that_is_installed_twice_is_no_proven_image_however_often_it_i
 ) -> None:
     """The second build finds every step in the cache, which says nothing of what was installed."""
     repo = scratch("zopilot")
-    (env,) = description_environments.environments(repo.services, service="zopilot")
-    relocked(repo, env, lambda lock: layered(lock, "-numpy-scipy", [AIOFILES]))
+    (env,) = select_environments(repo.services, service="zopilot")
+    change_lock(repo, env, lambda lock: replace_layer(lock, "-numpy-scipy", [AIOFILES]))
     for _ in range(2):
         (outcome,) = build.build(repo, [env], OPTIONS)
         assert (outcome.status, outcome.code) == ("failed", 3), outcome
         assert "aiofiles" in outcome.detail
-        assert tags(repo) == []
+        assert image_tags(repo) == []
 
 
 def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
     scratch: Callable[[str], Repository],
 ) -> None:
-    committed = workspace.opened(ROOT)
-    (real,) = description_environments.environments(committed.services, service="zopilot")
-    lock = workspace.lock(committed, real)
-    (opencv,) = [p for name, p in lock.packages.items() if name.startswith("opencv")]
-    wanted = (("numpy-scipy", lock.packages["numpy"]), ("requirements", opencv))
+    committed = workspace.open_repository(ROOT)
+    (real,) = select_environments(committed.services, service="zopilot")
+    lock = workspace.read_lock(committed, real)
+    (opencv,) = [package for name, package in lock.packages.items() if name.startswith("opencv")]
+    pinned_packages = (("numpy-scipy", lock.packages["numpy"]), ("requirements", opencv))
 
     def change(service: Service) -> Service:
         if service.python >= Version("3.13"):
             pytest.skip(f"numpy {lock.packages['numpy'].version} has no wheel for Python {service.python}")
-        pins = {layer: (Requirement(f"{p.name}=={p.version}"),) for layer, p in wanted}
+        pins = {
+            layer: (Requirement(f"{package.name}=={package.version}"),) for layer, package in pinned_packages
+        }
         layers = tuple(Layer(name=name, packages=packages) for name, packages in pins.items())
         return replace(service, layers=layers, imports=("torch", "numpy", "cv2"))
 
-    repo, (env,) = described(scratch("zopilot"), "zopilot", change)
+    repo, (env,) = change_service(scratch("zopilot"), "zopilot", change)
     (outcome,) = build.build(repo, [env], OPTIONS)
     assert outcome.code == 0, outcome.detail
-    assert [name for name in frozen(repo, env) if name.startswith("opencv")] == [opencv.name]
+    assert [name for name in freeze_record(repo, env) if name.startswith("opencv")] == [opencv.name]
     script = (
         "import importlib.metadata as m, json, cv2, numpy\n"
         "own = [d.metadata['Name'] for d in m.distributions() for f in d.files or () if str(f) == 'cv2/__init__.py']\n"
         "print(json.dumps([own, cv2.__version__, numpy.__version__]))"
     )
-    owners, version, numpy = told(tag(repo, env), script)
+    owners, version, numpy = run_script(image_tag(repo, env), script)
     assert owners == ["opencv-python-headless"]
     assert opencv.version.startswith(version)
     assert numpy == lock.packages["numpy"].version
@@ -410,15 +418,18 @@ def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
 # --- variants --------------------------------------------------------------------------------------------------------
 
 
-def test_three_variants_are_three_images_of_one_description(shapes: Shapes) -> None:
-    shape = shapes.of("coaxial")
-    found = {
-        env.name: workspace.build_record(shape.repo, env)["torch"]["version"] for env in shape.of("coaxial")
+def test_three_variants_are_three_images_of_one_description(shapes: BuiltLabs) -> None:
+    shape = shapes.lab_of("coaxial")
+    versions = {
+        env.name: workspace.read_build_record(shape.repo, env)["torch"]["version"]
+        for env in shape.service_environments("coaxial")
     }
-    assert found == {
+    assert versions == {
         "coaxial-gpu": "2.8.0+cu128", "coaxial-cpu": "2.8.0+cpu", "coaxial-arm64": "2.8.0+cpu",
     }  # fmt: skip
-    keys = {workspace.build_record(shape.repo, env)["key"] for env in shape.of("coaxial")}
+    keys = {
+        workspace.read_build_record(shape.repo, env)["key"] for env in shape.service_environments("coaxial")
+    }
     assert len(keys) == 3
 
 
@@ -429,44 +440,42 @@ def test_one_failure_does_not_stop_the_others_and_the_exit_code_tells(
     smoke = repo.root / "services/zopilot/smoke.py"
     smoke.write_text('raise SystemExit("smoke: it does not run")\n')
     environments = tuple(
-        env
-        for name in ("zopilot", "seedvr")
-        for env in description_environments.environments(repo.services, service=name)
+        env for name in ("zopilot", "seedvr") for env in select_environments(repo.services, service=name)
     )
-    assert not any(outcome.code for outcome in generate.rendering(repo, environments))
-    found = build.build(repo, environments, OPTIONS)
-    assert [(one.name, one.status, one.code) for one in found] == [
+    assert not any(outcome.code for outcome in generate.write_renderings(repo, environments))
+    outcomes = build.build(repo, environments, OPTIONS)
+    assert [(outcome.name, outcome.status, outcome.code) for outcome in outcomes] == [
         ("zopilot-gpu", "failed", 3), ("seedvr-gpu", "changed", 0),
     ]  # fmt: skip
-    assert "smoke: it does not run" in found[0].detail
-    assert terminal.outcomes(found) == 3
-    assert {one.partition(":")[0].rpartition("/")[2] for one in tags(repo)} == {"seedvr-gpu"}
+    assert "smoke: it does not run" in outcomes[0].detail
+    assert terminal.print_outcomes(outcomes) == 3
+    assert {image.partition(":")[0].rpartition("/")[2] for image in image_tags(repo)} == {"seedvr-gpu"}
 
 
 # --- freeze and run --------------------------------------------------------------------------------------------------
 
 
 def test_a_tampered_or_missing_record_and_an_image_that_is_not_built_are_findings(
-    scratch: Callable[[str], Repository], shapes: Shapes
+    scratch: Callable[[str], Repository], shapes: BuiltLabs
 ) -> None:
-    repo = replace(scratch("zopilot"), prefix=shapes.of("zopilot").repo.prefix)
-    (env,) = description_environments.environments(repo.services, service="zopilot")
+    repo = replace(scratch("zopilot"), prefix=shapes.lab_of("zopilot").repo.prefix)
+    (env,) = select_environments(repo.services, service="zopilot")
     path = repo.root / paths.freeze_path(env)
     assert images.freeze(repo, [env])[0].code == 0
 
     path.write_text(path.read_text().replace("wheel==", "wheel==9"))
-    (found,) = images.freeze(repo, [env])
-    assert (found.status, found.code) == ("failed", 1)
-    assert f"{paths.freeze_path(env)} is not what the image holds" in found.detail
+    (outcome,) = images.freeze(repo, [env])
+    assert (outcome.status, outcome.code) == ("failed", 1)
+    assert f"{paths.freeze_path(env)} is not what the image holds" in outcome.detail
 
     path.unlink()
-    (found,) = images.freeze(repo, [env])
-    assert (found.status, found.code) == ("failed", 1)
-    assert "there is none" in found.detail
+    (outcome,) = images.freeze(repo, [env])
+    assert (outcome.status, outcome.code) == ("failed", 1)
+    assert "there is none" in outcome.detail
 
-    (found,) = images.freeze(replace(repo, prefix=f"{repo.prefix}/nothing"), [env])
-    assert (found.status, found.code) == ("failed", 1)
-    assert "Run `invoke build --service zopilot`" in found.detail
+    (outcome,) = images.freeze(replace(repo, prefix=f"{repo.prefix}/nothing"), [env])
+    assert (outcome.status, outcome.code) == ("failed", 1)
+    assert "Run `invoke build --service zopilot`" in outcome.detail
 
 
 @pytest.fixture
@@ -485,42 +494,42 @@ def volumes() -> Iterator[list[str]]:
 
 
 def test_a_container_runs_as_it_is_described(
-    shapes: Shapes, volumes: list[str], capfd: pytest.CaptureFixture[str]
+    shapes: BuiltLabs, volumes: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    shape = shapes.of("zopilot")
-    (env,) = shape.of("zopilot")
+    shape = shapes.lab_of("zopilot")
+    (env,) = shape.service_environments("zopilot")
     volumes.append("zopilot-gpu-runpod-volume")
-    words, code = images.run(shape.repo, env, dry_run=True)
+    command, code = images.run(shape.repo, env, dry_run=True)
     assert code == 0
     gpus = ("--gpus", "all") if process.which("nvidia-smi") else ()
-    plain = [word for word in words if word not in {"--interactive", "--tty"}]
+    plain = [argument for argument in command if argument not in {"--interactive", "--tty"}]
     assert tuple(plain) == (
         *("docker", "run", "--rm", "--name", "zopilot-gpu", "--publish", "8000:8000"),
         *("--volume", "zopilot-gpu-runpod-volume:/runpod-volume", *gpus),
-        *("--platform", env.variant.platform, tag(shape.repo, env)),
+        *("--platform", env.variant.platform, image_tag(shape.repo, env)),
     )
     assert "zopilot-gpu" not in capfd.readouterr().out
 
     script = (
         "import os, torch; print('ran', torch.__version__, os.environ['HF_HOME'], os.environ['CUDA_HOME'])"
     )
-    words, code = images.run(shape.repo, env, command=("python", "-c", script))
-    said = capfd.readouterr().out
-    assert code == 0, said
-    assert words[-3:] == ("python", "-c", script)
-    assert "ran 2.5.1+cu124 /runpod-volume/huggingface /usr/local/cuda" in said
-    assert "ENVIRONMENT INFO" in said
+    command, code = images.run(shape.repo, env, command=("python", "-c", script))
+    output = capfd.readouterr().out
+    assert code == 0, output
+    assert command[-3:] == ("python", "-c", script)
+    assert "ran 2.5.1+cu124 /runpod-volume/huggingface /usr/local/cuda" in output
+    assert "ENVIRONMENT INFO" in output
 
-    words, code = images.run(shape.repo, env, command=("python", "-c", "raise SystemExit(7)"))
+    command, code = images.run(shape.repo, env, command=("python", "-c", "raise SystemExit(7)"))
     assert code == 7
     with docker.engine() as client:
         assert client.volumes.get("zopilot-gpu-runpod-volume")
         assert not client.containers.list(all=True, filters={"name": "zopilot-gpu"})
 
 
-def test_what_is_not_built_does_not_run(shapes: Shapes) -> None:
-    shape = shapes.of("zopilot")
-    (env,) = shape.of("zopilot")
+def test_what_is_not_built_does_not_run(shapes: BuiltLabs) -> None:
+    shape = shapes.lab_of("zopilot")
+    (env,) = shape.service_environments("zopilot")
     with pytest.raises(FindingsError, match="Run `invoke build --service zopilot`"):
         images.run(replace(shape.repo, prefix="torchpin-lab/nothing"), env)
 
@@ -542,43 +551,43 @@ def monorepo(tmp_path: Path) -> Repository:
     for name in ("services", "docker", "lockfiles", "docs", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(ROOT / "DEVIATIONS.md", tmp_path)
-    found = workspace.opened(tmp_path)
-    kept = {name: url for name, url in found.settings.mirrors.items() if name in {"pypi", "python"}}
-    return replace(found, settings=replace(found.settings, mirrors=kept))
+    repo = workspace.open_repository(tmp_path)
+    mirrors = {name: url for name, url in repo.settings.mirrors.items() if name in {"pypi", "python"}}
+    return replace(repo, settings=replace(repo.settings, mirrors=mirrors))
 
 
 def test_a_sixth_service_touches_its_own_folder_only_and_locks_at_once(monorepo: Repository) -> None:
     before = tree(monorepo.root)
-    commands_new.scaffold(monorepo, "whisper")
-    new = tree(monorepo.root)
-    assert {path for path in {*before, *new} if before.get(path) != new.get(path)} == {
+    new.write_scaffold(monorepo, "whisper")
+    after_scaffold = tree(monorepo.root)
+    assert {path for path in {*before, *after_scaffold} if before.get(path) != after_scaffold.get(path)} == {
         "services/whisper/service.yaml", "services/whisper/smoke.py",
     }  # fmt: skip
 
-    repo = replace(monorepo, services=workspace.opened(monorepo.root).services)
-    environments = description_environments.environments(repo.services, service="whisper")
+    repo = replace(monorepo, services=workspace.open_repository(monorepo.root).services)
+    environments = select_environments(repo.services, service="whisper")
     (outcome,) = commands_lock.lock(repo, environments, recorded=True)
     assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
-    lock = workspace.lock(repo, environments[0])
+    lock = workspace.read_lock(repo, environments[0])
     torch = lock.packages["torch"]
     assert torch.version == "2.8.0+cu126"
     assert torch.sha256 == facts.recorded_hash("cu126", torch.filename)
-    made = tree(monorepo.root)
-    touched = {path for path in {*new, *made} if new.get(path) != made.get(path)}
+    after_lock = tree(monorepo.root)
+    touched = {
+        path for path in {*after_scaffold, *after_lock} if after_scaffold.get(path) != after_lock.get(path)
+    }
     allowed = ("lockfiles/whisper-gpu/", "docker/whisper-gpu/", "docs/", "DEVIATIONS.md")
     assert touched
     assert not [path for path in touched if not path.startswith(allowed)]
-    assert not [one for one in judge.check(repo, environments, "LCK", "DKR", "DOC") if one.findings]
+    assert not [result for result in judge.check(repo, environments, "LCK", "DKR", "DOC") if result.findings]
 
 
 def test_arm64_locks_on_any_machine_and_builds_only_where_the_builder_has_it(monorepo: Repository) -> None:
-    environments = description_environments.environments(
-        monorepo.services, service="coaxial", variant="arm64"
-    )
+    environments = select_environments(monorepo.services, service="coaxial", variant="arm64")
     (locked,) = commands_lock.lock(monorepo, environments, recorded=True)
     assert (locked.status, locked.code) == ("same", 0), locked.detail
-    done = process.run(("docker", "buildx", "inspect"))
-    if "linux/arm64" in done.stdout:
+    result = process.run(("docker", "buildx", "inspect"))
+    if "linux/arm64" in result.stdout:
         pytest.skip("this builder has linux/arm64")
     (built,) = build.build(monorepo, environments, OPTIONS)
     assert (built.status, built.code) == ("failed", 3)

@@ -34,8 +34,8 @@ class Container(NamedTuple):
     def script(self) -> str:
         return str(self.root / "opt tor pin" / "start.sh")
 
-    def environ(self, **more: str) -> dict[str, str]:
-        return {"PATH": f"{self.root / 'bin'}:/usr/bin:/bin", **more}
+    def environ(self, **variables: str) -> dict[str, str]:
+        return {"PATH": f"{self.root / 'bin'}:/usr/bin:/bin", **variables}
 
     def start(self, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -49,26 +49,26 @@ class Container(NamedTuple):
             check=False,
         )
 
-    def python(self, text: str) -> None:
+    def install_python(self, text: str) -> None:
         (self.root / "bin").mkdir(exist_ok=True)
         python = self.root / "bin" / "python"
         python.write_text(f"#!/bin/sh\n{text}\n")
         python.chmod(0o755)
 
 
-def build(root: Path, python: str = sys.executable) -> Container:
+def make_container(root: Path, python: str = sys.executable) -> Container:
     container = Container(root)
     scripts = Path(container.script).parent
     scripts.mkdir()
     for name in ("start.sh", "probe.py", "envreport.py"):
         shutil.copy(RUNTIME / name, scripts)
-    container.python(f'exec "{python}" "$@"')
+    container.install_python(f'exec "{python}" "$@"')
     return container
 
 
 @pytest.fixture
 def container(tmp_path: Path) -> Container:
-    return build(tmp_path)
+    return make_container(tmp_path)
 
 
 def test_the_script_is_executable() -> None:
@@ -77,13 +77,13 @@ def test_the_script_is_executable() -> None:
 
 def test_the_record_is_written_the_report_printed_and_the_service_run(container: Container) -> None:
     record = container.root / "logs of" / "lora" / "pip_freeze.txt"
-    done = container.start(
+    result = container.start(
         "sh", "-c", 'echo "service: $1|$2"; exit 7', "x", "a b", "*", TORCHPIN_FREEZE=str(record)
     )
-    assert done.returncode == 7
-    assert done.stderr == ""
-    assert done.stdout.startswith(f"{BLOCK}\nPython version: {sys.version.split()[0]}\n")
-    assert done.stdout.endswith("--- END ENVIRONMENT INFO ---\nservice: a b|*\n")
+    assert result.returncode == 7
+    assert result.stderr == ""
+    assert result.stdout.startswith(f"{BLOCK}\nPython version: {sys.version.split()[0]}\n")
+    assert result.stdout.endswith("--- END ENVIRONMENT INFO ---\nservice: a b|*\n")
     lines = record.read_text().splitlines()
     assert lines == sorted(lines, key=lambda line: line.split("==")[0])
     assert [line for line in lines if line.startswith("pytest==")] == [f"pytest=={pytest.__version__}"]
@@ -93,7 +93,7 @@ def test_the_record_is_written_the_report_printed_and_the_service_run(container:
 
 def test_the_scripts_folder_stays_as_the_image_brought_it(container: Container) -> None:
     container.start("true", TORCHPIN_FREEZE="freeze.txt")
-    assert sorted(it.name for it in Path(container.script).parent.iterdir()) == [
+    assert sorted(path.name for path in Path(container.script).parent.iterdir()) == [
         "envreport.py",
         "probe.py",
         "start.sh",
@@ -131,9 +131,9 @@ def test_the_report_tells_the_packages_and_the_sources(container: Container) -> 
     (checkout / ".git").mkdir(parents=True)
     (checkout / ".git" / "HEAD").write_text(f"{COMMIT}\n")
     sources = f"{checkout}::/no/such"
-    done = container.start("true", TORCHPIN_REPORT="pytest  no-such *", TORCHPIN_SOURCES=sources)
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[-6:-1] == [
+    result = container.start("true", TORCHPIN_REPORT="pytest  no-such *", TORCHPIN_SOURCES=sources)
+    assert result.returncode == 0
+    assert result.stdout.splitlines()[-6:-1] == [
         f"pytest version: {pytest.__version__}",
         "no-such version: not installed",
         "* version: not installed",
@@ -145,16 +145,16 @@ def test_the_report_tells_the_packages_and_the_sources(container: Container) -> 
 def test_a_folder_that_cannot_be_made_is_a_warning(container: Container) -> None:
     (container.root / "file").write_text("")
     record = container.root / "file" / "logs" / "freeze.txt"
-    done = container.start("echo", "service", TORCHPIN_FREEZE=str(record))
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "service")
-    assert f"start: warning: no freeze record at {record}; going on without it\n" in done.stderr
+    result = container.start("echo", "service", TORCHPIN_FREEZE=str(record))
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, "service")
+    assert f"start: warning: no freeze record at {record}; going on without it\n" in result.stderr
 
 
 def test_a_folder_in_the_records_place_is_a_warning(container: Container) -> None:
     (container.root / "freeze.txt").mkdir()
-    done = container.start("echo", "service", TORCHPIN_FREEZE="freeze.txt")
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "service")
-    assert "freeze.txt: is a directory\nstart: warning: no freeze record at freeze.txt" in done.stderr
+    result = container.start("echo", "service", TORCHPIN_FREEZE="freeze.txt")
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, "service")
+    assert "freeze.txt: is a directory\nstart: warning: no freeze record at freeze.txt" in result.stderr
     assert list((container.root / "freeze.txt").iterdir()) == []
 
 
@@ -162,25 +162,25 @@ def test_a_failing_probe_leaves_the_old_record_and_nothing_else(container: Conta
     logs = container.root / "logs"
     logs.mkdir()
     (logs / "freeze.txt").write_text("old==1\n")
-    container.python("echo half; exit 3")
-    done = container.start("echo", "service", TORCHPIN_FREEZE=str(logs / "freeze.txt"))
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "service")
-    assert [(it.name, it.read_text()) for it in logs.iterdir()] == [("freeze.txt", "old==1\n")]
-    assert "start: warning: no freeze record" in done.stderr
-    assert "start: warning: the environment report failed; going on without it\n" in done.stderr
+    container.install_python("echo half; exit 3")
+    result = container.start("echo", "service", TORCHPIN_FREEZE=str(logs / "freeze.txt"))
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, "service")
+    assert [(path.name, path.read_text()) for path in logs.iterdir()] == [("freeze.txt", "old==1\n")]
+    assert "start: warning: no freeze record" in result.stderr
+    assert "start: warning: the environment report failed; going on without it\n" in result.stderr
 
 
 def test_an_image_without_python_still_starts_its_service(container: Container) -> None:
-    container.python("exit 127")
-    done = container.start("echo", "service")
-    assert (done.returncode, done.stdout) == (0, "service\n")
+    container.install_python("exit 127")
+    result = container.start("echo", "service")
+    assert (result.returncode, result.stdout) == (0, "service\n")
 
 
 def test_an_unknown_command_answers_127(container: Container) -> None:
     assert container.start("no-such-command").returncode == 127
 
 
-def stop(container: Container, number: signal.Signals) -> tuple[int, float]:
+def start_and_stop(container: Container, number: signal.Signals) -> tuple[int, float]:
     process = subprocess.Popen(
         ("sh", container.script),
         env=container.environ(),
@@ -194,20 +194,20 @@ def stop(container: Container, number: signal.Signals) -> tuple[int, float]:
         assert IDLE in iter(process.stdout.readline, "")
         time.sleep(0.2)
         assert process.poll() is None
-        began = time.monotonic()
+        start = time.monotonic()
         process.send_signal(number)
         # the sleeper holds stdout too: its end shows that none is left behind
         assert process.stdout.read() == ""
-        return process.wait(timeout=10), time.monotonic() - began
+        return process.wait(timeout=10), time.monotonic() - start
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_with_nothing_to_run_it_stays_up_until_it_is_stopped(
     container: Container, number: signal.Signals
 ) -> None:
-    code, took = stop(container, number)
+    code, duration = start_and_stop(container, number)
     assert code == 0
-    assert took < 5
+    assert duration < 5
 
 
 def test_with_a_terminal_it_is_a_shell(container: Container) -> None:
@@ -218,14 +218,14 @@ def test_with_a_terminal_it_is_a_shell(container: Container) -> None:
     try:
         command = ("sh", container.script)
         environ = container.environ(SHELL=str(shell))
-        done = subprocess.run(
+        result = subprocess.run(
             command, env=environ, stdin=slave, stdout=subprocess.PIPE, timeout=60, check=False
         )
     finally:
         os.close(master)
         os.close(slave)
-    assert done.returncode == 42
-    assert BLOCK.encode() in done.stdout
+    assert result.returncode == 42
+    assert BLOCK.encode() in result.stdout
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def public() -> Iterator[Container]:
         pytest.skip("needs root, to become somebody else, and the system's Python")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        yield build(Path(folder), str(python))
+        yield make_container(Path(folder), str(python))
 
 
 def test_it_works_for_a_user_who_is_not_root(public: Container) -> None:
@@ -259,9 +259,9 @@ def test_it_works_for_a_user_who_is_not_root(public: Container) -> None:
             check=False,
         )
 
-    done = start(logs / "freeze.txt")
-    assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, str(nobody.pw_uid), "")
+    result = start(logs / "freeze.txt")
+    assert (result.returncode, result.stdout.splitlines()[-1], result.stderr) == (0, str(nobody.pw_uid), "")
     assert (logs / "freeze.txt").is_file()
-    done = start(public.root / "for-root-only" / "freeze.txt")
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, str(nobody.pw_uid))
-    assert "start: warning: no freeze record" in done.stderr
+    result = start(public.root / "for-root-only" / "freeze.txt")
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, str(nobody.pw_uid))
+    assert "start: warning: no freeze record" in result.stderr

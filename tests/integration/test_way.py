@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.pylock import Pylock
 
-from torchpin.checks.run import blocking
-from torchpin.commands import build, generate, install, judge
+from torchpin.checks.run import blocking_findings
+from torchpin.commands import build as commands_build
+from torchpin.commands import generate, install, judge
 from torchpin.commands import lock as commands_lock
-from torchpin.description import environments, write
+from torchpin.description import write
+from torchpin.description.environments import mirror_variable, select_environments
 from torchpin.errors import ToolError
 from torchpin.lab import engine, lab, stub_wheels
 from torchpin.lock import file_format
@@ -42,58 +44,58 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = build.Options()
+OPTIONS = commands_build.BuildOptions()
 
 
 @pytest.fixture(scope="module")
-def opened(request: pytest.FixtureRequest) -> Iterator[lab.Lab]:
+def opened_lab(request: pytest.FixtureRequest) -> Iterator[lab.Lab]:
     """One lab for all: lora, locked and cloned, with its own base image."""
-    repo = workspace.opened(ROOT)
-    said: list[str] = []
-    with lab.opened(repo, environments.environments(repo.services, service="lora"), say=said.append) as found:
-        assert found.engine, said
-        outcomes = commands_lock.lock(found.repo, found.environments)
+    repo = workspace.open_repository(ROOT)
+    messages: list[str] = []
+    with lab.open_lab(
+        repo, select_environments(repo.services, service="lora"), say=messages.append
+    ) as opened_lab:
+        assert opened_lab.has_docker, messages
+        outcomes = commands_lock.lock(opened_lab.repo, opened_lab.environments)
         assert not any(outcome.code for outcome in outcomes), outcomes
-        yield found
+        yield opened_lab
 
 
 @pytest.fixture
-def env(opened: lab.Lab) -> Environment:
-    return opened.environments[0]
+def env(opened_lab: lab.Lab) -> Environment:
+    return opened_lab.environments[0]
 
 
 @pytest.fixture
-def scratch(opened: lab.Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
+def scratch(opened_lab: lab.Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
     """A copy of the lab's monorepo for one test, with names of its own for its images."""
     root = tmp_path / "monorepo"
-    shutil.copytree(opened.repo.root, root, symlinks=True)
-    prefix = (
-        f"{opened.repo.prefix}/{request.node.name.replace('[', '-').replace(']', '').replace('_', '-')[:60]}"
-    )
-    return replace(opened.repo, root=root, prefix=prefix.rstrip("-"))
+    shutil.copytree(opened_lab.repo.root, root, symlinks=True)
+    prefix = f"{opened_lab.repo.prefix}/{request.node.name.replace('[', '-').replace(']', '').replace('_', '-')[:60]}"
+    return replace(opened_lab.repo, root=root, prefix=prefix.rstrip("-"))
 
 
-def described(repo: Repository, change: Callable[[Service], Service]) -> tuple[Repository, Environment]:
+def change_service(repo: Repository, change: Callable[[Service], Service]) -> tuple[Repository, Environment]:
     """The repository with its one service changed, on disk and in memory."""
     (before,) = repo.services
     service = change(before)
-    write_files({repo.root / service.file: write.description(service)})
-    found = workspace.opened(repo.root)
-    found = replace(repo, services=found.services)
-    return found, environments.environments(found.services)[0]
+    write_files({repo.root / service.file: write.to_yaml(service)})
+    on_disk = workspace.open_repository(repo.root)
+    changed_repo = replace(repo, services=on_disk.services)
+    return changed_repo, select_environments(changed_repo.services)[0]
 
 
-def built(repo: Repository, env: Environment) -> model.Outcome:
-    (outcome,) = build.build(repo, [env], OPTIONS)
+def build(repo: Repository, env: Environment) -> model.Outcome:
+    (outcome,) = commands_build.build(repo, [env], OPTIONS)
     return outcome
 
 
-def tags(repo: Repository) -> list[str]:
+def image_tags(repo: Repository) -> list[str]:
     with docker.engine() as client:
-        return engine.tagged(client, f"{repo.prefix}/")
+        return engine.list_tags(client, f"{repo.prefix}/")
 
 
-def run(tag: str, *command: str, **options: Any) -> str:
+def run_container(tag: str, *command: str, **options: Any) -> str:
     with docker.engine() as client:
         output: bytes = client.containers.run(tag, list(command), remove=True, network_mode="none", **options)
     return output.decode()
@@ -105,38 +107,40 @@ def run(tag: str, *command: str, **options: Any) -> str:
 def test_the_image_is_built_proven_recorded_and_documented(
     scratch: Repository, env: Environment, tmp_path: Path
 ) -> None:
-    outcome = built(scratch, env)
+    outcome = build(scratch, env)
     assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
 
-    lock = workspace.lock(scratch, env)
+    lock = workspace.read_lock(scratch, env)
     frozen = scratch.text("records/lora-gpu/pip_freeze.txt")
     assert frozen == "".join(
         f"{name}=={package.version}\n" for name, package in sorted(lock.packages.items())
     )
-    record = workspace.build_record(scratch, env)
+    record = workspace.read_build_record(scratch, env)
     assert record["torch"]["version"] == "2.7.1+cu128"
     assert record["torch"]["cuda"] == "12.8"
     assert record["sources"] == {"/opt/lora/third_party/sd-scripts": env.service.sources[0].commit}
     assert "not recorded yet" not in str(scratch.text("docs/PINNING.md"))
 
     results = judge.verify(scratch, [env], require=["docker", "image"])
-    assert judge.failures(results, require=["docker", "image", "clone", "record"]) == 0, blocking(results)
+    assert judge.exit_code(results, require=["docker", "image", "clone", "record"]) == 0, blocking_findings(
+        results
+    )
 
-    again = built(scratch, env)
-    assert again.status == "same"
-    assert "nothing to do" in again.detail
+    second = build(scratch, env)
+    assert second.status == "same"
+    assert "nothing to do" in second.detail
 
     write_files({scratch.root / "records/lora-gpu/pip_freeze.txt": frozen + "sneaked==1\n"})
-    tampered = [one for one in judge.verify(scratch, [env]) if one.check == "REC001"]
+    tampered = [result for result in judge.verify(scratch, [env]) if result.check == "REC001"]
     assert tampered[0].findings[0].message == "sneaked: the lock says nothing, found is 1"
-    built(scratch, env)  # as its remedy says
+    build(scratch, env)  # as its remedy says
     assert scratch.text("records/lora-gpu/pip_freeze.txt") == frozen
 
 
 def test_a_lock_is_exported_in_the_standard_form_with_its_own_files(
     scratch: Repository, env: Environment
 ) -> None:
-    lock = workspace.lock(scratch, env)
+    lock = workspace.read_lock(scratch, env)
     text = commands_lock.export(scratch, env, "pylock")
     exported = Pylock.from_dict(tomllib.loads(text))
     assert {package.name: str(package.version) for package in exported.packages} == {
@@ -148,12 +152,14 @@ def test_a_lock_is_exported_in_the_standard_form_with_its_own_files(
 def test_a_container_writes_its_freeze_record_reports_and_runs_its_command(
     scratch: Repository, env: Environment, tmp_path: Path
 ) -> None:
-    built(scratch, env)
+    build(scratch, env)
     volume = tmp_path / "workspace"
     volume.mkdir()
-    said = run(tags(scratch)[0], "python", "-c", "print('the command ran')", volumes=[f"{volume}:/workspace"])
-    assert "ENVIRONMENT INFO" in said
-    assert said.rstrip().endswith("the command ran")
+    output = run_container(
+        image_tags(scratch)[0], "python", "-c", "print('the command ran')", volumes=[f"{volume}:/workspace"]
+    )
+    assert "ENVIRONMENT INFO" in output
+    assert output.rstrip().endswith("the command ran")
     written = (volume / "lora_training/logs/pip_freeze.txt").read_text()
     assert written == scratch.text("records/lora-gpu/pip_freeze.txt")
 
@@ -161,13 +167,13 @@ def test_a_container_writes_its_freeze_record_reports_and_runs_its_command(
 def test_an_image_holds_no_uv_no_cache_and_no_address_of_a_mirror(
     scratch: Repository, env: Environment
 ) -> None:
-    built(scratch, env)
-    (tag, *_) = tags(scratch)
+    build(scratch, env)
+    (tag, *_) = image_tags(scratch)
     script = (
         "import os; print([os.path.join(d, f) for top in ('/run', '/var/cache', '/opt', '/usr/local', '/root', '/tmp')"
         " for d, _, fs in os.walk(top) for f in fs if f == 'uv' or '/torchpin/' in d + '/' and top == '/run' or 'uv' in d.split('/')])"
     )
-    assert run(tag, "-c", script, entrypoint=["python"]).strip() == "[]"
+    assert run_container(tag, "-c", script, entrypoint=["python"]).strip() == "[]"
     with docker.engine() as client:
         history = json.dumps(client.images.get(tag).history())
     assert "127.0.0.1" not in history
@@ -182,16 +188,16 @@ def test_a_user_a_health_check_and_a_lost_optional_layer(scratch: Repository) ->
         layers = tuple(replace(layer, optional=layer.name == "utilities") for layer in service.layers)
         return replace(service, layers=layers, run=replace(service.run, user="worker", health=health))
 
-    repo, env = described(scratch, change)
+    repo, env = change_service(scratch, change)
     assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
-    _spoil(repo, env, "05-utilities", "toml")
-    outcome = built(repo, env)
+    _spoil_hash(repo, env, "05-utilities", "toml")
+    outcome = build(repo, env)
     assert outcome.code == 0, outcome.detail
-    assert workspace.build_record(repo, env)["optional_missing"] == sorted(
-        package.name for package in workspace.lock(repo, env).layers[5].packages
+    assert workspace.read_build_record(repo, env)["optional_missing"] == sorted(
+        package.name for package in workspace.read_lock(repo, env).layers[5].packages
     )
-    (tag, *_) = tags(repo)
-    assert run(tag, "-c", "import os; print(os.getuid())", entrypoint=["python"]).strip() == "10001"
+    (tag, *_) = image_tags(repo)
+    assert run_container(tag, "-c", "import os; print(os.getuid())", entrypoint=["python"]).strip() == "10001"
     with docker.engine() as client:
         config = client.images.get(tag).attrs["Config"]
     assert config["Healthcheck"]["Test"] == ["CMD", "python", "-c", "import torch"]
@@ -202,7 +208,9 @@ def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> No
     with docker.engine() as client:
         client.images.get(service.base.image).tag("mirror.invalid/hub/acme/base", tag="1")
     try:
-        repo, env = described(scratch, lambda one: replace(one, base=replace(one.base, image="acme/base:1")))
+        repo, env = change_service(
+            scratch, lambda before: replace(before, base=replace(before.base, image="acme/base:1"))
+        )
         repo = replace(
             repo,
             settings=replace(
@@ -210,42 +218,44 @@ def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> No
             ),
         )
         assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
-        outcome = built(repo, env)
+        outcome = build(repo, env)
         assert outcome.code == 0, outcome.detail
         assert "FROM acme/base:1\n" in str(repo.text("docker/lora-gpu/Dockerfile"))
     finally:
         with docker.engine() as client:
-            docker.remove(client, ["mirror.invalid/hub/acme/base:1"])
+            docker.remove_tags(client, ["mirror.invalid/hub/acme/base:1"])
 
 
 # --- what must not work ----------------------------------------------------------------------------------------------
 
 
-def _failed(repo: Repository, env: Environment) -> str:
+def _build_failure(repo: Repository, env: Environment) -> str:
     """A build that fails: nothing tagged, nothing recorded; what was said."""
-    outcome = built(repo, env)
+    outcome = build(repo, env)
     assert (outcome.status, outcome.code) == ("failed", 3), outcome
-    assert tags(repo) == []
+    assert image_tags(repo) == []
     assert repo.text("records/lora-gpu/pip_freeze.txt") is None
     return outcome.detail
 
 
-def _spoil(repo: Repository, env: Environment, layer: str, package: str) -> None:
+def _spoil_hash(repo: Repository, env: Environment, layer_name: str, package_name: str) -> None:
     """A lock, properly sealed and rendered, with a hash that no file has."""
-    lock = workspace.lock(repo, env)
+    lock = workspace.read_lock(repo, env)
     layers = tuple(
         replace(
-            one,
+            layer,
             packages=tuple(
-                replace(p, sha256="0" * 64) if (one.name, p.name) == (layer, package) else p
-                for p in one.packages
+                replace(package, sha256="0" * 64)
+                if (layer.name, package.name) == (layer_name, package_name)
+                else package
+                for package in layer.packages
             ),
         )
-        for one in lock.layers
+        for layer in lock.layers
     )
     spoilt = replace(lock, layers=layers)
-    files = {f"lockfiles/{env.name}/{name}": text for name, text in file_format.files(spoilt).items()}
-    files |= generated.rendered(repo, env, spoilt).files
+    files = {f"lockfiles/{env.name}/{name}": text for name, text in file_format.lock_texts(spoilt).items()}
+    files |= generated.render_environment(repo, env, spoilt).files
     write_files({repo.root / path: text for path, text in files.items()})
 
 
@@ -253,23 +263,23 @@ def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scra
     (service,) = scratch.services
     tag = f"cp{service.python.major}{service.python.minor}"
     files = {
-        name: stub_wheels.wheel(
+        name: stub_wheels.build_wheel(
             name, f"{version}+cu128", tag=f"{tag}-{tag}-linux_x86_64", requires=("typing-extensions>=4.8",) if name == "torch" else (),
             modules=stub_wheels.torch_modules(f"{version}+cu124", cuda="12.4", archs=["sm_90"], cudnn=90100, cxx11_abi=False)
             if name == "torch" else {f"{name}/__init__.py": ""},
         )
         for name, version in service.torch.family.items()
     }  # fmt: skip
-    channel = {name: [stub_wheels.published(*file)] for name, file in files.items()}
+    channel = {name: [stub_wheels.index_file(*file)] for name, file in files.items()}
     with index_server.serve({"cu128": channel}) as address:
         mirrors = {**scratch.settings.mirrors, "cu128": f"{address}/cu128/"}
         repo = replace(scratch, settings=replace(scratch.settings, mirrors=mirrors))
-        env = environments.environments(repo.services)[0]
+        env = select_environments(repo.services)[0]
         assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
-        said = _failed(repo, env)
-    assert "failed at proof" in said
-    assert "expected 2.7.1+cu128, found 2.7.1+cu124" in said
-    assert "expected 12.8, found 12.4" in said
+        detail = _build_failure(repo, env)
+    assert "failed at proof" in detail
+    assert "expected 2.7.1+cu128, found 2.7.1+cu124" in detail
+    assert "expected 12.8, found 12.4" in detail
 
 
 def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged(
@@ -280,9 +290,9 @@ def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged
     template.write_text(
         template.read_text().replace("COPY runtime/ /opt/torchpin/", extra + "COPY runtime/ /opt/torchpin/")
     )
-    generated._template.cache_clear()
-    assert not any(outcome.code for outcome in generate.rendering(scratch, [env]))
-    assert "sneaked: expected not to be installed, found 1.0" in _failed(scratch, env)
+    generated._dockerfile_template.cache_clear()
+    assert not any(outcome.code for outcome in generate.write_renderings(scratch, [env]))
+    assert "sneaked: expected not to be installed, found 1.0" in _build_failure(scratch, env)
 
 
 def test_a_moved_tag_stops_the_build_with_both_commits(
@@ -292,40 +302,40 @@ def test_a_moved_tag_stops_the_build_with_both_commits(
     moved = tmp_path / "moved"
     shutil.copytree(scratch.settings.mirrors[source.name].removeprefix("file://"), moved)
 
-    def git(*words: str) -> str:
+    def git(*arguments: str) -> str:
         person = ("-c", "user.name=a", "-c", "user.email=a@localhost")
         return subprocess.run(
-            ("git", "-C", str(moved), *person, *words), check=True, capture_output=True, text=True
+            ("git", "-C", str(moved), *person, *arguments), check=True, capture_output=True, text=True
         ).stdout.strip()
 
     tree = git("rev-parse", f"{source.tag}^{{tree}}")
-    other = git("commit-tree", tree, "-m", "moved")
-    git("tag", "--force", source.tag, other)
+    moved_commit = git("commit-tree", tree, "-m", "moved")
+    git("tag", "--force", source.tag, moved_commit)
     repo = replace(
         scratch,
         settings=replace(
             scratch.settings, mirrors={**scratch.settings.mirrors, source.name: f"file://{moved}"}
         ),
     )
-    said = _failed(repo, env)
-    assert source.commit in said
-    assert other in said
+    detail = _build_failure(repo, env)
+    assert source.commit in detail
+    assert moved_commit in detail
 
 
 def test_a_file_with_other_bytes_fails_in_its_layer_with_the_log_and_the_remedy(
     scratch: Repository, env: Environment
 ) -> None:
-    _spoil(scratch, env, "03-sd-scripts", "einops")
-    said = _failed(scratch, env)
-    assert "failed at layer 03-sd-scripts" in said
-    assert "What helps:" in said
-    log = Path(said.rsplit("The whole log: ", 1)[1].strip())
+    _spoil_hash(scratch, env, "03-sd-scripts", "einops")
+    detail = _build_failure(scratch, env)
+    assert "failed at layer 03-sd-scripts" in detail
+    assert "What helps:" in detail
+    log = Path(detail.rsplit("The whole log: ", 1)[1].strip())
     assert "einops" in log.read_text()
 
 
 def test_a_stale_rendering_is_not_built(scratch: Repository, env: Environment) -> None:
     write_files({scratch.root / "docker/lora-gpu/Dockerfile": "FROM scratch\n"})
-    outcome = built(scratch, env)
+    outcome = build(scratch, env)
     assert outcome.code == 1
     assert "Run `invoke render --service lora`" in outcome.detail
 
@@ -335,7 +345,7 @@ def test_an_engine_that_is_gone_is_one_clear_error(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(ToolError, match="No Docker engine answers"):
-        build.build(scratch, [env], OPTIONS)
+        commands_build.build(scratch, [env], OPTIONS)
 
 
 def test_a_platform_that_the_builder_lacks_is_named() -> None:
@@ -346,9 +356,9 @@ def test_a_platform_that_the_builder_lacks_is_named() -> None:
 # --- the command line, with mirrors and without --lab ---------------------------------------------------------------
 
 
-def command(repo: Repository, *words: str) -> subprocess.Popen[str]:
+def start_command(repo: Repository, *arguments: str) -> subprocess.Popen[str]:
     """The real command in a scratch repository; everything that the lab stands in for comes from mirrors."""
-    mirrors = {environments.mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
+    mirrors = {mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
     environment = {
         **os.environ,
         **mirrors,
@@ -357,7 +367,7 @@ def command(repo: Repository, *words: str) -> subprocess.Popen[str]:
     }
     script = "from torchpin.cli.main import main; main()"
     return subprocess.Popen(
-        (sys.executable, "-c", script, *words), cwd=repo.root, env=environment, text=True,
+        (sys.executable, "-c", script, *arguments), cwd=repo.root, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
@@ -366,103 +376,109 @@ def test_the_command_builds_for_real_with_mirrors_and_then_has_nothing_to_do(
     scratch: Repository, env: Environment
 ) -> None:
     for expected in ("built and proven", "already built and proven, nothing to do"):
-        with command(scratch, "build", "--service", "lora", "--progress", "plain") as process:
-            said, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, said
-        assert expected in said
-    assert workspace.build_record(scratch, env)["key"] in json.dumps(_labels(scratch, env))
+        with start_command(scratch, "build", "--service", "lora", "--progress", "plain") as process:
+            output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+        assert expected in output
+    assert workspace.read_build_record(scratch, env)["key"] in json.dumps(_labels(scratch, env))
 
 
-def _own(repo: Repository, env: Environment) -> list[str]:
-    key = generated.rendered(repo, env, workspace.lock(repo, env)).key
+def _image_names(repo: Repository, env: Environment) -> list[str]:
+    key = generated.render_environment(repo, env, workspace.read_lock(repo, env)).image_key
     return [f"{repo.prefix}/torchpin/lora-gpu:{key[:12]}"]
 
 
 def _labels(repo: Repository, env: Environment) -> dict[str, str]:
     with docker.engine() as client:
-        labels: dict[str, str] = client.images.get(*_own(repo, env)).labels
+        labels: dict[str, str] = client.images.get(*_image_names(repo, env)).labels
     return labels
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "cancelled"])
+@pytest.mark.parametrize("sent_signal", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "cancelled"])
 def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
-    scratch: Repository, env: Environment, how: signal.Signals
+    scratch: Repository, env: Environment, sent_signal: signal.Signals
 ) -> None:
     smoke = scratch.root / "services/lora/smoke.py"
     smoke.write_text("import time\n\ntime.sleep(300)\n")
-    assert not any(outcome.code for outcome in generate.rendering(scratch, [env]))
-    with command(scratch, "build", "--service", "lora", "--progress", "json") as process:
+    assert not any(outcome.code for outcome in generate.write_renderings(scratch, [env]))
+    with start_command(scratch, "build", "--service", "lora", "--progress", "json") as process:
         assert process.stdout
         for line in process.stdout:
             if "probe.py" in line and '"kind": "started"' in line:
                 break
         time.sleep(1)
-        process.send_signal(how)
-        said = process.stdout.read()
-    assert process.wait(timeout=30) == 130, said
-    assert "interrupted" in said
+        process.send_signal(sent_signal)
+        output = process.stdout.read()
+    assert process.wait(timeout=30) == 130, output
+    assert "interrupted" in output
     assert scratch.text("records/lora-gpu/pip_freeze.txt") is None
     with docker.engine() as client:
-        assert engine.tagged(client, f"{scratch.prefix}/") == []
+        assert engine.list_tags(client, f"{scratch.prefix}/") == []
 
 
 # --- without Docker, and with real wheels ----------------------------------------------------------------------------
 
 
 def test_the_native_way_installs_and_proves_the_same_lock() -> None:
-    repo = workspace.opened(ROOT)
-    said: list[str] = []
-    with lab.opened(
-        repo, environments.environments(repo.services, service="lora"), docker=False, say=said.append
-    ) as found:
-        assert not any(outcome.code for outcome in commands_lock.lock(found.repo, found.environments))
-        outcome = install.install(found.repo, found.environments[0], say=said.append)
+    repo = workspace.open_repository(ROOT)
+    messages: list[str] = []
+    with lab.open_lab(
+        repo, select_environments(repo.services, service="lora"), docker=False, say=messages.append
+    ) as opened_lab:
+        assert not any(
+            outcome.code for outcome in commands_lock.lock(opened_lab.repo, opened_lab.environments)
+        )
+        outcome = install.install(opened_lab.repo, opened_lab.environments[0], say=messages.append)
     assert outcome.code == 0
-    assert any(line.startswith("probe: ok") for line in said)
+    assert any(line.startswith("probe: ok") for line in messages)
 
 
 def test_the_lab_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    repo = workspace.opened(ROOT)
+    repo = workspace.open_repository(ROOT)
     with docker.engine() as client:
-        before = {*engine.tagged(client, "")}, engine.cache(client)
-    with lab.opened(
-        repo, environments.environments(repo.services, service="lora"), say=lambda _: None
-    ) as found:
-        assert found.engine
-        assert not any(outcome.code for outcome in commands_lock.lock(found.repo, found.environments))
-        assert built(found.repo, found.environments[0]).code == 0
+        before = {*engine.list_tags(client, "")}, engine.build_cache_ids(client)
+    with lab.open_lab(
+        repo, select_environments(repo.services, service="lora"), say=lambda _: None
+    ) as opened_lab:
+        assert opened_lab.has_docker
+        assert not any(
+            outcome.code for outcome in commands_lock.lock(opened_lab.repo, opened_lab.environments)
+        )
+        assert build(opened_lab.repo, opened_lab.environments[0]).code == 0
     with docker.engine() as client:
-        assert ({*engine.tagged(client, "")}, engine.cache(client)) == before
+        assert ({*engine.list_tags(client, "")}, engine.build_cache_ids(client)) == before
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository) -> None:
     """zopilot's torch 2.5.1 for CUDA 12.4 is what PyPI serves: gigabytes, real libraries, `import torch` and all."""
-    zopilot = next(one for one in workspace.opened(ROOT).services if one.name == "zopilot")
-    (standing,) = scratch.services
+    zopilot = next(
+        service for service in workspace.open_repository(ROOT).services if service.name == "zopilot"
+    )
+    (lora,) = scratch.services
     (variant,) = zopilot.variants
-    kept = {"numpy", "scipy"}
+    package_names = {"numpy", "scipy"}
     layers = (
-        replace(layer, packages=tuple(package for package in layer.packages if package.name in kept))
+        replace(layer, packages=tuple(package for package in layer.packages if package.name in package_names))
         for layer in zopilot.layers
     )
     service = replace(
-        zopilot, python=standing.python, base=standing.base, torch=replace(zopilot.torch, companions={}), apt=(), gpus=(),
+        zopilot, python=lora.python, base=lora.base, torch=replace(zopilot.torch, companions={}), apt=(), gpus=(),
         variants=(replace(variant, channel="pypi"),), layers=tuple(layer for layer in layers if layer.packages),
         imports=("torch", "numpy", "scipy"), recommends=(), reasons=(), waivers=(),
     )  # fmt: skip
     smoke = "import torch\n\nassert float((torch.ones(2, 2) @ torch.ones(2, 2)).sum()) == 8.0\n"
-    place = scratch.root / "services" / "zopilot"
+    folder = scratch.root / "services" / "zopilot"
     shutil.rmtree(scratch.root / "services" / "lora")
-    write_files({place / "service.yaml": write.description(service), place / "smoke.py": smoke})
+    write_files({folder / "service.yaml": write.to_yaml(service), folder / "smoke.py": smoke})
     repo = replace(scratch, services=(service,))
-    (env,) = environments.environments(repo.services)
+    (env,) = select_environments(repo.services)
     assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
-    outcome = built(repo, env)
+    outcome = build(repo, env)
     assert outcome.code == 0, outcome.detail
-    torch = workspace.build_record(repo, env)["torch"]
+    torch = workspace.read_build_record(repo, env)["torch"]
     assert (torch["version"], torch["cuda"], torch["cudnn"]) == ("2.5.1+cu124", "12.4", 90100)
     assert "sm_90" in torch["archs"]
-    assert workspace.lock(repo, env).packages["torch"].version == "2.5.1"
-    assert workspace.build_record(repo, env)["uv"] == uv.UV
+    assert workspace.read_lock(repo, env).packages["torch"].version == "2.5.1"
+    assert workspace.read_build_record(repo, env)["uv"] == uv.UV_VERSION

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin.lock import layers
+from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, Base, Environment, Layer, Lock, Service, Torch, Variant
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def nothing_outside() -> Iterator[None]:
+def forbid_processes_and_network() -> Iterator[None]:
     """Of the module, not of the test: hypothesis wants no fixture that ends with a test."""
 
     def refused(*arguments: object, **options: object) -> NoReturn:
@@ -52,7 +52,7 @@ def _artifact(name: str, version: str = "1.0", *, by: tuple[str, ...] = (), **ch
         "sha256": "ab" * 32,
         "size": 10,
     }
-    return Artifact(name=name, version=version, wanted_by=by, **{**values, **changes})
+    return Artifact(name=name, version=version, required_by=by, **{**values, **changes})
 
 
 def _service(**changes: Any) -> Service:
@@ -73,8 +73,8 @@ def _service(**changes: Any) -> Service:
 def _environment(
     *, variant: str = "gpu", channel: str = "cu121", platform: str = "linux/amd64", **changes: Any
 ) -> Environment:
-    one = Variant(name=variant, channel=channel, platform=platform)
-    return Environment(service=_service(variants=(one,), **changes), variant=one)
+    described_variant = Variant(name=variant, channel=channel, platform=platform)
+    return Environment(service=_service(variants=(described_variant,), **changes), variant=described_variant)
 
 
 def _lock(env: Environment | None = None, *packages: Artifact, build: tuple[Artifact, ...] = ()) -> Lock:
@@ -82,16 +82,16 @@ def _lock(env: Environment | None = None, *packages: Artifact, build: tuple[Arti
     env = env or _environment()
     channel = env.variant.channel
     local = "" if channel == "pypi" or env.variant.platform != "linux/amd64" else f"+{channel}"
-    plain = (
+    default_packages = (
         _artifact("torch", f"2.5.1{local}", by=(env.service.name,)),
         _artifact("torchvision", f"0.20.1{local}", by=(env.service.name,)),
         _artifact("nvidia-cudnn-cu12", "9.1.0.70", by=("torch",)),
         _artifact("tqdm", "4.66.5", by=(env.service.name,)),
     )
-    everything = {one.name: one for one in (*plain, *packages)}
+    packages_by_name = {package.name: package for package in (*default_packages, *packages)}
     return Lock(
-        layers=layers.split(env, list(everything.values()), uv="0.13.9")[0],
-        build=layers.layer_lock(env, "build", build, uv="0.13.9") if build else None,
+        layers=split_layers(env, list(packages_by_name.values()), uv="0.13.9")[0],
+        build=layer_lock(env, "build", build, uv="0.13.9") if build else None,
     )
 
 

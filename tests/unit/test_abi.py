@@ -13,14 +13,15 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.compat import wheels
-from torchpin.description import environments, read
+from torchpin.compat.wheels import abi_pin, abi_wheels
+from torchpin.description import read
+from torchpin.description.environments import MACHINES, select_environments
 from torchpin.errors import InputError
-from torchpin.image import dockerfile as image_dockerfile
 from torchpin.image import plan
+from torchpin.image.dockerfile import render_dockerfile
 from torchpin.lock import export, file_format, uv_project
 from torchpin.lock import layers as lock_layers
-from torchpin.model import Artifact, Base, Environment, Layer, Lock, Mark, Torch, Variant
+from torchpin.model import Artifact, Base, Environment, Layer, Lock, Position, Torch, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,10 +46,10 @@ def layer(name: str, *pins: str, optional: bool = False) -> Layer:
     return Layer(name=name, packages=tuple(map(Requirement, pins)), optional=optional)
 
 
-ATTENTION, ONE, TWO = layer("attention", FLASH), layer("one", "a==1"), layer("two", "b==1")
+ATTENTION, LAYER_ONE, LAYER_TWO = layer("attention", FLASH), layer("one", "a==1"), layer("two", "b==1")
 
 
-def shaped(
+def make_environment(
     environment: Environments, *layers: Layer, origin: str = "base", channel: str = "cu126", **changes: Any
 ) -> Environment:
     """An environment with torch 2.7.1, from the base image unless said otherwise."""
@@ -58,7 +59,7 @@ def shaped(
     return environment(channel=channel, **values)
 
 
-def resolution(artifact: Artifacts, *more: Artifact, local: str = "+cu126") -> list[Artifact]:
+def resolution(artifact: Artifacts, *additions: Artifact, local: str = "+cu126") -> list[Artifact]:
     """torch with what only it wants, einops for flash-attn alone, and what is added."""
     return [
         artifact("torch", f"2.7.1{local}", by=("flash-attn", "seedvr")),
@@ -71,17 +72,17 @@ def resolution(artifact: Artifacts, *more: Artifact, local: str = "+cu126") -> l
         artifact("einops", "0.8.1", by=("flash-attn",)),
         artifact("a", "1", by=("seedvr",)),
         artifact("b", "1", by=("seedvr",)),
-        *more,
+        *additions,
     ]
 
 
-def locked(env: Environment, packages: list[Artifact]) -> Lock:
-    layers, given = lock_layers.split(env, packages, uv=UV)
-    return Lock(layers=layers, given=given)
+def make_lock(env: Environment, packages: list[Artifact]) -> Lock:
+    layers, provided = lock_layers.split_layers(env, packages, uv=UV)
+    return Lock(layers=layers, provided=provided)
 
 
-def contents(lock: Lock) -> dict[str, list[str]]:
-    return {one.name: [package.name for package in one.packages] for one in lock.layers}
+def layer_contents(lock: Lock) -> dict[str, list[str]]:
+    return {layer_lock.name: [package.name for package in layer_lock.packages] for layer_lock in lock.layers}
 
 
 def instructions(text: str) -> list[str]:
@@ -92,30 +93,30 @@ def instructions(text: str) -> list[str]:
 
 
 def dockerfile(env: Environment, lock: Lock) -> list[str]:
-    return instructions(image_dockerfile.dockerfile(TEMPLATE, plan.image(env, lock)))
+    return instructions(render_dockerfile(TEMPLATE, plan.image_plan(env, lock)))
 
 
 # --- the pin of a wheel with an ABI ----------------------------------------------------------------------------------
 
 
 def test_a_wheel_with_an_abi_is_told_by_its_name_however_it_is_spelled() -> None:
-    assert str(wheels.abi_pin(ATTENTION)) == FLASH
-    assert str(wheels.abi_pin(layer("attention", "Flash_Attn==2.8.3"))) == "Flash_Attn==2.8.3"
-    assert wheels.abi_pin(ONE) is None
-    assert wheels.abi_pin(layer("empty")) is None
+    assert str(abi_pin(ATTENTION)) == FLASH
+    assert str(abi_pin(layer("attention", "Flash_Attn==2.8.3"))) == "Flash_Attn==2.8.3"
+    assert abi_pin(LAYER_ONE) is None
+    assert abi_pin(layer("empty")) is None
 
 
 @pytest.mark.parametrize("pins", [(FLASH, "einops==0.8.1"), ("einops==0.8.1", FLASH)])
 def test_beside_a_wheel_with_an_abi_nothing_else_may_stand(pins: tuple[str, ...]) -> None:
     with pytest.raises(InputError, match=r"The layer attention holds flash-attn.*give it a layer of its own"):
-        wheels.abi_pin(layer("attention", *pins))
+        abi_pin(layer("attention", *pins))
 
 
 def test_the_exact_file_follows_from_python_torch_cuda_abi_and_platform(environment: Environments) -> None:
-    (found,) = wheels.abi_wheels(shaped(environment, ATTENTION, ONE)).values()
-    assert (found.filename, found.sha256, found.release) == (WHEEL, DIGEST, RELEASE)
-    assert found.requires == ("einops",)
-    assert wheels.abi_wheels(shaped(environment, ONE)) == {}
+    (wheel,) = abi_wheels(make_environment(environment, ATTENTION, LAYER_ONE)).values()
+    assert (wheel.filename, wheel.sha256, wheel.release) == (WHEEL, DIGEST, RELEASE)
+    assert wheel.requires == ("einops",)
+    assert abi_wheels(make_environment(environment, LAYER_ONE)) == {}
 
 
 @pytest.mark.parametrize(
@@ -132,98 +133,113 @@ def test_the_exact_file_follows_from_python_torch_cuda_abi_and_platform(environm
 def test_another_ground_has_another_file(
     environment: Environments, changes: dict[str, Any], part: str
 ) -> None:
-    (found,) = wheels.abi_wheels(shaped(environment, ATTENTION, **changes)).values()
-    assert part in found.filename
-    assert found.sha256 != DIGEST or part == "torch2.7cxx11abiTRUE-"
+    (wheel,) = abi_wheels(make_environment(environment, ATTENTION, **changes)).values()
+    assert part in wheel.filename
+    assert wheel.sha256 != DIGEST or part == "torch2.7cxx11abiTRUE-"
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"python": Version("3.14")}, "there is no wheel for platform linux_x86_64, torch 2.7, cuda 12, python cp314; the nearest are for python cp39"),
         ({"platform": "linux/arm64"}, "there is no wheel for platform linux_aarch64"),
         ({"channel": "cpu"}, "torch 2.7.1 from cpu is no CUDA build; with CUDA, torch 2.7 is on cu118, cu126, cu128"),
-        ({"layers": (ONE, layer("attention", "flash-attn==1.0.9"))}, "no wheel of this version is recorded"),
+        ({"layers": (LAYER_ONE, layer("attention", "flash-attn==1.0.9"))}, "no wheel of this version is recorded"),
     ],
     ids=["Python", "platform", "CPU", "version"],
 )  # fmt: skip
 def test_without_a_fitting_wheel_the_pin_is_told_with_its_place_and_the_facts_own_sentence(
-    environment: Environments, changes: dict[str, Any], said: str
+    environment: Environments, changes: dict[str, Any], message: str
 ) -> None:
-    where = Mark(file="services/seedvr/service.yaml", line=27, column=9)
-    marks = {"layers[1].packages[0]": where}
-    base = shaped(environment, ONE, ATTENTION, marks=marks)
-    env = shaped(environment, **{"layers": base.service.layers, "marks": marks, **changes})
-    with pytest.raises(InputError) as caught:
-        wheels.abi_wheels(env)
+    position = Position(file="services/seedvr/service.yaml", line=27, column=9)
+    positions = {"layers[1].packages[0]": position}
+    base_env = make_environment(environment, LAYER_ONE, ATTENTION, positions=positions)
+    env = make_environment(
+        environment, **{"layers": base_env.service.layers, "positions": positions, **changes}
+    )
+    with pytest.raises(InputError) as excinfo:
+        abi_wheels(env)
     version = "1.0.9" if "layers" in changes else "2.8.3"
-    found = facts.wheel(
+    no_wheel = facts.find_wheel(
         "flash-attn", version, python=str(env.service.python), torch="2.7.1", channel=env.variant.channel,
-        machine=environments.MACHINES[env.variant.platform],
+        machine=MACHINES[env.variant.platform],
     )  # fmt: skip
-    assert isinstance(found, facts.NoWheel)
-    assert str(caught.value) == f"{where}: flash-attn=={version}: {found}"
-    assert said in str(caught.value)
+    assert isinstance(no_wheel, facts.NoWheel)
+    assert str(excinfo.value) == f"{position}: flash-attn=={version}: {no_wheel}"
+    assert message in str(excinfo.value)
 
 
 def test_a_description_without_marks_is_named_by_its_file(environment: Environments) -> None:
-    with pytest.raises(InputError) as caught:
-        wheels.abi_wheels(shaped(environment, ATTENTION, channel="cpu"))
-    assert str(caught.value).startswith("services/seedvr/service.yaml: flash-attn==2.8.3: ")
+    with pytest.raises(InputError) as excinfo:
+        abi_wheels(make_environment(environment, ATTENTION, channel="cpu"))
+    assert str(excinfo.value).startswith("services/seedvr/service.yaml: flash-attn==2.8.3: ")
 
 
 def test_the_place_is_the_pin_s_own_line_in_a_description_as_people_write_it() -> None:
     path = "services/seedvr/service.yaml"
     text = (ROOT / path).read_text(encoding="utf-8").replace("flash-attn==2.8.3", "flash-attn==2.8.99")
-    line = next(n for n, one in enumerate(text.splitlines(), start=1) if "- flash-attn==2.8.99" in one)
-    (env,) = environments.environments(read.services({path: text}))
+    line = next(
+        number
+        for number, content in enumerate(text.splitlines(), start=1)
+        if "- flash-attn==2.8.99" in content
+    )
+    (env,) = select_environments(read.read_services({path: text}))
     with pytest.raises(
         InputError, match=rf"^{re.escape(path)}:{line}:\d+: flash-attn==2\.8\.99: .*What makes one: "
     ):
-        wheels.abi_wheels(env)
+        abi_wheels(env)
 
 
 def test_a_resolution_is_asked_for_the_wheel_s_wants_and_not_for_the_wheel(environment: Environments) -> None:
-    env = shaped(environment, ATTENTION, ONE)
-    assert uv_project.resolution_pins(env, wheels.abi_wheels(env)) == (
+    env = make_environment(environment, ATTENTION, LAYER_ONE)
+    assert uv_project.resolution_requirements(env, abi_wheels(env)) == (
         "torch==2.7.1", "torchvision==0.22.1", "torchaudio==2.7.1", "a==1", "einops",
     )  # fmt: skip
-    assert uv_project.resolution_pins(env, {})[3:] == (FLASH, "a==1")
+    assert uv_project.resolution_requirements(env, {})[3:] == (FLASH, "a==1")
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_base_s_torch_has_no_layers_of_its_own(environment: Environments) -> None:
-    assert lock_layers.layer_names(shaped(environment, ATTENTION, ONE)) == ("01-attention", "02-one")
-    assert lock_layers.layer_names(shaped(environment, ATTENTION, ONE, origin="index")) == (
+    assert lock_layers.layer_names(make_environment(environment, ATTENTION, LAYER_ONE)) == (
+        "01-attention",
+        "02-one",
+    )
+    assert lock_layers.layer_names(make_environment(environment, ATTENTION, LAYER_ONE, origin="index")) == (
         "00-torch", "01-torch-deps", "02-attention", "03-one",
     )  # fmt: skip
-    assert lock_layers.layer_names(shaped(environment)) == ()
+    assert lock_layers.layer_names(make_environment(environment)) == ()
 
 
 def test_nothing_of_torch_is_installed_over_a_base_s(environment: Environments, artifact: Artifacts) -> None:
-    lock = locked(shaped(environment, ATTENTION, ONE, TWO), resolution(artifact))
-    assert contents(lock) == {
+    lock = make_lock(make_environment(environment, ATTENTION, LAYER_ONE, LAYER_TWO), resolution(artifact))
+    assert layer_contents(lock) == {
         "01-attention": ["flash-attn"],
         "02-one": ["a", "einops", "filelock"],
         "03-two": ["b"],
     }
-    assert lock.given
-    assert [(one.name, one.version) for one in lock.given.packages] == [
+    assert lock.provided
+    assert [(package.name, package.version) for package in lock.provided.packages] == [
         ("torch", "2.7.1+cu126"), ("torchaudio", "2.7.1+cu126"), ("torchvision", "0.22.1+cu126"),
     ]  # fmt: skip
-    assert (lock.given.name, lock.given.origin, lock.given.file) == ("00-given", "cu126", "00-given.txt")
+    assert (lock.provided.name, lock.provided.origin, lock.provided.file) == (
+        "00-given",
+        "cu126",
+        "00-given.txt",
+    )
     assert {"torch", "triton", "nvidia-cudnn-cu12"} & {*lock.packages} == set()
-    assert {"torch", "torchvision", "torchaudio"} <= {*lock.all}
+    assert {"torch", "torchvision", "torchaudio"} <= {*lock.all_packages}
 
 
 def test_an_index_s_torch_is_installed_and_nothing_is_given(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    lock = locked(shaped(environment, ATTENTION, ONE, origin="index"), resolution(artifact))
-    assert lock.given is None
-    assert contents(lock) == {
+    lock = make_lock(
+        make_environment(environment, ATTENTION, LAYER_ONE, origin="index"), resolution(artifact)
+    )
+    assert lock.provided is None
+    assert layer_contents(lock) == {
         "00-torch": ["torch", "torchaudio", "torchvision"],
         "01-torch-deps": ["b", "nvidia-cudnn-cu12", "triton"],
         "02-attention": ["flash-attn"],
@@ -235,36 +251,44 @@ def test_an_index_s_torch_is_installed_and_nothing_is_given(
 def test_a_wheel_with_an_abi_is_alone_in_its_layer_with_its_own_origin(
     environment: Environments, artifact: Artifacts, position: int
 ) -> None:
-    layers = [ONE, TWO]
+    layers = [LAYER_ONE, LAYER_TWO]
     layers.insert(position, ATTENTION)
-    lock = locked(shaped(environment, *layers), resolution(artifact))
-    assert [one.origin for one in lock.layers if one.name.endswith("-attention")] == ["flash-attn"]
-    assert {one.origin for one in lock.layers if not one.name.endswith("-attention")} == {"pypi"}
-    (attention,) = [one for one in lock.layers if one.name.endswith("-attention")]
-    assert [(p.name, p.filename, p.sha256) for p in attention.packages] == [("flash-attn", WHEEL, DIGEST)]
-    (home,) = [name for name, held in contents(lock).items() if "einops" in held]
+    lock = make_lock(make_environment(environment, *layers), resolution(artifact))
+    assert [layer_lock.origin for layer_lock in lock.layers if layer_lock.name.endswith("-attention")] == [
+        "flash-attn"
+    ]
+    assert {
+        layer_lock.origin for layer_lock in lock.layers if not layer_lock.name.endswith("-attention")
+    } == {"pypi"}
+    (attention,) = [layer_lock for layer_lock in lock.layers if layer_lock.name.endswith("-attention")]
+    assert [(package.name, package.filename, package.sha256) for package in attention.packages] == [
+        ("flash-attn", WHEEL, DIGEST)
+    ]
+    (home,) = [name for name, package_names in layer_contents(lock).items() if "einops" in package_names]
     assert home.endswith(("-one", "-two"))
 
 
 def test_what_a_service_declares_stays_where_it_is_declared(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    env = shaped(environment, ATTENTION, ONE, layer("restoration", "einops==0.8.1"))
-    lock = locked(env, resolution(artifact))
-    assert contents(lock)["03-restoration"] == ["einops"]
-    assert contents(lock)["02-one"] == ["a", "filelock"]
+    env = make_environment(environment, ATTENTION, LAYER_ONE, layer("restoration", "einops==0.8.1"))
+    lock = make_lock(env, resolution(artifact))
+    assert layer_contents(lock)["03-restoration"] == ["einops"]
+    assert layer_contents(lock)["02-one"] == ["a", "filelock"]
 
 
 def test_optional_layers_keep_their_word(environment: Environments, artifact: Artifacts) -> None:
-    env = shaped(environment, layer("attention", FLASH, optional=True), ONE, replace(TWO, optional=True))
-    lock = locked(env, resolution(artifact))
-    assert [(one.name, one.optional) for one in lock.layers] == [
+    env = make_environment(
+        environment, layer("attention", FLASH, optional=True), LAYER_ONE, replace(LAYER_TWO, optional=True)
+    )
+    lock = make_lock(env, resolution(artifact))
+    assert [(layer_lock.name, layer_lock.optional) for layer_lock in lock.layers] == [
         ("01-attention", True), ("02-one", False), ("03-two", True),
     ]  # fmt: skip
-    assert [step.optional for step in plan.steps(lock)] == [True, False, True]
-    found: Any = plan.expectations(env, lock)
-    assert found["optional"] == {"b": "1", "flash-attn": "2.8.3"}
-    assert {*found["distributions"]} == {"a", "einops", "filelock"}
+    assert [step.optional for step in plan.install_steps(lock)] == [True, False, True]
+    expectations: Any = plan.probe_expectations(env, lock)
+    assert expectations["optional"] == {"b": "1", "flash-attn": "2.8.3"}
+    assert {*expectations["distributions"]} == {"a", "einops", "filelock"}
 
 
 @pytest.mark.parametrize("optional_first", [True, False])
@@ -272,38 +296,40 @@ def test_what_must_be_there_is_in_no_layer_that_may_fail(
     environment: Environments, artifact: Artifacts, *, optional_first: bool
 ) -> None:
     """A failed optional layer takes nothing from the others: what both want is installed with the one that must be."""
-    layers = [layer("extras", "a==1", optional=True), TWO]
-    env = shaped(environment, *(layers if optional_first else layers[::-1]))
+    layers = [layer("extras", "a==1", optional=True), LAYER_TWO]
+    env = make_environment(environment, *(layers if optional_first else layers[::-1]))
     shared = [
         artifact("shared", by=("a", "b")),
         artifact("below", by=("shared",)),
         artifact("own", by=("a",)),
     ]
-    lock = locked(env, resolution(artifact, *shared))
-    held = contents(lock)
-    required, optional = (next(n for n in held if n.endswith(end)) for end in ("-two", "-extras"))
-    assert {"shared", "below"} <= {*held[required]}
-    assert "own" in held[optional]
+    lock = make_lock(env, resolution(artifact, *shared))
+    names_by_layer = layer_contents(lock)
+    required, optional = (
+        next(name for name in names_by_layer if name.endswith(suffix)) for suffix in ("-two", "-extras")
+    )
+    assert {"shared", "below"} <= {*names_by_layer[required]}
+    assert "own" in names_by_layer[optional]
 
 
 def test_what_a_wheel_with_an_abi_wants_is_in_no_layer_that_may_fail(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    env = shaped(environment, ATTENTION, replace(ONE, optional=True), TWO)
-    assert "einops" in contents(locked(env, resolution(artifact)))["03-two"]
+    env = make_environment(environment, ATTENTION, replace(LAYER_ONE, optional=True), LAYER_TWO)
+    assert "einops" in layer_contents(make_lock(env, resolution(artifact)))["03-two"]
 
 
 def test_without_a_layer_from_pypi_nothing_is_put_beside_the_wheel(
     environment: Environments, artifact: Artifacts
 ) -> None:
     """A layer has one origin: what the wheel wants goes with what torch wants, or the description is refused."""
-    packages = [one for one in resolution(artifact) if one.name not in {"a", "b"}]
-    index = shaped(environment, ATTENTION, origin="index")
-    assert contents(locked(index, packages))["01-torch-deps"] == [
+    packages = [package for package in resolution(artifact) if package.name not in {"a", "b"}]
+    index_env = make_environment(environment, ATTENTION, origin="index")
+    assert layer_contents(make_lock(index_env, packages))["01-torch-deps"] == [
         "einops", "filelock", "nvidia-cudnn-cu12", "triton",
     ]  # fmt: skip
     with pytest.raises(InputError, match="flash-attn"):
-        locked(shaped(environment, ATTENTION), packages)
+        make_lock(make_environment(environment, ATTENTION), packages)
 
 
 # --- what an installer is given --------------------------------------------------------------------------------------
@@ -311,32 +337,34 @@ def test_without_a_layer_from_pypi_nothing_is_put_beside_the_wheel(
 
 @pytest.fixture
 def wheel_layer(environment: Environments, artifact: Artifacts) -> LayerLock:
-    return locked(shaped(environment, ATTENTION, ONE), resolution(artifact)).layers[0]
+    return make_lock(make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact)).layers[0]
 
 
 def test_a_file_of_no_index_is_named_by_the_variable_of_its_place(wheel_layer: LayerLock) -> None:
     file = WHEEL.replace("+", "%2B")
-    assert export.installable(wheel_layer) == (
+    assert export.install_file(wheel_layer) == (
         f"flash-attn @ ${{TORCHPIN_MIRROR_FLASH_ATTN}}/{file} --hash=sha256:{DIGEST}\n"
     )
 
 
 def test_a_layer_of_an_index_is_given_as_plain_pins(environment: Environments, artifact: Artifacts) -> None:
-    (_, one) = locked(shaped(environment, ATTENTION, ONE), resolution(artifact)).layers
-    assert export.installable(one) == file_format.installable(one)
-    assert "@" not in export.installable(one)
+    (_, layer_lock) = make_lock(
+        make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact)
+    ).layers
+    assert export.install_file(layer_lock) == file_format.installer_requirements(layer_lock)
+    assert "@" not in export.install_file(layer_lock)
 
 
 def test_the_step_of_a_wheel_with_an_abi_knows_its_release_and_no_index(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    lock = locked(shaped(environment, ATTENTION, ONE), resolution(artifact))
-    assert plan.steps(lock) == (
-        plan.Step(
+    lock = make_lock(make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact))
+    assert plan.install_steps(lock) == (
+        plan.InstallStep(
             file="01-attention.txt", origin="flash-attn", index=None, mirror="TORCHPIN_MIRROR_FLASH_ATTN",
             optional=False, builds=False, release=RELEASE,
         ),
-        plan.Step(
+        plan.InstallStep(
             file="02-one.txt", origin="pypi", index=None, mirror="TORCHPIN_MIRROR_PYPI", optional=False, builds=False,
         ),
     )  # fmt: skip
@@ -345,12 +373,17 @@ def test_the_step_of_a_wheel_with_an_abi_knows_its_release_and_no_index(
 def test_the_context_holds_nothing_that_the_base_gives(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    env = shaped(environment, ATTENTION, ONE)
-    lock = locked(env, resolution(artifact))
-    found = plan.context(env, lock, runtime={}, smoke="")
-    assert sorted(found.files) == ["expect.json", "layers/01-attention.txt", "layers/02-one.txt", "smoke.py"]
+    env = make_environment(environment, ATTENTION, LAYER_ONE)
+    lock = make_lock(env, resolution(artifact))
+    context = plan.build_context(env, lock, runtime={}, smoke="")
+    assert sorted(context.files) == [
+        "expect.json",
+        "layers/01-attention.txt",
+        "layers/02-one.txt",
+        "smoke.py",
+    ]
     assert not [
-        name for name, text in found.files.items() if name.startswith("layers/") and "torch==" in text
+        name for name, text in context.files.items() if name.startswith("layers/") and "torch==" in text
     ]
 
 
@@ -360,37 +393,37 @@ def test_the_context_holds_nothing_that_the_base_gives(
 def test_what_is_inherited_is_expected_and_is_no_distribution_of_the_venv(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    env = shaped(environment, ATTENTION, ONE)
-    found: Any = plan.expectations(env, locked(env, resolution(artifact)))
-    assert found["inherited"] == {
+    env = make_environment(environment, ATTENTION, LAYER_ONE)
+    expectations: Any = plan.probe_expectations(env, make_lock(env, resolution(artifact)))
+    assert expectations["inherited"] == {
         "torch": "2.7.1+cu126", "torchaudio": "2.7.1+cu126", "torchvision": "0.22.1+cu126",
     }  # fmt: skip
-    assert found["distributions"] == {
+    assert expectations["distributions"] == {
         "a": "1", "einops": "0.8.1", "filelock": "4.2.11", "flash-attn": "2.8.3",
     }  # fmt: skip
-    assert found["torch"]["version"] == "2.7.1+cu126"
-    assert found["torch"]["cuda"] == "12.6"
-    assert found["python"] == "3.11"
+    assert expectations["torch"]["version"] == "2.7.1+cu126"
+    assert expectations["torch"]["cuda"] == "12.6"
+    assert expectations["python"] == "3.11"
 
 
 def test_an_index_s_torch_is_inherited_from_nowhere(environment: Environments, artifact: Artifacts) -> None:
-    env = shaped(environment, ATTENTION, ONE, origin="index")
-    found: Any = plan.expectations(env, locked(env, resolution(artifact)))
-    assert found["inherited"] == {}
-    assert found["distributions"]["torch"] == "2.7.1+cu126"
+    env = make_environment(environment, ATTENTION, LAYER_ONE, origin="index")
+    expectations: Any = plan.probe_expectations(env, make_lock(env, resolution(artifact)))
+    assert expectations["inherited"] == {}
+    assert expectations["distributions"]["torch"] == "2.7.1+cu126"
 
 
 # --- what a lock answers ---------------------------------------------------------------------------------------------
 
 
-def stale(env: Environment, lock: Lock) -> list[str]:
-    return [file for file, _, _ in lock_layers.stale(env, lock)]
+def outdated_files(env: Environment, lock: Lock) -> list[str]:
+    return [file for file, _, _ in lock_layers.outdated_files(env, lock)]
 
 
 def test_a_fresh_lock_of_these_shapes_is_not_stale(environment: Environments, artifact: Artifacts) -> None:
     for origin in ("base", "index"):
-        env = shaped(environment, ATTENTION, ONE, TWO, origin=origin)
-        assert stale(env, locked(env, resolution(artifact))) == []
+        env = make_environment(environment, ATTENTION, LAYER_ONE, LAYER_TWO, origin=origin)
+        assert outdated_files(env, make_lock(env, resolution(artifact))) == []
 
 
 @pytest.mark.parametrize(
@@ -401,8 +434,8 @@ def test_a_fresh_lock_of_these_shapes_is_not_stale(environment: Environments, ar
         ({"channel": "cu128"}, ["01-attention.txt", "00-given.txt"]),
         ({"python": Version("3.12")}, ["01-attention.txt", "02-one.txt", "00-given.txt"]),
         ({"layers": (ATTENTION, layer("one", "a==2"))}, ["02-one.txt"]),
-        ({"layers": (layer("attention", "flash-attn==2.8.2"), ONE)}, ["01-attention.txt"]),
-        ({"layers": (layer("attention", FLASH, optional=True), ONE)}, ["01-attention.txt"]),
+        ({"layers": (layer("attention", "flash-attn==2.8.2"), LAYER_ONE)}, ["01-attention.txt"]),
+        ({"layers": (layer("attention", FLASH, optional=True), LAYER_ONE)}, ["01-attention.txt"]),
         ({"base": Base(image="pytorch/pytorch:other"), "summary": "other"}, []),
     ],
     ids=["torch", "companions", "channel", "Python", "a pin", "the wheel", "optional", "the image's tag"],
@@ -410,19 +443,23 @@ def test_a_fresh_lock_of_these_shapes_is_not_stale(environment: Environments, ar
 def test_a_layer_is_stale_exactly_when_its_own_part_changes(
     environment: Environments, artifact: Artifacts, changes: dict[str, Any], expected: list[str]
 ) -> None:
-    lock = locked(shaped(environment, ATTENTION, ONE), resolution(artifact))
-    after = shaped(environment, **{"layers": (ATTENTION, ONE), **changes})
-    assert stale(after, lock) == expected
+    lock = make_lock(make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact))
+    after = make_environment(environment, **{"layers": (ATTENTION, LAYER_ONE), **changes})
+    assert outdated_files(after, lock) == expected
 
 
 def test_a_lock_of_another_origin_is_stale_in_both_directions(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    base = shaped(environment, ATTENTION, ONE)
-    index = shaped(environment, ATTENTION, ONE, origin="index")
-    assert "00-given.txt" in stale(base, locked(index, resolution(artifact)))
-    assert {"00-given.txt", "00-torch.txt"} <= {*stale(index, locked(base, resolution(artifact)))}
-    assert stale(base, replace(locked(base, resolution(artifact)), given=None)) == ["00-given.txt"]
+    base_env = make_environment(environment, ATTENTION, LAYER_ONE)
+    index_env = make_environment(environment, ATTENTION, LAYER_ONE, origin="index")
+    assert "00-given.txt" in outdated_files(base_env, make_lock(index_env, resolution(artifact)))
+    assert {"00-given.txt", "00-torch.txt"} <= {
+        *outdated_files(index_env, make_lock(base_env, resolution(artifact)))
+    }
+    assert outdated_files(base_env, replace(make_lock(base_env, resolution(artifact)), provided=None)) == [
+        "00-given.txt"
+    ]
 
 
 # --- the text of a lock ----------------------------------------------------------------------------------------------
@@ -431,12 +468,12 @@ def test_a_lock_of_another_origin_is_stale_in_both_directions(
 def test_a_lock_with_a_given_torch_reads_back_as_it_was_written(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    lock = locked(shaped(environment, ATTENTION, ONE), resolution(artifact))
-    texts = file_format.files(lock)
+    lock = make_lock(make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact))
+    texts = file_format.lock_texts(lock)
     assert sorted(texts) == ["00-given.txt", "01-attention.txt", "02-one.txt"]
-    found = file_format.parse("lockfiles/seedvr-gpu", texts)
-    assert found == lock
-    assert file_format.files(found) == texts
+    parsed = file_format.parse_lock("lockfiles/seedvr-gpu", texts)
+    assert parsed == lock
+    assert file_format.lock_texts(parsed) == texts
     assert "://" not in "".join(texts.values())
     assert f"{FLASH} --hash=sha256:{DIGEST}  # {WHEEL}, size not published, for seedvr\n" in texts[
         "01-attention.txt"
@@ -449,27 +486,27 @@ def test_a_lock_with_a_given_torch_reads_back_as_it_was_written(
 def test_a_base_s_torch_is_seen_from_a_venv_that_installs_none(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    env = shaped(environment, ATTENTION, ONE)
-    found = dockerfile(env, locked(env, resolution(artifact)))
-    (venv,) = [line for line in found if " venv " in line]
+    env = make_environment(environment, ATTENTION, LAYER_ONE)
+    lines = dockerfile(env, make_lock(env, resolution(artifact)))
+    (venv,) = [line for line in lines if " venv " in line]
     assert (
         'uv venv --no-project --no-python-downloads --system-site-packages --python "$(command -v python3)" /opt/venv'
         in venv
     )
-    installs = [line for line in found if "pip install" in line]
+    installs = [line for line in lines if "pip install" in line]
     assert [re.findall(r"--requirements \S+/(\S+)", line) for line in installs] == [
         ["01-attention.txt"], ["02-one.txt"],
     ]  # fmt: skip
-    assert not [line for line in found if "whl/cu" in line or "00-" in line or "torch-deps" in line]
-    assert any(line.endswith('org.opencontainers.image.version="2.7.1+cu126" io.torchpin.description="services/seedvr/service.yaml"') for line in found)  # fmt: skip
+    assert not [line for line in lines if "whl/cu" in line or "00-" in line or "torch-deps" in line]
+    assert any(line.endswith('org.opencontainers.image.version="2.7.1+cu126" io.torchpin.description="services/seedvr/service.yaml"') for line in lines)  # fmt: skip
 
 
 def test_an_index_s_torch_is_installed_into_a_venv_of_its_own(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    env = shaped(environment, ATTENTION, ONE, origin="index")
-    found = dockerfile(env, locked(env, resolution(artifact)))
-    (venv,) = [line for line in found if " venv " in line]
+    env = make_environment(environment, ATTENTION, LAYER_ONE, origin="index")
+    lines = dockerfile(env, make_lock(env, resolution(artifact)))
+    (venv,) = [line for line in lines if " venv " in line]
     assert "--system-site-packages" not in venv
     assert "--python 3.11.9 /opt/venv" in venv
 
@@ -477,10 +514,10 @@ def test_an_index_s_torch_is_installed_into_a_venv_of_its_own(
 def test_an_abi_wheel_s_address_is_its_release_s_or_its_mirror_s_and_is_not_kept(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    env = shaped(environment, ATTENTION, ONE)
+    env = make_environment(environment, ATTENTION, LAYER_ONE)
     (line,) = [
-        one for one in dockerfile(env, locked(env, resolution(artifact))) if "01-attention.txt --hash" in one
-        or "--requirements /run/torchpin/layers/01-attention.txt" in one
+        instruction for instruction in dockerfile(env, make_lock(env, resolution(artifact))) if "01-attention.txt --hash" in instruction
+        or "--requirements /run/torchpin/layers/01-attention.txt" in instruction
     ]  # fmt: skip
     assert f'export TORCHPIN_MIRROR_FLASH_ATTN="${{TORCHPIN_MIRROR_FLASH_ATTN:-{RELEASE}}}" &&' in line
     assert "--no-deps --require-hashes --no-build " in line
@@ -491,9 +528,13 @@ def test_an_abi_wheel_s_address_is_its_release_s_or_its_mirror_s_and_is_not_kept
 def test_an_optional_abi_wheel_that_fails_leaves_the_image_without_it(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    env = shaped(environment, layer("attention", FLASH, optional=True), ONE)
-    found = dockerfile(env, locked(env, resolution(artifact)))
-    (line,) = [one for one in found if "--requirements /run/torchpin/layers/01-attention.txt" in one]
+    env = make_environment(environment, layer("attention", FLASH, optional=True), LAYER_ONE)
+    lines = dockerfile(env, make_lock(env, resolution(artifact)))
+    (line,) = [
+        instruction
+        for instruction in lines
+        if "--requirements /run/torchpin/layers/01-attention.txt" in instruction
+    ]
     assert re.search(r"&& \{ /run/torchpin/uv pip install .*direct_url\.json \|\| echo ", line)
     assert line.endswith(
         '"torchpin: the optional layer 01-attention.txt could not be installed; the image goes without it" >&2; }'
@@ -507,16 +548,20 @@ def test_each_variant_stands_on_its_own_base(service: Services, artifact: Artifa
         Variant(name="cpu", channel="cpu", platform="linux/amd64", base=Base(image="ubuntu:22.04", digest=digest)),
         Variant(name="arm64", channel="cpu", platform="linux/arm64", base=Base(image="python:3.10-slim-bookworm")),
     )  # fmt: skip
-    made = service(variants=variants, base=Base(image="nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"))
-    found = {}
-    for env in environments.environments((made,)):
+    described_service = service(
+        variants=variants, base=Base(image="nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04")
+    )
+    from_lines = {}
+    for env in select_environments((described_service,)):
         local = "" if env.variant.platform == "linux/arm64" else f"+{env.variant.channel}"
-        packages = [artifact(name, f"{version}{local}") for name, version in made.torch.family.items()]
-        packages.append(artifact("tqdm", "4.66.5"))
-        (found[env.name], *_) = [
-            line for line in dockerfile(env, locked(env, packages)) if line.startswith("FROM ")
+        packages = [
+            artifact(name, f"{version}{local}") for name, version in described_service.torch.family.items()
         ]
-    assert found == {
+        packages.append(artifact("tqdm", "4.66.5"))
+        (from_lines[env.name], *_) = [
+            line for line in dockerfile(env, make_lock(env, packages)) if line.startswith("FROM ")
+        ]
+    assert from_lines == {
         "lora-gpu": "FROM nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
         "lora-cpu": f"FROM ubuntu:22.04@{digest}",
         "lora-arm64": "FROM python:3.10-slim-bookworm",
@@ -529,50 +574,52 @@ def test_each_variant_stands_on_its_own_base(service: Services, artifact: Artifa
 @pytest.fixture(params=["seedvr", "videogen"])
 def committed(request: pytest.FixtureRequest) -> tuple[Environment, Lock]:
     path = f"services/{request.param}/service.yaml"
-    services = read.services({path: (ROOT / path).read_text(encoding="utf-8")})
-    (env,) = environments.environments(services)
+    services = read.read_services({path: (ROOT / path).read_text(encoding="utf-8")})
+    (env,) = select_environments(services)
     folder = ROOT / "lockfiles" / env.name
     texts = {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.txt")}
-    return env, file_format.parse(f"lockfiles/{env.name}", texts)
+    return env, file_format.parse_lock(f"lockfiles/{env.name}", texts)
 
 
 def test_a_committed_lock_gives_torch_and_installs_none(committed: tuple[Environment, Lock]) -> None:
     env, lock = committed
-    assert lock.given
-    assert {p.name: p.version for p in lock.given.packages} == {
+    assert lock.provided
+    assert {package.name: package.version for package in lock.provided.packages} == {
         name: f"{version}+{env.variant.channel}" for name, version in env.service.torch.family.items()
     }
-    names = {p.name for one in lock.layers for p in one.packages}
+    names = {package.name for layer_lock in lock.layers for package in layer_lock.packages}
     assert not {*env.service.torch.family} & names
     assert not [name for name in names if name.startswith("nvidia-") or name in {"triton", "pytorch-triton"}]
-    assert [one.name for one in lock.layers] == [*lock_layers.layer_names(env)]
-    assert not {lock_layers.TORCH, lock_layers.TORCH_DEPS} & {one.name for one in lock.layers}
-    assert sorted(p.name for p in lock.given.packages) == sorted(plan.expectations(env, lock)["inherited"])  # type: ignore[call-overload]
+    assert [layer_lock.name for layer_lock in lock.layers] == [*lock_layers.layer_names(env)]
+    assert not {lock_layers.TORCH, lock_layers.TORCH_DEPS} & {layer_lock.name for layer_lock in lock.layers}
+    assert sorted(package.name for package in lock.provided.packages) == sorted(
+        plan.probe_expectations(env, lock)["inherited"]
+    )  # type: ignore[call-overload]
 
 
 def test_a_committed_lock_takes_flash_attn_first_by_the_facts(committed: tuple[Environment, Lock]) -> None:
     env, lock = committed
-    (wheel,) = wheels.abi_wheels(env).values()
+    (wheel,) = abi_wheels(env).values()
     first = lock.layers[0]
     assert first.origin == "flash-attn"
-    assert [(p.name, p.filename, p.sha256) for p in first.packages] == [
+    assert [(package.name, package.filename, package.sha256) for package in first.packages] == [
         ("flash-attn", wheel.filename, wheel.sha256)
     ]
     assert "einops" in lock.packages
-    assert {one.origin for one in lock.layers[1:]} == {"pypi"}
+    assert {layer_lock.origin for layer_lock in lock.layers[1:]} == {"pypi"}
 
 
 def test_nothing_that_a_committed_lock_must_install_hangs_on_an_optional_layer(
     committed: tuple[Environment, Lock],
 ) -> None:
     _, lock = committed
-    home = {p.name: one for one in lock.layers for p in one.packages}
+    home = {package.name: layer_lock for layer_lock in lock.layers for package in layer_lock.packages}
     wrong = [
-        f"{p.name} in {one.name}, wanted by {parent}"
-        for one in lock.layers
-        if one.optional
-        for p in one.packages
-        for parent in p.wanted_by
+        f"{package.name} in {layer_lock.name}, wanted by {parent}"
+        for layer_lock in lock.layers
+        if layer_lock.optional
+        for package in layer_lock.packages
+        for parent in package.required_by
         if parent in home and not home[parent].optional
     ]
     assert wrong == []

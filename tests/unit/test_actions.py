@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin.commands import parallel
-from torchpin.errors import FindingsError, InputError, Stop, ToolError
+from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
 from torchpin.model import Environment, Outcome, Variant
 from torchpin.output import terminal
 
@@ -25,12 +25,12 @@ def environments(environment: Callable[..., Environment]) -> tuple[Environment, 
     return tuple(environment(variant=name) for name in NAMES)
 
 
-def failing(**how: Stop) -> Callable[[Environment], Outcome]:
+def run_with_errors(**errors: TorchpinError) -> Callable[[Environment], Outcome]:
     """Each variant well, but those that fail so."""
 
     def do(env: Environment) -> Outcome:
-        if env.variant.name in how:
-            raise how[env.variant.name]
+        if env.variant.name in errors:
+            raise errors[env.variant.name]
         return Outcome(name=env.name, status="changed", detail="done")
 
     return do
@@ -38,19 +38,19 @@ def failing(**how: Stop) -> Callable[[Environment], Outcome]:
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
 def test_one_that_fails_does_not_stop_the_others(environments: tuple[Environment, ...], workers: int) -> None:
-    do = failing(a=ToolError("the network"), c=FindingsError("it is stale"))
-    found = parallel.each(environments, do, workers=workers)
-    assert [(one.name, one.status, one.detail, one.code) for one in found] == [
+    do = run_with_errors(a=ToolError("the network"), c=FindingsError("it is stale"))
+    outcomes = parallel.for_each_environment(environments, do, workers=workers)
+    assert [(outcome.name, outcome.status, outcome.detail, outcome.code) for outcome in outcomes] == [
         ("lora-a", "failed", "the network", 3),
         ("lora-b", "changed", "done", 0),
         ("lora-c", "failed", "it is stale", 1),
         ("lora-d", "changed", "done", 0),
     ]
-    assert all(one.seconds >= 0 for one in found)
+    assert all(outcome.seconds >= 0 for outcome in outcomes)
 
 
 @pytest.mark.parametrize(
-    ("how", "code"),
+    ("errors", "code"),
     [
         ({}, 0),
         ({"a": FindingsError("x")}, 1),
@@ -62,29 +62,29 @@ def test_one_that_fails_does_not_stop_the_others(environments: tuple[Environment
 )
 def test_the_exit_code_is_the_worst_that_any_asks_for(
     environments: tuple[Environment, ...],
-    how: dict[str, Stop],
+    errors: dict[str, TorchpinError],
     code: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = parallel.each(environments, failing(**how))
-    assert terminal.outcomes(found) == code
-    said = capsys.readouterr()
-    assert [name for name in NAMES if f"lora-{name}" in said.out + said.err] == NAMES
-    assert [name for name in NAMES if f"lora-{name}" in said.err] == sorted(how)
+    outcomes = parallel.for_each_environment(environments, run_with_errors(**errors))
+    assert terminal.print_outcomes(outcomes) == code
+    captured = capsys.readouterr()
+    assert [name for name in NAMES if f"lora-{name}" in captured.out + captured.err] == NAMES
+    assert [name for name in NAMES if f"lora-{name}" in captured.err] == sorted(errors)
 
 
 def test_the_order_of_outcomes_is_that_of_the_environments(environments: tuple[Environment, ...]) -> None:
-    last = threading.Event()
+    last_started = threading.Event()
 
     def do(env: Environment) -> Outcome:
         if env.variant.name == "a":
-            assert last.wait(10), "the others did not run beside the first"
+            assert last_started.wait(10), "the others did not run beside the first"
         if env.variant.name == "d":
-            last.set()
+            last_started.set()
         return Outcome(name=env.name, status="same")
 
-    found = parallel.each(environments, do, workers=2)
-    assert [one.name for one in found] == [f"lora-{name}" for name in NAMES]
+    outcomes = parallel.for_each_environment(environments, do, workers=2)
+    assert [outcome.name for outcome in outcomes] == [f"lora-{name}" for name in NAMES]
 
 
 def test_a_bug_is_no_outcome(environments: tuple[Environment, ...]) -> None:
@@ -92,16 +92,18 @@ def test_a_bug_is_no_outcome(environments: tuple[Environment, ...]) -> None:
         raise KeyError(env.name)
 
     with pytest.raises(KeyError):
-        parallel.each(environments, do)
+        parallel.for_each_environment(environments, do)
 
 
 def test_of_no_environment_there_is_no_outcome() -> None:
-    assert parallel.each((), failing()) == ()
+    assert parallel.for_each_environment((), run_with_errors()) == ()
 
 
 def test_the_environments_of_one_service_fail_one_by_one(service: Callable[..., object]) -> None:
     variants = tuple(Variant(name=name, channel="cpu", platform="linux/amd64") for name in ("cpu", "arm64"))
-    made = service(variants=variants)
-    environments = tuple(Environment(service=made, variant=one) for one in variants)  # type: ignore[arg-type]
-    found = parallel.each(environments, failing(arm64=ToolError("The builder has no linux/arm64")))
-    assert [(one.name, one.code) for one in found] == [("lora-cpu", 0), ("lora-arm64", 3)]
+    service_of_two = service(variants=variants)
+    environments = tuple(Environment(service=service_of_two, variant=variant) for variant in variants)  # type: ignore[arg-type]
+    outcomes = parallel.for_each_environment(
+        environments, run_with_errors(arm64=ToolError("The builder has no linux/arm64"))
+    )
+    assert [(outcome.name, outcome.code) for outcome in outcomes] == [("lora-cpu", 0), ("lora-arm64", 3)]

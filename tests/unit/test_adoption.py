@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchpin.adopt import dockerfile, draft, installs, scan
+from torchpin.adopt import dockerfile, installs, scan
+from torchpin.adopt.draft import draft_adoption
 from torchpin.commands import adopt
 from torchpin.description import read
 from torchpin.errors import InputError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 PROJECTS = Path(__file__).parents[1] / "adopt"
 NAMES = sorted(path.name for path in PROJECTS.iterdir())
 
-CAUGHT: dict[str, list[tuple[str, str]]] = {
+EXPECTED_MATCHES: dict[str, list[tuple[str, str]]] = {
     "arguments": [("ADO008", "Dockerfile:3:1"), ("ADO008", "Dockerfile:7:5"), ("ADO008", "Dockerfile:7:42")],
     "arm64": [("ADO002", "Dockerfile.arm64:3:5")],
     "broken": [("ADO008", "Dockerfile:1:1"), ("ADO008", "Dockerfile:3:1")],
@@ -65,81 +66,91 @@ CAUGHT: dict[str, list[tuple[str, str]]] = {
     ],
 }
 
-DRAFTED = {name for name in NAMES if name not in {"arguments", "broken", "conda", "lists-only"}}
+WITH_DRAFT = {name for name in NAMES if name not in {"arguments", "broken", "conda", "lists-only"}}
 BASE = "FROM nvidia/cuda:12.6.3-base-ubuntu22.04\n"
 
 
-def adopted(name: str) -> Adopted:
+def adopt_project(name: str) -> Adopted:
     return adopt.adopt(PROJECTS / name)
 
 
-def service(name: str) -> Service:
-    found = adopted(name).adoption
-    (one,) = read.services({f"services/{found.name}/service.yaml": found.text})
-    return one
+def drafted_service(name: str) -> Service:
+    draft = adopt_project(name).adoption
+    (described,) = read.read_services({f"services/{draft.name}/service.yaml": draft.text})
+    return described
 
 
-def ids(text: str, **others: str) -> list[str]:
+def matched_rule_ids(text: str, **other_files: str) -> list[str]:
     """The ids that are caught in a Dockerfile."""
-    return [one.id for one in scan.caught(installs.project({"Dockerfile": text, **others}))]
+    return [
+        match.id for match in scan.find_matches(installs.parse_project({"Dockerfile": text, **other_files}))
+    ]
 
 
 def test_there_are_more_than_a_dozen_projects() -> None:
     assert len(NAMES) > 12
-    assert sorted(CAUGHT) == NAMES
+    assert sorted(EXPECTED_MATCHES) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_caught_is_exactly_this(name: str) -> None:
-    found = [(one.id, one.finding.where) for one in adopted(name).adoption.caught]
-    assert found == CAUGHT[name]
+    matches = [(match.id, match.finding.location) for match in adopt_project(name).adoption.matches]
+    assert matches == EXPECTED_MATCHES[name]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_draft_is_accepted_by_the_reader_or_it_is_said_why_there_is_none(name: str) -> None:
-    found = adopted(name)
-    assert bool(found.adoption.text) == (name in DRAFTED)
-    assert bool(found.adoption.missing) != bool(found.adoption.text)
-    assert bool(found.results) == bool(found.adoption.text)
-    if found.adoption.text:
-        assert service(name).name == found.adoption.name
+    outcome = adopt_project(name)
+    assert bool(outcome.adoption.text) == (name in WITH_DRAFT)
+    assert bool(outcome.adoption.missing) != bool(outcome.adoption.text)
+    assert bool(outcome.results) == bool(outcome.adoption.text)
+    if outcome.adoption.text:
+        assert drafted_service(name).name == outcome.adoption.name
 
 
 def test_what_can_be_read_is_drafted() -> None:
-    one = service("training-unquoted")
-    assert (one.base.image, str(one.torch.version), one.variants[0].channel) == (
+    training = drafted_service("training-unquoted")
+    assert (training.base.image, str(training.torch.version), training.variants[0].channel) == (
         "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "2.5.1", "cu121",
     )  # fmt: skip
-    assert {name: str(version) for name, version in one.torch.companions.items()} == {"torchaudio": "2.5.1"}
-    assert one.apt == ("ffmpeg", "git", "sox")
-    assert (one.run.command, one.run.ports, dict(one.run.env)) == (
+    assert {name: str(version) for name, version in training.torch.companions.items()} == {
+        "torchaudio": "2.5.1"
+    }
+    assert training.apt == ("ffmpeg", "git", "sox")
+    assert (training.run.command, training.run.ports, dict(training.run.env)) == (
         ("python", "app.py"), (8000,), {"PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
 
 
 def test_torch_of_the_base_is_the_base_s() -> None:
-    one = service("restoration")
-    assert (one.torch.origin, str(one.torch.version), str(one.python)) == ("base", "2.7.1", "3.11")
-    assert [str(pin) for layer in one.layers for pin in layer.packages] == ["flash-attn==2.8.3"]
+    restoration = drafted_service("restoration")
+    assert (restoration.torch.origin, str(restoration.torch.version), str(restoration.python)) == (
+        "base",
+        "2.7.1",
+        "3.11",
+    )
+    assert [str(pin) for layer in restoration.layers for pin in layer.packages] == ["flash-attn==2.8.3"]
 
 
 def test_constraints_and_locks_give_the_versions_that_requirements_leave_open() -> None:
-    pins = {str(pin) for layer in service("documents").layers for pin in layer.packages}
+    pins = {str(pin) for layer in drafted_service("documents").layers for pin in layer.packages}
     assert {"numpy==1.26.4", "transformers==4.49.0", "docstrange==1.1.6"} <= pins
-    assert "tqdm==4.67.1" in {str(pin) for layer in service("uv-lock").layers for pin in layer.packages}
+    assert "tqdm==4.67.1" in {
+        str(pin) for layer in drafted_service("uv-lock").layers for pin in layer.packages
+    }
 
 
 def test_a_clone_at_a_known_tag_is_a_source_with_its_commit() -> None:
-    (source,) = service("source").sources
+    (source,) = drafted_service("source").sources
     assert (source.name, source.tag, source.commit[:12]) == ("sd-scripts", "v0.10.0", "966e9d7f6bb4")
 
 
 def test_without_an_index_torch_is_pypi_s() -> None:
-    assert service("plain-pypi").variants[0].channel == "pypi"
+    assert drafted_service("plain-pypi").variants[0].channel == "pypi"
 
 
 def test_what_is_left_out_stands_above_the_draft() -> None:
-    text = adopted("restoration").adoption.text
+    text = adopt_project("restoration").adoption.text
     assert "# - left out: xformers (no version)\n" in text
 
 
@@ -154,13 +165,15 @@ def test_what_is_left_out_stands_above_the_draft() -> None:
     ],
 )
 def test_the_judge_judges_the_draft(name: str, check: str, about: str) -> None:
-    assert (check, about) in [(row.check, one.about) for row in adopted(name).results for one in row.findings]
+    assert (check, about) in [
+        (result.check, finding.about) for result in adopt_project(name).results for finding in result.findings
+    ]
 
 
 # --- each trap, caught and not ---------------------------------------------------------------------------------------
 
 INDEX = "--index-url https://download.pytorch.org/whl/cu126"
-PAIRS = [
+RULE_EXAMPLES = [
     ("ADO001", "RUN pip install lightning>=2.0.0\n", "RUN pip install 'lightning>=2.0.0'\n"),
     ("ADO001", "RUN pip install numpy<2\n", 'RUN ["pip", "install", "numpy<2"]\n'),
     ("ADO001", "RUN pip3 install -U a==1 b>1\n", "RUN pip3 install a==1 b==1 > log\n"),
@@ -195,17 +208,17 @@ PAIRS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("trap", "wrong", "right"), PAIRS)
-def test_a_trap_catches_what_is_wrong_and_leaves_what_is_right(trap: str, wrong: str, right: str) -> None:
-    there = {"there.txt": "tqdm==4.66.5\n"}
-    assert trap in ids((wrong if wrong.startswith("FROM") else BASE + wrong), **there)
-    assert trap not in ids((right if right.startswith("FROM") else BASE + right), **there)
+@pytest.mark.parametrize(("rule", "wrong", "right"), RULE_EXAMPLES)
+def test_a_trap_catches_what_is_wrong_and_leaves_what_is_right(rule: str, wrong: str, right: str) -> None:
+    files = {"there.txt": "tqdm==4.66.5\n"}
+    assert rule in matched_rule_ids((wrong if wrong.startswith("FROM") else BASE + wrong), **files)
+    assert rule not in matched_rule_ids((right if right.startswith("FROM") else BASE + right), **files)
 
 
 def test_every_trap_has_a_pair_and_tells_what_it_is() -> None:
-    assert {trap for trap, _, _ in PAIRS} == {*scan.known()}
-    for id_, one in scan.known().items():
-        assert all((one.title, one.remedy, one.meaning, one.example, one.sources)), id_
+    assert {rule for rule, _, _ in RULE_EXAMPLES} == {*scan.registered_rules()}
+    for rule_id, rule in scan.registered_rules().items():
+        assert all((rule.title, rule.help, rule.meaning, rule.example, rule.sources)), rule_id
 
 
 # --- nothing crashes -------------------------------------------------------------------------------------------------
@@ -226,24 +239,24 @@ LINES = st.lists(
 def test_no_text_breaks_it(lines: list[str], requirements: str, toml: str) -> None:
     text = "\n".join(lines)
     texts = {"Dockerfile": text, "requirements.txt": requirements, "pyproject.toml": toml, "uv.lock": toml}
-    found = draft.adoption(texts, "any")
-    assert isinstance(found.text, str)
-    assert all(one.finding.where.count(":") >= 2 for one in found.caught)
+    draft = draft_adoption(texts, "any")
+    assert isinstance(draft.text, str)
+    assert all(match.finding.location.count(":") >= 2 for match in draft.matches)
 
 
 def test_a_word_keeps_its_place_and_whether_it_was_quoted() -> None:
-    (one,) = dockerfile.instructions("RUN pip install \\\n  # why\n  'a>=1' b>2\n")
-    (command,) = dockerfile.commands(one)
-    assert [(w.text, w.line, w.column, w.plain) for w in command.words][2:] == [
+    (instruction,) = dockerfile.parse_instructions("RUN pip install \\\n  # why\n  'a>=1' b>2\n")
+    (command,) = dockerfile.parse_commands(instruction)
+    assert [(token.text, token.line, token.column, token.is_unquoted) for token in command.argv][2:] == [
         ("a>=1", 3, 3, False),
         ("b", 3, 10, True),
     ]
-    assert [(operator, w.text) for operator, w in command.redirects] == [(">", "2")]
+    assert [(operator, token.text) for operator, token in command.redirects] == [(">", "2")]
 
 
 def test_a_table_that_is_no_toml_is_said() -> None:
-    found = scan.caught(installs.project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
-    assert [(one.id, one.finding.where) for one in found] == [("ADO008", "pyproject.toml:1:1")]
+    matches = scan.find_matches(installs.parse_project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
+    assert [(match.id, match.finding.location) for match in matches] == [("ADO008", "pyproject.toml:1:1")]
 
 
 def test_where_there_is_nothing_to_read_it_is_said(tmp_path: Path) -> None:

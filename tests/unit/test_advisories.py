@@ -41,12 +41,12 @@ ROW = {
 }
 
 
-def answer(*rows: dict[str, Any], counted: int = 2) -> str:
+def auditor_output(*rows: dict[str, Any], counted: int = 2) -> str:
     return json.dumps({"summary": {"audited_packages": counted}, "vulnerabilities": [CANARY, *rows]})
 
 
-def known(*rows: dict[str, Any]) -> tuple[Advisory, ...]:
-    return vulnerabilities.answered(answer(*rows), [("tqdm", "4.66.5")])
+def parse_advisories(*rows: dict[str, Any]) -> tuple[Advisory, ...]:
+    return vulnerabilities.parse_answer(auditor_output(*rows), [("tqdm", "4.66.5")])
 
 
 def waiver(about: str, until: date, check: str = "AUD001") -> Waiver:
@@ -57,7 +57,7 @@ def waiver(about: str, until: date, check: str = "AUD001") -> Waiver:
 
 
 def test_a_local_build_is_asked_about_by_its_public_version(lock: Locks) -> None:
-    assert vulnerabilities.asked([lock(), lock()]) == (
+    assert vulnerabilities.query_pins([lock(), lock()]) == (
         ("nvidia-cudnn-cu12", "9.1.0.70"),
         ("torch", "2.5.1"),
         ("torchvision", "0.20.1"),
@@ -66,19 +66,19 @@ def test_a_local_build_is_asked_about_by_its_public_version(lock: Locks) -> None
 
 
 def test_what_builds_a_package_is_asked_about_too(lock: Locks, artifact: Artifacts) -> None:
-    built = lock(None, build=(artifact("setuptools", "60.0", by=("tqdm",)),))
-    assert ("setuptools", "60.0") in vulnerabilities.asked([built])
+    lock_with_build = lock(None, build=(artifact("setuptools", "60.0", by=("tqdm",)),))
+    assert ("setuptools", "60.0") in vulnerabilities.query_pins([lock_with_build])
 
 
 def test_the_project_holds_each_package_once_the_canary_and_no_address() -> None:
-    files = vulnerabilities.project([("a", "1"), ("a", "2"), vulnerabilities.CANARY])
-    held = tomllib.loads(files["uv.lock"])["package"]
-    assert [(one["name"], one["version"]) for one in held[:-1]] == [
+    files = vulnerabilities.uv_project([("a", "1"), ("a", "2"), vulnerabilities.CANARY])
+    locked_packages = tomllib.loads(files["uv.lock"])["package"]
+    assert [(package["name"], package["version"]) for package in locked_packages[:-1]] == [
         ("a", "1"),
         ("a", "2"),
         ("pycrypto", "2.6.1"),
     ]
-    assert len(held[-1]["dependencies"]) == 3
+    assert len(locked_packages[-1]["dependencies"]) == 3
     assert tomllib.loads(files["pyproject.toml"])["project"]["dependencies"] == ["a", "pycrypto"]
     assert "://" not in "".join(files.values())
 
@@ -87,9 +87,9 @@ def test_the_project_holds_each_package_once_the_canary_and_no_address() -> None
 
 
 def test_an_advisory_goes_by_its_best_name_and_keeps_the_others() -> None:
-    (found,) = known(ROW)
-    assert found.ids == ("PYSEC-2026-1", "GHSA-aaaa", "CVE-2026-1")
-    assert (found.package, found.summary, found.fixed) == (
+    (advisory,) = parse_advisories(ROW)
+    assert advisory.ids == ("PYSEC-2026-1", "GHSA-aaaa", "CVE-2026-1")
+    assert (advisory.package, advisory.summary, advisory.fixed) == (
         "tqdm",
         "Arguments reach eval",
         ("4.66.9", "4.67.0", "4.60.1"),
@@ -99,25 +99,28 @@ def test_an_advisory_goes_by_its_best_name_and_keeps_the_others() -> None:
 def test_one_vulnerability_of_several_databases_is_told_once() -> None:
     second = {**ROW, "id": "OTHER-9", "display_id": None, "aliases": ["CVE-2026-1"], "fix_versions": ["4.68"]}
     third = {**ROW, "id": "OTHER-10", "display_id": None, "aliases": ["CVE-2026-2"]}
-    assert [one.ids[0] for one in known(ROW, second, third)] == ["OTHER-10", "PYSEC-2026-1"]
-    assert "4.68" in known(ROW, second)[0].fixed
+    assert [advisory.ids[0] for advisory in parse_advisories(ROW, second, third)] == [
+        "OTHER-10",
+        "PYSEC-2026-1",
+    ]
+    assert "4.68" in parse_advisories(ROW, second)[0].fixed
 
 
 def test_without_a_summary_the_first_line_of_the_description_counts() -> None:
-    (found,) = known({**ROW, "summary": None, "description": "First.\nSecond."})
-    assert found.summary == "First."
+    (advisory,) = parse_advisories({**ROW, "summary": None, "description": "First.\nSecond."})
+    assert advisory.summary == "First."
 
 
 def test_the_canary_is_no_finding_unless_it_is_locked() -> None:
-    assert known() == ()
-    (found,) = vulnerabilities.answered(answer(counted=1), [vulnerabilities.CANARY])
-    assert found.package == "pycrypto"
+    assert parse_advisories() == ()
+    (advisory,) = vulnerabilities.parse_answer(auditor_output(counted=1), [vulnerabilities.CANARY])
+    assert advisory.package == "pycrypto"
 
 
 def test_a_service_that_knows_nothing_of_the_canary_proves_nothing() -> None:
     empty = json.dumps({"summary": {"audited_packages": 2}, "vulnerabilities": []})
     with pytest.raises(ToolError, match="knows nothing of pycrypto"):
-        vulnerabilities.answered(empty, [("tqdm", "4.66.5")])
+        vulnerabilities.parse_answer(empty, [("tqdm", "4.66.5")])
 
 
 @pytest.mark.parametrize(
@@ -125,12 +128,12 @@ def test_a_service_that_knows_nothing_of_the_canary_proves_nothing() -> None:
 )
 def test_an_answer_of_another_form_is_a_failure(text: str) -> None:
     with pytest.raises(ToolError, match="cannot be read"):
-        vulnerabilities.answered(text, [])
+        vulnerabilities.parse_answer(text, [])
 
 
 def test_packages_that_were_left_out_are_a_failure() -> None:
     with pytest.raises(ToolError, match="looked at 1 packages, asked were 2"):
-        vulnerabilities.answered(answer(counted=1), [("tqdm", "4.66.5")])
+        vulnerabilities.parse_answer(auditor_output(counted=1), [("tqdm", "4.66.5")])
 
 
 # --- what follows ----------------------------------------------------------------------------------------------------
@@ -139,45 +142,47 @@ def test_packages_that_were_left_out_are_a_failure() -> None:
 def test_a_clean_lock_is_ok_and_says_what_was_asked(environment: Environments, lock: Locks) -> None:
     result = vulnerabilities.result(environment(), lock(), (), TODAY)
     assert (result.status, result.check) == ("ok", "AUD001")
-    assert result.grounds[0].evidence == "4 packages were asked about on 2026-11-24"
+    assert result.evidence[0].evidence == "4 packages were asked about on 2026-11-24"
 
 
 def test_a_finding_says_what_is_fixed_where_and_how_to_move(environment: Environments, lock: Locks) -> None:
-    (one,) = vulnerabilities.result(environment(), lock(), known(ROW), TODAY).findings
-    assert one.message == "tqdm 4.66.5: Arguments reach eval (PYSEC-2026-1)"
-    assert one.remedy.startswith(
+    (finding,) = vulnerabilities.result(environment(), lock(), parse_advisories(ROW), TODAY).findings
+    assert finding.message == "tqdm 4.66.5: Arguments reach eval (PYSEC-2026-1)"
+    assert finding.help.startswith(
         "Fixed in 4.66.9, 4.67.0: move layers[0].packages[0] in services/lora/service.yaml,"
     )
-    assert 'about: "tqdm PYSEC-2026-1"' in one.remedy
-    assert one.evidence == "GHSA-aaaa, CVE-2026-1, https://advisories.example/1"
-    assert one.about == "tqdm PYSEC-2026-1"
+    assert 'about: "tqdm PYSEC-2026-1"' in finding.help
+    assert finding.evidence == "GHSA-aaaa, CVE-2026-1, https://advisories.example/1"
+    assert finding.about == "tqdm PYSEC-2026-1"
 
 
 def test_a_package_that_others_want_is_moved_by_locking(environment: Environments, lock: Locks) -> None:
     row = {**ROW, "dependency": {"name": "nvidia-cudnn-cu12", "version": "9.1.0.70"}, "fix_versions": ["9.2"]}
-    found = vulnerabilities.answered(answer(row), [("nvidia-cudnn-cu12", "9.1.0.70")])
-    (one,) = vulnerabilities.result(environment(), lock(), found, TODAY).findings
-    assert "run `invoke lock --service lora --upgrade-package nvidia-cudnn-cu12`" in one.remedy
-    assert one.where == "lockfiles/lora-gpu/01-torch-deps.txt"
+    reported = vulnerabilities.parse_answer(auditor_output(row), [("nvidia-cudnn-cu12", "9.1.0.70")])
+    (finding,) = vulnerabilities.result(environment(), lock(), reported, TODAY).findings
+    assert "run `invoke lock --service lora --upgrade-package nvidia-cudnn-cu12`" in finding.help
+    assert finding.location == "lockfiles/lora-gpu/01-torch-deps.txt"
 
 
 def test_without_a_fixed_release_the_remedy_says_so(environment: Environments, lock: Locks) -> None:
-    (one,) = vulnerabilities.result(environment(), lock(), known({**ROW, "fix_versions": []}), TODAY).findings
-    assert one.remedy.startswith("No release without it is known")
+    (finding,) = vulnerabilities.result(
+        environment(), lock(), parse_advisories({**ROW, "fix_versions": []}), TODAY
+    ).findings
+    assert finding.help.startswith("No release without it is known")
 
 
 def test_a_local_build_has_the_vulnerabilities_of_its_release(environment: Environments, lock: Locks) -> None:
     row = {**ROW, "dependency": {"name": "torch", "version": "2.5.1"}, "fix_versions": ["2.6.0"]}
-    found = vulnerabilities.answered(answer(row), [("torch", "2.5.1")])
-    (one,) = vulnerabilities.result(environment(), lock(), found, TODAY).findings
-    assert "move torch.version in" in one.remedy
+    reported = vulnerabilities.parse_answer(auditor_output(row), [("torch", "2.5.1")])
+    (finding,) = vulnerabilities.result(environment(), lock(), reported, TODAY).findings
+    assert "move torch.version in" in finding.help
 
 
 def test_advisories_about_other_locks_do_not_count(
     environment: Environments, lock: Locks, artifact: Artifacts
 ) -> None:
-    other = lock(None, artifact("tqdm", "4.70", by=("lora",)))
-    assert vulnerabilities.result(environment(), other, known(ROW), TODAY).status == "ok"
+    other_lock = lock(None, artifact("tqdm", "4.70", by=("lora",)))
+    assert vulnerabilities.result(environment(), other_lock, parse_advisories(ROW), TODAY).status == "ok"
 
 
 @pytest.mark.parametrize("name", ["PYSEC-2026-1", "GHSA-aaaa", "CVE-2026-1"])
@@ -185,14 +190,14 @@ def test_a_waiver_accepts_by_any_name_until_its_date(
     environment: Environments, lock: Locks, name: str
 ) -> None:
     env = environment(waivers=(waiver(f"tqdm {name}", TODAY),))
-    result = vulnerabilities.result(env, lock(env), known(ROW), TODAY)
+    result = vulnerabilities.result(env, lock(env), parse_advisories(ROW), TODAY)
     assert (result.status, result.findings) == ("waived", ())
     assert result.accepted[0].waiver.review_by == TODAY
 
 
 def test_past_its_date_it_counts_again(environment: Environments, lock: Locks) -> None:
     env = environment(waivers=(waiver("tqdm PYSEC-2026-1", date(2026, 11, 23)),))
-    result = vulnerabilities.result(env, lock(env), known(ROW), TODAY)
+    result = vulnerabilities.result(env, lock(env), parse_advisories(ROW), TODAY)
     assert result.status == "found"
     assert "its waiver ended on 2026-11-23" in result.findings[0].message
 
@@ -202,7 +207,7 @@ def test_a_waiver_of_something_else_accepts_nothing(
     environment: Environments, lock: Locks, wrong: str
 ) -> None:
     env = environment(waivers=(waiver(wrong, TODAY), waiver("tqdm PYSEC-2026-1", TODAY, "GPU001")))
-    assert vulnerabilities.result(env, lock(env), known(ROW), TODAY).status == "found"
+    assert vulnerabilities.result(env, lock(env), parse_advisories(ROW), TODAY).status == "found"
 
 
 def test_without_a_lock_nothing_is_claimed(environment: Environments) -> None:
@@ -214,8 +219,8 @@ def test_people_are_told_what_was_asked_and_of_waivers_that_accept_nothing(
     environment: Environments, lock: Locks
 ) -> None:
     env = environment(waivers=(waiver("tqdm PYSEC-2026-1", TODAY), waiver("old CVE-1", TODAY)))
-    told = vulnerabilities.notices([env], [lock(env)], known(ROW))
-    assert told == (
+    notices = vulnerabilities.notices([env], [lock(env)], parse_advisories(ROW))
+    assert notices == (
         "4 packages were asked about, torch, torchvision by their public version",
         "lora: the waiver of AUD001 for old CVE-1 accepts nothing any more: remove it",
     )

@@ -70,7 +70,7 @@ SOLVE = (
     ],
 )  # fmt: skip
 def test_a_line_of_a_step_is_its_event(line: str, expected: Event) -> None:
-    assert build_log.event(line) == expected
+    assert build_log.parse_event(line) == expected
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_line_of_a_step_is_its_event(line: str, expected: Event) -> None:
     ],
 )
 def test_other_lines_are_no_events(line: str) -> None:
-    assert build_log.event(line) is None
+    assert build_log.parse_event(line) is None
 
 
 @given(st.one_of(st.text(), st.from_regex(r"#\d{1,3} (?:DONE|CACHED|ERROR|CANCELED|\[|\d+\.\d+)? ?.*")))
@@ -101,14 +101,14 @@ def test_other_lines_are_no_events(line: str) -> None:
 @example("#12 DONE 3.2s (cached)")
 @example("#1 ")
 def test_no_line_breaks_the_reader(line: str) -> None:
-    found = build_log.event(line)
-    assert found is None or (found.step >= 0 and found.kind)
+    event = build_log.parse_event(line)
+    assert event is None or (event.step >= 0 and event.kind)
 
 
 # --- titles ----------------------------------------------------------------------------------------------------------
 
 
-def steps_of(dockerfile: str) -> list[str]:
+def dockerfile_steps(dockerfile: str) -> list[str]:
     """A Dockerfile's steps as BuildKit words them: one line each, numbered."""
     lines = [line for line in dockerfile.splitlines() if not line.startswith("#")]
     joined = re.sub(r"\\\n", "", "\n".join(lines)).splitlines()
@@ -137,12 +137,12 @@ TITLES = [
 
 
 def test_each_step_of_our_dockerfile_has_a_short_name() -> None:
-    assert [build_log.title(step) for step in steps_of(DOCKERFILE)] == TITLES
+    assert [build_log.step_title(step) for step in dockerfile_steps(DOCKERFILE)] == TITLES
 
 
 def test_a_stage_s_name_is_left_out() -> None:
-    steps = [step.replace("[", "[stage-0 ", 1) for step in steps_of(DOCKERFILE)]
-    assert [build_log.title(step) for step in steps] == TITLES
+    steps = [step.replace("[", "[stage-0 ", 1) for step in dockerfile_steps(DOCKERFILE)]
+    assert [build_log.step_title(step) for step in steps] == TITLES
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_stage_s_name_is_left_out() -> None:
     ],
 )
 def test_what_buildkit_does_for_itself_has_no_name(text: str) -> None:
-    assert build_log.title(text) == ""
+    assert build_log.step_title(text) == ""
 
 
 @pytest.mark.parametrize(
@@ -167,17 +167,17 @@ def test_what_buildkit_does_for_itself_has_no_name(text: str) -> None:
     ],
 )
 def test_a_mirrored_base_has_no_half_of_a_bracket_in_its_name(text: str) -> None:
-    assert build_log.title(text).count("[") == build_log.title(text).count("]")
+    assert build_log.step_title(text).count("[") == build_log.step_title(text).count("]")
 
 
 @given(st.text())
 def test_a_name_is_one_short_line_of_the_step(text: str) -> None:
-    assert len(build_log.title(f"[1/2] RUN {text}")) <= len("layer ") + len(text) + 60
+    assert len(build_log.step_title(f"[1/2] RUN {text}")) <= len("layer ") + len(text) + 60
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
 
-FAILED = [
+FAILED_BUILD_LOG = [
     '#0 building with "default" instance using docker driver\n',
     "#1 [internal] load build definition from Dockerfile\n",
     "#1 DONE 0.0s\n",
@@ -199,22 +199,22 @@ FAILED = [
 
 
 def test_a_failure_names_its_step_and_says_what_it_last_said() -> None:
-    found = build_log.failure(FAILED)
-    assert found.step == "layer 00-torch"
-    assert found.lines == (
+    failure = build_log.find_failure(FAILED_BUILD_LOG)
+    assert failure.step == "layer 00-torch"
+    assert failure.lines == (
         "Using Python 3.10.14 environment at: /opt/venv",
         "error: Failed to install",
         "  \u00d7 Hash mismatch for `torch==2.5.1+cu121`",
         'ERROR: process "/bin/sh -c /run/torchpin/uv pip install" did not complete successfully: exit code: 2',
     )
-    (known,) = [one for one in facts.failures() if one.id == "hash-mismatch"]
-    assert found.remedy == build_log.remedy([known.example])
-    assert known.remedy in found.remedy
+    (known_failure,) = [candidate for candidate in facts.failures() if candidate.id == "hash-mismatch"]
+    assert failure.help == build_log.known_help([known_failure.example])
+    assert known_failure.remedy in failure.help
 
 
 def test_a_canceled_step_is_not_the_one_that_failed() -> None:
     log = ["#3 [ 2/3] RUN a", "#4 [ 3/3] RUN b", "#3 CANCELED", "#4 ERROR: exit code: 1"]
-    assert build_log.failure(log) == Failure(step="RUN b", lines=("ERROR: exit code: 1",))
+    assert build_log.find_failure(log) == Failure(step="RUN b", lines=("ERROR: exit code: 1",))
 
 
 def test_of_a_long_output_the_last_fifteen_lines_are_said() -> None:
@@ -223,41 +223,45 @@ def test_of_a_long_output_the_last_fifteen_lines_are_said() -> None:
         *(f"#3 {number}.1 line {number}" for number in range(40)),
         "#3 ERROR: exit code: 1",
     ]
-    assert build_log.failure(log).lines == (
+    assert build_log.find_failure(log).lines == (
         *(f"line {number}" for number in range(26, 40)), "ERROR: exit code: 1"
     )  # fmt: skip
 
 
 def test_a_step_without_a_beginning_is_called_by_its_number() -> None:
-    assert build_log.failure(["#21 ERROR: lost"]).step == "step 21"
+    assert build_log.find_failure(["#21 ERROR: lost"]).step == "step 21"
 
 
 def test_a_build_that_fails_outside_any_step_says_its_last_lines() -> None:
     line = "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
-    found = build_log.failure(["\n", f"{line}\n"])
-    assert (found.step, found.lines) == ("the build", (line,))
-    (known,) = [one for one in facts.failures() if one.id == "docker-down"]
-    assert known.remedy in found.remedy
+    failure = build_log.find_failure(["\n", f"{line}\n"])
+    assert (failure.step, failure.lines) == ("the build", (line,))
+    (known_failure,) = [candidate for candidate in facts.failures() if candidate.id == "docker-down"]
+    assert known_failure.remedy in failure.help
 
 
 def test_a_build_that_says_nothing_fails_all_the_same() -> None:
-    assert build_log.failure([]) == Failure(step="the build", lines=())
+    assert build_log.find_failure([]) == Failure(step="the build", lines=())
 
 
 # --- remedies --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("known", facts.failures(), ids=lambda known: known.id)
-def test_each_known_failure_s_example_gives_its_meaning_and_remedy(known: facts.Failure) -> None:
-    said = build_log.remedy(["an ordinary line", known.example])
-    assert said.startswith(known.means)
-    assert said.endswith(known.remedy)
+@pytest.mark.parametrize("known_failure", facts.failures(), ids=lambda failure: failure.id)
+def test_each_known_failure_s_example_gives_its_meaning_and_remedy(known_failure: facts.Failure) -> None:
+    help_text = build_log.known_help(["an ordinary line", known_failure.example])
+    assert help_text.startswith(known_failure.means)
+    assert help_text.endswith(known_failure.remedy)
 
 
 def test_meaning_and_remedy_do_not_run_into_each_other() -> None:
-    known = facts.failures()[0]
-    between = build_log.remedy([known.example]).removeprefix(known.means).removesuffix(known.remedy)
-    assert between.strip(), "nothing stands between what it means and what helps"
+    known_failure = facts.failures()[0]
+    separator = (
+        build_log.known_help([known_failure.example])
+        .removeprefix(known_failure.means)
+        .removesuffix(known_failure.remedy)
+    )
+    assert separator.strip(), "nothing stands between what it means and what helps"
 
 
 def test_what_is_special_speaks_before_the_network_s_accompanying_lines() -> None:
@@ -266,13 +270,13 @@ def test_what_is_special_speaks_before_the_network_s_accompanying_lines() -> Non
         "failed to fetch anonymous token: unexpected status from GET request: 403 Forbidden",
         "ERROR: pull access denied for cuda, repository does not exist or may require authorization",
     ]
-    (known,) = [one for one in facts.failures() if one.id == "base-denied"]
-    assert known.remedy in build_log.remedy(lines)
+    (known_failure,) = [candidate for candidate in facts.failures() if candidate.id == "base-denied"]
+    assert known_failure.remedy in build_log.known_help(lines)
 
 
 def test_ordinary_lines_have_no_remedy() -> None:
     ordinary = [
-        *(step for step in steps_of(DOCKERFILE)),
+        *(step for step in dockerfile_steps(DOCKERFILE)),
         "Get:1 http://archive.ubuntu.com/ubuntu jammy InRelease [270 kB]",
         "Reading package lists...",
         "debconf: delaying package configuration, since apt-utils is not installed",
@@ -288,13 +292,13 @@ def test_ordinary_lines_have_no_remedy() -> None:
         "exporting layers 12.1s done",
         "naming to docker.io/torchpin/lora-gpu:0123456789ab done",
     ]
-    assert build_log.remedy(ordinary) == ""
-    assert build_log.remedy([]) == ""
+    assert build_log.known_help(ordinary) == ""
+    assert build_log.known_help([]) == ""
 
 
 # --- nothing twice ---------------------------------------------------------------------------------------------------
 
-ONCE = [
+BUILD_LOG = [
     "#11 [ 4/14] RUN /run/torchpin/uv pip install --requirements /run/torchpin/layers/00-torch.txt\n",
     "#11 0.292 Using Python 3.11.2 environment at: /opt/venv\n",
     "#11 0.300 Resolved 3 packages in 6ms\n",
@@ -310,12 +314,12 @@ ONCE = [
 
 
 def test_a_build_that_installs_each_package_once_says_nothing() -> None:
-    assert build_log.installed_twice(ONCE) == ()
-    assert build_log.installed_twice([]) == ()
+    assert build_log.repeated_installs(BUILD_LOG) == ()
+    assert build_log.repeated_installs([]) == ()
 
 
 @pytest.mark.parametrize(
-    ("lines", "wrong"),
+    ("lines", "packages"),
     [
         (["#15 0.413  - torch==2.5.1+cu124\n", "#15 0.413  + torch==2.6.0\n"], ("torch",)),
         (["#15 0.413  - x==1\n"], ("x",)),
@@ -332,13 +336,13 @@ def test_a_build_that_installs_each_package_once_says_nothing() -> None:
          "a direct reference", "several", "without its end of line"],
 )  # fmt: skip
 def test_what_is_taken_away_replaced_or_installed_again_is_told(
-    lines: list[str], wrong: tuple[str, ...]
+    lines: list[str], packages: tuple[str, ...]
 ) -> None:
-    assert build_log.installed_twice([*ONCE, *lines]) == wrong
+    assert build_log.repeated_installs([*BUILD_LOG, *lines]) == packages
 
 
 def test_twice_is_told_when_it_happens_within_one_step() -> None:
-    assert build_log.installed_twice(["#9 0.1  + a==1", "#9 0.2  + a==1"]) == ("a",)
+    assert build_log.repeated_installs(["#9 0.1  + a==1", "#9 0.2  + a==1"]) == ("a",)
 
 
 @pytest.mark.parametrize(
@@ -353,12 +357,12 @@ def test_twice_is_told_when_it_happens_within_one_step() -> None:
     ],
 )
 def test_other_lines_install_nothing(line: str) -> None:
-    assert build_log.installed_twice([*ONCE, line]) == ()
+    assert build_log.repeated_installs([*BUILD_LOG, line]) == ()
 
 
 @given(st.lists(st.text()))
 def test_no_log_breaks_the_search_for_what_came_twice(lines: list[str]) -> None:
-    assert isinstance(build_log.installed_twice(lines), tuple)
+    assert isinstance(build_log.repeated_installs(lines), tuple)
 
 
 # --- where torch came from -------------------------------------------------------------------------------------------
@@ -368,10 +372,12 @@ def test_the_log_tells_from_which_index_a_layer_came_also_out_of_the_cache() -> 
     mounts = "--mount=type=bind,source=layers/00-torch.txt,target=/run/torchpin/layers/00-torch.txt"
     address = "https://download.pytorch.org/whl/cu124"
     step = f'#9 [4/9] RUN {mounts} export UV_DEFAULT_INDEX="${{TORCHPIN_MIRROR_CU124:-{address}}}" && uv pip install'
-    other = (
+    other_step = (
         step.replace("00-torch", "01-torch-deps")
         .replace("export UV_DEFAULT_INDEX", "export NOTHING")
         .replace("#9", "#10")
     )
-    assert build_log.indexes([step, "#9 CACHED", other, "#10 DONE 0.1s"]) == {"00-torch.txt": address}
-    assert build_log.indexes([other]) == {}
+    assert build_log.layer_indexes([step, "#9 CACHED", other_step, "#10 DONE 0.1s"]) == {
+        "00-torch.txt": address
+    }
+    assert build_log.layer_indexes([other_step]) == {}

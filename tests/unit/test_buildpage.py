@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin.documents import pinning_build
-from torchpin.lock.layers import layer_lock, split
+from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Base, Environment, Layer, Lock, Source, Torch, Variant
 
 if TYPE_CHECKING:
@@ -28,31 +28,31 @@ SOURCE = Source(name="scripts", url="https://host/x", tag="v1", commit="c" * 40,
 FREEZE = "torch==2.5.1+cu121\ntqdm==4.66.5\nold==1.0\npandas==2.2.3\n"
 
 
-def described(service: Services, **changes: Any) -> Service:
+def make_service(service: Services, **changes: Any) -> Service:
     torch = Torch(version=Version("2.5.1"), companions={})
     return service(**{"torch": torch, "layers": (TOOLS, EXTRA), "apt": ("curl", "git"), **changes})
 
 
-def locked(one: Service, artifact: Artifacts, *also: Artifact) -> dict[str, Lock]:
-    found = {}
-    for variant in one.variants:
-        env = Environment(service=one, variant=variant)
+def make_locks(service: Service, artifact: Artifacts, *extra: Artifact) -> dict[str, Lock]:
+    locks = {}
+    for variant in service.variants:
+        env = Environment(service=service, variant=variant)
         local = "" if variant.channel == "pypi" else f"+{variant.channel}"
         packages = (
-            artifact("torch", f"{one.torch.version}{local}"),
+            artifact("torch", f"{service.torch.version}{local}"),
             artifact("tqdm", "4.66.5"),
             artifact("old", "1.0", filename="old-1.0.tar.gz"),
             artifact("pandas", "2.2.3"),
-            *also,
+            *extra,
         )
-        layers, given = split(env, packages, uv="0.13.9")
+        layers, provided = split_layers(env, packages, uv="0.13.9")
         build = layer_lock(env, "build", (artifact("setuptools", "81", by=("old",)),), uv="0.13.9")
-        found[env.name] = Lock(layers=layers, given=given, build=build)
-    return found
+        locks[env.name] = Lock(layers=layers, provided=provided, build=build)
+    return locks
 
 
-def from_base(service: Services, *layers: Layer) -> Service:
-    return described(
+def service_with_base_torch(service: Services, *layers: Layer) -> Service:
+    return make_service(
         service,
         torch=Torch(version=Version("2.7.1"), companions={}, origin="base"),
         base=Base(image="pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel", digest=f"sha256:{'b' * 64}"),
@@ -65,9 +65,9 @@ def from_base(service: Services, *layers: Layer) -> Service:
 
 
 def test_the_build_order_of_an_index_service(service: Services, artifact: Artifacts) -> None:
-    one = described(service, sources=(SOURCE,))
+    lora = make_service(service, sources=(SOURCE,))
     hashed = "each by its hash, without dependencies"
-    assert pinning_build.order(one, locked(one, artifact)).splitlines() == [
+    assert pinning_build.build_order(lora, make_locks(lora, artifact)).splitlines() == [
         "1. Base image: `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`.",
         "2. System packages, by apt: `curl`, `git`.",
         "3. Python 3.10.14: the base image's own if it is exactly this, else the build that uv 0.13.9 knows by hash, in a virtual environment.",
@@ -81,8 +81,8 @@ def test_the_build_order_of_an_index_service(service: Services, artifact: Artifa
 
 
 def test_the_build_order_of_a_base_service_installs_no_torch(service: Services, artifact: Artifacts) -> None:
-    one = from_base(service, FLASH, TOOLS)
-    text = pinning_build.order(one, locked(one, artifact, artifact("flash-attn", "2.8.3")))
+    lora = service_with_base_torch(service, FLASH, TOOLS)
+    text = pinning_build.build_order(lora, make_locks(lora, artifact, artifact("flash-attn", "2.8.3")))
     assert "3. Python 3.10.14: the base image's own, in a virtual environment that sees" in text
     assert "4. torch and its companions: from the base image, never installed, always proven;" in text
     assert "5. Layer `01-flash.txt`: 1 package from flash-attn's own release," in text
@@ -92,8 +92,8 @@ def test_the_build_order_of_a_base_service_installs_no_torch(service: Services, 
 def test_variants_are_told_apart_where_their_order_differs(service: Services, artifact: Artifacts) -> None:
     gpu = Variant(name="gpu", channel="cu121", platform="linux/amd64")
     arm = Variant(name="arm64", channel="pypi", platform="linux/arm64", base=Base(image="debian:12"))
-    one = described(service, variants=(gpu, arm), apt=())
-    text = pinning_build.order(one, locked(one, artifact))
+    lora = make_service(service, variants=(gpu, arm), apt=())
+    text = pinning_build.build_order(lora, make_locks(lora, artifact))
     assert "In `lora-gpu`:\n\n1. Base image: `nvidia/cuda:" in text
     assert "In `lora-arm64`:\n\n1. Base image: `debian:12`.\n2. System packages, by apt: none." in text
     assert "4. Layer `00-torch.txt`: 1 package from PyPI," in text
@@ -102,17 +102,17 @@ def test_variants_are_told_apart_where_their_order_differs(service: Services, ar
 # --- compatibility matrix --------------------------------------------------------------------------------------------
 
 
-def proven(
-    one: Service, locks: Mapping[str, Lock], freeze: str | None, name: str = "lora-gpu"
+def verification_column(
+    service: Service, locks: Mapping[str, Lock], freeze: str | None, name: str = "lora-gpu"
 ) -> dict[str, str]:
-    lines = pinning_build.matrix(one, locks, {name: freeze}).splitlines()[2:]
+    lines = pinning_build.matrix(service, locks, {name: freeze}).splitlines()[2:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     return {row[0]: row[3] for row in rows}
 
 
 def test_the_matrix_has_component_version_and_source(service: Services, artifact: Artifacts) -> None:
-    one = described(service, sources=(SOURCE,))
-    text = pinning_build.matrix(one, locked(one, artifact), {})
+    lora = make_service(service, sources=(SOURCE,))
+    text = pinning_build.matrix(lora, make_locks(lora, artifact), {})
     for row in (
         "| Component | Version | Source | Proven |",
         "| Base image | nvidia/cuda `12.1.1-cudnn8-devel-ubuntu22.04` | its registry | not yet: no digest is recorded |",
@@ -126,14 +126,16 @@ def test_the_matrix_has_component_version_and_source(service: Services, artifact
 
 
 def test_a_record_proves_packages_and_that_the_probe_passed(service: Services, artifact: Artifacts) -> None:
-    one = described(service, sources=(SOURCE,))
-    found = proven(one, locked(one, artifact), FREEZE)
-    assert {found[name] for name in ("torch", "tqdm", "pandas", "old")} == {"yes, by the record"}
-    assert {found[name] for name in ("Python", "CUDA of torch", "scripts")} == {"yes, by the build's probe"}
+    lora = make_service(service, sources=(SOURCE,))
+    verification = verification_column(lora, make_locks(lora, artifact), FREEZE)
+    assert {verification[name] for name in ("torch", "tqdm", "pandas", "old")} == {"yes, by the record"}
+    assert {verification[name] for name in ("Python", "CUDA of torch", "scripts")} == {
+        "yes, by the build's probe"
+    }
 
 
 @pytest.mark.parametrize(
-    ("freeze", "name", "told"),
+    ("freeze", "name", "expected"),
     [
         (FREEZE.replace("4.66.5", "4.1"), "tqdm", "no: the record has 4.1"),
         (FREEZE.replace("old==1.0\n", ""), "old", "no: the record has none"),
@@ -144,42 +146,42 @@ def test_a_record_proves_packages_and_that_the_probe_passed(service: Services, a
     ],
 )
 def test_a_record_that_says_something_else_proves_nothing(
-    service: Services, artifact: Artifacts, freeze: str | None, name: str, told: str
+    service: Services, artifact: Artifacts, freeze: str | None, name: str, expected: str
 ) -> None:
-    one = described(service)
-    assert proven(one, locked(one, artifact), freeze)[name] == told
+    lora = make_service(service)
+    assert verification_column(lora, make_locks(lora, artifact), freeze)[name] == expected
 
 
 def test_torch_of_the_base_is_proven_by_the_probe_alone(service: Services, artifact: Artifacts) -> None:
-    one = from_base(service)
+    lora = service_with_base_torch(service)
     freeze = FREEZE.replace("torch==2.5.1+cu121\n", "")
-    found = proven(one, locked(one, artifact), freeze)
-    assert found["torch"] == "yes, by the build's probe"
-    assert found["Base image"] == "yes, by its digest"
-    assert proven(one, locked(one, artifact), None)["torch"] == "not yet"
+    verification = verification_column(lora, make_locks(lora, artifact), freeze)
+    assert verification["torch"] == "yes, by the build's probe"
+    assert verification["Base image"] == "yes, by its digest"
+    assert verification_column(lora, make_locks(lora, artifact), None)["torch"] == "not yet"
     assert "| torch | `2.7.1+cu126` | the base image |" in pinning_build.matrix(
-        one, locked(one, artifact), {}
+        lora, make_locks(lora, artifact), {}
     )
 
 
 def test_a_cpu_build_has_no_cuda_row(service: Services, artifact: Artifacts) -> None:
-    one = described(service, variants=(Variant(name="cpu", channel="cpu", platform="linux/amd64"),))
-    assert "CUDA of torch" not in pinning_build.matrix(one, locked(one, artifact), {})
+    lora = make_service(service, variants=(Variant(name="cpu", channel="cpu", platform="linux/amd64"),))
+    assert "CUDA of torch" not in pinning_build.matrix(lora, make_locks(lora, artifact), {})
 
 
 def test_what_is_declared_and_not_locked_is_told(service: Services, artifact: Artifacts) -> None:
-    one = described(service)
-    (lock,) = locked(one, artifact).values()
+    lora = make_service(service)
+    (lock,) = make_locks(lora, artifact).values()
     empty = replace(lock, layers=lock.layers[:1])
-    assert proven(one, {"lora-gpu": empty}, FREEZE)["tqdm"] == "no: it is not locked"
+    assert verification_column(lora, {"lora-gpu": empty}, FREEZE)["tqdm"] == "no: it is not locked"
 
 
 # --- verification checklist ------------------------------------------------------------------------------------------
 
 
 def test_the_checklist_of_an_index_service(service: Services, artifact: Artifacts) -> None:
-    one = described(service, sources=(SOURCE,), imports=("torch", "tqdm"))
-    text = pinning_build.checklist(one, locked(one, artifact))
+    lora = make_service(service, sources=(SOURCE,), imports=("torch", "tqdm"))
+    text = pinning_build.checklist(lora, make_locks(lora, artifact))
     for line in (
         "- [ ] Python is 3.10.14.",
         "- [ ] torch calls itself `2.5.1+cu121`, with CUDA 12.1, compiled for sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90 at least.",
@@ -199,30 +201,30 @@ def test_the_checklist_of_an_index_service(service: Services, artifact: Artifact
 def test_the_checklist_of_a_base_service_wants_no_torch_installed(
     service: Services, artifact: Artifacts
 ) -> None:
-    one = from_base(service)
-    text = pinning_build.checklist(one, locked(one, artifact))
+    lora = service_with_base_torch(service)
+    text = pinning_build.checklist(lora, make_locks(lora, artifact))
     assert "- [ ] The base image's own are untouched: `torch==2.7.1+cu126`." in text
     assert "- [ ] No line has `+ torch==`: torch is the base image's, and stays." in text
     assert "One line has" not in text
 
 
 def test_the_checklist_of_a_cpu_build_has_no_cuda(service: Services, artifact: Artifacts) -> None:
-    one = described(service, variants=(Variant(name="cpu", channel="cpu", platform="linux/amd64"),))
-    assert "torch 2.5.1+cpu, no CUDA." in pinning_build.checklist(one, locked(one, artifact))
+    lora = make_service(service, variants=(Variant(name="cpu", channel="cpu", platform="linux/amd64"),))
+    assert "torch 2.5.1+cpu, no CUDA." in pinning_build.checklist(lora, make_locks(lora, artifact))
 
 
 def test_what_is_not_locked_yet_has_commands_alone(service: Services) -> None:
-    text = pinning_build.checklist(described(service), {})
+    text = pinning_build.checklist(make_service(service), {})
     assert "- [ ]" not in text
     assert "Not locked yet: `lora-gpu`." in text
-    assert pinning_build.order(described(service), {}).startswith("Not locked yet")
+    assert pinning_build.build_order(make_service(service), {}).startswith("Not locked yet")
 
 
 # --- rollback --------------------------------------------------------------------------------------------------------
 
 
 def test_a_rollback_takes_description_and_lock_together(service: Services) -> None:
-    text = pinning_build.rollback(described(service))
+    text = pinning_build.rollback(make_service(service))
     assert "git log --oneline -- services/lora lockfiles/lora-gpu" in text
     assert "git revert COMMIT  # description and lock together" in text
     assert "invoke build --service lora" in text

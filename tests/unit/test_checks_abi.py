@@ -11,9 +11,9 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.checks import run
-from torchpin.checks.context import Evidence
-from torchpin.compat import recommendations
-from torchpin.model import Base, Environment, Layer, Mark, Recommendation, Torch
+from torchpin.checks.context import CheckContext
+from torchpin.compat.recommendations import satisfies
+from torchpin.model import Base, Environment, Layer, Position, Recommendation, Torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,52 +30,54 @@ IMAGE = Base(image="pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel")
 FLASH = "flash_attn-2.8.3+cu12torch2.7cxx11abi{abi}-cp{python}-cp{python}-linux_x86_64.whl"
 
 
-def described(
-    environment: Environments, *pins: str, torch: str = "2.7.1", says: str = "", **changes: Any
+def make_environment(
+    environment: Environments, *pins: str, torch: str = "2.7.1", recommended: str = "", **changes: Any
 ) -> Environment:
-    marks = {
-        "layers[0].packages[0]": Mark(file=FILE, line=5, column=9),
-        "recommends[0].says": Mark(file=FILE, line=8, column=11),
+    positions = {
+        "layers[0].packages[0]": Position(file=FILE, line=5, column=9),
+        "recommends[0].says": Position(file=FILE, line=8, column=11),
     }
     origin = changes.pop("origin", "index")
-    said = (Recommendation(component="flash-attn", says=says, by="the page"),) if says else ()
+    recommendations = (
+        (Recommendation(component="flash-attn", says=recommended, by="the page"),) if recommended else ()
+    )
     return environment(
         **{
             "layers": tuple(Layer(name=f"l{n}", packages=(Requirement(pin),)) for n, pin in enumerate(pins)),
             "torch": Torch(version=Version(torch), companions={}, origin=origin),
-            "marks": marks,
-            "recommends": said,
+            "positions": positions,
+            "recommends": recommendations,
             "channel": "cu126",
             **changes,
         }
     )
 
 
-def judged(env: Environment, lock: Lock | None = None) -> Result:
+def run_abi001(env: Environment, lock: Lock | None = None) -> Result:
     locks = {env.name: lock} if lock else {}
-    evidence = Evidence(environments=(env,), today=date(2026, 12, 1), uv="0.13.9", locks=locks)
-    (found,) = [one for one in run.run(evidence, judge=True) if one.check == "ABI001"]
-    return found
+    evidence = CheckContext(environments=(env,), today=date(2026, 12, 1), uv="0.13.9", locks=locks)
+    (result,) = [candidate for candidate in run.run(evidence, judge=True) if candidate.check == "ABI001"]
+    return result
 
 
 # --- pins ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_pin_with_a_file_that_fits_is_ok_and_names_it(environment: Environments) -> None:
-    found = judged(described(environment, "flash-attn==2.8.3"))
-    assert (found.status, found.findings, found.unknown) == ("ok", (), ())
-    assert FLASH.format(abi="TRUE", python="310") in found.grounds[0].evidence
+    result = run_abi001(make_environment(environment, "flash-attn==2.8.3"))
+    assert (result.status, result.findings, result.unknown) == ("ok", (), ())
+    assert FLASH.format(abi="TRUE", python="310") in result.evidence[0].evidence
 
 
 def test_where_the_base_brings_torch_its_own_python_is_what_the_file_meets(environment: Environments) -> None:
-    found = judged(
-        described(environment, "flash-attn==2.8.3", base=IMAGE, origin="base", python=Version("3.10"))
+    result = run_abi001(
+        make_environment(environment, "flash-attn==2.8.3", base=IMAGE, origin="base", python=Version("3.10"))
     )
-    assert FLASH.format(abi="TRUE", python="311") in found.grounds[0].evidence
+    assert FLASH.format(abi="TRUE", python="311") in result.evidence[0].evidence
 
 
 @pytest.mark.parametrize(
-    ("changes", "message", "remedy"),
+    ("changes", "message", "help_text"),
     [
         (
             {"torch": "2.1.0", "channel": "cu118"}, "there is no wheel for platform linux_x86_64, torch 2.1; the nearest",
@@ -100,12 +102,12 @@ def test_where_the_base_brings_torch_its_own_python_is_what_the_file_meets(envir
     ],
 )  # fmt: skip
 def test_a_pin_without_a_file_that_fits_is_refused_with_the_nearest(
-    changes: dict[str, Any], message: str, remedy: str, environment: Environments
+    changes: dict[str, Any], message: str, help_text: str, environment: Environments
 ) -> None:
-    (found,) = judged(described(environment, "flash-attn==2.8.3", **changes)).findings
-    assert (found.where, found.about, found.level) == (f"{FILE}:5:9", "flash-attn", "error")
-    assert message in found.message
-    assert (found.remedy, found.evidence.endswith("(2026-11-22)")) == (remedy, True)
+    (finding,) = run_abi001(make_environment(environment, "flash-attn==2.8.3", **changes)).findings
+    assert (finding.location, finding.about, finding.level) == (f"{FILE}:5:9", "flash-attn", "error")
+    assert message in finding.message
+    assert (finding.help, finding.evidence.endswith("(2026-11-22)")) == (help_text, True)
 
 
 @pytest.mark.parametrize(
@@ -118,41 +120,46 @@ def test_a_pin_without_a_file_that_fits_is_refused_with_the_nearest(
 def test_what_the_facts_have_no_row_for_is_unknown(
     pin: str, changes: dict[str, Any], message: str, environment: Environments
 ) -> None:
-    found = judged(described(environment, pin, **changes))
-    assert (found.status, found.findings) == ("unknown", ())
-    assert message in found.unknown[0]
+    result = run_abi001(make_environment(environment, pin, **changes))
+    assert (result.status, result.findings) == ("unknown", ())
+    assert message in result.unknown[0]
 
 
 def test_an_abi_that_is_not_known_is_unknown(
     environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: None)
-    assert judged(described(environment, "flash-attn==2.8.3")).status == "unknown"
+    assert run_abi001(make_environment(environment, "flash-attn==2.8.3")).status == "unknown"
 
 
 def test_a_description_without_such_wheels_is_no_matter(environment: Environments) -> None:
-    assert judged(described(environment, "tqdm==4.66.5")).status == "moot"
+    assert run_abi001(make_environment(environment, "tqdm==4.66.5")).status == "moot"
 
 
 # --- recommended files -----------------------------------------------------------------------------------------------
 
 
 def test_a_recommended_file_is_taken_apart_and_the_right_one_named(environment: Environments) -> None:
-    says = FLASH.format(abi="FALSE", python="310")
-    env = described(
-        environment, "flash-attn==2.8.3", says=says, base=IMAGE, origin="base", python=Version("3.10")
+    filename = FLASH.format(abi="FALSE", python="310")
+    env = make_environment(
+        environment,
+        "flash-attn==2.8.3",
+        recommended=filename,
+        base=IMAGE,
+        origin="base",
+        python=Version("3.10"),
     )
-    (found,) = judged(env).findings
-    assert (found.where, found.about, found.level) == (f"{FILE}:8:11", "flash-attn", "warning")
-    assert found.message == (
-        f"{says}, which the page names, does not fit: it is for Python 3.10, and the Python in {IMAGE.image} is 3.11; "
+    (finding,) = run_abi001(env).findings
+    assert (finding.location, finding.about, finding.level) == (f"{FILE}:8:11", "flash-attn", "warning")
+    assert finding.message == (
+        f"{filename}, which the page names, does not fit: it is for Python 3.10, and the Python in {IMAGE.image} is 3.11; "
         "it says the C++11 ABI FALSE, and torch 2.7.1 from cu126 has 1"
     )
-    assert FLASH.format(abi="TRUE", python="311") in found.remedy
+    assert FLASH.format(abi="TRUE", python="311") in finding.help
 
 
 @pytest.mark.parametrize(
-    ("says", "changes", "wrong"),
+    ("filename", "changes", "mismatch"),
     [
         (FLASH.format(abi="TRUE", python="311"), {}, "it is for Python 3.11, and the environment's is 3.10.14"),
         (FLASH.format(abi="TRUE", python="310"), {"torch": "2.8.0", "channel": "cu128"}, "it is for torch 2.7, and torch 2.8.0"),
@@ -168,25 +175,25 @@ def test_a_recommended_file_is_taken_apart_and_the_right_one_named(environment: 
     ],
 )  # fmt: skip
 def test_each_part_of_a_recommended_file_is_compared(
-    says: str, changes: dict[str, Any], wrong: str, environment: Environments
+    filename: str, changes: dict[str, Any], mismatch: str, environment: Environments
 ) -> None:
-    (found,) = judged(described(environment, says=says, **changes)).findings
-    assert wrong in found.message
-    assert found.level == "warning"
-    assert found.remedy
+    (finding,) = run_abi001(make_environment(environment, recommended=filename, **changes)).findings
+    assert mismatch in finding.message
+    assert finding.level == "warning"
+    assert finding.help
 
 
 @pytest.mark.parametrize(
-    "says",
+    "filename",
     [
         FLASH.format(abi="TRUE", python="310"),
         "https://example.org/v2.8.3/" + FLASH.format(abi="TRUE", python="310").replace("+", "%2B"),
         "tools-1.0-py3-none-any.whl",
     ],
 )
-def test_a_recommended_file_that_fits_is_ok(says: str, environment: Environments) -> None:
-    found = judged(described(environment, says=says))
-    assert (found.status, found.findings) == ("ok", ())
+def test_a_recommended_file_that_fits_is_ok(filename: str, environment: Environments) -> None:
+    result = run_abi001(make_environment(environment, recommended=filename))
+    assert (result.status, result.findings) == ("ok", ())
 
 
 def test_a_recommended_file_whose_abi_nobody_knows_is_unknown(
@@ -194,15 +201,18 @@ def test_a_recommended_file_whose_abi_nobody_knows_is_unknown(
 ) -> None:
     monkeypatch.setattr(facts, "cxx11_abi", lambda version, channel: None)
     monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: None)
-    assert judged(described(environment, says=FLASH.format(abi="FALSE", python="310"))).status == "unknown"
+    assert (
+        run_abi001(make_environment(environment, recommended=FLASH.format(abi="FALSE", python="310"))).status
+        == "unknown"
+    )
 
 
 def test_a_recommended_file_is_a_deviation_by_its_version_alone() -> None:
     name = FLASH.format(abi="FALSE", python="310")
-    assert recommendations.satisfied(name, "2.8.3")
-    assert recommendations.satisfied(f"https://example.org/{name.replace('+', '%2B')}", "2.8.3")
-    assert not recommendations.satisfied(name, "2.8.2")
-    assert not recommendations.satisfied("nothing.whl", "2.8.3")
+    assert satisfies(name, "2.8.3")
+    assert satisfies(f"https://example.org/{name.replace('+', '%2B')}", "2.8.3")
+    assert not satisfies(name, "2.8.2")
+    assert not satisfies("nothing.whl", "2.8.3")
 
 
 # --- locked files, and machines without any --------------------------------------------------------------------------
@@ -211,13 +221,20 @@ def test_a_recommended_file_is_a_deviation_by_its_version_alone() -> None:
 def test_a_locked_file_for_another_python_is_refused(
     environment: Environments, lock: Locks, artifact: Artifacts
 ) -> None:
-    env = described(environment, "tqdm==4.66.5", torch="2.5.1", channel="cu121")
-    assert judged(env, lock(env)).status == "ok"
-    other = artifact("tqdm", "4.66.5", filename="tqdm-4.66.5-cp311-cp311-linux_x86_64.whl", by=("lora",))
-    (found,) = judged(env, lock(env, other)).findings
-    assert (found.where, found.about, found.level) == ("lockfiles/lora-gpu/02-l0.txt", "tqdm", "error")
+    env = make_environment(environment, "tqdm==4.66.5", torch="2.5.1", channel="cu121")
+    assert run_abi001(env, lock(env)).status == "ok"
+    other_wheel = artifact(
+        "tqdm", "4.66.5", filename="tqdm-4.66.5-cp311-cp311-linux_x86_64.whl", by=("lora",)
+    )
+    (finding,) = run_abi001(env, lock(env, other_wheel)).findings
+    assert (finding.location, finding.about, finding.level) == (
+        "lockfiles/lora-gpu/02-l0.txt",
+        "tqdm",
+        "error",
+    )
     assert (
-        found.message == "tqdm-4.66.5-cp311-cp311-linux_x86_64.whl does not fit Python 3.10.14 on linux/amd64"
+        finding.message
+        == "tqdm-4.66.5-cp311-cp311-linux_x86_64.whl does not fit Python 3.10.14 on linux/amd64"
     )
 
 
@@ -225,10 +242,12 @@ def test_a_locked_file_for_another_python_is_refused(
 def test_a_package_without_a_wheel_for_a_machine_and_nothing_to_build_from_is_refused(
     platform: str, status: str, environment: Environments
 ) -> None:
-    found = judged(described(environment, "decord==0.6.0", platform=platform))
-    assert found.status == status
-    for one in found.findings:
-        assert (one.where, one.about, one.level) == (f"{FILE}:5:9", "decord", "error")
-        assert one.message.startswith("decord==0.6.0 has wheels for x86_64 only, and nothing to build from: ")
-        assert one.remedy == "Leave decord out of what is built for linux/arm64."
-        assert "dmlc/decord #207" in one.evidence
+    result = run_abi001(make_environment(environment, "decord==0.6.0", platform=platform))
+    assert result.status == status
+    for finding in result.findings:
+        assert (finding.location, finding.about, finding.level) == (f"{FILE}:5:9", "decord", "error")
+        assert finding.message.startswith(
+            "decord==0.6.0 has wheels for x86_64 only, and nothing to build from: "
+        )
+        assert finding.help == "Leave decord out of what is built for linux/arm64."
+        assert "dmlc/decord #207" in finding.evidence

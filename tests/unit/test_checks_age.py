@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin.checks import rules, run
-from torchpin.checks.context import Evidence
+from torchpin.checks.context import CheckContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 assert rules  # importing it registers the checks
 
 
-def judged(env: Environment, today: date) -> Result:
-    evidence = Evidence(environments=(env,), today=today, uv="0.13.9")
-    (found,) = [one for one in run.run(evidence, judge=True) if one.check == "FAC001"]
-    return found
+def run_fac001(env: Environment, today: date) -> Result:
+    evidence = CheckContext(environments=(env,), today=today, uv="0.13.9")
+    (result,) = [candidate for candidate in run.run(evidence, judge=True) if candidate.check == "FAC001"]
+    return result
 
 
 @pytest.mark.parametrize(
@@ -39,18 +39,18 @@ def judged(env: Environment, today: date) -> Result:
     ],
 )
 def test_facts_are_good_for_their_days(channel: str, today: date, status: str, environment: Make) -> None:
-    found = judged(environment(channel=channel), today)
-    assert found.status == status
-    assert {one.level for one in found.findings} == ({"warning"} if status == "found" else set())
+    result = run_fac001(environment(channel=channel), today)
+    assert result.status == status
+    assert {finding.level for finding in result.findings} == ({"warning"} if status == "found" else set())
 
 
 def test_an_old_fact_is_named_with_its_days(environment: Make) -> None:
-    found = judged(environment(channel="cpu"), date(2027, 3, 16))
-    assert [one.message for one in found.findings] == [
+    result = run_fac001(environment(channel="cpu"), date(2027, 3, 16))
+    assert [finding.message for finding in result.findings] == [
         "index: cpu is of 2026-03-15, 366 days old; it is good for 365"
     ]
 
 
 def test_only_the_services_that_rest_on_an_old_fact_have_the_finding(environment: Make) -> None:
     today = date(2027, 3, 16)
-    assert judged(environment(channel="cu121"), today).status == "ok"
+    assert run_fac001(environment(channel="cu121"), today).status == "ok"

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.checks import rules, run
-from torchpin.checks.context import Evidence
+from torchpin.checks.context import CheckContext
 from torchpin.model import Base, Change, Torch
 
 if TYPE_CHECKING:
@@ -28,17 +28,17 @@ TODAY = date(2026, 12, 1)
 PYTORCH = "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"
 
 
-def judged(env: Environment, check: str, *, today: date = TODAY) -> Result:
-    evidence = Evidence(environments=(env,), today=today, uv="0.13.9")
-    (found,) = [one for one in run.run(evidence, judge=True) if one.check == check]
-    return found
+def run_check(env: Environment, check: str, *, today: date = TODAY) -> Result:
+    evidence = CheckContext(environments=(env,), today=today, uv="0.13.9")
+    (result,) = [candidate for candidate in run.run(evidence, judge=True) if candidate.check == check]
+    return result
 
 
-def on(environment: Make, image: str, digest: str | None = None, **changes: Any) -> Environment:
+def environment_on(environment: Make, image: str, digest: str | None = None, **changes: Any) -> Environment:
     return environment(base=Base(image=image, digest=digest), **changes)
 
 
-def given(version: str) -> Torch:
+def torch_of_base(version: str) -> Torch:
     return Torch(version=Version(version), companions=MappingProxyType({}), origin="base")
 
 
@@ -46,7 +46,7 @@ def given(version: str) -> Torch:
 
 
 @pytest.mark.parametrize(
-    ("tag", "said"),
+    ("tag", "problem"),
     [
         ("12.4.1-cudnn8-devel-ubuntu22.04", "for CUDA 12.4.1 the suffix is -cudnn-, not -cudnn8-"),
         ("12.4.1-cudnn9-devel-ubuntu22.04", "for CUDA 12.4.1 the suffix is -cudnn-, not -cudnn9-"),
@@ -56,16 +56,18 @@ def given(version: str) -> Torch:
         ("latest", "its tags are <X.Y.Z>-<variant>-<system>, and there is no latest"),
     ],
 )
-def test_a_tag_that_breaks_the_grammar_cannot_exist(tag: str, said: str, environment: Make) -> None:
-    (one,) = judged(on(environment, f"nvidia/cuda:{tag}"), "BAS001").findings
-    assert (one.message, one.level) == (f"nvidia/cuda:{tag} cannot exist: {said}", "error")
-    assert "nvidia" in one.evidence.lower()
+def test_a_tag_that_breaks_the_grammar_cannot_exist(tag: str, problem: str, environment: Make) -> None:
+    (finding,) = run_check(environment_on(environment, f"nvidia/cuda:{tag}"), "BAS001").findings
+    assert (finding.message, finding.level) == (f"nvidia/cuda:{tag} cannot exist: {problem}", "error")
+    assert "nvidia" in finding.evidence.lower()
 
 
 def test_the_nearest_tag_that_exists_is_the_repair(environment: Make) -> None:
-    (one,) = judged(on(environment, "nvidia/cuda:12.4.1-cudnn8-devel-ubuntu22.04"), "BAS001").findings
+    (finding,) = run_check(
+        environment_on(environment, "nvidia/cuda:12.4.1-cudnn8-devel-ubuntu22.04"), "BAS001"
+    ).findings
     digest = "sha256:622e78a1d02c0f90ed900e3985d6c975d8e2dc9ee5e61643aed587dcf9129f42"
-    assert one.repair == (
+    assert finding.fix == (
         Change(path="base.image", value="nvidia/cuda:12.4.1-cudnn-devel-ubuntu22.04"),
         Change(path="base.digest", value=digest),
     )
@@ -87,51 +89,51 @@ def test_the_nearest_tag_that_exists_is_the_repair(environment: Make) -> None:
     ],
 )
 def test_a_base_is_there_or_not_or_not_known(image: str, status: str, level: str, environment: Make) -> None:
-    found = judged(on(environment, image), "BAS001")
-    assert (found.status, "".join(one.level for one in found.findings)) == (status, level)
+    result = run_check(environment_on(environment, image), "BAS001")
+    assert (result.status, "".join(finding.level for finding in result.findings)) == (status, level)
 
 
 def test_an_end_of_life_is_a_matter_of_the_day(environment: Make) -> None:
-    env = on(environment, "python:3.10-slim-bookworm")
-    assert judged(env, "BAS001", today=date(2026, 10, 31)).status == "ok"
-    assert judged(env, "BAS001", today=date(2026, 11, 1)).status == "found"
+    env = environment_on(environment, "python:3.10-slim-bookworm")
+    assert run_check(env, "BAS001", today=date(2026, 10, 31)).status == "ok"
+    assert run_check(env, "BAS001", today=date(2026, 11, 1)).status == "found"
 
 
 def test_every_known_base_obeys_its_repository_s_grammar(environment: Make) -> None:
-    for row in facts.bases():
-        found = judged(on(environment, row.image), "BAS001")
-        assert not [one for one in found.findings if "cannot exist" in one.message], row.image
+    for row in facts.base_images():
+        result = run_check(environment_on(environment, row.image), "BAS001")
+        assert not [finding for finding in result.findings if "cannot exist" in finding.message], row.image
 
 
 # --- BAS002 ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_missing_digest_is_written_from_facts_or_asked_for(environment: Make) -> None:
-    (known,) = judged(on(environment, PYTORCH), "BAS002").findings
-    row = facts.base(PYTORCH)
+    (fixable,) = run_check(environment_on(environment, PYTORCH), "BAS002").findings
+    row = facts.base_image(PYTORCH)
     assert row
-    assert (known.repair, known.safe, known.level) == (
+    assert (fixable.fix, fixable.fix_is_safe, fixable.level) == (
         (Change(path="base.digest", value=row.digest),),
         True,
         "warning",
     )
-    (asked,) = judged(on(environment, "ubuntu:22.04"), "BAS002").findings
-    assert (asked.repair, asked.safe) == ((), False)
-    assert "docker buildx imagetools inspect ubuntu:22.04" in asked.remedy
+    (unfixable,) = run_check(environment_on(environment, "ubuntu:22.04"), "BAS002").findings
+    assert (unfixable.fix, unfixable.fix_is_safe) == ((), False)
+    assert "docker buildx imagetools inspect ubuntu:22.04" in unfixable.help
 
 
 def test_another_digest_than_the_recorded_is_unknown(environment: Make) -> None:
-    row = facts.base(PYTORCH)
+    row = facts.base_image(PYTORCH)
     assert row
-    assert judged(on(environment, PYTORCH, row.digest), "BAS002").status == "ok"
-    assert judged(on(environment, PYTORCH, "sha256:" + "0" * 64), "BAS002").status == "unknown"
+    assert run_check(environment_on(environment, PYTORCH, row.digest), "BAS002").status == "ok"
+    assert run_check(environment_on(environment, PYTORCH, "sha256:" + "0" * 64), "BAS002").status == "unknown"
 
 
 # --- BAS003 ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("image", "channel", "status", "said"),
+    ("image", "channel", "status", "message"),
     [
         (
             "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
@@ -149,20 +151,22 @@ def test_another_digest_than_the_recorded_is_unknown(environment: Make) -> None:
     ],
 )
 def test_cuda_is_there_once_and_the_same(
-    image: str, channel: str, status: str, said: str, environment: Make
+    image: str, channel: str, status: str, message: str, environment: Make
 ) -> None:
-    env = on(environment, image, channel=channel, torch=Torch(version=Version("2.5.1"), companions={}))
-    found = judged(env, "BAS003")
-    assert found.status == status
-    assert all(said in one.message and one.level == "warning" for one in found.findings)
+    env = environment_on(
+        environment, image, channel=channel, torch=Torch(version=Version("2.5.1"), companions={})
+    )
+    result = run_check(env, "BAS003")
+    assert result.status == status
+    assert all(message in finding.message and finding.level == "warning" for finding in result.findings)
 
 
 def test_the_weight_of_what_comes_twice_is_told_from_the_lock(environment: Make, lock: Any) -> None:
     env = environment()
-    held = lock(env)
-    evidence = Evidence(environments=(env,), today=TODAY, uv="0.13.9", locks={env.name: held})
-    (found,) = [one for one in run.run(evidence, judge=True) if one.check == "BAS003"]
-    assert "(0 MB of packages)" in found.findings[0].message  # the stand-in's ten bytes
+    env_lock = lock(env)
+    evidence = CheckContext(environments=(env,), today=TODAY, uv="0.13.9", locks={env.name: env_lock})
+    (result,) = [candidate for candidate in run.run(evidence, judge=True) if candidate.check == "BAS003"]
+    assert "(0 MB of packages)" in result.findings[0].message  # the stand-in's ten bytes
 
 
 # --- BAS004, BAS005 --------------------------------------------------------------------------------------------------
@@ -175,14 +179,16 @@ def test_the_weight_of_what_comes_twice_is_told_from_the_lock(environment: Make,
 def test_with_torch_from_the_base_its_python_is_the_one(
     python: str, image: str, status: str, environment: Make
 ) -> None:
-    env = on(environment, image, channel="cu126", torch=given("2.7.1"), python=Version(python))
-    found = judged(env, "BAS004")
-    assert found.status == status
-    assert all(one.repair == (Change(path="python", value="3.11"),) for one in found.findings)
+    env = environment_on(
+        environment, image, channel="cu126", torch=torch_of_base("2.7.1"), python=Version(python)
+    )
+    result = run_check(env, "BAS004")
+    assert result.status == status
+    assert all(finding.fix == (Change(path="python", value="3.11"),) for finding in result.findings)
 
 
 def test_elsewhere_uv_installs_the_described_python(environment: Make) -> None:
-    assert judged(on(environment, "ubuntu:22.04"), "BAS004").status == "ok"
+    assert run_check(environment_on(environment, "ubuntu:22.04"), "BAS004").status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -198,22 +204,22 @@ def test_elsewhere_uv_installs_the_described_python(environment: Make) -> None:
 def test_the_base_brings_the_described_torch_or_not(
     version: str, channel: str, image: str, status: str, environment: Make
 ) -> None:
-    env = on(environment, image, channel=channel, torch=given(version))
-    found = judged(env, "BAS005")
-    assert (found.status, {one.level for one in found.findings}) == (
+    env = environment_on(environment, image, channel=channel, torch=torch_of_base(version))
+    result = run_check(env, "BAS005")
+    assert (result.status, {finding.level for finding in result.findings}) == (
         status,
         {"error"} if status == "found" else set(),
     )
 
 
 def test_a_second_torch_beside_the_base_s_is_a_warning(environment: Make) -> None:
-    found = judged(on(environment, PYTORCH), "BAS005")
-    assert [(one.level, one.about) for one in found.findings] == [("warning", PYTORCH)]
-    assert judged(on(environment, "ubuntu:22.04"), "BAS005").status == "moot"
+    result = run_check(environment_on(environment, PYTORCH), "BAS005")
+    assert [(finding.level, finding.about) for finding in result.findings] == [("warning", PYTORCH)]
+    assert run_check(environment_on(environment, "ubuntu:22.04"), "BAS005").status == "moot"
 
 
 @pytest.mark.parametrize("check", ["BAS001", "BAS002", "BAS003", "BAS004", "BAS005"])
 def test_the_lab_s_stand_in_is_not_judged(check: str, environment: Make) -> None:
-    evidence = Evidence(environments=(environment(),), today=TODAY, uv="0.13.9", published={})
-    (found,) = [one for one in run.run(evidence, judge=True) if one.check == check]
-    assert found.status == "moot"
+    evidence = CheckContext(environments=(environment(),), today=TODAY, uv="0.13.9", published={})
+    (result,) = [candidate for candidate in run.run(evidence, judge=True) if candidate.check == check]
+    assert result.status == "moot"

@@ -11,8 +11,8 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.checks import rules, run
-from torchpin.checks.context import Evidence
-from torchpin.compat.gpus import verdict
+from torchpin.checks.context import CheckContext
+from torchpin.compat.gpus import judge_gpu
 from torchpin.model import Base, Change, Torch
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ TODAY = date(2026, 12, 1)
 CU128 = "nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04"
 
 
-def judged(env: Environment, check: str, **known: Any) -> Result:
-    evidence = Evidence(environments=(env,), today=TODAY, uv="0.13.9", **known)
-    (found,) = [one for one in run.run(evidence, judge=True) if one.check == check]
-    return found
+def run_check(env: Environment, check: str, **context: Any) -> Result:
+    evidence = CheckContext(environments=(env,), today=TODAY, uv="0.13.9", **context)
+    (result,) = [candidate for candidate in run.run(evidence, judge=True) if candidate.check == check]
+    return result
 
 
-def torch(version: str) -> Torch:
+def make_torch(version: str) -> Torch:
     return Torch(version=Version(version), companions={})
 
 
@@ -63,32 +63,34 @@ def torch(version: str) -> Torch:
 def test_code_for_a_card_is_there_or_not_or_not_known(
     version: str, channel: str, gpu: str, status: str, environment: Make
 ) -> None:
-    env = environment(channel=channel, torch=torch(version), gpus=(gpu,))
-    assert judged(env, "GPU001").status == status
+    env = environment(channel=channel, torch=make_torch(version), gpus=(gpu,))
+    assert run_check(env, "GPU001").status == status
 
 
 def test_the_repair_is_the_nearest_build_that_serves_all_cards(environment: Make) -> None:
-    (one,) = judged(environment(torch=torch("2.5.1"), gpus=("A6000", "H100", "B200")), "GPU001").findings
-    assert one.repair == (
+    (finding,) = run_check(
+        environment(torch=make_torch("2.5.1"), gpus=("A6000", "H100", "B200")), "GPU001"
+    ).findings
+    assert finding.fix == (
         Change(path="variants.gpu.channel", value="cu128"),
         Change(path="torch.version", value="2.7.0"),
     )
-    assert "torch 2.7.0 on cu128" in one.remedy
-    assert "without PTX" in one.message
-    assert not one.safe
+    assert "torch 2.7.0 on cu128" in finding.help
+    assert "without PTX" in finding.message
+    assert not finding.fix_is_safe
 
 
 def test_other_cards_can_be_asked_for(environment: Make) -> None:
-    env = environment(torch=torch("2.5.1"), gpus=("H100",))
-    (one,) = judged(env, "GPU001", asked_gpus=("RTX 5090",)).findings
-    assert (one.about, one.where) == ("RTX 5090", "--gpu RTX 5090")
-    cpu = environment(channel="cpu", torch=torch("2.5.1"))
-    (refused,) = judged(cpu, "GPU001", asked_gpus=("H100",)).findings
-    assert refused.message.endswith("has no code for H100 (capability 9.0): a CPU build")
+    env = environment(torch=make_torch("2.5.1"), gpus=("H100",))
+    (finding,) = run_check(env, "GPU001", target_gpus=("RTX 5090",)).findings
+    assert (finding.about, finding.location) == ("RTX 5090", "--gpu RTX 5090")
+    cpu_env = environment(channel="cpu", torch=make_torch("2.5.1"))
+    (cpu_finding,) = run_check(cpu_env, "GPU001", target_gpus=("H100",)).findings
+    assert cpu_finding.message.endswith("has no code for H100 (capability 9.0): a CPU build")
 
 
 def test_a_misspelled_card_is_unknown_with_near_names(environment: Make) -> None:
-    (message,) = judged(environment(gpus=("RTX 5091",)), "GPU001").unknown
+    (message,) = run_check(environment(gpus=("RTX 5091",)), "GPU001").unknown
     assert "RTX 5090" in message
 
 
@@ -96,27 +98,27 @@ def test_every_known_card_has_a_verdict_on_every_known_build_and_ok_only_with_co
     """Binary compatibility within a major, PTX upwards: reckoned again, by the numbers alone."""
     for channel in ("cu118", "cu121", "cu124", "cu126", "cu128", "cu129", "cu130"):
         for release in facts.releases():
-            archs = facts.compiled(release.version, channel)
-            env = environment(channel=channel, torch=torch(release.version))
+            archs = facts.compiled_archs(release.version, channel)
+            env = environment(channel=channel, torch=make_torch(release.version))
             for gpu in facts.gpus():
-                found = verdict(env, gpu)
+                verdict = judge_gpu(env, gpu)
                 if gpu.capability is None or gpu.machine != "x86_64":
-                    assert found.answer != "ok"
+                    assert verdict.answer != "ok"
                 elif archs:
                     major, minor = map(int, gpu.capability.split("."))
-                    sm = [(int(one[3:-1]), int(one[-1])) for one in archs.sm if one[-1].isdigit()]
-                    ptx = [(int(one[8:-1]), int(one[-1])) for one in archs.ptx]
-                    runs = any(a == major and b <= minor for a, b in sm) or any(
-                        one <= (major, minor) for one in ptx
+                    sm = [(int(arch[3:-1]), int(arch[-1])) for arch in archs.sm if arch[-1].isdigit()]
+                    ptx = [(int(arch[8:-1]), int(arch[-1])) for arch in archs.ptx]
+                    runs = any(sm_major == major and sm_minor <= minor for sm_major, sm_minor in sm) or any(
+                        capability <= (major, minor) for capability in ptx
                     )
-                    assert (found.answer == "ok") == runs, (channel, release.version, gpu.name)
+                    assert (verdict.answer == "ok") == runs, (channel, release.version, gpu.name)
 
 
 # --- GPU002 ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("driver", "base", "gpus", "status", "said"),
+    ("driver", "base", "gpus", "status", "message"),
     [
         ("570.124.06", CU128, (), "ok", ""),
         ("550.54.14", CU128, (), "ok", ""),  # an older branch that the image lets through
@@ -134,26 +136,28 @@ def test_every_known_card_has_a_verdict_on_every_known_build_and_ok_only_with_co
     ],
 )
 def test_a_driver_carries_the_cuda_or_not(
-    driver: str, base: str, gpus: tuple[str, ...], status: str, said: str, environment: Make
+    driver: str, base: str, gpus: tuple[str, ...], status: str, message: str, environment: Make
 ) -> None:
-    env = environment(channel="cu128", torch=torch("2.8.0"), base=Base(image=base), gpus=gpus, driver=driver)
-    found = judged(env, "GPU002")
-    assert found.status == status, found
-    assert all(said in one.message for one in found.findings)
+    env = environment(
+        channel="cu128", torch=make_torch("2.8.0"), base=Base(image=base), gpus=gpus, driver=driver
+    )
+    result = run_check(env, "GPU002")
+    assert result.status == status, result
+    assert all(message in finding.message for finding in result.findings)
 
 
 def test_an_asked_driver_outweighs_the_described_one(environment: Make) -> None:
     env = environment(
-        channel="cu128", torch=torch("2.8.0"), base=Base(image="ubuntu:22.04"), driver="570.124.06"
+        channel="cu128", torch=make_torch("2.8.0"), base=Base(image="ubuntu:22.04"), driver="570.124.06"
     )
-    found = judged(env, "GPU002", asked_driver="470.57.02")
-    assert [one.where for one in found.findings] == ["--driver 470.57.02"]
+    result = run_check(env, "GPU002", target_driver="470.57.02")
+    assert [finding.location for finding in result.findings] == ["--driver 470.57.02"]
 
 
 def test_without_a_driver_there_is_nothing_to_judge(environment: Make) -> None:
-    assert judged(environment(), "GPU002").status == "moot"
+    assert run_check(environment(), "GPU002").status == "moot"
 
 
 def test_a_cuda_that_no_fact_knows_is_unknown(environment: Make) -> None:
-    env = environment(channel="pypi", torch=torch("2.5.0"), driver="570.124.06")
-    assert judged(replace(env), "GPU002").status == "unknown"
+    env = environment(channel="pypi", torch=make_torch("2.5.0"), driver="570.124.06")
+    assert run_check(replace(env), "GPU002").status == "unknown"

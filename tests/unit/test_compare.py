@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.requirements import Requirement
 
-from torchpin.compat import recommendations
+from torchpin.compat.recommendations import compute_deviations, satisfies, stale_reasons, used_components
 from torchpin.lock import compare
 from torchpin.model import Artifact, Deviation, Layer, Lock, Reason, Recommendation, Source, Upstream
 from torchpin.records.freeze import freeze_differences
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("says", "value", "met"),
+    ("requirement", "value", "met"),
     [
         ("0.25.0", "0.25.0", True),
         ("0.25.0", "0.26.0", False),
@@ -65,11 +65,11 @@ if TYPE_CHECKING:
         ("1.0", "not a version", False),
     ],
 )
-def test_words_are_met_or_not(says: str, value: str, met: bool) -> None:
-    assert recommendations.satisfied(says, value) is met
+def test_words_are_met_or_not(requirement: str, value: str, met: bool) -> None:
+    assert satisfies(requirement, value) is met
 
 
-def upstream(*requirements: str) -> Upstream:
+def make_upstream(*requirements: str) -> Upstream:
     return Upstream(
         source="sd-scripts",
         tag="v0.10.0",
@@ -79,13 +79,13 @@ def upstream(*requirements: str) -> Upstream:
     )
 
 
-def found(env: Environment, lock: Lock, *requirements: str) -> tuple[Deviation, ...]:
-    return recommendations.deviations(
-        env, replace(lock, upstreams=(upstream(*requirements),) if requirements else ())
+def deviations(env: Environment, lock: Lock, *requirements: str) -> tuple[Deviation, ...]:
+    return compute_deviations(
+        env, replace(lock, upstreams=(make_upstream(*requirements),) if requirements else ())
     )
 
 
-def says(*pairs: str) -> tuple[Recommendation, ...]:
+def recommendations(*pairs: str) -> tuple[Recommendation, ...]:
     return tuple(
         Recommendation(component=pair.split(" ", 1)[0], says=pair.split(" ", 1)[1]) for pair in pairs
     )
@@ -97,7 +97,7 @@ REASON = Reason(component="tqdm", because="a", evidence="b")
 def test_used_names_packages_sources_and_the_ground_below(environment: Environments, lock: Locks) -> None:
     source = Source(name="sd-scripts", url="u", tag="v0.10.0", commit="0f" * 20, path="third_party/a")
     env = environment(sources=(source,))
-    assert recommendations.used(env, lock(env)) == {
+    assert used_components(env, lock(env)) == {
         "torch": "2.5.1+cu121",
         "torchvision": "0.20.1+cu121",
         "nvidia-cudnn-cu12": "9.1.0.70",
@@ -112,24 +112,26 @@ def test_used_names_packages_sources_and_the_ground_below(environment: Environme
 
 def test_a_cpu_build_uses_no_cuda(environment: Environments, lock: Locks) -> None:
     env = environment(channel="cpu")
-    assert "cuda" not in recommendations.used(env, lock(env))
+    assert "cuda" not in used_components(env, lock(env))
 
 
 def test_what_is_as_recommended_deviates_nowhere(environment: Environments, lock: Locks) -> None:
     env = environment(
-        recommends=says("torch 2.5.x", "CUDA 11.8 / 12.x", "Python 3.10", "cuDNN 9.1.x", "TQDM >=4")
+        recommends=recommendations(
+            "torch 2.5.x", "CUDA 11.8 / 12.x", "Python 3.10", "cuDNN 9.1.x", "TQDM >=4"
+        )
     )
-    assert found(env, lock(env), "tqdm==4.66.5", "torch") == ()
+    assert deviations(env, lock(env), "tqdm==4.66.5", "torch") == ()
 
 
 def test_a_deviation_holds_every_adviser_s_words_that_are_not_met(
     environment: Environments, lock: Locks
 ) -> None:
-    env = environment(recommends=(*says("tqdm ==4.0", "tqdm >=4"),), reasons=(REASON,))
-    assert found(env, lock(env), "tqdm==4.1") == (
+    env = environment(recommends=(*recommendations("tqdm ==4.0", "tqdm >=4"),), reasons=(REASON,))
+    assert deviations(env, lock(env), "tqdm==4.1") == (
         Deviation(
             component="tqdm",
-            says=(("report", "==4.0"), ("sd-scripts v0.10.0", "==4.1")),
+            recommendations=(("report", "==4.0"), ("sd-scripts v0.10.0", "==4.1")),
             used="4.66.5",
             reason=REASON,
         ),
@@ -137,24 +139,28 @@ def test_a_deviation_holds_every_adviser_s_words_that_are_not_met(
 
 
 def test_a_component_is_one_however_it_is_spelled(environment: Environments, lock: Locks) -> None:
-    env = environment(recommends=says("Nvidia_cuDNN.cu12 8.0", "nvidia-cudnn-cu12 9.0"))
-    (deviation,) = found(env, lock(env), "NVIDIA-CUDNN-cu12==7.0")
+    env = environment(recommends=recommendations("Nvidia_cuDNN.cu12 8.0", "nvidia-cudnn-cu12 9.0"))
+    (deviation,) = deviations(env, lock(env), "NVIDIA-CUDNN-cu12==7.0")
     assert deviation == Deviation(
         component="Nvidia_cuDNN.cu12",
-        says=(("report", "8.0"), ("report", "9.0"), ("sd-scripts v0.10.0", "==7.0")),
+        recommendations=(("report", "8.0"), ("report", "9.0"), ("sd-scripts v0.10.0", "==7.0")),
         used="9.1.0.70",
     )
 
 
 def test_an_exact_upstream_pin_is_not_met_by_a_later_micro(environment: Environments, lock: Locks) -> None:
-    assert found(environment(), lock(), "tqdm==4.66")[0].says == (("sd-scripts v0.10.0", "==4.66"),)
+    assert deviations(environment(), lock(), "tqdm==4.66")[0].recommendations == (
+        ("sd-scripts v0.10.0", "==4.66"),
+    )
 
 
 def test_an_absent_package_deviates_even_where_any_version_would_do(
     environment: Environments, lock: Locks
 ) -> None:
-    assert found(environment(), lock(), "OpenCV_Python") == (
-        Deviation(component="opencv-python", says=(("sd-scripts v0.10.0", "any"),), used="not installed"),
+    assert deviations(environment(), lock(), "OpenCV_Python") == (
+        Deviation(
+            component="opencv-python", recommendations=(("sd-scripts v0.10.0", "any"),), used="not installed"
+        ),
     )
 
 
@@ -175,7 +181,7 @@ def test_an_absent_package_deviates_even_where_any_version_would_do(
 def test_an_upstream_line_that_does_not_count_here_or_is_met_is_no_deviation(
     environment: Environments, lock: Locks, requirement: str
 ) -> None:
-    assert found(environment(), lock(), requirement) == ()
+    assert deviations(environment(), lock(), requirement) == ()
 
 
 @pytest.mark.parametrize(
@@ -189,41 +195,47 @@ def test_an_upstream_line_that_does_not_count_here_or_is_met_is_no_deviation(
 def test_an_upstream_line_that_counts_here_and_is_not_met_is_one(
     environment: Environments, lock: Locks, requirement: str
 ) -> None:
-    (deviation,) = found(environment(), lock(), requirement)
+    (deviation,) = deviations(environment(), lock(), requirement)
     assert (deviation.component, deviation.used) == ("tqdm", "4.66.5")
 
 
 def test_a_machine_s_own_requirements_count_on_that_machine(environment: Environments, lock: Locks) -> None:
     env = environment(platform="linux/arm64")
-    assert found(env, lock(env), "absent; platform_machine == 'aarch64'")[0].component == "absent"
+    assert deviations(env, lock(env), "absent; platform_machine == 'aarch64'")[0].component == "absent"
 
 
 def test_a_choice_inside_a_range_is_listed_where_there_is_a_reason(
     environment: Environments, lock: Locks
 ) -> None:
-    env = environment(recommends=says("tqdm >=4"), reasons=(REASON,))
-    assert found(env, lock(env)) == (
-        Deviation(component="tqdm", says=(("report", ">=4"),), used="4.66.5", reason=REASON, choice=True),
+    env = environment(recommends=recommendations("tqdm >=4"), reasons=(REASON,))
+    assert deviations(env, lock(env)) == (
+        Deviation(
+            component="tqdm",
+            recommendations=(("report", ">=4"),),
+            used="4.66.5",
+            reason=REASON,
+            is_choice=True,
+        ),
     )
-    assert found(environment(recommends=says("tqdm >=4")), lock()) == ()
+    assert deviations(environment(recommends=recommendations("tqdm >=4")), lock()) == ()
 
 
 def test_an_exact_recommendation_that_is_followed_is_no_choice(
     environment: Environments, lock: Locks
 ) -> None:
-    env = environment(recommends=says("tqdm 4.66.5", "tqdm any"), reasons=(REASON,))
-    assert found(env, lock(env), "tqdm==4.66.5") == ()
+    env = environment(recommends=recommendations("tqdm 4.66.5", "tqdm any"), reasons=(REASON,))
+    assert deviations(env, lock(env), "tqdm==4.66.5") == ()
 
 
 def test_a_reason_is_stale_when_nothing_deviates(environment: Environments, lock: Locks) -> None:
     reasons = (REASON, replace(REASON, component="CUDA"), replace(REASON, component="numpy"))
-    env = environment(recommends=says("tqdm 4.0", "cuda 12.1"), reasons=reasons)
-    assert recommendations.stale_reasons(env, found(env, lock(env))) == ("CUDA", "numpy")
+    env = environment(recommends=recommendations("tqdm 4.0", "cuda 12.1"), reasons=reasons)
+    assert stale_reasons(env, deviations(env, lock(env))) == ("CUDA", "numpy")
 
 
 def test_a_reason_for_what_deviates_is_not_stale(environment: Environments, lock: Locks) -> None:
-    env = environment(recommends=says("TQDM 4.0"), reasons=(REASON,))
-    assert recommendations.stale_reasons(env, found(env, lock(env))) == ()
+    env = environment(recommends=recommendations("TQDM 4.0"), reasons=(REASON,))
+    assert stale_reasons(env, deviations(env, lock(env))) == ()
 
 
 # --- what an image holds, what a lock moves --------------------------------------------------------------------------
@@ -272,9 +284,9 @@ def test_an_optional_layer_that_is_there_must_be_the_lock_s(with_optional: Lock)
 def test_a_new_lock_says_what_it_moves(lock: Locks, artifact: Artifacts) -> None:
     before = lock(None, artifact("old", by=("torch",))).packages
     after = lock(None, artifact("new", by=("torch",)), artifact("tqdm", "4.67.0", by=("lora",))).packages
-    assert compare.moved(before, after) == (
+    assert compare.package_changes(before, after) == (
         "new (new) -> 1.0",
         "old 1.0 -> (gone)",
         "tqdm 4.66.5 -> 4.67.0",
     )
-    assert compare.moved(before, before) == ()
+    assert compare.package_changes(before, before) == ()

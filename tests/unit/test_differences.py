@@ -33,27 +33,34 @@ variants:
 layers:
   - {name: training, packages: [tqdm==4.66.5]}
 """
-MOVED = DESCRIPTION.replace("12.1.1", "12.4.1").replace("cu121", "cu124").replace("3.10.14", "3.11.9")
+UPDATED_DESCRIPTION = (
+    DESCRIPTION.replace("12.1.1", "12.4.1").replace("cu121", "cu124").replace("3.10.14", "3.11.9")
+)
 
 
 def texts(lock: Lock, description: str = DESCRIPTION, name: str = "lora-gpu") -> dict[str, str]:
-    files = {f"lockfiles/{name}/{file}": text for file, text in file_format.files(lock).items()}
+    files = {f"lockfiles/{name}/{file}": text for file, text in file_format.lock_texts(lock).items()}
     return files | ({"services/lora/service.yaml": description} if description else {})
 
 
-def one(before: diff.State, after: diff.State) -> Difference:
-    (found,) = diff.differences(before, after)
-    return found
+def single_difference(before: diff.Snapshot, after: diff.Snapshot) -> Difference:
+    (difference,) = diff.compare_snapshots(before, after)
+    return difference
 
 
-def told(found: Difference) -> list[tuple[str, str, str, str]]:
-    return [(move.what, move.kind, move.before, move.after) for move in found.packages]
+def package_moves(difference: Difference) -> list[tuple[str, str, str, str]]:
+    return [(move.name, move.kind, move.before, move.after) for move in difference.packages]
 
 
 def test_nothing_changed_is_an_empty_difference(lock: Locks) -> None:
-    state = diff.repository("HEAD", texts(lock()))
-    found = one(state, state)
-    assert (found.environment, found.ground, found.packages, found.notes) == ("lora-gpu", (), (), ())
+    state = diff.repository_snapshot("HEAD", texts(lock()))
+    difference = single_difference(state, state)
+    assert (difference.environment, difference.baseline, difference.packages, difference.notes) == (
+        "lora-gpu",
+        (),
+        (),
+        (),
+    )
 
 
 def test_packages_are_added_removed_and_moved_with_the_size_of_their_files(
@@ -65,46 +72,60 @@ def test_packages_are_added_removed_and_moved_with_the_size_of_their_files(
     after = lock(
         None, artifact("new", "2.0", by=("lora",), size=30), artifact("tqdm", "4.67.0", by=("lora",), size=9)
     )
-    found = one(diff.repository("a", texts(before)), diff.repository("b", texts(after)))
-    assert told(found) == [
+    difference = single_difference(
+        diff.repository_snapshot("a", texts(before)), diff.repository_snapshot("b", texts(after))
+    )
+    assert package_moves(difference) == [
         ("new", "added", "", "2.0"),
         ("old", "removed", "1.0", ""),
         ("tqdm", "moved", "4.66.5", "4.67.0"),
     ]
-    assert (found.added_bytes, found.removed_bytes, found.unsized) == (39, 107, 0)
+    assert (difference.added_bytes, difference.removed_bytes, difference.unknown_sizes) == (39, 107, 0)
 
 
 def test_the_same_version_in_another_file_is_told(lock: Locks, artifact: Artifacts) -> None:
     before = lock(None, artifact("tqdm", "4.66.5", by=("lora",)))
     after = lock(None, artifact("tqdm", "4.66.5", by=("lora",), sha256="cd" * 32))
-    found = one(diff.repository("a", texts(before)), diff.repository("b", texts(after)))
-    assert told(found) == [("tqdm 4.66.5", "other file", "sha256:abababababab", "sha256:cdcdcdcdcdcd")]
+    difference = single_difference(
+        diff.repository_snapshot("a", texts(before)), diff.repository_snapshot("b", texts(after))
+    )
+    assert package_moves(difference) == [
+        ("tqdm 4.66.5", "other file", "sha256:abababababab", "sha256:cdcdcdcdcdcd")
+    ]
 
 
 def test_a_size_that_nobody_wrote_down_is_counted_as_unknown(lock: Locks, artifact: Artifacts) -> None:
     after = lock(None, artifact("new", "2.0", by=("lora",), size=None))
-    found = one(diff.repository("a", texts(lock())), diff.repository("b", texts(after)))
-    assert (found.added_bytes, found.unsized) == (0, 1)
+    difference = single_difference(
+        diff.repository_snapshot("a", texts(lock())), diff.repository_snapshot("b", texts(after))
+    )
+    assert (difference.added_bytes, difference.unknown_sizes) == (0, 1)
 
 
 def test_what_the_base_gives_is_no_download(lock: Locks, environment: Environments) -> None:
     plain = lock()
-    given = replace(plain, given=replace(plain.layers[0], name="00-given"), layers=plain.layers[1:])
-    found = one(diff.repository("a", {}), diff.repository("b", texts(given)))
-    sizes = {move.what: move.size_after for move in found.packages}
+    base_lock = replace(plain, provided=replace(plain.layers[0], name="00-given"), layers=plain.layers[1:])
+    difference = single_difference(
+        diff.repository_snapshot("a", {}), diff.repository_snapshot("b", texts(base_lock))
+    )
+    sizes = {move.name: move.size_after for move in difference.packages}
     assert (sizes["torch"], sizes["tqdm"]) == (0, 10)
 
 
 def test_what_builds_a_source_only_package_stands_apart(lock: Locks, artifact: Artifacts) -> None:
-    built = lock(None, build=(artifact("setuptools", "80.0", by=("tqdm",)),))
-    found = one(diff.repository("a", texts(lock())), diff.repository("b", texts(built)))
-    assert told(found) == [("setuptools (build)", "added", "", "80.0")]
+    build_lock = lock(None, build=(artifact("setuptools", "80.0", by=("tqdm",)),))
+    difference = single_difference(
+        diff.repository_snapshot("a", texts(lock())), diff.repository_snapshot("b", texts(build_lock))
+    )
+    assert package_moves(difference) == [("setuptools (build)", "added", "", "80.0")]
 
 
 def test_the_ground_comes_from_the_descriptions(lock: Locks) -> None:
-    before, after = texts(lock()), texts(lock(), MOVED)
-    found = one(diff.repository("a", before), diff.repository("b", after))
-    assert [(move.what, move.before, move.after) for move in found.ground] == [
+    before, after = texts(lock()), texts(lock(), UPDATED_DESCRIPTION)
+    difference = single_difference(
+        diff.repository_snapshot("a", before), diff.repository_snapshot("b", after)
+    )
+    assert [(move.name, move.before, move.after) for move in difference.baseline] == [
         ("Python", "3.10.14", "3.11.9"),
         ("channel", "cu121", "cu124"),
         (
@@ -122,58 +143,63 @@ sources:
 """
     before = DESCRIPTION + source
     after = DESCRIPTION + source.replace("v1", "v2").replace("1" * 40, "2" * 40)
-    found = one(diff.repository("a", texts(lock(), before)), diff.repository("b", texts(lock(), after)))
-    assert [(move.what, move.before, move.after) for move in found.ground] == [
+    difference = single_difference(
+        diff.repository_snapshot("a", texts(lock(), before)),
+        diff.repository_snapshot("b", texts(lock(), after)),
+    )
+    assert [(move.name, move.before, move.after) for move in difference.baseline] == [
         ("source sd", f"v1 ({'1' * 12})", f"v2 ({'2' * 12})")
     ]
-    gone = one(diff.repository("a", texts(lock(), before)), diff.repository("b", texts(lock())))
-    assert [(move.what, move.kind) for move in gone.ground] == [("source sd", "removed")]
+    removed = single_difference(
+        diff.repository_snapshot("a", texts(lock(), before)), diff.repository_snapshot("b", texts(lock()))
+    )
+    assert [(move.name, move.kind) for move in removed.baseline] == [("source sd", "removed")]
 
 
 def test_a_description_that_cannot_be_read_is_told_and_its_lock_still_counts(lock: Locks) -> None:
-    before = diff.repository("v1", texts(lock(), "schema: of another time\n"))
-    found = one(before, diff.repository("b", texts(lock(), MOVED)))
-    assert [(move.what, move.before, move.after) for move in found.ground] == [
+    before = diff.repository_snapshot("v1", texts(lock(), "schema: of another time\n"))
+    difference = single_difference(before, diff.repository_snapshot("b", texts(lock(), UPDATED_DESCRIPTION)))
+    assert [(move.name, move.before, move.after) for move in difference.baseline] == [
         ("Python", "3.10.14", "3.11.9"),
         ("channel", "cu121", "cu124"),
     ]
-    assert "no description in v1" in found.notes[0]
+    assert "no description in v1" in difference.notes[0]
 
 
 def test_an_environment_that_is_new_or_not_locked_is_told(lock: Locks) -> None:
-    unlocked = diff.repository("b", {"services/lora/service.yaml": DESCRIPTION})
-    (found,) = diff.differences(diff.repository("a", {}), unlocked)
-    assert found.notes == ("lora-gpu is not in a", "lora-gpu is not locked in b")
-    assert {move.kind for move in found.ground} == {"added"}
+    unlocked = diff.repository_snapshot("b", {"services/lora/service.yaml": DESCRIPTION})
+    (difference,) = diff.compare_snapshots(diff.repository_snapshot("a", {}), unlocked)
+    assert difference.notes == ("lora-gpu is not in a", "lora-gpu is not locked in b")
+    assert {move.kind for move in difference.baseline} == {"added"}
 
 
 def test_an_edited_lock_is_refused_with_its_state(lock: Locks) -> None:
     edited = {path: text.replace("4.66.5", "4.66.6") for path, text in texts(lock()).items()}
     with pytest.raises(InputError, match=r"v1:lockfiles/lora-gpu/02-training\.txt"):
-        diff.repository("v1", edited)
+        diff.repository_snapshot("v1", edited)
 
 
 def test_one_service_alone_is_compared_where_it_is_named(lock: Locks) -> None:
-    other = DESCRIPTION.replace("name: lora", "name: lora-x")
-    state = diff.repository("a", texts(lock()) | {"services/lora-x/service.yaml": other})
-    found = diff.differences(state, state, service="lora")
-    assert [one.environment for one in found] == ["lora-gpu"]
+    other_description = DESCRIPTION.replace("name: lora", "name: lora-x")
+    state = diff.repository_snapshot("a", texts(lock()) | {"services/lora-x/service.yaml": other_description})
+    compared = diff.compare_snapshots(state, state, service="lora")
+    assert [difference.environment for difference in compared] == ["lora-gpu"]
     with pytest.raises(InputError, match="service 'flux'"):
-        diff.differences(state, state, service="flux")
+        diff.compare_snapshots(state, state, service="flux")
 
 
 # --- lone locks and records ------------------------------------------------------------------------------------------
 
 
 def test_a_freeze_record_has_versions_and_no_sizes(lock: Locks) -> None:
-    record = diff.record("old.txt", "torch==2.5.1+cu121\ntqdm==4.66.4\n", environment="lora-gpu")
-    found = one(record, diff.repository("b", texts(lock())))
-    assert told(found) == [
+    record = diff.record_snapshot("old.txt", "torch==2.5.1+cu121\ntqdm==4.66.4\n", environment="lora-gpu")
+    difference = single_difference(record, diff.repository_snapshot("b", texts(lock())))
+    assert package_moves(difference) == [
         ("nvidia-cudnn-cu12", "added", "", "9.1.0.70"),
         ("torchvision", "added", "", "0.20.1+cu121"),
         ("tqdm", "moved", "4.66.4", "4.66.5"),
     ]
-    assert (found.unsized, found.ground) == (1, ())
+    assert (difference.unknown_sizes, difference.baseline) == (1, ())
 
 
 @pytest.mark.parametrize(
@@ -191,41 +217,46 @@ def test_a_freeze_record_has_versions_and_no_sizes(lock: Locks) -> None:
     ],
 )
 def test_lines_of_records_as_pip_and_uv_write_them(line: str, name: str, version: str, sha256: str) -> None:
-    (held,) = diff.record("r", f"# a comment\n-e .\n{line}\n").environments.values()
-    assert held.packages is not None
-    assert [(p.name, p.version, p.sha256) for p in held.packages.values()] == [(name, version, sha256)]
+    (snapshot,) = diff.record_snapshot("r", f"# a comment\n-e .\n{line}\n").environments.values()
+    assert snapshot.packages is not None
+    assert [(package.name, package.version, package.sha256) for package in snapshot.packages.values()] == [
+        (name, version, sha256)
+    ]
 
 
 def test_a_text_without_versions_is_no_record() -> None:
     with pytest.raises(InputError, match=r"notes.txt is no freeze record"):
-        diff.record("notes.txt", "buy milk\n")
+        diff.record_snapshot("notes.txt", "buy milk\n")
 
 
 def test_a_lock_folder_goes_with_its_environment(lock: Locks, artifact: Artifacts) -> None:
-    moved = lock(None, artifact("tqdm", "4.67.0", by=("lora",)))
-    alone = diff.lock("saved", file_format.files(moved))
-    found = one(alone, diff.repository("b", texts(lock())))
-    assert (found.environment, told(found)) == ("lora-gpu", [("tqdm", "moved", "4.67.0", "4.66.5")])
-    assert found.ground == ()
+    updated_lock = lock(None, artifact("tqdm", "4.67.0", by=("lora",)))
+    lock_snapshot = diff.lock_snapshot("saved", file_format.lock_texts(updated_lock))
+    difference = single_difference(lock_snapshot, diff.repository_snapshot("b", texts(lock())))
+    assert (difference.environment, package_moves(difference)) == (
+        "lora-gpu",
+        [("tqdm", "moved", "4.67.0", "4.66.5")],
+    )
+    assert difference.baseline == ()
 
 
 def test_two_records_are_compared_without_an_environment() -> None:
-    found = one(diff.record("a", "x==1\n"), diff.record("b", "x==2\n"))
-    assert (found.environment, told(found)) == ("", [("x", "moved", "1", "2")])
+    difference = single_difference(diff.record_snapshot("a", "x==1\n"), diff.record_snapshot("b", "x==2\n"))
+    assert (difference.environment, package_moves(difference)) == ("", [("x", "moved", "1", "2")])
 
 
 def test_a_record_of_no_known_environment_says_what_to_name(lock: Locks) -> None:
-    two = DESCRIPTION.replace("  gpu:", "  cpu: {channel: cpu, platform: linux/amd64}\n  gpu:")
-    state = diff.repository("b", texts(lock(), two))
+    two_variants = DESCRIPTION.replace("  gpu:", "  cpu: {channel: cpu, platform: linux/amd64}\n  gpu:")
+    state = diff.repository_snapshot("b", texts(lock(), two_variants))
     with pytest.raises(InputError, match="lora-cpu, lora-gpu: name a lock folder"):
-        diff.differences(diff.record("a", "x==1\n"), state)
+        diff.compare_snapshots(diff.record_snapshot("a", "x==1\n"), state)
     with pytest.raises(InputError, match="a is of flux-gpu, and b has lora-cpu"):
-        diff.differences(diff.record("a", "x==1\n", environment="flux-gpu"), state)
+        diff.compare_snapshots(diff.record_snapshot("a", "x==1\n", environment="flux-gpu"), state)
 
 
 def test_a_lock_alone_tells_its_sources_too(lock: Locks) -> None:
-    kept = replace(
+    lock_with_source = replace(
         lock(), upstreams=(Upstream(source="sd", tag="v1", commit="1" * 40, file="r.txt", requirements=()),)
     )
-    state = diff.lock("saved", file_format.files(kept))
-    assert state.environments["lora-gpu"].ground["source sd"] == f"v1 ({'1' * 12})"
+    state = diff.lock_snapshot("saved", file_format.lock_texts(lock_with_source))
+    assert state.environments["lora-gpu"].baseline["source sd"] == f"v1 ({'1' * 12})"

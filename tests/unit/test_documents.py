@@ -17,9 +17,9 @@ from packaging.version import Version
 from torchpin.checks.registry import Check
 from torchpin.description import read
 from torchpin.documents import checks, deviations, markdown, pinning
-from torchpin.documents.markdown import literal, prose
+from torchpin.documents.markdown import escape_literal, prose
 from torchpin.errors import InputError
-from torchpin.lock import layers
+from torchpin.lock.layers import layer_lock, layer_names
 from torchpin.model import (
     Artifact,
     Base,
@@ -53,7 +53,7 @@ SMALL = Service(
 
 
 def lora() -> Service:
-    (service,) = read.services({LORA: (Path(__file__).parents[2] / LORA).read_text(encoding="utf-8")})
+    (service,) = read.read_services({LORA: (Path(__file__).parents[2] / LORA).read_text(encoding="utf-8")})
     return service
 
 
@@ -65,63 +65,76 @@ def artifact(name: str, version: str, *, size: int | None = 1000, source: bool =
 
 
 def lock(
-    service: Service, variant: Variant, *, also: tuple[Artifact, ...] = (), upstream: tuple[str, ...] = ()
+    service: Service, variant: Variant, *, extra: tuple[Artifact, ...] = (), upstream: tuple[str, ...] = ()
 ) -> Lock:
-    """A lock of exactly the declared packages; `also` joins the last layer, or torch's own for nvidia's."""
+    """A lock of exactly the declared packages; `extra` joins the last layer, or torch's own for nvidia's."""
     env = Environment(service=service, variant=variant)
     local = "" if variant.channel == "pypi" else f"+{variant.channel}"
-    torch = [artifact(name, f"{v}{local}", size=None) for name, v in sorted(service.torch.family.items())]
-    brought = [one for one in also if one.name.startswith("nvidia-")]
+    torch = [
+        artifact(name, f"{release}{local}", size=None)
+        for name, release in sorted(service.torch.family.items())
+    ]
+    torch_deps = [package for package in extra if package.name.startswith("nvidia-")]
     declared = [
         [
             artifact(
-                canonicalize_name(p.name), next(iter(p.specifier)).version, source=p.name == "dadaptation"
+                canonicalize_name(requirement.name),
+                next(iter(requirement.specifier)).version,
+                source=requirement.name == "dadaptation",
             )
-            for p in x.packages
+            for requirement in layer.packages
         ]
-        for x in service.layers
+        for layer in service.layers
     ]
-    declared[-1] += [one for one in also if one not in brought]
-    contents = zip(layers.layer_names(env), [torch, brought, *declared], strict=True)
-    said = tuple(
-        Upstream(source=s.name, tag=s.tag, commit=s.commit, file="requirements.txt", requirements=upstream)
-        for s in service.sources
+    declared[-1] += [package for package in extra if package not in torch_deps]
+    contents = zip(layer_names(env), [torch, torch_deps, *declared], strict=True)
+    upstreams = tuple(
+        Upstream(
+            source=source.name,
+            tag=source.tag,
+            commit=source.commit,
+            file="requirements.txt",
+            requirements=upstream,
+        )
+        for source in service.sources
     )
     return Lock(
-        layers=tuple(layers.layer_lock(env, name, some, uv="0.13.9") for name, some in contents),
-        upstreams=said,
+        layers=tuple(layer_lock(env, name, packages, uv="0.13.9") for name, packages in contents),
+        upstreams=upstreams,
     )
 
 
-def locks(service: Service, **also: Artifact) -> dict[str, Lock]:
+def locks(service: Service, **extra: Artifact) -> dict[str, Lock]:
     return {
         f"{service.name}-{variant.name}": lock(
-            service, variant, also=tuple(one for name, one in also.items() if name == variant.name)
+            service, variant, extra=tuple(package for name, package in extra.items() if name == variant.name)
         )
         for variant in service.variants
     }
 
 
 def page(service: Service, locked: dict[str, Lock] | None = None, **records: str) -> str:
-    found = locks(service) if locked is None else locked
-    return pinning.pinning([service], found, {f"{service.name}-{k}": v for k, v in records.items()})[
+    env_locks = locks(service) if locked is None else locked
+    return pinning.pinning_sections(
+        [service], env_locks, {f"{service.name}-{variant}": text for variant, text in records.items()}
+    )[service.name]
+
+
+def page_section(text: str, title: str) -> str:
+    """What stands below a heading of the third level."""
+    _, _, section = text.partition(f"\n### {title} of ")
+    return section.partition("\n\n")[2].partition("\n### ")[0].partition("\n<!--")[0]
+
+
+def deviation_log(service: Service, locked: dict[str, Lock] | None = None) -> str:
+    return deviations.deviation_sections([service], locks(service) if locked is None else locked)[
         service.name
     ]
 
 
-def part(text: str, title: str) -> str:
-    """What stands below a heading of the third level."""
-    _, _, found = text.partition(f"\n### {title} of ")
-    return found.partition("\n\n")[2].partition("\n### ")[0].partition("\n<!--")[0]
-
-
-def log(service: Service, locked: dict[str, Lock] | None = None) -> str:
-    return deviations.deviations([service], locks(service) if locked is None else locked)[service.name]
-
-
 # --- docs/PINNING.md -------------------------------------------------------------------------------------------------
 
-SEED = {
+REQUIRED_SECTIONS = {
     "Base image": ("nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04", "**Rationale**: CUDA 12.x is stable"),
     "Core versions": (
         "| Component | Pinned version | Report says |",
@@ -177,30 +190,30 @@ SEED = {
 }
 
 
-@pytest.mark.parametrize("title", SEED)
+@pytest.mark.parametrize("title", REQUIRED_SECTIONS)
 def test_the_page_of_the_real_service_has_every_section_of_the_earlier_page(title: str) -> None:
     service = lora()
-    text = part(page(service, locks(service, gpu=artifact("nvidia-cudnn-cu12", "9.1.0.70"))), title)
-    assert [words for words in SEED[title] if words not in text] == []
+    text = page_section(page(service, locks(service, gpu=artifact("nvidia-cudnn-cu12", "9.1.0.70"))), title)
+    assert [excerpt for excerpt in REQUIRED_SECTIONS[title] if excerpt not in text] == []
 
 
 def headings(text: str) -> list[str]:
     """The anchors that GitHub gives, the second of a kind with -1."""
-    found: list[str] = []
+    anchors: list[str] = []
     fenced = False
     for line in text.splitlines():
         fenced ^= line.startswith("```")
         if line.startswith("#") and not fenced:
             slug = re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
-            seen = sum(1 for one in found if re.fullmatch(rf"{re.escape(slug)}(-\d+)?", one))
-            found.append(f"{slug}-{seen}" if seen else slug)
-    return found
+            count = sum(1 for anchor in anchors if re.fullmatch(rf"{re.escape(slug)}(-\d+)?", anchor))
+            anchors.append(f"{slug}-{count}" if count else slug)
+    return anchors
 
 
 def test_every_link_of_the_contents_meets_its_heading() -> None:
     services = [lora(), SMALL, replace(SMALL, name="tools"), replace(SMALL, name="gpus")]
-    sections = pinning.pinning(services, {}, {})
-    text = markdown.spliced("docs/PINNING.md", pinning.PINNING_OPENING, sections)
+    sections = pinning.pinning_sections(services, {}, {})
+    text = markdown.splice_sections("docs/PINNING.md", pinning.PINNING_OPENING, sections)
     links = re.findall(r"\(#([^)]*)\)", sections["contents"])
     assert len(links) == 4 * 15
     assert {*links} <= {*headings(text)}
@@ -208,18 +221,18 @@ def test_every_link_of_the_contents_meets_its_heading() -> None:
 
 
 def test_the_contents_say_where_there_is_nothing() -> None:
-    assert "There is no service yet." in pinning.pinning([], {}, {})["contents"]
+    assert "There is no service yet." in pinning.pinning_sections([], {}, {})["contents"]
 
 
 def test_a_service_cannot_take_the_name_of_the_contents() -> None:
     with pytest.raises(InputError, match="has a section 'contents'; choose another name"):
-        pinning.pinning([replace(SMALL, name="contents")], {}, {})
+        pinning.pinning_sections([replace(SMALL, name="contents")], {}, {})
 
 
 def test_one_table_a_variant_and_one_block_where_their_packages_are_the_same() -> None:
     service = replace(SMALL, variants=(GPU, CPU, ARM))
     text = page(service)
-    core = part(text, "Core versions")
+    core = page_section(text, "Core versions")
     assert core.count("| Component | Pinned version |") == 3
     assert "Environment `small-arm64`: channel `pypi`, platform `linux/arm64`" in core
     assert (
@@ -227,7 +240,7 @@ def test_one_table_a_variant_and_one_block_where_their_packages_are_the_same() -
         in core
     )
     assert "| CUDA | not known | - |\n| cuDNN | not known: no package of its own brings it |" in core
-    packages = part(text, "Python packages")
+    packages = page_section(text, "Python packages")
     assert "In `small-gpu`:\n\n```\ntorch==2.5.1+cu121\n```" in packages
     assert packages.count("```\ntqdm==4.66.5\nRich[jupyter]==14\n```") == 1
     assert "In `small-gpu`, " not in packages
@@ -235,20 +248,20 @@ def test_one_table_a_variant_and_one_block_where_their_packages_are_the_same() -
 
 def test_a_package_that_only_one_variant_gets_is_told_apart() -> None:
     service = replace(SMALL, variants=(GPU, CPU))
-    found = locks(service)
-    *kept, last = found["small-cpu"].layers
-    found["small-cpu"] = Lock(layers=(*kept, replace(last, packages=())))
-    text = part(page(service, found), "Python packages")
+    env_locks = locks(service)
+    *earlier_layers, last_layer = env_locks["small-cpu"].layers
+    env_locks["small-cpu"] = Lock(layers=(*earlier_layers, replace(last_layer, packages=())))
+    text = page_section(page(service, env_locks), "Python packages")
     assert "In `small-cpu`:\n\nNo package of its own." in text
 
 
 def test_a_layer_says_what_else_it_brings_how_large_and_what_is_source_only() -> None:
-    also = (
+    extra = (
         artifact("nvidia-cublas-cu12", "12.1", size=2_500_000),
         artifact("six", "1.17", size=None),
         artifact("old", "1", source=True),
     )
-    text = part(page(SMALL, {"small-gpu": lock(SMALL, GPU, also=also)}), "Python packages")
+    text = page_section(page(SMALL, {"small-gpu": lock(SMALL, GPU, extra=extra)}), "Python packages")
     assert "`00-torch.txt`: no further package; 1 file of unpublished size." in text
     assert (
         "`01-torch-deps.txt`, which torch and its companions bring: 1 package; 1 file with 2,500,000 bytes in all."
@@ -267,36 +280,36 @@ def test_an_optional_layer_says_so() -> None:
 
 def test_a_bare_service_has_every_section_too() -> None:
     text = page(SMALL)
-    assert part(text, "Sources").strip() == "Nothing is cloned."
-    assert part(text, "GPUs").strip() == "The description wants no GPU."
-    assert "none, the description names no `run.freeze`" in part(text, "Runtime outputs")
-    assert "not recorded: the tag alone decides" in part(text, "Base image")
+    assert page_section(text, "Sources").strip() == "Nothing is cloned."
+    assert page_section(text, "GPUs").strip() == "The description wants no GPU."
+    assert "none, the description names no `run.freeze`" in page_section(text, "Runtime outputs")
+    assert "not recorded: the tag alone decides" in page_section(text, "Base image")
     assert "**Rationale**: not given" in text
-    assert "Nothing deviates from what was recommended." in part(text, "Deviation log")
+    assert "Nothing deviates from what was recommended." in page_section(text, "Deviation log")
 
 
 def test_torch_from_pypi_is_named_as_it_names_itself() -> None:
-    core = part(page(replace(SMALL, variants=(PYPI,))), "Core versions")
+    core = page_section(page(replace(SMALL, variants=(PYPI,))), "Core versions")
     assert "| PyTorch | `2.5.1+cu124` (its file says `2.5.1`) |" in core
     assert "| CUDA | `12.4` |" in core
 
 
 def test_a_lock_without_torch_is_shown_as_it_is() -> None:
     service = replace(SMALL, torch=replace(SMALL.torch, companions={"torchvision": Version("0.20.1")}))
-    found = Lock(layers=lock(service, GPU).layers[1:])
-    text = page(service, {"small-gpu": found})
+    lock_without_torch = Lock(layers=lock(service, GPU).layers[1:])
+    text = page(service, {"small-gpu": lock_without_torch})
     assert "| PyTorch | not installed | - |\n| torchvision | not installed |" in text
 
 
 def test_what_is_not_locked_yet_says_what_to_run() -> None:
-    told = "Not locked yet: `small-gpu`. Run `invoke lock --service small`."
+    message = "Not locked yet: `small-gpu`. Run `invoke lock --service small`."
     text = page(SMALL, {})
     for title in ("Core versions", "Python packages"):
-        assert part(text, title).strip() == told
-    assert part(text, "Deviation log").strip().endswith(f":\n\n{told}")
-    half = page(replace(SMALL, variants=(GPU, CPU)), {"small-cpu": lock(SMALL, CPU)})
-    assert told in part(half, "Core versions")
-    assert "2.5.1+cpu" in half
+        assert page_section(text, title).strip() == message
+    assert page_section(text, "Deviation log").strip().endswith(f":\n\n{message}")
+    partly_locked = page(replace(SMALL, variants=(GPU, CPU)), {"small-cpu": lock(SMALL, CPU)})
+    assert message in page_section(partly_locked, "Core versions")
+    assert "2.5.1+cpu" in partly_locked
 
 
 def test_records_are_linked_told_apart_from_the_lock_or_said_to_be_missing() -> None:
@@ -315,20 +328,20 @@ def test_a_source_without_requirements_is_compared_with_nothing() -> None:
     source = Source(
         name="x", url="https://host/~me/x", tag="v1", commit="a" * 40, path="third_party/x", requirements=None
     )
-    text = part(page(replace(SMALL, sources=(source,))), "Sources")
+    text = page_section(page(replace(SMALL, sources=(source,))), "Sources")
     assert "compared with the lock" not in text
     assert "git clone 'https://host/~me/x' third_party/x\n" in text
 
 
 def gpu_rows(torch: str, *variants: Variant, gpus: tuple[str, ...]) -> list[list[str]]:
     service = replace(SMALL, gpus=gpus, variants=variants, torch=Torch(version=Version(torch), companions={}))
-    lines = part(page(service), "GPUs").strip().splitlines()[2:]
+    lines = page_section(page(service), "GPUs").strip().splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
 
 
 def test_each_gpu_is_told_whether_each_build_has_code_for_it() -> None:
-    cards = ("A6000", "B200", "B100", "GH200", "Voodoo 2")
-    assert gpu_rows("2.5.1", GPU, CPU, ARM, gpus=cards) == [
+    gpus = ("A6000", "B200", "B100", "GH200", "Voodoo 2")
+    assert gpu_rows("2.5.1", GPU, CPU, ARM, gpus=gpus) == [
         ["A6000", "8.6", "yes", "no: a CPU build", "unknown: no fact tells what this build is"],
         [
             "B200",
@@ -344,23 +357,23 @@ def test_each_gpu_is_told_whether_each_build_has_code_for_it() -> None:
 
 
 def test_where_the_architectures_are_not_known_the_ceiling_tells() -> None:
-    old = Variant(name="gpu", channel="cu118", platform="linux/amd64")
-    assert gpu_rows("2.7.0", old, gpus=("B200", "H100")) == [
+    variant = Variant(name="gpu", channel="cu118", platform="linux/amd64")
+    assert gpu_rows("2.7.0", variant, gpus=("B200", "H100")) == [
         ["B200", "10.0", "no: its CUDA makes machine code up to sm_90 only"],
         ["H100", "9.0", "unknown: no fact tells what this build is compiled for"],
     ]
 
 
 def test_a_build_with_ptx_lists_it() -> None:
-    new = Variant(name="gpu", channel="cu128", platform="linux/amd64")
-    assert gpu_rows("2.7.0", new, gpus=("V100",)) == [
+    variant = Variant(name="gpu", channel="cu128", platform="linux/amd64")
+    assert gpu_rows("2.7.0", variant, gpus=("V100",)) == [
         ["V100", "7.0", "no: compiled for sm_75, sm_80, sm_86, sm_90, sm_100, sm_120, compute_120"],
     ]
 
 
 def test_a_waiver_stands_beside_its_gpu_with_its_review() -> None:
     waiver = Waiver(check="GPU001", about="RTX A6000", reason="later", review_by=date(2027, 1, 31))
-    text = part(page(replace(SMALL, gpus=("A6000", "H100"), waivers=(waiver,))), "GPUs")
+    text = page_section(page(replace(SMALL, gpus=("A6000", "H100"), waivers=(waiver,))), "GPUs")
     assert "| A6000 | 8.6 | yes | `GPU001`, review by 2027-01-31: later |" in text
     assert "| H100 | 9.0 | yes | - |" in text
 
@@ -387,7 +400,7 @@ def test_every_adviser_that_is_not_met_is_named_the_upstream_too() -> None:
         ),
         reasons=(Reason(component="tqdm", because="It | works", evidence="tried"),),
     )
-    text = log(service, {"small-gpu": lock(service, GPU, upstream=("tqdm==3.*", "absent"))})
+    text = deviation_log(service, {"small-gpu": lock(service, GPU, upstream=("tqdm==3.*", "absent"))})
     assert "| tqdm | report: >=5,<6; scripts v1: ==3.\\* | 4.66.5 | It \\| works | tried |" in text
     assert "| absent | scripts v1: any | not installed | **no reason given** | - |" in text
 
@@ -398,7 +411,9 @@ def test_a_choice_inside_the_range_is_marked() -> None:
         recommends=(Recommendation(component="tqdm", says=">=4"),),
         reasons=(Reason(component="tqdm", because="The newest", evidence="PyPI"),),
     )
-    assert "| tqdm | report: >=4 | 4.66.5 (a choice inside the range) | The newest | PyPI |" in log(service)
+    assert "| tqdm | report: >=4 | 4.66.5 (a choice inside the range) | The newest | PyPI |" in deviation_log(
+        service
+    )
 
 
 def test_the_same_row_of_several_environments_stands_once_and_others_name_theirs() -> None:
@@ -411,7 +426,7 @@ def test_the_same_row_of_several_environments_stands_once_and_others_name_theirs
             Recommendation(component="CUDA", says="11.8"),
         ),
     )
-    rows = [line for line in log(service).splitlines() if line.startswith("| ")][2:]
+    rows = [line for line in deviation_log(service).splitlines() if line.startswith("| ")][2:]
     assert [row.split(" | **no")[0] for row in rows] == [
         "| tqdm | report: 5 | 4.66.5",
         "| torch | report: 2.6.0 | 2.5.1+cu121 in `small-gpu`",
@@ -423,26 +438,26 @@ def test_the_same_row_of_several_environments_stands_once_and_others_name_theirs
 
 def test_waivers_are_listed_where_there_are_any() -> None:
     waiver = Waiver(check="GPU001", about="B200", reason="not yet", review_by=date(2027, 1, 31))
-    text = log(replace(SMALL, waivers=(waiver,)))
+    text = deviation_log(replace(SMALL, waivers=(waiver,)))
     assert "| Check | About | Reason | Review by |" in text
     assert "| `GPU001` | B200 | not yet | 2027-01-31 |" in text
-    assert "Review by" not in log(SMALL)
+    assert "Review by" not in deviation_log(SMALL)
 
 
 def test_the_two_pages_hold_the_same_deviations() -> None:
     service = lora()
-    table = next(block for block in log(service).split("\n\n") if block.startswith("| Component"))
-    assert table in part(page(service), "Deviation log")
+    table = next(block for block in deviation_log(service).split("\n\n") if block.startswith("| Component"))
+    assert table in page_section(page(service), "Deviation log")
 
 
 # --- docs/CHECKS.md --------------------------------------------------------------------------------------------------
 
 
 def test_the_checks_stand_in_one_table() -> None:
-    one = Check(
+    check = Check(
         id="GPU001",
         title="Code for each GPU",
-        remedy="Use <channel> | waive it",
+        help="Use <channel> | waive it",
         meaning="It means this.",
         example="such a line.",
         sources="a document.",
@@ -450,7 +465,7 @@ def test_the_checks_stand_in_one_table() -> None:
         judge=True,
         run=lambda *_: iter(()),
     )
-    text = checks.checks([one], {})["checks"]
+    text = checks.check_sections([check], {})["checks"]
     assert "### GPU001\n\nCode for each GPU.\n\nIt means this.\n" in text
     assert text.startswith("<!-- begin generated: checks (src/torchpin/checks; invoke document) -->\n")
     assert "| `GPU001` | Code for each GPU | - | Use \\<channel> \\| waive it |" in text
@@ -470,20 +485,20 @@ def test_a_cell_keeps_its_bars_and_its_line_breaks() -> None:
 
 def test_prose_keeps_its_markdown_but_makes_no_html_and_no_marker() -> None:
     assert prose("see `<name>` and <b>, 1 <2\n  then") == "see `<name>` and \\<b>, 1 <2 then"
-    assert literal("2.* / ~=3\n<x") == "2.\\* / \\~=3 \\<x"
+    assert escape_literal("2.* / ~=3\n<x") == "2.\\* / \\~=3 \\<x"
     text = page(replace(SMALL, summary="<!-- end generated: small -->"))
-    assert markdown.spliced("p", text, {"small": text}) == text
+    assert markdown.splice_sections("p", text, {"small": text}) == text
 
 
 # --- markers ---------------------------------------------------------------------------------------------------------
 
-OLD = markdown.marked("one", "old", source="there")
-NEW = markdown.marked("one", "new\n\nlines", source="here")
+OLD = markdown.wrap_section("one", "old", source="there")
+NEW = markdown.wrap_section("one", "new\n\nlines", source="here")
 ODD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\r\n\t <!-\u2028\x85\ufeff"))
 
 
 def test_the_markers_say_where_a_section_comes_from() -> None:
-    assert markdown.section("lora", source=LORA) == (
+    assert markdown.section_markers("lora", source=LORA) == (
         "<!-- begin generated: lora (services/lora/service.yaml; invoke document) -->",
         "<!-- end generated: lora -->",
     )
@@ -497,19 +512,19 @@ def test_what_stands_outside_the_markers_survives_byte_for_byte(
     before = before and before + newline
     after = "" if last else newline + after
     text = before + OLD.replace("\n", newline) + after
-    made = markdown.spliced("p", text, {"one": NEW})
-    assert made.encode() == (before + NEW.replace("\n", newline) + after).encode()
-    assert markdown.spliced("p", made, {"one": NEW}) == made
+    spliced = markdown.splice_sections("p", text, {"one": NEW})
+    assert spliced.encode() == (before + NEW.replace("\n", newline) + after).encode()
+    assert markdown.splice_sections("p", spliced, {"one": NEW}) == spliced
 
 
 @given(text=ODD)
 def test_a_missing_section_is_appended_once(text: str) -> None:
     assume("generated:" not in text)
-    sections = {"one": NEW, "two": markdown.marked("two", "x", source="here")}
-    made = markdown.spliced("p", text, sections)
-    assert made.startswith(text)
-    assert made.count("begin generated: ") == 2
-    assert markdown.spliced("p", made, sections) == made
+    sections = {"one": NEW, "two": markdown.wrap_section("two", "x", source="here")}
+    spliced = markdown.splice_sections("p", text, sections)
+    assert spliced.startswith(text)
+    assert spliced.count("begin generated: ") == 2
+    assert markdown.splice_sections("p", spliced, sections) == spliced
 
 
 @pytest.mark.parametrize(
@@ -517,17 +532,19 @@ def test_a_missing_section_is_appended_once(text: str) -> None:
 )
 def test_one_blank_line_stands_before_an_appended_section(text: str, gap: str) -> None:
     newline = "\r\n" if "\r" in text else "\n"
-    assert markdown.spliced("p", text, {"one": NEW}) == text + gap + (NEW + "\n").replace("\n", newline)
+    assert markdown.splice_sections("p", text, {"one": NEW}) == text + gap + (NEW + "\n").replace(
+        "\n", newline
+    )
 
 
 def test_an_indented_marker_and_one_in_a_sentence_are_prose() -> None:
     text = "  <!-- begin generated: x -->\nas <!-- end generated: x -->\n"
-    assert markdown.spliced("p", text, {}) == text
+    assert markdown.splice_sections("p", text, {}) == text
 
 
 B1, E1, B2, E2 = (
-    *markdown.section("one", source="here"),
-    *markdown.section("two", source="here"),
+    *markdown.section_markers("one", source="here"),
+    *markdown.section_markers("two", source="here"),
 )
 BROKEN = {
     "doubled": (
@@ -559,30 +576,30 @@ BROKEN = {
 
 
 def test_a_section_that_nothing_makes_any_more_goes_and_the_prose_around_it_stays() -> None:
-    gone = "<!-- begin generated: gone -->\nbody\n<!-- end generated: gone -->"
-    text = f"before\n\n{gone}\n\nafter\n\n{NEW}\n"
-    assert markdown.spliced("p", text, {"one": NEW}) == f"before\n\nafter\n\n{NEW}\n"
+    stale_section = "<!-- begin generated: gone -->\nbody\n<!-- end generated: gone -->"
+    text = f"before\n\n{stale_section}\n\nafter\n\n{NEW}\n"
+    assert markdown.splice_sections("p", text, {"one": NEW}) == f"before\n\nafter\n\n{NEW}\n"
 
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_markers_that_make_no_sense_stop_with_their_lines(case: str) -> None:
-    lines, said = BROKEN[case]
-    sections = {"one": NEW, "two": markdown.marked("two", "x", source="here")}
-    with pytest.raises(InputError) as stopped:
-        markdown.spliced("p", "\n".join(lines), sections)
-    remedy = "Correct these lines, then run `invoke document` again; nothing was written."
-    assert str(stopped.value).splitlines() == [*said, remedy]
+    lines, messages = BROKEN[case]
+    sections = {"one": NEW, "two": markdown.wrap_section("two", "x", source="here")}
+    with pytest.raises(InputError) as excinfo:
+        markdown.splice_sections("p", "\n".join(lines), sections)
+    help_text = "Correct these lines, then run `invoke document` again; nothing was written."
+    assert str(excinfo.value).splitlines() == [*messages, help_text]
 
 
 def test_the_whole_pages_are_made_the_same_twice() -> None:
     services = [lora(), replace(SMALL, variants=(GPU, CPU, ARM))]
-    found = {name: lock for service in services for name, lock in locks(service).items()}
+    env_locks = {name: lock for service in services for name, lock in locks(service).items()}
     for opening, sections in (
-        (pinning.PINNING_OPENING, pinning.pinning(services, found, {})),
-        (deviations.DEVIATIONS_OPENING, deviations.deviations(services, found)),
-        (checks.CHECKS_OPENING, checks.checks([], {})),
+        (pinning.PINNING_OPENING, pinning.pinning_sections(services, env_locks, {})),
+        (deviations.DEVIATIONS_OPENING, deviations.deviation_sections(services, env_locks)),
+        (checks.CHECKS_OPENING, checks.check_sections([], {})),
     ):
-        once = markdown.spliced("p", opening, sections)
-        assert once.startswith(opening)
-        assert markdown.spliced("p", once, sections) == once
-        assert re.search(r"\n{3}|[ \t]$", once, re.MULTILINE) is None
+        spliced = markdown.splice_sections("p", opening, sections)
+        assert spliced.startswith(opening)
+        assert markdown.splice_sections("p", spliced, sections) == spliced
+        assert re.search(r"\n{3}|[ \t]$", spliced, re.MULTILINE) is None

@@ -45,11 +45,11 @@ def change(path: str, value: str | None) -> Change:
 
 def lines(path: str, value: str | None, text: str = TEXT) -> list[str]:
     """The lines that an edit takes away and brings."""
-    after = edit.edited(text, [change(path, value)], file="f")
+    after = edit.apply_changes(text, [change(path, value)], file="f")
     return [
-        one
-        for one in edit.difference(text, after, "f").splitlines()
-        if not one.startswith(("---", "+++", "@@"))
+        line
+        for line in edit.unified_diff(text, after, "f").splitlines()
+        if not line.startswith(("---", "+++", "@@"))
     ]
 
 
@@ -95,18 +95,18 @@ def test_an_extra_is_quoted_only_within_brackets(path: str, written: str) -> Non
 
 
 def test_a_digest_goes_behind_its_image() -> None:
-    after = edit.edited(TEXT, [change("base.digest", "sha256:00")])
+    after = edit.apply_changes(TEXT, [change("base.digest", "sha256:00")])
     assert (
         "image: nvidia/cuda:12.1.1-devel-ubuntu22.04   # the base\n  digest: sha256:00\n  rationale" in after
     )
     flow = 'base: {image: "ubuntu:22.04", rationale: why}\n'
-    assert edit.edited(flow, [change("base.digest", "sha256:00")]) == (
+    assert edit.apply_changes(flow, [change("base.digest", "sha256:00")]) == (
         'base: {image: "ubuntu:22.04", digest: sha256:00, rationale: why}\n'
     )
 
 
 def test_several_edits_are_made_at_the_places_of_the_text_as_it_was() -> None:
-    after = edit.edited(
+    after = edit.apply_changes(
         TEXT,
         [
             change("layers[0].packages[0]", None),
@@ -115,8 +115,8 @@ def test_several_edits_are_made_at_the_places_of_the_text_as_it_was() -> None:
             change("gpus[0]", None),
         ],
     )
-    read = yaml.safe_load(after)
-    assert (read["layers"][0]["packages"], read["torch"]["version"], read["gpus"]) == (
+    parsed = yaml.safe_load(after)
+    assert (parsed["layers"][0]["packages"], parsed["torch"]["version"], parsed["gpus"]) == (
         ["tqdm==4.67.1"],
         "2.7.1",
         ["H100"],
@@ -124,7 +124,7 @@ def test_several_edits_are_made_at_the_places_of_the_text_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "why"),
+    ("path", "message"),
     [
         ("nowhere.at.all", "leads nowhere: a key on the way is missing"),
         ("gpus[7]", "leads nowhere"),
@@ -132,22 +132,22 @@ def test_several_edits_are_made_at_the_places_of_the_text_as_it_was() -> None:
         ("", "leads nowhere: a key on the way is missing"),
     ],
 )
-def test_what_cannot_be_edited_is_refused_with_its_place(path: str, why: str) -> None:
-    with pytest.raises(InputError) as caught:
-        edit.edited(TEXT, [change(path, "x")], file="services/lora/service.yaml")
-    assert caught.value.problems[0].message == why
-    assert str(caught.value).startswith("services/lora/service.yaml:")
+def test_what_cannot_be_edited_is_refused_with_its_place(path: str, message: str) -> None:
+    with pytest.raises(InputError) as excinfo:
+        edit.apply_changes(TEXT, [change(path, "x")], file="services/lora/service.yaml")
+    assert excinfo.value.problems[0].message == message
+    assert str(excinfo.value).startswith("services/lora/service.yaml:")
 
 
 @pytest.mark.parametrize("value", ["&anchor x", "|\n  several\n  lines\n"])
 def test_an_anchor_and_a_text_of_several_lines_are_left_to_people(value: str) -> None:
     with pytest.raises(InputError, match="by hand"):
-        edit.edited(f"a: {value}", [change("a", "y")])
+        edit.apply_changes(f"a: {value}", [change("a", "y")])
 
 
 def test_line_ends_and_a_missing_last_newline_stay() -> None:
-    assert edit.edited("a: b\r\nc: d\r\n", [change("e", "f")]) == "a: b\r\nc: d\r\ne: f\r\n"
-    assert edit.edited("a: b", [change("c", "d")]) == "a: b\nc: d"
+    assert edit.apply_changes("a: b\r\nc: d\r\n", [change("e", "f")]) == "a: b\r\nc: d\r\ne: f\r\n"
+    assert edit.apply_changes("a: b", [change("c", "d")]) == "a: b\nc: d"
 
 
 def scalars(node: yaml.Node, path: str = "") -> list[tuple[str, yaml.ScalarNode]]:
@@ -164,7 +164,7 @@ def scalars(node: yaml.Node, path: str = "") -> list[tuple[str, yaml.ScalarNode]
     return [(path, node)]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda one: f"{one.parent.name}/{one.name}")
+@pytest.mark.parametrize("file", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_value_of_every_description_is_changed_and_changed_back(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -177,49 +177,53 @@ def test_every_value_of_every_description_is_changed_and_changed_back(file: Path
         ):
             continue  # a key with a dot in it, such as a file's name
         try:
-            other = edit.edited(text, [change(path, "another==1.0")])
+            edited = edit.apply_changes(text, [change(path, "another==1.0")])
         except InputError:
             assert "." in path or "\n" in node.value or node.start_mark.line != node.end_mark.line
             continue
         changed = [
-            n for n, (a, b) in enumerate(zip(text.splitlines(), other.splitlines(), strict=True)) if a != b
+            number
+            for number, (a, b) in enumerate(zip(text.splitlines(), edited.splitlines(), strict=True))
+            if a != b
         ]
         assert changed == [node.start_mark.line], path
-        again = edit.edited(other, [change(path, node.value)])
-        same = again == text
-        assert same or yaml.compose(again, Loader=yaml.SafeLoader) is not None
-        assert edit.edited(again, [change(path, node.value)]) == again
+        restored = edit.apply_changes(edited, [change(path, node.value)])
+        is_same_text = restored == text
+        assert is_same_text or yaml.compose(restored, Loader=yaml.SafeLoader) is not None
+        assert edit.apply_changes(restored, [change(path, node.value)]) == restored
         tried += 1
     assert tried > 10
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda one: f"{one.parent.name}/{one.name}")
+@pytest.mark.parametrize("file", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_what_is_appended_and_removed_again_leaves_the_text_as_it_was(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     count = len(yaml.safe_load(text)["layers"][0]["packages"])
-    more = edit.edited(text, [change("layers[0].packages[+]", "zzz==1.0")])
-    assert edit.edited(more, [change(f"layers[0].packages[{count}]", None)]) == text
+    appended = edit.apply_changes(text, [change("layers[0].packages[+]", "zzz==1.0")])
+    assert edit.apply_changes(appended, [change(f"layers[0].packages[{count}]", None)]) == text
     base = yaml.safe_load(text)["base"]
     if "digest" not in base:
-        pinned = edit.edited(text, [change("base.digest", "sha256:00")])
-        assert edit.edited(pinned, [change("base.digest", None)]) == text
+        pinned = edit.apply_changes(text, [change("base.digest", "sha256:00")])
+        assert edit.apply_changes(pinned, [change("base.digest", None)]) == text
 
 
 # --- mappings, and what holds them -----------------------------------------------------------------------------------
 
-ACCEPTING = [
+FILES_WITH_WAIVERS = [
     path for path in FILES if {"waivers", "reasons"} <= {*yaml.safe_load(path.read_text(encoding="utf-8"))}
 ]
 WAIVER = {"check": "GPU001", "about": "B200", "reason": "wanted: later", "review_by": "2027-01-31"}
 REASON = {"because": "It is so (really); see what is read.", "evidence": "METADATA of torch 2.7.1"}
 
 
-def put(path: str, value: dict[str, str] | str | None) -> Change:
+def mapping_change(path: str, value: dict[str, str] | str | None) -> Change:
     return Change(path=path, value=value)
 
 
 def test_a_waiver_and_a_reason_are_added_with_what_holds_them() -> None:
-    after = edit.edited(TEXT, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
+    after = edit.apply_changes(
+        TEXT, [mapping_change("waivers[+]", WAIVER), mapping_change("reasons.torch", REASON)]
+    )
     assert after == TEXT + (
         "\nreasons:\n  torch:\n    because: It is so (really); see what is read.\n    evidence: METADATA of torch 2.7.1\n"
         '\nwaivers:\n  - check: GPU001\n    about: B200\n    reason: "wanted: later"\n    review_by: 2027-01-31\n'
@@ -227,22 +231,24 @@ def test_a_waiver_and_a_reason_are_added_with_what_holds_them() -> None:
 
 
 def test_several_of_the_same_kind_keep_their_order() -> None:
-    other = WAIVER | {"about": "H200"}
+    second_waiver = WAIVER | {"about": "H200"}
     changes = [
-        put("waivers[+]", WAIVER),
-        put("waivers[+]", other),
-        put("reasons.a", REASON),
-        put("reasons.b", REASON),
+        mapping_change("waivers[+]", WAIVER),
+        mapping_change("waivers[+]", second_waiver),
+        mapping_change("reasons.a", REASON),
+        mapping_change("reasons.b", REASON),
     ]
-    found = yaml.safe_load(edit.edited(TEXT, changes))
-    assert [one["about"] for one in found["waivers"]] == ["B200", "H200"]
-    assert [*found["reasons"]] == ["a", "b"]
+    description = yaml.safe_load(edit.apply_changes(TEXT, changes))
+    assert [waiver["about"] for waiver in description["waivers"]] == ["B200", "H200"]
+    assert [*description["reasons"]] == ["a", "b"]
 
 
 def test_a_mapping_takes_the_place_of_another() -> None:
-    before = edit.edited(TEXT, [put("reasons.a", REASON), put("reasons.b", REASON)])
-    after = edit.edited(before, [put("reasons.a", {"because": "new", "evidence": "seen"})])
-    assert edit.difference(before, after, "f").splitlines()[3:] == [
+    before = edit.apply_changes(
+        TEXT, [mapping_change("reasons.a", REASON), mapping_change("reasons.b", REASON)]
+    )
+    after = edit.apply_changes(before, [mapping_change("reasons.a", {"because": "new", "evidence": "seen"})])
+    assert edit.unified_diff(before, after, "f").splitlines()[3:] == [
         "-    because: It is so (really); see what is read.",
         "-    evidence: METADATA of torch 2.7.1",
         "+    because: new",
@@ -251,22 +257,37 @@ def test_a_mapping_takes_the_place_of_another() -> None:
 
 
 def test_the_last_entry_goes_with_what_held_it() -> None:
-    with_both = edit.edited(TEXT, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
-    found = yaml.safe_load(edit.edited(with_both, [put("waivers[0]", None), put("reasons.torch", None)]))
-    assert found == yaml.safe_load(TEXT)
+    with_both = edit.apply_changes(
+        TEXT, [mapping_change("waivers[+]", WAIVER), mapping_change("reasons.torch", REASON)]
+    )
+    description = yaml.safe_load(
+        edit.apply_changes(
+            with_both, [mapping_change("waivers[0]", None), mapping_change("reasons.torch", None)]
+        )
+    )
+    assert description == yaml.safe_load(TEXT)
 
 
-@pytest.mark.parametrize("path", ACCEPTING, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", FILES_WITH_WAIVERS, ids=lambda path: path.parent.name)
 def test_what_is_added_to_a_real_description_is_removed_without_a_trace(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     data = yaml.safe_load(text)
     number = len(data["waivers"])
-    added = edit.edited(text, [put("waivers[+]", WAIVER), put("reasons.new", REASON)])
-    assert edit.edited(added, [put(f"waivers[{number}]", None), put("reasons.new", None)]) == text
+    added = edit.apply_changes(
+        text, [mapping_change("waivers[+]", WAIVER), mapping_change("reasons.new", REASON)]
+    )
+    assert (
+        edit.apply_changes(
+            added, [mapping_change(f"waivers[{number}]", None), mapping_change("reasons.new", None)]
+        )
+        == text
+    )
 
 
 def test_the_line_ends_of_a_text_stay() -> None:
     text = TEXT.replace("\n", "\r\n")
-    after = edit.edited(text, [put("waivers[+]", WAIVER), put("reasons.torch", REASON)])
+    after = edit.apply_changes(
+        text, [mapping_change("waivers[+]", WAIVER), mapping_change("reasons.torch", REASON)]
+    )
     assert after.count("\n") == after.count("\r\n")
     assert after.startswith(text)

@@ -16,7 +16,7 @@ RUNTIME = Path(__file__).parents[2] / "docker" / "runtime"
 COMMIT = "966e9d7f6bb4058abbddb815dd40462b35ffb1d2"
 OTHER = "0123456789abcdef0123456789abcdef01234567"
 L40 = {"name": "NVIDIA L40", "capability": "8.9", "memory_bytes": 47_810_936_832}
-ANSWER = {
+PROBE_REPORT = {
     "torch": {"version": "2.7.1+cu126", "cuda": "12.6", "cudnn": 90501},
     "distributions": {"flash-attn": "2.8.3"},
     "inherited": {"einops": "0.8.1"},
@@ -39,20 +39,20 @@ def envreport(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, envreport: ModuleType, **changes: object) -> None:
+def fake_probe(monkeypatch: pytest.MonkeyPatch, envreport: ModuleType, **changes: object) -> None:
     def collect(*, sources: list[str]) -> dict[str, Any]:
-        return {**ANSWER, "sources": dict.fromkeys(sources, COMMIT), **changes}
+        return {**PROBE_REPORT, "sources": dict.fromkeys(sources, COMMIT), **changes}
 
     monkeypatch.setattr(envreport.probe, "collect", collect)
     monkeypatch.setattr(envreport.platform, "python_version", lambda: "3.10.14")
 
 
-def failing(*_: object, **__: object) -> Any:
+def raise_error(*_: object, **__: object) -> Any:
     raise RuntimeError("broken")
 
 
 def test_the_report_is_one_block(envreport: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    answering(monkeypatch, envreport)
+    fake_probe(monkeypatch, envreport)
     report = envreport.collect(["Flash_Attn", "accelerate"], ["/opt/lora/third_party/sd-scripts"])
     assert envreport.render(report) == (
         "--- ENVIRONMENT INFO ---\n"
@@ -75,7 +75,7 @@ def test_the_report_is_one_block(envreport: ModuleType, monkeypatch: pytest.Monk
 def test_without_torch_and_gpu_the_report_says_so(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, envreport, torch=None, gpu=None)
+    fake_probe(monkeypatch, envreport, torch=None, gpu=None)
     assert list(envreport.lines(envreport.collect())) == [
         "Python version: 3.10.14",
         "PyTorch version: not installed",
@@ -90,14 +90,14 @@ def test_without_torch_and_gpu_the_report_says_so(
 def test_a_torch_that_does_not_import_shows_its_error(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, envreport, torch={"error": "OSError: libcudart.so.12"})
+    fake_probe(monkeypatch, envreport, torch={"error": "OSError: libcudart.so.12"})
     assert "PyTorch version: OSError: libcudart.so.12\n" in envreport.render(envreport.collect())
 
 
 def test_a_gpu_that_torch_cannot_reach_shows_why(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(
+    fake_probe(
         monkeypatch, envreport, gpu={"driver": "470.1", "devices": [], "error": "RuntimeError: too old"}
     )
     text = envreport.render(envreport.collect())
@@ -142,7 +142,7 @@ def test_a_source_that_is_no_checkout_shows_its_error(envreport: ModuleType, tmp
 def test_a_failing_probe_is_a_line_of_the_report(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(envreport.probe, "collect", failing)
+    monkeypatch.setattr(envreport.probe, "collect", raise_error)
     report = envreport.collect(["accelerate"])
     assert report["error"] == "RuntimeError: broken"
     assert envreport.render(report).splitlines()[2] == "Report error: RuntimeError: broken"
@@ -155,7 +155,7 @@ def test_an_empty_report_can_be_rendered(envreport: ModuleType) -> None:
 def test_a_package_of_the_base_has_a_version_too(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, envreport)
+    fake_probe(monkeypatch, envreport)
     assert "einops version: 0.8.1\n" in envreport.render(envreport.collect(["einops"]))
 
 
@@ -174,24 +174,24 @@ Flash-attention version: 2.8.3
 --- END ENVIRONMENT INFO ---"""
 
 
-def logged(envreport: ModuleType, *packages: str, style: str = "flash-attention") -> list[str]:
-    said: list[str] = []
-    envreport.log(said.append, packages or ("flash-attn",), style=style)
-    return said
+def log_lines(envreport: ModuleType, *packages: str, style: str = "flash-attention") -> list[str]:
+    lines: list[str] = []
+    envreport.log(lines.append, packages or ("flash-attn",), style=style)
+    return lines
 
 
 def test_the_flash_attention_block_is_the_one_that_download_py_prints(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, envreport)
-    assert logged(envreport) == SEED.splitlines()
+    fake_probe(monkeypatch, envreport)
+    assert log_lines(envreport) == SEED.splitlines()
 
 
 def test_the_flash_attention_block_has_no_gpu_lines_without_a_gpu(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, envreport, gpu=None, distributions={})
-    assert logged(envreport)[1:-1] == [
+    fake_probe(monkeypatch, envreport, gpu=None, distributions={})
+    assert log_lines(envreport)[1:-1] == [
         "Python version: 3.10.14",
         "PyTorch version: 2.7.1+cu126",
         "CUDA version: 12.6",
@@ -203,13 +203,13 @@ def test_the_flash_attention_block_has_no_gpu_lines_without_a_gpu(
 def test_of_several_gpus_the_flash_attention_block_tells_the_first(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, envreport, gpu={"driver": "1", "devices": [L40, {**L40, "name": "NVIDIA H100"}]})
-    assert logged(envreport) == SEED.splitlines()
+    fake_probe(monkeypatch, envreport, gpu={"driver": "1", "devices": [L40, {**L40, "name": "NVIDIA H100"}]})
+    assert log_lines(envreport) == SEED.splitlines()
 
 
 def test_another_package_keeps_its_own_name(envreport: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    answering(monkeypatch, envreport)
-    assert logged(envreport, "Flash_Attn", "einops")[-3:-1] == [
+    fake_probe(monkeypatch, envreport)
+    assert log_lines(envreport, "Flash_Attn", "einops")[-3:-1] == [
         "Flash-attention version: 2.8.3",
         "einops version: 0.8.1",
     ]
@@ -229,8 +229,8 @@ def test_another_package_keeps_its_own_name(envreport: ModuleType, monkeypatch: 
 def test_what_goes_wrong_is_one_line_inside_the_block(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], error: str
 ) -> None:
-    answering(monkeypatch, envreport, **changes)
-    assert logged(envreport) == [
+    fake_probe(monkeypatch, envreport, **changes)
+    assert log_lines(envreport) == [
         SEED.splitlines()[0],
         "Python version: 3.10.14",
         f"Error getting version info: {error}",
@@ -241,8 +241,8 @@ def test_what_goes_wrong_is_one_line_inside_the_block(
 def test_a_failing_probe_is_one_line_inside_the_block_too(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(envreport.probe, "collect", failing)
-    assert logged(envreport)[2:] == [
+    monkeypatch.setattr(envreport.probe, "collect", raise_error)
+    assert log_lines(envreport)[2:] == [
         "Error getting version info: RuntimeError: broken",
         SEED.splitlines()[-1],
     ]
@@ -252,8 +252,8 @@ def test_a_failing_probe_is_one_line_inside_the_block_too(
 def test_a_block_that_cannot_be_made_says_so(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, style: str, title: int | None
 ) -> None:
-    monkeypatch.setattr(envreport, "collect", failing)
-    assert logged(envreport, style=style) == [
+    monkeypatch.setattr(envreport, "collect", raise_error)
+    assert log_lines(envreport, style=style) == [
         "--- ENVIRONMENT INFO ---" if title is None else SEED.splitlines()[title],
         "Error getting version info: RuntimeError: broken",
         SEED.splitlines()[-1],
@@ -263,7 +263,7 @@ def test_a_block_that_cannot_be_made_says_so(
 def test_without_a_style_the_log_is_the_usual_block(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answering(monkeypatch, envreport)
+    fake_probe(monkeypatch, envreport)
     envreport.log()
     out = capsys.readouterr().out
     assert out == envreport.render(envreport.collect(["flash-attn"]))
@@ -273,14 +273,14 @@ def test_without_a_style_the_log_is_the_usual_block(
 def test_a_log_that_nobody_can_hear_stops_nothing(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, envreport)
-    envreport.log(failing)
+    fake_probe(monkeypatch, envreport)
+    envreport.log(raise_error)
 
 
 def test_the_command_prints_the_flash_attention_block_when_asked(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answering(monkeypatch, envreport)
+    fake_probe(monkeypatch, envreport)
     assert envreport.main(["--style", "flash-attention", "flash-attn"]) == 0
     assert capsys.readouterr().out == f"{SEED}\n"
 
@@ -288,7 +288,7 @@ def test_the_command_prints_the_flash_attention_block_when_asked(
 def test_the_command_prints_the_block(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answering(monkeypatch, envreport)
+    fake_probe(monkeypatch, envreport)
     assert envreport.main(["--source=/opt/sd-scripts", "--", "flash-attn"]) == 0
     out = capsys.readouterr().out
     assert "flash-attn version: 2.8.3\nsd-scripts commit: 966e9d7f6bb4\n" in out
@@ -298,6 +298,6 @@ def test_the_command_answers_0_whatever_happens(
     envreport: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert envreport.main(["--nonsense"]) == 0
-    monkeypatch.setattr(envreport, "render", failing)
+    monkeypatch.setattr(envreport, "render", raise_error)
     assert envreport.main([]) == 0
     assert capsys.readouterr().err.endswith("envreport: RuntimeError: broken\n")

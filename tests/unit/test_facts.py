@@ -12,7 +12,7 @@ import pytest
 
 from torchpin import facts
 from torchpin.facts.index_pages import all_pages
-from torchpin.facts.load import all_tables, merged
+from torchpin.facts.load import all_tables, merge_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,15 +24,15 @@ FLASH_24_TRUE = "flash_attn-2.8.3+cu12torch2.4cxx11abiTRUE-cp39-cp39-linux_x86_6
 TORCH_CP310_SHA = "92af92c569de5da937dd1afb45ecfdd598ec1254cf2e49e3d698cb24d71aae14"
 
 
-def runs(torch: str, channel: str, card: str) -> bool:
-    archs, gpu = facts.compiled(torch, channel), facts.gpu(card)
+def runs(torch: str, channel: str, gpu_name: str) -> bool:
+    archs, gpu = facts.compiled_archs(torch, channel), facts.gpu(gpu_name)
     assert archs is not None
     assert gpu is not None
     assert gpu.capability is not None
     return facts.runs_on(archs, gpu.capability)
 
 
-def archs(*, sm: tuple[str, ...] = (), ptx: tuple[str, ...] = ()) -> facts.Archs:
+def make_archs(*, sm: tuple[str, ...] = (), ptx: tuple[str, ...] = ()) -> facts.Archs:
     return facts.Archs(
         series="2.7",
         channel="cu128",
@@ -52,7 +52,7 @@ def test_the_tables_have_no_problems() -> None:
     assert facts.problems() == ()
 
 
-PLANTED: dict[str, tuple[Any, ...]] = {
+TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
     "no source": (
         lambda tables: tables["gpus"]["gpus"][0].update(source=" "),
         "gpus.yaml: gpus 1: no source",
@@ -160,7 +160,7 @@ PLANTED: dict[str, tuple[Any, ...]] = {
         "packages.yaml: brings: 'docstrange 1.1.6' is no requirement",
     ),
     "a package that is brought under another name": (
-        lambda tables: tables["packages"]["brings"][0].update(brings=["Easy_OCR"]),
+        lambda tables: tables["packages"]["brings"][0].update(packages=["Easy_OCR"]),
         "packages.yaml: 'Easy_OCR' is not a normalized name",
     ),
     "a conflict of one": (
@@ -335,25 +335,25 @@ PLANTED: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+@pytest.mark.parametrize("planted", TABLE_PROBLEMS.values(), ids=TABLE_PROBLEMS)
 def test_a_planted_problem_is_found(planted: tuple[Any, ...]) -> None:
     plant: Callable[[dict[str, Any]], Any]
-    plant, *found = planted
+    plant, *expected = planted
     tables = deepcopy(all_tables())
     plant(tables)
-    assert facts.problems(tables) == tuple(found)
+    assert facts.problems(tables) == tuple(expected)
 
 
 def test_what_is_still_to_come_is_no_fact() -> None:
     tables = deepcopy(all_tables())
     tables["gpus"]["gpus"][0]["date"] = "2026-12-24"
     pages = {"cu121": {**PAGES["cu121"], "date": "2027-01-01"}}
-    found = facts.problems(tables, pages, date(2026, 12, 1))
+    problems = facts.problems(tables, pages, date(2026, 12, 1))
     expected = {
         "gpus.yaml: gpus 1: date 2026-12-24 is still to come",
         "index/cu121.json: date 2027-01-01 is still to come",
     }
-    assert expected <= set(found)
+    assert expected <= set(problems)
     assert not expected & set(facts.problems(tables, pages))
 
 
@@ -362,11 +362,11 @@ def test_what_is_still_to_come_is_no_fact() -> None:
 PAGES = all_pages()
 
 
-def of_torch(*versions: str, channel: str = "cu121") -> list[list[str | None]]:
-    return [[f"torch-{one}+{channel}-cp310-cp310-linux_x86_64.whl", "ab" * 32] for one in versions]
+def torch_files(*versions: str, channel: str = "cu121") -> list[list[str | None]]:
+    return [[f"torch-{version}+{channel}-cp310-cp310-linux_x86_64.whl", "ab" * 32] for version in versions]
 
 
-PLANTED_PAGES: dict[str, tuple[Any, ...]] = {
+PAGE_PROBLEMS: dict[str, tuple[Any, ...]] = {
     "no source": (lambda pages, _: pages["cu121"].update(source=""), "index/cu121.json: no source"),
     "another channel": (
         lambda pages, _: pages["cu121"].update(channel="cu124"),
@@ -399,16 +399,16 @@ PLANTED_PAGES: dict[str, tuple[Any, ...]] = {
         "index/cu121.json: torchdata: torchtext-0.6.1-py3-none-any.whl is another package's",
     ),
     "another oldest torch": (
-        lambda _, tables: row(tables, "channels", "cu121").update(first="2.1.1"),
+        lambda _, tables: find_row(tables, "channels", "cu121").update(first="2.1.1"),
         "index/cu121.json: its oldest torch is 2.1.0; in channels.yaml first is 2.1.1",
     ),
     "a newer torch": (
-        lambda pages, _: pages["cu121"]["packages"]["torch"].extend(of_torch("2.5.2")),
+        lambda pages, _: pages["cu121"]["packages"]["torch"].extend(torch_files("2.5.2")),
         "index/cu121.json: its newest torch is 2.5.2; in channels.yaml last is 2.5.1",
         "index/cu121.json: torch 2.5.2 has no row in torch.yaml",
     ),
     "a torch of a series that the channel does not have": (
-        lambda _, tables: row(tables, "channels", "cu121")["series"].remove("2.3"),
+        lambda _, tables: find_row(tables, "channels", "cu121")["series"].remove("2.3"),
         "archs.yaml: 2.3 cu121 x86_64: that channel never had 2.3",
         "index/cu121.json: torch 2.3.0 is on it; channels.yaml does not have 2.3 there",
         "index/cu121.json: torch 2.3.1 is on it; channels.yaml does not have 2.3 there",
@@ -436,17 +436,17 @@ PLANTED_PAGES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def row(tables: dict[str, Any], name: str, which: str) -> dict[str, Any]:
+def find_row(tables: dict[str, Any], name: str, entry_name: str) -> dict[str, Any]:
     section, key = {"channels": ("channels", "name"), "torch": ("releases", "version")}[name]
-    return next(each for each in tables[name][section] if each[key] == which)
+    return next(entry for entry in tables[name][section] if entry[key] == entry_name)
 
 
-@pytest.mark.parametrize("planted", PLANTED_PAGES.values(), ids=PLANTED_PAGES)
+@pytest.mark.parametrize("planted", PAGE_PROBLEMS.values(), ids=PAGE_PROBLEMS)
 def test_a_planted_contradiction_is_found(planted: tuple[Any, ...]) -> None:
     plant, *expected = planted
     tables, pages = deepcopy(all_tables()), deepcopy({name: PAGES[name] for name in ("cu121", "metadata")})
-    for each in tables["channels"]["channels"]:
-        each["recorded"] = each["name"] == "cu121"
+    for channel in tables["channels"]["channels"]:
+        channel["recorded"] = channel["name"] == "cu121"
     plant(pages, tables)
     assert facts.problems(tables, pages) == tuple(expected)
 
@@ -456,11 +456,11 @@ def test_a_planted_contradiction_is_found(planted: tuple[Any, ...]) -> None:
 
 def test_every_section_and_page_has_an_age() -> None:
     tables = deepcopy(all_tables())
-    for each in tables["gpus"]["gpus"]:
-        each["date"] = "2026-11-22"
-    ages = {(age.table, age.section): age for age in facts.ages(date(2026, 11, 24), tables)}
+    for gpu in tables["gpus"]["gpus"]:
+        gpu["date"] = "2026-11-22"
+    ages = {(age.table, age.section): age for age in facts.section_ages(date(2026, 11, 24), tables)}
     gpus = ages["gpus", "gpus"]
-    assert (gpus.oldest, gpus.newest, gpus.days, gpus.limit, gpus.past) == (
+    assert (gpus.oldest, gpus.newest, gpus.days, gpus.max_age_days, gpus.expired) == (
         "2026-11-22",
         "2026-11-22",
         2,
@@ -473,8 +473,10 @@ def test_every_section_and_page_has_an_age() -> None:
 
 def test_a_page_ages_until_its_channel_has_ended_and_it_shows_the_last_series() -> None:
     tables, pages = deepcopy(all_tables()), {name: PAGES[name] for name in ("cu121", "cu128", "cu130")}
-    row(tables, "channels", "cu128").update(series=["2.98", "2.99"])  # it ended, and was recorded before that
-    limits = {age.section: age.limit for age in facts.ages(date(2026, 11, 24), tables, pages)}
+    find_row(tables, "channels", "cu128").update(
+        series=["2.98", "2.99"]
+    )  # it ended, and was recorded before that
+    limits = {age.section: age.max_age_days for age in facts.section_ages(date(2026, 11, 24), tables, pages)}
     assert (limits["cu121"], limits["cu128"], limits["cu130"]) == (None, 365, 365)
 
 
@@ -482,8 +484,8 @@ def test_rows_past_their_limit_are_named() -> None:
     tables = deepcopy(all_tables())
     tables["gpus"]["gpus"][1].update(date="2024-01-01")
     tables["gpus"]["gpus"][2].update(date="2024-01-01", limit=9999)
-    (age,) = [age for age in facts.ages(date(2026, 11, 24), tables) if age.table == "gpus"]
-    assert [str(one) for one in age.past] == [
+    (age,) = [age for age in facts.section_ages(date(2026, 11, 24), tables) if age.table == "gpus"]
+    assert [str(aged_row) for aged_row in age.expired] == [
         "gpus.yaml: gpus: T4 is of 2024-01-01, 1058 days old; it is good for 730"
     ]
     assert (age.oldest, age.newest) == ("2024-01-01", "2026-11-22")
@@ -498,12 +500,12 @@ LORA: dict[str, Any] = {
 
 
 def test_an_environment_of_young_facts_has_no_aged_ones() -> None:
-    assert facts.aged(date(2026, 11, 24), **LORA) == ()
+    assert facts.expired_rows(date(2026, 11, 24), **LORA) == ()
 
 
 def test_an_environments_aged_facts_are_those_that_it_rests_on() -> None:
-    found = facts.aged(date(2028, 12, 1), **LORA)
-    assert {(one.table, one.row) for one in found} == {
+    aged_facts = facts.expired_rows(date(2028, 12, 1), **LORA)
+    assert {(fact.table, fact.row) for fact in aged_facts} == {
         ("channels.yaml", "channels: cu121"),
         ("torch.yaml", "releases: 2.5.1"),
         ("archs.yaml", "archs: 2.5 cu121 x86_64"),
@@ -518,19 +520,21 @@ def test_an_environments_aged_facts_are_those_that_it_rests_on() -> None:
 
 
 def test_a_page_that_still_changes_ages_with_the_environments_on_it() -> None:
-    own: dict[str, Any] = {
+    env: dict[str, Any] = {
         "channel": "cu126",
         "gpus": (),
         "base": "python:3.12-slim-bookworm",
         "torch": "2.9.1",
     }
-    own["pages"] = {"cu126": {**PAGES["cu126"], "date": "2026-03-15"}}
-    found = facts.aged(date(2027, 3, 16), **own)
-    assert [(one.table, one.row, one.days, one.limit) for one in found] == [("index", "cu126", 366, 365)]
-    served = facts.aged(
-        date(2027, 3, 16), **{**own, "channel": "pypi", "torch": "2.7.1"}
+    env["pages"] = {"cu126": {**PAGES["cu126"], "date": "2026-03-15"}}
+    aged_facts = facts.expired_rows(date(2027, 3, 16), **env)
+    assert [(fact.table, fact.row, fact.days, fact.max_age_days) for fact in aged_facts] == [
+        ("index", "cu126", 366, 365)
+    ]
+    served = facts.expired_rows(
+        date(2027, 3, 16), **{**env, "channel": "pypi", "torch": "2.7.1"}
     )  # PyPI's 2.7.1 is of cu126
-    assert served == found
+    assert served == aged_facts
 
 
 def test_a_row_overrides_the_defaults_of_its_section_and_those_the_defaults_of_the_file() -> None:
@@ -539,7 +543,7 @@ def test_a_row_overrides_the_defaults_of_its_section_and_those_the_defaults_of_t
         "tags": [{"tag": "a"}, {"tag": "b", "date": "2026-01-01", "method": "inferred"}],
         "others": [{"tag": "c"}],
     }
-    assert merged(raw) == {
+    assert merge_defaults(raw) == {
         "tags": [
             {"tag": "a", "date": "2026-11-22", "method": "measured"},
             {"tag": "b", "date": "2026-01-01", "method": "inferred"},
@@ -582,12 +586,12 @@ def test_an_unknown_channel_is_none() -> None:
 
 
 def test_a_release_has_its_companions() -> None:
-    known = facts.release("2.5.1+cu121")
-    assert known is facts.release("2.5.1")
-    assert known is not None
-    assert (known.torchvision, known.torchaudio, known.triton) == (("0.20.1",), ("2.5.1",), "3.1.0")
-    assert (known.pypi_local, known.cudnn, known.cxx11_abi) == ("cu124", "9.1.0.70", 0)
-    assert "cp310" in known.wheel_pythons
+    release = facts.release("2.5.1+cu121")
+    assert release is facts.release("2.5.1")
+    assert release is not None
+    assert (release.torchvision, release.torchaudio, release.triton) == (("0.20.1",), ("2.5.1",), "3.1.0")
+    assert (release.pypi_local, release.cudnn, release.cxx11_abi) == ("cu124", "9.1.0.70", 0)
+    assert "cp310" in release.wheel_pythons
     assert facts.release("2.5.9") is None
 
 
@@ -620,23 +624,23 @@ def test_torch_2_7_1_on_cu128_runs_on_the_b200_and_no_longer_on_the_v100() -> No
 
 
 def test_pypi_is_judged_as_the_build_that_it_serves() -> None:
-    assert facts.compiled("2.7.1", "pypi") == facts.compiled("2.7.1", "cu126")
-    assert facts.compiled("2.7.1", "pypi", machine="aarch64") is None
-    assert facts.compiled("2.5.0", "pypi") is None  # this patch release was not measured
-    assert facts.compiled("9.9.9", "pypi") is None
+    assert facts.compiled_archs("2.7.1", "pypi") == facts.compiled_archs("2.7.1", "cu126")
+    assert facts.compiled_archs("2.7.1", "pypi", machine="aarch64") is None
+    assert facts.compiled_archs("2.5.0", "pypi") is None  # this patch release was not measured
+    assert facts.compiled_archs("9.9.9", "pypi") is None
 
 
 def test_an_architecture_list_that_is_not_known_has_a_ceiling_only() -> None:
-    assert facts.compiled("2.7.1", "cu118") is None
-    assert facts.ceiling("2.7.1", "cu118") == "sm_90"
-    assert facts.ceiling("2.7.1", "cu126") is None
-    assert facts.ceiling("2.7.1", "cu121") is None
+    assert facts.compiled_archs("2.7.1", "cu118") is None
+    assert facts.highest_arch("2.7.1", "cu118") == "sm_90"
+    assert facts.highest_arch("2.7.1", "cu126") is None
+    assert facts.highest_arch("2.7.1", "cu121") is None
 
 
 def test_a_list_without_known_ptx_is_read_as_one_without_ptx() -> None:
-    known = facts.compiled("2.11.0", "cu130")
-    assert known is not None
-    assert known.ptx == ()
+    compiled = facts.compiled_archs("2.11.0", "cu130")
+    assert compiled is not None
+    assert compiled.ptx == ()
 
 
 @pytest.mark.parametrize(
@@ -660,7 +664,7 @@ def test_a_list_without_known_ptx_is_read_as_one_without_ptx() -> None:
 def test_a_cubin_stays_in_its_major_and_ptx_goes_up(
     *, sm: tuple[str, ...], ptx: tuple[str, ...], capability: str, expected: bool
 ) -> None:
-    assert facts.runs_on(archs(sm=sm, ptx=ptx), capability) is expected
+    assert facts.runs_on(make_archs(sm=sm, ptx=ptx), capability) is expected
 
 
 @pytest.mark.parametrize(
@@ -677,9 +681,9 @@ def test_a_cubin_stays_in_its_major_and_ptx_goes_up(
     ],
 )
 def test_a_card_is_found_as_people_write_it(written: str, name: str) -> None:
-    found = facts.gpu(written)
-    assert found is not None
-    assert found.name == name
+    gpu = facts.gpu(written)
+    assert gpu is not None
+    assert gpu.name == name
 
 
 def test_an_unknown_card_is_none() -> None:
@@ -714,59 +718,59 @@ def test_the_hash_of_a_recorded_wheel() -> None:
 
 @pytest.mark.parametrize("channel", RECORDED)
 def test_a_recorded_page_is_whole(channel: str) -> None:
-    page, known = facts.recorded(channel), facts.channel(channel)
+    page, channel_facts = facts.index_snapshot(channel), facts.channel(channel)
     assert page is not None
-    assert known is not None
-    assert known.recorded
+    assert channel_facts is not None
+    assert channel_facts.recorded
     assert {"torch", "torchvision", "torchaudio", "triton"} <= page.packages.keys()
     assert page.source
     hashes = {digest for files in page.packages.values() for digest in files.values() if digest is not None}
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in hashes)
-    assert any(f"torch-{known.last}+{channel}-" in name for name in page.packages["torch"])
-    assert not any(f"torch-{known.last}+{channel}-" in name for name in page.packages["torchvision"])
+    assert any(f"torch-{channel_facts.last}+{channel}-" in name for name in page.packages["torch"])
+    assert not any(f"torch-{channel_facts.last}+{channel}-" in name for name in page.packages["torchvision"])
 
 
 def test_channels_that_are_not_recorded_have_no_page() -> None:
-    recorded = {each.name for each in facts.channels() if each.recorded}
+    recorded = {channel.name for channel in facts.channels() if channel.recorded}
     assert recorded == set(RECORDED)
     for name in ("cu132", "pypi", "metadata", "../index/cpu"):
-        assert facts.recorded(name) is None
+        assert facts.index_snapshot(name) is None
 
 
 def test_a_name_with_two_hashes_on_one_page_has_none() -> None:
     name = "fbgemm_gpu-0.6.0+cpu-cp310-cp310-manylinux2014_aarch64.whl"
-    page = facts.recorded("cpu")
+    page = facts.index_snapshot("cpu")
     assert page is not None
     assert page.packages["fbgemm-gpu"][name] is None
 
 
 def test_the_dependencies_of_torch_2_5_1_on_cu121() -> None:
-    (row,) = [
-        each
-        for each in facts.metadata()
-        if (each.channel, each.package, each.version) == ("cu121", "torch", "2.5.1+cu121")
+    (torch_record,) = [
+        record
+        for record in facts.metadata()
+        if (record.channel, record.package, record.version) == ("cu121", "torch", "2.5.1+cu121")
     ]
-    assert any(line.startswith("nvidia-cudnn-cu12==9.1.0.70;") for line in row.requires_dist)
-    assert row.verified is False
-    assert not any(each.channel == "pypi" for each in facts.metadata())
+    assert any(line.startswith("nvidia-cudnn-cu12==9.1.0.70;") for line in torch_record.requires_dist)
+    assert torch_record.verified is False
+    assert not any(record.channel == "pypi" for record in facts.metadata())
 
 
 # --- images, sources, packages ---------------------------------------------------------------------------------------
 
 
 def test_a_base_image_brings_what_its_row_says() -> None:
-    known = facts.base("docker.io/nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04")
-    assert known is not None
-    assert (known.cuda, known.cudnn, known.variant) == ("12.1.1", "8.9.0.131", "cudnn8-devel")
-    assert (known.os, known.python, known.apt_python) == ("ubuntu22.04", None, "3.10.12")
-    assert (known.status, known.on_hub) == ("supported", True)
-    assert known.digest == "sha256:21196d81f56b48dbee70494d5f10322e1a77cc47ffe202a3bf68eab81533c20f"
-    assert known.digest_source.startswith("code index ids")
+    image = facts.base_image("docker.io/nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04")
+    assert image is not None
+    assert (image.cuda, image.cudnn, image.variant) == ("12.1.1", "8.9.0.131", "cudnn8-devel")
+    assert (image.os, image.python, image.apt_python) == ("ubuntu22.04", None, "3.10.12")
+    assert (image.status, image.on_hub) == ("supported", True)
+    assert image.digest == "sha256:21196d81f56b48dbee70494d5f10322e1a77cc47ffe202a3bf68eab81533c20f"
+    assert image.digest_source.startswith("code index ids")
 
 
 def test_docker_hub_was_asked_about_cudnn_devel_only() -> None:
-    runtime = facts.base("nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04")
-    plain = facts.base("nvidia/cuda:12.1.1-devel-ubuntu22.04")
+    runtime = facts.base_image("nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04")
+    plain = facts.base_image("nvidia/cuda:12.1.1-devel-ubuntu22.04")
     assert runtime is not None
     assert runtime.on_hub is None
     assert plain is not None
@@ -784,18 +788,18 @@ def test_docker_hub_was_asked_about_cudnn_devel_only() -> None:
     ],
 )
 def test_an_invented_tag_has_no_row(image: str) -> None:
-    assert facts.base(image) is None
+    assert facts.base_image(image) is None
 
 
 def test_a_pytorch_image_has_a_python() -> None:
-    known = facts.base("pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel")
-    assert known is not None
-    assert (known.torch, known.python, known.cudnn) == ("2.7.1+cu126", "3.11", "9")
-    assert known.digest is not None
+    image = facts.base_image("pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel")
+    assert image is not None
+    assert (image.torch, image.python, image.cudnn) == ("2.7.1+cu126", "3.11", "9")
+    assert image.digest is not None
 
 
 def test_source_tags_say_what_never_was() -> None:
-    tags = {each.tag: each for each in facts.source_tags("kohya-ss/sd-scripts")}
+    tags = {tag.tag: tag for tag in facts.source_tags("kohya-ss/sd-scripts")}
     assert tags["v0.9.1"].commit == "8f4ee8fc343b047965cd8976fca65c3a35b7593a"
     assert tags["v0.9.1"].pins["transformers"] == "==4.44.0"
     assert (tags["v0.10.0"].flux, tags["v0.10.0"].min_torch) == (True, "2.6.0")
@@ -804,30 +808,30 @@ def test_source_tags_say_what_never_was() -> None:
 
 
 def test_floors_hold_what_a_resolver_does_not_see() -> None:
-    rows = {each.id: each for each in facts.floors()}
+    rows = {requirement.id: requirement for requirement in facts.floors()}
     row = rows["bitsandbytes-triton-ops"]
     assert (row.when, row.needs, row.seen) == ("bitsandbytes<=0.45.0", "torch<2.6", False)
     assert rows["xformers-0.0.30"].needs == "torch==2.7.0"
 
 
 def test_removals_and_facts_are_values_too() -> None:
-    assert {each.id for each in facts.removals()} >= {"triton-ops", "pkg-resources"}
-    assert {each.id for each in facts.facts("torch")} >= {"numpy2", "pypi-default-is-cuda"}
+    assert {removal.id for removal in facts.removals()} >= {"triton-ops", "pkg-resources"}
+    assert {fact.id for fact in facts.facts("torch")} >= {"numpy2", "pypi-default-is-cuda"}
     assert facts.facts("gpus") == ()
 
 
 # --- wheels with an ABI in their name --------------------------------------------------------------------------------
 
 
-def flash(python: str, torch: str, channel: str, **changes: str) -> facts.Wheel | facts.NoWheel:
-    wanted = {"package": "flash-attn", "version": "2.8.3", "machine": "x86_64", **changes}
-    return facts.wheel(
-        wanted["package"],
-        wanted["version"],
+def flash_attn_wheel(python: str, torch: str, channel: str, **changes: str) -> facts.Wheel | facts.NoWheel:
+    options = {"package": "flash-attn", "version": "2.8.3", "machine": "x86_64", **changes}
+    return facts.find_wheel(
+        options["package"],
+        options["version"],
         python=python,
         torch=torch,
         channel=channel,
-        machine=wanted["machine"],
+        machine=options["machine"],
     )
 
 
@@ -837,27 +841,27 @@ def test_flash_attn_is_a_package_with_an_abi_in_its_name() -> None:
 
 
 def test_the_wheel_of_seedvr() -> None:
-    found = flash("3.11", "2.7.1", "cu126")
-    assert isinstance(found, facts.Wheel)
-    assert found.filename == "flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl"
-    assert found.sha256 == "cd1a45ebfc1731a13e55ad68e0c9ad92390ddfffba306f9222be67c6d5a805af"
-    assert found.url == (
+    wheel = flash_attn_wheel("3.11", "2.7.1", "cu126")
+    assert isinstance(wheel, facts.Wheel)
+    assert wheel.filename == "flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl"
+    assert wheel.sha256 == "cd1a45ebfc1731a13e55ad68e0c9ad92390ddfffba306f9222be67c6d5a805af"
+    assert wheel.url == (
         "https://github.com/Dao-AILab/flash-attention/releases/download/v2.8.3/"
         "flash_attn-2.8.3%2Bcu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl"
     )
-    assert (found.package, found.version, found.requires, found.min_capability) == (
+    assert (wheel.package, wheel.version, wheel.requires, wheel.min_capability) == (
         "flash-attn",
         "2.8.3",
         ("einops",),
         "8.0",
     )
-    assert found.source.startswith("sirati/nix-torch-bin-pascal")
+    assert wheel.source.startswith("sirati/nix-torch-bin-pascal")
 
 
 def test_what_a_wheel_is_compiled_for_can_be_asked_as_of_torch() -> None:
-    found = flash("3.11", "2.7.1", "cu126")
-    assert isinstance(found, facts.Wheel)
-    compiled = archs(sm=found.archs)
+    wheel = flash_attn_wheel("3.11", "2.7.1", "cu126")
+    assert isinstance(wheel, facts.Wheel)
+    compiled = make_archs(sm=wheel.archs)
     assert all(facts.runs_on(compiled, capability) for capability in ("8.0", "8.9", "9.0", "10.0", "12.0"))
     assert not facts.runs_on(compiled, "7.5")
 
@@ -889,13 +893,13 @@ def test_what_a_wheel_is_compiled_for_can_be_asked_as_of_torch() -> None:
 def test_a_wheel_fits_python_torch_cuda_abi_and_platform(
     *, python: str, torch: str, channel: str, changes: dict[str, str], key: str
 ) -> None:
-    found = flash(python, torch, channel, **changes)
-    assert isinstance(found, facts.Wheel)
-    assert found.filename == f"flash_attn-2.8.3+cu12{key}.whl"
+    wheel = flash_attn_wheel(python, torch, channel, **changes)
+    assert isinstance(wheel, facts.Wheel)
+    assert wheel.filename == f"flash_attn-2.8.3+cu12{key}.whl"
 
 
 @pytest.mark.parametrize(
-    ("python", "torch", "channel", "changes", "said"),
+    ("python", "torch", "channel", "changes", "message"),
     [
         (
             *("3.11", "2.7.1", "cu126", {"version": "2.8.2"}),
@@ -932,20 +936,20 @@ def test_a_wheel_fits_python_torch_cuda_abi_and_platform(
     ],
 )
 def test_where_no_wheel_fits_a_sentence_says_why_and_what_makes_one(
-    *, python: str, torch: str, channel: str, changes: dict[str, str], said: str
+    *, python: str, torch: str, channel: str, changes: dict[str, str], message: str
 ) -> None:
-    found = flash(python, torch, channel, **changes)
-    assert isinstance(found, facts.NoWheel)
-    assert found.known == ("of this version" not in said)
-    assert said in found.sentence
-    assert found.sentence.endswith(
+    no_wheel = flash_attn_wheel(python, torch, channel, **changes)
+    assert isinstance(no_wheel, facts.NoWheel)
+    assert no_wheel.certain == ("of this version" not in message)
+    assert message in no_wheel.message
+    assert no_wheel.message.endswith(
         "What makes one: a source build: a devel base (nvcc 11.7 or later, of torch's CUDA major) "
         "and this torch importable while it builds (--no-build-isolation)"
     )
 
 
 @pytest.mark.parametrize(
-    ("torch", "channel", "machine", "said"),
+    ("torch", "channel", "machine", "message"),
     [
         (
             "2.7.1",
@@ -974,54 +978,57 @@ def test_where_no_wheel_fits_a_sentence_says_why_and_what_makes_one(
     ],
 )
 def test_without_such_a_torch_there_is_nothing_to_build_either(
-    torch: str, channel: str, machine: str, said: str
+    torch: str, channel: str, machine: str, message: str
 ) -> None:
-    found = flash("3.11", torch, channel, machine=machine)
-    assert str(found) == f"flash-attn 2.8.3: {said}"
-    assert isinstance(found, facts.NoWheel)
-    assert found.known == (channel in {"cu121", "cpu"})
+    no_wheel = flash_attn_wheel("3.11", torch, channel, machine=machine)
+    assert str(no_wheel) == f"flash-attn 2.8.3: {message}"
+    assert isinstance(no_wheel, facts.NoWheel)
+    assert no_wheel.certain == (channel in {"cu121", "cpu"})
 
 
 def test_which_cuda_pypi_has_for_another_machine_is_not_guessed() -> None:
-    assert str(flash("3.12", "2.9.1", "pypi", machine="aarch64")) == (
+    assert str(flash_attn_wheel("3.12", "2.9.1", "pypi", machine="aarch64")) == (
         "flash-attn 2.8.3: which CUDA torch 2.9.1 from pypi has on aarch64 is not known; a channel says it"
     )
 
 
 def test_a_package_without_an_abi_in_its_name_is_told_so() -> None:
-    assert str(flash("3.11", "2.7.1", "cu126", package="tqdm")) == (
+    assert str(flash_attn_wheel("3.11", "2.7.1", "cu126", package="tqdm")) == (
         "tqdm: no wheels with an ABI in their name are recorded; those of flash-attn are"
     )
 
 
 def test_an_abi_that_is_not_known_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: None)
-    found = flash("3.11", "2.7.1", "cu126")
-    assert isinstance(found, facts.NoWheel)
-    assert not found.known
+    no_wheel = flash_attn_wheel("3.11", "2.7.1", "cu126")
+    assert isinstance(no_wheel, facts.NoWheel)
+    assert not no_wheel.certain
     assert (
-        "the C++11 ABI of torch 2.7.1 from cu126 is not known; by that, one of flash_attn-" in found.sentence
+        "the C++11 ABI of torch 2.7.1 from cu126 is not known; by that, one of flash_attn-"
+        in no_wheel.message
     )
 
 
 def test_an_abi_without_a_wheel_names_the_one_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: 0)
-    found = flash("3.12", "2.9.1", "cu128")
-    assert isinstance(found, facts.NoWheel)
-    assert found.known
+    no_wheel = flash_attn_wheel("3.12", "2.9.1", "cu128")
+    assert isinstance(no_wheel, facts.NoWheel)
+    assert no_wheel.certain
     assert (
         "torch 2.9.1 from cu128 has the C++11 ABI 0; the nearest is flash_attn-2.8.3+cu12torch2.9cxx11abiTRUE-"
-        in found.sentence
+        in no_wheel.message
     )
 
 
-def fitting(row: facts.Wheel) -> set[str]:
+def chosen_filenames(row: facts.Wheel) -> set[str]:
     """The files that the builds of a row's torch get, on its Python and platform."""
     machine, python = row.platform.removeprefix("linux_"), f"3.{row.python.removeprefix('cp3')}"
-    torches = [each.version for each in facts.releases() if each.version.startswith(f"{row.torch}.")]
-    channels = [each.name for each in facts.channels() if each.cuda and row.torch in each.series]
-    found = [flash(python, torch, name, machine=machine) for torch in torches for name in channels]
-    return {one.filename for one in found if isinstance(one, facts.Wheel)}
+    torches = [release.version for release in facts.releases() if release.version.startswith(f"{row.torch}.")]
+    channels = [channel.name for channel in facts.channels() if channel.cuda and row.torch in channel.series]
+    results = [
+        flash_attn_wheel(python, torch, name, machine=machine) for torch in torches for name in channels
+    ]
+    return {result.filename for result in results if isinstance(result, facts.Wheel)}
 
 
 @pytest.mark.parametrize("row", facts.wheels(), ids=lambda row: row.filename)
@@ -1030,7 +1037,7 @@ def test_every_row_is_chosen_or_has_an_abi_that_no_official_build_of_its_torch_a
 ) -> None:
     # cu124's 2.6.0 asks for ABI 0, and gets the sentence above: what says FALSE is none
     official = {"2.4": {0}, "2.5": {0}, "2.6": {1}, "2.7": {1}, "2.8": {1}, "2.9": {1}}
-    assert (row.filename in fitting(row)) is (row.abi in official[row.torch])
+    assert (row.filename in chosen_filenames(row)) is (row.abi in official[row.torch])
 
 
 @pytest.mark.parametrize("row", facts.wheels(), ids=lambda row: row.filename)
@@ -1038,7 +1045,7 @@ def test_every_row_is_reached_by_a_torch_of_its_abi(
     row: facts.Wheel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: row.abi)
-    assert row.filename in fitting(row)
+    assert row.filename in chosen_filenames(row)
 
 
 # --- files of two owners, libraries of the system --------------------------------------------------------------------
@@ -1068,27 +1075,27 @@ def test_the_four_opencvs_overwrite_each_other() -> None:
 def test_a_package_needs_the_systems_libraries_that_its_wheel_does_not_bring(
     package: str, machine: str, apt: tuple[str, ...]
 ) -> None:
-    known = facts.needs(package)
-    assert known is not None
-    assert known.on(machine) == apt
+    libraries = facts.native_needs(package)
+    assert libraries is not None
+    assert libraries.apt_for(machine) == apt
 
 
 def test_decord_can_only_be_installed_on_x86_64() -> None:
-    decord = facts.needs("decord")
+    decord = facts.native_needs("decord")
     assert decord is not None
     assert (decord.machines, decord.sdist, decord.apt) == (("x86_64",), False, ())
 
 
 def test_of_a_package_without_a_row_nothing_is_known() -> None:
-    assert facts.needs("tqdm") is None
+    assert facts.native_needs("tqdm") is None
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("failure", facts.failures(), ids=lambda each: each.id)
+@pytest.mark.parametrize("failure", facts.failures(), ids=lambda failure: failure.id)
 def test_the_first_failure_that_matches_an_example_is_its_own(failure: facts.Failure) -> None:
-    first = next(each for each in facts.failures() if each.pattern.search(failure.example))
+    first = next(candidate for candidate in facts.failures() if candidate.pattern.search(failure.example))
     assert first.id == failure.id
 
 
@@ -1109,4 +1116,4 @@ def test_the_first_failure_that_matches_an_example_is_its_own(failure: facts.Fai
     ],
 )
 def test_a_line_of_a_good_build_is_no_failure(line: str) -> None:
-    assert [each.id for each in facts.failures() if each.pattern.search(line)] == []
+    assert [failure.id for failure in facts.failures() if failure.pattern.search(line)] == []

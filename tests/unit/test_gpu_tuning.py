@@ -75,7 +75,7 @@ def torch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Torch]:
     return install
 
 
-def failing(*_: object, **__: object) -> Any:
+def raise_error(*_: object, **__: object) -> Any:
     raise RuntimeError("CUDA driver\ninitialization failed")
 
 
@@ -123,14 +123,14 @@ def test_before_ampere_there_is_no_tf32(tuning: ModuleType, torch: Callable[...,
 
 
 @pytest.mark.parametrize(
-    ("cuda", "why"), [("12.8", "torch sees no GPU"), (None, "this build of torch is for the CPU")]
+    ("cuda", "reason"), [("12.8", "torch sees no GPU"), (None, "this build of torch is for the CPU")]
 )
 def test_without_a_gpu_nothing_is_set(
-    tuning: ModuleType, torch: Callable[..., Torch], cuda: str | None, why: str
+    tuning: ModuleType, torch: Callable[..., Torch], cuda: str | None, reason: str
 ) -> None:
     module = torch(None, cuda=cuda)
     report = tuning.tune()
-    assert report["warnings"] == [f"nothing is set: {why}"]
+    assert report["warnings"] == [f"nothing is set: {reason}"]
     assert (report["device"], report["cudnn_benchmark"], report["matmul_allow_tf32"]) == (None, False, False)
     assert module.precision == "highest"
 
@@ -148,13 +148,13 @@ def test_without_torch_there_is_a_warning_and_no_error(tuning: ModuleType) -> No
 
 
 def test_a_driver_that_breaks_torch_is_a_warning(tuning: ModuleType, torch: Callable[..., Torch]) -> None:
-    torch((8, 9)).cuda.is_available = failing
+    torch((8, 9)).cuda.is_available = raise_error
     assert tuning.tune()["warnings"] == ["nothing is set: RuntimeError: CUDA driver initialization failed"]
 
 
 def test_a_setting_that_is_refused_leaves_the_others(tuning: ModuleType, torch: Callable[..., Torch]) -> None:
     module = torch((8, 9))
-    module.set_float32_matmul_precision = failing  # type: ignore[method-assign]
+    module.set_float32_matmul_precision = raise_error  # type: ignore[method-assign]
     report = tuning.tune()
     assert report["warnings"] == [
         "float32_matmul_precision is not set: RuntimeError: CUDA driver initialization failed"
@@ -166,7 +166,7 @@ def test_a_setting_that_is_refused_leaves_the_others(tuning: ModuleType, torch: 
 
 
 @pytest.mark.parametrize(
-    ("capability", "remedy"),
+    ("capability", "needed_build"),
     [
         ((12, 0), "a cu128 build of torch >= 2.7"),
         ((10, 0), "a cu128 build of torch >= 2.7"),
@@ -174,13 +174,13 @@ def test_a_setting_that_is_refused_leaves_the_others(tuning: ModuleType, torch: 
     ],
 )
 def test_a_torch_without_code_for_the_card_is_told(
-    tuning: ModuleType, torch: Callable[..., Torch], capability: tuple[int, int], remedy: str
+    tuning: ModuleType, torch: Callable[..., Torch], capability: tuple[int, int], needed_build: str
 ) -> None:
     torch(capability, name="RTX 5060 Ti", archs=CU121, version="2.5.1+cu121")
     major, minor = capability
     (warning,) = tuning.tune()["warnings"]
     assert warning == (
-        f"sm_{major}{minor} (RTX 5060 Ti) needs {remedy}; this is 2.5.1+cu121, compiled for {' '.join(CU121)}, "
+        f"sm_{major}{minor} (RTX 5060 Ti) needs {needed_build}; this is 2.5.1+cu121, compiled for {' '.join(CU121)}, "
         "and its first kernel will fail: no kernel image is available"
     )
 
@@ -221,7 +221,7 @@ def test_a_torch_that_does_not_say_what_it_is_compiled_for_is_not_accused(
     tuning: ModuleType, torch: Callable[..., Torch]
 ) -> None:
     module = torch((12, 0))
-    module.cuda.get_arch_list = module._C._cuda_getArchFlags = failing
+    module.cuda.get_arch_list = module._C._cuda_getArchFlags = raise_error
     assert tuning.tune()["warnings"] == []
 
 
@@ -252,11 +252,11 @@ def test_without_a_gpu_a_trainer_takes_the_cpu_and_full_precision(
     assert tuning.trainer_kwargs() == on_cpu  # no torch at all
     torch(None)
     assert tuning.trainer_kwargs() == on_cpu
-    torch((8, 9)).cuda.is_available = failing
+    torch((8, 9)).cuda.is_available = raise_error
     assert tuning.trainer_kwargs() == on_cpu
 
 
-def lightning(monkeypatch: pytest.MonkeyPatch, name: str, **attributes: object) -> ModuleType:
+def install_lightning(monkeypatch: pytest.MonkeyPatch, name: str, **attributes: object) -> ModuleType:
     module = ModuleType(name)
     vars(module).update(attributes)
     monkeypatch.setitem(sys.modules, name, module)
@@ -264,13 +264,13 @@ def lightning(monkeypatch: pytest.MonkeyPatch, name: str, **attributes: object) 
 
 
 def test_lightning_is_taken_under_its_new_name(tuning: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    lightning(monkeypatch, "pytorch_lightning", __version__="2.4.0")
-    module = lightning(monkeypatch, "lightning", __version__="2.5.5")
+    install_lightning(monkeypatch, "pytorch_lightning", __version__="2.4.0")
+    module = install_lightning(monkeypatch, "lightning", __version__="2.5.5")
     assert tuning.lightning() == (module, "lightning 2.5.5")
 
 
 def test_else_under_its_old_name(tuning: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = lightning(monkeypatch, "pytorch_lightning")
+    module = install_lightning(monkeypatch, "pytorch_lightning")
     assert tuning.lightning() == (module, "pytorch_lightning of an unknown version")
 
 
@@ -291,7 +291,7 @@ def test_the_command_reports_what_is_set(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     torch((12, 0), name="NVIDIA GeForce RTX 5060 Ti")
-    lightning(monkeypatch, "lightning", __version__="2.5.5")
+    install_lightning(monkeypatch, "lightning", __version__="2.5.5")
     assert tuning.main() == 0
     assert capsys.readouterr().out == (
         "PyTorch: 2.8.0+cu128\n"

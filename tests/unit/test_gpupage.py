@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.documents import gpus, markdown
-from torchpin.lock import layers
+from torchpin.lock.layers import split_layers
 from torchpin.model import Base, Environment, Layer, Lock, Torch, Variant, Waiver
 
 if TYPE_CHECKING:
@@ -30,19 +30,19 @@ ARM = Variant(name="arm64", channel="cpu", platform="linux/arm64")
 PLAIN = {"torch": Torch(version=Version("2.5.1"), companions={})}
 
 
-def card(services: list[Service], name: str, locks: dict[str, Lock] | None = None) -> str:
+def gpu_section(services: list[Service], name: str, locks: dict[str, Lock] | None = None) -> str:
     text = gpus.gpu_sections(services, locks or {})["wanted"]
     assert f"\n### {name}\n" in text
     return text.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
 
 
-def row(text: str, name: str) -> list[str]:
+def environment_row(text: str, name: str) -> list[str]:
     (line,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def test_a_card_has_its_facts(service: Services) -> None:
-    text = card([service(gpus=("RTX 5060 Ti",))], "RTX 5060 Ti")
+    text = gpu_section([service(gpus=("RTX 5060 Ti",))], "RTX 5060 Ti")
     assert "- **Architecture**: Blackwell\n- **Capability**: 12.0\n- **Minimum toolkit**: CUDA 12.8\n" in text
     assert "- **Driver floor**: 570.26, which the first toolkit that knows it came with;" in text
     assert "- **Builds with code for it**: torch 2.7.0 on `cu128` is the first;" in text
@@ -51,26 +51,32 @@ def test_a_card_has_its_facts(service: Services) -> None:
 
 
 def test_a_card_with_a_driver_of_its_own_and_one_of_another_host(service: Services) -> None:
-    text = card([service(gpus=("B200", "GH200"))], "B200")
+    text = gpu_section([service(gpus=("B200", "GH200"))], "B200")
     assert "- **Driver floor**: 570.133.20, which is documented for this GPU itself." in text
-    text = card([service(gpus=("B200", "GH200"))], "GH200")
+    text = gpu_section([service(gpus=("B200", "GH200"))], "GH200")
     assert "- **Host**: aarch64; images for linux/amd64 do not run there." in text
     assert "torch 2.4.0 on `cu124` is the first" in text
 
 
 def test_what_the_facts_do_not_know_is_said_and_not_guessed(service: Services) -> None:
-    one = service(gpus=("B100", "Voodoo 2"))
-    assert "- **Capability**: not known: no fact tells it." in card([one], "B100")
-    assert "- **Builds with code for it**: no fact tells one." in card([one], "B100")
-    assert "No fact knows this GPU: correct its name" in card([one], "Voodoo 2")
-    assert row(card([one], "Voodoo 2"), "lora-gpu")[2:4] == ["yes", "unknown: no fact tells its capability"]
+    lora = service(gpus=("B100", "Voodoo 2"))
+    assert "- **Capability**: not known: no fact tells it." in gpu_section([lora], "B100")
+    assert "- **Builds with code for it**: no fact tells one." in gpu_section([lora], "B100")
+    assert "No fact knows this GPU: correct its name" in gpu_section([lora], "Voodoo 2")
+    assert environment_row(gpu_section([lora], "Voodoo 2"), "lora-gpu")[2:4] == [
+        "yes",
+        "unknown: no fact tells its capability",
+    ]
 
 
 def test_a_card_stands_once_however_it_is_written(service: Services) -> None:
     services = [service(gpus=("A6000",)), service(name="other", gpus=("RTX A6000", "L40"))]
     text = gpus.gpu_sections(services, {})["wanted"]
     assert re.findall(r"^### (.*)$", text, re.MULTILINE) == ["RTX A6000", "L40"]
-    assert [row(card(services, "L40"), name)[2] for name in ("lora-gpu", "other-gpu")] == ["-", "yes"]
+    assert [environment_row(gpu_section(services, "L40"), name)[2] for name in ("lora-gpu", "other-gpu")] == [
+        "-",
+        "yes",
+    ]
 
 
 def test_each_environment_is_told_yes_no_or_unknown(service: Services) -> None:
@@ -79,62 +85,71 @@ def test_each_environment_is_told_yes_no_or_unknown(service: Services) -> None:
         name="fresh", torch=Torch(version=Version("2.8.0"), companions={}), variants=(NEW,),
         base=Base(image="nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04"),
     )  # fmt: skip
-    text = card([old, new], "RTX 5090")
-    assert row(text, "lora-gpu")[3].startswith("no: compiled for sm_50, ")
-    assert row(text, "lora-cpu")[3] == row(text, "lora-arm64")[3] == "no: a CPU build"
-    assert row(text, "fresh-new")[3:6] == [
+    text = gpu_section([old, new], "RTX 5090")
+    assert environment_row(text, "lora-gpu")[3].startswith("no: compiled for sm_50, ")
+    assert environment_row(text, "lora-cpu")[3] == environment_row(text, "lora-arm64")[3] == "no: a CPU build"
+    assert environment_row(text, "fresh-new")[3:6] == [
         "yes",
         "525 at least; CUDA 12.8 came with 570.26",
         "a driver of CUDA >=12.8; on GeForce no older branch is let through",
     ]
     assert "In `lora-gpu` torch starts and sees the card, and the first kernel fails: see [Known" in text
-    assert "first kernel fails" not in card([service(**PLAIN, gpus=("H100",))], "H100")
+    assert "first kernel fails" not in gpu_section([service(**PLAIN, gpus=("H100",))], "H100")
 
 
 def test_what_a_base_asks_of_a_driver(service: Services) -> None:
-    text = card([service(**PLAIN, gpus=("H100",), variants=(GPU, CPU))], "H100")
-    assert row(text, "lora-gpu")[5] == "a driver of CUDA >=12.1, or of branch 470, 525"
-    text = card([service(**PLAIN, base=Base(image="debian:12"), gpus=("H100",), variants=(GPU, CPU))], "H100")
-    assert [row(text, name)[5] for name in ("lora-gpu", "lora-cpu")] == ["not known", "nothing: a CPU build"]
+    text = gpu_section([service(**PLAIN, gpus=("H100",), variants=(GPU, CPU))], "H100")
+    assert environment_row(text, "lora-gpu")[5] == "a driver of CUDA >=12.1, or of branch 470, 525"
+    text = gpu_section(
+        [service(**PLAIN, base=Base(image="debian:12"), gpus=("H100",), variants=(GPU, CPU))], "H100"
+    )
+    assert [environment_row(text, name)[5] for name in ("lora-gpu", "lora-cpu")] == [
+        "not known",
+        "nothing: a CPU build",
+    ]
 
 
 def test_a_waiver_stands_with_the_wish(service: Services) -> None:
     waiver = Waiver(check="GPU001", about="B200", reason="later", review_by=date(2027, 1, 31))
-    text = card([service(gpus=("B200",), waivers=(waiver,))], "B200")
-    assert row(text, "lora-gpu")[2] == "yes; waived: `GPU001`, review by 2027-01-31: later"
+    text = gpu_section([service(gpus=("B200",), waivers=(waiver,))], "B200")
+    assert environment_row(text, "lora-gpu")[2] == "yes; waived: `GPU001`, review by 2027-01-31: later"
 
 
-def watched(service: Services, artifact: Artifacts, package: str, version: str, gpu: str, **file: Any) -> str:
+def package_cell(
+    service: Services, artifact: Artifacts, package: str, version: str, gpu: str, **file: Any
+) -> str:
     layer = Layer(name="one", packages=(Requirement(f"{package}=={version}"),))
-    one = service(**PLAIN, gpus=(gpu,), layers=(layer,))
-    env = Environment(service=one, variant=one.variants[0])
+    lora = service(**PLAIN, gpus=(gpu,), layers=(layer,))
+    env = Environment(service=lora, variant=lora.variants[0])
     packages = (artifact("torch", "2.5.1+cu121"), artifact(package, version, **file))
-    locks = {env.name: Lock(layers=layers.split(env, packages, uv="0.13.9")[0])}
-    return row(card([one], gpu, locks), "lora-gpu")[6]
+    locks = {env.name: Lock(layers=split_layers(env, packages, uv="0.13.9")[0])}
+    return environment_row(gpu_section([lora], gpu, locks), "lora-gpu")[6]
 
 
 def test_a_locked_package_that_does_not_serve_a_card_is_named(service: Services, artifact: Artifacts) -> None:
-    told = watched(service, artifact, "bitsandbytes", "0.44.1", "B200")
-    assert told.startswith("bitsandbytes>=0.45.3 is needed, there is bitsandbytes 0.44.1: Blackwell kernels")
-    assert watched(service, artifact, "bitsandbytes", "0.44.1", "H100") == "-"
-    assert watched(service, artifact, "bitsandbytes", "0.45.3", "B200") == "-"
+    cell = package_cell(service, artifact, "bitsandbytes", "0.44.1", "B200")
+    assert cell.startswith("bitsandbytes>=0.45.3 is needed, there is bitsandbytes 0.44.1: Blackwell kernels")
+    assert package_cell(service, artifact, "bitsandbytes", "0.44.1", "H100") == "-"
+    assert package_cell(service, artifact, "bitsandbytes", "0.45.3", "B200") == "-"
 
 
 def test_a_wheel_that_takes_newer_cards_only_is_named(service: Services, artifact: Artifacts) -> None:
-    file = next(one.filename for one in facts.wheels() if one.package == "flash-attn")
-    told = watched(service, artifact, "flash-attn", "2.8.3", "V100", filename=file)
-    assert told == "flash-attn 2.8.3 takes cards of 8.0 or more only"
-    assert watched(service, artifact, "flash-attn", "2.8.3", "A100", filename=file) == "-"
+    file = next(wheel.filename for wheel in facts.wheels() if wheel.package == "flash-attn")
+    cell = package_cell(service, artifact, "flash-attn", "2.8.3", "V100", filename=file)
+    assert cell == "flash-attn 2.8.3 takes cards of 8.0 or more only"
+    assert package_cell(service, artifact, "flash-attn", "2.8.3", "A100", filename=file) == "-"
 
 
 def test_without_a_lock_nothing_is_said_of_packages(service: Services) -> None:
-    assert row(card([service(gpus=("H100",))], "H100"), "lora-gpu")[6] == "not locked yet"
+    assert environment_row(gpu_section([service(gpus=("H100",))], "H100"), "lora-gpu")[6] == "not locked yet"
 
 
 def test_the_failures_are_those_of_cards_and_drivers_at_run_time() -> None:
-    text = gpus.failures()
-    shown = [one.id for one in facts.failures() if f"| `{one.example}`".replace("|", "") in text]
-    assert shown == [
+    text = gpus.failure_table()
+    failure_ids = [
+        failure.id for failure in facts.failures() if f"| `{failure.example}`".replace("|", "") in text
+    ]
+    assert failure_ids == [
         "no-kernel", "card-not-supported", "ptx-newer-than-driver", "driver-gate", "error-804", "driver-too-old",
         "no-gpu-runtime",
     ]  # fmt: skip
@@ -174,15 +189,15 @@ def test_where_no_service_wants_a_gpu_the_page_says_so() -> None:
 def test_the_builds_of_a_card_by_channel(name: str, channel: str, span: tuple[str, str] | None) -> None:
     gpu = facts.gpu(name)
     assert gpu
-    assert gpus.builds(gpu).get(channel) == span
+    assert gpus.build_ranges(gpu).get(channel) == span
 
 
 def test_the_page_is_whole_its_links_meet_and_it_is_made_the_same_twice(service: Services) -> None:
     services = [service(**PLAIN, gpus=("A6000", "RTX 5060 Ti", "B200"), variants=(GPU, CPU, ARM))]
     sections = gpus.gpu_sections(services, {})
-    once = markdown.spliced("p", gpus.GPUS_OPENING, sections)
-    assert once.startswith("# GPUs\n")
-    assert markdown.spliced("p", once, gpus.gpu_sections(services, {})) == once
-    assert re.search(r"\n{3}|[ \t]$", once, re.MULTILINE) is None
-    anchors = {markdown.anchor(line.lstrip("# ")) for line in once.splitlines() if line.startswith("#")}
-    assert {*re.findall(r"\(#([^)]*)\)", once)} <= anchors
+    text = markdown.splice_sections("p", gpus.GPUS_OPENING, sections)
+    assert text.startswith("# GPUs\n")
+    assert markdown.splice_sections("p", text, gpus.gpu_sections(services, {})) == text
+    assert re.search(r"\n{3}|[ \t]$", text, re.MULTILINE) is None
+    anchors = {markdown.anchor(line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")}
+    assert {*re.findall(r"\(#([^)]*)\)", text)} <= anchors

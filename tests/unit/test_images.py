@@ -172,12 +172,12 @@ def test_an_address_with_a_quote_is_one_word() -> None:
 def test_an_image_s_name_is_registry_prefix_and_environment(
     registry: str, prefix: str, expected: str, environment: Environments
 ) -> None:
-    assert docker.repository(environment(), Settings(registry=registry), prefix=prefix) == expected
+    assert docker.image_repository(environment(), Settings(registry=registry), prefix=prefix) == expected
 
 
 def test_a_failed_build_says_step_last_lines_remedy_and_log() -> None:
-    failure = Failure(step="layer 00-torch", lines=("a", "  b"), remedy="It is full. Make room.")
-    assert buildx.failed(failure, Path("/repo/.torchpin/logs/x.log")) == (
+    failure = Failure(step="layer 00-torch", lines=("a", "  b"), help="It is full. Make room.")
+    assert buildx.failure_message(failure, Path("/repo/.torchpin/logs/x.log")) == (
         "The build failed at layer 00-torch; nothing was tagged or recorded.\n"
         "    a\n"
         "      b\n"
@@ -187,16 +187,17 @@ def test_a_failed_build_says_step_last_lines_remedy_and_log() -> None:
 
 
 def test_a_failed_build_without_a_known_remedy_says_none() -> None:
-    said = buildx.failed(Failure(step="the build", lines=("a",)), Path("x.log"))
+    message = buildx.failure_message(Failure(step="the build", lines=("a",)), Path("x.log"))
     assert (
-        said == "The build failed at the build; nothing was tagged or recorded.\n    a\nThe whole log: x.log"
+        message
+        == "The build failed at the build; nothing was tagged or recorded.\n    a\nThe whole log: x.log"
     )
-    assert "What helps" not in said
+    assert "What helps" not in message
 
 
 # --- the running container -------------------------------------------------------------------------------------------
 
-SERVED = Run(
+SERVICE_RUN = Run(
     command=("python", "app.py"),
     env=MappingProxyType({"TZ": "UTC"}),
     ports=(7860, 8000),
@@ -205,20 +206,20 @@ SERVED = Run(
 
 
 def test_the_least_run_command(environment: Environments) -> None:
-    found = docker.run_command(
+    command = docker.run_command(
         environment(), "torchpin/lora-gpu:0123", command=(), gpus=False, terminal=False
     )
-    assert found == (
+    assert command == (
         "docker", "run", "--rm", "--name", "lora-gpu", "--platform", "linux/amd64", "torchpin/lora-gpu:0123",
     )  # fmt: skip
 
 
 def test_the_whole_run_command(environment: Environments) -> None:
-    env = environment(run=SERVED)
-    found = docker.run_command(
+    env = environment(run=SERVICE_RUN)
+    command = docker.run_command(
         env, "torchpin/lora-gpu:0123", command=("bash", "-l"), gpus=True, terminal=True
     )
-    assert found == (
+    assert command == (
         *("docker", "run", "--rm", "--name", "lora-gpu", "--interactive", "--tty"),
         *("--publish", "7860:7860", "--publish", "8000:8000"),
         *("--volume", "lora-gpu-workspace:/workspace", "--volume", "lora-gpu-app-logs:/app/logs"),
@@ -227,26 +228,26 @@ def test_the_whole_run_command(environment: Environments) -> None:
 
 
 @pytest.mark.parametrize(
-    ("channel", "there", "asked"),
+    ("channel", "gpus_present", "gpus_requested"),
     [("cu121", True, True), ("cu121", False, False), ("cpu", True, False), ("cpu", False, False), ("pypi", True, True)],
 )  # fmt: skip
 def test_gpus_are_asked_for_only_where_there_are_some_and_torch_can_use_them(
-    environment: Environments, channel: str, *, there: bool, asked: bool
+    environment: Environments, channel: str, *, gpus_present: bool, gpus_requested: bool
 ) -> None:
     env = environment(channel=channel)
-    found = docker.run_command(env, "image", command=(), gpus=there, terminal=False)
-    assert ("--gpus" in found) is asked
+    command = docker.run_command(env, "image", command=(), gpus=gpus_present, terminal=False)
+    assert ("--gpus" in command) is gpus_requested
 
 
 def test_a_container_of_another_platform_says_which(environment: Environments) -> None:
     env = environment(platform="linux/arm64", variant="arm64", channel="cpu")
-    found = docker.run_command(env, "image", command=(), gpus=True, terminal=False)
-    assert found == ("docker", "run", "--rm", "--name", "lora-arm64", "--platform", "linux/arm64", "image")
+    command = docker.run_command(env, "image", command=(), gpus=True, terminal=False)
+    assert command == ("docker", "run", "--rm", "--name", "lora-arm64", "--platform", "linux/arm64", "image")
 
 
 def test_variants_of_one_service_share_no_volume(environment: Environments) -> None:
     names = {
-        docker.run_command(environment(run=SERVED, variant=name), "i", command=(), gpus=False, terminal=False)[10]
+        docker.run_command(environment(run=SERVICE_RUN, variant=name), "i", command=(), gpus=False, terminal=False)[10]
         for name in ("gpu", "cpu")
     }  # fmt: skip
     assert names == {"lora-gpu-workspace:/workspace", "lora-cpu-workspace:/workspace"}

@@ -11,10 +11,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin.compat import recommendations
-from torchpin.description import environments, read, write
+from torchpin.compat.recommendations import compute_deviations, stale_reasons
+from torchpin.description import read, write
+from torchpin.description.environments import select_environments
 from torchpin.lab import lab, reduce
-from torchpin.lock import file_format, layers
+from torchpin.lock import file_format
+from torchpin.lock.layers import split_layers
 from torchpin.model import (
     Artifact,
     Base,
@@ -50,14 +52,14 @@ SOURCE = Source(
     path="third_party/sd-scripts",
     requirements="requirements.txt",
 )
-LARGE = reduce.LARGEST + 1
+LARGE = reduce.MAX_PACKAGE_BYTES + 1
 
 
-def says(component: str, words: str) -> Recommendation:
-    return Recommendation(component=component, says=words)
+def make_recommendation(component: str, text: str) -> Recommendation:
+    return Recommendation(component=component, says=text)
 
 
-def because(component: str) -> Reason:
+def make_reason(component: str) -> Reason:
     return Reason(component=component, because="held", evidence="a run")
 
 
@@ -65,13 +67,13 @@ def layer(*pins: str, name: str = "training") -> Layer:
     return Layer(name=name, packages=tuple(map(Requirement, pins)))
 
 
-def reduced(env: Environment, lock: Lock, **changes: Any) -> Service:
+def reduce_service(env: Environment, lock: Lock, **changes: Any) -> Service:
     values: dict[str, Any] = {"base": "torchpin-lab/1-2/base:1", "python": "3.11.7"}
     commits = {source.name: COMMIT for source in env.service.sources}
     return reduce.reduce_service(env.service, env, lock, commits=commits, **{**values, **changes})
 
 
-def described(*pins: str, env: Environments, **changes: Any) -> Environment:
+def environment_with_pins(*pins: str, env: Environments, **changes: Any) -> Environment:
     return env(layers=(layer(*pins),), **changes)
 
 
@@ -79,30 +81,30 @@ def described(*pins: str, env: Environments, **changes: Any) -> Environment:
 
 
 @pytest.mark.parametrize(
-    ("changes", "kept"),
+    ("changes", "is_small"),
     [
         ({}, True),
         ({"filename": "a-1.0-cp38-abi3-manylinux_2_17_x86_64.whl"}, True),
         ({"filename": "a-1.0.tar.gz"}, True),
         ({"size": None}, True),
-        ({"size": reduce.LARGEST}, True),
+        ({"size": reduce.MAX_PACKAGE_BYTES}, True),
         ({"size": LARGE}, False),
         ({"filename": "a-1.0-cp310-cp310-manylinux_2_17_x86_64.whl"}, False),
         ({"filename": "a-1.0-py3-none-manylinux1_x86_64.whl"}, False),
     ],
 )
 def test_small_is_what_fits_any_python_and_is_no_larger_than_the_limit(
-    changes: dict[str, Any], kept: bool, lock: Locks, artifact: Artifacts
+    changes: dict[str, Any], is_small: bool, lock: Locks, artifact: Artifacts
 ) -> None:  # fmt: skip
-    assert ("a" in reduce.small(lock(None, artifact("a", by=("tqdm",), **changes)))) == kept
+    assert ("a" in reduce.small_packages(lock(None, artifact("a", by=("tqdm",), **changes)))) == is_small
 
 
 def test_torch_its_companions_and_what_only_they_want_are_never_small(lock: Locks) -> None:
-    assert reduce.small(lock()) == {"tqdm"}
+    assert reduce.small_packages(lock()) == {"tqdm"}
 
 
 def test_a_package_is_small_only_with_all_that_it_wants(lock: Locks, artifact: Artifacts) -> None:
-    found = reduce.small(
+    small_packages = reduce.small_packages(
         lock(
             None,
             artifact("top", by=("tqdm",)),
@@ -111,33 +113,36 @@ def test_a_package_is_small_only_with_all_that_it_wants(lock: Locks, artifact: A
             artifact("light", by=("tqdm", "heavy")),
         )
     )
-    assert found == {"light"}
+    assert small_packages == {"light"}
 
 
 def test_wanting_torch_makes_nothing_large(lock: Locks, artifact: Artifacts) -> None:
     packages = artifact("torch", "2.5.1+cu121", by=("tqdm",), size=LARGE), artifact("light", by=("tqdm",))
-    assert reduce.small(lock(None, *packages)) == {"light", "tqdm"}
+    assert reduce.small_packages(lock(None, *packages)) == {"light", "tqdm"}
 
 
 def test_packages_that_want_each_other_are_small_together_or_not_at_all(
     lock: Locks, artifact: Artifacts
 ) -> None:
     circle = artifact("left", by=("tqdm", "right")), artifact("right", by=("left",))
-    assert reduce.small(lock(None, *circle)) == {"tqdm", "left", "right"}
-    assert reduce.small(lock(None, *circle, artifact("heavy", by=("right",), size=LARGE))) == frozenset()
+    assert reduce.small_packages(lock(None, *circle)) == {"tqdm", "left", "right"}
+    assert (
+        reduce.small_packages(lock(None, *circle, artifact("heavy", by=("right",), size=LARGE)))
+        == frozenset()
+    )
 
 
 # --- what wants torch ------------------------------------------------------------------------------------------------
 
 
 def test_wanting_torch_is_direct_or_through_others(lock: Locks, artifact: Artifacts) -> None:
-    wanting = lock(
+    locked = lock(
         None,
         artifact("torch", "2.5.1+cu121", by=("lora", "accelerate")),
         artifact("accelerate", by=("lora", "peft")),
         artifact("peft", by=("lora",)),
     )
-    assert [name for name in ("accelerate", "peft", "tqdm") if reduce.wants_torch(wanting, name)] == [
+    assert [name for name in ("accelerate", "peft", "tqdm") if reduce.requires_torch(locked, name)] == [
         "accelerate",
         "peft",
     ]
@@ -145,7 +150,7 @@ def test_wanting_torch_is_direct_or_through_others(lock: Locks, artifact: Artifa
 
 def test_a_circle_that_does_not_want_torch_ends(lock: Locks, artifact: Artifacts) -> None:
     circle = lock(None, artifact("left", by=("tqdm", "right")), artifact("right", by=("left",)))
-    assert not reduce.wants_torch(circle, "left")
+    assert not reduce.requires_torch(circle, "left")
 
 
 # --- the reduced service ---------------------------------------------------------------------------------------------
@@ -166,35 +171,38 @@ def test_the_lab_keeps_torch_sources_and_the_small_packages(
         artifact("big-package", by=("lora",), size=LARGE),
         artifact("toml", "0.10.2", by=("lora",)),
     )
-    found = reduced(env, locked)
-    assert found.torch == env.service.torch
-    assert [[str(p) for p in one.packages] for one in found.layers] == [["tqdm==4.66.5"], ["toml==0.10.2"]]
-    own = "https://stand-in.invalid/sd-scripts"  # no fact about the real one is true of it
-    assert found.sources == (replace(SOURCE, commit=COMMIT, url=own),)
-    assert found.python == Version("3.11.7")
-    assert found.base == Base(image="torchpin-lab/1-2/base:1", digest=None, rationale="stable")
-    assert (found.apt, found.budget_bytes) == ((), None)
+    lab_service = reduce_service(env, locked)
+    assert lab_service.torch == env.service.torch
+    assert [[str(requirement) for requirement in lab_layer.packages] for lab_layer in lab_service.layers] == [
+        ["tqdm==4.66.5"],
+        ["toml==0.10.2"],
+    ]
+    stub_url = "https://stand-in.invalid/sd-scripts"  # no fact about the real one is true of it
+    assert lab_service.sources == (replace(SOURCE, commit=COMMIT, url=stub_url),)
+    assert lab_service.python == Version("3.11.7")
+    assert lab_service.base == Base(image="torchpin-lab/1-2/base:1", digest=None, rationale="stable")
+    assert (lab_service.apt, lab_service.budget_bytes) == ((), None)
 
 
 def test_a_layer_of_which_nothing_is_small_stays_and_is_empty(
     environment: Environments, lock: Locks, artifact: Artifacts
 ) -> None:
-    env = described("big==1.0", env=environment)
-    found = reduced(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
-    assert [(one.name, one.packages) for one in found.layers] == [("training", ())]
+    env = environment_with_pins("big==1.0", env=environment)
+    lab_service = reduce_service(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
+    assert [(lab_layer.name, lab_layer.packages) for lab_layer in lab_service.layers] == [("training", ())]
 
 
 def test_without_an_image_the_base_s_name_stays_and_its_digest_goes(
     environment: Environments, lock: Locks
 ) -> None:
     env = environment(base=Base(image="debian:12", digest="sha256:" + "0f" * 32))
-    assert reduced(env, lock(env), base="").base == Base(image="debian:12")
+    assert reduce_service(env, lock(env), base="").base == Base(image="debian:12")
 
 
 def test_only_what_can_be_imported_beside_a_stand_in_is_imported(
     environment: Environments, lock: Locks, artifact: Artifacts
 ) -> None:
-    env = described(
+    env = environment_with_pins(
         "tqdm==4.66.5", "accelerate==1.0", "big==1.0", "lion-pytorch==1.0", env=environment,
         imports=("torch", "torchvision", "accelerate", "big", "tqdm", "lion_pytorch", "cv2"),
     )  # fmt: skip
@@ -205,7 +213,7 @@ def test_only_what_can_be_imported_beside_a_stand_in_is_imported(
         artifact("big", by=("lora",), size=LARGE),
         artifact("lion-pytorch", by=("lora",)),
     )
-    assert reduced(env, locked).imports == ("torch", "torchvision", "tqdm", "lion_pytorch")
+    assert reduce_service(env, locked).imports == ("torch", "torchvision", "tqdm", "lion_pytorch")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +225,9 @@ def test_the_variants_are_for_this_machine(
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
     env = environment()
-    assert reduced(env, lock(env)).variants == (Variant(name="gpu", channel="cu121", platform=platform),)
+    assert reduce_service(env, lock(env)).variants == (
+        Variant(name="gpu", channel="cu121", platform=platform),
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,54 +239,70 @@ def test_pypi_becomes_the_channel_whose_build_it_serves(
 ) -> None:
     torch = Torch(version=Version(version), companions=MappingProxyType({}))
     env = environment(channel="pypi", platform=platform, torch=torch)
-    (variant,) = reduced(env, lock(environment(channel="pypi", platform=platform))).variants
+    (variant,) = reduce_service(env, lock(environment(channel="pypi", platform=platform))).variants
     assert (variant.name, variant.channel) == ("gpu", channel)
 
 
 # --- words that still apply ------------------------------------------------------------------------------------------
 
 
-def relocked(env: Environment, whole: Lock, service: Service) -> tuple[Environment, Lock]:
+def lock_reduced(env: Environment, full_lock: Lock, service: Service) -> tuple[Environment, Lock]:
     """What locking the reduced service gives: its own packages and all that they want, and what its sources still ask for."""
-    kept, names = reduce.small(whole), reduce.lab_packages(env.service, whole)
+    small_packages, names = reduce.small_packages(full_lock), reduce.lab_package_names(env.service, full_lock)
     lab_env = Environment(service=service, variant=replace(env.variant))
-    wanted = {"lora", *(package.name for one in service.layers for package in one.packages)}
-    found = {name: p for name, p in whole.packages.items() if name in service.torch.family or name in wanted}
+    required = {"lora", *(package.name for lab_layer in service.layers for package in lab_layer.packages)}
+    packages = {
+        name: package
+        for name, package in full_lock.packages.items()
+        if name in service.torch.family or name in required
+    }
     while True:
-        more = {
-            name: p
-            for name, p in whole.packages.items()
-            if name in kept and name not in found and {*p.wanted_by} & {*found}
+        added = {
+            name: package
+            for name, package in full_lock.packages.items()
+            if name in small_packages and name not in packages and {*package.required_by} & {*packages}
         }
-        if not more:
+        if not added:
             break
-        found |= more
+        packages |= added
     upstreams = tuple(
-        replace(one, requirements=tuple(line for line in one.requirements if lab._name(line) in names))
-        for one in whole.upstreams
+        replace(
+            upstream,
+            requirements=tuple(
+                line for line in upstream.requirements if lab._requirement_name(line) in names
+            ),
+        )
+        for upstream in full_lock.upstreams
     )
     return lab_env, Lock(
-        layers=layers.split(lab_env, list(found.values()), uv="0.13.9")[0], upstreams=upstreams
+        layers=split_layers(lab_env, list(packages.values()), uv="0.13.9")[0], upstreams=upstreams
     )
 
 
 def unexplained_and_stale(env: Environment, lock: Lock) -> tuple[list[str], tuple[str, ...]]:
-    found = recommendations.deviations(env, lock)
-    return [one.component for one in found if not one.reason], recommendations.stale_reasons(env, found)
+    deviations = compute_deviations(env, lock)
+    return [deviation.component for deviation in deviations if not deviation.reason], stale_reasons(
+        env, deviations
+    )
 
 
 def test_words_about_what_the_lab_does_not_have_go_with_it(
     environment: Environments, lock: Locks, artifact: Artifacts
 ) -> None:
-    every = ("torch", "Tqdm", "big", "Python", "cuDNN", "CUDA", "sd-scripts", "opencv-python")
-    env = described(
+    components = ("torch", "Tqdm", "big", "Python", "cuDNN", "CUDA", "sd-scripts", "opencv-python")
+    env = environment_with_pins(
         "tqdm==4.66.5", "big==1.0", env=environment, sources=(SOURCE,),
-        recommends=tuple(says(name, "0.0.1") for name in every),
-        reasons=tuple(map(because, every)),
+        recommends=tuple(make_recommendation(name, "0.0.1") for name in components),
+        reasons=tuple(map(make_reason, components)),
     )  # fmt: skip
-    found = reduced(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
-    assert [one.component for one in found.recommends] == ["torch", "Tqdm", "CUDA", "sd-scripts"]
-    assert [one.component for one in found.reasons] == ["torch", "Tqdm", "CUDA", "sd-scripts"]
+    lab_service = reduce_service(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
+    assert [recommendation.component for recommendation in lab_service.recommends] == [
+        "torch",
+        "Tqdm",
+        "CUDA",
+        "sd-scripts",
+    ]
+    assert [reason.component for reason in lab_service.reasons] == ["torch", "Tqdm", "CUDA", "sd-scripts"]
 
 
 def test_waivers_and_gpus_stay(environment: Environments, lock: Locks) -> None:
@@ -284,8 +310,8 @@ def test_waivers_and_gpus_stay(environment: Environments, lock: Locks) -> None:
 
     waiver = Waiver(check="GPU001", about="B200", reason="known", review_by=date(2027, 1, 31))
     env = environment(gpus=("B200",), waivers=(waiver,))
-    found = reduced(env, lock(env))
-    assert (found.gpus, found.waivers) == (("B200",), (waiver,))
+    lab_service = reduce_service(env, lock(env))
+    assert (lab_service.gpus, lab_service.waivers) == (("B200",), (waiver,))
 
 
 def test_every_deviation_of_the_lab_has_its_reason_and_no_reason_is_stale(
@@ -298,14 +324,14 @@ def test_every_deviation_of_the_lab_has_its_reason_and_no_reason_is_stale(
         file="requirements.txt",
         requirements=("big==2.0", "opencv-python==4.10", "tqdm==4.66.4", "torch>=2.6"),
     )
-    env = described(
+    env = environment_with_pins(
         "tqdm==4.66.5", "big==1.0", env=environment, sources=(SOURCE,),
-        recommends=(says("CUDA", "11.8 / 12.x"), says("python", "3.9"), says("cudnn", "8.9.x"), says("sd-scripts", "v0.9.2")),
-        reasons=tuple(map(because, ("tqdm", "big", "torch", "opencv-python", "CUDA", "python", "cudnn", "sd-scripts"))),
+        recommends=(make_recommendation("CUDA", "11.8 / 12.x"), make_recommendation("python", "3.9"), make_recommendation("cudnn", "8.9.x"), make_recommendation("sd-scripts", "v0.9.2")),
+        reasons=tuple(map(make_reason, ("tqdm", "big", "torch", "opencv-python", "CUDA", "python", "cudnn", "sd-scripts"))),
     )  # fmt: skip
     locked = replace(lock(env, artifact("big", by=("lora",), size=LARGE)), upstreams=(upstream,))
     assert unexplained_and_stale(env, locked) == ([], ())
-    assert unexplained_and_stale(*relocked(env, locked, reduced(env, locked))) == ([], ())
+    assert unexplained_and_stale(*lock_reduced(env, locked, reduce_service(env, locked))) == ([], ())
 
 
 @pytest.mark.parametrize("parent", ["tqdm", "big"])
@@ -320,15 +346,15 @@ def test_a_source_s_wish_for_what_another_package_brings_keeps_its_reason(
         file="requirements.txt",
         requirements=("helper==0.9",),
     )
-    env = described(
-        "tqdm==4.66.5", "big==1.0", env=environment, sources=(SOURCE,), reasons=(because("helper"),)
+    env = environment_with_pins(
+        "tqdm==4.66.5", "big==1.0", env=environment, sources=(SOURCE,), reasons=(make_reason("helper"),)
     )
     locked = replace(
         lock(env, artifact("big", by=("lora",), size=LARGE), artifact("helper", by=(parent,))),
         upstreams=(upstream,),
     )
     assert unexplained_and_stale(env, locked) == ([], ())
-    assert unexplained_and_stale(*relocked(env, locked, reduced(env, locked))) == ([], ())
+    assert unexplained_and_stale(*lock_reduced(env, locked, reduce_service(env, locked))) == ([], ())
 
 
 # --- the committed service -------------------------------------------------------------------------------------------
@@ -336,40 +362,40 @@ def test_a_source_s_wish_for_what_another_package_brings_keeps_its_reason(
 
 @pytest.fixture(scope="module")
 def lora() -> tuple[Environment, Lock]:
-    (service,) = read.services({LORA: (ROOT / LORA).read_text(encoding="utf-8")})
-    (env,) = environments.environments([service])
+    (service,) = read.read_services({LORA: (ROOT / LORA).read_text(encoding="utf-8")})
+    (env,) = select_environments([service])
     folder = ROOT / "lockfiles" / env.name
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.txt")}
-    return env, file_format.parse(f"lockfiles/{env.name}", texts)
+    return env, file_format.parse_lock(f"lockfiles/{env.name}", texts)
 
 
 def test_what_comes_out_of_lora_reads_back(lora: tuple[Environment, Lock]) -> None:
-    found = reduced(*lora)
-    assert read.services({LORA: write.description(found)}) == (found,)
+    lab_service = reduce_service(*lora)
+    assert read.read_services({LORA: write.to_yaml(lab_service)}) == (lab_service,)
 
 
 def test_lora_in_the_lab_has_something_of_each_kind(lora: tuple[Environment, Lock]) -> None:
     env, locked = lora
-    found = reduced(env, locked)
-    packages = {package.name for one in found.layers for package in one.packages}
+    lab_service = reduce_service(env, locked)
+    packages = {package.name for lab_layer in lab_service.layers for package in lab_layer.packages}
     assert {"lion-pytorch", "toml", "tqdm", "schedulefree"} <= packages
     assert not packages & {"numpy", "bitsandbytes", "opencv-python-headless"}
     assert any(locked.packages[name].is_source for name in packages)
-    assert {"torch", "torchvision", "torchaudio"} <= {*found.imports} <= {*env.service.imports}
-    assert not {"accelerate", "diffusers"} & {*found.imports}
+    assert {"torch", "torchvision", "torchaudio"} <= {*lab_service.imports} <= {*env.service.imports}
+    assert not {"accelerate", "diffusers"} & {*lab_service.imports}
 
 
 def test_lora_in_the_lab_has_no_deviation_without_reason_and_no_stale_reason(
     lora: tuple[Environment, Lock],
 ) -> None:
     env, locked = lora
-    assert unexplained_and_stale(*relocked(env, locked, reduced(env, locked))) == ([], ())
+    assert unexplained_and_stale(*lock_reduced(env, locked, reduce_service(env, locked))) == ([], ())
 
 
 def test_an_empty_layer_reads_back(environment: Environments, lock: Locks, artifact: Artifacts) -> None:
-    env = described("big==1.0", env=environment, sources=(SOURCE,))
-    found = reduced(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
-    assert read.services({LORA: write.description(found)}) == (found,)
+    env = environment_with_pins("big==1.0", env=environment, sources=(SOURCE,))
+    lab_service = reduce_service(env, lock(env, artifact("big", by=("lora",), size=LARGE)))
+    assert read.read_services({LORA: write.to_yaml(lab_service)}) == (lab_service,)
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
@@ -387,7 +413,7 @@ def test_an_empty_layer_reads_back(environment: Environments, lock: Locks, artif
     ],
 )
 def test_cudnn_s_version_is_the_number_that_torch_answers(version: str | None, answer: int | None) -> None:
-    assert lab._cudnn(version) == answer
+    assert lab._cudnn_number(version) == answer
 
 
 @pytest.mark.parametrize(
@@ -404,4 +430,4 @@ def test_cudnn_s_version_is_the_number_that_torch_answers(version: str | None, a
     ],
 )
 def test_a_requirement_line_s_name_is_normalized(line: str, name: str) -> None:
-    assert lab._name(line) == name
+    assert lab._requirement_name(line) == name

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FOLDER = "lockfiles/lora-gpu"
-REMEDY = "Run `invoke lock` to make it again, or restore it from git."
+HELP = "Run `invoke lock` to make it again, or restore it from git."
 names = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,4})?", fullmatch=True)
 digests = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 plain = st.from_regex(r"[a-z0-9./: _+=-]{1,20}", fullmatch=True)
@@ -29,7 +29,7 @@ artifacts = st.builds(
     filename=st.from_regex(r"[A-Za-z0-9_.+!-]{1,20}(\.whl|\.tar\.gz|\.zip)", fullmatch=True),
     sha256=digests,
     size=st.none() | st.integers(0, 10**13),
-    wanted_by=st.lists(names, max_size=3).map(tuple),
+    required_by=st.lists(names, max_size=3).map(tuple),
 )
 
 
@@ -42,7 +42,7 @@ def layers(draw: st.DrawFn, name: str) -> LayerLock:
         python="3.10.14",
         platform="linux/amd64",
         uv="0.13.9",
-        answers=draw(plain),
+        inputs_digest=draw(plain),
         packages=tuple(draw(st.lists(artifacts, max_size=3))),
         optional=draw(st.booleans()),
     )
@@ -71,15 +71,15 @@ def locks(draw: st.DrawFn) -> Lock:
 @settings(max_examples=25)
 @given(locks())
 def test_a_lock_reads_back_as_it_was_written(lock: Lock) -> None:
-    texts = file_format.files(lock)
-    assert file_format.parse(FOLDER, texts) == lock
-    assert file_format.files(file_format.parse(FOLDER, texts)) == texts
+    texts = file_format.lock_texts(lock)
+    assert file_format.parse_lock(FOLDER, texts) == lock
+    assert file_format.lock_texts(file_format.parse_lock(FOLDER, texts)) == texts
 
 
 @pytest.fixture(scope="module")
 def texts(lock: Callable[..., Lock], artifact: Callable[..., Artifact]) -> dict[str, str]:
     source = artifact("dadaptation", "3.2", filename="dadaptation-3.2.tar.gz", size=None, by=("lora",))
-    made: Lock = lock(None, source, build=(artifact("setuptools", "81.0.0", by=("dadaptation",)),))
+    sdist_lock: Lock = lock(None, source, build=(artifact("setuptools", "81.0.0", by=("dadaptation",)),))
     upstream = Upstream(
         source="sd-scripts",
         tag="v0.10.0",
@@ -87,7 +87,7 @@ def texts(lock: Callable[..., Lock], artifact: Callable[..., Artifact]) -> dict[
         file="requirements.txt",
         requirements=("einops==0.7.0", "numpy"),
     )
-    return file_format.files(replace(made, upstreams=(upstream,)))
+    return file_format.lock_texts(replace(sdist_lock, upstreams=(upstream,)))
 
 
 def test_a_layer_is_a_header_and_one_line_a_package(texts: dict[str, str]) -> None:
@@ -113,10 +113,10 @@ def test_no_host_stands_in_a_lock(texts: dict[str, str]) -> None:
     assert not [name for name, text in texts.items() if re.search(r"://|@|\.(?:org|com|io)\b", text)]
 
 
-def refusal(file: str, text: str) -> str:
-    with pytest.raises(InputError) as caught:
-        file_format.parse(FOLDER, {file: text})
-    return str(caught.value).split("\n")[0]
+def parse_error(file: str, text: str) -> str:
+    with pytest.raises(InputError) as excinfo:
+        file_format.parse_lock(FOLDER, {file: text})
+    return str(excinfo.value).split("\n")[0]
 
 
 @settings(max_examples=150)
@@ -126,19 +126,21 @@ def test_every_changed_character_is_noticed_with_file_and_line(
 ) -> None:
     file = data.draw(st.sampled_from(sorted(texts)))
     text = texts[file]
-    at = data.draw(st.integers(0, len(text)))
+    offset = data.draw(st.integers(0, len(text)))
     removed = data.draw(st.integers(0, 1))
-    put = data.draw(st.text(max_size=1) | st.sampled_from("\n\r# :a0"))
-    edited = text[:at] + put + text[at + removed :]
+    inserted = data.draw(st.text(max_size=1) | st.sampled_from("\n\r# :a0"))
+    edited = text[:offset] + inserted + text[offset + removed :]
     if edited != text:
-        assert re.match(rf"{FOLDER}/{re.escape(file)}:\d+:1: ", refusal(file, edited))
+        assert re.match(rf"{FOLDER}/{re.escape(file)}:\d+:1: ", parse_error(file, edited))
 
 
 def test_every_single_character_counts(texts: dict[str, str]) -> None:
     for file, text in texts.items():
-        for at, character in enumerate(text):
-            other = "b" if character == "a" else "a"
-            assert refusal(file, text[:at] + other + text[at + 1 :]).startswith(f"{FOLDER}/{file}:")
+        for offset, character in enumerate(text):
+            replacement = "b" if character == "a" else "a"
+            assert parse_error(file, text[:offset] + replacement + text[offset + 1 :]).startswith(
+                f"{FOLDER}/{file}:"
+            )
 
 
 @pytest.mark.parametrize(
@@ -165,14 +167,14 @@ def test_every_single_character_counts(texts: dict[str, str]) -> None:
 def test_a_broken_seal_is_told(
     lock: Callable[..., Lock], edit: Callable[[str], str], line: int, message: str
 ) -> None:
-    text = file_format.files(lock())["01-torch-deps.txt"]
+    text = file_format.lock_texts(lock())["01-torch-deps.txt"]
     start = f"{FOLDER}/01-torch-deps.txt:{line}:1: {message}"
-    assert refusal("01-torch-deps.txt", edit(text)).startswith(start)
+    assert parse_error("01-torch-deps.txt", edit(text)).startswith(start)
 
 
 def test_a_renamed_file_is_noticed(texts: dict[str, str]) -> None:
     assert (
-        refusal("03-training.txt", texts["02-training.txt"])
+        parse_error("03-training.txt", texts["02-training.txt"])
         == f"{FOLDER}/03-training.txt:1:1: is not the file that it was made as, 02-training.txt"
     )
 
@@ -180,40 +182,40 @@ def test_a_renamed_file_is_noticed(texts: dict[str, str]) -> None:
 def test_an_upstream_in_a_layer_s_place_is_refused(texts: dict[str, str]) -> None:
     fields = "environment, layer, origin, python, platform, uv, answers"
     assert (
-        refusal("02-a.txt", texts["upstream-sd-scripts.txt"])
+        parse_error("02-a.txt", texts["upstream-sd-scripts.txt"])
         == f"{FOLDER}/02-a.txt:1:1: expected the header fields {fields}"
     )
 
 
 def test_every_broken_file_is_told_at_once(texts: dict[str, str]) -> None:
     broken = {name: text + "#" for name, text in texts.items()}
-    with pytest.raises(InputError) as caught:
-        file_format.parse(FOLDER, broken)
-    assert [problem.where.file for problem in caught.value.problems] == [
+    with pytest.raises(InputError) as excinfo:
+        file_format.parse_lock(FOLDER, broken)
+    assert [problem.position.file for problem in excinfo.value.problems] == [
         f"{FOLDER}/{name}" for name in sorted(texts)
     ]
-    assert str(caught.value).endswith("Run `invoke lock` to make them again, or restore them from git.")
+    assert str(excinfo.value).endswith("Run `invoke lock` to make them again, or restore them from git.")
 
 
 def test_one_broken_layer_says_how_to_repair_it(texts: dict[str, str]) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError) as excinfo:
         file_format.parse_layer("a.txt", texts["00-torch.txt"] + "#")
-    assert str(caught.value).endswith(REMEDY)
+    assert str(excinfo.value).endswith(HELP)
 
 
 def test_what_is_installed_is_one_requirement_and_one_hash_a_line(
     lock: Callable[..., Lock], artifact: Callable[..., Artifact]
 ) -> None:
     layer = lock(None, artifact("tqdm", "4.66.5", by=("lora",), sha256="0f" * 32)).layers[2]
-    assert file_format.installable(layer) == f"tqdm==4.66.5 --hash=sha256:{'0f' * 32}\n"
-    assert file_format.installable(replace(layer, packages=())) == ""
+    assert file_format.installer_requirements(layer) == f"tqdm==4.66.5 --hash=sha256:{'0f' * 32}\n"
+    assert file_format.installer_requirements(replace(layer, packages=())) == ""
 
 
 def test_what_is_installed_does_not_change_with_the_header(lock: Callable[..., Lock]) -> None:
     layer = lock().layers[2]
-    other = replace(layer, answers="sha256:other", uv="1")
-    assert file_format.installable(other) == file_format.installable(layer)
-    assert file_format.layer_text(other) != file_format.layer_text(layer)
+    changed = replace(layer, inputs_digest="sha256:other", uv="1")
+    assert file_format.installer_requirements(changed) == file_format.installer_requirements(layer)
+    assert file_format.layer_text(changed) != file_format.layer_text(layer)
 
 
 SD_SCRIPTS = """\
@@ -262,18 +264,18 @@ def test_a_requirements_file_counts_as_pip_reads_it(text: str, lines: tuple[str,
 
 
 def test_the_build_layer_is_told_apart_from_the_install_layers(texts: dict[str, Any]) -> None:
-    found = file_format.parse(FOLDER, texts)
-    assert found.build is not None
-    assert found.build.file == "build.txt"
-    assert [layer.file for layer in found.layers] == ["00-torch.txt", "01-torch-deps.txt", "02-training.txt"]
+    parsed = file_format.parse_lock(FOLDER, texts)
+    assert parsed.build is not None
+    assert parsed.build.file == "build.txt"
+    assert [layer.file for layer in parsed.layers] == ["00-torch.txt", "01-torch-deps.txt", "02-training.txt"]
 
 
 @settings(max_examples=25)
-@given(lock=locks(), given=layers("00-given"))
-def test_what_the_base_gives_reads_back_as_given_and_is_no_layer(lock: Lock, given: LayerLock) -> None:
-    whole = replace(lock, layers=lock.layers[2:], given=given)
-    texts = file_format.files(whole)
+@given(lock=locks(), provided=layers("00-given"))
+def test_what_the_base_gives_reads_back_as_given_and_is_no_layer(lock: Lock, provided: LayerLock) -> None:
+    full_lock = replace(lock, layers=lock.layers[2:], provided=provided)
+    texts = file_format.lock_texts(full_lock)
     assert "00-given.txt" in texts
-    assert file_format.parse(FOLDER, texts) == whole
-    assert {p.name for p in given.packages} <= {*whole.all}
-    assert {*whole.packages} == {p.name for one in whole.layers for p in one.packages}
+    assert file_format.parse_lock(FOLDER, texts) == full_lock
+    assert {package.name for package in provided.packages} <= {*full_lock.all_packages}
+    assert {*full_lock.packages} == {package.name for layer in full_lock.layers for package in layer.packages}

@@ -15,7 +15,8 @@ from packaging.version import Version
 
 from torchpin.errors import ToolError
 from torchpin.image import plan
-from torchpin.lock import layers, sdist
+from torchpin.lock import sdist
+from torchpin.lock.layers import layer_lock
 from torchpin.model import Artifact, Environment, Lock, Settings
 from torchpin.tools import http, process, uv, uv_install, uv_resolve
 
@@ -39,14 +40,14 @@ COMMON = (
 
 def test_pins_are_compiled_with_who_wants_them(environment: Environments) -> None:
     assert uv.compile_command(environment(), "pins.txt", upgrade=("tqdm", "toml")) == (
-        uv.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pins.txt",
+        uv.uv_executable(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pins.txt",
         "--annotation-style", "line", "--no-header", *COMMON, "--upgrade-package", "tqdm", "--upgrade-package", "toml",
     )  # fmt: skip
 
 
 def test_a_lock_is_compiled_as_pylock(environment: Environments) -> None:
     assert uv.compile_command(environment(), "pylock.toml", extra=("--no-deps",)) == (
-        uv.uv(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pylock.toml",
+        uv.uv_executable(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pylock.toml",
         "--format", "pylock.toml", *COMMON, "--no-deps",
     )  # fmt: skip
 
@@ -58,7 +59,7 @@ def test_another_platform_and_python_are_resolved_for_themselves(environment: En
 
 
 @pytest.mark.parametrize(
-    ("builds", "words"),
+    ("builds", "options"),
     [
         (False, ("--no-build",)),
         (
@@ -73,13 +74,15 @@ def test_another_platform_and_python_are_resolved_for_themselves(environment: En
     ],
 )
 def test_a_layer_is_installed_natively_as_in_the_image(
-    tmp_path: Path, builds: bool, words: tuple[str, ...]
+    tmp_path: Path, builds: bool, options: tuple[str, ...]
 ) -> None:
-    step = plan.Step(file="02-a.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds)
+    step = plan.InstallStep(
+        file="02-a.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds
+    )
     command = uv_install.install_command(step, tmp_path / "venv", tmp_path / "layers")
-    after = (str(tmp_path / "layers" / "build.txt"),) if builds else ()
+    constraints = (str(tmp_path / "layers" / "build.txt"),) if builds else ()
     assert command == (
-        uv.uv(), "pip", "install", "--python", str(tmp_path / "venv"), "--no-deps", "--require-hashes", *words, *after,
+        uv.uv_executable(), "pip", "install", "--python", str(tmp_path / "venv"), "--no-deps", "--require-hashes", *options, *constraints,
         "--requirements", str(tmp_path / "layers" / "02-a.txt"),
     )  # fmt: skip
 
@@ -109,9 +112,9 @@ def test_how_a_machine_reaches_the_world_stays(name: str, monkeypatch: pytest.Mo
 def test_mirrors_are_what_uv_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "x")
     mirrors = {"pypi": "http://127.0.0.1/simple", "python": "http://127.0.0.1/python", "cu121": "y"}
-    found = uv.uv_environment(Settings(mirrors=mirrors))
-    assert found["UV_DEFAULT_INDEX"] == mirrors["pypi"]
-    assert found["UV_PYTHON_INSTALL_MIRROR"] == mirrors["python"]
+    variables = uv.uv_environment(Settings(mirrors=mirrors))
+    assert variables["UV_DEFAULT_INDEX"] == mirrors["pypi"]
+    assert variables["UV_PYTHON_INSTALL_MIRROR"] == mirrors["python"]
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -126,7 +129,7 @@ zope.interface==5.0       # via Ruamel_YAML
 
 
 def test_who_wants_a_package_is_read_from_uv_s_comments() -> None:
-    assert uv_resolve._wanted_by(PINS, "lora") == {
+    assert uv_resolve._parse_required_by(PINS, "lora") == {
         "accelerate": ("lora",),
         "jinja2": ("torch",),
         "filelock": ("huggingface-hub", "torch", "transformers"),
@@ -136,7 +139,7 @@ def test_who_wants_a_package_is_read_from_uv_s_comments() -> None:
 
 
 def test_a_line_without_a_comment_tells_nothing() -> None:
-    assert uv_resolve._wanted_by("torch==2.5.1\n# a comment\n\n", "lora") == {}
+    assert uv_resolve._parse_required_by("torch==2.5.1\n# a comment\n\n", "lora") == {}
 
 
 def wheel(name: str, digest: str | None = "0f" * 32) -> dict[str, object]:
@@ -154,8 +157,8 @@ def test_one_file_of_a_package_is_chosen_by_its_address(environment: Environment
         ],
         "sdist": wheel("torch_x-1.tar.gz"),
     }
-    found = uv_resolve._chosen(environment(), package).artifact
-    assert (found.name, found.filename, found.size) == (
+    artifact = uv_resolve._select_file(environment(), package).artifact
+    assert (artifact.name, artifact.filename, artifact.size) == (
         "torch-x",
         "torch_x-1+cu121-cp310-cp310-linux_x86_64.whl",
         7,
@@ -168,9 +171,9 @@ def test_a_package_without_a_hashed_file_for_the_platform_is_refused(environment
         "version": "1",
         "wheels": [wheel("a-1-cp311-cp311-linux_x86_64.whl"), wheel("a-1-py3-none-any.whl", None)],
     }
-    with pytest.raises(ToolError) as caught:
-        uv_resolve._chosen(environment(), package)
-    assert str(caught.value) == (
+    with pytest.raises(ToolError) as excinfo:
+        uv_resolve._select_file(environment(), package)
+    assert str(excinfo.value) == (
         "a 1 has no hashed file for Python 3.10.14 on linux/amd64: pin a version that has one."
     )
 
@@ -180,84 +183,108 @@ def test_an_address_s_host_is_asked_with_the_mirror_s_credentials(
 ) -> None:
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
     env = environment()
-    chosen = Settings(mirrors={"pypi": "https://a:b@mirror.example/simple"})
+    settings = Settings(mirrors={"pypi": "https://a:b@mirror.example/simple"})
 
-    def asked(name: str, index: str | None, url: str) -> str:
-        found = uv_resolve._Found(artifact=ARTIFACT, url=url)
-        return uv_resolve._reached(
-            found, tmp_path, uv_resolve._mirrors(env, chosen, index, {"name": name})
+    def requested_url(name: str, index: str | None, url: str) -> str:
+        candidate = uv_resolve._LocatedArtifact(artifact=ARTIFACT, url=url)
+        return uv_resolve._absolute_url(
+            candidate, tmp_path, uv_resolve._package_indexes(env, settings, index, {"name": name})
         ).url
 
-    own = "https://c:d@mirror.example/cu121"
-    assert asked("tqdm", own, "https://mirror.example/f/a.whl") == "https://a:b@mirror.example/f/a.whl"
-    assert asked("Torch", own, "https://mirror.example/f/a.whl") == "https://c:d@mirror.example/f/a.whl"
-    assert asked("torch", "https://x/cu", "https://mirror.example/a") == "https://a:b@mirror.example/a"
-    assert asked("tqdm", own, "https://e:f@mirror.example/a.whl") == "https://e:f@mirror.example/a.whl"
-    for other in ("https://files.example/a.whl", "http://mirror.example/a.whl", "https://mirror.example:8/a"):
-        assert asked("tqdm", own, other) == other
-    assert asked("tqdm", own, "../files/a%20b.whl") == (tmp_path.parent / "files" / "a%20b.whl").as_uri()
+    channel_index = "https://c:d@mirror.example/cu121"
+    assert (
+        requested_url("tqdm", channel_index, "https://mirror.example/f/a.whl")
+        == "https://a:b@mirror.example/f/a.whl"
+    )
+    assert (
+        requested_url("Torch", channel_index, "https://mirror.example/f/a.whl")
+        == "https://c:d@mirror.example/f/a.whl"
+    )
+    assert (
+        requested_url("torch", "https://x/cu", "https://mirror.example/a") == "https://a:b@mirror.example/a"
+    )
+    assert (
+        requested_url("tqdm", channel_index, "https://e:f@mirror.example/a.whl")
+        == "https://e:f@mirror.example/a.whl"
+    )
+    for address in (
+        "https://files.example/a.whl",
+        "http://mirror.example/a.whl",
+        "https://mirror.example:8/a",
+    ):
+        assert requested_url("tqdm", channel_index, address) == address
+    assert (
+        requested_url("tqdm", channel_index, "../files/a%20b.whl")
+        == (tmp_path.parent / "files" / "a%20b.whl").as_uri()
+    )
 
 
 def test_a_file_by_its_path_is_chosen(environment: Environments) -> None:
     row = {"path": "../files/a-1-py3-none-any.whl", "hashes": {"sha256": "0f" * 32}}
-    found = uv_resolve._chosen(environment(), {"name": "a", "version": "1", "wheels": [row]})
-    assert (found.artifact.filename, found.url) == ("a-1-py3-none-any.whl", row["path"])
+    candidate = uv_resolve._select_file(environment(), {"name": "a", "version": "1", "wheels": [row]})
+    assert (candidate.artifact.filename, candidate.url) == ("a-1-py3-none-any.whl", row["path"])
 
 
 ARTIFACT = Artifact(name="a", version="1", filename="a-1-py3-none-any.whl", sha256="0f" * 32)
 ADDRESS = "https://user:SECRET@mirror.example/a-1-py3-none-any.whl"
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, answer: http.Answer | http.FetchError) -> list[str]:
+def fake_web(monkeypatch: pytest.MonkeyPatch, answer: http.HttpResponse | http.FetchError) -> list[str]:
     """The addresses that are asked for while every one gives the same answer."""
-    asked: list[str] = []
+    requests: list[str] = []
 
-    def opened(url: str, method: str = "GET", **options: object) -> http.Answer:
-        asked.append(f"{method} {url}")
+    def fake_fetch(url: str, method: str = "GET", **options: object) -> http.HttpResponse:
+        requests.append(f"{method} {url}")
         if isinstance(answer, http.FetchError):
             raise answer
         return answer
 
-    uv_resolve._length.cache_clear()
-    monkeypatch.setattr(http, "opened", opened)
-    return asked
+    uv_resolve._fetch_size.cache_clear()
+    monkeypatch.setattr(http, "fetch", fake_fetch)
+    return requests
 
 
-def layered(environment: Environments, size: int | None) -> Lock:
+def lock_with_size(environment: Environments, size: int | None) -> Lock:
     env = environment()
-    return Lock(layers=(), build=layers.layer_lock(env, "build", [replace(ARTIFACT, size=size)], uv="1"))
+    return Lock(layers=(), build=layer_lock(env, "build", [replace(ARTIFACT, size=size)], uv="1"))
 
 
 def test_a_size_is_asked_for_where_the_index_gives_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = answering(monkeypatch, http.Answer(status=200, length=7, content=b""))
-    (sized,) = uv_resolve._sized([uv_resolve._Found(artifact=ARTIFACT, url=ADDRESS)], None)
+    requests = fake_web(monkeypatch, http.HttpResponse(status=200, length=7, content=b""))
+    (sized,) = uv_resolve._with_sizes([uv_resolve._LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)], None)
     assert sized.size == 7
-    (sized,) = uv_resolve._sized([uv_resolve._Found(artifact=replace(ARTIFACT, size=5), url="x")], None)
+    (sized,) = uv_resolve._with_sizes(
+        [uv_resolve._LocatedArtifact(artifact=replace(ARTIFACT, size=5), url="x")], None
+    )
     assert sized.size == 5
-    assert asked == [f"HEAD {ADDRESS}"]
+    assert requests == [f"HEAD {ADDRESS}"]
 
 
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_server_without_the_file_keeps_the_present_lock_s_size(
     status: int, environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, http.FetchError(ADDRESS, "HTTP", status=status))
-    found = [uv_resolve._Found(artifact=ARTIFACT, url=ADDRESS)]
-    assert uv_resolve._sized(found, None)[0].size is None
-    assert uv_resolve._sized(found, layered(environment, None))[0].size is None
-    assert uv_resolve._sized(found, layered(environment, 9))[0].size == 9
-    other = [uv_resolve._Found(artifact=replace(ARTIFACT, sha256="ab" * 32), url=ADDRESS)]
-    assert uv_resolve._sized(other, layered(environment, 9))[0].size is None
+    fake_web(monkeypatch, http.FetchError(ADDRESS, "HTTP", status=status))
+    candidates = [uv_resolve._LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)]
+    assert uv_resolve._with_sizes(candidates, None)[0].size is None
+    assert uv_resolve._with_sizes(candidates, lock_with_size(environment, None))[0].size is None
+    assert uv_resolve._with_sizes(candidates, lock_with_size(environment, 9))[0].size == 9
+    changed_candidates = [
+        uv_resolve._LocatedArtifact(artifact=replace(ARTIFACT, sha256="ab" * 32), url=ADDRESS)
+    ]
+    assert uv_resolve._with_sizes(changed_candidates, lock_with_size(environment, 9))[0].size is None
 
 
 @pytest.mark.parametrize("status", [401, 403, 410, 429, 500, None])
 def test_a_server_that_refuses_is_no_server_without_the_file(
     status: int | None, environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, http.FetchError(ADDRESS, f"HTTP {status}", status=status))
-    with pytest.raises(ToolError) as caught:
-        uv_resolve._sized([uv_resolve._Found(artifact=ARTIFACT, url=ADDRESS)], layered(environment, 9))
-    assert str(caught.value) == (
+    fake_web(monkeypatch, http.FetchError(ADDRESS, f"HTTP {status}", status=status))
+    with pytest.raises(ToolError) as excinfo:
+        uv_resolve._with_sizes(
+            [uv_resolve._LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)], lock_with_size(environment, 9)
+        )
+    assert str(excinfo.value) == (
         "The size of a-1-py3-none-any.whl could not be read from https://mirror.example/a-1-py3-none-any.whl: "
         f"HTTP {status}. Check TORCHPIN_MIRROR_PYPI and the channel's mirror, or try again."
     )
@@ -265,41 +292,43 @@ def test_a_server_that_refuses_is_no_server_without_the_file(
 
 def test_a_source_archive_is_what_its_hash_says(monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = replace(ARTIFACT, filename="a-1.tar.gz", sha256=sha256(b"x").hexdigest())
-    answering(monkeypatch, http.Answer(status=200, length=1, content=b"x"))
-    assert uv_resolve._fetched(uv_resolve._Found(artifact=artifact, url=ADDRESS)) == b"x"
-    answering(monkeypatch, http.Answer(status=200, length=1, content=b"y"))
+    fake_web(monkeypatch, http.HttpResponse(status=200, length=1, content=b"x"))
+    assert uv_resolve._fetch_source(uv_resolve._LocatedArtifact(artifact=artifact, url=ADDRESS)) == b"x"
+    fake_web(monkeypatch, http.HttpResponse(status=200, length=1, content=b"y"))
     with pytest.raises(ToolError, match="is not the file whose hash the index gives"):
-        uv_resolve._fetched(uv_resolve._Found(artifact=artifact, url=ADDRESS))
-    answering(monkeypatch, http.FetchError(ADDRESS, "HTTP 403 Forbidden", status=403))
-    with pytest.raises(ToolError, match=r"HTTP 403 Forbidden.*TORCHPIN_MIRROR_PYPI") as caught:
-        uv_resolve._fetched(uv_resolve._Found(artifact=artifact, url=ADDRESS))
-    assert "SECRET" not in str(caught.value)
+        uv_resolve._fetch_source(uv_resolve._LocatedArtifact(artifact=artifact, url=ADDRESS))
+    fake_web(monkeypatch, http.FetchError(ADDRESS, "HTTP 403 Forbidden", status=403))
+    with pytest.raises(ToolError, match=r"HTTP 403 Forbidden.*TORCHPIN_MIRROR_PYPI") as excinfo:
+        uv_resolve._fetch_source(uv_resolve._LocatedArtifact(artifact=artifact, url=ADDRESS))
+    assert "SECRET" not in str(excinfo.value)
 
 
 def test_what_uv_says_is_told_without_credentials(
     environment: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = subprocess.CompletedProcess(("uv",), 2, "", f"error: no answer from {ADDRESS}\n")
-    monkeypatch.setattr(process, "run", lambda *command, **options: done)
-    with pytest.raises(ToolError) as caught:
+    completed = subprocess.CompletedProcess(("uv",), 2, "", f"error: no answer from {ADDRESS}\n")
+    monkeypatch.setattr(process, "run", lambda *command, **options: completed)
+    with pytest.raises(ToolError) as excinfo:
         uv.run_compile(environment(), Settings(), tmp_path, ("uv",))
-    assert str(caught.value).endswith("    error: no answer from https://mirror.example/a-1-py3-none-any.whl")
+    assert str(excinfo.value).endswith(
+        "    error: no answer from https://mirror.example/a-1-py3-none-any.whl"
+    )
 
 
 # --- what builds a source archive ------------------------------------------------------------------------------------
 
 
-def tar(mode: str = "gz", **files: str) -> bytes:
+def make_tar(mode: str = "gz", **files: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=f"w:{mode}") as archive:  # type: ignore[call-overload]
         for name, text in files.items():
-            entry = tarfile.TarInfo(name.replace("__", "/").replace("_toml", ".toml"))
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
+            member = tarfile.TarInfo(name.replace("__", "/").replace("_toml", ".toml"))
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
     return buffer.getvalue()
 
 
-def zipped(**files: str) -> bytes:
+def make_zip(**files: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in files.items():
@@ -313,19 +342,19 @@ FLIT = '[build-system]\nrequires = ["flit_core >=3.2,<4"]\nbuild-backend = "flit
 @pytest.mark.parametrize(
     ("content", "requirements"),
     [
-        (tar(a__pyproject_toml=FLIT), ("flit_core >=3.2,<4",)),
-        (tar("bz2", a__pyproject_toml=FLIT), ("flit_core >=3.2,<4",)),
-        (tar(a__setup="", a__b__pyproject_toml=FLIT), ("setuptools", "wheel")),
-        (tar(a__pyproject_toml="[project]\n"), ("setuptools", "wheel")),
+        (make_tar(a__pyproject_toml=FLIT), ("flit_core >=3.2,<4",)),
+        (make_tar("bz2", a__pyproject_toml=FLIT), ("flit_core >=3.2,<4",)),
+        (make_tar(a__setup="", a__b__pyproject_toml=FLIT), ("setuptools", "wheel")),
+        (make_tar(a__pyproject_toml="[project]\n"), ("setuptools", "wheel")),
         (
-            tar(a__pyproject_toml='[build-system]\nrequires = ["setuptools>=61", "cython"]\n'),
+            make_tar(a__pyproject_toml='[build-system]\nrequires = ["setuptools>=61", "cython"]\n'),
             ("cython", "setuptools>=61", "wheel"),
         ),
         (
-            tar(a__pyproject_toml='[build-system]\nrequires = ["setuptools", "wheel"]\n'),
+            make_tar(a__pyproject_toml='[build-system]\nrequires = ["setuptools", "wheel"]\n'),
             ("setuptools", "wheel"),
         ),
-        (tar(a__pyproject_toml="[build-system]\nrequires = []\n"), ()),
+        (make_tar(a__pyproject_toml="[build-system]\nrequires = []\n"), ()),
     ],
 )
 def test_a_source_says_what_builds_it(content: bytes, requirements: tuple[str, ...]) -> None:
@@ -333,5 +362,5 @@ def test_a_source_says_what_builds_it(content: bytes, requirements: tuple[str, .
 
 
 def test_a_zipped_source_says_what_builds_it() -> None:
-    assert sdist.build_requirements(zipped(a__pyproject_toml=FLIT), "a-1.zip") == ("flit_core >=3.2,<4",)
-    assert sdist.build_requirements(zipped(a__setup=""), "a-1.zip") == ("setuptools", "wheel")
+    assert sdist.build_requirements(make_zip(a__pyproject_toml=FLIT), "a-1.zip") == ("flit_core >=3.2,<4",)
+    assert sdist.build_requirements(make_zip(a__setup=""), "a-1.zip") == ("setuptools", "wheel")

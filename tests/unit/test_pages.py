@@ -24,17 +24,17 @@ TORCH = "torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl"
 ENCODED = TORCH.replace("+", "%2B")
 
 
-def tables() -> dict[str, Any]:
+def tables_until_2_10() -> dict[str, Any]:
     """The tables, before anybody has heard of a torch after 2.10.0 on cu130."""
-    found = deepcopy(all_tables())
-    next(row for row in found["channels"]["channels"] if row["name"] == "cu130").update(
+    copied = deepcopy(all_tables())
+    next(row for row in copied["channels"]["channels"] if row["name"] == "cu130").update(
         first="2.9.0", last="2.10.0"
     )
-    return found
+    return copied
 
 
 def page(versions: Sequence[str], *, channel: str = "cu121") -> dict[str, Any]:
-    rows = [[f"torch-{one}-cp310-cp310-linux_x86_64.whl", OLD] for one in versions]
+    rows = [[f"torch-{version}-cp310-cp310-linux_x86_64.whl", OLD] for version in versions]
     return {"channel": channel, "source": "a test", "date": "2026-03-15", "packages": {"torch": rows}}
 
 
@@ -51,23 +51,23 @@ def page(versions: Sequence[str], *, channel: str = "cu121") -> dict[str, Any]:
     ],
 )
 def test_a_link_may_be_whole_or_relative_and_its_plus_encoded_or_not(href: str) -> None:
-    assert index_pages.parsed(f'<!DOCTYPE html><a href="{href}">{TORCH}</a><br/>') == {TORCH: OLD}
+    assert index_pages.parse_page(f'<!DOCTYPE html><a href="{href}">{TORCH}</a><br/>') == {TORCH: OLD}
 
 
 def test_a_link_without_a_hash_has_none() -> None:
     text = f'<a name="x">x</a><a href="/whl/{ENCODED}#md5=abc" data-dist-info-metadata="sha256={NEW}">x</a>'
-    assert index_pages.parsed(text) == {TORCH: None}
+    assert index_pages.parse_page(text) == {TORCH: None}
 
 
 def test_a_page_in_json() -> None:
-    other = TORCH.replace("cp310", "cp311")
+    cp311_wheel = TORCH.replace("cp310", "cp311")
     rows = [
         {"filename": TORCH, "url": "x", "hashes": {"sha256": OLD}},
-        {"filename": other, "url": "x", "hashes": {}},
+        {"filename": cp311_wheel, "url": "x", "hashes": {}},
     ]
-    assert index_pages.parsed(json.dumps({"meta": {"api-version": "1.0"}, "files": rows})) == {
+    assert index_pages.parse_page(json.dumps({"meta": {"api-version": "1.0"}, "files": rows})) == {
         TORCH: OLD,
-        other: None,
+        cp311_wheel: None,
     }
 
 
@@ -76,19 +76,19 @@ def test_a_page_in_json() -> None:
 )
 def test_json_that_is_no_page_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"files|Expecting"):
-        index_pages.parsed(text)
+        index_pages.parse_page(text)
 
 
 def test_what_is_no_page_at_all_lists_nothing() -> None:
     assert (
-        index_pages.parsed("")
-        == index_pages.parsed("<html><h1>502 Bad Gateway</h1><a href='/login'>log in</a>")
+        index_pages.parse_page("")
+        == index_pages.parse_page("<html><h1>502 Bad Gateway</h1><a href='/login'>log in</a>")
         == {}
     )
 
 
 @pytest.mark.parametrize(
-    ("filename", "kept"),
+    ("filename", "installable"),
     [
         (TORCH, True),
         ("torch-2.10.0-3-cp310-cp310-manylinux_2_28_aarch64.whl", True),
@@ -100,28 +100,28 @@ def test_what_is_no_page_at_all_lists_nothing() -> None:
         ("torch-nightly-cp310-cp310-linux_x86_64.whl", False),
     ],
 )
-def test_wheels_that_linux_can_install_are_kept(*, filename: str, kept: bool) -> None:
-    assert index_pages.is_linux_wheel(filename) is kept
+def test_wheels_that_linux_can_install_are_kept(*, filename: str, installable: bool) -> None:
+    assert index_pages.is_linux_wheel(filename) is installable
 
 
 def test_a_name_with_two_hashes_proves_nothing() -> None:
-    assert index_pages.files([(TORCH, OLD), (TORCH, OLD)]) == {TORCH: OLD}
-    assert index_pages.files([(TORCH, OLD), (TORCH, NEW)]) == {TORCH: None}
+    assert index_pages.merge_hashes([(TORCH, OLD), (TORCH, OLD)]) == {TORCH: OLD}
+    assert index_pages.merge_hashes([(TORCH, OLD), (TORCH, NEW)]) == {TORCH: None}
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
 
 
 def test_files_come_go_and_change_their_hash() -> None:
-    found = index_pages.difference(
+    difference = index_pages.compare_files(
         {"a": OLD, "b": OLD, "c": OLD, "d": None}, {"a": OLD, "c": NEW, "d": NEW, "e": None}
     )
-    assert found == index_pages.Difference(added=("e",), removed=("b",), changed=("c",), hashed=("d",))
-    assert str(found) == "1 added, 1 removed, 1 changed, 1 hashed"
+    assert difference == index_pages.Difference(added=("e",), removed=("b",), changed=("c",), hashed=("d",))
+    assert str(difference) == "1 added, 1 removed, 1 changed, 1 hashed"
 
 
 def test_a_hash_that_is_not_there_any_more_is_a_change() -> None:
-    assert index_pages.difference({"a": OLD}, {"a": None}).changed == ("a",)
+    assert index_pages.compare_files({"a": OLD}, {"a": None}).changed == ("a",)
 
 
 HASHES = st.none() | st.sampled_from((OLD, NEW))
@@ -130,32 +130,36 @@ FILES = st.dictionaries(st.sampled_from("abcdef"), HASHES)
 
 @given(FILES)
 def test_what_is_as_recorded_makes_no_difference(files: Mapping[str, str | None]) -> None:
-    found = index_pages.difference(files, files)
-    assert (bool(found), str(found)) == (False, "as recorded")
+    difference = index_pages.compare_files(files, files)
+    assert (bool(difference), str(difference)) == (False, "as recorded")
 
 
 @given(FILES, FILES)
 def test_a_difference_leads_from_the_old_to_the_new(
     old: Mapping[str, str | None], new: Mapping[str, str | None]
 ) -> None:
-    found = index_pages.difference(old, new)
-    assert (set(old) - {*found.removed}) | {*found.added} == set(new)
-    assert {*found.changed, *found.hashed} == {name for name in {*old} & {*new} if old[name] != new[name]}
+    difference = index_pages.compare_files(old, new)
+    assert (set(old) - {*difference.removed}) | {*difference.added} == set(new)
+    assert {*difference.changed, *difference.hashed} == {
+        name for name in {*old} & {*new} if old[name] != new[name]
+    }
 
 
 def test_a_channels_torch_is_stable_and_its_own() -> None:
-    found = index_pages.torches(page(["2.1.0+cu121", "2.5.1+cu121", "2.0.1", "2.5.1+cpu", "2.6.0rc1+cu121"]))
-    assert [str(one) for one in found] == ["2.1.0", "2.5.1"]
+    versions = index_pages.torch_versions(
+        page(["2.1.0+cu121", "2.5.1+cu121", "2.0.1", "2.5.1+cpu", "2.6.0rc1+cu121"])
+    )
+    assert [str(version) for version in versions] == ["2.1.0", "2.5.1"]
 
 
 def test_a_torch_that_is_gone_is_told() -> None:
     old, new = page(["2.5.0+cu121", "2.5.1+cu121"]), page(["2.5.1+cu121"])
-    assert list(index_pages.gone(old, new)) == ["torch 2.5.0 is gone from cu121"]
+    assert list(index_pages.removed_releases(old, new)) == ["torch 2.5.0 is gone from cu121"]
 
 
 def test_a_new_torch_comes_with_what_people_have_to_add() -> None:
     old, new = page(["2.9.0+cu130"], channel="cu130"), page(["2.9.0+cu130", "99.0.0+cu130"], channel="cu130")
-    first, last = index_pages.news(old, new, tables())
+    first, last = index_pages.new_releases(old, new, tables_until_2_10())
     assert first == (
         "torch 99.0.0 is new on cu130; torch.yaml has no row for it (its Pythons, torchvision, torchaudio, triton, "
         "cuDNN, ABI); channels.yaml does not have 99.0 on cu130; archs.yaml does not have 99.0 on cu130"
@@ -165,7 +169,7 @@ def test_a_new_torch_comes_with_what_people_have_to_add() -> None:
 
 def test_a_new_torch_that_the_tables_know_needs_no_more_than_the_channels_end() -> None:
     old, new = page(["2.9.0+cu130"], channel="cu130"), page(["2.9.0+cu130", "2.11.0+cu130"], channel="cu130")
-    assert list(index_pages.news(old, new, tables())) == [
+    assert list(index_pages.new_releases(old, new, tables_until_2_10())) == [
         "torch 2.11.0 is new on cu130",
         "its newest torch is 2.11.0; in channels.yaml last is 2.10.0",
     ]
@@ -174,7 +178,7 @@ def test_a_new_torch_that_the_tables_know_needs_no_more_than_the_channels_end() 
 # --- keeping ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("channel", [each.name for each in facts.channels() if each.recorded])
+@pytest.mark.parametrize("channel", [channel.name for channel in facts.channels() if channel.recorded])
 def test_a_page_is_written_as_it_lies_there(channel: str) -> None:
-    kept = (FOLDER / f"{channel}.json").read_text(encoding="utf-8")
-    assert index_pages.text(json.loads(kept)) == kept
+    text = (FOLDER / f"{channel}.json").read_text(encoding="utf-8")
+    assert index_pages.format_page(json.loads(text)) == text

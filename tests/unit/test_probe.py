@@ -46,7 +46,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def fake_torch(**changes: object) -> SimpleNamespace:
-    parts: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "__version__": "2.5.1+cu121",
         "version": SimpleNamespace(cuda="12.1", git_version="a8d6afb511a69687bbb2b7e88a3cf67917e1697e"),
         "backends": SimpleNamespace(cudnn=SimpleNamespace(version=lambda: 90100)),
@@ -55,7 +55,7 @@ def fake_torch(**changes: object) -> SimpleNamespace:
         ),
         "cuda": SimpleNamespace(is_available=lambda: False),
     }
-    return SimpleNamespace(**{**parts, **changes})
+    return SimpleNamespace(**{**attributes, **changes})
 
 
 def fake_cuda(*names: str) -> SimpleNamespace:
@@ -67,7 +67,7 @@ def fake_cuda(*names: str) -> SimpleNamespace:
     )
 
 
-def failing(error: BaseException) -> Callable[[], object]:
+def raising(error: BaseException) -> Callable[[], object]:
     def fail() -> object:
         raise error
 
@@ -103,9 +103,9 @@ def expected(**changes: object) -> dict[str, Any]:
     return {**document, **changes}
 
 
-def problems(document: dict[str, Any], expect: dict[str, Any]) -> list[str]:
-    found: list[str] = probe.problems(document, expect)
-    return found
+def problems(document: dict[str, Any], expectation: dict[str, Any]) -> list[str]:
+    messages: list[str] = probe.problems(document, expectation)
+    return messages
 
 
 # --- names and versions
@@ -128,9 +128,9 @@ def versions(draw: st.DrawFn) -> str:
 
 
 @given(versions(), versions())
-def test_versions_are_equal_exactly_when_packaging_holds_them_equal(one: str, two: str) -> None:
-    same = probe.comparable(one) == probe.comparable(two)
-    assert same == (Version(one) == Version(two))
+def test_versions_are_equal_exactly_when_packaging_holds_them_equal(first: str, second: str) -> None:
+    equal = probe.comparable(first) == probe.comparable(second)
+    assert equal == (Version(first) == Version(second))
 
 
 @given(versions())
@@ -154,8 +154,8 @@ def write_record(site: Path, folder: str, text: str | None) -> None:
 def test_installed_normalizes_and_sorts_the_names(tmp_path: Path) -> None:
     write_record(tmp_path, "zipp-3.0.dist-info", "Name: zipp\nVersion: 3.0\n\nbody")
     write_record(tmp_path, "Py_Yaml-6.0.2.dist-info", "Name: Py_Yaml\nVersion: 6.0.2\n")
-    found, duplicates = probe.installed([str(tmp_path)])
-    assert list(found.items()) == [("py-yaml", "6.0.2"), ("zipp", "3.0")]
+    distributions, duplicates = probe.installed([str(tmp_path)])
+    assert list(distributions.items()) == [("py-yaml", "6.0.2"), ("zipp", "3.0")]
     assert duplicates == []
 
 
@@ -204,22 +204,22 @@ def environment_in(monkeypatch: pytest.MonkeyPatch, prefix: Path, base: Path, *f
 def test_what_lies_in_the_environment_and_what_it_sees_of_the_base_are_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own, base = tmp_path / "opt/venv/lib/site-packages", tmp_path / "opt/conda/lib/site-packages"
-    write_record(own, "tqdm-4.66.5.dist-info", "Name: tqdm\nVersion: 4.66.5\n")
-    write_record(base, "tqdm-4.60.0.dist-info", "Name: tqdm\nVersion: 4.60.0\n")
-    write_record(base, "torch-2.7.1.dist-info", "Name: torch\nVersion: 2.7.1+cu126\n")
-    write_record(base, "torch-2.7.0.dist-info", "Name: torch\nVersion: 2.7.0\n")
-    environment_in(monkeypatch, tmp_path / "opt/venv", tmp_path / "opt/conda", own, base)
+    env_site, base_site = tmp_path / "opt/venv/lib/site-packages", tmp_path / "opt/conda/lib/site-packages"
+    write_record(env_site, "tqdm-4.66.5.dist-info", "Name: tqdm\nVersion: 4.66.5\n")
+    write_record(base_site, "tqdm-4.60.0.dist-info", "Name: tqdm\nVersion: 4.60.0\n")
+    write_record(base_site, "torch-2.7.1.dist-info", "Name: torch\nVersion: 2.7.1+cu126\n")
+    write_record(base_site, "torch-2.7.0.dist-info", "Name: torch\nVersion: 2.7.0\n")
+    environment_in(monkeypatch, tmp_path / "opt/venv", tmp_path / "opt/conda", env_site, base_site)
     assert probe.environment() == ({"tqdm": "4.66.5"}, {"torch": "2.7.0"}, [])
 
 
 def test_an_environment_below_its_base_is_still_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own, base = tmp_path / "usr/venv/lib", tmp_path / "usr/lib"
+    env_site, base_site = tmp_path / "usr/venv/lib", tmp_path / "usr/lib"
     environment_in(monkeypatch, tmp_path / "usr/venv", tmp_path / "usr")
-    folders = [str(own), str(base), str(tmp_path / "usr/venv2/lib")]
-    assert probe.own_and_base(folders) == ([str(own)], folders[1:])
+    folders = [str(env_site), str(base_site), str(tmp_path / "usr/venv2/lib")]
+    assert probe.own_and_base(folders) == ([str(env_site)], folders[1:])
 
 
 def test_where_there_is_no_base_every_folder_is_the_environments(
@@ -231,9 +231,9 @@ def test_where_there_is_no_base_every_folder_is_the_environments(
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True), st.just("1.0")))
-def test_the_freeze_record_is_sorted_and_reads_back(found: dict[str, str]) -> None:
-    lines = probe.frozen(found).splitlines()
-    assert lines == [f"{name}==1.0" for name in sorted(found)]
+def test_the_freeze_record_is_sorted_and_reads_back(distributions: dict[str, str]) -> None:
+    lines = probe.frozen(distributions).splitlines()
+    assert lines == [f"{name}==1.0" for name in sorted(distributions)]
 
 
 # --- torch, GPU
@@ -272,30 +272,30 @@ def test_a_torch_without_the_usual_attributes_answers_null(monkeypatch: pytest.M
 
 def test_a_missing_torch_is_null_and_a_broken_one_an_error() -> None:
     assert probe.torch_facts("ModuleNotFoundError: No module named 'torch'") is None
-    broken = "OSError: libcudart.so.12: cannot open shared object file"
-    assert probe.torch_facts(broken) == {"error": broken}
+    error = "OSError: libcudart.so.12: cannot open shared object file"
+    assert probe.torch_facts(error) == {"error": error}
 
 
 def test_a_broken_torch_is_imported_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[str] = []
+    imported_names: list[str] = []
 
     def imported(name: str) -> str:
-        tried.append(name)
+        imported_names.append(name)
         return "OSError: libcudart"
 
     monkeypatch.setattr(probe, "imported", imported)
     document = probe.collect(imports=["json", "torch"])
-    assert tried == ["torch", "json"]
+    assert imported_names == ["torch", "json"]
     assert document["torch"] == {"error": "OSError: libcudart"}
     assert document["imports"] == {"json": "OSError: libcudart", "torch": "OSError: libcudart"}
 
 
 def test_gpus_are_listed_with_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    kernel = tmp_path / "version"
-    kernel.write_text(
+    driver_file = tmp_path / "version"
+    driver_file.write_text(
         "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\n"
     )
-    monkeypatch.setattr(probe, "DRIVER_FILE", str(kernel))
+    monkeypatch.setattr(probe, "DRIVER_FILE", str(driver_file))
     monkeypatch.setitem(sys.modules, "torch", fake_torch(cuda=fake_cuda("NVIDIA L40")))
     assert probe.gpu_facts() == {
         "driver": "550.54.15",
@@ -309,7 +309,7 @@ def test_without_driver_and_device_gpu_is_null(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_driver_that_breaks_torch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda = SimpleNamespace(is_available=failing(RuntimeError("CUDA driver\ninitialization failed")))
+    cuda = SimpleNamespace(is_available=raising(RuntimeError("CUDA driver\ninitialization failed")))
     monkeypatch.setitem(sys.modules, "torch", fake_torch(cuda=cuda))
     error = "RuntimeError: CUDA driver initialization failed"
     assert probe.gpu_facts() == {"driver": None, "devices": [], "error": error}
@@ -337,15 +337,15 @@ def test_the_drivers_version_is_read_from_the_kernel(
 
 def test_nvidia_smi_tells_the_driver_where_the_kernel_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe.shutil, "which", lambda name: f"/usr/bin/{name}")
-    done = SimpleNamespace(stdout="551.86\n551.86\n")
-    monkeypatch.setattr(probe.subprocess, "run", lambda command, **options: done)
+    completed = SimpleNamespace(stdout="551.86\n551.86\n")
+    monkeypatch.setattr(probe.subprocess, "run", lambda command, **options: completed)
     assert probe.driver() == "551.86"
 
 
 @pytest.mark.parametrize("error", [subprocess.TimeoutExpired("nvidia-smi", 20), OSError("not executable")])
 def test_a_failing_nvidia_smi_is_no_driver(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(probe.subprocess, "run", lambda command, **options: failing(error)())
+    monkeypatch.setattr(probe.subprocess, "run", lambda command, **options: raising(error)())
     assert probe.driver() is None
 
 
@@ -426,10 +426,10 @@ def test_a_branch_is_read_from_the_packed_refs(tmp_path: Path) -> None:
 
 def test_a_worktree_finds_its_refs_in_the_main_repository(tmp_path: Path) -> None:
     git = checkout(tmp_path, f"{OTHER}\n")
-    linked = git / "worktrees" / "second"
-    linked.mkdir(parents=True)
-    (linked / "HEAD").write_text("ref: refs/heads/second\n")
-    (linked / "commondir").write_text("../..\n")
+    worktree = git / "worktrees" / "second"
+    worktree.mkdir(parents=True)
+    (worktree / "HEAD").write_text("ref: refs/heads/second\n")
+    (worktree / "commondir").write_text("../..\n")
     (git / "packed-refs").write_text(f"{COMMIT} refs/heads/second\n")
     (tmp_path / "second").mkdir()
     (tmp_path / "second" / ".git").write_text("gitdir: ../checkout/.git/worktrees/second\n")
@@ -463,32 +463,32 @@ def test_another_python_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "right"), [("3.11.0", True), ("3.11.13", True), ("3.1.1", False), ("3.12.1", False)]
+    ("version", "compatible"), [("3.11.0", True), ("3.11.13", True), ("3.1.1", False), ("3.12.1", False)]
 )
-def test_a_python_without_its_last_part_is_any_of_that_series(*, found: str, right: bool) -> None:
-    said = problems(answer(python=found), expected(python="3.11"))
-    assert said == ([] if right else [f"python: expected 3.11, found {found}"])
+def test_a_python_without_its_last_part_is_any_of_that_series(*, version: str, compatible: bool) -> None:
+    messages = problems(answer(python=version), expected(python="3.11"))
+    assert messages == ([] if compatible else [f"python: expected 3.11, found {version}"])
 
 
 def test_another_version_of_a_distribution_is_a_problem() -> None:
-    found = answer(distributions={"torch": "2.5.1+cu124", "tqdm": "4.66.5"})
-    assert problems(found, expected()) == ["torch: expected 2.5.1+cu121, found 2.5.1+cu124"]
+    document = answer(distributions={"torch": "2.5.1+cu124", "tqdm": "4.66.5"})
+    assert problems(document, expected()) == ["torch: expected 2.5.1+cu121, found 2.5.1+cu124"]
 
 
 def test_another_spelling_of_a_version_or_a_name_is_none() -> None:
-    expect = expected(distributions={"torch": "2.5.1+cu121", "T.Q_dm": "4.66.5.0"})
-    found = answer(distributions={"torch": "2.5.1+cu121", "t-q-dm": "4.66.5"})
-    assert problems(found, expect) == []
+    expectation = expected(distributions={"torch": "2.5.1+cu121", "T.Q_dm": "4.66.5.0"})
+    document = answer(distributions={"torch": "2.5.1+cu121", "t-q-dm": "4.66.5"})
+    assert problems(document, expectation) == []
 
 
 def test_a_missing_distribution_is_a_problem() -> None:
-    found = answer(distributions={"torch": "2.5.1+cu121"})
-    assert problems(found, expected()) == ["tqdm: expected 4.66.5, not installed"]
+    document = answer(distributions={"torch": "2.5.1+cu121"})
+    assert problems(document, expected()) == ["tqdm: expected 4.66.5, not installed"]
 
 
 def test_an_extra_distribution_is_a_problem() -> None:
-    found = answer(distributions={"torch": "2.5.1+cu121", "tqdm": "4.66.5", "xformers": "0.0.28"})
-    assert problems(found, expected()) == ["xformers: expected not to be installed, found 0.0.28"]
+    document = answer(distributions={"torch": "2.5.1+cu121", "tqdm": "4.66.5", "xformers": "0.0.28"})
+    assert problems(document, expected()) == ["xformers: expected not to be installed, found 0.0.28"]
 
 
 def test_a_distribution_recorded_twice_is_a_problem() -> None:
@@ -498,19 +498,19 @@ def test_a_distribution_recorded_twice_is_a_problem() -> None:
 
 
 def test_an_optional_distribution_may_be_absent_or_right() -> None:
-    expect = expected(optional={"Pandas": "2.2.3"})
-    present = {"torch": "2.5.1+cu121", "tqdm": "4.66.5", "pandas": "2.2.3"}
-    assert problems(answer(), expect) == []
-    assert problems(answer(distributions=present), expect) == []
+    expectation = expected(optional={"Pandas": "2.2.3"})
+    distributions = {"torch": "2.5.1+cu121", "tqdm": "4.66.5", "pandas": "2.2.3"}
+    assert problems(answer(), expectation) == []
+    assert problems(answer(distributions=distributions), expectation) == []
 
 
 def test_an_optional_distribution_of_another_version_is_a_problem() -> None:
-    present = {"torch": "2.5.1+cu121", "tqdm": "4.66.5", "pandas": "2.2.2"}
-    found = problems(answer(distributions=present), expected(optional={"pandas": "2.2.3"}))
-    assert found == ["pandas: expected 2.2.3, found 2.2.2"]
+    distributions = {"torch": "2.5.1+cu121", "tqdm": "4.66.5", "pandas": "2.2.2"}
+    messages = problems(answer(distributions=distributions), expected(optional={"pandas": "2.2.3"}))
+    assert messages == ["pandas: expected 2.2.3, found 2.2.2"]
 
 
-def from_base(**changes: object) -> dict[str, Any]:
+def base_answer(**changes: object) -> dict[str, Any]:
     """Answer what an environment above an image with torch says."""
     return answer(
         **{
@@ -521,36 +521,36 @@ def from_base(**changes: object) -> dict[str, Any]:
     )
 
 
-def above(**inherited: str) -> dict[str, Any]:
+def expect_base_packages(**inherited: str) -> dict[str, Any]:
     return expected(distributions={"tqdm": "4.66.5"}, inherited=inherited)
 
 
 @pytest.mark.parametrize("version", ["2.5.1+cu121", "2.5.1", "2.5.1.0+CU121"])
 def test_what_the_base_brings_as_expected_is_no_problem(version: str) -> None:
-    assert problems(from_base(), above(Torch=version)) == []
+    assert problems(base_answer(), expect_base_packages(Torch=version)) == []
 
 
 @pytest.mark.parametrize("version", ["2.5.1+cu124", "2.5.0", "2.5.0+cu121"])
 def test_another_version_in_the_base_is_a_problem(version: str) -> None:
-    assert problems(from_base(), above(torch=version)) == [
+    assert problems(base_answer(), expect_base_packages(torch=version)) == [
         f"torch: expected {version} from the base, found 2.5.1+cu121"
     ]
 
 
 def test_what_the_base_does_not_bring_is_a_problem() -> None:
-    assert problems(from_base(inherited={}), above(torch="2.5.1+cu121")) == [
+    assert problems(base_answer(inherited={}), expect_base_packages(torch="2.5.1+cu121")) == [
         "torch: expected 2.5.1+cu121 from the base, found none"
     ]
 
 
 def test_what_should_come_from_the_base_and_was_installed_is_one_problem() -> None:
-    assert problems(answer(), above(torch="2.5.1+cu121")) == [
+    assert problems(answer(), expect_base_packages(torch="2.5.1+cu121")) == [
         "torch: expected from the base, but it is installed in the environment"
     ]
 
 
 def test_what_should_be_installed_and_comes_from_the_base_is_a_problem() -> None:
-    assert problems(from_base(), expected()) == [
+    assert problems(base_answer(), expected()) == [
         "torch: expected 2.5.1+cu121, not installed here; the base has 2.5.1+cu121"
     ]
 
@@ -564,36 +564,38 @@ def torch_expected(version: str, cuda: str | None, archs: list[str] | None = Non
 
 
 def test_another_build_of_torch_is_a_problem() -> None:
-    found = torch_answer("2.5.1+cu124", "12.4")
-    assert problems(found, torch_expected("2.5.1+cu121", "12.1")) == [
+    document = torch_answer("2.5.1+cu124", "12.4")
+    assert problems(document, torch_expected("2.5.1+cu121", "12.1")) == [
         "torch.__version__: expected 2.5.1+cu121, found 2.5.1+cu124",
         "torch CUDA: expected 12.1, found 12.4",
     ]
 
 
 def test_without_a_local_part_only_torchs_release_is_compared() -> None:
-    found = torch_answer("2.5.1+cu124", "12.4")
-    assert problems(found, torch_expected("2.5.1", "12.4")) == []
-    assert problems(found, torch_expected("2.5.0", "12.4")) == [
+    document = torch_answer("2.5.1+cu124", "12.4")
+    assert problems(document, torch_expected("2.5.1", "12.4")) == []
+    assert problems(document, torch_expected("2.5.0", "12.4")) == [
         "torch.__version__: expected 2.5.0, found 2.5.1+cu124"
     ]
 
 
 def test_a_cpu_build_is_expected_to_have_no_cuda() -> None:
-    expect = torch_expected("2.5.1", None)
-    assert problems(torch_answer("2.5.1+cpu", None), expect) == []
-    assert problems(torch_answer("2.5.1+cu124", "12.4"), expect) == ["torch CUDA: expected none, found 12.4"]
+    expectation = torch_expected("2.5.1", None)
+    assert problems(torch_answer("2.5.1+cpu", None), expectation) == []
+    assert problems(torch_answer("2.5.1+cu124", "12.4"), expectation) == [
+        "torch CUDA: expected none, found 12.4"
+    ]
 
 
 def test_cuda_expected_and_absent_is_a_problem() -> None:
-    expect = torch_expected("2.5.1", "12.4")
-    assert problems(torch_answer("2.5.1+cpu", None), expect) == ["torch CUDA: expected 12.4, found none"]
+    expectation = torch_expected("2.5.1", "12.4")
+    assert problems(torch_answer("2.5.1+cpu", None), expectation) == ["torch CUDA: expected 12.4, found none"]
 
 
 def test_a_missing_architecture_is_a_problem() -> None:
-    found = torch_answer("2.5.1", "12.1", "sm_80", "sm_90")
-    assert problems(found, torch_expected("2.5.1", "12.1", ["sm_80"])) == []
-    assert problems(found, torch_expected("2.5.1", "12.1", ["sm_80", "sm_100", "sm_120"])) == [
+    document = torch_answer("2.5.1", "12.1", "sm_80", "sm_90")
+    assert problems(document, torch_expected("2.5.1", "12.1", ["sm_80"])) == []
+    assert problems(document, torch_expected("2.5.1", "12.1", ["sm_80", "sm_100", "sm_120"])) == [
         "torch architectures: expected sm_100 sm_120, found sm_80 sm_90"
     ]
     assert problems(torch_answer("2.5.1", "12.1"), torch_expected("2.5.1", "12.1", ["sm_80"])) == [
@@ -615,8 +617,8 @@ def test_where_no_torch_is_expected_none_is_looked_at() -> None:
 
 
 def test_a_failed_import_is_a_problem() -> None:
-    found = answer(imports={"torch": None, "accelerate": "ImportError: no"})
-    assert problems(found, expected()) == ["import accelerate: ImportError: no"]
+    document = answer(imports={"torch": None, "accelerate": "ImportError: no"})
+    assert problems(document, expected()) == ["import accelerate: ImportError: no"]
 
 
 def test_an_import_that_was_not_tried_is_a_problem() -> None:
@@ -624,8 +626,8 @@ def test_an_import_that_was_not_tried_is_a_problem() -> None:
 
 
 def test_another_commit_of_a_source_is_a_problem() -> None:
-    found = answer(sources={"/opt/sd-scripts": OTHER})
-    assert problems(found, expected()) == [f"/opt/sd-scripts: expected {COMMIT}, found {OTHER}"]
+    document = answer(sources={"/opt/sd-scripts": OTHER})
+    assert problems(document, expected()) == [f"/opt/sd-scripts: expected {COMMIT}, found {OTHER}"]
     assert problems(answer(sources={}), expected()) == [
         f"/opt/sd-scripts: expected {COMMIT}, found not asked"
     ]
@@ -651,13 +653,13 @@ def test_the_verdict_has_a_line_for_each_problem() -> None:
 
 
 def test_an_expectation_needs_only_python_and_distributions() -> None:
-    least = {"python": "3.10.14", "distributions": {}}
-    assert probe.expectation(json.dumps(least)) == least
+    minimal = {"python": "3.10.14", "distributions": {}}
+    assert probe.expectation(json.dumps(minimal)) == minimal
     assert probe.expectation(json.dumps(expected(optional={}))) == expected(optional={})
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("expectation", "message"),
     [
         ([], "expected a JSON object"),
         ({"distribution": {}}, "missing key python; missing key distributions; unknown key distribution"),
@@ -677,13 +679,13 @@ def test_an_expectation_needs_only_python_and_distributions() -> None:
         (expected(torch={"version": "2.5.1", "archs": "sm_80"}), "wrong value of torch"),
     ],
 )
-def test_an_expectation_of_another_shape_is_refused(wanted: object, said: str) -> None:
-    with pytest.raises(ValueError, match=f"^{said}$"):
-        probe.expectation(json.dumps(wanted))
+def test_an_expectation_of_another_shape_is_refused(expectation: object, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        probe.expectation(json.dumps(expectation))
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+def installed_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """Make an environment of one distribution and a fake torch; answer what to expect of it."""
     write_record(tmp_path / "site", "torch-2.5.1.dist-info", "Name: torch\nVersion: 2.5.1+cu121\n")
     write_record(tmp_path / "base", "conda-25.1.1.dist-info", "Name: conda\nVersion: 25.1.1\n")
@@ -694,26 +696,28 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     return expected(distributions={"torch": "2.5.1+cu121"}, sources={str(git.parent): COMMIT})
 
 
-def run(tmp_path: Path, expect: dict[str, Any], *more: str) -> int:
-    (tmp_path / "expect.json").write_text(json.dumps(expect))
-    code: int = probe.main(["--expect", str(tmp_path / "expect.json"), *more])
+def run(tmp_path: Path, expectation: dict[str, Any], *arguments: str) -> int:
+    (tmp_path / "expect.json").write_text(json.dumps(expectation))
+    code: int = probe.main(["--expect", str(tmp_path / "expect.json"), *arguments])
     return code
 
 
 def test_the_command_answers_0_for_what_is_expected(
-    here: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    installed_environment: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tmp_path, here) == 0
+    assert run(tmp_path, installed_environment) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out)["sources"] == here["sources"]
+    assert json.loads(out)["sources"] == installed_environment["sources"]
     assert json.loads(out)["inherited"] == {"conda": "25.1.1"}
     assert err == "probe: ok, 1 distributions, torch 2.5.1+cu121, CUDA 12.1\n"
 
 
 def test_the_command_answers_1_and_says_why(
-    here: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    installed_environment: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tmp_path, {**here, "python": "3.11.9"}, "--import", "json", "probe_no_such") == 1
+    assert (
+        run(tmp_path, {**installed_environment, "python": "3.11.9"}, "--import", "json", "probe_no_such") == 1
+    )
     out, err = capsys.readouterr()
     assert list(json.loads(out)["imports"]) == ["torch", "json", "probe_no_such"]
     assert err == (
@@ -723,14 +727,14 @@ def test_the_command_answers_1_and_says_why(
     )
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("installed_environment")
 def test_freeze_prints_the_record_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert probe.main(["--freeze"]) == 0
     assert capsys.readouterr() == ("torch==2.5.1+cu121\n", "")
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["--freeze", "--import", "json"], "--freeze stands alone"),
@@ -739,11 +743,11 @@ def test_freeze_prints_the_record_and_nothing_else(capsys: pytest.CaptureFixture
     ],
 )
 def test_wrong_arguments_and_files_answer_2(
-    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
+    with pytest.raises(SystemExit) as excinfo:
         probe.main(argv)
-    assert stop.value.code == 2
+    assert excinfo.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert said in err
+    assert message in err

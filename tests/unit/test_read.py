@@ -27,7 +27,7 @@ from torchpin.errors import INPUT, InputError
 from torchpin.image import dockerfile as image_dockerfile
 from torchpin.image import plan
 from torchpin.lock import file_format, uv_project
-from torchpin.lock.layers import layer_lock, split
+from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import (
     Artifact,
     Base,
@@ -81,25 +81,25 @@ sources:
 """
 
 
-def one(text: str) -> Service:
-    (service,) = read.services({FILE: text})
+def read_service(text: str) -> Service:
+    (service,) = read.read_services({FILE: text})
     return service
 
 
-def refusal(text: str) -> list[str]:
+def problem_lines(text: str) -> list[str]:
     """The problem lines of a text that is refused."""
-    with pytest.raises(InputError) as caught:
-        one(text)
-    count = len(caught.value.problems)
-    lines = str(caught.value).split("\n")
+    with pytest.raises(InputError) as excinfo:
+        read_service(text)
+    count = len(excinfo.value.problems)
+    lines = str(excinfo.value).split("\n")
     plural = "problem" if count == 1 else "problems"
     assert lines[-1] == f"{count} {plural} in the descriptions; nothing was written."
     assert len(lines) == count + 1
-    assert caught.value.exit_code == INPUT
+    assert excinfo.value.exit_code == INPUT
     return lines[:-1]
 
 
-def changed(old: str, new: str) -> str:
+def replace_in_plain(old: str, new: str) -> str:
     assert PLAIN.count(old) == 1
     return PLAIN.replace(old, new)
 
@@ -108,7 +108,7 @@ def changed(old: str, new: str) -> str:
 
 
 def test_the_real_lora_service_reads() -> None:
-    service = one((ROOT / FILE).read_text())
+    service = read_service((ROOT / FILE).read_text())
     assert (service.name, service.python) == ("lora", Version("3.10.14"))
     assert service.torch.family == {
         "torch": Version("2.7.1"),
@@ -124,44 +124,44 @@ def test_the_real_lora_service_reads() -> None:
 
 
 def test_the_real_lora_service_reads_back_from_its_own_description() -> None:
-    service = one((ROOT / FILE).read_text())
-    assert one(write.description(service)) == service
+    service = read_service((ROOT / FILE).read_text())
+    assert read_service(write.to_yaml(service)) == service
 
 
 def test_a_value_keeps_where_it_stands() -> None:
-    mark = one(PLAIN).marks["torch.version"]
-    assert (str(mark), PLAIN[mark.start : mark.end]) == (f"{FILE}:6:12", '"2.5.1"')
+    position = read_service(PLAIN).positions["torch.version"]
+    assert (str(position), PLAIN[position.start : position.end]) == (f"{FILE}:6:12", '"2.5.1"')
 
 
 def test_what_is_left_out_has_its_plain_value() -> None:
-    service = one(PLAIN)
+    service = read_service(PLAIN)
     assert (service.sources, service.apt, service.run, service.budget_bytes) == ((), (), Run(), None)
 
 
 @pytest.mark.parametrize("word", ["true", "True", "TRUE", "yes", "Yes", "on", "ON"])
 def test_every_yaml_spelling_of_true_is_true(word: str) -> None:
-    assert one(PLAIN + f"    optional: {word}\n").layers[0].optional
+    assert read_service(PLAIN + f"    optional: {word}\n").layers[0].optional
 
 
 @pytest.mark.parametrize("word", ["false", "False", "no", "Off"])
 def test_every_yaml_spelling_of_false_is_false(word: str) -> None:
-    assert not one(PLAIN + f"    optional: {word}\n").layers[0].optional
+    assert not read_service(PLAIN + f"    optional: {word}\n").layers[0].optional
 
 
 def test_an_anchor_stands_for_its_value() -> None:
     text = PLAIN + 'run: {command: [&word python], health: {command: [*word, "-V"]}}\n'
-    assert one(text).run.health == Health(command=("python", "-V"))
+    assert read_service(text).run.health == Health(command=("python", "-V"))
 
 
 def test_the_user_root_is_no_user() -> None:
-    assert one(PLAIN + "run: {user: root}\n").run.user is None
+    assert read_service(PLAIN + "run: {user: root}\n").run.user is None
 
 
 @pytest.mark.parametrize(
     ("text", "size"), [("0.29GB", 290_000_000), ("50GB", 50 * 10**9), ("1.5TB", 15 * 10**11), ("0MB", 0)]
 )
 def test_a_budget_is_its_bytes(text: str, size: int) -> None:
-    assert one(PLAIN + f"budget: {{image: {text}}}\n").budget_bytes == size
+    assert read_service(PLAIN + f"budget: {{image: {text}}}\n").budget_bytes == size
 
 
 # --- the way back, over made services --------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ values = st.text(
     st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters='"\\$`\ufffe\uffff'),
     max_size=20,
 )
-words = st.lists(prose, min_size=1, max_size=3).map(tuple)
+commands = st.lists(prose, min_size=1, max_size=3).map(tuple)
 
 
 @st.composite
@@ -201,7 +201,7 @@ def services(draw: st.DrawFn) -> Service:
         for number, name in enumerate(some(names.filter(lambda name: name not in patterns.RESERVED)))
     ]
     companions = draw(st.dictionaries(st.sampled_from(["torchvision", "torchaudio", "xformers-x"]), releases))
-    health = st.builds(Health, command=words, interval=st.integers(1, 86400), retries=st.integers(1, 9))
+    health = st.builds(Health, command=commands, interval=st.integers(1, 86400), retries=st.integers(1, 9))
     source = st.builds(
         Source,
         name=names,
@@ -211,7 +211,10 @@ def services(draw: st.DrawFn) -> Service:
         path=names.map("third_party/{}".format),
         requirements=st.sampled_from([None, "requirements.txt", "a/b.txt"]),
     )
-    sources = {one.name: one for one in some(source, lambda one: one.path)}
+    sources = {
+        sampled_source.name: sampled_source
+        for sampled_source in some(source, lambda sampled_source: sampled_source.path)
+    }
     return Service(
         name="lora",
         summary=draw(prose),
@@ -234,7 +237,7 @@ def services(draw: st.DrawFn) -> Service:
         imports=some(st.sampled_from(["torch", "a.b", "_c"])),
         sources=tuple(sources.values()),
         run=Run(
-            command=draw(words) if draw(st.booleans()) else (),
+            command=draw(commands) if draw(st.booleans()) else (),
             env=draw(st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), values, max_size=3)),
             ports=some(st.integers(1, 65535)),
             volumes=some(absolute),
@@ -245,7 +248,7 @@ def services(draw: st.DrawFn) -> Service:
         budget_bytes=draw(st.none() | st.integers(0, 10**20)),
         recommends=some(st.builds(Recommendation, component=prose, says=prose, by=prose)),
         reasons=some(
-            st.builds(Reason, component=prose, because=prose, evidence=prose), lambda one: one.component
+            st.builds(Reason, component=prose, because=prose, evidence=prose), lambda reason: reason.component
         ),
         waivers=some(
             st.builds(
@@ -262,7 +265,7 @@ def services(draw: st.DrawFn) -> Service:
 @settings(max_examples=20)
 @given(services())
 def test_a_description_reads_back_as_the_same_service(service: Service) -> None:
-    assert one(write.description(service)) == service
+    assert read_service(write.to_yaml(service)) == service
 
 
 # --- problems --------------------------------------------------------------------------------------------------------
@@ -463,7 +466,7 @@ BAD = {
 
 @pytest.mark.parametrize(("old", "new", "lines"), BAD.values(), ids=BAD)
 def test_a_problem_says_where_at_which_key_and_what(old: str, new: str, lines: list[str]) -> None:
-    assert refusal(changed(old, new)) == [f"{FILE}:{line}" for line in lines]
+    assert problem_lines(replace_in_plain(old, new)) == [f"{FILE}:{line}" for line in lines]
 
 
 ADDED = {
@@ -506,7 +509,7 @@ ADDED = {
 
 @pytest.mark.parametrize(("line", "message"), ADDED.items())
 def test_what_a_key_does_not_take_is_refused(line: str, message: str) -> None:
-    (problem,) = refusal(PLAIN + line + "\n")
+    (problem,) = problem_lines(PLAIN + line + "\n")
     assert re.sub(r"^services/lora/service\.yaml:13:\d+: ", "", problem) == message
 
 
@@ -528,21 +531,21 @@ def test_what_a_key_does_not_take_is_refused(line: str, message: str) -> None:
     ],
 )
 def test_a_loose_pin_is_refused(requirement: str, why: str) -> None:
-    text = changed("tqdm==4.66.5", json.dumps(requirement))
+    text = replace_in_plain("tqdm==4.66.5", json.dumps(requirement))
     start = f"{FILE}:12:16: layers[0].packages[0]: {requirement!r} is not an exact pin such as tqdm==4.66.5"
-    assert refusal(text) == [f"{start}: {why}"]
+    assert problem_lines(text) == [f"{start}: {why}"]
 
 
 @pytest.mark.parametrize("requirement", ["tqdm==4.0", "Diffusers[torch]==0.32.1", "a==1!2.0rc1", "a==1+x"])
 def test_an_exact_pin_is_taken(requirement: str) -> None:
-    assert read.pin(requirement) == Requirement(requirement)
+    assert read.parse_pin(requirement) == Requirement(requirement)
 
 
 def test_problems_of_several_files_come_at_once_sorted_by_file_and_line() -> None:
     broken = PLAIN.replace("lora", "a", 1) + "budgets: 1\nwaivers: 1\nbudget: 2\ngpus: 3\n"
-    with pytest.raises(InputError) as caught:
-        read.services({"services/b/service.yaml": "- 1\n", "services/a/service.yaml": broken})
-    assert str(caught.value).split("\n") == [
+    with pytest.raises(InputError) as excinfo:
+        read.read_services({"services/b/service.yaml": "- 1\n", "services/a/service.yaml": broken})
+    assert str(excinfo.value).split("\n") == [
         "services/a/service.yaml:13:1: unknown key 'budgets' (did you mean 'budget'?)",
         "services/a/service.yaml:14:10: waivers: expected a list, found 1",
         "services/a/service.yaml:15:9: budget: expected a mapping, found 2",
@@ -555,10 +558,10 @@ def test_problems_of_several_files_come_at_once_sorted_by_file_and_line() -> Non
 def test_two_services_never_share_an_environment() -> None:
     first = PLAIN.replace("name: lora", "name: a", 1).replace("  gpu:", "  b-c:")
     second = PLAIN.replace("name: lora", "name: a-b", 1).replace("  gpu:", "  c:")
-    with pytest.raises(InputError) as caught:
-        read.services({"services/a/service.yaml": first, "services/a-b/service.yaml": second})
+    with pytest.raises(InputError) as excinfo:
+        read.read_services({"services/a/service.yaml": first, "services/a-b/service.yaml": second})
     assert (
-        str(caught.value)
+        str(excinfo.value)
         .split("\n")[0]
         .endswith(
             ": its environment would be 'a-b-c', as one of services/a-b/service.yaml; choose another name"
@@ -569,13 +572,15 @@ def test_two_services_never_share_an_environment() -> None:
 @pytest.mark.parametrize("path", ["third_party/sd-scripts", "third_party/sd-scripts/inner"])
 def test_no_source_lies_in_another(path: str) -> None:
     second = SOURCE.replace("sources:\n", "").replace("name: sd-scripts", "name: b")
-    (line,) = refusal(PLAIN + SOURCE + second.replace("third_party/sd-scripts", path))
+    (line,) = problem_lines(PLAIN + SOURCE + second.replace("third_party/sd-scripts", path))
     assert line == f"{FILE}:20:5: sources[1]: another source has this name or this path; choose another"
 
 
 def test_sources_lie_side_by_side() -> None:
     second = SOURCE.replace("sources:\n", "").replace("name: sd-scripts", "name: b")
-    service = one(PLAIN + SOURCE + second.replace("third_party/sd-scripts", "third_party/sd-scripts-2"))
+    service = read_service(
+        PLAIN + SOURCE + second.replace("third_party/sd-scripts", "third_party/sd-scripts-2")
+    )
     assert [source.name for source in service.sources] == ["sd-scripts", "b"]
 
 
@@ -597,14 +602,14 @@ def test_sources_lie_side_by_side() -> None:
 )
 def test_a_path_stays_in_the_repository(path: str, why: str) -> None:
     text = PLAIN + SOURCE.replace("third_party/sd-scripts", path)
-    assert refusal(text) == [f"{FILE}:18:11: sources[0].path: {path!r} {why}"]
+    assert problem_lines(text) == [f"{FILE}:18:11: sources[0].path: {path!r} {why}"]
 
 
 @pytest.mark.parametrize("path", ["/..", "/../x", "/a/../x", "/a/..", "//", "/.", "/a//b", "/a/", "a", "/"])
 def test_a_path_in_the_container_is_absolute_and_plain(path: str) -> None:
-    words = "an absolute path inside the container, such as /workspace"
-    assert refusal(PLAIN + f"run: {{freeze: {path}}}\n") == [
-        f"{FILE}:13:15: run.freeze: {path!r} is not {words}"
+    description = "an absolute path inside the container, such as /workspace"
+    assert problem_lines(PLAIN + f"run: {{freeze: {path}}}\n") == [
+        f"{FILE}:13:15: run.freeze: {path!r} is not {description}"
     ]
 
 
@@ -621,7 +626,7 @@ def test_a_path_in_the_container_is_absolute_and_plain(path: str) -> None:
 )
 def test_a_token_in_an_address_is_refused_and_not_repeated(url: str) -> None:
     text = PLAIN + SOURCE.replace("https://github.com/kohya-ss/sd-scripts", url)
-    (line,) = refusal(text)
+    (line,) = problem_lines(text)
     assert line == (
         f"{FILE}:15:10: sources[0].url: the address holds a user or a token; leave it out: "
         "it belongs into git's own credentials"
@@ -632,11 +637,11 @@ def test_a_token_in_an_address_is_refused_and_not_repeated(url: str) -> None:
 @pytest.mark.parametrize("url", ["ssh://git@github.com/a/b", "git@github.com:a/b.git"])
 def test_an_address_of_ssh_names_its_user(url: str) -> None:
     text = PLAIN + SOURCE.replace("https://github.com/kohya-ss/sd-scripts", url)
-    assert one(text).sources[0].url == url
+    assert read_service(text).sources[0].url == url
 
 
 @pytest.mark.parametrize(
-    ("name", "other"),
+    ("name", "mirror"),
     [
         ("pypi", "pypi"),
         ("python", "python"),
@@ -646,22 +651,22 @@ def test_an_address_of_ssh_names_its_user(url: str) -> None:
         ("ghcr-io", "ghcr.io"),
     ],
 )
-def test_a_source_has_its_mirror_to_itself(name: str, other: str) -> None:
+def test_a_source_has_its_mirror_to_itself(name: str, mirror: str) -> None:
     text = PLAIN.replace('image: "nvidia', 'image: "ghcr.io/nvidia')
-    assert refusal(text + SOURCE.replace("name: sd-scripts", f"name: {name}")) == [
-        f"{FILE}:14:11: sources[0].name: {name!r} would share its mirror's variable with {other}; choose another name"
+    assert problem_lines(text + SOURCE.replace("name: sd-scripts", f"name: {name}")) == [
+        f"{FILE}:14:11: sources[0].name: {name!r} would share its mirror's variable with {mirror}; choose another name"
     ]
 
 
 @pytest.mark.parametrize("path", ["/opt/lora", "/opt/lora/models", "/opt", "/opt/venv", "/etc/x", "/tmp"])
 def test_no_volume_hides_what_the_image_needs(path: str) -> None:
-    assert refusal(PLAIN + f"run: {{volumes: [/models, {path}]}}\n") == [
+    assert problem_lines(PLAIN + f"run: {{volumes: [/models, {path}]}}\n") == [
         f"{FILE}:13:26: run.volumes[1]: {path} holds what the image needs to run; mount elsewhere"
     ]
 
 
 def test_a_volume_beside_the_home_is_taken() -> None:
-    assert one(PLAIN + "run: {volumes: [/opt/lora-models, /opt/other]}\n").run.volumes == (
+    assert read_service(PLAIN + "run: {volumes: [/opt/lora-models, /opt/other]}\n").run.volumes == (
         "/opt/lora-models",
         "/opt/other",
     )
@@ -671,7 +676,7 @@ def test_a_volume_beside_the_home_is_taken() -> None:
     "path", ["/etc/passwd", "/usr/bin/env", "/opt/venv/x", "/opt/torchpin/proof.json", "/opt"]
 )
 def test_no_record_is_written_over_the_system(path: str) -> None:
-    assert refusal(PLAIN + f"run: {{freeze: {path}}}\n") == [
+    assert problem_lines(PLAIN + f"run: {{freeze: {path}}}\n") == [
         f"{FILE}:13:15: run.freeze: {path} is a place of the system; write elsewhere"
     ]
 
@@ -680,16 +685,16 @@ def test_no_record_is_written_over_the_system(path: str) -> None:
     "user", ["nobody", "daemon", "bin", "www-data", "ubuntu", "sudo", "systemd-network", "_apt"]
 )
 def test_no_user_of_the_system_runs_a_service(user: str) -> None:
-    assert refusal(PLAIN + f"run: {{user: {user}}}\n") == [
+    assert problem_lines(PLAIN + f"run: {{user: {user}}}\n") == [
         f"{FILE}:13:13: run.user: {user!r} is a name that systems have already; choose another"
     ]
 
 
 @pytest.mark.parametrize("name", ["venv", "python", "torchpin"])
 def test_no_service_takes_torchpin_s_own_home(name: str) -> None:
-    with pytest.raises(InputError) as caught:
-        read.services({f"services/{name}/service.yaml": PLAIN.replace("name: lora", f"name: {name}", 1)})
-    assert str(caught.value.problems[0]) == (
+    with pytest.raises(InputError) as excinfo:
+        read.read_services({f"services/{name}/service.yaml": PLAIN.replace("name: lora", f"name: {name}", 1)})
+    assert str(excinfo.value.problems[0]) == (
         f"services/{name}/service.yaml:1:7: name: /opt/{name} is torchpin's own in an image; choose another name"
     )
 
@@ -714,11 +719,11 @@ def test_no_service_takes_torchpin_s_own_home(name: str) -> None:
     ],
 )
 def test_what_is_no_description_is_refused_with_one_problem(text: str, problem: str) -> None:
-    assert refusal(text) == [f"{FILE}:{problem}"]
+    assert problem_lines(text) == [f"{FILE}:{problem}"]
 
 
 def test_a_value_that_holds_itself_is_refused() -> None:
-    assert refusal(changed("[tqdm==4.66.5]", "&a [*a]")) == [
+    assert problem_lines(replace_in_plain("[tqdm==4.66.5]", "&a [*a]")) == [
         f"{FILE}:12:15: layers[0].packages[0]: expected text, found a list"
     ]
 
@@ -730,7 +735,7 @@ def test_a_value_that_holds_itself_is_refused() -> None:
 @example("a: !<x>")
 def test_no_text_raises_anything_but_an_input_error(text: str) -> None:
     with pytest.raises(InputError):
-        one(text)
+        read_service(text)
 
 
 @settings(max_examples=100)
@@ -743,7 +748,7 @@ def test_no_change_of_a_description_raises_anything_but_an_input_error(data: st.
         st.text(max_size=8) | st.sampled_from(["[]", "{}", "~", "''", "1", "\n", ": ", "- "])
     )
     with suppress(InputError):
-        one(text[:start] + inserted + text[end:])
+        read_service(text[:start] + inserted + text[end:])
 
 
 # --- nothing breaks out ----------------------------------------------------------------------------------------------
@@ -790,45 +795,51 @@ def _full_text() -> str:
         reasons=(Reason(component="torch", because="a", evidence="b"),),
         waivers=(Waiver(check="GPU001", about="H100", reason="a", review_by=date(2027, 1, 31)),),
     )
-    return write.description(service)
+    return write.to_yaml(service)
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def _text_locations(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place of a text in a plain value: a leaf, or a key among names (which ends in None)."""
     if isinstance(value, dict):
         named = path in {("variants",), ("run", "env"), ("torch", "companions"), ("reasons",)}
         keys = [(*path, key, None) for key in value] if named else []
-        return keys + [place for key, one in value.items() for place in _places(one, (*path, key))]
+        return keys + [
+            location for key, child in value.items() for location in _text_locations(child, (*path, key))
+        ]
     if isinstance(value, list):
-        return [place for number, one in enumerate(value) for place in _places(one, (*path, number))]
+        return [
+            location
+            for number, child in enumerate(value)
+            for location in _text_locations(child, (*path, number))
+        ]
     return [path] if isinstance(value, str) else []
 
 
 FULL = yaml.safe_load(_full_text())
-PLACES = _places(FULL)
+LOCATIONS = _text_locations(FULL)
 
 
-def planted(place: tuple[Any, ...], text: str) -> str:
+def description_with(location: tuple[Any, ...], text: str) -> str:
     """The full description with another text at one place."""
     root = deepcopy(FULL)
-    *way, last = place
+    *parent_path, key = location
     inside = root
-    if last is None:
-        *way, last = way
-        for step in way:
+    if key is None:
+        *parent_path, key = parent_path
+        for step in parent_path:
             inside = inside[step]
-        inside[text] = inside.pop(last)
+        inside[text] = inside.pop(key)
     else:
-        for step in way:
+        for step in parent_path:
             inside = inside[step]
-        inside[last] = text
+        inside[key] = text
     return str(yaml.dump(root, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True))
 
 
-def _locked(env: Environment) -> Lock:
+def _fake_lock(env: Environment) -> Lock:
     pins = [f"{name}=={version}" for name, version in env.service.torch.family.items()]
     pins += [str(package) for layer in env.service.layers for package in layer.packages]
-    found = [
+    artifacts = [
         Artifact(
             name=canonicalize_name(Requirement(pin).name),
             version="1",
@@ -837,19 +848,19 @@ def _locked(env: Environment) -> Lock:
         )
         for pin in pins
     ]
-    layers = split(env, found, uv="0.13.9")[0]
-    return Lock(layers=layers, build=layer_lock(env, "build", found[:1], uv="0.13.9"))
+    layers = split_layers(env, artifacts, uv="0.13.9")[0]
+    return Lock(layers=layers, build=layer_lock(env, "build", artifacts[:1], uv="0.13.9"))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_once() -> Iterator[None]:
     """Some thousand renderings of one template: compiling it takes twenty times as long as rendering it."""
     compiled: dict[str, Any] = {}
-    plainly: Any = jinja2.Environment.compile
+    original: Any = jinja2.Environment.compile
 
     def compiling(self: jinja2.Environment, source: str, *arguments: Any) -> Any:
         if source not in compiled:
-            compiled[source] = plainly(self, source, *arguments)
+            compiled[source] = original(self, source, *arguments)
         return compiled[source]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -857,18 +868,18 @@ def compiled_once() -> Iterator[None]:
         yield
 
 
-def rendered(service: Service) -> str:
+def render_dockerfile(service: Service) -> str:
     env = Environment(service=service, variant=service.variants[0])
-    lock = _locked(env)
-    assert all(file_format.installable(layer).isascii() for layer in lock.layers)
-    return image_dockerfile.dockerfile(TEMPLATE, plan.image(env, lock))
+    lock = _fake_lock(env)
+    assert all(file_format.installer_requirements(layer).isascii() for layer in lock.layers)
+    return image_dockerfile.render_dockerfile(TEMPLATE, plan.image_plan(env, lock))
 
 
 class Shape(NamedTuple):
     """What an instruction is made of, whatever its words say."""
 
     name: str
-    words: int
+    word_count: int
     options: tuple[str, ...]
     specials: str
 
@@ -882,19 +893,19 @@ def shapes(dockerfile: str) -> list[Shape]:
 def _shape(instruction: str) -> Shape:
     name = instruction.split(maxsplit=1)[0]
     if name in {"CMD", "ENTRYPOINT", "HEALTHCHECK"}:
-        head, bracket, rest = instruction.partition("[")
-        assert all(isinstance(word, str) for word in json.loads(bracket + rest))
+        head, bracket, arguments = instruction.partition("[")
+        assert all(isinstance(word, str) for word in json.loads(bracket + arguments))
         instruction = head + "json"
     elif name in {"ENV", "LABEL"}:
         instruction = re.sub(r'="(?:[^"\\$]|\\["\\$])*"(?= |$)', "=quoted", instruction)
-    words = instruction.split()
-    options = tuple(word.split("=")[0] for word in words if word.startswith("-"))
-    return Shape(name, len(words), options, "".join(re.findall(r"[^A-Za-z0-9 _./:=@+~%-]", instruction)))
+    tokens = instruction.split()
+    options = tuple(word.split("=")[0] for word in tokens if word.startswith("-"))
+    return Shape(name, len(tokens), options, "".join(re.findall(r"[^A-Za-z0-9 _./:=@+~%-]", instruction)))
 
 
 @cache
-def _expected() -> tuple[int, list[Shape]]:
-    text = rendered(one(_full_text()))
+def _expected_shapes() -> tuple[int, list[Shape]]:
+    text = render_dockerfile(read_service(_full_text()))
     return len(text.splitlines()), shapes(text)
 
 
@@ -906,37 +917,39 @@ HOSTILE = (
 
 def expect_refused_or_inside(text: str) -> None:
     try:
-        service = one(text)
+        service = read_service(text)
     except InputError:
         return
     if service.run.user is None:
         return  # root is no user, and then has no instruction
-    dockerfile = rendered(service)
-    assert (len(dockerfile.splitlines()), shapes(dockerfile)) == _expected()
+    dockerfile = render_dockerfile(service)
+    assert (len(dockerfile.splitlines()), shapes(dockerfile)) == _expected_shapes()
     env = Environment(service=service, variant=service.variants[0])
-    project = tomllib.loads(uv_project.uv_project(env, index="https://example.org/whl/cu121"))
+    project = tomllib.loads(uv_project.render_uv_project(env, index="https://example.org/whl/cu121"))
     assert project.keys() == {"project", "tool"}
     assert project["project"].keys() == {"name", "version", "requires-python", "dependencies"}
     assert len(project["project"]["dependencies"]) == 5
 
 
-AT_EACH_PLACE = pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+at_each_location = pytest.mark.parametrize(
+    "location", LOCATIONS, ids=lambda location: ".".join(map(str, location))
+)
 
 
-@AT_EACH_PLACE
-def test_a_hostile_end_is_refused_or_stays_inside_its_place(place: tuple[Any, ...]) -> None:
+@at_each_location
+def test_a_hostile_end_is_refused_or_stays_inside_its_place(location: tuple[Any, ...]) -> None:
     value: Any = FULL
-    for step in place:
-        value = place[-2] if step is None else value[step]
+    for step in location:
+        value = location[-2] if step is None else value[step]
     for end in HOSTILE:
-        expect_refused_or_inside(planted(place, value + end))
+        expect_refused_or_inside(description_with(location, value + end))
 
 
-@AT_EACH_PLACE
+@at_each_location
 @settings(max_examples=6)
 @given(
     text=st.text(max_size=30)
     | st.tuples(st.sampled_from(HOSTILE), st.sampled_from(["", "a", "/a", "v1", "tqdm==1"])).map("".join)
 )
-def test_a_text_is_refused_or_stays_inside_its_place(place: tuple[Any, ...], text: str) -> None:
-    expect_refused_or_inside(planted(place, text))
+def test_a_text_is_refused_or_stays_inside_its_place(location: tuple[Any, ...], text: str) -> None:
+    expect_refused_or_inside(description_with(location, text))

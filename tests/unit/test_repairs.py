@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin.checks import rules
-from torchpin.commands import fix, judge
-from torchpin.description import environments as description_environments
+from torchpin.commands import fix
+from torchpin.commands import judge as commands_judge
+from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.model import Change, Finding
 from torchpin.workspace import workspace
@@ -35,55 +36,60 @@ def repo(tmp_path: Path) -> Repository:
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "services/lora").mkdir(parents=True)
     shutil.copy(ROOT / "tests/seeds/lora.yaml", tmp_path / "services/lora/service.yaml")
-    return workspace.opened(tmp_path)
+    return workspace.open_repository(tmp_path)
 
 
 def text(repo: Repository) -> str:
     return repo.text("services/lora/service.yaml") or ""
 
 
-def open_(repo: Repository) -> list[tuple[str, str]]:
-    results = judge.judge(repo, description_environments.environments(repo.services))
-    return sorted({(row.check, one.about) for row in results for one in row.findings})
+def open_findings(repo: Repository) -> list[tuple[str, str]]:
+    results = commands_judge.judge(repo, select_environments(repo.services))
+    return sorted({(result.check, finding.about) for result in results for finding in result.findings})
 
 
 def test_what_facts_alone_decide_is_repaired_and_nothing_else(repo: Repository) -> None:
-    before, found = text(repo), open_(repo)
-    made = fix.repair(repo, description_environments.environments(repo.services))
-    after = workspace.opened(repo.root)
-    assert [one.file for one in made] == ["services/lora/service.yaml"]
+    text_before, open_before = text(repo), open_findings(repo)
+    repaired_files = fix.apply_safe_fixes(repo, select_environments(repo.services))
+    after = workspace.open_repository(repo.root)
+    assert [repaired_file.file for repaired_file in repaired_files] == ["services/lora/service.yaml"]
     assert "  digest: sha256:21196d81" in text(after)
     assert "accelerate==0.26.0" in text(after)
-    ended = {*found} - {*open_(after)}
-    assert ("BAS002", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04") in ended
-    assert {*open_(after)} <= {*found}
-    kept = [line for line in before.splitlines() if line in text(after).splitlines()]
-    assert len(before.splitlines()) - len(kept) <= 3
+    resolved = {*open_before} - {*open_findings(after)}
+    assert ("BAS002", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04") in resolved
+    assert {*open_findings(after)} <= {*open_before}
+    unchanged_lines = [line for line in text_before.splitlines() if line in text(after).splitlines()]
+    assert len(text_before.splitlines()) - len(unchanged_lines) <= 3
 
 
 def test_a_second_repair_has_nothing_to_do(repo: Repository) -> None:
-    fix.repair(repo, description_environments.environments(repo.services))
-    after = workspace.opened(repo.root)
+    fix.apply_safe_fixes(repo, select_environments(repo.services))
+    after = workspace.open_repository(repo.root)
     before = text(after)
-    again = fix.repair(after, description_environments.environments(after.services))
-    assert (again, text(workspace.opened(repo.root))) == ((), before)
+    second_repair = fix.apply_safe_fixes(after, select_environments(after.services))
+    assert (second_repair, text(workspace.open_repository(repo.root))) == ((), before)
 
 
 def test_a_repair_that_brings_another_finding_is_not_written(
     repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = text(repo)
-    real = judge.judge
+    judge = commands_judge.judge
 
-    def wrong(one: Finding) -> Finding:
-        return replace(one, repair=(Change(path="torch.version", value="2.6.0"),)) if one.safe else one
+    def wrong(finding: Finding) -> Finding:
+        return (
+            replace(finding, fix=(Change(path="torch.version", value="2.6.0"),))
+            if finding.fix_is_safe
+            else finding
+        )
 
     def worse(repo: Repository, environments: Sequence[Environment]) -> tuple[Result, ...]:
         return tuple(
-            replace(row, findings=tuple(map(wrong, row.findings))) for row in real(repo, environments)
+            replace(result, findings=tuple(map(wrong, result.findings)))
+            for result in judge(repo, environments)
         )
 
-    monkeypatch.setattr(judge, "judge", worse)
+    monkeypatch.setattr(commands_judge, "judge", worse)
     with pytest.raises(InputError, match="nothing was written"):
-        fix.repair(repo, description_environments.environments(repo.services))
+        fix.apply_safe_fixes(repo, select_environments(repo.services))
     assert text(repo) == before

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from torchpin.checks.registry import Accepted, Result
 from torchpin.image import build_log
-from torchpin.image.build_log import Started
+from torchpin.image.build_log import BuildStarted
 from torchpin.model import Finding, Outcome, Waiver
 from torchpin.output import progress, terminal
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 SOURCES = Path(__file__).parents[2] / "src" / "torchpin"
 PRINTING = {"output/terminal.py", "output/progress.py"}
 FINDING = Finding(
-    where="services/lora/service.yaml:15:21",
+    location="services/lora/service.yaml:15:21",
     message="no code for B200",
-    remedy="Move to another build.",
+    help="Move to another build.",
     about="B200",
     service="lora",
     evidence="pytorch/builder",
@@ -37,7 +37,7 @@ WAIVER = Waiver(check="GPU001", about="B200", reason="Known.", review_by=date(20
 RESULTS = (
     Result(check="DKR001", title="The rendering is fresh", environment="lora-gpu", status="ok"),
     Result(check="DOC001", title="The documents are fresh", environment="lora-gpu", status="found",
-           findings=(replace(FINDING, where="DEVIATIONS.md:3", message="stale", remedy="Run `invoke document`.", evidence=""),)),
+           findings=(replace(FINDING, location="DEVIATIONS.md:3", message="stale", help="Run `invoke document`.", evidence=""),)),
     Result(check="GPU001", title="The build has code", environment="lora-gpu", status="waived", accepted=(Accepted(finding=FINDING, waiver=WAIVER),)),
     Result(check="IMG001", title="The image is built", environment="lora-gpu", status="skipped", note="No engine.", need="docker"),
     Result(check="TOR001", title="The channel has torch", environment="lora-gpu", status="unknown", unknown=("not recorded",)),
@@ -57,20 +57,20 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_outcomes_are_a_line_each_and_the_exit_code_is_the_worst(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [
+    outcomes = [
         Outcome(name="lora-gpu", status="changed", detail="62 packages", seconds=12.34),
         Outcome(name="flux-gpu", status="same", detail="", seconds=0.01),
         Outcome(name="bad-gpu", status="failed", detail="it is stale", code=1),
         Outcome(name="worse-gpu", status="failed", detail="uv failed:\n    no", code=3, seconds=1.0),
         Outcome(name="late-gpu", status="failed", detail="wrong input", code=2),
     ]
-    assert terminal.outcomes(rows) == 3
-    said = capsys.readouterr()
-    assert [line.rstrip() for line in said.out.splitlines()] == [
+    assert terminal.print_outcomes(outcomes) == 3
+    output = capsys.readouterr()
+    assert [line.rstrip() for line in output.out.splitlines()] == [
         "done   lora-gpu  62 packages  (12.3 s)",
         "same   flux-gpu",
     ]
-    assert said.err.splitlines() == [
+    assert output.err.splitlines() == [
         "FAILED bad-gpu  it is stale",
         "FAILED worse-gpu  uv failed:",
         "    no  (1.0 s)",
@@ -79,15 +79,15 @@ def test_outcomes_are_a_line_each_and_the_exit_code_is_the_worst(capsys: pytest.
 
 
 def test_no_outcomes_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    assert terminal.outcomes([]) == 0
-    assert terminal.outcomes([Outcome(name="a", status="same")]) == 0
+    assert terminal.print_outcomes([]) == 0
+    assert terminal.print_outcomes([Outcome(name="a", status="same")]) == 0
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
 
 
 def test_results_show_all_but_what_is_ok_and_count_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.results(RESULTS, notices=["lora: the waiver of GPU001 for B200 ends on 2027-01-31"])
+    terminal.print_results(RESULTS, notices=["lora: the waiver of GPU001 for B200 ends on 2027-01-31"])
     assert capsys.readouterr().out.splitlines() == [
         "found   DOC001 lora-gpu: The documents are fresh",
         "    DEVIATIONS.md:3: stale",
@@ -107,82 +107,82 @@ def test_results_show_all_but_what_is_ok_and_count_everything(capsys: pytest.Cap
 def test_quiet_results_leave_out_what_is_skipped_and_waived_but_count_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    terminal.results(RESULTS, quiet=True)
-    said = capsys.readouterr().out
-    assert [line.split()[0] for line in said.splitlines() if not line.startswith(" ")] == [
+    terminal.print_results(RESULTS, quiet=True)
+    output = capsys.readouterr().out
+    assert [line.split()[0] for line in output.splitlines() if not line.startswith(" ")] == [
         "found",
         "unknown",
         "6",
     ]
-    assert said.endswith("6 checks: 1 ok, 1 found, 1 waived, 1 skipped, 1 unknown, 1 moot\n")
+    assert output.endswith("6 checks: 1 ok, 1 found, 1 waived, 1 skipped, 1 unknown, 1 moot\n")
 
 
 def test_no_line_is_wrapped_however_long(capsys: pytest.CaptureFixture[str]) -> None:
     long = " ".join(["word"] * 200)
-    terminal.say(long)
-    terminal.results([replace(RESULTS[1], findings=(replace(FINDING, message=long),))])
-    terminal.outcomes([Outcome(name="a", status="same", detail=long)])
+    terminal.print_line(long)
+    terminal.print_results([replace(RESULTS[1], findings=(replace(FINDING, message=long),))])
+    terminal.print_outcomes([Outcome(name="a", status="same", detail=long)])
     assert len([line for line in capsys.readouterr().out.splitlines() if long in line]) == 3
 
 
 def test_brackets_colons_and_markup_survive_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
     finding = replace(
-        FINDING, where=REQUIREMENT, message=REQUIREMENT, remedy=REQUIREMENT, evidence=REQUIREMENT
+        FINDING, location=REQUIREMENT, message=REQUIREMENT, help=REQUIREMENT, evidence=REQUIREMENT
     )
-    row = replace(RESULTS[1], title=REQUIREMENT, note=REQUIREMENT, findings=(finding,))
-    terminal.say(REQUIREMENT)
-    terminal.raw(f"{REQUIREMENT}\n")
-    terminal.results([row], notices=[REQUIREMENT])
-    terminal.outcomes([Outcome(name=REQUIREMENT, status="changed", detail=REQUIREMENT)])
-    terminal.table("", ("package",), [(REQUIREMENT,)])
-    terminal.results_json([row])
+    result = replace(RESULTS[1], title=REQUIREMENT, note=REQUIREMENT, findings=(finding,))
+    terminal.print_line(REQUIREMENT)
+    terminal.print_raw(f"{REQUIREMENT}\n")
+    terminal.print_results([result], notices=[REQUIREMENT])
+    terminal.print_outcomes([Outcome(name=REQUIREMENT, status="changed", detail=REQUIREMENT)])
+    terminal.print_table("", ("package",), [(REQUIREMENT,)])
+    terminal.print_results_json([result])
     assert capsys.readouterr().out.count(REQUIREMENT) == 1 + 1 + (2 + 2 + 1 + 1 + 1) + 2 + 1 + 6
-    terminal.aside(REQUIREMENT)
-    terminal.error(REQUIREMENT)
-    terminal.outcomes([Outcome(name="a", status="failed", detail=REQUIREMENT, code=1)])
+    terminal.print_status(REQUIREMENT)
+    terminal.print_error(REQUIREMENT)
+    terminal.print_outcomes([Outcome(name="a", status="failed", detail=REQUIREMENT, code=1)])
     assert capsys.readouterr().err.count(REQUIREMENT) == 3
 
 
 def test_errors_and_warnings_go_to_the_other_stream(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.aside("a")
-    terminal.error(ValueError("b"))
+    terminal.print_status("a")
+    terminal.print_error(ValueError("b"))
     assert capsys.readouterr() == ("", "a\nb\n")
 
 
 def test_results_as_json_say_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.results_json(RESULTS)
-    read = json.loads(capsys.readouterr().out)
-    assert [row["status"] for row in read] == ["ok", "found", "waived", "skipped", "unknown", "moot"]
-    assert read[2]["accepted"] == [
+    terminal.print_results_json(RESULTS)
+    results = json.loads(capsys.readouterr().out)
+    assert [result["status"] for result in results] == ["ok", "found", "waived", "skipped", "unknown", "moot"]
+    assert results[2]["accepted"] == [
         {
             "finding": {
-                "where": "services/lora/service.yaml:15:21",
+                "location": "services/lora/service.yaml:15:21",
                 "message": "no code for B200",
-                "remedy": "Move to another build.",
+                "help": "Move to another build.",
                 "about": "B200",
                 "service": "lora",
                 "evidence": "pytorch/builder",
                 "level": "error",
-                "repair": [],
-                "safe": False,
+                "fix": [],
+                "fix_is_safe": False,
             },
             "waiver": {"check": "GPU001", "about": "B200", "reason": "Known.", "review_by": "2027-01-31"},
         }
     ]
-    assert read[4]["unknown"] == ["not recorded"]
-    assert (read[3]["note"], read[3]["need"]) == ("No engine.", "docker")
+    assert results[4]["unknown"] == ["not recorded"]
+    assert (results[3]["note"], results[3]["need"]) == ("No engine.", "docker")
 
 
 def test_a_table_has_its_headers_and_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.table("Services", ("environment", "torch"), [("lora-gpu", "2.5.1 (cu121)"), ("a", "b")])
-    said = capsys.readouterr().out
-    assert said.startswith("Services")
-    assert all(word in said for word in ("environment", "torch", "lora-gpu", "2.5.1 (cu121)"))
+    terminal.print_table("Services", ("environment", "torch"), [("lora-gpu", "2.5.1 (cu121)"), ("a", "b")])
+    output = capsys.readouterr().out
+    assert output.startswith("Services")
+    assert all(word in output for word in ("environment", "torch", "lora-gpu", "2.5.1 (cu121)"))
 
 
 # --- a build as it goes ----------------------------------------------------------------------------------------------
 
-STARTED = Started(
+STARTED = BuildStarted(
     environment="lora-gpu", sizes={"layer 00-torch": 2_000_000_000}, log="/repo/.torchpin/logs/x.log"
 )
 LOG = [
@@ -203,24 +203,24 @@ LOG = [
 ]
 
 
-def events() -> Sequence[Started | Event]:
-    return [STARTED, *filter(None, map(build_log.event, LOG))]
+def events() -> Sequence[BuildStarted | Event]:
+    return [STARTED, *filter(None, map(build_log.parse_event, LOG))]
 
 
-def drawn(view: progress.Steps) -> list[list[str]]:
+def table_rows(view: progress.BuildView) -> list[list[str]]:
     """The live table's rows as words between wide gaps."""
     console = Console(width=200, force_terminal=False)
-    with console.capture() as caught:
+    with console.capture() as capture:
         console.print(view.rows())
-    lines = [line for line in caught.get().splitlines() if line.strip()]
-    return [[part.strip() for part in line.split("  ") if part.strip()] for line in lines]
+    lines = [line for line in capture.get().splitlines() if line.strip()]
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
 
 
 def test_the_live_table_follows_a_build() -> None:
-    view = progress.Steps()
+    view = progress.BuildView()
     for event in events():
         view.take(event)
-    rows = drawn(view)
+    rows = table_rows(view)
     assert rows[0] == ["building lora-gpu; the whole log: /repo/.torchpin/logs/x.log"]
     assert rows[1:4] == [
         ["done", "FROM docker.io/library/debian:12", "2.1 s", "12.3MB / 45MB"],
@@ -233,21 +233,21 @@ def test_the_live_table_follows_a_build() -> None:
 
 
 def test_a_second_environment_begins_an_empty_table() -> None:
-    view = progress.Steps()
+    view = progress.BuildView()
     for event in [*events(), replace(STARTED, environment="lora-cpu", sizes={})]:
         view.take(event)
-    assert drawn(view) == [["building lora-cpu; the whole log: /repo/.torchpin/logs/x.log"]]
+    assert table_rows(view) == [["building lora-cpu; the whole log: /repo/.torchpin/logs/x.log"]]
 
 
 def test_an_event_before_any_beginning_breaks_nothing() -> None:
-    view = progress.Steps()
+    view = progress.BuildView()
     for event in events()[1:]:
         view.take(event)
-    assert len(drawn(view)) == 6
+    assert len(table_rows(view)) == 6
 
 
 def test_plain_lines_say_each_step_when_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    plain = progress.Plain()
+    plain = progress.PlainBuildView()
     for event in events():
         plain.line(event)
     assert capsys.readouterr().out.splitlines() == [
@@ -260,7 +260,7 @@ def test_plain_lines_say_each_step_when_it_ends(capsys: pytest.CaptureFixture[st
 
 
 def test_where_nobody_looks_a_build_is_followed_by_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.build("auto") as watch:
+    with progress.build_progress("auto") as watch:
         watch(STARTED)
     assert (
         capsys.readouterr().out
@@ -269,7 +269,7 @@ def test_where_nobody_looks_a_build_is_followed_by_plain_lines(capsys: pytest.Ca
 
 
 def test_programs_get_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.build("json") as watch:
+    with progress.build_progress("json") as watch:
         for event in events():
             watch(event)
     lines: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -288,9 +288,9 @@ def test_programs_get_one_json_object_a_line(capsys: pytest.CaptureFixture[str])
 # --- nobody else prints ----------------------------------------------------------------------------------------------
 
 
-def prints(tree: ast.AST) -> list[int]:
+def printing_lines(tree: ast.AST) -> list[int]:
     """The lines that print, or end the process, or touch a stream."""
-    found = []
+    line_numbers = []
     for node in ast.walk(tree):
         called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
         stream = (
@@ -303,8 +303,8 @@ def prints(tree: ast.AST) -> list[int]:
             alias.name for alias in node.names
         } & {"stdout", "stderr", "exit"}  # fmt: skip
         if called or stream or imported:
-            found.append(getattr(node, "lineno", 0))
-    return sorted(found)
+            line_numbers.append(getattr(node, "lineno", 0))
+    return sorted(line_numbers)
 
 
 @pytest.mark.parametrize(
@@ -312,9 +312,9 @@ def prints(tree: ast.AST) -> list[int]:
 )
 def test_nothing_prints_but_the_report(path: Path) -> None:
     if path.relative_to(SOURCES).as_posix() not in PRINTING:
-        assert prints(ast.parse(path.read_text(encoding="utf-8"))) == []
+        assert printing_lines(ast.parse(path.read_text(encoding="utf-8"))) == []
 
 
 def test_the_search_for_prints_finds_them() -> None:
     text = "import sys\nprint(1)\nsys.stdout.write('')\nfrom sys import exit\n"
-    assert prints(ast.parse(text)) == [2, 3, 4]
+    assert printing_lines(ast.parse(text)) == [2, 3, 4]

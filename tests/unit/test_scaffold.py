@@ -11,7 +11,7 @@ import pytest
 
 from torchpin.checks import rules, run
 from torchpin.commands import new
-from torchpin.description import environments
+from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.tools import index_server
 from torchpin.workspace import evidence, workspace
@@ -30,7 +30,7 @@ def repo(tmp_path: Path) -> Repository:
     shutil.copytree(ROOT / "services", tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "docker").mkdir()
     shutil.copy2(ROOT / "docker/Dockerfile.j2", tmp_path / "docker")
-    return workspace.opened(tmp_path)
+    return workspace.open_repository(tmp_path)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -43,8 +43,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_a_new_service_is_two_files_and_changes_no_other(repo: Repository) -> None:
     before = tree(repo.root)
-    outcomes = new.scaffold(repo, "whisper")
-    assert [(one.name, one.status, one.code) for one in outcomes] == [
+    outcomes = new.write_scaffold(repo, "whisper")
+    assert [(outcome.name, outcome.status, outcome.code) for outcome in outcomes] == [
         ("services/whisper/service.yaml", "changed", 0),
         ("services/whisper/smoke.py", "changed", 0),
     ]
@@ -54,21 +54,21 @@ def test_a_new_service_is_two_files_and_changes_no_other(repo: Repository) -> No
 
 
 def test_a_new_service_is_one_more_environment_that_the_judge_accepts(repo: Repository) -> None:
-    new.scaffold(repo, "whisper-2")
-    found = workspace.opened(repo.root)
-    assert len(found.services) == len(repo.services) + 1
-    (env,) = environments.environments(found.services, service="whisper-2")
+    new.write_scaffold(repo, "whisper-2")
+    reopened = workspace.open_repository(repo.root)
+    assert len(reopened.services) == len(repo.services) + 1
+    (env,) = select_environments(reopened.services, service="whisper-2")
     assert env.name == "whisper-2-gpu"
-    results = run.run(evidence.bare((env,)), judge=True)
-    assert run.blocking(results) == ()
-    assert [one.check for one in results if one.status not in {"ok", "moot"}] == ["BAS002"], results
+    results = run.run(evidence.from_descriptions((env,)), judge=True)
+    assert run.blocking_findings(results) == ()
+    assert [result.check for result in results if result.status not in {"ok", "moot"}] == ["BAS002"], results
 
 
 def test_a_new_service_s_channel_is_recorded_so_it_locks_where_the_index_is_out_of_reach(
     repo: Repository,
 ) -> None:
-    new.scaffold(repo, "whisper")
-    (env,) = environments.environments(workspace.opened(repo.root).services, service="whisper")
+    new.write_scaffold(repo, "whisper")
+    (env,) = select_environments(workspace.open_repository(repo.root).services, service="whisper")
     files = index_server.recorded_files(env.variant.channel)
     for name, version in env.service.torch.family.items():
         tag = (
@@ -78,18 +78,20 @@ def test_a_new_service_s_channel_is_recorded_so_it_locks_where_the_index_is_out_
 
 
 def test_its_smoke_test_is_python_that_uses_torch(repo: Repository) -> None:
-    new.scaffold(repo, "whisper")
+    new.write_scaffold(repo, "whisper")
     text = (repo.root / "services/whisper/smoke.py").read_text(encoding="utf-8")
-    found = ast.parse(text)
-    assert "whisper" in str(ast.get_docstring(found))
-    assert [n.name for node in found.body if isinstance(node, ast.Import) for n in node.names] == ["torch"]
+    module = ast.parse(text)
+    assert "whisper" in str(ast.get_docstring(module))
+    assert [alias.name for node in module.body if isinstance(node, ast.Import) for alias in node.names] == [
+        "torch"
+    ]
 
 
 @pytest.mark.parametrize("name", ["lora", "seedvr"])
 def test_a_name_that_is_taken_is_refused(repo: Repository, name: str) -> None:
     before = tree(repo.root)
     with pytest.raises(InputError, match=f"services/{name} is there already; choose another name"):
-        new.scaffold(repo, name)
+        new.write_scaffold(repo, name)
     assert tree(repo.root) == before
 
 
@@ -99,7 +101,7 @@ def test_a_name_that_is_taken_is_refused(repo: Repository, name: str) -> None:
 def test_a_name_that_no_folder_or_image_may_have_is_refused(repo: Repository, name: str) -> None:
     before = tree(repo.root)
     with pytest.raises(InputError):
-        new.scaffold(repo, name)
+        new.write_scaffold(repo, name)
     assert tree(repo.root) == before
 
 
@@ -108,6 +110,6 @@ def test_a_name_whose_environment_another_service_has_is_refused(repo: Repositor
     path = repo.root / "services/coaxial/service.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("\n  cpu:\n", "\n  x-gpu:\n"), encoding="utf-8")
-    found = workspace.opened(repo.root)
+    reopened = workspace.open_repository(repo.root)
     with pytest.raises(InputError):
-        new.scaffold(found, "coaxial-x")
+        new.write_scaffold(reopened, "coaxial-x")

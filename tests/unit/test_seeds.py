@@ -11,9 +11,10 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from torchpin.checks import rules, run
-from torchpin.checks.context import Evidence
-from torchpin.compat import wheels
-from torchpin.description import environments, read, write
+from torchpin.checks.context import CheckContext
+from torchpin.compat.wheels import abi_pin
+from torchpin.description import read, write
+from torchpin.description.environments import select_environments
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ SEEDS = ROOT / "tests/seeds"
 NAMES = ["coaxial", "lora", "seedvr", "videogen", "zopilot"]
 
 
-def seed(name: str) -> Service:
+def read_seed(name: str) -> Service:
     """A seed's description, read as the service's own would be."""
     text = (SEEDS / f"{name}.yaml").read_text(encoding="utf-8")
-    (service,) = read.services({f"services/{name}/service.yaml": text})
+    (service,) = read.read_services({f"services/{name}/service.yaml": text})
     return service
 
 
-def pins(service: Service) -> dict[str, str]:
+def pinned_versions(service: Service) -> dict[str, str]:
     return {
         canonicalize_name(package.name): next(iter(package.specifier)).version
         for layer in service.layers
@@ -49,21 +50,21 @@ def test_every_service_has_its_seed_and_every_seed_its_service() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_is_accepted_by_the_reader_and_written_back_as_the_same(name: str) -> None:
-    service = seed(name)
-    again = write.description(service)
-    assert read.services({service.file: again}) == (service,)
+    service = read_seed(name)
+    text = write.to_yaml(service)
+    assert read.read_services({service.file: text}) == (service,)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_is_no_service_of_the_repository(name: str) -> None:
     """It is read by tests alone; nothing locks, renders or builds it."""
-    assert f"services/{name}/service.yaml" in workspace.descriptions(ROOT)
-    assert not [path for path in workspace.descriptions(ROOT) if "seeds" in path]
+    assert f"services/{name}/service.yaml" in workspace.read_descriptions(ROOT)
+    assert not [path for path in workspace.read_descriptions(ROOT) if "seeds" in path]
     text = (SEEDS / f"{name}.yaml").read_text(encoding="utf-8")
-    assert text != workspace.descriptions(ROOT)[f"services/{name}/service.yaml"]
+    assert text != workspace.read_descriptions(ROOT)[f"services/{name}/service.yaml"]
 
 
-GROUNDS: dict[str, dict[str, Any]] = {
+DOCUMENTED: dict[str, dict[str, Any]] = {
     "lora": {
         "python": "3.10.14", "torch": "2.5.1", "origin": "index", "channels": ["cu121", "pypi"],
         "base": "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "gpus": ("A6000", "H100", "B200"),
@@ -89,32 +90,38 @@ GROUNDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_stands_on_what_it_documents(name: str) -> None:
-    service = seed(name)
+    service = read_seed(name)
     assert {
         "python": str(service.python), "torch": str(service.torch.version), "origin": service.torch.origin,
         "channels": [variant.channel for variant in service.variants], "base": service.base.image,
         "gpus": service.gpus,
-    } == GROUNDS[name]  # fmt: skip
+    } == DOCUMENTED[name]  # fmt: skip
 
 
 def test_lora_s_seed_keeps_its_tag_that_was_never_published_and_its_own_deviation_log() -> None:
-    service = seed("lora")
+    service = read_seed("lora")
     (source,) = service.sources
     assert (source.name, source.tag) == ("sd-scripts", "v0.9.2")
     assert [len(layer.packages) for layer in service.layers] == [5, 6, 4, 6]
-    held = pins(service)
-    assert (held["accelerate"], held["bitsandbytes"], held["prodigyopt"]) == ("0.25.0", "0.44.1", "1.0")
+    versions = pinned_versions(service)
+    assert (versions["accelerate"], versions["bitsandbytes"], versions["prodigyopt"]) == (
+        "0.25.0",
+        "0.44.1",
+        "1.0",
+    )
     assert [reason.component for reason in service.reasons] == ["CUDA", "accelerate", "bitsandbytes"]
     assert {reason.evidence for reason in service.reasons} == {"none given"}
-    assert ("CUDA", "11.8 / 12.x") in [(one.component, one.says) for one in service.recommends]
+    assert ("CUDA", "11.8 / 12.x") in [
+        (recommendation.component, recommendation.says) for recommendation in service.recommends
+    ]
     assert service.run.freeze == "/workspace/lora_training/logs/pip_freeze.txt"
 
 
 def test_seedvr_s_seed_takes_torch_from_the_base_and_flash_attn_first() -> None:
-    service = seed("seedvr")
+    service = read_seed("seedvr")
     assert [layer.name for layer in service.layers] == ["attention", "selected"]
-    assert pins(service) == {"flash-attn": "2.8.3", "xformers": "0.0.32.post2"}
-    assert wheels.abi_pin(service.layers[0])
+    assert pinned_versions(service) == {"flash-attn": "2.8.3", "xformers": "0.0.32.post2"}
+    assert abi_pin(service.layers[0])
     assert {name: str(version) for name, version in service.torch.companions.items()} == {
         "torchvision": "0.22.1",
         "torchaudio": "2.7.1",
@@ -123,31 +130,33 @@ def test_seedvr_s_seed_takes_torch_from_the_base_and_flash_attn_first() -> None:
 
 
 def test_videogen_s_seed_keeps_the_packages_that_raise_numpy() -> None:
-    service = seed("videogen")
-    held = pins(service)
-    assert (held["numpy"], held["opencv-python-headless"]) == ("1.26.4", "4.12.0.88")
-    assert (held["transformers"], held["diffusers"], held["decord"]) == ("4.51.3", "0.31.0", "0.6.0")
-    assert "flash-attn" not in held
+    service = read_seed("videogen")
+    versions = pinned_versions(service)
+    assert (versions["numpy"], versions["opencv-python-headless"]) == ("1.26.4", "4.12.0.88")
+    assert (versions["transformers"], versions["diffusers"], versions["decord"]) == (
+        "4.51.3",
+        "0.31.0",
+        "0.6.0",
+    )
+    assert "flash-attn" not in versions
     assert service.budget_bytes == 5 * 10**9
 
 
 def test_zopilot_s_seed_keeps_the_second_opencv() -> None:
-    held = pins(seed("zopilot"))
-    assert (held["opencv-python"], held["docstrange"]) == ("4.10.0.84", "1.1.6")
-    assert (held["numpy"], held["scipy"], held["transformers"]) == ("1.26.4", "1.11.4", "4.45.0")
-    assert [layer.name for layer in seed("zopilot").layers] == ["numpy", "scipy", "requirements"]
+    versions = pinned_versions(read_seed("zopilot"))
+    assert (versions["opencv-python"], versions["docstrange"]) == ("4.10.0.84", "1.1.6")
+    assert (versions["numpy"], versions["scipy"], versions["transformers"]) == ("1.26.4", "1.11.4", "4.45.0")
+    assert [layer.name for layer in read_seed("zopilot").layers] == ["numpy", "scipy", "requirements"]
 
 
 def test_coaxial_s_seed_has_three_variants_with_bases_of_their_own() -> None:
-    service = seed("coaxial")
-    assert [
-        (env.name, env.variant.platform, env.base.image) for env in environments.environments((service,))
-    ] == [
+    service = read_seed("coaxial")
+    assert [(env.name, env.variant.platform, env.base.image) for env in select_environments((service,))] == [
         ("coaxial-gpu", "linux/amd64", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04"),
         ("coaxial-cpu", "linux/amd64", "ubuntu:22.04"),
         ("coaxial-arm64", "linux/arm64", "python:3.10-slim-bookworm"),
     ]
-    assert pins(service) == {"lightning": "2.0.0"}
+    assert pinned_versions(service) == {"lightning": "2.0.0"}
 
 
 # --- every false claim that a program can check ----------------------------------------------------------------------
@@ -183,7 +192,7 @@ CLAIMS = [
     ("coaxial", "gpu", "lightning 2.0.0 works with today's setuptools", "DEP002", "lightning", "nothing holds setuptools below 82.0.0", "`- setuptools==81.0.0`"),
     ("coaxial", "gpu", "the base is a supported one", "BAS001", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "is past its end of life", "nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04"),
 ]  # fmt: skip
-ASKED = [
+GPU_CLAIMS = [
     # what a seed promises of cards that it does not describe
     ("seedvr", "gpu", "future-proof for the next generation", "RTX 5090"),
     ("seedvr", "gpu", "future-proof for the next generation", "B200"),
@@ -197,40 +206,44 @@ ASKED = [
 
 
 @cache
-def judged(name: str, asked: tuple[str, ...] = ()) -> tuple[Result, ...]:
-    evidence = Evidence(
-        environments=environments.environments([seed(name)]), today=TODAY, uv="0.13.9", asked_gpus=asked
+def judge_seed(name: str, gpus: tuple[str, ...] = ()) -> tuple[Result, ...]:
+    evidence = CheckContext(
+        environments=select_environments([read_seed(name)]), today=TODAY, uv="0.13.9", target_gpus=gpus
     )
     return run.run(evidence, judge=True)
 
 
 @pytest.mark.parametrize(
-    ("name", "variant", "claim", "check", "about", "message", "remedy"), CLAIMS, ids=lambda one: str(one)[:40]
+    ("name", "variant", "claim", "check", "about", "message", "help_text"),
+    CLAIMS,
+    ids=lambda parameter: str(parameter)[:40],
 )
 def test_a_false_claim_is_found_under_its_id_with_its_repair(
-    name: str, variant: str, claim: str, check: str, about: str, message: str, remedy: str
+    name: str, variant: str, claim: str, check: str, about: str, message: str, help_text: str
 ) -> None:
-    found = [
-        one
-        for row in judged(name)
-        if (row.check, row.environment) == (check, f"{name}-{variant}")
-        for one in row.findings
-        if one.about == about and message in one.message and remedy in one.remedy
+    findings = [
+        finding
+        for result in judge_seed(name)
+        if (result.check, result.environment) == (check, f"{name}-{variant}")
+        for finding in result.findings
+        if finding.about == about and message in finding.message and help_text in finding.help
     ]
-    assert len(found) == 1, claim
-    assert found[0].where.startswith(f"services/{name}/service.yaml:"), claim
-    assert found[0].evidence or check == "DEV001" or "docker buildx" in found[0].remedy, claim
+    assert len(findings) == 1, claim
+    assert findings[0].location.startswith(f"services/{name}/service.yaml:"), claim
+    assert findings[0].evidence or check == "DEV001" or "docker buildx" in findings[0].help, claim
 
 
-@pytest.mark.parametrize(("name", "variant", "claim", "gpu"), ASKED)
+@pytest.mark.parametrize(("name", "variant", "claim", "gpu"), GPU_CLAIMS)
 def test_a_promise_about_other_cards_is_refused(name: str, variant: str, claim: str, gpu: str) -> None:
-    (row,) = [
-        one for one in judged(name, (gpu,)) if (one.check, one.environment) == ("GPU001", f"{name}-{variant}")
+    (result,) = [
+        result
+        for result in judge_seed(name, (gpu,))
+        if (result.check, result.environment) == ("GPU001", f"{name}-{variant}")
     ]
-    assert [one.about for one in row.findings] == [gpu], claim
+    assert [finding.about for finding in result.findings] == [gpu], claim
 
 
-TRUE = {
+OTHER_FINDINGS = {
     # what else the judge finds in the seeds, none of it a claim of theirs, and each right
     ("lora", "DEP001", "bitsandbytes-blackwell"), ("lora", "TOR004", "cu121"), ("lora", "SRC002", "transformers"),
     ("lora", "SRC002", "diffusers"), ("lora", "SRC002", "prodigyopt"), ("lora", "SRC002", "huggingface-hub"),
@@ -248,15 +261,25 @@ TRUE = {
 
 def test_nothing_else_is_said_of_the_seeds() -> None:
     """A new finding has to be looked at: is it right?"""
-    said = {(name, row.check, one.about) for name in NAMES for row in judged(name) for one in row.findings}
+    reported = {
+        (name, result.check, finding.about)
+        for name in NAMES
+        for result in judge_seed(name)
+        for finding in result.findings
+    }
     claimed = {(name, check, about) for name, _, _, check, about, _, _ in CLAIMS}
-    assert said == claimed | TRUE
+    assert reported == claimed | OTHER_FINDINGS
 
 
 def test_what_the_seeds_say_rightly_is_held_right() -> None:
     """A6000 and H100 on 2.5.1+cu121, L40 on 2.7.1+cu126, the partners, the bases that exist."""
-    held = {(name, row.check, one.about) for name in NAMES for row in judged(name) for one in row.grounds}
-    assert held >= {
+    confirmed = {
+        (name, result.check, ok.about)
+        for name in NAMES
+        for result in judge_seed(name)
+        for ok in result.evidence
+    }
+    assert confirmed >= {
         ("lora", "GPU001", "A6000"), ("lora", "GPU001", "H100"), ("seedvr", "GPU001", "L40"),
         ("lora", "TOR001", "torch"), ("lora", "TOR002", "torchvision"), ("lora", "TOR002", "torchaudio"),
         ("lora", "BAS001", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"),

@@ -14,12 +14,14 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.checks import rules, run
 from torchpin.checks.registry import REGISTRY, Result
-from torchpin.compat import recommendations
-from torchpin.description import environments, read
-from torchpin.lock import export, file_format, layers
+from torchpin.compat.recommendations import ABSENT, compute_deviations, satisfies, stale_reasons
+from torchpin.description import read
+from torchpin.description.environments import cuda_version, select_environments, torch_build
+from torchpin.lock import export, file_format
+from torchpin.lock.layers import declared_layers, outdated_files
 from torchpin.tools import docker
 from torchpin.workspace import generated, workspace
-from torchpin.workspace.evidence import bare, committed
+from torchpin.workspace.evidence import from_descriptions, from_repository
 
 if TYPE_CHECKING:
     from torchpin.model import Environment, Lock, Service
@@ -37,151 +39,164 @@ MODULES = {
     "PIL": "pillow",
     "yaml": "pyyaml",
 }
-every = pytest.mark.parametrize("name", ENVIRONMENTS)
+for_each_environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 
 
 @cache
 def repo() -> workspace.Repository:
-    return workspace.opened(ROOT)
+    return workspace.open_repository(ROOT)
 
 
 @cache
 def environment(name: str) -> Environment:
-    return next(env for env in environments.environments(repo().services) if env.name == name)
+    return next(env for env in select_environments(repo().services) if env.name == name)
 
 
 @cache
 def lock(name: str) -> Lock:
-    return workspace.lock(repo(), environment(name))
+    return workspace.read_lock(repo(), environment(name))
 
 
 def service(name: str) -> Service:
-    return next(one for one in repo().services if one.name == name)
+    return next(repo_service for repo_service in repo().services if repo_service.name == name)
 
 
 @cache
 def results(name: str) -> tuple[Result, ...]:
-    evidence = committed(repo(), (environment(name),), texts=False)
+    evidence = from_repository(repo(), (environment(name),), texts=False)
     return run.run(evidence)
 
 
 def result(name: str, check: str) -> Result:
-    (found,) = [one for one in results(name) if one.check == check]
-    return found
+    (match,) = [candidate for candidate in results(name) if candidate.check == check]
+    return match
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 
 def test_the_seven_environments_exist_and_no_other() -> None:
-    assert sorted(env.name for env in environments.environments(repo().services)) == ENVIRONMENTS
+    assert sorted(env.name for env in select_environments(repo().services)) == ENVIRONMENTS
     assert sorted(path.name for path in (ROOT / "lockfiles").iterdir()) == ENVIRONMENTS
     rendered = sorted(path.parent.name for path in (ROOT / "docker").glob("*/Dockerfile"))
     assert rendered == ENVIRONMENTS
 
 
-@every
+@for_each_environment
 def test_an_environment_is_locked_as_it_is_described(name: str) -> None:
-    found = lock(name)
-    assert layers.stale(environment(name), found) == ()
-    texts = file_format.files(found)
-    assert texts == workspace.lock_files(repo(), environment(name))
-    assert all(re.fullmatch(r"[0-9a-f]{64}", p.sha256) and {*p.sha256} != {"0"} for p in found.all.values())
-
-
-@every
-def test_an_environment_renders_as_it_is_committed(name: str) -> None:
-    made = generated.rendered(repo(), environment(name), lock(name))
-    assert {path: repo().text(path) == text for path, text in made.files.items()} == dict.fromkeys(
-        made.files, True
+    env_lock = lock(name)
+    assert outdated_files(environment(name), env_lock) == ()
+    texts = file_format.lock_texts(env_lock)
+    assert texts == workspace.read_lock_files(repo(), environment(name))
+    assert all(
+        re.fullmatch(r"[0-9a-f]{64}", package.sha256) and {*package.sha256} != {"0"}
+        for package in env_lock.all_packages.values()
     )
 
 
-@every
+@for_each_environment
+def test_an_environment_renders_as_it_is_committed(name: str) -> None:
+    rendering = generated.render_environment(repo(), environment(name), lock(name))
+    assert {path: repo().text(path) == text for path, text in rendering.files.items()} == dict.fromkeys(
+        rendering.files, True
+    )
+
+
+@for_each_environment
 @pytest.mark.parametrize(
     "check",
     ["LCK001", "LCK002", "LCK003", "LCK004", "LCK006", "TOR001", "GPU001", "DEV001", "DEV002", "DEV003"],
 )
 def test_the_checks_of_description_and_lock_are_clean(name: str, check: str) -> None:
-    found = result(name, check)
-    assert found.status in {"ok", "waived", "moot"}, (found.findings, found.note)
+    check_result = result(name, check)
+    assert check_result.status in {"ok", "waived", "moot"}, (check_result.findings, check_result.note)
 
 
-@every
+@for_each_environment
 def test_no_hash_of_a_lock_is_another_than_the_recorded(name: str) -> None:
-    found = result(name, "LCK005")
-    assert found.status in {"ok", "unknown"}, found.findings
-    assert found.status == "ok" or "recorded" in found.note
+    check_result = result(name, "LCK005")
+    assert check_result.status in {"ok", "unknown"}, check_result.findings
+    assert check_result.status == "ok" or "recorded" in check_result.note
 
 
-@every
+@for_each_environment
 def test_every_waiver_is_one_of_a_finding(name: str) -> None:
     """A waiver that waives nothing would hide the next finding."""
     service = environment(name).service
     waived = {
-        (one.check, each.finding.about)
-        for other in (f"{service.name}-{variant.name}" for variant in service.variants)
-        for one in results(other)
-        for each in one.accepted
+        (check_result.check, accepted.finding.about)
+        for env_name in (f"{service.name}-{variant.name}" for variant in service.variants)
+        for check_result in results(env_name)
+        for accepted in check_result.accepted
     }
     assert {(waiver.check, waiver.about) for waiver in service.waivers} <= waived
 
 
-@every
+@for_each_environment
 def test_the_judge_has_no_error_no_open_warning_and_no_unknown(name: str) -> None:
-    judged_ = [one for one in results(name) if REGISTRY[one.check].judge]
-    assert {one.check: one.status for one in judged_ if one.status not in {"ok", "waived", "moot"}} == {}
+    judge_results = [check_result for check_result in results(name) if REGISTRY[check_result.check].judge]
+    assert {
+        check_result.check: check_result.status
+        for check_result in judge_results
+        if check_result.status not in {"ok", "waived", "moot"}
+    } == {}
 
 
-@every
+@for_each_environment
 def test_every_deviation_has_a_reason_with_evidence(name: str) -> None:
-    for one in recommendations.deviations(environment(name), lock(name)):
-        assert one.reason, one.component
-        assert len(one.reason.because) > 20, one.component
-        assert one.reason.evidence.strip(), one.component
-        assert "none given" not in one.reason.evidence, one.component
+    for deviation in compute_deviations(environment(name), lock(name)):
+        assert deviation.reason, deviation.component
+        assert len(deviation.reason.because) > 20, deviation.component
+        assert deviation.reason.evidence.strip(), deviation.component
+        assert "none given" not in deviation.reason.evidence, deviation.component
 
 
-@every
+@for_each_environment
 def test_no_reason_is_stale(name: str) -> None:
     env = environment(name)
-    assert recommendations.stale_reasons(env, recommendations.deviations(env, lock(name))) == ()
+    assert stale_reasons(env, compute_deviations(env, lock(name))) == ()
 
 
-@every
+@for_each_environment
 def test_what_is_imported_is_locked(name: str) -> None:
-    locked = {*lock(name).all}
+    locked_names = {*lock(name).all_packages}
     for module in environment(name).service.imports:
-        wanted = MODULES.get(module, canonicalize_name(module))
-        assert any(one == wanted or one.startswith(f"{wanted}-python") for one in locked), module
+        package_name = MODULES.get(module, canonicalize_name(module))
+        assert any(
+            locked_name == package_name or locked_name.startswith(f"{package_name}-python")
+            for locked_name in locked_names
+        ), module
 
 
-@every
+@for_each_environment
 def test_every_declared_pin_is_locked_at_its_version_in_its_layer(name: str) -> None:
     env = environment(name)
-    held = {one.name: {p.name: p.version for p in one.packages} for one in lock(name).layers}
-    for layer, declared in layers.declared_layers(env).items():
+    locked_versions = {
+        layer_lock.name: {package.name: package.version for package in layer_lock.packages}
+        for layer_lock in lock(name).layers
+    }
+    for layer, declared in declared_layers(env).items():
         for pin in declared.packages:
             version = next(iter(pin.specifier)).version
-            assert Version(held[layer][canonicalize_name(pin.name)]) == Version(version)
+            assert Version(locked_versions[layer][canonicalize_name(pin.name)]) == Version(version)
 
 
-@every
+@for_each_environment
 def test_every_package_is_there_because_something_wants_it(name: str) -> None:
-    known = {*lock(name).all, environment(name).service.name}
-    for package in lock(name).all.values():
-        assert package.wanted_by, package.name
-        assert {*package.wanted_by} <= known, package.name
+    requirers = {*lock(name).all_packages, environment(name).service.name}
+    for package in lock(name).all_packages.values():
+        assert package.required_by, package.name
+        assert {*package.required_by} <= requirers, package.name
 
 
-@every
+@for_each_environment
 def test_no_two_packages_own_the_same_files(name: str) -> None:
-    locked = {*lock(name).all}
+    locked_names = {*lock(name).all_packages}
     for conflict in facts.conflicts():
-        assert len(locked & {*conflict.names}) <= 1, conflict.id
+        assert len(locked_names & {*conflict.names}) <= 1, conflict.id
 
 
-@every
+@for_each_environment
 def test_what_is_downloaded_fits_the_budget(name: str) -> None:
     env = environment(name)
     assert env.service.budget_bytes
@@ -189,7 +204,7 @@ def test_what_is_downloaded_fits_the_budget(name: str) -> None:
     assert sum(sizes) < env.service.budget_bytes
 
 
-@every
+@for_each_environment
 def test_the_base_is_pinned_by_its_digest_and_explained(name: str) -> None:
     base = environment(name).base
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", str(base.digest))
@@ -198,33 +213,41 @@ def test_the_base_is_pinned_by_its_digest_and_explained(name: str) -> None:
     assert f"\nFROM {base.image}@{base.digest}\n" in text
 
 
-@every
+@for_each_environment
 def test_a_volume_hides_nothing_of_the_image(name: str) -> None:
-    one = environment(name).service
-    own = (one.home, "/opt/venv", "/opt/torchpin", "/opt/python")
-    assert not [v for v in one.run.volumes for place in own if f"{place}/".startswith(f"{v}/")]
+    env_service = environment(name).service
+    image_paths = (env_service.home, "/opt/venv", "/opt/torchpin", "/opt/python")
+    assert not [
+        volume
+        for volume in env_service.run.volumes
+        for path in image_paths
+        if f"{path}/".startswith(f"{volume}/")
+    ]
 
 
-@every
+@for_each_environment
 def test_ports_are_exposed_and_published(name: str) -> None:
     env = environment(name)
     text = str(repo().text(f"docker/{name}/Dockerfile"))
     assert re.findall(r"^EXPOSE (\d+)$", text, re.MULTILINE) == [str(port) for port in env.service.run.ports]
-    words = docker.run_command(env, "image", command=(), gpus=False, terminal=False)
-    assert [words[n + 1] for n, word in enumerate(words) if word == "--publish"] == [
+    arguments = docker.run_command(env, "image", command=(), gpus=False, terminal=False)
+    assert [arguments[index + 1] for index, argument in enumerate(arguments) if argument == "--publish"] == [
         f"{port}:{port}" for port in env.service.run.ports
     ]
 
 
-@every
+@for_each_environment
 def test_every_service_has_a_smoke_test_and_a_seed(name: str) -> None:
-    one = environment(name).service
-    assert "import torch" in str(repo().text(f"services/{one.name}/smoke.py"))
-    assert (ROOT / f"tests/seeds/{one.name}.yaml").is_file()
+    env_service = environment(name).service
+    assert "import torch" in str(repo().text(f"services/{env_service.name}/smoke.py"))
+    assert (ROOT / f"tests/seeds/{env_service.name}.yaml").is_file()
 
 
 def test_ports_volumes_and_budgets_are_the_documented_ones() -> None:
-    assert {one.name: (one.run.ports, (one.budget_bytes or 0) // 10**9) for one in repo().services} == {
+    assert {
+        repo_service.name: (repo_service.run.ports, (repo_service.budget_bytes or 0) // 10**9)
+        for repo_service in repo().services
+    } == {
         "coaxial": ((8000,), 18),
         "lora": (service("lora").run.ports, (service("lora").budget_bytes or 0) // 10**9),
         "seedvr": ((7860,), 25),
@@ -235,53 +258,57 @@ def test_ports_volumes_and_budgets_are_the_documented_ones() -> None:
 
 def test_nothing_in_torchpin_is_written_for_one_service() -> None:
     """Names of services stand in descriptions, never in the code."""
-    names = "|".join(one.name for one in repo().services)
-    found = [
+    names = "|".join(repo_service.name for repo_service in repo().services)
+    mentions = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in [*(ROOT / "src").rglob("*.py"), ROOT / "docker/Dockerfile.j2"]
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
         if re.search(rf"[\"'/](?:{names})(?:-gpu)?[\"'/]", line)
     ]
-    assert found == []
+    assert mentions == []
 
 
 # --- what each brings ------------------------------------------------------------------------------------------------
 
 
 def test_lora_keeps_its_index_source_and_freeze_record() -> None:
-    one = service("lora")
-    assert (one.variants[0].channel, str(one.torch.version), one.torch.origin) == ("cu128", "2.7.1", "index")
-    assert [source.name for source in one.sources] == ["sd-scripts"]
-    assert one.run.freeze == "/workspace/lora_training/logs/pip_freeze.txt"
+    lora = service("lora")
+    assert (lora.variants[0].channel, str(lora.torch.version), lora.torch.origin) == (
+        "cu128",
+        "2.7.1",
+        "index",
+    )
+    assert [source.name for source in lora.sources] == ["sd-scripts"]
+    assert lora.run.freeze == "/workspace/lora_training/logs/pip_freeze.txt"
     assert [upstream.source for upstream in lock("lora-gpu").upstreams] == ["sd-scripts"]
 
 
 @pytest.mark.parametrize("name", ["seedvr-gpu", "videogen-gpu"])
 def test_torch_from_the_base_is_proven_and_never_installed(name: str) -> None:
-    env, found = environment(name), lock(name)
+    env, env_lock = environment(name), lock(name)
     assert env.service.torch.origin == "base"
     text = str(repo().text(f"docker/{name}/Dockerfile"))
     assert text.count("--system-site-packages") == 1
     assert "download.pytorch.org" not in text
-    assert found.given
-    assert not {*env.service.torch.family} & {*found.packages}
+    assert env_lock.provided
+    assert not {*env.service.torch.family} & {*env_lock.packages}
     context = str(repo().text(f"docker/{name}/context.txt"))
     assert "layers/00-" not in context
-    installed = "".join(export.installable(layer) for layer in found.layers)
+    installed = "".join(export.install_file(layer) for layer in env_lock.layers)
     assert not re.search(r"^(torch|torchvision|torchaudio|triton|nvidia-[\w-]+)[ =]", installed, re.MULTILINE)
 
 
 def test_seedvr_s_base_carries_the_torch_that_is_given() -> None:
     env = environment("seedvr-gpu")
     assert env.base.image == "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"
-    assert environments.torch_build(env) == "cu126"
-    assert environments.cuda(env) == "12.6"
+    assert torch_build(env) == "cu126"
+    assert cuda_version(env) == "12.6"
 
 
 @pytest.mark.parametrize(("name", "torch"), [("seedvr-gpu", "2.7"), ("videogen-gpu", "2.8")])
 def test_flash_attn_is_first_and_the_exact_wheel_of_the_facts(name: str, torch: str) -> None:
-    first = lock(name).layers[0]
-    assert [(p.name, p.version, p.filename) for p in first.packages] == [
+    first_layer = lock(name).layers[0]
+    assert [(package.name, package.version, package.filename) for package in first_layer.packages] == [
         ("flash-attn", "2.8.3", f"flash_attn-2.8.3+cu12torch{torch}cxx11abiTRUE-cp311-cp311-linux_x86_64.whl")
     ]
     description = str(repo().text(environment(name).service.file))
@@ -289,34 +316,50 @@ def test_flash_attn_is_first_and_the_exact_wheel_of_the_facts(name: str, torch: 
 
 
 def test_videogen_s_ten_layers_come_from_one_resolution() -> None:
-    found = lock("videogen-gpu")
-    assert [one.name for one in found.layers] == [
+    env_lock = lock("videogen-gpu")
+    assert [layer.name for layer in env_lock.layers] == [
         "01-attention", "02-core", "03-pytorch-ecosystem", "04-huggingface", "05-video-image", "06-audio",
         "07-other", "08-peft", "09-extras", "10-runpod",
     ]  # fmt: skip
-    everything = [(p.name, one.name) for one in found.layers for p in one.packages]
-    assert len(everything) == len({name for name, _ in everything})
-    assert len({(one.python, one.platform, one.uv, one.environment) for one in found.layers}) == 1
-    assert [one.name for one in found.layers if one.optional] == ["09-extras"]
+    locations = [(package.name, layer.name) for layer in env_lock.layers for package in layer.packages]
+    assert len(locations) == len({name for name, _ in locations})
+    assert (
+        len({(layer.python, layer.platform, layer.uv, layer.environment) for layer in env_lock.layers}) == 1
+    )
+    assert [layer.name for layer in env_lock.layers if layer.optional] == ["09-extras"]
 
 
 def test_videogen_s_numpy_is_below_two_for_every_layer() -> None:
-    found = lock("videogen-gpu")
-    (numpy,) = [(one.name, p) for one in found.layers for p in one.packages if p.name == "numpy"]
+    env_lock = lock("videogen-gpu")
+    (numpy,) = [
+        (layer.name, package)
+        for layer in env_lock.layers
+        for package in layer.packages
+        if package.name == "numpy"
+    ]
     assert numpy[0] == "02-core"
     assert Version(numpy[1].version) < Version("2")
-    wanting = {one.name for one in found.layers for p in one.packages if p.name in numpy[1].wanted_by}
-    assert {"04-huggingface", "05-video-image", "06-audio", "08-peft", "09-extras"} <= wanting
-    said = [(o.by, o.says) for o in service("videogen").recommends if o.component == "numpy"]
-    assert ("validation report", "<2,>=1.23.5") in said
-    assert not [one for one in recommendations.deviations(environment("videogen-gpu"), found) if one.component == "numpy" and not one.choice]  # fmt: skip
+    requiring_layers = {
+        layer.name
+        for layer in env_lock.layers
+        for package in layer.packages
+        if package.name in numpy[1].required_by
+    }
+    assert {"04-huggingface", "05-video-image", "06-audio", "08-peft", "09-extras"} <= requiring_layers
+    recommendations = [
+        (recommendation.by, recommendation.says)
+        for recommendation in service("videogen").recommends
+        if recommendation.component == "numpy"
+    ]
+    assert ("validation report", "<2,>=1.23.5") in recommendations
+    assert not [deviation for deviation in compute_deviations(environment("videogen-gpu"), env_lock) if deviation.component == "numpy" and not deviation.is_choice]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("version", "below"), [("1.26.4", True), ("1.9.0", True), ("2.0.0", False), ("10.0.0", False)]
+    ("version", "expected"), [("1.26.4", True), ("1.9.0", True), ("2.0.0", False), ("10.0.0", False)]
 )
-def test_numpy_below_two_is_a_comparison_of_versions_not_of_letters(version: str, *, below: bool) -> None:
-    assert recommendations.satisfied("<2", version) is below
+def test_numpy_below_two_is_a_comparison_of_versions_not_of_letters(version: str, *, expected: bool) -> None:
+    assert satisfies("<2", version) is expected
 
 
 def test_videogen_needs_no_system_package_that_does_not_exist() -> None:
@@ -324,39 +367,46 @@ def test_videogen_needs_no_system_package_that_does_not_exist() -> None:
 
 
 def test_zopilot_locks_exactly_one_opencv() -> None:
-    opencv = [name for name in lock("zopilot-gpu").packages if name.startswith("opencv")]
-    assert opencv == ["opencv-python-headless"]
+    opencv_packages = [name for name in lock("zopilot-gpu").packages if name.startswith("opencv")]
+    assert opencv_packages == ["opencv-python-headless"]
     assert "docstrange" in lock("zopilot-gpu").packages
-    said = {
-        one.component: one
-        for one in recommendations.deviations(environment("zopilot-gpu"), lock("zopilot-gpu"))
+    deviations = {
+        deviation.component: deviation
+        for deviation in compute_deviations(environment("zopilot-gpu"), lock("zopilot-gpu"))
     }
-    assert said["opencv-python"].used == recommendations.ABSENT
-    assert said["opencv-python"].reason
+    assert deviations["opencv-python"].used == ABSENT
+    assert deviations["opencv-python"].reason
 
 
 def test_zopilot_s_torch_comes_from_cu124_alone() -> None:
-    found = lock("zopilot-gpu")
-    assert {p.version.partition("+")[2] for p in found.layers[0].packages} == {"cu124"}
-    assert [one.origin for one in found.layers] == ["cu124", "pypi", "pypi", "pypi"]
+    env_lock = lock("zopilot-gpu")
+    assert {package.version.partition("+")[2] for package in env_lock.layers[0].packages} == {"cu124"}
+    assert [layer.origin for layer in env_lock.layers] == ["cu124", "pypi", "pypi", "pypi"]
 
 
 def test_coaxial_has_three_variants_with_the_same_torch_on_three_bases() -> None:
-    found = {name: environment(name) for name in ENVIRONMENTS if name.startswith("coaxial")}
-    assert {name: (env.variant.platform, env.base.image) for name, env in found.items()} == {
+    coaxial_environments = {name: environment(name) for name in ENVIRONMENTS if name.startswith("coaxial")}
+    assert {name: (env.variant.platform, env.base.image) for name, env in coaxial_environments.items()} == {
         "coaxial-gpu": ("linux/amd64", "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04"),
         "coaxial-cpu": ("linux/amd64", "ubuntu:22.04"),
         "coaxial-arm64": ("linux/arm64", "python:3.10-slim-bookworm"),
     }
-    versions = {name: lock(name).packages["torch"].version for name in found}
+    versions = {name: lock(name).packages["torch"].version for name in coaxial_environments}
     assert versions["coaxial-gpu"] == "2.8.0+cu128"
     assert versions["coaxial-cpu"] == "2.8.0+cpu"
     assert Version(versions["coaxial-arm64"]).public == "2.8.0"
     assert not [
-        p for name in ("coaxial-cpu", "coaxial-arm64") for p in lock(name).packages if p.startswith("nvidia-")
+        package_name
+        for name in ("coaxial-cpu", "coaxial-arm64")
+        for package_name in lock(name).packages
+        if package_name.startswith("nvidia-")
     ]
-    aarch64 = {p.filename for p in lock("coaxial-arm64").packages.values() if "x86_64" in p.filename}
-    assert aarch64 == set()
+    x86_filenames = {
+        package.filename
+        for package in lock("coaxial-arm64").packages.values()
+        if "x86_64" in package.filename
+    }
+    assert x86_filenames == set()
 
 
 def test_coaxial_has_lightning_in_every_variant() -> None:
@@ -368,37 +418,41 @@ def test_coaxial_has_lightning_in_every_variant() -> None:
 # --- RTX 5060 Ti -----------------------------------------------------------------------------------------------------
 
 
-def judged(env: Environment) -> Result:
+def judge_gpu(env: Environment) -> Result:
     """GPU001 of an environment, by its description alone."""
-    found = run.run(bare((env,)), judge=True)
-    (one,) = [each for each in found if each.check == "GPU001"]
-    return one
+    judge_results = run.run(from_descriptions((env,)), judge=True)
+    (gpu_result,) = [check_result for check_result in judge_results if check_result.check == "GPU001"]
+    return gpu_result
 
 
 def test_rtx_5060_ti_is_blackwell_and_has_code_in_the_chosen_build() -> None:
-    card = facts.gpu("RTX 5060 Ti")
-    assert card
-    assert card.capability == "12.0"
+    gpu = facts.gpu("RTX 5060 Ti")
+    assert gpu
+    assert gpu.capability == "12.0"
     env = environment("coaxial-gpu")
     assert "RTX 5060 Ti" in env.service.gpus
-    assert (env.variant.channel, environments.cuda(env)) == ("cu128", "12.8")
-    archs = facts.compiled("2.8.0", "cu128")
+    assert (env.variant.channel, cuda_version(env)) == ("cu128", "12.8")
+    archs = facts.compiled_archs("2.8.0", "cu128")
     assert archs
     assert "sm_120" in archs.sm
-    assert judged(env).status == "ok"
+    assert judge_gpu(env).status == "ok"
     assert env.service.torch.version >= Version("2.7")
 
 
 def test_rtx_5060_ti_is_refused_on_what_the_seed_documents() -> None:
     path = "services/coaxial/service.yaml"
     text = (ROOT / "tests/seeds/coaxial.yaml").read_text(encoding="utf-8")
-    env = environments.environments(read.services({path: text}), variant="gpu")[0]
-    found = judged(env)
-    line = next(n for n, one in enumerate(text.splitlines(), start=1) if one.startswith("gpus: ["))
-    assert found.status == "found"
-    (one,) = found.findings
-    assert one.where.startswith(f"{path}:{line}:")
-    assert one.about == "RTX 5060 Ti"
-    assert one.message.startswith(
+    env = select_environments(read.read_services({path: text}), variant="gpu")[0]
+    gpu_result = judge_gpu(env)
+    line_number = next(
+        number
+        for number, text_line in enumerate(text.splitlines(), start=1)
+        if text_line.startswith("gpus: [")
+    )
+    assert gpu_result.status == "found"
+    (finding,) = gpu_result.findings
+    assert finding.location.startswith(f"{path}:{line_number}:")
+    assert finding.about == "RTX 5060 Ti"
+    assert finding.message.startswith(
         "torch 2.5.1+cu121 has no code for RTX 5060 Ti (capability 12.0): compiled for sm_50"
     )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin.description import environments
-from torchpin.description.settings import mirror_names, settings
+from torchpin.description.environments import mirror_variable
+from torchpin.description.settings import mirror_names, parse_settings
 from torchpin.errors import InputError
 from torchpin.model import Base, Service, Settings, Source
 
@@ -42,25 +42,25 @@ def lora(service: Services) -> Service:
     return service(sources=(SOURCE,))
 
 
-def refused(text: str | None, environ: Mapping[str, str], *services: Service) -> list[str]:
+def problem_messages(text: str | None, environ: Mapping[str, str], *services: Service) -> list[str]:
     """The problems that settings are refused with, without where they stand."""
-    with pytest.raises(InputError) as caught:
-        settings(text, environ, services)
-    assert str(caught.value).endswith(END)
-    assert caught.value.exit_code == 2
-    return [problem.message for problem in caught.value.problems]
+    with pytest.raises(InputError) as excinfo:
+        parse_settings(text, environ, services)
+    assert str(excinfo.value).endswith(END)
+    assert excinfo.value.exit_code == 2
+    return [problem.message for problem in excinfo.value.problems]
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------
 
 
 def test_without_a_file_and_variables_nothing_is_replaced(lora: Service) -> None:
-    assert settings(None, {}, [lora]) == Settings(mirrors={}, registry="", network="default")
-    assert settings("", {"PATH": "/bin", "TORCHPIN_REQUIRE": "docker"}, [lora]) == Settings()
+    assert parse_settings(None, {}, [lora]) == Settings(mirrors={}, registry="", network="default")
+    assert parse_settings("", {"PATH": "/bin", "TORCHPIN_REQUIRE": "docker"}, [lora]) == Settings()
 
 
 def test_the_file_s_tables_are_read(lora: Service) -> None:
-    assert settings(TOML, {}, [lora]) == Settings(
+    assert parse_settings(TOML, {}, [lora]) == Settings(
         mirrors={
             "cu121": MIRROR,
             "sd-scripts": "file:///srv/git/sd-scripts.git",
@@ -83,11 +83,11 @@ def test_the_file_s_tables_are_read(lora: Service) -> None:
 )
 def test_each_variable_of_the_readme_replaces_an_address(variable: str, name: str, lora: Service) -> None:
     mirror = "registry.example/hub" if name == "docker.io" else MIRROR
-    assert settings(None, {variable: mirror}, [lora]).mirrors == {name: mirror}
+    assert parse_settings(None, {variable: mirror}, [lora]).mirrors == {name: mirror}
 
 
 def test_a_variable_wins_over_the_file(lora: Service) -> None:
-    found = settings(
+    loaded_settings = parse_settings(
         TOML,
         {
             "TORCHPIN_MIRROR_CU121": "http://127.0.0.1:8000/cu121/",
@@ -96,9 +96,9 @@ def test_a_variable_wins_over_the_file(lora: Service) -> None:
         },
         [lora],
     )
-    assert found.mirrors["cu121"] == "http://127.0.0.1:8000/cu121/"
-    assert found.mirrors["sd-scripts"] == "file:///srv/git/sd-scripts.git"
-    assert (found.registry, found.network) == ("ghcr.io/name", "none")
+    assert loaded_settings.mirrors["cu121"] == "http://127.0.0.1:8000/cu121/"
+    assert loaded_settings.mirrors["sd-scripts"] == "file:///srv/git/sd-scripts.git"
+    assert (loaded_settings.registry, loaded_settings.network) == ("ghcr.io/name", "none")
 
 
 def test_an_empty_variable_is_as_if_it_were_not_set(lora: Service) -> None:
@@ -108,7 +108,7 @@ def test_an_empty_variable_is_as_if_it_were_not_set(lora: Service) -> None:
         "TORCHPIN_REGISTRY": "",
         "TORCHPIN_BUILD_NETWORK": "",
     }
-    assert settings(TOML, empty, [lora]) == settings(TOML, {}, [lora])
+    assert parse_settings(TOML, empty, [lora]) == parse_settings(TOML, {}, [lora])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_an_empty_variable_is_as_if_it_were_not_set(lora: Service) -> None:
     ],
 )
 def test_addresses_of_every_kind_are_taken(address: str) -> None:
-    assert settings(None, {"TORCHPIN_MIRROR_PYPI": address}, []).mirrors == {"pypi": address}
+    assert parse_settings(None, {"TORCHPIN_MIRROR_PYPI": address}, []).mirrors == {"pypi": address}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_addresses_of_every_kind_are_taken(address: str) -> None:
     ["registry.example/hub", "registry.local:5000/hub/", "localhost:5000", "localhost", "mirror:5000"],
 )
 def test_a_registry_s_mirror_is_a_registry(address: str) -> None:
-    assert settings(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}, []).mirrors == {"docker.io": address}
+    assert parse_settings(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}, []).mirrors == {"docker.io": address}
 
 
 @pytest.mark.parametrize(
@@ -161,28 +161,28 @@ def test_a_registry_s_mirror_is_a_registry(address: str) -> None:
     ],
 )
 def test_what_has_no_scheme_or_no_host_is_no_mirror(address: str) -> None:
-    assert len(refused(None, {"TORCHPIN_MIRROR_PYPI": address})) == 1
+    assert len(problem_messages(None, {"TORCHPIN_MIRROR_PYPI": address})) == 1
 
 
 @pytest.mark.parametrize(
     "address", ["foo", "-x", "javascript:x", "https://registry.example/hub", "Registry.example"]
 )
 def test_what_is_no_registry_is_no_registry_s_mirror(address: str) -> None:
-    assert refused(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}) == [
+    assert problem_messages(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}) == [
         f"mirrors.docker.io: {address!r} is not a registry such as registry.example/hub"
     ]
 
 
 @pytest.mark.parametrize("address", ["https://user:SE CRET@x.example/simple", "user:SECRET@x.example"])
 def test_a_wrong_address_s_password_is_not_repeated(address: str) -> None:
-    for said in (
-        refused(None, {"TORCHPIN_MIRROR_PYPI": address}),
-        refused(f'[mirrors]\npypi = "{address}"\n', {}),
-        refused(f'[mirrors]\npypi = ["{address}"]\n', {}),
-        refused(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}),
-        refused(None, {"TORCHPIN_REGISTRY": address}),
+    for messages in (
+        problem_messages(None, {"TORCHPIN_MIRROR_PYPI": address}),
+        problem_messages(f'[mirrors]\npypi = "{address}"\n', {}),
+        problem_messages(f'[mirrors]\npypi = ["{address}"]\n', {}),
+        problem_messages(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}),
+        problem_messages(None, {"TORCHPIN_REGISTRY": address}),
     ):
-        assert "CRET" not in "".join(said)
+        assert "CRET" not in "".join(messages)
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -204,9 +204,9 @@ def test_channels_pypi_python_and_docker_hub_have_names_without_any_service() ->
 )
 def test_a_base_s_own_registry_has_a_name(image: str, registry: str, service: Services) -> None:
     assert registry in mirror_names([service(base=Base(image=image))])
-    variable = environments.mirror_variable(registry)
-    found = settings(None, {variable: "mirror.local/x"}, [service(base=Base(image=image))])
-    assert found.mirrors == {registry: "mirror.local/x"}
+    variable = mirror_variable(registry)
+    loaded_settings = parse_settings(None, {variable: "mirror.local/x"}, [service(base=Base(image=image))])
+    assert loaded_settings.mirrors == {registry: "mirror.local/x"}
 
 
 @pytest.mark.parametrize("image", ["debian:12", "nvidia/cuda:12.1.1-base", "docker.io/nvidia/cuda:12.1.1"])
@@ -215,31 +215,33 @@ def test_a_base_of_docker_hub_adds_no_name(image: str, service: Services) -> Non
 
 
 def test_every_source_of_every_service_has_a_name(lora: Service, service: Services) -> None:
-    other = service(name="other", sources=(Source(name="seedvr", url="u", tag="t", commit="c", path="p"),))
-    assert {"sd-scripts", "seedvr"} <= {*mirror_names([lora, other])}
+    second_service = service(
+        name="other", sources=(Source(name="seedvr", url="u", tag="t", commit="c", path="p"),)
+    )
+    assert {"sd-scripts", "seedvr"} <= {*mirror_names([lora, second_service])}
 
 
 def test_no_two_names_have_the_same_variable(lora: Service) -> None:
     names = mirror_names([lora])
-    assert len({environments.mirror_variable(name) for name in names}) == len(names)
+    assert len({mirror_variable(name) for name in names}) == len(names)
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
 def test_a_mirror_of_nothing_is_refused_with_the_name_that_was_meant(lora: Service) -> None:
-    assert refused('[mirrors]\nsd_scripts = "x"\n', {}, lora) == [
+    assert problem_messages('[mirrors]\nsd_scripts = "x"\n', {}, lora) == [
         "sd_scripts replaces nothing (did you mean sd-scripts?)"
     ]
 
 
 def test_a_mirror_of_nothing_like_it_is_refused_with_what_there_is(lora: Service) -> None:
-    (message,) = refused('[mirrors]\nzzzzzz = "x"\n', {}, lora)
+    (message,) = problem_messages('[mirrors]\nzzzzzz = "x"\n', {}, lora)
     assert message == f"zzzzzz replaces nothing (known: {', '.join(mirror_names([lora]))})"
 
 
 def test_a_variable_of_nothing_is_refused_with_the_one_that_was_meant(lora: Service) -> None:
-    assert refused(None, {"TORCHPIN_MIRROR_SDSCRIPTS": "x"}, lora) == [
+    assert problem_messages(None, {"TORCHPIN_MIRROR_SDSCRIPTS": "x"}, lora) == [
         "TORCHPIN_MIRROR_SDSCRIPTS replaces nothing (did you mean TORCHPIN_MIRROR_SD_SCRIPTS?)"
     ]
 
@@ -248,28 +250,30 @@ def test_a_variable_of_nothing_is_refused_with_the_one_that_was_meant(lora: Serv
     "text", ["[mirrors\n", "cu121 = https://x\n", "[mirrors]\ncu121 = 'a'\ncu121 = 'b'\n", "a" * 3 + "\x00"]
 )
 def test_a_file_that_is_no_toml_is_refused(text: str) -> None:
-    (message,) = refused(text, {})
+    (message,) = problem_messages(text, {})
     assert message.startswith("not TOML: ")
 
 
 def test_a_problem_stands_in_the_file() -> None:
-    with pytest.raises(InputError) as caught:
-        settings("[mirrors]\npypi = 'not an address'\n", {}, [])
-    assert str(caught.value).splitlines() == [
+    with pytest.raises(InputError) as excinfo:
+        parse_settings("[mirrors]\npypi = 'not an address'\n", {}, [])
+    assert str(excinfo.value).splitlines() == [
         "torchpin.toml:1:1: mirrors.pypi: 'not an address' is not an address such as https://… or file:///…",
         END,
     ]
 
 
 def test_a_problem_of_a_variable_is_not_said_to_stand_in_the_file() -> None:
-    with pytest.raises(InputError) as caught:
-        settings(None, {"TORCHPIN_MIRROR_PYPI": "not an address"}, [])
-    assert "TORCHPIN_MIRROR_PYPI" in str(caught.value)
-    assert "torchpin.toml:1:1" not in str(caught.value)
+    with pytest.raises(InputError) as excinfo:
+        parse_settings(None, {"TORCHPIN_MIRROR_PYPI": "not an address"}, [])
+    assert "TORCHPIN_MIRROR_PYPI" in str(excinfo.value)
+    assert "torchpin.toml:1:1" not in str(excinfo.value)
 
 
 def test_an_unknown_table_is_refused() -> None:
-    assert refused('[mirror]\npypi = "https://x"\n', {}) == ["mirror: unknown table (known: mirrors, build)"]
+    assert problem_messages('[mirror]\npypi = "https://x"\n', {}) == [
+        "mirror: unknown table (known: mirrors, build)"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -312,7 +316,7 @@ def test_an_unknown_table_is_refused() -> None:
     ],
 )
 def test_a_wrong_value_is_refused(text: str, message: str) -> None:
-    assert refused(text, {}) == [message]
+    assert problem_messages(text, {}) == [message]
 
 
 @pytest.mark.parametrize(
@@ -324,21 +328,21 @@ def test_a_wrong_value_is_refused(text: str, message: str) -> None:
     ],
 )
 def test_a_wrong_variable_is_refused(variable: str, message: str) -> None:
-    (said,) = refused(None, {variable: "a b"})
-    assert said.endswith(message)
+    (problem,) = problem_messages(None, {variable: "a b"})
+    assert problem.endswith(message)
 
 
 def test_a_dotted_name_without_quotes_is_refused_with_how_to_write_it() -> None:
     """TOML reads `docker.io` without quotes as a table in a table."""
-    said = "\n".join(refused('[mirrors]\ndocker.io = "registry.example/hub"\n', {}))
-    assert '"docker.io"' in said
+    text = "\n".join(problem_messages('[mirrors]\ndocker.io = "registry.example/hub"\n', {}))
+    assert '"docker.io"' in text
 
 
 def test_every_problem_is_told_at_once_and_in_the_same_order_each_time(lora: Service) -> None:
     text = '[mirrors]\ncu12 = "x"\npypi = 1\n[build]\nzeta = 1\nalpha = 2\nnetwork = "x"\n[other]\n'
-    said = refused(text, {"TORCHPIN_MIRROR_NONE": "x"}, lora)
-    assert len(said) == 7
-    assert [line for line in said if "unknown key" in line] == [
+    messages = problem_messages(text, {"TORCHPIN_MIRROR_NONE": "x"}, lora)
+    assert len(messages) == 7
+    assert [line for line in messages if "unknown key" in line] == [
         "build.alpha: unknown key (known: network, registry)",
         "build.zeta: unknown key (known: network, registry)",
     ]

@@ -17,22 +17,22 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_new_file_is_written_with_its_folders(tmp_path: Path) -> None:
-    place = tmp_path / "a" / "b" / "c.txt"
-    assert write_files({place: "é\r\n"}) == (place,)
-    assert place.read_bytes() == b"\xc3\xa9\r\n"
-    assert place.stat().st_mode & 0o777 == 0o644
+    path = tmp_path / "a" / "b" / "c.txt"
+    assert write_files({path: "é\r\n"}) == (path,)
+    assert path.read_bytes() == b"\xc3\xa9\r\n"
+    assert path.stat().st_mode & 0o777 == 0o644
     assert names(tmp_path) == ["a", "b", "c.txt"]
 
 
 def test_only_what_differs_is_written_and_answered(tmp_path: Path) -> None:
-    same, other, new = (tmp_path / name for name in ("same", "other", "new"))
-    same.write_text("same")
-    other.write_text("before")
-    os.utime(same, (0, 0))
-    before = same.stat()
-    assert write_files({same: "same", other: "after", new: ""}) == (new, other)
-    assert (same.stat().st_mtime, same.stat().st_ino) == (0, before.st_ino)
-    assert (other.read_text(), new.read_text()) == ("after", "")
+    unchanged, changed, new = (tmp_path / name for name in ("same", "other", "new"))
+    unchanged.write_text("same")
+    changed.write_text("before")
+    os.utime(unchanged, (0, 0))
+    before = unchanged.stat()
+    assert write_files({unchanged: "same", changed: "after", new: ""}) == (new, changed)
+    assert (unchanged.stat().st_mtime, unchanged.stat().st_ino) == (0, before.st_ino)
+    assert (changed.read_text(), new.read_text()) == ("after", "")
 
 
 def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
@@ -42,11 +42,11 @@ def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_keeps_its_permissions(tmp_path: Path) -> None:
-    place = tmp_path / "a.sh"
-    place.write_text("before")
-    place.chmod(0o755)
-    write_files({place: "after"})
-    assert place.stat().st_mode & 0o777 == 0o755
+    path = tmp_path / "a.sh"
+    path.write_text("before")
+    path.chmod(0o755)
+    write_files({path: "after"})
+    assert path.stat().st_mode & 0o777 == 0o755
 
 
 def test_none_removes_a_file(tmp_path: Path) -> None:
@@ -64,9 +64,9 @@ def test_a_failed_staging_leaves_everything_as_it_was(tmp_path: Path) -> None:
         tmp_path / "gone": None,
         tmp_path / "file" / "below": "",
     }
-    with pytest.raises(ToolError) as caught:
+    with pytest.raises(ToolError) as excinfo:
         write_files(files)
-    assert str(caught.value) == f"{tmp_path / 'file'}: File exists. No file was left half-written."
+    assert str(excinfo.value) == f"{tmp_path / 'file'}: File exists. No file was left half-written."
     assert (tmp_path / "a").read_text() == "before"
     assert names(tmp_path) == ["a", "file", "gone"]
 
@@ -107,7 +107,7 @@ def test_what_is_not_there_reads_as_none(tmp_path: Path) -> None:
 
 
 def test_a_failure_tells_command_code_and_both_streams() -> None:
-    assert process.failure(("uv", "pip", "a b"), 2, "out\n", "err 1\nerr 2\n") == (
+    assert process.failure_message(("uv", "pip", "a b"), 2, "out\n", "err 1\nerr 2\n") == (
         "`uv pip 'a b'` ended with 2:\n    out\n    err 1\n    err 2"
     )
-    assert process.failure(("uv",), 1, "", " \n") == "`uv` ended with 1:\n    (it said nothing)"
+    assert process.failure_message(("uv",), 1, "", " \n") == "`uv` ended with 1:\n    (it said nothing)"

@@ -26,7 +26,7 @@ PAGES = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TASKS: dict[str, Task[Any]] = {name: namespace[name] for name in namespace.task_names}
 NAMES = sorted(TASKS)
-OWN = {
+OWN_HELP = {
     *{("facts", "check"), ("facts", "write")},  # of no file that is generated, and of no new one
     *{("bump", "channel"), ("bump", "dry_run")},  # to move to, and a plan instead of a command
 }
@@ -47,10 +47,10 @@ def test_there_are_tasks() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_task_says_in_a_sentence_what_it_does(name: str) -> None:
-    said = (TASKS[name].__doc__ or "").strip()
-    assert said.endswith(".")
-    assert said[0].isupper()
-    assert "\n" not in said, "`invoke --list` shows the first line alone"
+    docstring = (TASKS[name].__doc__ or "").strip()
+    assert docstring.endswith(".")
+    assert docstring[0].isupper()
+    assert "\n" not in docstring, "`invoke --list` shows the first line alone"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,15 +64,15 @@ def test_a_task_has_help_for_each_of_its_parameters_and_no_other(name: str) -> N
 def test_the_same_parameter_is_told_in_the_same_words(name: str) -> None:
     """`service` may be one or all; the others mean the same wherever they stand."""
     for parameter in {*parameters(name)} - {"service"}:
-        told = {
-            TASKS[other].help[key]
-            for other in NAMES
-            for key in TASKS[other].help
-            if key.replace("-", "_") == parameter and (other, parameter) not in OWN
+        help_texts = {
+            TASKS[task_name].help[key]
+            for task_name in NAMES
+            for key in TASKS[task_name].help
+            if key.replace("-", "_") == parameter and (task_name, parameter) not in OWN_HELP
         }
-        if (name, parameter) in OWN:
+        if (name, parameter) in OWN_HELP:
             continue
-        assert len(told) == 1, (parameter, told)
+        assert len(help_texts) == 1, (parameter, help_texts)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_a_bump_wants_its_word_unless_it_is_resumed_or_undone(
 
 
 def test_a_bump_takes_its_word_and_several_services() -> None:
-    words = ["bump", "torch==2.7.1", "--service", "lora", "--service", "zopilot"]
-    parsed = Parser(contexts=deepcopy(namespace).to_contexts()).parse_argv(words)
+    argv = ["bump", "torch==2.7.1", "--service", "lora", "--service", "zopilot"]
+    parsed = Parser(contexts=deepcopy(namespace).to_contexts()).parse_argv(argv)
     assert parsed[0].args["what"].value == "torch==2.7.1"
     assert parsed[0].args["service"].value == ["lora", "zopilot"]
 
@@ -120,9 +120,9 @@ def code(text: str) -> list[str]:
     return re.findall(r"`([^`\n]+)`", re.sub(r"(?ms)^```.*?^```", "", text))
 
 
-def invoked(text: str) -> set[str]:
+def named_tasks(text: str) -> set[str]:
     """The tasks that a text names in backticks."""
-    return {found[1] for word in code(text) if (found := re.match(r"invoke ([a-z][a-z-]*)", word))}
+    return {match[1] for word in code(text) if (match := re.match(r"invoke ([a-z][a-z-]*)", word))}
 
 
 def test_the_readme_s_table_names_every_task_and_no_other() -> None:
@@ -135,12 +135,12 @@ def test_the_readme_s_table_names_every_task_and_no_other() -> None:
 )
 def test_a_page_names_only_tasks_that_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    assert invoked(text) <= {*NAMES}
+    assert named_tasks(text) <= {*NAMES}
 
 
 def test_messages_name_only_tasks_that_exist() -> None:
     for path in sorted((ROOT / "src").rglob("*.py")):
-        assert invoked(path.read_text(encoding="utf-8")) <= {*NAMES}, path.name
+        assert named_tasks(path.read_text(encoding="utf-8")) <= {*NAMES}, path.name
 
 
 @pytest.mark.parametrize("check", sorted(REGISTRY))
@@ -149,17 +149,17 @@ def test_a_check_stands_in_the_page_of_checks(check: str) -> None:
 
 
 def test_every_option_that_the_readme_names_with_a_task_is_its_own() -> None:
-    for words in code(README):
-        found = re.match(r"invoke ([a-z-]+)((?: .*)?)$", words)
-        if found and found[1] in TASKS:
-            options = {name.replace("-", "_") for name in re.findall(r"--([a-z-]+)", found[2])}
-            assert options <= {*parameters(found[1])} | {"help"}, words
+    for span in code(README):
+        match = re.match(r"invoke ([a-z-]+)((?: .*)?)$", span)
+        if match and match[1] in TASKS:
+            options = {name.replace("-", "_") for name in re.findall(r"--([a-z-]+)", match[2])}
+            assert options <= {*parameters(match[1])} | {"help"}, span
 
 
 # --- paths -----------------------------------------------------------------------------------------------------------
 
 
-def machine_made() -> set[str]:
+def ignored_paths() -> set[str]:
     """The top-level places that git ignores."""
     lines = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     return {line.strip("/") for line in lines if line.startswith("/")}
@@ -167,29 +167,29 @@ def machine_made() -> set[str]:
 
 def is_path(word: str) -> bool:
     """A path of this repository, as far as its looks tell."""
-    looks = re.fullmatch(r"[\w.*<>/-]+", word)
+    well_formed = re.fullmatch(r"[\w.*<>/-]+", word)
     first = word.split("/", maxsplit=1)[0]
-    if not looks or word.startswith(("/", "-")) or ".example" in first or first == "linux":
+    if not well_formed or word.startswith(("/", "-")) or ".example" in first or first == "linux":
         return False
     return "/" in word or bool(re.search(r"\.(?:py|md|txt|yaml|toml|json|j2|sh|lock)$", word))
 
 
 def exists(word: str) -> bool:
     pattern = re.sub(r"<[^>]+>", "*", word).rstrip("/")
-    if pattern.split("/", maxsplit=1)[0] in machine_made() | ABSENT:
+    if pattern.split("/", maxsplit=1)[0] in ignored_paths() | ABSENT:
         return True
     if "<" in word and pattern.startswith("records/"):
         return True  # comes with the first image that is built
-    places = ROOT.glob(pattern) if "/" in pattern else ROOT.glob(f"*/**/{pattern}")
-    return (ROOT / pattern).exists() or any(places)
+    paths = ROOT.glob(pattern) if "/" in pattern else ROOT.glob(f"*/**/{pattern}")
+    return (ROOT / pattern).exists() or any(paths)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_paths_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    named = [word for word in code(text) if is_path(word)]
-    assert named
-    assert [word for word in named if not exists(word)] == []
+    paths = [word for word in code(text) if is_path(word)]
+    assert paths
+    assert [word for word in paths if not exists(word)] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -200,13 +200,13 @@ def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
 
 
 def test_the_search_for_paths_finds_what_is_missing() -> None:
-    words = (
+    paths = (
         "services/<service>/nothing.yaml",
         "src/torchpin/factz/",
         "servicez.yaml",
         "services/lora/smoke.py",
     )
-    assert [(is_path(word), exists(word)) for word in words] == [
+    assert [(is_path(word), exists(word)) for word in paths] == [
         (True, False),
         (True, False),
         (True, False),

@@ -31,7 +31,7 @@ BEFORE = {
     "services/b/only.txt": "b\n",
     "kept.txt": "kept\n",
 }
-WANTED: dict[str, str | None] = {
+CHANGES: dict[str, str | None] = {
     "README.md": "new\n",
     "services/a/lock.json": LONG.upper(),
     "records/2026/first.json": "{}\n",
@@ -53,7 +53,7 @@ class Killed(BaseException):
 # --- a tree, and what is in one --------------------------------------------------------------------------------------
 
 
-def planted(root: Path) -> Path:
+def plant_tree(root: Path) -> Path:
     """The tree before; two files have modes of their own."""
     for path, text in BEFORE.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -66,29 +66,29 @@ def planted(root: Path) -> Path:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return planted(tmp_path / "root")
+    return plant_tree(tmp_path / "root")
 
 
-def whole(root: Path) -> Tree:
+def read_tree(root: Path) -> Tree:
     """All that lies in a folder, .torchpin as well."""
-    found: Tree = {}
-    for one in sorted(root.rglob("*")):
-        mode = stat.S_IMODE(one.lstat().st_mode)
-        found[str(one.relative_to(root))] = (mode, None if one.is_dir() else one.read_bytes())
-    return found
+    entries: Tree = {}
+    for path in sorted(root.rglob("*")):
+        mode = stat.S_IMODE(path.lstat().st_mode)
+        entries[str(path.relative_to(root))] = (mode, None if path.is_dir() else path.read_bytes())
+    return entries
 
 
 def tree(root: Path) -> Tree:
-    return {path: one for path, one in whole(root).items() if path.split("/")[0] != ".torchpin"}
+    return {path: entry for path, entry in read_tree(root).items() if path.split("/")[0] != ".torchpin"}
 
 
-def files(found: Tree) -> Tree:
-    return {path: one for path, one in found.items() if one[1] is not None}
+def files(entries: Tree) -> Tree:
+    return {path: entry for path, entry in entries.items() if entry[1] is not None}
 
 
 def real_files(root: Path) -> Tree:
     """Without the trials that a stopped command leaves beside them."""
-    return {path: one for path, one in files(tree(root)).items() if ".torchpin-" not in path}
+    return {path: entry for path, entry in files(tree(root)).items() if ".torchpin-" not in path}
 
 
 def texts(root: Path) -> dict[str, str]:
@@ -99,10 +99,10 @@ def idle(root: Path) -> bool:
     return not transaction.pending(root) and not (root / FOLDER).exists()
 
 
-def rebuilt(root: Path, found: Tree) -> Path:
+def rebuild_tree(root: Path, entries: Tree) -> Path:
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    for path, (mode, data) in found.items():
+    for path, (mode, data) in entries.items():
         (root / path).mkdir() if data is None else (root / path).write_bytes(data)
         (root / path).chmod(mode)
     return root
@@ -113,7 +113,7 @@ def rebuilt(root: Path, found: Tree) -> Path:
 
 def test_all_files_are_written_and_the_changed_ones_answered(root: Path) -> None:
     """Replaced, made in new folders, removed with the folder that this empties; a text as it is does not count."""
-    changed = transaction.write(root, {**WANTED, "kept.txt": "kept\n", "never/there.txt": None})
+    changed = transaction.write(root, {**CHANGES, "kept.txt": "kept\n", "never/there.txt": None})
     assert changed == ("README.md", "records/2026/first.json", "services/a/lock.json", "services/b/only.txt")
     assert texts(root) == AFTER
     assert (root / "services/a").is_dir()
@@ -123,15 +123,15 @@ def test_all_files_are_written_and_the_changed_ones_answered(root: Path) -> None
 
 def test_nothing_to_change_touches_nothing(root: Path) -> None:
     """The second time there is nothing to write: not a file, and not a folder of ours."""
-    before = whole(root)
+    before = read_tree(root)
     assert transaction.write(root, BEFORE) == ()
     assert transaction.write(root, {}) == ()
-    assert whole(root) == before
+    assert read_tree(root) == before
 
 
 def test_files_keep_their_modes_and_new_ones_are_plain(root: Path) -> None:
     """Executable stays executable, private stays private, whatever the mode of what is staged."""
-    transaction.write(root, WANTED)
+    transaction.write(root, CHANGES)
     modes = {path: mode for path, (mode, _) in files(tree(root)).items()}
     expected = {"README.md": 0o755, "services/a/lock.json": 0o600, "records/2026/first.json": 0o644}
     assert modes == {**expected, "kept.txt": 0o644}
@@ -163,7 +163,7 @@ def test_a_file_that_is_not_as_it_was_read_stops_the_write(root: Path, read: dic
     with pytest.raises(
         ToolError, match=f"Changed by somebody else meanwhile: {next(iter(read))}. Nothing was"
     ):
-        transaction.write(root, WANTED, before=read)
+        transaction.write(root, CHANGES, before=read)
     assert tree(root) == before
     assert idle(root)
 
@@ -172,22 +172,22 @@ def test_what_was_read_is_compared_even_if_nothing_changes(root: Path) -> None:
     """Nothing to write is said only of files that are as they were read; what holds is no obstacle."""
     with pytest.raises(ToolError, match=r"meanwhile: kept\.txt\."):
         transaction.write(root, {"README.md": "old\n"}, before={"kept.txt": "other\n"})
-    assert transaction.write(root, WANTED, before={**BEFORE, "none.txt": None})
+    assert transaction.write(root, CHANGES, before={**BEFORE, "none.txt": None})
 
 
 def test_an_edit_while_the_rest_is_staged_stops_the_write(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody saves a file after we read it and before the point of commit: theirs stays, ours is not written."""
-    real = disk.make
+    make = disk.make_folders
 
-    def edits(place: Path, folders: Iterable[str]) -> None:
+    def edits(folder: Path, folders: Iterable[str]) -> None:
         (root / "README.md").write_text("theirs\n")
-        real(place, folders)
+        make(folder, folders)
 
-    monkeypatch.setattr(disk, "make", edits)
+    monkeypatch.setattr(disk, "make_folders", edits)
     with pytest.raises(ToolError, match=r"meanwhile: README\.md\. Nothing was written"):
-        transaction.write(root, WANTED)
+        transaction.write(root, CHANGES)
     monkeypatch.undo()
     assert texts(root) == {**BEFORE, "README.md": "theirs\n"}
     assert not (root / "records").exists()
@@ -209,7 +209,7 @@ def test_an_edit_while_the_rest_is_staged_stops_the_write(
 def test_a_path_that_leads_elsewhere_is_refused(root: Path, path: str) -> None:
     """Out of the repository, into git's files, or the same file by another name."""
     with pytest.raises(ToolError, match="is no place for a file of a repository"):
-        transaction.write(root, {**WANTED, path: "x\n"})
+        transaction.write(root, {**CHANGES, path: "x\n"})
     assert texts(root) == BEFORE
     assert idle(root)
 
@@ -241,26 +241,26 @@ def test_where_our_own_folder_is_a_link_nothing_behind_it_is_touched(
     root: Path, tmp_path: Path, link: str
 ) -> None:
     """A link where things are staged, say from somebody's commit: what it leads to is not cleared."""
-    away = tmp_path / "away"
-    (away / "transaction").mkdir(parents=True)
-    (away / "precious.txt").touch()
-    (away / "transaction/precious.txt").touch()
+    outside = tmp_path / "away"
+    (outside / "transaction").mkdir(parents=True)
+    (outside / "precious.txt").touch()
+    (outside / "transaction/precious.txt").touch()
     (root / link).parent.mkdir(exist_ok=True)
-    (root / link).symlink_to(away)
-    for act in (lambda: transaction.recover(root), lambda: transaction.write(root, WANTED)):
+    (root / link).symlink_to(outside)
+    for operation in (lambda: transaction.recover(root), lambda: transaction.write(root, CHANGES)):
         with pytest.raises(ToolError, match=f"^{link} is a symbolic link"):
-            act()
-    assert whole(away).keys() == {"precious.txt", "transaction", "transaction/precious.txt"}
+            operation()
+    assert read_tree(outside).keys() == {"precious.txt", "transaction", "transaction/precious.txt"}
     assert texts(root) == BEFORE
 
 
 @pytest.mark.parametrize(
-    ("path", "said"), [("services/a", "is a directory"), ("kept.txt/in.txt", "kept.txt/in.txt: ")]
+    ("path", "message"), [("services/a", "is a directory"), ("kept.txt/in.txt", "kept.txt/in.txt: ")]
 )
-def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused(root: Path, path: str, said: str) -> None:
+def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused(root: Path, path: str, message: str) -> None:
     """Neither is replaced by the other."""
-    with pytest.raises(ToolError, match=said):
-        transaction.write(root, {**WANTED, path: "x\n"})
+    with pytest.raises(ToolError, match=message):
+        transaction.write(root, {**CHANGES, path: "x\n"})
     assert texts(root) == BEFORE
     assert idle(root)
 
@@ -268,34 +268,34 @@ def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused(root: Path, pat
 # --- after a stop ----------------------------------------------------------------------------------------------------
 
 
-def stopped(root: Path, wanted: Mapping[str, str | None], *, done: int, name: str = "replace") -> None:
+def stop_write(root: Path, changes: Mapping[str, str | None], *, done: int, name: str = "replace") -> None:
     """Killed when a method of paths is called once more after it was `done` times."""
-    calls, real = [0], getattr(Path, name)
+    calls, original = [0], getattr(Path, name)
 
     def counts(path: Path, *arguments: Any, **options: Any) -> Any:
         calls[0] += 1
         if calls[0] > done:
             raise Killed
-        return real(path, *arguments, **options)
+        return original(path, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch, suppress(Killed):
         patch.setattr(Path, name, counts)
-        patch.setattr("torchpin.tools.transaction._settled", lambda *_: "")
-        transaction.write(root, wanted)
+        patch.setattr("torchpin.tools.transaction._recover_after_failure", lambda *_: "")
+        transaction.write(root, changes)
     assert transaction.pending(root)
 
 
-TRIALS = len(WANTED)
-COMMITTED = TRIALS + 1  # with the rename of the intent
+TRIAL_RENAMES = len(CHANGES)
+RENAMES_TO_COMMIT = TRIAL_RENAMES + 1  # with the rename of the intent
 
 
-@pytest.mark.parametrize("more", range(len(WANTED) - 1))
-def test_a_committed_write_is_finished(root: Path, more: int) -> None:
+@pytest.mark.parametrize("renames", range(len(CHANGES) - 1))
+def test_a_committed_write_is_finished(root: Path, renames: int) -> None:
     """None, one or two files were renamed: the rest follows, and the files are told."""
-    stopped(root, WANTED, done=COMMITTED + more)
+    stop_write(root, CHANGES, done=RENAMES_TO_COMMIT + renames)
     assert (root / FOLDER / JOURNAL).is_file()
-    said = transaction.recover(root)
-    assert said == (
+    message = transaction.recover(root)
+    assert message == (
         "An earlier command was stopped while it wrote README.md, records/2026/first.json, services/a/lock.json, "
         "services/b/only.txt; every one of them is written now."
     )
@@ -304,23 +304,23 @@ def test_a_committed_write_is_finished(root: Path, more: int) -> None:
     assert transaction.recover(root) is None
 
 
-@pytest.mark.parametrize("done", range(COMMITTED))
+@pytest.mark.parametrize("done", range(RENAMES_TO_COMMIT))
 def test_a_write_that_was_not_committed_is_cleared(root: Path, done: int) -> None:
     """Whatever was staged or tried is gone, the new folders as well."""
     before = tree(root)
-    stopped(root, WANTED, done=done)
+    stop_write(root, CHANGES, done=done)
     assert (root / FOLDER / INTENT).is_file()
-    said = transaction.recover(root)
-    assert said is not None
-    assert "stopped before it wrote README.md, " in said
-    assert "no file was changed" in said
+    message = transaction.recover(root)
+    assert message is not None
+    assert "stopped before it wrote README.md, " in message
+    assert "no file was changed" in message
     assert tree(root) == before
     assert idle(root)
 
 
 def test_new_folders_that_somebody_removed_meanwhile_are_made_again(root: Path) -> None:
     """Committed, stopped, then tidied up: git knows no empty folders, so they do not count as edited."""
-    stopped(root, WANTED, done=COMMITTED)
+    stop_write(root, CHANGES, done=RENAMES_TO_COMMIT)
     shutil.rmtree(root / "records")
     assert "written now" in str(transaction.recover(root))
     assert texts(root) == AFTER
@@ -328,7 +328,7 @@ def test_new_folders_that_somebody_removed_meanwhile_are_made_again(root: Path) 
 
 def test_the_next_write_finishes_first_and_writes_nothing_of_its_own(root: Path) -> None:
     """What it read may be half of the earlier one: it says so, and works the second time."""
-    stopped(root, WANTED, done=COMMITTED + 1)
+    stop_write(root, CHANGES, done=RENAMES_TO_COMMIT + 1)
     with pytest.raises(
         ToolError, match=r"every one of them is written now. Nothing else was written.*run it again"
     ):
@@ -339,7 +339,7 @@ def test_the_next_write_finishes_first_and_writes_nothing_of_its_own(root: Path)
 
 def test_the_next_write_clears_what_was_not_committed_and_goes_on(root: Path) -> None:
     """No file was changed by the earlier one, so what this one read holds."""
-    stopped(root, WANTED, done=TRIALS)
+    stop_write(root, CHANGES, done=TRIAL_RENAMES)
     assert transaction.write(root, {"kept.txt": "mine\n"}) == ("kept.txt",)
     assert texts(root) == {**BEFORE, "kept.txt": "mine\n"}
     assert not (root / "records").exists()
@@ -348,15 +348,15 @@ def test_the_next_write_clears_what_was_not_committed_and_goes_on(root: Path) ->
 
 def test_files_that_somebody_edited_meanwhile_are_named_and_stay(root: Path) -> None:
     """Committed, stopped, then edited: nothing is written, until they are put back or the folder is removed."""
-    stopped(root, WANTED, done=COMMITTED + 1)
+    stop_write(root, CHANGES, done=RENAMES_TO_COMMIT + 1)
     (root / "services/a/lock.json").write_text("theirs\n")
-    before = whole(root)
+    before = read_tree(root)
     for _ in range(2):
         with pytest.raises(
             ToolError, match=r"somebody changed services/a/lock.json. Put all of them back, or remove"
         ):
             transaction.recover(root)
-        assert whole(root) == before
+        assert read_tree(root) == before
     (root / "services/a/lock.json").write_text(LONG)
     assert "written now" in str(transaction.recover(root))
     assert texts(root) == AFTER
@@ -364,7 +364,7 @@ def test_files_that_somebody_edited_meanwhile_are_named_and_stay(root: Path) -> 
 
 def test_files_that_were_all_put_back_stay_so(root: Path) -> None:
     """Stopped in the middle, then `git checkout` of everything: the write is given up, its folders go."""
-    stopped(root, WANTED, done=COMMITTED + 2)
+    stop_write(root, CHANGES, done=RENAMES_TO_COMMIT + 2)
     (root / "README.md").write_text(BEFORE["README.md"])
     (root / "records/2026/first.json").unlink()
     assert "all of them were put back" in str(transaction.recover(root))
@@ -375,7 +375,7 @@ def test_files_that_were_all_put_back_stay_so(root: Path) -> None:
 
 def test_a_removed_file_whose_folder_became_a_file_is_removed(root: Path) -> None:
     """There is nothing to delete where its folder is gone, and the recovery does not stumble over that."""
-    stopped(root, WANTED, done=0, name="rmdir")
+    stop_write(root, CHANGES, done=0, name="rmdir")
     (root / "services/b").rmdir()
     (root / "services/b").write_text("theirs\n")
     assert "written now" in str(transaction.recover(root))
@@ -384,7 +384,7 @@ def test_a_removed_file_whose_folder_became_a_file_is_removed(root: Path) -> Non
 
 def test_a_link_put_into_the_way_of_a_recovery_is_refused(root: Path, tmp_path: Path) -> None:
     """A journal writes nothing through links, whoever made them."""
-    stopped(root, WANTED, done=COMMITTED + 1)
+    stop_write(root, CHANGES, done=RENAMES_TO_COMMIT + 1)
     (root / "services/a").rename(tmp_path / "away")
     (root / "services/a").symlink_to(tmp_path / "away")
     with pytest.raises(ToolError, match=r"^services/a is a symbolic link"):
@@ -392,7 +392,7 @@ def test_a_link_put_into_the_way_of_a_recovery_is_refused(root: Path, tmp_path: 
     assert (tmp_path / "away/lock.json").read_text() == LONG
 
 
-GOOD: dict[str, Any] = {
+VALID_JOURNAL: dict[str, Any] = {
     "rows": [{"path": "kept.txt", "before": None, "after": "00"}],
     "folders": [],
     "mark": "ab",
@@ -408,11 +408,11 @@ GOOD: dict[str, Any] = {
         "{}",
         "null",
         "\udcff",
-        json.dumps({**GOOD, "more": 1}),
-        json.dumps({**GOOD, "mark": 1}),
-        json.dumps({**GOOD, "folders": [1]}),
-        json.dumps({**GOOD, "rows": [{"path": 1, "before": None, "after": None}]}),
-        json.dumps({**GOOD, "rows": [{"path": "kept.txt"}]}),
+        json.dumps({**VALID_JOURNAL, "more": 1}),
+        json.dumps({**VALID_JOURNAL, "mark": 1}),
+        json.dumps({**VALID_JOURNAL, "folders": [1]}),
+        json.dumps({**VALID_JOURNAL, "rows": [{"path": 1, "before": None, "after": None}]}),
+        json.dumps({**VALID_JOURNAL, "rows": [{"path": "kept.txt"}]}),
         json.dumps({"rows": []}),
     ],
 )
@@ -420,13 +420,13 @@ def test_a_damaged_journal_is_said_and_a_damaged_intent_cleared(root: Path, text
     """A journal may mean half-written files: people look. Before the commit no file was touched: it goes."""
     (root / FOLDER).mkdir(parents=True)
     (root / FOLDER / JOURNAL).write_bytes(text.encode(errors="surrogateescape"))
-    before = whole(root)
-    for act in (lambda: transaction.recover(root), lambda: transaction.write(root, WANTED)):
+    before = read_tree(root)
+    for operation in (lambda: transaction.recover(root), lambda: transaction.write(root, CHANGES)):
         with pytest.raises(
             ToolError, match=r"journal.json is damaged. Look at the files with `git status`, then rem"
         ):
-            act()
-    assert whole(root) == before
+            operation()
+    assert read_tree(root) == before
     (root / FOLDER / JOURNAL).rename(root / FOLDER / INTENT)
     assert transaction.recover(root) is None
     assert texts(root) == BEFORE
@@ -440,7 +440,7 @@ def test_a_journal_that_leads_elsewhere_is_refused(root: Path, tmp_path: Path, n
     (tmp_path / "away").mkdir()
     (root / FOLDER).mkdir(parents=True)
     rows = [{"path": path, "before": None, "after": None}]
-    (root / FOLDER / name).write_text(json.dumps({**GOOD, "rows": rows, "folders": ["../away"]}))
+    (root / FOLDER / name).write_text(json.dumps({**VALID_JOURNAL, "rows": rows, "folders": ["../away"]}))
     with pytest.raises(ToolError, match=r"is no place for a file|is a directory"):
         transaction.recover(root)
     assert (tmp_path / "away").is_dir()
@@ -485,11 +485,11 @@ def test_nothing_is_relied_on_before_it_is_on_the_disk(root: Path, monkeypatch: 
     monkeypatch.setattr(os, "fsync", lambda handle: events.append(f"sync {opened[handle]}"))
     monkeypatch.setattr(Path, "replace", replaces)
     monkeypatch.setattr(Path, "unlink", unlinks)
-    transaction.write(root, WANTED)
+    transaction.write(root, CHANGES)
     monkeypatch.undo()
 
     def last(event: str, until: int) -> int:
-        return max(number for number, one in enumerate(events[:until]) if one == event)
+        return max(number for number, logged_event in enumerate(events[:until]) if logged_event == event)
 
     commit = events.index(f"rename {FOLDER}/{INTENT} {FOLDER}/{JOURNAL}")
     tried = events.index(f"rename {FOLDER}/trial .torchpin-abababab-0")
@@ -501,14 +501,14 @@ def test_nothing_is_relied_on_before_it_is_on_the_disk(root: Path, monkeypatch: 
         assert last(f"sync {folder}", commit) < commit
     assert events[commit + 1] == f"sync {FOLDER}"
     end = events.index(f"unlink {FOLDER}/{JOURNAL}")
-    assert not [one for one in events[end + 1 :] if one.startswith(("rename", "unlink"))]
-    for path in WANTED:
-        at = max(
+    assert not [event for event in events[end + 1 :] if event.startswith(("rename", "unlink"))]
+    for path in CHANGES:
+        position = max(
             number
-            for number, one in enumerate(events)
-            if one.startswith(("rename", "unlink")) and one.endswith(f" {path}")
+            for number, event in enumerate(events)
+            if event.startswith(("rename", "unlink")) and event.endswith(f" {path}")
         )
-        assert commit < at < last(f"sync {Path(path).parent}", end)
+        assert commit < position < last(f"sync {Path(path).parent}", end)
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------
@@ -520,11 +520,11 @@ class Kind:
 
     name: str
     error: Callable[[], BaseException]
-    late: bool = False
-    stuck: bool = False
+    after_operation: bool = False
+    persistent: bool = False
 
     @property
-    def of_the_system(self) -> bool:
+    def is_os_error(self) -> bool:
         return isinstance(self.error(), OSError)
 
 
@@ -536,18 +536,18 @@ def denied() -> OSError:
     return OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-KILL = Kind("killed", Killed, stuck=True)
+KILL = Kind("killed", Killed, persistent=True)
 KINDS = (
     Kind("disk full", full),
-    Kind("disk full, done", full, late=True),
-    Kind("disk full and stays so", full, stuck=True),
+    Kind("disk full, done", full, after_operation=True),
+    Kind("disk full and stays so", full, persistent=True),
     Kind("denied", denied),
-    Kind("denied, done", denied, late=True),
-    Kind("denied and stays so", denied, stuck=True),
+    Kind("denied, done", denied, after_operation=True),
+    Kind("denied and stays so", denied, persistent=True),
     Kind("ctrl-c", KeyboardInterrupt),
-    Kind("ctrl-c, done", KeyboardInterrupt, late=True),
+    Kind("ctrl-c, done", KeyboardInterrupt, after_operation=True),
     KILL,
-    Kind("killed, done", Killed, late=True, stuck=True),
+    Kind("killed, done", Killed, after_operation=True, persistent=True),
 )
 METHODS = (
     "mkdir",
@@ -565,93 +565,96 @@ class Faults:
 
     kind: Kind = KILL
     at: int = 0
-    done: list[str] = field(default_factory=list)
+    operations: list[str] = field(default_factory=list)
 
     @property
-    def struck(self) -> bool:
-        return 0 < self.at <= len(self.done)
+    def was_injected(self) -> bool:
+        return 0 < self.at <= len(self.operations)
 
-    def around(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def operation(*arguments: Any, **options: Any) -> Any:
             if name == "write":
                 arguments = (arguments[0], arguments[1][:CHUNK])
-            self.done.append(name)
-            now = len(self.done)
-            if not self.at or now < self.at or (now > self.at and not self.kind.stuck):
-                return real(*arguments, **options)
-            if name == "close" or (self.kind.late and now == self.at):
-                made = real(*arguments, **options)
+            self.operations.append(name)
+            count = len(self.operations)
+            if not self.at or count < self.at or (count > self.at and not self.kind.persistent):
+                return original(*arguments, **options)
+            if name == "close" or (self.kind.after_operation and count == self.at):
+                result = original(*arguments, **options)
                 if name == "open":
-                    CLOSE(made)
+                    CLOSE(result)
             raise self.kind.error()
 
         return operation
 
     @contextmanager
-    def strike(self) -> Iterator[None]:
+    def inject(self) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
             for name in METHODS:
-                patch.setattr(Path, name, self.around(name, getattr(Path, name)))
+                patch.setattr(Path, name, self.wrap(name, getattr(Path, name)))
             for name in FUNCTIONS:
-                real = (lambda handle: None) if name == "fsync" else getattr(os, name)
-                patch.setattr(os, name, self.around(name, real))
+                original = (lambda handle: None) if name == "fsync" else getattr(os, name)
+                patch.setattr(os, name, self.wrap(name, original))
             yield
 
 
 CLOSE = os.close
 
 
-def ended(found: Tree, before: Tree, after: Tree, *, exactly: bool) -> str:
+def which_tree(entries: Tree, before: Tree, after: Tree, *, exactly: bool) -> str:
     """Which of the two a tree is; a folder that the system does not let go may stay, git knows none that is empty."""
-    for name, one in (("before", before), ("after", after)):
-        if found == one or (not exactly and files(found) == files(one)):
+    for name, expected in (("before", before), ("after", after)):
+        if entries == expected or (not exactly and files(entries) == files(expected)):
             return name
-    raise AssertionError(f"neither before nor after: {sorted(found)}")
+    raise AssertionError(f"neither before nor after: {sorted(entries)}")
 
 
 @pytest.fixture
-def both(tmp_path: Path) -> tuple[Tree, Tree]:
+def trees_before_and_after(tmp_path: Path) -> tuple[Tree, Tree]:
     """The tree before, and the tree after a write without faults."""
-    one = planted(tmp_path / "one")
-    before = tree(one)
-    transaction.write(one, WANTED)
-    return before, tree(one)
+    planted_root = plant_tree(tmp_path / "one")
+    before = tree(planted_root)
+    transaction.write(planted_root, CHANGES)
+    return before, tree(planted_root)
 
 
 @pytest.fixture(autouse=True)
-def same_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+def fixed_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs leave the same on the disk."""
     monkeypatch.setattr("secrets.token_hex", lambda size: "ab" * size)
 
 
 def test_a_fault_in_any_operation_leaves_all_files_before_or_all_after(
-    tmp_path: Path, both: tuple[Tree, Tree]
+    tmp_path: Path, trees_before_and_after: tuple[Tree, Tree]
 ) -> None:
     """Full disks, denials, Ctrl-C and kills, at every operation: what is said is true, and nothing is left behind."""
     endings: list[str] = []
-    start = whole(planted(tmp_path / "start"))
+    start = read_tree(plant_tree(tmp_path / "start"))
     for kind in KINDS:
         for at in range(1, 1000):
-            place = rebuilt(tmp_path / "run", start)
-            faults, said = Faults(kind=kind, at=at), ""
-            with faults.strike():
+            run_root = rebuild_tree(tmp_path / "run", start)
+            faults, message = Faults(kind=kind, at=at), ""
+            with faults.inject():
                 try:
-                    transaction.write(place, WANTED)
+                    transaction.write(run_root, CHANGES)
                 except (ToolError, KeyboardInterrupt, Killed) as error:
-                    said = str(error) or "stopped"
-            if not faults.struck:
+                    message = str(error) or "stopped"
+            if not faults.was_injected:
                 break
-            where = f"{kind.name}, operation {at}: {faults.done[at - 1]}"
-            exactly = not kind.of_the_system
-            if not kind.stuck:
-                assert idle(place), where
-            for claim, due in (("No file was changed", both[0]), ("Every file is written", both[1])):
-                if claim in said:
-                    assert real_files(place) == files(due), (where, said)
-            transaction.recover(place)
-            assert idle(place), where
-            endings.append(ended(tree(place), *both, exactly=exactly))
-            assert said or endings[-1] == "after", where
+            fault_label = f"{kind.name}, operation {at}: {faults.operations[at - 1]}"
+            exactly = not kind.is_os_error
+            if not kind.persistent:
+                assert idle(run_root), fault_label
+            for claim, expected in (
+                ("No file was changed", trees_before_and_after[0]),
+                ("Every file is written", trees_before_and_after[1]),
+            ):
+                if claim in message:
+                    assert real_files(run_root) == files(expected), (fault_label, message)
+            transaction.recover(run_root)
+            assert idle(run_root), fault_label
+            endings.append(which_tree(tree(run_root), *trees_before_and_after, exactly=exactly))
+            assert message or endings[-1] == "after", fault_label
         else:
             pytest.fail("the operations do not end")
     before, after = endings.count("before"), endings.count("after")
@@ -661,35 +664,38 @@ def test_a_fault_in_any_operation_leaves_all_files_before_or_all_after(
 
 
 def test_a_kill_in_any_operation_of_the_recovery_is_recovered_too(
-    tmp_path: Path, both: tuple[Tree, Tree]
+    tmp_path: Path, trees_before_and_after: tuple[Tree, Tree]
 ) -> None:
     """Killed anywhere, and once more anywhere while that is recovered: the next recovery ends it, the same way."""
-    start = whole(planted(tmp_path / "start"))
+    start = read_tree(plant_tree(tmp_path / "start"))
     states: list[Tree] = []
     for at in range(1, 1000):
-        place, faults = rebuilt(tmp_path / "run", start), Faults(at=at)
-        with faults.strike(), suppress(Killed):
-            transaction.write(place, WANTED)
-        if not faults.struck:
+        run_root, faults = rebuild_tree(tmp_path / "run", start), Faults(at=at)
+        with faults.inject(), suppress(Killed):
+            transaction.write(run_root, CHANGES)
+        if not faults.was_injected:
             break
-        left = whole(place)
-        if left not in states:
-            states.append(left)
+        state = read_tree(run_root)
+        if state not in states:
+            states.append(state)
     endings: list[str] = []
-    for left in states:
-        transaction.recover(rebuilt(tmp_path / "run", left))
-        due = ended(tree(tmp_path / "run"), *both, exactly=True)
+    for state in states:
+        transaction.recover(rebuild_tree(tmp_path / "run", state))
+        expected_ending = which_tree(tree(tmp_path / "run"), *trees_before_and_after, exactly=True)
         for kind in (KILL, KINDS[0], KINDS[6]):
             for at in range(1, 1000):
-                place, faults = rebuilt(tmp_path / "run", left), Faults(kind=kind, at=at)
-                with faults.strike(), suppress(Killed, KeyboardInterrupt, ToolError):
-                    transaction.recover(place)
-                if not faults.struck:
+                run_root, faults = rebuild_tree(tmp_path / "run", state), Faults(kind=kind, at=at)
+                with faults.inject(), suppress(Killed, KeyboardInterrupt, ToolError):
+                    transaction.recover(run_root)
+                if not faults.was_injected:
                     break
-                transaction.recover(place)
-                assert idle(place)
-                assert ended(tree(place), *both, exactly=kind is not KINDS[0]) == due
-                endings.append(due)
+                transaction.recover(run_root)
+                assert idle(run_root)
+                assert (
+                    which_tree(tree(run_root), *trees_before_and_after, exactly=kind is not KINDS[0])
+                    == expected_ending
+                )
+                endings.append(expected_ending)
     before, after = endings.count("before"), endings.count("after")
     print(f"{len(endings)} second faults injected: {before} ended before, {after} after")  # noqa: T201 - what a green run was
     assert before > 100

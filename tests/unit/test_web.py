@@ -8,7 +8,7 @@ from torchpin.tools import http
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("https://user:SECRET@mirror.example/simple", "https://mirror.example/simple"),
         ("https://TOKEN@mirror.example:8443/x.git", "https://mirror.example:8443/x.git"),
@@ -23,41 +23,41 @@ from torchpin.tools import http
         ("", ""),
     ],
 )
-def test_an_address_is_told_without_its_credentials(text: str, told: str) -> None:
-    assert http.shown(text) == told
+def test_an_address_is_told_without_its_credentials(text: str, expected: str) -> None:
+    assert http.redact_credentials(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected"),
     [
         ("http://user:p%40ss@127.0.0.1:8/whl", "Basic dXNlcjpwQHNz"),
         ("http://token@127.0.0.1:8/whl", "Basic dG9rZW46"),
         ("http://127.0.0.1:8/whl", None),
     ],
 )
-def test_credentials_are_sent_as_a_header_that_does_not_travel(url: str, told: str | None) -> None:
+def test_credentials_are_sent_as_a_header_that_does_not_travel(url: str, expected: str | None) -> None:
     request = http._request(url, "HEAD")
-    assert request.get_header("Authorization") == told
+    assert request.get_header("Authorization") == expected
     assert "Authorization" not in request.headers
     assert (request.host, request.selector, request.get_method()) == ("127.0.0.1:8", "/whl", "HEAD")
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("https://a/x", "https://A:443/y"),
         ("http://a/x", "http://u:p@a:80/y"),
     ],
 )
-def test_one_server_is_one_origin(one: str, other: str) -> None:
-    assert http.origin(one) == http.origin(other)
+def test_one_server_is_one_origin(first: str, second: str) -> None:
+    assert http.origin(first) == http.origin(second)
 
 
 @pytest.mark.parametrize(
-    "other", ["http://a/x", "https://b/x", "https://a:444/x", "https://a:x/", "https://[a/"]
+    "url", ["http://a/x", "https://b/x", "https://a:444/x", "https://a:x/", "https://[a/"]
 )
-def test_another_server_is_another_origin(other: str) -> None:
-    assert http.origin("https://a/x") != http.origin(other)
+def test_another_server_is_another_origin(url: str) -> None:
+    assert http.origin("https://a/x") != http.origin(url)
 
 
 def test_a_file_s_name_is_the_end_of_its_address() -> None:
@@ -67,4 +67,4 @@ def test_a_file_s_name_is_the_end_of_its_address() -> None:
 @pytest.mark.parametrize("url", ["git@host:x", "http://[x/", "http://a b/", "http://a:port/"])
 def test_what_is_no_address_is_an_error_at_once(url: str) -> None:
     with pytest.raises(http.FetchError):
-        http.opened(url, waits=())
+        http.fetch(url, waits=())

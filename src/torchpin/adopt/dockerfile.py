@@ -38,28 +38,28 @@ class Word:
     text: str
     line: int
     column: int
-    plain: bool = True
+    is_unquoted: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
     """A simple command; `after` is the operator that follows it ("" for none), `redirects` go with it."""
 
-    words: tuple[Word, ...]
+    argv: tuple[Word, ...]
     redirects: tuple[tuple[str, Word], ...] = ()
-    after: str = ""
+    operator: str = ""
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return tuple(word.text for word in self.words)
+        return tuple(word.text for word in self.argv)
 
     @property
     def line(self) -> int:
-        return self.words[0].line if self.words else 0
+        return self.argv[0].line if self.argv else 0
 
     @property
     def column(self) -> int:
-        return self.words[0].column if self.words else 0
+        return self.argv[0].column if self.argv else 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +75,7 @@ class Instruction:
     body: tuple[Char, ...] = ()  # of a heredoc
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def exec_form(self) -> tuple[str, ...]:
         """The exec form's words, () for the shell form."""
         if not self.text.lstrip().startswith("["):
             return ()
@@ -89,31 +89,31 @@ class Instruction:
 # --- instructions ----------------------------------------------------------------------------------------------------
 
 
-def instructions(text: str) -> tuple[Instruction, ...]:
+def parse_instructions(text: str) -> tuple[Instruction, ...]:
     """The instructions of a Dockerfile in their order; an unknown keyword is one too."""
     lines = text.splitlines()
-    escape = _escape(lines)
-    found, number = [], 0
+    escape = _escape_character(lines)
+    parsed, number = [], 0
     while number < len(lines):
         if not lines[number].strip() or lines[number].lstrip().startswith("#"):
             number += 1
             continue
-        chars, number = _joined(lines, number, escape)
+        chars, number = _join_lines(lines, number, escape)
         body: list[Char] = []
-        for _, name in _HEREDOC.findall("".join(one.text for one in chars)):
-            inner, number = _heredoc(lines, number, name)
+        for _, name in _HEREDOC.findall("".join(char.text for char in chars)):
+            inner, number = _read_heredoc(lines, number, name)
             body += inner
-        found.append(_instruction(chars, body))
-    return tuple(found)
+        parsed.append(_parse_instruction(chars, body))
+    return tuple(parsed)
 
 
-def _escape(lines: Sequence[str]) -> str:
+def _escape_character(lines: Sequence[str]) -> str:
     first = next((line for line in lines if line.strip()), "")
-    found = _ESCAPE.match(first.strip())
-    return found[1] if found else "\\"
+    match = _ESCAPE.match(first.strip())
+    return match[1] if match else "\\"
 
 
-def _joined(lines: Sequence[str], number: int, escape: str) -> tuple[list[Char], int]:
+def _join_lines(lines: Sequence[str], number: int, escape: str) -> tuple[list[Char], int]:
     """A logical line: continued where a line ends with the escape, comments and blank lines inside left out."""
     chars: list[Char] = []
     while number < len(lines):
@@ -122,32 +122,32 @@ def _joined(lines: Sequence[str], number: int, escape: str) -> tuple[list[Char],
         if chars and (line.lstrip().startswith("#") or not line.strip()):
             continue
         stripped = line.rstrip()
-        more = stripped.endswith(escape)
-        kept = stripped[:-1] if more else line
-        chars += [Char(one, number, column) for column, one in enumerate(kept, start=1)]
-        if not more:
+        continued = stripped.endswith(escape)
+        content = stripped[:-1] if continued else line
+        chars += [Char(char, number, column) for column, char in enumerate(content, start=1)]
+        if not continued:
             break
     return chars, number
 
 
-def _heredoc(lines: Sequence[str], number: int, name: str) -> tuple[list[Char], int]:
+def _read_heredoc(lines: Sequence[str], number: int, name: str) -> tuple[list[Char], int]:
     chars: list[Char] = []
     while number < len(lines):
         line = lines[number]
         number += 1
         if line.strip() == name:
             break
-        chars += [Char(one, number, column) for column, one in enumerate(line, start=1)]
+        chars += [Char(char, number, column) for column, char in enumerate(line, start=1)]
         chars.append(Char("\n", number, len(line) + 1))
     return chars, number
 
 
-def _instruction(chars: list[Char], body: list[Char]) -> Instruction:
-    start = next((n for n, one in enumerate(chars) if not one.text.isspace()), 0)
+def _parse_instruction(chars: list[Char], body: list[Char]) -> Instruction:
+    start = next((n for n, char in enumerate(chars) if not char.text.isspace()), 0)
     end = next((n for n in range(start, len(chars)) if chars[n].text.isspace()), len(chars))
-    keyword = "".join(one.text for one in chars[start:end]).upper()
-    rest, flags = _flags(chars[end:])
-    text = "".join(one.text for one in rest).strip()
+    keyword = "".join(char.text for char in chars[start:end]).upper()
+    arguments, flags = _parse_flags(chars[end:])
+    text = "".join(char.text for char in arguments).strip()
     first = chars[start] if chars else Char("", 1, 1)
     return Instruction(
         keyword=keyword,
@@ -155,57 +155,60 @@ def _instruction(chars: list[Char], body: list[Char]) -> Instruction:
         line=first.line,
         column=first.column,
         flags=flags,
-        chars=tuple(rest),
+        chars=tuple(arguments),
         body=tuple(body),
     )
 
 
-def _flags(chars: list[Char]) -> tuple[list[Char], dict[str, str]]:
+def _parse_flags(chars: list[Char]) -> tuple[list[Char], dict[str, str]]:
     flags: dict[str, str] = {}
     while True:
-        text = "".join(one.text for one in chars)
-        found = re.match(r"\s*--([\w-]+)(?:=(\S+))?(?=\s|$)", text)
-        if not found:
+        text = "".join(char.text for char in chars)
+        match = re.match(r"\s*--([\w-]+)(?:=(\S+))?(?=\s|$)", text)
+        if not match:
             return chars, flags
-        flags[found[1]] = found[2] or ""
-        chars = chars[found.end() :]
+        flags[match[1]] = match[2] or ""
+        chars = chars[match.end() :]
 
 
 # --- shell -----------------------------------------------------------------------------------------------------------
 
 
-def commands(one: Instruction) -> tuple[Command, ...]:
+def parse_commands(instruction: Instruction) -> tuple[Command, ...]:
     """The simple commands of a RUN (or CMD …), whether in shell form, exec form or a heredoc."""
-    if one.words:
+    if instruction.exec_form:
         return (
             Command(
-                words=tuple(Word(text=w, line=one.line, column=one.column, plain=False) for w in one.words)
+                argv=tuple(
+                    Word(text=word, line=instruction.line, column=instruction.column, is_unquoted=False)
+                    for word in instruction.exec_form
+                )
             ),
         )
-    if one.body:
-        return tuple(_commands(one.body))
-    return tuple(_commands(one.chars))
+    if instruction.body:
+        return tuple(_parse_commands(instruction.body))
+    return tuple(_parse_commands(instruction.chars))
 
 
-def _commands(chars: Sequence[Char]) -> Iterator[Command]:
-    words: list[Word] = []
+def _parse_commands(chars: Sequence[Char]) -> Iterator[Command]:
+    argv: list[Word] = []
     redirects: list[tuple[str, Word]] = []
     pending = ""
-    for token in _tokens(chars):
+    for token in _tokenize(chars):
         if isinstance(token, Word):
             if pending:
                 redirects.append((pending, token))
             else:
-                words.append(token)
+                argv.append(token)
             pending = ""
         elif token.text[0] in "<>":
             pending = token.text
         else:
-            if words or redirects:
-                yield Command(words=tuple(words), redirects=tuple(redirects), after=token.text)
-            words, redirects, pending = [], [], ""
-    if words or redirects:
-        yield Command(words=tuple(words), redirects=tuple(redirects))
+            if argv or redirects:
+                yield Command(argv=tuple(argv), redirects=tuple(redirects), operator=token.text)
+            argv, redirects, pending = [], [], ""
+    if argv or redirects:
+        yield Command(argv=tuple(argv), redirects=tuple(redirects))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,32 +216,32 @@ class _Operator:
     text: str
 
 
-def _tokens(chars: Sequence[Char]) -> Iterator[Word | _Operator]:
-    at = 0
-    while at < len(chars):
-        char = chars[at].text
-        ahead = char + (chars[at + 1].text if at + 1 < len(chars) else "")
-        operator = next((one for one in _OPERATORS if ahead.startswith(one)), "")
+def _tokenize(chars: Sequence[Char]) -> Iterator[Word | _Operator]:
+    position = 0
+    while position < len(chars):
+        char = chars[position].text
+        ahead = char + (chars[position + 1].text if position + 1 < len(chars) else "")
+        operator = next((symbol for symbol in _OPERATORS if ahead.startswith(symbol)), "")
         if operator:
             yield _Operator(text=operator)
-            at += len(operator)
+            position += len(operator)
         elif char in "<>":
             length = 2 if ahead in {">>", "<<", ">&", "<&"} else 1
             yield _Operator(text=ahead[:length])
-            at += length
+            position += length
         elif char.isspace():
-            at += 1
+            position += 1
         elif char == "#":
-            at = next((n for n in range(at, len(chars)) if chars[n].text == "\n"), len(chars))
+            position = next((n for n in range(position, len(chars)) if chars[n].text == "\n"), len(chars))
         else:
-            word, at = _word(chars, at)
+            word, position = _read_word(chars, position)
             yield word
 
 
-def _word(chars: Sequence[Char], at: int) -> tuple[Word, int]:
-    start, text, plain, quote = chars[at], "", True, ""
-    while at < len(chars):
-        char = chars[at].text
+def _read_word(chars: Sequence[Char], position: int) -> tuple[Word, int]:
+    start, text, plain, quote = chars[position], "", True, ""
+    while position < len(chars):
+        char = chars[position].text
         if quote:
             if char == quote:
                 quote = ""
@@ -246,53 +249,53 @@ def _word(chars: Sequence[Char], at: int) -> tuple[Word, int]:
                 text += char
         elif char in "'\"":
             quote, plain = char, False
-        elif char == "\\" and at + 1 < len(chars):
-            at += 1
-            text, plain = text + chars[at].text, False
+        elif char == "\\" and position + 1 < len(chars):
+            position += 1
+            text, plain = text + chars[position].text, False
         elif char.isspace() or char in ";|&()<>":
             break
         else:
             text += char
-        at += 1
+        position += 1
     # A number before a redirection is its descriptor: 2>file
-    return Word(text=text, line=start.line, column=start.column, plain=plain), at
+    return Word(text=text, line=start.line, column=start.column, is_unquoted=plain), position
 
 
 # --- variables -------------------------------------------------------------------------------------------------------
 
 
-def substituted(text: str, known: Mapping[str, str]) -> str:
+def substitute(text: str, variables: Mapping[str, str]) -> str:
     """A text with $X, ${X}, ${X:-d} and ${X:+d} filled in; what is not known stays as it is written."""
 
-    def value(found: re.Match[str]) -> str:
-        name, how, other = found[1] or found[4], found[2] or "", found[3] or ""
-        there = known.get(name)
-        if how.endswith("-"):
-            return there or other
-        if how.endswith("+"):
-            return other if there else ""
-        return found[0] if there is None else there
+    def value(match: re.Match[str]) -> str:
+        name, operator, alternative = match[1] or match[4], match[2] or "", match[3] or ""
+        variable_value = variables.get(name)
+        if operator.endswith("-"):
+            return variable_value or alternative
+        if operator.endswith("+"):
+            return alternative if variable_value else ""
+        return match[0] if variable_value is None else variable_value
 
     return _VARIABLE.sub(value, text)
 
 
-def unresolved(text: str) -> str:
+def unresolved_variable(text: str) -> str:
     """The first variable that is still in a text, "" for none."""
-    found = _VARIABLE.search(text)
-    return (found[1] or found[4]) if found else ""
+    match = _VARIABLE.search(text)
+    return (match[1] or match[4]) if match else ""
 
 
-def filled(command: Command, known: Mapping[str, str]) -> Command:
-    words = tuple(replace(word, text=substituted(word.text, known)) for word in command.words)
-    return replace(command, words=words)
+def substitute_command(command: Command, variables: Mapping[str, str]) -> Command:
+    argv = tuple(replace(word, text=substitute(word.text, variables)) for word in command.argv)
+    return replace(command, argv=argv)
 
 
-def assignments(one: Instruction) -> dict[str, str]:
+def assignments(instruction: Instruction) -> dict[str, str]:
     """What an ARG or ENV sets; an ARG without a default sets nothing."""
-    words = [token for token in _tokens(one.chars) if isinstance(token, Word)]
-    pairs = dict(word.text.split("=", 1) for word in words if "=" in word.text)
-    if not pairs and one.keyword == "ENV" and len(words) > 1:  # ENV KEY the rest
-        return {words[0].text: " ".join(word.text for word in words[1:])}
+    arguments = [token for token in _tokenize(instruction.chars) if isinstance(token, Word)]
+    pairs = dict(word.text.split("=", 1) for word in arguments if "=" in word.text)
+    if not pairs and instruction.keyword == "ENV" and len(arguments) > 1:  # ENV KEY the rest
+        return {arguments[0].text: " ".join(word.text for word in arguments[1:])}
     return pairs
 
 
@@ -304,47 +307,55 @@ class Stage:
     name: str
     start: Instruction
     instructions: tuple[Instruction, ...]
-    known: Mapping[str, str]
+    variables: Mapping[str, str]
 
 
-def stages(text: str) -> tuple[Stage, ...]:
+def parse_stages(text: str) -> tuple[Stage, ...]:
     """The build stages of a Dockerfile; a FROM of an earlier stage gives that stage's image and its instructions first."""
-    before: dict[str, str] = {}
-    found: list[Stage] = []
-    for one in instructions(text):
-        if one.keyword == "FROM":
-            found.append(_stage(one, before, found))
-        elif not found:
-            before |= assignments(one) if one.keyword == "ARG" else {}
+    global_args: dict[str, str] = {}
+    parsed: list[Stage] = []
+    for instruction in parse_instructions(text):
+        if instruction.keyword == "FROM":
+            parsed.append(_parse_stage(instruction, global_args, parsed))
+        elif not parsed:
+            global_args |= assignments(instruction) if instruction.keyword == "ARG" else {}
         else:
-            last = found[-1]
-            known = {**last.known, **_set(one, last.known, before)}
-            found[-1] = replace(last, instructions=(*last.instructions, one), known=known)
-    return tuple(found)
+            last = parsed[-1]
+            variables = {**last.variables, **_set_variables(instruction, last.variables, global_args)}
+            parsed[-1] = replace(last, instructions=(*last.instructions, instruction), variables=variables)
+    return tuple(parsed)
 
 
-def _stage(one: Instruction, before: Mapping[str, str], earlier: Iterable[Stage]) -> Stage:
-    words = substituted(one.text, before).split()
-    image = words[0] if words else ""
-    name = words[2] if len(words) > 2 and words[1].lower() == "as" else ""  # noqa: PLR2004 - IMAGE AS NAME
+def _parse_stage(instruction: Instruction, global_args: Mapping[str, str], earlier: Iterable[Stage]) -> Stage:
+    arguments = substitute(instruction.text, global_args).split()
+    image = arguments[0] if arguments else ""
+    name = arguments[2] if len(arguments) > 2 and arguments[1].lower() == "as" else ""  # noqa: PLR2004 - IMAGE AS NAME
     for stage in earlier:
         if stage.name and stage.name == image:
             return Stage(
-                image=stage.image, name=name, start=one, instructions=stage.instructions, known=stage.known
+                image=stage.image,
+                name=name,
+                start=instruction,
+                instructions=stage.instructions,
+                variables=stage.variables,
             )
-    return Stage(image=image, name=name, start=one, instructions=(), known={})
+    return Stage(image=image, name=name, start=instruction, instructions=(), variables={})
 
 
-def _set(one: Instruction, known: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
-    if one.keyword not in {"ARG", "ENV"}:
+def _set_variables(
+    instruction: Instruction, variables: Mapping[str, str], global_args: Mapping[str, str]
+) -> dict[str, str]:
+    if instruction.keyword not in {"ARG", "ENV"}:
         return {}
-    pairs = {name: substituted(value, known) for name, value in assignments(one).items()}
-    if one.keyword == "ARG" and not pairs:  # an ARG from before the first FROM is taken in by its name
-        names = one.text.split()
-        return {name: before[name] for name in names if name in before}
+    pairs = {name: substitute(value, variables) for name, value in assignments(instruction).items()}
+    if (
+        instruction.keyword == "ARG" and not pairs
+    ):  # an ARG from before the first FROM is taken in by its name
+        names = instruction.text.split()
+        return {name: global_args[name] for name in names if name in global_args}
     return pairs
 
 
-def final(text: str) -> Stage | None:
-    found = stages(text)
-    return found[-1] if found else None
+def final_stage(text: str) -> Stage | None:
+    all_stages = parse_stages(text)
+    return all_stages[-1] if all_stages else None

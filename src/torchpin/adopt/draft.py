@@ -13,7 +13,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
-from torchpin.adopt import dockerfile, installs, registry, scan
+from torchpin.adopt import dockerfile, registry, scan
+from torchpin.adopt.installs import (
+    InstallCommand,
+    InstallTarget,
+    install_commands,
+    parse_project,
+    pyproject_targets,
+    requirement_lines,
+    run_commands,
+)
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
@@ -22,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torchpin.adopt.dockerfile import Stage
-    from torchpin.adopt.installs import Install, Project, Want
-    from torchpin.adopt.scan import Caught
+    from torchpin.adopt.installs import Project
+    from torchpin.adopt.scan import Match
 
-FAMILY = ("torch", "torchvision", "torchaudio")
+TORCH_FAMILY = ("torch", "torchvision", "torchaudio")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +44,7 @@ class Adoption:
     name: str
     text: str
     missing: str
-    caught: tuple[Caught, ...]
+    matches: tuple[Match, ...]
     files: tuple[str, ...]
 
 
@@ -47,147 +56,173 @@ class _Draft:
     recommends: list[Recommendation] = field(default_factory=list)
     apt: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
-    left: list[str] = field(default_factory=list)
+    omitted: list[str] = field(default_factory=list)
     missing: str = ""
     channel: str = ""
 
 
-def adoption(texts: Mapping[str, str], name: str) -> Adoption:
+def draft_adoption(texts: Mapping[str, str], name: str) -> Adoption:
     """The draft of a project, `{path: text}`; of several Dockerfiles the one for GPUs, else the first."""
-    project = installs.project(texts)
+    project = parse_project(texts)
     draft = _Draft()
-    file = _main(project)
-    for step in _steps(project, file):
-        _take(project, draft, step)
-    service = _service(project, draft, file, name)
-    text = _text(service, draft, file) if service else ""
+    file = _main_dockerfile(project)
+    for step in _install_steps(project, file):
+        _add_step(project, draft, step)
+    service = _draft_service(project, draft, file, name)
+    text = _render_draft(service, draft, file) if service else ""
     return Adoption(
-        name=name, text=text, missing=draft.missing, caught=scan.caught(project), files=tuple(sorted(texts))
+        name=name,
+        text=text,
+        missing=draft.missing,
+        matches=scan.find_matches(project),
+        files=tuple(sorted(texts)),
     )
 
 
-def _main(project: Project) -> str:
-    wanted = ("Dockerfile.gpu", "Dockerfile.cuda", "Dockerfile")
+def _main_dockerfile(project: Project) -> str:
+    preferred = ("Dockerfile.gpu", "Dockerfile.cuda", "Dockerfile")
     ranked = sorted(
-        project.dockerfiles, key=lambda one: (posixpath.basename(one) not in wanted, one.count("/"), one)
+        project.dockerfiles,
+        key=lambda path: (posixpath.basename(path) not in preferred, path.count("/"), path),
     )
     return next(iter(ranked), "")
 
 
-def _steps(project: Project, file: str) -> Iterable[Install]:
+def _install_steps(project: Project, file: str) -> Iterable[InstallCommand]:
     """The installs of the Dockerfile; without any, the requirement files and pyproject as one step."""
-    found = list(installs.installs(project, file)) if file else []
-    if any(one.tool == "pip" for one in found):
-        return found
+    installs = list(install_commands(project, file)) if file else []
+    if any(install.tool == "pip" for install in installs):
+        return installs
     rows = [
-        row for path in project.lists if "constraint" not in path for row in installs.listed(project, path)
+        row
+        for path in project.requirement_files
+        if "constraint" not in path
+        for row in requirement_lines(project, path)
     ]
-    wants = (*(row for row in rows if isinstance(row, installs.Want)), *installs.declared(project))
+    requirements = (*(row for row in rows if isinstance(row, InstallTarget)), *pyproject_targets(project))
     index = next((row[1] for row in rows if isinstance(row, tuple) and row[0] in {"index", "extra"}), "")
     return [
-        *found,
-        installs.Install(tool="pip", where=file or "requirements", file=file, wants=wants, index=index),
+        *installs,
+        InstallCommand(
+            tool="pip", location=file or "requirements", file=file, targets=requirements, index=index
+        ),
     ]
 
 
-def _take(project: Project, draft: _Draft, step: Install) -> None:
+def _add_step(project: Project, draft: _Draft, step: InstallCommand) -> None:
     if step.tool == "apt":
         draft.apt += [
-            one.text
-            for one in step.wants
-            if patterns.APT.pattern.fullmatch(one.text) and one.text not in draft.apt
+            req.text
+            for req in step.targets
+            if patterns.APT.pattern.fullmatch(req.text) and req.text not in draft.apt
         ]
         return
     if step.tool == "conda":
-        draft.left += [f"{one.text} (conda)" for one in step.wants]
+        draft.omitted += [f"{req.text} (conda)" for req in step.targets]
         return
-    held: dict[str, str] = {
-        canonicalize_name(one.requirement.name): _pin(one) for one in step.bounds if one.requirement
+    constrained_versions: dict[str, str] = {
+        canonicalize_name(constraint.requirement.name): _exact_version(constraint)
+        for constraint in step.constraints
+        if constraint.requirement
     }
-    pins = [pin for want in step.wants if (pin := _pinned(project, draft, step, want, held))]
-    once = {canonicalize_name(pin.name): pin for pin in reversed(pins)}
-    fresh = [pin for pin in reversed(once.values()) if not _declared(draft, pin)]
-    for pin in [one for one in fresh if canonicalize_name(one.name) in facts.abi_packages()]:
+    pins = [pin for req in step.targets if (pin := _to_pin(project, draft, step, req, constrained_versions))]
+    unique_pins = {canonicalize_name(pin.name): pin for pin in reversed(pins)}
+    new_pins = [pin for pin in reversed(unique_pins.values()) if not _is_declared(draft, pin)]
+    for pin in [pin for pin in new_pins if canonicalize_name(pin.name) in facts.abi_packages()]:
         draft.layers.append(Layer(name=f"step-{len(draft.layers) + 1}", packages=(pin,)))
-    plain = tuple(one for one in fresh if canonicalize_name(one.name) not in facts.abi_packages())
-    if plain:
-        draft.layers.append(Layer(name=f"step-{len(draft.layers) + 1}", packages=plain))
+    plain_pins = tuple(pin for pin in new_pins if canonicalize_name(pin.name) not in facts.abi_packages())
+    if plain_pins:
+        draft.layers.append(Layer(name=f"step-{len(draft.layers) + 1}", packages=plain_pins))
 
 
-def _declared(draft: _Draft, pin: Requirement) -> bool:
-    names = {canonicalize_name(one.name) for layer in draft.layers for one in layer.packages}
+def _is_declared(draft: _Draft, pin: Requirement) -> bool:
+    names = {canonicalize_name(package.name) for layer in draft.layers for package in layer.packages}
     return canonicalize_name(pin.name) in names
 
 
-def _pin(want: Want) -> str:
-    spec = list(want.requirement.specifier) if want.requirement else []
-    exact = [one.version for one in spec if one.operator in {"==", "==="} and "*" not in one.version]
+def _exact_version(req: InstallTarget) -> str:
+    specifiers = list(req.requirement.specifier) if req.requirement else []
+    exact = [
+        specifier.version
+        for specifier in specifiers
+        if specifier.operator in {"==", "==="} and "*" not in specifier.version
+    ]
     return exact[0] if exact else ""
 
 
-def _pinned(
-    project: Project, draft: _Draft, step: Install, want: Want, held: Mapping[str, str]
+def _to_pin(
+    project: Project,
+    draft: _Draft,
+    step: InstallCommand,
+    req: InstallTarget,
+    constrained_versions: Mapping[str, str],
 ) -> Requirement | None:
     """A want as an exact pin; torch and companions go elsewhere, and what has no version is recommended and said."""
-    wheel = re.search(r"([\w.]+?)-(\d[\w.]*?)(?:\+|%2B)[^/]*\.whl", want.text)
-    if want.requirement is None or want.requirement.url:
+    wheel = re.search(r"([\w.]+?)-(\d[\w.]*?)(?:\+|%2B)[^/]*\.whl", req.text)
+    if req.requirement is None or req.requirement.url:
         if wheel and canonicalize_name(wheel[1]) in facts.abi_packages():
             return Requirement(f"{canonicalize_name(wheel[1])}=={wheel[2]}")
-        draft.left.append(want.text)
+        draft.omitted.append(req.text)
         return None
-    name = canonicalize_name(want.requirement.name)
-    version = _pin(want) or held.get(name) or project.locked.get(name, "")
-    if name in FAMILY:
+    name = canonicalize_name(req.requirement.name)
+    version = _exact_version(req) or constrained_versions.get(name) or project.locked_versions.get(name, "")
+    if name in TORCH_FAMILY:
         draft.versions.setdefault(name, version)
         if name == "torch" and not draft.channel:
-            channel, how = registry.channel_of(step, want)
-            draft.channel = "pypi" if how == "from PyPI" else channel
+            channel, origin = registry.torch_channel(step, req)
+            draft.channel = "pypi" if origin == "from PyPI" else channel
         return None
-    if want.requirement.marker and not want.requirement.marker.evaluate(
+    if req.requirement.marker and not req.requirement.marker.evaluate(
         {"sys_platform": "linux", "platform_system": "Linux", "extra": ""}
     ):
         return None
     if not version:
-        _open(draft, want, name)
+        _add_unpinned(draft, req, name)
         return None
-    extras = f"[{','.join(sorted(want.requirement.extras))}]" if want.requirement.extras else ""
-    return Requirement(f"{want.requirement.name}{extras}=={version}")
+    extras = f"[{','.join(sorted(req.requirement.extras))}]" if req.requirement.extras else ""
+    return Requirement(f"{req.requirement.name}{extras}=={version}")
 
 
-def _open(draft: _Draft, want: Want, name: str) -> None:
-    said = str(want.requirement.specifier) if want.requirement else ""
-    draft.left.append(f"{want.text} (no version)")
+def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:
+    specifiers = str(req.requirement.specifier) if req.requirement else ""
+    draft.omitted.append(f"{req.text} (no version)")
     draft.recommends.append(
-        Recommendation(component=name, says=said or "any", by=want.where.partition(":")[0])
+        Recommendation(component=name, says=specifiers or "any", by=req.location.partition(":")[0])
     )
 
 
 # --- the description -------------------------------------------------------------------------------------------------
 
 
-def _service(project: Project, draft: _Draft, file: str, name: str) -> Service | None:
-    stage = dockerfile.final(project.texts[file]) if file else None
+def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Service | None:
+    stage = dockerfile.final_stage(project.texts[file]) if file else None
     image, _, digest = stage.image.partition("@") if stage else ("", "", "")
-    base = facts.base(image)
-    own = base.torch if base and base.torch else ""
-    version = own.partition("+")[0] if own else draft.versions.get("torch", "").partition("+")[0]
+    base = facts.base_image(image)
+    base_torch = base.torch if base and base.torch else ""
+    version = (
+        base_torch.partition("+")[0] if base_torch else draft.versions.get("torch", "").partition("+")[0]
+    )
     missing = [
-        *([] if image and ":" in image and not dockerfile.unresolved(image) else ["a base image with a tag"]),
+        *(
+            []
+            if image and ":" in image and not dockerfile.unresolved_variable(image)
+            else ["a base image with a tag"]
+        ),
         *([] if _is_version(version) else ["the version of torch"]),
     ]
     if missing:
         draft.missing = f"{' and '.join(missing)} cannot be told from what is here"
         return None
     channel = (
-        own.partition("+")[2]
-        or _cuda_channel(base if own else None)
+        base_torch.partition("+")[2]
+        or _cuda_channel(base if base_torch else None)
         or draft.channel
         or _release_channel(version)
     )
     return Service(
         name=name,
         summary=f"Say in one line what {name} does",
-        python=_python(project, stage, base, given=bool(own)),
+        python=_python_version(project, stage, base, torch_from_base=bool(base_torch)),
         base=Base(
             image=image,
             digest=digest or None,
@@ -196,18 +231,18 @@ def _service(project: Project, draft: _Draft, file: str, name: str) -> Service |
         torch=Torch(
             version=Version(version),
             companions=_companions(draft, version),
-            origin="base" if own else "index",
+            origin="base" if base_torch else "index",
         ),
         variants=(_variant(channel, stage),),
         layers=tuple(draft.layers) or (Layer(name="app", packages=()),),
         apt=tuple(sorted(draft.apt)),
         sources=tuple(_sources(project, draft, file)),
-        run=_run(stage) if stage else Run(),
+        run=_run_settings(stage) if stage else Run(),
         recommends=tuple(draft.recommends),
     )
 
 
-def _cuda_channel(base: facts.Base | None) -> str:
+def _cuda_channel(base: facts.BaseImage | None) -> str:
     return "cu" + "".join(base.cuda.split(".")[:2]) if base and base.cuda else ""
 
 
@@ -220,31 +255,37 @@ def _companions(draft: _Draft, version: str) -> Mapping[str, Version]:
     """Those that are installed; one without a version is the release's partner."""
     release = facts.release(version)
     partners = {"torchvision": release.torchvision, "torchaudio": release.torchaudio} if release else {}
-    found = {}
-    for name in FAMILY[1:]:
-        own = draft.versions.get(name, "").partition("+")[0] or (partners.get(name) or ("",))[-1]
-        if name in draft.versions and _is_version(own):
-            found[name] = Version(own)
-    return MappingProxyType(found)
+    companions = {}
+    for name in TORCH_FAMILY[1:]:
+        companion_version = (
+            draft.versions.get(name, "").partition("+")[0] or (partners.get(name) or ("",))[-1]
+        )
+        if name in draft.versions and _is_version(companion_version):
+            companions[name] = Version(companion_version)
+    return MappingProxyType(companions)
 
 
-def _python(project: Project, stage: Stage | None, base: facts.Base | None, *, given: bool) -> Version:
+def _python_version(
+    project: Project, stage: Stage | None, base: facts.BaseImage | None, *, torch_from_base: bool
+) -> Version:
     """Where the base gives torch, its Python; else a whole version, of the base, the image's tag or pyproject."""
     image = stage.image if stage else ""
     tag = re.search(r"python:(3\.\d+(?:\.\d+)?)", image)
-    asked = re.search(r"3\.\d+", str((project.pyproject.get("project") or {}).get("requires-python", "")))
-    told = (
+    requires_python = re.search(
+        r"3\.\d+", str((project.pyproject.get("project") or {}).get("requires-python", ""))
+    )
+    version = (
         (base.python if base else None)
         or (tag[1] if tag else "")
         or (base.apt_python if base else None)
-        or (asked[0] if asked else "")
+        or (requires_python[0] if requires_python else "")
     )
-    if given:
-        return Version(told or "3.11")
-    minor = ".".join((told or "3.11").split(".")[:2])
+    if torch_from_base:
+        return Version(version or "3.11")
+    minor = ".".join((version or "3.11").split(".")[:2])
     return Version(
-        told
-        if told and patterns.PYTHON.pattern.fullmatch(told)
+        version
+        if version and patterns.PYTHON.pattern.fullmatch(version)
         else {"3.10": "3.10.14", "3.12": "3.12.11", "3.13": "3.13.5"}.get(minor, f"{minor}.13")
     )
 
@@ -257,76 +298,91 @@ def _variant(channel: str, stage: Stage | None) -> Variant:
 
 def _sources(project: Project, draft: _Draft, file: str) -> Iterable[Source]:
     """The git clones at a tag whose commit the facts know; the others are said."""
-    for run in installs.runs(project, file) if file else ():
-        texts = run.command.texts
-        url = next((one for one in texts if re.match(r"https://\S+", one)), "")
-        if texts[:2] != ("git", "clone") or not url:
+    for run in run_commands(project, file) if file else ():
+        arguments = run.command.texts
+        url = next((argument for argument in arguments if re.match(r"https://\S+", argument)), "")
+        if arguments[:2] != ("git", "clone") or not url:
             continue
-        tag = next((texts[n + 1] for n, one in enumerate(texts[:-1]) if one in {"-b", "--branch"}), "")
+        tag = next(
+            (
+                arguments[index + 1]
+                for index, argument in enumerate(arguments[:-1])
+                if argument in {"-b", "--branch"}
+            ),
+            "",
+        )
         repo = re.sub(r"(?:\.git)?/?$", "", url).partition("://")[2].partition("/")[2]
-        known = next((row for row in facts.source_tags(repo) if row.tag == tag and row.commit), None)
+        recorded_tag = next((row for row in facts.source_tags(repo) if row.tag == tag and row.commit), None)
         name = repo.rpartition("/")[2].lower()
-        if known and known.commit and patterns.NAME.pattern.fullmatch(name):
+        if recorded_tag and recorded_tag.commit and patterns.NAME.pattern.fullmatch(name):
             yield Source(
                 name=name,
                 url=url.removesuffix(".git"),
                 tag=tag,
-                commit=known.commit,
+                commit=recorded_tag.commit,
                 path=f"third_party/{name}",
             )
             continue
-        draft.left.append(f"{url} at {tag or 'no tag'}")
+        draft.omitted.append(f"{url} at {tag or 'no tag'}")
 
 
-def _run(stage: Stage) -> Run:
+def _run_settings(stage: Stage) -> Run:
     ports: list[int] = []
     volumes: list[str] = []
     env: dict[str, str] = {}
     command: tuple[str, ...] = ()
-    for one in stage.instructions:
-        if one.keyword == "EXPOSE":
+    for instruction in stage.instructions:
+        if instruction.keyword == "EXPOSE":
             ports += [
-                int(word.partition("/")[0]) for word in one.text.split() if word.partition("/")[0].isdigit()
+                int(port.partition("/")[0])
+                for port in instruction.text.split()
+                if port.partition("/")[0].isdigit()
             ]
-        elif one.keyword == "VOLUME":
+        elif instruction.keyword == "VOLUME":
             volumes += [
-                word for word in one.words or one.text.split() if patterns.ABSOLUTE.pattern.fullmatch(word)
+                path
+                for path in instruction.exec_form or instruction.text.split()
+                if patterns.ABSOLUTE.pattern.fullmatch(path)
             ]
-        elif one.keyword == "ENV":
-            env |= {k: v for k, v in dockerfile.assignments(one).items() if _is_env(k, v)}
-        elif one.keyword in {"CMD", "ENTRYPOINT"} and one.words:
-            command = (*(command if one.keyword == "CMD" and command else ()), *one.words)
+        elif instruction.keyword == "ENV":
+            env |= {
+                key: value
+                for key, value in dockerfile.assignments(instruction).items()
+                if _is_env(key, value)
+            }
+        elif instruction.keyword in {"CMD", "ENTRYPOINT"} and instruction.exec_form:
+            command = (*(command if instruction.keyword == "CMD" and command else ()), *instruction.exec_form)
     return Run(
         command=command, env=env, ports=tuple(dict.fromkeys(ports)), volumes=tuple(dict.fromkeys(volumes))
     )
 
 
 def _is_env(key: str, value: str) -> bool:
-    own = key in patterns.OWN_VARIABLES
+    is_reserved = key in patterns.OWN_VARIABLES
     return bool(
-        not own
+        not is_reserved
         and patterns.KEY.pattern.fullmatch(key)
         and patterns.VALUE.pattern.fullmatch(value)
         and "$" not in value
     )
 
 
-def _text(service: Service, draft: _Draft, file: str) -> str:
+def _render_draft(service: Service, draft: _Draft, file: str) -> str:
     """The draft below a comment that says what is not in it; without what the reader would refuse, piece by piece."""
-    opening = [
+    header = [
         f"# Drafted from {file or 'the requirement files'}. What people have to look at:",
         "# - gpus: name the cards that it must run on.",
     ]
-    opening += [f"# - left out: {one}" for one in dict.fromkeys(draft.left)]
-    for one in (
+    header += [f"# - left out: {omission}" for omission in dict.fromkeys(draft.omitted)]
+    for candidate in (
         service,
         replace(service, run=Run()),
         replace(service, run=Run(), apt=()),
         replace(service, run=Run(), apt=(), sources=(), recommends=()),
     ):
-        text = "\n".join(opening) + "\n" + write.description(one)
+        text = "\n".join(header) + "\n" + write.to_yaml(candidate)
         try:
-            read.services({one.file: text})
+            read.read_services({candidate.file: text})
         except InputError as error:
             draft.missing = str(error)
         else:

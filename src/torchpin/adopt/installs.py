@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torchpin.adopt.dockerfile import Command, Instruction, Word
 
-_VALUED = {
+_OPTIONS_WITH_VALUE = {
     "-r": "files", "--requirement": "files", "-c": "constraints", "--constraint": "constraints", "-i": "index",
     "--index-url": "index", "--default-index": "index", "--index": "index", "--extra-index-url": "extra",
     "-f": "links", "--find-links": "links", "--no-binary": "no_binary", "--torch-backend": "backend",
@@ -30,45 +30,45 @@ _VALUED = {
     "--only-binary": "", "--trusted-host": "", "--timeout": "", "--retries": "", "--root": "", "--cache-dir": "",
     "--platform": "", "--python-version": "", "--progress-bar": "", "--index-strategy": "", "--config-settings": "",
 }  # fmt: skip
-_CONDA_VALUED = {"-c", "--channel", "-n", "--name", "-p", "--prefix"}
+_CONDA_OPTIONS_WITH_VALUE = {"-c", "--channel", "-n", "--name", "-p", "--prefix"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Want:
+class InstallTarget:
     """A thing to install as somebody wrote it, and where; `requirement` None: it is an address, or no requirement."""
 
     text: str
-    where: str
+    location: str
     requirement: Requirement | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Install:
+class InstallCommand:
     """One install: `tool` is pip, conda or apt; the others are its options."""
 
     tool: str
-    where: str
+    location: str
     file: str
-    wants: tuple[Want, ...] = ()
-    bounds: tuple[Want, ...] = ()  # of its constraints files
+    targets: tuple[InstallTarget, ...] = ()
+    constraints: tuple[InstallTarget, ...] = ()  # of its constraints files
     index: str = ""
-    extra: str = ""
+    extra_index: str = ""
     missing: tuple[str, ...] = ()  # files that it names and that are not there
     no_binary: tuple[str, ...] = ()
     upgrade: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class RunCommand:
     """A simple command of a RUN, its variables filled in."""
 
     command: Command
     file: str
     instruction: Instruction
-    next: Command | None = None  # what follows its operator
+    following: Command | None = None  # what follows its operator
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         return f"{self.file}:{self.command.line}:{self.command.column}"
 
 
@@ -78,17 +78,17 @@ class Project:
 
     texts: Mapping[str, str]
     dockerfiles: tuple[str, ...]
-    lists: tuple[str, ...]  # requirement files that no Dockerfile installs are steps of their own
+    requirement_files: tuple[str, ...]  # requirement files that no Dockerfile installs are steps of their own
     pyproject: Mapping[str, Any]
-    locked: Mapping[str, str]  # of uv.lock: package to version
-    broken: tuple[tuple[str, str], ...] = ()  # (file, why it cannot be read)
+    locked_versions: Mapping[str, str]  # of uv.lock: package to version
+    unreadable: tuple[tuple[str, str], ...] = ()  # (file, why it cannot be read)
 
 
-def project(texts: Mapping[str, str]) -> Project:
+def parse_project(texts: Mapping[str, str]) -> Project:
     broken: list[tuple[str, str]] = []
 
     def toml(name: str) -> Mapping[str, Any]:
-        path = next((one for one in sorted(texts) if posixpath.basename(one) == name), "")
+        path = next((candidate for candidate in sorted(texts) if posixpath.basename(candidate) == name), "")
         try:
             return tomllib.loads(texts[path]) if path else {}
         except tomllib.TOMLDecodeError as error:
@@ -99,12 +99,12 @@ def project(texts: Mapping[str, str]) -> Project:
     return Project(
         texts=texts,
         dockerfiles=tuple(path for path in sorted(texts) if _is_dockerfile(path)),
-        lists=tuple(
+        requirement_files=tuple(
             path for path in sorted(texts) if re.search(r"(requirements|constraints)[\w.-]*\.txt$", path)
         ),
         pyproject=toml("pyproject.toml"),
-        locked={row["name"]: row["version"] for row in rows if {"name", "version"} <= row.keys()},
-        broken=tuple(broken),
+        locked_versions={row["name"]: row["version"] for row in rows if {"name", "version"} <= row.keys()},
+        unreadable=tuple(broken),
     )
 
 
@@ -116,185 +116,211 @@ def _is_dockerfile(path: str) -> bool:
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
-def runs(one: Project, file: str) -> Iterator[Run]:
+def run_commands(upstream: Project, file: str) -> Iterator[RunCommand]:
     """The commands of a Dockerfile's RUN lines in their order, each with what the variables were at that place."""
-    known: dict[str, str] = {}
-    for instruction in dockerfile.instructions(one.texts[file]):
+    variables: dict[str, str] = {}
+    for instruction in dockerfile.parse_instructions(upstream.texts[file]):
         if instruction.keyword in {"ARG", "ENV"}:
             pairs = dockerfile.assignments(instruction)
-            known |= {name: dockerfile.substituted(value, known) for name, value in pairs.items()}
+            variables |= {name: dockerfile.substitute(value, variables) for name, value in pairs.items()}
         elif instruction.keyword == "RUN":
-            found = [dockerfile.filled(each, known) for each in dockerfile.commands(instruction)]
-            for number, command in enumerate(found):
-                after = found[number + 1] if number + 1 < len(found) else None
-                yield Run(command=command, file=file, instruction=instruction, next=after)
+            commands = [
+                dockerfile.substitute_command(command, variables)
+                for command in dockerfile.parse_commands(instruction)
+            ]
+            for number, command in enumerate(commands):
+                following = commands[number + 1] if number + 1 < len(commands) else None
+                yield RunCommand(command=command, file=file, instruction=instruction, following=following)
 
 
-def installs(one: Project, file: str) -> Iterator[Install]:
-    for run in runs(one, file):
-        found = install(one, run)
-        if found:
-            yield found
+def install_commands(upstream: Project, file: str) -> Iterator[InstallCommand]:
+    for run in run_commands(upstream, file):
+        step = parse_install(upstream, run)
+        if step:
+            yield step
 
 
-def install(one: Project, run: Run) -> Install | None:
+def parse_install(upstream: Project, run: RunCommand) -> InstallCommand | None:
     """What a command installs with pip, uv, conda or apt; None for every other command."""
-    words = _unwrapped(run.command.words)
-    texts = [word.text for word in words]
+    tokens = _strip_prefixes(run.command.argv)
+    texts = [token.text for token in tokens]
     if texts[:2] in (["apt-get", "install"], ["apt", "install"]) or (
         texts[:1] == ["apt-get"] and "install" in texts
     ):
-        wants = _plain(run, words[texts.index("install") + 1 :], set())
-        return Install(tool="apt", where=run.where, file=run.file, wants=wants)
+        targets = _package_targets(run, tokens[texts.index("install") + 1 :], set())
+        return InstallCommand(tool="apt", location=run.location, file=run.file, targets=targets)
     if texts[:1] in (["conda"], ["mamba"], ["micromamba"]) and "install" in texts:
-        wants = _plain(run, words[texts.index("install") + 1 :], _CONDA_VALUED)
-        return Install(tool="conda", where=run.where, file=run.file, wants=wants)
-    rest = _of_pip(words)
-    return _pip(one, run, rest) if rest is not None else None
+        targets = _package_targets(run, tokens[texts.index("install") + 1 :], _CONDA_OPTIONS_WITH_VALUE)
+        return InstallCommand(tool="conda", location=run.location, file=run.file, targets=targets)
+    arguments = _pip_arguments(tokens)
+    return _parse_pip_install(upstream, run, arguments) if arguments is not None else None
 
 
-def _unwrapped(words: Sequence[Word]) -> Sequence[Word]:
+def _strip_prefixes(tokens: Sequence[Word]) -> Sequence[Word]:
     """Without what stands before a command: sudo, env settings, shell keywords."""
-    at = 0
-    while at < len(words) and (
-        words[at].text in {"sudo", "env", "time", "exec", "then", "do", "else", "{", "!"}
-        or re.fullmatch(r"\w+=.*", words[at].text)
+    index = 0
+    while index < len(tokens) and (
+        tokens[index].text in {"sudo", "env", "time", "exec", "then", "do", "else", "{", "!"}
+        or re.fullmatch(r"\w+=.*", tokens[index].text)
     ):
-        at += 1
-    return words[at:]
+        index += 1
+    return tokens[index:]
 
 
-def _of_pip(words: Sequence[Word]) -> Sequence[Word] | None:
-    texts = [posixpath.basename(word.text) for word in words]
+def _pip_arguments(tokens: Sequence[Word]) -> Sequence[Word] | None:
+    texts = [posixpath.basename(token.text) for token in tokens]
     for head in (["uv", "pip", "install"], ["-m", "pip", "install"], ["pip", "install"], ["pip3", "install"]):
-        for at in range(min(4, len(texts))):
-            if texts[at : at + len(head)] == head:
-                return words[at + len(head) :]
+        for index in range(min(4, len(texts))):
+            if texts[index : index + len(head)] == head:
+                return tokens[index + len(head) :]
     if texts and re.fullmatch(r"pip3?(\.\d+)?", texts[0]) and "install" in texts:
-        return words[texts.index("install") + 1 :]
+        return tokens[texts.index("install") + 1 :]
     return None
 
 
-def _plain(run: Run, words: Iterable[Word], valued: set[str]) -> tuple[Want, ...]:
-    wants, skip = [], False
-    for word in words:
-        if skip or word.text.startswith("-"):
-            skip = not skip and word.text in valued
+def _package_targets(run: RunCommand, tokens: Iterable[Word], valued: set[str]) -> tuple[InstallTarget, ...]:
+    targets, skip = [], False
+    for token in tokens:
+        if skip or token.text.startswith("-"):
+            skip = not skip and token.text in valued
             continue
-        wants.append(Want(text=word.text, where=f"{run.file}:{word.line}:{word.column}"))
-    return tuple(wants)
+        targets.append(InstallTarget(text=token.text, location=f"{run.file}:{token.line}:{token.column}"))
+    return tuple(targets)
 
 
-def _pip(one: Project, run: Run, words: Sequence[Word]) -> Install:
+def _parse_pip_install(upstream: Project, run: RunCommand, tokens: Sequence[Word]) -> InstallCommand:
     options: dict[str, list[Word]] = {}
-    wants: list[Want] = []
-    at = 0
-    while at < len(words):
-        name, has, value = words[at].text.partition("=")
-        if words[at].text in _VALUED and at + 1 < len(words):
-            options.setdefault(_VALUED[words[at].text], []).append(words[at + 1])
-            at += 1
-        elif has and name in _VALUED and name.startswith("--"):
-            options.setdefault(_VALUED[name], []).append(replace(words[at], text=value))
-        elif not words[at].text.startswith("-"):
-            wants.append(_want(words[at].text, f"{run.file}:{words[at].line}:{words[at].column}"))
-        at += 1
-    made = Install(
+    targets: list[InstallTarget] = []
+    index = 0
+    while index < len(tokens):
+        name, separator, value = tokens[index].text.partition("=")
+        if tokens[index].text in _OPTIONS_WITH_VALUE and index + 1 < len(tokens):
+            options.setdefault(_OPTIONS_WITH_VALUE[tokens[index].text], []).append(tokens[index + 1])
+            index += 1
+        elif separator and name in _OPTIONS_WITH_VALUE and name.startswith("--"):
+            options.setdefault(_OPTIONS_WITH_VALUE[name], []).append(replace(tokens[index], text=value))
+        elif not tokens[index].text.startswith("-"):
+            targets.append(
+                _parse_target(tokens[index].text, f"{run.file}:{tokens[index].line}:{tokens[index].column}")
+            )
+        index += 1
+    step = InstallCommand(
         tool="pip",
-        where=run.where,
+        location=run.location,
         file=run.file,
-        wants=tuple(wants),
-        index=_last(options, "index"),
-        extra=_last(options, "extra"),
-        no_binary=tuple(part for word in options.get("no_binary", []) for part in word.text.split(",")),
-        upgrade=any(word.text in {"-U", "--upgrade"} for word in words),
+        targets=tuple(targets),
+        index=_last_value(options, "index"),
+        extra_index=_last_value(options, "extra"),
+        no_binary=tuple(part for token in options.get("no_binary", []) for part in token.text.split(",")),
+        upgrade=any(token.text in {"-U", "--upgrade"} for token in tokens),
     )
-    return _with_files(one, made, options.get("files", []), options.get("constraints", []))
+    return _add_files(upstream, step, options.get("files", []), options.get("constraints", []))
 
 
-def _last(options: Mapping[str, list[Word]], name: str) -> str:
+def _last_value(options: Mapping[str, list[Word]], name: str) -> str:
     return options[name][-1].text if options.get(name) else ""
 
 
-def _with_files(one: Project, made: Install, files: Iterable[Word], constraints: Iterable[Word]) -> Install:
-    for word in files:
-        made = _listed(one, made, word.text)
-    for word in constraints:
-        path = find(one, word.text)
-        bounds = listed(one, path) if path else ()
-        made = replace(
-            made,
-            bounds=(*made.bounds, *(each for each in bounds if isinstance(each, Want))),
-            missing=made.missing if path else (*made.missing, word.text),
+def _add_files(
+    upstream: Project, step: InstallCommand, files: Iterable[Word], constraints: Iterable[Word]
+) -> InstallCommand:
+    for token in files:
+        step = _add_requirements_file(upstream, step, token.text)
+    for token in constraints:
+        path = find_file(upstream, token.text)
+        bounds = requirement_lines(upstream, path) if path else ()
+        step = replace(
+            step,
+            constraints=(*step.constraints, *(row for row in bounds if isinstance(row, InstallTarget))),
+            missing=step.missing if path else (*step.missing, token.text),
         )
-    return made
+    return step
 
 
-def _listed(one: Project, made: Install, name: str) -> Install:
-    path = find(one, name)
+def _add_requirements_file(upstream: Project, step: InstallCommand, name: str) -> InstallCommand:
+    path = find_file(upstream, name)
     if path is None:
-        return replace(made, missing=(*made.missing, name))
-    for row in listed(one, path):
-        if isinstance(row, Want):
-            made = replace(made, wants=(*made.wants, row))
+        return replace(step, missing=(*step.missing, name))
+    for row in requirement_lines(upstream, path):
+        if isinstance(row, InstallTarget):
+            step = replace(step, targets=(*step.targets, row))
         elif row[0] == "index":
-            made = replace(made, index=row[1])
+            step = replace(step, index=row[1])
         elif row[0] == "extra":
-            made = replace(made, extra=row[1])
-    return made
+            step = replace(step, extra_index=row[1])
+    return step
 
 
-def find(one: Project, name: str) -> str | None:
+def find_file(upstream: Project, name: str) -> str | None:
     """The project's file that a Dockerfile means by a path inside its image: the same ending, else the same name."""
-    wanted = posixpath.normpath(name).lstrip("/").removeprefix("../")
-    ending = [path for path in sorted(one.texts) if path == wanted or path.endswith(f"/{wanted}")]
-    named = [path for path in sorted(one.texts) if posixpath.basename(path) == posixpath.basename(wanted)]
-    return next(iter([*ending, *named]), None)
+    relative_path = posixpath.normpath(name).lstrip("/").removeprefix("../")
+    suffix_matches = [
+        path for path in sorted(upstream.texts) if path == relative_path or path.endswith(f"/{relative_path}")
+    ]
+    name_matches = [
+        path
+        for path in sorted(upstream.texts)
+        if posixpath.basename(path) == posixpath.basename(relative_path)
+    ]
+    return next(iter([*suffix_matches, *name_matches]), None)
 
 
 # --- requirement files -----------------------------------------------------------------------------------------------
 
 
-def listed(one: Project, path: str, seen: frozenset[str] = frozenset()) -> tuple[Want | tuple[str, str], ...]:
+def requirement_lines(
+    upstream: Project, path: str, seen: frozenset[str] = frozenset()
+) -> tuple[InstallTarget | tuple[str, str], ...]:
     """The lines of a requirement file: wants, and (option, value) pairs; -r follows, each file once."""
-    found: list[Want | tuple[str, str]] = []
-    for number, line in enumerate(one.texts.get(path, "").splitlines(), start=1):
+    rows: list[InstallTarget | tuple[str, str]] = []
+    for number, line in enumerate(upstream.texts.get(path, "").splitlines(), start=1):
         text = re.sub(r"(^|\s)#.*$", "", line).strip().rstrip("\\").strip()
         if not text or text.startswith("--hash"):
             continue
         option, _, value = (
             text.replace("=", " ", 1).partition(" ") if text.startswith("--") else text.partition(" ")
         )
-        kind = _VALUED.get(option, "") if text.startswith("-") else None
+        kind = _OPTIONS_WITH_VALUE.get(option, "") if text.startswith("-") else None
         if kind is None:
-            found.append(
-                _want(re.sub(r"\s+--hash.*$", "", text), f"{path}:{number}:{line.index(text[0]) + 1}")
+            rows.append(
+                _parse_target(re.sub(r"\s+--hash.*$", "", text), f"{path}:{number}:{line.index(text[0]) + 1}")
             )
         elif kind in {"files", "constraints"}:
-            other = find(one, posixpath.join(posixpath.dirname(path), value.strip()))
-            if other and other not in seen:
-                found += listed(one, other, seen | {path})
+            included = find_file(upstream, posixpath.join(posixpath.dirname(path), value.strip()))
+            if included and included not in seen:
+                rows += requirement_lines(upstream, included, seen | {path})
         elif kind:
-            found.append((kind, value.strip()))
-    return tuple(found)
+            rows.append((kind, value.strip()))
+    return tuple(rows)
 
 
-def _want(text: str, where: str) -> Want:
+def _parse_target(text: str, location: str) -> InstallTarget:
     try:
-        return Want(text=text, where=where, requirement=Requirement(text))
+        return InstallTarget(text=text, location=location, requirement=Requirement(text))
     except InvalidRequirement:
-        return Want(text=text, where=where)
+        return InstallTarget(text=text, location=location)
 
 
-def declared(one: Project) -> tuple[Want, ...]:
+def pyproject_targets(upstream: Project) -> tuple[InstallTarget, ...]:
     """The dependencies of pyproject.toml; they stand at its first line, since TOML's readers tell no lines."""
-    path = next((each for each in sorted(one.texts) if posixpath.basename(each) == "pyproject.toml"), "")
-    table = one.pyproject.get("project", {})
+    path = next(
+        (
+            candidate
+            for candidate in sorted(upstream.texts)
+            if posixpath.basename(candidate) == "pyproject.toml"
+        ),
+        "",
+    )
+    table = upstream.pyproject.get("project", {})
     rows = table.get("dependencies", []) if isinstance(table, dict) else []
-    return tuple(_want(row, _line(one.texts[path], row, path)) for row in rows if isinstance(row, str))
+    return tuple(
+        _parse_target(row, _locate_line(upstream.texts[path], row, path))
+        for row in rows
+        if isinstance(row, str)
+    )
 
 
-def _line(text: str, needle: str, path: str) -> str:
+def _locate_line(text: str, needle: str, path: str) -> str:
     for number, line in enumerate(text.splitlines(), start=1):
         if needle in line:
             return f"{path}:{number}:{line.index(needle) + 1}"

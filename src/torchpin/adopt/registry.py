@@ -15,43 +15,45 @@ from torchpin.model import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from torchpin.adopt.installs import Install, Project, Run, Want
+    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project, RunCommand
 
-FAMILY = ("torch", "torchvision", "torchaudio")
+TORCH_FAMILY = ("torch", "torchvision", "torchaudio")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trap:
+class Rule:
     """What `invoke explain` tells of a trap, and what finds it."""
 
     title: str
-    remedy: str
+    help: str
     meaning: str
     example: str
     sources: str
     find: Callable[[Project], Iterator[Finding]]
 
 
-TRAPS: dict[str, Trap] = {}
+RULES: dict[str, Rule] = {}
 
 
-def trap(
+def register_rule(
     id_: str, title: str
 ) -> Callable[[Callable[[Project], Iterator[Finding]]], Callable[[Project], Iterator[Finding]]]:
     """Registers a trap. Its docstring has the paragraphs of a check's: remedy, meaning, Example:, Sources:."""
 
     def register(function: Callable[[Project], Iterator[Finding]]) -> Callable[[Project], Iterator[Finding]]:
         parts = [" ".join(part.split()) for part in re.split(r"\n\s*\n", function.__doc__ or "")]
-        told = {
-            word: next((p.removeprefix(word).strip() for p in parts if p.startswith(word)), "")
-            for word in ("Example:", "Sources:")
+        sections = {
+            heading: next(
+                (part.removeprefix(heading).strip() for part in parts if part.startswith(heading)), ""
+            )
+            for heading in ("Example:", "Sources:")
         }
-        TRAPS[id_] = Trap(
+        RULES[id_] = Rule(
             title=title,
-            remedy=parts[0],
-            meaning=" ".join(p for p in parts[1:] if not p.startswith(("Example:", "Sources:"))),
-            example=told["Example:"],
-            sources=told["Sources:"],
+            help=parts[0],
+            meaning=" ".join(part for part in parts[1:] if not part.startswith(("Example:", "Sources:"))),
+            example=sections["Example:"],
+            sources=sections["Sources:"],
             find=function,
         )
         return function
@@ -59,51 +61,53 @@ def trap(
     return register
 
 
-def caught_at(
-    id_: str, where: str, message: str, *, remedy: str = "", about: str = "", evidence: str = ""
+def build_finding(
+    id_: str, location: str, message: str, *, help: str = "", about: str = "", evidence: str = ""
 ) -> Finding:
     return Finding(
-        where=where,
+        location=location,
         message=message,
-        remedy=remedy or TRAPS[id_].remedy,
+        help=help or RULES[id_].help,
         about=about,
         evidence=evidence,
         level="warning",
     )
 
 
-def all_runs(project: Project) -> Iterator[Run]:
+def project_runs(project: Project) -> Iterator[RunCommand]:
     for file in project.dockerfiles:
-        yield from installs.runs(project, file)
+        yield from installs.run_commands(project, file)
 
 
-def all_installs(project: Project) -> Iterator[Install]:
+def project_installs(project: Project) -> Iterator[InstallCommand]:
     for file in project.dockerfiles:
-        yield from installs.installs(project, file)
+        yield from installs.install_commands(project, file)
 
 
-def name_of(want: Want) -> str:
-    return canonicalize_name(want.requirement.name) if want.requirement else ""
+def package_name(target: InstallTarget) -> str:
+    return canonicalize_name(target.requirement.name) if target.requirement else ""
 
 
-def exact(want: Want) -> str:
+def exact_version(target: InstallTarget) -> str:
     """The one version that a requirement names, "" for a range."""
-    spec = list(want.requirement.specifier) if want.requirement else []
+    specifiers = list(target.requirement.specifier) if target.requirement else []
     return (
-        spec[0].version
-        if len(spec) == 1 and spec[0].operator in {"==", "==="} and "*" not in spec[0].version
+        specifiers[0].version
+        if len(specifiers) == 1
+        and specifiers[0].operator in {"==", "==="}
+        and "*" not in specifiers[0].version
         else ""
     )
 
 
-def channel_of(step: Install, want: Want) -> tuple[str, str]:
+def torch_channel(step: InstallCommand, target: InstallTarget) -> tuple[str, str]:
     """The channel that a torch comes from, and how that is known; ("", "") where nothing tells."""
-    pin = exact(want)
+    pin = exact_version(target)
     local = pin.partition("+")[2]
-    for address, how in ((step.index, "from that index"), (step.extra, "from that extra index")):
-        found = re.search(r"/(cu\d+|cpu)/?$", address)
-        if found:
-            return found[1], how
+    for url, how in ((step.index, "from that index"), (step.extra_index, "from that extra index")):
+        match = re.search(r"/(cu\d+|cpu)/?$", url)
+        if match:
+            return match[1], how
     if local:
         return local, "by its name"
     release = facts.release(pin) if pin else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.registry import TRAPS, Trap
+from torchpin.adopt.registry import RULES, Rule
 
 if TYPE_CHECKING:
     from torchpin.adopt.installs import Project
@@ -13,25 +13,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Caught:
+class Match:
     id: str
     finding: Finding
 
 
-def known() -> dict[str, Trap]:
+def registered_rules() -> dict[str, Rule]:
     """Every registered trap, by id."""
     from torchpin.adopt import rules  # noqa: F401 - registers them
 
-    return dict(sorted(TRAPS.items()))
+    return dict(sorted(RULES.items()))
 
 
-def caught(project: Project) -> tuple[Caught, ...]:
+def find_matches(project: Project) -> tuple[Match, ...]:
     """Every trap of a project, by file and line."""
-    found = [Caught(id=id_, finding=one) for id_, each in known().items() for one in each.find(project)]
-    return tuple(sorted(dict.fromkeys(found), key=lambda one: (*_place(one.finding.where), one.id)))
+    matches = [
+        Match(id=id_, finding=finding)
+        for id_, rule in registered_rules().items()
+        for finding in rule.find(project)
+    ]
+    return tuple(
+        sorted(dict.fromkeys(matches), key=lambda match: (*_location_key(match.finding.location), match.id))
+    )
 
 
-def _place(where: str) -> tuple[str, int, int]:
-    file, _, rest = where.partition(":")
-    line, _, column = rest.partition(":")
+def _location_key(location: str) -> tuple[str, int, int]:
+    file, _, position = location.partition(":")
+    line, _, column = position.partition(":")
     return file, int(line or 0), int(column or 0)

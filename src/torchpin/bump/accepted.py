@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin.checks import run
-from torchpin.compat import recommendations
+from torchpin.compat.recommendations import compute_deviations, used_components
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
     from torchpin.model import Deviation, Environment, Finding, Lock, Service
 
-    Found = Sequence[tuple[str, Finding]]  # each with the id of its check
+    CheckedFindings = Sequence[tuple[str, Finding]]  # each with the id of its check
 
-REVIEW = timedelta(days=90)  # until a finding that a bump opened is looked at again
-OF_DEVIATIONS = frozenset({"DEV001", "SRC002"})  # what reasons answer, and not waivers
+REVIEW_PERIOD = timedelta(days=90)  # until a finding that a bump opened is looked at again
+DEVIATION_CHECKS = frozenset({"DEV001", "SRC002"})  # what reasons answer, and not waivers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class State:
+class ServiceSnapshot:
     """A service before or after: its environments with the locks that may be believed, and its findings, waived or not."""
 
     service: Service
     locks: Mapping[str, tuple[Environment, Lock | None]]
-    found: Found
+    findings: CheckedFindings
 
     @property
     def is_locked(self) -> bool:
@@ -41,25 +41,30 @@ class State:
     @property
     def deviations(self) -> dict[str, Deviation]:
         """By component; of several environments' the first that is not met."""
-        all_ = [one for env, lock in self.locks.values() for one in recommendations.deviations(env, lock)]
-        return {_key(one.component): one for one in sorted(all_, key=lambda one: not one.choice)}
-
-    @property
-    def unmet(self) -> set[tuple[str, str, str]]:
+        deviations = [
+            deviation for env, lock in self.locks.values() for deviation in compute_deviations(env, lock)
+        ]
         return {
-            (_key(one.component), by, words)
-            for env, lock in self.locks.values()
-            for one in recommendations.deviations(env, lock)
-            if not one.choice
-            for by, words in one.says
+            _component_key(deviation.component): deviation
+            for deviation in sorted(deviations, key=lambda deviation: not deviation.is_choice)
         }
 
     @property
-    def used(self) -> dict[str, set[str]]:
+    def unmet_recommendations(self) -> set[tuple[str, str, str]]:
+        return {
+            (_component_key(deviation.component), recommender, requirement)
+            for env, lock in self.locks.values()
+            for deviation in compute_deviations(env, lock)
+            if not deviation.is_choice
+            for recommender, requirement in deviation.recommendations
+        }
+
+    @property
+    def components(self) -> dict[str, set[str]]:
         values: dict[str, set[str]] = {}
         for env, lock in self.locks.values():
-            for name, value in recommendations.used(env, lock).items():
-                values.setdefault(_key(name), set()).add(value)
+            for name, value in used_components(env, lock).items():
+                values.setdefault(_component_key(name), set()).add(value)
         return values
 
 
@@ -67,115 +72,139 @@ class State:
 class Acceptance:
     """`closed`, `opened`: sentences; `changes`: the edits; `notes`: what people should read again."""
 
-    closed: tuple[str, ...] = ()
-    opened: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Words:
+class Reasoning:
     """Why, in people's words; for a component that follows, the plan's own words with their evidence."""
 
     reason: str
     evidence: str
-    own: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    follows: str = ""
+    by_component: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    prefix: str = ""
 
 
-def _key(component: str) -> str:
+def _component_key(component: str) -> str:
     return canonicalize_name(component)
 
 
-def acceptance(before: State, after: State, words: Words, today: date) -> Acceptance:
+def compute_acceptance(
+    before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning, today: date
+) -> Acceptance:
     """The waivers and reasons that a bump takes away, brings and rewrites."""
-    waivers, reasons = _waivers(before, after, words, today), _reasons(before, after, words)
+    waivers, reasons = (
+        _waiver_changes(before, after, reasoning, today),
+        _reason_changes(before, after, reasoning),
+    )
     return Acceptance(
-        closed=(*waivers.closed, *reasons.closed),
-        opened=(*waivers.opened, *reasons.opened),
+        resolved=(*waivers.resolved, *reasons.resolved),
+        new=(*waivers.new, *reasons.new),
         changes=(*waivers.changes, *reasons.changes),
         notes=(*waivers.notes, *reasons.notes),
     )
 
 
-def new(before: Found, after: Found) -> list[tuple[str, Finding]]:
+def new_findings(before: CheckedFindings, after: CheckedFindings) -> list[tuple[str, Finding]]:
     """The findings that there were not before."""
-    there = {(id_, one.about) for id_, one in before}
-    return [(id_, one) for id_, one in after if (id_, one.about) not in there]
+    previous = {(check_id, finding.about) for check_id, finding in before}
+    return [(check_id, finding) for check_id, finding in after if (check_id, finding.about) not in previous]
 
 
 # --- waivers ---------------------------------------------------------------------------------------------------------
 
 
-def _waivers(before: State, after: State, words: Words, today: date) -> Acceptance:
-    closed, changes = [], []
+def _waiver_changes(
+    before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning, today: date
+) -> Acceptance:
+    resolved, changes = [], []
     for number, waiver in enumerate(before.service.waivers):
         matched = [
-            any(id_ == waiver.check and run.waives(waiver, one) for id_, one in found)
-            for found in (before.found, after.found)
+            any(
+                check_id == waiver.check and run.matches_waiver(waiver, finding)
+                for check_id, finding in findings
+            )
+            for findings in (before.findings, after.findings)
         ]
         if matched == [True, False] and after.is_locked:
-            closed.append(f"{waiver.check} about {waiver.about}: nothing is left to waive")
+            resolved.append(f"{waiver.check} about {waiver.about}: nothing is left to waive")
             changes.append(Change(path=f"waivers[{number}]", value=None))
-    opened = {
-        (id_, one.about): one for id_, one in new(before.found, after.found) if id_ not in OF_DEVIATIONS
+    to_waive = {
+        (check_id, finding.about): finding
+        for check_id, finding in new_findings(before.findings, after.findings)
+        if check_id not in DEVIATION_CHECKS
     }
-    review = (today + REVIEW).isoformat()
-    for id_, about in opened:
-        row = {"check": id_, "about": about, "reason": words.reason, "review_by": review}
+    review = (today + REVIEW_PERIOD).isoformat()
+    for check_id, about in to_waive:
+        row = {"check": check_id, "about": about, "reason": reasoning.reason, "review_by": review}
         changes.append(Change(path="waivers[+]", value=row))
-    told = tuple(f"{id_} about {about}: {one.message}" for (id_, about), one in opened.items())
-    return Acceptance(closed=tuple(closed), opened=told, changes=tuple(changes))
+    messages = tuple(
+        f"{check_id} about {about}: {finding.message}" for (check_id, about), finding in to_waive.items()
+    )
+    return Acceptance(resolved=tuple(resolved), new=messages, changes=tuple(changes))
 
 
 # --- reasons ---------------------------------------------------------------------------------------------------------
 
 
-def _reasons(before: State, after: State, words: Words) -> Acceptance:
+def _reason_changes(before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning) -> Acceptance:
     """Reasons that nothing needs any more go; those of what deviates anew, or that name what moved, are written again."""
-    written = {_key(one.component): one for one in before.service.reasons}
-    deviating, opened_by = after.deviations, after.unmet - before.unmet
-    moved, old = _moved(before, after)
-    closed, opened, changes, notes = [], [], [], []
-    for key, reason in written.items():
-        if key not in deviating and key in before.deviations and after.is_locked:
-            closed.append(f"the deviation of {reason.component}")
+    reasons = {_component_key(reason.component): reason for reason in before.service.reasons}
+    deviations, new_unmet = after.deviations, after.unmet_recommendations - before.unmet_recommendations
+    changed, old_values = _changed_components(before, after)
+    resolved, messages, changes, notes = [], [], [], []
+    for key, reason in reasons.items():
+        if key not in deviations and key in before.deviations and after.is_locked:
+            resolved.append(f"the deviation of {reason.component}")
             changes.append(Change(path=f"reasons.{reason.component}", value=None))
-    for key, one in deviating.items():
-        told = sorted(f"{by} says {says}" for name, by, says in opened_by if name == key)
-        present = written.get(key)
-        stale = present and key in moved and _names(f"{present.because} {present.evidence}", old)
-        if told or stale:
-            component = present.component if present else one.component
-            because, evidence = _said(key, words)
+    for key, deviation in deviations.items():
+        recommendations = sorted(
+            f"{recommender} says {requirement}" for name, recommender, requirement in new_unmet if name == key
+        )
+        existing = reasons.get(key)
+        stale = (
+            existing and key in changed and _mentions(f"{existing.because} {existing.evidence}", old_values)
+        )
+        if recommendations or stale:
+            component = existing.component if existing else deviation.component
+            because, evidence = _reason_text(key, reasoning)
             value = {"because": because, "evidence": evidence}
             changes.append(Change(path=f"reasons.{component}", value=value))
-            opened.append(
-                f"{component} {one.used}: {'; '.join(told)}"
-                if told
-                else f"{component} {one.used}: its reason speaks of what was before"
+            messages.append(
+                f"{component} {deviation.used}: {'; '.join(recommendations)}"
+                if recommendations
+                else f"{component} {deviation.used}: its reason speaks of what was before"
             )
-        elif present and _names(f"{present.because} {present.evidence}", old):
-            notes.append(f"the reason of {present.component} names what has moved: read it again")
-    return Acceptance(closed=tuple(closed), opened=tuple(opened), changes=tuple(changes), notes=tuple(notes))
+        elif existing and _mentions(f"{existing.because} {existing.evidence}", old_values):
+            notes.append(f"the reason of {existing.component} names what has moved: read it again")
+    return Acceptance(
+        resolved=tuple(resolved), new=tuple(messages), changes=tuple(changes), notes=tuple(notes)
+    )
 
 
-def _moved(before: State, after: State) -> tuple[set[str], set[str]]:
+def _changed_components(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[set[str], set[str]]:
     """The components whose value is another, and the values that are gone, public versions too."""
-    was, is_ = before.used, after.used
-    moved = {key for key in was if was[key] != is_.get(key, set())}
-    gone = {value for key in moved for value in was[key] - is_.get(key, set())}
+    components_before, components_after = before.components, after.components
+    changed = {key for key in components_before if components_before[key] != components_after.get(key, set())}
+    removed_values = {
+        value for key in changed for value in components_before[key] - components_after.get(key, set())
+    }
     channels = {env.variant.channel for env, _ in before.locks.values()} - {
         env.variant.channel for env, _ in after.locks.values()
     }
-    return moved, gone | {value.partition("+")[0] for value in gone} | channels
+    return changed, removed_values | {value.partition("+")[0] for value in removed_values} | channels
 
 
-def _names(text: str, values: Iterable[str]) -> bool:
-    return any(re.search(rf"(?<![\w.]){re.escape(one)}(?![\w]|\.\d)", text) for one in values if one)
+def _mentions(text: str, values: Iterable[str]) -> bool:
+    return any(re.search(rf"(?<![\w.]){re.escape(value)}(?![\w]|\.\d)", text) for value in values if value)
 
 
-def _said(key: str, words: Words) -> tuple[str, str]:
-    if key in words.own:
-        return words.own[key]
-    return (f"{words.follows}: {words.reason}" if words.follows else words.reason), words.evidence
+def _reason_text(key: str, reasoning: Reasoning) -> tuple[str, str]:
+    if key in reasoning.by_component:
+        return reasoning.by_component[key]
+    return (
+        f"{reasoning.prefix}: {reasoning.reason}" if reasoning.prefix else reasoning.reason
+    ), reasoning.evidence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torchpin.description import edit as description_edit
 from torchpin.description import read
+from torchpin.description.edit import unified_diff
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Published = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 
 
-_NEAR = 3
+_MAX_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,35 +44,35 @@ class Plan:
     service: str
     file: str
     moves: tuple[Move, ...] = ()
-    follows: tuple[str, ...] = ()
-    held: str = ""
-    frees: str = ""
-    closed: tuple[str, ...] = ()
-    opened: tuple[str, ...] = ()
+    also_changes: tuple[str, ...] = ()
+    held_back: str = ""
+    help: str = ""
+    resolved: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
     gained: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    stale: tuple[str, ...] = ()
+    outdated_layers: tuple[str, ...] = ()
     present_bytes: int = 0
     before: str = ""
     after: str = ""
-    moved: str = ""  # the description's text without what is closed and opened
+    moved_text: str = ""  # the description's text without what is closed and opened
     why: Mapping[str, tuple[str, str]] = field(
         default_factory=dict
     )  # of what was repaired, with the evidence
 
     @property
     def difference(self) -> str:
-        return description_edit.difference(self.before, self.after, self.file) if self.moves else ""
+        return unified_diff(self.before, self.after, self.file) if self.moves else ""
 
     @property
-    def described(self) -> Service:
+    def service_after(self) -> Service:
         """The service as it would be."""
-        return read_description(self.after, self.file)
+        return parse_service(self.after, self.file)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ground:
+class BumpContext:
     """What a plan is made from: descriptions by path, the locks that may be believed, today, and words.
 
     `commits`: of tags that facts do not know, by source. `named`: the services that were asked for; none: all.
@@ -81,7 +81,7 @@ class Ground:
     texts: Mapping[str, str]
     locks: Mapping[str, Lock]
     today: date
-    named: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
     channel: str = ""
     reason: str = ""
     commits: Mapping[str, str] | None = None
@@ -91,16 +91,16 @@ class Ground:
 class HeldError(Exception):
     def __init__(self, why: str, frees: str = "") -> None:
         super().__init__(why)
-        self.why, self.frees = why, frees
+        self.why, self.help = why, frees
 
 
 Edit = tuple[Change, str]  # and why
 
 
-def read_description(text: str, file: str) -> Service:
-    return read.services({file: text})[0]
+def parse_service(text: str, file: str) -> Service:
+    return read.read_services({file: text})[0]
 
 
-def unique_edits(edits_: Sequence[Edit]) -> list[Edit]:
+def deduplicate(edits_: Sequence[Edit]) -> list[Edit]:
     """What several variants share is edited once."""
     return list({change.path: (change, why) for change, why in edits_}.values())

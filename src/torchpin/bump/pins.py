@@ -9,10 +9,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.bump.model import _NEAR, Edit, Ground, HeldError, unique_edits
+from torchpin.bump.model import _MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
 from torchpin.bump.torch import base_edits, torch_edits
-from torchpin.checks.rules.sources import known_tags
-from torchpin.description import environments
+from torchpin.checks.rules.sources import recorded_tags
+from torchpin.description.environments import select_environments
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from torchpin.model import Service, Source
 
 
-def requested_edits(service: Service, asked: Target, ground: Ground) -> list[Edit]:
-    if asked.kind == "torch":
-        return torch_edits(service, Version(asked.to), ground)
-    if asked.kind == "base":
-        return _on_base(service, asked, ground)
-    if asked.kind == "source":
-        return _of_source(service, asked, ground)
-    path = "python" if asked.kind == "python" else pin_path(service, asked.name)
+def edits_of_target(service: Service, target: Target, context: BumpContext) -> list[Edit]:
+    if target.kind == "torch":
+        return torch_edits(service, Version(target.to), context)
+    if target.kind == "base":
+        return _base_image_edits(service, target, context)
+    if target.kind == "source":
+        return _source_edits(service, target, context)
+    path = "python" if target.kind == "python" else pin_path(service, target.name)
     if path is None:
-        raise HeldError(f"does not pin {asked.name}")
-    here = _at(service, path)
-    if Version(here) == Version(asked.to):
-        raise HeldError(f"has {asked.name} {here} already")
-    value = asked.to if asked.kind == "python" else _pin(service, path, asked.to)
+        raise HeldError(f"does not pin {target.name}")
+    current_version = _pinned_version(service, path)
+    if Version(current_version) == Version(target.to):
+        raise HeldError(f"has {target.name} {current_version} already")
+    value = target.to if target.kind == "python" else _pin_text(service, path, target.to)
     return [(Change(path=path, value=value), "asked for")]
 
 
@@ -47,7 +47,7 @@ def pin_path(service: Service, name: str) -> str | None:
     return None
 
 
-def _at(service: Service, path: str) -> str:
+def _pinned_version(service: Service, path: str) -> str:
     if path == "python":
         return str(service.python)
     return next(iter(_requirement(service, path).specifier)).version
@@ -58,51 +58,65 @@ def _requirement(service: Service, path: str) -> Requirement:
     return service.layers[number].packages[index]
 
 
-def _pin(service: Service, path: str, version: str) -> str:
-    one = _requirement(service, path)
-    extras = f"[{','.join(sorted(one.extras))}]" if one.extras else ""
-    return f"{one.name}{extras}=={version}"
+def _pin_text(service: Service, path: str, version: str) -> str:
+    requirement = _requirement(service, path)
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    return f"{requirement.name}{extras}=={version}"
 
 
-def _on_base(service: Service, asked: Target, ground: Ground) -> list[Edit]:
+def _base_image_edits(service: Service, target: Target, context: BumpContext) -> list[Edit]:
     """Every base of the same repository moves; the service's own where it was named and none is of that repository."""
-    name = asked.to.partition(":")[0]
-    row = facts.base(asked.to)
-    digest = asked.digest or (row.digest if row and row.digest else "")
-    envs = [env for env in environments.environments([service]) if env.base.image.partition(":")[0] == name]
-    if not envs and service.name in ground.named:
-        envs = [env for env in environments.environments([service]) if env.variant.base is None]
+    repository = target.to.partition(":")[0]
+    row = facts.base_image(target.to)
+    digest = target.digest or (row.digest if row and row.digest else "")
+    envs = [env for env in select_environments([service]) if env.base.image.partition(":")[0] == repository]
+    if not envs and service.name in context.services:
+        envs = [env for env in select_environments([service]) if env.variant.base is None]
     if not envs:
-        bases = ", ".join(sorted({env.base.image for env in environments.environments([service])}))
+        bases = ", ".join(sorted({env.base.image for env in select_environments([service])}))
         raise HeldError(f"stands on {bases}", f"`--service {service.name}` moves it all the same")
-    if all((env.base.image, env.base.digest or "") == (asked.to, digest) for env in envs):
-        raise HeldError(f"stands on {asked.to} already")
-    moves = [edit for env in envs for edit in base_edits(env, asked.to, digest, "asked for")]
-    return unique_edits(moves)
+    if all((env.base.image, env.base.digest or "") == (target.to, digest) for env in envs):
+        raise HeldError(f"stands on {target.to} already")
+    moves = [edit for env in envs for edit in base_edits(env, target.to, digest, "asked for")]
+    return deduplicate(moves)
 
 
-def _of_source(service: Service, asked: Target, ground: Ground) -> list[Edit]:
-    number, source = next((n, one) for n, one in enumerate(service.sources) if one.name == asked.name)
-    row = next((one for one in known_tags(source) if one.tag == asked.to), None)
-    gives = (ground.commits or {}).get(source.name) or commit(source, asked.to)
-    if row and not row.exists:
-        near = [one.tag for one in known_tags(source) if one.exists][-_NEAR:]
-        raise HeldError(f"{source.name} never had a tag {asked.to}", f"there are {', '.join(near)}")
-    if not gives:
-        raise HeldError(f"no fact tells the commit of {source.name} {asked.to}, and its origin was not asked")
-    if (source.tag, source.commit) == (asked.to, gives):
-        raise HeldError(f"has {source.name} {asked.to} already")
+def _source_edits(service: Service, target: Target, context: BumpContext) -> list[Edit]:
+    number, source = next(
+        (index, candidate) for index, candidate in enumerate(service.sources) if candidate.name == target.name
+    )
+    recorded_tag = next((tag for tag in recorded_tags(source) if tag.tag == target.to), None)
+    new_commit = (context.commits or {}).get(source.name) or recorded_commit(source, target.to)
+    if recorded_tag and not recorded_tag.exists:
+        near = [tag.tag for tag in recorded_tags(source) if tag.exists][-_MAX_SUGGESTIONS:]
+        raise HeldError(f"{source.name} never had a tag {target.to}", f"there are {', '.join(near)}")
+    if not new_commit:
+        raise HeldError(
+            f"no fact tells the commit of {source.name} {target.to}, and its origin was not asked"
+        )
+    if (source.tag, source.commit) == (target.to, new_commit):
+        raise HeldError(f"has {source.name} {target.to} already")
     return [
-        (Change(path=f"sources[{number}].tag", value=asked.to), "asked for"),
-        (Change(path=f"sources[{number}].commit", value=gives), f"what {asked.to} gives"),
+        (Change(path=f"sources[{number}].tag", value=target.to), "asked for"),
+        (Change(path=f"sources[{number}].commit", value=new_commit), f"what {target.to} gives"),
     ]
 
 
-def commit(source: Source, tag: str) -> str | None:
+def recorded_commit(source: Source, tag: str) -> str | None:
     """The recorded commit of a tag; None where no fact tells."""
-    return next((one.commit for one in known_tags(source) if one.tag == tag and one.exists), None)
+    return next(
+        (
+            known_tag.commit
+            for known_tag in recorded_tags(source)
+            if known_tag.tag == tag and known_tag.exists
+        ),
+        None,
+    )
 
 
 def is_known(source: Source, tag: str) -> bool:
     """Whether facts tell a tag's commit, or that it never was."""
-    return any(one.tag == tag and (one.commit or not one.exists) for one in known_tags(source))
+    return any(
+        known_tag.tag == tag and (known_tag.commit or not known_tag.exists)
+        for known_tag in recorded_tags(source)
+    )

@@ -11,19 +11,25 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.bump import accepted as bump_accepted
 from torchpin.bump import predict
-from torchpin.bump.accepted import State, Words
-from torchpin.bump.model import _NEAR, Edit, Ground, HeldError, Move, Plan, read_description
-from torchpin.bump.pins import pin_path, requested_edits
+from torchpin.bump.accepted import (
+    DEVIATION_CHECKS,
+    Reasoning,
+    ServiceSnapshot,
+    compute_acceptance,
+    new_findings,
+)
+from torchpin.bump.model import _MAX_SUGGESTIONS, BumpContext, Edit, HeldError, Move, Plan, parse_service
+from torchpin.bump.pins import edits_of_target, pin_path
 from torchpin.checks import run
-from torchpin.checks.context import Evidence
-from torchpin.compat import builds as compat_builds
-from torchpin.compat.gpus import verdict
-from torchpin.description import edit as description_edit
-from torchpin.description import environments
+from torchpin.checks.context import CheckContext
+from torchpin.compat.builds import channels_with_release
+from torchpin.compat.gpus import judge_gpu
+from torchpin.description.edit import apply_changes
+from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError
-from torchpin.lock import compare, layers
+from torchpin.lock import compare
+from torchpin.lock.layers import inputs_digest, layer_names, outdated_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from torchpin.model import Finding, Lock, Service
 
 
-_REPAIRS = 40  # more than any service has pins that could move with another
+_MAX_FIXES = 40  # more than any service has pins that could move with another
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
@@ -44,152 +50,181 @@ _REPAIRS = 40  # more than any service has pins that could move with another
 # --- the plan --------------------------------------------------------------------------------------------------------
 
 
-def plans(services: Sequence[Service], asked: Target, ground: Ground) -> tuple[Plan, ...]:
+def plans(services: Sequence[Service], target: Target, context: BumpContext) -> tuple[Plan, ...]:
     """A plan for each service that has what is asked for.
 
     Raises InputError where nobody has it, or it exists nowhere, with the nearest possibilities.
     """
-    _expect_existing(asked)
-    if ground.channel and asked.kind != "torch":
-        raise InputError(f"--channel goes with torch alone; {asked} has none.")
-    if ground.channel and ground.channel not in {row.name for row in facts.channels()}:
-        names = ", ".join(row.name for row in facts.channels())
-        raise InputError(f"There is no channel {ground.channel!r} (there are: {names}).")
-    concerned = [one for one in services if one.name in ground.named or not ground.named]
-    having = [one for one in concerned if _has(one, asked)]
-    if not having:
-        raise InputError(f"{_nobody(concerned, asked)} Nothing was changed.")
-    return tuple(_plan(one, asked, ground) for one in having)
+    _require_existing(target)
+    if context.channel and target.kind != "torch":
+        raise InputError(f"--channel goes with torch alone; {target} has none.")
+    if context.channel and context.channel not in {row.name for row in facts.channels()}:
+        names = ", ".join(channel.name for channel in facts.channels())
+        raise InputError(f"There is no channel {context.channel!r} (there are: {names}).")
+    selected = [service for service in services if service.name in context.services or not context.services]
+    affected = [service for service in selected if _has_target(service, target)]
+    if not affected:
+        raise InputError(f"{_not_pinned_message(selected, target)} Nothing was changed.")
+    return tuple(_plan_service(service, target, context) for service in affected)
 
 
-def _expect_existing(asked: Target) -> None:
-    if asked.kind == "base" and facts.base(asked.to) is None:
-        near = get_close_matches(asked.to, [one.image for one in facts.bases()], n=_NEAR)
-        if near and asked.to.partition(":")[0] in {one.image.partition(":")[0] for one in facts.bases()}:
+def _require_existing(target: Target) -> None:
+    if target.kind == "base" and facts.base_image(target.to) is None:
+        near = get_close_matches(target.to, [base.image for base in facts.base_images()], n=_MAX_SUGGESTIONS)
+        if near and target.to.partition(":")[0] in {
+            base.image.partition(":")[0] for base in facts.base_images()
+        }:
             raise InputError(
-                f"{asked.to} is not known to exist; the nearest are {', '.join(near)}. Nothing was changed."
+                f"{target.to} is not known to exist; the nearest are {', '.join(near)}. Nothing was changed."
             )
-    if asked.kind != "torch" or facts.release(asked.to) or compat_builds.channels_of(asked.to, "linux/amd64"):
+    if target.kind != "torch" or facts.release(target.to) or channels_with_release(target.to, "linux/amd64"):
         return
-    known = sorted(
-        (Version(one.version) for one in facts.releases()), key=lambda one: (_apart(one, asked.to), one)
+    recorded_versions = sorted(
+        (Version(release.version) for release in facts.releases()),
+        key=lambda version: (_version_distance(version, target.to), version),
     )
-    near = [str(one) for one in sorted(known[:_NEAR])]
+    near = [str(version) for version in sorted(recorded_versions[:_MAX_SUGGESTIONS])]
     raise InputError(
-        f"torch {asked.to} exists nowhere; the nearest are {', '.join(near)}. Nothing was changed."
+        f"torch {target.to} exists nowhere; the nearest are {', '.join(near)}. Nothing was changed."
     )
 
 
-def _apart(one: Version, other: str) -> tuple[int, ...]:
-    pairs = zip((*one.release, 0, 0, 0), (*Version(other).release, 0, 0, 0), strict=False)
+def _version_distance(version: Version, reference: str) -> tuple[int, ...]:
+    pairs = zip((*version.release, 0, 0, 0), (*Version(reference).release, 0, 0, 0), strict=False)
     return tuple(abs(left - right) for left, right in list(pairs)[:3])
 
 
-def _has(service: Service, asked: Target) -> bool:
-    if asked.kind == "source":
-        return any(one.name == asked.name for one in service.sources)
-    return asked.kind != "package" or pin_path(service, asked.name) is not None
+def _has_target(service: Service, target: Target) -> bool:
+    if target.kind == "source":
+        return any(source.name == target.name for source in service.sources)
+    return target.kind != "package" or pin_path(service, target.name) is not None
 
 
-def _nobody(services: Sequence[Service], asked: Target) -> str:
-    if any(asked.name in one.torch.companions for one in services):
-        return f"{asked.name} moves with torch: bump torch."
+def _not_pinned_message(services: Sequence[Service], target: Target) -> str:
+    if any(target.name in service.torch.companions for service in services):
+        return f"{target.name} moves with torch: bump torch."
     names = (
-        {s.name for one in services for s in one.sources}
-        if asked.kind == "source"
-        else {canonicalize_name(p.name) for one in services for layer in one.layers for p in layer.packages}
+        {source.name for service in services for source in service.sources}
+        if target.kind == "source"
+        else {
+            canonicalize_name(package.name)
+            for service in services
+            for layer in service.layers
+            for package in layer.packages
+        }
     )
-    near = get_close_matches(asked.name, sorted(names), n=_NEAR)
+    near = get_close_matches(target.name, sorted(names), n=_MAX_SUGGESTIONS)
     hint = f"did you mean {', '.join(near)}?" if near else "write it into a description first"
-    return f"No service pins {asked.name} ({hint})."
+    return f"No service pins {target.name} ({hint})."
 
 
-def _plan(service: Service, asked: Target, ground: Ground) -> Plan:
-    text = ground.texts[service.file]
-    bare = Plan(service=service.name, file=service.file, before=text, after=text)
+def _plan_service(service: Service, target: Target, context: BumpContext) -> Plan:
+    text = context.texts[service.file]
+    unchanged = Plan(service=service.name, file=service.file, before=text, after=text)
     try:
-        return _moved(bare, service, asked, ground)
-    except HeldError as held:
-        return replace(bare, held=held.why, frees=held.frees)
+        return _plan_moves(unchanged, service, target, context)
+    except HeldError as error:
+        return replace(unchanged, held_back=error.why, help=error.help)
     except InputError as error:
-        told = "; ".join(map(str, error.problems)) or str(error)
-        return replace(bare, held=told)
+        message = "; ".join(map(str, error.problems)) or str(error)
+        return replace(unchanged, held_back=message)
 
 
-def _moved(bare: Plan, service: Service, asked: Target, ground: Ground) -> Plan:
-    first = requested_edits(service, asked, ground)
-    before = _state(service, ground, present=True)
-    text, moves = _applied(bare.before, bare.file, first)
-    after = _state(read_description(text, bare.file), ground)
+def _plan_moves(unchanged: Plan, service: Service, target: Target, context: BumpContext) -> Plan:
+    first_edits = edits_of_target(service, target, context)
+    before = _snapshot(service, context, present=True)
+    text, moves = _apply_edits(unchanged.before, unchanged.file, first_edits)
+    after = _snapshot(parse_service(text, unchanged.file), context)
     because: dict[str, tuple[str, str]] = {}
-    for _ in range(_REPAIRS):
-        step = _next(before, after, {move.path for move in moves})
-        if step is None:
+    for _ in range(_MAX_FIXES):
+        finding = _next_fixable(before, after, {move.path for move in moves})
+        if finding is None:
             break
-        text, more = _applied(text, bare.file, [(change, step.message) for change in step.repair])
-        moves += more
-        because |= {_component(move): (step.message, step.evidence) for move in more}
-        after = _state(read_description(text, bare.file), ground)
-    left = [one for _, one in bump_accepted.new(before.found, after.found) if one.level == "error"]
-    if left:
-        why, frees = dict.fromkeys(one.message for one in left), dict.fromkeys(one.remedy for one in left)
+        text, new_moves = _apply_edits(
+            text, unchanged.file, [(change, finding.message) for change in finding.fix]
+        )
+        moves += new_moves
+        because |= {_component(move): (finding.message, finding.evidence) for move in new_moves}
+        after = _snapshot(parse_service(text, unchanged.file), context)
+    unresolved = [
+        finding for _, finding in new_findings(before.findings, after.findings) if finding.level == "error"
+    ]
+    if unresolved:
+        why, frees = (
+            dict.fromkeys(finding.message for finding in unresolved),
+            dict.fromkeys(finding.help for finding in unresolved),
+        )
         raise HeldError("; ".join(why), "; ".join(frees))
-    made = replace(bare, moves=tuple(moves), moved=text, why=because)
-    return _accepted(made, before, after, asked, ground)
+    moved_plan = replace(unchanged, moves=tuple(moves), moved_text=text, why=because)
+    return _with_acceptance(moved_plan, before, after, target, context)
 
 
-def settled(one: Plan, asked: Target, ground: Ground, made: Mapping[str, Lock]) -> Plan:
+def finalize(bump_plan: Plan, target: Target, context: BumpContext, new_locks: Mapping[str, Lock]) -> Plan:
     """A plan whose locks are made: what it closes and opens is told by them, and no longer foreseen.
 
     Raises FindingsError for what only they could tell and cannot work.
     """
-    before = _state(read_description(one.before, one.file), ground, present=True)
-    after = _state(read_description(one.moved, one.file), replace(ground, locks=made), present=True)
-    left = [each for _, each in bump_accepted.new(before.found, after.found) if each.level == "error"]
-    if left:
-        said = "\n".join(f"{each.where}: {each.message}\n    {each.remedy}" for each in left)
-        raise FindingsError(f"{said}\nThese pins cannot work together; nothing was changed.")
-    return _accepted(one, before, after, asked, ground)
+    before = _snapshot(parse_service(bump_plan.before, bump_plan.file), context, present=True)
+    after = _snapshot(
+        parse_service(bump_plan.moved_text, bump_plan.file), replace(context, locks=new_locks), present=True
+    )
+    unresolved = [
+        finding for _, finding in new_findings(before.findings, after.findings) if finding.level == "error"
+    ]
+    if unresolved:
+        text = "\n".join(
+            f"{finding.location}: {finding.message}\n    {finding.help}" for finding in unresolved
+        )
+        raise FindingsError(f"{text}\nThese pins cannot work together; nothing was changed.")
+    return _with_acceptance(bump_plan, before, after, target, context)
 
 
-def _accepted(one: Plan, before: State, after: State, asked: Target, ground: Ground) -> Plan:
+def _with_acceptance(
+    bump_plan: Plan, before: ServiceSnapshot, after: ServiceSnapshot, target: Target, context: BumpContext
+) -> Plan:
     """A plan with the waivers and reasons that it closes and opens; these are written where there is a reason."""
-    words = _words(after, asked, ground, one.why)
-    accepted = bump_accepted.acceptance(before, after, words, ground.today)
-    changes = accepted.changes if ground.reason else [one for one in accepted.changes if one.value is None]
-    gained, lost = _cards(before, after)
-    stale, size = _stale(before, after)
+    reasoning = _reasoning(after, target, context, bump_plan.why)
+    accepted = compute_acceptance(before, after, reasoning, context.today)
+    changes = (
+        accepted.changes
+        if context.reason
+        else [change for change in accepted.changes if change.value is None]
+    )
+    gained, lost = _gpu_changes(before, after)
+    stale, size = _outdated_layers(before, after)
     return replace(
-        one,
-        follows=_follows(before, after, {move.what for move in one.moves}),
-        closed=accepted.closed,
-        opened=accepted.opened,
+        bump_plan,
+        also_changes=_also_changes(before, after, {move.what for move in bump_plan.moves}),
+        resolved=accepted.resolved,
+        new=accepted.new,
         gained=gained,
         lost=lost,
         notes=accepted.notes,
-        stale=stale,
+        outdated_layers=stale,
         present_bytes=size,
-        after=description_edit.edited(one.moved, changes, file=one.file) if changes else one.moved,
+        after=apply_changes(bump_plan.moved_text, changes, file=bump_plan.file)
+        if changes
+        else bump_plan.moved_text,
     )
 
 
-def _applied(text: str, file: str, wanted: Sequence[Edit]) -> tuple[str, list[Move]]:
+def _apply_edits(text: str, file: str, requested_edits: Sequence[Edit]) -> tuple[str, list[Move]]:
     """A description with edits made, and what they are to people."""
-    marks = read_description(text, file).marks
+    positions = parse_service(text, file).positions
 
     def value(path: str) -> str:
-        mark = marks.get(path)
-        return text[mark.start : mark.end].strip().strip("\"'") if mark else ""
+        position = positions.get(path)
+        return text[position.start : position.end].strip().strip("\"'") if position else ""
 
     moves = []
-    for change, why in wanted:
+    for change, why in requested_edits:
         before, after = value(change.path), str(change.value or "")
-        what = _what(change.path, before or after)
+        what = _display_name(change.path, before or after)
         moves.append(Move(path=change.path, what=what, before=before, after=after, why=why))
-    return description_edit.edited(text, [change for change, _ in wanted], file=file), moves
+    return apply_changes(text, [change for change, _ in requested_edits], file=file), moves
 
 
-def _what(path: str, pin: str) -> str:
+def _display_name(path: str, pin: str) -> str:
     """A changed value as people call it: a package by its name, everything else by its key path."""
     if ".packages[" in path:
         return canonicalize_name(re.split(r"[=\[<>~! ]", pin)[0])
@@ -201,32 +236,36 @@ def _component(move: Move) -> str:
     return {"base.image": "base"}.get(move.what, move.what)
 
 
-def _state(service: Service, ground: Ground, *, present: bool = False) -> State:
+def _snapshot(service: Service, context: BumpContext, *, present: bool = False) -> ServiceSnapshot:
     """A service with the judge's findings, waived or not. `present`: as it is; else its locks are foreseen."""
-    envs = environments.environments([replace(service, waivers=())])
+    envs = select_environments([replace(service, waivers=())])
     locks: dict[str, Lock] = {}
     for env in envs:
-        held = ground.locks.get(env.name)
-        lock = held if present or held is None else predict.foreseen(env, held)
-        if lock and not layers.stale(env, lock):
+        current_lock = context.locks.get(env.name)
+        lock = current_lock if present or current_lock is None else predict.predict_lock(env, current_lock)
+        if lock and not outdated_files(env, lock):
             locks[env.name] = lock
-    evidence = Evidence(environments=envs, today=ground.today, uv="", locks=locks, published=ground.published)
+    evidence = CheckContext(
+        environments=envs, today=context.today, uv="", locks=locks, published=context.published
+    )
     results = run.run(evidence, judge=True)
-    found = [(row.check, one) for row in results for one in row.findings]
-    return State(service=service, locks={env.name: (env, locks.get(env.name)) for env in envs}, found=found)
+    findings = [(result.check, finding) for result in results for finding in result.findings]
+    return ServiceSnapshot(
+        service=service, locks={env.name: (env, locks.get(env.name)) for env in envs}, findings=findings
+    )
 
 
-def _next(before: State, after: State, touched: set[str]) -> Finding | None:
+def _next_fixable(before: ServiceSnapshot, after: ServiceSnapshot, touched: set[str]) -> Finding | None:
     """The next new finding that has a repair which undoes nothing of what was moved."""
-    for id_, one in bump_accepted.new(before.found, after.found):
-        free = not {change.path for change in one.repair} & touched
+    for check_id, finding in new_findings(before.findings, after.findings):
+        is_independent = not {change.path for change in finding.fix} & touched
         if (
-            id_ not in bump_accepted.OF_DEVIATIONS
-            and one.repair
-            and free
-            and (one.level == "error" or one.safe)
+            check_id not in DEVIATION_CHECKS
+            and finding.fix
+            and is_independent
+            and (finding.level == "error" or finding.fix_is_safe)
         ):
-            return one
+            return finding
     return None
 
 
@@ -242,57 +281,67 @@ def _next(before: State, after: State, touched: set[str]) -> Finding | None:
 # --- what follows ----------------------------------------------------------------------------------------------------
 
 
-def _words(after: State, asked: Target, ground: Ground, why: Mapping[str, tuple[str, str]]) -> Words:
+def _reasoning(
+    after: ServiceSnapshot, target: Target, context: BumpContext, why: Mapping[str, tuple[str, str]]
+) -> Reasoning:
     """What is written below `reasons:` for what follows of itself, with its evidence; the rest is for people to say."""
-    bumped = f"invoke bump {asked} of {ground.today.isoformat()}"
-    if asked.kind != "torch":
-        return Words(reason=ground.reason, evidence=bumped, own=why, follows="")
+    bump_evidence = f"invoke bump {target} of {context.today.isoformat()}"
+    if target.kind != "torch":
+        return Reasoning(reason=context.reason, evidence=bump_evidence, by_component=why, prefix="")
     env, _ = next(iter(after.locks.values()))
-    release, channel = facts.release(asked.to), facts.channel(env.variant.channel)
-    evidence = f"{release.source} ({release.date})" if release else bumped
-    grounds = f"{channel.source} ({channel.date})" if channel else bumped
-    row = facts.base(env.base.image)
-    own = {
-        **dict.fromkeys(env.service.torch.companions, (f"The partner of torch {asked.to}.", evidence)),
-        "cuda": (f"{env.variant.channel} is the channel of torch {asked.to} that serves the described GPUs: {ground.reason}", grounds),
-        "cudnn": (f"torch {asked.to} brings its own cuDNN and never loads the base image's.", evidence),
-        "base": (f"Of the CUDA of torch {asked.to}+{env.variant.channel}.", f"{row.source} ({row.date})" if row else bumped),
+    release, channel = facts.release(target.to), facts.channel(env.variant.channel)
+    evidence = f"{release.source} ({release.date})" if release else bump_evidence
+    channel_evidence = f"{channel.source} ({channel.date})" if channel else bump_evidence
+    base = facts.base_image(env.base.image)
+    reasons_by_component = {
+        **dict.fromkeys(env.service.torch.companions, (f"The partner of torch {target.to}.", evidence)),
+        "cuda": (f"{env.variant.channel} is the channel of torch {target.to} that serves the described GPUs: {context.reason}", channel_evidence),
+        "cudnn": (f"torch {target.to} brings its own cuDNN and never loads the base image's.", evidence),
+        "base": (f"Of the CUDA of torch {target.to}+{env.variant.channel}.", f"{base.source} ({base.date})" if base else bump_evidence),
         **why,
     }  # fmt: skip
-    return Words(reason=ground.reason, evidence=bumped, own={canonicalize_name(k): v for k, v in own.items()})
+    return Reasoning(
+        reason=context.reason,
+        evidence=bump_evidence,
+        by_component={
+            canonicalize_name(component): reason for component, reason in reasons_by_component.items()
+        },
+    )
 
 
-def _cards(before: State, after: State) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    def runs(state: State) -> set[str]:
+def _gpu_changes(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def runs(state: ServiceSnapshot) -> set[str]:
         return {
             f"{name} in {env.name}"
             for env, _ in state.locks.values()
             for name in env.service.gpus
-            if verdict(env, facts.gpu(name)).answer == "ok"
+            if judge_gpu(env, facts.gpu(name)).answer == "ok"
         }
 
-    was, is_ = runs(before), runs(after)
-    return tuple(sorted(is_ - was)), tuple(sorted(was - is_))
+    gpus_before, gpus_after = runs(before), runs(after)
+    return tuple(sorted(gpus_after - gpus_before)), tuple(sorted(gpus_before - gpus_after))
 
 
-def _follows(before: State, after: State, moved: set[str]) -> tuple[str, ...]:
+def _also_changes(before: ServiceSnapshot, after: ServiceSnapshot, moved_names: set[str]) -> tuple[str, ...]:
     """The packages of the locks that move without being named by a description."""
-    found = []
+    also_changed = []
     for env, lock in after.locks.values():
-        was = before.locks[env.name][1]
-        if was and lock:
-            told = compare.moved(was.packages, lock.packages)
-            found += [f"{each} in {env.name}" for each in told if each.partition(" ")[0] not in moved]
-    return tuple(found)
+        old_lock = before.locks[env.name][1]
+        if old_lock and lock:
+            changes = compare.package_changes(old_lock.packages, lock.packages)
+            also_changed += [
+                f"{change} in {env.name}" for change in changes if change.partition(" ")[0] not in moved_names
+            ]
+    return tuple(also_changed)
 
 
-def _stale(before: State, after: State) -> tuple[tuple[str, ...], int]:
+def _outdated_layers(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[tuple[str, ...], int]:
     """The lock layers that answer something else now, and the bytes that they hold today."""
-    found, size = [], 0
+    outdated, size = [], 0
     for env, _ in after.locks.values():
         lock = before.locks[env.name][1]
         for layer in lock.layers if lock else ():
-            if layer.name not in layers.layer_names(env) or layer.answers != layers.answers(env, layer.name):
-                found.append(f"lockfiles/{env.name}/{layer.file}")
+            if layer.name not in layer_names(env) or layer.inputs_digest != inputs_digest(env, layer.name):
+                outdated.append(f"lockfiles/{env.name}/{layer.file}")
                 size += sum(package.size or 0 for package in layer.packages)
-    return tuple(found), size
+    return tuple(outdated), size

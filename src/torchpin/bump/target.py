@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from torchpin import facts
 from torchpin.errors import InputError
 
-_FORMS = "torch==2.7.1, transformers==4.54.1, python==3.11.9, base=nvidia/cuda:12.8.1-devel-ubuntu22.04 or sd-scripts@v0.10.1"
+_EXAMPLES = "torch==2.7.1, transformers==4.54.1, python==3.11.9, base=nvidia/cuda:12.8.1-devel-ubuntu22.04 or sd-scripts@v0.10.1"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class Target:
         return f"{self.name}{sign}{self.to}{f'@{self.digest}' if self.digest else ''}"
 
 
-def target(text: str) -> Target:
+def parse_target(text: str) -> Target:
     """What somebody asks for. Raises InputError, with the forms that there are, for anything else."""
     text = text.strip()
     image = re.fullmatch(
@@ -39,23 +39,27 @@ def target(text: str) -> Target:
         return Target(kind="base", name="base", to=image["image"], digest=image["digest"] or "")
     if re.match(r"base\s*=", text):
         raise InputError(
-            f"{text!r} is no image with a tag (and a digest of 64 hex digits, if it has one). Write, for example, {_FORMS}."
+            f"{text!r} is no image with a tag (and a digest of 64 hex digits, if it has one). Write, for example, {_EXAMPLES}."
         )
     tag = re.fullmatch(r"(?P<name>[\w.-]+)@(?P<tag>[\w./-]+)", text)
     if tag:
         return Target(kind="source", name=tag["name"], to=tag["tag"])
     pin = re.fullmatch(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*={1,2}\s*v?(?P<version>[^\s=]+)", text)
     if pin is None:
-        raise InputError(f"{text!r} is nothing that can be bumped to. Write, for example, {_FORMS}.")
+        raise InputError(f"{text!r} is nothing that can be bumped to. Write, for example, {_EXAMPLES}.")
     name, version = canonicalize_name(pin["name"]), pin["version"]
     try:
         exact = Version(version)
     except InvalidVersion:
-        raise InputError(f"{text!r}: {version} is no exact version. Write, for example, {_FORMS}.") from None
+        raise InputError(
+            f"{text!r}: {version} is no exact version. Write, for example, {_EXAMPLES}."
+        ) from None
     if exact.local:
         raise InputError(
             f"{text!r}: the channel decides the build: leave out +{exact.local}, and write --channel {exact.local}."
         )
     if name == "torch":  # 2.7 is 2.7.0
-        version = next((one.version for one in facts.releases() if Version(one.version) == exact), str(exact))
+        version = next(
+            (release.version for release in facts.releases() if Version(release.version) == exact), str(exact)
+        )
     return Target(kind={"torch": "torch", "python": "python"}.get(name, "package"), name=name, to=version)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from torchpin.checks.context import Evidence, Need
+    from torchpin.checks.context import CheckContext, Need
     from torchpin.model import Change, Environment, Waiver
 
 
@@ -41,13 +41,13 @@ class Check:
 
     id: str
     title: str
-    remedy: str
+    help: str
     meaning: str
     example: str
     sources: str
     needs: tuple[Need, ...]
     judge: bool
-    run: Callable[[Evidence, Environment], Iterator[Answer]]
+    run: Callable[[CheckContext, Environment], Iterator[Answer]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +74,7 @@ class Result:
     findings: tuple[Finding, ...] = ()
     accepted: tuple[Accepted, ...] = ()
     unknown: tuple[str, ...] = ()
-    grounds: tuple[Ok, ...] = ()
+    evidence: tuple[Ok, ...] = ()
     note: str = ""
     need: str = ""
     image: bool = False  # what is missing is an image, whatever it is missing for
@@ -83,24 +83,29 @@ class Result:
 REGISTRY: dict[str, Check] = {}
 
 
-def check(id: str, title: str, *needs: Need, judge: bool = False) -> Callable[..., Any]:  # noqa: A002 - the field's word
+def check(id: str, title: str, *needs: Need, judge: bool = False) -> Callable[..., Any]:
     """Registers a check. `judge`: it says before any work whether pins can work, and answers Ok only from evidence.
 
     The first paragraph of its docstring is the remedy, which people are told; one that begins with `Example:` or
     `Sources:` is that; the others tell what the check means.
     """
 
-    def register(function: Callable[[Evidence, Environment], Iterator[Answer]]) -> Any:
+    def register(function: Callable[[CheckContext, Environment], Iterator[Answer]]) -> Any:
         if id in REGISTRY:
             message = f"{id} is the id of two checks"
             raise ValueError(message)
-        remedy, *told = _paragraphs(function.__doc__ or "")
-        example, sources = _told(told, "Example:"), _told(told, "Sources:")
-        meaning = "\n\n".join(one for one in told if not one.startswith(("Example:", "Sources:")))
+        help_text, *paragraphs = _paragraphs(function.__doc__ or "")
+        example, sources = (
+            _paragraphs_after(paragraphs, "Example:"),
+            _paragraphs_after(paragraphs, "Sources:"),
+        )
+        meaning = "\n\n".join(
+            paragraph for paragraph in paragraphs if not paragraph.startswith(("Example:", "Sources:"))
+        )
         REGISTRY[id] = Check(
             id=id,
             title=title,
-            remedy=remedy,
+            help=help_text,
             meaning=meaning,
             example=example,
             sources=sources,
@@ -117,30 +122,32 @@ def _paragraphs(text: str) -> list[str]:
     return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text)]
 
 
-def _told(paragraphs: Iterable[str], word: str) -> str:
-    return " ".join(one.removeprefix(word).strip() for one in paragraphs if one.startswith(word))
+def _paragraphs_after(paragraphs: Iterable[str], prefix: str) -> str:
+    return " ".join(
+        paragraph.removeprefix(prefix).strip() for paragraph in paragraphs if paragraph.startswith(prefix)
+    )
 
 
 def finding(
     env: Environment,
-    where: str,
+    location: str,
     message: str,
     *,
-    remedy: str = "",
+    help: str = "",
     about: str = "",
     evidence: str = "",
     level: Literal["error", "warning"] = "error",
-    repair: Sequence[Change] = (),
-    safe: bool = False,
+    fix: Sequence[Change] = (),
+    fix_is_safe: bool = False,
 ) -> Finding:
     return Finding(
-        where=where,
+        location=location,
         message=message,
-        remedy=remedy,
+        help=help,
         about=about,
         service=env.service.name,
         evidence=evidence,
         level=level,
-        repair=tuple(repair),
-        safe=safe,
+        fix=tuple(fix),
+        fix_is_safe=fix_is_safe,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Exit
 
-from torchpin.errors import INTERRUPTED, TOOL, Stop
+from torchpin.errors import INTERRUPTED, TOOL, TorchpinError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ LAB = {"lab": "on a scratch copy, with tiny stand-ins for torch, sources and bas
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
+def handle_errors() -> Iterator[None]:
     """Expected ends as one message and an exit code. Bugs keep their traceback."""
     import signal
 
@@ -42,37 +42,37 @@ def plain_errors() -> Iterator[None]:
     def ended(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, ended)  # a cancelled job clears up as an interrupted one does
+    previous = signal.signal(signal.SIGTERM, ended)  # a cancelled job clears up as an interrupted one does
     try:
         yield
-    except Stop as stop:
-        terminal.error(stop)
+    except TorchpinError as stop:
+        terminal.print_error(stop)
         raise Exit(code=stop.exit_code) from None
     except KeyboardInterrupt:
-        terminal.error("interrupted; nothing half-made was kept")
+        terminal.print_error("interrupted; nothing half-made was kept")
         raise Exit(code=INTERRUPTED) from None
     except OSError as error:
-        terminal.error(f"{error.filename or 'this machine'}: {error.strerror or error}")
+        terminal.print_error(f"{error.filename or 'this machine'}: {error.strerror or error}")
         raise Exit(code=TOOL) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
-def open_workspace(service: str = "", variant: str = "") -> tuple[Repository, tuple[Environment, ...]]:
-    from torchpin.description import environments as description_environments
+def open_repository(service: str = "", variant: str = "") -> tuple[Repository, tuple[Environment, ...]]:
+    from torchpin.description.environments import select_environments
     from torchpin.output import terminal
     from torchpin.workspace import workspace
     from torchpin.workspace.write import recover
 
-    root = workspace.find(Path.cwd())
-    said = recover(root)
-    if said:
-        terminal.aside(said)
-    repo = workspace.opened(root)
-    return repo, description_environments.environments(repo.services, service=service, variant=variant)
+    root = workspace.find_root(Path.cwd())
+    message = recover(root)
+    if message:
+        terminal.print_status(message)
+    repo = workspace.open_repository(root)
+    return repo, select_environments(repo.services, service=service, variant=variant)
 
 
-def exit_with(code: int) -> None:
+def exit_if_failed(code: int) -> None:
     if code:
         raise Exit(code=code)
 
@@ -81,20 +81,24 @@ def split_names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def print_checked(results: Sequence[Any]) -> None:
+def report_checks(results: Sequence[Any]) -> None:
     from torchpin.commands import judge as commands_judge
     from torchpin.output import terminal
 
-    terminal.results(results)
-    exit_with(commands_judge.failures(results, require=("lock",)))
+    terminal.print_results(results)
+    exit_if_failed(commands_judge.exit_code(results, require=("lock",)))
 
 
 def waiver_notices(environments: Sequence[Environment]) -> list[str]:
     """The waivers that end soon, each said once."""
-    from torchpin.checks.rules.deviations import ending
-    from torchpin.workspace.evidence import bare
+    from torchpin.checks.rules.deviations import ending_waivers
+    from torchpin.workspace.evidence import from_descriptions
 
-    return list(dict.fromkeys(one for env in environments for one in ending(bare(environments), env)))
+    return list(
+        dict.fromkeys(
+            notice for env in environments for notice in ending_waivers(from_descriptions(environments), env)
+        )
+    )
 
 
 GPU = {"gpu": "judge for this card instead of the described ones; may be given several times"}
@@ -103,7 +107,7 @@ GPU = {"gpu": "judge for this card instead of the described ones; may be given s
 HTML = {"html": "write a page with verdicts, evidence and the matrix of services and GPUs to this file"}
 
 
-STATE = "a git revision, `.` for the working tree, a freeze record or a lock folder"
+STATE_HELP = "a git revision, `.` for the working tree, a freeze record or a lock folder"
 
 
 JSON = {"json": "one JSON document instead of text"}

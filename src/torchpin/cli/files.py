@@ -12,14 +12,14 @@ from torchpin.cli.common import (
     ONE_SERVICE,
     SERVICE,
     VARIANT,
-    exit_with,
-    open_workspace,
-    plain_errors,
-    print_checked,
+    exit_if_failed,
+    handle_errors,
+    open_repository,
+    report_checks,
     split_names,
     waiver_notices,
 )
-from torchpin.cli.lab import open_lab
+from torchpin.cli.lab import lab_session
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,25 +54,27 @@ def lock(
     from torchpin.commands import lock as commands_lock
     from torchpin.output import terminal
 
-    with plain_errors():
+    with handle_errors():
         if lab:
             if check or upgrade_package or recorded:
                 raise InputError(
                     "--lab goes with --service and --variant alone: it locks its own scratch copy."
                 )
-            with open_lab(service, variant, docker=False) as opened:
-                exit_with(
-                    terminal.outcomes(commands_lock.lock(opened.repo, opened.environments, say=terminal.say))
+            with lab_session(service, variant, docker=False) as scratch:
+                exit_if_failed(
+                    terminal.print_outcomes(
+                        commands_lock.lock(scratch.repo, scratch.environments, say=terminal.print_line)
+                    )
                 )
             return
-        repo, environments = open_workspace(service, variant)
+        repo, environments = open_repository(service, variant)
         if check:
-            print_checked(commands_judge.check(repo, environments, "LCK"))
+            report_checks(commands_judge.check(repo, environments, "LCK"))
         else:
-            made = commands_lock.lock(
-                repo, environments, upgrade=upgrade_package or (), recorded=recorded, say=terminal.say
+            outcomes = commands_lock.lock(
+                repo, environments, upgrade=upgrade_package or (), recorded=recorded, say=terminal.print_line
             )
-            exit_with(terminal.outcomes(made))
+            exit_if_failed(terminal.print_outcomes(outcomes))
 
 
 @task(help={**SERVICE, **VARIANT, **CHECK})
@@ -82,12 +84,12 @@ def render(_: Context, service: str = "", variant: str = "", check: bool = False
     from torchpin.commands import judge as commands_judge
     from torchpin.output import terminal
 
-    with plain_errors():
-        repo, environments = open_workspace(service, variant)
+    with handle_errors():
+        repo, environments = open_repository(service, variant)
         if check:
-            print_checked(commands_judge.check(repo, environments, "DKR", "LCK002"))
+            report_checks(commands_judge.check(repo, environments, "DKR", "LCK002"))
         else:
-            exit_with(terminal.outcomes(generate.rendering(repo, environments)))
+            exit_if_failed(terminal.print_outcomes(generate.write_renderings(repo, environments)))
 
 
 @task(help=CHECK)
@@ -97,12 +99,12 @@ def document(_: Context, check: bool = False) -> None:
     from torchpin.commands import judge as commands_judge
     from torchpin.output import terminal
 
-    with plain_errors():
-        repo, environments = open_workspace()
+    with handle_errors():
+        repo, environments = open_repository()
         if check:
-            print_checked(commands_judge.check(repo, environments, "DOC", "LCK002"))
+            report_checks(commands_judge.check(repo, environments, "DOC", "LCK002"))
         else:
-            exit_with(terminal.outcomes(generate.document(repo)))
+            exit_if_failed(terminal.print_outcomes(generate.write_documents(repo)))
 
 
 @task(
@@ -119,7 +121,7 @@ def verify(_: Context, service: str = "", json: bool = False, require: str = "",
     from torchpin.commands import lock as commands_lock
     from torchpin.output import terminal
 
-    with plain_errors():
+    with handle_errors():
         needed = split_names(require)
         unknown = sorted({*needed} - {"docker", "gpu", "network", "image", "clone", "record"})
         if unknown:
@@ -127,19 +129,19 @@ def verify(_: Context, service: str = "", json: bool = False, require: str = "",
                 f"--require knows docker, gpu, network, image, clone and record, not {', '.join(unknown)}."
             )
         if lab:
-            with open_lab(service, "", docker=False, aside=json) as opened:
-                made = (
-                    *commands_lock.lock(opened.repo, opened.environments),
-                    *commands_clone.clone(opened.repo, opened.environments),
+            with lab_session(service, "", docker=False, to_stderr=json) as scratch:
+                outcomes = (
+                    *commands_lock.lock(scratch.repo, scratch.environments),
+                    *commands_clone.clone(scratch.repo, scratch.environments),
                 )
-                exit_with(terminal.outcomes(made, aside=json))
-                _verified(opened.repo, opened.environments, needed, json=json)
+                exit_if_failed(terminal.print_outcomes(outcomes, aside=json))
+                _report_verification(scratch.repo, scratch.environments, needed, json=json)
             return
-        repo, environments = open_workspace(service)
-        _verified(repo, environments, needed, json=json)
+        repo, environments = open_repository(service)
+        _report_verification(repo, environments, needed, json=json)
 
 
-def _verified(
+def _report_verification(
     repo: Repository, environments: Sequence[Environment], needed: Sequence[str], *, json: bool
 ) -> None:
     from torchpin.commands import judge as commands_judge
@@ -148,10 +150,10 @@ def _verified(
     results = commands_judge.verify(repo, environments, require=needed)
     notices = waiver_notices(environments)
     if json:
-        terminal.results_json(results, notices=notices)
+        terminal.print_results_json(results, notices=notices)
     else:
-        terminal.results(results, notices=notices)
-    exit_with(commands_judge.failures(results, require=needed))
+        terminal.print_results(results, notices=notices)
+    exit_if_failed(commands_judge.exit_code(results, require=needed))
 
 
 @task(
@@ -161,15 +163,15 @@ def _verified(
         "format": "requirements (offline, hashed, without addresses) or pylock (PEP 751, with today's addresses)",
     },
 )
-def export(_: Context, service: str, variant: str = "", format: str = "requirements") -> None:  # noqa: A002 - the option's name
+def export(_: Context, service: str, variant: str = "", format: str = "requirements") -> None:
     """Print a lock in a standard form."""
     from torchpin.commands import lock as commands_lock
     from torchpin.output import terminal
 
-    with plain_errors():
+    with handle_errors():
         if format not in {"requirements", "pylock"}:
             raise InputError(f"--format is requirements or pylock, not {format!r}.")
-        repo, environments = open_workspace(service, variant)
+        repo, environments = open_repository(service, variant)
         if len(environments) > 1:
             raise InputError(f"{service} has several variants; choose one with --variant.")
-        terminal.raw(commands_lock.export(repo, environments[0], format))
+        terminal.print_raw(commands_lock.export(repo, environments[0], format))

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 from invoke import Context, task
 
-from torchpin.cli.common import LAB, ONE_SERVICE, SERVICE, VARIANT, exit_with, open_workspace, plain_errors
-from torchpin.cli.lab import build_in_lab, open_lab
+from torchpin.cli.common import (
+    LAB,
+    ONE_SERVICE,
+    SERVICE,
+    VARIANT,
+    exit_if_failed,
+    handle_errors,
+    open_repository,
+)
+from torchpin.cli.lab import build_in_lab, lab_session
 from torchpin.errors import InputError, ToolError
 
 if TYPE_CHECKING:
@@ -23,13 +31,15 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
     from torchpin.commands import clone as commands_clone
     from torchpin.output import terminal
 
-    with plain_errors():
+    with handle_errors():
         if lab:
-            with open_lab(service, "", docker=False) as opened:
-                exit_with(terminal.outcomes(commands_clone.clone(opened.repo, opened.environments)))
+            with lab_session(service, "", docker=False) as scratch:
+                exit_if_failed(
+                    terminal.print_outcomes(commands_clone.clone(scratch.repo, scratch.environments))
+                )
             return
-        repo, environments = open_workspace(service)
-        exit_with(terminal.outcomes(commands_clone.clone(repo, environments)))
+        repo, environments = open_repository(service)
+        exit_if_failed(terminal.print_outcomes(commands_clone.clone(repo, environments)))
 
 
 @task(
@@ -59,34 +69,38 @@ def build(
 ) -> None:
     """Build each image from its lock, prove it from the inside, and record what it holds."""
     from torchpin.commands import build as commands_build
-    from torchpin.output import progress as output_progress
     from torchpin.output import terminal
+    from torchpin.output.progress import build_progress
 
-    with plain_errors():
+    with handle_errors():
         if progress not in {"auto", "plain", "json"}:
             raise InputError(f"--progress is auto, plain or json, not {progress!r}.")
-        options = commands_build.Options(
+        options = commands_build.BuildOptions(
             platform=platform, builder=builder, push=push, no_cache=no_cache, dry_run=dry_run
         )
         if lab:
             if push:
                 raise InputError("--push and --lab do not go together: the lab's images stay in the lab.")
-            exit_with(build_in_lab(service, variant, options, progress))
+            exit_if_failed(build_in_lab(service, variant, options, progress))
             return
-        repo, environments = open_workspace(service, variant)
+        repo, environments = open_repository(service, variant)
         try:
-            say = terminal.aside if progress == "json" else terminal.say
-            with output_progress.build(progress) as watch:
-                made = commands_build.build(repo, environments, options, say=say, watch=watch)
+            say = terminal.print_status if progress == "json" else terminal.print_line
+            with build_progress(progress) as watch:
+                outcomes = commands_build.build(repo, environments, options, say=say, watch=watch)
         except ToolError as error:
-            raise ToolError(f"{error}\n{_native_way(environments)}") from None
-        code = terminal.outcomes_json(made) if progress == "json" else terminal.outcomes(made)
-        if len(made) > 1 and progress != "json":
-            terminal.summary(made)
-        exit_with(code)
+            raise ToolError(f"{error}\n{_without_docker_hint(environments)}") from None
+        code = (
+            terminal.print_outcomes_json(outcomes)
+            if progress == "json"
+            else terminal.print_outcomes(outcomes)
+        )
+        if len(outcomes) > 1 and progress != "json":
+            terminal.print_summary(outcomes)
+        exit_if_failed(code)
 
 
-def _native_way(environments: Sequence[Environment]) -> str:
+def _without_docker_hint(environments: Sequence[Environment]) -> str:
     name = environments[0].service.name
     return (
         "Start a Docker engine with buildx (`invoke doctor` tells more), or take the native way, without Docker:\n"
@@ -108,32 +122,34 @@ def install(_: Context, service: str, variant: str = "", into: str = "", lab: bo
     from torchpin.commands import lock as commands_lock
     from torchpin.output import terminal
 
-    with plain_errors():
+    with handle_errors():
         if lab:
             if into:
                 raise InputError(
                     "--into and --lab do not go together: the lab's environment stays in the lab."
                 )
-            with open_lab(service, variant, docker=False) as opened:
-                code = terminal.outcomes(
-                    commands_lock.lock(opened.repo, opened.environments, say=terminal.say)
+            with lab_session(service, variant, docker=False) as scratch:
+                code = terminal.print_outcomes(
+                    commands_lock.lock(scratch.repo, scratch.environments, say=terminal.print_line)
                 )
-                exit_with(code)
-                exit_with(
-                    terminal.outcomes(
+                exit_if_failed(code)
+                exit_if_failed(
+                    terminal.print_outcomes(
                         [
-                            commands_install.install(opened.repo, env, say=terminal.say)
-                            for env in opened.environments
+                            commands_install.install(scratch.repo, env, say=terminal.print_line)
+                            for env in scratch.environments
                         ]
                     )
                 )
             return
-        repo, environments = open_workspace(service, variant)
+        repo, environments = open_repository(service, variant)
         if len(environments) > 1:
             raise InputError(f"{service} has several variants; choose one with --variant.")
-        place = Path(into).absolute() if into else None
-        exit_with(
-            terminal.outcomes([commands_install.install(repo, environments[0], into=place, say=terminal.say)])
+        path = Path(into).absolute() if into else None
+        exit_if_failed(
+            terminal.print_outcomes(
+                [commands_install.install(repo, environments[0], into=path, say=terminal.print_line)]
+            )
         )
 
 
@@ -143,9 +159,9 @@ def freeze(_: Context, service: str = "", variant: str = "") -> None:
     from torchpin.commands import images
     from torchpin.output import terminal
 
-    with plain_errors():
-        repo, environments = open_workspace(service, variant)
-        exit_with(terminal.outcomes(images.freeze(repo, environments)))
+    with handle_errors():
+        repo, environments = open_repository(service, variant)
+        exit_if_failed(terminal.print_outcomes(images.freeze(repo, environments)))
 
 
 @task(
@@ -163,11 +179,11 @@ def run(_: Context, service: str, variant: str = "", command: str = "", dry_run:
     from torchpin.commands import images
     from torchpin.output import terminal
 
-    with plain_errors():
-        repo, environments = open_workspace(service, variant)
+    with handle_errors():
+        repo, environments = open_repository(service, variant)
         if len(environments) > 1:
             raise InputError(f"{service} has several variants; choose one with --variant.")
-        words, code = images.run(repo, environments[0], command=shlex.split(command), dry_run=dry_run)
+        arguments, code = images.run(repo, environments[0], command=shlex.split(command), dry_run=dry_run)
         if dry_run:
-            terminal.say(shlex.join(words))
-        exit_with(code)
+            terminal.print_line(shlex.join(arguments))
+        exit_if_failed(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from torchpin.cli.common import exit_with, open_workspace
+from torchpin.cli.common import exit_if_failed, open_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_lab(
+def lab_session(
     service: str,
     variant: str,
     *,
-    beside: Sequence[Environment] = (),
+    additional: Sequence[Environment] = (),
     docker: bool = True,
-    aside: bool = False,
+    to_stderr: bool = False,
 ) -> Iterator[Any]:
-    """A lab. `aside`: words to people go to the other stream, since a program reads this one."""
-    from torchpin.lab import lab as lab_lab
+    """A lab. `to_stderr`: words to people go to the other stream, since a program reads this one."""
+    from torchpin.lab.lab import open_lab
     from torchpin.output import terminal
 
-    say = terminal.aside if aside else terminal.say
-    repo, environments = open_workspace(service, variant)
-    with lab_lab.opened(repo, environments, beside=beside, docker=docker, say=say) as opened:
-        yield opened
+    say = terminal.print_status if to_stderr else terminal.print_line
+    repo, environments = open_repository(service, variant)
+    with open_lab(repo, environments, updated_environments=additional, docker=docker, say=say) as scratch:
+        yield scratch
     say(
         "lab: the scratch copy, its index, its images and its build cache are gone; this repository was not touched"
     )
@@ -43,70 +43,82 @@ def build_in_lab(service: str, variant: str, options: Any, progress: str) -> int
     from torchpin.commands import install as commands_install
     from torchpin.commands import judge as commands_judge
     from torchpin.commands import lock as commands_lock
-    from torchpin.lab import lab as lab_lab
-    from torchpin.output import progress as output_progress
+    from torchpin.lab.lab import keep_logs
     from torchpin.output import terminal
+    from torchpin.output.progress import build_progress
 
-    programs = progress == "json"
-    say = terminal.aside if programs else terminal.say
-    tell = terminal.outcomes_json if programs else terminal.outcomes
-    with open_lab(service, variant, aside=programs) as opened:
-        repo, environments = opened.repo, opened.environments
-        code = tell(commands_lock.lock(repo, environments, say=say))
-        code = code or tell(commands_clone.clone(repo, environments))
+    machine_readable = progress == "json"
+    say = terminal.print_status if machine_readable else terminal.print_line
+    report_outcomes = terminal.print_outcomes_json if machine_readable else terminal.print_outcomes
+    with lab_session(service, variant, to_stderr=machine_readable) as scratch:
+        repo, environments = scratch.repo, scratch.environments
+        code = report_outcomes(commands_lock.lock(repo, environments, say=say))
+        code = code or report_outcomes(commands_clone.clone(repo, environments))
         if code:
             return code
-        if opened.engine:
-            with output_progress.build(progress) as watch:
-                made = commands_build.build(repo, environments, options, say=say, watch=watch)
+        if scratch.engine:
+            with build_progress(progress) as watch:
+                outcomes = commands_build.build(repo, environments, options, say=say, watch=watch)
         else:
-            made = tuple(commands_install.install(repo, env, say=say) for env in environments)
-        code = tell(made)
-        if len(made) > 1 and not programs:
-            terminal.summary(made)
+            outcomes = tuple(commands_install.install(repo, env, say=say) for env in environments)
+        code = report_outcomes(outcomes)
+        if len(outcomes) > 1 and not machine_readable:
+            terminal.print_summary(outcomes)
         if code:
-            for log in lab_lab.keep_logs(opened):
+            for log in keep_logs(scratch):
                 say(f"lab: the build's log was kept: {log}")
         if code or options.dry_run:
             return code
-        tell(generate.document(repo))
+        report_outcomes(generate.write_documents(repo))
         results = commands_judge.verify(repo, environments)
-        terminal.results(results, quiet=True, aside=programs)
-        done = (
+        terminal.print_results(results, quiet=True, aside=machine_readable)
+        summary = (
             "built and proven as an image"
-            if opened.engine
-            else f"installed and proven without an image ({opened.why})"
+            if scratch.engine
+            else f"installed and proven without an image ({scratch.why})"
         )
-        if not commands_judge.failures(results):
-            say(f"lab: locked, cloned, rendered, {done}, documented and verified")
-        return commands_judge.failures(results)
+        if not commands_judge.exit_code(results):
+            say(f"lab: locked, cloned, rendered, {summary}, documented and verified")
+        return commands_judge.exit_code(results)
 
 
-def bump_in_lab(plans: Sequence[Any], asked: Any, channel: str, reason: str, options: Any) -> None:
+def bump_in_lab(plans: Sequence[Any], target: Any, channel: str, reason: str, options: Any) -> None:
     """Each service that moves: locked, built and proven as it is, then bumped through all steps, then verified."""
     from torchpin.bump import plan
     from torchpin.commands import build as commands_build
     from torchpin.commands import bump as commands_bump
     from torchpin.commands import lock as commands_lock
-    from torchpin.description import environments as description_environments
+    from torchpin.description.environments import select_environments
     from torchpin.output import terminal
 
-    for one in plans:
-        if not one.moves:
+    for service_plan in plans:
+        if not service_plan.moves:
             continue
-        beside = description_environments.environments([one.described])
-        with open_lab(one.service, "", beside=beside) as opened:
-            repo, environments = opened.repo, opened.environments
-            exit_with(terminal.outcomes(commands_lock.lock(repo, environments, say=terminal.say)))
-            if opened.engine and options.build:
-                exit_with(
-                    terminal.outcomes(
-                        commands_build.build(repo, environments, commands_build.Options(), say=terminal.say)
+        current = select_environments([service_plan.described])
+        with lab_session(service_plan.service, "", additional=current) as scratch:
+            repo, environments = scratch.repo, scratch.environments
+            exit_if_failed(
+                terminal.print_outcomes(commands_lock.lock(repo, environments, say=terminal.print_line))
+            )
+            if scratch.engine and options.build:
+                exit_if_failed(
+                    terminal.print_outcomes(
+                        commands_build.build(
+                            repo, environments, commands_build.BuildOptions(), say=terminal.print_line
+                        )
                     )
                 )
-            ground = commands_bump.ground(repo, asked, services=[one.service], channel=channel, reason=reason)
-            found = plan.plans(repo.services, asked, ground)
-            terminal.bump(found, asked, {each.service: commands_bump.derived(each) for each in found})
-            exit_with(
-                terminal.outcomes(commands_bump.bump(repo, found, asked, ground, options, say=terminal.say))
+            context = commands_bump.bump_context(
+                repo, target, services=[service_plan.service], channel=channel, reason=reason
+            )
+            lab_plans = plan.plans(repo.services, target, context)
+            terminal.print_plans(
+                lab_plans,
+                target,
+                {lab_plan.service: commands_bump.generated_paths(lab_plan) for lab_plan in lab_plans},
+            )
+            exit_if_failed(
+                terminal.print_outcomes(
+                    commands_bump.bump(repo, lab_plans, target, context, options, say=terminal.print_line)
+                )
             )

@@ -16,9 +16,9 @@ from torchpin.cli.common import (
     ONE_SERVICE,
     SERVICE,
     VARIANT,
-    exit_with,
-    open_workspace,
-    plain_errors,
+    exit_if_failed,
+    handle_errors,
+    open_repository,
     waiver_notices,
 )
 from torchpin.cli.lab import bump_in_lab
@@ -58,47 +58,49 @@ def judge(
     from torchpin.commands import judge as commands_judge
     from torchpin.output import terminal
 
-    with plain_errors():
+    with handle_errors():
         if json + sarif + github > 1:
             raise InputError("--json, --sarif and --github are three ways to say the same: give one.")
-        repo, environments = open_workspace(service)
+        repo, environments = open_repository(service)
         if fix:
-            from torchpin.commands.fix import repair
+            from torchpin.commands.fix import apply_safe_fixes
 
-            terminal.repaired(repair(repo, environments), aside=json or sarif or github)
-            repo, environments = open_workspace(service)
+            terminal.print_fixes(apply_safe_fixes(repo, environments), aside=json or sarif or github)
+            repo, environments = open_repository(service)
         results = commands_judge.judge(repo, environments, gpus=gpu or (), driver=driver)
         form = "json" if json else "sarif" if sarif else "github" if github else "text"
-        terminal.judged(results, environments, form=form, notices=waiver_notices(environments))
+        terminal.print_verdicts(results, environments, form=form, notices=waiver_notices(environments))
         if html:
-            exit_with(terminal.outcomes([_paged(environments, results, html)], aside=form != "text"))
-        exit_with(commands_judge.failures(results))
+            exit_if_failed(
+                terminal.print_outcomes([_write_page(environments, results, html)], aside=form != "text")
+            )
+        exit_if_failed(commands_judge.exit_code(results))
 
 
-def _paged(
-    environments: Sequence[Environment], results: Sequence[Any], file: str, cards: Sequence[str] = ()
+def _write_page(
+    environments: Sequence[Environment], results: Sequence[Any], file: str, gpus: Sequence[str] = ()
 ) -> Any:
     """The page of verdicts and matrix, written."""
     import datetime as dt
 
     from torchpin.commands import judge as commands_judge
-    from torchpin.output.html import page
-    from torchpin.queries import support as queries_support
+    from torchpin.output.html import render_page
+    from torchpin.queries.support import build_matrix, select_gpus
 
-    chosen = cards or queries_support.gpus(environments)
-    drawn = queries_support.matrix(environments, chosen, results)
+    columns = gpus or select_gpus(environments)
+    support_matrix = build_matrix(environments, columns, results)
     today = dt.datetime.now(tz=dt.timezone.utc).date()
-    return commands_judge.page(Path(file), page(results, environments, drawn, today))
+    return commands_judge.write_page(Path(file), render_page(results, environments, support_matrix, today))
 
 
 @task(help={"id": "the check's or trap's id, such as GPU001"})
-def explain(_: Context, id: str) -> None:  # noqa: A002 - the argument's word
+def explain(_: Context, id: str) -> None:
     """Tell what a check or a trap means, with an example, its sources and what to do."""
     from torchpin.output import terminal
-    from torchpin.queries.explain import explanation
+    from torchpin.queries.explain import explain
 
-    with plain_errors():
-        terminal.raw(explanation(id))
+    with handle_errors():
+        terminal.print_raw(explain(id))
 
 
 @task(
@@ -116,17 +118,17 @@ def why(_: Context, service: str, component: str, variant: str = "", json: bool 
 
     from torchpin.commands import judge as commands_judge
     from torchpin.output import terminal
-    from torchpin.queries.why import lines
+    from torchpin.queries.why import explanation_lines
 
-    with plain_errors():
-        repo, environments = open_workspace(service, variant)
-        found = [commands_judge.why(repo, env, component) for env in environments]
+    with handle_errors():
+        repo, environments = open_repository(service, variant)
+        chains = [commands_judge.why(repo, env, component) for env in environments]
         if json:
-            terminal.print_json([asdict(one) for one in found])
+            terminal.print_json([asdict(chain) for chain in chains])
             return
-        for one in found:
-            for line in lines(one):
-                terminal.say(line)
+        for chain in chains:
+            for line in explanation_lines(chain):
+                terminal.print_line(line)
 
 
 @task(
@@ -152,19 +154,21 @@ def support(
 
     from torchpin.commands import judge as commands_judge
     from torchpin.output import terminal
-    from torchpin.queries import support as queries_support
+    from torchpin.queries.support import build_matrix, select_gpus
 
-    with plain_errors():
-        repo, environments = open_workspace(service)
+    with handle_errors():
+        repo, environments = open_repository(service)
         results = commands_judge.judge(repo, environments)
-        cards = queries_support.gpus(environments, gpu or (), every=every)
-        drawn = queries_support.matrix(environments, cards, results)
+        gpus = select_gpus(environments, gpu or (), every=every)
+        support_matrix = build_matrix(environments, gpus, results)
         if json:
-            terminal.print_json(asdict(drawn))
+            terminal.print_json(asdict(support_matrix))
         else:
-            terminal.matrix(drawn)
+            terminal.print_matrix(support_matrix)
         if html:
-            exit_with(terminal.outcomes([_paged(environments, results, html, cards)], aside=json))
+            exit_if_failed(
+                terminal.print_outcomes([_write_page(environments, results, html, gpus)], aside=json)
+            )
 
 
 @task(help={**SERVICE, **JSON, "offline": "leave PyPI out: only what the recorded facts know"})
@@ -172,33 +176,33 @@ def outdated(_: Context, service: str = "", json: bool = False, offline: bool = 
     """Show what could move, to what, and what that would open or close: torch, base, sources, packages."""
     from dataclasses import asdict
 
-    from torchpin.commands.outdated import outlooks
+    from torchpin.commands import outdated as commands_outdated
     from torchpin.output import terminal
     from torchpin.queries.outdated import outdated_lines
 
-    with plain_errors():
-        repo, environments = open_workspace(service)
-        found = outlooks(repo, environments, offline=offline)
+    with handle_errors():
+        repo, environments = open_repository(service)
+        outlooks = commands_outdated.outlooks(repo, environments, offline=offline)
         if json:
-            terminal.print_json([asdict(one) for one in found])
+            terminal.print_json([asdict(outlook) for outlook in outlooks])
         else:
-            for line in outdated_lines(found):
-                terminal.say(line)
+            for line in outdated_lines(outlooks):
+                terminal.print_line(line)
 
 
-class _Bump(Task):  # type: ignore[type-arg]
+class _BumpTask(Task):  # type: ignore[type-arg]
     """A task whose first word may be missing where `--resume` or `--undo` stands; invoke knows no such thing."""
 
-    def get_arguments(self, *arguments: Any, **more: Any) -> list[Argument]:
-        found: list[Argument] = super().get_arguments(*arguments, **more)
+    def get_arguments(self, *arguments: Any, **keywords: Any) -> list[Argument]:
+        task_arguments: list[Argument] = super().get_arguments(*arguments, **keywords)
         if not {"--resume", "--undo"} & {*sys.argv}:
-            for one in found:
-                one.default = None if one.name == "what" else one.default
-        return found
+            for argument in task_arguments:
+                argument.default = None if argument.name == "what" else argument.default
+        return task_arguments
 
 
 @task(
-    klass=_Bump,
+    klass=_BumpTask,
     positional=["what"],
     iterable=["service"],
     help={
@@ -232,38 +236,45 @@ def bump(  # noqa: PLR0913, PLR0917 - each option of the command is one
     lab: bool = False,
 ) -> None:
     """Move a pin by the update policy, with all that belongs to it: all of it or nothing, recorded, and undone at will."""
-    from torchpin.bump import plan, target
+    from torchpin.bump import plan
+    from torchpin.bump.target import parse_target
     from torchpin.commands import bump as commands_bump
     from torchpin.commands import undo as commands_undo
     from torchpin.output import terminal
 
-    with plain_errors():
-        repo, _environments = open_workspace()
+    with handle_errors():
+        repo, _environments = open_repository()
         if resume or undo:
             if what or resume == undo:
                 raise InputError("--resume and --undo stand alone.")
-            exit_with(
-                terminal.outcomes(
-                    commands_bump.resume(repo, say=terminal.say) if resume else commands_undo.undo(repo)
+            exit_if_failed(
+                terminal.print_outcomes(
+                    commands_bump.resume(repo, say=terminal.print_line)
+                    if resume
+                    else commands_undo.undo(repo)
                 )
             )
             return
-        asked = target.target(what)
-        ground = commands_bump.ground(repo, asked, services=service or (), channel=channel, reason=reason)
-        plans = plan.plans(repo.services, asked, ground)
-        derived = {one.service: commands_bump.derived(one) for one in plans}
-        terminal.bump(plans, asked, derived, json=json)
-        commands_bump.expect_movable(plans, asked)
+        target = parse_target(what)
+        context = commands_bump.bump_context(
+            repo, target, services=service or (), channel=channel, reason=reason
+        )
+        plans = plan.plans(repo.services, target, context)
+        derived = {
+            service_plan.service: commands_bump.generated_paths(service_plan) for service_plan in plans
+        }
+        terminal.print_plans(plans, target, derived, json=json)
+        commands_bump.require_changes(plans, target)
         if dry_run:
             return
-        commands_bump.expect_reason(plans, reason)
-        options = commands_bump.Options(build=not no_build, recorded=recorded)
+        commands_bump.require_reason(plans, reason)
+        options = commands_bump.BumpOptions(build=not no_build, recorded=recorded)
         if lab:
-            bump_in_lab(plans, asked, channel, reason, options)
+            bump_in_lab(plans, target, channel, reason, options)
             return
-        if not (yes or json) and not terminal.agreed("Do this?"):
-            terminal.say("Nothing was changed.")
+        if not (yes or json) and not terminal.confirm("Do this?"):
+            terminal.print_line("Nothing was changed.")
             return
-        say = terminal.aside if json else terminal.say
-        outcomes = commands_bump.bump(repo, plans, asked, ground, options, say=say)
-        exit_with(terminal.outcomes(outcomes, aside=json))
+        say = terminal.print_status if json else terminal.print_line
+        outcomes = commands_bump.bump(repo, plans, target, context, options, say=say)
+        exit_if_failed(terminal.print_outcomes(outcomes, aside=json))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context, task
 
-from torchpin.cli.common import JSON, SERVICE, STATE, exit_with, open_workspace, plain_errors
+from torchpin.cli.common import JSON, SERVICE, STATE_HELP, exit_if_failed, handle_errors, open_repository
 from torchpin.errors import FINDINGS, TOOL, InputError
 
 if TYPE_CHECKING:
@@ -17,41 +17,44 @@ if TYPE_CHECKING:
 @task(help={"service": "the new service's name: lower-case letters, digits and inner dashes"})
 def new(_: Context, service: str) -> None:
     """Write the description of a new service, small and ready to be locked."""
-    from torchpin.commands import new as commands_new
+    from torchpin.commands.new import write_scaffold
     from torchpin.output import terminal
     from torchpin.workspace import workspace
 
-    with plain_errors():
-        repo = workspace.opened(workspace.find(Path.cwd()))
-        exit_with(terminal.outcomes(commands_new.scaffold(repo, service)))
+    with handle_errors():
+        repo = workspace.open_repository(workspace.find_root(Path.cwd()))
+        exit_if_failed(terminal.print_outcomes(write_scaffold(repo, service)))
 
 
 @task
 def services(_: Context) -> None:
     """Show every service: its variants and pins, and the state of lock, image and record."""
-    from torchpin.commands import services as commands_services
+    from torchpin.commands.services import HEADERS, service_rows
     from torchpin.output import terminal
 
-    with plain_errors():
-        repo, environments = open_workspace()
-        terminal.table("", commands_services.HEADERS, commands_services.services(repo, environments))
+    with handle_errors():
+        repo, environments = open_repository()
+        terminal.print_table("", HEADERS, service_rows(repo, environments))
 
 
 @task
 def doctor(_: Context) -> None:
     """Look at this machine: Python, uv, git, Docker, disk, GPU, and whether each index and source answers."""
-    from torchpin.commands import doctor as commands_doctor
+    from torchpin.commands.doctor import check_machine
     from torchpin.output import terminal
 
-    with plain_errors():
-        repo, environments = open_workspace()
-        rows = commands_doctor.doctor(repo, environments)
-        terminal.table(
+    with handle_errors():
+        repo, environments = open_repository()
+        rows = check_machine(repo, environments)
+        terminal.print_table(
             "",
             ("what", "state", "found", "what to do"),
-            [(r.what, "ok" if r.ok else "missing", r.found, "" if r.ok else r.remedy) for r in rows],
+            [
+                (row.name, "ok" if row.ok else "missing", row.detail, "" if row.ok else row.help)
+                for row in rows
+            ],
         )
-        exit_with(TOOL if any(not row.ok and row.needed for row in rows) else 0)
+        exit_if_failed(TOOL if any(not row.ok and row.needed for row in rows) else 0)
 
 
 @task(
@@ -75,32 +78,32 @@ def facts(
     """Check the facts that verdicts rest on, or compare their index pages with the index of today."""
     import datetime as dt
 
-    from torchpin.commands import facts as commands_facts
+    from torchpin.commands.facts import check_facts, refresh_report, refresh_snapshots
     from torchpin.output import terminal
     from torchpin.workspace import workspace
 
-    with plain_errors():
+    with handle_errors():
         today = dt.datetime.now(tz=dt.timezone.utc).date()
         if check == refresh:
             raise InputError("Give --check or --refresh.")
         if check and (channel or write or accept_changed_hashes):
             raise InputError("--channel, --write and --accept-changed-hashes go with --refresh.")
         if check:
-            found = commands_facts.check(today)
-            terminal.facts(found)
-            exit_with(found.code)
+            outcome = check_facts(today)
+            terminal.print_facts(outcome)
+            exit_if_failed(outcome.code)
             return
-        repo = workspace.opened(workspace.find(Path.cwd()))
-        renewed = commands_facts.refresh(
+        repo = workspace.open_repository(workspace.find_root(Path.cwd()))
+        renewed = refresh_snapshots(
             repo,
             channel or (),
             today=today,
             write=write,
             accept_changed_hashes=accept_changed_hashes,
         )
-        for line in commands_facts.told(renewed):
-            terminal.say(line)
-        exit_with(renewed.code)
+        for line in refresh_report(renewed):
+            terminal.print_line(line)
+        exit_if_failed(renewed.code)
 
 
 @task(
@@ -116,42 +119,42 @@ def adopt(_: Context, path: str, write: str = "", json: bool = False) -> None:
     from torchpin.output import terminal
     from torchpin.workspace import workspace
 
-    with plain_errors():
-        repo = workspace.opened(workspace.find(Path.cwd())) if write else None
-        name = commands_adopt.target(repo, write) if repo else ""
-        found = commands_adopt.adopt(Path(path), name=name)
+    with handle_errors():
+        repo = workspace.open_repository(workspace.find_root(Path.cwd())) if write else None
+        name = commands_adopt.parse_destination(repo, write) if repo else ""
+        draft = commands_adopt.adopt(Path(path), name=name)
         if json:
-            terminal.adopted_json(found)
+            terminal.print_adoption_json(draft)
         else:
-            terminal.adopted(found)
+            terminal.print_adoption(draft)
         if repo:
-            exit_with(terminal.outcomes(commands_adopt.write(repo, found), aside=json))
-        if not found.adoption.text:
-            raise InputError(f"No description was drafted: {found.adoption.missing}.")
-        exit_with(FINDINGS if found.open else 0)
+            exit_if_failed(terminal.print_outcomes(commands_adopt.write(repo, draft), aside=json))
+        if not draft.adoption.text:
+            raise InputError(f"No description was drafted: {draft.adoption.missing}.")
+        exit_if_failed(FINDINGS if draft.has_problems else 0)
 
 
-@task(positional=["before", "after"], help={"before": STATE, "after": STATE, **SERVICE, **JSON})
+@task(positional=["before", "after"], help={"before": STATE_HELP, "after": STATE_HELP, **SERVICE, **JSON})
 def diff(_: Context, before: str, after: str, service: str = "", json: bool = False) -> None:
     """Show what changed between two states: packages, their download, Python, channel, base, torch and sources."""
     from dataclasses import asdict
 
-    from torchpin.commands import diff as commands_diff
+    from torchpin.commands.diff import compare_states
     from torchpin.output import terminal
-    from torchpin.queries.diff import DIFF_HEADERS, diff_rows, total
+    from torchpin.queries.diff import DIFF_HEADERS, diff_rows, summary_line
     from torchpin.workspace import workspace
 
-    with plain_errors():
-        repo = workspace.opened(workspace.find(Path.cwd()))
-        found = commands_diff.diff(repo, before, after, service=service, below=Path.cwd())
+    with handle_errors():
+        repo = workspace.open_repository(workspace.find_root(Path.cwd()))
+        differences = compare_states(repo, before, after, service=service, directory=Path.cwd())
         if json:
-            terminal.print_json([asdict(one) for one in found])
+            terminal.print_json([asdict(difference) for difference in differences])
             return
-        rows = diff_rows(found)
+        rows = diff_rows(differences)
         if rows:
-            terminal.table("", DIFF_HEADERS, rows)
-        for one in found:
-            terminal.say(total(one))
+            terminal.print_table("", DIFF_HEADERS, rows)
+        for difference in differences:
+            terminal.print_line(summary_line(difference))
 
 
 @task(help={**SERVICE, **JSON})
@@ -161,11 +164,11 @@ def audit(_: Context, service: str = "", json: bool = False) -> None:
     from torchpin.commands import judge as commands_judge
     from torchpin.output import terminal
 
-    with plain_errors():
-        repo, environments = open_workspace(service)
-        found = commands_audit.audit(repo, environments)
+    with handle_errors():
+        repo, environments = open_repository(service)
+        audit_report = commands_audit.audit(repo, environments)
         if json:
-            terminal.results_json(found.results, notices=found.notices)
+            terminal.print_results_json(audit_report.results, notices=audit_report.notices)
         else:
-            terminal.results(found.results, notices=found.notices)
-        exit_with(commands_judge.failures(found.results, require=("lock",)))
+            terminal.print_results(audit_report.results, notices=audit_report.notices)
+        exit_if_failed(commands_judge.exit_code(audit_report.results, require=("lock",)))

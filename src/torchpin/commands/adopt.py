@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torchpin.adopt import draft
+from torchpin.adopt.draft import draft_adoption
 from torchpin.checks import run
-from torchpin.description import environments, patterns, read
+from torchpin.description import patterns, read
+from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.workspace import evidence, workspace
-from torchpin.workspace.write import written
+from torchpin.workspace.write import write_with_outcomes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Result
     from torchpin.workspace.workspace import Repository
 
-_NAMES = re.compile(
+_FILE_NAMES = re.compile(
     r"(Dockerfile|Dockerfile\..+|.+\.Dockerfile|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml|uv\.lock)"
 )
-_ASIDE = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}
-_LARGEST = 20_000_000  # bytes: a uv.lock has a few
+_IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}
+_MAX_BYTES = 20_000_000  # bytes: a uv.lock has a few
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,64 +38,68 @@ class Adopted:
     skipped: tuple[str, ...]  # files that are no text
 
     @property
-    def open(self) -> bool:
+    def has_problems(self) -> bool:
         """Whether anything is wrong with what is there."""
-        return bool(self.adoption.caught or any(one.status == "found" for one in self.results))
+        return bool(self.adoption.matches or any(result.status == "found" for result in self.results))
 
 
 def adopt(folder: Path, *, name: str = "") -> Adopted:
     """Reads and judges a project below a folder. Raises InputError where there is nothing to read."""
-    texts, skipped = _texts(folder)
+    texts, skipped = _read_texts(folder)
     if not texts:
         raise InputError(
             f"{folder}: no Dockerfile, requirements*.txt, constraints*.txt, pyproject.toml or uv.lock is there."
         )
-    made = draft.adoption(texts, name or _name(folder))
-    return Adopted(adoption=made, results=_judged(made), skipped=skipped)
+    draft = draft_adoption(texts, name or _service_name(folder))
+    return Adopted(adoption=draft, results=_judge_draft(draft), skipped=skipped)
 
 
-def _texts(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+def _read_texts(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     texts, skipped = {}, []
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder. Give the folder that the project lies in.")
     for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder)
-        if _NAMES.fullmatch(path.name) and not {*inner.parts} & _ASIDE and path.is_file():
+        relative_path = path.relative_to(folder)
+        if (
+            _FILE_NAMES.fullmatch(path.name)
+            and not {*relative_path.parts} & _IGNORED_FOLDERS
+            and path.is_file()
+        ):
             try:
-                texts[inner.as_posix()] = path.read_bytes()[:_LARGEST].decode()
+                texts[relative_path.as_posix()] = path.read_bytes()[:_MAX_BYTES].decode()
             except (UnicodeDecodeError, OSError):
-                skipped.append(inner.as_posix())
+                skipped.append(relative_path.as_posix())
     return texts, tuple(skipped)
 
 
-def _name(folder: Path) -> str:
+def _service_name(folder: Path) -> str:
     """The folder's name as a service may be called."""
-    words = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
-    return words if patterns.NAME.pattern.fullmatch(words) else "adopted"
+    slug = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
+    return slug if patterns.NAME.pattern.fullmatch(slug) else "adopted"
 
 
-def _judged(made: Adoption) -> tuple[Result, ...]:
-    if not made.text:
+def _judge_draft(draft: Adoption) -> tuple[Result, ...]:
+    if not draft.text:
         return ()
-    services = read.services({f"services/{made.name}/service.yaml": made.text})
-    return run.run(evidence.bare(environments.environments(services)), judge=True)
+    services = read.read_services({f"services/{draft.name}/service.yaml": draft.text})
+    return run.run(evidence.from_descriptions(select_environments(services)), judge=True)
 
 
-def target(repo: Repository, text: str) -> str:
+def parse_destination(repo: Repository, text: str) -> str:
     """The service's name of `--write services/NAME`. Raises InputError for another place, and for one that is taken."""
-    found = re.fullmatch(r"(?:\./)?services/([^/]+)/?", text)
-    if not found or not patterns.NAME.pattern.fullmatch(found[1]):
+    match = re.fullmatch(r"(?:\./)?services/([^/]+)/?", text)
+    if not match or not patterns.NAME.pattern.fullmatch(match[1]):
         raise InputError(f"--write is services/NAME, where NAME is {patterns.NAME.expected}; not {text!r}.")
-    if (repo.root / "services" / found[1]).exists():
-        raise InputError(f"services/{found[1]} is there already; choose another name.")
-    return found[1]
+    if (repo.root / "services" / match[1]).exists():
+        raise InputError(f"services/{match[1]} is there already; choose another name.")
+    return match[1]
 
 
 def write(repo: Repository, adopted: Adopted) -> tuple[model.Outcome, ...]:
     """The draft as services/<name>/service.yaml. Raises InputError where there is none, or where it does not fit in."""
-    made = adopted.adoption
-    if not made.text:
-        raise InputError(f"There is no description to write: {made.missing}.")
-    path = f"services/{made.name}/service.yaml"
-    read.services({**workspace.descriptions(repo.root), path: made.text})
-    return written(repo, {path: made.text})
+    draft = adopted.adoption
+    if not draft.text:
+        raise InputError(f"There is no description to write: {draft.missing}.")
+    path = f"services/{draft.name}/service.yaml"
+    read.read_services({**workspace.read_descriptions(repo.root), path: draft.text})
+    return write_with_outcomes(repo, {path: draft.text})

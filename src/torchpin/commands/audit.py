@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torchpin.queries import vulnerabilities
+from torchpin.queries import vulnerabilities as queries_vulnerabilities
 from torchpin.tools import uv_audit
-from torchpin.workspace.evidence import judged
+from torchpin.workspace.evidence import for_judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,18 +27,23 @@ class Audit:
 
 def audit(repo: Repository, environments: Sequence[Environment]) -> Audit:
     """Known vulnerabilities of the locked packages. Raises ToolError where that cannot be found out."""
-    evidence = judged(repo, environments)
+    evidence = for_judge(repo, environments)
     locks = evidence.locks
     if not locks:
         return Audit(
-            results=tuple(vulnerabilities.result(env, None, (), evidence.today) for env in environments),
+            results=tuple(
+                queries_vulnerabilities.result(env, None, (), evidence.today) for env in environments
+            ),
             notices=(),
         )
-    found = uv_audit.known(vulnerabilities.asked(locks.values()), repo.settings)
-    results = (
-        vulnerabilities.result(env, locks.get(env.name), found, evidence.today) for env in environments
+    vulnerabilities = uv_audit.query_advisories(
+        queries_vulnerabilities.query_pins(locks.values()), repo.settings
     )
-    notices = vulnerabilities.notices(
-        [env for env in environments if env.name in locks], locks.values(), found
+    results = (
+        queries_vulnerabilities.result(env, locks.get(env.name), vulnerabilities, evidence.today)
+        for env in environments
+    )
+    notices = queries_vulnerabilities.notices(
+        [env for env in environments if env.name in locks], locks.values(), vulnerabilities
     )
     return Audit(results=tuple(results), notices=notices)

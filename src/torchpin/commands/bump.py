@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from torchpin.bump import model, plan
 from torchpin.bump.pins import is_known
-from torchpin.checks import context
+from torchpin.checks.context import current_lock
 from torchpin.commands import build as commands_build
 from torchpin.commands import install, judge
-from torchpin.commands.lock import resolved, texts_of
-from torchpin.commands.parallel import quiet
-from torchpin.commands.undo import restore, undo_record, write_with_undo
-from torchpin.description import environments as description_environments
+from torchpin.commands.lock import generated_texts, resolve_all
+from torchpin.commands.parallel import ignore
+from torchpin.commands.undo import read_undo_state, restore, write_with_undo
 from torchpin.description import read
-from torchpin.errors import FindingsError, InputError, Stop, ToolError
+from torchpin.description.environments import select_environments
+from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
 from torchpin.lock import compare
 from torchpin.model import Outcome
 from torchpin.paths import (
@@ -27,26 +27,27 @@ from torchpin.paths import (
     rendered_paths,
 )
 from torchpin.records import bump_log
-from torchpin.records.bump_log import BUILD, LOG, RECORD, VALIDATE, Entry, Moved, Step
-from torchpin.records.freeze import frozen_moves
+from torchpin.records.bump_log import BUILD, LOG_PATH, RECORD, VALIDATE, BumpEntry, PolicyStep, ServiceChange
+from torchpin.records.freeze import freeze_changes
 from torchpin.tools import uv_install
-from torchpin.workspace import generated, workspace
-from torchpin.workspace.evidence import judged
-from torchpin.workspace.write import alone
+from torchpin.workspace import workspace
+from torchpin.workspace.evidence import for_judge
+from torchpin.workspace.generated import expected_documents
+from torchpin.workspace.write import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from torchpin.bump.model import Ground, Plan
+    from torchpin.bump.model import BumpContext, Plan
     from torchpin.bump.target import Target
-    from torchpin.commands.build import Watch
-    from torchpin.commands.parallel import Say
+    from torchpin.commands.build import EventCallback
+    from torchpin.commands.parallel import StatusCallback
     from torchpin.model import Environment, Lock
     from torchpin.workspace.workspace import Repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
+class BumpOptions:
     """`build`: steps 3 to 5 are tried now; `recorded`: channels are read from the recorded facts."""
 
     build: bool = True
@@ -56,75 +57,74 @@ class Options:
 # --- the plan --------------------------------------------------------------------------------------------------------
 
 
-def ground(
+def bump_context(
     repo: Repository,
-    asked: Target,
+    target: Target,
     *,
     services: Sequence[str] = (),
     channel: str = "",
     reason: str = "",
-) -> Ground:
+) -> BumpContext:
     """What a plan is made from. A tag whose commit no fact tells is asked of its origin; nothing else is."""
-    environments = description_environments.environments(repo.services)
+    environments = select_environments(repo.services)
     for name in services:
-        description_environments.environments(
-            repo.services, service=name
-        )  # raises for a name that nothing has
-    evidence = judged(repo, environments)
-    believed = {env.name: context.lock_of(evidence, env) for env in environments}
-    return model.Ground(
-        texts={one.file: repo.text(one.file) or "" for one in repo.services},
-        locks={name: lock for name, lock in believed.items() if lock},
+        select_environments(repo.services, service=name)  # raises for a name that nothing has
+    evidence = for_judge(repo, environments)
+    current_locks = {env.name: current_lock(evidence, env) for env in environments}
+    return model.BumpContext(
+        texts={service.file: repo.text(service.file) or "" for service in repo.services},
+        locks={name: lock for name, lock in current_locks.items() if lock},
         today=evidence.today,
-        named=tuple(services),
+        services=tuple(services),
         channel=channel,
         reason=" ".join(reason.split()),  # a sentence on one line, as descriptions have it
-        commits=_commits(repo, asked) if asked.kind == "source" else {},
+        commits=_source_commits(repo, target) if target.kind == "source" else {},
         published=repo.published,
     )
 
 
-def _commits(repo: Repository, asked: Target) -> dict[str, str]:
+def _source_commits(repo: Repository, target: Target) -> dict[str, str]:
     from torchpin.tools import git
 
-    for one in (source for service in repo.services for source in service.sources):
-        if one.name == asked.name and not is_known(one, asked.to):
-            tags = git.remote_tags(one, repo.settings)
-            if asked.to not in tags:
-                near = ", ".join(git.nearest(asked.to, tags)) or "none, it has no tags"
+    for source in (source for service in repo.services for source in service.sources):
+        if source.name == target.name and not is_known(source, target.to):
+            tags = git.remote_tags(source, repo.settings)
+            if target.to not in tags:
+                near = ", ".join(git.nearest_tags(target.to, tags)) or "none, it has no tags"
                 raise InputError(
-                    f"{one.name} has no tag {asked.to}; the nearest are {near}. Nothing was changed."
+                    f"{source.name} has no tag {target.to}; the nearest are {near}. Nothing was changed."
                 )
-            return {one.name: tags[asked.to]}
+            return {source.name: tags[target.to]}
     return {}
 
 
-def expect_movable(plans: Sequence[Plan], asked: Target) -> None:
+def require_changes(plans: Sequence[Plan], target: Target) -> None:
     """Raises InputError where nothing moves, with what holds each service back and what would free it."""
-    if not any(one.moves for one in plans):
-        said = "\n".join(
-            f"    {one.service}: {one.held}{f' ({one.frees})' if one.frees else ''}" for one in plans
+    if not any(bump_plan.moves for bump_plan in plans):
+        text = "\n".join(
+            f"    {bump_plan.service}: {bump_plan.held_back}{f' ({bump_plan.help})' if bump_plan.help else ''}"
+            for bump_plan in plans
         )
-        raise InputError(f"{asked} moves nothing; nothing was changed:\n{said}")
+        raise InputError(f"{target} moves nothing; nothing was changed:\n{text}")
 
 
-def expect_reason(plans: Sequence[Plan], reason: str) -> None:
+def require_reason(plans: Sequence[Plan], reason: str) -> None:
     """Raises InputError where a bump opens what nobody gives a reason for."""
-    opened = [f"    {one.service}: {each}" for one in plans for each in one.opened]
+    opened = [f"    {bump_plan.service}: {message}" for bump_plan in plans for message in bump_plan.new]
     if opened and not reason:
-        said = "\n".join(opened)
-        raise InputError(f"Say why with --reason, since this bump opens:\n{said}\nNothing was changed.")
+        text = "\n".join(opened)
+        raise InputError(f"Say why with --reason, since this bump opens:\n{text}\nNothing was changed.")
 
 
-def derived(one: Plan) -> tuple[str, ...]:
+def generated_paths(bump_plan: Plan) -> tuple[str, ...]:
     """The files that are made from a service's description and locks, where its pins move; steps 3 to 5 make records."""
-    if not one.moves:
+    if not bump_plan.moves:
         return ()
-    environments = description_environments.environments([one.described])
+    environments = select_environments([bump_plan.service_after])
     return (
         *(path for env in environments for path in rendered_paths(env)),
         *DOCUMENTS,
-        LOG,
+        LOG_PATH,
         *(path for env in environments for path in (freeze_path(env), build_path(env))),
     )
 
@@ -135,142 +135,168 @@ def derived(one: Plan) -> tuple[str, ...]:
 def bump(
     repo: Repository,
     plans: Sequence[Plan],
-    asked: Target,
-    ground: Ground,
-    options: Options,
+    target: Target,
+    context: BumpContext,
+    options: BumpOptions,
     *,
-    say: Say = quiet,
-    watch: Watch = quiet,
+    say: StatusCallback = ignore,
+    watch: EventCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Carries plans through the policy. Whatever fails, the files are as they were before, or as they are to be after.
 
     Raises what stopped it; ToolError where another bump runs. Steps that need an engine are pending without one.
     """
-    expect_movable(plans, asked)
-    expect_reason(plans, ground.reason)
-    with alone(repo, "bumping", patience=0):
-        outcomes, entry = _written(repo, plans, asked, ground, options, say)
+    require_changes(plans, target)
+    require_reason(plans, context.reason)
+    with exclusive(repo, "bumping", patience=0):
+        outcomes, entry = _write_bump(repo, plans, target, context, options, say)
         if not options.build:
-            return (*outcomes, _standing(entry))
+            return (*outcomes, _progress(entry))
         try:
-            return (*outcomes, *_finished(repo, entry, say, watch, proof=not options.recorded))
+            return (*outcomes, *_finish(repo, entry, say, watch, verify_natively=not options.recorded))
         except BaseException as error:
             restore(repo)
-            told = f"{error}\nThe bump was taken back: every file is as it was before."
-            if isinstance(error, Stop):
-                raise type(error)(told) from None
+            message = f"{error}\nThe bump was taken back: every file is as it was before."
+            if isinstance(error, TorchpinError):
+                raise type(error)(message) from None
             raise
 
 
-def _written(
-    repo: Repository, plans: Sequence[Plan], asked: Target, ground: Ground, options: Options, say: Say
-) -> tuple[tuple[Outcome, ...], Entry]:
-    log = bump_log.entries(repo.text(LOG))
-    moving = [one for one in plans if one.moves]
-    chosen = _environments(repo, {one.service for one in moving})
-    before = _texts(repo, chosen, [one.file for one in moving])
-    _expect_committed(repo, log, before)
-    started = _now()
-    outcomes, made = _locked(repo, moving, options, say)
-    for name, lock in made.items():
-        say(f"{name}: {_download(ground.locks.get(name), lock)}")
-    moving = [plan.settled(one, asked, ground, made) for one in moving]
-    expect_reason(moving, ground.reason)
-    who = _who(repo)
-    entry = Entry(
-        bump=str(asked),
-        why=ground.reason or "asked for",
-        services={one.service: _moved(one, ground.locks, made) for one in moving},
-        held={one.service: one.held for one in plans if one.held},
+def _write_bump(
+    repo: Repository,
+    plans: Sequence[Plan],
+    target: Target,
+    context: BumpContext,
+    options: BumpOptions,
+    say: StatusCallback,
+) -> tuple[tuple[Outcome, ...], BumpEntry]:
+    log = bump_log.parse_log(repo.text(LOG_PATH))
+    active_plans = [bump_plan for bump_plan in plans if bump_plan.moves]
+    chosen = _environments_of(repo, {bump_plan.service for bump_plan in active_plans})
+    before = _current_texts(repo, chosen, [bump_plan.file for bump_plan in active_plans])
+    _require_committed(repo, log, before)
+    started = _utc_now()
+    outcomes, new_locks = _resolve_locks(repo, active_plans, options, say)
+    for name, lock in new_locks.items():
+        say(f"{name}: {_download_summary(context.locks.get(name), lock)}")
+    active_plans = [plan.finalize(bump_plan, target, context, new_locks) for bump_plan in active_plans]
+    require_reason(active_plans, context.reason)
+    who = _author(repo)
+    entry = BumpEntry(
+        bump=str(target),
+        why=context.reason or "asked for",
+        services={
+            bump_plan.service: _service_change(bump_plan, context.locks, new_locks)
+            for bump_plan in active_plans
+        },
+        held={bump_plan.service: bump_plan.held_back for bump_plan in plans if bump_plan.held_back},
     )
-    entry = bump_log.stepped(entry, 0, Step(state="done", when=started, who=who, told="locked and judged"))
-    entry = bump_log.stepped(entry, 1, Step(state="done", when=_now(), who=who))
-    later = "asked to leave out (--no-build)" if not options.build else ""
+    entry = bump_log.with_step(
+        entry, 0, PolicyStep(state="done", when=started, who=who, told="locked and judged")
+    )
+    entry = bump_log.with_step(entry, 1, PolicyStep(state="done", when=_utc_now(), who=who))
+    build_note = "asked to leave out (--no-build)" if not options.build else ""
     for number in (BUILD, VALIDATE, RECORD):
-        entry = bump_log.stepped(entry, number, Step(told=later if number == BUILD else ""))
-    after = _with(repo, {one.file: one.after for one in moving}, (*log, entry))
-    environments = _environments(after, {one.service for one in moving})
+        entry = bump_log.with_step(entry, number, PolicyStep(told=build_note if number == BUILD else ""))
+    after = _staged_repository(
+        repo, {bump_plan.file: bump_plan.after for bump_plan in active_plans}, (*log, entry)
+    )
+    environments = _environments_of(after, {bump_plan.service for bump_plan in active_plans})
     files = {
         **after.staged,
-        **texts_of(after, environments, made),
-        **generated.documents(after, made),
+        **generated_texts(after, environments, new_locks),
+        **expected_documents(after, new_locks),
     }
-    write_with_undo(repo, files, before, {**before, **{one.file: ground.texts[one.file] for one in moving}})
-    say(f"{asked}: description, locks, renderings, documents and log are written")
+    write_with_undo(
+        repo,
+        files,
+        before,
+        {**before, **{bump_plan.file: context.texts[bump_plan.file] for bump_plan in active_plans}},
+    )
+    say(f"{target}: description, locks, renderings, documents and log are written")
     return outcomes, entry
 
 
-def _locked(
-    repo: Repository, moving: Sequence[Plan], options: Options, say: Say
+def _resolve_locks(
+    repo: Repository, active_plans: Sequence[Plan], options: BumpOptions, say: StatusCallback
 ) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
     """Step 1: the locks of what the descriptions will say, resolved and judged, with nothing written."""
-    after = _with(repo, {one.file: one.after for one in moving})
-    environments = _environments(after, {one.service for one in moving})
-    outcomes, made = resolved(after, environments, recorded=options.recorded, say=say)
-    failed = [one for one in outcomes if one.code]
+    after = _staged_repository(repo, {bump_plan.file: bump_plan.after for bump_plan in active_plans})
+    environments = _environments_of(after, {bump_plan.service for bump_plan in active_plans})
+    outcomes, new_locks = resolve_all(after, environments, recorded=options.recorded, say=say)
+    failed = [outcome for outcome in outcomes if outcome.code]
     if failed:
-        said = "\n".join(f"{one.name}: {one.detail}" for one in failed)
-        stop: type[Stop] = FindingsError if failed[0].code == FindingsError.exit_code else ToolError
-        raise stop(f"{said}\nNothing was changed.")
-    return outcomes, made
+        text = "\n".join(f"{outcome.name}: {outcome.detail}" for outcome in failed)
+        error_type: type[TorchpinError] = (
+            FindingsError if failed[0].code == FindingsError.exit_code else ToolError
+        )
+        raise error_type(f"{text}\nNothing was changed.")
+    return outcomes, new_locks
 
 
-def _download(before: Lock | None, made: Lock) -> str:
+def _download_summary(before: Lock | None, after: Lock) -> str:
     """What a build will fetch that it did not before."""
-    there = {one.sha256 for one in before.packages.values()} if before else set()
-    new = [one for one in made.packages.values() if one.sha256 not in there]
-    size, unsized = sum(one.size or 0 for one in new), sum(one.size is None for one in new)
-    told = f" and {unsized} of unknown size" if unsized else ""
-    return f"{len(new)} new file{'' if len(new) == 1 else 's'} to download, {size / 1e6:,.0f} MB{told}"
-
-
-def _with(repo: Repository, texts: Mapping[str, str], log: Sequence[Entry] = ()) -> Repository:
-    """The repository as if these descriptions and this log were written."""
-    all_ = {one.file: repo.text(one.file) or "" for one in repo.services} | dict(texts)
-    staged = {**texts, **({LOG: bump_log.text(log)} if log else {})}
-    return replace(repo, services=read.services(all_), staged=staged)
-
-
-def _environments(repo: Repository, services: Iterable[str]) -> tuple[Environment, ...]:
-    return tuple(
-        env for env in description_environments.environments(repo.services) if env.service.name in services
+    present_hashes = {package.sha256 for package in before.packages.values()} if before else set()
+    new_packages = [package for package in after.packages.values() if package.sha256 not in present_hashes]
+    size, unsized = (
+        sum(package.size or 0 for package in new_packages),
+        sum(package.size is None for package in new_packages),
     )
+    unsized_note = f" and {unsized} of unknown size" if unsized else ""
+    return f"{len(new_packages)} new file{'' if len(new_packages) == 1 else 's'} to download, {size / 1e6:,.0f} MB{unsized_note}"
 
 
-def _moved(one: Plan, before: Mapping[str, Lock], made: Mapping[str, Lock]) -> Moved:
+def _staged_repository(
+    repo: Repository, texts: Mapping[str, str], log: Sequence[BumpEntry] = ()
+) -> Repository:
+    """The repository as if these descriptions and this log were written."""
+    descriptions = {service.file: repo.text(service.file) or "" for service in repo.services} | dict(texts)
+    staged = {**texts, **({LOG_PATH: bump_log.render_log(log)} if log else {})}
+    return replace(repo, services=read.read_services(descriptions), staged=staged)
+
+
+def _environments_of(repo: Repository, services: Iterable[str]) -> tuple[Environment, ...]:
+    return tuple(env for env in select_environments(repo.services) if env.service.name in services)
+
+
+def _service_change(bump_plan: Plan, before: Mapping[str, Lock], after: Mapping[str, Lock]) -> ServiceChange:
     """What the log tells of a service; of its packages, what the resolver moved, with who wants it."""
     packages = []
-    for env in description_environments.environments([one.described]):
-        was = before[env.name].packages if env.name in before else {}
-        now = made[env.name].packages
-        for told in compare.moved(was, now):
-            name = told.partition(" ")[0]
-            by = [each for each in now[name].wanted_by if each != one.service] if name in now else []
-            wanted = f" (wanted by {', '.join(by)})" if by else ""
-            packages.append(f"{env.name}: {told}{wanted}")
+    for env in select_environments([bump_plan.service_after]):
+        old_packages = before[env.name].packages if env.name in before else {}
+        new_packages = after[env.name].packages
+        for change in compare.package_changes(old_packages, new_packages):
+            name = change.partition(" ")[0]
+            requirers = (
+                [requirer for requirer in new_packages[name].required_by if requirer != bump_plan.service]
+                if name in new_packages
+                else []
+            )
+            required_note = f" (wanted by {', '.join(requirers)})" if requirers else ""
+            packages.append(f"{env.name}: {change}{required_note}")
     pins = tuple(
-        f"{each.what} {_bare(each.before)} -> {_bare(each.after)}"
-        for each in one.moves
-        if not each.what.endswith("digest")
+        f"{move.what} {_bare_version(move.before)} -> {_bare_version(move.after)}"
+        for move in bump_plan.moves
+        if not move.what.endswith("digest")
     )
-    return Moved(pins=pins, packages=tuple(packages), closed=one.closed, opened=one.opened)
+    return ServiceChange(pins=pins, packages=tuple(packages), closed=bump_plan.resolved, opened=bump_plan.new)
 
 
-def _bare(pin: str) -> str:
+def _bare_version(pin: str) -> str:
     """A package's pin without its name, which is said already."""
     return pin.rpartition("==")[2]
 
 
-def _expect_committed(repo: Repository, log: Sequence[Entry], paths: Iterable[str]) -> None:
+def _require_committed(repo: Repository, log: Sequence[BumpEntry], paths: Iterable[str]) -> None:
     """Edits that nobody committed would be mixed with the bump's, and lost with its undoing."""
     from torchpin.tools import git
 
-    changed = git.uncommitted(repo.root, sorted(paths))
+    changed = git.uncommitted_paths(repo.root, sorted(paths))
     if changed:
-        pending = LOG in changed and log and log[-1].pending
-        more = " A bump is pending: finish it with `invoke bump --resume`." if pending else ""
+        pending = LOG_PATH in changed and log and log[-1].pending
+        hint = " A bump is pending: finish it with `invoke bump --resume`." if pending else ""
         raise InputError(
-            f"Commit or take back these edits first, since the bump writes these files: {', '.join(changed)}.{more} "
+            f"Commit or take back these edits first, since the bump writes these files: {', '.join(changed)}.{hint} "
             "Nothing was changed."
         )
 
@@ -278,139 +304,157 @@ def _expect_committed(repo: Repository, log: Sequence[Entry], paths: Iterable[st
 # --- steps 3 to 5 ----------------------------------------------------------------------------------------------------
 
 
-def resume(repo: Repository, *, say: Say = quiet, watch: Watch = quiet) -> tuple[Outcome, ...]:
+def resume(
+    repo: Repository, *, say: StatusCallback = ignore, watch: EventCallback = ignore
+) -> tuple[Outcome, ...]:
     """Finishes the last pending bump's steps; what fails stays pending.
 
     Raises InputError where none is pending, ToolError where no image can be made.
     """
-    pending = [one for one in bump_log.entries(repo.text(LOG)) if one.pending]
+    pending = [entry for entry in bump_log.parse_log(repo.text(LOG_PATH)) if entry.pending]
     if not pending:
         raise InputError("No bump is pending.")
-    why = _unbuildable(_environments(repo, pending[-1].services))
-    if why:
-        raise ToolError(f"{pending[-1].bump} cannot be finished here: {why}. Its steps stay pending.")
-    with alone(repo, "bumping", patience=0):
-        return _finished(repo, pending[-1], say, watch)
+    reason = _build_obstacle(_environments_of(repo, pending[-1].services))
+    if reason:
+        raise ToolError(f"{pending[-1].bump} cannot be finished here: {reason}. Its steps stay pending.")
+    with exclusive(repo, "bumping", patience=0):
+        return _finish(repo, pending[-1], say, watch)
 
 
-def _finished(
-    repo: Repository, entry: Entry, say: Say, watch: Watch, *, proof: bool = False
+def _finish(
+    repo: Repository,
+    entry: BumpEntry,
+    say: StatusCallback,
+    watch: EventCallback,
+    *,
+    verify_natively: bool = False,
 ) -> tuple[Outcome, ...]:
-    """Steps 3 to 5; where no image can be made, they stay pending. `proof`: then the native one is made instead."""
-    after = workspace.opened(repo.root, prefix=repo.prefix)
+    """Steps 3 to 5; where no image can be made, they stay pending. `verify_natively`: then the native one is made instead."""
+    after = workspace.open_repository(repo.root, prefix=repo.prefix)
     after = replace(after, settings=repo.settings, published=repo.published)
-    environments = _environments(after, entry.services)
-    frozen = {env.name: after.text(freeze_path(env)) for env in environments}
-    why = _unbuildable(environments)
-    if why:
-        if proof:
-            entry = _proven(after, entry, environments, say)
-        entry = bump_log.stepped(entry, BUILD, Step(told=why))
-        _logged(after, entry)
-        return (_standing(entry),)
-    built = commands_build.build(after, environments, commands_build.Options(), say=say, watch=watch)
-    failed = [one for one in built if one.code]
+    environments = _environments_of(after, entry.services)
+    old_freezes = {env.name: after.text(freeze_path(env)) for env in environments}
+    reason = _build_obstacle(environments)
+    if reason:
+        if verify_natively:
+            entry = _verify_natively(after, entry, environments, say)
+        entry = bump_log.with_step(entry, BUILD, PolicyStep(told=reason))
+        _write_log(after, entry)
+        return (_progress(entry),)
+    built = commands_build.build(after, environments, commands_build.BuildOptions(), say=say, watch=watch)
+    failed = [outcome for outcome in built if outcome.code]
     if failed:
-        raise ToolError("\n".join(f"{one.name}: {one.detail}" for one in failed))
-    who = _who(repo)
-    entry = bump_log.stepped(entry, BUILD, _done(who, "; ".join(f"{one.name} {one.detail}" for one in built)))
+        raise ToolError("\n".join(f"{outcome.name}: {outcome.detail}" for outcome in failed))
+    who = _author(repo)
+    entry = bump_log.with_step(
+        entry, BUILD, _done_step(who, "; ".join(f"{outcome.name} {outcome.detail}" for outcome in built))
+    )
     results = judge.verify(after, environments, require=("image",))
-    if judge.failures(results, require=("image",)):
-        found = [f"{each.where}: {each.message}" for row in results for each in row.findings]
-        skipped = [
-            f"{row.check} {row.environment}: {row.note}"
-            for row in results
-            if row.status == "skipped" and row.image
+    if judge.exit_code(results, require=("image",)):
+        messages = [
+            f"{finding.location}: {finding.message}" for result in results for finding in result.findings
         ]
-        raise FindingsError("\n".join(["The validation suite found:", *found, *skipped]))
-    right = sum(row.status == "ok" for row in results)
-    entry = bump_log.stepped(entry, VALIDATE, _done(who, f"{right} of {len(results)} results ok, none open"))
-    entry = bump_log.stepped(entry, RECORD, _done(who, ", ".join(map(freeze_path, environments))))
-    now = {env.name: after.text(freeze_path(env)) or "" for env in environments}
-    freeze = {name: frozen_moves(frozen[name] or "", text) for name, text in now.items()}
+        skipped = [
+            f"{result.check} {result.environment}: {result.note}"
+            for result in results
+            if result.status == "skipped" and result.image
+        ]
+        raise FindingsError("\n".join(["The validation suite found:", *messages, *skipped]))
+    ok_count = sum(result.status == "ok" for result in results)
+    entry = bump_log.with_step(
+        entry, VALIDATE, _done_step(who, f"{ok_count} of {len(results)} results ok, none open")
+    )
+    entry = bump_log.with_step(entry, RECORD, _done_step(who, ", ".join(map(freeze_path, environments))))
+    new_freezes = {env.name: after.text(freeze_path(env)) or "" for env in environments}
+    freeze = {name: freeze_changes(old_freezes[name] or "", text) for name, text in new_freezes.items()}
     entry = replace(entry, freeze=freeze)
-    _logged(after, entry)
-    return (*built, _standing(entry))
+    _write_log(after, entry)
+    return (*built, _progress(entry))
 
 
-def _proven(repo: Repository, entry: Entry, environments: Sequence[Environment], say: Say) -> Entry:
+def _verify_natively(
+    repo: Repository, entry: BumpEntry, environments: Sequence[Environment], say: StatusCallback
+) -> BumpEntry:
     """Step 1 with the native proof, where this machine can make one. Raises ToolError where it fails."""
-    own = [
+    installable = [
         env
         for env in environments
-        if env.variant.platform == uv_install.platform_here() and env.service.torch.origin == "index"
+        if env.variant.platform == uv_install.local_platform() and env.service.torch.origin == "index"
     ]
-    for env in own:
+    for env in installable:
         say(f"{env.name}: {install.install(repo, env, say=say).detail}")
-    names = ", ".join(env.name for env in own)
-    told = f"locked, judged, and proven natively: {names}" if own else "locked and judged"
-    return bump_log.stepped(entry, 0, replace(entry.steps[0], told=told))
+    names = ", ".join(env.name for env in installable)
+    message = f"locked, judged, and proven natively: {names}" if installable else "locked and judged"
+    return bump_log.with_step(entry, 0, replace(entry.steps[0], told=message))
 
 
-def _unbuildable(environments: Sequence[Environment]) -> str:
+def _build_obstacle(environments: Sequence[Environment]) -> str:
     """Why the images cannot be made on this machine, "" where they can."""
     from torchpin.tools import buildx, docker
 
     try:
         with docker.engine():
             buildx.expect_buildx()
-    except Stop:
+    except TorchpinError:
         return "no Docker engine with buildx answered"
     try:
         for env in environments:
             buildx.expect_platform(env.variant.platform)
-    except Stop:
+    except TorchpinError:
         return f"the engine builds nothing for {env.variant.platform}"
     return ""
 
 
-def _logged(repo: Repository, entry: Entry) -> None:
+def _write_log(repo: Repository, entry: BumpEntry) -> None:
     """A bump's entry in the log, and the documents, written together with what undoing needs to know."""
-    own = (entry.bump, entry.steps[0].when)
-    log = [entry if (one.bump, one.steps[0].when) == own else one for one in bump_log.entries(repo.text(LOG))]
-    after = _with(repo, {}, log)
-    files = {**after.staged, **generated.documents(after, {})}
-    held = undo_record(repo)
-    before = held["before"] if held else {}
+    entry_key = (entry.bump, entry.steps[0].when)
+    log = [
+        entry if (logged.bump, logged.steps[0].when) == entry_key else logged
+        for logged in bump_log.parse_log(repo.text(LOG_PATH))
+    ]
+    after = _staged_repository(repo, {}, log)
+    files = {**after.staged, **expected_documents(after, {})}
+    undo_state = read_undo_state(repo)
+    before = undo_state["before"] if undo_state else {}
     write_with_undo(repo, files, before, {path: repo.text(path) for path in {*before, *files}})
 
 
-def _done(who: str, told: str) -> Step:
-    return Step(state="done", when=_now(), who=who, told=told)
+def _done_step(who: str, note: str) -> PolicyStep:
+    return PolicyStep(state="done", when=_utc_now(), who=who, told=note)
 
 
-def _standing(entry: Entry) -> Outcome:
+def _progress(entry: BumpEntry) -> Outcome:
     if not entry.pending:
         return Outcome(
             name=entry.bump, status="changed", detail="all five steps of the update policy are done"
         )
     steps = ", ".join(f"{number} ({bump_log.STEPS[number - 1]})" for number in entry.pending)
-    why = next((step.told for step in entry.steps if step.state == "pending" and step.told), "")
-    told = f"pending: steps {steps}{f', since {why}' if why else ''}. `invoke bump --resume` finishes them."
-    return Outcome(name=entry.bump, status="changed", detail=told)
+    reason = next((step.told for step in entry.steps if step.state == "pending" and step.told), "")
+    detail = f"pending: steps {steps}{f', since {reason}' if reason else ''}. `invoke bump --resume` finishes them."
+    return Outcome(name=entry.bump, status="changed", detail=detail)
 
 
 # --- undo ------------------------------------------------------------------------------------------------------------
 
 
-def _texts(
+def _current_texts(
     repo: Repository, environments: Sequence[Environment], files: Sequence[str]
 ) -> dict[str, str | None]:
     """Everything that a bump may write, as it is."""
-    paths = [*files, *DOCUMENTS, LOG]
+    paths = [*files, *DOCUMENTS, LOG_PATH]
     for env in environments:
         folder = lock_folder(env)
-        paths += [f"{folder}/{name}" for name in workspace.lock_files(repo, env)]
+        paths += [f"{folder}/{name}" for name in workspace.read_lock_files(repo, env)]
         paths += rendered_paths(env)
         paths += [freeze_path(env), build_path(env)]
     return {path: repo.text(path) for path in paths}
 
 
-def _now() -> str:
+def _utc_now() -> str:
     return dt.datetime.now(tz=dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _who(repo: Repository) -> str:
+def _author(repo: Repository) -> str:
     from torchpin.tools import git
 
     return git.author(repo.root)

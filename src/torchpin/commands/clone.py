@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchpin.errors import Stop
+from torchpin.errors import TorchpinError
 from torchpin.model import Outcome
-from torchpin.workspace.write import cloned
+from torchpin.workspace.write import clone_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,18 +22,18 @@ def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcom
     from torchpin.tools import git
 
     outcomes = []
-    wanted = {
+    selected_sources = {
         (env.service.name, source.name): source for env in environments for source in env.service.sources
     }
-    for source in wanted.values():
+    for source in selected_sources.values():
         start = time.monotonic()
         try:
-            done = cloned(repo, source, verify_tag=True)
-            detail = f"{done} at {source.tag} = {source.commit[:12]}"
+            action = clone_source(repo, source, verify_tag=True)
+            detail = f"{action} at {source.tag} = {source.commit[:12]}"
             outcome = Outcome(
-                name=source.path, status="same" if done == git.PRESENT else "changed", detail=detail
+                name=source.path, status="same" if action == git.PRESENT else "changed", detail=detail
             )
-        except Stop as stop:
-            outcome = Outcome(name=source.path, status="failed", detail=str(stop), code=stop.exit_code)
+        except TorchpinError as error:
+            outcome = Outcome(name=source.path, status="failed", detail=str(error), code=error.exit_code)
         outcomes.append(replace(outcome, seconds=time.monotonic() - start))
     return tuple(outcomes)

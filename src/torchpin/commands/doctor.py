@@ -7,10 +7,11 @@ import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torchpin.description.environments import index_url, mirror_variable
-from torchpin.errors import Stop
+from torchpin.errors import TorchpinError
 from torchpin.tools import git, http, process, uv
 
 if TYPE_CHECKING:
@@ -19,139 +20,160 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Source
     from torchpin.workspace.workspace import Repository
 
-_SPACE = 30 * 10**9  # bytes: a devel base and one CUDA torch, while they are built
+_MIN_FREE_BYTES = 30 * 10**9  # bytes: a devel base and one CUDA torch, while they are built
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class MachineCheck:
     """One thing about this machine. `needed`: without it the main job cannot run."""
 
-    what: str
+    name: str
     ok: bool
-    found: str
-    remedy: str = ""
+    detail: str
+    help: str = ""
     needed: bool = False
 
 
-def doctor(repo: Repository, environments: Sequence[Environment]) -> list[Row]:
-    looks: list[Callable[[], Row]] = [_python, _uv, _git, _docker, _buildx, lambda: _disk(repo), _gpu]
+def check_machine(repo: Repository, environments: Sequence[Environment]) -> list[MachineCheck]:
+    probes: list[Callable[[], MachineCheck]] = [
+        _check_python,
+        _check_uv,
+        _check_git,
+        _check_docker,
+        _check_buildx,
+        partial(_check_disk, repo),
+        _check_gpu,
+    ]
     channels = dict.fromkeys(env.variant.channel for env in environments)
-    looks += [lambda channel=channel: _index(repo, channel) for channel in [*channels, "pypi"] if channel]  # type: ignore[misc]
+    probes += [partial(_check_index, repo, channel) for channel in [*channels, "pypi"] if channel]
     named = {source.name: source for env in environments for source in env.service.sources}
-    looks += [lambda source=source: _source(repo, source) for source in named.values()]  # type: ignore[misc]
-    uv.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
+    probes += [partial(_check_source, repo, source) for source in named.values()]
+    uv.uv_executable()  # found once, before the threads: Python's sysconfig is not made for several at a time
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda look: look(), looks))
+        return list(pool.map(lambda probe: probe(), probes))
 
 
-def _python() -> Row:
-    return Row(
-        what="Python",
+def _check_python() -> MachineCheck:
+    return MachineCheck(
+        name="Python",
         ok=sys.version_info >= (3, 10),
-        found=platform.python_version(),
-        remedy="torchpin needs 3.10 or later",
+        detail=platform.python_version(),
+        help="torchpin needs 3.10 or later",
         needed=True,
     )
 
 
-def _uv() -> Row:
-    done = process.run((uv.uv(), "--version"), check=False)
-    found = done.stdout.strip().removeprefix("uv ").split(" ")[0]
-    return Row(
-        what="uv",
-        ok=found == uv.UV,
-        found=found or "none",
-        remedy=f"uv {uv.UV} is pinned: run bootstrap.py again",
+def _check_uv() -> MachineCheck:
+    completed = process.run((uv.uv_executable(), "--version"), check=False)
+    uv_version = completed.stdout.strip().removeprefix("uv ").split(" ")[0]
+    return MachineCheck(
+        name="uv",
+        ok=uv_version == uv.UV_VERSION,
+        detail=uv_version or "none",
+        help=f"uv {uv.UV_VERSION} is pinned: run bootstrap.py again",
         needed=True,
     )
 
 
-def _git() -> Row:
+def _check_git() -> MachineCheck:
     if not process.which("git"):
-        return Row(what="git", ok=False, found="none", remedy="install git", needed=True)
-    return Row(
-        what="git",
+        return MachineCheck(name="git", ok=False, detail="none", help="install git", needed=True)
+    return MachineCheck(
+        name="git",
         ok=True,
-        found=process.run(("git", "--version")).stdout.strip().removeprefix("git version "),
+        detail=process.run(("git", "--version")).stdout.strip().removeprefix("git version "),
         needed=True,
     )
 
 
-def _docker() -> Row:
+def _check_docker() -> MachineCheck:
     from torchpin.tools import docker
 
     try:
         with docker.engine() as client:
-            return Row(what="Docker engine", ok=True, found=str(client.version()["Version"]))
-    except Stop as stop:
+            return MachineCheck(name="Docker engine", ok=True, detail=str(client.version()["Version"]))
+    except TorchpinError as stop:
         remedy = "start one (or set DOCKER_HOST); without it `invoke install` and the lab's native way work"
-        return Row(what="Docker engine", ok=False, found=str(stop), remedy=remedy)
+        return MachineCheck(name="Docker engine", ok=False, detail=str(stop), help=remedy)
 
 
-def _buildx() -> Row:
+def _check_buildx() -> MachineCheck:
     from torchpin.tools import buildx
 
     try:
-        return Row(what="buildx", ok=True, found=buildx.expect_buildx())
-    except Stop as stop:
-        return Row(what="buildx", ok=False, found="none", remedy=str(stop))
+        return MachineCheck(name="buildx", ok=True, detail=buildx.expect_buildx())
+    except TorchpinError as stop:
+        return MachineCheck(name="buildx", ok=False, detail="none", help=str(stop))
 
 
-def _disk(repo: Repository) -> Row:
+def _check_disk(repo: Repository) -> MachineCheck:
     free = shutil.disk_usage(repo.root).free
     remedy = "an image of a CUDA base and one torch needs about 30 GB while it is built"
-    return Row(
-        what="disk",
-        ok=free >= _SPACE,
-        found=f"{free / 1e9:.0f} GB free",
-        remedy=remedy,
+    return MachineCheck(
+        name="disk",
+        ok=free >= _MIN_FREE_BYTES,
+        detail=f"{free / 1e9:.0f} GB free",
+        help=remedy,
     )
 
 
-def _gpu() -> Row:
+def _check_gpu() -> MachineCheck:
     if not process.which("nvidia-smi"):
-        return Row(
-            what="GPU",
+        return MachineCheck(
+            name="GPU",
             ok=False,
-            found="no NVIDIA driver",
-            remedy="only running a service needs one; building does not",
+            detail="no NVIDIA driver",
+            help="only running a service needs one; building does not",
         )
-    done = process.run(
+    completed = process.run(
         ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"), check=False
     )
-    return Row(what="GPU", ok=done.returncode == 0, found=done.stdout.strip() or done.stderr.strip())
+    return MachineCheck(
+        name="GPU", ok=completed.returncode == 0, detail=completed.stdout.strip() or completed.stderr.strip()
+    )
 
 
-def _index(repo: Repository, channel: str) -> Row:
+def _check_index(repo: Repository, channel: str) -> MachineCheck:
     """Whether a channel's index (or its mirror) answers. PyPI is asked through uv, which knows where it is."""
     variable = mirror_variable(channel)
     address = repo.settings.mirrors.get(channel) or index_url(channel)
     if channel == "pypi" or address is None:
-        command = (uv.uv(), "pip", "compile", "--quiet", "--no-cache", "--no-deps", "-")
-        done = process.run_with_input((*command,), "packaging==26.3\n", env=uv.uv_environment(repo.settings))
+        command = (uv.uv_executable(), "pip", "compile", "--quiet", "--no-cache", "--no-deps", "-")
+        completed = process.run_with_input(
+            (*command,), "packaging==26.3\n", env=uv.uv_environment(repo.settings)
+        )
         remedy = f"check the network, or name a mirror in {variable}"
-        return Row(
-            what="PyPI",
-            ok=done.returncode == 0,
-            found="answers" if done.returncode == 0 else "no answer",
-            remedy=remedy,
+        return MachineCheck(
+            name="PyPI",
+            ok=completed.returncode == 0,
+            detail="answers" if completed.returncode == 0 else "no answer",
+            help=remedy,
             needed=True,
         )
     try:
-        answer = http.opened(f"{address.rstrip('/')}/torch/", timeout=10, waits=())
+        answer = http.fetch(f"{address.rstrip('/')}/torch/", timeout=10, waits=())
     except http.FetchError as error:
         remedy = f"name a mirror in {variable} (or torchpin.toml); `invoke lock --recorded` needs none"
-        return Row(
-            what=f"index {channel}", ok=False, found=f"{http.shown(address)}: {error.why}", remedy=remedy
+        return MachineCheck(
+            name=f"index {channel}",
+            ok=False,
+            detail=f"{http.redact_credentials(address)}: {error.reason}",
+            help=remedy,
         )
-    return Row(what=f"index {channel}", ok=True, found=f"{http.shown(address)} ({answer.status})")
+    return MachineCheck(
+        name=f"index {channel}", ok=True, detail=f"{http.redact_credentials(address)} ({answer.status})"
+    )
 
 
-def _source(repo: Repository, source: Source) -> Row:
-    address = http.shown(git.address(source, repo.settings))
+def _check_source(repo: Repository, source: Source) -> MachineCheck:
+    address = http.redact_credentials(git.address(source, repo.settings))
     try:
         git.expect_tag(source, repo.settings)
-    except Stop as stop:
+    except TorchpinError as stop:
         remedy = f"name a mirror in {mirror_variable(source.name)} (file:// works)"
-        return Row(what=f"source {source.name}", ok=False, found=str(stop).splitlines()[0], remedy=remedy)
-    return Row(what=f"source {source.name}", ok=True, found=f"{address}: {source.tag} = {source.commit[:12]}")
+        return MachineCheck(
+            name=f"source {source.name}", ok=False, detail=str(stop).splitlines()[0], help=remedy
+        )
+    return MachineCheck(
+        name=f"source {source.name}", ok=True, detail=f"{address}: {source.tag} = {source.commit[:12]}"
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torchpin import facts
-from torchpin.description import environments
+from torchpin.description.environments import index_url
 from torchpin.errors import FINDINGS, InputError, ToolError
 from torchpin.facts import index_pages, load
 from torchpin.tools import index_client
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 FOLDER = "src/torchpin/facts/data/index"
-KEPT = "Linux wheels of the torch family only"
+SCOPE = "Linux wheels of the torch family only"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Checked:
+class FactsReport:
     """What is wrong with the facts, and how old they are."""
 
     problems: tuple[str, ...]
-    ages: tuple[facts.Age, ...]
+    ages: tuple[facts.SectionAge, ...]
 
     @property
-    def past(self) -> tuple[facts.Aged, ...]:
+    def expired(self) -> tuple[facts.DatedRow, ...]:
         """The rows and pages that have to be looked at again."""
-        return tuple(row for age in self.ages for row in age.past)
+        return tuple(row for age in self.ages for row in age.expired)
 
     @property
     def code(self) -> int:
-        return FINDINGS if self.problems or self.past else 0
+        return FINDINGS if self.problems or self.expired else 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,110 +54,126 @@ class Renewal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refreshed:
+class RefreshResult:
     """What became of the pages: `refused` are the files with other hashes; then, and without --write, none is `written`."""
 
     renewals: tuple[Renewal, ...]
-    refused: tuple[str, ...] = ()
+    changed_hashes: tuple[str, ...] = ()
     written: tuple[str, ...] | None = None
     problems: tuple[str, ...] = ()
 
     @property
     def code(self) -> int:
-        gone = any(one.gone for one in self.renewals)
-        return FINDINGS if self.refused or self.problems or gone else 0
+        gone = any(renewal.gone for renewal in self.renewals)
+        return FINDINGS if self.changed_hashes or self.problems or gone else 0
 
 
-def check(today: date) -> Checked:
+def check_facts(today: date) -> FactsReport:
     """Every table and page: sources, dates, references, contradictions, ages. Offline."""
     problems = facts.problems(today=today)
     try:
-        return Checked(problems=problems, ages=facts.ages(today))
+        return FactsReport(problems=problems, ages=facts.section_ages(today))
     except (KeyError, ValueError):  # a date that is missing or none, which is among the problems
-        return Checked(problems=problems, ages=())
+        return FactsReport(problems=problems, ages=())
 
 
-def refresh(
+def refresh_snapshots(
     repo: Repository,
     channels: Sequence[str] = (),
     *,
     today: date,
     write: bool = False,
     accept_changed_hashes: bool = False,
-) -> Refreshed:
+) -> RefreshResult:
     """The recorded pages of these channels (none named: all) against their indexes of today; all are written, or none.
 
     Raises InputError for a channel without a page, ToolError for an index that cannot be read.
     """
-    old = {name: _recorded(repo, name) for name in _chosen(repo, channels)}
+    old = {name: _read_snapshot(repo, name) for name in _select_channels(repo, channels)}
     try:
-        new = {name: _today(repo, page, today) for name, page in old.items()}
+        new = {name: _fetch_snapshot(repo, page, today) for name, page in old.items()}
     except ToolError as error:
         raise ToolError(
-            f"{error}\nNothing was written; left as they were: {', '.join(map(_path, old))}."
+            f"{error}\nNothing was written; left as they were: {', '.join(map(_snapshot_path, old))}."
         ) from None
-    renewals = tuple(_renewal(old[name], new[name]) for name in old)
-    refused = () if accept_changed_hashes else tuple(line for one in renewals for line in _rehashed(one))
+    renewals = tuple(_compare_snapshot(old[name], new[name]) for name in old)
+    refused = (
+        ()
+        if accept_changed_hashes
+        else tuple(line for renewal in renewals for line in _changed_hashes(renewal))
+    )
     if refused or not write:
-        return Refreshed(renewals=renewals, refused=refused)
-    with workspace_write.alone(repo):
+        return RefreshResult(renewals=renewals, changed_hashes=refused)
+    with workspace_write.exclusive(repo):
         written = workspace_write.write(
-            repo, {_path(name): index_pages.text(page) for name, page in new.items()}
+            repo, {_snapshot_path(name): index_pages.format_page(page) for name, page in new.items()}
         )
-    for read in (facts.recorded, load.index):
-        read.cache_clear()
+    for cached in (facts.index_snapshot, load.load_snapshot):
+        cached.cache_clear()
     problems = facts.problems(load.all_tables(), {**index_pages.all_pages(), **new}, today)
-    return Refreshed(renewals=renewals, written=written, problems=problems)
+    return RefreshResult(renewals=renewals, written=written, problems=problems)
 
 
-def _path(channel: str) -> str:
+def _snapshot_path(channel: str) -> str:
     return f"{FOLDER}/{channel}.json"
 
 
-def _chosen(repo: Repository, channels: Sequence[str]) -> tuple[str, ...]:
-    known = [each.name for each in facts.channels() if repo.text(_path(each.name)) is not None]
-    unknown = [name for name in channels if name not in known]
-    if unknown or not known:
+def _select_channels(repo: Repository, channels: Sequence[str]) -> tuple[str, ...]:
+    recorded_channels = [
+        channel.name for channel in facts.channels() if repo.text(_snapshot_path(channel.name)) is not None
+    ]
+    unknown = [name for name in channels if name not in recorded_channels]
+    if unknown or not recorded_channels:
         raise InputError(
-            f"No page is recorded of {', '.join(unknown) or 'any channel'} (known: {', '.join(known)}); nothing was fetched."
+            f"No page is recorded of {', '.join(unknown) or 'any channel'} (known: {', '.join(recorded_channels)}); nothing was fetched."
         )
-    return tuple(name for name in known if name in channels or not channels)
+    return tuple(name for name in recorded_channels if name in channels or not channels)
 
 
-def _recorded(repo: Repository, channel: str) -> Page:
+def _read_snapshot(repo: Repository, channel: str) -> Page:
     try:
-        page: dict[str, Any] = json.loads(repo.text(_path(channel)) or "")
+        page: dict[str, Any] = json.loads(repo.text(_snapshot_path(channel)) or "")
     except ValueError as error:
-        raise InputError(f"{_path(channel)} is not JSON: {error}. Restore it, then try again.") from None
+        raise InputError(
+            f"{_snapshot_path(channel)} is not JSON: {error}. Restore it, then try again."
+        ) from None
     return page
 
 
-def _today(repo: Repository, page: Page, today: date) -> Page:
+def _fetch_snapshot(repo: Repository, page: Page, today: date) -> Page:
     """The page as its index has it now; a mirror leaves no trace in it."""
-    channel, canonical = page["channel"], str(environments.index_url(page["channel"]))
-    found = index_client.fetched(repo.settings.mirrors.get(channel) or canonical, list(page["packages"]))
-    packages = {name: [[file, digest] for file, digest in files.items()] for name, files in found.items()}
-    source = f"{canonical}/; {KEPT}"
+    channel, canonical = page["channel"], str(index_url(page["channel"]))
+    files_by_package = index_client.fetch_pages(
+        repo.settings.mirrors.get(channel) or canonical, list(page["packages"])
+    )
+    packages = {
+        name: [[file, digest] for file, digest in files.items()] for name, files in files_by_package.items()
+    }
+    source = f"{canonical}/; {SCOPE}"
     return {"channel": channel, "source": source, "date": today.isoformat(), "packages": packages}
 
 
-def _renewal(old: Page, new: Page) -> Renewal:
+def _compare_snapshot(old: Page, new: Page) -> Renewal:
     return Renewal(
         channel=new["channel"],
         old=old,
         new=new,
         differences={
-            name: index_pages.difference(index_pages.files(rows), index_pages.files(new["packages"][name]))
+            name: index_pages.compare_files(
+                index_pages.merge_hashes(rows), index_pages.merge_hashes(new["packages"][name])
+            )
             for name, rows in old["packages"].items()
         },
-        gone=tuple(index_pages.gone(old, new)),
-        news=tuple(index_pages.news(old, new, load.all_tables())),
+        gone=tuple(index_pages.removed_releases(old, new)),
+        news=tuple(index_pages.new_releases(old, new, load.all_tables())),
     )
 
 
-def _rehashed(renewal: Renewal) -> Iterator[str]:
+def _changed_hashes(renewal: Renewal) -> Iterator[str]:
     for package, difference in renewal.differences.items():
-        old, new = (index_pages.files(page["packages"][package]) for page in (renewal.old, renewal.new))
+        old, new = (
+            index_pages.merge_hashes(page["packages"][package]) for page in (renewal.old, renewal.new)
+        )
         for name in difference.changed:
             yield f"{renewal.channel}: {name}: recorded as {old[name]}, now {new[name] or 'without a hash'}"
 
@@ -165,21 +181,21 @@ def _rehashed(renewal: Renewal) -> Iterator[str]:
 # --- in words --------------------------------------------------------------------------------------------------------
 
 
-def told(refreshed: Refreshed, *, names: int = 10) -> Iterator[str]:
+def refresh_report(refreshed: RefreshResult, *, names: int = 10) -> Iterator[str]:
     """The difference as lines to review: by channel and package, with the first `names` files of each kind."""
-    for one in refreshed.renewals:
-        yield f"{one.channel}: {one.old['date']} → {one.new['date']}, {_sum(one)}"
-        for package, difference in one.differences.items():
+    for renewal in refreshed.renewals:
+        yield f"{renewal.channel}: {renewal.old['date']} → {renewal.new['date']}, {_renewal_summary(renewal)}"
+        for package, difference in renewal.differences.items():
             if difference:
                 yield f"  {package}: {difference}"
-                yield from _files(difference, names)
-        yield from (f"  GONE: {line}" for line in one.gone)
-        yield from (f"  new: {line}" for line in one.news)
-    yield from (f"REFUSED: {line}" for line in refreshed.refused)
-    yield from _end(refreshed)
+                yield from _file_lines(difference, names)
+        yield from (f"  GONE: {line}" for line in renewal.gone)
+        yield from (f"  new: {line}" for line in renewal.news)
+    yield from (f"REFUSED: {line}" for line in refreshed.changed_hashes)
+    yield from _closing_lines(refreshed)
 
 
-def _sum(renewal: Renewal) -> str:
+def _renewal_summary(renewal: Renewal) -> str:
     files = sum(len(rows) for rows in renewal.new["packages"].values())
     touched = sum(map(bool, renewal.differences.values()))
     return f"{files} files of {len(renewal.differences)} packages, " + (
@@ -187,7 +203,7 @@ def _sum(renewal: Renewal) -> str:
     )
 
 
-def _files(difference: Difference, names: int) -> Iterator[str]:
+def _file_lines(difference: Difference, names: int) -> Iterator[str]:
     kinds = {"+": difference.added, "-": difference.removed, "!": difference.changed, "#": difference.hashed}
     for sign, files in kinds.items():
         yield from (f"    {sign} {name}" for name in files[:names])
@@ -195,8 +211,8 @@ def _files(difference: Difference, names: int) -> Iterator[str]:
             yield f"    {sign} and {len(files) - names} more"
 
 
-def _end(refreshed: Refreshed) -> Iterator[str]:
-    if refreshed.refused:
+def _closing_lines(refreshed: RefreshResult) -> Iterator[str]:
+    if refreshed.changed_hashes:
         yield "Nothing was written: a recorded file has other bytes now. If that is right, --accept-changed-hashes."
     elif refreshed.written is None:
         yield "Nothing was written; --write renews the pages."

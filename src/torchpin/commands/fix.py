@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.commands import judge
 from torchpin.description import edit, read
-from torchpin.description import environments as description_environments
+from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.workspace import write
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Repaired:
+class FixedFile:
     """One description: its path, the findings that its new text ends, and the text before and after."""
 
     file: str
@@ -29,54 +29,78 @@ class Repaired:
     after: str
 
 
-def repair(repo: Repository, environments: Sequence[Environment]) -> tuple[Repaired, ...]:
+def apply_safe_fixes(repo: Repository, environments: Sequence[Environment]) -> tuple[FixedFile, ...]:
     """Makes every safe repair of the judge's open findings, and writes the descriptions.
 
     A description is written only if the judge then no longer finds what was repaired, and nothing that it did not find
     before. Raises InputError, with nothing written, where that does not hold.
     """
     results = judge.judge(repo, environments)
-    made = tuple(
-        _repaired(repo, service, [one for one in _open(results) if one.service == service and one.safe])
-        for service in dict.fromkeys(one.service for one in _open(results) if one.safe)
+    repaired_files = tuple(
+        _fix_description(
+            repo,
+            service,
+            [
+                finding
+                for finding in _open_findings(results)
+                if finding.service == service and finding.fix_is_safe
+            ],
+        )
+        for service in dict.fromkeys(
+            finding.service for finding in _open_findings(results) if finding.fix_is_safe
+        )
     )
-    _expect_better(repo, results, made)
-    write.written(repo, {one.file: one.after for one in made})
-    return made
+    _require_improvement(repo, results, repaired_files)
+    write.write_with_outcomes(
+        repo, {repaired_file.file: repaired_file.after for repaired_file in repaired_files}
+    )
+    return repaired_files
 
 
-def _open(results: Iterable[Result]) -> list[Finding]:
-    return [one for row in results for one in row.findings]
+def _open_findings(results: Iterable[Result]) -> list[Finding]:
+    return [finding for result in results for finding in result.findings]
 
 
-def _repaired(repo: Repository, service: str, findings: Sequence[Finding]) -> Repaired:
-    file = next(one.file for one in repo.services if one.name == service)
+def _fix_description(repo: Repository, service: str, findings: Sequence[Finding]) -> FixedFile:
+    file = next(described.file for described in repo.services if described.name == service)
     before = repo.text(file) or ""
-    changes: dict[str, Change] = {change.path: change for one in findings for change in one.repair}
-    after = edit.edited(before, list(changes.values()), file=file)
-    return Repaired(file=file, findings=tuple(findings), before=before, after=after)
+    changes: dict[str, Change] = {change.path: change for finding in findings for change in finding.fix}
+    after = edit.apply_changes(before, list(changes.values()), file=file)
+    return FixedFile(file=file, findings=tuple(findings), before=before, after=after)
 
 
-def _expect_better(repo: Repository, before: Iterable[Result], made: Sequence[Repaired]) -> None:
-    texts: Mapping[str, str] = {one.file: repo.text(one.file) or "" for one in repo.services}
-    again = replace(repo, services=read.services({**texts, **{one.file: one.after for one in made}}))
-    names = {finding.service for one in made for finding in one.findings}
-    chosen = [
-        env for env in description_environments.environments(again.services) if env.service.name in names
-    ]
-    left = {(id_, one.service, one.about) for id_, one in _named(judge.judge(again, chosen))}
-    there = {(id_, one.service, one.about) for id_, one in _named(before)}
-    repaired = {(one.service, one.about, one.message) for each in made for one in each.findings}
-    ended = {
-        (id_, one.service, one.about)
-        for id_, one in _named(before)
-        if (one.service, one.about, one.message) in repaired
+def _require_improvement(
+    repo: Repository, before: Iterable[Result], repaired_files: Sequence[FixedFile]
+) -> None:
+    texts: Mapping[str, str] = {service.file: repo.text(service.file) or "" for service in repo.services}
+    repaired_repo = replace(
+        repo,
+        services=read.read_services(
+            {**texts, **{repaired_file.file: repaired_file.after for repaired_file in repaired_files}}
+        ),
+    )
+    names = {finding.service for repaired_file in repaired_files for finding in repaired_file.findings}
+    chosen = [env for env in select_environments(repaired_repo.services) if env.service.name in names]
+    remaining = {
+        (id_, finding.service, finding.about)
+        for id_, finding in _findings_by_check(judge.judge(repaired_repo, chosen))
     }
-    wrong = sorted((left & ended) | (left - there))
+    present_before = {(id_, finding.service, finding.about) for id_, finding in _findings_by_check(before)}
+    repaired = {
+        (finding.service, finding.about, finding.message)
+        for repaired_file in repaired_files
+        for finding in repaired_file.findings
+    }
+    ended = {
+        (id_, finding.service, finding.about)
+        for id_, finding in _findings_by_check(before)
+        if (finding.service, finding.about, finding.message) in repaired
+    }
+    wrong = sorted((remaining & ended) | (remaining - present_before))
     if wrong:
-        said = "; ".join(f"{id_} about {about} in {service}" for id_, service, about in wrong)
-        raise InputError(f"The repairs would leave or bring {said}; nothing was written. Repair by hand.")
+        text = "; ".join(f"{id_} about {about} in {service}" for id_, service, about in wrong)
+        raise InputError(f"The repairs would leave or bring {text}; nothing was written. Repair by hand.")
 
 
-def _named(results: Iterable[Result]) -> list[tuple[str, Finding]]:
-    return [(row.check, one) for row in results for one in row.findings]
+def _findings_by_check(results: Iterable[Result]) -> list[tuple[str, Finding]]:
+    return [(result.check, finding) for result in results for finding in result.findings]

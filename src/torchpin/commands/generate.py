@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin.workspace import generated, workspace
-from torchpin.workspace.write import written
+from torchpin.workspace.write import write_with_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 
-def rendering(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
+def write_renderings(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
     """Writes every environment's Dockerfile and the list of its build context."""
     files: dict[str, str | None] = {}
     for env in environments:
-        files |= generated.rendered(repo, env, workspace.lock(repo, env)).files
-    return written(repo, files)
+        files |= generated.render_environment(repo, env, workspace.read_lock(repo, env)).files
+    return write_with_outcomes(repo, files)
 
 
-def document(repo: Repository) -> tuple[Outcome, ...]:
+def write_documents(repo: Repository) -> tuple[Outcome, ...]:
     """Writes the generated sections of the documents; prose outside their markers stays as it is."""
-    return written(repo, dict(generated.documents(repo, {}, strict=True)))
+    return write_with_outcomes(repo, dict(generated.expected_documents(repo, {}, strict=True)))

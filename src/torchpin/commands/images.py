@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
-from torchpin.commands.build import built_tag, freeze_text, guard_engine
-from torchpin.commands.parallel import each
+from torchpin.commands.build import built_tag, format_freeze, with_engine_errors
+from torchpin.commands.parallel import for_each_environment
 from torchpin.errors import FindingsError
 from torchpin.model import Outcome
 from torchpin.records.freeze import freeze_differences
@@ -26,23 +26,30 @@ def freeze(repo: Repository, environments: Sequence[Environment]) -> tuple[Outco
     from torchpin.tools import docker
 
     with docker.engine() as client:
-        return each(environments, lambda env: guard_engine(_frozen, client, repo, env))
+        return for_each_environment(
+            environments, lambda env: with_engine_errors(_compare_freeze, client, repo, env)
+        )
 
 
-def _frozen(client: Any, repo: Repository, env: Environment) -> Outcome:
+def _compare_freeze(client: Any, repo: Repository, env: Environment) -> Outcome:
     from torchpin.tools import docker
 
     tag = built_tag(client, repo, env)
-    answer = docker.probe(client, tag)
-    frozen = freeze_text(answer)
-    differences = [f"lock: {one}" for one in freeze_differences(frozen, workspace.lock(repo, env))]
+    probe_report = docker.probe(client, tag)
+    freeze_text = format_freeze(probe_report)
+    differences = [
+        f"lock: {difference}"
+        for difference in freeze_differences(freeze_text, workspace.read_lock(repo, env))
+    ]
     record = repo.text(paths.freeze_path(env))
     if record is None:
         differences.append("record: there is none; `invoke build` writes it")
-    elif record != frozen:
+    elif record != freeze_text:
         differences.append(f"record: {paths.freeze_path(env)} is not what the image holds")
     if differences:
-        raise FindingsError("\n".join([f"{tag} differs:", *(f"    {one}" for one in differences)]))
+        raise FindingsError(
+            "\n".join([f"{tag} differs:", *(f"    {difference}" for difference in differences)])
+        )
     return Outcome(name=env.name, status="same", detail=f"{tag} equals its lock and its record")
 
 
@@ -54,7 +61,7 @@ def run(
 
     with docker.engine() as client:
         tag = built_tag(client, repo, env)
-    words = docker.run_command(
+    docker_command = docker.run_command(
         env, tag, command=command, gpus=bool(process.which("nvidia-smi")), terminal=sys.stdin.isatty()
     )
-    return words, 0 if dry_run else process.passed_on(words)
+    return docker_command, 0 if dry_run else process.run_interactive(docker_command)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.commands.clone import clone
-from torchpin.commands.judge import expect_workable
-from torchpin.commands.parallel import quiet
-from torchpin.description import environments
+from torchpin.commands.judge import require_compatible
+from torchpin.commands.parallel import ignore
+from torchpin.description.environments import native_environment
 from torchpin.errors import ToolError
 from torchpin.image import plan
 from torchpin.lock import export
@@ -22,81 +22,98 @@ from torchpin.tools import files, process, uv, uv_install, uv_resolve
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
-    from torchpin.commands.parallel import Say
+    from torchpin.commands.parallel import StatusCallback
     from torchpin.model import Environment, Lock
     from torchpin.workspace.workspace import Repository
 
 
 def install(
-    repo: Repository, env: Environment, *, into: Path | None = None, smoke: bool = True, say: Say = quiet
+    repo: Repository,
+    env: Environment,
+    *,
+    into: Path | None = None,
+    smoke: bool = True,
+    say: StatusCallback = ignore,
 ) -> Outcome:
     """The same lock, sources and proof on this machine, without Docker: a uv environment, by default .venvs/<environment>.
 
     On macOS a CPU variant's pins are resolved for that machine first: same versions, other files, hashes all the same.
     """
-    expect_workable(repo, [env])
-    here = uv_install.platform_here()
-    own = environments.native(env, here)
-    if own is None:
+    require_compatible(repo, [env])
+    local_platform = uv_install.local_platform()
+    local_env = native_environment(env, local_platform)
+    if local_env is None:
         raise ToolError(
-            f"{env.name} is locked for {env.variant.platform}; this machine is {here or sys.platform}."
+            f"{env.name} is locked for {env.variant.platform}; this machine is {local_platform or sys.platform}."
         )
     if env.service.torch.origin == "base":
         raise ToolError(
             f"{env.name} takes torch from its base image, so it exists as an image only: run `invoke build`."
         )
     start = time.monotonic()
-    locked = workspace.lock(repo, env)
-    if own != env:
+    locked = workspace.read_lock(repo, env)
+    if local_env != env:
         say(
-            f"{env.name} is locked for {env.variant.platform}; resolving its pins for {here}, each file by its hash"
+            f"{env.name} is locked for {env.variant.platform}; resolving its pins for {local_platform}, each file by its hash"
         )
         locked = uv_resolve.resolve(
-            own, repo.settings, index=None, current=locked, upstreams=locked.upstreams
+            local_env, repo.settings, index=None, current=locked, upstreams=locked.upstreams
         )
     for outcome in clone(repo, [env]):
         if outcome.code:
             raise ToolError(outcome.detail)
         say(f"{outcome.name}: {outcome.detail}")
     into = into or repo.root / ".venvs" / env.name
-    environment = uv.uv_environment(repo.settings)
-    process.run(uv_install.venv_command(env, into), env=environment)
+    environ = uv.uv_environment(repo.settings)
+    process.run(uv_install.venv_command(env, into), env=environ)
     with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
         folder = Path(name)
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
-        files.write_files({folder / layer.file: export.installable(layer) for layer in layers})
-        environment |= {"TMPDIR": name}
-        for step in plan.steps(locked):
+        files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
+        environ |= {"TMPDIR": name}
+        for step in plan.install_steps(locked):
             say(f"installing {step.file.removesuffix('.txt')}")
-            _install_step(repo, step, into, folder, environment, say)
-        _prove(repo, own, locked, into, folder, smoke=smoke, say=say)
+            _install_step(repo, step, into, folder, environ, say)
+        _verify(repo, local_env, locked, into, folder, smoke=smoke, say=say)
     detail = f"installed and proven: {into}"
     return Outcome(name=env.name, status="changed", detail=detail, seconds=time.monotonic() - start)
 
 
 def _install_step(
-    repo: Repository, step: plan.Step, into: Path, folder: Path, environment: dict[str, str], say: Say
+    repo: Repository,
+    step: plan.InstallStep,
+    into: Path,
+    folder: Path,
+    environ: dict[str, str],
+    say: StatusCallback,
 ) -> None:
     address = repo.settings.mirrors.get(step.origin) or step.release or step.index
     variable = step.mirror if step.release else "UV_DEFAULT_INDEX"
     command = uv_install.install_command(step, into, folder)
-    done = process.run(
-        command, env=environment | ({variable: address} if address else {}), check=not step.optional
+    completed = process.run(
+        command, env=environ | ({variable: address} if address else {}), check=not step.optional
     )
     if step.release:
-        uv_install.forget_addresses(into)
-    if done.returncode:
+        uv_install.remove_direct_urls(into)
+    if completed.returncode:
         say(f"the optional layer {step.file} could not be installed; going on without it")
 
 
-def _prove(
-    repo: Repository, env: Environment, locked: Lock, into: Path, folder: Path, *, smoke: bool, say: Say
+def _verify(
+    repo: Repository,
+    env: Environment,
+    locked: Lock,
+    into: Path,
+    folder: Path,
+    *,
+    smoke: bool,
+    say: StatusCallback,
 ) -> None:
     """The probe with the plan's expectations, then the service's own smoke test, in a native environment."""
     python = str(into / "bin" / "python")
-    expectations = plan.expectations(env, locked, home=str(repo.root))
+    expectations = plan.probe_expectations(env, locked, home=str(repo.root))
     files.write_files({folder / "expect.json": json.dumps(expectations)})
-    quiet = {
+    environ = {
         name: value
         for name, value in os.environ.items()
         if name not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
@@ -108,17 +125,17 @@ def _prove(
         "--expect",
         str(folder / "expect.json"),
     )
-    done = process.run(probe, env=quiet, check=False)
-    if done.returncode:
+    completed = process.run(probe, env=environ, check=False)
+    if completed.returncode:
         lines = [
-            line for line in done.stderr.splitlines() if line.startswith("probe:")
-        ] or done.stderr.splitlines()[-15:]
+            line for line in completed.stderr.splitlines() if line.startswith("probe:")
+        ] or completed.stderr.splitlines()[-15:]
         raise ToolError(f"{env.name} is not what was planned:\n" + "\n".join(f"    {line}" for line in lines))
-    say(done.stderr.strip().splitlines()[-1])
+    say(completed.stderr.strip().splitlines()[-1])
     if smoke:
         script = repo.root / "services" / env.service.name / "smoke.py"
         say(
             process.run(
-                (python, "-B", str(script)), env=quiet | {"TORCHPIN_HOME": str(repo.root)}
+                (python, "-B", str(script)), env=environ | {"TORCHPIN_HOME": str(repo.root)}
             ).stdout.strip()
         )

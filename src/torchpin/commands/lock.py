@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.checks import run
-from torchpin.commands.judge import expect_workable
-from torchpin.commands.parallel import each, quiet
+from torchpin.commands.judge import require_compatible
+from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.description.environments import index_url
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
-from torchpin.lock.export import requirements
-from torchpin.model import Mark, Outcome, Problem, Upstream
+from torchpin.lock.export import render_requirements
+from torchpin.model import Outcome, Position, Problem, Upstream
 from torchpin.tools import index_server, uv, uv_export, uv_resolve
 from torchpin.workspace import generated, workspace
-from torchpin.workspace.evidence import bare
-from torchpin.workspace.write import alone, cloned, write
+from torchpin.workspace.evidence import from_descriptions
+from torchpin.workspace.write import clone_source, exclusive, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from torchpin.commands.parallel import Say
+    from torchpin.commands.parallel import StatusCallback
     from torchpin.model import Environment, Lock, Source
     from torchpin.workspace.workspace import Repository
 
@@ -35,113 +35,121 @@ def lock(
     *,
     upgrade: Sequence[str] = (),
     recorded: bool = False,
-    say: Say = quiet,
+    say: StatusCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Resolves and writes the locks, and in the same stroke the renderings and documents that follow from them.
 
     `recorded` reads the channels from the recorded facts instead of PyTorch's index. A lock that fails leaves its old one.
     """
-    outcomes, made = resolved(repo, environments, upgrade=upgrade, recorded=recorded, say=say)
-    with alone(repo):
-        write(repo, {**texts_of(repo, environments, made), **generated.documents(repo, made)})
+    outcomes, new_locks = resolve_all(repo, environments, upgrade=upgrade, recorded=recorded, say=say)
+    with exclusive(repo):
+        write(
+            repo,
+            {
+                **generated_texts(repo, environments, new_locks),
+                **generated.expected_documents(repo, new_locks),
+            },
+        )
     return outcomes
 
 
-def resolved(
+def resolve_all(
     repo: Repository,
     environments: Sequence[Environment],
     *,
     upgrade: Sequence[str] = (),
     recorded: bool = False,
-    say: Say = quiet,
+    say: StatusCallback = ignore,
 ) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
     """The locks as they should be, by environment, judged; nothing is written. One that has no solution is missing."""
-    expect_workable(repo, environments)
-    _ready(repo, environments)
-    uv.uv()  # found once, before the threads: Python's sysconfig is not made for several at a time
-    made: dict[str, Lock] = {}
+    require_compatible(repo, environments)
+    _require_complete(repo, environments)
+    uv.uv_executable()  # found once, before the threads: Python's sysconfig is not made for several at a time
+    new_locks: dict[str, Lock] = {}
 
-    def one(env: Environment) -> Outcome:
-        before = _current(repo, env)
-        with _channel(repo, env, recorded=recorded) as address:
+    def resolve_environment(env: Environment) -> Outcome:
+        current = _present_lock(repo, env)
+        with _channel_index(repo, env, recorded=recorded) as address:
             upstreams = tuple(
-                _upstream(repo, source, say) for source in env.service.sources if source.requirements
+                _read_upstream(repo, source, say) for source in env.service.sources if source.requirements
             )
             say(f"{env.name}: resolving")
-            found = uv_resolve.resolve(
+            new_lock = uv_resolve.resolve(
                 env,
                 repo.settings,
                 index=address,
-                current=before,
+                current=current,
                 upgrade=upgrade,
                 upstreams=upstreams,
                 published=repo.published,
             )
-        made[env.name] = found
-        moves = compare.moved(before.packages if before else {}, found.packages)
-        detail = f"{len(found.packages)} packages" + (
-            f"; moved: {', '.join(moves)}" if before and moves else ""
+        new_locks[env.name] = new_lock
+        changes = compare.package_changes(current.packages if current else {}, new_lock.packages)
+        detail = f"{len(new_lock.packages)} packages" + (
+            f"; moved: {', '.join(changes)}" if current and changes else ""
         )
-        same = file_format.files(found) == workspace.lock_files(repo, env)
+        same = file_format.lock_texts(new_lock) == workspace.read_lock_files(repo, env)
         return Outcome(name=env.name, status="same" if same else "changed", detail=detail)
 
-    outcomes = each(environments, one)
-    return tuple(_judged(repo, environments, made, outcome) for outcome in outcomes), made
+    outcomes = for_each_environment(environments, resolve_environment)
+    return tuple(_judge_outcome(repo, environments, new_locks, outcome) for outcome in outcomes), new_locks
 
 
-def texts_of(
-    repo: Repository, environments: Sequence[Environment], made: Mapping[str, Lock]
+def generated_texts(
+    repo: Repository, environments: Sequence[Environment], new_locks: Mapping[str, Lock]
 ) -> dict[str, str | None]:
     """The files of new locks and of what they render to; None for those of the old ones that go."""
     files: dict[str, str | None] = {}
     for env in environments:
-        if env.name in made:
+        if env.name in new_locks:
             folder = paths.lock_folder(env)
-            files |= {f"{folder}/{name}": None for name in workspace.lock_files(repo, env)}
-            files |= {f"{folder}/{name}": text for name, text in file_format.files(made[env.name]).items()}
-            files |= generated.rendered(repo, env, made[env.name]).files
+            files |= {f"{folder}/{name}": None for name in workspace.read_lock_files(repo, env)}
+            files |= {
+                f"{folder}/{name}": text for name, text in file_format.lock_texts(new_locks[env.name]).items()
+            }
+            files |= generated.render_environment(repo, env, new_locks[env.name]).files
     return files
 
 
-def _judged(
-    repo: Repository, environments: Sequence[Environment], made: Mapping[str, Lock], outcome: Outcome
+def _judge_outcome(
+    repo: Repository, environments: Sequence[Environment], new_locks: Mapping[str, Lock], outcome: Outcome
 ) -> Outcome:
     """An outcome with what only the new lock could tell: pins that no resolver refuses and that cannot work."""
-    if outcome.name not in made:
+    if outcome.name not in new_locks:
         return outcome
-    own = tuple(env for env in environments if env.name == outcome.name)
-    evidence = replace(bare(own), locks=made, published=repo.published)
-    found = run.blocking(run.run(evidence, judge=True))
-    if not found:
+    selected = tuple(env for env in environments if env.name == outcome.name)
+    evidence = replace(from_descriptions(selected), locks=new_locks, published=repo.published)
+    findings = run.blocking_findings(run.run(evidence, judge=True))
+    if not findings:
         return outcome
-    told = "; ".join(f"{one.where}: {one.message}. {one.remedy}" for one in found)
-    detail = f"{outcome.detail}; locked, and it cannot work: {told}"
+    message = "; ".join(f"{finding.location}: {finding.message}. {finding.help}" for finding in findings)
+    detail = f"{outcome.detail}; locked, and it cannot work: {message}"
     return replace(outcome, status="failed", detail=detail, code=FindingsError.exit_code)
 
 
-def _ready(repo: Repository, environments: Sequence[Environment]) -> None:
+def _require_complete(repo: Repository, environments: Sequence[Environment]) -> None:
     """Everything that would stop the writing later, told before anything is resolved. Raises InputError with all of it."""
     problems: list[Problem] = []
     for service in {env.service.name: env.service for env in environments}.values():
         if repo.text(paths.smoke_path(service)) is None:
-            where = Mark(file=paths.smoke_path(service), line=0, column=0)
+            position = Position(file=paths.smoke_path(service), line=0, column=0)
             message = "is missing: say there what must run inside the image"
-            problems.append(Problem(where=where, path="", message=message))
+            problems.append(Problem(position=position, path="", message=message))
     for path in paths.DOCUMENTS:
         try:
-            markdown.spliced(path, repo.text(path) or "", {})
+            markdown.splice_sections(path, repo.text(path) or "", {})
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError("Correct these first; nothing was resolved or written.", problems)
 
 
-def _current(repo: Repository, env: Environment) -> Lock | None:
+def _present_lock(repo: Repository, env: Environment) -> Lock | None:
     """The present lock, whose pins are kept where they can be; a broken one counts as none."""
     try:
         return (
-            file_format.parse(paths.lock_folder(env), workspace.lock_files(repo, env))
-            if workspace.lock_files(repo, env)
+            file_format.parse_lock(paths.lock_folder(env), workspace.read_lock_files(repo, env))
+            if workspace.read_lock_files(repo, env)
             else None
         )
     except InputError:
@@ -149,7 +157,7 @@ def _current(repo: Repository, env: Environment) -> Lock | None:
 
 
 @contextmanager
-def _channel(repo: Repository, env: Environment, *, recorded: bool) -> Iterator[str | None]:
+def _channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Iterator[str | None]:
     """Where a channel is read from: the recorded facts, its mirror, or its canonical address (None: PyPI)."""
     channel = env.variant.channel
     if recorded and channel != "pypi":
@@ -158,19 +166,19 @@ def _channel(repo: Repository, env: Environment, *, recorded: bool) -> Iterator[
             raise InputError(
                 f"The index of {channel} is not recorded; lock it from the index itself, without --recorded."
             )
-        with index_server.serve({channel: files}) as base:
-            yield f"{base}/{channel}/"
+        with index_server.serve({channel: files}) as base_url:
+            yield f"{base_url}/{channel}/"
     else:
         yield None if channel == "pypi" else repo.settings.mirrors.get(channel) or index_url(channel)
 
 
-def _upstream(repo: Repository, source: Source, say: Say) -> Upstream:
+def _read_upstream(repo: Repository, source: Source, say: StatusCallback) -> Upstream:
     from torchpin.tools import git
 
-    done = cloned(repo, source)
-    if done != git.PRESENT:
-        say(f"{source.path}: {done} at {source.tag}")
-    text = git.requirements(repo.root, source)
+    action = clone_source(repo, source)
+    if action != git.PRESENT:
+        say(f"{source.path}: {action} at {source.tag}")
+    text = git.read_requirements(repo.root, source)
     return Upstream(
         source=source.name,
         tag=source.tag,
@@ -182,8 +190,8 @@ def _upstream(repo: Repository, source: Source, say: Say) -> Upstream:
 
 def export(repo: Repository, env: Environment, form: str) -> str:
     """A lock in a standard form: `requirements` (offline, no address) or `pylock` (PEP 751, with today's addresses)."""
-    locked = workspace.lock(repo, env)
+    current_lock = workspace.read_lock(repo, env)
     if form == "requirements":
-        return requirements(env, locked)
-    with _channel(repo, env, recorded=False) as address:
-        return uv_export.pylock(env, locked, repo.settings, index=address)
+        return render_requirements(env, current_lock)
+    with _channel_index(repo, env, recorded=False) as address:
+        return uv_export.export_pylock(env, current_lock, repo.settings, index=address)

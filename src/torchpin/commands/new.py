@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torchpin.description import read
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
-from torchpin.workspace.write import written
+from torchpin.workspace.write import write_with_outcomes
 
 if TYPE_CHECKING:
     from torchpin.model import Outcome
@@ -54,11 +54,13 @@ print("smoke: ok, torch", torch.__version__)
 """
 
 
-def scaffold(repo: Repository, name: str) -> tuple[Outcome, ...]:
+def write_scaffold(repo: Repository, name: str) -> tuple[Outcome, ...]:
     """The description and the smoke test of a new service, ready to be locked. Raises InputError for a taken or bad name."""
     folder = f"services/{name}"
     if (repo.root / folder).exists():
         raise InputError(f"{folder} is there already; choose another name.")
     text = _SERVICE.format(name=name)
-    read.services({**workspace.descriptions(repo.root), f"{folder}/service.yaml": text})
-    return written(repo, {f"{folder}/service.yaml": text, f"{folder}/smoke.py": _SMOKE.format(name=name)})
+    read.read_services({**workspace.read_descriptions(repo.root), f"{folder}/service.yaml": text})
+    return write_with_outcomes(
+        repo, {f"{folder}/service.yaml": text, f"{folder}/smoke.py": _SMOKE.format(name=name)}
+    )

@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING
 from torchpin.errors import InputError
 from torchpin.queries import outdated
 from torchpin.tools import uv_audit
-from torchpin.workspace.evidence import judged
+from torchpin.workspace.evidence import for_judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torchpin.model import Environment, Lock
-    from torchpin.queries.outdated import Outlook
+    from torchpin.queries.outdated import UpdateList
     from torchpin.workspace.workspace import Repository
 
 
 def outlooks(
     repo: Repository, environments: Sequence[Environment], *, offline: bool = False
-) -> tuple[Outlook, ...]:
+) -> tuple[UpdateList, ...]:
     """What could move in each environment, and what that would open or close. `offline`: PyPI is not asked.
 
     Raises InputError for an environment without a readable lock, and ToolError where PyPI cannot be asked.
     """
-    locks = {env.name: _lock(repo, env) for env in environments}
-    wanted = {env.name: (env, outdated.asked(env, locks[env.name])) for env in environments}
-    newest = {} if offline else uv_audit.newest(wanted, repo.settings)
-    return tuple(outdated.outlook(env, locks[env.name], newest.get(env.name)) for env in environments)
+    locks = {env.name: _readable_lock(repo, env) for env in environments}
+    requested = {env.name: (env, outdated.independent_packages(env, locks[env.name])) for env in environments}
+    newest = {} if offline else uv_audit.newest_versions(requested, repo.settings)
+    return tuple(outdated.list_updates(env, locks[env.name], newest.get(env.name)) for env in environments)
 
 
-def _lock(repo: Repository, env: Environment) -> Lock:
-    found = judged(repo, [env])
-    if env.name in found.locks:
-        return found.locks[env.name]
-    why = "; ".join(found.broken.get(env.name, ())) or "it is not locked"
+def _readable_lock(repo: Repository, env: Environment) -> Lock:
+    evidence = for_judge(repo, [env])
+    if env.name in evidence.locks:
+        return evidence.locks[env.name]
+    why = "; ".join(evidence.broken.get(env.name, ())) or "it is not locked"
     raise InputError(f"{env.name}: {why}. Run `invoke lock --service {env.service.name}`.")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchpin.errors import Stop
+from torchpin.errors import TorchpinError
 from torchpin.model import Outcome
 from torchpin.tools import process
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
     from torchpin.model import Environment
 
-    Say = Callable[[str], None]
+    StatusCallback = Callable[[str], None]
 
 
-def quiet(_: object) -> None:
+def ignore(_: object) -> None:
     return None
 
 
-def each(
-    environments: Sequence[Environment], do: Callable[[Environment], Outcome], *, workers: int = 4
+def for_each_environment(
+    environments: Sequence[Environment], operation: Callable[[Environment], Outcome], *, workers: int = 4
 ) -> tuple[Outcome, ...]:
     """Every environment, several at a time; one that fails does not stop the others."""
 
     def guarded(env: Environment) -> Outcome:
         start = time.monotonic()
         try:
-            outcome = do(env)
-        except Stop as stop:
-            outcome = Outcome(name=env.name, status="failed", detail=str(stop), code=stop.exit_code)
+            outcome = operation(env)
+        except TorchpinError as error:
+            outcome = Outcome(name=env.name, status="failed", detail=str(error), code=error.exit_code)
         return replace(outcome, seconds=time.monotonic() - start)
 
     if min(workers, len(environments)) == 1:  # in this thread, where an interrupt arrives
@@ -43,7 +43,7 @@ def each(
             return tuple(pool.map(guarded, environments))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            process.end_all()
+            process.terminate_all()
             raise
 
 

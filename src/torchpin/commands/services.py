@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin.checks import run
-from torchpin.workspace.evidence import everything
+from torchpin.workspace import evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 HEADERS = ("environment", "Python", "torch", "base", "sources", "lock", "image", "record")
 
 
-def services(repo: Repository, environments: Sequence[Environment]) -> list[tuple[str, ...]]:
+def service_rows(repo: Repository, environments: Sequence[Environment]) -> list[tuple[str, ...]]:
     """A row an environment, as HEADERS names the cells."""
-    evidence = everything(repo, environments)
-    results = {(r.environment, r.check): r.status for r in run.run(evidence)}
+    context = evidence.from_machine(repo, environments)
+    results = {(result.environment, result.check): result.status for result in run.run(context)}
 
     def row(env: Environment) -> tuple[str, ...]:
-        stale = [one for one in ("LCK001", "LCK002") if results[env.name, one] == "found"]
-        lock = "missing" if not evidence.lock_files[env.name] else "stale" if stale else "fresh"
+        stale = [check_id for check_id in ("LCK001", "LCK002") if results[env.name, check_id] == "found"]
+        lock = "missing" if not context.lock_files[env.name] else "stale" if stale else "fresh"
         image = (
             "no engine"
-            if evidence.engine
+            if context.engine_problem
             else "built and proven"
-            if env.name in evidence.built
+            if env.name in context.images
             else "not built"
         )
         record = {"ok": "equals the lock", "found": "differs from the lock"}.get(

@@ -14,9 +14,9 @@ from torchpin.paths import (
     GPUS,
     PINNING,
 )
-from torchpin.records.bump_log import LOG
+from torchpin.records.bump_log import LOG_PATH
 from torchpin.workspace import write
-from torchpin.workspace.write import alone
+from torchpin.workspace.write import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,37 +24,37 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 
-UNDO = ".torchpin/bump.json"  # what the last bump replaced
+UNDO_PATH = ".torchpin/bump.json"  # what the last bump replaced
 
 
 def undo(repo: Repository) -> tuple[Outcome, ...]:
     """Every file as it was before the last bump. Raises InputError where there is none, or files were edited since."""
-    with alone(repo, "bumping", patience=0):
+    with exclusive(repo, "bumping", patience=0):
         return tuple(Outcome(name=path, status="changed") for path in restore(repo))
 
 
 def restore(repo: Repository) -> tuple[str, ...]:
-    held = undo_record(repo)
-    if held is None:
+    undo_state = read_undo_state(repo)
+    if undo_state is None:
         raise InputError("There is no bump to undo here: none was made, or it is undone already.")
-    before, after = held["before"], held["after"]
-    own = f"{PINNING} {DEVIATIONS} {GPUS} {CHECKS} {LOG}".split()
+    before, after = undo_state["before"], undo_state["after"]
+    generated = f"{PINNING} {DEVIATIONS} {GPUS} {CHECKS} {LOG_PATH}".split()
     edited = [
         path
         for path in before
-        if not (path in own or path.startswith("records/"))
+        if not (path in generated or path.startswith("records/"))
         if _digest(repo.text(path)) not in {after.get(path), _digest(before[path])}
     ]
     if edited:
         raise InputError(
             f"Edited since the bump: {', '.join(edited)}. Take these edits back first; nothing was changed."
         )
-    changed = write.write(repo, {**before, UNDO: None})
-    return tuple(path for path in changed if path != UNDO)
+    changed = write.write(repo, {**before, UNDO_PATH: None})
+    return tuple(path for path in changed if path != UNDO_PATH)
 
 
-def undo_record(repo: Repository) -> dict[str, dict[str, str | None]] | None:
-    text = repo.text(UNDO)
+def read_undo_state(repo: Repository) -> dict[str, dict[str, str | None]] | None:
+    text = repo.text(UNDO_PATH)
     return json.loads(text) if text else None
 
 
@@ -68,10 +68,10 @@ def write_with_undo(
 
     `expected`: what was read of them; where a file holds something else now, nothing is written.
     """
-    seen = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
-    after = {path: _digest(files[path] if path in files else repo.text(path)) for path in seen}
-    state = json.dumps({"before": seen, "after": after}, indent=1) + "\n"
-    write.write(repo, {**files, UNDO: state}, before=expected)
+    originals = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
+    after = {path: _digest(files[path] if path in files else repo.text(path)) for path in originals}
+    state = json.dumps({"before": originals, "after": after}, indent=1) + "\n"
+    write.write(repo, {**files, UNDO_PATH: state}, before=expected)
 
 
 def _digest(text: str | None) -> str | None:

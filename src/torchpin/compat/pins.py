@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
-from torchpin.description import environments
+from torchpin.description.environments import MACHINES, torch_build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,87 +23,91 @@ class Pin:
 
     name: str
     version: Version
-    where: str
+    location: str
     path: str = ""
     extras: frozenset[str] = frozenset()
-    says: str = ""  # where the version is known from, if not from a lock or the description
+    known_from: str = ""  # where the version is known from, if not from a lock or the description
 
 
-def pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
+def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
     """Every package whose version is known, by normalized name; without a lock, not what only others want."""
-    declared = _declared(env) | _family(env)
+    declared = _declared_pins(env) | _family_pins(env)
     if lock is None:
-        return _brought(env) | declared
+        return _bundled_pins(env) | declared
     folder = f"lockfiles/{env.name}"
-    layers = ((lock.given,) if lock.given else ()) + lock.layers
+    layers = ((lock.provided,) if lock.provided else ()) + lock.layers
     locked = {
-        package.name: Pin(name=package.name, version=Version(package.version), where=f"{folder}/{layer.file}")
+        package.name: Pin(
+            name=package.name, version=Version(package.version), location=f"{folder}/{layer.file}"
+        )
         for layer in layers
         for package in layer.packages
     }
     return locked | declared
 
 
-def _at(env: Environment, path: str) -> str:
-    return str(env.service.marks.get(path) or env.service.file)
+def _pin_location(env: Environment, path: str) -> str:
+    return str(env.service.positions.get(path) or env.service.file)
 
 
-def _declared(env: Environment) -> dict[str, Pin]:
-    found: dict[str, Pin] = {}
+def _declared_pins(env: Environment) -> dict[str, Pin]:
+    declared_pins: dict[str, Pin] = {}
     for number, layer in enumerate(env.service.layers):
         for index, package in enumerate(layer.packages):
             path = f"layers[{number}].packages[{index}]"
             name, version = canonicalize_name(package.name), next(iter(package.specifier)).version
-            found[name] = Pin(
+            declared_pins[name] = Pin(
                 name=name,
                 version=Version(version),
-                where=_at(env, path),
+                location=_pin_location(env, path),
                 path=path,
                 extras=frozenset(package.extras),
             )
-    return found
+    return declared_pins
 
 
-def _family(env: Environment) -> dict[str, Pin]:
+def _family_pins(env: Environment) -> dict[str, Pin]:
     service = env.service
     paths = {"torch": "torch.version"} | {
         name: f"torch.companions.{name}" for name in service.torch.companions
     }
     return {
-        name: Pin(name=name, version=version, where=_at(env, paths[name]), path=paths[name])
+        name: Pin(name=name, version=version, location=_pin_location(env, paths[name]), path=paths[name])
         for name, version in service.torch.family.items()
     }
 
 
-def _brought(env: Environment) -> dict[str, Pin]:
+def _bundled_pins(env: Environment) -> dict[str, Pin]:
     """The triton that a torch release pins, and the cuDNN of its build; CPU builds bring neither."""
     torch = env.service.torch.version
     release = facts.release(str(torch))
-    if release is None or environments.torch_build(env) in {"cpu", None}:
+    if release is None or torch_build(env) in {"cpu", None}:
         return {}
-    known = {"triton": release.triton, "cudnn": cudnn(env)}
-    found = {}
-    for name, version in known.items():
+    versions = {"triton": release.triton, "cudnn": cudnn_version(env)}
+    brought_pins = {}
+    for name, version in versions.items():
         try:
-            found[name] = Pin(
+            brought_pins[name] = Pin(
                 name=name,
                 version=Version(version or ""),
-                where=_at(env, "torch.version"),
-                says=f"brought by torch {torch} ({release.source})",
+                location=_pin_location(env, "torch.version"),
+                known_from=f"brought by torch {torch} ({release.source})",
             )
         except InvalidVersion:
             continue  # none, or a range
-    return found
+    return brought_pins
 
 
-def cudnn(env: Environment) -> str | None:
+def cudnn_version(env: Environment) -> str | None:
     """The cuDNN that a torch build pins, where the recorded metadata or the facts of its release tell."""
-    build, version = environments.torch_build(env), str(env.service.torch.version)
-    machine = environments.MACHINES[env.variant.platform]
+    build, version = torch_build(env), str(env.service.torch.version)
+    machine = MACHINES[env.variant.platform]
     for row in facts.metadata():
         if (row.package, row.channel, row.version.partition("+")[0]) == ("torch", build, version):
-            wanted = [one for one in row.requires_dist if one.startswith("nvidia-cudnn-")]
-            if wanted and machine == "x86_64":
-                return wanted[0].partition(";")[0].partition("==")[2].strip() or None
+            requirements = [
+                requirement for requirement in row.requires_dist if requirement.startswith("nvidia-cudnn-")
+            ]
+            if requirements and machine == "x86_64":
+                return requirements[0].partition(";")[0].partition("==")[2].strip() or None
     release = facts.release(version)
     return release.cudnn if release and machine == "x86_64" and release.pypi_local == build else None

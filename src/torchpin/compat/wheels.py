@@ -9,7 +9,7 @@ from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from torchpin import facts
-from torchpin.description.environments import GLIBC, MACHINES, MACOS
+from torchpin.description.environments import GLIBC_MINOR, MACHINES, MIN_MACOS
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 
 @cache
-def _ranks(python: str, platform: str) -> Mapping[Tag, int]:
+def _tag_ranks(python: str, platform: str) -> Mapping[Tag, int]:
     major, minor = (int(part) for part in python.split(".")[:2])
     machine = MACHINES[platform]
     legacy = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
     if platform.startswith("macos"):
-        platforms = list(mac_platforms(MACOS, machine))
+        platforms = list(mac_platforms(MIN_MACOS, machine))
     else:
         platforms = []
-        for glibc in range(GLIBC, 4, -1):
+        for glibc in range(GLIBC_MINOR, 4, -1):
             old = [f"{legacy[glibc]}_{machine}"] if glibc in legacy else []
             platforms += [f"manylinux_2_{glibc}_{machine}", *old]
         platforms.append(f"linux_{machine}")
@@ -41,9 +41,9 @@ def _ranks(python: str, platform: str) -> Mapping[Tag, int]:
     return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
 
 
-def best(files: Iterable[Artifact], python: Version, platform: str) -> Artifact | None:
+def best_wheel(files: Iterable[Artifact], python: Version, platform: str) -> Artifact | None:
     """The one artifact for this Python and platform: the best wheel by its tags, else the source, else None."""
-    ranks = _ranks(f"{python.major}.{python.minor}", platform)
+    ranks = _tag_ranks(f"{python.major}.{python.minor}", platform)
     wheels, sources = [], []
     for file in files:
         if file.is_source:
@@ -63,12 +63,14 @@ def best(files: Iterable[Artifact], python: Version, platform: str) -> Artifact 
 
 def abi_pin(layer: Layer) -> Requirement | None:
     """The pin of a layer that is a wheel with an ABI in its name, which torchpin chooses by itself."""
-    found = [package for package in layer.packages if canonicalize_name(package.name) in facts.abi_packages()]
-    if found and len(layer.packages) > 1:
+    abi_packages = [
+        package for package in layer.packages if canonicalize_name(package.name) in facts.abi_packages()
+    ]
+    if abi_packages and len(layer.packages) > 1:
         raise InputError(
-            f"The layer {layer.name} holds {found[0].name}, a wheel of its own origin: give it a layer of its own."
+            f"The layer {layer.name} holds {abi_packages[0].name}, a wheel of its own origin: give it a layer of its own."
         )
-    return found[0] if found else None
+    return abi_packages[0] if abi_packages else None
 
 
 def abi_wheels(env: Environment) -> dict[str, Wheel]:
@@ -81,7 +83,7 @@ def abi_wheels(env: Environment) -> dict[str, Wheel]:
         pin = abi_pin(layer)
         if pin is None:
             continue
-        found = facts.wheel(
+        wheel = facts.find_wheel(
             canonicalize_name(pin.name),
             next(iter(pin.specifier)).version,
             python=str(env.service.python),
@@ -89,8 +91,8 @@ def abi_wheels(env: Environment) -> dict[str, Wheel]:
             channel=env.variant.channel,
             machine=MACHINES[env.variant.platform],
         )
-        if isinstance(found, facts.NoWheel):
-            where = env.service.marks.get(f"layers[{number}].packages[0]") or env.service.file
-            raise InputError(f"{where}: {pin}: {found}")
-        wheels[canonicalize_name(pin.name)] = found
+        if isinstance(wheel, facts.NoWheel):
+            position = env.service.positions.get(f"layers[{number}].packages[0]") or env.service.file
+            raise InputError(f"{position}: {pin}: {wheel}")
+        wheels[canonicalize_name(pin.name)] = wheel
     return wheels

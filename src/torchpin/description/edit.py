@@ -11,7 +11,7 @@ import yaml
 
 from torchpin.description.yaml_reader import Loader
 from torchpin.errors import InputError
-from torchpin.model import Mark, Problem
+from torchpin.model import Position, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Keys = tuple["str | int", ...]
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\+)\]")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_TOP = 2  # a key of the top level, and one in it
-_AFTER = {"digest": "image"}  # a new key that belongs behind another
+_TOP_LEVEL_DEPTH = 2  # a key of the top level, and one in it
+_PRECEDING_KEY = {"digest": "image"}  # a new key that belongs behind another
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class _Splice:
     text: str
 
 
-def edited(text: str, changes: Sequence[Change], *, file: str = "") -> str:
+def apply_changes(text: str, changes: Sequence[Change], *, file: str = "") -> str:
     """A description with its changes made, by the key paths of the text as it was.
 
     A value of None removes a key or a list's item, and with the last one what held it; `list[+]` appends; a missing key
@@ -41,26 +41,28 @@ def edited(text: str, changes: Sequence[Change], *, file: str = "") -> str:
     read again and compared, so a text that is answered has these changes and no other. A comment above what is removed
     stays.
     """
-    for change in sorted(changes, key=_order):
-        text = _changed(text, change, file)
+    for change in sorted(changes, key=_edit_order):
+        text = _apply_change(text, change, file)
     return text
 
 
-def _changed(text: str, change: Change, file: str) -> str:
+def _apply_change(text: str, change: Change, file: str) -> str:
     root = yaml.compose(text, Loader=Loader)
-    expected = _plain(root)
-    keys = keys_of(change.path)
-    if change.value is None and _is_last(_node(root, keys[:-1]), keys):
+    expected = _node_data(root)
+    keys = parse_key_path(change.path)
+    if change.value is None and _is_last(_node_at(root, keys[:-1]), keys):
         keys = keys[:-1]
-    one = _splice(text, root, keys, change, file)
-    _apply(expected, keys, change.value)
-    made = text[: one.start] + one.text + text[one.end :]
-    if _plain(yaml.compose(made, Loader=Loader)) != expected:
-        raise _refused(file, root, change.path, "cannot be edited in place without changing something else")
-    return made
+    splice = _splice(text, root, keys, change, file)
+    _apply_to_data(expected, keys, change.value)
+    edited_text = text[: splice.start] + splice.text + text[splice.end :]
+    if _node_data(yaml.compose(edited_text, Loader=Loader)) != expected:
+        raise _edit_error(
+            file, root, change.path, "cannot be edited in place without changing something else"
+        )
+    return edited_text
 
 
-def difference(before: str, after: str, file: str) -> str:
+def unified_diff(before: str, after: str, file: str) -> str:
     """The change of a text as a unified diff without context."""
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{file}", f"b/{file}", n=0
@@ -68,36 +70,36 @@ def difference(before: str, after: str, file: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
-def keys_of(path: str) -> Keys:
+def parse_key_path(path: str) -> Keys:
     """`layers[0].packages[+]` as ("layers", 0, "packages", "+")."""
     return tuple(name or (int(index) if index.isdigit() else index) for name, index in _STEP.findall(path))
 
 
-def _order(change: Change) -> tuple[int, tuple[int, ...]]:
+def _edit_order(change: Change) -> tuple[int, tuple[int, ...]]:
     """What stands is set, then things are added, then they are removed, the later item of a list before the earlier one."""
-    numbers = tuple(-key for key in keys_of(change.path) if isinstance(key, int))
+    numbers = tuple(-key for key in parse_key_path(change.path) if isinstance(key, int))
     if change.value is None:
         return 2, numbers
     return (1 if change.path.endswith("[+]") else 0), ()
 
 
-def _plain(node: yaml.Node | None) -> Any:
+def _node_data(node: yaml.Node | None) -> Any:
     """A node as plain data; scalars as what stands there, whatever they resolve to."""
     if isinstance(node, yaml.MappingNode):
-        return {key.value: _plain(value) for key, value in node.value}
+        return {key.value: _node_data(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(value) for value in node.value]
+        return [_node_data(value) for value in node.value]
     return node.value if isinstance(node, yaml.ScalarNode) else None
 
 
-def _is_last(held: yaml.Node | None, keys: Keys) -> bool:
+def _is_last(parent: yaml.Node | None, keys: Keys) -> bool:
     """Whether nothing else is held by a block list or mapping: it goes with its last entry, since an empty one is none."""
-    if not isinstance(held, yaml.CollectionNode) or held.flow_style or len(keys) == 1:
+    if not isinstance(parent, yaml.CollectionNode) or parent.flow_style or len(keys) == 1:
         return False
-    return len(held.value) == 1 and _node(held, keys[-1:]) is not None
+    return len(parent.value) == 1 and _node_at(parent, keys[-1:]) is not None
 
 
-def _apply(data: Any, keys: Keys, value: str | Mapping[str, str] | None) -> None:
+def _apply_to_data(data: Any, keys: Keys, value: str | Mapping[str, str] | None) -> None:
     """The same change of plain data."""
     for number, key in enumerate(keys[:-1]):
         if isinstance(data, dict) and key not in data:
@@ -105,14 +107,14 @@ def _apply(data: Any, keys: Keys, value: str | Mapping[str, str] | None) -> None
         data = data[key]
     last = keys[-1]
     if last == "+":
-        data.append(_words(value))
+        data.append(_plain_value(value))
     elif value is not None:
-        data[last] = _words(value)
+        data[last] = _plain_value(value)
     else:
         del data[last]
 
 
-def _words(value: str | Mapping[str, str] | None) -> Any:
+def _plain_value(value: str | Mapping[str, str] | None) -> Any:
     return value if isinstance(value, str) else dict(value or {})
 
 
@@ -120,23 +122,28 @@ def _words(value: str | Mapping[str, str] | None) -> Any:
 
 
 def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file: str) -> _Splice:
-    parent, value = _node(root, keys[:-1]), change.value
+    parent, value = _node_at(root, keys[:-1]), change.value
     last = keys[-1] if keys else ""
-    if parent is None and len(keys) == _TOP and isinstance(root, yaml.MappingNode) and value is not None:
-        return _founded(text, root, str(keys[0]), last, value)
+    if (
+        parent is None
+        and len(keys) == _TOP_LEVEL_DEPTH
+        and isinstance(root, yaml.MappingNode)
+        and value is not None
+    ):
+        return _add_section(text, root, str(keys[0]), last, value)
     if parent is None or not keys:
-        raise _refused(file, root, change.path, "leads nowhere: a key on the way is missing")
+        raise _edit_error(file, root, change.path, "leads nowhere: a key on the way is missing")
     if last == "+" and isinstance(parent, yaml.SequenceNode) and value is not None:
-        return _appended(text, parent, value)
-    node = _node(parent, (last,))
+        return _append_item(text, parent, value)
+    node = _node_at(parent, (last,))
     if node is None and isinstance(parent, yaml.MappingNode) and value is not None:
-        return _added(text, parent, str(last), value)
+        return _add_key(text, parent, str(last), value)
     if node is None:
-        raise _refused(file, root, change.path, "leads nowhere")
+        raise _edit_error(file, root, change.path, "leads nowhere")
     if value is None:
-        return _removed(text, parent, last)
+        return _remove_node(text, parent, last)
     if not isinstance(value, str):
-        return _replaced(text, node, value)
+        return _replace_value(text, node, value)
     start, end = node.start_mark.index, node.end_mark.index
     written = text[start:end]
     if (
@@ -144,14 +151,16 @@ def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file:
         or written[:1] in {"&", "*", "|", ">"}
         or "\n" in written.strip()
     ):
-        raise _refused(file, node, change.path, "is no plain value on one line")
-    within = [_node(root, keys[:depth]) for depth in range(len(keys))]
-    block = not any(isinstance(one, yaml.CollectionNode) and one.flow_style for one in within)
-    new = _quoted(value, written[:1], block=block)
+        raise _edit_error(file, node, change.path, "is no plain value on one line")
+    ancestors = [_node_at(root, keys[:depth]) for depth in range(len(keys))]
+    block = not any(
+        isinstance(ancestor, yaml.CollectionNode) and ancestor.flow_style for ancestor in ancestors
+    )
+    new = _quote(value, written[:1], block=block)
     return _Splice(start=start, end=start + len(written.rstrip()), text=new)
 
 
-def _node(node: yaml.Node | None, keys: Sequence[str | int]) -> yaml.Node | None:
+def _node_at(node: yaml.Node | None, keys: Sequence[str | int]) -> yaml.Node | None:
     for key in keys:
         if isinstance(node, yaml.MappingNode):
             node = next((value for name, value in node.value if name.value == key), None)
@@ -162,7 +171,7 @@ def _node(node: yaml.Node | None, keys: Sequence[str | int]) -> yaml.Node | None
     return node
 
 
-def _quoted(value: str, quote: str, *, block: bool = False) -> str:
+def _quote(value: str, quote: str, *, block: bool = False) -> str:
     """A value as it was quoted before; one that would be no text without quotes gets them. `block`: in no braces."""
     if quote == "'":
         return "'" + value.replace("'", "''") + "'"
@@ -174,102 +183,106 @@ def _quoted(value: str, quote: str, *, block: bool = False) -> str:
 def _is_plain(value: str, *, block: bool) -> bool:
     try:
         text = f"x: {value}" if block else f"x: [{value}]"
-        read = _node(yaml.compose(text, Loader=Loader), ("x",) if block else ("x", 0))
+        parsed = _node_at(yaml.compose(text, Loader=Loader), ("x",) if block else ("x", 0))
     except yaml.YAMLError:
         return False
-    if not isinstance(read, yaml.ScalarNode) or read.style or read.value != value:
+    if not isinstance(parsed, yaml.ScalarNode) or parsed.style or parsed.value != value:
         return False
-    return read.tag.endswith(":str") and "\n" not in value and re.search(r":(\s|$)|\s#", value) is None
+    return parsed.tag.endswith(":str") and "\n" not in value and re.search(r":(\s|$)|\s#", value) is None
 
 
-def _block(value: Mapping[str, str], indent: str) -> list[str]:
+def _block_lines(value: Mapping[str, str], indent: str) -> list[str]:
     return [
-        f"{indent}{key}: {one if _DATE.fullmatch(one) else _quoted(one, '', block=True)}"
-        for key, one in value.items()
+        f"{indent}{key}: {text if _DATE.fullmatch(text) else _quote(text, '', block=True)}"
+        for key, text in value.items()
     ]
 
 
 def _flow(value: str | Mapping[str, str]) -> str:
     if isinstance(value, str):
-        return _quoted(value, "")
-    return "{" + ", ".join(f"{key}: {_quoted(one, '')}" for key, one in value.items()) + "}"
+        return _quote(value, "")
+    return "{" + ", ".join(f"{key}: {_quote(text, '')}" for key, text in value.items()) + "}"
 
 
-def _item(value: str | Mapping[str, str], indent: str) -> list[str]:
+def _item_lines(value: str | Mapping[str, str], indent: str) -> list[str]:
     """An item of a block list, as lines."""
     if isinstance(value, str):
-        return [f"{indent}- {_quoted(value, '', block=True)}"]
-    first, *more = _block(value, f"{indent}  ")
-    return [f"{indent}- {first.strip()}", *more]
+        return [f"{indent}- {_quote(value, '', block=True)}"]
+    first, *following = _block_lines(value, f"{indent}  ")
+    return [f"{indent}- {first.strip()}", *following]
 
 
-def _pair(key: str, value: str | Mapping[str, str], indent: str) -> list[str]:
+def _pair_lines(key: str, value: str | Mapping[str, str], indent: str) -> list[str]:
     """A key of a block mapping with its value, as lines."""
     if isinstance(value, str):
-        return [f"{indent}{key}: {_quoted(value, '', block=True)}"]
-    return [f"{indent}{key}:", *_block(value, f"{indent}  ")]
+        return [f"{indent}{key}: {_quote(value, '', block=True)}"]
+    return [f"{indent}{key}:", *_block_lines(value, f"{indent}  ")]
 
 
-def _founded(
+def _add_section(
     text: str, root: yaml.MappingNode, top: str, last: str | int, value: str | Mapping[str, str]
 ) -> _Splice:
     """A list or mapping of the top level with its first entry, behind an empty line: reasons before waivers, else last."""
-    inside = _item(value, "  ") if last == "+" else _pair(str(last), value, "  ")
+    inside = _item_lines(value, "  ") if last == "+" else _pair_lines(str(last), value, "  ")
     newline = _newline(text)
     lines = newline.join([f"{top}:", *inside]) + newline
-    behind = (
+    anchor = (
         next((name for name, _ in root.value if name.value == "waivers"), None) if top == "reasons" else None
     )
-    if behind is not None:
-        at = behind.start_mark.index
-        return _Splice(start=at, end=at, text=f"{lines}{newline}")
+    if anchor is not None:
+        offset = anchor.start_mark.index
+        return _Splice(start=offset, end=offset, text=f"{lines}{newline}")
     end = len(text.rstrip())
     return _Splice(start=end, end=len(text), text=f"{newline}{newline}{lines}")
 
 
-def _replaced(text: str, node: yaml.Node, value: Mapping[str, str]) -> _Splice:
+def _replace_value(text: str, node: yaml.Node, value: Mapping[str, str]) -> _Splice:
     """Another mapping in the place of a value, in the form that this one has."""
     if not isinstance(node, yaml.MappingNode) or node.flow_style or not node.value:
         return _Splice(start=node.start_mark.index, end=node.end_mark.index, text=_flow(value))
     newline, indent = _newline(text), " " * node.value[0][0].start_mark.column
     start = text.rfind("\n", 0, node.start_mark.index) + 1
-    end = _line_after(text, node, []).start
-    return _Splice(start=start, end=end, text="".join(f"{line}{newline}" for line in _block(value, indent)))
+    end = _insert_after(text, node, []).start
+    return _Splice(
+        start=start, end=end, text="".join(f"{line}{newline}" for line in _block_lines(value, indent))
+    )
 
 
 def _newline(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
-def _appended(text: str, parent: yaml.SequenceNode, value: str | Mapping[str, str]) -> _Splice:
+def _append_item(text: str, parent: yaml.SequenceNode, value: str | Mapping[str, str]) -> _Splice:
     if parent.flow_style or not parent.value:
-        return _into_flow(parent, _flow(value))
+        return _insert_into_flow(parent, _flow(value))
     last = parent.value[-1]
     line = text[: parent.value[-1].start_mark.index].rpartition("\n")[2]
-    return _line_after(text, last, _item(value, line.partition("-")[0]))
+    return _insert_after(text, last, _item_lines(value, line.partition("-")[0]))
 
 
-def _added(text: str, parent: yaml.MappingNode, key: str, value: str | Mapping[str, str]) -> _Splice:
+def _add_key(text: str, parent: yaml.MappingNode, key: str, value: str | Mapping[str, str]) -> _Splice:
     if parent.flow_style or not parent.value:
-        return _into_flow(parent, f"{key}: {_flow(value)}", after=_AFTER.get(key, ""))
-    before = next((pair for pair in parent.value if pair[0].value == _AFTER.get(key)), parent.value[-1])
-    return _line_after(text, before[1], _pair(key, value, " " * parent.value[0][0].start_mark.column))
+        return _insert_into_flow(parent, f"{key}: {_flow(value)}", after=_PRECEDING_KEY.get(key, ""))
+    before = next(
+        (pair for pair in parent.value if pair[0].value == _PRECEDING_KEY.get(key)), parent.value[-1]
+    )
+    return _insert_after(text, before[1], _pair_lines(key, value, " " * parent.value[0][0].start_mark.column))
 
 
-def _into_flow(parent: yaml.CollectionNode, entry: str, after: str = "") -> _Splice:
+def _insert_into_flow(parent: yaml.CollectionNode, entry: str, after: str = "") -> _Splice:
     """Before the closing bracket, or behind the value of one key."""
     pairs = parent.value if isinstance(parent, yaml.MappingNode) else []
-    behind = next((value for name, value in pairs if name.value == after), None)
-    if behind is not None:
-        at = behind.end_mark.index
-        return _Splice(start=at, end=at, text=f", {entry}")
-    at = parent.end_mark.index - 1
-    return _Splice(start=at, end=at, text=f", {entry}" if parent.value else entry)
+    anchor = next((value for name, value in pairs if name.value == after), None)
+    if anchor is not None:
+        offset = anchor.end_mark.index
+        return _Splice(start=offset, end=offset, text=f", {entry}")
+    offset = parent.end_mark.index - 1
+    return _Splice(start=offset, end=offset, text=f", {entry}" if parent.value else entry)
 
 
-def _line_after(text: str, node: yaml.Node, lines: Sequence[str]) -> _Splice:
+def _insert_after(text: str, node: yaml.Node, lines: Sequence[str]) -> _Splice:
     """Lines behind a node's last one, past the comment that stands on it."""
-    end = _last(node).end_mark.index
+    end = _last_node(node).end_mark.index
     while end > 0 and text[end - 1].isspace():  # a block scalar ends behind its newline
         end -= 1
     stop = text.find("\n", end)
@@ -279,26 +292,26 @@ def _line_after(text: str, node: yaml.Node, lines: Sequence[str]) -> _Splice:
     return _Splice(start=stop + 1, end=stop + 1, text="".join(f"{line}{newline}" for line in lines))
 
 
-def _last(node: yaml.Node) -> yaml.Node:
+def _last_node(node: yaml.Node) -> yaml.Node:
     """The last node inside a block collection: its own end mark lies before whatever comes next."""
     while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         node = node.value[-1][1] if isinstance(node, yaml.MappingNode) else node.value[-1]
     return node
 
 
-def _removed(text: str, parent: yaml.Node, key: str | int) -> _Splice:
+def _remove_node(text: str, parent: yaml.Node, key: str | int) -> _Splice:
     rows = parent.value if isinstance(parent, yaml.CollectionNode) else []
     number = key if isinstance(key, int) else [name.value for name, _ in rows].index(key)
     first = rows[number][0] if isinstance(parent, yaml.MappingNode) else rows[number]
     last = rows[number][1] if isinstance(parent, yaml.MappingNode) else rows[number]
     if isinstance(parent, yaml.CollectionNode) and parent.flow_style:
-        return _out_of_flow(parent, number, first, last)
+        return _remove_from_flow(parent, number, first, last)
     start = text.rfind("\n", 0, first.start_mark.index) + 1
-    behind = _line_after(text, last, []).start
-    return _Splice(start=start, end=behind, text="")
+    end = _insert_after(text, last, []).start
+    return _Splice(start=start, end=end, text="")
 
 
-def _out_of_flow(parent: yaml.CollectionNode, number: int, first: yaml.Node, last: yaml.Node) -> _Splice:
+def _remove_from_flow(parent: yaml.CollectionNode, number: int, first: yaml.Node, last: yaml.Node) -> _Splice:
     """An entry with the comma behind it, or before it where it is the last."""
     ends = [row[1] if isinstance(row, tuple) else row for row in parent.value]
     starts = [row[0] if isinstance(row, tuple) else row for row in parent.value]
@@ -308,7 +321,7 @@ def _out_of_flow(parent: yaml.CollectionNode, number: int, first: yaml.Node, las
     return _Splice(start=before, end=last.end_mark.index, text="")
 
 
-def _refused(file: str, node: yaml.Node | None, path: str, why: str) -> InputError:
+def _edit_error(file: str, node: yaml.Node | None, path: str, reason: str) -> InputError:
     line, column = (node.start_mark.line + 1, node.start_mark.column + 1) if node else (1, 1)
-    problem = Problem(where=Mark(file=file, line=line, column=column), path=path, message=why)
+    problem = Problem(position=Position(file=file, line=line, column=column), path=path, message=reason)
     return InputError("Edit it by hand; nothing was written.", [problem])

@@ -18,33 +18,39 @@ if TYPE_CHECKING:
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64", "macos/arm64": "arm64"}
 
 
-MACOS = (14, 0)  # the oldest that Apple still mends
+MIN_MACOS = (14, 0)  # the oldest that Apple still mends
 
 
-GLIBC = 28  # glibc 2.28, what torch's own wheels ask for since 2.7; every base since Debian 10 has it
+GLIBC_MINOR = 28  # glibc 2.28, what torch's own wheels ask for since 2.7; every base since Debian 10 has it
 
 
-def environments(
+def select_environments(
     services: Iterable[Service], *, service: str = "", variant: str = ""
 ) -> tuple[Environment, ...]:
     """All environments, or those of one service and variant. Raises InputError for a name that nothing has."""
-    known = {one.name: one for one in services}
-    if service and service not in known:
-        raise InputError(_no_such("service", service, known))
-    chosen = [known[service]] if service else list(known.values())
-    found = tuple(
-        Environment(service=one, variant=each)
-        for one in chosen
-        for each in one.variants
-        if variant in {"", each.name}
+    services_by_name = {candidate.name: candidate for candidate in services}
+    if service and service not in services_by_name:
+        raise InputError(_unknown_name_message("service", service, services_by_name))
+    chosen = [services_by_name[service]] if service else list(services_by_name.values())
+    selected = tuple(
+        Environment(service=candidate, variant=candidate_variant)
+        for candidate in chosen
+        for candidate_variant in candidate.variants
+        if variant in {"", candidate_variant.name}
     )
-    if not found:
-        raise InputError(_no_such("variant", variant, {each.name for one in chosen for each in one.variants}))
-    return found
+    if not selected:
+        raise InputError(
+            _unknown_name_message(
+                "variant",
+                variant,
+                {candidate_variant.name for candidate in chosen for candidate_variant in candidate.variants},
+            )
+        )
+    return selected
 
 
-def _no_such(kind: str, name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
+def _unknown_name_message(kind: str, name: str, existing: Iterable[str]) -> str:
+    names = sorted(existing)
     near = get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
     return f"There is no {kind} {name!r} ({hint})"
@@ -58,10 +64,10 @@ def mirror_variable(name: str) -> str:
 def uv_platform(platform: str) -> str:
     """A platform as uv calls it."""
     machine = MACHINES[platform]
-    return "aarch64-apple-darwin" if platform.startswith("macos") else f"{machine}-manylinux_2_{GLIBC}"
+    return "aarch64-apple-darwin" if platform.startswith("macos") else f"{machine}-manylinux_2_{GLIBC_MINOR}"
 
 
-def native(env: Environment, platform: str) -> Environment | None:
+def native_environment(env: Environment, platform: str) -> Environment | None:
     """An environment as a machine without Docker has it: itself on its own platform, a CPU build on macOS, else None."""
     if env.variant.platform == platform:
         return env
@@ -76,7 +82,7 @@ def index_url(channel: str) -> str | None:
     return row.url if row and channel != "pypi" else None
 
 
-def cuda(env: Environment) -> str | None:
+def cuda_version(env: Environment) -> str | None:
     """The CUDA version that this environment's torch is built with, None for a CPU build or where no fact tells."""
     row = facts.channel(torch_build(env) or "")
     return row.cuda if row else None

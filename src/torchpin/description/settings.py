@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.description import environments
+from torchpin.description.environments import mirror_variable
 from torchpin.errors import InputError
-from torchpin.model import Mark, Problem, Settings
+from torchpin.model import Position, Problem, Settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,91 +28,97 @@ _ADDRESS = re.compile(
     r"|file://[A-Za-z0-9.]*/[A-Za-z0-9._~:/@%+,-]+"
     r"|git@[A-Za-z0-9][A-Za-z0-9.-]*:(?!-)[A-Za-z0-9._~/-]+)"
 )
-_PLACE = re.compile(
+_REGISTRY_MIRROR = re.compile(
     r"(?:localhost|[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+|[a-z0-9][a-z0-9.-]*(?=:))(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?"
 )
 _REGISTRY = re.compile(r"(?:[a-z0-9._-]+(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?)?")
 _TABLES = {"mirrors": "addresses by name", "build": "registry and network"}
 
 
-def settings(text: str | None, environ: Mapping[str, str], services: Iterable[Service]) -> Settings:
+def parse_settings(text: str | None, environ: Mapping[str, str], services: Iterable[Service]) -> Settings:
     """Settings from the file's text (None: there is none) and the environment, which wins.
 
     Raises InputError for a mirror of nothing, an unknown key or a value that is no address.
     """
     problems: list[tuple[str, str]] = []  # where from (a variable; "": the file), and what
-    tables = _tables(text, problems)
-    mirrors = _mirrors(tables.get("mirrors", {}), environ, mirror_names(services), problems)
+    tables = _parse_tables(text, problems)
+    mirrors = _parse_mirrors(tables.get("mirrors", {}), environ, mirror_names(services), problems)
     build = tables.get("build", {})
     unknown = sorted({*build} - {"registry", "network"})
     problems += [("", f"build.{name}: unknown key (known: network, registry)") for name in unknown]
     registry = environ.get("TORCHPIN_REGISTRY") or build.get("registry", "")
     if not isinstance(registry, str) or not _REGISTRY.fullmatch(registry):
-        where = "TORCHPIN_REGISTRY" if environ.get("TORCHPIN_REGISTRY") else ""
-        problems.append((where, f"build.registry: {_told(registry)} is not a registry such as ghcr.io/name"))
+        variable = "TORCHPIN_REGISTRY" if environ.get("TORCHPIN_REGISTRY") else ""
+        problems.append(
+            (variable, f"build.registry: {_redact_value(registry)} is not a registry such as ghcr.io/name")
+        )
     network = environ.get("TORCHPIN_BUILD_NETWORK") or build.get("network", "default")
     if not isinstance(network, str) or network not in {"default", "host", "none"}:
-        where = "TORCHPIN_BUILD_NETWORK" if environ.get("TORCHPIN_BUILD_NETWORK") else ""
-        problems.append((where, f"build.network: {network!r} is not default, host or none"))
+        variable = "TORCHPIN_BUILD_NETWORK" if environ.get("TORCHPIN_BUILD_NETWORK") else ""
+        problems.append((variable, f"build.network: {network!r} is not default, host or none"))
     if problems:
-        found = [_problem(where, message) for where, message in problems]
-        raise InputError("Correct torchpin.toml or the TORCHPIN_… variables; nothing was written.", found)
+        located_problems = [_located_problem(variable, message) for variable, message in problems]
+        raise InputError(
+            "Correct torchpin.toml or the TORCHPIN_… variables; nothing was written.", located_problems
+        )
     return Settings(mirrors=mirrors, registry=registry, network=network)
 
 
-def _problem(variable: str, message: str) -> Problem:
-    where = Mark(file=variable, line=0, column=0) if variable else Mark(file=FILE, line=1, column=1)
-    return Problem(where=where, path="", message=message)
+def _located_problem(variable: str, message: str) -> Problem:
+    position = (
+        Position(file=variable, line=0, column=0) if variable else Position(file=FILE, line=1, column=1)
+    )
+    return Problem(position=position, path="", message=message)
 
 
-def _mirrors(
-    given: Mapping[str, object],
+def _parse_mirrors(
+    configured: Mapping[str, object],
     environ: Mapping[str, str],
     names: Sequence[str],
     problems: list[tuple[str, str]],
 ) -> dict[str, str]:
     """The mirrors by name: the file's, then the variables'."""
-    variables = {environments.mirror_variable(name): name for name in names}
+    variables = {mirror_variable(name): name for name in names}
     mirrors: dict[str, str] = {}
-    for name, value in given.items():
+    for name, value in configured.items():
         if isinstance(value, dict):
             dotted = f"{name}.{next(iter(value), '')}"
             problems.append(("", f'mirrors: write a name with dots in quotes: "{dotted}" = "…"'))
         elif name not in names:
-            problems.append(("", _unknown(name, names)))
-        elif wrong := _wrong(name, value):
-            problems.append(("", wrong))
+            problems.append(("", _unknown_name_message(name, names)))
+        elif reason := _mirror_error(name, value):
+            problems.append(("", reason))
         else:
             mirrors[name] = str(value)
     for variable, value in sorted(environ.items()):
         if not variable.startswith("TORCHPIN_MIRROR_") or not value:
             continue
         if variable not in variables:
-            problems.append((variable, _unknown(variable, variables)))
-        elif wrong := _wrong(variables[variable], value):
-            problems.append((variable, wrong))
+            problems.append((variable, _unknown_name_message(variable, variables)))
+        elif reason := _mirror_error(variables[variable], value):
+            problems.append((variable, reason))
         else:
             mirrors[variables[variable]] = value
     return mirrors
 
 
-def _wrong(name: str, value: object) -> str:
+def _mirror_error(name: str, value: object) -> str:
     """Why a value is no mirror of a name; "" when it is one."""
     registry = "." in name or ":" in name
-    if isinstance(value, str) and (_PLACE if registry else _ADDRESS).fullmatch(value):
+    if isinstance(value, str) and (_REGISTRY_MIRROR if registry else _ADDRESS).fullmatch(value):
         return ""
     kind = (
         "a registry such as registry.example/hub" if registry else "an address such as https://… or file:///…"
     )
-    return f"mirrors.{name}: {_told(value)} is not {kind}"
+    return f"mirrors.{name}: {_redact_value(value)} is not {kind}"
 
 
-def _told(value: object) -> str:
+def _redact_value(value: object) -> str:
     """A wrong value as it may be told: what may hold a password is not repeated."""
     return "the value" if "@" in repr(value) else repr(value)
 
 
-def _tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str, dict[str, str]]:
+def _parse_tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str, dict[str, str]]:
     try:
         tables = tomllib.loads(text or "")
     except tomllib.TOMLDecodeError as error:
@@ -143,12 +149,12 @@ def mirror_names(services: Iterable[Service]) -> tuple[str, ...]:
         names += [source.name for source in service.sources]
         bases = [service.base, *(variant.base for variant in service.variants if variant.base)]
         parts = [base.image.partition("/") for base in bases]
-        names += [first for first, _, rest in parts if rest and ("." in first or ":" in first)]
+        names += [registry for registry, _, path in parts if path and ("." in registry or ":" in registry)]
     return tuple(dict.fromkeys(names))
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
+def _unknown_name_message(name: str, names: Iterable[str]) -> str:
+    suggestions = get_close_matches(name, list(names), n=1)
     return f"{name} replaces nothing" + (
-        f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(known)})"
+        f" (did you mean {suggestions[0]}?)" if suggestions else f" (known: {', '.join(names)})"
     )

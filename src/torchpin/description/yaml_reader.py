@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from torchpin.model import Mark, Problem
+from torchpin.model import Position, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +21,9 @@ try:
 except ImportError:  # PyYAML without libyaml
     from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
-__all__ = ["Loader", "Reader", "Rule", "found", "rule"]
+__all__ = ["Loader", "Reader", "Rule", "describe_node", "rule"]
 
-_KINDS = {
+_TAG_NAMES = {
     "tag:yaml.org,2002:str": "text",
     "tag:yaml.org,2002:int": "a number",
     "tag:yaml.org,2002:float": "a number",
@@ -33,7 +33,9 @@ _KINDS = {
     "tag:yaml.org,2002:map": "a mapping",
     "tag:yaml.org,2002:seq": "a list",
 }
-_DEEPEST = 64  # deeper is no description, and libyaml's composer ends the process at some ten thousand levels
+_MAX_DEPTH = (
+    64  # deeper is no description, and libyaml's composer ends the process at some ten thousand levels
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -55,15 +57,17 @@ class Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
-        self.marks: dict[str, Mark] = {}
+        self.positions: dict[str, Position] = {}
 
     def compose(self, text: str) -> yaml.MappingNode | None:
         """The root mapping of a text, or None when it is not one."""
         try:
-            deep = _too_deep(text)
+            deep = _find_too_deep(text)
             if deep:
                 self.problems.append(
-                    self._problem(deep.line + 1, deep.column + 1, "", f"nested deeper than {_DEEPEST} levels")
+                    self._problem(
+                        deep.line + 1, deep.column + 1, "", f"nested deeper than {_MAX_DEPTH} levels"
+                    )
                 )
                 return None
             node = yaml.compose(text, Loader=Loader)
@@ -88,48 +92,54 @@ class Reader:
                     1,
                     1,
                     "",
-                    "expected a mapping of keys, found " + (found(node) if node else "an empty file"),
+                    "expected a mapping of keys, found " + (describe_node(node) if node else "an empty file"),
                 )
             )
             return None
         return node
 
     def _problem(self, line: int, column: int, path: str, message: str) -> Problem:
-        return Problem(where=Mark(file=self.file, line=line, column=column), path=path, message=message)
+        return Problem(
+            position=Position(file=self.file, line=line, column=column), path=path, message=message
+        )
 
-    def mark(self, node: yaml.Node) -> Mark:
+    def position(self, node: yaml.Node) -> Position:
         start, end = node.start_mark, node.end_mark
-        return Mark(
+        return Position(
             file=self.file, line=start.line + 1, column=start.column + 1, start=start.index, end=end.index
         )
 
-    def wrong(self, node: yaml.Node, path: str, message: str) -> None:
-        self.problems.append(Problem(where=self.mark(node), path=path, message=message))
+    def add_problem(self, node: yaml.Node, path: str, message: str) -> None:
+        self.problems.append(Problem(position=self.position(node), path=path, message=message))
 
-    def keys(self, node: yaml.Node, path: str, known: tuple[str, ...] | None = None) -> dict[str, yaml.Node]:
-        """A mapping's values by key. Keys given twice or unknown are problems; `known` None lets any name in."""
+    def mapping(
+        self, node: yaml.Node, path: str, allowed: tuple[str, ...] | None = None
+    ) -> dict[str, yaml.Node]:
+        """A mapping's values by key. Keys given twice or unknown are problems; `allowed` None lets any name in."""
         if not isinstance(node, yaml.MappingNode):
-            self.wrong(node, path, f"expected a mapping, found {found(node)}")
+            self.add_problem(node, path, f"expected a mapping, found {describe_node(node)}")
             return {}
         values: dict[str, yaml.Node] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
-            here = f"{path}.{name}" if path else str(name)
-            if name is None or (known is None and key.tag != "tag:yaml.org,2002:str"):
-                self.wrong(
+            key_path = f"{path}.{name}" if path else str(name)
+            if name is None or (allowed is None and key.tag != "tag:yaml.org,2002:str"):
+                self.add_problem(
                     key,
                     path,
-                    f"expected a name as key, found {found(key)}" + (" (quote it)" if name else ""),
+                    f"expected a name as key, found {describe_node(key)}" + (" (quote it)" if name else ""),
                 )
-            elif known is None and _CONTROL.search(name):
-                self.wrong(key, path, f"expected a name without control characters as key, found {name!r}")
+            elif allowed is None and _CONTROL.search(name):
+                self.add_problem(
+                    key, path, f"expected a name without control characters as key, found {name!r}"
+                )
             elif name in values:
-                self.wrong(key, here, "this key is given twice; keep one")
-            elif known is not None and name not in known:
-                self.wrong(key, path, _unknown(name, known))
+                self.add_problem(key, key_path, "this key is given twice; keep one")
+            elif allowed is not None and name not in allowed:
+                self.add_problem(key, path, _unknown_key_message(name, allowed))
             else:
                 values[name] = value
-                self.marks[here] = self.mark(value)
+                self.positions[key_path] = self.position(value)
         return values
 
     def items(self, node: yaml.Node | None, path: str) -> Iterator[tuple[str, yaml.Node]]:
@@ -137,14 +147,14 @@ class Reader:
         if node is None:
             return
         if not isinstance(node, yaml.SequenceNode):
-            self.wrong(node, path, f"expected a list, found {found(node)}")
+            self.add_problem(node, path, f"expected a list, found {describe_node(node)}")
             return
         for number, value in enumerate(node.value):
-            self.marks[f"{path}[{number}]"] = self.mark(value)
+            self.positions[f"{path}[{number}]"] = self.position(value)
             yield f"{path}[{number}]", value
 
     def scalar(self, node: yaml.Node, path: str, kind: str) -> str | None:
-        is_kind = _KINDS.get(node.tag, node.tag)
+        is_kind = _TAG_NAMES.get(node.tag, node.tag)
         if isinstance(node, yaml.ScalarNode) and is_kind == kind:
             return str(node.value)
         quote = (
@@ -152,7 +162,7 @@ class Reader:
             if kind == "text" and isinstance(node, yaml.ScalarNode) and is_kind != "nothing"
             else ""
         )
-        self.wrong(node, path, f"expected {kind}, found {found(node)}{quote}")
+        self.add_problem(node, path, f"expected {kind}, found {describe_node(node)}{quote}")
         return None
 
     def text(self, node: yaml.Node, path: str, rule: Rule | None = None) -> str:
@@ -161,10 +171,10 @@ class Reader:
         if value is None:
             return ""
         if _CONTROL.search(value):
-            self.wrong(node, path, "expected one line of text without control characters")
+            self.add_problem(node, path, "expected one line of text without control characters")
             return ""
         if rule and not rule.pattern.fullmatch(value):
-            self.wrong(node, path, f"{value!r} is not {rule.expected}")
+            self.add_problem(node, path, f"{value!r} is not {rule.expected}")
             return ""
         return value
 
@@ -174,7 +184,9 @@ class Reader:
             return low
         # A leading zero makes an octal number of it in YAML.
         if not re.fullmatch(r"0|[1-9][0-9]{0,8}", value) or not low <= int(value) <= high:
-            self.wrong(node, path, f"expected a whole number from {low} to {high}, found {found(node)}")
+            self.add_problem(
+                node, path, f"expected a whole number from {low} to {high}, found {describe_node(node)}"
+            )
             return low
         return int(value)
 
@@ -182,48 +194,50 @@ class Reader:
         value = self.scalar(node, path, "true or false") if node is not None else None
         return value is not None and value.lower() in {"true", "yes", "on"}
 
-    def parsed(self, node: yaml.Node, path: str, parse: Callable[[str], T], expected: str) -> T | None:
+    def parse(self, node: yaml.Node, path: str, parse: Callable[[str], T], expected: str) -> T | None:
         """A text turned into a value by a parser that raises ValueError."""
-        before = len(self.problems)
+        problem_count = len(self.problems)
         value = self.text(node, path)
-        if len(self.problems) > before:
+        if len(self.problems) > problem_count:
             return None
         try:
             return parse(value)
         except ValueError as error:
-            self.wrong(node, path, f"{value!r} is not {expected}" + (f": {error}" if str(error) else ""))
+            self.add_problem(
+                node, path, f"{value!r} is not {expected}" + (f": {error}" if str(error) else "")
+            )
             return None
 
-    def required(
+    def require_keys(
         self, node: yaml.Node, path: str, values: Mapping[str, yaml.Node], names: tuple[str, ...]
     ) -> bool:
         """Whether all names are there; each missing one is a problem."""
         missing = [name for name in names if name not in values]
         for name in missing:
-            self.wrong(node, path, f"the key {name!r} is missing")
+            self.add_problem(node, path, f"the key {name!r} is missing")
         return not missing
 
 
-def found(node: yaml.Node) -> str:
+def describe_node(node: yaml.Node) -> str:
     """What stands there, in words that fit one line."""
     if isinstance(node, yaml.ScalarNode):
         plain = node.tag != "tag:yaml.org,2002:str" and not _CONTROL.search(node.value)
         return (node.value or "nothing") if plain else repr(node.value)
-    return _KINDS.get(node.tag, node.tag)
+    return _TAG_NAMES.get(node.tag, node.tag)
 
 
-def _too_deep(text: str) -> Any:
+def _find_too_deep(text: str) -> Any:
     """The mark of the first node that lies too deep, without composing anything."""
     depth = 0
     for event in yaml.parse(text, Loader=Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
+        if depth > _MAX_DEPTH:
             return event.start_mark
     return None
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+def _unknown_key_message(name: str, allowed: tuple[str, ...]) -> str:
+    near = get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(allowed))}"
     return f"unknown key {name!r} ({hint})"

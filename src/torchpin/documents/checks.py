@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.documents.markdown import code, marked, paragraphs, prose, table
+from torchpin.documents.markdown import code, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.adopt.registry import Trap
+    from torchpin.adopt.registry import Rule
     from torchpin.checks.registry import Check
 
 
@@ -25,31 +25,33 @@ Write outside the generated sections as you like.
 """
 
 
-TRAPS_OPENING = "What `invoke adopt` finds in Dockerfiles and requirement files that others wrote."
+RULES_OPENING = "What `invoke adopt` finds in Dockerfiles and requirement files that others wrote."
 
 
-def checks(known: Iterable[Check], trapped: Mapping[str, Trap]) -> dict[str, str]:
+def check_sections(registered: Iterable[Check], rules: Mapping[str, Rule]) -> dict[str, str]:
     """The sections of docs/CHECKS.md: every check in a table, then each with its meaning; and the traps."""
-    rows = list(known)
+    rows = list(registered)
     cells = [
-        (code(one.id), prose(one.title), prose(", ".join(one.needs)) or NOTHING, prose(one.remedy))
-        for one in rows
+        (code(check.id), prose(check.title), prose(", ".join(check.needs)) or NOTHING, prose(check.help))
+        for check in rows
     ]
-    told = [_explained(one.id, one) for one in rows]
-    body = paragraphs(table(("Check", "Title", "Needs", "Remedy"), cells), *told)
-    traps_ = paragraphs(*(_explained(id_, one) for id_, one in trapped.items()))
+    explanations = [_rule_page(check.id, check) for check in rows]
+    body = paragraphs(table(("Check", "Title", "Needs", "Remedy"), cells), *explanations)
+    rule_sections = paragraphs(*(_rule_page(id_, rule) for id_, rule in rules.items()))
     return {
-        "checks": marked("checks", body, source="src/torchpin/checks"),
-        "traps": marked("traps", paragraphs("## Traps", TRAPS_OPENING, traps_), source="src/torchpin/traps"),
+        "checks": wrap_section("checks", body, source="src/torchpin/checks"),
+        "traps": wrap_section(
+            "traps", paragraphs("## Traps", RULES_OPENING, rule_sections), source="src/torchpin/traps"
+        ),
     }
 
 
-def _explained(id_: str, one: Check | Trap) -> str:
+def _rule_page(id_: str, rule: Check | Rule) -> str:
     return paragraphs(
         f"### {id_}",
-        f"{prose(one.title)}.",
-        prose(one.meaning),
-        f"What to do: {prose(one.remedy)}",
-        f"Example: {prose(one.example)}",
-        f"Sources: {prose(one.sources)}",
+        f"{prose(rule.title)}.",
+        prose(rule.meaning),
+        f"What to do: {prose(rule.help)}",
+        f"Example: {prose(rule.example)}",
+        f"Sources: {prose(rule.sources)}",
     )

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.compat import recommendations
-from torchpin.documents.markdown import code, literal, marked, paragraphs, prose, table
-from torchpin.documents.sections import NOTHING, heading, locked, missing, origin, says
+from torchpin.compat.recommendations import compute_deviations
+from torchpin.documents.markdown import code, escape_literal, paragraphs, prose, table, wrap_section
+from torchpin.documents.sections import (
+    NOTHING,
+    generated_from,
+    heading,
+    locked_environments,
+    missing_locks_text,
+    recommendations_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,49 +30,51 @@ Write outside the generated sections as you like.
 """
 
 
-def deviations(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict[str, str]:
+def deviation_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict[str, str]:
     """The sections of DEVIATIONS.md, one a service."""
     return {
-        service.name: marked(
+        service.name: wrap_section(
             service.name,
-            paragraphs(heading(service), deviation_table(service, locks), _waivers(service)),
-            source=origin(service),
+            paragraphs(heading(service), deviation_table(service, locks), _waiver_table(service)),
+            source=generated_from(service),
         )
         for service in services
     }
 
 
 def deviation_table(service: Service, locks: Mapping[str, Lock]) -> str:
-    here = locked(service, locks)
-    found: dict[Deviation, list[str]] = {}
-    for env, lock in here:
-        for one in recommendations.deviations(env, lock):
-            found.setdefault(one, []).append(code(env.name))
-    order = list(dict.fromkeys(one.component for one in found))
+    locked_envs = locked_environments(service, locks)
+    names_by_deviation: dict[Deviation, list[str]] = {}
+    for env, lock in locked_envs:
+        for deviation in compute_deviations(env, lock):
+            names_by_deviation.setdefault(deviation, []).append(code(env.name))
+    order = list(dict.fromkeys(deviation.component for deviation in names_by_deviation))
     rows = [
-        _deviation(one, [] if len(names) == len(here) else names)
-        for one, names in sorted(found.items(), key=lambda item: order.index(item[0].component))
+        _deviation_row(deviation, [] if len(names) == len(locked_envs) else names)
+        for deviation, names in sorted(
+            names_by_deviation.items(), key=lambda item: order.index(item[0].component)
+        )
     ]
-    told = table(("Component", "Report Says", "We Use", "Reason", "Evidence"), rows)
-    nothing = "Nothing deviates from what was recommended." if here else ""
-    return paragraphs(told if rows else nothing, missing(service, locks))
+    rendered = table(("Component", "Report Says", "We Use", "Reason", "Evidence"), rows)
+    nothing = "Nothing deviates from what was recommended." if locked_envs else ""
+    return paragraphs(rendered if rows else nothing, missing_locks_text(service, locks))
 
 
-def _deviation(one: Deviation, names: Sequence[str]) -> tuple[str, ...]:
-    used = literal(one.used) + (f" in {', '.join(names)}" if names else "")
+def _deviation_row(deviation: Deviation, names: Sequence[str]) -> tuple[str, ...]:
+    used = escape_literal(deviation.used) + (f" in {', '.join(names)}" if names else "")
     return (
-        prose(one.component),
-        says(one.says),
-        f"{used} (a choice inside the range)" if one.choice else used,
-        prose(one.reason.because) if one.reason else "**no reason given**",
-        prose(one.reason.evidence) if one.reason else NOTHING,
+        prose(deviation.component),
+        recommendations_text(deviation.recommendations),
+        f"{used} (a choice inside the range)" if deviation.is_choice else used,
+        prose(deviation.reason.because) if deviation.reason else "**no reason given**",
+        prose(deviation.reason.evidence) if deviation.reason else NOTHING,
     )
 
 
-def _waivers(service: Service) -> str:
+def _waiver_table(service: Service) -> str:
     rows = [
-        (code(one.check), prose(one.about), prose(one.reason), one.review_by.isoformat())
-        for one in service.waivers
+        (code(waiver.check), prose(waiver.about), prose(waiver.reason), waiver.review_by.isoformat())
+        for waiver in service.waivers
     ]
-    told = table(("Check", "About", "Reason", "Review by"), rows)
-    return paragraphs("Findings that are accepted, each until its review:", told) if rows else ""
+    rendered = table(("Check", "About", "Reason", "Review by"), rows)
+    return paragraphs("Findings that are accepted, each until its review:", rendered) if rows else ""

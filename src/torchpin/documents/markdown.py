@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError
-from torchpin.model import Mark, Problem
+from torchpin.model import Position, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,22 +24,22 @@ _MARKER = re.compile(
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; a cell may hold anything: its bars and line breaks are escaped."""
     lines = [headers, ["---"] * len(headers), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_escape_cell, line))} |" for line in lines)
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     # GitHub splits at a bar that an even number of backslashes precedes.
-    barred = re.sub(r"(\\*)\|", lambda found: found[1] * 2 + r"\|", text.strip())
-    return re.sub(r"\r\n|\r|\n", "<br>", barred)
+    escaped = re.sub(r"(\\*)\|", lambda match: match[1] * 2 + r"\|", text.strip())
+    return re.sub(r"\r\n|\r|\n", "<br>", escaped)
 
 
 def prose(text: str) -> str:
     """What people wrote, as one line: their Markdown stays, what would read as HTML or as a marker shows as it is."""
     line = re.sub(r"\s*[\r\n]\s*", " ", text.strip())
-    return re.sub(r"(`+[^`]*`+)|<(?=[A-Za-z!/?])", lambda found: found[1] or r"\<", line)
+    return re.sub(r"(`+[^`]*`+)|<(?=[A-Za-z!/?])", lambda match: match[1] or r"\<", line)
 
 
-def literal(text: str) -> str:
+def escape_literal(text: str) -> str:
     """Words that are no Markdown, such as `2.5.*`, as one line."""
     line = re.sub(r"\s*[\r\n]\s*", " ", text.strip())
     return re.sub(r"([\\`*~]|<(?=[A-Za-z!/?]))", r"\\\1", line)
@@ -70,7 +70,7 @@ def anchor(heading: str) -> str:
 # --- sections --------------------------------------------------------------------------------------------------------
 
 
-def section(name: str, *, source: str) -> tuple[str, str]:
+def section_markers(name: str, *, source: str) -> tuple[str, str]:
     """The two marker lines of a generated section."""
     return (
         f"<!-- begin generated: {name} ({source}; invoke document) -->",
@@ -78,14 +78,14 @@ def section(name: str, *, source: str) -> tuple[str, str]:
     )
 
 
-def marked(name: str, body: str, *, source: str) -> str:
+def wrap_section(name: str, body: str, *, source: str) -> str:
     """A generated section, whole: its markers with the body between, as `spliced` takes it."""
-    begin, end = section(name, source=source)
+    begin, end = section_markers(name, source=source)
     return f"{begin}\n\n{body}\n\n{end}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
+class _SectionSpan:
     """Where a section stands in a text: from its begin marker's first character to its end marker's last."""
 
     name: str
@@ -94,33 +94,33 @@ class _Place:
     newline: str
 
 
-def spliced(file: str, text: str, sections: Mapping[str, str]) -> str:
+def splice_sections(file: str, text: str, sections: Mapping[str, str]) -> str:
     """A text with its generated sections made anew; everything outside their markers stays, byte for byte.
 
     `sections` are whole ones (see `marked`). One that the text does not have is appended; one that nothing makes any
     more goes, markers and all. Raises InputError with file:line for markers that do not pair, stand twice or cross.
     """
-    places = _places(file, text)
-    parts, at = [], 0
-    for place in places:
-        made = sections.get(place.name)
-        parts += [text[at : place.start], made.replace("\n", place.newline) if made else ""]
-        at = place.end if made else _after_gap(text, place.end)
-    whole = "".join([*parts, text[at:]])
-    present = {place.name for place in places}
+    spans = _find_sections(file, text)
+    parts, offset = [], 0
+    for span in spans:
+        replacement = sections.get(span.name)
+        parts += [text[offset : span.start], replacement.replace("\n", span.newline) if replacement else ""]
+        offset = span.end if replacement else _after_gap(text, span.end)
+    whole = "".join([*parts, text[offset:]])
+    present = {span.name for span in spans}
     for name, content in sections.items():
         if name not in present:
-            whole = _appended(whole, content)
+            whole = _append_section(whole, content)
     return whole
 
 
-def _after_gap(text: str, at: int) -> int:
+def _after_gap(text: str, offset: int) -> int:
     """Past the line ends that follow a place: a section that goes takes the gap below it along."""
-    gap = re.compile(r"[\r\n]*").match(text, at)
-    return gap.end() if gap else at
+    gap = re.compile(r"[\r\n]*").match(text, offset)
+    return gap.end() if gap else offset
 
 
-def _appended(text: str, content: str) -> str:
+def _append_section(text: str, content: str) -> str:
     newline = "\r\n" if re.match(r"[^\n]*\r\n", text) else "\n"
     gap = newline * 2
     if not text or text.endswith(gap):
@@ -130,34 +130,36 @@ def _appended(text: str, content: str) -> str:
     return f"{text}{gap}{content.replace(chr(10), newline)}{newline}"
 
 
-def _places(file: str, text: str) -> list[_Place]:
+def _find_sections(file: str, text: str) -> list[_SectionSpan]:
     markers = list(_MARKER.finditer(text))
     lines = {marker.start(): text.count("\n", 0, marker.start()) + 1 for marker in markers}
     problems: list[Problem] = []
-    first: dict[str, int] = {}
-    places: list[_Place] = []
+    first_lines: dict[str, int] = {}
+    spans: list[_SectionSpan] = []
     for before, marker, after in zip([None, *markers], markers, [*markers[1:], None], strict=False):
         name, line = marker["name"], lines[marker.start()]
-        said = []
+        messages = []
         if marker["kind"] == "end":
-            if not _paired(before, marker):
-                said.append(f"the end of the generated section {name!r} does not follow its beginning")
-        elif after is None or not _paired(marker, after):
-            other = f"; the marker on line {lines[after.start()]} is not its end" if after else ""
-            said.append(f"the generated section {name!r} is not closed{other}")
+            if not _is_pair(before, marker):
+                messages.append(f"the end of the generated section {name!r} does not follow its beginning")
+        elif after is None or not _is_pair(marker, after):
+            mismatch = f"; the marker on line {lines[after.start()]} is not its end" if after else ""
+            messages.append(f"the generated section {name!r} is not closed{mismatch}")
         else:
             newline = "\r\n" if re.match(r"[ \t]*\r\n", text[marker.end() :]) else "\n"
-            places.append(_Place(name=name, start=marker.start(), end=after.end(), newline=newline))
-        if marker["kind"] == "begin" and first.setdefault(name, line) != line:
-            said.append(f"the generated section {name!r} stands here again, first on line {first[name]}")
-        mark = Mark(file=file, line=line, column=1, start=marker.start(), end=marker.end())
-        problems += [Problem(where=mark, path="", message=message) for message in said]
+            spans.append(_SectionSpan(name=name, start=marker.start(), end=after.end(), newline=newline))
+        if marker["kind"] == "begin" and first_lines.setdefault(name, line) != line:
+            messages.append(
+                f"the generated section {name!r} stands here again, first on line {first_lines[name]}"
+            )
+        position = Position(file=file, line=line, column=1, start=marker.start(), end=marker.end())
+        problems += [Problem(position=position, path="", message=message) for message in messages]
     if problems:
         raise InputError(
             "Correct these lines, then run `invoke document` again; nothing was written.", problems
         )
-    return places
+    return spans
 
 
-def _paired(begin: re.Match[str] | None, end: re.Match[str]) -> bool:
+def _is_pair(begin: re.Match[str] | None, end: re.Match[str]) -> bool:
     return begin is not None and (begin["kind"], end["kind"], end["name"]) == ("begin", "end", begin["name"])

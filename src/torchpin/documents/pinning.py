@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.compat import recommendations
-from torchpin.description.environments import cuda, torch_build
+from torchpin.compat.recommendations import ABSENT, list_recommendations, used_components
+from torchpin.description import environments as description_environments
 from torchpin.documents import gpus, pinning_build, pinning_layers, pinning_risks
 from torchpin.documents.deviations import deviation_table
-from torchpin.documents.markdown import anchor, block, code, link, marked, paragraphs, prose, table
+from torchpin.documents.markdown import anchor, block, code, link, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import (
     NOTHING,
-    count,
     environments,
+    generated_from,
+    group_by_text,
     heading,
-    locked,
-    missing,
-    once,
-    origin,
-    says,
+    locked_environments,
+    missing_locks_text,
+    pluralize,
+    recommendations_text,
 )
 from torchpin.errors import InputError
 from torchpin.records.freeze import freeze_differences
@@ -42,24 +42,24 @@ A version is changed in `services/<service>/service.yaml`, never here.
 CONTENTS = "contents"
 
 
-def pinning(
+def pinning_sections(
     services: Sequence[Service], locks: Mapping[str, Lock], records: Mapping[str, str | None]
 ) -> dict[str, str]:
     """The sections of docs/PINNING.md: a table of contents, and one a service. Locks and records by environment."""
     parts: dict[str, Callable[[Service], str]] = {
-        "Base image": _base,
-        "Core versions": lambda one: _core(one, locks),
-        "Python packages": lambda one: pinning_layers.packages(one, locks, records),
-        "Risks": lambda one: pinning_risks.risks(one, locks),
-        "Sources": _sources,
-        "Build order": lambda one: pinning_build.order(one, locks),
-        "Compatibility matrix": lambda one: pinning_build.matrix(one, locks, records),
-        "Runtime outputs": lambda one: _outputs(one, locks, records),
-        "Verification commands": _verification,
-        "Verification checklist": lambda one: pinning_build.checklist(one, locks),
-        "GPUs": _gpus,
-        "Deviation log": lambda one: _log(one, locks),
-        "Update policy": _policy,
+        "Base image": _base_section,
+        "Core versions": lambda service: _core_section(service, locks),
+        "Python packages": lambda service: pinning_layers.packages_section(service, locks, records),
+        "Risks": lambda service: pinning_risks.risk_table(service, locks),
+        "Sources": _sources_section,
+        "Build order": lambda service: pinning_build.build_order(service, locks),
+        "Compatibility matrix": lambda service: pinning_build.matrix(service, locks, records),
+        "Runtime outputs": lambda service: _outputs_section(service, locks, records),
+        "Verification commands": _verification_section,
+        "Verification checklist": lambda service: pinning_build.checklist(service, locks),
+        "GPUs": _gpus_section,
+        "Deviation log": lambda service: _deviations_section(service, locks),
+        "Update policy": _policy_section,
         "Rollback": pinning_build.rollback,
     }
     lines = []
@@ -73,17 +73,17 @@ def pinning(
         links = (link(part, f"#{anchor(title)}") for part, title in zip(parts, titles, strict=True))
         lines.append(f"- {link(service.name, f'#{anchor(service.name)}')}: {', '.join(links)}")
         body = [heading(service), *(f"### {title}\n\n{make(service)}" for title, make in titles.items())]
-        sections[service.name] = marked(service.name, paragraphs(*body), source=origin(service))
+        sections[service.name] = wrap_section(service.name, paragraphs(*body), source=generated_from(service))
     contents = "\n".join(["## Contents", "", *(lines or ["There is no service yet."])])
-    sections[CONTENTS] = marked(CONTENTS, contents, source="services/*/service.yaml")
+    sections[CONTENTS] = wrap_section(CONTENTS, contents, source="services/*/service.yaml")
     return sections
 
 
-def _base(service: Service) -> str:
-    return once((env, _base_of(env)) for env in environments(service))
+def _base_section(service: Service) -> str:
+    return group_by_text((env, _base_text(env)) for env in environments(service))
 
 
-def _base_of(env: Environment) -> str:
+def _base_text(env: Environment) -> str:
     base = env.base
     digest = code(base.digest) if base.digest else "not recorded: the tag alone decides what is pulled"
     family = ", ".join(code(f"{name} {version}") for name, version in env.service.torch.family.items())
@@ -91,83 +91,96 @@ def _base_of(env: Environment) -> str:
         block([base.reference]),
         f"**Digest**: {digest}",
         f"**Rationale**: {prose(base.rationale) or 'not given'}",
-        f"**Brings**: {family}, {pinning_layers.GIVEN}" if env.service.torch.origin == "base" else "",
+        f"**Brings**: {family}, {pinning_layers.PROVIDED_NOTE}" if env.service.torch.origin == "base" else "",
     )
 
 
-def _core(service: Service, locks: Mapping[str, Lock]) -> str:
+def _core_section(service: Service, locks: Mapping[str, Lock]) -> str:
     parts = []
-    for env, lock in locked(service, locks):
+    for env, lock in locked_environments(service, locks):
         folder, variant = f"lockfiles/{env.name}", env.variant
         built = f"channel {code(variant.channel)}, platform {code(variant.platform)}"
         parts += [
             f"Environment {code(env.name)}: {built}, lock {link(code(folder), f'../{folder}')}.",
             table(("Component", "Pinned version", "Report says"), _core_rows(env, lock)),
         ]
-    return paragraphs(*parts, missing(service, locks))
+    return paragraphs(*parts, missing_locks_text(service, locks))
 
 
 def _core_rows(env: Environment, lock: Lock) -> list[tuple[str, str, str]]:
-    values = recommendations.used(env, lock)
-    advice = {canonicalize_name(name): said for name, said in recommendations.advice(env, lock).items()}
+    values = used_components(env, lock)
+    advice = {
+        canonicalize_name(name): recommendations
+        for name, recommendations in list_recommendations(env, lock).items()
+    }
     companions = [name for name in env.service.torch.family if name != "torch"]
     pinned = {
         "Python": code(values["python"]),
-        "PyTorch": _torch(env, values),
-        **{name: code(values[name]) if name in values else recommendations.ABSENT for name in companions},
-        "CUDA": _cuda(env),
-        "cuDNN": _cudnn(env, values),
+        "PyTorch": _torch_cell(env, values),
+        **{name: code(values[name]) if name in values else ABSENT for name in companions},
+        "CUDA": _cuda_cell(env),
+        "cuDNN": _cudnn_cell(env, values),
     }
     keys = {"PyTorch": "torch"}
     return [
-        (name, value, says(advice.get(canonicalize_name(keys.get(name, name)), ())))
+        (name, value, recommendations_text(advice.get(canonicalize_name(keys.get(name, name)), ())))
         for name, value in pinned.items()
     ]
 
 
-def _torch(env: Environment, values: Mapping[str, str]) -> str:
+def _torch_cell(env: Environment, values: Mapping[str, str]) -> str:
     """What torch calls itself: PyPI's file name lacks the local part that its `__version__` has."""
-    version, build = values.get("torch"), torch_build(env)
+    version, build = values.get("torch"), description_environments.torch_build(env)
     if version is None:
-        return recommendations.ABSENT
-    given = f", {pinning_layers.GIVEN}" if env.service.torch.origin == "base" else ""
+        return ABSENT
+    provided_note = f", {pinning_layers.PROVIDED_NOTE}" if env.service.torch.origin == "base" else ""
     if "+" in version or not build or env.variant.platform != "linux/amd64":
-        return code(version) + given
-    return f"{code(f'{version}+{build}')} (its file says {code(version)}){given}"
+        return code(version) + provided_note
+    return f"{code(f'{version}+{build}')} (its file says {code(version)}){provided_note}"
 
 
-def _cuda(env: Environment) -> str:
-    known = cuda(env)
-    return code(known) if known else "none: a CPU build" if torch_build(env) == "cpu" else "not known"
+def _cuda_cell(env: Environment) -> str:
+    cuda_version = description_environments.cuda_version(env)
+    return (
+        code(cuda_version)
+        if cuda_version
+        else "none: a CPU build"
+        if description_environments.torch_build(env) == "cpu"
+        else "not known"
+    )
 
 
-def _cudnn(env: Environment, values: Mapping[str, str]) -> str:
+def _cudnn_cell(env: Environment, values: Mapping[str, str]) -> str:
     if "cudnn" in values:
         return code(values["cudnn"])
-    base = facts.base(env.base.image) if env.service.torch.origin == "base" else None
+    base = facts.base_image(env.base.image) if env.service.torch.origin == "base" else None
     if base and base.cudnn:
         return f"{code(base.cudnn)}, from the base image"
-    cpu = torch_build(env) == "cpu"
+    cpu = description_environments.torch_build(env) == "cpu"
     return "none: a CPU build" if cpu else "not known: no package of its own brings it"
 
 
-def _sources(service: Service) -> str:
-    return paragraphs(*(_source(service, source) for source in service.sources)) or "Nothing is cloned."
+def _sources_section(service: Service) -> str:
+    return paragraphs(*(_source_text(service, source) for source in service.sources)) or "Nothing is cloned."
 
 
-def _source(service: Service, source: Source) -> str:
-    own = canonicalize_name(source.name)
+def _source_text(service: Service, source: Source) -> str:
+    component = canonicalize_name(source.name)
     note = ["The tag must give this commit, or nothing is cloned."]
     if source.requirements:
         note.append(f"What its `{source.requirements}` asks for is compared with the lock, never installed.")
-    note += [prose(r.because) for r in service.reasons if canonicalize_name(r.component) == own]
-    place = shlex.quote(source.path)
+    note += [
+        prose(reason.because)
+        for reason in service.reasons
+        if canonicalize_name(reason.component) == component
+    ]
+    path = shlex.quote(source.path)
     commands = [
         f"invoke clone --service {service.name}",
         "",
         "# or with git alone",
-        f"git clone {shlex.quote(source.url)} {place}",
-        f"cd {place}",
+        f"git clone {shlex.quote(source.url)} {path}",
+        f"cd {path}",
         f"git checkout {source.commit}  # {source.tag}",
     ]
     return paragraphs(
@@ -185,10 +198,10 @@ def _source(service: Service, source: Source) -> str:
 # --- how it is proven ------------------------------------------------------------------------------------------------
 
 
-def _outputs(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
+def _outputs_section(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
     freeze = service.run.freeze
     names = [env.name for env in environments(service)]
-    lines = [f"- {code(name)}: {_record(name, locks.get(name), records.get(name))}" for name in names]
+    lines = [f"- {code(name)}: {_record_text(name, locks.get(name), records.get(name))}" for name in names]
     return paragraphs(
         "**pip freeze location**:" + ("" if freeze else " none, the description names no `run.freeze`."),
         block([freeze]) if freeze else "",
@@ -198,19 +211,23 @@ def _outputs(service: Service, locks: Mapping[str, Lock], records: Mapping[str, 
     )
 
 
-def _record(name: str, lock: Lock | None, freeze: str | None) -> str:
+def _record_text(name: str, lock: Lock | None, freeze: str | None) -> str:
     if freeze is None:
         return "not recorded yet: no image of this environment was built where these documents were made"
-    place = f"records/{name}/pip_freeze.txt"
+    path = f"records/{name}/pip_freeze.txt"
     differences = freeze_differences(freeze, lock) if lock else ()
-    state = f", which differs from the lock in {count(len(differences), 'package')}" if differences else ""
-    return link(code(place), f"../{place}") + state
+    state = (
+        f", which differs from the lock in {pluralize(len(differences), 'package')}" if differences else ""
+    )
+    return link(code(path), f"../{path}") + state
 
 
-def _verification(service: Service) -> str:
+def _verification_section(service: Service) -> str:
     names = {canonicalize_name(package.name) for layer in service.layers[:1] for package in layer.packages}
-    modules = {one: canonicalize_name(one) for one in service.imports if canonicalize_name(one) in names}
-    prints = [
+    modules = {
+        module: canonicalize_name(module) for module in service.imports if canonicalize_name(module) in names
+    }
+    statements = [
         "import torch; print('PyTorch:', torch.__version__)",
         "import torch; print('CUDA available:', torch.cuda.is_available())",
         *(
@@ -218,7 +235,7 @@ def _verification(service: Service) -> str:
             for module, name in modules.items()
         ),
     ]
-    lines = ["# Check versions, inside the image", *(f'python -c "{one}"' for one in prints)]
+    lines = ["# Check versions, inside the image", *(f'python -c "{statement}"' for statement in statements)]
     for source in service.sources:
         home = shlex.quote(f"{service.home}/{source.path}")
         lines += [
@@ -230,24 +247,24 @@ def _verification(service: Service) -> str:
     return block(lines, "bash")
 
 
-def _gpus(service: Service) -> str:
+def _gpus_section(service: Service) -> str:
     if not service.gpus:
         return "The description wants no GPU."
-    here = environments(service)
-    waived = {name: gpus.waived(service, name) for name in service.gpus}
-    headers = ["GPU", "Capability", *(f"Code in {code(env.name)}" for env in here)]
+    service_environments = environments(service)
+    waived = {name: gpus.waivers_text(service, name) for name in service.gpus}
+    headers = ["GPU", "Capability", *(f"Code in {code(env.name)}" for env in service_environments)]
     rows = []
     for name in service.gpus:
         gpu = facts.gpu(name)
         cells = [prose(name), (gpu and gpu.capability) or gpus.UNKNOWN]
-        rows.append([*cells, *(gpus.runs(env, gpu) for env in here)])
+        rows.append([*cells, *(gpus.verdict_text(env, gpu) for env in service_environments)])
     if any(waived.values()):
         headers.append("Waiver")
         rows = [[*cells, waived[name] or NOTHING] for name, cells in zip(service.gpus, rows, strict=True)]
     return paragraphs(table(headers, rows), f"What would run on each: {link('GPUS.md', 'GPUS.md')}.")
 
 
-def _log(service: Service, locks: Mapping[str, Lock]) -> str:
+def _deviations_section(service: Service, locks: Mapping[str, Lock]) -> str:
     page = link("DEVIATIONS.md", f"../DEVIATIONS.md#{anchor(service.name)}")
     return f"Every deviation from what was recommended, as in {page}:\n\n{deviation_table(service, locks)}"
 
@@ -255,7 +272,7 @@ def _log(service: Service, locks: Mapping[str, Lock]) -> str:
 # --- the policy ------------------------------------------------------------------------------------------------------
 
 
-def _policy(service: Service) -> str:
+def _policy_section(service: Service) -> str:
     name = service.name
     records = ", ".join(code(f"records/{env.name}/pip_freeze.txt") for env in environments(service))
     return "\n".join(

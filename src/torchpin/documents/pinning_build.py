@@ -7,48 +7,61 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.compat import recommendations
-from torchpin.description import environments as description_environments
+from torchpin.compat.recommendations import ABSENT
+from torchpin.description.environments import cuda_version, torch_build
 from torchpin.documents import pinning_layers
 from torchpin.documents.markdown import block, code, paragraphs, prose, table
-from torchpin.documents.sections import NOTHING, count, environments, locked, missing, once
+from torchpin.documents.sections import (
+    NOTHING,
+    environments,
+    group_by_text,
+    locked_environments,
+    missing_locks_text,
+    pluralize,
+)
 from torchpin.image import plan
-from torchpin.lock import layers
-from torchpin.records.freeze import freeze_differences, frozen
+from torchpin.lock.layers import TORCH
+from torchpin.records.freeze import freeze_differences, parse_freeze
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torchpin.model import Artifact, Environment, LayerLock, Lock, Service
 
-RECORD, PROBE, NOT_YET = "yes, by the record", "yes, by the build's probe", "not yet"
+VERIFIED_BY_RECORD, VERIFIED_BY_PROBE, NOT_VERIFIED = (
+    "yes, by the record",
+    "yes, by the build's probe",
+    "not yet",
+)
 
 
 # --- build order -----------------------------------------------------------------------------------------------------
 
 
-def order(service: Service, locks: Mapping[str, Lock]) -> str:
-    texts = ((env, _numbered(_order(env, lock))) for env, lock in locked(service, locks))
-    return paragraphs(once(texts), missing(service, locks))
+def build_order(service: Service, locks: Mapping[str, Lock]) -> str:
+    texts = (
+        (env, _numbered_list(_build_steps(env, lock))) for env, lock in locked_environments(service, locks)
+    )
+    return paragraphs(group_by_text(texts), missing_locks_text(service, locks))
 
 
-def _numbered(lines: Iterable[str]) -> str:
+def _numbered_list(lines: Iterable[str]) -> str:
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
 
 
-def _order(env: Environment, lock: Lock) -> list[str]:
+def _build_steps(env: Environment, lock: Lock) -> list[str]:
     service = env.service
-    named = ", ".join(map(code, service.apt)) or "none"
+    apt_packages = ", ".join(map(code, service.apt)) or "none"
     return [
         f"Base image: {code(env.base.reference)}.",
-        f"System packages, by apt: {named}.",
-        f"Python {service.python}: {_python(env, lock)}.",
+        f"System packages, by apt: {apt_packages}.",
+        f"Python {service.python}: {_python_source(env, lock)}.",
         *(
-            [f"torch and its companions: {pinning_layers.GIVEN}; no later step may replace them."]
-            if lock.given
+            [f"torch and its companions: {pinning_layers.PROVIDED_NOTE}; no later step may replace them."]
+            if lock.provided
             else []
         ),
-        *(_step(layer, lock) for layer in lock.layers if layer.packages),
+        *(_layer_step(layer, lock) for layer in lock.layers if layer.packages),
         *(
             f"Source {source.name}: tag {code(source.tag)} at commit {code(source.commit)}, to {code(f'{service.home}/{source.path}')}."
             for source in service.sources
@@ -58,24 +71,24 @@ def _order(env: Environment, lock: Lock) -> list[str]:
     ]
 
 
-def _python(env: Environment, lock: Lock) -> str:
+def _python_source(env: Environment, lock: Lock) -> str:
     if env.service.torch.origin == "base":
         return "the base image's own, in a virtual environment that sees the base's packages"
     uv = next((layer.uv for layer in lock.layers), "")
     return f"the base image's own if it is exactly this, else the build that uv {uv} knows by hash, in a virtual environment"
 
 
-def _step(layer: LayerLock, lock: Lock) -> str:
+def _layer_step(layer: LayerLock, lock: Lock) -> str:
     sources = [package.name for package in layer.packages if package.is_source]
     parts = [
-        f"{count(len(layer.packages), 'package')} from {_origin(layer)}, each by its hash, without dependencies",
+        f"{pluralize(len(layer.packages), 'package')} from {_origin_text(layer)}, each by its hash, without dependencies",
         f"{', '.join(sources)} built from source with `build.txt`" if sources and lock.build else "",
         "optional: if it fails, the image goes without it" if layer.optional else "",
     ]
     return f"Layer {code(layer.file)}: {'; '.join(filter(None, parts))}."
 
 
-def _origin(layer: LayerLock) -> str:
+def _origin_text(layer: LayerLock) -> str:
     if layer.origin in facts.abi_packages():
         return f"{layer.origin}'s own release"
     return "PyPI" if layer.origin == "pypi" else f"the channel {code(layer.origin)}"
@@ -87,65 +100,69 @@ def _origin(layer: LayerLock) -> str:
 def matrix(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
     headers = ("Component", "Version", "Source", "Proven")
     texts = (
-        (env, table(headers, _matrix(env, lock, records.get(env.name))))
-        for env, lock in locked(service, locks)
+        (env, table(headers, _matrix_rows(env, lock, records.get(env.name))))
+        for env, lock in locked_environments(service, locks)
     )
-    return paragraphs(once(texts), missing(service, locks))
+    return paragraphs(group_by_text(texts), missing_locks_text(service, locks))
 
 
-def _matrix(env: Environment, lock: Lock, freeze: str | None) -> list[tuple[str, str, str, str]]:
+def _matrix_rows(env: Environment, lock: Lock, freeze: str | None) -> list[tuple[str, str, str, str]]:
     service = env.service
-    probed = _probed(lock, freeze)
+    probed = _probe_status(lock, freeze)
     python = "the base image" if service.torch.origin == "base" else "the base image or uv"
-    cuda = description_environments.cuda(env)
+    cuda = cuda_version(env)
     tag, digest = env.base.image.rpartition(":")[2], env.base.digest
     rows = [
         ("Base image", f"{env.base.image.removesuffix(f':{tag}')} {code(tag)}", "its registry", "yes, by its digest" if digest else "not yet: no digest is recorded"),
         ("Python", code(str(service.python)), python, probed),
-        *([("CUDA of torch", code(cuda), f"torch of {code(description_environments.torch_build(env) or NOTHING)}", probed)] if cuda else []),
+        *([("CUDA of torch", code(cuda), f"torch of {code(torch_build(env) or NOTHING)}", probed)] if cuda else []),
     ]  # fmt: skip
-    optional = {one.name for layer in lock.layers if layer.optional for one in layer.packages}
-    origins = {one.name: _origin(layer) for layer in lock.layers for one in layer.packages}
-    declared = [canonicalize_name(one.name) for layer in service.layers for one in layer.packages]
+    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
+    origins = {package.name: _origin_text(layer) for layer in lock.layers for package in layer.packages}
+    declared = [canonicalize_name(package.name) for layer in service.layers for package in layer.packages]
     for name in dict.fromkeys([*service.torch.family, *declared]):
-        package = lock.all.get(name)
+        package = lock.all_packages.get(name)
         if package is None:
-            rows.append((name, recommendations.ABSENT, NOTHING, "no: it is not locked"))
+            rows.append((name, ABSENT, NOTHING, "no: it is not locked"))
         elif name in lock.packages:
-            proven = _installed(package, freeze, optional=name in optional)
-            rows.append((name, code(package.version), origins[name], proven))
+            verified = _install_status(package, freeze, optional=name in optional)
+            rows.append((name, code(package.version), origins[name], verified))
         else:
             rows.append((name, code(package.version), "the base image", probed))
     rows += [
-        (one.name, f"{code(one.tag)} at {code(one.commit[:12])}", prose(one.url), probed)
-        for one in service.sources
+        (source.name, f"{code(source.tag)} at {code(source.commit[:12])}", prose(source.url), probed)
+        for source in service.sources
     ]
     return rows
 
 
-def _probed(lock: Lock, freeze: str | None) -> str:
+def _probe_status(lock: Lock, freeze: str | None) -> str:
     """An image has a record only if its probe ended well; a record of another lock proves nothing of this one."""
     if freeze is None:
-        return NOT_YET
-    return f"{NOT_YET}: the record is of another lock" if freeze_differences(freeze, lock) else PROBE
+        return NOT_VERIFIED
+    return (
+        f"{NOT_VERIFIED}: the record is of another lock"
+        if freeze_differences(freeze, lock)
+        else VERIFIED_BY_PROBE
+    )
 
 
-def _installed(package: Artifact, freeze: str | None, *, optional: bool) -> str:
+def _install_status(package: Artifact, freeze: str | None, *, optional: bool) -> str:
     if freeze is None:
-        return NOT_YET
-    there = frozen(freeze).get(package.name)
-    if there == package.version:
-        return RECORD
-    if there is None and optional:
+        return NOT_VERIFIED
+    recorded_version = parse_freeze(freeze).get(package.name)
+    if recorded_version == package.version:
+        return VERIFIED_BY_RECORD
+    if recorded_version is None and optional:
         return "no: optional, and missing in the recorded image"
-    return f"no: the record has {there or 'none'}"
+    return f"no: the record has {recorded_version or 'none'}"
 
 
 # --- verification checklist ------------------------------------------------------------------------------------------
 
 
 def checklist(service: Service, locks: Mapping[str, Lock]) -> str:
-    here = locked(service, locks)
+    env_locks = locked_environments(service, locks)
     name = service.name
     commands = [
         f"invoke build --service {name}   # proves each image before it is tagged",
@@ -153,32 +170,32 @@ def checklist(service: Service, locks: Mapping[str, Lock]) -> str:
         f"invoke verify --service {name}  # every check",
     ]
     return paragraphs(
-        "**The probe checks, while the image is built**:" if here else "",
-        once((env, _boxes(_checked(env, lock))) for env, lock in here),
-        "**The build's log**, as `invoke build` keeps it in `.torchpin/logs`:" if here else "",
-        once((env, _boxes(_logged(env, lock))) for env, lock in here),
+        "**The probe checks, while the image is built**:" if env_locks else "",
+        group_by_text((env, _checkboxes(_probe_checks(env, lock))) for env, lock in env_locks),
+        "**The build's log**, as `invoke build` keeps it in `.torchpin/logs`:" if env_locks else "",
+        group_by_text((env, _checkboxes(_log_checks(env, lock))) for env, lock in env_locks),
         "**Commands**:",
         block(commands, "bash"),
-        missing(service, locks),
+        missing_locks_text(service, locks),
     )
 
 
-def _boxes(lines: Iterable[str]) -> str:
+def _checkboxes(lines: Iterable[str]) -> str:
     return "\n".join(f"- [ ] {line}" for line in lines)
 
 
-def _checked(env: Environment, lock: Lock) -> list[str]:
-    expected: dict[str, Any] = plan.expectations(env, lock)
+def _probe_checks(env: Environment, lock: Lock) -> list[str]:
+    expected: dict[str, Any] = plan.probe_expectations(env, lock)
     torch = expected["torch"]
     required, optional = expected["distributions"], expected["optional"]
     inherited = expected.get("inherited", {})
     archs = f", compiled for {' '.join(torch['archs'])} at least" if torch["archs"] else ""
     lines = [
         f"Python is {expected['python']}.",
-        f"torch calls itself {code(torch['version'])}, with {_cuda(torch['cuda'])}{archs}.",
+        f"torch calls itself {code(torch['version'])}, with {_cuda_text(torch['cuda'])}{archs}.",
         f"The base image's own are untouched: {_pins(inherited)}." if inherited else "",
-        f"{count(len(required), 'package')} installed at the locked version, each once, and nothing else.",
-        f"Of the {count(len(optional), 'optional package')}, each at the locked version or absent."
+        f"{pluralize(len(required), 'package')} installed at the locked version, each once, and nothing else.",
+        f"Of the {pluralize(len(optional), 'optional package')}, each at the locked version or absent."
         if optional
         else "",
         f"These import: {', '.join(map(code, expected['imports']))}." if expected["imports"] else "",
@@ -188,7 +205,7 @@ def _checked(env: Environment, lock: Lock) -> list[str]:
     return [line for line in lines if line]
 
 
-def _cuda(version: str | None) -> str:
+def _cuda_text(version: str | None) -> str:
     return f"CUDA {version}" if version else "no CUDA"
 
 
@@ -196,15 +213,17 @@ def _pins(versions: Mapping[str, str]) -> str:
     return ", ".join(code(f"{name}=={version}") for name, version in versions.items())
 
 
-def _logged(env: Environment, lock: Lock) -> list[str]:
-    expected: dict[str, Any] = plan.expectations(env, lock)
+def _log_checks(env: Environment, lock: Lock) -> list[str]:
+    expected: dict[str, Any] = plan.probe_expectations(env, lock)
     if env.service.torch.origin == "base":
         torch = "No line has `+ torch==`: torch is the base image's, and stays."
     else:
-        torch = f"One line has {code(f'+ torch=={_version(lock)}')}, in the step of {code(f'{layers.TORCH}.txt')}."
+        torch = (
+            f"One line has {code(f'+ torch=={_torch_version(lock)}')}, in the step of {code(f'{TORCH}.txt')}."
+        )
     optional = [layer.file for layer in lock.layers if layer.optional and layer.packages]
     return [
-        f"It ends with `probe: ok` and torch {expected['torch']['version']}, {_cuda(expected['torch']['cuda'])}.",
+        f"It ends with `probe: ok` and torch {expected['torch']['version']}, {_cuda_text(expected['torch']['cuda'])}.",
         torch,
         "No package is installed twice, and no line has `- NAME==` or `~ NAME==`: nothing is removed or replaced.",
         *(
@@ -215,8 +234,8 @@ def _logged(env: Environment, lock: Lock) -> list[str]:
     ]
 
 
-def _version(lock: Lock) -> str:
-    return lock.all["torch"].version if "torch" in lock.all else ""
+def _torch_version(lock: Lock) -> str:
+    return lock.all_packages["torch"].version if "torch" in lock.all_packages else ""
 
 
 # --- rollback --------------------------------------------------------------------------------------------------------
@@ -224,17 +243,17 @@ def _version(lock: Lock) -> str:
 
 def rollback(service: Service) -> str:
     name = service.name
-    names = [env.name for env in environments(service)]
-    folders = " ".join(f"lockfiles/{one}" for one in names)
-    back = [
+    env_names = [env.name for env in environments(service)]
+    folders = " ".join(f"lockfiles/{env_name}" for env_name in env_names)
+    commands = [
         f"git log --oneline -- services/{name} {folders}",
         "git revert COMMIT  # description and lock together; never one without the other",
         f"invoke build --service {name}",
     ]
-    tags = [f"docker image ls '*torchpin/{one}'" for one in names]
+    tags = [f"docker image ls '*torchpin/{env_name}'" for env_name in env_names]
     return paragraphs(
         "A change of the description is one commit with its lock, its rendering and its record; revert it whole.",
-        block(back, "bash"),
+        block(commands, "bash"),
         "An image keeps the key of what it was made from as its tag.\nSo the previous one is still there until somebody removes it, and this build ends at once:",
         block(tags, "bash"),
     )

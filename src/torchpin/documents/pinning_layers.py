@@ -7,91 +7,105 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.description import environments
+from torchpin.description.environments import MACHINES
 from torchpin.documents.markdown import block, code, paragraphs, prose
-from torchpin.documents.sections import count, locked, missing, once
-from torchpin.lock import layers as lock_layers
-from torchpin.records.freeze import frozen
+from torchpin.documents.sections import group_by_text, locked_environments, missing_locks_text, pluralize
+from torchpin.lock.layers import PROVIDED, TORCH, TORCH_DEPS, declared_layers
+from torchpin.records.freeze import parse_freeze
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torchpin.model import Artifact, Environment, LayerLock, Lock, Service
 
-GIVEN = "from the base image, never installed, always proven"
+PROVIDED_NOTE = "from the base image, never installed, always proven"
 
 
-def packages(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
-    here = locked(service, locks)
+def packages_section(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
+    env_locks = locked_environments(service, locks)
     parts = []
-    if here:
-        parts = ["#### Layer torch", once((env, _torch_layer(env, lock)) for env, lock in here)]
-    for number, layer in enumerate(service.layers if here else ()):
+    if env_locks:
+        parts = [
+            "#### Layer torch",
+            group_by_text((env, _torch_layer_text(env, lock)) for env, lock in env_locks),
+        ]
+    for number, layer in enumerate(service.layers if env_locks else ()):
         may_fail = "Optional: where it cannot be installed, the image goes without it." * layer.optional
-        texts = [(env, _declared_layer(env, lock, number)) for env, lock in here]
-        lacking = [(env, lacks(layer, records.get(env.name))) for env, layer in _optional(here, number)]
-        parts += [f"#### Layer {layer.name}", may_fail, once(texts), once(lacking)]
-    return paragraphs(*parts, missing(service, locks))
+        texts = [(env, _declared_layer_text(env, lock, number)) for env, lock in env_locks]
+        lacking = [
+            (env, missing_packages_text(layer, records.get(env.name)))
+            for env, layer in _optional_layers(env_locks, number)
+        ]
+        parts += [f"#### Layer {layer.name}", may_fail, group_by_text(texts), group_by_text(lacking)]
+    return paragraphs(*parts, missing_locks_text(service, locks))
 
 
-def _optional(here: Iterable[tuple[Environment, Lock]], number: int) -> list[tuple[Environment, LayerLock]]:
+def _optional_layers(
+    env_locks: Iterable[tuple[Environment, Lock]], number: int
+) -> list[tuple[Environment, LayerLock]]:
     """A declared layer in every lock that holds it, if it is optional."""
-    layers = ((env, _layer(lock, [*lock_layers.declared_layers(env)][number])) for env, lock in here)
+    layers = ((env, _find_layer(lock, [*declared_layers(env)][number])) for env, lock in env_locks)
     return [(env, layer) for env, layer in layers if layer and layer.optional]
 
 
-def lacks(layer: LayerLock, freeze: str | None) -> str:
+def missing_packages_text(layer: LayerLock, freeze: str | None) -> str:
     """What an image's record says is missing of an optional layer."""
     if freeze is None:
         return "What the image has of it is not recorded yet."
-    names = sorted({package.name for package in layer.packages} - {*frozen(freeze)})
+    names = sorted({package.name for package in layer.packages} - {*parse_freeze(freeze)})
     if not names:
         return "The recorded image has all of it."
     return f"**Missing in the recorded image**: {', '.join(map(code, names))}."
 
 
-def _layer(lock: Lock, name: str) -> LayerLock | None:
+def _find_layer(lock: Lock, name: str) -> LayerLock | None:
     return next((layer for layer in lock.layers if layer.name == name), None)
 
 
-def _torch_layer(env: Environment, lock: Lock) -> str:
-    names = [name for name in env.service.torch.family if name in lock.all]
-    pins = [f"{name}=={lock.all[name].version}" for name in names]
+def _torch_layer_text(env: Environment, lock: Lock) -> str:
+    names = [name for name in env.service.torch.family if name in lock.all_packages]
+    pins = [f"{name}=={lock.all_packages[name].version}" for name in names]
     if env.service.torch.origin == "base":
-        told = [
-            f"This comes {GIVEN}; `{lock_layers.GIVEN}.txt` holds it, and everything is resolved with it."
+        notes = [
+            f"This comes {PROVIDED_NOTE}; `{PROVIDED}.txt` holds it, and everything is resolved with it."
         ]
     else:
-        told = [_brings(lock, lock_layers.TORCH, names), _brings(lock, lock_layers.TORCH_DEPS, ())]
-    return paragraphs(block(pins), "\n".join(filter(None, told)))
+        notes = [_layer_summary(lock, TORCH, names), _layer_summary(lock, TORCH_DEPS, ())]
+    return paragraphs(block(pins), "\n".join(filter(None, notes)))
 
 
-def _declared_layer(env: Environment, lock: Lock, number: int) -> str:
+def _declared_layer_text(env: Environment, lock: Lock, number: int) -> str:
     pins, names = [], []
     for package in env.service.layers[number].packages:
-        locked = lock.packages.get(canonicalize_name(package.name))
-        if locked:
+        locked_package = lock.packages.get(canonicalize_name(package.name))
+        if locked_package:
             extras = f"[{','.join(sorted(package.extras))}]" if package.extras else ""
-            pins.append(f"{package.name}{extras}=={locked.version}")
-            names.append(locked.name)
-    name = [*lock_layers.declared_layers(env)][number]
-    layer = _layer(lock, name)
-    wheels = [_abi(env, one) for one in layer.packages if one.name in facts.abi_packages()] if layer else []
-    return paragraphs(block(pins) if pins else "No package of its own.", _brings(lock, name, names), *wheels)
+            pins.append(f"{package.name}{extras}=={locked_package.version}")
+            names.append(locked_package.name)
+    name = [*declared_layers(env)][number]
+    layer = _find_layer(lock, name)
+    wheels = (
+        [_abi_wheel_text(env, package) for package in layer.packages if package.name in facts.abi_packages()]
+        if layer
+        else []
+    )
+    return paragraphs(
+        block(pins) if pins else "No package of its own.", _layer_summary(lock, name, names), *wheels
+    )
 
 
-def _abi(env: Environment, package: Artifact) -> str:
+def _abi_wheel_text(env: Environment, package: Artifact) -> str:
     """Which of a package's wheels this is, and whether the facts still choose it."""
-    chosen = facts.wheel(
+    chosen = facts.find_wheel(
         package.name,
         package.version,
         python=str(env.service.python),
         torch=str(env.service.torch.version),
         channel=env.variant.channel,
-        machine=environments.MACHINES[env.variant.platform],
+        machine=MACHINES[env.variant.platform],
     )
     if isinstance(chosen, facts.NoWheel):
-        why = f"**No longer right**: {prose(chosen.sentence)}."
+        why = f"**No longer right**: {prose(chosen.message)}."
     elif (chosen.filename, chosen.sha256) != (package.filename, package.sha256):
         why = f"**No longer right**: the facts choose {code(chosen.filename)}, SHA-256 {code(chosen.sha256)}; run `invoke lock --service {env.service.name}`."
     else:
@@ -99,9 +113,9 @@ def _abi(env: Environment, package: Artifact) -> str:
     return f"**File**: {code(package.filename)}\n\n**SHA-256**: {code(package.sha256)}\n\n**Why this one**: {why}"
 
 
-def _brings(lock: Lock, name: str, shown: Iterable[str]) -> str:
+def _layer_summary(lock: Lock, name: str, shown: Iterable[str]) -> str:
     """One line: what else a layer's file holds, how large it all is, and what exists as source only."""
-    layer = _layer(lock, name)
+    layer = _find_layer(lock, name)
     packages = layer.packages if layer else ()
     if not packages:
         return ""
@@ -110,10 +124,10 @@ def _brings(lock: Lock, name: str, shown: Iterable[str]) -> str:
     hidden = len(packages) - len(sizes)
     sources = [package.name for package in packages if package.is_source]
     parts = [
-        count(further, "further package" if shown else "package"),
-        f"{count(len(sizes), 'file')} with {sum(sizes):,} bytes in all" if sizes else "",
-        f"{count(hidden, 'file')} of unpublished size" if hidden else "",
+        pluralize(further, "further package" if shown else "package"),
+        f"{pluralize(len(sizes), 'file')} with {sum(sizes):,} bytes in all" if sizes else "",
+        f"{pluralize(hidden, 'file')} of unpublished size" if hidden else "",
         f"as source only: {', '.join(sources)}" if sources else "",
     ]
-    why = ", which torch and its companions bring" if name == lock_layers.TORCH_DEPS else ""
+    why = ", which torch and its companions bring" if name == TORCH_DEPS else ""
     return f"{code(f'{name}.txt')}{why}: {'; '.join(filter(None, parts))}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.documents.markdown import code, literal, paragraphs, prose
+from torchpin.documents.markdown import code, escape_literal, paragraphs, prose
 from torchpin.model import Environment
 
 if TYPE_CHECKING:
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 NOTHING = "-"
 
 
-def says(said: Iterable[tuple[str, str]]) -> str:
-    return "; ".join(f"{prose(by)}: {literal(words)}" for by, words in said) or NOTHING
+def recommendations_text(recommendations: Iterable[tuple[str, str]]) -> str:
+    return (
+        "; ".join(f"{prose(by)}: {escape_literal(requirement)}" for by, requirement in recommendations)
+        or NOTHING
+    )
 
 
-def origin(service: Service) -> str:
+def generated_from(service: Service) -> str:
     return f"{service.file} and its locks"
 
 
@@ -31,16 +34,16 @@ def environments(service: Service) -> list[Environment]:
     return [Environment(service=service, variant=variant) for variant in service.variants]
 
 
-def locked(service: Service, locks: Mapping[str, Lock]) -> list[tuple[Environment, Lock]]:
+def locked_environments(service: Service, locks: Mapping[str, Lock]) -> list[tuple[Environment, Lock]]:
     return [(env, locks[env.name]) for env in environments(service) if env.name in locks]
 
 
-def missing(service: Service, locks: Mapping[str, Lock]) -> str:
+def missing_locks_text(service: Service, locks: Mapping[str, Lock]) -> str:
     names = [code(env.name) for env in environments(service) if env.name not in locks]
     return f"Not locked yet: {', '.join(names)}. Run `invoke lock --service {service.name}`." if names else ""
 
 
-def once(texts: Iterable[tuple[Environment, str]]) -> str:
+def group_by_text(texts: Iterable[tuple[Environment, str]]) -> str:
     """Each text once, below the names of its environments where not all have the same."""
     grouped: dict[str, list[str]] = {}
     for env, text in texts:
@@ -52,5 +55,5 @@ def once(texts: Iterable[tuple[Environment, str]]) -> str:
     )
 
 
-def count(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}"

@@ -7,29 +7,37 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from torchpin.facts.age import Age, Aged, aged, ages
-from torchpin.facts.base_images import base, bases
-from torchpin.facts.gpus import ceiling, compiled, driver, gate, gpu, gpus, runs_on
-from torchpin.facts.load import Entry, Table, built, index, table
-from torchpin.facts.packages import NoWheel, abi_packages, brings, conflicts, needs, wheel, wheels
+from torchpin.facts.age import DatedRow, SectionAge, expired_rows, section_ages
+from torchpin.facts.base_images import base_image, base_images
+from torchpin.facts.gpus import compiled_archs, driver, gate, gpu, gpus, highest_arch, runs_on
+from torchpin.facts.load import RawRow, Table, build_row, load_snapshot, load_table
+from torchpin.facts.packages import (
+    NoWheel,
+    abi_packages,
+    conflicts,
+    find_wheel,
+    implied_packages,
+    native_needs,
+    wheels,
+)
 from torchpin.facts.rows import (
     Archs,
-    Base,
-    Brings,
+    BaseImage,
     Channel,
     Conflict,
     Driver,
-    Fact,
     Failure,
-    Floor,
     Gate,
     Gpu,
+    ImpliedPackages,
+    IndexSnapshot,
     Metadata,
-    Native,
-    Recorded,
+    NativeNeeds,
+    Note,
     Removal,
     SourceTag,
     TorchRelease,
+    UndeclaredRequirement,
     Wheel,
 )
 from torchpin.facts.torch import channel, channels, cxx11_abi, release, releases
@@ -43,11 +51,58 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "Age", "Aged", "Archs", "Base", "Brings", "Channel", "Conflict", "Driver", "Fact", "Failure", "Floor", "Gate", "Gpu", "Metadata", "Native",
-    "NoWheel", "Recorded", "Removal", "SourceTag", "TorchRelease", "Wheel", "abi_packages", "aged", "ages", "base", "bases", "brings", "ceiling", "channel",
-    "channels", "compiled", "conflicts", "cxx11_abi", "driver", "facts", "failures", "floors", "gate", "gpu", "gpus",
-    "metadata", "needs", "problems", "recorded", "recorded_hash", "release", "releases", "removals", "runs_on",
-    "source_tags", "wheel", "wheels",
+    "Archs",
+    "BaseImage",
+    "Channel",
+    "Conflict",
+    "DatedRow",
+    "Driver",
+    "Failure",
+    "Gate",
+    "Gpu",
+    "ImpliedPackages",
+    "IndexSnapshot",
+    "Metadata",
+    "NativeNeeds",
+    "NoWheel",
+    "Note",
+    "Removal",
+    "SectionAge",
+    "SourceTag",
+    "TorchRelease",
+    "UndeclaredRequirement",
+    "Wheel",
+    "abi_packages",
+    "base_image",
+    "base_images",
+    "channel",
+    "channels",
+    "compiled_archs",
+    "conflicts",
+    "cxx11_abi",
+    "driver",
+    "expired_rows",
+    "facts",
+    "failures",
+    "find_wheel",
+    "floors",
+    "gate",
+    "gpu",
+    "gpus",
+    "highest_arch",
+    "implied_packages",
+    "index_snapshot",
+    "metadata",
+    "native_needs",
+    "problems",
+    "recorded_hash",
+    "release",
+    "releases",
+    "removals",
+    "runs_on",
+    "section_ages",
+    "source_tags",
+    "wheels",
 ]
 # fmt: on
 
@@ -59,29 +114,29 @@ __all__ = [
 
 
 @cache
-def recorded(channel: str) -> Recorded | None:
+def index_snapshot(channel: str) -> IndexSnapshot | None:
     """The recorded page of a channel, package by package."""
-    page = index(channel) if channel.isalnum() else None
+    page = load_snapshot(channel) if channel.isalnum() else None
     if page is None or page.get("channel") != channel:
         return None
-    from torchpin.facts.index_pages import files
+    from torchpin.facts.index_pages import merge_hashes
 
-    packages = {name: MappingProxyType(files(rows)) for name, rows in page["packages"].items()}
-    return Recorded(
+    packages = {name: MappingProxyType(merge_hashes(rows)) for name, rows in page["packages"].items()}
+    return IndexSnapshot(
         channel=channel, source=page["source"], date=page["date"], packages=MappingProxyType(packages)
     )
 
 
 def recorded_hash(channel: str, filename: str) -> str | None:
-    page = recorded(channel)
+    page = index_snapshot(channel)
     packages = page.packages.values() if page else ()
     return next((files[filename] for files in packages if filename in files), None)
 
 
 @cache
 def metadata() -> tuple[Metadata, ...]:
-    page = index("metadata")
-    return tuple(built(Metadata, row) for row in page["records"]) if page else ()
+    page = load_snapshot("metadata")
+    return tuple(build_row(Metadata, row) for row in page["records"]) if page else ()
 
 
 # --- sources, packages, failures -------------------------------------------------------------------------------------
@@ -90,41 +145,41 @@ def metadata() -> tuple[Metadata, ...]:
 @cache
 def source_tags(repo: str) -> tuple[SourceTag, ...]:
     """The known tags of `owner/name`, however it is spelled."""
-    tables = table("sources")
-    wants = {(row["repo"], row["tag"]): _asked(row) for row in tables["requirements"]}
+    tables = load_table("sources")
+    requirements = {(row["repo"], row["tag"]): _requirement_columns(row) for row in tables["requirements"]}
     return tuple(
-        built(SourceTag, {"pins": {}, **row, **wants.get((row["repo"], row["tag"]), {})})
+        build_row(SourceTag, {"pins": {}, **row, **requirements.get((row["repo"], row["tag"]), {})})
         for row in tables["tags"]
         if row["repo"].lower() == repo.lower()
     )
 
 
-def _asked(row: Entry) -> Entry:
-    kept = ("min_torch", "min_python", "min_cuda", "tested_torch", "pins", "note")
-    return {**{key: row[key] for key in kept if key in row}, "asked": row["source"]}
+def _requirement_columns(row: RawRow) -> RawRow:
+    keys = ("min_torch", "min_python", "min_cuda", "tested_torch", "pins", "note")
+    return {**{key: row[key] for key in keys if key in row}, "requirements_source": row["source"]}
 
 
 @cache
-def floors() -> tuple[Floor, ...]:
-    tables = table("floors")
-    return tuple(built(Floor, row) for row in (*tables["floors"], *tables["pinned"]))
+def floors() -> tuple[UndeclaredRequirement, ...]:
+    tables = load_table("floors")
+    return tuple(build_row(UndeclaredRequirement, row) for row in (*tables["floors"], *tables["pinned"]))
 
 
 @cache
 def removals() -> tuple[Removal, ...]:
-    return tuple(built(Removal, row) for row in table("floors")["removed"])
+    return tuple(build_row(Removal, row) for row in load_table("floors")["removed"])
 
 
 @cache
 def failures() -> tuple[Failure, ...]:
     """In the order to search them: special before general."""
-    rows = table("failures")["failures"]
-    return tuple(built(Failure, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
+    rows = load_table("failures")["failures"]
+    return tuple(build_row(Failure, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
 
 
-def facts(name: str) -> tuple[Fact, ...]:
+def facts(name: str) -> tuple[Note, ...]:
     """The sentences beside a table (`torch`, `bases`, `drivers`, `sources`)."""
-    return tuple(built(Fact, row) for row in table(name).get("facts", []))
+    return tuple(build_row(Note, row) for row in load_table(name).get("facts", []))
 
 
 def problems(

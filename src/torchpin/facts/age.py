@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from torchpin.facts.load import all_tables, index
+from torchpin.facts.load import all_tables, load_snapshot
 from torchpin.facts.rows import gpu_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.facts.index_pages import Page
-    from torchpin.facts.load import Entry, Table
+    from torchpin.facts.load import RawRow, Table
 
-LIMIT = 365  # days, where a table does not say
+DEFAULT_MAX_AGE_DAYS = 365  # days, where a table does not say
 KEYS = {  # what names a row, and may occur once
     ("channels", "channels"): ("name",),
     ("torch", "releases"): ("version",),
@@ -48,27 +48,25 @@ IMAGES = ("cuda", "pytorch", "runpod", "plain", "digests")  # the sections of th
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Aged:
+class DatedRow:
     """A dated row (or page, of the table `index`), and how many days it may go without being looked at; None: for ever."""
 
     table: str
     row: str
     date: str
     days: int
-    limit: int | None
+    max_age_days: int | None
 
     @property
-    def past(self) -> bool:
-        return self.limit is not None and self.days > self.limit
+    def is_expired(self) -> bool:
+        return self.max_age_days is not None and self.days > self.max_age_days
 
     def __str__(self) -> str:
-        return (
-            f"{self.table}: {self.row} is of {self.date}, {self.days} days old; it is good for {self.limit}"
-        )
+        return f"{self.table}: {self.row} is of {self.date}, {self.days} days old; it is good for {self.max_age_days}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Age:
+class SectionAge:
     """A section of a table, or an index page: its oldest and newest date, the oldest's days, and what is past its limit."""
 
     table: str
@@ -76,63 +74,73 @@ class Age:
     oldest: str
     newest: str
     days: int
-    limit: int | None
-    past: tuple[Aged, ...]
+    max_age_days: int | None
+    expired: tuple[DatedRow, ...]
 
 
-def ages(
+def section_ages(
     today: date, tables: Mapping[str, Table] | None = None, pages: Mapping[str, Page] | None = None
-) -> tuple[Age, ...]:
+) -> tuple[SectionAge, ...]:
     """Every section and page with a date."""
     tables = all_tables() if tables is None else tables
-    found = [
-        _age(name, section, [_row(name, section, row, today) for row in rows])
+    sections = [
+        _section_age(name, section, [_dated_row(name, section, row, today) for row in rows])
         for name, table in tables.items()
         for section, rows in table.items()
         if rows
     ]
     if pages is None:
-        pages = {name: page for name in (*_channels(tables), "metadata") if (page := index(name))}
-    return (*found, *(_age("index", one.row, [one]) for one in _pages(tables, pages, today)))
+        pages = {
+            name: page for name in (*_channels_by_name(tables), "metadata") if (page := load_snapshot(name))
+        }
+    return (
+        *sections,
+        *(
+            _section_age("index", aged_page.row, [aged_page])
+            for aged_page in _dated_pages(tables, pages, today)
+        ),
+    )
 
 
-def _age(table: str, section: str, rows: Sequence[Aged]) -> Age:
+def _section_age(table: str, section: str, rows: Sequence[DatedRow]) -> SectionAge:
     oldest = max(rows, key=lambda row: row.days)
     newest = min(rows, key=lambda row: row.days)
-    past = tuple(row for row in rows if row.past)
-    return Age(
+    past = tuple(row for row in rows if row.is_expired)
+    return SectionAge(
         table=table,
         section=section,
         oldest=oldest.date,
         newest=newest.date,
         days=oldest.days,
-        limit=oldest.limit,
-        past=past,
+        max_age_days=oldest.max_age_days,
+        expired=past,
     )
 
 
-def _row(table: str, section: str, row: Entry, today: date) -> Aged:
-    words = [str(row[key]) for key in KEYS.get((table, section), ID) if key in row]
-    limit = row.get("limit", LIMIT)
-    return _dated(f"{table}.yaml", f"{section}: {' '.join(words)}", str(row["date"]), limit, today)
+def _dated_row(table: str, section: str, row: RawRow, today: date) -> DatedRow:
+    key_values = [str(row[key]) for key in KEYS.get((table, section), ID) if key in row]
+    limit = row.get("limit", DEFAULT_MAX_AGE_DAYS)
+    return _with_age(f"{table}.yaml", f"{section}: {' '.join(key_values)}", str(row["date"]), limit, today)
 
 
-def _dated(table: str, row: str, day: str, limit: int | None, today: date) -> Aged:
-    return Aged(table=table, row=row, date=day, days=(today - date.fromisoformat(day)).days, limit=limit)
+def _with_age(table: str, row: str, day: str, limit: int | None, today: date) -> DatedRow:
+    return DatedRow(
+        table=table, row=row, date=day, days=(today - date.fromisoformat(day)).days, max_age_days=limit
+    )
 
 
-def _pages(tables: Mapping[str, Table], pages: Mapping[str, Page], today: date) -> Iterator[Aged]:
+def _dated_pages(tables: Mapping[str, Table], pages: Mapping[str, Page], today: date) -> Iterator[DatedRow]:
     for name, page in pages.items():
-        row = _channels(tables).get(name, {})
-        limit = None if is_frozen(row, page) else row.get("page_limit", LIMIT)
-        yield _dated("index", name, page["date"], limit, today)
+        row = _channels_by_name(tables).get(name, {})
+        limit = None if is_frozen(row, page) else row.get("page_limit", DEFAULT_MAX_AGE_DAYS)
+        yield _with_age("index", name, page["date"], limit, today)
 
 
-def _channels(tables: Mapping[str, Table]) -> dict[str, Entry]:
+def _channels_by_name(tables: Mapping[str, Table]) -> dict[str, RawRow]:
     return {row["name"]: row for row in tables["channels"]["channels"]}
 
 
-def is_frozen(channel: Entry, page: Page) -> bool:
+def is_frozen(channel: RawRow, page: Page) -> bool:
     """The channel has ended, and its page shows even its last series: nothing more will come."""
     last = f"torch-{channel['series'][-1]}." if channel.get("series") else ""
     return bool(channel.get("ended")) and any(
@@ -143,7 +151,7 @@ def is_frozen(channel: Entry, page: Page) -> bool:
 # --- the facts of one environment ------------------------------------------------------------------------------------
 
 
-def aged(
+def expired_rows(
     today: date,
     *,
     channel: str,
@@ -152,54 +160,58 @@ def aged(
     torch: str,
     tables: Mapping[str, Table] | None = None,
     pages: Mapping[str, Page] | None = None,
-) -> tuple[Aged, ...]:
+) -> tuple[DatedRow, ...]:
     """What an environment rests on that is past its limit: its channel and page, torch, cards, base image and drivers."""
     tables = all_tables() if tables is None else tables
-    build = _build(tables, channel, torch)
-    wanted = _wanted(tables, {channel, build}, {gpu_key(name) for name in gpus}, base, torch)
+    build = _built_channel(tables, channel, torch)
+    predicates = _row_predicates(tables, {channel, build}, {gpu_key(name) for name in gpus}, base, torch)
     rows = [
-        _row(name, section, row, today)
-        for (name, section), is_wanted in wanted.items()
+        _dated_row(name, section, row, today)
+        for (name, section), predicate in predicates.items()
         for row in tables[name][section]
-        if is_wanted(row)
+        if predicate(row)
     ]
     if pages is None:
-        pages = {name: page for name in sorted({channel, build}) if (page := index(name))}
-    own = {name: pages[name] for name in sorted({channel, build}) if name in pages}
-    return tuple(one for one in (*rows, *_pages(tables, own, today)) if one.past)
+        pages = {name: page for name in sorted({channel, build}) if (page := load_snapshot(name))}
+    relevant_pages = {name: pages[name] for name in sorted({channel, build}) if name in pages}
+    return tuple(row for row in (*rows, *_dated_pages(tables, relevant_pages, today)) if row.is_expired)
 
 
-def _build(tables: Mapping[str, Table], channel: str, torch: str) -> str:
+def _built_channel(tables: Mapping[str, Table], channel: str, torch: str) -> str:
     """The channel that a torch was built for: PyPI serves one of them."""
     public = torch.partition("+")[0]
-    found = [row.get("pypi_local") for row in tables["torch"]["releases"] if row["version"] == public]
-    return (found[0] if found and channel == "pypi" else None) or channel
+    local_versions = [
+        row.get("pypi_local") for row in tables["torch"]["releases"] if row["version"] == public
+    ]
+    return (local_versions[0] if local_versions and channel == "pypi" else None) or channel
 
 
-def _wanted(
-    tables: Mapping[str, Table], channels: set[str], cards: set[str], base: str, torch: str
-) -> dict[tuple[str, str], Callable[[Entry], bool]]:
+def _row_predicates(
+    tables: Mapping[str, Table], channels: set[str], gpu_keys: set[str], base: str, torch: str
+) -> dict[tuple[str, str], Callable[[RawRow], bool]]:
     """By section, whether a row is about the environment."""
     public = torch.partition("+")[0]
     series = ".".join(public.split(".")[:2])
     image = base.removeprefix("docker.io/").partition("@")[0]
     cudas = {row["cuda"] for row in tables["channels"]["channels"] if row["name"] in channels and row["cuda"]}
     families = {f"{cuda.partition('.')[0]}.x" for cuda in cudas}
-    found: dict[tuple[str, str], Callable[[Entry], bool]] = {
+    predicates: dict[tuple[str, str], Callable[[RawRow], bool]] = {
         ("channels", "channels"): lambda row: row["name"] in channels,
         ("torch", "releases"): lambda row: row["version"] == public,
         ("archs", "archs"): lambda row: row["series"] == series and row["channel"] in channels,
-        ("gpus", "gpus"): lambda row: bool(cards & set(map(gpu_key, (row["name"], *row.get("aliases", ()))))),
+        ("gpus", "gpus"): lambda row: bool(
+            gpu_keys & set(map(gpu_key, (row["name"], *row.get("aliases", ()))))
+        ),
         ("drivers", "toolkits"): lambda row: row["cuda"] in cudas,
         ("drivers", "families"): lambda row: row["family"] in families,
         ("drivers", "gates"): lambda row: image.startswith(f"nvidia/cuda:{row['cuda']}-"),
     }
     for section in IMAGES:
-        found["bases", section] = lambda row, section=section: image in images(section, row)  # type: ignore[misc]
-    return found
+        predicates["bases", section] = lambda row, section=section: image in image_names(section, row)  # type: ignore[misc]
+    return predicates
 
 
-def images(section: str, row: Entry) -> tuple[str, ...]:
+def image_names(section: str, row: RawRow) -> tuple[str, ...]:
     """The images that a row of the bases is about."""
     if "image" in row:
         return (row["image"],)

@@ -6,27 +6,27 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from torchpin.facts.load import Entry, Table, built, table
-from torchpin.facts.rows import Base
+from torchpin.facts.load import RawRow, Table, build_row, load_table
+from torchpin.facts.rows import BaseImage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def base(image: str) -> Base | None:
+def base_image(image: str) -> BaseImage | None:
     """The row of `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`; None: not known to exist."""
     return _bases().get(image.removeprefix("docker.io/").partition("@")[0])
 
 
-def bases() -> tuple[Base, ...]:
+def base_images() -> tuple[BaseImage, ...]:
     """Every image that is known to exist."""
     return tuple(_bases().values())
 
 
 @cache
-def _bases() -> Mapping[str, Base]:
-    tables = table("bases")
-    rows = [row for each in tables["cuda"] for row in _cuda_images(each, tables)]
+def _bases() -> Mapping[str, BaseImage]:
+    tables = load_table("bases")
+    rows = [row for cuda_row in tables["cuda"] for row in _cuda_images(cuda_row, tables)]
     rows += [
         {**row, "image": f"{name}/pytorch:{row['tag']}"}
         for name in ("pytorch", "runpod")
@@ -45,20 +45,22 @@ def _bases() -> Mapping[str, Base]:
         row["image"]: {"digest": row["digest"], "digest_source": row["source"]} for row in tables["digests"]
     }
     return {
-        row["image"]: built(
-            Base, {**systems.get(row.get("os", ""), {}), **row, **digests.get(row["image"], {})}
+        row["image"]: build_row(
+            BaseImage, {**systems.get(row.get("os", ""), {}), **row, **digests.get(row["image"], {})}
         )
         for row in rows
     }
 
 
-def _cuda_images(row: Entry, tables: Table) -> list[Entry]:
-    inside = {(each["cuda"], each["suffix"]): each["cudnn"] for each in tables["cudnn"]}
+def _cuda_images(row: RawRow, tables: Table) -> list[RawRow]:
+    cudnn_versions = {
+        (cudnn_row["cuda"], cudnn_row["suffix"]): cudnn_row["cudnn"] for cudnn_row in tables["cudnn"]
+    }
     images = []
     for variant in row["variants"]:
         suffix = variant.partition("-")[0]
         # A row with another suffix is another cuDNN; the digit in the suffix is its major.
-        cudnn = inside.get((row["cuda"], suffix)) or suffix.partition("cudnn")[2] or None
+        cudnn = cudnn_versions.get((row["cuda"], suffix)) or suffix.partition("cudnn")[2] or None
         on_hub = row.get("cudnn_devel_on_hub") if re.fullmatch(r"cudnn\d*-devel", variant) else None
         image = f"nvidia/cuda:{row['cuda']}-{variant}-{row['os']}"
         images.append({**row, "image": image, "variant": variant, "cudnn": cudnn, "on_hub": on_hub})

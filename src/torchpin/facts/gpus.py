@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from torchpin.facts.load import Entry, built, table
+from torchpin.facts.load import RawRow, build_row, load_table
 from torchpin.facts.rows import (
     Archs,
     Driver,
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def compiled(torch_version: str, channel: str, machine: str = "x86_64") -> Archs | None:
+def compiled_archs(torch_version: str, channel: str, machine: str = "x86_64") -> Archs | None:
     """What this build is compiled for, or None where that is not known (or it is no CUDA build)."""
     row = _archs_row(torch_version, channel, machine)
     if row is None or row["sm"] is None:
         return None
-    return built(Archs, {**row, "ptx": row["ptx"] or ()})
+    return build_row(Archs, {**row, "ptx": row["ptx"] or ()})
 
 
-def ceiling(torch_version: str, channel: str, machine: str = "x86_64") -> str | None:
+def highest_arch(torch_version: str, channel: str, machine: str = "x86_64") -> str | None:
     """The highest architecture that this build's CUDA can reach, where its list itself is not known."""
     row = _archs_row(torch_version, channel, machine)
     return None if row is None else row.get("upper_bound")
 
 
-def _archs_row(torch_version: str, channel: str, machine: str) -> Entry | None:
+def _archs_row(torch_version: str, channel: str, machine: str) -> RawRow | None:
     if channel == "pypi":
-        known = release(torch_version)
-        if known is None or known.pypi_local is None or machine != "x86_64":
+        release_row = release(torch_version)
+        if release_row is None or release_row.pypi_local is None or machine != "x86_64":
             return None
-        channel = known.pypi_local
+        channel = release_row.pypi_local
     series = ".".join(torch_version.split(".")[:2])
-    for row in table("archs")["archs"]:
+    for row in load_table("archs")["archs"]:
         if (row["series"], row["channel"], row["platform"]) == (series, channel, machine):
             return row
     return None
@@ -73,7 +73,7 @@ def _capability(digits: str) -> tuple[int, int]:
 
 @cache
 def gpus() -> tuple[Gpu, ...]:
-    return tuple(built(Gpu, row) for row in table("gpus")["gpus"])
+    return tuple(build_row(Gpu, row) for row in load_table("gpus")["gpus"])
 
 
 def gpu(name: str) -> Gpu | None:
@@ -83,19 +83,19 @@ def gpu(name: str) -> Gpu | None:
 
 @cache
 def _gpus_by_key() -> Mapping[str, Gpu]:
-    return {gpu_key(name): each for each in gpus() for name in (each.name, *each.aliases)}
+    return {gpu_key(name): row for row in gpus() for name in (row.name, *row.aliases)}
 
 
 def driver(cuda: str) -> Driver | None:
     """The drivers of a CUDA version; `12.1` is its first toolkit, `12.1.1` its first update."""
     major, minor, update = (*cuda.split("."), "0", "0")[:3]
-    tables = table("drivers")
+    tables = load_table("drivers")
     family = next((row["min_driver"] for row in tables["families"] if row["family"] == f"{major}.x"), None)
     for row in tables["toolkits"]:
         if row["cuda"] == f"{major}.{minor}" and str(row["update"]) == update:
-            return built(Driver, {**row, "cuda": cuda, "toolkit": row["driver"], "family": family})
+            return build_row(Driver, {**row, "cuda": cuda, "toolkit": row["driver"], "family": family})
     return None
 
 
 def gate(cuda: str) -> Gate | None:
-    return next((built(Gate, row) for row in table("drivers")["gates"] if row["cuda"] == cuda), None)
+    return next((build_row(Gate, row) for row in load_table("drivers")["gates"] if row["cuda"] == cuda), None)

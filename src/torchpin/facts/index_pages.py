@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from torchpin.facts.load import Entry, Table
+    from torchpin.facts.load import RawRow, Table
 
     Files = Mapping[str, str | None]  # file name → sha256
     Page = Mapping[str, Any]
@@ -35,13 +35,13 @@ def all_pages() -> dict[str, Page]:
 # --- an index's answer -----------------------------------------------------------------------------------------------
 
 
-def parsed(text: str) -> dict[str, str | None]:
+def parse_page(text: str) -> dict[str, str | None]:
     """The Linux wheels of a package's page, in JSON (PEP 691) or HTML (PEP 503); none where it is no such page.
 
     Raises ValueError for JSON that is no page.
     """
     rows = _json_rows(text) if text.lstrip().startswith("{") else _html_rows(text)
-    return files(sorted((row for row in rows if is_linux_wheel(row[0])), key=lambda row: row[0]))
+    return merge_hashes(sorted((row for row in rows if is_linux_wheel(row[0])), key=lambda row: row[0]))
 
 
 def _json_rows(text: str) -> list[tuple[str, str | None]]:
@@ -55,7 +55,7 @@ def _html_rows(text: str) -> list[tuple[str, str | None]]:
     links = _Links()
     links.feed(text)
     links.close()
-    return [_linked(href) for href in links.hrefs]
+    return [_parse_link(href) for href in links.hrefs]
 
 
 class _Links(HTMLParser):
@@ -67,13 +67,13 @@ class _Links(HTMLParser):
         self.hrefs += [value for name, value in attrs if (tag, name) == ("a", "href") and value]
 
 
-def _linked(href: str) -> tuple[str, str | None]:
+def _parse_link(href: str) -> tuple[str, str | None]:
     """File name and hash of an address, whole or relative: `/whl/cu121/torch-2.5.1%2Bcu121-….whl#sha256=…`."""
     address, _, fragment = href.partition("#")
-    found = _FRAGMENT.search(fragment)
+    match = _FRAGMENT.search(fragment)
     name = address.partition("?")[0].rsplit("/", 1)[-1]
     decoded = re.sub(r"%([0-9A-Fa-f]{2})", lambda code: chr(int(code[1], 16)), name)
-    return decoded, found[1] if found else None
+    return decoded, match[1] if match else None
 
 
 def is_linux_wheel(filename: str) -> bool:
@@ -85,15 +85,15 @@ def is_linux_wheel(filename: str) -> bool:
     return any(tag.platform == "any" or "linux" in tag.platform for tag in tags)
 
 
-def files(rows: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
+def merge_hashes(rows: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
     # A page may list a name twice with other bytes (fbgemm_gpu 0.6.0 for aarch64): then the name alone proves nothing.
-    found: dict[str, str | None] = {}
+    hashes: dict[str, str | None] = {}
     for name, digest in rows:
-        found[name] = digest if found.get(name, digest) == digest else None
-    return found
+        hashes[name] = digest if hashes.get(name, digest) == digest else None
+    return hashes
 
 
-def text(page: Page) -> str:
+def format_page(page: Page) -> str:
     """A page as it is kept: a line for each file."""
     head = "".join(f"{json.dumps(key)}: {json.dumps(page[key])},\n" for key in ("channel", "source", "date"))
     packages = ",\n".join(
@@ -126,48 +126,56 @@ class Difference:
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "as recorded"
 
 
-def difference(old: Files, new: Files) -> Difference:
-    other = [name for name in old if name in new and new[name] != old[name]]
+def compare_files(old: Files, new: Files) -> Difference:
+    differing = [name for name in old if name in new and new[name] != old[name]]
     return Difference(
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
-        changed=tuple(name for name in other if old[name] is not None),
-        hashed=tuple(name for name in other if old[name] is None),
+        changed=tuple(name for name in differing if old[name] is not None),
+        hashed=tuple(name for name in differing if old[name] is None),
     )
 
 
-def torches(page: Page) -> tuple[Version, ...]:
+def torch_versions(page: Page) -> tuple[Version, ...]:
     """The stable torch releases that were built for a page's channel, oldest first, without their local part."""
     names = [name for name, _ in page["packages"].get("torch", ()) if is_linux_wheel(name)]
-    found = {parse_wheel_filename(name)[1] for name in names}
-    own = {Version(each.public) for each in found if each.local == page["channel"]}
-    return tuple(sorted(each for each in own if not (each.is_prerelease or each.is_postrelease)))
+    versions = {parse_wheel_filename(name)[1] for name in names}
+    channel_versions = {Version(version.public) for version in versions if version.local == page["channel"]}
+    return tuple(
+        sorted(
+            version for version in channel_versions if not (version.is_prerelease or version.is_postrelease)
+        )
+    )
 
 
-def gone(old: Page, new: Page) -> Iterator[str]:
+def removed_releases(old: Page, new: Page) -> Iterator[str]:
     """The torch releases that a channel no longer has."""
-    left = torches(new)
-    yield from (f"torch {each} is gone from {new['channel']}" for each in torches(old) if each not in left)
+    remaining = torch_versions(new)
+    yield from (
+        f"torch {version} is gone from {new['channel']}"
+        for version in torch_versions(old)
+        if version not in remaining
+    )
 
 
-def news(old: Page, new: Page, tables: Mapping[str, Table]) -> Iterator[str]:
+def new_releases(old: Page, new: Page, tables: Mapping[str, Table]) -> Iterator[str]:
     """The torch releases that are new on a channel, and what people have to add to the tables for them."""
-    channel, known = new["channel"], torches(old)
-    for version in torches(new):
-        if version not in known:
-            missing = "; ".join(_missing(version, channel, tables))
+    channel, recorded = new["channel"], torch_versions(old)
+    for version in torch_versions(new):
+        if version not in recorded:
+            missing = "; ".join(_missing_rows(version, channel, tables))
             yield f"torch {version} is new on {channel}{'; ' if missing else ''}{missing}"
-    yield from _ends(new, tables)
+    yield from _end_problems(new, tables)
 
 
-def _missing(version: Version, channel: str, tables: Mapping[str, Table]) -> Iterator[str]:
+def _missing_rows(version: Version, channel: str, tables: Mapping[str, Table]) -> Iterator[str]:
     series = f"{version.major}.{version.minor}"
-    row = _channel(channel, tables)
-    if str(version) not in {each["version"] for each in tables["torch"]["releases"]}:
+    row = _channel_row(channel, tables)
+    if str(version) not in {release["version"] for release in tables["torch"]["releases"]}:
         yield "torch.yaml has no row for it (its Pythons, torchvision, torchaudio, triton, cuDNN, ABI)"
     if series not in row.get("series", ()):
         yield f"channels.yaml does not have {series} on {channel}"
-    archs = {(each["series"], each["channel"]) for each in tables["archs"]["archs"]}
+    archs = {(archs_row["series"], archs_row["channel"]) for archs_row in tables["archs"]["archs"]}
     if row.get("cuda") and (series, channel) not in archs:
         yield f"archs.yaml does not have {series} on {channel}"
 
@@ -181,21 +189,24 @@ def problems(pages: Mapping[str, Page], tables: Mapping[str, Table]) -> Iterator
             yield f"channels.yaml: {row['name']}: recorded is {row.get('recorded')}"
     for name, page in pages.items():
         if name == METADATA:
-            found = list(_metadata(page, tables))
+            messages = list(_metadata_problems(page, tables))
         else:
-            found = list(_shape(name, page)) or [*_ends(page, tables), *_releases(page, tables)]
-        yield from (f"index/{name}.json: {message}" for message in found)
+            messages = list(_shape_problems(name, page)) or [
+                *_end_problems(page, tables),
+                *_release_problems(page, tables),
+            ]
+        yield from (f"index/{name}.json: {message}" for message in messages)
 
 
-def _shape(name: str, page: Page) -> Iterator[str]:
+def _shape_problems(name: str, page: Page) -> Iterator[str]:
     yield from (f"no {key}" for key in ("channel", "source", "date", "packages") if not page.get(key))
     if page.get("channel") != name:
         yield f"channel is {page.get('channel')!r}"
     for package, rows in page.get("packages", {}).items():
-        yield from (f"{package}: {message}" for row in rows for message in _file(package, row))
+        yield from (f"{package}: {message}" for row in rows for message in _file_problems(package, row))
 
 
-def _file(package: str, row: Any) -> Iterator[str]:
+def _file_problems(package: str, row: Any) -> Iterator[str]:
     match row:
         case [str(filename), None | str() as digest]:
             if not is_linux_wheel(filename):
@@ -208,50 +219,55 @@ def _file(package: str, row: Any) -> Iterator[str]:
             yield f"{row!r} is no file name with its hash"
 
 
-def _channel(name: str, tables: Mapping[str, Table]) -> Entry:
+def _channel_row(name: str, tables: Mapping[str, Table]) -> RawRow:
     return next((row for row in tables["channels"]["channels"] if row["name"] == name), {})
 
 
-def _ends(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
-    found, row = torches(page), _channel(page["channel"], tables)
-    for key, version in (("first", found[0]), ("last", found[-1])) if found else ():
+def _end_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
+    versions, row = torch_versions(page), _channel_row(page["channel"], tables)
+    for key, version in (("first", versions[0]), ("last", versions[-1])) if versions else ():
         if row.get(key) != str(version):
             word = {"first": "oldest", "last": "newest"}[key]
             yield f"its {word} torch is {version}; in channels.yaml {key} is {row.get(key)}"
 
 
-def _releases(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
+def _release_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
     versions = [row["version"] for row in tables["torch"]["releases"]]
-    oldest, series = min(map(_version, versions)), _channel(page["channel"], tables).get("series", ())
-    for each in torches(page):
-        if str(each) not in versions and each > oldest:
-            yield f"torch {each} has no row in torch.yaml"
-        elif str(each) in versions and f"{each.major}.{each.minor}" not in series:
-            yield f"torch {each} is on it; channels.yaml does not have {each.major}.{each.minor} there"
+    oldest, series = (
+        min(map(_parse_version, versions)),
+        _channel_row(page["channel"], tables).get("series", ()),
+    )
+    for version in torch_versions(page):
+        if str(version) not in versions and version > oldest:
+            yield f"torch {version} has no row in torch.yaml"
+        elif str(version) in versions and f"{version.major}.{version.minor}" not in series:
+            yield f"torch {version} is on it; channels.yaml does not have {version.major}.{version.minor} there"
 
 
-def _version(text: str) -> Version:
+def _parse_version(text: str) -> Version:
     try:
         return Version(text)
     except InvalidVersion:  # the row itself has that problem
         return Version("0")
 
 
-def _metadata(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
+def _metadata_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
     yield from (f"no {key}" for key in ("source", "date", "records") if not page.get(key))
     releases = {row["version"]: row for row in tables["torch"]["releases"]}
     for row in page.get("records", ()):
-        what = f"{row.get('channel')} {row.get('package')} {row.get('version')}"
+        label = f"{row.get('channel')} {row.get('package')} {row.get('version')}"
         if not row.get("source"):
-            yield f"{what}: no source"
-        if not _channel(row.get("channel", ""), tables):
-            yield f"{what}: no such channel"
+            yield f"{label}: no source"
+        if not _channel_row(row.get("channel", ""), tables):
+            yield f"{label}: no such channel"
         yield from (
-            f"{what}: {message}" for line in row["requires_dist"] for message in _asks(row, line, releases)
+            f"{label}: {message}"
+            for line in row["requires_dist"]
+            for message in _companion_problems(row, line, releases)
         )
 
 
-def _asks(row: Entry, line: str, releases: Mapping[str, Entry]) -> Iterator[str]:
+def _companion_problems(row: RawRow, line: str, releases: Mapping[str, RawRow]) -> Iterator[str]:
     """A companion asks for exactly one torch, whose row has to name that companion."""
     try:
         requirement = Requirement(line)
@@ -259,6 +275,9 @@ def _asks(row: Entry, line: str, releases: Mapping[str, Entry]) -> Iterator[str]
         yield f"{line!r} is no requirement"
         return
     if row["package"] in _COMPANIONS and requirement.name == "torch":
-        torch, own = str(requirement.specifier).removeprefix("=="), row["version"].partition("+")[0]
-        if own not in releases.get(torch.partition("+")[0], {}).get(row["package"], ()):
+        torch, companion_version = (
+            str(requirement.specifier).removeprefix("=="),
+            row["version"].partition("+")[0],
+        )
+        if companion_version not in releases.get(torch.partition("+")[0], {}).get(row["package"], ()):
             yield f"asks for torch {torch}; torch.yaml does not have them together"

@@ -78,8 +78,8 @@ class Gpu(Row):
 
 def gpu_key(name: str) -> str:
     """A card's name without what people and nvidia-smi write differently."""
-    words = re.split(r"[\s_-]+", name.lower())
-    return "".join(word for word in words if word not in {"nvidia", "geforce", "tesla"})
+    parts = re.split(r"[\s_-]+", name.lower())
+    return "".join(part for part in parts if part not in {"nvidia", "geforce", "tesla"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +102,7 @@ class Gate(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Base(Row):
+class BaseImage(Row):
     """A base image. `python` is the one inside; `apt_python` is what its system would install.
 
     `glibc`: its C library, such as 2.35, or musl. `ends`: when what it is named for has no more fixes; `os_ends`: the
@@ -130,7 +130,7 @@ class Base(Row):
 class SourceTag(Row):
     """A tag of a source repository; `exists` False: named, and never was.
 
-    What its own requirements pin and ask for, and in `asked` the source of that.
+    What its own requirements pin and ask for, and in `requirements_source` the source of that.
     """
 
     repo: str
@@ -144,11 +144,11 @@ class SourceTag(Row):
     min_cuda: str | None = None
     tested_torch: str | None = None
     pins: Mapping[str, str]
-    asked: str = ""
+    requirements_source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Floor(Row):
+class UndeclaredRequirement(Row):
     """Where `when` is installed, `needs` must hold; `seen`: the packages' own metadata says so.
 
     `instead`: the pin that ends it where it does not hold. `interface`: the removal that the floor is about.
@@ -186,15 +186,15 @@ class Conflict(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Brings(Row):
+class ImpliedPackages(Row):
     """Which packages a version installs beside itself, of those that other rows speak of."""
 
     when: str
-    brings: tuple[str, ...]
+    packages: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Native(Row):
+class NativeNeeds(Row):
     """What a package needs of the system; `machines`: those that have a wheel, empty is all."""
 
     package: str
@@ -204,7 +204,7 @@ class Native(Row):
     sdist: bool = True
     because: str
 
-    def on(self, machine: str) -> tuple[str, ...]:
+    def apt_for(self, machine: str) -> tuple[str, ...]:
         """The apt packages that a machine must have; none where the wheel brings them."""
         return () if machine in self.bundled else self.apt
 
@@ -243,7 +243,7 @@ class Failure(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fact(Row):
+class Note(Row):
     """A sentence that no column holds."""
 
     id: str
@@ -251,7 +251,7 @@ class Fact(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recorded:
+class IndexSnapshot:
     """One recorded index page: package → file name → sha256, None where the page has no one hash for that name."""
 
     channel: str

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from functools import cache
 
-from torchpin.facts.load import built, table
+from torchpin.facts.load import build_row, load_table
 from torchpin.facts.rows import Channel, TorchRelease
 
 
 @cache
 def channels() -> tuple[Channel, ...]:
-    return tuple(built(Channel, row) for row in table("channels")["channels"])
+    return tuple(build_row(Channel, row) for row in load_table("channels")["channels"])
 
 
 def channel(name: str) -> Channel | None:
-    return next((each for each in channels() if each.name == name), None)
+    return next((row for row in channels() if row.name == name), None)
 
 
 @cache
 def releases() -> tuple[TorchRelease, ...]:
-    return tuple(built(TorchRelease, row) for row in table("torch")["releases"])
+    return tuple(build_row(TorchRelease, row) for row in load_table("torch")["releases"])
 
 
 def release(version: str) -> TorchRelease | None:
     """The release of `2.5.1`, and of `2.5.1+cu121` too."""
     public = version.partition("+")[0]
-    return next((each for each in releases() if each.version == public), None)
+    return next((row for row in releases() if row.version == public), None)
 
 
 def cxx11_abi(torch_version: str, channel: str) -> int | None:
@@ -33,7 +33,7 @@ def cxx11_abi(torch_version: str, channel: str) -> int | None:
     from packaging.specifiers import SpecifierSet
 
     public = torch_version.partition("+")[0]
-    for row in table("torch")["abi"]:
+    for row in load_table("torch")["abi"]:
         if channel in row.get("channels", (channel,)) and SpecifierSet(row["torch"]).contains(
             public, prereleases=True
         ):

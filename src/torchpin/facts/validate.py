@@ -13,13 +13,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin.facts import index_pages
-from torchpin.facts.age import ID, IMAGES, KEYS, LIMIT, images
+from torchpin.facts.age import DEFAULT_MAX_AGE_DAYS, ID, IMAGES, KEYS, image_names
 from torchpin.facts.rows import gpu_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from torchpin.facts.load import Entry, Table
+    from torchpin.facts.load import RawRow, Table
 
 _METHODS = {"measured", "published", "inferred"}
 _PAST, _ANY_TIME = ("date", "released", "tagged", "committed"), ("ends",)  # dates
@@ -43,8 +43,8 @@ def problems(
         for section, rows in table.items():
             for number, row in enumerate(rows, start=1):
                 yield from (f"{name}.yaml: {section} {number}: {message}" for message in _row(row, today))
-            twice = _twice(rows, KEYS.get((name, section), ID))
-            yield from (f"{name}.yaml: {section}: {message}" for message in twice)
+            duplicates = _duplicates(rows, KEYS.get((name, section), ID))
+            yield from (f"{name}.yaml: {section}: {message}" for message in duplicates)
     for name, check in _CHECKS.items():
         if name in tables:
             yield from (f"{name}.yaml: {message}" for message in check(tables[name], tables))
@@ -53,14 +53,16 @@ def problems(
     yield from index_pages.problems(pages, tables) if pages else ()
 
 
-def _row(row: Entry, today: date | None) -> Iterator[str]:
+def _row(row: RawRow, today: date | None) -> Iterator[str]:
     if not str(row.get("source") or "").strip():
         yield "no source"
     if row.get("method") not in _METHODS:
         yield f"method is {row.get('method')!r}, not one of {', '.join(sorted(_METHODS))}"
     if "date" not in row:
         yield "no date"
-    if not (isinstance(row.get("limit", LIMIT), int) and row.get("limit", LIMIT) > 0):
+    if not (
+        isinstance(row.get("limit", DEFAULT_MAX_AGE_DAYS), int) and row.get("limit", DEFAULT_MAX_AGE_DAYS) > 0
+    ):
         yield f"limit is {row['limit']!r}, no number of days"
     yield from _dates(row, today)
     for key, pattern in _DIGESTS.items():
@@ -70,13 +72,13 @@ def _row(row: Entry, today: date | None) -> Iterator[str]:
 
 def _dates(row: Mapping[str, object], today: date | None) -> Iterator[str]:
     for key in (*_PAST, *_ANY_TIME):
-        if row.get(key) is not None and not _is(date.fromisoformat, str(row[key])):
+        if row.get(key) is not None and not _parses(date.fromisoformat, str(row[key])):
             yield f"{key} {row[key]!r} is no date"
         elif today and key in _PAST and str(row.get(key) or "") > today.isoformat():
             yield f"{key} {row[key]} is still to come"
 
 
-def _twice(rows: list[Entry], keys: tuple[str, ...]) -> Iterator[str]:
+def _duplicates(rows: list[RawRow], keys: tuple[str, ...]) -> Iterator[str]:
     names = Counter(tuple(row[key] for key in keys) for row in rows if all(key in row for key in keys))
     yield from (
         f"{' '.join(map(str, name))} is there {count} times" for name, count in names.items() if count > 1
@@ -91,7 +93,7 @@ def _channels(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
             yield f"{row['name']}: cuda is {row['cuda']}"
 
 
-def _rows(tables: Mapping[str, Table], name: str, section: str) -> list[Entry]:
+def _rows(tables: Mapping[str, Table], name: str, section: str) -> list[RawRow]:
     return tables.get(name, {}).get(section, [])
 
 
@@ -101,7 +103,7 @@ def _channel_names(tables: Mapping[str, Table]) -> set[str]:
 
 def _torch(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["releases"]:
-        if not _is(Version, row["version"]):
+        if not _parses(Version, row["version"]):
             yield f"{row['version']!r} is no version"
         if row.get("pypi_local") is not None and row["pypi_local"] not in _channel_names(tables):
             yield f"{row['version']}: pypi_local {row['pypi_local']} is no channel"
@@ -110,48 +112,53 @@ def _torch(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
 def _archs(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     series = {row["name"]: row["series"] for row in _rows(tables, "channels", "channels")}
     for row in table["archs"]:
-        what = f"{row['series']} {row['channel']} {row['platform']}"
+        label = f"{row['series']} {row['channel']} {row['platform']}"
         if row["channel"] not in series:
-            yield f"{what}: no such channel"
+            yield f"{label}: no such channel"
         elif row["series"] not in series[row["channel"]]:
-            yield f"{what}: that channel never had {row['series']}"
+            yield f"{label}: that channel never had {row['series']}"
         if row["sm"] is None and not row.get("upper_bound"):
-            yield f"{what}: neither sm nor upper_bound"
+            yield f"{label}: neither sm nor upper_bound"
         for name in (*(row["sm"] or ()), *(row["ptx"] or ())):
             if not _ARCH.fullmatch(name):
-                yield f"{what}: {name!r} is no architecture"
+                yield f"{label}: {name!r} is no architecture"
     for row in table.get("toolkits", ()):
         for key in ("min_toolkit", "last_toolkit"):
-            if _is_strange_toolkit(row.get(key), tables):
+            if _is_unknown_toolkit(row.get(key), tables):
                 yield f"{row['sm']}: {key} {row[key]} is no toolkit of drivers.yaml"
-    yield from _holes(table, tables)
+    yield from _hole_problems(table, tables)
 
 
-def _holes(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+def _hole_problems(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     """Every series of a CUDA channel has its architectures, or is listed as a hole, with the reason."""
-    known = {(row["series"], row["channel"]) for row in table["archs"]}
+    listed = {(row["series"], row["channel"]) for row in table["archs"]}
     holes = {(row["series"], row["channel"]) for row in table.get("holes", ())}
     channels = [row for row in _rows(tables, "channels", "channels") if row["cuda"]]
     matrix = {(series, row["name"]) for row in channels for series in row["series"]}
-    yield from (f"{' '.join(one)}: neither a row nor a hole" for one in sorted(matrix - known - holes))
-    yield from (f"{' '.join(one)}: a hole that has a row" for one in sorted(holes & known))
-    yield from (f"{' '.join(one)}: a hole where nothing belongs" for one in sorted(holes - matrix))
+    yield from (f"{' '.join(pair)}: neither a row nor a hole" for pair in sorted(matrix - listed - holes))
+    yield from (f"{' '.join(pair)}: a hole that has a row" for pair in sorted(holes & listed))
+    yield from (f"{' '.join(pair)}: a hole where nothing belongs" for pair in sorted(holes - matrix))
 
 
-def _is_strange_toolkit(cuda: str | None, tables: Mapping[str, Table]) -> bool:
+def _is_unknown_toolkit(cuda: str | None, tables: Mapping[str, Table]) -> bool:
     """Neither one that drivers.yaml knows nor an older one."""
-    known = [row["cuda"] for row in _rows(tables, "drivers", "toolkits")]
-    return bool(cuda and known and cuda not in known and _numbers(cuda) > min(map(_numbers, known)))
+    toolkits = [row["cuda"] for row in _rows(tables, "drivers", "toolkits")]
+    return bool(
+        cuda
+        and toolkits
+        and cuda not in toolkits
+        and _version_numbers(cuda) > min(map(_version_numbers, toolkits))
+    )
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(digits) for digits in re.findall(r"\d+", version))
 
 
 def _gpus(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["gpus"]:
         capability = row.get("capability")
-        if _is_strange_toolkit(row.get("min_toolkit"), tables):
+        if _is_unknown_toolkit(row.get("min_toolkit"), tables):
             yield f"{row['name']}: min_toolkit {row['min_toolkit']} is no toolkit of drivers.yaml"
         if capability is None and not row.get("note"):
             yield f"{row['name']}: no capability, and no note why"
@@ -167,13 +174,13 @@ def _bases(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     systems = {"unknown", None, *(row["os"] for row in table["systems"])}
     for section in IMAGES:
         strange = [row for row in table[section] if row.get("os") not in systems]
-        yield from (f"{images(section, row)[0]}: {row['os']} is no known system" for row in strange)
+        yield from (f"{image_names(section, row)[0]}: {row['os']} is no known system" for row in strange)
     for row in table["cuda"]:
-        what = f"{row['cuda']} {row['os']}"
+        label = f"{row['cuda']} {row['os']}"
         if row.get("status") not in _STATUS:
-            yield f"{what}: status is {row['status']!r}, not one of supported, end-of-life"
+            yield f"{label}: status is {row['status']!r}, not one of supported, end-of-life"
         yield from (
-            f"{what}: {name!r} is no variant" for name in row["variants"] if not _VARIANT.fullmatch(name)
+            f"{label}: {name!r} is no variant" for name in row["variants"] if not _VARIANT.fullmatch(name)
         )
     suffixes = {(row["cuda"], name.partition("-")[0]) for row in table["cuda"] for name in row["variants"]}
     for row in table["cudnn"]:
@@ -183,9 +190,11 @@ def _bases(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
 
 
 def _images(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    known = {image for section in IMAGES[:-1] for row in table[section] for image in images(section, row)}
+    listed_images = {
+        image for section in IMAGES[:-1] for row in table[section] for image in image_names(section, row)
+    }
     named = [row["image"] for row in table["digests"]] + [row.get("base") for row in table["runpod"]]
-    yield from (f"{image} is no known image" for image in named if image not in {None, *known})
+    yield from (f"{image} is no known image" for image in named if image not in {None, *listed_images})
     releases = {row["version"] for row in _rows(tables, "torch", "releases")}
     for row in (*table["pytorch"], *table["runpod"]):
         torch, _, local = (row.get("torch") or "").partition("+")
@@ -203,9 +212,9 @@ def _drivers(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["toolkits"]:
         if not (re.fullmatch(r"\d+\.\d+", row["cuda"]) and re.fullmatch(r"\d{3}(\.\d+){1,2}", row["driver"])):
             yield f"toolkit {row['cuda']} with {row['driver']}: not like 12.1 with 530.30.02"
-    toolkits = sorted(table["toolkits"], key=lambda row: (_numbers(row["cuda"]), row["update"]))
+    toolkits = sorted(table["toolkits"], key=lambda row: (_version_numbers(row["cuda"]), row["update"]))
     for older, newer in pairwise(toolkits):
-        if _numbers(older["driver"]) > _numbers(newer["driver"]):
+        if _version_numbers(older["driver"]) > _version_numbers(newer["driver"]):
             yield f"toolkit {newer['cuda']} update {newer['update']} has an older driver than the one before it"
     yield from _families(table, tables)
     images_of = {row["cuda"] for row in _rows(tables, "bases", "cuda")}
@@ -224,13 +233,13 @@ def _families(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
             yield f"family {row['family']} from {row['min_driver']}: not like 12.x from 525"
         if row.get("below", "999") <= row["min_driver"]:
             yield f"family {row['family']}: from {row['min_driver']}, and below {row['below']}"
-    known = {row["family"].partition(".")[0] for row in table["families"]}
+    listed_majors = {row["family"].partition(".")[0] for row in table["families"]}
     used = {row["cuda"].partition(".")[0] for row in _rows(tables, "channels", "channels") if row["cuda"]}
-    yield from (f"no family for CUDA {major}" for major in sorted(used - known))
+    yield from (f"no family for CUDA {major}" for major in sorted(used - listed_majors))
 
 
 def _sources(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
-    known = {(row["repo"], row["tag"]) for row in table["tags"]}
+    tags = {(row["repo"], row["tag"]) for row in table["tags"]}
     for row in table["tags"]:
         if row.get("exists", True) and not _COMMIT.fullmatch(row.get("commit", "")):
             yield f"{row['tag']}: commit is not a full one"
@@ -238,18 +247,18 @@ def _sources(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
         if not _COMMIT.fullmatch(row["commit"]):
             yield f"{row['repo']}: commit is not a full one"
     for row in table["requirements"]:
-        if (row["repo"], row["tag"]) not in known:
+        if (row["repo"], row["tag"]) not in tags:
             yield f"{row['repo']} {row['tag']}: requirements of no known tag"
 
 
 def _floors(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     for row in (*table["floors"], *table["pinned"]):
         for key in ("when", "needs"):
-            if not _is(Requirement, row[key]):
+            if not _parses(Requirement, row[key]):
                 yield f"{row['id']}: {key} {row[key]!r} is no requirement"
         if row.get("instead") and not re.fullmatch(r"[a-z0-9-]+==[^,;*]+", row["instead"]):
             yield f"{row['id']}: instead {row['instead']!r} is no exact pin"
-        if row.get("interface") not in {None, *(each["id"] for each in table["removed"])}:
+        if row.get("interface") not in {None, *(removal["id"] for removal in table["removed"])}:
             yield f"{row['id']}: no interface {row['interface']} is removed"
 
 
@@ -272,37 +281,37 @@ def _packages(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
             yield f"{row['id']}: a conflict of one"
     named = [name for row in table["conflicts"] for name in row["names"]]
     for row in table["brings"]:
-        if not _is(Requirement, row["when"]):
+        if not _parses(Requirement, row["when"]):
             yield f"brings: {row['when']!r} is no requirement"
-    named += [name for row in table["brings"] for name in row["brings"]]
+    named += [name for row in table["brings"] for name in row["packages"]]
     for name in (*named, *(row["package"] for row in table["native"])):
         if name != canonicalize_name(name):
             yield f"{name!r} is not a normalized name"
 
 
 def _wheels(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    known = {(row["package"], row["version"]) for row in table["packages"]}
-    against = {(row["package"], row["version"], row["torch"]) for row in table["built"]}
+    packages = {(row["package"], row["version"]) for row in table["packages"]}
+    built_against = {(row["package"], row["version"], row["torch"]) for row in table["built"]}
     for row in table["packages"]:
         yield from (f"{row['package']}: {message}" for message in _wheel_package(row))
     for row in table["built"]:
         if row["channel"] not in _channel_names(tables) or not row["with"].startswith(f"{row['torch']}."):
             yield f"built for {row['torch']}: with {row['with']} from {row['channel']}"
     series = {".".join(row["version"].split(".")[:2]) for row in _rows(tables, "torch", "releases")}
-    for each in sorted({row["torch"] for row in table["wheels"]} - series if series else ()):
-        yield f"wheels for torch {each}, of which torch.yaml has no release"
+    for torch_series in sorted({row["torch"] for row in table["wheels"]} - series if series else ()):
+        yield f"wheels for torch {torch_series}, of which torch.yaml has no release"
     for row in table["wheels"]:
         key = (row["package"], row["version"])
-        if key not in known:
+        if key not in packages:
             yield f"{row['filename']}: no such package and version"
-        if row["abi"] == 0 and (*key, row["torch"]) not in against:
+        if row["abi"] == 0 and (*key, row["torch"]) not in built_against:
             yield f"{row['filename']}: what it was built against is not known, so neither is its ABI"
         if row["filename"] != _wheel_name(row):
             yield f"{row['filename']}: its columns say {_wheel_name(row)}"
-    yield from _twice(table["wheels"], ("sha256",))
+    yield from _duplicates(table["wheels"], ("sha256",))
 
 
-def _wheel_package(row: Entry) -> Iterator[str]:
+def _wheel_package(row: RawRow) -> Iterator[str]:
     if row["package"] != canonicalize_name(row["package"]):
         yield "is not a normalized name"
     if not re.fullmatch(r"https://\S+[^/\s]", row["release"]):
@@ -310,12 +319,12 @@ def _wheel_package(row: Entry) -> Iterator[str]:
     if not re.fullmatch(r"\d+\.\d", str(row["min_capability"])):
         yield f"min_capability {row['min_capability']!r} is not like 8.0"
     for line in row["requires"]:
-        if not _is(Requirement, line) or Requirement(line).name == "torch":
+        if not _parses(Requirement, line) or Requirement(line).name == "torch":
             yield f"requires {line!r}, which is no requirement beside torch"
     yield from (f"{name!r} is no architecture" for name in row["archs"] if not _ARCH.fullmatch(name))
 
 
-def _wheel_name(row: Entry) -> str:
+def _wheel_name(row: RawRow) -> str:
     abi = {0: "FALSE", 1: "TRUE"}.get(row["abi"])
     stem = (
         f"{row['package'].replace('-', '_')}-{row['version']}+cu{row['cuda']}torch{row['torch']}cxx11abi{abi}"
@@ -323,7 +332,7 @@ def _wheel_name(row: Entry) -> str:
     return f"{stem}-{row['python']}-{row['python']}-{row['platform']}.whl"
 
 
-def _is(kind: Callable[[str], object], text: str) -> bool:
+def _parses(kind: Callable[[str], object], text: str) -> bool:
     try:
         kind(text)
     except ValueError:  # what packaging and datetime raise is one

@@ -35,31 +35,31 @@ class Event:
     environment: str = ""
 
 
-def event(line: str) -> Event | None:
+def parse_event(line: str) -> Event | None:
     """The event of one line of `docker buildx build --progress plain`, None for lines that are none."""
-    found = _STEP.fullmatch(line.rstrip())
-    if not found:
+    match = _STEP.fullmatch(line.rstrip())
+    if not match:
         return None
-    step, rest = int(found["number"]), found["rest"]
-    if rest == "CACHED":
+    step, content = int(match["number"]), match["rest"]
+    if content == "CACHED":
         return Event(step=step, kind="cached")
-    done = _DONE.fullmatch(rest)
-    if done:
-        return Event(step=step, kind="done", seconds=float(done["seconds"]))
-    if rest.startswith(("ERROR", "CANCELED")):
-        return Event(step=step, kind="failed", text=rest)
-    if rest.startswith("["):
-        return Event(step=step, kind="started", text=rest)
-    output = _OUTPUT.fullmatch(rest)
-    moved = _BYTES.search(rest)
-    text = output["text"] if output else rest
-    return Event(step=step, kind="output", text=text, bytes=moved[0] if moved else "")
+    done_match = _DONE.fullmatch(content)
+    if done_match:
+        return Event(step=step, kind="done", seconds=float(done_match["seconds"]))
+    if content.startswith(("ERROR", "CANCELED")):
+        return Event(step=step, kind="failed", text=content)
+    if content.startswith("["):
+        return Event(step=step, kind="started", text=content)
+    output_match = _OUTPUT.fullmatch(content)
+    transfer = _BYTES.search(content)
+    text = output_match["text"] if output_match else content
+    return Event(step=step, kind="output", text=text, bytes=transfer[0] if transfer else "")
 
 
 _CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
 
 
-def installed_twice(log: Iterable[str]) -> tuple[str, ...]:
+def repeated_installs(log: Iterable[str]) -> tuple[str, ...]:
     """Packages that a build's install steps took away, replaced or installed twice: none, in a proven image.
 
     Steps from the cache say nothing; they said it when they ran.
@@ -67,11 +67,11 @@ def installed_twice(log: Iterable[str]) -> tuple[str, ...]:
     seen: set[str] = set()
     wrong: list[str] = []
     for line in log:
-        found = _CHANGE.match(line)
-        if not found:
+        match = _CHANGE.match(line)
+        if not match:
             continue
-        name = re.sub(r"[-_.]+", "-", found["name"]).lower()
-        if found["sign"] != "+" or name in seen:
+        name = re.sub(r"[-_.]+", "-", match["name"]).lower()
+        if match["sign"] != "+" or name in seen:
             wrong.append(name)
         seen.add(name)
     return tuple(dict.fromkeys(wrong))
@@ -80,22 +80,22 @@ def installed_twice(log: Iterable[str]) -> tuple[str, ...]:
 _INDEX = re.compile(r'export UV_DEFAULT_INDEX="\$\{\w+:-(?P<address>[^}]+)\}"')
 
 
-def indexes(log: Iterable[str]) -> dict[str, str]:
+def layer_indexes(log: Iterable[str]) -> dict[str, str]:
     """Which index each install step of a build named, by layer file: the log's own word, cached steps included.
 
     A step without one takes its packages from PyPI. A mirror stands in for the address, and only by the same hashes.
     """
-    found: dict[str, str] = {}
+    index_by_layer: dict[str, str] = {}
     for line in log:
-        one = event(line)
-        layer = _LAYER.search(one.text) if one and one.kind == "started" else None
-        index = _INDEX.search(one.text) if one and layer else None
+        build_event = parse_event(line)
+        layer = _LAYER.search(build_event.text) if build_event and build_event.kind == "started" else None
+        index = _INDEX.search(build_event.text) if build_event and layer else None
         if layer and index:
-            found[layer["file"]] = index["address"]
-    return found
+            index_by_layer[layer["file"]] = index["address"]
+    return index_by_layer
 
 
-def title(text: str) -> str:
+def step_title(text: str) -> str:
     """A step's short name: the layer that it installs, else the start of its instruction; "" for BuildKit's own."""
     if text.startswith(("[internal]", "[auth]", "[context ")):
         return ""
@@ -118,35 +118,46 @@ class Failure:
 
     step: str
     lines: tuple[str, ...]
-    remedy: str = ""
+    help: str = ""
 
 
-def failure(log: Sequence[str]) -> Failure:
+def find_failure(log: Sequence[str]) -> Failure:
     """What went wrong in a build, from its whole log."""
-    events = [(event(line), line) for line in log]
-    broken = [
-        one.step for one, _ in events if one and one.kind == "failed" and not one.text.startswith("CANCELED")
+    events = [(parse_event(line), line) for line in log]
+    failed_steps = [
+        build_event.step
+        for build_event, _ in events
+        if build_event and build_event.kind == "failed" and not build_event.text.startswith("CANCELED")
     ]
-    if broken:
-        own = [one for one, _ in events if one and one.step == broken[0]]
-        name = next((title(one.text) for one in own if one.kind == "started"), f"step {broken[0]}")
-        said = [one.text for one in own if one.kind in {"output", "failed"} and one.text]
+    if failed_steps:
+        step_events = [
+            build_event for build_event, _ in events if build_event and build_event.step == failed_steps[0]
+        ]
+        name = next(
+            (step_title(build_event.text) for build_event in step_events if build_event.kind == "started"),
+            f"step {failed_steps[0]}",
+        )
+        output = [
+            build_event.text
+            for build_event in step_events
+            if build_event.kind in {"output", "failed"} and build_event.text
+        ]
     else:
-        name, said = "the build", [line.rstrip() for line in log if line.strip()]
-    return Failure(step=name, lines=tuple(said[-15:]), remedy=remedy([*said, *log[-20:]]))
+        name, output = "the build", [line.rstrip() for line in log if line.strip()]
+    return Failure(step=name, lines=tuple(output[-15:]), help=known_help([*output, *log[-20:]]))
 
 
-def remedy(lines: Iterable[str]) -> str:
+def known_help(lines: Iterable[str]) -> str:
     """What is known to help: the first known failure, special ones before general, that any line matches."""
-    said = list(lines)
-    for known in facts.failures():
-        if any(known.pattern.search(line) for line in said):
-            return f"{known.means}. {known.remedy}"
+    log_lines = list(lines)
+    for known_failure in facts.failures():
+        if any(known_failure.pattern.search(line) for line in log_lines):
+            return f"{known_failure.means}. {known_failure.remedy}"
     return ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Started:
+class BuildStarted:
     """A build begins: the environment, its steps' sizes in bytes by layer name, and where its log goes."""
 
     environment: str

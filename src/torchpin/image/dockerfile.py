@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 from torchpin.errors import InputError
 from torchpin.lock import file_format
 from torchpin.lock.uv_project import quote
-from torchpin.model import Mark, Problem
+from torchpin.model import Position, Problem
 
 if TYPE_CHECKING:
     import jinja2
 
-    from torchpin.image.plan import Context, Image
+    from torchpin.image.plan import BuildContext, Image
 
 
-def _dockerfile_string(value: str) -> str:
+def _quote_for_dockerfile(value: str) -> str:
     """A double-quoted word of LABEL or ENV, in which nothing is expanded."""
     return quote(value).replace("$", "\\$")
 
 
 @cache
-def _compiled(template: str) -> jinja2.Template:
+def _compile_template(template: str) -> jinja2.Template:
     import jinja2
 
     jinja = jinja2.Environment(
@@ -33,25 +33,25 @@ def _compiled(template: str) -> jinja2.Template:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - a Dockerfile is no HTML; what may stand in a description is limited by its reader
     )
-    jinja.filters["word"] = _dockerfile_string
+    jinja.filters["word"] = _quote_for_dockerfile
     jinja.filters["exec"] = lambda command: json.dumps(list(command), ensure_ascii=False)
     return jinja.from_string(template)
 
 
-def dockerfile(template: str, image: Image) -> str:
+def render_dockerfile(template: str, image: Image) -> str:
     """The Dockerfile of an image. A name that the template misspells stops the rendering."""
     import jinja2
 
     try:
-        return _compiled(template).render(image=image)
+        return _compile_template(template).render(image=image)
     except (jinja2.TemplateError, TypeError) as error:
         line = getattr(error, "lineno", None)
-        where = Mark(file="docker/Dockerfile.j2", line=line or 1, column=1)
-        problem = Problem(where=where, path="", message=f"cannot be rendered: {error}")
+        position = Position(file="docker/Dockerfile.j2", line=line or 1, column=1)
+        problem = Problem(position=position, path="", message=f"cannot be rendered: {error}")
         raise InputError("Correct the template; nothing was written.", (problem,)) from None
 
 
-def context_list(context: Context) -> str:
+def render_context_list(context: BuildContext) -> str:
     """What a build context holds, one line each: with the Dockerfile, all that decides about the image."""
     lines = [f"{path}  {file_format.digest(text)}" for path, text in context.files.items()]
     lines += [
@@ -59,5 +59,5 @@ def context_list(context: Context) -> str:
     ]
     lines.append(f"uv  {context.uv}")
     return "# What the image's build reads. Made by `invoke render`; do not edit.\n" + "".join(
-        f"{x}\n" for x in sorted(lines)
+        f"{line}\n" for line in sorted(lines)
     )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.description import environments
+from torchpin.description.environments import MACHINES, cuda_version, index_url, mirror_variable, torch_build
 from torchpin.lock import file_format
-from torchpin.lock.export import installable, release_url
+from torchpin.lock.export import install_file, wheel_release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class InstallStep:
     """One install step of an image: a layer file, from one origin.
 
     `index` is a channel's address (None: PyPI, as the client finds it); `release` is where an ABI wheel lies.
@@ -45,13 +45,13 @@ class Image:
     base: str
     torch: str
     python_mirror: str
-    steps: tuple[Step, ...]
+    steps: tuple[InstallStep, ...]
     sources: tuple[tuple[Source, str], ...]
     env: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Context:
+class BuildContext:
     """What a build context holds: texts by path, the uv release, and sources (path in the context to the source)."""
 
     files: Mapping[str, str]
@@ -59,15 +59,15 @@ class Context:
     sources: Mapping[str, Source] = field(default_factory=dict)
 
 
-def steps(lock: Lock) -> tuple[Step, ...]:
+def install_steps(lock: Lock) -> tuple[InstallStep, ...]:
     """The install steps of an environment, empty layers left out."""
     return tuple(
-        Step(
+        InstallStep(
             file=layer.file,
             origin=layer.origin,
-            index=environments.index_url(layer.origin),
-            release=release_url(layer),
-            mirror=environments.mirror_variable(layer.origin),
+            index=index_url(layer.origin),
+            release=wheel_release(layer),
+            mirror=mirror_variable(layer.origin),
             optional=layer.optional,
             builds=any(package.is_source for package in layer.packages),
         )
@@ -76,11 +76,13 @@ def steps(lock: Lock) -> tuple[Step, ...]:
     )
 
 
-def image(env: Environment, lock: Lock) -> Image:
+def image_plan(env: Environment, lock: Lock) -> Image:
     service = env.service
     homes = tuple((source, f"{service.home}/{source.path}") for source in service.sources)
-    reported = sorted(canonicalize_name(p.name) for layer in service.layers[:1] for p in layer.packages)
-    own = {
+    reported = sorted(
+        canonicalize_name(package.name) for layer in service.layers[:1] for package in layer.packages
+    )
+    torchpin_env = {
         "TORCHPIN_FREEZE": service.run.freeze or "",
         "TORCHPIN_REPORT": " ".join(reported),
         "TORCHPIN_SOURCES": ":".join(home for _, home in homes),
@@ -90,23 +92,23 @@ def image(env: Environment, lock: Lock) -> Image:
         service=service,
         variant=env.variant,
         base=env.base.reference,
-        torch=lock.all["torch"].version,
-        python_mirror=environments.mirror_variable("python"),
-        steps=steps(lock),
+        torch=lock.all_packages["torch"].version,
+        python_mirror=mirror_variable("python"),
+        steps=install_steps(lock),
         sources=homes,
-        env={**service.run.env, **{name: value for name, value in own.items() if value}},
+        env={**service.run.env, **{name: value for name, value in torchpin_env.items() if value}},
     )
 
 
-def expectations(env: Environment, lock: Lock, *, home: str | None = None) -> dict[str, object]:
+def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None) -> dict[str, object]:
     """What the probe must find, as it reads it. `home` is where the sources lie, by default the image's folder."""
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     versions = {name: package.version for name, package in sorted(lock.packages.items())}
-    build = environments.torch_build(env)
+    build = torch_build(env)
     release = str(env.service.torch.version)
-    compiled = facts.compiled(release, build, environments.MACHINES[env.variant.platform]) if build else None
+    compiled = facts.compiled_archs(release, build, MACHINES[env.variant.platform]) if build else None
     carries_local = build and env.variant.platform == "linux/amd64"
-    inherited = {package.name: package.version for package in lock.given.packages} if lock.given else {}
+    inherited = {package.name: package.version for package in lock.provided.packages} if lock.provided else {}
     return {
         "environment": env.name,
         "python": str(env.service.python),
@@ -115,7 +117,7 @@ def expectations(env: Environment, lock: Lock, *, home: str | None = None) -> di
         "inherited": inherited,
         "torch": {
             "version": f"{release}+{build}" if carries_local else release,
-            "cuda": environments.cuda(env),
+            "cuda": cuda_version(env),
             "archs": list(compiled.sm) if compiled else None,
         },
         "imports": list(env.service.imports),
@@ -125,18 +127,18 @@ def expectations(env: Environment, lock: Lock, *, home: str | None = None) -> di
     }
 
 
-def context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], smoke: str) -> Context:
+def build_context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], smoke: str) -> BuildContext:
     """What the build of an environment's image reads, beside its Dockerfile."""
     layers = [*lock.layers, *([lock.build] if lock.build else [])]
-    files = {f"layers/{layer.file}": installable(layer) for layer in layers if layer.packages}
+    files = {f"layers/{layer.file}": install_file(layer) for layer in layers if layer.packages}
     files |= {f"runtime/{name}": text for name, text in runtime.items()}
     files["smoke.py"] = smoke
-    files["expect.json"] = json.dumps(expectations(env, lock), indent=1) + "\n"
+    files["expect.json"] = json.dumps(probe_expectations(env, lock), indent=1) + "\n"
     sources = {f"sources/{source.name}": source for source in env.service.sources}
-    return Context(files=files, uv=lock.layers[0].uv, sources=sources)
+    return BuildContext(files=files, uv=lock.layers[0].uv, sources=sources)
 
 
-def key(env: Environment, dockerfile: str, listing: str) -> str:
+def image_key(env: Environment, dockerfile: str, listing: str) -> str:
     """The hash of everything that goes into an environment's image: 64 hexadecimal digits."""
     everything = f"{env.name}\n\n{env.variant.platform}\n\n{dockerfile}\n\n{listing}"
     return file_format.digest(everything).removeprefix("sha256:")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchpin.errors import Stop, ToolError
+from torchpin.errors import ToolError, TorchpinError
 from torchpin.lab import engine
 from torchpin.tools import buildx, docker, files, process
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def standing(service: Service, prefix: str, rendered: Path, say: Say) -> Iterator[tuple[str, str]]:
+def base_image(service: Service, prefix: str, rendered: Path, say: Say) -> Iterator[tuple[str, str]]:
     """A small base image with a Python, and "" and the reason where there can be none.
 
     At the end every image below `prefix` goes, and the build cache of the Dockerfiles below `rendered`.
@@ -30,19 +30,19 @@ def standing(service: Service, prefix: str, rendered: Path, say: Say) -> Iterato
     try:
         with docker.engine() as client:
             buildx.expect_buildx()
-            cached = engine.cache(client)
+            cached = engine.build_cache_ids(client)
             tag = f"{prefix}/base:1"
             _make_base(client, service, tag, say)
-    except Stop as stop:
+    except TorchpinError as stop:
         yield "", str(stop).splitlines()[0].rstrip(".")
         return
     try:
         yield tag, ""
     finally:
-        texts = [text for path in rendered.glob("*/Dockerfile") if (text := files.read_text(path))]
+        dockerfiles = [text for path in rendered.glob("*/Dockerfile") if (text := files.read_text(path))]
         with docker.engine() as client:
-            docker.remove(client, engine.tagged(client, f"{prefix}/"))
-            engine.prune(client, cached, [*texts, engine.EXTENDS])
+            docker.remove_tags(client, engine.list_tags(client, f"{prefix}/"))
+            engine.prune_build_cache(client, cached, [*dockerfiles, engine.EXTEND_INSTRUCTION])
 
 
 def _make_base(client: Any, service: Service, tag: str, say: Say) -> None:
@@ -51,13 +51,13 @@ def _make_base(client: Any, service: Service, tag: str, say: Say) -> None:
         return
     say("lab: Docker Hub does not answer; making a base image from this machine's distribution")
     with tempfile.TemporaryDirectory(prefix="torchpin-base-") as name:
-        archive = _bootstrapped(Path(name))
-        engine.load_tree(client, archive, tag)
+        archive = _bootstrap_archive(Path(name))
+        engine.import_tree(client, archive, tag)
 
 
-def _bootstrapped(folder: Path) -> Path:
+def _bootstrap_archive(folder: Path) -> Path:
     """A tar of a minimal Debian or Ubuntu with Python, made by mmdebstrap or debootstrap."""
-    suite = _suite()
+    suite = _distribution_suite()
     tree, archive = folder / "tree", folder / "base.tar"
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not suite:
         raise ToolError("no base image can be pulled, and only root on Debian or Ubuntu can make one")
@@ -78,13 +78,13 @@ def _bootstrapped(folder: Path) -> Path:
     return archive
 
 
-def _suite() -> str:
+def _distribution_suite() -> str:
     text = files.read_text(Path("/etc/os-release")) or ""
     fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return fields.get("VERSION_CODENAME", "").strip('"') if sys.platform == "linux" else ""
 
 
-def python_of(base: str) -> str:
+def python_version(base: str) -> str:
     script = "import platform; print(platform.python_version())"
     with docker.engine() as client:
-        return engine.said(client, base, "python3", "-c", script)
+        return engine.run_in_image(client, base, "python3", "-c", script)

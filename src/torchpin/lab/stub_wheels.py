@@ -22,7 +22,7 @@ TORCH_REQUIRES = ("filelock", "typing-extensions>=4.8.0")
 DOC = '"""torchpin\'s stand-in, not the real {name}: it answers a probe\'s questions and computes nothing."""\n\n'
 
 
-def wheel(
+def build_wheel(
     name: str,
     version: str,
     *,
@@ -39,10 +39,10 @@ def wheel(
     entries = {path: texts[path].encode() for path in sorted(texts)}
     record = "".join(_record_line(path, content) for path, content in entries.items())
     entries[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
-    return f"{stem}-{tag}.whl", _zipped(entries)
+    return f"{stem}-{tag}.whl", _zip_bytes(entries)
 
 
-def published(filename: str, content: bytes) -> File:
+def index_file(filename: str, content: bytes) -> File:
     """A wheel as a row of an index page, with everything that a complete index knows."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         path = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
@@ -74,12 +74,12 @@ def torch_family(
     suffix = f"+{local}" if local else ""
     tag = f"{python_tag}-{python_tag}-{platform}"
     modules = torch_modules(f"{version}{suffix}", cuda=cuda, archs=archs, cudnn=cudnn, cxx11_abi=cxx11_abi)
-    wheels = [wheel("torch", f"{version}{suffix}", tag=tag, requires=requires, modules=modules)]
+    wheels = [build_wheel("torch", f"{version}{suffix}", tag=tag, requires=requires, modules=modules)]
     for name, companion in companions.items():
         modules = companion_modules(name, f"{companion}{suffix}", cuda=cuda)
         pin = (f"torch=={version}",)
-        wheels.append(wheel(name, f"{companion}{suffix}", tag=tag, requires=pin, modules=modules))
-    return tuple(published(*made) for made in wheels)
+        wheels.append(build_wheel(name, f"{companion}{suffix}", tag=tag, requires=pin, modules=modules))
+    return tuple(index_file(*named_content) for named_content in wheels)
 
 
 def torch_modules(
@@ -132,7 +132,9 @@ def _wheel_text(tag: str) -> str:
     pythons, abis, platforms = (field.split(".") for field in tag.split("-"))
     pure = "true" if platforms == ["any"] else "false"
     lines = ["Wheel-Version: 1.0", "Generator: torchpin", f"Root-Is-Purelib: {pure}"]
-    lines += [f"Tag: {p}-{abi}-{platform}" for p in pythons for abi in abis for platform in platforms]
+    lines += [
+        f"Tag: {python}-{abi}-{platform}" for python in pythons for abi in abis for platform in platforms
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -141,15 +143,15 @@ def _record_line(path: str, content: bytes) -> str:
     return f"{path},sha256={digest},{len(content)}\n"
 
 
-def _zipped(entries: Mapping[str, bytes]) -> bytes:
+def _zip_bytes(entries: Mapping[str, bytes]) -> bytes:
     """Stored, not deflated: compressed bytes differ from zlib to zlib. RECORD stays last, as the format recommends."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path, content in entries.items():
-            item = zipfile.ZipInfo(path, EPOCH)
-            item.create_system, item.external_attr = (
+            zip_info = zipfile.ZipInfo(path, EPOCH)
+            zip_info.create_system, zip_info.external_attr = (
                 3,
                 0o100644 << 16,
             )  # Unix; else Windows would write other bytes
-            archive.writestr(item, content)
+            archive.writestr(zip_info, content)
     return buffer.getvalue()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torchpin.model import Artifact
 
 
-def moved(before: Mapping[str, Artifact], after: Mapping[str, Artifact]) -> tuple[str, ...]:
+def package_changes(before: Mapping[str, Artifact], after: Mapping[str, Artifact]) -> tuple[str, ...]:
     """What a new lock changes: one sentence a package that is added, removed or moved."""
     return tuple(
         f"{name} {before[name].version if name in before else '(new)'} -> {after[name].version if name in after else '(gone)'}"

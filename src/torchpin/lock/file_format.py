@@ -7,24 +7,24 @@ import re
 from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError
-from torchpin.model import Artifact, LayerLock, Lock, Mark, Problem, Upstream
+from torchpin.model import Artifact, LayerLock, Lock, Position, Problem, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_LINE = re.compile(
+_PACKAGE_LINE = re.compile(
     r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9a-z.+!_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
     r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>\d+ bytes|size not published)(?:, source only)?(?:, for (?P<wanted>[a-z0-9 -]+))?"
 )
-_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
-UPSTREAM = "upstream-"
+_HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
+UPSTREAM_PREFIX = "upstream-"
 
 
 def digest(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sealed(first: str, fields: Mapping[str, str], lines: Sequence[str]) -> str:
+def _seal(first: str, fields: Mapping[str, str], lines: Sequence[str]) -> str:
     """A header, the lines, and in between the digest of both: no character can change unseen."""
     head = [
         first,
@@ -35,36 +35,36 @@ def _sealed(first: str, fields: Mapping[str, str], lines: Sequence[str]) -> str:
     return "\n".join([*head, f"# digest: {digest(chr(10).join([*head, *body]))}", *body])
 
 
-def _opened(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
+def _unseal(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
     """The header's fields and the numbered lines of a sealed text. Raises InputError when the seal is broken."""
     lines = text.split("\n")
     seals = [number for number, line in enumerate(lines) if line.startswith("# digest: ")]
     if len(seals) != 1:
-        raise _broken(file, 1, "expected one `# digest:` line in the header")
+        raise _broken_file_error(file, 1, "expected one `# digest:` line in the header")
     (seal,) = seals
     without = "\n".join(lines[:seal] + lines[seal + 1 :])
     if lines[seal] != f"# digest: {digest(without)}":
-        raise _broken(file, seal + 1, "was edited: its digest is not that of its lines")
+        raise _broken_file_error(file, seal + 1, "was edited: its digest is not that of its lines")
     fields = {}
     for number, line in enumerate(lines[2:seal], start=3):
         name, colon, value = line.removeprefix("# ").partition(": ")
         if not line.startswith("# ") or not colon:
-            raise _broken(file, number, f"not a header field: {line[:80]!r}")
+            raise _broken_file_error(file, number, f"not a header field: {line[:80]!r}")
         fields[name] = value
     return fields, [(number + 1, line) for number, line in enumerate(lines) if number > seal and line]
 
 
-def _broken(file: str, line: int, message: str) -> InputError:
-    problem = Problem(where=Mark(file=file, line=line, column=1), path="", message=message)
+def _broken_file_error(file: str, line: int, message: str) -> InputError:
+    problem = Problem(position=Position(file=file, line=line, column=1), path="", message=message)
     return InputError("Run `invoke lock` to make it again, or restore it from git.", (problem,))
 
 
 def _package_line(package: Artifact) -> str:
     size = "size not published" if package.size is None else f"{package.size} bytes"
     kind = ", source only" if package.is_source else ""
-    wanted = f", for {' '.join(package.wanted_by)}" if package.wanted_by else ""
+    required_by = f", for {' '.join(package.required_by)}" if package.required_by else ""
     requirement = f"{package.name}=={package.version} --hash=sha256:{package.sha256}"
-    return f"{requirement}  # {package.filename}, {size}{kind}{wanted}"
+    return f"{requirement}  # {package.filename}, {size}{kind}{required_by}"
 
 
 def layer_text(layer: LayerLock) -> str:
@@ -75,32 +75,34 @@ def layer_text(layer: LayerLock) -> str:
         layer.python,
         layer.platform,
         layer.uv,
-        layer.answers,
+        layer.inputs_digest,
     )
-    fields = dict(zip(_FIELDS, values, strict=True)) | ({"optional": "true"} if layer.optional else {})
+    fields = dict(zip(_HEADER_FIELDS, values, strict=True)) | ({"optional": "true"} if layer.optional else {})
     lines = [_package_line(package) for package in layer.packages]
-    return _sealed(f"# torchpin lock of {layer.environment}, layer {layer.name}", fields, lines)
+    return _seal(f"# torchpin lock of {layer.environment}, layer {layer.name}", fields, lines)
 
 
 def parse_layer(file: str, text: str) -> LayerLock:
     """A layer from its text. Raises InputError with file:line when it was edited or is not one."""
-    fields, lines = _opened(file, text)
-    if {*fields} - {"optional"} != {*_FIELDS}:
-        raise _broken(file, 1, f"expected the header fields {', '.join(_FIELDS)}")
+    fields, lines = _unseal(file, text)
+    if {*fields} - {"optional"} != {*_HEADER_FIELDS}:
+        raise _broken_file_error(file, 1, f"expected the header fields {', '.join(_HEADER_FIELDS)}")
     packages = []
     for number, line in lines:
-        found = _LINE.fullmatch(line)
-        if not found:
-            raise _broken(file, number, f"not a locked package with exactly one hash: {line[:80]!r}")
-        size = found["size"].removesuffix(" bytes")
+        match = _PACKAGE_LINE.fullmatch(line)
+        if not match:
+            raise _broken_file_error(
+                file, number, f"not a locked package with exactly one hash: {line[:80]!r}"
+            )
+        size = match["size"].removesuffix(" bytes")
         packages.append(
             Artifact(
-                name=found["name"],
-                version=found["version"],
-                filename=found["filename"],
-                sha256=found["sha256"],
+                name=match["name"],
+                version=match["version"],
+                filename=match["filename"],
+                sha256=match["sha256"],
                 size=int(size) if size.isdigit() else None,
-                wanted_by=tuple((found["wanted"] or "").split()),
+                required_by=tuple((match["wanted"] or "").split()),
             ),
         )
     return LayerLock(
@@ -110,7 +112,7 @@ def parse_layer(file: str, text: str) -> LayerLock:
         python=fields["python"],
         platform=fields["platform"],
         uv=fields["uv"],
-        answers=fields["answers"],
+        inputs_digest=fields["answers"],
         packages=tuple(packages),
         optional="optional" in fields,
     )
@@ -123,55 +125,59 @@ def upstream_text(upstream: Upstream) -> str:
         "commit": upstream.commit,
         "file": upstream.file,
     }
-    return _sealed(f"# What {upstream.source} {upstream.tag} itself asks for", fields, upstream.requirements)
+    return _seal(f"# What {upstream.source} {upstream.tag} itself asks for", fields, upstream.requirements)
 
 
 def parse_upstream(file: str, text: str) -> Upstream:
-    fields, lines = _opened(file, text)
+    fields, lines = _unseal(file, text)
     if {*fields} != {"source", "tag", "commit", "file"}:
-        raise _broken(file, 1, "expected the header fields source, tag, commit, file")
+        raise _broken_file_error(file, 1, "expected the header fields source, tag, commit, file")
     return Upstream(**fields, requirements=tuple(line for _, line in lines))
 
 
-def files(lock: Lock) -> dict[str, str]:
+def lock_texts(lock: Lock) -> dict[str, str]:
     """Every file of a lock, name to text."""
-    layers = [*lock.layers, *(one for one in (lock.build, lock.given) if one)]
+    layers = [*lock.layers, *(layer for layer in (lock.build, lock.provided) if layer)]
     return {layer.file: layer_text(layer) for layer in layers} | {
-        f"{UPSTREAM}{upstream.source}.txt": upstream_text(upstream) for upstream in lock.upstreams
+        f"{UPSTREAM_PREFIX}{upstream.source}.txt": upstream_text(upstream) for upstream in lock.upstreams
     }
 
 
-def parse(folder: str, texts: Mapping[str, str]) -> Lock:
+def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
     """A lock from `{file name: text}`. Raises InputError with every broken file."""
     layers: list[LayerLock] = []
     upstreams: list[Upstream] = []
     problems: list[Problem] = []
     for name, text in sorted(texts.items()):
         try:
-            if name.startswith(UPSTREAM):
+            if name.startswith(UPSTREAM_PREFIX):
                 upstreams.append(parse_upstream(f"{folder}/{name}", text))
-                own = f"{UPSTREAM}{upstreams[-1].source}.txt"
+                expected_name = f"{UPSTREAM_PREFIX}{upstreams[-1].source}.txt"
             else:
                 layers.append(parse_layer(f"{folder}/{name}", text))
-                own = layers[-1].file
-            if own != name:
-                raise _broken(f"{folder}/{name}", 1, f"is not the file that it was made as, {own}")
+                expected_name = layers[-1].file
+            if expected_name != name:
+                raise _broken_file_error(
+                    f"{folder}/{name}", 1, f"is not the file that it was made as, {expected_name}"
+                )
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError("Run `invoke lock` to make them again, or restore them from git.", problems)
-    aside = {layer.name: layer for layer in layers if layer.name in {"build", "00-given"}}
+    special_layers = {layer.name: layer for layer in layers if layer.name in {"build", "00-given"}}
     return Lock(
-        layers=tuple(layer for layer in layers if layer.name not in aside),
-        build=aside.get("build"),
-        given=aside.get("00-given"),
+        layers=tuple(layer for layer in layers if layer.name not in special_layers),
+        build=special_layers.get("build"),
+        provided=special_layers.get("00-given"),
         upstreams=tuple(upstreams),
     )
 
 
-def installable(layer: LayerLock) -> str:
+def installer_requirements(layer: LayerLock) -> str:
     """What an installer is given, and an image's cache keyed by: the requirements alone, no header, no comment."""
-    return "".join(f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in layer.packages)
+    return "".join(
+        f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n" for package in layer.packages
+    )
 
 
 def requirement_lines(text: str) -> tuple[str, ...]:

@@ -22,19 +22,19 @@ def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
     setuptools of old asks for wheel while building, so wheel is there whenever setuptools is.
     """
     try:
-        text = _member(content, filename, "pyproject.toml")
-        system = tomllib.loads(text).get("build-system", {}) if text else {}
+        text = _read_member(content, filename, "pyproject.toml")
+        build_system = tomllib.loads(text).get("build-system", {}) if text else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise ToolError(
             f"{filename} cannot be read ({error}); pin a version that exists as a wheel."
         ) from None
-    requires = [str(one) for one in system.get("requires", ["setuptools"])]
-    if any(re.match(r"setuptools\b", one) for one in requires):
+    requires = [str(requirement) for requirement in build_system.get("requires", ["setuptools"])]
+    if any(re.match(r"setuptools\b", requirement) for requirement in requires):
         requires.append("wheel")
     return tuple(sorted({*requires}))
 
 
-def _member(content: bytes, filename: str, name: str) -> str | None:
+def _read_member(content: bytes, filename: str, name: str) -> str | None:
     """A file in the top folder of a source archive."""
     if filename.endswith(".zip"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

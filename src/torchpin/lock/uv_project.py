@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from torchpin.model import Environment
 
 
-def resolution_pins(env: Environment, wheels: Mapping[str, Wheel]) -> tuple[str, ...]:
+def resolution_requirements(env: Environment, wheels: Mapping[str, Wheel]) -> tuple[str, ...]:
     """What one resolution of an environment must satisfy: every exact pin; of an ABI wheel, what it wants beside torch."""
     family = [f"{name}=={version}" for name, version in env.service.torch.family.items()]
     declared = [
-        p for layer in env.service.layers for p in layer.packages if canonicalize_name(p.name) not in wheels
+        package
+        for layer in env.service.layers
+        for package in layer.packages
+        if canonicalize_name(package.name) not in wheels
     ]
-    wanted = [one for wheel in wheels.values() for one in wheel.requires]
-    return (*family, *map(str, declared), *wanted)
+    wheel_requirements = [requirement for wheel in wheels.values() for requirement in wheel.requires]
+    return (*family, *map(str, declared), *wheel_requirements)
 
 
 def quote(value: str) -> str:
@@ -29,7 +32,7 @@ def quote(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def uv_project(env: Environment, *, index: str | None, pins: Iterable[str] | None = None) -> str:
+def render_uv_project(env: Environment, *, index: str | None, pins: Iterable[str] | None = None) -> str:
     """The uv project that one resolution answers: exact pins, torch and companions from one explicit index.
 
     `index` is the channel's address (or its mirror's); None takes all from PyPI. `pins` None: the described ones.
@@ -41,7 +44,7 @@ def uv_project(env: Environment, *, index: str | None, pins: Iterable[str] | Non
         'version = "0"',
         f'requires-python = "=={service.python.major}.{service.python.minor}.*"',
         "dependencies = [",
-        *(f"  {quote(one)}," for one in (resolution_pins(env, {}) if pins is None else pins)),
+        *(f"  {quote(pin)}," for pin in (resolution_requirements(env, {}) if pins is None else pins)),
         "]",
     ]
     if index:

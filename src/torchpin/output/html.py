@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import __version__
 from torchpin.checks import run
-from torchpin.queries.support import reasons
+from torchpin.queries.support import explain_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,16 +29,18 @@ svg text{fill:CanvasText;font:13px system-ui,sans-serif}table{border-collapse:co
 td,th{border:1px solid var(--line);padding:.2rem .6rem;text-align:left}
 """
 _SIGNS = {"ok": "✓", "refused": "✗", "unknown": "?"}
-_WORDS = {"ok": "ok", "refused": "refused", "unknown": "unknown"}
+_LABELS = {"ok": "ok", "refused": "refused", "unknown": "unknown"}
 _CELL, _ROW, _LEFT, _TOP = 44, 26, 150, 150  # pixels of the picture
 
 
-def page(results: Sequence[Result], environments: Sequence[Environment], matrix: Matrix, today: date) -> str:
+def render_page(
+    results: Sequence[Result], environments: Sequence[Environment], matrix: Matrix, today: date
+) -> str:
     """The whole page."""
     verdicts = run.verdicts(results, environments)
     home = {env.name: env.service.name for env in environments}
     services = "".join(
-        _service(name, word, [row for row in results if home[row.environment] == name])
+        _service_section(name, word, [row for row in results if home[row.environment] == name])
         for name, word in verdicts.items()
     )
     rows = "".join(
@@ -51,23 +53,23 @@ def page(results: Sequence[Result], environments: Sequence[Environment], matrix:
         f"<style>{_STYLE}</style></head><body><main><h1>Will it run</h1>"
         f'<p class="dim">torchpin {__version__}, {today.isoformat()}, offline: descriptions, locks and facts.</p>'
         f"<table><tr><th>Service</th><th>Verdict</th></tr>{rows}</table>"
-        f"<h2>Services and GPUs</h2>{picture(matrix)}{_reasons(matrix)}{services}</main></body></html>\n"
+        f"<h2>Services and GPUs</h2>{matrix_svg(matrix)}{_reason_list(matrix)}{services}</main></body></html>\n"
     )
 
 
-def _service(name: str, word: str, rows: Sequence[Result]) -> str:
-    found = [(row, one) for row in rows for one in row.findings]
-    parts = [_article(one.level, f"{row.check} {row.title}", row, one) for row, one in found]
+def _service_section(name: str, word: str, rows: Sequence[Result]) -> str:
+    findings = [(row, finding) for row in rows for finding in row.findings]
+    parts = [_article(finding.level, f"{row.check} {row.title}", row, finding) for row, finding in findings]
     parts += [
         _article(
             "dim",
             f"{row.check} {row.title}",
             row,
-            each.finding,
-            f"Waived until {each.waiver.review_by}: {each.waiver.reason}",
+            accepted.finding,
+            f"Waived until {accepted.waiver.review_by}: {accepted.waiver.reason}",
         )
         for row in rows
-        for each in row.accepted
+        for accepted in row.accepted
     ]
     parts += [
         f'<article class="unknown"><h3>{escape(row.check)} unknown</h3><p>{escape(f"{row.environment}: {message}")}</p></article>'
@@ -78,27 +80,27 @@ def _service(name: str, word: str, rows: Sequence[Result]) -> str:
         status: sum(row.status == status for row in rows)
         for status in ("ok", "found", "waived", "unknown", "moot")
     }
-    told = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    summary = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
     return (
         f'<h2 id="{escape(name)}">{escape(name)}: <span class="{word}">{word}</span></h2>'
-        f'<p class="dim">{len(rows)} checks: {told}</p>{"".join(parts)}'
+        f'<p class="dim">{len(rows)} checks: {summary}</p>{"".join(parts)}'
     )
 
 
-def _article(kind: str, title: str, row: Result, one: Finding, waived: str = "") -> str:
-    evidence = f'<p class="dim">Evidence: {escape(one.evidence)}</p>' if one.evidence else ""
-    end = f"<p>{escape(waived)}</p>" if waived else f"<p><strong>{escape(one.remedy)}</strong></p>"
-    where = f"<code>{escape(one.where)}</code> in {escape(row.environment)}"
+def _article(kind: str, title: str, row: Result, finding: Finding, waived: str = "") -> str:
+    evidence = f'<p class="dim">Evidence: {escape(finding.evidence)}</p>' if finding.evidence else ""
+    end = f"<p>{escape(waived)}</p>" if waived else f"<p><strong>{escape(finding.help)}</strong></p>"
+    location = f"<code>{escape(finding.location)}</code> in {escape(row.environment)}"
     return (
-        f'<article class="{kind}"><h3>{escape(title)}</h3><p>{escape(one.message)}</p>'
-        f'<p class="dim">{where}</p>{evidence}{end}</article>'
+        f'<article class="{kind}"><h3>{escape(title)}</h3><p>{escape(finding.message)}</p>'
+        f'<p class="dim">{location}</p>{evidence}{end}</article>'
     )
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
-def picture(matrix: Matrix) -> str:
+def matrix_svg(matrix: Matrix) -> str:
     """The matrix as inline SVG: a sign and a colour a cell, its reason as the cell's title."""
     width, height = _LEFT + _CELL * len(matrix.gpus), _TOP + _ROW * len(matrix.environments)
     heads = "".join(
@@ -111,32 +113,32 @@ def picture(matrix: Matrix) -> str:
     )
     cells = "".join(
         _cell(cell, _LEFT + _CELL * column, _TOP + _ROW * row)
-        for row, each in enumerate(matrix.cells)
-        for column, cell in enumerate(each)
+        for row, row_cells in enumerate(matrix.cells)
+        for column, cell in enumerate(row_cells)
     )
-    told = f"{len(matrix.environments)} environments by {len(matrix.gpus)} GPUs: ✓ has code, ✗ has none, ? not known; a frame marks a card that the service names."
+    caption = f"{len(matrix.environments)} environments by {len(matrix.gpus)} GPUs: ✓ has code, ✗ has none, ? not known; a frame marks a card that the service names."
     return (
         f'<svg role="img" viewBox="0 0 {width + 90} {height}" width="{width + 90}" height="{height}" '
         f'xmlns="http://www.w3.org/2000/svg" aria-labelledby="m-title m-desc"><title id="m-title">Services and GPUs</title>'
-        f'<desc id="m-desc">{escape(told)}</desc>{heads}{names}{cells}</svg><p class="dim">{escape(told)}</p>'
+        f'<desc id="m-desc">{escape(caption)}</desc>{heads}{names}{cells}</svg><p class="dim">{escape(caption)}</p>'
     )
 
 
 def _cell(cell: Cell, x: int, y: int) -> str:
-    colour = {"ok": "--ok", "refused": "--no", "unknown": "--unknown"}[cell.answer]
+    colour = {"ok": "--ok", "refused": "--no", "unknown": "--unknown"}[cell.verdict]
     frame = ' stroke="currentColor" stroke-width="2"' if cell.described else ""
-    words = f"{cell.environment} on {cell.gpu}: {_WORDS[cell.answer]}" + (
+    text = f"{cell.environment} on {cell.gpu}: {_LABELS[cell.verdict]}" + (
         f", {cell.reason}" if cell.reason else ""
     )
     waived = f"; waived: {cell.waived}" if cell.waived else ""
     notes = "".join(f"; {note}" for note in cell.notes)
     return (
-        f"<g><title>{escape(words + waived + notes)}</title>"
+        f"<g><title>{escape(text + waived + notes)}</title>"
         f'<rect x="{x + 2}" y="{y + 2}" width="{_CELL - 4}" height="{_ROW - 4}" rx="3" style="fill:var({colour})" fill-opacity=".18"{frame}/>'
-        f'<text x="{x + _CELL // 2}" y="{y + 18}" text-anchor="middle">{_SIGNS[cell.answer]}</text></g>'
+        f'<text x="{x + _CELL // 2}" y="{y + 18}" text-anchor="middle">{_SIGNS[cell.verdict]}</text></g>'
     )
 
 
-def _reasons(matrix: Matrix) -> str:
-    lines = "".join(f"<li>{escape(one)}</li>" for one in reasons(matrix))
+def _reason_list(matrix: Matrix) -> str:
+    lines = "".join(f"<li>{escape(reason)}</li>" for reason in explain_cells(matrix))
     return f"<details><summary>Why not</summary><ul>{lines}</ul></details>" if lines else ""

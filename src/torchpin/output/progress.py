@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from torchpin.image import build_log
-from torchpin.image.build_log import Started
-from torchpin.output.terminal import say
+from torchpin.image.build_log import BuildStarted
+from torchpin.output.terminal import print_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,30 +25,31 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def build(progress: str) -> Iterator[Callable[[Started | Event], None]]:
+def build_progress(progress: str) -> Iterator[Callable[[BuildStarted | Event], None]]:
     """What follows builds: a live table each on a terminal, plain lines elsewhere, or one JSON object a line."""
     if progress == "json":
-        yield _json_line
+        yield _print_event_json
         return
-    shown = Console(markup=False, highlight=False)
+    terminal = Console(markup=False, highlight=False)
     views: dict[str, Any] = {}
-    if progress == "plain" or not shown.is_terminal:
-        yield lambda event: views.setdefault(event.environment, Plain()).line(event)
+    if progress == "plain" or not terminal.is_terminal:
+        yield lambda event: views.setdefault(event.environment, PlainBuildView()).line(event)
         return
     with Live(
         get_renderable=lambda: Group(*(view.rows() for view in views.values())),
-        console=shown,
+        console=terminal,
         refresh_per_second=4,
     ):
-        yield lambda event: views.setdefault(event.environment, Steps()).take(event)
+        yield lambda event: views.setdefault(event.environment, BuildView()).take(event)
 
 
-def _json_line(event: Started | Event) -> None:
-    sys.stdout.write(json.dumps({"event": type(event).__name__.lower(), **asdict(event)}) + "\n")
+def _print_event_json(event: BuildStarted | Event) -> None:
+    name = "started" if isinstance(event, BuildStarted) else "event"
+    sys.stdout.write(json.dumps({"event": name, **asdict(event)}) + "\n")
     sys.stdout.flush()
 
 
-class Steps:
+class BuildView:
     """The steps of the running build: their names, states, times and bytes."""
 
     def __init__(self) -> None:
@@ -56,15 +57,15 @@ class Steps:
         self.sizes: dict[str, int] = {}
         self.steps: dict[int, dict[str, Any]] = {}
 
-    def take(self, event: Started | Event) -> None:
-        if isinstance(event, Started):
+    def take(self, event: BuildStarted | Event) -> None:
+        if isinstance(event, BuildStarted):
             self.environment, self.log, self.sizes, self.steps = event.environment, event.log, event.sizes, {}
             return
         step = self.steps.setdefault(
             event.step, {"name": "", "state": "", "start": time.monotonic(), "bytes": "", "seconds": None}
         )
         if event.kind == "started":
-            step["name"] = step["name"] or build_log.title(event.text)
+            step["name"] = step["name"] or build_log.step_title(event.text)
         elif event.kind == "output":
             step["bytes"] = event.bytes or step["bytes"]
         else:
@@ -72,34 +73,39 @@ class Steps:
             step["seconds"] = event.seconds
 
     def rows(self) -> Group:
-        shown = Table.grid(padding=(0, 2))
+        grid = Table.grid(padding=(0, 2))
         for step in self.steps.values():
             if not step["name"]:
                 continue
             seconds = step["seconds"] if step["state"] else time.monotonic() - step["start"]
             size = self.sizes.get(step["name"])
-            moved = step["bytes"] or (f"{size / 1e6:,.0f} MB" if size else "")
+            transferred = step["bytes"] or (f"{size / 1e6:,.0f} MB" if size else "")
             took = "" if seconds is None else f"{seconds:,.1f} s"
             style = {"done": "green", "cached": "dim", "failed": "bold red"}.get(step["state"], "cyan")
-            shown.add_row(
-                Text(step["state"] or "running", style=style), Text(step["name"]), Text(took), Text(moved)
+            grid.add_row(
+                Text(step["state"] or "running", style=style),
+                Text(step["name"]),
+                Text(took),
+                Text(transferred),
             )
-        return Group(Text(f"building {self.environment}; the whole log: {self.log}", style="bold"), shown)
+        return Group(Text(f"building {self.environment}; the whole log: {self.log}", style="bold"), grid)
 
 
-class Plain:
+class PlainBuildView:
     """One line when a step ends: for logs."""
 
     def __init__(self) -> None:
-        self.view = Steps()
+        self.view = BuildView()
 
-    def line(self, event: Started | Event) -> None:
+    def line(self, event: BuildStarted | Event) -> None:
         self.view.take(event)
-        if isinstance(event, Started):
-            say(f"building {event.environment}; the whole log: {event.log}")
+        if isinstance(event, BuildStarted):
+            print_line(f"building {event.environment}; the whole log: {event.log}")
         elif event.kind in {"done", "cached", "failed"}:
             step = self.view.steps[event.step]
             if step["name"]:
                 took = f"  {event.seconds:.1f} s" if event.seconds is not None else ""
                 size = self.view.sizes.get(step["name"])
-                say(f"  {event.kind:<7} {step['name']}{took}{f'  {size / 1e6:,.1f} MB' if size else ''}")
+                print_line(
+                    f"  {event.kind:<7} {step['name']}{took}{f'  {size / 1e6:,.1f} MB' if size else ''}"
+                )

@@ -15,7 +15,7 @@ from rich.text import Text
 from torchpin.checks import run
 from torchpin.description import edit
 from torchpin.output import machine
-from torchpin.queries.support import reasons, text
+from torchpin.queries.support import cell_text, explain_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from torchpin.bump.target import Target
     from torchpin.checks.registry import Result
     from torchpin.commands.adopt import Adopted
-    from torchpin.commands.facts import Checked
-    from torchpin.commands.fix import Repaired
+    from torchpin.commands.facts import FactsReport
+    from torchpin.commands.fix import FixedFile
     from torchpin.model import Environment, Outcome
     from torchpin.queries.support import Matrix
 
-_MARKS = {"changed": ("done", "green"), "same": ("same", "dim"), "failed": ("FAILED", "bold red")}
-_STATUS = {
+_OUTCOME_LABELS = {"changed": ("done", "green"), "same": ("same", "dim"), "failed": ("FAILED", "bold red")}
+_STATUS_STYLES = {
     "ok": "green",
     "found": "bold red",
     "waived": "yellow",
@@ -46,23 +46,23 @@ def console(file: TextIO | None = None) -> Console:
     return Console(file=target, markup=False, highlight=False, soft_wrap=True)
 
 
-def say(text: object) -> None:
-    console().print(Text(str(text)))
+def print_line(message: object) -> None:
+    console().print(Text(str(message)))
 
 
-def aside(text: object) -> None:
+def print_status(message: object) -> None:
     """A word to people while programs read the output."""
-    console(sys.stderr).print(Text(str(text), style="dim"))
+    console(sys.stderr).print(Text(str(message), style="dim"))
 
 
-def error(text: object) -> None:
-    console(sys.stderr).print(Text(str(text), style="red"))
+def print_error(message: object) -> None:
+    console(sys.stderr).print(Text(str(message), style="red"))
 
 
-def outcomes(rows: Sequence[Outcome], *, aside: bool = False) -> int:
+def print_outcomes(rows: Sequence[Outcome], *, aside: bool = False) -> int:
     """A line each; the worst exit code that they ask for. `aside`: a program reads the output, people the other stream."""
     for row in rows:
-        word, style = _MARKS[row.status]
+        word, style = _OUTCOME_LABELS[row.status]
         line = Text(f"{word:<6} ", style=style)
         line.append(row.name, style="bold")
         took = f"  ({row.seconds:.1f} s)" if row.seconds >= 0.1 else ""  # noqa: PLR2004 - tenths are shown
@@ -71,27 +71,27 @@ def outcomes(rows: Sequence[Outcome], *, aside: bool = False) -> int:
     return max((row.code for row in rows), default=0)
 
 
-def summary(rows: Sequence[Outcome]) -> None:
+def print_summary(rows: Sequence[Outcome]) -> None:
     """One table of what became of several things."""
     cells = [
         (
             row.name,
-            _MARKS[row.status][0],
+            _OUTCOME_LABELS[row.status][0],
             f"{row.seconds:.1f} s",
             row.detail.splitlines()[0] if row.detail else "",
         )
         for row in rows
     ]
-    table("", ("environment", "result", "took", "what"), cells)
+    print_table("", ("environment", "result", "took", "what"), cells)
 
 
-def outcomes_json(rows: Sequence[Outcome]) -> int:
+def print_outcomes_json(rows: Sequence[Outcome]) -> int:
     for row in rows:
         sys.stdout.write(json.dumps({"event": "outcome", **asdict(row)}) + "\n")
     return max((row.code for row in rows), default=0)
 
 
-def results(
+def print_results(
     rows: Sequence[Result], *, notices: Sequence[str] = (), quiet: bool = False, aside: bool = False
 ) -> None:
     """Findings with where, evidence and remedy; skips and unknowns with their reasons; the count of everything."""
@@ -99,37 +99,37 @@ def results(
     for row in rows:
         if row.status in {"ok", "moot"} or (quiet and row.status in {"skipped", "waived"}):
             continue
-        _result(out, row)
+        _print_result(out, row)
     for notice in notices:
         out.print(Text(notice, style="yellow"))
-    counts = {status: sum(row.status == status for row in rows) for status in _STATUS}
+    counts = {status: sum(row.status == status for row in rows) for status in _STATUS_STYLES}
     out.print(Text(f"{len(rows)} checks: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)))
 
 
-def _result(out: Console, row: Result) -> None:
-    head = Text(f"{row.status:<8}", style=_STATUS[row.status])
+def _print_result(out: Console, row: Result) -> None:
+    head = Text(f"{row.status:<8}", style=_STATUS_STYLES[row.status])
     head.append(f"{row.check} {row.environment}: {row.title}", style="")
     out.print(head.append(f" ({row.note})" if row.note else ""))
-    for one in row.findings:
-        warned = "warning: " if one.level == "warning" else ""
-        out.print(Text(f"    {one.where}: {warned}{one.message}"))
-        _evidence(out, one.evidence)
-        out.print(Text(f"        {one.remedy}", style="cyan"))
-    for each in row.accepted:
-        out.print(Text(f"    {each.finding.where}: {each.finding.message}", style="dim"))
-        _evidence(out, each.finding.evidence)
-        words = f"waived until {each.waiver.review_by}: {each.waiver.reason}"
-        out.print(Text(f"        {words}", style="yellow"))
+    for finding in row.findings:
+        warned = "warning: " if finding.level == "warning" else ""
+        out.print(Text(f"    {finding.location}: {warned}{finding.message}"))
+        _print_evidence(out, finding.evidence)
+        out.print(Text(f"        {finding.help}", style="cyan"))
+    for accepted in row.accepted:
+        out.print(Text(f"    {accepted.finding.location}: {accepted.finding.message}", style="dim"))
+        _print_evidence(out, accepted.finding.evidence)
+        waiver_text = f"waived until {accepted.waiver.review_by}: {accepted.waiver.reason}"
+        out.print(Text(f"        {waiver_text}", style="yellow"))
     for message in row.unknown:
-        out.print(Text(f"    unknown: {message}", style=_STATUS["unknown"]))
+        out.print(Text(f"    unknown: {message}", style=_STATUS_STYLES["unknown"]))
 
 
-def _evidence(out: Console, evidence: str) -> None:
+def _print_evidence(out: Console, evidence: str) -> None:
     if evidence:
         out.print(Text(f"        evidence: {evidence}", style="dim"))
 
 
-def judged(
+def print_verdicts(
     rows: Sequence[Result],
     environments: Sequence[Environment],
     *,
@@ -139,132 +139,139 @@ def judged(
     """The judge's results in the form that was asked for; as text with a verdict a service."""
     today = dt.datetime.now(tz=dt.timezone.utc).date()
     if form == "json":
-        print_json(machine.document(rows, environments, today, notices))
+        print_json(machine.json_document(rows, environments, today, notices))
     elif form == "sarif":
-        print_json(machine.sarif(rows))
+        print_json(machine.sarif_document(rows))
     elif form == "github":
-        raw("".join(f"{line}\n" for line in machine.github(rows)))
+        print_raw("".join(f"{line}\n" for line in machine.github_commands(rows)))
     else:
-        results(rows, notices=notices)
+        print_results(rows, notices=notices)
         styles = {"ok": "green", "warned": "yellow", "refused": "bold red", "unknown": "magenta"}
         for name, word in run.verdicts(rows, environments).items():
             console().print(Text(f"{word:<8}", style=styles[word]).append(name, style="bold"))
 
 
-def repaired(rows: Sequence[Repaired], *, aside: bool = False) -> None:
+def print_fixes(rows: Sequence[FixedFile], *, aside: bool = False) -> None:
     """What was repaired, as a difference that can be read."""
     out = console(sys.stderr) if aside else console()
-    for one in rows:
-        out.print(Text(edit.difference(one.before, one.after, one.file).rstrip("\n")))
-    files = ", ".join(one.file for one in rows)
-    done = (
+    for repaired_file in rows:
+        out.print(
+            Text(
+                edit.unified_diff(repaired_file.before, repaired_file.after, repaired_file.file).rstrip("\n")
+            )
+        )
+    files = ", ".join(repaired_file.file for repaired_file in rows)
+    message = (
         f"repaired {files}; run `invoke lock`, `render` and `document`"
         if rows
         else "nothing to repair by facts alone"
     )
-    out.print(Text(done))
+    out.print(Text(message))
 
 
-def matrix(found: Matrix) -> None:
+def print_matrix(support_matrix: Matrix) -> None:
     """Environments by GPUs, in words; then why."""
-    rows = [(name, *map(text, cells)) for name, cells in zip(found.environments, found.cells, strict=True)]
-    table("", ("environment", *found.gpus), rows)
-    say("* is named by the service; ! other checks find something there")
-    for line in reasons(found):
-        say(line)
+    rows = [
+        (name, *map(cell_text, cells))
+        for name, cells in zip(support_matrix.environments, support_matrix.cells, strict=True)
+    ]
+    print_table("", ("environment", *support_matrix.gpus), rows)
+    print_line("* is named by the service; ! other checks find something there")
+    for line in explain_cells(support_matrix):
+        print_line(line)
 
 
-def facts(found: Checked) -> None:
+def print_facts(checked: FactsReport) -> None:
     """What is wrong with the facts, and how old each kind of them is."""
     rows = [
         (
-            one.table,
-            one.section,
-            one.oldest,
-            one.newest,
-            str(one.days),
-            str(one.limit or "-"),
-            str(len(one.past)),
+            age.table,
+            age.section,
+            age.oldest,
+            age.newest,
+            str(age.days),
+            str(age.max_age_days or "-"),
+            str(len(age.expired)),
         )
-        for one in found.ages
+        for age in checked.ages
     ]
-    table("", ("table", "section", "oldest", "newest", "days", "good for", "past"), rows)
-    for line in (*found.problems, *map(str, found.past)):
-        say(line)
-    say(f"{len(found.problems)} problems, {len(found.past)} too old")
+    print_table("", ("table", "section", "oldest", "newest", "days", "good for", "past"), rows)
+    for line in (*checked.problems, *map(str, checked.expired)):
+        print_line(line)
+    print_line(f"{len(checked.problems)} problems, {len(checked.expired)} too old")
 
 
-def adopted(found: Adopted) -> None:
+def print_adoption(adoption_result: Adopted) -> None:
     """The draft, as it can be kept, and then to people what is wrong with what is there."""
-    raw(found.adoption.text)
+    print_raw(adoption_result.adoption.text)
     out = console(sys.stderr)
-    for one in found.adoption.caught:
-        out.print(Text(f"{one.id}  {one.finding.where}: {one.finding.message}", style="bold red"))
-        _evidence(out, one.finding.evidence)
-        out.print(Text(f"        {one.finding.remedy}", style="cyan"))
-    for path in found.skipped:
+    for match in adoption_result.adoption.matches:
+        out.print(Text(f"{match.id}  {match.finding.location}: {match.finding.message}", style="bold red"))
+        _print_evidence(out, match.finding.evidence)
+        out.print(Text(f"        {match.finding.help}", style="cyan"))
+    for path in adoption_result.skipped:
         out.print(Text(f"{path}: not read, since it is no text"))
-    results(found.results, quiet=True, aside=True)
+    print_results(adoption_result.results, quiet=True, aside=True)
 
 
-def adopted_json(found: Adopted) -> None:
-    made = found.adoption
+def print_adoption_json(adoption_result: Adopted) -> None:
+    adoption = adoption_result.adoption
     print_json(
         {
-            "name": made.name,
-            "description": made.text,
-            "missing": made.missing,
-            "skipped": found.skipped,
-            "caught": [{"id": one.id, **asdict(one.finding)} for one in made.caught],
-            "results": [asdict(row) for row in found.results],
+            "name": adoption.name,
+            "description": adoption.text,
+            "missing": adoption.missing,
+            "skipped": adoption_result.skipped,
+            "caught": [{"id": match.id, **asdict(match.finding)} for match in adoption.matches],
+            "results": [asdict(row) for row in adoption_result.results],
         }
     )
 
 
-def bump(
-    plans: Sequence[Plan], asked: Target, derived: Mapping[str, Sequence[str]], *, json: bool = False
+def print_plans(
+    plans: Sequence[Plan], target: Target, derived: Mapping[str, Sequence[str]], *, json: bool = False
 ) -> None:
     """A plan a service: a table of what moves and why, what opens and closes, and the change as a unified diff.
 
     `derived`: the files that are made from a service's description and locks.
     """
     if json:
-        services = [{**_plan(one), "derived": derived[one.service]} for one in plans]
-        print_json({"bump": str(asked), "services": services})
+        services = [{**_plan_json(plan), "derived": derived[plan.service]} for plan in plans]
+        print_json({"bump": str(target), "services": services})
         return
-    for one in plans:
-        if one.held:
-            say(f"{one.service}: held back: {one.held}{f' ({one.frees})' if one.frees else ''}")
+    for plan in plans:
+        if plan.held_back:
+            print_line(f"{plan.service}: held back: {plan.held_back}{f' ({plan.help})' if plan.help else ''}")
             continue
-        rows = [(each.what, each.before, each.after, each.why) for each in one.moves]
-        table(f"{one.service}: moved", ("what", "before", "after", "why"), rows)
+        rows = [(move.what, move.before, move.after, move.why) for move in plan.moves]
+        print_table(f"{plan.service}: moved", ("what", "before", "after", "why"), rows)
         for word in ("follows", "gained", "lost", "closed", "opened", "notes"):
-            for each in getattr(one, word):
-                say(f"  {word.removesuffix('s') if word == 'notes' else word}: {each}")
-        for each in (*one.stale, one.file):
-            say(f"  file: {each}")
-        for each in derived[one.service]:
-            say(f"  made from them: {each}")
-        if one.stale:
-            say(f"  the layers that are locked again hold {one.present_bytes / 1e6:,.0f} MB today")
-        raw(one.difference)
+            for effect in getattr(plan, word):
+                print_line(f"  {word.removesuffix('s') if word == 'notes' else word}: {effect}")
+        for path in (*plan.outdated_layers, plan.file):
+            print_line(f"  file: {path}")
+        for path in derived[plan.service]:
+            print_line(f"  made from them: {path}")
+        if plan.outdated_layers:
+            print_line(f"  the layers that are locked again hold {plan.present_bytes / 1e6:,.0f} MB today")
+        print_raw(plan.difference)
 
 
-def _plan(one: Plan) -> dict[str, Any]:
+def _plan_json(plan: Plan) -> dict[str, Any]:
     left_out = {"before", "after", "moved", "why"}
-    return {k: v for k, v in asdict(one).items() if k not in left_out} | {"diff": one.difference}
+    return {k: v for k, v in asdict(plan).items() if k not in left_out} | {"diff": plan.difference}
 
 
-def agreed(question: str) -> bool:
+def confirm(question: str) -> bool:
     """Whether people agree; where nobody is asked, since this is no terminal, they do."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
-def results_json(rows: Sequence[Result], *, notices: Sequence[str] = ()) -> None:
+def print_results_json(rows: Sequence[Result], *, notices: Sequence[str] = ()) -> None:
     for notice in notices:
-        aside(notice)
+        print_status(notice)
     print_json([asdict(row) for row in rows])
 
 
@@ -272,17 +279,17 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
 
 
-def raw(text: str) -> None:
-    sys.stdout.write(text)
+def print_raw(content: str) -> None:
+    sys.stdout.write(content)
 
 
-def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    shown = Table(title=title or None, title_justify="left", title_style="bold")
+def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    rich_table = Table(title=title or None, title_justify="left", title_style="bold")
     for header in headers:
-        shown.add_column(header, overflow="fold")
+        rich_table.add_column(header, overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 160).print(shown)
+        rich_table.add_row(*(Text(cell) for cell in row))
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 160).print(rich_table)
 
 
 # --- a build as it goes ----------------------------------------------------------------------------------------------

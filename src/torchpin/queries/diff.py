@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from torchpin.description import environments as description_environments
 from torchpin.description import read
+from torchpin.description.environments import select_environments
 from torchpin.lock import file_format
 from torchpin.model import Artifact, Lock
 
@@ -32,7 +32,7 @@ SERVICES, LOCKS = "services/", "lockfiles/"
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;]+)(?:.*?--hash=sha256:(?P<sha256>[0-9a-f]{64}))?.*"
 )
-_PLACED = re.compile(
+_DIRECT_REFERENCE = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.-]*) @ [^#]*/(?P<file>[^/#?]+)(?:#sha256=(?P<sha256>[0-9a-f]{64}))?.*"
 )
 
@@ -40,7 +40,7 @@ Kind = Literal["added", "removed", "moved", "other file"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class EnvironmentSnapshot:
     """What a state holds of one environment: its packages (None: not locked there), and the ground below them.
 
     `described`: there is a description; then what its ground does not name is not there.
@@ -48,24 +48,24 @@ class Held:
 
     service: str = ""
     packages: Mapping[str, Artifact] | None = None
-    ground: Mapping[str, str] = field(default_factory=dict)
-    described: bool = False
+    baseline: Mapping[str, str] = field(default_factory=dict)
+    has_description: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class State:
+class Snapshot:
     """One side of a comparison. `alone`: one lock or record, whose environment may have no name."""
 
     name: str
-    environments: Mapping[str, Held]
-    alone: bool = False
+    environments: Mapping[str, EnvironmentSnapshot]
+    is_single: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Move:
+class ItemChange:
     """One thing that changed; sizes in bytes of what is downloaded for it, None where nobody wrote them down."""
 
-    what: str
+    name: str
     kind: Kind
     before: str = ""
     after: str = ""
@@ -78,51 +78,53 @@ class Difference:
     """What changed in an environment. The bytes are those of the packages' files; `unsized` have no known size."""
 
     environment: str
-    ground: tuple[Move, ...]
-    packages: tuple[Move, ...]
+    baseline: tuple[ItemChange, ...]
+    packages: tuple[ItemChange, ...]
     added_bytes: int
     removed_bytes: int
-    unsized: int
+    unknown_sizes: int
     notes: tuple[str, ...] = ()
 
 
 # --- states ----------------------------------------------------------------------------------------------------------
 
 
-def repository(name: str, texts: Mapping[str, str]) -> State:
+def repository_snapshot(name: str, texts: Mapping[str, str]) -> Snapshot:
     """The state of a repository, from the texts of its descriptions and locks.
 
     An old description that today's rules refuse is noted, and its lock still counts. Raises InputError for a lock that
     was edited.
     """
-    held: dict[str, Held] = {}
+    environments: dict[str, EnvironmentSnapshot] = {}
     for path, text in texts.items():
         if re.fullmatch(rf"{SERVICES}[^/]+/service\.yaml", path):
-            held |= _described(path, text)
+            environments |= _described_environments(path, text)
     locks: dict[str, dict[str, str]] = {}
     for path, text in texts.items():
-        found = re.fullmatch(rf"{LOCKS}([^/]+)/([^/]+\.txt)", path)
-        if found:
-            locks.setdefault(found[1], {})[found[2]] = text
-    for one, files in locks.items():
-        lock = file_format.parse(f"{name}:{LOCKS}{one}", files)
-        before = held.get(one) or Held(ground=_lock_ground(lock))
-        held[one] = replace(before, packages=_packages(lock))
-    return State(name=name, environments=held)
+        match = re.fullmatch(rf"{LOCKS}([^/]+)/([^/]+\.txt)", path)
+        if match:
+            locks.setdefault(match[1], {})[match[2]] = text
+    for env_name, files in locks.items():
+        lock = file_format.parse_lock(f"{name}:{LOCKS}{env_name}", files)
+        snapshot = environments.get(env_name) or EnvironmentSnapshot(baseline=_lock_baseline(lock))
+        environments[env_name] = replace(snapshot, packages=_locked_packages(lock))
+    return Snapshot(name=name, environments=environments)
 
 
-def _described(path: str, text: str) -> dict[str, Held]:
+def _described_environments(path: str, text: str) -> dict[str, EnvironmentSnapshot]:
     try:
-        services = read.services({path: text})
+        services = read.read_services({path: text})
     except InputError:
         return {}
     return {
-        env.name: Held(service=env.service.name, ground=_ground(env), described=True)
-        for env in description_environments.environments(services)
+        env.name: EnvironmentSnapshot(
+            service=env.service.name, baseline=_description_baseline(env), has_description=True
+        )
+        for env in select_environments(services)
     }
 
 
-def _ground(env: Environment) -> dict[str, str]:
+def _description_baseline(env: Environment) -> dict[str, str]:
     service = env.service
     sources = {f"source {source.name}": f"{source.tag} ({source.commit[:12]})" for source in service.sources}
     return {
@@ -135,54 +137,65 @@ def _ground(env: Environment) -> dict[str, str]:
     }
 
 
-def _lock_ground(lock: Lock) -> dict[str, str]:
+def _lock_baseline(lock: Lock) -> dict[str, str]:
     """What a lock alone tells of the ground."""
-    first = lock.given or (lock.layers[0] if lock.layers else None)
+    first = lock.provided or (lock.layers[0] if lock.layers else None)
     if first is None:
         return {}
-    sources = {f"source {one.source}": f"{one.tag} ({one.commit[:12]})" for one in lock.upstreams}
-    torch = {"torch": lock.all["torch"].version.partition("+")[0]} if "torch" in lock.all else {}
-    ground = {"Python": first.python, "channel": first.origin, "platform": first.platform}
-    return ground | torch | sources
+    sources = {
+        f"source {upstream.source}": f"{upstream.tag} ({upstream.commit[:12]})" for upstream in lock.upstreams
+    }
+    torch = (
+        {"torch": lock.all_packages["torch"].version.partition("+")[0]}
+        if "torch" in lock.all_packages
+        else {}
+    )
+    baseline = {"Python": first.python, "channel": first.origin, "platform": first.platform}
+    return baseline | torch | sources
 
 
-def _packages(lock: Lock) -> dict[str, Artifact]:
+def _locked_packages(lock: Lock) -> dict[str, Artifact]:
     """What is installed; what the base gives, which is no download; apart, what builds source-only packages."""
-    given = {one.name: replace(one, size=0) for one in (lock.given.packages if lock.given else ())}
-    built = {f"{one.name} (build)": one for one in (lock.build.packages if lock.build else ())}
-    return given | lock.packages | built
+    provided = {
+        package.name: replace(package, size=0)
+        for package in (lock.provided.packages if lock.provided else ())
+    }
+    built = {f"{package.name} (build)": package for package in (lock.build.packages if lock.build else ())}
+    return provided | lock.packages | built
 
 
-def lock(name: str, files: Mapping[str, str]) -> State:
+def lock_snapshot(name: str, files: Mapping[str, str]) -> Snapshot:
     """The state that one lock folder is."""
-    found = file_format.parse(name, files)
-    layers = (*([found.given] if found.given else []), *found.layers)
+    parsed = file_format.parse_lock(name, files)
+    layers = (*([parsed.provided] if parsed.provided else []), *parsed.layers)
     environment = next((layer.environment for layer in layers), "")
-    held = Held(packages=_packages(found), ground=_lock_ground(found))
-    return State(name=name, environments={environment: held}, alone=True)
+    snapshot = EnvironmentSnapshot(packages=_locked_packages(parsed), baseline=_lock_baseline(parsed))
+    return Snapshot(name=name, environments={environment: snapshot}, is_single=True)
 
 
-def record(name: str, text: str, *, environment: str = "") -> State:
+def record_snapshot(name: str, text: str, *, environment: str = "") -> Snapshot:
     """The state that a freeze record is: names and versions, hashes where it has them, no sizes."""
-    found = (_pinned(line.strip()) for line in text.splitlines())
-    packages = {one.name: one for one in found if one}
+    artifacts = (_parse_pin(line.strip()) for line in text.splitlines())
+    packages = {artifact.name: artifact for artifact in artifacts if artifact}
     if not packages:
         raise InputError(f"{name} is no freeze record: no line of it is a package at a version.")
-    return State(name=name, environments={environment: Held(packages=packages)}, alone=True)
+    return Snapshot(
+        name=name, environments={environment: EnvironmentSnapshot(packages=packages)}, is_single=True
+    )
 
 
-def _pinned(line: str) -> Artifact | None:
-    found = _PIN.fullmatch(line)
-    if found:
-        return _artifact(found["name"], found["version"], found["sha256"])
-    placed = _PLACED.fullmatch(line)
-    if not placed:
+def _parse_pin(line: str) -> Artifact | None:
+    pin_match = _PIN.fullmatch(line)
+    if pin_match:
+        return _artifact(pin_match["name"], pin_match["version"], pin_match["sha256"])
+    direct_match = _DIRECT_REFERENCE.fullmatch(line)
+    if not direct_match:
         return None
     try:
-        version = str(parse_wheel_filename(placed["file"].replace("%2B", "+"))[1])
+        version = str(parse_wheel_filename(direct_match["file"].replace("%2B", "+"))[1])
     except InvalidWheelFilename:
-        version = placed["file"]
-    return _artifact(placed["name"], version, placed["sha256"])
+        version = direct_match["file"]
+    return _artifact(direct_match["name"], version, direct_match["sha256"])
 
 
 def _artifact(name: str, version: str, sha256: str | None) -> Artifact:
@@ -192,121 +205,126 @@ def _artifact(name: str, version: str, sha256: str | None) -> Artifact:
 # --- what changed between them ---------------------------------------------------------------------------------------
 
 
-def differences(before: State, after: State, *, service: str = "") -> tuple[Difference, ...]:
+def compare_snapshots(before: Snapshot, after: Snapshot, *, service: str = "") -> tuple[Difference, ...]:
     """What changed, an environment each; those of one service where it is named.
 
     Raises InputError for a service that neither state has, and for a lone record that no one environment goes with.
     """
-    before, after = _paired(_of(before, service), _of(after, service))
+    before, after = _pair_snapshots(_select_service(before, service), _select_service(after, service))
     names = sorted({*before.environments, *after.environments})
     if service and not names:
         raise InputError(
             f"Neither {before.name} nor {after.name} has an environment of a service {service!r}."
         )
-    return tuple(_difference(name, before, after) for name in names)
+    return tuple(_compare_environment(name, before, after) for name in names)
 
 
-def _of(state: State, service: str) -> State:
-    if not service or state.alone:
+def _select_service(state: Snapshot, service: str) -> Snapshot:
+    if not service or state.is_single:
         return state
-    known = {one.service for one in state.environments.values()} - {""}
-    kept = {
-        name: one
-        for name, one in state.environments.items()
-        if one.service == service
-        or (not one.service and service not in known and name.startswith(f"{service}-"))
+    services = {snapshot.service for snapshot in state.environments.values()} - {""}
+    environments = {
+        name: snapshot
+        for name, snapshot in state.environments.items()
+        if snapshot.service == service
+        or (not snapshot.service and service not in services and name.startswith(f"{service}-"))
     }
-    return replace(state, environments=kept)
+    return replace(state, environments=environments)
 
 
-def _paired(before: State, after: State) -> tuple[State, State]:
+def _pair_snapshots(before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
     """A lone lock or record is compared with its own environment alone."""
-    if not (before.alone or after.alone):
+    if not (before.is_single or after.is_single):
         return before, after
-    name = _shared(before, after)
-    one, other = (
-        next(iter(state.environments.values())) if state.alone else state.environments[name]
+    name = _common_environment(before, after)
+    old, new = (
+        next(iter(state.environments.values())) if state.is_single else state.environments[name]
         for state in (before, after)
     )
-    return replace(before, environments={name: one}), replace(after, environments={name: other})
+    return replace(before, environments={name: old}), replace(after, environments={name: new})
 
 
-def _shared(before: State, after: State) -> str:
+def _common_environment(before: Snapshot, after: Snapshot) -> str:
     """The environment that two states are compared in, of which one or both are alone."""
-    alone = [state for state in (before, after) if state.alone]
+    alone = [state for state in (before, after) if state.is_single]
     name = next((name for state in alone for name in state.environments if name), "")
     if len(alone) > 1:
         return name
-    whole = after if before.alone else before
-    known = sorted(whole.environments)
-    if name in known or (not name and len(known) == 1):
-        return name or known[0]
-    what = f"{alone[0].name} is of {name or 'no named environment'}"
+    whole = after if before.is_single else before
+    names = sorted(whole.environments)
+    if name in names or (not name and len(names) == 1):
+        return name or names[0]
+    subject = f"{alone[0].name} is of {name or 'no named environment'}"
     raise InputError(
-        f"{what}, and {whole.name} has {', '.join(known) or 'none'}: name a lock folder instead."
+        f"{subject}, and {whole.name} has {', '.join(names) or 'none'}: name a lock folder instead."
     )
 
 
-def _difference(name: str, before: State, after: State) -> Difference:
-    old, new = before.environments.get(name, Held()), after.environments.get(name, Held())
-    packages = _package_moves(old.packages or {}, new.packages or {})
+def _compare_environment(name: str, before: Snapshot, after: Snapshot) -> Difference:
+    old, new = (
+        before.environments.get(name, EnvironmentSnapshot()),
+        after.environments.get(name, EnvironmentSnapshot()),
+    )
+    packages = _package_changes(old.packages or {}, new.packages or {})
     sizes = [
         (move.size_before if move.before else 0, move.size_after if move.after else 0) for move in packages
     ]
     return Difference(
         environment=name,
-        ground=_ground_moves(
+        baseline=_baseline_changes(
             old, new, whole=not (name in before.environments and name in after.environments)
         ),
         packages=packages,
         added_bytes=sum(gained or 0 for _, gained in sizes),
         removed_bytes=sum(lost or 0 for lost, _ in sizes),
-        unsized=sum(gained is None or lost is None for lost, gained in sizes),
+        unknown_sizes=sum(gained is None or lost is None for lost, gained in sizes),
         notes=tuple(_notes(name, before, after)),
     )
 
 
-def _ground_moves(old: Held, new: Held, *, whole: bool) -> tuple[Move, ...]:
+def _baseline_changes(
+    old: EnvironmentSnapshot, new: EnvironmentSnapshot, *, whole: bool
+) -> tuple[ItemChange, ...]:
     """What moved of what both tell; what only one names counts where the other would have named it too."""
-    both = old.ground.keys() & new.ground.keys()
-    sure = whole or (old.described and new.described)
-    names = [name for name in {**old.ground, **new.ground} if name in both or sure]
-    moves = [(name, old.ground.get(name, ""), new.ground.get(name, "")) for name in names]
-    return tuple(_move(*move) for move in moves if move[1] != move[2])
+    shared = old.baseline.keys() & new.baseline.keys()
+    sure = whole or (old.has_description and new.has_description)
+    names = [name for name in {**old.baseline, **new.baseline} if name in shared or sure]
+    moves = [(name, old.baseline.get(name, ""), new.baseline.get(name, "")) for name in names]
+    return tuple(_change(*move) for move in moves if move[1] != move[2])
 
 
-def _move(what: str, before: str, after: str, *sizes: int | None) -> Move:
+def _change(what: str, before: str, after: str, *sizes: int | None) -> ItemChange:
     kind: Kind = "added" if not before else "removed" if not after else "moved"
     lost, gained = sizes or (None, None)
-    return Move(what=what, kind=kind, before=before, after=after, size_before=lost, size_after=gained)
+    return ItemChange(name=what, kind=kind, before=before, after=after, size_before=lost, size_after=gained)
 
 
-def _package_moves(old: Mapping[str, Artifact], new: Mapping[str, Artifact]) -> tuple[Move, ...]:
-    moves = (_package_move(name, old.get(name), new.get(name)) for name in sorted({*old, *new}))
+def _package_changes(old: Mapping[str, Artifact], new: Mapping[str, Artifact]) -> tuple[ItemChange, ...]:
+    moves = (_package_change(name, old.get(name), new.get(name)) for name in sorted({*old, *new}))
     return tuple(move for move in moves if move)
 
 
-def _package_move(name: str, old: Artifact | None, new: Artifact | None) -> Move | None:
+def _package_change(name: str, old: Artifact | None, new: Artifact | None) -> ItemChange | None:
     sizes = (old.size if old else None, new.size if new else None)
     if old is None or new is None or old.version != new.version:
-        return _move(name, old.version if old else "", new.version if new else "", *sizes)
+        return _change(name, old.version if old else "", new.version if new else "", *sizes)
     if not (old.sha256 and new.sha256) or old.sha256 == new.sha256:
         return None
     named = old.filename and new.filename and old.filename != new.filename
-    words = (
+    labels = (
         (old.filename, new.filename) if named else (f"sha256:{old.sha256[:12]}", f"sha256:{new.sha256[:12]}")
     )
-    return replace(_move(f"{name} {old.version}", *words, *sizes), kind="other file")
+    return replace(_change(f"{name} {old.version}", *labels, *sizes), kind="other file")
 
 
-def _notes(name: str, before: State, after: State) -> Iterable[str]:
+def _notes(name: str, before: Snapshot, after: Snapshot) -> Iterable[str]:
     for state in (before, after):
-        held = state.environments.get(name)
-        if held is None:
+        snapshot = state.environments.get(name)
+        if snapshot is None:
             yield f"{name} is not in {state.name}"
-        elif held.packages is None:
+        elif snapshot.packages is None:
             yield f"{name} is not locked in {state.name}"
-        elif not (held.described or state.alone):
+        elif not (snapshot.has_description or state.is_single):
             yield f"{name} has no description in {state.name} that can be read today; its lock alone was compared"
 
 
@@ -316,36 +334,40 @@ DIFF_HEADERS = ("environment", "what", "change", "before", "after", "download")
 _KINDS = ("added", "removed", "moved", "other file")
 
 
-def diff_rows(found: Sequence[Difference]) -> list[tuple[str, ...]]:
+def diff_rows(env_differences: Sequence[Difference]) -> list[tuple[str, ...]]:
     """A row a change, as DIFF_HEADERS names the cells."""
     return [
-        (one.environment, move.what, move.kind, move.before, move.after, download)
-        for one in found
-        for move, download in _downloads(one)
+        (difference.environment, move.name, move.kind, move.before, move.after, download)
+        for difference in env_differences
+        for move, download in _download_changes(difference)
     ]
 
 
-def _downloads(one: Difference) -> Iterator[tuple[Move, str]]:
-    for move in one.ground:
+def _download_changes(difference: Difference) -> Iterator[tuple[ItemChange, str]]:
+    for move in difference.baseline:
         yield move, ""
-    for move in one.packages:
-        lost = [f"-{_size(move.size_before)}"] if move.before else []
-        gained = [f"+{_size(move.size_after)}"] if move.after else []
+    for move in difference.packages:
+        lost = [f"-{_format_size(move.size_before)}"] if move.before else []
+        gained = [f"+{_format_size(move.size_after)}"] if move.after else []
         yield move, ", ".join([*lost, *gained])
 
 
-def _size(count: int | None) -> str:
+def _format_size(count: int | None) -> str:
     return "unknown" if count is None else f"{count / 1e6:,.1f} MB" if count else "0"
 
 
-def total(one: Difference) -> str:
+def summary_line(difference: Difference) -> str:
     """What changed in an environment, in one line."""
-    counts = {kind: sum(move.kind == kind for move in one.packages) for kind in _KINDS}
-    told = [f"{count} {kind}" for kind, count in counts.items() if count]
-    told = [f"packages: {', '.join(told)}" if told else "no package changed"]
-    if one.packages:
-        unsized = f", and {one.unsized} of unknown size" if one.unsized else ""
-        told.append(f"download: -{_size(one.removed_bytes)}, +{_size(one.added_bytes)}{unsized}")
-    moved = [move.what for move in one.ground if move.kind == "moved"]
-    told += [f"moved: {', '.join(moved)}"] if moved else []
-    return "; ".join([f"{one.environment or 'the two records'}: {told[0]}", *told[1:], *one.notes])
+    counts = {kind: sum(move.kind == kind for move in difference.packages) for kind in _KINDS}
+    parts = [f"{count} {kind}" for kind, count in counts.items() if count]
+    parts = [f"packages: {', '.join(parts)}" if parts else "no package changed"]
+    if difference.packages:
+        unsized = f", and {difference.unknown_sizes} of unknown size" if difference.unknown_sizes else ""
+        parts.append(
+            f"download: -{_format_size(difference.removed_bytes)}, +{_format_size(difference.added_bytes)}{unsized}"
+        )
+    moved = [move.name for move in difference.baseline if move.kind == "moved"]
+    parts += [f"moved: {', '.join(moved)}"] if moved else []
+    return "; ".join(
+        [f"{difference.environment or 'the two records'}: {parts[0]}", *parts[1:], *difference.notes]
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from torchpin import facts
-from torchpin.compat.gpus import verdict
+from torchpin.compat.gpus import judge_gpu
 from torchpin.description.environments import torch_build
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Cell:
 
     environment: str
     gpu: str
-    answer: Literal["ok", "refused", "unknown"]
+    verdict: Literal["ok", "refused", "unknown"]
     reason: str
     evidence: str
     described: bool = False
@@ -39,65 +39,68 @@ class Matrix:
     cells: tuple[tuple[Cell, ...], ...]
 
 
-def gpus(
-    environments: Iterable[Environment], asked: Sequence[str] = (), *, every: bool = False
+def select_gpus(
+    environments: Iterable[Environment], requested: Sequence[str] = (), *, every: bool = False
 ) -> tuple[str, ...]:
     """The cards to draw: those asked for, every known one, or those that services name; each once, whatever it is called."""
     named = [name for env in environments for name in env.service.gpus]
-    chosen = list(asked) or ([one.name for one in facts.gpus()] if every else named)
-    known = {(card.name if (card := facts.gpu(name)) else name): None for name in chosen}
-    return tuple(known)
+    chosen = list(requested) or ([gpu.name for gpu in facts.gpus()] if every else named)
+    names = {(gpu.name if (gpu := facts.gpu(name)) else name): None for name in chosen}
+    return tuple(names)
 
 
-def matrix(environments: Sequence[Environment], cards: Sequence[str], results: Iterable[Result]) -> Matrix:
+def build_matrix(
+    environments: Sequence[Environment], gpu_names: Sequence[str], results: Iterable[Result]
+) -> Matrix:
     rows = list(results)
     return Matrix(
         environments=tuple(env.name for env in environments),
-        gpus=tuple(cards),
-        cells=tuple(tuple(_cell(env, name, rows) for name in cards) for env in environments),
+        gpus=tuple(gpu_names),
+        cells=tuple(tuple(_build_cell(env, name, rows) for name in gpu_names) for env in environments),
     )
 
 
-def _cell(env: Environment, name: str, results: Iterable[Result]) -> Cell:
-    card = facts.gpu(name)
-    found = verdict(env, card)
-    own = [row for row in results if row.environment == env.name]
+def _build_cell(env: Environment, name: str, results: Iterable[Result]) -> Cell:
+    gpu = facts.gpu(name)
+    verdict = judge_gpu(env, gpu)
+    env_results = [result for result in results if result.environment == env.name]
     notes = [
-        f"{row.check}: {one.message}"
-        for row in own
-        if row.check != "GPU001"
-        for one in row.findings
-        if _about(one.about, name)
+        f"{result.check}: {finding.message}"
+        for result in env_results
+        if result.check != "GPU001"
+        for finding in result.findings
+        if _is_same_gpu(finding.about, name)
     ]
     waived = next(
         (
-            each.waiver.reason
-            for row in own
-            for each in row.accepted
-            if row.check == "GPU001" and _about(each.finding.about, name)
+            accepted.waiver.reason
+            for result in env_results
+            for accepted in result.accepted
+            if result.check == "GPU001" and _is_same_gpu(accepted.finding.about, name)
         ),
         "",
     )
     return Cell(
         environment=env.name,
         gpu=name,
-        answer=found.answer,
-        reason=found.reason,
-        evidence=found.evidence,
-        described=torch_build(env) != "cpu" and any(_about(one, name) for one in env.service.gpus),
+        verdict=verdict.answer,
+        reason=verdict.reason,
+        evidence=verdict.evidence,
+        described=torch_build(env) != "cpu"
+        and any(_is_same_gpu(gpu_name, name) for gpu_name in env.service.gpus),
         waived=waived,
         notes=tuple(notes),
     )
 
 
-def _about(about: str, name: str) -> bool:
+def _is_same_gpu(about: str, name: str) -> bool:
     """Whether two names are the same card."""
     return about == name or (facts.gpu(about) is not None and facts.gpu(about) == facts.gpu(name))
 
 
-def text(cell: Cell) -> str:
+def cell_text(cell: Cell) -> str:
     """A cell in words that need no colour; * marks a card that the service names."""
-    word = {"ok": "ok", "refused": "no", "unknown": "?"}[cell.answer]
+    word = {"ok": "ok", "refused": "no", "unknown": "?"}[cell.verdict]
     return (
         word
         + ("*" if cell.described else "")
@@ -106,11 +109,11 @@ def text(cell: Cell) -> str:
     )
 
 
-def reasons(found: Matrix) -> list[str]:
+def explain_cells(support_matrix: Matrix) -> list[str]:
     """Why each cell is not ok, each sentence once with all the cells that it is true of."""
-    told: dict[str, list[str]] = {}
-    for row in found.cells:
+    gpus_by_sentence: dict[str, list[str]] = {}
+    for row in support_matrix.cells:
         for cell in row:
             for sentence in ([cell.reason] if cell.reason else []) + list(cell.notes):
-                told.setdefault(f"{cell.environment}: {sentence}", []).append(cell.gpu)
-    return [f"{sentence} ({', '.join(cards)})" for sentence, cards in told.items()]
+                gpus_by_sentence.setdefault(f"{cell.environment}: {sentence}", []).append(cell.gpu)
+    return [f"{sentence} ({', '.join(gpu_names)})" for sentence, gpu_names in gpus_by_sentence.items()]

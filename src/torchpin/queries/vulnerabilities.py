@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHECK, TITLE = "AUD001", "No locked package has a known vulnerability"
 # The last release of a package that ended with open vulnerabilities: a service that knows of none knows nothing.
 CANARY = ("pycrypto", "2.6.1")
-_NOWHERE = 'source = { registry = "nowhere" }'  # no index is asked: the versions are known
+_NO_REGISTRY = 'source = { registry = "nowhere" }'  # no index is asked: the versions are known
 
 Pin = tuple[str, str]
 
@@ -43,7 +43,7 @@ class Advisory:
 # --- what is asked ---------------------------------------------------------------------------------------------------
 
 
-def public(version: str) -> str:
+def public_version(version: str) -> str:
     """The version that advisories speak of: `2.5.1+cu121` is a build of 2.5.1."""
     try:
         return Version(version).public
@@ -51,159 +51,201 @@ def public(version: str) -> str:
         return version
 
 
-def locked(lock: Lock) -> tuple[Artifact, ...]:
+def locked_packages(lock: Lock) -> tuple[Artifact, ...]:
     """Every package of a lock: installed, given by the base, and what builds source-only ones."""
-    return (*lock.all.values(), *(lock.build.packages if lock.build else ()))
+    return (*lock.all_packages.values(), *(lock.build.packages if lock.build else ()))
 
 
-def asked(locks: Iterable[Lock]) -> tuple[Pin, ...]:
+def query_pins(locks: Iterable[Lock]) -> tuple[Pin, ...]:
     """What several locks hold, each version once."""
-    return tuple(sorted({(one.name, public(one.version)) for lock in locks for one in locked(lock)}))
-
-
-def project(pins: Iterable[Pin]) -> dict[str, str]:
-    """A uv project that holds exactly these packages, and the canary: file name to text."""
-    everything = sorted({*pins, CANARY})
-    head = 'version = 1\nrequires-python = ">=3.10"\n'
-    rows = [
-        f'[[package]]\nname = "{name}"\nversion = "{version}"\n{_NOWHERE}\n' for name, version in everything
-    ]
-    wants = "".join(
-        f'  {{ name = "{name}", version = "{version}", {_NOWHERE} }},\n' for name, version in everything
+    return tuple(
+        sorted(
+            {
+                (package.name, public_version(package.version))
+                for lock in locks
+                for package in locked_packages(lock)
+            }
+        )
     )
-    own = f'[[package]]\nname = "asked"\nversion = "0"\nsource = {{ virtual = "." }}\ndependencies = [\n{wants}]\n'
-    names = "".join(f'  "{name}",\n' for name in sorted({name for name, _ in everything}))
+
+
+def uv_project(pins: Iterable[Pin]) -> dict[str, str]:
+    """A uv project that holds exactly these packages, and the canary: file name to text."""
+    queried_pins = sorted({*pins, CANARY})
+    header = 'version = 1\nrequires-python = ">=3.10"\n'
+    rows = [
+        f'[[package]]\nname = "{name}"\nversion = "{version}"\n{_NO_REGISTRY}\n'
+        for name, version in queried_pins
+    ]
+    dependencies = "".join(
+        f'  {{ name = "{name}", version = "{version}", {_NO_REGISTRY} }},\n' for name, version in queried_pins
+    )
+    root_package = f'[[package]]\nname = "asked"\nversion = "0"\nsource = {{ virtual = "." }}\ndependencies = [\n{dependencies}]\n'
+    names = "".join(f'  "{name}",\n' for name in sorted({name for name, _ in queried_pins}))
     pyproject = (
         f'[project]\nname = "asked"\nversion = "0"\nrequires-python = ">=3.10"\ndependencies = [\n{names}]\n'
     )
-    return {"pyproject.toml": pyproject, "uv.lock": "\n".join([head, *rows, own])}
+    return {"pyproject.toml": pyproject, "uv.lock": "\n".join([header, *rows, root_package])}
 
 
 # --- what was answered -----------------------------------------------------------------------------------------------
 
 
-def answered(text: str, pins: Iterable[Pin]) -> tuple[Advisory, ...]:
+def parse_answer(text: str, pins: Iterable[Pin]) -> tuple[Advisory, ...]:
     """The advisories in what `uv audit` says in JSON, the canary's left out.
 
     Raises ToolError for what is no whole answer: another form, packages left out, or no word about the canary.
     """
-    wanted = {*pins}
+    requested_pins = {*pins}
     try:
-        answer = json.loads(text)
-        found = [_advisory(one) for one in answer["vulnerabilities"]]
-        counted = answer["summary"]["audited_packages"]
+        response = json.loads(text)
+        advisories = [_advisory(row) for row in response["vulnerabilities"]]
+        audited_count = response["summary"]["audited_packages"]
     except (ValueError, KeyError, TypeError) as error:
         raise ToolError(f"What `uv audit` answered cannot be read: {type(error).__name__}: {error}") from None
-    if counted != len({*wanted, CANARY}):
-        raise ToolError(f"`uv audit` looked at {counted} packages, asked were {len({*wanted, CANARY})}.")
-    if CANARY not in {(one.package, one.version) for one in found}:
+    if audited_count != len({*requested_pins, CANARY}):
+        raise ToolError(
+            f"`uv audit` looked at {audited_count} packages, asked were {len({*requested_pins, CANARY})}."
+        )
+    if CANARY not in {(advisory.package, advisory.version) for advisory in advisories}:
         raise ToolError(
             f"The service of advisories answers, but knows nothing of {' '.join(CANARY)}, whose vulnerabilities are "
             "well known: its silence about other packages proves nothing."
         )
-    return tuple(_merged(one for one in found if (one.package, one.version) in wanted))
+    return tuple(
+        _merge_aliases(
+            advisory for advisory in advisories if (advisory.package, advisory.version) in requested_pins
+        )
+    )
 
 
 def _advisory(row: dict[str, Any]) -> Advisory:
     names = dict.fromkeys([row.get("display_id") or row["id"], row["id"], *row.get("aliases", ())])
-    said = row.get("summary") or (row.get("description") or "").strip().partition("\n")[0]
+    summary = row.get("summary") or (row.get("description") or "").strip().partition("\n")[0]
     return Advisory(
         package=canonicalize_name(row["dependency"]["name"]),
         version=row["dependency"]["version"],
         ids=tuple(names),
-        summary=" ".join(said.split()),
+        summary=" ".join(summary.split()),
         fixed=tuple(row.get("fix_versions") or ()),
         link=row.get("link") or "",
     )
 
 
-def _merged(found: Iterable[Advisory]) -> list[Advisory]:
+def _merge_aliases(advisories: Iterable[Advisory]) -> list[Advisory]:
     """One vulnerability that several databases tell of, once."""
     merged: list[Advisory] = []
-    for one in found:
-        same = [each for each in merged if _key(each) == _key(one) and {*each.ids} & {*one.ids}]
-        for each in same:
-            merged.remove(each)
-        merged.append(_united([*same, one]))
-    return sorted(merged, key=lambda one: (one.package, one.version, one.ids))
+    for advisory in advisories:
+        duplicates = [
+            candidate
+            for candidate in merged
+            if _pin(candidate) == _pin(advisory) and {*candidate.ids} & {*advisory.ids}
+        ]
+        for duplicate in duplicates:
+            merged.remove(duplicate)
+        merged.append(_combine([*duplicates, advisory]))
+    return sorted(merged, key=lambda advisory: (advisory.package, advisory.version, advisory.ids))
 
 
-def _key(one: Advisory) -> Pin:
-    return one.package, one.version
+def _pin(advisory: Advisory) -> Pin:
+    return advisory.package, advisory.version
 
 
-def _united(same: Sequence[Advisory]) -> Advisory:
-    ids = dict.fromkeys(name for one in same for name in one.ids)
-    fixed = dict.fromkeys(version for one in same for version in one.fixed)
-    return replace(same[0], ids=tuple(ids), fixed=tuple(fixed))
+def _combine(duplicates: Sequence[Advisory]) -> Advisory:
+    ids = dict.fromkeys(name for advisory in duplicates for name in advisory.ids)
+    fixed = dict.fromkeys(version for advisory in duplicates for version in advisory.fixed)
+    return replace(duplicates[0], ids=tuple(ids), fixed=tuple(fixed))
 
 
 # --- what follows ----------------------------------------------------------------------------------------------------
 
 
-def result(env: Environment, lock: Lock | None, found: Iterable[Advisory], today: date) -> Result:
+def result(env: Environment, lock: Lock | None, advisories: Iterable[Advisory], today: date) -> Result:
     """The advisories about one environment's lock, as a check's result: open, or accepted until a date."""
     if lock is None:
         note = f"there is no readable lock: run `invoke lock --service {env.service.name}`"
         return Result(
             check=CHECK, title=TITLE, environment=env.name, status="skipped", note=note, need="lock"
         )
-    held = {(one.name, public(one.version)) for one in locked(lock)}
-    concerning = [one for one in found if _key(one) in held]
-    waivers = [(one, _waiver(env, one, today)) for one in concerning]
-    open_ = tuple(_finding(env, lock, one, today) for one, waiver in waivers if not waiver)
+    locked_pins = {(package.name, public_version(package.version)) for package in locked_packages(lock)}
+    relevant = [advisory for advisory in advisories if _pin(advisory) in locked_pins]
+    waivers = [(advisory, _waiver(env, advisory, today)) for advisory in relevant]
+    open_findings = tuple(_finding(env, lock, advisory, today) for advisory, waiver in waivers if not waiver)
     accepted = tuple(
-        Accepted(finding=_finding(env, lock, one, today), waiver=waiver) for one, waiver in waivers if waiver
+        Accepted(finding=_finding(env, lock, advisory, today), waiver=waiver)
+        for advisory, waiver in waivers
+        if waiver
     )
-    ground = Ok(about=env.name, evidence=f"{len(held)} packages were asked about on {today}")
+    evidence = Ok(about=env.name, evidence=f"{len(locked_pins)} packages were asked about on {today}")
     return Result(
         check=CHECK,
         title=TITLE,
         environment=env.name,
-        status="found" if open_ else "waived" if accepted else "ok",
-        findings=open_,
+        status="found" if open_findings else "waived" if accepted else "ok",
+        findings=open_findings,
         accepted=accepted,
-        grounds=(ground,),
+        evidence=(evidence,),
     )
 
 
-def _concerns(waiver: Waiver, one: Advisory) -> bool:
+def _matches_waiver(waiver: Waiver, advisory: Advisory) -> bool:
     package, _, name = waiver.about.partition(" ")
-    return waiver.check == CHECK and canonicalize_name(package) == one.package and name.strip() in one.ids
+    return (
+        waiver.check == CHECK
+        and canonicalize_name(package) == advisory.package
+        and name.strip() in advisory.ids
+    )
 
 
-def _waiver(env: Environment, one: Advisory, today: date) -> Waiver | None:
-    return next((w for w in env.service.waivers if _concerns(w, one) and w.review_by >= today), None)
+def _waiver(env: Environment, advisory: Advisory, today: date) -> Waiver | None:
+    return next(
+        (
+            waiver
+            for waiver in env.service.waivers
+            if _matches_waiver(waiver, advisory) and waiver.review_by >= today
+        ),
+        None,
+    )
 
 
-def _finding(env: Environment, lock: Lock, one: Advisory, today: date) -> Finding:
-    pin = compat_pins.pins(env, lock).get(one.package)
-    built = lock.build and one.package in {package.name for package in lock.build.packages}
-    ended = [w.review_by for w in env.service.waivers if _concerns(w, one) and w.review_by < today]
-    note = f" (its waiver ended on {max(ended)})" if ended else ""
-    about = f"{one.package} {one.ids[0]}"
+def _finding(env: Environment, lock: Lock, advisory: Advisory, today: date) -> Finding:
+    pin = compat_pins.list_pins(env, lock).get(advisory.package)
+    is_build_package = lock.build and advisory.package in {package.name for package in lock.build.packages}
+    expired = [
+        waiver.review_by
+        for waiver in env.service.waivers
+        if _matches_waiver(waiver, advisory) and waiver.review_by < today
+    ]
+    note = f" (its waiver ended on {max(expired)})" if expired else ""
+    about = f"{advisory.package} {advisory.ids[0]}"
     return Finding(
-        where=pin.where if pin else f"lockfiles/{env.name}/build.txt" if built else f"lockfiles/{env.name}",
-        message=f"{one.package} {one.version}: {one.summary or 'a known vulnerability'} ({one.ids[0]}){note}",
-        remedy=f"{_way_out(env, one, pin)} Or accept it until a date, as a waiver: "
+        location=pin.location
+        if pin
+        else f"lockfiles/{env.name}/build.txt"
+        if is_build_package
+        else f"lockfiles/{env.name}",
+        message=f"{advisory.package} {advisory.version}: {advisory.summary or 'a known vulnerability'} ({advisory.ids[0]}){note}",
+        help=f"{_help(env, advisory, pin)} Or accept it until a date, as a waiver: "
         f'check: {CHECK}, about: "{about}", with reason and review_by.',
         about=about,
         service=env.service.name,
-        evidence=", ".join([*one.ids[1:], *([one.link] if one.link else [])]),
+        evidence=", ".join([*advisory.ids[1:], *([advisory.link] if advisory.link else [])]),
     )
 
 
-def _way_out(env: Environment, one: Advisory, pin: compat_pins.Pin | None) -> str:
-    newer = sorted({v for v in one.fixed if _later(v, one.version)}, key=Version)
+def _help(env: Environment, advisory: Advisory, pin: compat_pins.Pin | None) -> str:
+    newer = sorted(
+        {version for version in advisory.fixed if _is_later(version, advisory.version)}, key=Version
+    )
     if not newer:
         return "No release without it is known: replace the package."
     fixed = f"Fixed in {', '.join(newer)}"
     if pin and pin.path:
         return f"{fixed}: move {pin.path} in {env.service.file}, then run `invoke lock --service {env.service.name}`."
-    return f"{fixed}: run `invoke lock --service {env.service.name} --upgrade-package {one.package}`."
+    return f"{fixed}: run `invoke lock --service {env.service.name} --upgrade-package {advisory.package}`."
 
 
-def _later(fixed: str, version: str) -> bool:
+def _is_later(fixed: str, version: str) -> bool:
     try:
         return Version(fixed) > Version(version)
     except InvalidVersion:
@@ -211,18 +253,20 @@ def _later(fixed: str, version: str) -> bool:
 
 
 def notices(
-    environments: Iterable[Environment], locks: Iterable[Lock], found: Sequence[Advisory]
+    environments: Iterable[Environment], locks: Iterable[Lock], advisories: Sequence[Advisory]
 ) -> tuple[str, ...]:
     """How many packages were asked about, those by their public version, and waivers that accept nothing any more."""
-    every = {(one.name, one.version) for lock in locks for one in locked(lock)}
-    local = sorted({name for name, version in every if public(version) != version})
-    by = f", {', '.join(local)} by their public version" if local else ""
-    counted = f"{len({(name, public(version)) for name, version in every})} packages were asked about{by}"
+    package_versions = {
+        (package.name, package.version) for lock in locks for package in locked_packages(lock)
+    }
+    local = sorted({name for name, version in package_versions if public_version(version) != version})
+    public_note = f", {', '.join(local)} by their public version" if local else ""
+    summary = f"{len({(name, public_version(version)) for name, version in package_versions})} packages were asked about{public_note}"
     services = {env.service.name: env.service for env in environments}
     stale = [
         f"{service.name}: the waiver of {CHECK} for {waiver.about} accepts nothing any more: remove it"
         for service in services.values()
         for waiver in service.waivers
-        if waiver.check == CHECK and not any(_concerns(waiver, one) for one in found)
+        if waiver.check == CHECK and not any(_matches_waiver(waiver, advisory) for advisory in advisories)
     ]
-    return (counted, *stale)
+    return (summary, *stale)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from torchpin.errors import InputError
-from torchpin.model import Mark, Problem
+from torchpin.model import Position, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-LOG = "records/log.yaml"
+LOG_PATH = "records/log.yaml"
 STEPS = (
     "test locally",
     "update descriptions and documents",
@@ -28,7 +28,7 @@ _OPENING = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class PolicyStep:
     """A step of the policy: when it was done (UTC) and by whom; `told`: what it found, or why it is pending."""
 
     state: Literal["done", "pending"] = "pending"
@@ -38,7 +38,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Moved:
+class ServiceChange:
     """What a bump did to one service: in its description, in its locks, and to what was accepted."""
 
     pins: tuple[str, ...] = ()
@@ -48,14 +48,14 @@ class Moved:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class BumpEntry:
     """One bump. `freeze`: what the new record holds otherwise than the old one, by environment."""
 
     bump: str
     why: str
-    services: Mapping[str, Moved]
+    services: Mapping[str, ServiceChange]
     held: Mapping[str, str] = field(default_factory=dict)
-    steps: tuple[Step, ...] = (Step(),) * len(STEPS)
+    steps: tuple[PolicyStep, ...] = (PolicyStep(),) * len(STEPS)
     freeze: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -64,7 +64,7 @@ class Entry:
         return tuple(number for number, step in enumerate(self.steps, start=1) if step.state != "done")
 
 
-def stepped(entry: Entry, number: int, step: Step) -> Entry:
+def with_step(entry: BumpEntry, number: int, step: PolicyStep) -> BumpEntry:
     """An entry with another step; numbers count from 0."""
     return replace(entry, steps=(*entry.steps[:number], step, *entry.steps[number + 1 :]))
 
@@ -72,60 +72,67 @@ def stepped(entry: Entry, number: int, step: Step) -> Entry:
 # --- as text ---------------------------------------------------------------------------------------------------------
 
 
-def text(entries: Iterable[Entry]) -> str:
-    rows = [_row(one) for one in entries]
+def render_log(log: Iterable[BumpEntry]) -> str:
+    rows = [_to_row(entry) for entry in log]
     return _OPENING + yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=10_000)
 
 
-def _row(one: Entry) -> dict[str, Any]:
+def _to_row(entry: BumpEntry) -> dict[str, Any]:
     services = {
-        name: _filled(pins=moved.pins, packages=moved.packages, closed=moved.closed, opened=moved.opened)
-        for name, moved in one.services.items()
+        name: _without_empty(
+            pins=change.pins, packages=change.packages, closed=change.closed, opened=change.opened
+        )
+        for name, change in entry.services.items()
     }
     steps = [
-        {"step": name} | _filled(state=step.state, when=step.when, who=step.who, told=step.told)
-        for name, step in zip(STEPS, one.steps, strict=True)
+        {"step": name} | _without_empty(state=step.state, when=step.when, who=step.who, told=step.told)
+        for name, step in zip(STEPS, entry.steps, strict=True)
     ]
-    freeze = {name: list(rows) for name, rows in one.freeze.items()}
-    return {"bump": one.bump, "why": one.why, "services": services} | _filled(
-        held=dict(one.held), steps=steps, freeze=freeze
+    freeze = {name: list(rows) for name, rows in entry.freeze.items()}
+    return {"bump": entry.bump, "why": entry.why, "services": services} | _without_empty(
+        held=dict(entry.held), steps=steps, freeze=freeze
     )
 
 
-def _filled(**values: Any) -> dict[str, Any]:
-    return {name: list(one) if isinstance(one, tuple) else one for name, one in values.items() if one}
+def _without_empty(**values: Any) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value
+    }
 
 
-def entries(text: str | None) -> tuple[Entry, ...]:
+def parse_log(text: str | None) -> tuple[BumpEntry, ...]:
     """The log. Raises InputError, with the place, for what is none."""
     try:
         rows = yaml.safe_load(text or "") or []
-        return tuple(_entry(row) for row in rows)
+        return tuple(_parse_entry(row) for row in rows)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        where = Mark(file=LOG, line=mark.line + 1 if mark else 1, column=mark.column + 1 if mark else 1)
-        told = error.problem or "is no YAML"
+        position = Position(
+            file=LOG_PATH, line=mark.line + 1 if mark else 1, column=mark.column + 1 if mark else 1
+        )
+        message = error.problem or "is no YAML"
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        where, told = Mark(file=LOG, line=1, column=1), f"is no log of bumps: {error}"
-    problem = Problem(where=where, path="", message=told)
+        position, message = Position(file=LOG_PATH, line=1, column=1), f"is no log of bumps: {error}"
+    problem = Problem(position=position, path="", message=message)
     raise InputError("Restore it, for example with `git checkout`; nothing was written.", [problem])
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
-    steps = {one["step"]: one for one in row["steps"]}
+def _parse_entry(row: Mapping[str, Any]) -> BumpEntry:
+    steps = {step["step"]: step for step in row["steps"]}
     if [*steps] != [*STEPS]:
         message = "its steps are not those of the update policy"
         raise ValueError(message)
-    return Entry(
+    return BumpEntry(
         bump=row["bump"],
         why=row["why"],
         services={
-            name: Moved(**{key: tuple(value) for key, value in moved.items()})
-            for name, moved in row["services"].items()
+            name: ServiceChange(**{key: tuple(rows) for key, rows in change.items()})
+            for name, change in row["services"].items()
         },
         held=row.get("held", {}),
         steps=tuple(
-            Step(**{key: value for key, value in one.items() if key != "step"}) for one in steps.values()
+            PolicyStep(**{key: value for key, value in step.items() if key != "step"})
+            for step in steps.values()
         ),
         freeze={name: tuple(rows) for name, rows in row.get("freeze", {}).items()},
     )

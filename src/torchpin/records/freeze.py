@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
     """How a `pip freeze` text differs from a lock: nothing, or one sentence a package."""
-    frozen = _frozen(freeze)
+    frozen = _parse_freeze(freeze)
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     locked: dict[str, str] = {
         canonicalize_name(name): package.version for name, package in lock.packages.items()
@@ -24,22 +24,22 @@ def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
     )
 
 
-def frozen_moves(before: str, after: str) -> tuple[str, ...]:
+def freeze_changes(before: str, after: str) -> tuple[str, ...]:
     """What one freeze record holds otherwise than another: one sentence a package."""
-    was, now = _frozen(before), _frozen(after)
+    old, new = _parse_freeze(before), _parse_freeze(after)
     return tuple(
-        f"{name} {was.get(name, '(new)')} -> {now.get(name, '(gone)')}"
-        for name in sorted({*was, *now})
-        if was.get(name) != now.get(name)
+        f"{name} {old.get(name, '(new)')} -> {new.get(name, '(gone)')}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
     )
 
 
-def _frozen(freeze: str) -> dict[str, str]:
+def _parse_freeze(freeze: str) -> dict[str, str]:
     pins = (line.partition("==") for line in freeze.splitlines() if "==" in line)
     return {str(canonicalize_name(name)): version for name, _, version in pins}
 
 
-def frozen(freeze: str) -> dict[str, str]:
+def parse_freeze(freeze: str) -> dict[str, str]:
     """What a freeze record names, by normalized name."""
     pins = (line.strip().partition("==") for line in freeze.splitlines() if "==" in line)
     return {canonicalize_name(name): version for name, _, version in pins}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from torchpin.description import environments
+from torchpin.description.environments import mirror_variable
 from torchpin.errors import ToolError
 from torchpin.image import build_log
 from torchpin.tools import files
@@ -19,7 +19,7 @@ from torchpin.tools import process as tools_process
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torchpin.image.plan import Context
+    from torchpin.image.plan import BuildContext
     from torchpin.model import Environment, Settings
 
 
@@ -30,26 +30,26 @@ def expect_buildx() -> str:
     """buildx's version. Raises ToolError when the docker command or its plugin is missing."""
     if not tools_process.which("docker"):
         raise ToolError("The docker command is not on this machine.")
-    done = tools_process.run(("docker", "buildx", "version"), check=False)
-    if done.returncode:
+    completed = tools_process.run(("docker", "buildx", "version"), check=False)
+    if completed.returncode:
         raise ToolError(
             "The docker command has no buildx plugin. Install docker-buildx (Debian, Ubuntu: docker-buildx or docker-buildx-plugin)."
         )
-    return done.stdout.split()[1] if len(done.stdout.split()) > 1 else done.stdout.strip()
+    return completed.stdout.split()[1] if len(completed.stdout.split()) > 1 else completed.stdout.strip()
 
 
 def expect_platform(platform: str, *, builder: str = "") -> None:
     """Raises ToolError when the builder cannot build for a platform."""
-    done = tools_process.run(("docker", "buildx", "inspect", *([builder] if builder else [])))
+    completed = tools_process.run(("docker", "buildx", "inspect", *([builder] if builder else [])))
     listed = [
         line.removeprefix("Platforms:").strip()
-        for line in done.stdout.splitlines()
+        for line in completed.stdout.splitlines()
         if line.startswith("Platforms:")
     ]
-    known = {name.strip().rstrip("*") for line in listed for name in line.split(",")}
-    if known and not any(name == platform or name.startswith(f"{platform}/") for name in known):
+    platforms = {name.strip().rstrip("*") for line in listed for name in line.split(",")}
+    if platforms and not any(name == platform or name.startswith(f"{platform}/") for name in platforms):
         raise ToolError(
-            f"The builder has no {platform} (it has {', '.join(sorted(known))}). Install QEMU's emulators "
+            f"The builder has no {platform} (it has {', '.join(sorted(platforms))}). Install QEMU's emulators "
             f"(tonistiigi/binfmt) or name a builder that has it with --builder."
         )
 
@@ -85,8 +85,10 @@ def build_command(  # every flag of the build is one argument here
 def base_contexts(env: Environment, settings: Settings) -> dict[str, str]:
     """The base image by its mirror: `"docker.io" = "registry.local/hub"` takes registry.local/hub/nvidia/cuda:…"""
     base = env.base
-    first, _, rest = base.image.partition("/")
-    host, path = (first, rest) if rest and ("." in first or ":" in first) else ("docker.io", base.image)
+    first, _, remainder = base.image.partition("/")
+    host, path = (
+        (first, remainder) if remainder and ("." in first or ":" in first) else ("docker.io", base.image)
+    )
     if host == "docker.io" and "/" not in path:
         path = f"library/{path}"  # Docker Hub's own name for its official images
     mirror = settings.mirrors.get(host)
@@ -97,14 +99,13 @@ def base_contexts(env: Environment, settings: Settings) -> dict[str, str]:
 def network_script(settings: Settings, *, ca: bool) -> str:
     """What a build's RUN lines read as a secret: mirrors by variable, and the extra certificates, as shell lines."""
     lines = [
-        f"export {environments.mirror_variable(name)}={shlex.quote(url)}"
-        for name, url in sorted(settings.mirrors.items())
+        f"export {mirror_variable(name)}={shlex.quote(url)}" for name, url in sorted(settings.mirrors.items())
     ]
     return "\n".join([*lines, *(["export SSL_CERT_FILE=/run/torchpin/ca.crt"] if ca else []), ""])
 
 
 @contextmanager
-def assembled(root: Path, context: Context, dockerfile: str, uv: Path) -> Iterator[Path]:
+def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Path) -> Iterator[Path]:
     """A build context in a temporary folder: exactly what its list says."""
     from torchpin.tools import git
 
@@ -117,15 +118,15 @@ def assembled(root: Path, context: Context, dockerfile: str, uv: Path) -> Iterat
         shutil.copy2(uv, folder / "uv")
         (folder / "uv").chmod(0o755)
         for path, source in context.sources.items():
-            git.export(root, source, folder / path)
+            git.export_clone(root, source, folder / path)
         yield folder
 
 
 @contextmanager
-def secrets(settings: Settings) -> Iterator[dict[str, Path]]:
+def secret_files(settings: Settings) -> Iterator[dict[str, Path]]:
     """The secret files of a build; none where this machine needs none."""
-    given = next((os.environ[name] for name in _CA if os.path.isfile(os.environ.get(name, ""))), None)  # noqa: PTH113 - "" is no path
-    script = network_script(settings, ca=bool(given))
+    ca_file = next((os.environ[name] for name in _CA if os.path.isfile(os.environ.get(name, ""))), None)  # noqa: PTH113 - "" is no path
+    script = network_script(settings, ca=bool(ca_file))
     if not script.strip():
         yield {}
         return
@@ -133,7 +134,7 @@ def secrets(settings: Settings) -> Iterator[dict[str, Path]]:
         file = Path(name) / "network"
         file.touch(mode=0o600)
         file.write_text(script)
-        yield {"network": file} | ({"ca": Path(given)} if given else {})
+        yield {"network": file} | ({"ca": Path(ca_file)} if ca_file else {})
 
 
 def build(command: tuple[str, ...], log: Path, watch: Callable[[build_log.Event], None]) -> tuple[str, ...]:
@@ -145,21 +146,21 @@ def build(command: tuple[str, ...], log: Path, watch: Callable[[build_log.Event]
     lines: list[str] = []
     with (
         log.open("w") as file,
-        tools_process.streamed(command, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
+        tools_process.stream(command, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
     ):
         for line in cast("Iterator[str]", process.stdout):
             file.write(line)
             lines.append(line)
-            event = build_log.event(line)
+            event = build_log.parse_event(line)
             if event:
                 watch(event)
         code = process.wait()
     if code:
-        raise ToolError(failed(build_log.failure(lines), log))
+        raise ToolError(failure_message(build_log.find_failure(lines), log))
     return tuple(lines)
 
 
-def failed(failure: build_log.Failure, log: Path) -> str:
-    said = "\n".join(f"    {line}" for line in failure.lines)
-    remedy = f"\nWhat helps: {failure.remedy}" if failure.remedy else ""
-    return f"The build failed at {failure.step}; nothing was tagged or recorded.\n{said}{remedy}\nThe whole log: {log}"
+def failure_message(failure: build_log.Failure, log: Path) -> str:
+    excerpt = "\n".join(f"    {line}" for line in failure.lines)
+    remedy = f"\nWhat helps: {failure.help}" if failure.help else ""
+    return f"The build failed at {failure.step}; nothing was tagged or recorded.\n{excerpt}{remedy}\nThe whole log: {log}"

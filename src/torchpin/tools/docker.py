@@ -35,12 +35,12 @@ def engine() -> Iterator[docker.DockerClient]:
     try:
         client = docker.from_env(environment=environment, timeout=120)
     except DockerException as error:
-        raise ToolError(f"No Docker engine answers at {host}: {_short(error)}.") from None
+        raise ToolError(f"No Docker engine answers at {host}: {_short_message(error)}.") from None
     try:
         client.ping()
         yield client
     except DockerException as error:
-        raise ToolError(f"The Docker engine failed: {_short(error)}") from None
+        raise ToolError(f"The Docker engine failed: {_short_message(error)}") from None
     finally:
         client.close()
 
@@ -49,14 +49,14 @@ def _environment() -> dict[str, str]:
     """docker-py knows DOCKER_HOST only; the command line's current context is asked for when it is not set."""
     if os.environ.get("DOCKER_HOST") or not tools_process.which("docker"):
         return dict(os.environ)
-    done = tools_process.run(
+    completed = tools_process.run(
         ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"), check=False
     )
-    host = done.stdout.strip()
-    return {**os.environ, **({"DOCKER_HOST": host} if done.returncode == 0 and host else {})}
+    host = completed.stdout.strip()
+    return {**os.environ, **({"DOCKER_HOST": host} if completed.returncode == 0 and host else {})}
 
 
-def faults() -> tuple[type[Exception], ...]:
+def engine_errors() -> tuple[type[Exception], ...]:
     """What an engine that fails in the middle of something raises."""
     from docker.errors import DockerException
     from requests import RequestException
@@ -64,15 +64,15 @@ def faults() -> tuple[type[Exception], ...]:
     return DockerException, RequestException
 
 
-def _short(error: Exception) -> str:
+def _short_message(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def repository(env: Environment, settings: Settings, *, prefix: str = "torchpin") -> str:
+def image_repository(env: Environment, settings: Settings, *, prefix: str = "torchpin") -> str:
     return "/".join(part for part in (settings.registry.rstrip("/"), prefix, env.name) if part)
 
 
-def found(client: docker.DockerClient, tag: str, key: str) -> Any | None:
+def find_image(client: docker.DockerClient, tag: str, key: str) -> Any | None:
     """The image of a tag if it carries the key. An image is tagged only when its probe ended well, so it is proven."""
     from docker.errors import ImageNotFound
 
@@ -111,7 +111,7 @@ def push(client: docker.DockerClient, tags: Sequence[str]) -> None:
                 )
 
 
-def remove(client: docker.DockerClient, tags: Sequence[str]) -> None:
+def remove_tags(client: docker.DockerClient, tags: Sequence[str]) -> None:
     """Takes tags away from an image that turned out wrong, or is no longer wanted."""
     from docker.errors import ImageNotFound
 
@@ -141,7 +141,7 @@ def probe(client: docker.DockerClient, image: str, *arguments: str, gpus: bool =
         )
         answer: dict[str, Any] = json.loads(output)
     except (APIError, ContainerError, ValueError) as error:
-        raise ToolError(f"{image}: its probe gave no answer ({_short(error)}).") from None
+        raise ToolError(f"{image}: its probe gave no answer ({_short_message(error)}).") from None
     return answer
 
 

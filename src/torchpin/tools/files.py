@@ -51,6 +51,6 @@ def write_files(files: Mapping[Path, str | None]) -> tuple[Path, ...]:
     except OSError as error:
         raise ToolError(f"{error.filename}: {error.strerror}. No file was left half-written.") from None
     finally:
-        for left in staged.values():
-            left.unlink(missing_ok=True)
+        for leftover in staged.values():
+            leftover.unlink(missing_ok=True)
     return tuple(sorted(changed))

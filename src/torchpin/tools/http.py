@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 _USERINFO = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
 _WAITS = (1, 2, 4)  # seconds between the attempts: networks have trouble that passes
-_TOO_MANY, _OWN_TROUBLE = 429, 500
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 class FetchError(ToolError):
     """An address that gave no answer, or not the one asked for.
 
-    `status` is what its server said, if it spoke; `passing` whether another attempt may help.
+    `status` is what its server said, if it spoke; `transient` whether another attempt may help.
     """
 
-    def __init__(self, url: str, why: str, *, status: int | None = None, passing: bool = True) -> None:
-        super().__init__(f"{shown(url)} could not be read: {shown(why)}.")
-        self.why = shown(why)
+    def __init__(self, url: str, reason: str, *, status: int | None = None, transient: bool = True) -> None:
+        super().__init__(f"{redact_credentials(url)} could not be read: {redact_credentials(reason)}.")
+        self.reason = redact_credentials(reason)
         self.status = status
-        self.passing = passing
+        self.transient = transient
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class HttpResponse:
     """What an address gave; `length` is what its server says, None where it says none."""
 
     status: int | None
@@ -44,50 +44,52 @@ class Answer:
     content: bytes
 
 
-def shown(text: str) -> str:
+def redact_credentials(text: str) -> str:
     """An address, or a text with addresses in it, as it may be told: without user names, tokens and passwords."""
     return _USERINFO.sub("", text)
 
 
-def opened(url: str, method: str = "GET", *, timeout: float = 60, waits: Sequence[float] = _WAITS) -> Answer:
+def fetch(
+    url: str, method: str = "GET", *, timeout: float = 60, waits: Sequence[float] = _WAITS
+) -> HttpResponse:
     """What an address answers, asked again after each of the `waits` while the trouble may pass.
 
     Raises FetchError for everything that is no answer.
     """
     for wait in (*waits, None):
         try:
-            return _asked(url, method, timeout)
+            return _fetch_once(url, method, timeout)
         except FetchError as error:
-            if wait is None or not error.passing:
+            if wait is None or not error.transient:
                 raise
             time.sleep(wait)
     raise AssertionError
 
 
-def _asked(url: str, method: str, timeout: float) -> Answer:
+def _fetch_once(url: str, method: str, timeout: float) -> HttpResponse:
     try:
         with build_opener(_SameOrigin).open(_request(url, method), timeout=timeout) as answer:
             length = answer.headers.get("Content-Length") or ""
             content = b"" if method == "HEAD" else answer.read()
-            return Answer(
+            return HttpResponse(
                 status=answer.status, length=int(length) if length.isdecimal() else None, content=content
             )
     except HTTPError as error:
         error.close()
-        why = f"HTTP {error.code} {error.reason}"
-        passing = error.code == _TOO_MANY or error.code >= _OWN_TROUBLE
-        raise FetchError(url, why, status=error.code, passing=passing) from None
+        reason = f"HTTP {error.code} {error.reason}"
+        transient = error.code == _TOO_MANY_REQUESTS or error.code >= _SERVER_ERROR
+        raise FetchError(url, reason, status=error.code, transient=transient) from None
     except URLError as error:
         raise FetchError(url, str(error.reason)) from None
     except (InvalidURL, ValueError) as error:
-        raise FetchError(url, str(error), passing=False) from None
+        raise FetchError(url, str(error), transient=False) from None
     except (HTTPException, OSError) as error:
         raise FetchError(url, str(error) or type(error).__name__) from None
 
 
 def _request(url: str, method: str) -> Request:
     """A request whose userinfo became a header: urllib would take it for a part of the host's name."""
-    head, userinfo = _parted(url)
+    head, userinfo = _split_userinfo(url)
     request = Request(head, method=method)  # noqa: S310 - a described address, or one that uv read from an index
     if userinfo:
         user, _, password = userinfo.partition(":")
@@ -96,23 +98,23 @@ def _request(url: str, method: str) -> Request:
     return request
 
 
-def _parted(url: str) -> tuple[str, str]:
+def _split_userinfo(url: str) -> tuple[str, str]:
     """An address without its userinfo, and that."""
-    found = _USERINFO.search(url)
-    return (url[: found.start()] + url[found.end() :], found[0][:-1]) if found else (url, "")
+    match = _USERINFO.search(url)
+    return (url[: match.start()] + url[match.end() :], match[0][:-1]) if match else (url, "")
 
 
 class _SameOrigin(HTTPRedirectHandler):
     """Redirects keep their method, and their credentials only where they stay on the same server."""
 
-    def redirect_request(self, req: Request, *rest: Any) -> Request | None:
-        new = super().redirect_request(req, *rest)
-        if new:
-            new.method = req.get_method()
+    def redirect_request(self, req: Request, *arguments: Any) -> Request | None:
+        redirected = super().redirect_request(req, *arguments)
+        if redirected:
+            redirected.method = req.get_method()
             token = req.get_header("Authorization")
-            if token and origin(new.full_url) == origin(req.full_url):
-                new.add_unredirected_header("Authorization", token)
-        return new
+            if token and origin(redirected.full_url) == origin(req.full_url):
+                redirected.add_unredirected_header("Authorization", token)
+        return redirected
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
@@ -127,11 +129,11 @@ def origin(url: str) -> tuple[str, str, int | None]:
 
 def with_credentials(url: str, mirrors: Iterable[str | None]) -> str:
     """An address with the userinfo of the first mirror on the same server that has one: uv may leave it out."""
-    bare, own = _parted(url)
+    plain_url, url_userinfo = _split_userinfo(url)
     for mirror in mirrors:
-        userinfo = _parted(mirror or "")[1]
-        if not own and userinfo and origin(mirror or "") == origin(bare):
-            return bare.replace("://", f"://{userinfo}@", 1)
+        mirror_userinfo = _split_userinfo(mirror or "")[1]
+        if not url_userinfo and mirror_userinfo and origin(mirror or "") == origin(plain_url):
+            return plain_url.replace("://", f"://{mirror_userinfo}@", 1)
     return url
 
 

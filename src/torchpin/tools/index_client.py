@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from torchpin.facts.index_pages import Files
 
 
-def fetched(index: str, packages: Sequence[str]) -> dict[str, Files]:
+def fetch_pages(index: str, packages: Sequence[str]) -> dict[str, Files]:
     """Every package's wheels, file name to hash, from the index at an address.
 
     Raises ToolError for a page that cannot be read, is no page of an index, or lists no wheel for Linux.
     """
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(_page, f"{index.rstrip('/')}/{package}/") for package in packages]
+        futures = [pool.submit(_fetch_page, f"{index.rstrip('/')}/{package}/") for package in packages]
         try:
-            return {package: one.result() for package, one in zip(packages, asked, strict=True)}
+            return {package: future.result() for package, future in zip(packages, futures, strict=True)}
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _page(address: str) -> Files:
-    content = http.opened(address).content
+def _fetch_page(address: str) -> Files:
+    content = http.fetch(address).content
     try:
-        files = index_pages.parsed(content.decode())
+        files = index_pages.parse_page(content.decode())
     except ValueError as error:
-        raise ToolError(f"{http.shown(address)} is no page of an index: {error}.") from None
+        raise ToolError(f"{http.redact_credentials(address)} is no page of an index: {error}.") from None
     if not files:
         raise ToolError(
-            f"{http.shown(address)} lists no wheel for Linux: it is empty, or no page of an index."
+            f"{http.redact_credentials(address)} lists no wheel for Linux: it is empty, or no page of an index."
         )
     return files

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 JSON_PAGE = "application/vnd.pypi.simple.v1+json"
 HTML_PAGE = "application/vnd.pypi.simple.v1+html"
-PLAIN = "text/plain; charset=utf-8"
-PROBLEM = "application/problem+json"
-BYTES = "application/octet-stream"
+PLAIN_TEXT = "text/plain; charset=utf-8"
+PROBLEM_JSON = "application/problem+json"
+OCTET_STREAM = "application/octet-stream"
 MACHINES = ("x86_64", "aarch64")
-LINUX = re.compile(r"linux\w*_(x86_64|aarch64)\.whl$")
-EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
-RANGE = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
+LINUX_WHEEL = re.compile(r"linux\w*_(x86_64|aarch64)\.whl$")
+EXTRA_MARKER = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
+RANGE_HEADER = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,11 +50,11 @@ class File:
     size: int | None = None
 
 
-class Answer(NamedTuple):
+class IndexResponse(NamedTuple):
     """What one address says."""
 
     status: HTTPStatus
-    kind: str
+    content_type: str
     body: bytes
 
 
@@ -62,7 +62,7 @@ def metadata_text(
     name: str, version: str, *, requires: Sequence[str] = (), requires_python: str | None = None
 ) -> str:
     """METADATA, as far as a resolver reads it."""
-    extras = dict.fromkeys(extra for line in requires for extra in EXTRA.findall(line))
+    extras = dict.fromkeys(extra for line in requires for extra in EXTRA_MARKER.findall(line))
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Python: {requires_python}"] if requires_python else []
     lines += [f"Provides-Extra: {extra}" for extra in extras]
@@ -76,25 +76,25 @@ def recorded_files(channel: str) -> Mapping[str, Sequence[File]]:
     A file without recorded dependencies stays listed, with neither metadata nor content: a resolver that
     chooses it stops at its 404. Left out, it would quietly be replaced by an older version.
     """
-    known = {
+    records = {
         (record.package, Version(record.version), machine): record
         for record in facts.metadata()
         for machine in MACHINES
         if record.channel == channel and machine in record.wheel_scope.partition("(")[0]
     }
-    page = facts.recorded(channel)
+    page = facts.index_snapshot(channel)
     return {
-        package: tuple(_recorded_file(name, sha256, known) for name, sha256 in rows.items())
+        package: tuple(_recorded_file(name, sha256, records) for name, sha256 in rows.items())
         for package, rows in (page.packages.items() if page else ())
     }
 
 
 def _recorded_file(
-    filename: str, sha256: str | None, known: Mapping[tuple[str, Version, str], Metadata]
+    filename: str, sha256: str | None, records: Mapping[tuple[str, Version, str], Metadata]
 ) -> File:
     name, version, _, _ = parse_wheel_filename(filename)
-    linux = LINUX.search(filename)
-    record = known.get((name, version, linux[1])) if linux else None
+    linux = LINUX_WHEEL.search(filename)
+    record = records.get((name, version, linux[1])) if linux else None
     if record is None:
         return File(filename=filename, sha256=sha256)
     needs, pythons = record.requires_dist, record.requires_python
@@ -116,32 +116,32 @@ def serve(channels: Channels) -> Iterator[str]:
             thread.join()
 
 
-def answer(path: str, channels: Channels, *, base: str, accept: str = "") -> Answer:
+def respond(path: str, channels: Channels, *, base: str, accept: str = "") -> IndexResponse:
     """What `<base>/<path>` says: an index root, a package's page, a file, or a file's metadata."""
-    match [unquote(word) for word in path.strip("/").split("/")]:
+    match [unquote(segment) for segment in path.strip("/").split("/")]:
         case [channel] if channel in channels:
-            return _root(channels[channel], as_html=_wants_html(accept))
+            return _project_list(channels[channel], as_html=_wants_html(accept))
         case [channel, "files", name] if channel in channels:
             return _download(name, (file for files in channels[channel].values() for file in files))
         case [channel, package] if canonicalize_name(package) in channels.get(channel, ()):
             name = canonicalize_name(package)
-            rows = [_row(file, f"{base}/{channel}/files") for file in channels[channel][name]]
+            rows = [_file_entry(file, f"{base}/{channel}/files") for file in channels[channel][name]]
             return _html(map(_link, rows)) if _wants_html(accept) else _json({"name": name, "files": rows})
-    return _missing(f"nothing at {path}")
+    return _not_found(f"nothing at {path}")
 
 
 def _wants_html(accept: str) -> bool:
-    kinds = {word.partition(";")[0].strip() for word in accept.split(",")} - {""}
-    return bool(kinds) and kinds <= {"text/html", "application/xhtml+xml", HTML_PAGE}
+    media_types = {media_type.partition(";")[0].strip() for media_type in accept.split(",")} - {""}
+    return bool(media_types) and media_types <= {"text/html", "application/xhtml+xml", HTML_PAGE}
 
 
-def _root(packages: Iterable[str], *, as_html: bool) -> Answer:
+def _project_list(packages: Iterable[str], *, as_html: bool) -> IndexResponse:
     if as_html:
         return _html(f'<a href="{name}/">{name}</a>' for name in sorted(packages))
     return _json({"projects": [{"name": name} for name in sorted(packages)]})
 
 
-def _row(file: File, address: str) -> dict[str, Any]:
+def _file_entry(file: File, address: str) -> dict[str, Any]:
     row: dict[str, Any] = {"filename": file.filename, "url": f"{address}/{quote(file.filename)}"}
     row["hashes"] = {"sha256": file.sha256} if file.sha256 else {}
     if file.requires_python:
@@ -154,47 +154,51 @@ def _row(file: File, address: str) -> dict[str, Any]:
 
 
 def _link(row: Mapping[str, Any]) -> str:
-    words = {"href": row["url"], "data-requires-python": row.get("requires-python")}
-    words["href"] += "".join(f"#{kind}={value}" for kind, value in row["hashes"].items())
-    words["data-core-metadata"] = "".join(f"{k}={v}" for k, v in row.get("core-metadata", {}).items())
-    attributes = " ".join(f'{key}="{html.escape(value)}"' for key, value in words.items() if value)
-    return f"<a {attributes}>{html.escape(row['filename'])}</a>"
+    attributes = {"href": row["url"], "data-requires-python": row.get("requires-python")}
+    attributes["href"] += "".join(f"#{kind}={value}" for kind, value in row["hashes"].items())
+    attributes["data-core-metadata"] = "".join(f"{k}={v}" for k, v in row.get("core-metadata", {}).items())
+    markup = " ".join(f'{key}="{html.escape(value)}"' for key, value in attributes.items() if value)
+    return f"<a {markup}>{html.escape(row['filename'])}</a>"
 
 
-def _download(name: str, files: Iterable[File]) -> Answer:
+def _download(name: str, files: Iterable[File]) -> IndexResponse:
     for file in files:
         if name == f"{file.filename}.metadata" and file.metadata is not None:
-            return Answer(HTTPStatus.OK, PLAIN, file.metadata.encode())
+            return IndexResponse(HTTPStatus.OK, PLAIN_TEXT, file.metadata.encode())
         if name == file.filename and file.content is not None:
-            return Answer(HTTPStatus.OK, BYTES, file.content)
+            return IndexResponse(HTTPStatus.OK, OCTET_STREAM, file.content)
         if name.removesuffix(".metadata") == file.filename:
             unknown = "content" if file.metadata is not None else "content and without dependencies"
-            return _missing(f"{name}: recorded without {unknown}")
-    return _missing(f"{name}: no such file")
+            return _not_found(f"{name}: recorded without {unknown}")
+    return _not_found(f"{name}: no such file")
 
 
-def _json(page: Mapping[str, Any]) -> Answer:
-    return Answer(HTTPStatus.OK, JSON_PAGE, json.dumps({"meta": {"api-version": "1.0"}, **page}).encode())
+def _json(page: Mapping[str, Any]) -> IndexResponse:
+    return IndexResponse(
+        HTTPStatus.OK, JSON_PAGE, json.dumps({"meta": {"api-version": "1.0"}, **page}).encode()
+    )
 
 
-def _html(links: Iterable[str]) -> Answer:
+def _html(links: Iterable[str]) -> IndexResponse:
     text = "<!DOCTYPE html>\n<title>Simple index</title>\n" + "<br>\n".join(links) + "\n"
-    return Answer(HTTPStatus.OK, "text/html; charset=utf-8", text.encode())
+    return IndexResponse(HTTPStatus.OK, "text/html; charset=utf-8", text.encode())
 
 
-def _missing(reason: str) -> Answer:
+def _not_found(reason: str) -> IndexResponse:
     """A 404 whose reason uv repeats to its user ("Server message: …", RFC 9457)."""
-    return Answer(HTTPStatus.NOT_FOUND, PROBLEM, json.dumps({"title": reason, "status": 404}).encode())
+    return IndexResponse(
+        HTTPStatus.NOT_FOUND, PROBLEM_JSON, json.dumps({"title": reason, "status": 404}).encode()
+    )
 
 
-def part(header: str, size: int) -> range | None:
+def parse_range(header: str, size: int) -> range | None:
     """The bytes a Range header asks for: None is the whole (as for no plain range), empty is unsatisfiable."""
-    found = RANGE.fullmatch(header.strip())
-    if not found or (found[2] and int(found[2]) < int(found[1])):
+    match = RANGE_HEADER.fullmatch(header.strip())
+    if not match or (match[2] and int(match[2]) < int(match[1])):
         return None
-    if found[3]:
-        return range(max(0, size - int(found[3])), size)
-    return range(int(found[1]), min(size, int(found[2]) + 1) if found[2] else size)
+    if match[3]:
+        return range(max(0, size - int(match[3])), size)
+    return range(int(match[1]), min(size, int(match[2]) + 1) if match[2] else size)
 
 
 class _Server(ThreadingHTTPServer):
@@ -219,23 +223,25 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         address, accept, server = urlsplit(self.path).path, self.headers.get("Accept", ""), self.server
         path = address.removeprefix(server.prefix) if address.startswith(server.prefix) else ""
-        found = answer(path, server.channels, base=server.base, accept=accept)
-        asked = self.headers.get("Range", "") if (self.command, found.status) == ("GET", 200) else ""
-        self._send(found, part(asked, len(found.body)))
+        response = respond(path, server.channels, base=server.base, accept=accept)
+        range_header = (
+            self.headers.get("Range", "") if (self.command, response.status) == ("GET", 200) else ""
+        )
+        self._send(response, parse_range(range_header, len(response.body)))
 
     do_HEAD = do_GET  # noqa: N815
 
-    def _send(self, found: Answer, only: range | None) -> None:
-        body, status = found.body, found.status
-        if only is not None:
-            body = body[only.start : only.stop]
+    def _send(self, response: IndexResponse, byte_range: range | None) -> None:
+        body, status = response.body, response.status
+        if byte_range is not None:
+            body = body[byte_range.start : byte_range.stop]
             status = HTTPStatus.PARTIAL_CONTENT if body else HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
         self.send_response(status)
-        if only is not None:
-            span = f"{only.start}-{only.stop - 1}" if body else "*"
-            self.send_header("Content-Range", f"bytes {span}/{len(found.body)}")
+        if byte_range is not None:
+            span = f"{byte_range.start}-{byte_range.stop - 1}" if body else "*"
+            self.send_header("Content-Range", f"bytes {span}/{len(response.body)}")
         headers = {
-            "Content-Type": found.kind,
+            "Content-Type": response.content_type,
             "Accept-Ranges": "bytes",
             "Vary": "Accept",
             "Connection": "close",
@@ -246,5 +252,5 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+    def log_message(self, format: str, *args: object) -> None:
         """Stay quiet."""

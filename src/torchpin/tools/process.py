@@ -28,7 +28,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """A command to its end, output captured. Raises ToolError with the command and both streams when it fails."""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             cwd=cwd,
             env=env,
@@ -44,9 +44,9 @@ def run(
         ) from None
     except subprocess.TimeoutExpired:
         raise ToolError(f"`{shlex.join(command)}` did not end within {timeout:.0f} s.") from None
-    if check and done.returncode:
-        raise ToolError(failure(command, done.returncode, done.stdout, done.stderr))
-    return done
+    if check and completed.returncode:
+        raise ToolError(failure_message(command, completed.returncode, completed.stdout, completed.stderr))
+    return completed
 
 
 def run_with_input(
@@ -58,15 +58,15 @@ def run_with_input(
     )
 
 
-def failure(command: Sequence[str], code: int, *streams: str) -> str:
+def failure_message(command: Sequence[str], code: int, *streams: str) -> str:
     """The whole story of a failed command."""
-    said = "\n".join(text.rstrip() for text in streams if text.strip())
-    indented = "\n".join(f"    {line}" for line in said.splitlines())
+    output = "\n".join(text.rstrip() for text in streams if text.strip())
+    indented = "\n".join(f"    {line}" for line in output.splitlines())
     return f"`{shlex.join(command)}` ended with {code}:\n{indented or '    (it said nothing)'}"
 
 
 @contextmanager
-def streamed(
+def stream(
     command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """A running command whose two streams come as one, line by line; it does not outlive the block."""
@@ -96,13 +96,13 @@ def streamed(
             _RUNNING.discard(process)
 
 
-def end_all() -> None:
+def terminate_all() -> None:
     """Ends the commands that other threads are following: an interrupt reaches the main thread only."""
     for process in tuple(_RUNNING):
         process.terminate()
 
 
-def passed_on(command: Sequence[str]) -> int:
+def run_interactive(command: Sequence[str]) -> int:
     """A command that people see and type into; its exit code."""
     try:
         return subprocess.run(command, check=False).returncode

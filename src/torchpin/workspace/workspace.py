@@ -7,11 +7,13 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from torchpin.description import environments, read
-from torchpin.description import settings as description_settings
+from torchpin.description import read
+from torchpin.description.environments import select_environments
+from torchpin.description.settings import FILE, parse_settings
 from torchpin.errors import InputError
-from torchpin.lock import file_format, layers
-from torchpin.model import Mark, Problem
+from torchpin.lock import file_format
+from torchpin.lock.layers import outdated_files
+from torchpin.model import Position, Problem
 from torchpin.paths import build_path, lock_folder
 from torchpin.tools.files import read_text
 
@@ -43,7 +45,7 @@ class Repository:
         return read_text(self.root / path)
 
 
-def find(start: Path) -> Path:
+def find_root(start: Path) -> Path:
     """The repository that a folder belongs to: the nearest one upwards with services/ and docker/Dockerfile.j2."""
     for folder in (start, *start.parents):
         if (folder / "services").is_dir() and (folder / "docker" / "Dockerfile.j2").is_file():
@@ -53,14 +55,14 @@ def find(start: Path) -> Path:
     )
 
 
-def opened(root: Path, *, prefix: str = "torchpin") -> Repository:
+def open_repository(root: Path, *, prefix: str = "torchpin") -> Repository:
     """A repository, read. Raises InputError with every problem of every description and of the settings."""
-    services = read.services(descriptions(root))
-    chosen = description_settings.settings(read_text(root / description_settings.FILE), os.environ, services)
-    return Repository(root=root, services=services, settings=chosen, prefix=prefix)
+    services = read.read_services(read_descriptions(root))
+    machine_settings = parse_settings(read_text(root / FILE), os.environ, services)
+    return Repository(root=root, services=services, settings=machine_settings, prefix=prefix)
 
 
-def descriptions(root: Path) -> dict[str, str]:
+def read_descriptions(root: Path) -> dict[str, str]:
     """Every services/<name>/service.yaml, path to text."""
     texts, problems = {}, []
     for path in sorted((root / "services").glob("*/service.yaml")):
@@ -68,48 +70,48 @@ def descriptions(root: Path) -> dict[str, str]:
         try:
             texts[name] = path.read_bytes().decode()
         except UnicodeDecodeError as error:
-            where = Mark(file=name, line=path.read_bytes()[: error.start].count(b"\n") + 1, column=1)
-            problems.append(Problem(where=where, path="", message=f"not UTF-8 at byte {error.start}"))
+            position = Position(file=name, line=path.read_bytes()[: error.start].count(b"\n") + 1, column=1)
+            problems.append(Problem(position=position, path="", message=f"not UTF-8 at byte {error.start}"))
     if problems:
         raise InputError("Save them as UTF-8; nothing was written.", problems)
     return texts
 
 
-def lock_files(repo: Repository, env: Environment) -> dict[str, str]:
+def read_lock_files(repo: Repository, env: Environment) -> dict[str, str]:
     folder = repo.root / lock_folder(env)
     return {path.name: path.read_bytes().decode(errors="replace") for path in sorted(folder.glob("*.txt"))}
 
 
-def lock(repo: Repository, env: Environment) -> Lock:
+def read_lock(repo: Repository, env: Environment) -> Lock:
     """An environment's committed lock. Raises InputError when there is none, it was edited, or it is stale."""
-    files = lock_files(repo, env)
+    files = read_lock_files(repo, env)
     if not files:
         raise InputError(f"{env.name} is not locked. Run `invoke lock --service {env.service.name}`.")
-    found = file_format.parse(lock_folder(env), files)
-    stale = dict.fromkeys(file for file, _, _ in layers.stale(env, found))
-    if stale:
+    parsed_lock = file_format.parse_lock(lock_folder(env), files)
+    stale_files = dict.fromkeys(file for file, _, _ in outdated_files(env, parsed_lock))
+    if stale_files:
         raise InputError(
-            f"{lock_folder(env)} answers another description ({', '.join(stale)}). "
+            f"{lock_folder(env)} answers another description ({', '.join(stale_files)}). "
             f"Run `invoke lock --service {env.service.name}`."
         )
-    return found
+    return parsed_lock
 
 
-def orphans(repo: Repository) -> tuple[str, ...]:
+def orphaned_folders(repo: Repository) -> tuple[str, ...]:
     """Folders of locks, renderings and records whose environment no description has (any more)."""
-    known = {env.name for env in environments.environments(repo.services)} if repo.services else set()
-    found = []
-    for place in ("lockfiles", "docker", "records"):
-        folders = sorted((repo.root / place).glob("*/"))
-        found += [
-            f"{place}/{one.name}"
-            for one in folders
-            if one.name not in known | {"runtime"} and any(one.glob("*"))
+    environment_names = {env.name for env in select_environments(repo.services)} if repo.services else set()
+    orphaned = []
+    for parent in ("lockfiles", "docker", "records"):
+        folders = sorted((repo.root / parent).glob("*/"))
+        orphaned += [
+            f"{parent}/{folder.name}"
+            for folder in folders
+            if folder.name not in environment_names | {"runtime"} and any(folder.glob("*"))
         ]
-    return tuple(found)
+    return tuple(orphaned)
 
 
-def build_record(repo: Repository, env: Environment) -> dict[str, Any]:
+def read_build_record(repo: Repository, env: Environment) -> dict[str, Any]:
     text = repo.text(build_path(env))
     try:
         record: dict[str, Any] = json.loads(text or "{}")

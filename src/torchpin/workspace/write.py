@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def alone(repo: Repository | Path, what: str = "writing", *, patience: float = 60) -> Iterator[None]:
+def exclusive(repo: Repository | Path, activity: str = "writing", *, patience: float = 60) -> Iterator[None]:
     """One at a time in a repository: writers of its files, or cloners of one source. Raises ToolError after `patience` s."""
     from filelock import FileLock, Timeout
 
-    place = (repo if isinstance(repo, PurePath) else repo.root) / ".torchpin"
-    place.mkdir(exist_ok=True)
+    folder = (repo if isinstance(repo, PurePath) else repo.root) / ".torchpin"
+    folder.mkdir(exist_ok=True)
     try:
-        with FileLock(place / f"{what}.lock", timeout=patience):
+        with FileLock(folder / f"{activity}.lock", timeout=patience):
             yield
     except Timeout:
         raise ToolError(
-            f"Another torchpin command is {what} in this repository. Try again when it has ended."
+            f"Another torchpin command is {activity} in this repository. Try again when it has ended."
         ) from None
 
 
-def cloned(repo: Repository, source: Source, *, verify_tag: bool = False) -> str:
+def clone_source(repo: Repository, source: Source, *, verify_tag: bool = False) -> str:
     """A source at its commit, cloned by one command at a time however long that takes; what was done."""
     from torchpin.tools import git
 
-    with alone(repo, f"cloning-{source.name}", patience=-1):
+    with exclusive(repo, f"cloning-{source.name}", patience=-1):
         return git.clone(repo.root, source, repo.settings, verify_tag=verify_tag)
 
 
@@ -53,11 +53,11 @@ def recover(root: Path) -> str | None:
     """Finishes or clears up what a stopped command left of a transaction; a sentence for people, None for nothing."""
     if not transaction.pending(root):
         return None
-    with alone(root):
+    with exclusive(root):
         return transaction.recover(root)
 
 
-def written(repo: Repository, files: dict[str, str | None]) -> tuple[Outcome, ...]:
-    with alone(repo):
+def write_with_outcomes(repo: Repository, files: dict[str, str | None]) -> tuple[Outcome, ...]:
+    with exclusive(repo):
         changed = write(repo, files)
     return tuple(Outcome(name=path, status="changed" if path in changed else "same") for path in files)

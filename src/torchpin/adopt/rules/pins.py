@@ -10,17 +10,17 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.adopt import dockerfile, installs
-from torchpin.adopt.registry import FAMILY, caught_at, exact, name_of, trap
+from torchpin.adopt.registry import TORCH_FAMILY, build_finding, exact_version, package_name, register_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import Install, Project, Want
+    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
     from torchpin.model import Finding
 
 
-@trap("ADO003", "A torch that a later step replaces")
-def replaced(project: Project) -> Iterator[Finding]:
+@register_rule("ADO003", "A torch that a later step replaces")
+def torch_replacement(project: Project) -> Iterator[Finding]:
     """Install torch and everything that needs it in one resolution, or pin torch in a constraints file for every later step.
 
     pip resolves each step by itself. A later step that names torch without the index, or a package that pins another torch,
@@ -31,76 +31,97 @@ def replaced(project: Project) -> Iterator[Finding]:
     Sources: facebookresearch/xformers issues 752, 802, 1096; METADATA of xformers.
     """
     for file in project.dockerfiles:
-        yield from _replaced(project, file)
+        yield from _torch_replacement_in(project, file)
 
 
-def _replaced(project: Project, file: str) -> Iterator[Finding]:
-    stage = dockerfile.final(project.texts[file])
-    base = facts.base(stage.image) if stage else None
-    have, index = (
+def _torch_replacement_in(project: Project, file: str) -> Iterator[Finding]:
+    stage = dockerfile.final_stage(project.texts[file])
+    base = facts.base_image(stage.image) if stage else None
+    installed_torch, index = (
         (base.torch if base and base.torch else ""),
         ("the base image" if base and base.torch else ""),
     )
-    versions = {"torch": have}
-    for step in installs.installs(project, file):
+    versions = {"torch": installed_torch}
+    for step in installs.install_commands(project, file):
         if step.tool != "pip":
             continue
-        named = [want for want in step.wants if name_of(want) in FAMILY]
-        for want in named:
-            if index and not step.index and not _is_there(step, want, versions.get(name_of(want), "")):
-                message = f"`{want.text}` names no index, so PyPI's build may replace torch from {index}"
-                yield caught_at(
+        family = [target for target in step.targets if package_name(target) in TORCH_FAMILY]
+        for target in family:
+            if (
+                index
+                and not step.index
+                and not _is_satisfied(step, target, versions.get(package_name(target), ""))
+            ):
+                message = f"`{target.text}` names no index, so PyPI's build may replace torch from {index}"
+                yield build_finding(
                     "ADO003",
-                    want.where,
+                    target.location,
                     message,
-                    remedy=f"Add `--index-url` of that channel, or drop `{want.text}`.",
-                    about=name_of(want),
+                    help=f"Add `--index-url` of that channel, or drop `{target.text}`.",
+                    about=package_name(target),
                 )
-        yield from _pinning(step, have)
-        if named:
-            have = next((exact(want) for want in named if name_of(want) == "torch"), have) or have
-            index = step.index or step.extra or index
-            versions |= {name_of(want): exact(want) for want in named if exact(want)}
+        yield from _packages_pinning_torch(step, installed_torch)
+        if family:
+            installed_torch = (
+                next(
+                    (exact_version(target) for target in family if package_name(target) == "torch"),
+                    installed_torch,
+                )
+                or installed_torch
+            )
+            index = step.index or step.extra_index or index
+            versions |= {
+                package_name(target): exact_version(target) for target in family if exact_version(target)
+            }
 
 
-def _is_there(step: Install, want: Want, version: str) -> bool:
+def _is_satisfied(step: InstallCommand, target: InstallTarget, version: str) -> bool:
     """Whether a want is met by what was installed before: then pip leaves it alone."""
-    if not version or step.upgrade or want.requirement is None:
+    if not version or step.upgrade or target.requirement is None:
         return False
-    return want.requirement.specifier.contains(version, prereleases=True)
+    return target.requirement.specifier.contains(version, prereleases=True)
 
 
-def _pinning(step: Install, have: str) -> Iterator[Finding]:
+def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Iterator[Finding]:
     """Packages that pin a torch of their own, beside one that is there."""
-    held = {name_of(want): exact(want) for want in step.bounds}
+    constrained = {package_name(target): exact_version(target) for target in step.constraints}
     rows = [
-        Requirement(one.when)
-        for one in facts.floors()
-        if Requirement(one.needs).name == "torch" and one.needs.startswith("torch==")
+        Requirement(undeclared.when)
+        for undeclared in facts.floors()
+        if Requirement(undeclared.needs).name == "torch" and undeclared.needs.startswith("torch==")
     ]
-    pinning = {canonicalize_name(one.name) for one in rows}
-    for want in step.wants:
-        if have and name_of(want) in pinning and not exact(want) and "torch" not in held:
-            message = f"`{want.text}` is not pinned, and each of its releases pins one torch: the newest replaces torch {have}"
-            fits = next(
+    pinning = {canonicalize_name(requirement.name) for requirement in rows}
+    for target in step.targets:
+        if (
+            installed_torch
+            and package_name(target) in pinning
+            and not exact_version(target)
+            and "torch" not in constrained
+        ):
+            message = f"`{target.text}` is not pinned, and each of its releases pins one torch: the newest replaces torch {installed_torch}"
+            replacement = next(
                 (
-                    str(_when(f))
-                    for f in reversed(facts.floors())
-                    if f.needs == f"torch=={have.partition('+')[0]}"
+                    str(_dependent(undeclared))
+                    for undeclared in reversed(facts.floors())
+                    if undeclared.needs == f"torch=={installed_torch.partition('+')[0]}"
                 ),
                 "",
             )
-            yield caught_at(
-                "ADO003", want.where, message, remedy=f"Write `{fits}`." if fits else "", about=name_of(want)
+            yield build_finding(
+                "ADO003",
+                target.location,
+                message,
+                help=f"Write `{replacement}`." if replacement else "",
+                about=package_name(target),
             )
 
 
-def _when(floor: facts.Floor) -> Requirement:
-    return Requirement(floor.when)
+def _dependent(undeclared: facts.UndeclaredRequirement) -> Requirement:
+    return Requirement(undeclared.when)
 
 
-@trap("ADO004", "Requirements that contradict each other")
-def contradicting(project: Project) -> Iterator[Finding]:
+@register_rule("ADO004", "Requirements that contradict each other")
+def contradictory_requirements(project: Project) -> Iterator[Finding]:
     """Say each bound once, in a file that every step is given (`-c constraints.txt`).
 
     A bound holds within its own step only: a later step that needs more raises the package, without a word.
@@ -110,61 +131,74 @@ def contradicting(project: Project) -> Iterator[Finding]:
     Sources: opencv/opencv-python issues 1122, 1134, 1135; own resolver runs.
     """
     for file in [*project.dockerfiles, ""]:
-        yield from _against(list(_wants(project, file)))
+        yield from _find_contradictions(list(_install_targets(project, file)))
 
 
-def _wants(project: Project, file: str) -> Iterator[Want]:
+def _install_targets(project: Project, file: str) -> Iterator[InstallTarget]:
     """All wants of a Dockerfile; without one, of the requirement files and of pyproject."""
     if file:
-        for step in installs.installs(project, file):
+        for step in installs.install_commands(project, file):
             if step.tool == "pip":
-                yield from (*step.bounds, *step.wants)
+                yield from (*step.constraints, *step.targets)
         return
     if not project.dockerfiles:
-        for path in project.lists:
-            yield from (row for row in installs.listed(project, path) if not isinstance(row, tuple))
-    yield from installs.declared(project)
+        for path in project.requirement_files:
+            yield from (
+                row for row in installs.requirement_lines(project, path) if not isinstance(row, tuple)
+            )
+    yield from installs.pyproject_targets(project)
 
 
-def _against(wants: list[Want]) -> Iterator[Finding]:
-    told: set[tuple[str, str]] = set()
-    for number, later in enumerate(wants):
-        for earlier in wants[:number]:
-            why = _clash(earlier, later)
-            if why and (earlier.where, later.where) not in told:
-                told.add((earlier.where, later.where))
-                yield caught_at(
+def _find_contradictions(targets: list[InstallTarget]) -> Iterator[Finding]:
+    reported: set[tuple[str, str]] = set()
+    for number, later in enumerate(targets):
+        for earlier in targets[:number]:
+            reason = _contradiction(earlier, later)
+            if reason and (earlier.location, later.location) not in reported:
+                reported.add((earlier.location, later.location))
+                yield build_finding(
                     "ADO004",
-                    later.where,
-                    f"`{later.text}` contradicts `{earlier.text}` ({earlier.where}): {why[0]}",
-                    about=name_of(later),
-                    evidence=why[1],
+                    later.location,
+                    f"`{later.text}` contradicts `{earlier.text}` ({earlier.location}): {reason[0]}",
+                    about=package_name(later),
+                    evidence=reason[1],
                 )
 
 
-def _clash(one: Want, other: Want) -> tuple[str, str] | None:
-    if one.requirement is None or other.requirement is None:
+def _contradiction(first: InstallTarget, second: InstallTarget) -> tuple[str, str] | None:
+    if first.requirement is None or second.requirement is None:
         return None
-    if name_of(one) == name_of(other):
-        pins = [exact(one), exact(other)]
-        for pin, want in zip(pins, (other, one), strict=True):
-            if pin and want.requirement and not want.requirement.specifier.contains(pin, prereleases=True):
+    if package_name(first) == package_name(second):
+        pins = [exact_version(first), exact_version(second)]
+        for pin, target in zip(pins, (second, first), strict=True):
+            if (
+                pin
+                and target.requirement
+                and not target.requirement.specifier.contains(pin, prereleases=True)
+            ):
                 return "no version satisfies both", ""
-        return ("no version satisfies both", "") if _apart(one.requirement, other.requirement) else None
-    for want, held in ((other, one), (one, other)):
-        floor = _raised(want)
-        needs = Requirement(floor.needs) if floor else None
-        if floor is None or needs is None or canonicalize_name(needs.name) != name_of(held):
+        return (
+            ("no version satisfies both", "")
+            if _are_disjoint(first.requirement, second.requirement)
+            else None
+        )
+    for target, constraint in ((second, first), (first, second)):
+        undeclared = _undeclared_requirement(target)
+        needs = Requirement(undeclared.needs) if undeclared else None
+        if undeclared is None or needs is None or canonicalize_name(needs.name) != package_name(constraint):
             continue
-        if held.requirement and _apart(needs, held.requirement):
-            newest = "" if exact(want) else "at its newest "
-            return f"{name_of(want)} {newest}needs {floor.needs}", f"{floor.source} ({floor.date})"
+        if constraint.requirement and _are_disjoint(needs, constraint.requirement):
+            newest = "" if exact_version(target) else "at its newest "
+            return (
+                f"{package_name(target)} {newest}needs {undeclared.needs}",
+                f"{undeclared.source} ({undeclared.date})",
+            )
     return None
 
 
-def _apart(one: Requirement, other: Requirement) -> bool:
+def _are_disjoint(first: Requirement, second: Requirement) -> bool:
     """Whether two specifiers have a bound of the one above a bound of the other: `<2` and `>=2`."""
-    for left, right in ((one, other), (other, one)):
+    for left, right in ((first, second), (second, first)):
         for low in left.specifier:
             for high in right.specifier:
                 if (
@@ -178,27 +212,31 @@ def _apart(one: Requirement, other: Requirement) -> bool:
     return False
 
 
-def _raised(want: Want) -> facts.Floor | None:
+def _undeclared_requirement(target: InstallTarget) -> facts.UndeclaredRequirement | None:
     """The floor that a want brings with it: of its pin, or of its newest release where it has none."""
-    for floor in facts.floors():
-        when = _when(floor)
-        if canonicalize_name(when.name) != name_of(want) or not floor.seen:
+    for undeclared in facts.floors():
+        dependent = _dependent(undeclared)
+        if canonicalize_name(dependent.name) != package_name(target) or not undeclared.seen:
             continue
-        pin = exact(want)
-        newest = any(one.operator in {">=", ">"} for one in when.specifier)
-        if (pin and when.specifier.contains(pin, prereleases=True)) or (
-            not pin and newest and not _capped(want, when)
+        pin = exact_version(target)
+        newest = any(specifier.operator in {">=", ">"} for specifier in dependent.specifier)
+        if (pin and dependent.specifier.contains(pin, prereleases=True)) or (
+            not pin and newest and not _is_capped(target, dependent)
         ):
-            return floor
+            return undeclared
     return None
 
 
-def _capped(want: Want, when: Requirement) -> bool:
-    return bool(want.requirement) and _apart(when, want.requirement) if want.requirement else False
+def _is_capped(target: InstallTarget, dependent: Requirement) -> bool:
+    return (
+        bool(target.requirement) and _are_disjoint(dependent, target.requirement)
+        if target.requirement
+        else False
+    )
 
 
-@trap("ADO012", "A package without a version")
-def unversioned(project: Project) -> Iterator[Finding]:
+@register_rule("ADO012", "A package without a version")
+def unpinned_package(project: Project) -> Iterator[Finding]:
     """Write `name==<version>`, or give the project a lock file that says it.
 
     Such a package is another one in each build, and brings other packages along. It cannot be adopted until a version is
@@ -209,18 +247,20 @@ def unversioned(project: Project) -> Iterator[Finding]:
     Sources: the five documents that torchpin began with, none of which gives the same image twice.
     """
     for file in [*project.dockerfiles, ""]:
-        held = {name_of(want) for want in _bounds(project, file) if exact(want)}
-        for want in _wants(project, file):
-            name = name_of(want)
-            plain = want.requirement is not None and not want.requirement.url
+        constrained = {
+            package_name(target) for target in _constraints(project, file) if exact_version(target)
+        }
+        for target in _install_targets(project, file):
+            name = package_name(target)
+            plain = target.requirement is not None and not target.requirement.url
             if (
                 plain
-                and not exact(want)
-                and name not in {*FAMILY, *facts.abi_packages(), *held, *project.locked}
+                and not exact_version(target)
+                and name not in {*TORCH_FAMILY, *facts.abi_packages(), *constrained, *project.locked_versions}
             ):
-                yield caught_at("ADO012", want.where, f"`{want.text}` is not pinned", about=name)
+                yield build_finding("ADO012", target.location, f"`{target.text}` is not pinned", about=name)
 
 
-def _bounds(project: Project, file: str) -> Iterator[Want]:
-    for step in installs.installs(project, file) if file else ():
-        yield from step.bounds
+def _constraints(project: Project, file: str) -> Iterator[InstallTarget]:
+    for step in installs.install_commands(project, file) if file else ():
+        yield from step.constraints

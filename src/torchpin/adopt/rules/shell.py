@@ -6,22 +6,22 @@ import re
 from typing import TYPE_CHECKING
 
 from torchpin.adopt import installs
-from torchpin.adopt.registry import all_runs, caught_at, trap
+from torchpin.adopt.registry import build_finding, project_runs, register_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import Project, Run
+    from torchpin.adopt.installs import Project, RunCommand
     from torchpin.model import Finding
 
-_MATTERS = re.compile(
+_RELEVANT_PROGRAMS = re.compile(
     r"(pip3?|uv|conda|mamba|apt|apt-get|git|python3?|python3\.\d+|patch|sed|make|cmake|npm|wget|curl|bash|sh)$"
 )
-_NOTHING = {"true", ":", "echo", "exit", "printf"}
+_NO_OP_COMMANDS = {"true", ":", "echo", "exit", "printf"}
 
 
-@trap("ADO001", "A version specifier that the shell takes for a redirection")
-def redirected(project: Project) -> Iterator[Finding]:
+@register_rule("ADO001", "A version specifier that the shell takes for a redirection")
+def unquoted_specifier(project: Project) -> Iterator[Finding]:
     """Quote the requirement.
 
     In a RUN line's shell form an unquoted `>` or `<` redirects: the version is not asked for, and the output goes into a
@@ -31,25 +31,27 @@ def redirected(project: Project) -> Iterator[Finding]:
 
     Sources: own run in sh; ckan-docker-base issue 132, flyte-sdk issue 706.
     """
-    for run in all_runs(project):
-        if installs.install(project, run) is None:
+    for run in project_runs(project):
+        if installs.parse_install(project, run) is None:
             continue
-        for operator, word in run.command.redirects:
-            if re.match(r"=?\d", word.text) and operator in {"<", ">"}:
-                before = _before(run, word.line, word.column)
-                asked = f"{before}{operator}{word.text}"
-                where = f"{run.file}:{word.line}:{word.column}"
-                message = f"`{asked}` is not quoted: the shell redirects the output into a file `{word.text}`, and any {before} is installed"
-                yield caught_at("ADO001", where, message, remedy=f"Write `'{asked}'`.", about=before)
+        for operator, token in run.command.redirects:
+            if re.match(r"=?\d", token.text) and operator in {"<", ">"}:
+                package = _preceding_token(run, token.line, token.column)
+                requirement = f"{package}{operator}{token.text}"
+                location = f"{run.file}:{token.line}:{token.column}"
+                message = f"`{requirement}` is not quoted: the shell redirects the output into a file `{token.text}`, and any {package} is installed"
+                yield build_finding(
+                    "ADO001", location, message, help=f"Write `'{requirement}'`.", about=package
+                )
 
 
-def _before(run: Run, line: int, column: int) -> str:
-    words = [w for w in run.command.words if (w.line, w.column) < (line, column)]
-    return words[-1].text if words else ""
+def _preceding_token(run: RunCommand, line: int, column: int) -> str:
+    tokens = [token for token in run.command.argv if (token.line, token.column) < (line, column)]
+    return tokens[-1].text if tokens else ""
 
 
-@trap("ADO002", "A failure that is hidden")
-def hidden(project: Project) -> Iterator[Finding]:
+@register_rule("ADO002", "A failure that is hidden")
+def hidden_failure(project: Project) -> Iterator[Finding]:
     """Remove what hides the failure, or test for the one case that may fail.
 
     After `|| true`, `|| :`, `|| echo …` or `; exit 0` the step's failure is a success: the image is tagged without what
@@ -59,24 +61,24 @@ def hidden(project: Project) -> Iterator[Finding]:
 
     Sources: coaxialdolor/unnested-coaxial-recorder Dockerfile.gpu; hadolint has no rule for it.
     """
-    for run in all_runs(project):
+    for run in project_runs(project):
         texts = run.command.texts
-        follows = run.next.texts if run.next else ()
-        word = texts[0].rpartition("/")[2] if texts else ""
-        quiet = (
-            run.command.after == "||"
+        follows = run.following.texts if run.following else ()
+        program = texts[0].rpartition("/")[2] if texts else ""
+        swallowed = (
+            run.command.operator == "||"
             and follows[:1]
-            and follows[0] in _NOTHING
+            and follows[0] in _NO_OP_COMMANDS
             and follows[:2] != ("exit", "1")
         )
-        ends = run.command.after == ";" and follows[:2] == ("exit", "0")
-        if _MATTERS.match(word) and (quiet or ends):
+        ends = run.command.operator == ";" and follows[:2] == ("exit", "0")
+        if _RELEVANT_PROGRAMS.match(program) and (swallowed or ends):
             message = f"a failure of `{' '.join(texts[:4])}{' …' if len(texts) > 4 else ''}` is hidden by `{' '.join(follows[:2])}`"  # noqa: PLR2004
-            yield caught_at("ADO002", run.where, message, about=word)
+            yield build_finding("ADO002", run.location, message, about=program)
 
 
-@trap("ADO007", "A script from the network, run unseen")
-def piped(project: Project) -> Iterator[Finding]:
+@register_rule("ADO007", "A script from the network, run unseen")
+def piped_script(project: Project) -> Iterator[Finding]:
     """Download it at a fixed version, compare its hash, then run it; or install the tool from a package.
 
     What the address serves tomorrow runs as root in the build; a cut connection runs half of it.
@@ -85,25 +87,28 @@ def piped(project: Project) -> Iterator[Finding]:
 
     Sources: hadolint DL4006 names the pipe alone; aws/deep-learning-containers fetches its scanner this way.
     """
-    for run in all_runs(project):
+    for run in project_runs(project):
         texts = run.command.texts
-        follows = run.next.texts if run.next else ()
-        shells = {word.rpartition("/")[2] for word in follows[:2]} & {
+        follows = run.following.texts if run.following else ()
+        shells = {token.rpartition("/")[2] for token in follows[:2]} & {
             "sh",
             "bash",
             "zsh",
             "python",
             "python3",
         }
-        if texts[:1] and texts[0] in {"curl", "wget"} and run.command.after in {"|", "|&"} and shells:
-            address = next((w for w in texts if "://" in w), "what it downloads")
-            yield caught_at(
-                "ADO007", run.where, f"{address} is run by {', '.join(sorted(shells))} unseen", about=address
+        if texts[:1] and texts[0] in {"curl", "wget"} and run.command.operator in {"|", "|&"} and shells:
+            address = next((token for token in texts if "://" in token), "what it downloads")
+            yield build_finding(
+                "ADO007",
+                run.location,
+                f"{address} is run by {', '.join(sorted(shells))} unseen",
+                about=address,
             )
 
 
-@trap("ADO009", "A GPU that is asked for while the image is built")
-def no_gpu_in_a_build(project: Project) -> Iterator[Finding]:
+@register_rule("ADO009", "A GPU that is asked for while the image is built")
+def gpu_use_in_build(project: Project) -> Iterator[Finding]:
     """Ask for the GPU when the container starts; in the build, test versions and compiled architectures only.
 
     A build has no GPU, whatever the machine has: torch.cuda.is_available() is False there and nvidia-smi is missing. Nor
@@ -113,9 +118,9 @@ def no_gpu_in_a_build(project: Project) -> Iterator[Finding]:
 
     Sources: Docker gives devices to containers, not to builds; strands-labs/robots issue 2908.
     """
-    for run in all_runs(project):
-        text = " ".join(run.command.texts) + "".join(c.text for c in run.instruction.body)
+    for run in project_runs(project):
+        text = " ".join(run.command.texts) + "".join(char.text for char in run.instruction.body)
         if re.search(r"cuda\.(is_available|get_device|device_count|current_device)|\bnvidia-smi\b", text):
-            yield caught_at(
-                "ADO009", run.where, "asks for a GPU while the image is built, where there is none"
+            yield build_finding(
+                "ADO009", run.location, "asks for a GPU while the image is built, where there is none"
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.context import Evidence, at, stands_in
+from torchpin.checks.context import CheckContext, location_of, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.model import Change
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Answer
     from torchpin.model import Environment, Finding
 
-_CUDA = re.compile(
+_CUDA_TAG = re.compile(
     r"(?P<cuda>[\d.]+)-(?:(?P<cudnn>cudnn\d*)-)?(?P<kind>base|runtime|devel|\w+)(?:-(?P<os>\w[\w.]*))?"
 )
 _CUDNN8, _CUDNN9 = Version("12.2.2"), Version("12.3.2")
-_PYTORCH = re.compile(r"\d+\.\d+\.\d+-cuda\d+\.\d+-cudnn\d-(?:devel|runtime)")
-_RUNPOD = re.compile(
+_PYTORCH_TAG = re.compile(r"\d+\.\d+\.\d+-cuda\d+\.\d+-cudnn\d-(?:devel|runtime)")
+_RUNPOD_TAG = re.compile(
     r"\d+\.\d+\.\d+-py3\.\d+-cuda\d+\.\d+\.\d+(?:-cudnn)?-devel-ubuntu\d\d\.04|\d+\.\d+\.\d+-cu\d+-torch\d+-ubuntu\d{4}"
 )
 
 
-def _path(env: Environment, key: str = "image") -> str:
+def _key_path(env: Environment, key: str = "image") -> str:
     return f"variants.{env.variant.name}.base.{key}" if env.variant.base else f"base.{key}"
 
 
-def place(env: Environment) -> str:
-    return at(env.service, _path(env))
+def image_location(env: Environment) -> str:
+    return location_of(env.service, _key_path(env))
 
 
-def said(row: facts.Base) -> str:
+def source_text(row: facts.BaseImage) -> str:
     return f"{row.source} ({row.date})"
 
 
-def unknown(env: Environment) -> Unknown:
+def unknown_base(env: Environment) -> Unknown:
     return Unknown(message=f"{env.base.image} is not in the facts", about=env.base.image)
 
 
@@ -48,7 +48,7 @@ def unknown(env: Environment) -> Unknown:
 
 
 @check("BAS001", "The base image exists and still gets fixes", judge=True)
-def base_is_there(evidence: Evidence, env: Environment) -> Iterator[Answer]:
+def base_is_there(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
     """Choose a tag that exists and is supported, or waive this until the service moves.
 
     nvidia/cuda's tags have a grammar: the whole X.Y.Z, `-cudnn8-` up to 12.2.2, `-cudnn9-` for 12.3.2 only, plain
@@ -60,115 +60,119 @@ def base_is_there(evidence: Evidence, env: Environment) -> Iterator[Answer]:
     Sources: NVIDIA's container-images/cuda, lists of supported and unsupported tags and support policy; Docker Hub's list
     as replicate/cog has it.
     """
-    if stands_in(evidence):
+    if uses_stubs(evidence):
         return
-    image, row = env.base.image, facts.base(env.base.image)
-    wrong, ended = _cannot_exist(image), _ended(row, evidence) if row else ""
-    if row is None and not wrong:
-        yield unknown(env)
+    image, row = env.base.image, facts.base_image(env.base.image)
+    violation, ended = _tag_violation(image), _end_of_life(row, evidence) if row else ""
+    if row is None and not violation:
+        yield unknown_base(env)
     elif row is None:
-        yield _moved(env, f"{image} cannot exist: {wrong}", _scheme(image))
+        yield _move_finding(env, f"{image} cannot exist: {violation}", _tag_scheme_source(image))
     elif row.on_hub is False:
-        yield _moved(env, f"{image} is no longer on Docker Hub", said(row))
+        yield _move_finding(env, f"{image} is no longer on Docker Hub", source_text(row))
     elif ended:
         message = f"{image} is past its end of life{ended}, and gets no fixes"
-        yield _moved(env, message, said(row), level="warning")
+        yield _move_finding(env, message, source_text(row), level="warning")
     else:
         yield Ok(
             about=image,
-            evidence=f"{image} is known{', and supported' if row.status else ''}: {said(row)}",
+            evidence=f"{image} is known{', and supported' if row.status else ''}: {source_text(row)}",
         )
 
 
-def _moved(
+def _move_finding(
     env: Environment, message: str, source: str, *, level: Literal["error", "warning"] = "error"
 ) -> Finding:
-    remedy, repair = _move(env)
+    help_text, fix = _nearest_fix(env)
     return finding(
         env,
-        place(env),
+        image_location(env),
         message,
-        remedy=remedy,
+        help=help_text,
         about=env.base.image,
         evidence=source,
         level=level,
-        repair=repair,
+        fix=fix,
     )
 
 
-def _ended(row: facts.Base, evidence: Evidence) -> str:
+def _end_of_life(row: facts.BaseImage, evidence: CheckContext) -> str:
     """When a base had its last fixes, "" while it still gets some."""
     if row.status == "end-of-life":
         return " by NVIDIA's list"
-    ends = min((one for one in (row.ends, row.os_ends) if one), default="")
+    ends = min((date for date in (row.ends, row.os_ends) if date), default="")
     return f" since {ends}" if ends and ends < evidence.today.isoformat() else ""
 
 
-def _cannot_exist(image: str) -> str:
+def _tag_violation(image: str) -> str:
     """Why a tag breaks its repository's rules, "" where it does not or no rule is known."""
     name, _, tag = image.removeprefix("docker.io/").partition(":")
     if name == "pytorch/pytorch":
         return (
             ""
-            if _PYTORCH.fullmatch(tag)
+            if _PYTORCH_TAG.fullmatch(tag)
             else "its tags are <torch>-cuda<X.Y>-cudnn<major>-<runtime or devel>"
         )
     if name == "runpod/pytorch":
         return (
-            "" if _RUNPOD.fullmatch(tag) else "its tags are <torch>-py<X.Y>-cuda<X.Y.Z>-devel-ubuntu<YY.04>"
+            ""
+            if _RUNPOD_TAG.fullmatch(tag)
+            else "its tags are <torch>-py<X.Y>-cuda<X.Y.Z>-devel-ubuntu<YY.04>"
         )
-    return _cuda_tag(tag) if name == "nvidia/cuda" else ""
+    return _cuda_tag_violation(tag) if name == "nvidia/cuda" else ""
 
 
-def _cuda_tag(tag: str) -> str:
-    found = _CUDA.fullmatch(tag)
-    if found is None or not found["os"]:
+def _cuda_tag_violation(tag: str) -> str:
+    match = _CUDA_TAG.fullmatch(tag)
+    if match is None or not match["os"]:
         return "its tags are <X.Y.Z>-<variant>-<system>, and there is no latest"
-    if len(found["cuda"].split(".")) != 3:  # noqa: PLR2004 - X, Y and Z
-        return f"{found['cuda']} is no full X.Y.Z"
-    cuda, suffix = Version(found["cuda"]), found["cudnn"]
-    right = "cudnn8" if cuda <= _CUDNN8 else "cudnn9" if cuda <= _CUDNN9 else "cudnn"
-    if suffix and suffix != right:
-        return f"for CUDA {cuda} the suffix is -{right}-, not -{suffix}-"
+    if len(match["cuda"].split(".")) != 3:  # noqa: PLR2004 - X, Y and Z
+        return f"{match['cuda']} is no full X.Y.Z"
+    cuda, suffix = Version(match["cuda"]), match["cudnn"]
+    expected_suffix = "cudnn8" if cuda <= _CUDNN8 else "cudnn9" if cuda <= _CUDNN9 else "cudnn"
+    if suffix and suffix != expected_suffix:
+        return f"for CUDA {cuda} the suffix is -{expected_suffix}-, not -{suffix}-"
     return ""
 
 
-def _scheme(image: str) -> str:
+def _tag_scheme_source(image: str) -> str:
     name = image.removeprefix("docker.io/").partition(":")[0]
-    wanted = {
+    fact_ids = {
         "nvidia/cuda": "nvidia-naming",
         "pytorch/pytorch": "pytorch-scheme",
         "runpod/pytorch": "runpod-legacy",
     }
     return next(
-        (f"{one.source} ({one.date})" for one in facts.facts("bases") if one.id == wanted.get(name)), ""
+        (f"{fact.source} ({fact.date})" for fact in facts.facts("bases") if fact.id == fact_ids.get(name)), ""
     )
 
 
-def _move(env: Environment) -> tuple[str, tuple[Change, ...]]:
+def _nearest_fix(env: Environment) -> tuple[str, tuple[Change, ...]]:
     """The remedy and repair: the nearest supported tag, with its digest where it is recorded."""
-    best = _nearest(env.base.image)
+    best = _nearest_base(env.base.image)
     if best is None:
         return "", ()
-    digest = [Change(path=_path(env, "digest"), value=best.digest)] if best.digest or env.base.digest else []
-    write = f"`image: {best.image}`" + (f" and `digest: {best.digest}`" if best.digest else "")
-    changes = (Change(path=_path(env), value=best.image), *digest)
-    return f"The nearest supported tag is this; write {write}.", changes
+    digest = (
+        [Change(path=_key_path(env, "digest"), value=best.digest)] if best.digest or env.base.digest else []
+    )
+    lines = f"`image: {best.image}`" + (f" and `digest: {best.digest}`" if best.digest else "")
+    changes = (Change(path=_key_path(env), value=best.image), *digest)
+    return f"The nearest supported tag is this; write {lines}.", changes
 
 
-def _nearest(image: str) -> facts.Base | None:
+def _nearest_base(image: str) -> facts.BaseImage | None:
     """Of the same CUDA minor, or the next one, and the same kind and system; the newest point release of it."""
-    found = _CUDA.fullmatch(image.partition(":")[2]) if "nvidia/cuda:" in image else None
-    if found is None:
+    match = _CUDA_TAG.fullmatch(image.partition(":")[2]) if "nvidia/cuda:" in image else None
+    if match is None:
         return None
-    wanted = Version(".".join(found["cuda"].split(".")[:2]))
+    minimum = Version(".".join(match["cuda"].split(".")[:2]))
     rows = [
         row
-        for row in facts.bases()
+        for row in facts.base_images()
         if row.status == "supported"
         and row.cuda
-        and _kind(row.variant) == (bool(found["cudnn"]), found["kind"])
-        if (not found["os"] or row.os == found["os"]) and Version(row.cuda) >= wanted
+        and _kind(row.variant) == (bool(match["cudnn"]), match["kind"])
+        if (not match["os"] or row.os == match["os"]) and Version(row.cuda) >= minimum
     ]
     return min(
         rows,
@@ -189,7 +193,7 @@ def _kind(variant: str) -> tuple[bool, str]:
 
 
 @check("BAS002", "The base image is pinned by its digest", judge=True)
-def base_has_a_digest(evidence: Evidence, env: Environment) -> Iterator[Answer]:
+def base_has_a_digest(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
     """Write the image's digest beside it; `docker buildx imagetools inspect IMAGE` shows it.
 
     A tag is a name that its owner may give to other bytes, and NVIDIA does rebuild its tags in place. Only a digest makes
@@ -199,34 +203,38 @@ def base_has_a_digest(evidence: Evidence, env: Environment) -> Iterator[Answer]:
 
     Sources: NVIDIA/nvidia-container-toolkit issue 152, where a rebuilt tag had other contents.
     """
-    if stands_in(evidence):
+    if uses_stubs(evidence):
         return
-    image, row, own = env.base.image, facts.base(env.base.image), env.base.digest
-    known = row.digest if row else None
+    image, row, digest = env.base.image, facts.base_image(env.base.image), env.base.digest
+    recorded_digest = row.digest if row else None
     source = f"{row.digest_source or row.source} ({row.date})" if row else ""
-    if own is None:
-        write = (
-            f"Write `digest: {known}` below the image."
-            if known
+    if digest is None:
+        help_text = (
+            f"Write `digest: {recorded_digest}` below the image."
+            if recorded_digest
             else f"Write the digest below the image; `docker buildx imagetools inspect {image}` shows it."
         )
-        repair = (Change(path=_path(env, "digest"), value=known),) if known else ()
+        fix = (Change(path=_key_path(env, "digest"), value=recorded_digest),) if recorded_digest else ()
         yield finding(
             env,
-            place(env),
+            image_location(env),
             f"{image} is not pinned by digest",
-            remedy=write,
+            help=help_text,
             about=image,
-            evidence=source if known else "",
+            evidence=source if recorded_digest else "",
             level="warning",
-            repair=repair,
-            safe=bool(known),
+            fix=fix,
+            fix_is_safe=bool(recorded_digest),
         )
-    elif known in {own, None}:
-        told = f"recorded as that of {image}: {source}" if known else "which tag it is of, no fact tells"
-        yield Ok(about=image, evidence=f"pinned as {own}; {told}")
+    elif recorded_digest in {digest, None}:
+        provenance = (
+            f"recorded as that of {image}: {source}"
+            if recorded_digest
+            else "which tag it is of, no fact tells"
+        )
+        yield Ok(about=image, evidence=f"pinned as {digest}; {provenance}")
     else:
         yield Unknown(
-            message=f"{own} is not the recorded digest of {image} ({known}): a rebuilt tag, or another image",
+            message=f"{digest} is not the recorded digest of {image} ({recorded_digest}): a rebuilt tag, or another image",
             about=image,
         )

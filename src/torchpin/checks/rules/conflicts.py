@@ -8,11 +8,11 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.context import Evidence, lock_of
+from torchpin.checks.context import CheckContext, current_lock
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.checks.repair import changes, sentence, source
-from torchpin.compat import hidden_requirements
-from torchpin.compat import pins as compat_pins
+from torchpin.checks.repair import cite, help_text, pin_changes
+from torchpin.compat import undeclared_requirements
+from torchpin.compat.pins import list_pins
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     from torchpin.checks.registry import Answer
     from torchpin.checks.repair import Pins
-    from torchpin.compat.hidden_requirements import Standing
+    from torchpin.compat.undeclared_requirements import RequirementStatus
     from torchpin.model import Environment, Finding
 
-NUMPY1 = Version("1.26.4")  # the last before 2
+LAST_NUMPY1 = Version("1.26.4")  # the last before 2
 
 
 # --- NumPy 2 ---------------------------------------------------------------------------------------------------------
 
 
 @check("DEP003", "NumPy 2 only with a torch that knows it", judge=True)
-def numpy_fits_torch(evidence: Evidence, env: Environment) -> Iterator[Answer]:
+def numpy_fits_torch(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
     """Write `numpy==1.26.4`, and of what asks for NumPy 2 an older version; or raise torch to 2.3.0 or later.
 
     A torch that was built for NumPy 1 imports beside NumPy 2, warns once, and then has no NumPy at all. A bound that is
@@ -41,49 +41,60 @@ def numpy_fits_torch(evidence: Evidence, env: Environment) -> Iterator[Answer]:
 
     Sources: libtorch_python.so of the wheels of 2.1.0, 2.2.2, 2.3.1; pytorch/pytorch #132179; opencv/opencv-python #1122.
     """
-    lock = lock_of(evidence, env)
-    pins, torch = compat_pins.pins(env, lock), str(env.service.torch.version)
+    lock = current_lock(evidence, env)
+    pins, torch = list_pins(env, lock), str(env.service.torch.version)
     release, numpy = facts.release(torch), pins.get("numpy")
-    raising = [one for one in hidden_requirements.standings(env, lock, seen=True) if _raises_numpy(one)]
+    raising = [
+        evaluation
+        for evaluation in undeclared_requirements.evaluate(env, lock, include_metadata=True)
+        if _raises_numpy(evaluation)
+    ]
     if lock and not numpy:
         return
     if release is None:
         yield Unknown(message=f"whether torch {torch} knows NumPy 2 is not in the facts", about="torch")
     elif release.numpy2_aware:
-        yield Ok(about="numpy", evidence=f"torch {torch} knows NumPy 2 ({source(release)})")
+        yield Ok(about="numpy", evidence=f"torch {torch} knows NumPy 2 ({cite(release)})")
     elif numpy and numpy.version.major > 1:
-        yield _numpy2(
-            env, pins, f"numpy=={numpy.version} is NumPy 2", Requirement(f"numpy=={NUMPY1}"), "numpy", release
+        yield _numpy2_finding(
+            env,
+            pins,
+            f"numpy=={numpy.version} is NumPy 2",
+            Requirement(f"numpy=={LAST_NUMPY1}"),
+            "numpy",
+            release,
         )
     elif raising:
-        for one in raising:
-            told = f"{one.package}=={pins[one.package].version} needs {one.floor.needs} ({one.floor.source})"
-            instead = hidden_requirements.instead(one.floor, env.service.torch.version)
-            yield _numpy2(env, pins, told, instead, one.package, release)
+        for evaluation in raising:
+            message = f"{evaluation.package}=={pins[evaluation.package].version} needs {evaluation.undeclared.needs} ({evaluation.undeclared.source})"
+            replacement = undeclared_requirements.replacement(
+                evaluation.undeclared, env.service.torch.version
+            )
+            yield _numpy2_finding(env, pins, message, replacement, evaluation.package, release)
     elif numpy:
         yield Ok(
             about="numpy",
-            evidence=f"numpy {numpy.version} is what torch {torch} was built for ({source(release)})",
+            evidence=f"numpy {numpy.version} is what torch {torch} was built for ({cite(release)})",
         )
     else:
-        told = f"torch {torch} does not know NumPy 2, and numpy is not pinned: only a lock tells which one is taken"
-        yield Unknown(message=told, about="numpy")
+        message = f"torch {torch} does not know NumPy 2, and numpy is not pinned: only a lock tells which one is taken"
+        yield Unknown(message=message, about="numpy")
 
 
-def _raises_numpy(one: Standing) -> bool:
+def _raises_numpy(evaluation: RequirementStatus) -> bool:
     """Whether a package asks for NumPy 2, whatever else is pinned."""
     return (
-        one.needed == "numpy"
-        and NUMPY1 not in Requirement(one.floor.needs).specifier
-        and ">=2" in one.floor.needs
+        evaluation.required == "numpy"
+        and LAST_NUMPY1 not in Requirement(evaluation.undeclared.needs).specifier
+        and ">=2" in evaluation.undeclared.needs
     )
 
 
-def _numpy2(
+def _numpy2_finding(
     env: Environment,
     pins: Pins,
-    told: str,
-    instead: Requirement | None,
+    message: str,
+    replacement: Requirement | None,
     package: str,
     release: facts.TorchRelease,
 ) -> Finding:
@@ -91,12 +102,14 @@ def _numpy2(
     raise_torch = "or raise torch to 2.3.0 or later."
     return finding(
         env,
-        pins[package].where,
-        f"{told}, and {what}",
-        remedy=f"{sentence(env, pins, instead, package).removesuffix('.')}, {raise_torch}" if instead else "",
+        pins[package].location,
+        f"{message}, and {what}",
+        help=f"{help_text(env, pins, replacement, package).removesuffix('.')}, {raise_torch}"
+        if replacement
+        else "",
         about=package,
-        evidence=source(release),
-        repair=changes(env, pins, instead, package),
+        evidence=cite(release),
+        fix=pin_changes(env, pins, replacement, package),
     )
 
 
@@ -104,7 +117,7 @@ def _numpy2(
 
 
 @check("DEP004", "No two packages overwrite each other's files", judge=True)
-def files_have_one_owner(evidence: Evidence, env: Environment) -> Iterator[Answer]:
+def files_have_one_owner(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
     """Remove all but one of them: the one that another package brings anyway stays.
 
     The installer lays the files of the later over those of the earlier, and says nothing. Which code runs depends on the
@@ -115,67 +128,70 @@ def files_have_one_owner(evidence: Evidence, env: Environment) -> Iterator[Answe
 
     Sources: opencv-python's own description on PyPI (install only one of the four).
     """
-    lock = lock_of(evidence, env)
-    pins, brought = compat_pins.pins(env, lock), _brought(env) if lock is None else {}
+    lock = current_lock(evidence, env)
+    pins, brought = list_pins(env, lock), _transitive_packages(env) if lock is None else {}
     for conflict in facts.conflicts():
-        here = [name for name in conflict.names if name in pins or name in brought]
-        if len(here) > 1:
-            yield _shared(
-                env, conflict, here, pins, brought if lock is None else _wanted(evidence, env, here)
+        present = [name for name in conflict.names if name in pins or name in brought]
+        if len(present) > 1:
+            yield _conflict_finding(
+                env, conflict, present, pins, brought if lock is None else _requirers(evidence, env, present)
             )
         elif lock:
             yield Ok(
                 about=conflict.id,
-                evidence=f"the lock holds {' '.join(here) or 'none'} of {', '.join(conflict.names)}",
+                evidence=f"the lock holds {' '.join(present) or 'none'} of {', '.join(conflict.names)}",
             )
-        elif here:
-            message = f"whether another package brings a second one beside {here[0]}: only a lock tells"
+        elif present:
+            message = f"whether another package brings a second one beside {present[0]}: only a lock tells"
             yield Unknown(message=message, about=conflict.id)
 
 
-def _brought(env: Environment) -> dict[str, str]:
+def _transitive_packages(env: Environment) -> dict[str, str]:
     """What the declared packages are known to bring, each with the way that it comes, such as `docstrange, easyocr`."""
-    versions = {name: pin.version for name, pin in compat_pins.pins(env, None).items()}
-    ways = dict.fromkeys(versions, "")
-    todo = list(ways)
-    while todo:
-        name = todo.pop(0)
-        for row in facts.brings():
-            when = Requirement(row.when)
-            known = name not in versions or when.specifier.contains(versions[name])
-            for one in row.brings if when.name == name and known else ():
-                if one not in ways:
-                    ways[one] = f"{ways[name]}, {name}".removeprefix(", ")
-                    todo.append(one)
-    return {name: way for name, way in ways.items() if way}
+    versions = {name: pin.version for name, pin in list_pins(env, None).items()}
+    chains = dict.fromkeys(versions, "")
+    queue = list(chains)
+    while queue:
+        name = queue.pop(0)
+        for row in facts.implied_packages():
+            condition = Requirement(row.when)
+            applies = name not in versions or condition.specifier.contains(versions[name])
+            for dependency in row.packages if condition.name == name and applies else ():
+                if dependency not in chains:
+                    chains[dependency] = f"{chains[name]}, {name}".removeprefix(", ")
+                    queue.append(dependency)
+    return {name: chain for name, chain in chains.items() if chain}
 
 
-def _wanted(evidence: Evidence, env: Environment, names: Sequence[str]) -> dict[str, str]:
+def _requirers(evidence: CheckContext, env: Environment, names: Sequence[str]) -> dict[str, str]:
     """Who wants a package beside the service, by the lock."""
-    packages = evidence.locks[env.name].all
-    wants = {name: [one for one in packages[name].wanted_by if one != env.service.name] for name in names}
-    return {name: ", ".join(each) for name, each in wants.items() if each}
+    packages = evidence.locks[env.name].all_packages
+    requirers = {
+        name: [requirer for requirer in packages[name].required_by if requirer != env.service.name]
+        for name in names
+    }
+    return {name: ", ".join(requirer_names) for name, requirer_names in requirers.items() if requirer_names}
 
 
-def _shared(
-    env: Environment, conflict: facts.Conflict, here: Sequence[str], pins: Pins, brought: Mapping[str, str]
+def _conflict_finding(
+    env: Environment, conflict: facts.Conflict, present: Sequence[str], pins: Pins, brought: Mapping[str, str]
 ) -> Finding:
-    kept = min(here, key=lambda name: (name not in brought, not name.endswith("-headless")))
-    dropped = [pins[name] for name in here if name != kept and name in pins and pins[name].path]
-    told = [
-        f"{name} (brought by {brought[name]})" if name in brought else f"{name} (pinned)" for name in here
+    preferred = min(present, key=lambda name: (name not in brought, not name.endswith("-headless")))
+    removed = [pins[name] for name in present if name != preferred and name in pins and pins[name].path]
+    owners = [
+        f"{name} (brought by {brought[name]})" if name in brought else f"{name} (pinned)" for name in present
     ]
-    rows = [row for row in facts.brings() if {*row.brings} & {*here}]
-    lines = ", ".join(f"`- {pin.name}=={pin.version}`" for pin in dropped)
+    rows = [row for row in facts.implied_packages() if {*row.packages} & {*present}]
+    lines = ", ".join(f"`- {pin.name}=={pin.version}`" for pin in removed)
     return finding(
         env,
-        next((pins[name].where for name in here if name in pins), env.service.file),
-        f"{' and '.join(told)} write the same files: {conflict.because}",
-        remedy=f"Remove {lines}: {kept} is there."
-        if dropped
-        else f"Keep {kept} alone; the others are brought by packages of yours.",
+        next((pins[name].location for name in present if name in pins), env.service.file),
+        f"{' and '.join(owners)} write the same files: {conflict.because}",
+        help=f"Remove {lines}: {preferred} is there."
+        if removed
+        else f"Keep {preferred} alone; the others are brought by packages of yours.",
         about=conflict.id,
-        evidence=source(conflict, *rows),
+        evidence=cite(conflict, *rows),
         level="warning",
-        repair=[Change(path=pin.path, value=None) for pin in dropped],
+        fix=[Change(path=pin.path, value=None) for pin in removed],
     )

@@ -10,24 +10,24 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.context import Evidence, gpus_of, lock_of
+from torchpin.checks.context import CheckContext, current_lock, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.checks.repair import changes, place, sentence, source
-from torchpin.compat import hidden_requirements
-from torchpin.compat import pins as compat_pins
-from torchpin.description import environments
+from torchpin.checks.repair import cite, help_text, pin_changes, pin_location
+from torchpin.compat import undeclared_requirements
+from torchpin.compat.pins import list_pins
+from torchpin.description.environments import torch_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchpin.checks.registry import Answer
     from torchpin.checks.repair import Pins
-    from torchpin.compat.hidden_requirements import Standing
+    from torchpin.compat.undeclared_requirements import RequirementStatus
     from torchpin.model import Environment, Finding
 
 
 @check("DEP001", "No package is below what another needs of it", judge=True)
-def floors_hold(evidence: Evidence, env: Environment) -> Iterator[Answer]:
+def requirements_hold(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
     """Write the pin that the finding names in place of the one that does not fit.
 
     Some packages check at run time what they do not declare, or declare in an extra that nobody asked for: pip and uv
@@ -39,101 +39,126 @@ def floors_hold(evidence: Evidence, env: Environment) -> Iterator[Answer]:
 
     Sources: METADATA and code of the wheels on PyPI; comfyanonymous/ComfyUI #6685; facebookresearch/xformers #752.
     """
-    lock = lock_of(evidence, env)
-    pins = compat_pins.pins(env, lock)
-    judged = [
-        one
-        for one in hidden_requirements.standings(env, lock, seen=True)
-        if not one.floor.interface and not _is_numpys(one) and _matters(evidence, env, one.floor)
+    lock = current_lock(evidence, env)
+    pins = list_pins(env, lock)
+    evaluations = [
+        evaluation
+        for evaluation in undeclared_requirements.evaluate(env, lock, include_metadata=True)
+        if not evaluation.undeclared.interface
+        and not _is_numpy_of_torch(evaluation)
+        and _is_relevant(evidence, env, evaluation.undeclared)
     ]
-    for one in judged:
-        if one.holds is None and not one.floor.seen:
-            message = f"{_needs(one, pins)}, which no resolver is told; {one.found}, so only a lock tells"
-            yield Unknown(message=message, about=one.floor.id)
-        elif one.holds is False and (one.needed in pins or not one.floor.seen):
-            yield _below(evidence, env, one, pins)
-    held = [f"{one.floor.id} ({one.found})" for one in judged if one.holds]
-    if held or lock:
-        count = f"{len(facts.floors())} floors were looked at"
-        told = (
-            f"these concern what is pinned here, and hold: {', '.join(held)}"
-            if held
+    for evaluation in evaluations:
+        if evaluation.satisfied is None and not evaluation.undeclared.seen:
+            message = f"{_requirement_text(evaluation, pins)}, which no resolver is told; {evaluation.installed}, so only a lock tells"
+            yield Unknown(message=message, about=evaluation.undeclared.id)
+        elif evaluation.satisfied is False and (
+            evaluation.required in pins or not evaluation.undeclared.seen
+        ):
+            yield _requirement_finding(evidence, env, evaluation, pins)
+    satisfied = [
+        f"{evaluation.undeclared.id} ({evaluation.installed})"
+        for evaluation in evaluations
+        if evaluation.satisfied
+    ]
+    if satisfied or lock:
+        summary = f"{len(facts.floors())} floors were looked at"
+        verdict = (
+            f"these concern what is pinned here, and hold: {', '.join(satisfied)}"
+            if satisfied
             else "none is violated here"
         )
         yield Ok(
             about="floors",
-            evidence=f"{count}; {told} (src/torchpin/facts/data/floors.yaml, each with its source)",
+            evidence=f"{summary}; {verdict} (src/torchpin/facts/data/floors.yaml, each with its source)",
         )
 
 
-def _is_numpys(one: Standing) -> bool:
-    return (one.package, one.needed) == ("torch", "numpy")  # DEP003 tells it, from the release's own row
+def _is_numpy_of_torch(evaluation: RequirementStatus) -> bool:
+    # DEP003 tells it, from the release's own row
+    return (evaluation.package, evaluation.required) == ("torch", "numpy")
 
 
-def _matters(evidence: Evidence, env: Environment, floor: facts.Floor) -> bool:
+def _is_relevant(evidence: CheckContext, env: Environment, requirement: facts.UndeclaredRequirement) -> bool:
     """A floor of some cards matters where such a card is wanted, and the build is for cards at all."""
-    if not floor.capability:
+    if not requirement.capability:
         return True
-    cards = [facts.gpu(name) for name, _ in gpus_of(evidence, env)]
-    return environments.torch_build(env) != "cpu" and any(
-        hidden_requirements.concerns(floor, card) for card in cards
+    gpus = [facts.gpu(name) for name, _ in target_gpus(evidence, env)]
+    return torch_build(env) != "cpu" and any(
+        undeclared_requirements.applies_to(requirement, gpu) for gpu in gpus
     )
 
 
-def _needs(one: Standing, pins: Pins) -> str:
-    what, only = f"{one.package}=={pins[one.package].version}", one.floor.only
-    if one.package == one.needed:
-        return f"{what} is not {one.floor.needs}{f', which is for {only}' if only else ''}"
-    return f"{what} needs {one.floor.needs}{f' for {only}' if only else ''}"
+def _requirement_text(evaluation: RequirementStatus, pins: Pins) -> str:
+    what, only = f"{evaluation.package}=={pins[evaluation.package].version}", evaluation.undeclared.only
+    if evaluation.package == evaluation.required:
+        return f"{what} is not {evaluation.undeclared.needs}{f', which is for {only}' if only else ''}"
+    return f"{what} needs {evaluation.undeclared.needs}{f' for {only}' if only else ''}"
 
 
-def _below(evidence: Evidence, env: Environment, one: Standing, pins: Pins) -> Finding:
-    floor, there = one.floor, pins.get(one.needed)
-    instead = hidden_requirements.instead(floor, env.service.torch.version, _cards(evidence, env))
-    if floor.seen and there:
-        told = f", and {one.needed}=={there.version} is pinned ({there.where}): the two pins contradict each other"
+def _requirement_finding(
+    evidence: CheckContext, env: Environment, evaluation: RequirementStatus, pins: Pins
+) -> Finding:
+    requirement, pin = evaluation.undeclared, pins.get(evaluation.required)
+    replacement = undeclared_requirements.replacement(
+        requirement, env.service.torch.version, _gpu_names(evidence, env)
+    )
+    if requirement.seen and pin:
+        detail = f", and {evaluation.required}=={pin.version} is pinned ({pin.location}): the two pins contradict each other"
     else:
-        told = "" if one.package == one.needed else f", which no resolver is told; {one.found}"
+        detail = (
+            ""
+            if evaluation.package == evaluation.required
+            else f", which no resolver is told; {evaluation.installed}"
+        )
     return finding(
         env,
-        place(pins, instead, one.package),
-        f"{_needs(one, pins)}{told}. Why: {floor.because}",
-        remedy=_remedy(env, pins, one, instead),
-        about=floor.id,
-        evidence=source(floor),
-        level="warning" if floor.only or floor.capability else "error",
-        repair=changes(env, pins, instead, one.package),
-        safe=_is_safe(one, instead),
+        pin_location(pins, replacement, evaluation.package),
+        f"{_requirement_text(evaluation, pins)}{detail}. Why: {requirement.because}",
+        help=_help(env, pins, evaluation, replacement),
+        about=requirement.id,
+        evidence=cite(requirement),
+        level="warning" if requirement.only or requirement.capability else "error",
+        fix=pin_changes(env, pins, replacement, evaluation.package),
+        fix_is_safe=_is_safe(evaluation, replacement),
     )
 
 
-def _is_safe(one: Standing, instead: Requirement | None) -> bool:
+def _is_safe(evaluation: RequirementStatus, replacement: Requirement | None) -> bool:
     """The least that is needed, or the one build for this torch: no choice is left. A step back, or for a card, is one."""
-    if instead is None or one.floor.capability:
+    if replacement is None or evaluation.undeclared.capability:
         return False
-    return canonicalize_name(instead.name) == one.needed or not one.floor.instead
+    return canonicalize_name(replacement.name) == evaluation.required or not evaluation.undeclared.instead
 
 
-def _cards(evidence: Evidence, env: Environment) -> tuple[str, ...]:
-    return tuple(name for name, _ in gpus_of(evidence, env))
+def _gpu_names(evidence: CheckContext, env: Environment) -> tuple[str, ...]:
+    return tuple(name for name, _ in target_gpus(evidence, env))
 
 
-def _remedy(env: Environment, pins: Pins, one: Standing, instead: Requirement | None) -> str:
-    if instead:
-        return sentence(env, pins, instead, one.package)
-    least = one.floor.needs.partition(">=")[2]
-    move = (
-        f"Raise {one.needed} to {least} or later" if least and "," not in least else f"Pin {one.floor.needs}"
+def _help(
+    env: Environment, pins: Pins, evaluation: RequirementStatus, replacement: Requirement | None
+) -> str:
+    if replacement:
+        return help_text(env, pins, replacement, evaluation.package)
+    minimum = evaluation.undeclared.needs.partition(">=")[2]
+    action = (
+        f"Raise {evaluation.required} to {minimum} or later"
+        if minimum and "," not in minimum
+        else f"Pin {evaluation.undeclared.needs}"
     )
-    use = f", or waive this where there is no use for {one.floor.only}" if one.floor.only else ""
-    return f"{move}, or choose another version of {one.package}{use}."
+    use = (
+        f", or waive this where there is no use for {evaluation.undeclared.only}"
+        if evaluation.undeclared.only
+        else ""
+    )
+    return f"{action}, or choose another version of {evaluation.package}{use}."
 
 
 # --- interfaces that are gone ----------------------------------------------------------------------------------------
 
 
 @check("DEP002", "No package needs an interface that another no longer has", judge=True)
-def interfaces_are_there(evidence: Evidence, env: Environment) -> Iterator[Answer]:
+def interfaces_are_there(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
     """Write the pin that the finding names: the package without that need, or the other from before the removal.
 
     A package that imports a module of another says in its metadata, at best, that it wants the other; that the module
@@ -145,76 +170,106 @@ def interfaces_are_there(evidence: Evidence, env: Environment) -> Iterator[Answe
     Sources: the wheels of triton 3.1.0 and 3.2.0, and of setuptools 81.0.0 and 82.0.0; bitsandbytes #1492;
     tensorflow/tensorboard #7003.
     """
-    lock = lock_of(evidence, env)
+    lock = current_lock(evidence, env)
     pins = {
-        **compat_pins.pins(env, None),
-        **compat_pins.pins(env, lock),
+        **list_pins(env, None),
+        **list_pins(env, lock),
     }  # the triton of a torch that the base brings, too
     removals = {row.id: row for row in facts.removals()}
-    for one in hidden_requirements.standings(env, lock):
-        if one.floor.interface:
-            yield from _interface(evidence, env, one, removals[one.floor.interface], pins)
+    for evaluation in undeclared_requirements.evaluate(env, lock):
+        if evaluation.undeclared.interface:
+            yield from _check_interface(
+                evidence, env, evaluation, removals[evaluation.undeclared.interface], pins
+            )
 
 
-def _interface(
-    evidence: Evidence, env: Environment, one: Standing, gone: facts.Removal, pins: Pins
+def _check_interface(
+    evidence: CheckContext,
+    env: Environment,
+    evaluation: RequirementStatus,
+    removal: facts.Removal,
+    pins: Pins,
 ) -> Iterator[Answer]:
-    there, locked = pins.get(gone.package), lock_of(evidence, env) is not None
-    own = one.needed == gone.package  # else something that comes with what is needed, as triton with torch
-    user = f"{one.package}=={pins[one.package].version} needs {gone.what} of {gone.package}"
-    held = _capped(env, gone, pins)
-    if there and there.version < Version(gone.version):
-        yield Ok(about=one.package, evidence=f"{user}, which {there.version} has ({source(gone)})")
-    elif there:
-        says = f", {there.says}," if there.says else ""
-        told = f"{user}, which {there.version}{says} no longer has"
-        yield _lost(evidence, env, one, gone, pins, told)
-    elif own and locked:
-        yield _lost(evidence, env, one, gone, pins, f"{user}, which is not installed")
-    elif not own:
-        yield from _without(evidence, env, one, gone, pins, user)
-    elif held:
-        yield Ok(about=one.package, evidence=f"{user}; {held.when} holds it to {held.needs} ({source(held)})")
+    pin, is_locked = pins.get(removal.package), current_lock(evidence, env) is not None
+    # else something that comes with what is needed, as triton with torch
+    is_direct = evaluation.required == removal.package
+    usage = (
+        f"{evaluation.package}=={pins[evaluation.package].version} needs {removal.what} of {removal.package}"
+    )
+    cap = _find_cap(env, removal, pins)
+    if pin and pin.version < Version(removal.version):
+        yield Ok(about=evaluation.package, evidence=f"{usage}, which {pin.version} has ({cite(removal)})")
+    elif pin:
+        requirement_note = f", {pin.known_from}," if pin.known_from else ""
+        message = f"{usage}, which {pin.version}{requirement_note} no longer has"
+        yield _removal_finding(evidence, env, evaluation, removal, pins, message)
+    elif is_direct and is_locked:
+        yield _removal_finding(evidence, env, evaluation, removal, pins, f"{usage}, which is not installed")
+    elif not is_direct:
+        yield from _check_provider(evidence, env, evaluation, removal, pins, usage)
+    elif cap:
+        yield Ok(
+            about=evaluation.package, evidence=f"{usage}; {cap.when} holds it to {cap.needs} ({cite(cap)})"
+        )
     else:
-        today = f"{gone.newest} is what a resolver takes ({gone.date})"
-        told = f"{user}, and nothing holds {gone.package} below {gone.version}: {today}"
-        yield replace(_lost(evidence, env, one, gone, pins, told), level="warning")
+        newest = f"{removal.newest} is what a resolver takes ({removal.date})"
+        message = f"{usage}, and nothing holds {removal.package} below {removal.version}: {newest}"
+        yield replace(_removal_finding(evidence, env, evaluation, removal, pins, message), level="warning")
 
 
-def _without(
-    evidence: Evidence, env: Environment, one: Standing, gone: facts.Removal, pins: Pins, user: str
+def _check_provider(
+    evidence: CheckContext,
+    env: Environment,
+    evaluation: RequirementStatus,
+    removal: facts.Removal,
+    pins: Pins,
+    usage: str,
 ) -> Iterator[Answer]:
     """Where the version of what lost the interface is not known, that of what brings it tells; CPU builds bring none."""
-    if environments.torch_build(env) == "cpu":
+    if torch_build(env) == "cpu":
         return
-    if one.holds:
-        yield Ok(about=one.package, evidence=f"{user}, which {one.found} brings ({source(one.floor)})")
+    if evaluation.satisfied:
+        yield Ok(
+            about=evaluation.package,
+            evidence=f"{usage}, which {evaluation.installed} brings ({cite(evaluation.undeclared)})",
+        )
     else:
-        told = f"{user}, which {one.found} brings without it"
-        yield _lost(evidence, env, one, gone, pins, told)
+        message = f"{usage}, which {evaluation.installed} brings without it"
+        yield _removal_finding(evidence, env, evaluation, removal, pins, message)
 
 
-def _capped(env: Environment, gone: facts.Removal, pins: Pins) -> facts.Floor | None:
+def _find_cap(env: Environment, removal: facts.Removal, pins: Pins) -> facts.UndeclaredRequirement | None:
     """Another package's own cap that keeps a version with the interface."""
-    for one in hidden_requirements.standings(env, None, seen=True):
-        needs = Requirement(one.floor.needs)
-        capped = one.floor.seen and one.needed == gone.package and one.package in pins
-        if capped and Version(gone.version) not in needs.specifier:
-            return one.floor
+    for evaluation in undeclared_requirements.evaluate(env, None, include_metadata=True):
+        needs = Requirement(evaluation.undeclared.needs)
+        is_cap = (
+            evaluation.undeclared.seen
+            and evaluation.required == removal.package
+            and evaluation.package in pins
+        )
+        if is_cap and Version(removal.version) not in needs.specifier:
+            return evaluation.undeclared
     return None
 
 
-def _lost(
-    evidence: Evidence, env: Environment, one: Standing, gone: facts.Removal, pins: Pins, told: str
+def _removal_finding(
+    evidence: CheckContext,
+    env: Environment,
+    evaluation: RequirementStatus,
+    removal: facts.Removal,
+    pins: Pins,
+    message: str,
 ) -> Finding:
-    instead = hidden_requirements.instead(one.floor, env.service.torch.version, _cards(evidence, env))
+    replacement = undeclared_requirements.replacement(
+        evaluation.undeclared, env.service.torch.version, _gpu_names(evidence, env)
+    )
     return finding(
         env,
-        place(pins, instead, one.package),
-        f"{told}. Why: {one.floor.because}",
-        remedy=sentence(env, pins, instead, one.package) if instead else "",
-        about=one.package,
-        evidence=source(one.floor, gone),
-        repair=changes(env, pins, instead, one.package),
-        safe=instead is not None,
+        pin_location(pins, replacement, evaluation.package),
+        f"{message}. Why: {evaluation.undeclared.because}",
+        help=help_text(env, pins, replacement, evaluation.package) if replacement else "",
+        about=evaluation.package,
+        evidence=cite(evaluation.undeclared, removal),
+        fix=pin_changes(env, pins, replacement, evaluation.package),
+        fix_is_safe=replacement is not None,
     )

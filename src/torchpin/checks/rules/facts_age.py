@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-    from torchpin.checks.context import Evidence
+    from torchpin.checks.context import CheckContext
     from torchpin.checks.registry import Answer
     from torchpin.model import Environment
 
 
 @check("FAC001", "The facts that the verdicts rest on are young enough", judge=True)
-def facts_are_young(evidence: Evidence, env: Environment) -> Iterator[Answer]:
+def facts_are_young(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
     """Look at the named fact again: renew pages with `invoke facts --refresh --write`, correct or confirm rows with a new date.
 
     What is published goes on: channels get releases, images end, cards appear. Each kind of fact is good for a number of
@@ -35,15 +35,19 @@ def facts_are_young(evidence: Evidence, env: Environment) -> Iterator[Answer]:
             message=f"no fact is there about {env.variant.channel}, so none has an age", about="facts"
         )
         return
-    old = _old(evidence.today, env.variant.channel, env.service.gpus, env.base.image, str(torch.version))
-    for one in old:
-        yield finding(env, env.service.file, str(one), about=f"{one.table} {one.row}", level="warning")
-    if not old:
+    expired = _expired_facts(
+        evidence.today, env.variant.channel, env.service.gpus, env.base.image, str(torch.version)
+    )
+    for fact in expired:
+        yield finding(env, env.service.file, str(fact), about=f"{fact.table} {fact.row}", level="warning")
+    if not expired:
         yield Ok(
             about="facts", evidence=f"every fact behind {env.name} is within its days on {evidence.today}"
         )
 
 
 @lru_cache(maxsize=4096)
-def _old(today: date, channel: str, gpus: tuple[str, ...], base: str, torch: str) -> tuple[facts.Aged, ...]:
-    return facts.aged(today, channel=channel, gpus=gpus, base=base, torch=torch)
+def _expired_facts(
+    today: date, channel: str, gpus: tuple[str, ...], base: str, torch: str
+) -> tuple[facts.DatedRow, ...]:
+    return facts.expired_rows(today, channel=channel, gpus=gpus, base=base, torch=torch)

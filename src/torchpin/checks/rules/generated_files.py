@@ -9,23 +9,25 @@ from torchpin.checks.registry import check, finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.checks.context import Evidence
+    from torchpin.checks.context import CheckContext
     from torchpin.model import Environment, Finding
 
 
-def differing(committed: str | None, expected: str) -> int | None:
+def first_differing_line(committed: str | None, expected: str) -> int | None:
     """The first line, from 1, in which two texts differ; None when they are equal."""
     if committed == expected:
         return None
-    ours, theirs = expected.split("\n"), (committed or "").split("\n")
-    for number, (one, other) in enumerate(zip(ours, theirs, strict=False), start=1):
-        if one != other:
+    expected_lines, committed_lines = expected.split("\n"), (committed or "").split("\n")
+    for number, (expected_line, committed_line) in enumerate(
+        zip(expected_lines, committed_lines, strict=False), start=1
+    ):
+        if expected_line != committed_line:
             return number
-    return min(len(ours), len(theirs)) + 1
+    return min(len(expected_lines), len(committed_lines)) + 1
 
 
 @check("DKR001", "The rendering is fresh", "lock")
-def rendering_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def rendering_is_fresh(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke render` and commit what it writes; generated files are not edited.
 
     Dockerfile and context list follow from description, lock and template, byte by byte. What is committed has to
@@ -38,16 +40,16 @@ def rendering_is_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding
     renderings = evidence.renderings.get(env.name, {})
     if not renderings:
         message = "cannot be compared: its lock does not answer the description"
-        yield finding(env, f"docker/{env.name}", message, remedy="Run `invoke lock`, which renders too.")
+        yield finding(env, f"docker/{env.name}", message, help="Run `invoke lock`, which renders too.")
     for path, (committed, expected) in renderings.items():
-        line = differing(committed, expected)
+        line = first_differing_line(committed, expected)
         if line is not None:
-            what = "is not there" if committed is None else "is not what the description renders to"
-            yield finding(env, f"{path}:{line}" if committed is not None else path, what, about=path)
+            message = "is not there" if committed is None else "is not what the description renders to"
+            yield finding(env, f"{path}:{line}" if committed is not None else path, message, about=path)
 
 
 @check("DOC001", "The documents are fresh", "lock")
-def documents_are_fresh(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def documents_are_fresh(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke document` and commit what it writes; write outside the markers only.
 
     The sections between markers are computed from descriptions, locks and records; a stale one tells people what is
@@ -60,15 +62,17 @@ def documents_are_fresh(evidence: Evidence, env: Environment) -> Iterator[Findin
     if env != evidence.environments[0]:
         return  # the documents are the repository's: said once
     for problem in evidence.document_problems:
-        where, _, message = problem.partition(": ")
+        location, _, message = problem.partition(": ")
         yield finding(
-            env, where, message, remedy="Restore the marker lines from git, then run `invoke document`."
+            env, location, message, help="Restore the marker lines from git, then run `invoke document`."
         )
     if not evidence.documents and not evidence.document_problems:
         message = "cannot be compared: not every lock answers its description"
-        yield finding(env, "docs", message, remedy="Run `invoke lock`, which documents too.")
+        yield finding(env, "docs", message, help="Run `invoke lock`, which documents too.")
     for path, (committed, expected) in evidence.documents.items():
-        line = differing(committed, expected)
+        line = first_differing_line(committed, expected)
         if line is not None:
-            what = "is not there" if committed is None else "its generated sections are stale or were edited"
-            yield finding(env, f"{path}:{line}" if committed is not None else path, what, about=path)
+            message = (
+                "is not there" if committed is None else "its generated sections are stale or were edited"
+            )
+            yield finding(env, f"{path}:{line}" if committed is not None else path, message, about=path)

@@ -12,12 +12,12 @@ from torchpin.records import freeze
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.checks.context import Evidence
+    from torchpin.checks.context import CheckContext
     from torchpin.model import Environment, Finding
 
 
 @check("REC001", "The freeze record equals the lock", "lock", "record")
-def record_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def record_equals_lock(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
     """Build the image again (`invoke build`), which reads the record anew.
 
     The record is what pip freeze said inside the built image. It has to be the lock, package by package; an
@@ -32,7 +32,7 @@ def record_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding
 
 
 @check("REC002", "The last bump is recorded as its log says", "bump")
-def bump_is_recorded(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def bump_is_recorded(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
     """Restore the record from git, or build the image again (`invoke build`), which reads it anew.
 
     A bump ends with the freeze of the new image. While steps of it are pending, this check is skipped, and says which.
@@ -42,14 +42,14 @@ def bump_is_recorded(evidence: Evidence, env: Environment) -> Iterator[Finding]:
     Sources: records/log.yaml; the documented update policy, step 5.
     """
     if evidence.records.get(env.name) is None:
-        told = (
+        message = (
             f"the log says that the bump {evidence.bumps[env.name].bump} was recorded, and there is no record"
         )
-        yield finding(env, f"records/{env.name}/pip_freeze.txt", told, about=env.name)
+        yield finding(env, f"records/{env.name}/pip_freeze.txt", message, about=env.name)
 
 
 @check("IMG001", "The image of this description is built", "lock", "image")
-def image_is_built(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def image_is_built(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
     """Build it again without cache (`invoke build --no-cache`).
 
     An image whose probe cannot run proves nothing, whatever its label says.
@@ -58,12 +58,12 @@ def image_is_built(evidence: Evidence, env: Environment) -> Iterator[Finding]:
 
     Sources: docs/ARCHITECTURE.md, the probe is the last RUN.
     """
-    if not evidence.answers.get(env.name):
+    if not evidence.probe_reports.get(env.name):
         yield finding(env, env.name, "the image is there, but its probe gave no answer", about=env.name)
 
 
 @check("IMG002", "The image's freeze equals the lock", "lock", "image")
-def image_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def image_equals_lock(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
     """Build it again without cache (`invoke build --no-cache`).
 
     The distributions inside the image are compared with the lock, package by package.
@@ -73,14 +73,15 @@ def image_equals_lock(evidence: Evidence, env: Environment) -> Iterator[Finding]
     Sources: uv issue 11932 and docker-stacks issue 1428, which ask for this comparison.
     """
     frozen = "".join(
-        f"{name}=={version}\n" for name, version in _answer(evidence, env).get("distributions", {}).items()
+        f"{name}=={version}\n"
+        for name, version in _probe_report(evidence, env).get("distributions", {}).items()
     )
     for difference in freeze.freeze_differences(frozen, evidence.locks[env.name]):
         yield finding(env, f"image of {env.name}", difference, about=difference.split(":")[0])
 
 
 @check("IMG003", "The image's torch, CUDA and architectures are as planned", "lock", "image")
-def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Finding | Unknown]:
+def image_torch_is_planned(evidence: CheckContext, env: Environment) -> Iterator[Finding | Unknown]:
     """Check the channel's mirror and build it again without cache (`invoke build --no-cache`).
 
     The probe reads torch's version, CUDA and compiled architectures inside the image. Another local part than the
@@ -90,8 +91,8 @@ def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Fin
 
     Sources: vllm-project/vllm issue 56829.
     """
-    expected: dict[str, Any] = plan.expectations(env, evidence.locks[env.name])["torch"]  # type: ignore[assignment]
-    torch = _answer(evidence, env).get("torch") or {}
+    expected: dict[str, Any] = plan.probe_expectations(env, evidence.locks[env.name])["torch"]  # type: ignore[assignment]
+    torch = _probe_report(evidence, env).get("torch") or {}
     version = str(torch.get("version"))
     if (version if "+" in expected["version"] else version.split("+", maxsplit=1)[0]) != expected["version"]:
         message = f"torch version is {version}, planned is {expected['version']}"
@@ -109,7 +110,7 @@ def image_torch_is_planned(evidence: Evidence, env: Environment) -> Iterator[Fin
 
 
 @check("IMG004", "The image's sources are at their commits", "lock", "image")
-def image_sources_are_planned(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def image_sources_are_planned(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke clone`, then build it again without cache (`invoke build --no-cache`).
 
     The probe asks git inside the image for the commit of each source.
@@ -118,20 +119,20 @@ def image_sources_are_planned(evidence: Evidence, env: Environment) -> Iterator[
 
     Sources: moby issue 49674.
     """
-    found = _answer(evidence, env).get("sources", {})
-    expected: dict[str, str] = plan.expectations(env, evidence.locks[env.name])["sources"]  # type: ignore[assignment]
+    actual = _probe_report(evidence, env).get("sources", {})
+    expected: dict[str, str] = plan.probe_expectations(env, evidence.locks[env.name])["sources"]  # type: ignore[assignment]
     for path, commit in expected.items():
-        if found.get(path) != commit:
+        if actual.get(path) != commit:
             yield finding(
                 env,
                 f"image of {env.name}",
-                f"{path} is at {found.get(path)}, planned is {commit}",
+                f"{path} is at {actual.get(path)}, planned is {commit}",
                 about=path,
             )
 
 
 @check("IMG005", "The image keeps its budget", "image")
-def image_keeps_budget(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def image_keeps_budget(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
     """Drop packages, choose a smaller base, or raise `budget.image` in the description.
 
     The image's size is what Docker says of it; the budget is the disk of the machine that pulls it.
@@ -140,7 +141,7 @@ def image_keeps_budget(evidence: Evidence, env: Environment) -> Iterator[Finding
 
     Sources: opendatahub-io/notebooks keeps image sizes within bounds in CI.
     """
-    size, budget = evidence.built[env.name].get("size_bytes", 0), env.service.budget_bytes
+    size, budget = evidence.images[env.name].get("size_bytes", 0), env.service.budget_bytes
     if budget and size > budget:
         yield finding(
             env,
@@ -150,12 +151,12 @@ def image_keeps_budget(evidence: Evidence, env: Environment) -> Iterator[Finding
         )
 
 
-def _answer(evidence: Evidence, env: Environment) -> dict[str, Any]:
-    return dict(evidence.answers.get(env.name) or {})
+def _probe_report(evidence: CheckContext, env: Environment) -> dict[str, Any]:
+    return dict(evidence.probe_reports.get(env.name) or {})
 
 
 @check("IMG006", "The image's torch runs on this machine's GPUs", "lock", "gpu")
-def image_runs_here(evidence: Evidence, env: Environment) -> Iterator[Finding]:
+def image_runs_here(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
     """Use a machine with a described GPU, or a torch build that has code for this one.
 
     The image was started with this machine's GPUs, and its probe compared each card's capability with what its
@@ -165,16 +166,16 @@ def image_runs_here(evidence: Evidence, env: Environment) -> Iterator[Finding]:
 
     Sources: pytorch/pytorch issue 102560: the build tells its architectures without a GPU.
     """
-    answer = evidence.gpus[env.name]
-    devices = (answer.get("gpu") or {}).get("devices") or []
+    probe_report = evidence.gpu_reports[env.name]
+    devices = (probe_report.get("gpu") or {}).get("devices") or []
     if not devices:
         yield finding(
             env, f"image of {env.name}", "torch sees no GPU although the machine has one", about="gpu"
         )
-    flags = tuple((answer.get("torch") or {}).get("archs") or ())
+    flags = tuple((probe_report.get("torch") or {}).get("archs") or ())
     archs = facts.Archs(
-        series="", channel="", platform="", sm=tuple(one for one in flags if one.startswith("sm_")),
-        ptx=tuple(one for one in flags if one.startswith("compute_")), source="the image's own answer", date="", method="measured", note="",
+        series="", channel="", platform="", sm=tuple(flag for flag in flags if flag.startswith("sm_")),
+        ptx=tuple(flag for flag in flags if flag.startswith("compute_")), source="the image's own answer", date="", method="measured", note="",
     )  # fmt: skip
     for device in devices:
         if not facts.runs_on(archs, device["capability"]):

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
 from torchpin.tools.transaction import disk
-from torchpin.tools.transaction.journal import FOLDER, INTENT, JOURNAL, Journal, Row, above, names, read, text
+from torchpin.tools.transaction.journal import (
+    FOLDER,
+    INTENT,
+    JOURNAL,
+    Journal,
+    Row,
+    join_names,
+    parent_folders,
+    read_journal,
+    serialize,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +48,8 @@ def write(
     A file keeps its mode; a folder that loses its last file goes with it. Raises ToolError, which says whether anything
     was written.
     """
-    expected = {path: disk.digest(one) for path, one in _bytes(before or {}).items()}
-    return _written(root, _bytes(files), expected)
+    expected = {path: disk.digest(content) for path, content in _encode_contents(before or {}).items()}
+    return _write_contents(root, _encode_contents(files), expected)
 
 
 def pending(root: Path) -> bool:
@@ -50,143 +60,146 @@ def pending(root: Path) -> bool:
 def recover(root: Path) -> str | None:
     """Finishes or clears up what a stopped command left, under the lock; a sentence for people, None for nothing."""
     try:
-        return _recovered(root)
+        return _recover_transaction(root)
     except OSError as error:
         raise ToolError(
-            f"{disk.reason(error, FOLDER)}. An earlier command was stopped while it wrote, and this must be possible to "
+            f"{disk.error_reason(error, FOLDER)}. An earlier command was stopped while it wrote, and this must be possible to "
             f"finish its work: then try again; or remove {FOLDER} to leave all files as they are now."
         ) from None
 
 
-def _bytes(texts: Mapping[str, str | None]) -> dict[str, bytes | None]:
-    return {path: None if one is None else one.encode() for path, one in texts.items()}
+def _encode_contents(texts: Mapping[str, str | None]) -> dict[str, bytes | None]:
+    return {path: None if content is None else content.encode() for path, content in texts.items()}
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
 
 
-def _written(
+def _write_contents(
     root: Path,
-    wanted: Mapping[str, bytes | None],
+    contents: Mapping[str, bytes | None],
     expected: Mapping[str, str | None],
 ) -> tuple[str, ...]:
     _expect_finished(root)
-    journal = _meant(root, wanted)
+    journal = _plan_journal(root, contents)
     seen = {row.path: row.before for row in journal.rows} | dict(expected)
     if not journal.rows:
-        _expect(root, seen)
+        _expect_unchanged(root, seen)
         return ()
     disk.expect_plain(root, journal.paths)
     try:
-        _prepare(root, journal, wanted)
-        _expect(root, seen)
+        _prepare(root, journal, contents)
+        _expect_unchanged(root, seen)
         _commit(root)
         _finish(root, journal)
     except BaseException as error:
-        said = _settled(root, journal)
+        message = _recover_after_failure(root, journal)
         if isinstance(error, OSError):
-            raise ToolError(f"{disk.reason(error, FOLDER)}. {said}") from None
+            raise ToolError(f"{disk.error_reason(error, FOLDER)}. {message}") from None
         raise
     return journal.paths
 
 
 def _expect_finished(root: Path) -> None:
     """What a stopped command left is recovered; if it was half of something, whoever writes now has read half of it."""
-    half = (root / FOLDER / JOURNAL).exists()
-    said = recover(root)
-    if half:
+    unfinished = (root / FOLDER / JOURNAL).exists()
+    message = recover(root)
+    if unfinished:
         raise ToolError(
-            f"{said} Nothing else was written, since this command may have read half of it: run it again."
+            f"{message} Nothing else was written, since this command may have read half of it: run it again."
         )
 
 
-def _meant(root: Path, wanted: Mapping[str, bytes | None]) -> Journal:
-    now, after = disk.digests(root, wanted), {path: disk.digest(one) for path, one in wanted.items()}
-    rows = tuple(
-        Row(path=path, before=now[path], after=after[path])
-        for path in sorted(wanted)
-        if now[path] != after[path]
+def _plan_journal(root: Path, contents: Mapping[str, bytes | None]) -> Journal:
+    current_digests, new_digests = (
+        disk.digests(root, contents),
+        {path: disk.digest(content) for path, content in contents.items()},
     )
-    new = tuple(row.path for row in rows if row.after is not None)
-    folders = tuple(one for one in above(new) if not (root / one).exists())
+    rows = tuple(
+        Row(path=path, before=current_digests[path], after=new_digests[path])
+        for path in sorted(contents)
+        if current_digests[path] != new_digests[path]
+    )
+    new_paths = tuple(row.path for row in rows if row.after is not None)
+    folders = tuple(folder for folder in parent_folders(new_paths) if not (root / folder).exists())
     return Journal(rows=rows, folders=folders, mark=secrets.token_hex(4))
 
 
-def _expect(root: Path, expected: Mapping[str, str | None]) -> None:
-    now = disk.digests(root, expected)
-    edited = tuple(path for path in expected if now[path] != expected[path])
+def _expect_unchanged(root: Path, expected: Mapping[str, str | None]) -> None:
+    current_digests = disk.digests(root, expected)
+    edited = tuple(path for path in expected if current_digests[path] != expected[path])
     if edited:
         raise ToolError(
-            f"Changed by somebody else meanwhile: {names(edited)}. Nothing was written; run the command again."
+            f"Changed by somebody else meanwhile: {join_names(edited)}. Nothing was written; run the command again."
         )
 
 
-def _prepare(root: Path, journal: Journal, wanted: Mapping[str, bytes | None]) -> None:
+def _prepare(root: Path, journal: Journal, contents: Mapping[str, bytes | None]) -> None:
     """Whatever could fail later is done or tried now, and all of it is on the disk at the end."""
     folder = root / FOLDER
-    disk.make(root, (*above((FOLDER,)), FOLDER))
-    disk.put(folder / INTENT, text(journal))
-    disk.sync(folder)
+    disk.make_folders(root, (*parent_folders((FOLDER,)), FOLDER))
+    disk.write_synced(folder / INTENT, serialize(journal))
+    disk.sync_folder(folder)
     for number, row in enumerate(journal.rows):
-        new = wanted[row.path]
-        if new is not None:
-            with disk.named(row.path):
-                disk.put(folder / str(number), new, disk.mode(root / row.path))
-    disk.make(root, journal.folders)
-    _try(root, journal)
-    disk.sync(folder)
+        content = contents[row.path]
+        if content is not None:
+            with disk.errors_name_path(row.path):
+                disk.write_synced(folder / str(number), content, disk.file_mode(root / row.path))
+    disk.make_folders(root, journal.folders)
+    _try_writes(root, journal)
+    disk.sync_folder(folder)
 
 
-def _try(root: Path, journal: Journal) -> None:
+def _try_writes(root: Path, journal: Journal) -> None:
     """Each file can be replaced; each folder takes a rename from where things are staged, has room for the name, and is
     one that can be brought to the disk."""
     for row in journal.rows:
         if row.before is not None:
-            with disk.named(row.path):
+            with disk.errors_name_path(row.path):
                 disk.expect_replaceable(root / row.path, root / FOLDER)
-    for path, place in journal.trials.items():
-        with disk.named(path):
+    for path, trial_path in journal.trials.items():
+        with disk.errors_name_path(path):
             trial = root / FOLDER / _TRIAL
             trial.touch()
-            trial.replace(root / place)
-    for path, place in journal.trials.items():
-        with disk.named(path):
-            (root / place).unlink()
-    for path, place in {str(PurePosixPath(one).parent): one for one in journal.paths}.items():
-        with disk.named(place):
-            disk.sync(root / path)
+            trial.replace(root / trial_path)
+    for path, trial_path in journal.trials.items():
+        with disk.errors_name_path(path):
+            (root / trial_path).unlink()
+    for folder, file in {str(PurePosixPath(path).parent): path for path in journal.paths}.items():
+        with disk.errors_name_path(file):
+            disk.sync_folder(root / folder)
 
 
 def _commit(root: Path) -> None:
     (root / FOLDER / INTENT).replace(root / FOLDER / JOURNAL)
-    disk.sync(root / FOLDER)
+    disk.sync_folder(root / FOLDER)
 
 
 def _finish(root: Path, journal: Journal) -> None:
     """Only renames and deletes; once more does no harm."""
     folder = root / FOLDER
     for number, row in enumerate(journal.rows):
-        with disk.named(row.path):
+        with disk.errors_name_path(row.path):
             if row.after is None:
                 with suppress(NotADirectoryError):
                     (root / row.path).unlink(missing_ok=True)
             elif (folder / str(number)).exists():
                 (folder / str(number)).replace(root / row.path)
-    for place in {(root / one).parent for one in journal.paths}:
-        if place.is_dir():
-            disk.sync(place)
-    disk.drop(root, above(journal.removed))
-    _clear(root)
+    for parent in {(root / path).parent for path in journal.paths}:
+        if parent.is_dir():
+            disk.sync_folder(parent)
+    disk.remove_empty_folders(root, parent_folders(journal.removed))
+    _clear_folder(root)
 
 
-def _clear(root: Path) -> None:
-    disk.clear(root / FOLDER, last=(root / FOLDER / INTENT, root / FOLDER / JOURNAL))
+def _clear_folder(root: Path) -> None:
+    disk.remove_folder(root / FOLDER, last=(root / FOLDER / INTENT, root / FOLDER / JOURNAL))
 
 
 # --- after a stop ----------------------------------------------------------------------------------------------------
 
 
-def _settled(root: Path, journal: Journal) -> str:
+def _recover_after_failure(root: Path, journal: Journal) -> str:
     """After a failure: forward or back, as far as it goes; what has become of the files."""
     later = ""
     try:
@@ -194,65 +207,65 @@ def _settled(root: Path, journal: Journal) -> str:
     except ToolError:
         later = "; the next command clears this up"
     try:
-        now = disk.digests(root, journal.paths)
-        done = all(now[row.path] == row.after for row in journal.rows)
+        current_digests = disk.digests(root, journal.paths)
+        done = all(current_digests[row.path] == row.after for row in journal.rows)
     except ToolError:
         done = False
     if done:
         return f"Every file is written all the same{later}."
-    half = (root / FOLDER / JOURNAL).exists()
-    return f"{'Not every file is written' if half else 'No file was changed'}{later}."
+    unfinished = (root / FOLDER / JOURNAL).exists()
+    return f"{'Not every file is written' if unfinished else 'No file was changed'}{later}."
 
 
-def _recovered(root: Path) -> str | None:
+def _recover_transaction(root: Path) -> str | None:
     folder = root / FOLDER
     disk.expect_plain(root, (FOLDER,))  # what a link leads to is not ours to clear
-    journal = read(folder / JOURNAL)
+    journal = read_journal(folder / JOURNAL)
     if journal is not None:
-        return _forward(root, journal)
-    intent = read(folder / INTENT)
+        return _roll_forward(root, journal)
+    intent = read_journal(folder / INTENT)
     if intent is None:
-        _clear(root)
+        _clear_folder(root)
         return None
     disk.expect_plain(root, (*intent.paths, *intent.folders))
-    _back(root, intent)
+    _roll_back(root, intent)
     return (
-        f"An earlier command was stopped before it wrote {names(intent.paths)}; "
+        f"An earlier command was stopped before it wrote {join_names(intent.paths)}; "
         "no file was changed, and its leftovers are gone."
     )
 
 
-def _forward(root: Path, journal: Journal) -> str:
-    stopped = f"An earlier command was stopped while it wrote {names(journal.paths)}"
+def _roll_forward(root: Path, journal: Journal) -> str:
+    prefix = f"An earlier command was stopped while it wrote {join_names(journal.paths)}"
     disk.expect_plain(root, (*journal.paths, *journal.folders))
-    now = disk.digests(root, journal.paths)
-    lost = tuple(
+    current_digests = disk.digests(root, journal.paths)
+    unfinishable = tuple(
         row.path
         for number, row in enumerate(journal.rows)
-        if not _finishable(root, number, row, now[row.path])
+        if not _finishable(root, number, row, current_digests[row.path])
     )
-    if not lost:
-        disk.make(root, journal.folders)
+    if not unfinishable:
+        disk.make_folders(root, journal.folders)
         _finish(root, journal)
-        return f"{stopped}; every one of them is written now."
-    if all(now[row.path] == row.before for row in journal.rows):
-        _back(root, journal)
-        return f"{stopped}; since then all of them were put back, so nothing of it is left."
+        return f"{prefix}; every one of them is written now."
+    if all(current_digests[row.path] == row.before for row in journal.rows):
+        _roll_back(root, journal)
+        return f"{prefix}; since then all of them were put back, so nothing of it is left."
     raise ToolError(
-        f"{stopped}, and since then somebody changed {names(lost)}. "
+        f"{prefix}, and since then somebody changed {join_names(unfinishable)}. "
         f"Put all of them back, or remove {FOLDER} to leave them as they are now; then try again."
     )
 
 
-def _finishable(root: Path, number: int, row: Row, now: str | None) -> bool:
+def _finishable(root: Path, number: int, row: Row, current: str | None) -> bool:
     """Whether a file is written, or still can be without the loss of somebody's work."""
     staged = row.after is None or (root / FOLDER / str(number)).exists()
-    return now == row.after or (now == row.before and staged)
+    return current == row.after or (current == row.before and staged)
 
 
-def _back(root: Path, journal: Journal) -> None:
-    for place in journal.trials.values():
+def _roll_back(root: Path, journal: Journal) -> None:
+    for trial_path in journal.trials.values():
         with suppress(NotADirectoryError):
-            (root / place).unlink(missing_ok=True)
-    disk.drop(root, journal.folders)
-    _clear(root)
+            (root / trial_path).unlink(missing_ok=True)
+    disk.remove_empty_folders(root, journal.folders)
+    _clear_folder(root)

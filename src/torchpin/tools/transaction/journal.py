@@ -9,14 +9,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
-from torchpin.tools.transaction.disk import content
+from torchpin.tools.transaction.disk import read_content
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = ".torchpin/transaction"
 INTENT, JOURNAL = "intent.json", "journal.json"
-_NAMED = 5  # files that a sentence names
+_MOST_NAMES = 5  # files that a sentence names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,32 +53,32 @@ class Journal:
         return tuple(row.path for row in self.rows if row.after is None)
 
 
-def above(paths: tuple[str, ...]) -> tuple[str, ...]:
+def parent_folders(paths: tuple[str, ...]) -> tuple[str, ...]:
     """The folders that paths lie in, the outermost first."""
-    found = {str(folder) for path in paths for folder in PurePosixPath(path).parents if folder.parts}
-    return tuple(sorted(found))
+    folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents if folder.parts}
+    return tuple(sorted(folders))
 
 
-def text(journal: Journal) -> bytes:
+def serialize(journal: Journal) -> bytes:
     return (json.dumps(asdict(journal), indent=1) + "\n").encode()
 
 
-def read(path: Path) -> Journal | None:
+def read_journal(path: Path) -> Journal | None:
     """A journal or an intent; None where there is none, and for an intent that was not written to its end."""
-    data = content(path)
+    data = read_content(path)
     if data is None:
         return None
     with suppress(ValueError, TypeError, KeyError):
-        found = json.loads(data)
-        rows = tuple(Row(**row) for row in found["rows"])
-        journal = Journal(**{**found, "rows": rows, "folders": tuple(found["folders"])})
-        if all(isinstance(one, str) for one in (journal.mark, *journal.folders, *journal.paths)):
+        document = json.loads(data)
+        rows = tuple(Row(**row) for row in document["rows"])
+        journal = Journal(**{**document, "rows": rows, "folders": tuple(document["folders"])})
+        if all(isinstance(name, str) for name in (journal.mark, *journal.folders, *journal.paths)):
             return journal
     if path.name == INTENT:
         return None
     raise ToolError(f"{path} is damaged. Look at the files with `git status`, then remove {path.parent}.")
 
 
-def names(paths: tuple[str, ...]) -> str:
-    more = len(paths) - _NAMED
-    return ", ".join(paths[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def join_names(paths: tuple[str, ...]) -> str:
+    omitted = len(paths) - _MOST_NAMES
+    return ", ".join(paths[:_MOST_NAMES]) + (f" and {omitted} more" if omitted > 0 else "")

@@ -1,0 +1,154 @@
+"""Soft floors: what an installed package needs of another, and no resolver is told (or is told too late)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from torchpin import facts
+from torchpin.compat.pins import list_pins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from torchpin.model import Environment, Lock
+
+
+@cache
+def _requirement(text: str) -> Requirement:
+    return Requirement(text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequirementStatus:
+    """One floor of an environment: whose it is, of what, whether it holds, and what is there.
+
+    `holds` None: nothing tells, since `needed` is not pinned and there is no lock.
+    """
+
+    package: str
+    required: str
+    undeclared: facts.UndeclaredRequirement
+    satisfied: bool | None
+    installed: str
+
+
+def evaluate(
+    env: Environment, lock: Lock | None, *, include_metadata: bool = False
+) -> tuple[RequirementStatus, ...]:
+    """Every floor of what is known of an environment, in the facts' order; `include_metadata`: those of the metadata too."""
+    pins = list_pins(env, lock)
+    versions = (
+        {name: pin.version for name, pin in pins.items()}
+        if lock is None
+        else {name: Version(package.version) for name, package in lock.all_packages.items()}
+    )
+    statuses = []
+    for undeclared in facts.floors():
+        dependent = _requirement(undeclared.when)
+        name = canonicalize_name(dependent.name)
+        pin = pins.get(name)
+        extras = pin.extras if pin else frozenset()
+        if (
+            (undeclared.seen and not include_metadata)
+            or name not in versions
+            or not dependent.extras <= extras
+        ):
+            continue
+        if dependent.specifier.contains(versions[name], prereleases=True) and _marker_applies(dependent, env):
+            statuses.append(_evaluate_requirement(undeclared, name, versions, locked=lock is not None))
+    return tuple(statuses)
+
+
+def metadata_requirements(env: Environment, package: str, version: Version) -> tuple[str, ...]:
+    """The requirements of a package's own metadata that facts know, as far as they count in an environment."""
+    recorded = ((_requirement(row.when), row.needs) for row in facts.floors() if row.seen)
+    return tuple(
+        needs
+        for dependent, needs in recorded
+        if canonicalize_name(dependent.name) == package
+        and dependent.specifier.contains(version, prereleases=True)
+        and _marker_applies(dependent, env)
+    )
+
+
+def _marker_applies(dependent: Requirement, env: Environment) -> bool:
+    python = f"{env.service.python.major}.{env.service.python.minor}"
+    return dependent.marker is None or dependent.marker.evaluate({"python_version": python, "extra": ""})
+
+
+def _evaluate_requirement(
+    undeclared: facts.UndeclaredRequirement, name: str, versions: Mapping[str, Version], *, locked: bool
+) -> RequirementStatus:
+    needs = _requirement(undeclared.needs)
+    needed = canonicalize_name(needs.name)
+    version = versions.get(needed)
+    absent = "is not installed" if locked else "is not pinned"
+    return RequirementStatus(
+        package=name,
+        required=needed,
+        undeclared=undeclared,
+        satisfied=needs.specifier.contains(version, prereleases=True)
+        if version
+        else False
+        if locked
+        else None,
+        installed=f"{needed} {version}" if version else f"{needed} {absent}",
+    )
+
+
+def applies_to(undeclared: facts.UndeclaredRequirement, gpu: facts.Gpu | None) -> bool:
+    """Whether a floor matters on a card: one without a capability always does."""
+    if undeclared.capability is None:
+        return True
+    return bool(gpu and gpu.capability) and Version(str(gpu and gpu.capability)) >= Version(
+        undeclared.capability
+    )
+
+
+def replacement(
+    undeclared: facts.UndeclaredRequirement, torch: Version, gpu_names: Iterable[str] = ()
+) -> Requirement | None:
+    """The pin that ends a floor: the recorded one, or the highest of the package that pins this very torch.
+
+    Where that pin has a floor of its own on one of the cards, what ends that one too.
+    """
+    if not undeclared.instead:
+        return _newest_matching_pin(undeclared, torch)
+    pin, gpus = Requirement(undeclared.instead), [facts.gpu(name) for name in gpu_names]
+    for candidate in facts.floors():
+        dependent = _requirement(candidate.when)
+        matches_pin = dependent.name == pin.name and dependent.specifier.contains(
+            next(iter(pin.specifier)).version
+        )
+        if (
+            matches_pin
+            and candidate.instead
+            and candidate.capability
+            and any(applies_to(candidate, gpu) for gpu in gpus)
+        ):
+            return Requirement(candidate.instead)
+    return pin
+
+
+def _newest_matching_pin(undeclared: facts.UndeclaredRequirement, torch: Version) -> Requirement | None:
+    name = _requirement(undeclared.when).name
+    public = Version(torch.public)
+    candidates = [
+        dependent
+        for dependent, needs in (
+            (_requirement(row.when), _requirement(row.needs)) for row in facts.floors() if row.seen
+        )
+        if dependent.name == name
+        and str(dependent.specifier).startswith("==")
+        and "*" not in str(dependent.specifier)
+        if str(needs) == f"torch=={public}"
+    ]
+    return max(
+        candidates, key=lambda dependent: Version(next(iter(dependent.specifier)).version), default=None
+    )
