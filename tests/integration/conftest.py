@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.page_server import PageServer
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -65,14 +67,14 @@ def run_command(*command: str, text: str | None = None) -> subprocess.CompletedP
         return subprocess.CompletedProcess(command, 127, "", f"{command[0]}: {error.strerror}")
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(
-            command, 124, "", f"{command[0]} did not end within {TIMEOUT_SECONDS} s"
+            command, 124, "", f"{command[0]} timed out after {TIMEOUT_SECONDS} s"
         )
 
 
 def last_line(result: subprocess.CompletedProcess[str]) -> str:
-    return (result.stderr.strip() or result.stdout.strip() or f"ended with {result.returncode}").splitlines()[
-        -1
-    ]
+    return (
+        result.stderr.strip() or result.stdout.strip() or f"failed with exit code {result.returncode}"
+    ).splitlines()[-1]
 
 
 def require_pypi() -> None:
@@ -196,3 +198,33 @@ def engine(pytestconfig: pytest.Config) -> str:
     """The address of the engine that `docker` and the Docker library use: DOCKER_HOST, "" for the default."""
     require_need(pytestconfig, "docker")
     return os.environ.get("DOCKER_HOST", "")
+
+
+@pytest.fixture
+def plain_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of the machine's user, a fixed author."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@example.org",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@example.org",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def server() -> Iterator[PageServer]:
+    server = PageServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def other_server() -> Iterator[PageServer]:
+    server = PageServer()
+    yield server
+    server.stop()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
-SETTING_UP = "torchpin: setting up .venv (once)…\n"
+SETTING_UP = "torchpin: creating .venv (once)…\n"
 pytestmark = [
     pytest.mark.network,
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX's folders and signals"),
@@ -92,7 +92,7 @@ def test_programs_run_and_their_exit_code_is_passed_on(home: Path) -> None:
     assert run_bootstrap(home, "python", "-c", "raise SystemExit(7)").returncode == 7
     result = run_bootstrap(home, "no-such-command")
     assert result.returncode == 2
-    assert result.stderr.startswith("torchpin: there is no command `no-such-command` in ")
+    assert result.stderr.startswith("torchpin: command `no-such-command` not found in ")
 
 
 def test_exactly_what_is_locked_is_installed(home: Path) -> None:
@@ -130,5 +130,5 @@ def test_a_failed_set_up_tells_why_and_is_never_used(home: Path) -> None:
     result = run_bootstrap(home, "python", "-c", "print('never')")
     assert (result.returncode, result.stdout) == (3, "")
     assert "DO NOT MATCH THE HASHES" in result.stderr
-    assert result.stderr.endswith("Nothing is half-done: the same command starts again.\n")
+    assert result.stderr.endswith("the next run starts again from nothing\n")
     assert not (home / ".venv" / ".stamp").exists()

@@ -146,7 +146,7 @@ def test_pip_is_told_what_a_configuration_file_may_say_otherwise(bootstrap: Modu
 def test_a_pip_from_22_3_can_install_into_another_environment(
     bootstrap: ModuleType, version_output: str, can: bool
 ) -> None:
-    assert bootstrap.can_drive(version_output) is can
+    assert bootstrap.supports_other_python(version_output) is can
 
 
 def test_without_a_command_it_tells_its_use(
@@ -159,7 +159,7 @@ def test_without_a_command_it_tells_its_use(
 
 
 def test_a_python_without_venv_and_pip_is_told_what_to_install(bootstrap: ModuleType) -> None:
-    error = bootstrap.no_venv("/usr/bin/python3")
+    error = bootstrap.venv_missing("/usr/bin/python3")
     assert error.code == 3
-    assert str(error).startswith("/usr/bin/python3 cannot make an environment:")
+    assert str(error).startswith("/usr/bin/python3 cannot create an environment:")
     assert f"`apt-get install python{sys.version_info[0]}.{sys.version_info[1]}-venv`" in str(error)

@@ -27,7 +27,7 @@ OUTSIDE = {"git", "docker", "invoke", "rich"} | {
     *("http", "os", "pathlib", "shutil", "socket", "subprocess", "tempfile", "urllib")
 }
 HOMES = {  # the modules or folders that may import a library
-    "docker": ("lab.engine", "tools.docker"),
+    "docker": ("tools.docker",),
     "git": ("tools.git",),
     "invoke": ("cli",),
     "jinja2": ("image.dockerfile",),

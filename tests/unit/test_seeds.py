@@ -1,4 +1,4 @@
-"""What the seeds document, as they document it, and what the judge says of it: every false claim, and nothing false."""
+"""The seeds as they are documented, and the findings of the judge: every false claim, and no false finding."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ DOCUMENTED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_seed_stands_on_what_it_documents(name: str) -> None:
+def test_a_seed_has_the_documented_base_python_and_torch(name: str) -> None:
     service = read_seed(name)
     assert {
         "python": str(service.python), "torch": str(service.torch.version), "origin": service.torch.origin,
@@ -159,46 +159,45 @@ def test_coaxial_s_seed_has_three_variants_with_bases_of_their_own() -> None:
     assert pinned_versions(service) == {"lightning": "2.0.0"}
 
 
-# --- every false claim that a program can check ----------------------------------------------------------------------
-
+BUILD_FIX = '`channel: cu128` and torch\'s `version: "2.7.0"`'
 TODAY = date(2026, 11, 24)
 CLAIMS = [
-    # (seed, environment, what is false in it, check, about, what the judge says, what the repair says)
-    ("lora", "gpu", "B200 works with torch 2.5.1 and CUDA 12.1", "GPU001", "B200", "has no code for B200 (capability 10.0)", "torch 2.7.0 on cu128"),
-    ("lora", "gpu", "the tag v0.9.2; v0.9.x is FLUX-capable", "SRC001", "sd-scripts", "no tag v0.9.2; the nearest are v0.9.1", "`tag: v0.10.0`"),
-    ("lora", "gpu", "v0.9.1 and before have no FLUX scripts", "SRC001", "sd-scripts", "v0.10.0 (2026-01-19, the first with the FLUX scripts, needs torch 2.6.0 or later)", ""),
-    ("lora", "list", "a pip list without an index gives +cu121", "DEV001", "torch", "torch 2.5.1+cu124 deviates without a reason: the page says 2.5.1+cu121", ""),
+    # (seed, variant, the false claim, check, about, part of the message, part of the help)
+    ("lora", "gpu", "B200 works with torch 2.5.1 and CUDA 12.1", "GPU001", "B200", "has no code for B200 (capability 10.0)", BUILD_FIX),
+    ("lora", "gpu", "the tag v0.9.2; v0.9.x is FLUX-capable", "SRC001", "sd-scripts", "no tag v0.9.2; near it: v0.9.1", "`tag: v0.10.0`"),
+    ("lora", "gpu", "v0.9.1 and before have no FLUX scripts", "SRC001", "sd-scripts", "v0.10.0 (2026-01-19, first with the FLUX scripts, requires torch 2.6.0 or later)", ""),
+    ("lora", "list", "a pip list without an index gives +cu121", "DEV001", "torch", "torch 2.5.1+cu124 deviates without a reason; recommended: 2.5.1+cu121 (the page)", ""),
     ("lora", "list", "CUDA 12.1 runs without the cu121 index", "BAS003", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "CUDA 12.1.1 and 12.4", "nvidia/cuda:12.4.1-devel-ubuntu22.04"),
     ("lora", "gpu", "cuDNN 8.9.x at run time", "BAS003", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "cuDNN 8.9.0.131 and 9.1.0.70", ""),
-    ("lora", "gpu", "cuDNN 8.9.x at run time, by the page", "DEV001", "cuDNN", "cuDNN 9.1.0.70 deviates without a reason: the page says 8.9.x", ""),
-    ("lora", "gpu", "accelerate 0.25.0 works with transformers 4.46.3", "DEP001", "transformers-accelerate", "needs accelerate>=0.26.0", "`- accelerate==0.26.0`"),
-    ("lora", "gpu", "tensorboard 2.18.0 works with no setuptools pin", "DEP002", "tensorboard", "nothing holds setuptools below 82.0.0", "`- setuptools==81.0.0`"),
-    ("lora", "gpu", "moving to v0.10.x keeps the pins", "SRC003", "torch", "sd-scripts v0.10.0 needs torch 2.6.0 or later", "2.6.0 or later"),
-    ("lora", "gpu", "the list holds the sd-scripts dependencies", "SRC002", "schedulefree", "asks for schedulefree==1.4; schedulefree 1.2.6 is used", "`- schedulefree==1.4`"),
+    ("lora", "gpu", "cuDNN 8.9.x at run time, by the page", "DEV001", "cuDNN", "cuDNN 9.1.0.70 deviates without a reason; recommended: 8.9.x (the page)", ""),
+    ("lora", "gpu", "accelerate 0.25.0 works with transformers 4.46.3", "DEP001", "transformers-accelerate", "requires accelerate>=0.26.0", "`- accelerate==0.26.0`"),
+    ("lora", "gpu", "tensorboard 2.18.0 works with no setuptools pin", "DEP002", "tensorboard", "setuptools is not pinned below 82.0.0", "`- setuptools==81.0.0`"),
+    ("lora", "gpu", "moving to v0.10.x keeps the pins", "SRC003", "torch", "sd-scripts v0.10.0 requires torch 2.6.0 or later", "2.6.0 or later"),
+    ("lora", "gpu", "the list holds the sd-scripts dependencies", "SRC002", "schedulefree", "requires schedulefree==1.4, but schedulefree 1.2.6 is used", "`- schedulefree==1.4`"),
     ("lora", "gpu", "all versions are pinned", "BAS002", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "is not pinned by digest", "sha256:21196d81"),
-    ("seedvr", "gpu", "Python 3.10.x in the image", "BAS004", "python", "Python 3.10 is described, and pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel has 3.11", '`python: "3.11"`'),
-    ("seedvr", "gpu", "torch stays 2.7.1 beside an open xformers", "DEP001", "xformers-0.0.32.post2", "needs torch==2.8.0", "`- xformers==0.0.31.post1`"),
-    ("seedvr", "gpu", "cxx11abiFALSE is the wheel for torch 2.7", "ABI001", "flash-attn", "it says the C++11 ABI FALSE, and torch 2.7.1 from cu126 has 1", "cxx11abiTRUE-cp311"),
+    ("seedvr", "gpu", "Python 3.10.x in the image", "BAS004", "python", "Python 3.10 does not match pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel, which has Python 3.11", '`python: "3.11"`'),
+    ("seedvr", "gpu", "torch stays 2.7.1 beside an open xformers", "DEP001", "xformers-0.0.32.post2", "requires torch==2.8.0, which conflicts with torch==2.7.1", "`- xformers==0.0.31.post1`"),
+    ("seedvr", "gpu", "cxx11abiFALSE is the wheel for torch 2.7", "ABI001", "flash-attn", "its C++11 ABI is FALSE, but that of torch 2.7.1 from cu126 is TRUE", "cxx11abiTRUE-cp311"),
     ("seedvr", "gpu", "the wheel fits the image's Python", "ABI001", "flash-attn", "it is for Python 3.10", "cp311"),
-    ("videogen", "gpu", "numpy<2 is fixed", "DEP001", "opencv-headless-numpy2", "needs numpy>=2, and numpy==1.26.4 is pinned", "opencv-python-headless==4.11.0.86"),
+    ("videogen", "gpu", "numpy<2 is fixed", "DEP001", "opencv-headless-numpy2", "requires numpy>=2, which conflicts with numpy==1.26.4", "opencv-python-headless==4.11.0.86"),
     ("videogen", "gpu", "the late NumPy 2 does no harm to torch 2.1.0", "DEP003", "opencv-python-headless", "torch 2.1.0 was built for NumPy 1", "opencv-python-headless==4.11.0.86"),
-    ("videogen", "gpu", "the versions fit what is served on torch 2.1.0", "DEV001", "torch", "Wan2.2 requirements says >=2.4.0", ""),
+    ("videogen", "gpu", "the versions fit what is served on torch 2.1.0", "DEV001", "torch", "recommended: >=2.4.0 (Wan2.2 requirements)", ""),
     ("videogen", "gpu", "nothing is missing from the list", "DEV001", "flash-attn", "flash-attn not installed deviates", ""),
-    ("zopilot", "gpu", "RTX 5090 runs on CUDA 12.4 and torch 2.5.1", "GPU001", "RTX 5090", "has no code for RTX 5090 (capability 12.0)", "torch 2.7.0 on cu128"),
-    ("zopilot", "gpu", "no version conflicts", "DEP004", "opencv", "opencv-python-headless (brought by docstrange, easyocr) write the same files", "Remove `- opencv-python==4.10.0.84`"),
+    ("zopilot", "gpu", "RTX 5090 runs on CUDA 12.4 and torch 2.5.1", "GPU001", "RTX 5090", "has no code for RTX 5090 (capability 12.0)", BUILD_FIX),
+    ("zopilot", "gpu", "no version conflicts", "DEP004", "opencv", "opencv-python-headless (required by docstrange, easyocr) write the same files", "remove `- opencv-python==4.10.0.84`"),
     ("zopilot", "gpu", "a deterministic build", "BAS002", "nvidia/cuda:12.4.1-devel-ubuntu22.04", "is not pinned by digest", "sha256:da679129"),
-    ("coaxial", "gpu", "RTX 5060 Ti is Ampere, capability 8.9", "DEV001", "RTX 5060 Ti", "RTX 5060 Ti 12.0 deviates without a reason: the page says 8.9", ""),
-    ("coaxial", "gpu", "a CUDA 12.1 image serves that card", "GPU001", "RTX 5060 Ti", "has no code for RTX 5060 Ti (capability 12.0)", "torch 2.7.0 on cu128"),
-    ("coaxial", "gpu", "lightning 2.0.0 works with today's setuptools", "DEP002", "lightning", "nothing holds setuptools below 82.0.0", "`- setuptools==81.0.0`"),
-    ("coaxial", "gpu", "the base is a supported one", "BAS001", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "is past its end of life", "nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04"),
+    ("coaxial", "gpu", "RTX 5060 Ti is Ampere, capability 8.9", "DEV001", "RTX 5060 Ti", "RTX 5060 Ti 12.0 deviates without a reason; recommended: 8.9 (the page)", ""),
+    ("coaxial", "gpu", "a CUDA 12.1 image serves that card", "GPU001", "RTX 5060 Ti", "has no code for RTX 5060 Ti (capability 12.0)", BUILD_FIX),
+    ("coaxial", "gpu", "lightning 2.0.0 works with today's setuptools", "DEP002", "lightning", "setuptools is not pinned below 82.0.0", "`- setuptools==81.0.0`"),
+    ("coaxial", "gpu", "the base is a supported one", "BAS001", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "is end of life", "nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04"),
 ]  # fmt: skip
 GPU_CLAIMS = [
-    # what a seed promises of cards that it does not describe
+    # what a seed claims of GPUs that it does not describe
     ("seedvr", "gpu", "future-proof for the next generation", "RTX 5090"),
     ("seedvr", "gpu", "future-proof for the next generation", "B200"),
     ("coaxial", "arm64", "full training on Apple hardware", "RTX 5060 Ti"),
 ]
-# What stands in Dockerfiles and logs, not in pins: tests/adopt has the lines, test_adoption.py what is caught in them.
+# Claims in Dockerfiles and logs, not in pins, have their lines in tests/adopt and their rules in adopt/test_scan.py.
 # training-unquoted: lightning>=2.0.0 is a redirection, and `|| true` hides a patch. restoration: the wheel's name, an
 # open xformers. video-stages: numpy<2 and a later opencv, libdecord-dev, --no-binary decord, CUDA in the build log.
 # documents: ranges that a resolver takes elsewhere than the log says. plain-pypi: PyPI's default is the cu124 build.
@@ -207,10 +206,10 @@ GPU_CLAIMS = [
 
 @cache
 def judge_seed(name: str, gpus: tuple[str, ...] = ()) -> tuple[Result, ...]:
-    evidence = CheckContext(
+    context = CheckContext(
         environments=select_environments([read_seed(name)]), today=TODAY, uv="0.13.9", target_gpus=gpus
     )
-    return run.run(evidence, judge=True)
+    return run.run(context, judge=True)
 
 
 @pytest.mark.parametrize(
@@ -218,14 +217,14 @@ def judge_seed(name: str, gpus: tuple[str, ...] = ()) -> tuple[Result, ...]:
     CLAIMS,
     ids=lambda parameter: str(parameter)[:40],
 )
-def test_a_false_claim_is_found_under_its_id_with_its_repair(
+def test_a_false_claim_has_a_finding_of_its_check_with_its_help(
     name: str, variant: str, claim: str, check: str, about: str, message: str, help_text: str
 ) -> None:
     findings = [
         finding
         for result in judge_seed(name)
         if (result.check, result.environment) == (check, f"{name}-{variant}")
-        for finding in result.findings
+        for finding in (*result.findings, *result.notices)
         if finding.about == about and message in finding.message and help_text in finding.help
     ]
     assert len(findings) == 1, claim
@@ -234,17 +233,18 @@ def test_a_false_claim_is_found_under_its_id_with_its_repair(
 
 
 @pytest.mark.parametrize(("name", "variant", "claim", "gpu"), GPU_CLAIMS)
-def test_a_promise_about_other_cards_is_refused(name: str, variant: str, claim: str, gpu: str) -> None:
+def test_a_claim_about_other_gpus_is_incompatible(name: str, variant: str, claim: str, gpu: str) -> None:
     (result,) = [
         result
         for result in judge_seed(name, (gpu,))
         if (result.check, result.environment) == ("GPU001", f"{name}-{variant}")
     ]
+    assert result.status == "incompatible", claim
     assert [finding.about for finding in result.findings] == [gpu], claim
 
 
 OTHER_FINDINGS = {
-    # what else the judge finds in the seeds, none of it a claim of theirs, and each right
+    # further findings in the seeds, none of them a claim of theirs, and each of them right
     ("lora", "DEP001", "bitsandbytes-blackwell"), ("lora", "TOR004", "cu121"), ("lora", "SRC002", "transformers"),
     ("lora", "SRC002", "diffusers"), ("lora", "SRC002", "prodigyopt"), ("lora", "SRC002", "huggingface-hub"),
     ("lora", "SRC002", "sentencepiece"),
@@ -259,19 +259,24 @@ OTHER_FINDINGS = {
 }  # fmt: skip
 
 
-def test_nothing_else_is_said_of_the_seeds() -> None:
-    """A new finding has to be looked at: is it right?"""
+def test_the_seeds_have_no_other_finding() -> None:
+    """Whether a new finding is right has to be reviewed."""
     reported = {
         (name, result.check, finding.about)
         for name in NAMES
         for result in judge_seed(name)
-        for finding in result.findings
+        for finding in (*result.findings, *result.notices)
     }
     claimed = {(name, check, about) for name, _, _, check, about, _, _ in CLAIMS}
     assert reported == claimed | OTHER_FINDINGS
 
 
-def test_what_the_seeds_say_rightly_is_held_right() -> None:
+def test_only_frozen_channels_and_a_second_toolkit_are_notices() -> None:
+    notices = {result.check for name in NAMES for result in judge_seed(name) if result.notices}
+    assert notices == {"TOR004", "BAS003"}
+
+
+def test_right_claims_of_the_seeds_are_ok() -> None:
     """A6000 and H100 on 2.5.1+cu121, L40 on 2.7.1+cu126, the partners, the bases that exist."""
     confirmed = {
         (name, result.check, ok.about)

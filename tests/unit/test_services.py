@@ -1,4 +1,4 @@
-"""The committed services: each environment reads, is locked, rendered and explained as its description says."""
+"""The committed services: each environment can be read, and is locked, rendered and explained as it is described."""
 
 from __future__ import annotations
 
@@ -63,16 +63,13 @@ def service(name: str) -> Service:
 
 @cache
 def results(name: str) -> tuple[Result, ...]:
-    evidence = from_repository(repo(), (environment(name),), texts=False)
-    return run.run(evidence)
+    context = from_repository(repo(), (environment(name),), texts=False)
+    return run.run(context)
 
 
 def result(name: str, check: str) -> Result:
     (match,) = [candidate for candidate in results(name) if candidate.check == check]
     return match
-
-
-# --- all of them -----------------------------------------------------------------------------------------------------
 
 
 def test_the_seven_environments_exist_and_no_other() -> None:
@@ -109,7 +106,10 @@ def test_an_environment_renders_as_it_is_committed(name: str) -> None:
 )
 def test_the_checks_of_description_and_lock_are_clean(name: str, check: str) -> None:
     check_result = result(name, check)
-    assert check_result.status in {"ok", "waived", "moot"}, (check_result.findings, check_result.note)
+    assert check_result.status in {"ok", "waived", "not applicable"}, (
+        check_result.findings,
+        check_result.note,
+    )
 
 
 @for_each_environment
@@ -121,7 +121,7 @@ def test_no_hash_of_a_lock_is_another_than_the_recorded(name: str) -> None:
 
 @for_each_environment
 def test_every_waiver_is_one_of_a_finding(name: str) -> None:
-    """A waiver that waives nothing would hide the next finding."""
+    """A waiver without a finding would hide the next one."""
     service = environment(name).service
     waived = {
         (check_result.check, accepted.finding.about)
@@ -138,7 +138,7 @@ def test_the_judge_has_no_error_no_open_warning_and_no_unknown(name: str) -> Non
     assert {
         check_result.check: check_result.status
         for check_result in judge_results
-        if check_result.status not in {"ok", "waived", "moot"}
+        if check_result.status not in {"ok", "waived", "not applicable"}
     } == {}
 
 
@@ -182,7 +182,7 @@ def test_every_declared_pin_is_locked_at_its_version_in_its_layer(name: str) -> 
 
 
 @for_each_environment
-def test_every_package_is_there_because_something_wants_it(name: str) -> None:
+def test_every_locked_package_is_required_by_something(name: str) -> None:
     requirers = {*lock(name).all_packages, environment(name).service.name}
     for package in lock(name).all_packages.values():
         assert package.required_by, package.name
@@ -257,7 +257,7 @@ def test_ports_volumes_and_budgets_are_the_documented_ones() -> None:
 
 
 def test_nothing_in_torchpin_is_written_for_one_service() -> None:
-    """Names of services stand in descriptions, never in the code."""
+    """The names of services are in descriptions, never in the code."""
     names = "|".join(repo_service.name for repo_service in repo().services)
     mentions = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
@@ -266,9 +266,6 @@ def test_nothing_in_torchpin_is_written_for_one_service() -> None:
         if re.search(rf"[\"'/](?:{names})(?:-gpu)?[\"'/]", line)
     ]
     assert mentions == []
-
-
-# --- what each brings ------------------------------------------------------------------------------------------------
 
 
 def test_lora_keeps_its_index_source_and_freeze_record() -> None:
@@ -284,7 +281,7 @@ def test_lora_keeps_its_index_source_and_freeze_record() -> None:
 
 
 @pytest.mark.parametrize("name", ["seedvr-gpu", "videogen-gpu"])
-def test_torch_from_the_base_is_proven_and_never_installed(name: str) -> None:
+def test_torch_from_the_base_is_verified_and_never_installed(name: str) -> None:
     env, env_lock = environment(name), lock(name)
     assert env.service.torch.origin == "base"
     text = str(repo().text(f"docker/{name}/Dockerfile"))
@@ -298,7 +295,7 @@ def test_torch_from_the_base_is_proven_and_never_installed(name: str) -> None:
     assert not re.search(r"^(torch|torchvision|torchaudio|triton|nvidia-[\w-]+)[ =]", installed, re.MULTILINE)
 
 
-def test_seedvr_s_base_carries_the_torch_that_is_given() -> None:
+def test_seedvr_s_base_provides_its_torch() -> None:
     env = environment("seedvr-gpu")
     assert env.base.image == "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"
     assert torch_build(env) == "cu126"
@@ -312,7 +309,7 @@ def test_flash_attn_is_first_and_the_exact_wheel_of_the_facts(name: str, torch: 
         ("flash-attn", "2.8.3", f"flash_attn-2.8.3+cu12torch{torch}cxx11abiTRUE-cp311-cp311-linux_x86_64.whl")
     ]
     description = str(repo().text(environment(name).service.file))
-    assert "cxx11abi" not in re.sub(r"#.*", "", description), "the file is chosen, not typed"
+    assert "cxx11abi" not in re.sub(r"#.*", "", description), "the file is selected by the facts, not written"
 
 
 def test_videogen_s_ten_layers_come_from_one_resolution() -> None:
@@ -415,11 +412,8 @@ def test_coaxial_has_lightning_in_every_variant() -> None:
         assert lock(name).layers[2].name == "02-lightning"
 
 
-# --- RTX 5060 Ti -----------------------------------------------------------------------------------------------------
-
-
 def judge_gpu(env: Environment) -> Result:
-    """GPU001 of an environment, by its description alone."""
+    """The result of GPU001 from the description alone."""
     judge_results = run.run(from_descriptions((env,)), judge=True)
     (gpu_result,) = [check_result for check_result in judge_results if check_result.check == "GPU001"]
     return gpu_result
@@ -439,7 +433,7 @@ def test_rtx_5060_ti_is_blackwell_and_has_code_in_the_chosen_build() -> None:
     assert env.service.torch.version >= Version("2.7")
 
 
-def test_rtx_5060_ti_is_refused_on_what_the_seed_documents() -> None:
+def test_rtx_5060_ti_is_incompatible_with_the_pins_of_the_seed() -> None:
     path = "services/coaxial/service.yaml"
     text = (ROOT / "tests/seeds/coaxial.yaml").read_text(encoding="utf-8")
     env = select_environments(read.read_services({path: text}), variant="gpu")[0]
@@ -449,7 +443,7 @@ def test_rtx_5060_ti_is_refused_on_what_the_seed_documents() -> None:
         for number, text_line in enumerate(text.splitlines(), start=1)
         if text_line.startswith("gpus: [")
     )
-    assert gpu_result.status == "found"
+    assert gpu_result.status == "incompatible"
     (finding,) = gpu_result.findings
     assert finding.location.startswith(f"{path}:{line_number}:")
     assert finding.about == "RTX 5060 Ti"

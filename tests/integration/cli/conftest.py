@@ -1,0 +1,45 @@
+"""Copies of the committed repository, and an environment without this machine's settings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.command_line import NO_ENGINE, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tracked files as they are in the working tree."""
+    listed = subprocess.run(
+        ("git", "-C", str(ROOT), "ls-files", "-z"), capture_output=True, text=True, check=True
+    )
+    root = tmp_path_factory.mktemp("committed") / "repository"
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    return root
+
+
+@pytest.fixture
+def copy(committed: Path, tmp_path: Path) -> Path:
+    root = tmp_path / "repository"
+    shutil.copytree(committed, root)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's own mirrors, terminal and engine are not what is tested."""
+    for name in [*os.environ]:
+        if name.startswith(("TORCHPIN_", "GIT_")) or name in {"FORCE_COLOR", "COLUMNS"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE["DOCKER_HOST"])

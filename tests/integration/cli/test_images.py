@@ -1,0 +1,50 @@
+"""`build` without an engine: what it refuses, what it would run, and what it offers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from support.command_line import change_character, run_command, run_process, tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_build_from_a_stale_rendering_is_refused(copy: Path) -> None:
+    change_character(copy, "docker/lora-gpu/Dockerfile", 400)
+    result = run_command(copy, "build", "--dry-run")
+    assert result.code == 1
+    message = (
+        "docker/lora-gpu/Dockerfile: out of date for the description; run `invoke render --service lora`"
+    )
+    assert message in " ".join(result.output.split())
+
+
+def test_without_an_engine_a_build_offers_the_native_way(committed: Path) -> None:
+    before = tree(committed)
+    result = run_process(committed, "build", "--service", "lora")
+    assert result.code == 3, result.output
+    assert result.out == ""
+    assert result.err.splitlines() == [
+        "no Docker engine at unix:///nonexistent",
+        "Start a Docker engine with buildx (`invoke doctor` tells more), or take the native way, without Docker:",
+        "    invoke install --service lora",
+    ]
+    assert tree(committed) == before
+
+
+def test_a_dry_run_needs_no_engine_and_shows_the_command(committed: Path) -> None:
+    before = tree(committed)
+    result = run_command(committed, "build", "--dry-run")
+    assert result.code == 0, result.output
+    assert "would run: docker buildx build --progress plain --platform linux/amd64 " in result.out
+    assert tree(committed) == before
+
+
+def test_a_build_for_programs_prints_nothing_but_json(committed: Path) -> None:
+    result = run_command(committed, "build", "--dry-run", "--progress", "json")
+    assert result.code == 0
+    for line in result.out.splitlines():
+        assert line.startswith("{"), line
+        json.loads(line)

@@ -1,0 +1,376 @@
+"""lora built in the lab with a real engine: proven, recorded and documented, and what must fail before anything is tagged."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.labs import OPTIONS, ROOT, build, image_tags
+from torchpin.checks.run import blocking_findings
+from torchpin.commands import build as commands_build
+from torchpin.commands import generate, judge
+from torchpin.commands import lock as commands_lock
+from torchpin.description import write
+from torchpin.description.environments import mirror_variable, select_environments
+from torchpin.errors import ToolError
+from torchpin.lab import engine, stub_wheels
+from torchpin.lock import file_format
+from torchpin.tools import docker, index_server, uv
+from torchpin.tools.files import write_files
+from torchpin.workspace import generated, workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torchpin.model import Environment, Service
+    from torchpin.workspace.workspace import Repository
+
+pytestmark = [pytest.mark.docker, pytest.mark.network]
+
+
+def change_service(repo: Repository, change: Callable[[Service], Service]) -> tuple[Repository, Environment]:
+    """The repository with its one service changed, on disk and in memory."""
+    (before,) = repo.services
+    service = change(before)
+    write_files({repo.root / service.file: write.to_yaml(service)})
+    on_disk = workspace.open_repository(repo.root)
+    changed_repo = replace(repo, services=on_disk.services)
+    return changed_repo, select_environments(changed_repo.services)[0]
+
+
+def run_container(tag: str, *command: str, **options: Any) -> str:
+    with docker.engine() as client:
+        output: bytes = client.containers.run(tag, list(command), remove=True, network_mode="none", **options)
+    return output.decode()
+
+
+def test_the_image_is_built_proven_recorded_and_documented(
+    scratch: Repository, env: Environment, tmp_path: Path
+) -> None:
+    outcome = build(scratch, env)
+    assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
+
+    lock = workspace.read_lock(scratch, env)
+    frozen = scratch.text("records/lora-gpu/pip_freeze.txt")
+    assert frozen == "".join(
+        f"{name}=={package.version}\n" for name, package in sorted(lock.packages.items())
+    )
+    record = workspace.read_build_record(scratch, env)
+    assert record["torch"]["version"] == "2.7.1+cu128"
+    assert record["torch"]["cuda"] == "12.8"
+    assert record["sources"] == {"/opt/lora/third_party/sd-scripts": env.service.sources[0].commit}
+    assert "not recorded yet" not in str(scratch.text("docs/PINNING.md"))
+
+    results = judge.verify(scratch, [env], require=["docker", "image"])
+    assert judge.exit_code(results, require=["docker", "image", "clone", "record"]) == 0, blocking_findings(
+        results
+    )
+
+    second = build(scratch, env)
+    assert second.status == "same"
+    assert "nothing to do" in second.detail
+
+    write_files({scratch.root / "records/lora-gpu/pip_freeze.txt": frozen + "sneaked==1\n"})
+    tampered = [result for result in judge.verify(scratch, [env]) if result.check == "REC001"]
+    assert tampered[0].findings[0].message == "sneaked: 1 is installed, but not locked"
+    build(scratch, env)  # as its remedy says
+    assert scratch.text("records/lora-gpu/pip_freeze.txt") == frozen
+
+
+def test_a_container_writes_its_freeze_record_reports_and_runs_its_command(
+    scratch: Repository, env: Environment, tmp_path: Path
+) -> None:
+    build(scratch, env)
+    volume = tmp_path / "workspace"
+    volume.mkdir()
+    output = run_container(
+        image_tags(scratch)[0], "python", "-c", "print('the command ran')", volumes=[f"{volume}:/workspace"]
+    )
+    assert "ENVIRONMENT INFO" in output
+    assert output.rstrip().endswith("the command ran")
+    written = (volume / "lora_training/logs/pip_freeze.txt").read_text()
+    assert written == scratch.text("records/lora-gpu/pip_freeze.txt")
+
+
+def test_an_image_holds_no_uv_no_cache_and_no_address_of_a_mirror(
+    scratch: Repository, env: Environment
+) -> None:
+    build(scratch, env)
+    (tag, *_) = image_tags(scratch)
+    script = (
+        "import os; print([os.path.join(d, f) for top in ('/run', '/var/cache', '/opt', '/usr/local', '/root', '/tmp')"
+        " for d, _, fs in os.walk(top) for f in fs if f == 'uv' or '/torchpin/' in d + '/' and top == '/run' or 'uv' in d.split('/')])"
+    )
+    assert run_container(tag, "-c", script, entrypoint=["python"]).strip() == "[]"
+    with docker.engine() as client:
+        history = json.dumps(client.images.get(tag).history())
+    assert "127.0.0.1" not in history
+    assert "TORCHPIN_MIRROR_CU128:-https://download.pytorch.org/whl/cu128" in history
+
+
+def test_a_user_a_health_check_and_a_lost_optional_layer(scratch: Repository) -> None:
+    def change(service: Service) -> Service:
+        from torchpin.model import Health
+
+        health = Health(command=("python", "-c", "import torch"))
+        layers = tuple(replace(layer, optional=layer.name == "utilities") for layer in service.layers)
+        return replace(service, layers=layers, run=replace(service.run, user="worker", health=health))
+
+    repo, env = change_service(scratch, change)
+    assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
+    _spoil_hash(repo, env, "05-utilities", "toml")
+    outcome = build(repo, env)
+    assert outcome.code == 0, outcome.detail
+    assert workspace.read_build_record(repo, env)["optional_missing"] == sorted(
+        package.name for package in workspace.read_lock(repo, env).layers[5].packages
+    )
+    (tag, *_) = image_tags(repo)
+    assert run_container(tag, "-c", "import os; print(os.getuid())", entrypoint=["python"]).strip() == "10001"
+    with docker.engine() as client:
+        config = client.images.get(tag).attrs["Config"]
+    assert config["Healthcheck"]["Test"] == ["CMD", "python", "-c", "import torch"]
+
+
+def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> None:
+    (service,) = scratch.services
+    with docker.engine() as client:
+        client.images.get(service.base.image).tag("mirror.invalid/hub/acme/base", tag="1")
+    try:
+        repo, env = change_service(
+            scratch, lambda before: replace(before, base=replace(before.base, image="acme/base:1"))
+        )
+        repo = replace(
+            repo,
+            settings=replace(
+                repo.settings, mirrors={**repo.settings.mirrors, "docker.io": "mirror.invalid/hub"}
+            ),
+        )
+        assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
+        outcome = build(repo, env)
+        assert outcome.code == 0, outcome.detail
+        assert "FROM acme/base:1\n" in str(repo.text("docker/lora-gpu/Dockerfile"))
+    finally:
+        with docker.engine() as client:
+            docker.remove_tags(client, ["mirror.invalid/hub/acme/base:1"])
+
+
+def _build_failure(repo: Repository, env: Environment) -> str:
+    """A build that fails: nothing tagged, nothing recorded; what was said."""
+    outcome = build(repo, env)
+    assert (outcome.status, outcome.code) == ("failed", 3), outcome
+    assert image_tags(repo) == []
+    assert repo.text("records/lora-gpu/pip_freeze.txt") is None
+    return outcome.detail
+
+
+def _spoil_hash(repo: Repository, env: Environment, layer_name: str, package_name: str) -> None:
+    """A lock, properly sealed and rendered, with a hash that no file has."""
+    lock = workspace.read_lock(repo, env)
+    layers = tuple(
+        replace(
+            layer,
+            packages=tuple(
+                replace(package, sha256="0" * 64)
+                if (layer.name, package.name) == (layer_name, package_name)
+                else package
+                for package in layer.packages
+            ),
+        )
+        for layer in lock.layers
+    )
+    spoilt = replace(lock, layers=layers)
+    files = {f"lockfiles/{env.name}/{name}": text for name, text in file_format.lock_texts(spoilt).items()}
+    files |= generated.render_environment(repo, env, spoilt).files
+    write_files({repo.root / path: text for path, text in files.items()})
+
+
+def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scratch: Repository) -> None:
+    (service,) = scratch.services
+    tag = f"cp{service.python.major}{service.python.minor}"
+    files = {
+        name: stub_wheels.build_wheel(
+            name, f"{version}+cu128", tag=f"{tag}-{tag}-linux_x86_64", requires=("typing-extensions>=4.8",) if name == "torch" else (),
+            modules=stub_wheels.torch_modules(f"{version}+cu124", cuda="12.4", archs=["sm_90"], cudnn=90100, cxx11_abi=False)
+            if name == "torch" else {f"{name}/__init__.py": ""},
+        )
+        for name, version in service.torch.family.items()
+    }  # fmt: skip
+    channel = {name: [stub_wheels.index_file(*file)] for name, file in files.items()}
+    with index_server.serve({"cu128": channel}) as address:
+        mirrors = {**scratch.settings.mirrors, "cu128": f"{address}/cu128/"}
+        repo = replace(scratch, settings=replace(scratch.settings, mirrors=mirrors))
+        env = select_environments(repo.services)[0]
+        assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
+        detail = _build_failure(repo, env)
+    assert "failed at proof" in detail
+    assert "expected 2.7.1+cu128, found 2.7.1+cu124" in detail
+    assert "expected 12.8, found 12.4" in detail
+
+
+def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged(
+    scratch: Repository, env: Environment
+) -> None:
+    template = scratch.root / "docker" / "Dockerfile.j2"
+    extra = 'RUN d=$(python -c "import site; print(site.getsitepackages()[0])")/sneaked-1.0.dist-info && mkdir "$d" && printf "Metadata-Version: 2.1\\nName: sneaked\\nVersion: 1.0\\n" >"$d/METADATA"\n'
+    template.write_text(
+        template.read_text().replace("COPY runtime/ /opt/torchpin/", extra + "COPY runtime/ /opt/torchpin/")
+    )
+    generated._dockerfile_template.cache_clear()
+    assert not any(outcome.code for outcome in generate.write_renderings(scratch, [env]))
+    assert "sneaked: expected not to be installed, found 1.0" in _build_failure(scratch, env)
+
+
+def test_a_moved_tag_stops_the_build_with_both_commits(
+    scratch: Repository, env: Environment, tmp_path: Path
+) -> None:
+    source = env.service.sources[0]
+    moved = tmp_path / "moved"
+    shutil.copytree(scratch.settings.mirrors[source.name].removeprefix("file://"), moved)
+
+    def git(*arguments: str) -> str:
+        person = ("-c", "user.name=a", "-c", "user.email=a@localhost")
+        return subprocess.run(
+            ("git", "-C", str(moved), *person, *arguments), check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    tree = git("rev-parse", f"{source.tag}^{{tree}}")
+    moved_commit = git("commit-tree", tree, "-m", "moved")
+    git("tag", "--force", source.tag, moved_commit)
+    repo = replace(
+        scratch,
+        settings=replace(
+            scratch.settings, mirrors={**scratch.settings.mirrors, source.name: f"file://{moved}"}
+        ),
+    )
+    detail = _build_failure(repo, env)
+    assert source.commit in detail
+    assert moved_commit in detail
+
+
+def test_a_file_with_other_bytes_fails_in_its_layer_with_the_log_and_the_remedy(
+    scratch: Repository, env: Environment
+) -> None:
+    _spoil_hash(scratch, env, "03-sd-scripts", "einops")
+    detail = _build_failure(scratch, env)
+    assert "failed at layer 03-sd-scripts" in detail
+    assert "\nhelp: " in detail
+    log = Path(detail.rsplit("\nlog: ", 1)[1].strip())
+    assert "einops" in log.read_text()
+
+
+def test_a_stale_rendering_is_not_built(scratch: Repository, env: Environment) -> None:
+    write_files({scratch.root / "docker/lora-gpu/Dockerfile": "FROM scratch\n"})
+    outcome = build(scratch, env)
+    assert outcome.code == 1
+    assert "out of date for the description; run `invoke render --service lora`" in outcome.detail
+
+
+def test_an_engine_that_is_gone_is_one_clear_error(
+    scratch: Repository, env: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(ToolError, match="no Docker engine at"):
+        commands_build.build(scratch, [env], OPTIONS)
+
+
+def start_command(repo: Repository, *arguments: str) -> subprocess.Popen[str]:
+    """The real command in a scratch repository; everything that the lab stands in for comes from mirrors."""
+    mirrors = {mirror_variable(name): url for name, url in repo.settings.mirrors.items()}
+    environment = {
+        **os.environ,
+        **mirrors,
+        "TORCHPIN_BUILD_NETWORK": "host",
+        "TORCHPIN_REGISTRY": repo.prefix,
+    }
+    script = "from torchpin.cli.main import main; main()"
+    return subprocess.Popen(
+        (sys.executable, "-c", script, *arguments), cwd=repo.root, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def test_the_command_builds_for_real_with_mirrors_and_then_has_nothing_to_do(
+    scratch: Repository, env: Environment
+) -> None:
+    for expected in ("built and verified", "already built and verified, nothing to do"):
+        with start_command(scratch, "build", "--service", "lora", "--progress", "plain") as process:
+            output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+        assert expected in output
+    assert workspace.read_build_record(scratch, env)["key"] in json.dumps(_labels(scratch, env))
+
+
+def _image_names(repo: Repository, env: Environment) -> list[str]:
+    key = generated.render_environment(repo, env, workspace.read_lock(repo, env)).image_key
+    return [f"{repo.prefix}/torchpin/lora-gpu:{key[:12]}"]
+
+
+def _labels(repo: Repository, env: Environment) -> dict[str, str]:
+    with docker.engine() as client:
+        labels: dict[str, str] = client.images.get(*_image_names(repo, env)).labels
+    return labels
+
+
+@pytest.mark.parametrize("sent_signal", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "cancelled"])
+def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
+    scratch: Repository, env: Environment, sent_signal: signal.Signals
+) -> None:
+    smoke = scratch.root / "services/lora/smoke.py"
+    smoke.write_text("import time\n\ntime.sleep(300)\n")
+    assert not any(outcome.code for outcome in generate.write_renderings(scratch, [env]))
+    with start_command(scratch, "build", "--service", "lora", "--progress", "json") as process:
+        assert process.stdout
+        for line in process.stdout:
+            if "probe.py" in line and '"kind": "started"' in line:
+                break
+        time.sleep(1)
+        process.send_signal(sent_signal)
+        output = process.stdout.read()
+    assert process.wait(timeout=30) == 130, output
+    assert "interrupted" in output
+    assert scratch.text("records/lora-gpu/pip_freeze.txt") is None
+    with docker.engine() as client:
+        assert engine.list_tags(client, f"{scratch.prefix}/") == []
+
+
+def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository) -> None:
+    """zopilot's torch 2.5.1 for CUDA 12.4 is what PyPI serves: gigabytes, real libraries, `import torch` and all."""
+    zopilot = next(
+        service for service in workspace.open_repository(ROOT).services if service.name == "zopilot"
+    )
+    (lora,) = scratch.services
+    (variant,) = zopilot.variants
+    package_names = {"numpy", "scipy"}
+    layers = (
+        replace(layer, packages=tuple(package for package in layer.packages if package.name in package_names))
+        for layer in zopilot.layers
+    )
+    service = replace(
+        zopilot, python=lora.python, base=lora.base, torch=replace(zopilot.torch, companions={}), apt=(), gpus=(),
+        variants=(replace(variant, channel="pypi"),), layers=tuple(layer for layer in layers if layer.packages),
+        imports=("torch", "numpy", "scipy"), recommends=(), reasons=(), waivers=(),
+    )  # fmt: skip
+    smoke = "import torch\n\nassert float((torch.ones(2, 2) @ torch.ones(2, 2)).sum()) == 8.0\n"
+    folder = scratch.root / "services" / "zopilot"
+    shutil.rmtree(scratch.root / "services" / "lora")
+    write_files({folder / "service.yaml": write.to_yaml(service), folder / "smoke.py": smoke})
+    repo = replace(scratch, services=(service,))
+    (env,) = select_environments(repo.services)
+    assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
+    outcome = build(repo, env)
+    assert outcome.code == 0, outcome.detail
+    torch = workspace.read_build_record(repo, env)["torch"]
+    assert (torch["version"], torch["cuda"], torch["cudnn"]) == ("2.5.1+cu124", "12.4", 90100)
+    assert "sm_90" in torch["archs"]
+    assert workspace.read_lock(repo, env).packages["torch"].version == "2.5.1"
+    assert workspace.read_build_record(repo, env)["uv"] == uv.UV_VERSION

@@ -1,0 +1,410 @@
+"""An update in the lab, with a real engine, real uv and real git: all five steps, as a whole, finished later, undone."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import time
+import types
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from torchpin import paths
+from torchpin.bump import model, plan
+from torchpin.bump.target import parse_target
+from torchpin.commands import build as commands_build
+from torchpin.commands import bump as commands_bump
+from torchpin.commands import generate, judge, lock, undo
+from torchpin.description.environments import select_environments
+from torchpin.errors import InputError, ToolError
+from torchpin.lab import lab
+from torchpin.records import bump_log
+from torchpin.tools.transaction import disk
+from torchpin.workspace import workspace, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.bump.model import Plan
+    from torchpin.model import Outcome
+    from torchpin.workspace.workspace import Repository
+
+pytestmark = [pytest.mark.docker, pytest.mark.network]
+ROOT = Path(__file__).parents[3]
+BEFORE = ROOT / "tests" / "before"
+REASON = "B200 is to be served"
+TORCH = parse_target("torch==2.7.1")
+
+
+@pytest.fixture(scope="module")
+def opened_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
+    """A lab of lora as it was before its first bump, which serves what the bump goes to as well."""
+    root = tmp_path_factory.mktemp("before") / "repository"
+    for name in ("services", "lockfiles", "docker", "requirements"):
+        shutil.copytree(ROOT / name, root / name)
+    shutil.copy(BEFORE / "service.yaml", root / "services" / "lora" / "service.yaml")
+    shutil.rmtree(root / "lockfiles" / "lora-gpu")
+    shutil.copytree(BEFORE / "lockfiles", root / "lockfiles" / "lora-gpu")
+    repo = workspace.open_repository(root)
+    (bump_plan,) = plan.plans(
+        repo.services, TORCH, commands_bump.bump_context(repo, TORCH, services=["lora"], reason=REASON)
+    )
+    target_environments = select_environments([bump_plan.service_after])
+    messages: list[str] = []
+    with lab.open_lab(
+        repo,
+        select_environments(repo.services, service="lora"),
+        updated_environments=target_environments,
+        say=messages.append,
+    ) as opened_lab:
+        assert opened_lab.has_docker, messages
+        origin = opened_lab.repo.settings.mirrors["sd-scripts"].removeprefix("file://")
+        subprocess.run(("git", "-C", origin, "tag", "v0.10.1", "HEAD"), check=True)
+        assert not any(outcome.code for outcome in lock.lock(opened_lab.repo, opened_lab.environments))
+        yield opened_lab
+
+
+def git(repo: Repository, *arguments: str) -> str:
+    person = ("-c", "user.name=somebody", "-c", "user.email=a@localhost")
+    result = subprocess.run(
+        ("git", "-C", str(repo.root), *person, *arguments), capture_output=True, text=True, check=True
+    )
+    return result.stdout
+
+
+@pytest.fixture
+def scratch(opened_lab: lab.Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
+    """A committed copy of the lab's monorepo for one test, with names of its own for its images."""
+    root = tmp_path / "monorepo"
+    shutil.copytree(opened_lab.repo.root, root, symlinks=True)
+    (root / ".gitignore").write_text("/.torchpin/\n/.venvs/\n/third_party/\n")
+    name = request.node.name.replace("[", "-").replace("]", "").replace("_", "-")[:40].rstrip("-")
+    repo = replace(opened_lab.repo, root=root, prefix=f"{opened_lab.repo.prefix}/{name}")
+    generate.write_documents(repo)
+    git(repo, "init", "--quiet")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "before")
+    return repo
+
+
+def tree(repo: Repository) -> dict[str, bytes]:
+    return {
+        path.relative_to(repo.root).as_posix(): path.read_bytes()
+        for path in sorted(repo.root.rglob("*"))
+        if path.is_file()
+        and path.relative_to(repo.root).parts[0] not in {".git", ".torchpin", ".venvs", "third_party"}
+    }
+
+
+def plan_bump(
+    repo: Repository, text: str = "torch==2.7.1", reason: str = REASON
+) -> tuple[list[Plan], model.BumpContext]:
+    target = parse_target(text)
+    context = commands_bump.bump_context(repo, target, services=["lora"], reason=reason)
+    return [*plan.plans(repo.services, target, context)], context
+
+
+def run_bump(repo: Repository, text: str = "torch==2.7.1", *, build: bool = False) -> tuple[Outcome, ...]:
+    plans, context = plan_bump(repo, text)
+    return commands_bump.bump(
+        repo, plans, parse_target(text), context, commands_bump.BumpOptions(build=build)
+    )
+
+
+def reopen(repo: Repository) -> Repository:
+    reloaded = workspace.open_repository(repo.root)
+    return replace(repo, services=reloaded.services)
+
+
+def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) -> None:
+    """The image is verified at 2.7.1, the B200 waiver is removed; undone, every byte is as before."""
+    environments = select_environments(scratch.services)
+    assert not any(
+        outcome.code for outcome in commands_build.build(scratch, environments, commands_build.BuildOptions())
+    )
+    git(scratch, "add", "--all")
+    git(scratch, "commit", "--quiet", "--message", "built at 2.5.1")
+    before = tree(scratch)
+    assert "GPU001" in before["services/lora/service.yaml"].decode()
+    outcomes = run_bump(scratch, build=True)
+    assert outcomes[-1].detail == "all five steps of the update policy are done"
+    repo = reopen(scratch)
+    (env,) = select_environments(repo.services)
+    record = workspace.read_build_record(repo, env)
+    assert record["torch"]["version"] == "2.7.1+cu128"
+    assert "torch==2.7.1+cu128" in (repo.text(paths.freeze_path(env.name)) or "")
+    assert "GPU001" not in {waiver.check for waiver in env.service.waivers}
+    (entry,) = bump_log.parse_log(repo.text(paths.BUMP_LOG))
+    assert entry.pending == ()
+    assert "torch 2.5.1+cu121 -> 2.7.1+cu128" in entry.freeze["lora-gpu"]
+    assert all(step.when and step.who for step in entry.steps)
+    assert "`torch==2.7.1`" in (repo.text("DEVIATIONS.md") or "")
+    assert not judge.exit_code(judge.verify(repo, [env], require=("image",)), require=("image",))
+    undo.undo(repo)
+    assert tree(repo) == before
+    assert git(repo, "status", "--porcelain") == ""
+
+
+def test_without_an_engine_the_steps_are_pending_and_finished_later(
+    scratch: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(scratch)
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", "unix:///nonexistent")
+        outcomes = run_bump(scratch, build=True)
+        repo = reopen(scratch)
+        assert outcomes[-1].detail.startswith("pending: steps 3 (rebuild the image), 4")
+        first, *_ = bump_log.parse_log(repo.text(paths.BUMP_LOG))[0].steps
+        assert first.note == "locked, judged, and verified without Docker: lora-gpu"
+        assert (repo.root / ".venvs/lora-gpu").is_dir()
+        (bump_result,) = [
+            result
+            for result in judge.verify(repo, select_environments(repo.services))
+            if result.check == "REC002"
+        ]
+        assert (bump_result.status, bump_result.note.partition(";")[0]) == (
+            "skipped",
+            "steps 3, 4, 5 of the update torch==2.7.1 are pending",
+        )
+        pending = tree(repo)
+        with pytest.raises(ToolError, match=r"cannot be finished: no Docker engine.*stay pending"):
+            commands_bump.resume(repo)
+        assert tree(repo) == pending
+    commands_bump.resume(repo)
+    assert bump_log.parse_log(repo.text(paths.BUMP_LOG))[0].pending == ()
+    with pytest.raises(InputError, match="no update is pending"):
+        commands_bump.resume(repo)
+    undo.undo(repo)
+    assert tree(repo) == before
+
+
+@pytest.mark.parametrize("engine", [True, False], ids=["image", "native"])
+def test_a_proof_that_fails_takes_the_bump_back(
+    engine: bool, scratch: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (scratch.root / "services/lora/smoke.py").write_text('"""Never."""\n\nraise SystemExit("no")\n')
+    generate.write_renderings(scratch, select_environments(scratch.services))
+    git(scratch, "commit", "--all", "--quiet", "--message", "a smoke test that fails")
+    before = tree(scratch)
+    if not engine:
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    with pytest.raises(ToolError, match="the update was rolled back"):
+        run_bump(scratch, build=True)
+    assert tree(scratch) == before
+
+
+@pytest.mark.parametrize(
+    "text", ["torch==2.7.1", "toml==0.10.1", "base=debian:12", "sd-scripts@v0.10.1", "python"]
+)
+def test_undoing_each_kind_leaves_a_clean_tree(text: str, scratch: Repository) -> None:
+    before = tree(scratch)
+    python = scratch.services[0].python
+    next_patch = f"python=={python.major}.{python.minor}.{python.micro + 1}"
+    run_bump(scratch, next_patch if text == "python" else text)
+    assert tree(scratch) != before
+    undo.undo(reopen(scratch))
+    assert tree(scratch) == before
+    assert git(scratch, "status", "--porcelain") == ""
+
+
+def test_a_package_moves_alone_and_what_it_downloads_is_told(scratch: Repository) -> None:
+    messages: list[str] = []
+    plans, context = plan_bump(scratch, "toml==0.10.1", reason='why: "so"  #1\nand é')
+    assert context.reason == 'why: "so" #1 and é'
+    target, options = parse_target("toml==0.10.1"), commands_bump.BumpOptions(build=False)
+    commands_bump.bump(scratch, plans, target, context, options, say=messages.append)
+    assert "lora-gpu: 1 new file to download, 0 MB" in messages
+    (entry,) = bump_log.parse_log(scratch.text(paths.BUMP_LOG))
+    assert entry.services["lora"].packages == ("lora-gpu: toml 0.10.2 -> 0.10.1",)
+
+
+def test_a_resolver_that_finds_nothing_changes_nothing(scratch: Repository) -> None:
+    before = tree(scratch)
+    with pytest.raises(ToolError, match=r"toml==9\.9\.9"):
+        run_bump(scratch, "toml==9.9.9")
+    assert tree(scratch) == before
+
+
+def test_edits_that_nobody_committed_are_refused_and_named(scratch: Repository) -> None:
+    (scratch.root / "DEVIATIONS.md").write_text("mine\n")
+    before = tree(scratch)
+    with pytest.raises(
+        InputError, match=r"uncommitted edits in files that the update writes: .*DEVIATIONS\.md"
+    ):
+        run_bump(scratch)
+    assert tree(scratch) == before
+
+
+def test_a_file_that_is_edited_meanwhile_is_kept(
+    scratch: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved, path = lock.resolve_all, scratch.root / "services/lora/service.yaml"
+
+    def slow(*arguments: object, **options: object) -> object:
+        path.write_text(path.read_text() + "# mine\n")
+        return resolved(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lock, "resolve_all", slow)
+    before = tree(scratch)
+    with pytest.raises(ToolError, match=r"services/lora/service\.yaml changed while this command ran"):
+        run_bump(scratch)
+    assert tree(scratch) == before | {"services/lora/service.yaml": path.read_bytes()}
+
+
+def test_what_people_edited_since_is_not_undone(scratch: Repository) -> None:
+    run_bump(scratch, "toml==0.10.1")
+    path = scratch.root / "services/lora/service.yaml"
+    path.write_text(path.read_text() + "# mine\n")
+    after = tree(scratch)
+    with pytest.raises(InputError, match=r"edited since the update: services/lora/service\.yaml"):
+        undo.undo(scratch)
+    assert tree(scratch) == after
+
+
+def test_of_two_bumps_at_once_one_is_refused_and_none_is_lost(scratch: Repository) -> None:
+    before = tree(scratch)
+    with (
+        write.exclusive(scratch, "bumping"),
+        pytest.raises(ToolError, match="another torchpin command is bumping"),
+    ):
+        run_bump(scratch)
+    assert tree(scratch) == before
+    run_bump(scratch)
+    assert bump_log.parse_log(reopen(scratch).text(paths.BUMP_LOG))[0].bump == "torch==2.7.1"
+
+
+def test_a_second_bump_waits_for_the_first_to_be_committed(scratch: Repository) -> None:
+    run_bump(scratch)
+    repo = reopen(scratch)
+    with pytest.raises(InputError, match="uncommitted edits in files that the update writes"):
+        run_bump(repo, "toml==0.10.1")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "bump")
+    run_bump(repo, "toml==0.10.1")
+    assert [entry.bump for entry in bump_log.parse_log(repo.text(paths.BUMP_LOG))] == [
+        "torch==2.7.1",
+        "toml==0.10.1",
+    ]
+
+
+def without_log_times(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Files without the times of the log, which differ from run to run."""
+    log = files.get(paths.BUMP_LOG, b"").splitlines()
+    return files | {paths.BUMP_LOG: b"\n".join(line for line in log if not line.strip().startswith(b"when:"))}
+
+
+class ProcessStopped(BaseException):
+    """A process that is gone: it does nothing more, not even what stands after `finally`."""
+
+
+class FaultyDisk:
+    """Counts what touches the disk while files are written, and stops at one of these operations."""
+
+    def __init__(self, fail_at: int, fault: BaseException) -> None:
+        self.fail_at, self.fault, self.operations = fail_at, fault, 0
+
+    def count_calls(self, real: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.operations += 1
+            if self.operations == self.fail_at or (
+                self.operations > self.fail_at and isinstance(self.fault, ProcessStopped)
+            ):
+                raise self.fault
+            return real(*arguments, **options)
+
+        return call
+
+
+@contextmanager
+def faulty_disk(fail_at: int, fault: BaseException) -> Iterator[FaultyDisk]:
+    """Every write, sync, rename and removal of a transaction counts; where Python's pathlib does it, there too."""
+    counting = FaultyDisk(fail_at, fault)
+    patched_os = types.SimpleNamespace(**vars(os))
+    for name in ("open", "write", "fsync", "fchmod"):
+        setattr(patched_os, name, counting.count_calls(getattr(os, name)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "os", patched_os)
+        for name in ("replace", "unlink", "mkdir", "rmdir", "touch"):
+            patch.setattr(Path, name, counting.count_calls(getattr(Path, name)))
+        yield counting
+
+
+def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
+    scratch: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real bump's own files; what it resolved is kept, so that each round is short."""
+    before = without_log_times(tree(scratch))
+    plans, context = plan_bump(scratch)
+    resolutions: list[Any] = []
+    resolved = lock.resolve_all
+
+    def once(*arguments: Any, **options: Any) -> Any:
+        if not resolutions:
+            resolutions.append(resolved(*arguments, **options))
+        return resolutions[0]
+
+    monkeypatch.setattr(lock, "resolve_all", once)
+
+    def bump() -> None:
+        commands_bump.bump(scratch, plans, TORCH, context, commands_bump.BumpOptions(build=False))
+
+    bump()
+    after = without_log_times(tree(scratch))
+    undo.undo(scratch)
+    assert without_log_times(tree(scratch)) == before
+    endings, rounds = {"before": 0, "after": 0}, 0
+    for fault in (
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EROFS, "Read-only"),
+        ProcessStopped(),
+    ):
+        for fail_at in itertools.count(1):
+            with faulty_disk(fail_at, fault) as counting, suppress(ToolError, ProcessStopped, OSError):
+                bump()
+            if counting.operations < fail_at:
+                undo.undo(scratch)
+                break
+            rounds += 1
+            if isinstance(fault, ProcessStopped):
+                write.recover(scratch.root)
+            current = without_log_times(tree(scratch))
+            assert current in (before, after), (fail_at, fault)
+            assert isinstance(fault, ProcessStopped) or not (scratch.root / ".torchpin/transaction").exists()
+            endings["before" if current == before else "after"] += 1
+            if current == after:
+                undo.undo(scratch)
+    assert min(endings.values()) > 0
+    print(f"{rounds} faults: {endings['before']} ended before, {endings['after']} after")  # noqa: T201 - the number of faults
+
+
+def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
+    """SIGKILL at random moments of the whole command, most of them around the writing at its end."""
+    before = without_log_times(tree(scratch))
+    start = time.monotonic()
+    run_bump(scratch)
+    duration, after = time.monotonic() - start, without_log_times(tree(scratch))
+    undo.undo(scratch)
+    fork, rng, endings = multiprocessing.get_context("fork"), random.Random(27), {"before": 0, "after": 0}
+    for number in range(10):
+        child = fork.Process(target=run_bump, args=(scratch,))
+        child.start()
+        time.sleep(duration * (rng.random() if number < 2 else rng.uniform(0.85, 1.1)))
+        child.kill()
+        child.join()
+        write.recover(scratch.root)
+        current = without_log_times(tree(scratch))
+        assert current in (before, after), {name for name in current if current[name] != before.get(name)}
+        endings["before" if current == before else "after"] += 1
+        if current == after:
+            undo.undo(scratch)
+            assert without_log_times(tree(scratch)) == before
+    print(f"10 kills: {endings['before']} ended before, {endings['after']} after")  # noqa: T201 - how many, and how they ended

@@ -1,0 +1,47 @@
+"""Environments on this machine without Docker."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.labs import ROOT
+from torchpin.commands import install
+from torchpin.commands import lock as commands_lock
+from torchpin.description.environments import select_environments
+from torchpin.errors import ToolError
+from torchpin.lab import lab
+from torchpin.tools import uv_install
+from torchpin.workspace import workspace
+
+
+@pytest.mark.parametrize(
+    ("service", "variant", "message"),
+    [
+        ("coaxial", "arm64", "coaxial-arm64 is locked for linux/arm64; this machine is linux/amd64."),
+        ("seedvr", "gpu", "seedvr-gpu takes torch from its base image, so it exists as an image only"),
+    ],
+)
+def test_what_cannot_be_native_is_refused_before_anything_is_made(
+    service: str, variant: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv_install, "local_platform", lambda: "linux/amd64")
+    repo = workspace.open_repository(ROOT)
+    (env,) = select_environments(repo.services, service=service, variant=variant)
+    with pytest.raises(ToolError, match=message):
+        install.install(repo, env)
+
+
+@pytest.mark.docker
+@pytest.mark.network
+def test_the_native_way_installs_and_proves_the_same_lock() -> None:
+    repo = workspace.open_repository(ROOT)
+    messages: list[str] = []
+    with lab.open_lab(
+        repo, select_environments(repo.services, service="lora"), docker=False, say=messages.append
+    ) as opened_lab:
+        assert not any(
+            outcome.code for outcome in commands_lock.lock(opened_lab.repo, opened_lab.environments)
+        )
+        outcome = install.install(opened_lab.repo, opened_lab.environments[0], say=messages.append)
+    assert outcome.code == 0
+    assert any(line.startswith("probe: ok") for line in messages)

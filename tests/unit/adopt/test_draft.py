@@ -1,0 +1,102 @@
+"""The description that is drafted for a project: what is read, and what is left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.adoption import NAMES, adopt_project
+from torchpin.adopt.draft import draft_adoption
+from torchpin.description import read
+
+if TYPE_CHECKING:
+    from torchpin.model import Service
+
+
+def drafted_service(name: str) -> Service:
+    draft = adopt_project(name).adoption
+    (described,) = read.read_services({f"services/{draft.name}/service.yaml": draft.text})
+    return described
+
+
+WITH_DRAFT = {name for name in NAMES if name not in {"arguments", "broken", "conda", "lists-only"}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_draft_is_accepted_by_the_reader_or_it_is_said_why_there_is_none(name: str) -> None:
+    outcome = adopt_project(name)
+    assert bool(outcome.adoption.text) == (name in WITH_DRAFT)
+    assert bool(outcome.adoption.missing) != bool(outcome.adoption.text)
+    assert bool(outcome.results) == bool(outcome.adoption.text)
+    if outcome.adoption.text:
+        assert drafted_service(name).name == outcome.adoption.name
+
+
+def test_what_can_be_read_is_drafted() -> None:
+    training = drafted_service("training-unquoted")
+    assert (training.base.image, str(training.torch.version), training.variants[0].channel) == (
+        "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "2.5.1", "cu121",
+    )  # fmt: skip
+    assert {name: str(version) for name, version in training.torch.companions.items()} == {
+        "torchaudio": "2.5.1"
+    }
+    assert training.apt == ("ffmpeg", "git", "sox")
+    assert (training.run.command, training.run.ports, dict(training.run.env)) == (
+        ("python", "app.py"), (8000,), {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+
+
+def test_torch_of_the_base_is_the_base_s() -> None:
+    restoration = drafted_service("restoration")
+    assert (restoration.torch.origin, str(restoration.torch.version), str(restoration.python)) == (
+        "base",
+        "2.7.1",
+        "3.11",
+    )
+    assert [str(pin) for layer in restoration.layers for pin in layer.packages] == ["flash-attn==2.8.3"]
+
+
+def test_constraints_and_locks_give_the_versions_that_requirements_leave_open() -> None:
+    pins = {str(pin) for layer in drafted_service("documents").layers for pin in layer.packages}
+    assert {"numpy==1.26.4", "transformers==4.49.0", "docstrange==1.1.6"} <= pins
+    assert "tqdm==4.67.1" in {
+        str(pin) for layer in drafted_service("uv-lock").layers for pin in layer.packages
+    }
+
+
+def test_a_clone_at_a_known_tag_is_a_source_with_its_commit() -> None:
+    (source,) = drafted_service("source").sources
+    assert (source.name, source.tag, source.commit[:12]) == ("sd-scripts", "v0.10.0", "966e9d7f6bb4")
+
+
+def test_without_an_index_torch_is_pypi_s() -> None:
+    assert drafted_service("plain-pypi").variants[0].channel == "pypi"
+
+
+def test_what_is_left_out_stands_above_the_draft() -> None:
+    text = adopt_project("restoration").adoption.text
+    assert "# - left out: xformers (no version)\n" in text
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from([
+            "FROM ubuntu:22.04", "FROM ${X:-a} AS b", "RUN <<EOF", "EOF", "RUN pip install a>=1 \\", "  'b", "ARG X=1",
+            "ENV A", "# escape=`", 'RUN ["a"', "COPY --from=0 a b", "RUN a || (b; c) | d && e >f 2>&1 <g", "\\",
+        ]),
+        st.text(max_size=30),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(LINES, st.text(max_size=60), st.text(max_size=60))
+def test_no_text_breaks_it(lines: list[str], requirements: str, toml: str) -> None:
+    text = "\n".join(lines)
+    texts = {"Dockerfile": text, "requirements.txt": requirements, "pyproject.toml": toml, "uv.lock": toml}
+    draft = draft_adoption(texts, "any")
+    assert isinstance(draft.text, str)
+    assert all(match.finding.location.count(":") >= 2 for match in draft.matches)

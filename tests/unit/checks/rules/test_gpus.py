@@ -1,0 +1,180 @@
+"""GPU: machine code and PTX against capabilities; the driver against the CUDA, the GPU and the base image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.check_cases import Case, assert_finds, assert_passes, parametrize_cases
+from support.checks import FILE, Builders, judge_check, make_positions, make_torch, run_check
+from torchpin.model import Base, Change
+
+if TYPE_CHECKING:
+    from support.fixture_types import Environments
+
+PASSES = [
+    Case("GPU001", "GPUs that it has code for", lambda kit: run_check(kit.environment(gpus=("A6000", "H100")), "GPU001")),
+]  # fmt: skip
+
+
+@parametrize_cases(PASSES)
+def test_a_check_passes_what_is_right(case: Case, kit: Builders) -> None:
+    assert_passes(case, kit)
+
+
+FAILS = [
+    Case(
+        "GPU001", "a GPU without code",
+        lambda kit: run_check(kit.environment(gpus=("H100", "B200"), positions=make_positions("gpus[1]")), "GPU001"),
+        f"{FILE}:7:3",
+        "torch 2.5.1+cu121 has no code for B200 (capability 10.0): "
+        "compiled for sm_50, sm_60, sm_70, sm_75, sm_80, sm_86, sm_90, without PTX",
+    ),
+]  # fmt: skip
+
+
+@parametrize_cases(FAILS)
+def test_a_check_finds_what_is_wrong(case: Case, kit: Builders) -> None:
+    assert_finds(case, kit)
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"gpus": ("B100",)}, "B100: its capability is not in the facts"),
+        ({"gpus": ("Voodoo 2",)}, "Voodoo 2 is not in the facts"),
+        (
+            {"gpus": ("H100",), "torch": make_torch("2.99.0")},
+            "H100: the architectures of this build are not in the facts",
+        ),
+        (
+            {"gpus": ("H100",), "channel": "pypi", "torch": make_torch("2.99.0")},
+            "H100: the CUDA of this build is not in the facts",
+        ),
+    ],
+)
+def test_what_no_fact_tells_is_unknown_and_never_ok(
+    changes: dict[str, Any], note: str, kit: Builders
+) -> None:
+    check_result = run_check(kit.environment(**changes), "GPU001")
+    assert (check_result.status, "; ".join(check_result.unknown), check_result.findings) == (
+        "unknown",
+        note,
+        (),
+    )
+
+
+CU128 = "nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04"
+
+
+@pytest.mark.parametrize(
+    ("version", "channel", "gpu", "status"),
+    [
+        ("2.5.1", "cu121", "L40", "ok"),  # 8.9 on sm_86: within the major
+        ("2.5.1", "cu121", "B200", "incompatible"),
+        ("2.7.1", "cu128", "B200", "ok"),
+        ("2.7.1", "cu128", "GeForce RTX 5090", "ok"),
+        ("2.7.1", "cu128", "V100", "incompatible"),  # the list begins at sm_75
+        ("2.7.1", "cu128", "GB200", "incompatible"),  # its hosts are aarch64
+        ("2.7.1", "cu126", "RTX 5090", "incompatible"),
+        ("2.6.0", "cu118", "RTX 5090", "incompatible"),  # the list is not known; CUDA 11.8 cannot reach it
+        ("2.6.0", "cu118", "A100", "unknown"),  # and below that nothing is known
+        ("2.5.1", "cu121", "B100", "unknown"),
+        ("2.5.1", "cu121", "Voodoo 2", "unknown"),
+        ("2.5.1", "pypi", "RTX 4090", "ok"),  # PyPI's is the cu124 build
+        ("2.5.1", "cpu", "RTX 4090", "not applicable"),
+    ],
+)
+def test_code_for_a_card_is_there_or_not_or_not_known(
+    version: str, channel: str, gpu: str, status: str, environment: Environments
+) -> None:
+    env = environment(channel=channel, torch=make_torch(version), gpus=(gpu,))
+    assert judge_check(env, "GPU001").status == status
+
+
+def test_the_repair_is_the_nearest_build_that_serves_all_cards(environment: Environments) -> None:
+    (finding,) = judge_check(
+        environment(torch=make_torch("2.5.1"), gpus=("A6000", "H100", "B200")), "GPU001"
+    ).findings
+    assert finding.fix == (
+        Change(path="variants.gpu.channel", value="cu128"),
+        Change(path="torch.version", value="2.7.0"),
+    )
+    assert finding.help == (
+        'write `channel: cu128` and torch\'s `version: "2.7.0"`, the nearest build with code for it, '
+        "or remove B200 from `gpus:`"
+    )
+    assert "without PTX" in finding.message
+    assert not finding.fix_is_safe
+
+
+def test_other_cards_can_be_asked_for(environment: Environments) -> None:
+    env = environment(torch=make_torch("2.5.1"), gpus=("H100",))
+    (finding,) = judge_check(env, "GPU001", target_gpus=("RTX 5090",)).findings
+    assert (finding.about, finding.location) == ("RTX 5090", "--gpu RTX 5090")
+    cpu_env = environment(channel="cpu", torch=make_torch("2.5.1"))
+    (cpu_finding,) = judge_check(cpu_env, "GPU001", target_gpus=("H100",)).findings
+    assert cpu_finding.message.endswith("has no code for H100 (capability 9.0): a CPU build")
+
+
+def test_a_misspelled_card_is_unknown_with_near_names(environment: Environments) -> None:
+    (message,) = judge_check(environment(gpus=("RTX 5091",)), "GPU001").unknown
+    assert message.startswith("RTX 5091 is not in the facts; near it: ")
+    assert "RTX 5090" in message
+
+
+@pytest.mark.parametrize(
+    ("driver", "base", "gpus", "status", "message"),
+    [
+        ("570.124.06", CU128, (), "ok", ""),
+        ("550.54.14", CU128, (), "ok", ""),  # an older branch that the image lets through
+        ("550.54.14", CU128, ("RTX 4090",), "incompatible", "on GeForce GPUs (RTX 4090)"),
+        ("545.23.06", CU128, (), "incompatible", "545.23.06 is neither"),
+        ("535.104.05", "ubuntu:22.04", (), "ok", ""),  # minor-version compatibility, and nothing is asked
+        ("520.61.05", CU128, (), "incompatible", "is too old: CUDA 12 requires 525 or later"),
+        (
+            "570.26",
+            "ubuntu:22.04",
+            ("B200",),
+            "incompatible",
+            "is too old: B200 requires 570.133.20 or later",
+        ),
+    ],
+)
+def test_a_driver_carries_the_cuda_or_not(
+    driver: str, base: str, gpus: tuple[str, ...], status: str, message: str, environment: Environments
+) -> None:
+    env = environment(
+        channel="cu128", torch=make_torch("2.8.0"), base=Base(image=base), gpus=gpus, driver=driver
+    )
+    result = judge_check(env, "GPU002")
+    assert result.status == status, result
+    assert all(message in finding.message for finding in result.findings)
+
+
+def test_a_driver_that_is_too_old_is_named_with_the_one_to_install(environment: Environments) -> None:
+    env = environment(channel="cu128", torch=make_torch("2.8.0"), base=Base(image=CU128), driver="520.61.05")
+    (finding,) = judge_check(env, "GPU002").findings
+    assert finding.message == "driver 520.61.05 is too old: CUDA 12 requires 525 or later"
+    assert finding.help == (
+        "update the hosts' driver to 570.26, which CUDA 12.8 ships with, or at least to 525"
+    )
+
+
+def test_an_asked_driver_outweighs_the_described_one(environment: Environments) -> None:
+    env = environment(
+        channel="cu128", torch=make_torch("2.8.0"), base=Base(image="ubuntu:22.04"), driver="570.124.06"
+    )
+    result = judge_check(env, "GPU002", target_driver="470.57.02")
+    assert [finding.location for finding in result.findings] == ["--driver 470.57.02"]
+
+
+def test_without_a_driver_there_is_nothing_to_judge(environment: Environments) -> None:
+    assert judge_check(environment(), "GPU002").status == "not applicable"
+
+
+def test_a_cuda_that_no_fact_knows_is_unknown(environment: Environments) -> None:
+    env = environment(channel="pypi", torch=make_torch("2.5.0"), driver="570.124.06")
+    assert judge_check(replace(env), "GPU002").status == "unknown"

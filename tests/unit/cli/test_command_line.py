@@ -1,0 +1,160 @@
+"""How command lines are parsed: help, short flags, positional arguments and the flags that replace them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from invoke import Argument, Collection, Program
+from invoke.parser import Parser
+
+from torchpin.cli.command_line import (
+    SHORT_FLAGS,
+    CommandTask,
+    HelpRequested,
+    PositionalArgument,
+    UnknownOptionError,
+    command,
+)
+from torchpin.cli.main import namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from invoke import Context
+    from invoke.parser import ParseResult
+
+NAMES = sorted(namespace.task_names)
+POSITIONAL = [
+    name for name in NAMES if any(argument.positional for argument in namespace[name].get_arguments())
+]
+CORE = Program().initial_context
+
+
+def parse(*words: str) -> ParseResult:
+    return Parser(initial=CORE, contexts=deepcopy(namespace).to_contexts()).parse_argv([*words])
+
+
+def short_flag_conflicts(tasks: Iterable[CommandTask]) -> set[str]:
+    """The short flags that mean two things in these tasks, or one thing here and another in invoke itself."""
+    core_names = [name for argument in CORE.args.values() for name in argument.names]
+    meanings: dict[str, set[str]] = {f"-{name}": {"invoke"} for name in core_names if len(name) == 1}
+    for task in tasks:
+        for argument in task.get_arguments():
+            for name in argument.names[1:]:
+                meanings.setdefault(f"-{name}", set()).add(argument.names[0])
+    return {flag for flag, names in meanings.items() if len(names) > 1}
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+@pytest.mark.parametrize("name", NAMES)
+def test_help_after_a_task_is_that_task_s_help(name: str, flag: str) -> None:
+    if name in POSITIONAL:
+        with pytest.raises(HelpRequested) as request:
+            parse(name, flag)
+        assert (request.value.task_name, request.value.code) == (name, 0)
+    else:
+        assert parse(name, flag)[0].args["help"].value == name
+
+
+@pytest.mark.parametrize("words", [("why", "lora", "-h"), ("diff", "HEAD", "--help"), ("why", "-h", "lora")])
+def test_help_is_no_positional_argument_wherever_it_stands(words: tuple[str, ...]) -> None:
+    with pytest.raises(HelpRequested):
+        parse(*words)
+
+
+def test_a_plain_task_would_take_help_for_its_argument() -> None:
+    """The fault of invoke that PositionalArgument is for; where this fails, the class can go."""
+    from invoke import task
+
+    @task
+    def plain(_: Context, service: str) -> None:
+        """Say nothing."""
+
+    parser = Parser(initial=CORE, contexts=Collection(plain).to_contexts())
+    assert parser.parse_argv(["plain", "--help"])[1].args["service"].value == "--help"
+
+
+# --- positional arguments --------------------------------------------------------------------------------------------
+
+
+def test_positional_arguments_are_taken_in_their_order() -> None:
+    arguments = parse("why", "lora", "torch", "--json")[1].as_kwargs
+    assert arguments == {"service": "lora", "component": "torch", "variant": "", "json": True}
+
+
+@pytest.mark.parametrize("name", POSITIONAL)
+def test_a_positional_argument_is_no_option(name: str) -> None:
+    with pytest.raises(UnknownOptionError, match="`--servce`") as error:
+        parse(name, "--servce=lora")
+    assert (error.value.task_name, error.value.option) == (name, "--servce")
+
+
+def test_a_dash_alone_is_a_value() -> None:
+    argument = PositionalArgument("diff", names=("before",))
+    argument.value = "-"
+    assert argument.value == "-"
+
+
+def test_a_flag_that_is_set_stands_in_the_place_of_an_argument() -> None:
+    flag = Argument(name="undo", kind=bool, default=False)
+    argument = PositionalArgument("bump", names=("what",), replaced_by=[flag])
+    assert argument.value is None
+    flag.set_value(True)
+    assert argument.value == ""
+
+
+@pytest.mark.parametrize("flag", ["resume", "undo"])
+def test_only_its_own_flags_replace_what_a_bump_wants(flag: str) -> None:
+    assert parse("bump", f"--{flag}")[1].as_kwargs["what"] == ""
+    with pytest.raises(Exception, match="'what'"):
+        parse("bump", "--dry-run")
+
+
+# --- short flags -----------------------------------------------------------------------------------------------------
+
+
+def test_a_short_flag_means_the_same_in_every_task() -> None:
+    assert short_flag_conflicts(namespace.tasks.values()) == set()
+
+
+def test_short_flags_are_those_of_the_table() -> None:
+    flags = {
+        (argument.names[0], name)
+        for task in namespace.tasks.values()
+        for argument in task.get_arguments()
+        for name in argument.names[1:]
+    }
+    assert flags == {*SHORT_FLAGS.items()}
+
+
+def test_a_short_flag_is_its_long_one() -> None:
+    assert parse("render", "-s", "lora", "-v", "gpu")[1].as_kwargs["service"] == "lora"
+
+
+def test_the_search_for_conflicts_finds_them() -> None:
+    class WithAutomaticFlags(CommandTask):
+        def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+            self.auto_shortflags = True
+            return super().get_arguments(ignore_unknown_help)
+
+    def push(_: Context, push: bool = False, update: bool = False) -> None:
+        """Push."""
+
+    def undo(_: Context, undo: bool = False, host: str = "") -> None:
+        """Undo."""
+
+    assert short_flag_conflicts(map(WithAutomaticFlags, (push, undo))) == {"-p", "-u", "-h"}
+
+
+def test_a_task_can_be_parsed_for_twice() -> None:
+    @command(help={"service": "the service"})
+    def first(_: Context, service: str = "") -> None:
+        """Do."""
+
+    texts: list[Any] = [[argument.help for argument in first.get_arguments()] for _ in range(2)]
+    assert texts == [["the service"], ["the service"]]

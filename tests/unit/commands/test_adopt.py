@@ -1,0 +1,77 @@
+"""`adopt`: the judged draft of a project's folder, skipped files, and folders that cannot be adopted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from support.adoption import BASE, adopt_project
+from torchpin.commands import adopt
+from torchpin.errors import InputError
+from torchpin.workspace import workspace
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "about"),
+    [
+        ("training-unquoted", "BAS001", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04"),
+        ("documents", "DEP004", "opencv"),
+        ("plain-pypi", "DEP001", "transformers-accelerate"),
+        ("extra-index", "BAS001", "nvidia/cuda:12.4.1-cudnn8-devel-ubuntu22.04"),
+    ],
+)
+def test_the_judge_judges_the_draft(name: str, check: str, about: str) -> None:
+    assert (check, about) in [
+        (result.check, finding.about) for result in adopt_project(name).results for finding in result.findings
+    ]
+
+
+def test_a_notice_about_the_draft_is_not_a_problem() -> None:
+    notices = [
+        (result.check, notice.about)
+        for result in adopt_project("plain-pypi").results
+        for notice in result.notices
+    ]
+    assert ("BAS003", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04") in notices
+    adopted = adopt_project("documents")
+    only_notices = replace(
+        adopted,
+        adoption=replace(adopted.adoption, matches=()),
+        results=tuple(replace(result, findings=()) for result in adopted.results),
+    )
+    assert adopted.has_problems
+    assert not only_notices.has_problems
+
+
+def test_where_there_is_nothing_to_read_it_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^no Dockerfile, .* or uv\.lock in "):
+        adopt.adopt(tmp_path)
+    with pytest.raises(InputError, match=r"^not a directory: .*gone$"):
+        adopt.adopt(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("destination", "message"),
+    [
+        ("services/lora", r"^services/lora already exists; choose another name$"),
+        ("elsewhere/lora", r"^--write requires services/NAME, where NAME is .*; not 'elsewhere/lora'$"),
+        ("services/Lora!", r"^--write requires services/NAME"),
+    ],
+)
+def test_a_destination_that_is_taken_or_invalid_is_an_error(destination: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        adopt.parse_destination(workspace.open_repository(ROOT), destination)
+
+
+def test_a_free_destination_gives_the_name_of_the_service() -> None:
+    assert adopt.parse_destination(workspace.open_repository(ROOT), "./services/voice/") == "voice"
+
+
+def test_a_file_that_is_no_text_is_skipped_and_named(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(BASE)
+    (tmp_path / "requirements.txt").write_bytes(b"\xff\xfe")
+    assert adopt.adopt(tmp_path).skipped == ("requirements.txt",)

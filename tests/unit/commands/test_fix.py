@@ -1,0 +1,97 @@
+"""Safe fixes are applied, judged again, and written only if they are better."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torchpin.checks import rules
+from torchpin.commands import fix
+from torchpin.commands import judge as commands_judge
+from torchpin.description.environments import select_environments
+from torchpin.errors import InputError
+from torchpin.model import Change, Environment, Finding
+from torchpin.workspace import workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torchpin.checks.registry import Result
+    from torchpin.workspace.workspace import Repository
+
+assert rules  # importing it registers the checks
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repository:
+    """A repository whose one service is lora's seed."""
+    for name in ("docker", "src/torchpin/facts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "services/lora").mkdir(parents=True)
+    shutil.copy(ROOT / "tests/seeds/lora.yaml", tmp_path / "services/lora/service.yaml")
+    return workspace.open_repository(tmp_path)
+
+
+def text(repo: Repository) -> str:
+    return repo.text("services/lora/service.yaml") or ""
+
+
+def open_findings(repo: Repository) -> list[tuple[str, str]]:
+    results = commands_judge.judge(repo, select_environments(repo.services))
+    return sorted({(result.check, finding.about) for result in results for finding in result.findings})
+
+
+def test_what_facts_alone_decide_is_repaired_and_nothing_else(repo: Repository) -> None:
+    text_before, open_before = text(repo), open_findings(repo)
+    fixed_files = fix.apply_safe_fixes(repo, select_environments(repo.services))
+    after = workspace.open_repository(repo.root)
+    assert [fixed_file.file for fixed_file in fixed_files] == ["services/lora/service.yaml"]
+    assert "  digest: sha256:21196d81" in text(after)
+    assert "accelerate==0.26.0" in text(after)
+    resolved = {*open_before} - {*open_findings(after)}
+    assert ("BAS002", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04") in resolved
+    assert {*open_findings(after)} <= {*open_before}
+    unchanged_lines = [line for line in text_before.splitlines() if line in text(after).splitlines()]
+    assert len(text_before.splitlines()) - len(unchanged_lines) <= 3
+
+
+def test_a_second_fix_has_nothing_to_do(repo: Repository) -> None:
+    fix.apply_safe_fixes(repo, select_environments(repo.services))
+    after = workspace.open_repository(repo.root)
+    before = text(after)
+    second_fix = fix.apply_safe_fixes(after, select_environments(after.services))
+    assert (second_fix, text(workspace.open_repository(repo.root))) == ((), before)
+
+
+def test_a_repair_that_brings_another_finding_is_not_written(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = text(repo)
+    judge = commands_judge.judge
+
+    def wrong(finding: Finding) -> Finding:
+        return (
+            replace(finding, fix=(Change(path="torch.version", value="2.6.0"),))
+            if finding.fix_is_safe
+            else finding
+        )
+
+    def worse(repo: Repository, environments: Sequence[Environment]) -> tuple[Result, ...]:
+        return tuple(
+            replace(result, findings=tuple(map(wrong, result.findings)))
+            for result in judge(repo, environments)
+        )
+
+    monkeypatch.setattr(commands_judge, "judge", worse)
+    with pytest.raises(
+        InputError,
+        match=r"^the fixes leave or cause .*; nothing was written; fix the description by hand$",
+    ):
+        fix.apply_safe_fixes(repo, select_environments(repo.services))
+    assert text(repo) == before

@@ -1,0 +1,339 @@
+"""torchpin.toml and TORCHPIN_… variables become settings; all their errors are reported at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torchpin.description.environments import mirror_variable
+from torchpin.description.settings import mirror_names, parse_settings
+from torchpin.errors import InputError
+from torchpin.model import Base, Service, Settings, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from support.fixture_types import Services
+
+MIRROR = "https://mirror.example/whl/cu121"
+END = "correct torchpin.toml or the TORCHPIN_… variables; nothing was written"
+TOML = """
+[mirrors]
+cu121 = "https://mirror.example/whl/cu121"
+sd-scripts = "file:///srv/git/sd-scripts.git"
+"docker.io" = "registry.example/hub"
+
+[build]
+registry = "registry.example/torchpin"
+network = "host"
+"""
+SOURCE = Source(
+    name="sd-scripts",
+    url="https://github.com/kohya-ss/sd-scripts",
+    tag="v0.10.0",
+    commit="9" * 40,
+    path="third_party/sd-scripts",
+)
+
+
+@pytest.fixture
+def lora(service: Services) -> Service:
+    return service(sources=(SOURCE,))
+
+
+def problem_messages(text: str | None, environ: Mapping[str, str], *services: Service) -> list[str]:
+    """The problems that settings are refused with, without where they stand."""
+    with pytest.raises(InputError) as excinfo:
+        parse_settings(text, environ, services)
+    assert str(excinfo.value).endswith(END)
+    assert excinfo.value.exit_code == 2
+    return [problem.message for problem in excinfo.value.problems]
+
+
+def test_without_a_file_and_variables_nothing_is_replaced(lora: Service) -> None:
+    assert parse_settings(None, {}, [lora]) == Settings(mirrors={}, registry="", network="default")
+    assert parse_settings("", {"PATH": "/bin", "TORCHPIN_REQUIRE": "docker"}, [lora]) == Settings()
+
+
+def test_the_file_s_tables_are_read(lora: Service) -> None:
+    assert parse_settings(TOML, {}, [lora]) == Settings(
+        mirrors={
+            "cu121": MIRROR,
+            "sd-scripts": "file:///srv/git/sd-scripts.git",
+            "docker.io": "registry.example/hub",
+        },
+        registry="registry.example/torchpin",
+        network="host",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [
+        ("TORCHPIN_MIRROR_CU121", "cu121"),
+        ("TORCHPIN_MIRROR_PYPI", "pypi"),
+        ("TORCHPIN_MIRROR_PYTHON", "python"),
+        ("TORCHPIN_MIRROR_SD_SCRIPTS", "sd-scripts"),
+        ("TORCHPIN_MIRROR_DOCKER_IO", "docker.io"),
+    ],
+)
+def test_each_variable_of_the_readme_replaces_an_address(variable: str, name: str, lora: Service) -> None:
+    mirror = "registry.example/hub" if name == "docker.io" else MIRROR
+    assert parse_settings(None, {variable: mirror}, [lora]).mirrors == {name: mirror}
+
+
+def test_a_variable_wins_over_the_file(lora: Service) -> None:
+    loaded_settings = parse_settings(
+        TOML,
+        {
+            "TORCHPIN_MIRROR_CU121": "http://127.0.0.1:8000/cu121/",
+            "TORCHPIN_REGISTRY": "ghcr.io/name",
+            "TORCHPIN_BUILD_NETWORK": "none",
+        },
+        [lora],
+    )
+    assert loaded_settings.mirrors["cu121"] == "http://127.0.0.1:8000/cu121/"
+    assert loaded_settings.mirrors["sd-scripts"] == "file:///srv/git/sd-scripts.git"
+    assert (loaded_settings.registry, loaded_settings.network) == ("ghcr.io/name", "none")
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set(lora: Service) -> None:
+    empty = {
+        "TORCHPIN_MIRROR_CU121": "",
+        "TORCHPIN_MIRROR_NOTHING": "",
+        "TORCHPIN_REGISTRY": "",
+        "TORCHPIN_BUILD_NETWORK": "",
+    }
+    assert parse_settings(TOML, empty, [lora]) == parse_settings(TOML, {}, [lora])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:p%40ss@mirror.example/simple",
+        "https://mirror.example",
+        "http://127.0.0.1:8000/simple/",
+        "file:///srv/git/a.git",
+        "file:///srv/@scope/a.git",
+        "ssh://git@mirror.example:22/a.git",
+        "git://mirror.example/a.git",
+        "git@mirror.example:group/a.git",
+        "https://mirror.example/whl?channel=cu121&x=%20",
+    ],
+)
+def test_addresses_of_every_kind_are_taken(address: str) -> None:
+    assert parse_settings(None, {"TORCHPIN_MIRROR_PYPI": address}, []).mirrors == {"pypi": address}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["registry.example/hub", "registry.local:5000/hub/", "localhost:5000", "localhost", "mirror:5000"],
+)
+def test_a_registry_s_mirror_is_a_registry(address: str) -> None:
+    assert parse_settings(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}, []).mirrors == {"docker.io": address}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "foo",
+        "-x",
+        "javascript:x",
+        "ext::sh -c id",
+        "ext::id",
+        "--upload-pack=id",
+        "/srv/python",
+        "mirror.example/simple",
+        "https://",
+        "https:///simple",
+        "https://-x/simple",
+        "ssh://-oProxyCommand=id/x",
+        "https://mirror.example:port/simple",
+        "ftp://mirror.example/simple",
+        "file://",
+        "git@-x:a",
+        "git@mirror.example:--x",
+        "git@mirror.example:-x",
+    ],
+)
+def test_what_has_no_scheme_or_no_host_is_no_mirror(address: str) -> None:
+    assert len(problem_messages(None, {"TORCHPIN_MIRROR_PYPI": address})) == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["foo", "-x", "javascript:x", "https://registry.example/hub", "Registry.example"]
+)
+def test_what_is_no_registry_is_no_registry_s_mirror(address: str) -> None:
+    assert problem_messages(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}) == [
+        f"mirrors.docker.io: {address!r} is not a registry such as registry.example/hub"
+    ]
+
+
+@pytest.mark.parametrize("address", ["https://user:SE CRET@x.example/simple", "user:SECRET@x.example"])
+def test_a_wrong_address_s_password_is_not_repeated(address: str) -> None:
+    for messages in (
+        problem_messages(None, {"TORCHPIN_MIRROR_PYPI": address}),
+        problem_messages(f'[mirrors]\npypi = "{address}"\n', {}),
+        problem_messages(f'[mirrors]\npypi = ["{address}"]\n', {}),
+        problem_messages(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}),
+        problem_messages(None, {"TORCHPIN_REGISTRY": address}),
+    ):
+        assert "CRET" not in "".join(messages)
+
+
+def test_channels_pypi_python_and_docker_hub_have_names_without_any_service() -> None:
+    names = mirror_names([])
+    assert {"cpu", "cu118", "cu121", "cu128", "pypi", "python", "docker.io"} <= {*names}
+    assert len(names) == len({*names})
+
+
+@pytest.mark.parametrize(
+    ("image", "registry"),
+    [
+        ("ghcr.io/owner/base:1", "ghcr.io"),
+        ("registry.local:5000/base:1", "registry.local:5000"),
+        ("nvcr.io/nvidia/pytorch:24.10-py3", "nvcr.io"),
+    ],
+)
+def test_a_base_s_own_registry_has_a_name(image: str, registry: str, service: Services) -> None:
+    assert registry in mirror_names([service(base=Base(image=image))])
+    variable = mirror_variable(registry)
+    loaded_settings = parse_settings(None, {variable: "mirror.local/x"}, [service(base=Base(image=image))])
+    assert loaded_settings.mirrors == {registry: "mirror.local/x"}
+
+
+@pytest.mark.parametrize("image", ["debian:12", "nvidia/cuda:12.1.1-base", "docker.io/nvidia/cuda:12.1.1"])
+def test_a_base_of_docker_hub_adds_no_name(image: str, service: Services) -> None:
+    assert mirror_names([service(base=Base(image=image))]) == mirror_names([])
+
+
+def test_every_source_of_every_service_has_a_name(lora: Service, service: Services) -> None:
+    second_service = service(
+        name="other", sources=(Source(name="seedvr", url="u", tag="t", commit="c", path="p"),)
+    )
+    assert {"sd-scripts", "seedvr"} <= {*mirror_names([lora, second_service])}
+
+
+def test_no_two_names_have_the_same_variable(lora: Service) -> None:
+    names = mirror_names([lora])
+    assert len({mirror_variable(name) for name in names}) == len(names)
+
+
+def test_a_mirror_of_nothing_is_refused_with_the_name_that_was_meant(lora: Service) -> None:
+    assert problem_messages('[mirrors]\nsd_scripts = "x"\n', {}, lora) == [
+        "unknown mirror 'sd_scripts' (did you mean 'sd-scripts'?)"
+    ]
+
+
+def test_a_mirror_of_nothing_like_it_is_refused_with_what_there_is(lora: Service) -> None:
+    (message,) = problem_messages('[mirrors]\nzzzzzz = "x"\n', {}, lora)
+    assert message == f"unknown mirror 'zzzzzz' (known: {', '.join(mirror_names([lora]))})"
+
+
+def test_a_variable_of_nothing_is_refused_with_the_one_that_was_meant(lora: Service) -> None:
+    assert problem_messages(None, {"TORCHPIN_MIRROR_SDSCRIPTS": "x"}, lora) == [
+        "unknown mirror variable 'TORCHPIN_MIRROR_SDSCRIPTS' (did you mean 'TORCHPIN_MIRROR_SD_SCRIPTS'?)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["[mirrors\n", "cu121 = https://x\n", "[mirrors]\ncu121 = 'a'\ncu121 = 'b'\n", "a" * 3 + "\x00"]
+)
+def test_a_file_that_is_no_toml_is_refused(text: str) -> None:
+    (message,) = problem_messages(text, {})
+    assert message.startswith("invalid TOML: ")
+
+
+def test_a_problem_stands_in_the_file() -> None:
+    with pytest.raises(InputError) as excinfo:
+        parse_settings("[mirrors]\npypi = 'not an address'\n", {}, [])
+    assert str(excinfo.value).splitlines() == [
+        "torchpin.toml:1:1: mirrors.pypi: 'not an address' is not an address such as https://… or file:///…",
+        END,
+    ]
+
+
+def test_a_problem_of_a_variable_is_not_said_to_stand_in_the_file() -> None:
+    with pytest.raises(InputError) as excinfo:
+        parse_settings(None, {"TORCHPIN_MIRROR_PYPI": "not an address"}, [])
+    assert "TORCHPIN_MIRROR_PYPI" in str(excinfo.value)
+    assert "torchpin.toml:1:1" not in str(excinfo.value)
+
+
+def test_an_unknown_table_is_refused() -> None:
+    assert problem_messages('[mirror]\npypi = "https://x"\n', {}) == [
+        "mirror: unknown table (known: mirrors, build)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('mirrors = "x"\n', "mirrors: expected a table of addresses by name"),
+        ("build = 1\n", "build: expected a table of registry and network"),
+        ('[build]\ntag = "x"\n', "build.tag: unknown key (known: network, registry)"),
+        ("[mirrors]\npypi = 1\n", "mirrors.pypi: 1 is not an address such as https://… or file:///…"),
+        ('[mirrors]\npypi = ""\n', "mirrors.pypi: '' is not an address such as https://… or file:///…"),
+        (
+            '[mirrors]\npypi = "https://a b"\n',
+            "mirrors.pypi: 'https://a b' is not an address such as https://… or file:///…",
+        ),
+        (
+            '[mirrors]\npypi = "https://a\'b"\n',
+            'mirrors.pypi: "https://a\'b" is not an address such as https://… or file:///…',
+        ),
+        (
+            '[mirrors]\npypi = "https://$(id)"\n',
+            "mirrors.pypi: 'https://$(id)' is not an address such as https://… or file:///…",
+        ),
+        (
+            '[mirrors]\npypi = "https://x\\n"\n',
+            "mirrors.pypi: 'https://x\\n' is not an address such as https://… or file:///…",
+        ),
+        (
+            "[mirrors]\npypi = ['https://x']\n",
+            "mirrors.pypi: ['https://x'] is not an address such as https://… or file:///…",
+        ),
+        (
+            '[build]\nregistry = "https://ghcr.io/name"\n',
+            "build.registry: 'https://ghcr.io/name' is not a registry such as ghcr.io/name",
+        ),
+        ('[build]\nregistry = "A b"\n', "build.registry: 'A b' is not a registry such as ghcr.io/name"),
+        ("[build]\nregistry = 5\n", "build.registry: 5 is not a registry such as ghcr.io/name"),
+        ('[build]\nnetwork = "bridge"\n', "build.network: 'bridge' is not default, host or none"),
+        ("[build]\nnetwork = 5\n", "build.network: 5 is not default, host or none"),
+        ('[build]\nnetwork = ["host"]\n', "build.network: ['host'] is not default, host or none"),
+    ],
+)
+def test_a_wrong_value_is_refused(text: str, message: str) -> None:
+    assert problem_messages(text, {}) == [message]
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("TORCHPIN_REGISTRY", "'a b' is not a registry such as ghcr.io/name"),
+        ("TORCHPIN_BUILD_NETWORK", "'a b' is not default, host or none"),
+        ("TORCHPIN_MIRROR_PYPI", "'a b' is not an address such as https://… or file:///…"),
+    ],
+)
+def test_a_wrong_variable_is_refused(variable: str, message: str) -> None:
+    (problem,) = problem_messages(None, {variable: "a b"})
+    assert problem.endswith(message)
+
+
+def test_a_dotted_name_without_quotes_is_refused_with_how_to_write_it() -> None:
+    """TOML reads `docker.io` without quotes as a table in a table."""
+    text = "\n".join(problem_messages('[mirrors]\ndocker.io = "registry.example/hub"\n', {}))
+    assert '"docker.io"' in text
+
+
+def test_every_problem_is_told_at_once_and_in_the_same_order_each_time(lora: Service) -> None:
+    text = '[mirrors]\ncu12 = "x"\npypi = 1\n[build]\nzeta = 1\nalpha = 2\nnetwork = "x"\n[other]\n'
+    messages = problem_messages(text, {"TORCHPIN_MIRROR_NONE": "x"}, lora)
+    assert len(messages) == 7
+    assert [line for line in messages if "unknown key" in line] == [
+        "build.alpha: unknown key (known: network, registry)",
+        "build.zeta: unknown key (known: network, registry)",
+    ]

@@ -1,0 +1,138 @@
+"""A service written as a description reads back as the same service."""
+
+from __future__ import annotations
+
+from datetime import date
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from support.descriptions import lora_service, read_service
+from torchpin.description import patterns, write
+from torchpin.model import (
+    Base,
+    Health,
+    Layer,
+    Reason,
+    Recommendation,
+    Run,
+    Service,
+    Source,
+    Torch,
+    Variant,
+    Waiver,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_the_real_lora_service_reads_back_from_its_own_description() -> None:
+    service = lora_service()
+    assert read_service(write.to_yaml(service)) == service
+
+
+names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+prose = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20).filter(
+    lambda text: bool(text.strip()) and "\ufffe" not in text and "\uffff" not in text
+)
+numbers = st.integers(0, 99)
+releases = st.builds("{}.{}.{}".format, numbers, numbers, numbers).map(Version)
+packages = st.from_regex(r"[a-z]{1,8}(-[a-z0-9]{1,4})?", fullmatch=True).filter(
+    lambda name: name not in {"torch", "torchvision", "torchaudio"}
+)
+absolute = st.from_regex(r"/[a-z0-9_]{1,8}(/[a-z0-9_.-]*[a-z])?", fullmatch=True)
+values = st.text(
+    st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters='"\\$`\ufffe\uffff'),
+    max_size=20,
+)
+commands = st.lists(prose, min_size=1, max_size=3).map(tuple)
+
+
+@st.composite
+def services(draw: st.DrawFn) -> Service:
+    def some(strategy: st.SearchStrategy[Any], key: Callable[[Any], Any] | None = None) -> tuple[Any, ...]:
+        return tuple(draw(st.lists(strategy, max_size=3, unique_by=key or (lambda value: value))))
+
+    pins = some(packages)
+    extras = draw(st.sampled_from(["", "[torch]", "[a,b]"]))
+    layers = [
+        Layer(
+            name=name,
+            packages=tuple(
+                Requirement(f"{pin}{extras}=={draw(releases)}") for pin in pins[number : number + 1]
+            ),
+            optional=draw(st.booleans()),
+        )
+        for number, name in enumerate(some(names.filter(lambda name: name not in patterns.RESERVED)))
+    ]
+    companions = draw(st.dictionaries(st.sampled_from(["torchvision", "torchaudio", "xformers-x"]), releases))
+    health = st.builds(Health, command=commands, interval=st.integers(1, 86400), retries=st.integers(1, 9))
+    source = st.builds(
+        Source,
+        name=names,
+        url=st.just("https://example.org/a.git"),
+        tag=st.sampled_from(["v1", "a/b+c"]),
+        commit=st.from_regex(r"[0-9a-f]{40}", fullmatch=True),
+        path=names.map("third_party/{}".format),
+        requirements=st.sampled_from([None, "requirements.txt", "a/b.txt"]),
+    )
+    sources = {
+        sampled_source.name: sampled_source
+        for sampled_source in some(source, lambda sampled_source: sampled_source.path)
+    }
+    return Service(
+        name="lora",
+        summary=draw(prose),
+        python=Version(f"3.{draw(st.integers(8, 14))}.{draw(numbers)}"),
+        base=Base(
+            image="debian:12",
+            digest=draw(st.none() | st.just("sha256:" + "0f" * 32)),
+            rationale=draw(st.just("") | prose),
+        ),
+        torch=Torch(version=draw(releases), companions=MappingProxyType(companions)),
+        variants=tuple(
+            Variant(name=name, channel=draw(st.sampled_from(["cu121", "cpu", "pypi"])), platform=platform)
+            for name, platform in zip(
+                some(names) or ("gpu",), ("linux/amd64", "linux/arm64", "linux/amd64"), strict=False
+            )
+        ),
+        layers=tuple(layers),
+        gpus=some(prose),
+        apt=some(st.sampled_from(["git", "g++", "libc6", "libgl1"])),
+        imports=some(st.sampled_from(["torch", "a.b", "_c"])),
+        sources=tuple(sources.values()),
+        run=Run(
+            command=draw(commands) if draw(st.booleans()) else (),
+            env=draw(st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), values, max_size=3)),
+            ports=some(st.integers(1, 65535)),
+            volumes=some(absolute),
+            freeze=draw(st.none() | absolute),
+            user=draw(st.none() | st.just("worker")),
+            health=draw(st.none() | health),
+        ),
+        budget_bytes=draw(st.none() | st.integers(0, 10**20)),
+        recommends=some(st.builds(Recommendation, component=prose, says=prose, by=prose)),
+        reasons=some(
+            st.builds(Reason, component=prose, because=prose, evidence=prose), lambda reason: reason.component
+        ),
+        waivers=some(
+            st.builds(
+                Waiver,
+                check=st.just("GPU001"),
+                about=prose,
+                reason=prose,
+                review_by=st.dates(min_value=date(1, 1, 1)),
+            )
+        ),
+    )
+
+
+@settings(max_examples=20)
+@given(services())
+def test_a_description_reads_back_as_the_same_service(service: Service) -> None:
+    assert read_service(write.to_yaml(service)) == service

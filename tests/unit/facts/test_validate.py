@@ -1,0 +1,327 @@
+"""The tables of facts hold together, and every planted problem is found."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.facts import PAGES
+from torchpin import facts
+from torchpin.facts.load import all_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FLASH_24_TRUE = "flash_attn-2.8.3+cu12torch2.4cxx11abiTRUE-cp39-cp39-linux_x86_64.whl"
+
+
+def test_the_tables_have_no_problems() -> None:
+    assert facts.problems() == ()
+
+
+TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
+    "no source": (
+        lambda tables: tables["gpus"]["gpus"][0].update(source=" "),
+        "gpus.yaml: gpus 1: source is missing",
+    ),
+    "a guess": (
+        lambda tables: tables["torch"]["abi"][1].update(method="guessed"),
+        "torch.yaml: abi 2: method is 'guessed', not one of inferred, measured, published",
+    ),
+    "no date": (
+        lambda tables: tables["drivers"]["gates"][0].pop("date"),
+        "drivers.yaml: gates 1: date is missing",
+    ),
+    "a date that is none": (
+        lambda tables: tables["sources"]["tags"][0].update(tagged="2022-13-01"),
+        "sources.yaml: tags 1: tagged '2022-13-01' is not a date",
+    ),
+    "half a digest": (
+        lambda tables: tables["bases"]["digests"][0].update(digest="sha256:21196d81"),
+        "bases.yaml: digests 1: digest 'sha256:21196d81' is not a digest",
+    ),
+    "an id twice": (
+        lambda tables: tables["failures"]["failures"].append(tables["failures"]["failures"][0]),
+        "failures.yaml: failures: probe occurs 2 times",
+    ),
+    "a tag twice": (
+        lambda tables: tables["sources"]["tags"].append(tables["sources"]["tags"][0]),
+        "sources.yaml: tags: kohya-ss/sd-scripts v0.1.0 occurs 2 times",
+    ),
+    "another channel's address": (
+        lambda tables: tables["channels"]["channels"][0].update(url="https://download.pytorch.org/whl/cu118"),
+        "channels.yaml: cpu: url belongs to another channel",
+    ),
+    "another CUDA": (
+        lambda tables: tables["channels"]["channels"][1].update(cuda="12.1"),
+        "channels.yaml: cu116: cuda 12.1 does not match its name",
+    ),
+    "a version that is none": (
+        lambda tables: tables["torch"]["releases"][0].update(version="latest"),
+        "torch.yaml: 'latest' is not a version",
+    ),
+    "an unknown channel on PyPI": (
+        lambda tables: tables["torch"]["releases"][0].update(pypi_local="cu999"),
+        "torch.yaml: 1.13.0: pypi_local cu999 is not a channel",
+    ),
+    "an unknown channel": (
+        lambda tables: tables["archs"]["archs"][0].update(channel="cu999"),
+        "archs.yaml: 1.13 cu999 x86_64: channel does not exist",
+        "archs.yaml: 1.13 cu116: listed in neither archs nor holes",
+    ),
+    "a series that the channel never had": (
+        lambda tables: tables["archs"]["archs"][0].update(channel="cu121"),
+        "archs.yaml: 1.13 cu121 x86_64: channels.yaml does not list 1.13 for cu121",
+        "archs.yaml: 1.13 cu116: listed in neither archs nor holes",
+    ),
+    "no architectures at all": (
+        lambda tables: tables["archs"]["archs"][0].update(sm=None),
+        "archs.yaml: 1.13 cu116 x86_64: sm and upper_bound are both missing",
+    ),
+    "an architecture that is none": (
+        lambda tables: tables["archs"]["archs"][0].update(sm=["9.0"]),
+        "archs.yaml: 1.13 cu116 x86_64: '9.0' is not an architecture",
+    ),
+    "a card without a capability": (
+        lambda tables: tables["gpus"]["gpus"][1].update(capability=None),
+        "gpus.yaml: T4: capability and note are both missing",
+    ),
+    "a capability that is none": (
+        lambda tables: tables["gpus"]["gpus"][1].update(capability="75"),
+        "gpus.yaml: T4: capability '75' is not like 8.6",
+    ),
+    "a name for two cards": (
+        lambda tables: tables["gpus"]["gpus"][1].update(aliases=["Tesla V100"]),
+        "gpus.yaml: v100 names two GPUs",
+    ),
+    "a short commit": (
+        lambda tables: tables["sources"]["tags"][0].update(commit="7a04196"),
+        "sources.yaml: v0.1.0: commit is not a full hash",
+    ),
+    "requirements of no tag": (
+        lambda tables: tables["sources"]["requirements"][0].update(tag="v9"),
+        "sources.yaml: kohya-ss/sd-scripts v9: requirements of a tag that is not in tags",
+    ),
+    "a requirement that is none": (
+        lambda tables: tables["floors"]["floors"][0].update(needs="torch under 2.6"),
+        "floors.yaml: bitsandbytes-triton-ops: needs 'torch under 2.6' is not a requirement",
+    ),
+    "a pattern that does not compile": (
+        lambda tables: tables["failures"]["failures"][0].update(pattern="("),
+        "failures.yaml: probe: the pattern does not compile: missing ), unterminated subpattern at position 0",
+    ),
+    "a pattern that matches everything": (
+        lambda tables: tables["failures"]["failures"][0].update(pattern=".*"),
+        "failures.yaml: probe: the pattern matches everything",
+    ),
+    "an exact pin that is none": (
+        lambda tables: tables["floors"]["floors"][0].update(instead="bitsandbytes>=0.45.1"),
+        "floors.yaml: bitsandbytes-triton-ops: instead 'bitsandbytes>=0.45.1' is not an exact pin",
+    ),
+    "an interface that was never removed": (
+        lambda tables: tables["floors"]["floors"][0].update(interface="triton-op"),
+        "floors.yaml: bitsandbytes-triton-ops: interface triton-op is not an id of removed",
+    ),
+    "what no version brings": (
+        lambda tables: tables["packages"]["brings"][0].update(when="docstrange 1.1.6"),
+        "packages.yaml: brings: 'docstrange 1.1.6' is not a requirement",
+    ),
+    "a package that is brought under another name": (
+        lambda tables: tables["packages"]["brings"][0].update(packages=["Easy_OCR"]),
+        "packages.yaml: 'Easy_OCR' is not a normalized name",
+    ),
+    "a conflict of one": (
+        lambda tables: tables["packages"]["conflicts"][0].update(names=["opencv-python"]),
+        "packages.yaml: opencv: names has fewer than two packages",
+    ),
+    "a name that is not normalized": (
+        lambda tables: tables["packages"]["native"][0].update(package="OpenCV_Python"),
+        "packages.yaml: 'OpenCV_Python' is not a normalized name",
+    ),
+    "a wheel of an unknown version": (
+        lambda tables: tables["wheels"]["wheels"][4].update(version="2.8.2"),
+        f"wheels.yaml: {FLASH_24_TRUE}: package and version are not in packages",
+        f"wheels.yaml: {FLASH_24_TRUE}: its columns give {FLASH_24_TRUE.replace('2.8.3', '2.8.2')}",
+    ),
+    "a wheel whose columns say another file": (
+        lambda tables: tables["wheels"]["wheels"][4].update(python="cp310"),
+        f"wheels.yaml: {FLASH_24_TRUE}: its columns give {FLASH_24_TRUE.replace('cp39', 'cp310')}",
+    ),
+    "half a hash": (
+        lambda tables: tables["wheels"]["wheels"][4].update(sha256="cd1a45eb"),
+        "wheels.yaml: wheels 5: sha256 'cd1a45eb' is not a digest",
+    ),
+    "a hash twice": (
+        lambda tables: tables["wheels"]["wheels"][4].update(sha256=tables["wheels"]["wheels"][5]["sha256"]),
+        f"wheels.yaml: {facts.wheels()[5].sha256} occurs 2 times",
+    ),
+    "a wheel twice": (
+        lambda tables: tables["wheels"]["wheels"].append(
+            {**tables["wheels"]["wheels"][4], "sha256": "ab" * 32}
+        ),
+        f"wheels.yaml: wheels: {FLASH_24_TRUE} occurs 2 times",
+    ),
+    "a release that is a file": (
+        lambda tables: tables["wheels"]["packages"][0].update(release="releases/v2.8.3/"),
+        "wheels.yaml: flash-attn: release 'releases/v2.8.3/' is not the URL of a folder",
+    ),
+    "a wheel package with a capability that is none": (
+        lambda tables: tables["wheels"]["packages"][0].update(min_capability="sm_80"),
+        "wheels.yaml: flash-attn: min_capability 'sm_80' is not like 8.0",
+    ),
+    "a wheel package that requires torch": (
+        lambda tables: tables["wheels"]["packages"][0].update(requires=["einops", "torch>=2"]),
+        "wheels.yaml: flash-attn: requires 'torch>=2': not a requirement, or one of torch itself",
+    ),
+    "a wheel package for an architecture that is none": (
+        lambda tables: tables["wheels"]["packages"][0].update(archs=["8.0"]),
+        "wheels.yaml: flash-attn: '8.0' is not an architecture",
+    ),
+    "a wheel package whose name is not normalized": (
+        lambda tables: (
+            tables["wheels"].update(wheels=[], built=[]),
+            tables["wheels"]["packages"][0].update(package="Flash_Attn"),
+        ),
+        "wheels.yaml: Flash_Attn: is not a normalized name",
+    ),
+    "a wheel built against another series": (
+        lambda tables: tables["wheels"]["built"][0].update({"with": "2.3.1"}),
+        "wheels.yaml: built for 2.4: 2.3.1 from cu124 is not a build of that series",
+    ),
+    "a FALSE wheel of which nobody knows what it was built against": (
+        lambda tables: tables["wheels"].update(
+            built=tables["wheels"]["built"][1:],
+            wheels=[
+                row for row in tables["wheels"]["wheels"] if (row["torch"], row["python"]) != ("2.4", "cp310")
+            ][:1],
+        ),
+        f"wheels.yaml: {FLASH_24_TRUE.replace('TRUE', 'FALSE')}: the torch that it was built against, and so its ABI, is missing in built",
+    ),
+    "a hole that has a row": (
+        lambda tables: tables["archs"]["holes"][0].update(channel="cu130"),
+        "archs.yaml: 2.11 cu129: listed in neither archs nor holes",
+        "archs.yaml: 2.11 cu130: listed in both archs and holes",
+    ),
+    "a hole where nothing belongs": (
+        lambda tables: tables["archs"]["holes"].append({**tables["archs"]["holes"][0], "channel": "cu121"}),
+        "archs.yaml: 2.11 cu121: listed in holes, but channels.yaml does not list the series",
+    ),
+    "an architecture of an unknown toolkit": (
+        lambda tables: tables["archs"]["toolkits"][0].update(last_toolkit="12.7"),
+        "archs.yaml: sm_70: last_toolkit 12.7 is not a toolkit of drivers.yaml",
+    ),
+    "a card of an unknown toolkit": (
+        lambda tables: tables["gpus"]["gpus"][1].update(min_toolkit="12.7"),
+        "gpus.yaml: T4: min_toolkit 12.7 is not a toolkit of drivers.yaml",
+    ),
+    "a status that is none": (
+        lambda tables: tables["bases"]["cuda"][0].update(status="retired"),
+        "bases.yaml: 11.7.1 ubuntu20.04: status is 'retired', not one of supported, end-of-life",
+    ),
+    "a variant that is none": (
+        lambda tables: tables["bases"]["cuda"][0]["variants"].append("cudnn-base"),
+        "bases.yaml: 11.7.1 ubuntu20.04: 'cudnn-base' is not a variant",
+    ),
+    "an unknown system": (
+        lambda tables: tables["bases"]["pytorch"][0].update(os="ubuntu21.10"),
+        "bases.yaml: pytorch/pytorch:2.5.1-cuda12.1-cudnn9-devel: ubuntu21.10 is not a system of the table",
+    ),
+    "a cuDNN of no image": (
+        lambda tables: tables["bases"]["cudnn"][0].update(suffix="cudnn9"),
+        "bases.yaml: cudnn: cudnn9 is not a suffix of the images of CUDA 11.8.0",
+    ),
+    "a digest of no image": (
+        lambda tables: tables["bases"]["digests"][0].update(
+            image="nvidia/cuda:12.1.1-cudnn-devel-ubuntu22.04"
+        ),
+        "bases.yaml: nvidia/cuda:12.1.1-cudnn-devel-ubuntu22.04 is not an image of the table",
+    ),
+    "an image on no image": (
+        lambda tables: tables["bases"]["runpod"][0].update(base="nvidia/cuda:11.8-devel-ubuntu22.04"),
+        "bases.yaml: nvidia/cuda:11.8-devel-ubuntu22.04 is not an image of the table",
+    ),
+    "an image whose columns say another tag": (
+        lambda tables: tables["bases"]["pytorch"][0].update(cudnn="8"),
+        "bases.yaml: 2.5.1-cuda12.1-cudnn9-devel: its columns give 2.5.1-cuda12.1-cudnn8-devel",
+    ),
+    "an image with an unknown torch": (
+        lambda tables: tables["bases"]["runpod"][1].update(torch="2.0.9"),
+        "bases.yaml: 2.0.1-py3.10-cuda11.8.0-devel-ubuntu22.04: torch 2.0.9 has no row in torch.yaml",
+    ),
+    "an image with a torch of another CUDA": (
+        lambda tables: tables["bases"]["runpod"][0].update(torch="2.1.0+cu121"),
+        "bases.yaml: 2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04: CUDA is 11.8.0, torch is +cu121",
+    ),
+    "a driver that is none": (
+        lambda tables: tables["drivers"]["toolkits"][0].update(driver="515"),
+        "drivers.yaml: toolkit 11.7 with 515: not like 12.1 with 530.30.02",
+    ),
+    "a driver out of order": (
+        lambda tables: tables["drivers"]["toolkits"][1].update(driver="511.48.07"),
+        "drivers.yaml: toolkit 11.7 update 1 has an older driver than the toolkit before it",
+    ),
+    "a family of drivers that ends before it begins": (
+        lambda tables: tables["drivers"]["families"][0].update(below="440"),
+        "drivers.yaml: family 11.x: min_driver 450 is not below 440",
+    ),
+    "no family for a CUDA": (
+        lambda tables: tables["drivers"]["families"].pop(),
+        "drivers.yaml: family of CUDA 13 is missing",
+    ),
+    "a gate of no image": (
+        lambda tables: tables["drivers"]["gates"][0].update(cuda="11.8.9"),
+        "drivers.yaml: gate of 11.8.9: bases.yaml has no image of this CUDA",
+    ),
+    "a gate that asks for another CUDA": (
+        lambda tables: tables["drivers"]["gates"][0].update(needs=">=11.7"),
+        "drivers.yaml: gate of 11.8.0: needs is >=11.7, not of the same CUDA",
+    ),
+    "a gate whose branches are out of order": (
+        lambda tables: tables["drivers"]["gates"][1].update(older_branches=[525, 470]),
+        "drivers.yaml: gate of 12.1.1: older_branches are not in ascending order",
+    ),
+    "a short commit of an upstream": (
+        lambda tables: tables["sources"]["upstreams"][0].update(commit="673b5637"),
+        "sources.yaml: ByteDance-Seed/SeedVR: commit is not a full hash",
+    ),
+    "wheels for a torch that is not known": (
+        lambda tables: tables["torch"].update(
+            releases=[row for row in tables["torch"]["releases"] if row["version"][:4] != "2.4."]
+        ),
+        "bases.yaml: 2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04: torch 2.4.0 has no row in torch.yaml",
+        "wheels.yaml: wheels for torch 2.4: torch.yaml has no release of it",
+    ),
+    "a limit that is none": (
+        lambda tables: tables["gpus"]["gpus"][0].update(limit="a year"),
+        "gpus.yaml: gpus 1: limit is 'a year', not a number of days",
+    ),
+    "an example that does not match": (
+        lambda tables: tables["failures"]["failures"][0].update(example="all is well"),
+        "failures.yaml: probe: the pattern does not match its example",
+    ),
+}
+
+
+@pytest.mark.parametrize("planted", TABLE_PROBLEMS.values(), ids=TABLE_PROBLEMS)
+def test_a_planted_problem_is_found(planted: tuple[Any, ...]) -> None:
+    plant: Callable[[dict[str, Any]], Any]
+    plant, *expected = planted
+    tables = deepcopy(all_tables())
+    plant(tables)
+    assert facts.problems(tables) == tuple(expected)
+
+
+def test_what_is_still_to_come_is_no_fact() -> None:
+    tables = deepcopy(all_tables())
+    tables["gpus"]["gpus"][0]["date"] = "2026-12-24"
+    pages = {"cu121": {**PAGES["cu121"], "date": "2027-01-01"}}
+    problems = facts.problems(tables, pages, date(2026, 12, 1))
+    expected = {
+        "gpus.yaml: gpus 1: date 2026-12-24 is in the future",
+        "index/cu121.json: date 2027-01-01 is in the future",
+    }
+    assert expected <= set(problems)
+    assert not expected & set(facts.problems(tables, pages))

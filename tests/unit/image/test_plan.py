@@ -1,0 +1,205 @@
+"""The plan of an image: probe expectations, install steps, build context and key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.abi_wheels import ATTENTION, LAYER_ONE, RELEASE, make_environment, make_lock, resolution
+from support.layers import make_layer
+from torchpin.image import plan
+from torchpin.image.dockerfile import render_context_list
+from torchpin.model import Run, Source
+
+if TYPE_CHECKING:
+    from support.fixture_types import Artifacts, Environments, Locks
+
+
+@pytest.mark.parametrize(
+    ("channel", "platform", "torch"),
+    [
+        ("cu121", "linux/amd64", {"version": "2.5.1+cu121", "cuda": "12.1", "archs": "sm_50 sm_90"}),
+        ("cpu", "linux/amd64", {"version": "2.5.1+cpu", "cuda": None, "archs": None}),
+        ("pypi", "linux/amd64", {"version": "2.5.1+cu124", "cuda": "12.4", "archs": "sm_50 sm_90"}),
+        ("pypi", "linux/arm64", {"version": "2.5.1", "cuda": None, "archs": None}),
+    ],
+)
+def test_the_probe_expects_the_channel_s_torch(
+    environment: Environments, lock: Locks, channel: str, platform: str, torch: dict[str, str | None]
+) -> None:
+    env = environment(channel=channel, platform=platform)
+    actual: Any = plan.probe_expectations(env, lock(env))["torch"]
+    archs = f"{actual['archs'][0]} {actual['archs'][-1]}" if actual["archs"] else None
+    assert actual | {"archs": archs} == torch
+
+
+def test_the_probe_expects_what_the_lock_and_the_description_say(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    source = Source(name="b", url="u", tag="v1", commit="0f" * 20, path="third_party/b")
+    layers = (make_layer("training", "tqdm==4.66.5"), make_layer("more", "einops==1.0", optional=True))
+    env = environment(sources=(source,), imports=("torch",), layers=layers)
+    expectations = plan.probe_expectations(env, lock(env, artifact("einops", by=("lora",))))
+    assert {name: expectations[name] for name in expectations if name != "torch"} == {
+        "environment": "lora-gpu",
+        "python": "3.10.14",
+        "distributions": {
+            "nvidia-cudnn-cu12": "9.1.0.70",
+            "torch": "2.5.1+cu121",
+            "torchvision": "0.20.1+cu121",
+            "tqdm": "4.66.5",
+        },
+        "optional": {"einops": "1.0"},
+        "inherited": {},
+        "imports": ["torch"],
+        "sources": {"/opt/lora/third_party/b": "0f" * 20},
+    }
+    at_home: Any = plan.probe_expectations(env, lock(env), home="/here")["sources"]
+    assert at_home == {"/here/third_party/b": "0f" * 20}
+
+
+def test_steps_are_the_layers_that_hold_something(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    layers = (
+        make_layer("empty"),
+        make_layer("training", "tqdm==4.66.5"),
+        make_layer("old", "dadaptation==3.2", optional=True),
+    )
+    env = environment(layers=layers)
+    locked = lock(env, artifact("dadaptation", "3.2", filename="dadaptation-3.2.tar.gz", by=("lora",)))
+    pypi: dict[str, Any] = {"origin": "pypi", "index": None, "mirror": "TORCHPIN_MIRROR_PYPI"}
+    cu121: dict[str, Any] = {
+        "origin": "cu121",
+        "index": "https://download.pytorch.org/whl/cu121",
+        "mirror": "TORCHPIN_MIRROR_CU121",
+    }
+    plain: dict[str, Any] = {"optional": False, "builds": False}
+    assert plan.install_steps(locked) == (
+        plan.InstallStep(file="00-torch.txt", **cu121, **plain),
+        plan.InstallStep(file="01-torch-deps.txt", **pypi, **plain),
+        plan.InstallStep(file="03-training.txt", **pypi, **plain),
+        plan.InstallStep(file="04-old.txt", **pypi, optional=True, builds=True),
+    )
+
+
+def test_an_image_carries_its_own_variables_and_the_service_s(environment: Environments, lock: Locks) -> None:
+    sources = tuple(
+        Source(name=name, url="u", tag="v1", commit="0f" * 20, path=f"third_party/{name}") for name in "ab"
+    )
+    run = Run(env=MappingProxyType({"TZ": "UTC"}), freeze="/workspace/freeze.txt")
+    env = environment(sources=sources, run=run, layers=(make_layer("one", "Pillow==1", "tqdm==4.66.5"),))
+    assert plan.image_plan(env, lock(env)).env == {
+        "TZ": "UTC",
+        "TORCHPIN_FREEZE": "/workspace/freeze.txt",
+        "TORCHPIN_REPORT": "pillow tqdm",
+        "TORCHPIN_SOURCES": "/opt/lora/third_party/a:/opt/lora/third_party/b",
+    }
+    empty_env = environment(layers=())
+    assert plan.image_plan(empty_env, lock(empty_env)).env == {}
+
+
+def test_a_context_holds_what_the_build_reads(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    source = Source(name="b", url="u", tag="v1", commit="0f" * 20, path="third_party/b")
+    env = environment(sources=(source,), layers=(make_layer("training", "tqdm==4.66.5"), make_layer("empty")))
+    locked = lock(env, build=(artifact("setuptools", "81.0.0", by=("x",)),))
+    built_context = plan.build_context(env, locked, runtime={"probe.py": "probe"}, smoke="smoke")
+    assert sorted(built_context.files) == [
+        "expect.json",
+        "layers/00-torch.txt",
+        "layers/01-torch-deps.txt",
+        "layers/02-training.txt",
+        "layers/build.txt",
+        "runtime/probe.py",
+        "smoke.py",
+    ]
+    assert built_context.files["layers/build.txt"].startswith("setuptools==81.0.0 --hash=sha256:")
+    assert json.loads(built_context.files["expect.json"]) == plan.probe_expectations(env, locked)
+    assert built_context.sources == {"sources/b": source}
+    assert built_context.uv == "0.13.9"
+
+
+def test_the_key_changes_with_every_input(environment: Environments, lock: Locks) -> None:
+    source = Source(name="b", url="u", tag="v1", commit="0f" * 20, path="third_party/b")
+    env = environment(sources=(source,))
+    context = plan.build_context(env, lock(env), runtime={"probe.py": "probe"}, smoke="smoke")
+
+    def key(changed: plan.BuildContext = context, dockerfile: str = "FROM a", **changes: Any) -> str:
+        return plan.image_key(replace(env, **changes), dockerfile, render_context_list(changed))
+
+    changed_source = replace(source, commit="ab" * 20)
+    keys = [
+        key(),
+        key(dockerfile="FROM b"),
+        key(replace(context, uv="0.13.10")),
+        key(replace(context, sources={"sources/b": changed_source})),
+        key(replace(context, sources={"sources/b": replace(source, url="v")})),
+        key(replace(context, files={**context.files, "new": ""})),
+        *(key(replace(context, files={**context.files, name: "other"})) for name in context.files),
+        key(variant=replace(env.variant, name="other")),
+        key(variant=replace(env.variant, platform="linux/arm64")),
+    ]
+    assert len({*keys}) == len(keys)
+    assert all(len(image_key) == 64 for image_key in keys)
+    assert key(replace(context, files=dict(reversed([*context.files.items()])))) == keys[0]
+
+
+def test_the_step_of_a_wheel_with_an_abi_knows_its_release_and_no_index(
+    environment: Environments, artifact: Artifacts
+) -> None:
+    lock = make_lock(make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact))
+    assert plan.install_steps(lock) == (
+        plan.InstallStep(
+            file="01-attention.txt", origin="flash-attn", index=None, mirror="TORCHPIN_MIRROR_FLASH_ATTN",
+            optional=False, builds=False, release=RELEASE,
+        ),
+        plan.InstallStep(
+            file="02-one.txt", origin="pypi", index=None, mirror="TORCHPIN_MIRROR_PYPI", optional=False, builds=False,
+        ),
+    )  # fmt: skip
+
+
+def test_the_context_holds_nothing_that_the_base_gives(
+    environment: Environments, artifact: Artifacts
+) -> None:
+    env = make_environment(environment, ATTENTION, LAYER_ONE)
+    lock = make_lock(env, resolution(artifact))
+    context = plan.build_context(env, lock, runtime={}, smoke="")
+    assert sorted(context.files) == [
+        "expect.json",
+        "layers/01-attention.txt",
+        "layers/02-one.txt",
+        "smoke.py",
+    ]
+    assert not [
+        name for name, text in context.files.items() if name.startswith("layers/") and "torch==" in text
+    ]
+
+
+def test_what_is_inherited_is_expected_and_is_no_distribution_of_the_venv(
+    environment: Environments, artifact: Artifacts
+) -> None:
+    env = make_environment(environment, ATTENTION, LAYER_ONE)
+    expectations: Any = plan.probe_expectations(env, make_lock(env, resolution(artifact)))
+    assert expectations["inherited"] == {
+        "torch": "2.7.1+cu126", "torchaudio": "2.7.1+cu126", "torchvision": "0.22.1+cu126",
+    }  # fmt: skip
+    assert expectations["distributions"] == {
+        "a": "1", "einops": "0.8.1", "filelock": "4.2.11", "flash-attn": "2.8.3",
+    }  # fmt: skip
+    assert expectations["torch"]["version"] == "2.7.1+cu126"
+    assert expectations["torch"]["cuda"] == "12.6"
+    assert expectations["python"] == "3.11"
+
+
+def test_an_index_s_torch_is_inherited_from_nowhere(environment: Environments, artifact: Artifacts) -> None:
+    env = make_environment(environment, ATTENTION, LAYER_ONE, origin="index")
+    expectations: Any = plan.probe_expectations(env, make_lock(env, resolution(artifact)))
+    assert expectations["inherited"] == {}
+    assert expectations["distributions"]["torch"] == "2.7.1+cu126"

@@ -1,0 +1,243 @@
+"""Reports of single commands: tables at every width, facts, plans of a bump, drafts, fixes."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.results import FINDING, WARNING, make_result
+from torchpin.adopt.draft import Adoption
+from torchpin.adopt.scan import Match
+from torchpin.bump.model import Move, Plan
+from torchpin.bump.target import parse_target
+from torchpin.commands.adopt import Adopted
+from torchpin.commands.facts import FactsReport
+from torchpin.commands.fix import FixedFile
+from torchpin.facts import DatedRow, SectionAge
+from torchpin.output import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HEADERS = ("environment", "base", "state")
+ROWS = [("coaxial-gpu", "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04", "not recorded yet")]
+TARGET = parse_target("torch==2.8.0")
+PLAN = Plan(
+    service="lora",
+    file="services/lora/service.yaml",
+    moves=(
+        Move(path="torch.version", what="torch", before="2.7.1", after="2.8.0", why="requested"),
+        Move(path="base.digest", what="base.digest", before="sha256:ab", after="", why="another image"),
+    ),
+    also_changes=("triton 3.3.1 -> 3.4.0 in lora-gpu",),
+    gained=("B200 on cu128",),
+    lost=("V100 on cu128",),
+    resolved=("GPU001 about B200",),
+    new=("torch 2.8.0: report says 2.5.x",),
+    notes=("the reason of CUDA names an updated package",),
+    outdated_layers=("lockfiles/lora-gpu/00-torch.txt",),
+    present_bytes=2_808_000_000,
+    before="torch: 2.7.1\n",
+    after="torch: 2.8.0\n",
+)
+
+
+@pytest.fixture
+def terminal_width(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function that makes stdout a terminal of so many columns."""
+
+    def set_width(width: int) -> None:
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    return set_width
+
+
+def cell_texts(lines: Sequence[str]) -> list[list[str]]:
+    """The cells of a printed table's lines."""
+    plain = (re.sub(r"\x1b\[[0-9;]*m", "", line).strip("│┃").replace("┃", "│") for line in lines)
+    return [[cell.strip() for cell in line.split("│")] for line in plain]
+
+
+def test_a_table_that_does_not_fit_is_wrapped_between_words(terminal_width: Any, capsys: Any) -> None:
+    terminal_width(60)
+    terminal.print_table("", HEADERS, ROWS)
+    output = capsys.readouterr().out
+    assert max(len(line) for line in output.splitlines() if "\x1b" not in line) <= 60
+    words = {word for row in cell_texts(output.splitlines()) for cell in row for word in cell.split()}
+    assert {"environment", "coaxial-gpu", "state", "not", "recorded", "yet"} <= words
+
+
+def test_on_a_terminal_too_narrow_for_a_table_each_row_is_a_block(terminal_width: Any, capsys: Any) -> None:
+    terminal_width(40)
+    terminal.print_table("Services", HEADERS, [*ROWS, ("lora-gpu", "", "fresh")])
+    assert capsys.readouterr().out.splitlines() == [
+        "Services",
+        "coaxial-gpu",
+        "  base:",
+        "    nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04",
+        "  state: not recorded yet",
+        "lora-gpu",
+        "  state: fresh",
+    ]
+
+
+def test_a_table_in_a_log_is_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_table("", HEADERS, ROWS)
+    assert cell_texts(capsys.readouterr().out.splitlines()[3:4]) == [list(ROWS[0])]
+
+
+def test_a_table_without_rows_has_its_headers(terminal_width: Any, capsys: Any) -> None:
+    terminal_width(80)
+    terminal.print_table("", HEADERS, [])
+    assert cell_texts(capsys.readouterr().out.splitlines()[1:2]) == [list(HEADERS)]
+
+
+def section_age(*expired: DatedRow, maximum: int | None = 365) -> SectionAge:
+    return SectionAge(
+        table="gpus", section="gpus", oldest="2025-11-22", newest="2026-11-22", days=366, max_age_days=maximum,
+        expired=expired,
+    )  # fmt: skip
+
+
+def test_facts_have_their_age_and_what_is_expired(capsys: pytest.CaptureFixture[str]) -> None:
+    row = DatedRow(table="gpus.yaml", row="gpus: H100", date="2025-11-22", days=366, max_age_days=365)
+    terminal.print_facts(FactsReport(problems=("gpus.yaml: no source",), ages=(section_age(row),)))
+    lines = capsys.readouterr().out.splitlines()
+    headers = ["table", "section", "oldest", "newest", "days", "maximum age", "expired"]
+    assert cell_texts(lines[1:4:2]) == [
+        headers,
+        ["gpus", "gpus", "2025-11-22", "2026-11-22", "366", "365", "1"],
+    ]
+    assert lines[-3:] == ["gpus.yaml: no source", str(row), "problems: 1, expired: 1"]
+
+
+def test_facts_without_a_maximum_age_never_expire(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_facts(FactsReport(problems=(), ages=(section_age(maximum=None),)))
+    lines = capsys.readouterr().out.splitlines()
+    assert cell_texts(lines[3:4])[0][-2:] == ["-", "0"]
+    assert lines[-1] == "problems: 0, expired: 0"
+
+
+def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_plans([PLAN], TARGET, {"lora": ["docker/lora-gpu/Dockerfile", "docs/PINNING.md"]})
+    assert capsys.readouterr().out.splitlines() == [
+        "lora: planned changes",
+        "  torch: 2.7.1 -> 2.8.0",
+        "    why: requested",
+        "  base.digest: sha256:ab -> (none)",
+        "    why: another image",
+        "  also changes: triton 3.3.1 -> 3.4.0 in lora-gpu",
+        "  GPUs gained: B200 on cu128",
+        "  GPUs lost: V100 on cu128",
+        "  resolved: GPU001 about B200",
+        "  new: torch 2.8.0: report says 2.5.x",
+        "  note: the reason of CUDA names an updated package",
+        "  files: services/lora/service.yaml, lockfiles/lora-gpu/00-torch.txt",
+        "  generated: docker/lora-gpu/Dockerfile, docs/PINNING.md",
+        "  layers to lock again: 2,808 MB of packages today",
+        "--- a/services/lora/service.yaml",
+        "+++ b/services/lora/service.yaml",
+        "@@ -1 +1 @@",
+        "-torch: 2.7.1",
+        "+torch: 2.8.0",
+    ]
+
+
+def test_a_service_that_is_held_back_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = Plan(service="lora", file="f", held_back="has torch 2.8.0 already")
+    helped = Plan(service="seedvr", file="f", held_back="no wheel for cu126", help="name --channel cu128")
+    terminal.print_plans([plan, helped], TARGET, {})
+    assert capsys.readouterr().out.splitlines() == [
+        "lora: held back: has torch 2.8.0 already",
+        "seedvr: held back: no wheel for cu126 (name --channel cu128)",
+    ]
+
+
+def test_a_plan_as_json_has_no_texts_of_whole_files(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_plans([PLAN], TARGET, {"lora": ["docs/PINNING.md"]}, json=True)
+    document = json.loads(capsys.readouterr().out)
+    (service,) = document["services"]
+    assert document["bump"] == "torch==2.8.0"
+    assert {"before", "after", "moved_text", "why"}.isdisjoint(service)
+    assert (service["also_changes"], service["derived"]) == (list(PLAN.also_changes), ["docs/PINNING.md"])
+    assert service["diff"].endswith("+torch: 2.8.0\n")
+
+
+def adopted(text: str, *results: Any) -> Adopted:
+    matches = (Match(id="ADO001", finding=FINDING), Match(id="ADO002", finding=WARNING))
+    adoption = Adoption(name="lora", text=text, missing="the version of torch", matches=matches, files=())
+    return Adopted(adoption=adoption, results=results, skipped=("image.png",))
+
+
+def test_a_draft_goes_to_stdout_and_all_else_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_adoption(adopted("name: lora\n", make_result(findings=(FINDING,))))
+    output = capsys.readouterr()
+    assert output.out == "name: lora\n"
+    match_head = "services/lora/service.yaml:15:21: no code for B200, at 100%"
+    details = ["  help: Move.", "    Or not.", "  evidence: a source"]
+    assert output.err.splitlines() == [
+        f"error[ADO001] {match_head}",
+        *details,
+        "warning[ADO002] --gpu B200: w",
+        "  help: r",
+        "rules: 1 error, 1 warning",
+        "image.png: skipped, not a text file",
+        f"error[GPU001] {match_head}",
+        *details,
+        "1 error; 1 check: 1 incompatible",
+    ]
+
+
+def test_without_a_draft_nothing_is_judged_and_no_check_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_adoption(adopted(""))
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines()[-2:] == [
+        "rules: 1 error, 1 warning",
+        "image.png: skipped, not a text file",
+    ]
+    assert "checks" not in output.err
+
+
+def test_a_draft_as_json_has_the_matches_by_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_adoption_json(adopted("name: lora\n"))
+    document = json.loads(capsys.readouterr().out)
+    assert [(match["id"], match["level"]) for match in document["matches"]] == [
+        ("ADO001", "error"),
+        ("ADO002", "warning"),
+    ]
+    assert document["skipped"] == ["image.png"]
+
+
+def test_fixes_are_shown_as_a_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    fixed = FixedFile(file="services/lora/service.yaml", findings=(), before="a: 1\n", after="a: 2\n")
+    terminal.print_fixes([fixed])
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "-a: 1",
+        "+a: 2",
+        "fixed services/lora/service.yaml; run `invoke lock`, `invoke render` and `invoke document`",
+    ]
+    terminal.print_fixes([], aside=True)
+    assert capsys.readouterr() == ("", "no safe fix applies\n")
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [("y", True), ("YES ", True), ("", False), ("n", False)])
+def test_a_question_on_a_terminal_needs_a_yes(
+    answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _question: answer)
+    assert terminal.confirm("Apply it?") is agreed
+
+
+def test_without_a_terminal_there_is_no_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
+    assert terminal.confirm("Apply it?")

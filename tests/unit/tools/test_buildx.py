@@ -1,0 +1,161 @@
+"""Build commands, mirrored base images, secrets, and the message of a failed build."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torchpin.image.build_log import Failure
+from torchpin.model import Base, Settings
+from torchpin.tools import buildx
+
+if TYPE_CHECKING:
+    from support.fixture_types import Environments
+
+DIGEST = "sha256:" + "0f" * 32
+CONTEXT = Path("/build/context")
+PLAIN = (
+    *("docker", "buildx", "build", "--progress", "plain", "--platform", "linux/amd64"),
+    *("--file", "/build/context/Dockerfile", "--provenance", "false"),
+)
+
+
+def test_the_least_build_command() -> None:
+    command = buildx.build_command(
+        CONTEXT, platform="linux/amd64", tags=(), labels={}, secrets={}, contexts={}
+    )
+    assert command == (*PLAIN, "--load", "/build/context")
+
+
+def test_the_whole_build_command() -> None:
+    command = buildx.build_command(
+        CONTEXT,
+        platform="linux/amd64",
+        tags=("torchpin/lora-gpu:0123", "torchpin/lora-gpu:latest"),
+        labels={"io.torchpin.key": "0123", "a": "b c"},
+        secrets={"network": Path("/tmp/y/network"), "ca": Path("/etc/ca.crt")},
+        contexts={"nvidia/cuda:12.1.1": "docker-image://registry.local/hub/nvidia/cuda:12.1.1"},
+        network="host",
+        no_cache=True,
+        builder="mine",
+    )
+    assert command == (
+        *PLAIN,
+        *("--tag", "torchpin/lora-gpu:0123", "--tag", "torchpin/lora-gpu:latest"),
+        *("--label", "a=b c", "--label", "io.torchpin.key=0123"),
+        *("--secret", "id=ca,src=/etc/ca.crt", "--secret", "id=network,src=/tmp/y/network"),
+        *("--build-context", "nvidia/cuda:12.1.1=docker-image://registry.local/hub/nvidia/cuda:12.1.1"),
+        *("--network", "host", "--builder", "mine", "--no-cache", "--load", "/build/context"),
+    )
+
+
+def test_the_default_network_is_not_named() -> None:
+    command = buildx.build_command(
+        CONTEXT, platform="linux/arm64", tags=(), labels={}, secrets={}, contexts={}, network="none"
+    )
+    assert command[-4:] == ("--network", "none", "--load", "/build/context")
+
+
+@pytest.mark.parametrize(
+    ("image", "digest", "mirrors", "expected"),
+    [
+        ("nvidia/cuda:12.1.1", None, {}, {}),
+        ("nvidia/cuda:12.1.1", None, {"ghcr.io": "registry.local"}, {}),
+        ("ghcr.io/owner/base:1", None, {"docker.io": "registry.local"}, {}),
+        (
+            "nvidia/cuda:12.1.1",
+            None,
+            {"docker.io": "registry.local/hub"},
+            {"nvidia/cuda:12.1.1": "docker-image://registry.local/hub/nvidia/cuda:12.1.1"},
+        ),
+        (
+            "nvidia/cuda:12.1.1",
+            DIGEST,
+            {"docker.io": "registry.local/hub/"},
+            {f"nvidia/cuda:12.1.1@{DIGEST}": f"docker-image://registry.local/hub/nvidia/cuda:12.1.1@{DIGEST}"},
+        ),
+        (
+            "docker.io/nvidia/cuda:12.1.1",
+            None,
+            {"docker.io": "registry.local/hub"},
+            {"docker.io/nvidia/cuda:12.1.1": "docker-image://registry.local/hub/nvidia/cuda:12.1.1"},
+        ),
+        (
+            "ghcr.io/owner/base:1",
+            DIGEST,
+            {"ghcr.io": "registry.local:5000"},
+            {f"ghcr.io/owner/base:1@{DIGEST}": f"docker-image://registry.local:5000/owner/base:1@{DIGEST}"},
+        ),
+        (
+            "registry.local:5000/base:1",
+            None,
+            {"registry.local:5000": "other.local"},
+            {"registry.local:5000/base:1": "docker-image://other.local/base:1"},
+        ),
+        (
+            "debian:12",
+            None,
+            {"docker.io": "registry.local/hub"},
+            {"debian:12": "docker-image://registry.local/hub/library/debian:12"},
+        ),
+    ],
+    ids=[
+        "no mirror", "a mirror of another registry", "a registry without a mirror", "docker.io", "a digest and a slash",
+        "docker.io by name", "another registry", "a registry with a port", "an official image",
+    ],
+)  # fmt: skip
+def test_a_base_is_replaced_by_its_mirror_s(
+    image: str, digest: str | None, mirrors: dict[str, str], expected: dict[str, str], environment: Environments
+) -> None:  # fmt: skip
+    env = environment(base=Base(image=image, digest=digest))
+    assert buildx.base_contexts(env, Settings(mirrors=mirrors)) == expected
+
+
+def test_a_build_without_mirrors_and_certificates_needs_no_secret() -> None:
+    assert buildx.network_script(Settings(), ca=False).strip() == ""
+
+
+def test_mirrors_are_exported_by_their_variables() -> None:
+    settings = Settings(
+        mirrors={"sd-scripts": "file:///srv/a.git", "cu121": "https://mirror.example/whl/cu121"}
+    )
+    assert buildx.network_script(settings, ca=True) == (
+        "export TORCHPIN_MIRROR_CU121=https://mirror.example/whl/cu121\n"
+        "export TORCHPIN_MIRROR_SD_SCRIPTS=file:///srv/a.git\n"
+        "export SSL_CERT_FILE=/run/torchpin/ca.crt\n"
+    )  # fmt: skip
+
+
+@given(st.text(st.characters(exclude_characters="\x00", codec="utf-8")))
+def test_no_address_can_break_out_of_its_shell_line(address: str) -> None:
+    script = buildx.network_script(Settings(mirrors={"pypi": address}), ca=False)
+    assert shlex.split(script) == ["export", f"TORCHPIN_MIRROR_PYPI={address}"]
+
+
+def test_an_address_with_a_quote_is_one_word() -> None:
+    settings = Settings(mirrors={"pypi": "https://x'; touch /tmp/broken; '"})
+    assert buildx.network_script(settings, ca=False) == (
+        "export TORCHPIN_MIRROR_PYPI='https://x'\"'\"'; touch /tmp/broken; '\"'\"''\n"
+    )
+
+
+def test_a_failed_build_says_step_last_lines_remedy_and_log() -> None:
+    failure = Failure(step="layer 00-torch", lines=("a", "  b"), help="remove images that you do not need")
+    assert buildx.failure_message(failure, Path("/repo/.torchpin/logs/x.log")) == (
+        "the build failed at layer 00-torch; nothing was tagged or recorded\n"
+        "    a\n"
+        "      b\n"
+        "help: remove images that you do not need\n"
+        "log: /repo/.torchpin/logs/x.log"
+    )
+
+
+def test_a_failed_build_without_a_known_remedy_says_none() -> None:
+    message = buildx.failure_message(Failure(step="the build", lines=("a",)), Path("x.log"))
+    assert message == "the build failed at the build; nothing was tagged or recorded\n    a\nlog: x.log"
+    assert "help:" not in message

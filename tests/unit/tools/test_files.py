@@ -1,0 +1,100 @@
+"""Files are written whole or not at all, and only where they change."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from torchpin.errors import ToolError
+from torchpin.tools.files import read_text, write_files
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+def test_a_new_file_is_written_with_its_folders(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "c.txt"
+    assert write_files({path: "é\r\n"}) == (path,)
+    assert path.read_bytes() == b"\xc3\xa9\r\n"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert names(tmp_path) == ["a", "b", "c.txt"]
+
+
+def test_only_what_differs_is_written_and_answered(tmp_path: Path) -> None:
+    unchanged, changed, new = (tmp_path / name for name in ("same", "other", "new"))
+    unchanged.write_text("same")
+    changed.write_text("before")
+    os.utime(unchanged, (0, 0))
+    before = unchanged.stat()
+    assert write_files({unchanged: "same", changed: "after", new: ""}) == (new, changed)
+    assert (unchanged.stat().st_mtime, unchanged.stat().st_ino) == (0, before.st_ino)
+    assert (changed.read_text(), new.read_text()) == ("after", "")
+
+
+def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
+    files: dict[Path, str | None] = {tmp_path / "a": "1", tmp_path / "b": "2", tmp_path / "none": None}
+    assert write_files(files) == (tmp_path / "a", tmp_path / "b")
+    assert write_files(files) == ()
+
+
+def test_a_file_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "a.sh"
+    path.write_text("before")
+    path.chmod(0o755)
+    write_files({path: "after"})
+    assert path.stat().st_mode & 0o777 == 0o755
+
+
+def test_none_removes_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    assert write_files({tmp_path / "a": None, tmp_path / "absent": None}) == (tmp_path / "a",)
+    assert names(tmp_path) == []
+
+
+def test_a_failed_staging_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("before")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "gone").write_text("")
+    files: dict[Path, str | None] = {
+        tmp_path / "a": "after",
+        tmp_path / "gone": None,
+        tmp_path / "file" / "below": "",
+    }
+    with pytest.raises(ToolError) as excinfo:
+        write_files(files)
+    assert str(excinfo.value) == f"{tmp_path / 'file'}: File exists; no partial file was kept"
+    assert (tmp_path / "a").read_text() == "before"
+    assert names(tmp_path) == ["a", "file", "gone"]
+
+
+def test_a_failed_rename_leaves_no_staged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(Path, "replace", full)
+    (tmp_path / "a").write_text("before")
+    with pytest.raises(ToolError, match="No space left on device"):
+        write_files({tmp_path / "a": "after", tmp_path / "b": "new"})
+    assert (tmp_path / "a").read_text() == "before"
+
+
+def test_an_interruption_while_staging_leaves_no_staged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Path, mode: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "chmod", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_files({tmp_path / "a": "1"})
+    assert names(tmp_path) == []
+
+
+def test_what_is_not_there_reads_as_none(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\xc3\xa9\r\n")
+    assert read_text(tmp_path / "a") == "é\r\n"
+    assert read_text(tmp_path / "b") is None
+    assert read_text(tmp_path / "a" / "b") is None

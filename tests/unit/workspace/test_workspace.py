@@ -1,0 +1,105 @@
+"""The repository on disk: its root, descriptions, locks and records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.version import Version
+
+from torchpin import paths
+from torchpin.errors import InputError
+from torchpin.lock import file_format
+from torchpin.model import Settings
+from torchpin.tools.files import write_files
+from torchpin.workspace import workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.fixture_types import Environments, Locks
+    from torchpin.model import Environment
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> workspace.Repository:
+    return workspace.Repository(root=tmp_path, services=(), settings=Settings())
+
+
+def write_lock(repo: workspace.Repository, env: Environment, locks: Locks) -> None:
+    texts = file_format.lock_texts(locks(env))
+    write_files(
+        {repo.root / paths.lock_path(env.name, name.rsplit("/", 1)[-1]): text for name, text in texts.items()}
+    )
+
+
+def test_the_root_is_the_nearest_folder_with_services_and_the_template(tmp_path: Path) -> None:
+    write_files({tmp_path / paths.DOCKERFILE_TEMPLATE: "FROM scratch\n", tmp_path / "services/a/x": ""})
+    assert workspace.find_root(tmp_path / "services" / "a") == tmp_path
+
+
+def test_a_folder_outside_of_a_repository_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as excinfo:
+        workspace.find_root(tmp_path)
+    assert str(excinfo.value) == (
+        f"{tmp_path} is not in a torchpin repository: no folder above it has services/ and docker/Dockerfile.j2"
+    )
+
+
+def test_every_description_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        path = tmp_path / paths.description_path(name)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"name: x\nsummary: \xff\n")
+    with pytest.raises(InputError) as excinfo:
+        workspace.read_descriptions(tmp_path)
+    assert [str(problem.position) for problem in excinfo.value.problems] == [
+        "services/a/service.yaml:2:1",
+        "services/b/service.yaml:2:1",
+    ]
+    assert str(excinfo.value).endswith("save the files as UTF-8; nothing was written")
+
+
+def test_a_staged_text_is_read_instead_of_the_file(repo: workspace.Repository) -> None:
+    (repo.root / "a").write_text("file")
+    assert repo.text("a") == "file"
+    assert replace(repo, staged={"a": "staged", "b": None}).text("a") == "staged"
+
+
+def test_a_current_lock_is_read(repo: workspace.Repository, environment: Environments, lock: Locks) -> None:
+    env = environment()
+    write_lock(repo, env, lock)
+    assert workspace.read_lock(repo, env).packages.keys() == lock(env).packages.keys()
+
+
+def test_a_missing_lock_is_an_input_error(repo: workspace.Repository, environment: Environments) -> None:
+    with pytest.raises(InputError, match=r"^lora-gpu is not locked; run `invoke lock --service lora`$"):
+        workspace.read_lock(repo, environment())
+
+
+def test_a_lock_of_another_description_is_out_of_date(
+    repo: workspace.Repository, environment: Environments, lock: Locks
+) -> None:
+    write_lock(repo, environment(), lock)
+    with pytest.raises(
+        InputError,
+        match=r"^lockfiles/lora-gpu is out of date for its description \(.*\); run `invoke lock --service lora`$",
+    ):
+        workspace.read_lock(repo, environment(python=Version("3.11.9")))
+
+
+def test_folders_without_an_environment_are_orphans(repo: workspace.Repository) -> None:
+    write_files(
+        {repo.root / path: "" for path in ("lockfiles/a-gpu/x", "docker/runtime/y", "records/b-cpu/z")}
+    )
+    (repo.root / "docker/empty").mkdir()
+    assert workspace.orphaned_folders(repo) == ("lockfiles/a-gpu", "records/b-cpu")
+
+
+@pytest.mark.parametrize(("text", "record"), [(None, {}), ("{", {}), ('{"key": "ab"}', {"key": "ab"})])
+def test_a_missing_or_damaged_build_record_is_empty(
+    repo: workspace.Repository, environment: Environments, text: str | None, record: dict[str, str]
+) -> None:
+    write_files({repo.root / paths.build_path("lora-gpu"): text})
+    assert workspace.read_build_record(repo, environment()) == record
