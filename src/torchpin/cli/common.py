@@ -1,113 +1,75 @@
-"""What the tasks share: help texts of options, exit codes, the workspace that they act on."""
+"""What the tasks share: help texts of options, the values they allow, how a task runs and ends."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from invoke import Exit
 
-from torchpin.errors import INTERRUPTED, TOOL, TorchpinError
+from torchpin.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from torchpin.model import Environment
-    from torchpin.workspace.workspace import Repository
-
+    from torchpin.commands.report import CommandReport, Watcher
+    from torchpin.output.reports import Form
 
 SERVICE = {"service": "the service, by its folder's name; all of them when left out"}
-
-
 ONE_SERVICE = {"service": "the service, by its folder's name"}
-
-
 VARIANT = {"variant": "the variant, such as gpu; all of them when left out"}
-
-
-CHECK = {"check": "write nothing: say what would change, and exit 1 if anything would"}
-
-
-LAB = {"lab": "on a scratch copy, with tiny stand-ins for torch, sources and base; everything else is real"}
-
-
-@contextmanager
-def handle_errors() -> Iterator[None]:
-    """Expected ends as one message and an exit code. Bugs keep their traceback."""
-    import signal
-
-    from torchpin.output import terminal
-
-    def ended(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, ended)  # a cancelled job clears up as an interrupted one does
-    try:
-        yield
-    except TorchpinError as stop:
-        terminal.print_error(stop)
-        raise Exit(code=stop.exit_code) from None
-    except KeyboardInterrupt:
-        terminal.print_error("interrupted; nothing half-made was kept")
-        raise Exit(code=INTERRUPTED) from None
-    except OSError as error:
-        terminal.print_error(f"{error.filename or 'this machine'}: {error.strerror or error}")
-        raise Exit(code=TOOL) from None
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def open_repository(service: str = "", variant: str = "") -> tuple[Repository, tuple[Environment, ...]]:
-    from torchpin.description.environments import select_environments
-    from torchpin.output import terminal
-    from torchpin.workspace import workspace
-    from torchpin.workspace.write import recover
-
-    root = workspace.find_root(Path.cwd())
-    message = recover(root)
-    if message:
-        terminal.print_status(message)
-    repo = workspace.open_repository(root)
-    return repo, select_environments(repo.services, service=service, variant=variant)
-
-
-def exit_if_failed(code: int) -> None:
-    if code:
-        raise Exit(code=code)
-
-
-def split_names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def report_checks(results: Sequence[Any]) -> None:
-    from torchpin.commands import judge as commands_judge
-    from torchpin.output import terminal
-
-    terminal.print_results(results)
-    exit_if_failed(commands_judge.exit_code(results, require=("lock",)))
-
-
-def waiver_notices(environments: Sequence[Environment]) -> list[str]:
-    """The waivers that end soon, each said once."""
-    from torchpin.checks.rules.deviations import ending_waivers
-    from torchpin.workspace.evidence import from_descriptions
-
-    return list(
-        dict.fromkeys(
-            notice for env in environments for notice in ending_waivers(from_descriptions(environments), env)
-        )
-    )
-
-
-GPU = {"gpu": "judge for this card instead of the described ones; may be given several times"}
-
-
-HTML = {"html": "write a page with verdicts, evidence and the matrix of services and GPUs to this file"}
-
-
+CHECK = {"check": "write nothing; list what would change, and exit with 1 if anything would"}
+LAB = {
+    "lab": "run on a scratch copy, with small stubs for torch, sources and base image; everything else is real"
+}
+GPU = {"gpu": "judge for this GPU instead of the described ones; may be given several times"}
+HTML = {
+    "html": "also write an HTML page with verdicts, evidence and the matrix of services and GPUs to this file"
+}
+JSON = {"json": "print one JSON document instead of text"}
+STRICT = {"strict": "fail on notices and on unknowns, too"}
+RECORDED = {"recorded": "read torch's channels from the recorded index snapshots instead of PyTorch's index"}
 STATE_HELP = "a git revision, `.` for the working tree, a freeze record or a lock folder"
 
 
-JSON = {"json": "one JSON document instead of text"}
+class TaskRun:
+    """One run of a task: where its command reports to, and the exit code so far."""
+
+    def __init__(self, form: Form, watcher: Watcher) -> None:
+        self.form, self.watcher, self.exit_code = form, watcher, 0
+
+    def report(self, report: CommandReport) -> None:
+        """Prints a report, and ends the task with its exit code."""
+        self.watcher.report(report)
+        self.end_with(report.exit_code)
+
+    def end_with(self, exit_code: int) -> None:
+        """The first exit code that is not 0 stays."""
+        self.exit_code = self.exit_code or exit_code
+
+
+@contextmanager
+def task_run(form: Form = "text", *, progress: str = "auto") -> Iterator[TaskRun]:
+    """Runs a task's command, and ends the program with its exit code. `form`: what is printed for whom."""
+    from torchpin.output.reports import command_watcher
+
+    run = TaskRun(form, command_watcher(form, progress))
+    yield run
+    if run.exit_code:
+        raise Exit(code=run.exit_code)
+
+
+def document_form(*, json: bool) -> Form:
+    """The form of a task with `--json`."""
+    return "json" if json else "text"
+
+
+def require_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """Raises InputError for a value that an option does not have."""
+    if value not in choices:
+        names = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise InputError(f"{option} must be {names}, not {value!r}")
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

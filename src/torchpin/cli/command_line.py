@@ -1,0 +1,106 @@
+"""The tasks as `invoke` parses them: help in every place, and short flags with one meaning everywhere."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from invoke import Argument, Exit, ParseError, Task, task
+
+from torchpin.cli.error_handler import handle_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SHORT_FLAGS = {"service": "s", "variant": "v", "json": "j"}  # none of them is one of invoke's own
+
+
+class HelpRequested(Exit):
+    """`--help` stands where a positional argument was expected, which invoke would have taken it for."""
+
+    def __init__(self, task_name: str) -> None:
+        super().__init__(code=0)
+        self.task_name = task_name
+
+
+class UnknownOptionError(ParseError):
+    """An option that a task does not have stands where a positional argument was expected."""
+
+    def __init__(self, task_name: str, option: str) -> None:
+        super().__init__(f"`{task_name}` has no option `{option}`")
+        self.task_name, self.option = task_name, option
+
+
+class PositionalArgument(Argument):
+    """A positional argument that takes no option for its value. `replaced_by`: flags that may stand in its place.
+
+    invoke 3.0.3 gives the next word to a positional argument that is missing, whatever it looks like, so `--help` too
+    (https://github.com/pyinvoke/invoke/issues/982); this class can go when the parser looks for flags first.
+    """
+
+    def __init__(self, task_name: str, *, replaced_by: Iterable[Argument] = (), **options: Any) -> None:
+        super().__init__(positional=True, **options)
+        self.task_name, self.replaced_by = task_name, tuple(replaced_by)
+
+    @property
+    def value(self) -> Any:
+        """None while it is missing."""
+        if self._value is None and any(flag.value for flag in self.replaced_by):
+            return ""
+        return self._value
+
+    @value.setter
+    def value(self, text: str) -> None:
+        self.set_value(text)
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        if value in {"-h", "--help"}:
+            raise HelpRequested(self.task_name)
+        if value.startswith("-") and value != "-":
+            raise UnknownOptionError(self.task_name, value.partition("=")[0])
+        super().set_value(value, cast=cast)
+
+
+class CommandTask(Task):  # type: ignore[type-arg]
+    """A task with the short flags of the table, whose errors end as messages.
+
+    `replaced_by`: by positional parameter, the flags that may stand in its place.
+    """
+
+    def __init__(
+        self, body: Any, *, replaced_by: Mapping[str, tuple[str, ...]] | None = None, **options: Any
+    ) -> None:
+        super().__init__(body, **{**options, "auto_shortflags": False})
+        self.replaced_by = dict(replaced_by or {})
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        with handle_errors():
+            return super().__call__(*arguments, **options)
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        texts = dict(self.help)
+        arguments = super().get_arguments(ignore_unknown_help)
+        self.help = (
+            texts  # invoke 3.0.3 takes each text out as it is used, so a second parser would have none
+        )
+        for argument in arguments:
+            if argument.name in SHORT_FLAGS:
+                argument.names = (*argument.names, SHORT_FLAGS[argument.name])
+        return [
+            self._positional(argument, arguments) if argument.positional else argument
+            for argument in arguments
+        ]
+
+    def _positional(self, argument: Argument, arguments: Iterable[Argument]) -> PositionalArgument:
+        flags = self.replaced_by.get(argument.name or "", ())
+        return PositionalArgument(
+            self.name,
+            replaced_by=[flag for flag in arguments if flag.name in flags],
+            names=argument.names,
+            kind=argument.kind,
+            help=argument.help,
+            attr_name=argument.attr_name,
+        )
+
+
+command = partial(task, klass=CommandTask)

@@ -1,0 +1,97 @@
+"""The two programs that serve the tasks: `torchpin`, and `invoke` in a repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke import Exit, ParseError, Program
+from invoke.parser import Parser
+
+from torchpin.cli.command_line import HelpRequested
+from torchpin.cli.suggestions import describe_parse_error
+from torchpin.errors import INPUT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from invoke import Collection
+
+INVOKE = "invoke"
+
+
+class CommandProgram(Program):
+    """A program that shows the help of a task wherever it is requested, and ends with one line for what it cannot parse."""
+
+    def parse_tasks(self) -> None:
+        try:
+            super().parse_tasks()
+        except HelpRequested as request:
+            self.print_task_help(request.task_name)
+            raise Exit from None
+        except ParseError as error:
+            raise self._explained(error) from None
+
+    def parse_cleanup(self) -> None:
+        try:
+            super().parse_cleanup()
+        except ParseError as error:  # `--help` of a task that does not exist
+            raise self._explained(error) from None
+
+    def _explained(self, error: ParseError) -> Exit:
+        message = describe_parse_error(
+            error, program=self.binary, tasks=self.parser.contexts, core=self.initial_context
+        )
+        return Exit(message=message, code=INPUT)
+
+    def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - invoke's name
+        from torchpin.output.program import called_as
+
+        with called_as(self.binary):
+            super().run(argv, exit=exit)
+
+
+class InvokeCheck(CommandProgram):
+    """The command line of `invoke`, parsed once before it does so itself."""
+
+    def __init__(self, tasks: Collection) -> None:
+        super().__init__(binary=INVOKE)  # without a namespace: then it knows all of invoke's own options
+        self.collection = tasks
+
+    def _make_parser(self) -> Parser:
+        return Parser(initial=self.initial_context, contexts=self.collection.to_contexts())
+
+    def check(self, argv: Sequence[str]) -> None:
+        """Raises Exit for help, once it is printed, and for what cannot be parsed; else leaves all to invoke."""
+        self.normalize_argv([*argv])
+        self.parse_core_args()
+        if not (self.core.unparsed or isinstance(self.args.help.value, str)):
+            return
+        self.parse_tasks()
+        requested = self.args.help.value
+        if requested and requested not in self.parser.contexts:
+            raise self._explained(ParseError(f"No idea what {requested!r} is!"))
+        if requested:
+            self.print_task_help(requested)
+            raise Exit
+
+
+def check_invoke(tasks: Collection, argv: Sequence[str]) -> None:
+    """What a repository's tasks.py calls, so that `invoke` parses as `torchpin` does.
+
+    `invoke` 3.0.3 has no hook before its parser: only tasks.py is ours, which it imports when it has parsed its own options.
+    So the command line is parsed here first. It can go when a Collection can bring a Program or a parser along.
+    """
+    if is_invoke(argv[0]):
+        InvokeCheck(tasks).check(argv)
+
+
+def is_invoke(executable: str) -> bool:
+    """Whether sys.argv[0] is `invoke`, `inv` or `python -m invoke`; a test or a type checker imports tasks.py as well."""
+    path = Path(executable)
+    return path.stem in {INVOKE, "inv"} or (path.name == "__main__.py" and path.parent.name == INVOKE)
+
+
+def torchpin_program(tasks: Collection, version: str, **options: Any) -> CommandProgram:
+    """The program `torchpin`."""
+    return CommandProgram(name="torchpin", binary="torchpin", version=version, namespace=tasks, **options)

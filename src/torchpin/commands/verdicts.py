@@ -1,0 +1,107 @@
+"""`judge`, `support` and `why`: verdicts about the selected environments, and the page that shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchpin.commands import judge
+from torchpin.commands.facts import current_date
+from torchpin.commands.fix import apply_safe_fixes
+from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.commands.selection import Selection, open_workspace
+from torchpin.queries.support import build_matrix, select_gpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+
+    from torchpin.checks.registry import Result
+    from torchpin.commands.fix import FixedFile
+    from torchpin.commands.report import Watcher
+    from torchpin.model import Environment
+    from torchpin.queries.support import Matrix
+    from torchpin.queries.why import Explanation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeOptions:
+    """`gpus` and `driver`: judged for these instead of the described ones. `fix`: safe fixes are made before.
+
+    `strict`: notices and unknowns fail, too.
+    """
+
+    gpus: tuple[str, ...] = ()
+    driver: str = ""
+    fix: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """The judge's results. `gpus`: the columns of the matrix; `notices`: waivers that end soon."""
+
+    environments: tuple[Environment, ...]
+    results: tuple[Result, ...]
+    gpus: tuple[str, ...]
+    today: date
+    notices: tuple[str, ...] = ()
+    strict: bool = False
+
+    @property
+    def matrix(self) -> Matrix:
+        return build_matrix(self.environments, self.gpus, self.results)
+
+    @property
+    def exit_code(self) -> int:
+        return judge.exit_code(self.results, strict=self.strict)
+
+
+def judge_selection(
+    selection: Selection,
+    options: JudgeOptions,
+    watcher: Watcher,
+    *,
+    show_fixes: Callable[[Sequence[FixedFile]], object],
+) -> Judgement:
+    """Whether the selected pins can work. `show_fixes` is given what `options.fix` changed."""
+    workspace = open_workspace(selection, watcher)
+    if options.fix:
+        show_fixes(apply_safe_fixes(workspace.repo, workspace.environments))
+        workspace = open_workspace(selection, watcher)
+    environments = workspace.environments
+    return Judgement(
+        environments=environments,
+        results=judge.judge(workspace.repo, environments, gpus=options.gpus, driver=options.driver),
+        gpus=select_gpus(environments),
+        today=current_date(),
+        notices=judge.waiver_notices(environments),
+        strict=options.strict,
+    )
+
+
+def judge_gpus(
+    selection: Selection, watcher: Watcher, *, gpus: Sequence[str] = (), every: bool = False
+) -> Judgement:
+    """The selected environments on these GPUs. `every`: on all that facts describe."""
+    workspace = open_workspace(selection, watcher)
+    return Judgement(
+        environments=workspace.environments,
+        results=judge.judge(workspace.repo, workspace.environments),
+        gpus=select_gpus(workspace.environments, gpus, every=every),
+        today=current_date(),
+    )
+
+
+def write_verdict_page(file: str, judgement: Judgement, render: Callable[[Judgement], str]) -> CommandReport:
+    """Writes the page where a file is named for it. Raises ToolError where it cannot be written."""
+    if not file:
+        return CommandReport()
+    return report_outcomes([judge.write_page(Path(file), render(judgement))])
+
+
+def explain_pin(selection: Selection, component: str, watcher: Watcher) -> tuple[Explanation, ...]:
+    """The chain of a pin in each selected environment."""
+    workspace = open_workspace(selection, watcher)
+    return tuple(judge.why(workspace.repo, env, component) for env in workspace.environments)

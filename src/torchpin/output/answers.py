@@ -1,0 +1,107 @@
+"""Answers of queries, as text for people or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from torchpin.commands.facts import FactsReport, refresh_report
+from torchpin.output import terminal
+from torchpin.output.console import console, print_hanging
+from torchpin.output.findings import print_matrix
+from torchpin.output.html import render_page
+from torchpin.queries.diff import DIFF_HEADERS, diff_rows, summary_line
+from torchpin.queries.outdated import outdated_lines
+from torchpin.queries.why import explanation_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torchpin.commands.adopt import Adopted
+    from torchpin.commands.bump_plan import PlannedBump
+    from torchpin.commands.doctor import MachineCheck
+    from torchpin.commands.facts import RefreshResult
+    from torchpin.commands.verdicts import Judgement
+    from torchpin.queries.diff import Difference
+    from torchpin.queries.outdated import UpdateList
+    from torchpin.queries.why import Explanation
+
+
+def print_page(page: str) -> None:
+    """A page for people; on a terminal wrapped between words."""
+    for line in page.splitlines():
+        print_hanging(console(), Text(line), 0)
+
+
+def print_judgement(judgement: Judgement, form: str) -> None:
+    terminal.print_verdicts(judgement.results, judgement.environments, form=form, notices=judgement.notices)
+
+
+def print_support(judgement: Judgement, *, json: bool) -> None:
+    if json:
+        terminal.print_json(asdict(judgement.matrix))
+    else:
+        print_matrix(judgement.matrix)
+
+
+def verdict_page(judgement: Judgement) -> str:
+    """The HTML page of verdicts and matrix."""
+    return render_page(judgement.results, judgement.environments, judgement.matrix, judgement.today)
+
+
+def print_explanations(explanations: Sequence[Explanation], *, json: bool) -> None:
+    if json:
+        terminal.print_json([asdict(explanation) for explanation in explanations])
+        return
+    for explanation in explanations:
+        for line in explanation_lines(explanation):
+            terminal.print_line(line)
+
+
+def print_updates(updates: Sequence[UpdateList], *, json: bool) -> None:
+    if json:
+        terminal.print_json([asdict(update_list) for update_list in updates])
+        return
+    for line in outdated_lines(updates):
+        terminal.print_line(line)
+
+
+def print_differences(differences: Sequence[Difference], *, json: bool) -> None:
+    if json:
+        terminal.print_json([asdict(difference) for difference in differences])
+        return
+    rows = diff_rows(differences)
+    if rows:
+        terminal.print_table("", DIFF_HEADERS, rows)
+    for difference in differences:
+        terminal.print_line(summary_line(difference))
+
+
+def print_machine(checks: Sequence[MachineCheck]) -> None:
+    """A row for each thing that was looked at, with help where it is missing."""
+    rows = [
+        (check.name, "ok" if check.ok else "missing", check.detail, "" if check.ok else check.help)
+        for check in checks
+    ]
+    terminal.print_table("", ("what", "state", "found", "what to do"), rows)
+
+
+def print_facts_answer(answer: FactsReport | RefreshResult) -> None:
+    if isinstance(answer, FactsReport):
+        terminal.print_facts(answer)
+        return
+    for line in refresh_report(answer):
+        terminal.print_line(line)
+
+
+def print_draft(adopted: Adopted, *, json: bool) -> None:
+    if json:
+        terminal.print_adoption_json(adopted)
+    else:
+        terminal.print_adoption(adopted)
+
+
+def print_planned_bump(planned: PlannedBump, *, json: bool) -> None:
+    terminal.print_plans(planned.plans, planned.target, planned.generated, json=json)
