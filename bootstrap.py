@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Run a command in torchpin's own environment, which is made first where it is missing or out of date.
+"""Run a command in torchpin's environment, which is created first if it is missing or out of date.
 
     python3 bootstrap.py COMMAND [ARGUMENT...]
 
 For example `python3 bootstrap.py invoke --list` or `python3 bootstrap.py nox`. The environment is the folder .venv
-beside this file: the packages of requirements/run.txt, exactly those files, and torchpin itself, editable.
-Needs Python 3.10 or newer with its venv module, and nothing else.
+beside this file: the packages of requirements/run.txt, verified by hash, and torchpin itself as an editable install.
+Requires Python 3.10 or newer with its venv module, and nothing else.
 """
 
 import sys
 
-if sys.version_info < (3, 10):  # noqa: UP036 - this is where people learn of it
-    print("torchpin needs Python 3.10 or newer; this is %d.%d." % sys.version_info[:2], file=sys.stderr)  # noqa: UP031
+if sys.version_info < (3, 10):  # noqa: UP036 - an older Python runs this far
+    print("torchpin requires Python 3.10 or newer; this is %d.%d" % sys.version_info[:2], file=sys.stderr)  # noqa: UP031
     sys.exit(3)
 
 import hashlib
@@ -30,16 +30,16 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent
 INPUT, TOOL, INTERRUPTED = 2, 3, 130
 OLDEST_PIP = (22, 3)  # the first with --python
-# Of PIP_* and UV_*, those that say how to reach an index are kept; those that say what to install, or where, are not.
-KEPT = re.compile(
+# PIP_* and UV_* variables about how to reach an index are kept; those about what to install, or where, are dropped.
+KEPT_VARIABLES = re.compile(
     r"(PIP|UV)_.*"
     r"(CACHE|CERT|CONFIG|DOWNLOADS|HOST|HTTP|INDEX|INSTALL_DIR|KEYRING|LINK|MIRROR|OFFLINE|PROXY|RETRIES|TIMEOUT|TLS)"
 )
-DROPPED = {"PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"}
+DROPPED_VARIABLES = {"PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"}
 
 
-class Stop(Exception):  # noqa: N818 - it ends the run; not every end is an error
-    """An expected end: a sentence for the user and an exit code."""
+class BootstrapError(Exception):
+    """An expected failure: a message for the user and an exit code."""
 
     def __init__(self, message: str, code: int = TOOL) -> None:
         super().__init__(message)
@@ -47,38 +47,39 @@ class Stop(Exception):  # noqa: N818 - it ends the run; not every end is an erro
 
 
 def digest(home: Path, base: str) -> str:
-    """What an environment answers: the requirements, the project, this Python and this place."""
+    """The digest of what an environment depends on: the requirements, the project, the Python and the folder."""
     parts = [
         (home / "requirements" / "run.txt").read_bytes(),
         (home / "pyproject.toml").read_bytes(),
         platform.python_version().encode(),
         base.encode(),
-        str(home).encode(),  # scripts carry the path of their interpreter
+        str(home).encode(),  # scripts contain the path of their interpreter
     ]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def programs(venv: Path) -> Path:
+def scripts_folder(venv: Path) -> Path:
     return venv / ("Scripts" if sys.platform == "win32" else "bin")
 
 
 def interpreter(venv: Path) -> Path:
-    return programs(venv) / ("python.exe" if sys.platform == "win32" else "python")
+    return scripts_folder(venv) / ("python.exe" if sys.platform == "win32" else "python")
 
 
 def environment(venv: Path, old: Mapping[str, str]) -> dict[str, str]:
-    """The variables for a command in an environment, as if it had been activated."""
+    """The environment variables for a command, as in an activated environment."""
     new = {
         name: value
         for name, value in old.items()
-        if name not in DROPPED and (not name.startswith(("PIP_", "UV_")) or KEPT.match(name))
+        if name not in DROPPED_VARIABLES
+        and (not name.startswith(("PIP_", "UV_")) or KEPT_VARIABLES.match(name))
     }
-    path = [str(programs(venv)), *filter(None, [old.get("PATH")])]
+    path = [str(scripts_folder(venv)), *filter(None, [old.get("PATH")])]
     return new | {"VIRTUAL_ENV": str(venv), "PATH": os.pathsep.join(path)}
 
 
 def pip_environment(venv: Path, old: Mapping[str, str]) -> dict[str, str]:
-    """The same for pip, with the answers that a configuration file may not give otherwise."""
+    """The same for pip, with options that a configuration file of the user must not change."""
     return environment(venv, old) | {
         "PIP_CONSTRAINT": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -88,14 +89,14 @@ def pip_environment(venv: Path, old: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def can_drive(version: str) -> bool:
-    """Whether `pip --version` names a pip that installs into an environment that has none."""
+def supports_other_python(version: str) -> bool:
+    """Whether a pip, by the output of `pip --version`, can install into an environment without pip (by --python)."""
     match = re.match(r"pip (\d+)\.(\d+)", version)
     return match is not None and (int(match[1]), int(match[2])) >= OLDEST_PIP
 
 
 def is_ready(venv: Path, stamp: str) -> bool:
-    """Whether the environment was made to its end, for what is wanted."""
+    """Whether the environment is complete and up to date: its stamp, written last, is the digest."""
     try:
         return (venv / ".stamp").read_text() == stamp and interpreter(venv).exists()
     except OSError:
@@ -103,7 +104,7 @@ def is_ready(venv: Path, stamp: str) -> bool:
 
 
 def run(command: tuple[str, ...], env: Mapping[str, str]) -> str:
-    """A command to its end, silent; the whole story if it fails."""
+    """Run a command and return its output. Raises BootstrapError, with the command and its output, if it fails."""
     completed = subprocess.run(
         command,
         cwd=HOME,
@@ -117,48 +118,48 @@ def run(command: tuple[str, ...], env: Mapping[str, str]) -> str:
         close_fds=False,
     )
     if completed.returncode:
-        raise Stop(
-            f"`{shlex.join(command)}` ended with {completed.returncode}:\n{completed.stdout.rstrip()}\n"
-            "Nothing is half-done: the same command starts again."
+        raise BootstrapError(
+            f"`{shlex.join(command)}` failed with exit code {completed.returncode}:\n{completed.stdout.rstrip()}\n"
+            "the next run starts again from nothing"
         )
     return completed.stdout
 
 
-def no_venv(base: str) -> Stop:
+def venv_missing(base: str) -> BootstrapError:
+    """The error for a Python without venv and pip, with the package to install."""
     version = ".".join(platform.python_version_tuple()[:2])
-    return Stop(
-        f"{base} cannot make an environment: it has no venv module with pip, and no pip {OLDEST_PIP[0]}.{OLDEST_PIP[1]}"
-        f" or newer. Install one (on Debian and Ubuntu: `apt-get install python{version}-venv`), then run the same"
-        " command again."
+    return BootstrapError(
+        f"{base} cannot create an environment: it has no venv module with pip, and no pip {OLDEST_PIP[0]}.{OLDEST_PIP[1]}"
+        f" or newer; install one (on Debian and Ubuntu: `apt-get install python{version}-venv`), then run the command again"
     )
 
 
 def set_up(home: Path, venv: Path, base: str) -> None:
-    """The environment from nothing: whatever lies in its place is removed first."""
+    """Create the environment; one that exists is removed first. Raises BootstrapError if a step fails."""
     env = pip_environment(venv, os.environ)
     pip: tuple[str, ...] = (str(interpreter(venv)), "-m", "pip")
-    make: tuple[str, ...] = (base, "-m", "venv", "--clear", str(venv))
+    create_venv: tuple[str, ...] = (base, "-m", "venv", "--clear", str(venv))
     if importlib.util.find_spec("venv") is None:
-        raise no_venv(base)
+        raise venv_missing(base)
     if importlib.util.find_spec("ensurepip") is None:  # Debian without python3-venv
         try:
             version = run((base, "-m", "pip", "--version"), env)
-        except Stop:
-            raise no_venv(base) from None
-        if not can_drive(version):
-            raise no_venv(base)
+        except BootstrapError:
+            raise venv_missing(base) from None
+        if not supports_other_python(version):
+            raise venv_missing(base)
         pip = (base, "-m", "pip", "--python", str(interpreter(venv)))
-        make = (*make, "--without-pip")
+        create_venv = (*create_venv, "--without-pip")
     (venv / ".stamp").unlink(missing_ok=True)
-    run(make, env)
+    run(create_venv, env)
     options = ("--require-hashes", "--only-binary", ":all:", "-r", str(home / "requirements" / "run.txt"))
     run((*pip, "install", "--quiet", *options), env)
     run((*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(home)), env)
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One at a time; the system frees the lock however its holder ends."""
+def hold_lock(path: Path) -> Iterator[None]:
+    """Hold a file lock; the system releases it however the process ends."""
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
         if sys.platform == "win32":
@@ -174,35 +175,34 @@ def locked(path: Path) -> Iterator[None]:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX)
-            os.set_inheritable(
-                file.fileno(), True
-            )  # a pip that outlives a killed bootstrap still holds the lock
+            # inherited, so that a pip that outlives a killed bootstrap still holds the lock
+            os.set_inheritable(file.fileno(), True)
         yield
 
 
-def ensure(home: Path) -> Path:
-    """The environment, made if it is not there as wanted."""
+def ensure_environment(home: Path) -> Path:
+    """The folder of the environment, which is created if it is missing or out of date."""
     venv = home / ".venv"
-    # Not the environment that may be replaced, should that be what runs this.
+    # The interpreter below a venv: the venv that runs this may be the one that is replaced.
     base = str(getattr(sys, "_base_executable", None) or sys.executable)
     stamp = digest(home, base)
     if not is_ready(venv, stamp):
-        with locked(home / ".torchpin" / "bootstrap.lock"):
-            if not is_ready(venv, stamp):  # nobody else made it meanwhile
-                print("torchpin: setting up .venv (once)…", file=sys.stderr, flush=True)
+        with hold_lock(home / ".torchpin" / "bootstrap.lock"):
+            if not is_ready(venv, stamp):  # another process may have created it while this one waited
+                print("torchpin: creating .venv (once)…", file=sys.stderr, flush=True)
                 set_up(home, venv, base)
-                fresh = venv / ".stamp.new"
-                fresh.write_text(stamp)
-                fresh.replace(venv / ".stamp")
+                new_stamp = venv / ".stamp.new"
+                new_stamp.write_text(stamp)
+                new_stamp.replace(venv / ".stamp")
     return venv
 
 
 def start(venv: Path, command: list[str]) -> int:
-    """The command takes this process' place; on Windows, which has no such thing, its exit code is ours."""
+    """Replace this process by the command; on Windows, which cannot, run it and return its exit code."""
     env = environment(venv, os.environ)
     program = shutil.which(command[0], path=env["PATH"])
     if program is None:
-        raise Stop(f"there is no command `{command[0]}` in {programs(venv)}, nor on PATH.", INPUT)
+        raise BootstrapError(f"command `{command[0]}` not found in {scripts_folder(venv)} or on PATH", INPUT)
     argv = [program, *command[1:]]
     if sys.platform != "win32":
         os.execve(program, argv, env)
@@ -214,10 +214,10 @@ def main(argv: list[str]) -> int:
         print(__doc__.strip(), file=sys.stdout if argv else sys.stderr)
         return 0 if argv else INPUT
     try:
-        return start(ensure(HOME), argv)
-    except Stop as stop:
-        print(f"torchpin: {stop}", file=sys.stderr)
-        return stop.code
+        return start(ensure_environment(HOME), argv)
+    except BootstrapError as error:
+        print(f"torchpin: {error}", file=sys.stderr)
+        return error.code
     except OSError as error:
         print(f"torchpin: {error.filename}: {error.strerror}", file=sys.stderr)
         return TOOL

@@ -2,7 +2,7 @@
 # requires-python = ">=3.10"
 # dependencies = ["nox"]
 # ///
-"""Nox judges, invoke acts. `python3 bootstrap.py nox` runs what a change must pass."""
+"""Nox sessions: lint, tests, verification and requirements. `python3 bootstrap.py nox` runs what a change must pass."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = True
 
-# Of UV_* and PIP_*, those that would send an installation elsewhere or change what is installed.
-ELSEWHERE = (
+# UV_* and PIP_* variables that would change what is installed, or where.
+UNSET_VARIABLES = (
     "PIP_CONSTRAINT",
     "PIP_PREFIX",
     "PIP_REQUIRE_HASHES",
@@ -41,17 +41,19 @@ REQUIREMENTS = (
 
 
 def prepare(session: nox.Session) -> None:
-    """Exactly the locked packages, then torchpin itself."""
-    session.env.update(dict.fromkeys(ELSEWHERE))
+    """Install exactly the locked packages, then torchpin itself."""
+    session.env.update(dict.fromkeys(UNSET_VARIABLES))
     session.install("--require-hashes", "-r", "requirements/dev.txt")
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
 
 
 def hadolint(session: nox.Session) -> None:
+    """Lint the generated Dockerfiles."""
     session.run("hadolint", *sorted(map(str, Path("docker").glob("*/Dockerfile"))))
 
 
 def generated(session: nox.Session) -> None:
+    """Check that locks, Dockerfiles and documents are up to date."""
     for task in ("lock", "render", "document"):
         session.run("invoke", task, "--check")
 
@@ -67,10 +69,10 @@ STEPS: dict[str, Callable[[nox.Session], object]] = {
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, Dockerfiles, and that generated files are fresh; `-- ruff mypy` runs only these steps."""
+    """Style, types, Dockerfiles and generated files; `-- ruff mypy` runs only these steps."""
     steps = session.posargs or list(STEPS)
     if unknown := [step for step in steps if step not in STEPS]:
-        session.error(f"no such step: {', '.join(unknown)}; there are {', '.join(STEPS)}")
+        session.error(f"unknown step: {', '.join(unknown)}; choose from {', '.join(STEPS)}")
     prepare(session)
     for step in steps:
         STEPS[step](session)
@@ -85,14 +87,14 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Tests with real tools; what is missing skips, and fails if TORCHPIN_REQUIRE (docker,network) names it."""
+    """Tests with real tools; a test skips without its tool, and fails if TORCHPIN_REQUIRE (docker,network) names it."""
     prepare(session)
     session.run("pytest", "tests/integration", *session.posargs)
 
 
 @nox.session
 def verify(session: nox.Session) -> None:
-    """Every check on what is committed; arguments go to `invoke verify`: `-- --service lora --json`."""
+    """All checks on the committed files; arguments go to `invoke verify`: `-- --service lora --json`."""
     prepare(session)
     session.run("invoke", "verify", *session.posargs)
 
@@ -102,12 +104,12 @@ def requirements(session: nox.Session) -> None:
     """Write requirements/*.txt from pyproject.toml; `-- --check` compares, other arguments go to uv (`-- --upgrade`)."""
     check = "--check" in session.posargs
     options = [argument for argument in session.posargs if argument != "--check"]
-    session.env.update(dict.fromkeys(ELSEWHERE))
+    session.env.update(dict.fromkeys(UNSET_VARIABLES))
     session.install("--require-hashes", "-r", "requirements/dev.txt")
     for file, extras in REQUIREMENTS:
         target = Path(session.create_tmp(), "new.txt") if check else Path(file)
         if check:
-            shutil.copyfile(file, target)  # the present pins are kept where they still answer
+            shutil.copyfile(file, target)  # uv keeps the pins of an existing output file that still fit
         session.run(
             *("uv", "pip", "compile", "pyproject.toml", *extras, "--quiet"),
             *("--universal", "--python-version", "3.10", "--generate-hashes"),
@@ -115,4 +117,4 @@ def requirements(session: nox.Session) -> None:
             *("--output-file", str(target), *options),
         )
         if check and target.read_bytes() != Path(file).read_bytes():
-            session.error(f"{file} does not follow from pyproject.toml; run `nox -s requirements`")
+            session.error(f"{file} is out of date for pyproject.toml; run `nox -s requirements`")

@@ -1,10 +1,10 @@
-"""How the judge's time grows with the number of services: 5 to 1,000, in one run, in this process.
+"""Measures how the judge's time grows with the number of services: 5 to 1,000, in one process.
 
-    python bench/judging.py [MOST]
+    python bench/judging.py [MAXIMUM]
 
-The services are this repository's own, under new names, with their locks. Prints for each size the seconds of reading
-descriptions and locks and of judging, and the time a service takes against that at the smallest size. The first line is
-this repository as it is, the facts' tables not yet loaded.
+The services are copies of this repository's, with their locks. Prints for each size the seconds for reading descriptions
+and locks and for judging, the milliseconds a service, and their ratio to those of the smallest size. The first line is
+this repository as it is, before the tables of facts are loaded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SIZES = (5, 20, 50, 100, 200, 500, 1000)
 
 
 def copies(repo: Repository, count: int) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """Descriptions by path and lock files by environment, of `count` services that no two share a name."""
+    """Descriptions by path and lock files by environment of `count` copies of services with unique names."""
     texts: dict[str, str] = {}
     files: dict[str, dict[str, str]] = {}
     for number in range(count):
@@ -41,12 +41,12 @@ def copies(repo: Repository, count: int) -> tuple[dict[str, str], dict[str, dict
         for env in select_environments([service]):
             lock = workspace.read_lock(repo, env)
             files[f"{name}-{env.variant.name}"] = file_format.lock_texts(
-                renamed(lock, f"{name}-{env.variant.name}")
+                rename_lock(lock, f"{name}-{env.variant.name}")
             )
     return texts, files
 
 
-def renamed(lock: Lock, environment: str) -> Lock:
+def rename_lock(lock: Lock, environment: str) -> Lock:
     return replace(
         lock,
         layers=tuple(replace(layer, environment=environment) for layer in lock.layers),
@@ -55,7 +55,7 @@ def renamed(lock: Lock, environment: str) -> Lock:
     )
 
 
-def parsed(
+def parse(
     texts: dict[str, str], files: dict[str, dict[str, str]]
 ) -> tuple[tuple[Service, ...], dict[str, Lock]]:
     return read.read_services(texts), {
@@ -63,8 +63,8 @@ def parsed(
     }
 
 
-def main(most: int) -> None:
-    from torchpin.checks import rules  # noqa: F401 - what is measured begins after the imports
+def main(maximum: int) -> None:
+    from torchpin.checks import rules  # noqa: F401 - imported before the measurement starts
 
     start = time.perf_counter()
     repo = workspace.open_repository(workspace.find_root(Path.cwd()))
@@ -75,10 +75,10 @@ def main(most: int) -> None:
         f"{'services':>8} {'results':>8} {'reading s':>10} {'judging s':>10} {'ms/service':>11} {'ratio':>6}"
     )
     first = 0.0
-    for size in (size for size in SIZES if size <= most):
+    for size in (size for size in SIZES if size <= maximum):
         texts, files = copies(repo, size)
         start = time.perf_counter()
-        services, locks = parsed(texts, files)
+        services, locks = parse(texts, files)
         middle = time.perf_counter()
         context = replace(
             evidence.from_descriptions(select_environments(services)), locks=locks, lock_files=files

@@ -1,8 +1,8 @@
-"""How long a build with nothing to do takes, against `torchpin --list`: both in turn, in one run, in the lab.
+"""Measures a build with nothing to do against `torchpin --list`: alternately, in one run, in the lab.
 
     python bench/nothing_to_do.py [RUNS]
 
-Needs a Docker engine. Prints each side's median wall time in seconds, their ratio and their difference.
+Requires a Docker engine. Prints each side's median wall time in seconds, their ratio and their difference.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def main(runs: int) -> None:
     repo = workspace.open_repository(workspace.find_root(Path.cwd()))
     with lab.open_lab(repo, select_environments(repo.services, service="lora"), say=print) as opened:
         if not opened.has_docker:
-            sys.exit(f"this needs a Docker engine: {opened.no_docker_reason}")
+            sys.exit(f"this benchmark requires a Docker engine: {opened.no_docker_reason}")
         lock.lock(opened.repo, opened.environments)
         settings = opened.repo.settings
         mirrors = {mirror_variable(name): url for name, url in settings.mirrors.items()}
         environment = {**os.environ, **mirrors, "TORCHPIN_BUILD_NETWORK": settings.network}
         (outcome,) = commands_build.build(opened.repo, opened.environments, commands_build.BuildOptions())
         assert outcome.code == 0, outcome.detail
-        with docker.engine() as client:  # the command's own tag
+        with docker.engine() as client:  # the command uses the prefix of a checkout, not the lab's
             tag = engine.list_tags(client, f"{opened.repo.prefix}/lora-gpu:")[0]
             command_tag = f"torchpin/lora-gpu:{tag.rsplit(':', 1)[1]}"
             client.images.get(tag).tag(*command_tag.rsplit(":", 1))

@@ -1,4 +1,4 @@
-"""How long the plan of a bump takes, and a judgement, against `torchpin --list`: in turn, in one run.
+"""Measures `judge` and the plan of a bump against `torchpin --list`: alternately, in one run.
 
     python bench/planning.py [RUNS]
 

@@ -1,17 +1,17 @@
-"""gpu_tuning: the speed settings of torch for this process and this GPU; it prints what it has set.
+"""gpu_tuning: torch's speed settings for this process and its GPU.
 
-A training script calls it first thing, before it makes its Trainer:
+A training script calls it first, before it creates its Trainer:
 
     sys.path.insert(0, "/opt/torchpin")
     import gpu_tuning
     gpu_tuning.tune()
     trainer = lightning.Trainer(**gpu_tuning.trainer_kwargs())
 
-These settings are flags of one process: they end with it, and no file keeps them. Setting them while an image is built,
-or by a script that an installer runs, has no effect on any training; only what the training process itself calls has.
+These settings are flags of one process and are lost at its end. Setting them while an image is built, or in a script of
+an installer, has no effect on a training; only calls of the training process itself have.
 
-TF32 is a trade and no gift: it keeps 10 bits of the mantissa where FP32 keeps 23, so a matrix product is faster and less
-accurate. A training that must have FP32 calls torch.set_float32_matmul_precision("highest") after tune().
+TF32 keeps 10 bits of the mantissa where FP32 keeps 23: matrix products are faster and less accurate. A training that
+requires FP32 calls torch.set_float32_matmul_precision("highest") after tune().
 
 Standard library only, Python 3.8 and later; torch and Lightning are imported where they are used.
 """
@@ -26,37 +26,42 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-AMPERE = 8  # the first major with TF32
+AMPERE = 8  # major capability, the first with TF32
 ARCH = re.compile(r"(sm|compute)_(\d+)(\d)([a-z]?)")
-NAMES = {5: "Maxwell", 6: "Pascal", 7: "Volta", 8: "Ampere", 9: "Hopper", 10: "Blackwell", 12: "Blackwell"}
-NAMES_OF_ONE = {(7, 5): "Turing", (8, 9): "Ada Lovelace", (10, 3): "Blackwell Ultra"}
-REMEDIES = {10: "a cu128 build of torch >= 2.7", 12: "a cu128 build of torch >= 2.7"}
+NAMES_BY_MAJOR = {
+    5: "Maxwell",
+    6: "Pascal",
+    7: "Volta",
+    8: "Ampere",
+    9: "Hopper",
+    10: "Blackwell",
+    12: "Blackwell",
+}
+NAMES_BY_CAPABILITY = {(7, 5): "Turing", (8, 9): "Ada Lovelace", (10, 3): "Blackwell Ultra"}
+REQUIRED_BUILDS = {10: "a cu128 build of torch >= 2.7", 12: "a cu128 build of torch >= 2.7"}
 
 
-def attempt(question: Callable[[], Any]) -> Any:
-    """Answer the question, or None where this build has no answer."""
+def attempt(read: Callable[[], Any]) -> Any:
+    """Return what `read` returns, or None if it fails."""
     try:
-        return question()
-    except Exception:  # a missing fact is null, never a crash
+        return read()
+    except Exception:  # a value that this build lacks is null in the report
         return None
 
 
 def sentence(error: BaseException) -> str:
-    """Answer an error on one line."""
+    """Return an error as one line."""
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
 
 
 def architecture(capability: tuple[int, int]) -> str:
-    """Answer the architecture's name; 8.9 is Ada Lovelace, and 12.0 (RTX 50) is Blackwell."""
+    """Return the architecture's name: 8.9 is Ada Lovelace, 12.0 (RTX 50) is Blackwell."""
     major, minor = capability
-    return NAMES_OF_ONE.get((major, minor)) or NAMES.get(major) or "unknown"
-
-
-# --- what is there
+    return NAMES_BY_CAPABILITY.get((major, minor)) or NAMES_BY_MAJOR.get(major) or "unknown"
 
 
 def capability_of(torch: Any) -> tuple[int, int] | None:
-    """Answer the capability of the first GPU, which is the one that Lightning takes; None without one."""
+    """Return the capability of the first GPU, which Lightning uses by default; None without a GPU."""
     if not torch.cuda.is_available():
         return None
     major, minor = torch.cuda.get_device_capability(0)
@@ -64,17 +69,17 @@ def capability_of(torch: Any) -> tuple[int, int] | None:
 
 
 def archs(torch: Any) -> list[str]:
-    """Answer what this torch is compiled for; empty where it does not say."""
-    # get_arch_list() is the public one, and answers [] where it sees no GPU; the private one asks no GPU
+    """Return the architectures that this torch is compiled for; empty if it reports none."""
+    # the public get_arch_list() returns [] where torch sees no GPU; the private function does not need one
     flags = attempt(torch.cuda.get_arch_list) or (attempt(torch._C._cuda_getArchFlags) or "").split()
     return [str(flag) for flag in flags]
 
 
 def runs(compiled: list[str], capability: tuple[int, int]) -> bool:
-    """Answer whether code for these architectures runs there: a cubin within its major, PTX on all that follow."""
+    """Return whether compiled code runs on a GPU: sm_ on later minors of its major, PTX on all later capabilities."""
     for match in filter(None, map(ARCH.fullmatch, compiled)):
         kind, target, letter = match.group(1), (int(match.group(2)), int(match.group(3))), match.group(4)
-        if letter == "a":  # sm_90a: this very capability
+        if letter == "a":  # sm_90a runs on exactly this capability
             fits = target == capability
         elif kind == "sm" or letter:
             fits = target[0] == capability[0] and target[1] <= capability[1]
@@ -86,32 +91,29 @@ def runs(compiled: list[str], capability: tuple[int, int]) -> bool:
 
 
 def warnings_of(torch: Any, capability: tuple[int, int], device: str) -> Iterator[str]:
-    """Yield what will go wrong: torch sees a GPU also where it has no code for it."""
+    """Yield a warning if torch has no code for the GPU, which `torch.cuda.is_available()` does not check."""
     compiled = archs(torch)
     if compiled and not runs(compiled, capability):
         name = "sm_{}{}".format(*capability)
-        fix = REMEDIES.get(capability[0], "a build of torch that is compiled for it")
+        build = REQUIRED_BUILDS.get(capability[0], "a build of torch that is compiled for it")
         yield (
-            f"{name} ({device}) needs {fix}; this is {torch.__version__}, compiled for {' '.join(compiled)}, "
-            "and its first kernel will fail: no kernel image is available"
+            f"torch {torch.__version__} has no code for {name} ({device}), only for {' '.join(compiled)}: its first kernel "
+            f"will fail with `no kernel image is available`; install {build}"
         )
 
 
-# --- what is set
-
-
 def settings(torch: Any, capability: tuple[int, int]) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield the settings that help this GPU, each with what sets it."""
-    # cuDNN measures its algorithms once for each shape: a gain where shapes repeat, on every GPU
+    """Yield the name of each setting that speeds up this GPU, and the function that sets it."""
+    # cuDNN measures its algorithms once for each shape, which pays off where shapes repeat, on every GPU
     yield "cudnn.benchmark", lambda: setattr(torch.backends.cudnn, "benchmark", True)
-    if capability[0] >= AMPERE:  # before, there is no TF32
-        # two names of one switch in torch 2.x (each sets the other); an older torch has the second alone
+    if capability[0] >= AMPERE:  # older GPUs have no TF32
+        # both set the same flag in torch 2.x; an older torch has the second alone
         yield "float32_matmul_precision", lambda: torch.set_float32_matmul_precision("high")
         yield "matmul.allow_tf32", lambda: setattr(torch.backends.cuda.matmul, "allow_tf32", True)
 
 
 def flags(torch: Any) -> dict[str, Any]:
-    """Answer the flags as torch has them now."""
+    """Return the current values of torch's flags."""
     return {
         "cudnn_benchmark": attempt(lambda: bool(torch.backends.cudnn.benchmark)),
         "matmul_allow_tf32": attempt(lambda: bool(torch.backends.cuda.matmul.allow_tf32)),
@@ -120,13 +122,13 @@ def flags(torch: Any) -> dict[str, Any]:
 
 
 def no_gpu(torch: Any) -> str:
-    """Answer why there is nothing to set."""
+    """Return why there is nothing to set."""
     cuda = attempt(lambda: torch.version.cuda)
-    return "torch sees no GPU" if cuda else "this build of torch is for the CPU"
+    return "torch sees no GPU" if cuda else "torch is a CPU build"
 
 
 def tune() -> dict[str, Any]:
-    """Set what helps this process's GPU, and answer what is set; again is the same, and nothing is ever raised."""
+    """Set what speeds up this process's GPU and return a report; can be repeated, and raises no exception."""
     report: dict[str, Any] = {
         "torch": None,
         "device": None,
@@ -139,7 +141,7 @@ def tune() -> dict[str, Any]:
         report["torch"] = str(torch.__version__)
         capability = capability_of(torch)
         if capability is None:
-            report["warnings"].append(f"nothing is set: {no_gpu(torch)}")
+            report["warnings"].append(f"nothing was set: {no_gpu(torch)}")
         else:
             device = str(attempt(lambda: torch.cuda.get_device_name(0)))
             report.update(
@@ -149,31 +151,28 @@ def tune() -> dict[str, Any]:
                 warnings=[*apply(torch, capability), *warnings_of(torch, capability, device)],
             )
         report.update(flags(torch))
-    except Exception as error:  # slower is better than not at all
-        report["warnings"].append(f"nothing is set: {sentence(error)}")
+    except Exception as error:  # a slow training is better than none
+        report["warnings"].append(f"nothing was set: {sentence(error)}")
     return report
 
 
 def apply(torch: Any, capability: tuple[int, int]) -> list[str]:
-    """Set each by itself; answer those that this torch refuses."""
+    """Set each setting and return a message for each that failed."""
     failures = []
     for name, set_it in settings(torch, capability):
         try:
             set_it()
-        except Exception as error:  # such as a deprecation under -W error: the next may work
-            failures.append(f"{name} is not set: {sentence(error)}")
+        except Exception as error:  # such as a deprecation with -W error; the others may work
+            failures.append(f"{name} was not set: {sentence(error)}")
     return failures
 
 
-# --- Lightning
-
-
 def trainer_kwargs(mixed: bool = True) -> dict[str, Any]:
-    """Answer what a Lightning 2.x Trainer should be given, explicit where `auto` might choose otherwise.
+    """Return the arguments of a Lightning 2.x Trainer for this machine, explicit where `auto` might choose otherwise.
 
-    No distinction by capability: Lightning 2.x reads 16 as an alias of "16-mixed", so `"16-mixed" if capability >= 8
-    else 16` has two names for one branch. A GPU before Volta has no tensor cores and gains memory only, not speed.
-    A GPU that torch has no code for is asked for all the same: its error says what is wrong, a silent CPU would not.
+    The precision does not depend on the capability: Lightning 2.x reads 16 as an alias of "16-mixed". A GPU before Volta
+    has no tensor cores, and 16-mixed saves memory there, not time. A GPU that torch has no code for is requested all the
+    same: its error says what is wrong, where the CPU would be slow without a message.
     """
     try:
         gpu = capability_of(importlib.import_module("torch")) is not None
@@ -185,19 +184,19 @@ def trainer_kwargs(mixed: bool = True) -> dict[str, Any]:
 
 
 def lightning() -> tuple[Any, str]:
-    """Import Lightning under its new name or its old one; answer the module, and which one it is with its version."""
+    """Import Lightning by its new or its old name; return the module, and its name and version.
+
+    Raises ImportError, with both reasons, if neither can be imported.
+    """
     reasons = []
     for name in ("lightning", "pytorch_lightning"):
         try:
             module = importlib.import_module(name)
-        except Exception as error:  # lightning 2.0.0 stops where setuptools has no pkg_resources
+        except Exception as error:  # lightning 2.0.0 fails where setuptools has no pkg_resources
             reasons.append(f"{name}: {sentence(error)}")
         else:
             return module, f"{name} {getattr(module, '__version__', 'of an unknown version')}"
     raise ImportError("neither can be imported: " + "; ".join(reasons))
-
-
-# --- the command
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:
@@ -220,7 +219,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print what is set in this process, which ends with it: a report, not a way to set anything elsewhere."""
+    """Print the report of this process: what is set ends with it and has no effect elsewhere."""
     print("\n".join(lines(tune())))
     return 0
 

@@ -1,6 +1,6 @@
-"""probe: what this environment is, as one JSON document, and whether it is what was expected.
+"""probe: describe this environment as a JSON document and compare it with an expectation.
 
-Every image carries this file in /opt/torchpin/: standard library only, Python 3.8 and later, no GPU needed.
+Every image contains this file in /opt/torchpin/: standard library only, Python 3.8 and later, no GPU required.
 """
 
 from __future__ import annotations
@@ -23,70 +23,33 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from probe_expectation import expectation, normalized, problems, verdict
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 DRIVER = re.compile(r"Kernel Module\D*? (?:for \S+ +)?(\d+(?:\.\d+)+)")
 DRIVER_FILE = "/proc/driver/nvidia/version"
-VERSION = re.compile(
-    r"v?(?:(?P<epoch>\d+)!)?(?P<release>\d+(?:\.\d+)*)"
-    r"(?:[-_.]?(?P<pre>alpha|beta|preview|pre|rc|a|b|c)[-_.]?(?P<pre_number>\d*))?"
-    r"(?P<post>-(?P<post_bare>\d+)|[-_.]?(?:post|rev|r)[-_.]?(?P<post_number>\d*))?"
-    r"(?P<dev>[-_.]?dev[-_.]?(?P<dev_number>\d*))?"
-    r"(?:\+(?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?"
-)
-PRE = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc"}
-
-
-# --- names and versions
-
-
-def normalized(name: str) -> str:
-    """Answer the PEP 503 form of a distribution's name."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def comparable(version: str) -> str:
-    """Answer the same text for versions that PEP 440 holds equal: locks normalize, old wheels may not."""
-    match = VERSION.fullmatch(version.strip().lower())
-    if not match:
-        return version
-    part = match.groupdict()
-    release = re.sub(r"(\.0)+$", "", ".".join(str(int(number)) for number in part["release"].split(".")))
-    text = f"{int(part['epoch'] or 0)}!{release}"
-    if part["pre"]:
-        text += PRE.get(part["pre"], part["pre"]) + str(int(part["pre_number"] or 0))
-    if part["post"]:
-        text += f".post{int(part['post_bare'] or part['post_number'] or 0)}"
-    if part["dev"]:
-        text += f".dev{int(part['dev_number'] or 0)}"
-    if part["local"]:
-        local = re.split(r"[-_.]", part["local"])
-        text += "+" + ".".join(str(int(piece)) if piece.isdigit() else piece for piece in local)
-    return text
 
 
 def sentence(error: BaseException) -> str:
-    """Answer an error on one line."""
+    """Return an error as one line."""
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
 
 
-# --- the environment
-
-
 def site_folders() -> list[str]:
-    """Answer the package folders of this environment and its base: neither the user's nor PYTHONPATH's."""
+    """Return the package folders of this environment and its base, without the user's and those of PYTHONPATH."""
     paths = sysconfig.get_paths()
     folders = [*site.getsitepackages(), paths["purelib"], paths["platlib"]]
-    # lib64 is often a link to lib: each real folder counts once
+    # lib64 is often a link to lib, so each real folder is listed once
     return list(dict.fromkeys(os.path.realpath(folder) for folder in folders if Path(folder).is_dir()))
 
 
 def own_and_base(folders: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Answer the folders of this environment, and those of the base that it can see.
+    """Return the folders of this environment, and those of the base that it inherits.
 
-    Only an environment made with --system-site-packages sees any: to Python they are package folders like its own.
+    Only an environment with --system-site-packages inherits any; Python lists them among its own package folders.
     """
     if sys.prefix == sys.base_prefix:
         return list(folders), []
@@ -98,7 +61,7 @@ def own_and_base(folders: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def record(distribution: metadata.Distribution) -> tuple[str, str]:
-    """Answer name and version; a damaged record answers with its folder's, so that it shows as an extra."""
+    """Return name and version; for damaged metadata those of its folder, so that it is reported as an extra."""
     name, _, version = Path(str(getattr(distribution, "_path", "unnamed"))).stem.partition("-")
     try:
         read = distribution.read_text
@@ -109,7 +72,7 @@ def record(distribution: metadata.Distribution) -> tuple[str, str]:
 
 
 def installed(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Answer the version of each distribution, and the names recorded twice in one folder."""
+    """Return the version of each distribution, and the names recorded twice in one folder."""
     versions: dict[str, str] = {}
     duplicates: set[str] = set()
     for folder in folders:
@@ -126,39 +89,39 @@ def installed(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def environment() -> tuple[dict[str, str], dict[str, str], list[str]]:
-    """Answer what lies in this environment, what it sees of the base beyond that, and its names recorded twice."""
+    """Return the versions in this environment, those inherited from the base, and the names recorded twice."""
     env_folders, base_folders = own_and_base(site_folders())
     versions, duplicates = installed(env_folders)
-    seen = installed(base_folders)[0]  # whatever is wrong with the base's records, nobody here can change it
+    seen = installed(base_folders)[0]  # duplicates in the base are not reported: an image cannot change them
     return versions, {name: seen[name] for name in seen if name not in versions}, duplicates
 
 
 def frozen(versions: dict[str, str]) -> str:
-    """Answer the freeze record: one `name==version` a line, sorted."""
+    """Return the freeze record: `name==version` lines, sorted."""
     return "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
 
 
-def attempt(question: Callable[[], Any]) -> Any:
-    """Answer the question, or None where this build has no answer."""
+def attempt(read: Callable[[], Any]) -> Any:
+    """Return what `read` returns, or None if it fails."""
     try:
-        return question()
-    except Exception:  # a missing fact is null, never a crash
+        return read()
+    except Exception:  # a value that this build lacks is null in the document
         return None
 
 
 def imported(name: str) -> str | None:
-    """Import a module; answer its error, if any, as a text."""
+    """Import a module; return its error as text, None without an error."""
     try:
         importlib.import_module(name)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # some packages leave by SystemExit
+    except BaseException as error:  # some packages raise SystemExit
         return sentence(error)
     return None
 
 
 def torch_facts(error: str | None) -> dict[str, Any] | None:
-    """Answer what the imported torch was compiled for, or what became of its import."""
+    """Return the build of the imported torch, the error of its import, or None if it is not installed."""
     if error is not None:
         return None if error == "ModuleNotFoundError: No module named 'torch'" else {"error": error}
     torch: Any = sys.modules["torch"]
@@ -167,14 +130,14 @@ def torch_facts(error: str | None) -> dict[str, Any] | None:
         "cuda": attempt(lambda: torch.version.cuda),
         "cudnn": attempt(lambda: torch.backends.cudnn.version()),  # noqa: PLW0108 - it may be missing
         "cxx11_abi": attempt(lambda: bool(torch._C._GLIBCXX_USE_CXX11_ABI)),
-        # torch.cuda.get_arch_list() answers [] without a GPU; the private one does not ask for a GPU
+        # torch.cuda.get_arch_list() returns [] without a GPU; the private function does not need one
         "archs": (attempt(lambda: torch._C._cuda_getArchFlags()) or "").split(),  # noqa: PLW0108
         "git_version": attempt(lambda: torch.version.git_version),
     }
 
 
 def driver() -> str | None:
-    """Answer the NVIDIA driver's version: the kernel's word, else nvidia-smi's (WSL)."""
+    """Return the NVIDIA driver's version from the kernel module, else from nvidia-smi (WSL has no module)."""
     match = DRIVER.search(attempt(lambda: Path(DRIVER_FILE).read_text(encoding="utf-8")) or "")
     if match:
         return match.group(1)
@@ -190,7 +153,7 @@ def driver() -> str | None:
 
 
 def devices() -> list[dict[str, Any]]:
-    """Answer the GPUs that torch sees."""
+    """Return the GPUs that torch sees."""
     torch: Any = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return []
@@ -206,20 +169,20 @@ def devices() -> list[dict[str, Any]]:
 
 
 def gpu_facts() -> dict[str, Any] | None:
-    """Answer the driver and the devices; an `error` stands there only if torch could not tell."""
+    """Return the driver and the devices, with `error` only if torch fails to list them."""
     version = driver()
     try:
         gpus = devices()
-    except Exception as error:  # a broken driver is an answer
+    except Exception as error:  # a broken driver is reported, too
         return {"driver": version, "devices": [], "error": sentence(error)}
     return {"driver": version, "devices": gpus} if version or gpus else None
 
 
-# --- the sources: git's files by hand, an image may have no git
-
-
 def git_folders(checkout: str) -> tuple[Path, Path]:
-    """Answer the folder that holds HEAD and the one that holds the refs (they differ in a worktree)."""
+    """Return the folder with HEAD and the one with the refs (they differ in a worktree).
+
+    The commit is read from git's files, since an image may have no git.
+    """
     git = Path(checkout, ".git")
     if git.is_file():
         git = Path(checkout, git.read_text(encoding="utf-8").partition("gitdir:")[2].strip())
@@ -228,7 +191,7 @@ def git_folders(checkout: str) -> tuple[Path, Path]:
 
 
 def packed_refs(common: Path) -> dict[str, str]:
-    """Answer the packed refs; an annotated tag answers with the commit that it names."""
+    """Return the packed refs with their commits; for an annotated tag that of its commit, not of the tag."""
     refs: dict[str, str] = {}
     packed = common / "packed-refs"
     name = ""
@@ -242,11 +205,11 @@ def packed_refs(common: Path) -> dict[str, str]:
 
 
 def commit(checkout: str) -> str:
-    """Answer the full commit of a checkout, or a text that begins with `error: `."""
+    """Return the full commit of a checkout, or a text that starts with `error: `."""
     try:
         git, common = git_folders(checkout)
         value = (git / "HEAD").read_text(encoding="utf-8").strip()
-        for _ in range(5):  # git's own limit on refs to refs
+        for _ in range(5):  # as many symbolic refs as git follows
             if not value.startswith("ref: "):
                 break
             name = value[len("ref: ") :]
@@ -257,12 +220,9 @@ def commit(checkout: str) -> str:
     return value if HEX.fullmatch(value) else "error: HEAD names no commit"
 
 
-# --- the answer
-
-
 @contextlib.contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Keep stdout clean: what imports print, from Python or from C, goes to stderr."""
+    """Redirect stdout to stderr: imports print, from Python or from C, and stdout is for the document alone."""
     stdout = sys.stdout
     stdout.flush()
     saved = os.dup(1)
@@ -277,10 +237,10 @@ def stdout_to_stderr() -> Iterator[None]:
 
 
 def collect(imports: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[str, Any]:
-    """Answer the whole document."""
+    """Return the whole document."""
     versions, inherited, duplicates = environment()
     with stdout_to_stderr():
-        # each once: a second try at a broken torch words another error
+        # each once: a second import of a broken torch raises another error
         errors = {name: imported(name) for name in dict.fromkeys(["torch", *imports])}
         torch = torch_facts(errors["torch"])
         gpu = gpu_facts()
@@ -299,172 +259,13 @@ def collect(imports: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[st
     }
 
 
-# --- the expectation
-
-
-def is_text(value: object) -> bool:
-    """Answer whether this is a string."""
-    return isinstance(value, str)
-
-
-def is_list(value: object) -> bool:
-    """Answer whether this is a list of strings."""
-    return isinstance(value, list) and all(map(is_text, value))
-
-
-def is_table(value: object) -> bool:
-    """Answer whether this maps strings to strings."""
-    return isinstance(value, dict) and all(map(is_text, value.values()))
-
-
-def is_build(value: object) -> bool:
-    """Answer whether this tells a build of torch, or that there is none to look at."""
-    if not isinstance(value, dict):
-        return value is None
-    cuda, archs = value.get("cuda"), value.get("archs")
-    well_formed = set(value) <= {"version", "cuda", "archs"} and is_text(value.get("version"))
-    return well_formed and (cuda is None or is_text(cuda)) and (archs is None or is_list(archs))
-
-
-SHAPE: Mapping[str, Callable[[object], bool]] = {
-    "environment": is_text,
-    "python": is_text,
-    "distributions": is_table,
-    "optional": is_table,
-    "inherited": is_table,
-    "torch": is_build,
-    "imports": is_list,
-    "sources": is_table,
-}
-
-
-def expectation(text: str) -> dict[str, Any]:
-    """Read an expectation; a ValueError says everything that is wrong with it."""
-    document = json.loads(text)
-    if not isinstance(document, dict):
-        raise ValueError("expected a JSON object")  # noqa: TRY004 - wrong input, not a bug
-    errors = [f"missing key {key}" for key in ("python", "distributions") if key not in document]
-    errors += [f"unknown key {key}" for key in document if key not in SHAPE]
-    errors += [
-        f"wrong value of {key}" for key, fits in SHAPE.items() if key in document and not fits(document[key])
-    ]
-    if not errors:
-        inherited = set(map(normalized, document.get("inherited", ())))
-        env_names = map(normalized, [*document["distributions"], *document.get("optional", ())])
-        errors = [
-            f"{name}: expected both here and from the base"
-            for name in sorted(inherited.intersection(env_names))
-        ]
-    if errors:
-        raise ValueError("; ".join(errors))
-    return document
-
-
-def problems(answer: dict[str, Any], expect: dict[str, Any]) -> list[str]:
-    """Compare; answer one line for each thing that is not as expected."""
-    differences = []
-    if not is_python(answer["python"], expect["python"]):
-        differences.append(differs("python", expect["python"], answer["python"]))
-    differences += distribution_problems(answer, expect)
-    differences += inherited_problems(answer, expect)
-    if expect.get("torch"):
-        differences += torch_problems(answer["torch"], expect["torch"])
-    tried = {**dict.fromkeys(expect.get("imports", ()), "not tried"), **answer["imports"]}
-    differences += [f"import {name}: {error}" for name, error in tried.items() if error is not None]
-    for path, expected in expect.get("sources", {}).items():
-        actual = answer["sources"].get(path, "not asked")
-        if actual != expected:
-            differences.append(differs(path, expected, actual))
-    return differences
-
-
-def differs(subject: str, expected: object, actual: object) -> str:
-    """Word one difference."""
-    return f"{subject}: expected {expected or 'none'}, found {actual or 'none'}"
-
-
-def is_python(actual: str, expected: str) -> bool:
-    """Answer whether this Python is the wanted one; `3.11` wants any 3.11.x: a base image decides which."""
-    return actual == expected or (expected.count(".") == 1 and actual.startswith(f"{expected}."))
-
-
-def is_version(actual: str, expected: str) -> bool:
-    """Answer whether a version is the wanted one; where no local part is wanted, any will do."""
-    compared = actual if "+" in expected else actual.partition("+")[0]
-    return comparable(compared) == comparable(expected)
-
-
-def distribution_problems(answer: dict[str, Any], expect: dict[str, Any]) -> list[str]:
-    """Answer the missing, wrong, extra and doubled distributions, by name."""
-    actual = answer["distributions"]
-    required = {normalized(name): version for name, version in expect["distributions"].items()}
-    optional = {normalized(name): version for name, version in expect.get("optional", {}).items()}
-    expected = {**optional, **required}
-    inherited = set(map(normalized, expect.get("inherited", ())))  # its own line says so
-    differences = []
-    for name in sorted({*required, *actual} - inherited):
-        if name not in actual:
-            base = answer["inherited"].get(name)
-            reason = f"not installed here; the base has {base}" if base else "not installed"
-            differences.append(f"{name}: expected {expected[name]}, {reason}")
-        elif name not in expected:
-            differences.append(f"{name}: expected not to be installed, found {actual[name]}")
-        elif comparable(actual[name]) != comparable(expected[name]):
-            differences.append(differs(name, expected[name], actual[name]))
-    differences += [f"{name}: recorded more than once in site-packages" for name in answer["duplicates"]]
-    return differences
-
-
-def inherited_problems(answer: dict[str, Any], expect: dict[str, Any]) -> list[str]:
-    """Answer what the base does not bring as expected, by name; whatever else it brings is its own affair."""
-    expected = {normalized(name): version for name, version in expect.get("inherited", {}).items()}
-    differences = []
-    for name, version in sorted(expected.items()):
-        actual = answer["inherited"].get(name)
-        if name in answer["distributions"]:
-            differences.append(f"{name}: expected from the base, but it is installed in the environment")
-        elif actual is None or not is_version(actual, version):
-            differences.append(differs(name, f"{version} from the base", actual))
-    return differences
-
-
-def torch_problems(actual: dict[str, Any] | None, expected: dict[str, Any]) -> list[str]:
-    """Compare the build of torch: its own version, CUDA, compiled architectures."""
-    if actual is None or "error" in actual:
-        reason = actual["error"] if actual else "torch is not installed"
-        return [f"torch.__version__: expected {expected['version']}, {reason}"]
-    differences = []
-    version = str(actual["version"])
-    if not is_version(version, expected["version"]):  # PyPI's build of torch 2.5.1 calls itself 2.5.1+cu124
-        differences.append(differs("torch.__version__", expected["version"], version))
-    if "cuda" in expected and actual["cuda"] != expected["cuda"]:
-        differences.append(differs("torch CUDA", expected["cuda"], actual["cuda"]))
-    missing = [arch for arch in expected.get("archs") or () if arch not in actual["archs"]]
-    if missing:
-        differences.append(differs("torch architectures", " ".join(missing), " ".join(actual["archs"])))
-    return differences
-
-
-def verdict(answer: dict[str, Any], differences: Sequence[str]) -> str:
-    """Word the result: a line for each problem and a last line."""
-    if differences:
-        count = f"{len(differences)} problem" + ("s" if len(differences) > 1 else "")
-        return "".join(f"probe: FAIL {line}\n" for line in differences) + f"probe: {count}\n"
-    torch = answer["torch"] or {}
-    build = f"torch {torch.get('version')}, " + (f"CUDA {torch['cuda']}" if torch.get("cuda") else "no CUDA")
-    return f"probe: ok, {len(answer['distributions'])} distributions, {build if torch else 'no torch'}\n"
-
-
-# --- the command
-
-
 def parser() -> argparse.ArgumentParser:
-    """Answer the arguments."""
+    """Return the parser of the arguments."""
     argument_parser = argparse.ArgumentParser(
-        prog="probe.py", description="Tell what this environment is, as JSON."
+        prog="probe.py", description="Describe this environment as JSON."
     )
     argument_parser.add_argument(
-        "--expect", metavar="FILE", help="compare with this expectation (JSON); 1 if it differs"
+        "--expect", metavar="FILE", help="compare with this expectation (JSON); exit code 1 if it differs"
     )
     argument_parser.add_argument(
         "--import", dest="imports", metavar="NAME", nargs="+", action="extend", default=[]
@@ -479,11 +280,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command; answer its exit code."""
+    """Run the command and return its exit code."""
     arguments = parser()
     options = arguments.parse_args(argv)
     if options.freeze and (options.expect or options.imports or options.sources):
-        arguments.error("--freeze stands alone")
+        arguments.error("--freeze takes no other option")
     if options.freeze:
         sys.stdout.write(frozen(environment()[0]))
         return 0
@@ -494,22 +295,22 @@ def main(argv: Sequence[str]) -> int:
         except (OSError, ValueError) as error:
             arguments.error(f"{options.expect}: {sentence(error)}")
     expected = expect or {}
-    answer = collect(
+    document = collect(
         imports=list(dict.fromkeys([*expected.get("imports", ()), *options.imports])),
         sources=list(dict.fromkeys([*expected.get("sources", ()), *options.sources])),
     )
-    sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
     sys.stdout.flush()
     if expect is None:
         return 0
-    differences = problems(answer, expect)
-    sys.stderr.write(verdict(answer, differences))
+    differences = problems(document, expect)
+    sys.stderr.write(verdict(document, differences))
     return 1 if differences else 0
 
 
 if __name__ == "__main__":
-    faulthandler.enable()  # an import that crashes the interpreter still says where
+    faulthandler.enable()  # an import that crashes the interpreter leaves a traceback
     code = main(sys.argv[1:])
     sys.stdout.flush()
-    os.dup2(2, 1)  # what libraries print on their way out must not follow the document
+    os.dup2(2, 1)  # what libraries print at exit must not follow the document
     sys.exit(code)

@@ -1,28 +1,28 @@
 #!/bin/sh
-# start: the container's entry point: the freeze record, the environment report, then the service.
+# start: the container's entry point: write the freeze record, print the environment report, run the service.
 #
-#   TORCHPIN_FREEZE   where the freeze record goes at each start; unset or empty: nowhere
-#   TORCHPIN_REPORT   packages whose versions the report tells, separated by spaces
-#   TORCHPIN_SOURCES  checkouts whose commits the report tells, separated by colons
+#   TORCHPIN_FREEZE   path of the freeze record, written at each start; unset or empty: no record
+#   TORCHPIN_REPORT   packages whose versions the report has, separated by spaces
+#   TORCHPIN_SOURCES  checkouts whose commits the report has, separated by colons
 #
-# Neither a record that cannot be written nor a report that fails keeps the service from starting.
+# The service starts also when the record cannot be written or the report fails.
 set -eu
 
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+scripts=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 warn() {
     printf 'start: warning: %s\n' "$1" >&2
 }
 
-scripted() {
+run_script() {
     PYTHONDONTWRITEBYTECODE=1 python "$@"
 }
 
-# The functions below have a subshell for a body: what they set ends with them.
+# The bodies of the functions below are subshells, so that their variables are local.
 
 write_freeze() (
     record=$1
-    # pods can share a volume, and in containers $$ is often the same: the staging name tells the machine
+    # pods can share a volume, and in containers $$ is often the same, so the name contains the host too
     staging=$record.$(uname -n).$$.tmp
     if [ -d "$record" ]; then
         printf '%s: is a directory\n' "$record" >&2
@@ -30,7 +30,7 @@ write_freeze() (
     fi
     mkdir -p -- "$(dirname -- "$record")" || exit 1
     rm -f -- "$staging" || exit 1
-    if scripted "$here/probe.py" --freeze >"$staging" && mv -f -- "$staging" "$record"; then
+    if run_script "$scripts/probe.py" --freeze >"$staging" && mv -f -- "$staging" "$record"; then
         exit 0
     fi
     rm -f -- "$staging" 2>/dev/null
@@ -46,16 +46,15 @@ print_report() (
     done
     unset IFS
     # shellcheck disable=SC2086 # split on purpose
-    scripted "$here/envreport.py" "$@" -- ${TORCHPIN_REPORT:-}
+    run_script "$scripts/envreport.py" "$@" -- ${TORCHPIN_REPORT:-}
 )
 
-# A shell that is process 1 has no default for signals and `sleep` no handler: without the trap both would
-# ignore SIGTERM until they are killed.
-stay() {
+# Process 1 has no default action for signals: without the trap the shell would ignore SIGTERM until it is killed.
+wait_for_signal() {
     sleeper=
     # shellcheck disable=SC2086 # empty: no sleeper yet
     trap 'kill $sleeper 2>/dev/null || :; exit 0' TERM INT HUP
-    echo "start: nothing was asked to run and no terminal is attached; staying up until stopped"
+    echo "start: no command and no terminal; waiting for a signal to stop"
     while :; do
         sleep 86400 &
         sleeper=$!
@@ -64,9 +63,9 @@ stay() {
 }
 
 if [ -n "${TORCHPIN_FREEZE:-}" ]; then
-    write_freeze "$TORCHPIN_FREEZE" || warn "no freeze record at $TORCHPIN_FREEZE; going on without it"
+    write_freeze "$TORCHPIN_FREEZE" || warn "the freeze record $TORCHPIN_FREEZE could not be written; continuing without it"
 fi
-print_report || warn "the environment report failed; going on without it"
+print_report || warn "the environment report failed; continuing without it"
 
 if [ "$#" -gt 0 ]; then
     exec "$@"
@@ -74,4 +73,4 @@ fi
 if [ -t 0 ]; then
     exec "${SHELL:-/bin/sh}"
 fi
-stay
+wait_for_signal

@@ -1,4 +1,4 @@
-"""The few ways we stop, each with its exit code."""
+"""The expected failures, one class and one exit code a kind."""
 
 from __future__ import annotations
 
@@ -9,17 +9,26 @@ if TYPE_CHECKING:
 
     from torchpin.model import Problem
 
+# 130 is 128 + SIGINT, as shells report it. An option that does not exist ends with invoke's own 1.
 FINDINGS, INPUT, TOOL, INTERRUPTED = 1, 2, 3, 130
 
 
 class TorchpinError(Exception):
-    """An expected end: a sentence for the user and an exit code. Everything else is a bug and keeps its traceback."""
+    """An expected failure: its text is the message for the user, and its exit code that of the command.
+
+    Any other exception is a bug and keeps its traceback.
+    """
 
     exit_code = TOOL
 
 
 class InputError(TorchpinError):
-    """What people wrote cannot be used; nothing was written."""
+    """The user's input is wrong: a description, a setting, an option's value or a committed file. Exit code 2.
+
+    It is raised before anything is written. `problems` has every error of the input with its position.
+
+    Example: services/NAME/service.yaml:20:12: torch.version: 'latest' is not a release version.
+    """
 
     exit_code = INPUT
 
@@ -29,12 +38,18 @@ class InputError(TorchpinError):
 
 
 class FindingsError(TorchpinError):
-    """Something committed is not what the descriptions say."""
+    """The repository or an image does not match what the descriptions require. Exit code 1.
+
+    Example: incompatible pins; nothing was started.
+    """
 
     exit_code = FINDINGS
 
 
 class ToolError(TorchpinError):
-    """uv, git, docker or the machine failed."""
+    """uv, git, Docker, the network or the machine failed, and the input may be right. Exit code 3.
+
+    Example: `uv lock` failed with exit code 2 (no output).
+    """
 
     exit_code = TOOL

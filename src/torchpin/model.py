@@ -1,16 +1,12 @@
-"""The values that everything is made of: frozen, keyword-only, no behaviour beyond naming."""
+"""The values that all modules share: frozen, keyword-only, without behaviour beyond names and paths."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-from dataclasses import field
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from torchpin import paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +15,15 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
+Level = Literal["error", "warning", "notice"]
+Verdict = Literal["ok", "incompatible", "failed", "warning", "unknown", "not applicable", "waived", "skipped"]
+
 _NO_POSITIONS: Mapping[str, Position] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """Where a value stands. Line and column count from 1 (0: in no file); start and end are offsets into the text."""
+    """Where a value is in a file: line and column from 1 (line 0: unknown), start and end as text offsets."""
 
     file: str
     line: int
@@ -38,7 +37,7 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One thing wrong with what people wrote: where, at which key, what, and what to do."""
+    """One error in a user's file: its position, the key path (`torch.version`) and what is wrong."""
 
     position: Position
     path: str
@@ -56,19 +55,16 @@ class Problem:
 class Change:
     """One edit of a description: the value at a key path (`base.digest`, `layers[0].packages[1]`); None removes it.
 
-    A mapping is of words to words, as a waiver or a reason is.
+    A mapping is one with texts as values: a waiver or a reason.
     """
 
     path: str
     value: str | Mapping[str, str] | None
 
 
-# --- the description -------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Base:
-    """The image that everything stands on; `image` has a tag, `digest` is `sha256:…` or None."""
+    """The base image: `image` is a name with a tag, `digest` is `sha256:…` or None."""
 
     image: str
     digest: str | None = None
@@ -81,10 +77,10 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Torch:
-    """The torch release (no local part: the channel decides the build) and its companions, name to version.
+    """The torch release and its companions (torchvision, torchaudio), name to version.
 
-    `origin` index: installed from the channel. base: the base image brings that channel's build, which is never
-    installed and always proven.
+    Versions have no local part (`+cu121`): the variant's channel decides the build. `origin` is where torch comes
+    from: `index`, installed from the channel, or `base`, provided by the base image, verified and never installed.
     """
 
     version: Version
@@ -98,7 +94,7 @@ class Torch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """One way to build a service: a channel (`cu121`, `cpu`, `pypi`), a platform, and a base of its own if it needs one."""
+    """One way to build a service: a channel (`cu121`, `cpu`, `pypi`), a platform, and its own base or None."""
 
     name: str
     channel: str
@@ -108,7 +104,7 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layer:
-    """An ordered install step; a failed optional one does not fail the image."""
+    """An install step; when an optional one fails, the image is built without it."""
 
     name: str
     packages: tuple[Requirement, ...]
@@ -117,7 +113,10 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A git checkout: the tag must give the commit. `requirements` is compared with the lock, never installed."""
+    """A git checkout at a commit, which the tag must point to; `path` is where it is checked out.
+
+    `requirements` is a file of the source: its requirements are compared with the lock and never installed.
+    """
 
     name: str
     url: str
@@ -140,7 +139,7 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """How a container runs; `freeze` is where it writes its freeze record at every start."""
+    """How a container runs; `freeze` is the file in it that every start writes its freeze record to."""
 
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -153,7 +152,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recommendation:
-    """What somebody says a component should be: `says` is a version, a range, `2.5.x`, `11.8 / 12.x` or a tag."""
+    """A version that someone recommends for a component: `says` is a version, a range, `2.5.x` or a tag."""
 
     component: str
     says: str
@@ -162,7 +161,7 @@ class Recommendation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """Why a computed deviation is right, with the evidence. People write these; the deviation itself is computed."""
+    """Why a deviation is right, with evidence; written by the user, while the deviation itself is computed."""
 
     component: str
     because: str
@@ -181,9 +180,10 @@ class Waiver:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """A thing that ships an image, as `services/<name>/service.yaml` describes it.
+    """A service that ships images, as `services/<name>/service.yaml` describes it.
 
-    `driver`: the NVIDIA driver of the hosts that it must run on, such as 550.54.14; None where nobody says.
+    `driver` is the NVIDIA driver of the hosts that it must run on, such as 550.54.14, or None if not stated.
+    `positions` has the position of every value of the file by its key path.
     """
 
     name: str
@@ -209,17 +209,17 @@ class Service:
 
     @property
     def file(self) -> str:
-        return f"services/{self.name}/service.yaml"
+        return paths.description_path(self.name)
 
     @property
     def home(self) -> str:
-        """The service's folder inside its image. Not below /workspace: a volume mounted there would hide it."""
+        """The service's folder in its image; not below /workspace, where a mounted volume would hide it."""
         return f"/opt/{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
-    """Service x variant: one lock, one Dockerfile, one image, one record."""
+    """A service in one variant: it has one lock, one Dockerfile, one image and one record."""
 
     service: Service
     variant: Variant
@@ -233,12 +233,9 @@ class Environment:
         return self.variant.base or self.service.base
 
 
-# --- the lock --------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
-    """One locked file: the only artifact that may be installed for its package. `size` in bytes, None if unpublished."""
+    """A locked file, the only one that may be installed for its package; `size` in bytes, None if not published."""
 
     name: str
     version: str
@@ -254,7 +251,10 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerLock:
-    """One layer file of a lock: its header and its packages, sorted by name. `answers` is the digest of what it answers."""
+    """One layer file of a lock: its header, and its packages sorted by name.
+
+    `origin` is the index of its files; `inputs_digest` is that of the parts of the description that it depends on.
+    """
 
     environment: str
     name: str
@@ -273,7 +273,7 @@ class LayerLock:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Upstream:
-    """What a source's own requirements file asks for at the locked commit: one requirement a line, as pip reads them."""
+    """The requirements file of a source at the locked commit, one requirement a line as pip reads it."""
 
     source: str
     tag: str
@@ -284,48 +284,51 @@ class Upstream:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
-    """All layers of an environment, in install order; what builds its source-only packages; what its sources ask for."""
+    """The lock of an environment.
+
+    `layers` are in install order. `build` has the build requirements of packages that exist only as source.
+    `provided` has torch and its companions if the base image provides them: resolved with, never installed.
+    `upstreams` has the requirements of its sources.
+    """
 
     layers: tuple[LayerLock, ...]
     build: LayerLock | None = None
-    provided: LayerLock | None = (
-        None  # torch and companions where the base brings them: resolved with, never installed
-    )
+    provided: LayerLock | None = None
     upstreams: tuple[Upstream, ...] = ()
 
     @property
     def packages(self) -> dict[str, Artifact]:
-        """What is installed."""
+        """The installed packages by name."""
         return {package.name: package for layer in self.layers for package in layer.packages}
 
     @property
     def all_packages(self) -> dict[str, Artifact]:
-        """What is installed, and what the base brings of torch's family."""
+        """The installed packages, and torch and its companions if the base image provides them."""
         return {
             package.name: package for package in (self.provided.packages if self.provided else ())
         } | self.packages
 
 
-# --- what follows ----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deviation:
-    """What is used against what is recommended; `says` holds every adviser's words that are not met."""
+    """A component that is not at its recommended version; `recommendations` has (by, says) of each that is not met."""
 
     component: str
     recommendations: tuple[tuple[str, str], ...]
     used: str
     reason: Reason | None = None
-    is_choice: bool = False  # inside every recommended range: an exact choice that somebody gave a reason for
+    is_choice: bool = (
+        False  # inside every recommended range; listed because the description gives a reason for it
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What a check found: where, about what, the sentence, the evidence and the smallest repair.
+    """What a check found wrong: the location, a message, what to do (`help`), and the evidence (`source (date)`).
 
-    `level`: an error means that the pins cannot work; a warning is to be repaired or waived, and stops no lock or build.
-    `repair`: the edits of the description that end it; `safe`: they follow from facts alone, so a program may make them.
+    `about` is the subject that a waiver names. `level`: an error is something that cannot work or does not match what
+    is written; a warning must be fixed or waived; a notice needs no waiver and fails nothing but under `--strict`.
+    `fix` has the edits of the description that resolve it. A safe fix follows from facts alone, so `--fix` applies it.
     """
 
     location: str
@@ -334,14 +337,18 @@ class Finding:
     about: str = ""
     service: str = ""
     evidence: str = ""
-    level: Literal["error", "warning"] = "error"
+    level: Level = "error"
     fix: tuple[Change, ...] = ()
     fix_is_safe: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Where this machine fetches from and builds: mirrors by name (channel, `pypi`, `python`, source, registry host)."""
+    """The settings of one machine.
+
+    `mirrors` replace addresses by name: a channel, `pypi`, `python`, a source or a registry host. `registry` is where
+    images are pushed; `network` is the network of their builds, as Docker names it.
+    """
 
     mirrors: Mapping[str, str] = field(default_factory=dict)
     registry: str = ""
@@ -350,7 +357,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of one thing: `changed` and `same` are good, `failed` is not; `code` is the exit code it asks for."""
+    """The result of a command for one environment, source or file; `code` is the exit code that it requires."""
 
     name: str
     status: Literal["changed", "same", "failed"]

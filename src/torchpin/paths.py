@@ -1,35 +1,65 @@
-"""Every committed path, once."""
+"""Every path in a repository that torchpin reads or writes, relative to its root, with forward slashes.
+
+Functions take the name of a service (`lora`) or of an environment (`lora-gpu`).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torchpin.model import Environment, Service
-
+SERVICES, LOCKFILES, DOCKER, RECORDS = "services", "lockfiles", "docker", "records"
 
 PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
-
-
 DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS)
 
+SETTINGS = "torchpin.toml"  # of one machine, and in .gitignore
+BUMP_LOG = f"{RECORDS}/log.yaml"
+DOCKERFILE_TEMPLATE = f"{DOCKER}/Dockerfile.j2"
+RUNTIME = f"{DOCKER}/runtime"
+INDEX_SNAPSHOTS = "src/torchpin/facts/data/index"
 
-def lock_folder(env: Environment) -> str:
-    return f"lockfiles/{env.name}"
-
-
-def smoke_path(service: Service) -> str:
-    return f"services/{service.name}/smoke.py"
-
-
-def rendered_paths(env: Environment) -> tuple[str, str]:
-    """An image's Dockerfile and the list of what its build sees."""
-    return f"docker/{env.name}/Dockerfile", f"docker/{env.name}/context.txt"
-
-
-def freeze_path(env: Environment) -> str:
-    return f"records/{env.name}/pip_freeze.txt"
+# Working files, in .gitignore. They are inside the repository because a transaction renames its staged files into
+# place, and a rename is atomic only within one file system.
+WORK = ".torchpin"
+LOGS = f"{WORK}/logs"
+TRANSACTION = f"{WORK}/transaction"
+UNDO = f"{WORK}/bump.json"
 
 
-def build_path(env: Environment) -> str:
-    return f"records/{env.name}/build.json"
+def service_folder(service: str) -> str:
+    return f"{SERVICES}/{service}"
+
+
+def description_path(service: str) -> str:
+    return f"{SERVICES}/{service}/service.yaml"
+
+
+def smoke_path(service: str) -> str:
+    """The script that an image runs at the end of its build, to use what it holds."""
+    return f"{SERVICES}/{service}/smoke.py"
+
+
+def lock_folder(environment: str) -> str:
+    return f"{LOCKFILES}/{environment}"
+
+
+def lock_path(environment: str, file: str) -> str:
+    """A layer file of a lock, or what a source requires."""
+    return f"{LOCKFILES}/{environment}/{file}"
+
+
+def image_folder(environment: str) -> str:
+    return f"{DOCKER}/{environment}"
+
+
+def rendered_paths(environment: str) -> tuple[str, str]:
+    """An image's Dockerfile, and the list of what its build reads."""
+    return f"{DOCKER}/{environment}/Dockerfile", f"{DOCKER}/{environment}/context.txt"
+
+
+def freeze_path(environment: str) -> str:
+    """The freeze record: what `pip freeze` printed in the built image."""
+    return f"{RECORDS}/{environment}/pip_freeze.txt"
+
+
+def build_path(environment: str) -> str:
+    """The build record: the image's key, id, size, base, and what its probe reported."""
+    return f"{RECORDS}/{environment}/build.json"

@@ -1,6 +1,6 @@
-"""Dockerfiles as others write them: text to instructions, and their RUN lines to shell commands, each word in its place.
+"""A parser of Dockerfiles: stages, instructions, and the shell commands of RUN lines, with the position of each word.
 
-Nothing is refused and nothing raises: what cannot be followed is kept as it stands, for others to say so.
+Nothing raises: what cannot be parsed is kept as it is written, and adopt/rules/unread.py reports it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,24 @@ KEYWORDS = frozenset({
 })  # fmt: skip
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)", re.IGNORECASE)
+# $X, ${X}, ${X:-default}, ${X:+replacement}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))")
-_OPERATORS = ("&&", "||", ";;", "|&", ";", "|", "&", "(", ")", "\n")
+_OPERATORS = (
+    "&&",
+    "||",
+    ";;",
+    "|&",
+    ";",
+    "|",
+    "&",
+    "(",
+    ")",
+    "\n",
+)  # the long ones first: `&` starts `&&` too
 
 
 class Char(NamedTuple):
-    """A character with its place; lines and columns count from 1."""
+    """A character with its position; lines and columns count from 1."""
 
     text: str
     line: int
@@ -33,7 +45,7 @@ class Char(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Word:
-    """A word of a command, its quotes removed. `plain`: no part of it was quoted."""
+    """A word of a command, its quotes removed. `is_unquoted`: no part of it was quoted or escaped."""
 
     text: str
     line: int
@@ -43,7 +55,7 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """A simple command; `after` is the operator that follows it ("" for none), `redirects` go with it."""
+    """A simple command. `operator`: what follows it, "" at the end; `redirects`: operators with their targets."""
 
     argv: tuple[Word, ...]
     redirects: tuple[tuple[str, Word], ...] = ()
@@ -80,17 +92,14 @@ class Instruction:
         if not self.text.lstrip().startswith("["):
             return ()
         try:
-            read = json.loads(self.text)
+            words = json.loads(self.text)
         except ValueError:
             return ()
-        return tuple(map(str, read)) if isinstance(read, list) else ()
-
-
-# --- instructions ----------------------------------------------------------------------------------------------------
+        return tuple(map(str, words)) if isinstance(words, list) else ()
 
 
 def parse_instructions(text: str) -> tuple[Instruction, ...]:
-    """The instructions of a Dockerfile in their order; an unknown keyword is one too."""
+    """The instructions of a Dockerfile in their order, those with an unknown keyword included."""
     lines = text.splitlines()
     escape = _escape_character(lines)
     parsed, number = [], 0
@@ -108,13 +117,14 @@ def parse_instructions(text: str) -> tuple[Instruction, ...]:
 
 
 def _escape_character(lines: Sequence[str]) -> str:
+    """The line continuation: of the `# escape=` directive, which must be the first line, else a backslash."""
     first = next((line for line in lines if line.strip()), "")
     match = _ESCAPE.match(first.strip())
     return match[1] if match else "\\"
 
 
 def _join_lines(lines: Sequence[str], number: int, escape: str) -> tuple[list[Char], int]:
-    """A logical line: continued where a line ends with the escape, comments and blank lines inside left out."""
+    """A logical line and the number of the next one: lines joined at the escape, without comments and blank lines inside."""
     chars: list[Char] = []
     while number < len(lines):
         line = lines[number]
@@ -131,6 +141,7 @@ def _join_lines(lines: Sequence[str], number: int, escape: str) -> tuple[list[Ch
 
 
 def _read_heredoc(lines: Sequence[str], number: int, name: str) -> tuple[list[Char], int]:
+    """The body of a heredoc, and the number of the line after its end."""
     chars: list[Char] = []
     while number < len(lines):
         line = lines[number]
@@ -169,9 +180,6 @@ def _parse_flags(chars: list[Char]) -> tuple[list[Char], dict[str, str]]:
             return chars, flags
         flags[match[1]] = match[2] or ""
         chars = chars[match.end() :]
-
-
-# --- shell -----------------------------------------------------------------------------------------------------------
 
 
 def parse_commands(instruction: Instruction) -> tuple[Command, ...]:
@@ -239,6 +247,7 @@ def _tokenize(chars: Sequence[Char]) -> Iterator[Word | _Operator]:
 
 
 def _read_word(chars: Sequence[Char], position: int) -> tuple[Word, int]:
+    """The word at a position, and the position after it; an open quote ends with the text."""
     start, text, plain, quote = chars[position], "", True, ""
     while position < len(chars):
         char = chars[position].text
@@ -257,15 +266,12 @@ def _read_word(chars: Sequence[Char], position: int) -> tuple[Word, int]:
         else:
             text += char
         position += 1
-    # A number before a redirection is its descriptor: 2>file
+    # the 2 of `2>file`, a file descriptor, becomes a word of its own
     return Word(text=text, line=start.line, column=start.column, is_unquoted=plain), position
 
 
-# --- variables -------------------------------------------------------------------------------------------------------
-
-
 def substitute(text: str, variables: Mapping[str, str]) -> str:
-    """A text with $X, ${X}, ${X:-d} and ${X:+d} filled in; what is not known stays as it is written."""
+    """A text with $X, ${X}, ${X:-d} and ${X:+d} filled in; an unknown variable stays as it is written."""
 
     def value(match: re.Match[str]) -> str:
         name, operator, alternative = match[1] or match[4], match[2] or "", match[3] or ""
@@ -280,7 +286,7 @@ def substitute(text: str, variables: Mapping[str, str]) -> str:
 
 
 def unresolved_variable(text: str) -> str:
-    """The first variable that is still in a text, "" for none."""
+    """The first variable in a text, "" for none."""
     match = _VARIABLE.search(text)
     return (match[1] or match[4]) if match else ""
 
@@ -291,17 +297,17 @@ def substitute_command(command: Command, variables: Mapping[str, str]) -> Comman
 
 
 def assignments(instruction: Instruction) -> dict[str, str]:
-    """What an ARG or ENV sets; an ARG without a default sets nothing."""
+    """The variables that an ARG or ENV sets; an ARG without a default sets none."""
     arguments = [token for token in _tokenize(instruction.chars) if isinstance(token, Word)]
     pairs = dict(word.text.split("=", 1) for word in arguments if "=" in word.text)
-    if not pairs and instruction.keyword == "ENV" and len(arguments) > 1:  # ENV KEY the rest
+    if not pairs and instruction.keyword == "ENV" and len(arguments) > 1:  # the old form: ENV KEY the rest
         return {arguments[0].text: " ".join(word.text for word in arguments[1:])}
     return pairs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """A FROM and what follows it; `image` with the variables filled in; `known` are the variables at its end."""
+    """A FROM and what follows it. `image`: with its variables filled in; `variables`: their values at the end of the stage."""
 
     image: str
     name: str
@@ -311,7 +317,7 @@ class Stage:
 
 
 def parse_stages(text: str) -> tuple[Stage, ...]:
-    """The build stages of a Dockerfile; a FROM of an earlier stage gives that stage's image and its instructions first."""
+    """The build stages of a Dockerfile; one that is FROM an earlier stage starts with that stage's image and instructions."""
     global_args: dict[str, str] = {}
     parsed: list[Stage] = []
     for instruction in parse_instructions(text):
@@ -350,7 +356,7 @@ def _set_variables(
     pairs = {name: substitute(value, variables) for name, value in assignments(instruction).items()}
     if (
         instruction.keyword == "ARG" and not pairs
-    ):  # an ARG from before the first FROM is taken in by its name
+    ):  # `ARG X` in a stage imports the X from before the first FROM
         names = instruction.text.split()
         return {name: global_args[name] for name in names if name in global_args}
     return pairs

@@ -1,4 +1,4 @@
-"""A project of others to a first description: what can be read becomes its draft, and what cannot is said."""
+"""The draft of a description for another project: what can be read is in it, what cannot is in its opening comment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
-from torchpin.adopt import dockerfile, registry, scan
+from torchpin.adopt import dockerfile, scan
 from torchpin.adopt.installs import (
     InstallCommand,
     InstallTarget,
@@ -23,6 +23,7 @@ from torchpin.adopt.installs import (
     requirement_lines,
     run_commands,
 )
+from torchpin.adopt.registry import TORCH_FAMILY, torch_channel
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
@@ -34,12 +35,10 @@ if TYPE_CHECKING:
     from torchpin.adopt.installs import Project
     from torchpin.adopt.scan import Match
 
-TORCH_FAMILY = ("torch", "torchvision", "torchaudio")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adoption:
-    """`text`: the drafted description; `missing`: why there is none; `caught`: what is wrong with what is there."""
+    """`text`: the drafted description; `missing`: why there is none; `matches`: the lines that rules match."""
 
     name: str
     text: str
@@ -50,7 +49,7 @@ class Adoption:
 
 @dataclass(kw_only=True, slots=True)
 class _Draft:
-    """What is gathered on the way; `left`: what was left out, for the draft's opening comment."""
+    """The parts of a description while they are collected. `omitted`: what is left out, for the opening comment."""
 
     layers: list[Layer] = field(default_factory=list)
     recommends: list[Recommendation] = field(default_factory=list)
@@ -62,7 +61,7 @@ class _Draft:
 
 
 def draft_adoption(texts: Mapping[str, str], name: str) -> Adoption:
-    """The draft of a project, `{path: text}`; of several Dockerfiles the one for GPUs, else the first."""
+    """The draft of a project, `{path: text}`, from its main Dockerfile, with the matches of the rules in all files."""
     project = parse_project(texts)
     draft = _Draft()
     file = _main_dockerfile(project)
@@ -80,6 +79,7 @@ def draft_adoption(texts: Mapping[str, str], name: str) -> Adoption:
 
 
 def _main_dockerfile(project: Project) -> str:
+    """The Dockerfile with a usual name, else any other; of several the least nested one; "" for none."""
     preferred = ("Dockerfile.gpu", "Dockerfile.cuda", "Dockerfile")
     ranked = sorted(
         project.dockerfiles,
@@ -126,6 +126,7 @@ def _add_step(project: Project, draft: _Draft, step: InstallCommand) -> None:
         if constraint.requirement
     }
     pins = [pin for req in step.targets if (pin := _to_pin(project, draft, step, req, constrained_versions))]
+    # of a package that is named twice the first pin counts
     unique_pins = {canonicalize_name(pin.name): pin for pin in reversed(pins)}
     new_pins = [pin for pin in reversed(unique_pins.values()) if not _is_declared(draft, pin)]
     for pin in [pin for pin in new_pins if canonicalize_name(pin.name) in facts.abi_packages()]:
@@ -157,8 +158,8 @@ def _to_pin(
     req: InstallTarget,
     constrained_versions: Mapping[str, str],
 ) -> Requirement | None:
-    """A want as an exact pin; torch and companions go elsewhere, and what has no version is recommended and said."""
-    wheel = re.search(r"([\w.]+?)-(\d[\w.]*?)(?:\+|%2B)[^/]*\.whl", req.text)
+    """A requirement as an exact pin, None where the draft holds it elsewhere: torch, companions, omitted ones."""
+    wheel = re.search(r"([\w.]+?)-(\d[\w.]*?)(?:\+|%2B)[^/]*\.whl", req.text)  # %2B: a + in an address
     if req.requirement is None or req.requirement.url:
         if wheel and canonicalize_name(wheel[1]) in facts.abi_packages():
             return Requirement(f"{canonicalize_name(wheel[1])}=={wheel[2]}")
@@ -169,7 +170,7 @@ def _to_pin(
     if name in TORCH_FAMILY:
         draft.versions.setdefault(name, version)
         if name == "torch" and not draft.channel:
-            channel, origin = registry.torch_channel(step, req)
+            channel, origin = torch_channel(step, req)
             draft.channel = "pypi" if origin == "from PyPI" else channel
         return None
     if req.requirement.marker and not req.requirement.marker.evaluate(
@@ -191,27 +192,14 @@ def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:
     )
 
 
-# --- the description -------------------------------------------------------------------------------------------------
-
-
 def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Service | None:
     stage = dockerfile.final_stage(project.texts[file]) if file else None
     image, _, digest = stage.image.partition("@") if stage else ("", "", "")
     base = facts.base_image(image)
     base_torch = base.torch if base and base.torch else ""
-    version = (
-        base_torch.partition("+")[0] if base_torch else draft.versions.get("torch", "").partition("+")[0]
-    )
-    missing = [
-        *(
-            []
-            if image and ":" in image and not dockerfile.unresolved_variable(image)
-            else ["a base image with a tag"]
-        ),
-        *([] if _is_version(version) else ["the version of torch"]),
-    ]
-    if missing:
-        draft.missing = f"{' and '.join(missing)} cannot be told from what is here"
+    version = (base_torch or draft.versions.get("torch", "")).partition("+")[0]
+    draft.missing = _missing_message(image, version)
+    if draft.missing:
         return None
     channel = (
         base_torch.partition("+")[2]
@@ -221,12 +209,12 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
     )
     return Service(
         name=name,
-        summary=f"Say in one line what {name} does",
+        summary=f"Describe {name} in one line",
         python=_python_version(project, stage, base, torch_from_base=bool(base_torch)),
         base=Base(
             image=image,
             digest=digest or None,
-            rationale="Say why it stands on this image.",
+            rationale="Explain why this base image.",
         ),
         torch=Torch(
             version=Version(version),
@@ -242,17 +230,27 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
     )
 
 
+def _missing_message(image: str, torch: str) -> str:
+    """Why no description can be drafted, "" where it can."""
+    missing = []
+    if ":" not in image or dockerfile.unresolved_variable(image):
+        missing.append("a base image with a tag")
+    if not _is_version(torch):
+        missing.append("the version of torch")
+    return f"cannot determine {' and '.join(missing)} from the files" if missing else ""
+
+
 def _cuda_channel(base: facts.BaseImage | None) -> str:
     return "cu" + "".join(base.cuda.split(".")[:2]) if base and base.cuda else ""
 
 
 def _release_channel(version: str) -> str:
-    """Without an index it is PyPI's."""
+    """The channel of a torch without an index: PyPI's default build, where facts know the release."""
     return "pypi" if facts.release(version) else "cpu"
 
 
 def _companions(draft: _Draft, version: str) -> Mapping[str, Version]:
-    """Those that are installed; one without a version is the release's partner."""
+    """The companions that are installed; one without a version gets that of the torch release."""
     release = facts.release(version)
     partners = {"torchvision": release.torchvision, "torchaudio": release.torchaudio} if release else {}
     companions = {}
@@ -268,7 +266,7 @@ def _companions(draft: _Draft, version: str) -> Mapping[str, Version]:
 def _python_version(
     project: Project, stage: Stage | None, base: facts.BaseImage | None, *, torch_from_base: bool
 ) -> Version:
-    """Where the base gives torch, its Python; else a whole version, of the base, the image's tag or pyproject."""
+    """The Python of a base image with torch; else an exact version from the base image, its tag or pyproject.toml."""
     image = stage.image if stage else ""
     tag = re.search(r"python:(3\.\d+(?:\.\d+)?)", image)
     requires_python = re.search(
@@ -297,7 +295,7 @@ def _variant(channel: str, stage: Stage | None) -> Variant:
 
 
 def _sources(project: Project, draft: _Draft, file: str) -> Iterable[Source]:
-    """The git clones at a tag whose commit the facts know; the others are said."""
+    """The git clones at a tag whose commit is in the facts; the others are omitted."""
     for run in run_commands(project, file) if file else ():
         arguments = run.command.texts
         url = next((argument for argument in arguments if re.match(r"https://\S+", argument)), "")
@@ -368,10 +366,10 @@ def _is_env(key: str, value: str) -> bool:
 
 
 def _render_draft(service: Service, draft: _Draft, file: str) -> str:
-    """The draft below a comment that says what is not in it; without what the reader would refuse, piece by piece."""
+    """The draft below a comment about what is omitted; parts that do not validate are dropped, one after another."""
     header = [
-        f"# Drafted from {file or 'the requirement files'}. What people have to look at:",
-        "# - gpus: name the cards that it must run on.",
+        f"# Drafted from {file or 'the requirement files'}. To review:",
+        "# - gpus: list the GPUs that it must run on.",
     ]
     header += [f"# - left out: {omission}" for omission in dict.fromkeys(draft.omitted)]
     for candidate in (

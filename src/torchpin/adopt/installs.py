@@ -1,4 +1,4 @@
-"""What a project of others installs: its Dockerfiles, requirement files and pyproject as steps, in their order."""
+"""What another project installs: its Dockerfiles, requirement files and pyproject.toml as install steps, in their order."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from torchpin.adopt.dockerfile import Command, Instruction, Word
 
+# Options of pip and uv that take a value, by what the value is for; "" is read past.
 _OPTIONS_WITH_VALUE = {
     "-r": "files", "--requirement": "files", "-c": "constraints", "--constraint": "constraints", "-i": "index",
     "--index-url": "index", "--default-index": "index", "--index": "index", "--extra-index-url": "extra",
@@ -35,7 +36,7 @@ _CONDA_OPTIONS_WITH_VALUE = {"-c", "--channel", "-n", "--name", "-p", "--prefix"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstallTarget:
-    """A thing to install as somebody wrote it, and where; `requirement` None: it is an address, or no requirement."""
+    """A thing to install as it is written, and where. `requirement`: None for an address or an invalid requirement."""
 
     text: str
     location: str
@@ -44,16 +45,16 @@ class InstallTarget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstallCommand:
-    """One install: `tool` is pip, conda or apt; the others are its options."""
+    """One install. `tool`: pip (uv too), conda or apt; the other fields are its arguments."""
 
     tool: str
     location: str
     file: str
     targets: tuple[InstallTarget, ...] = ()
-    constraints: tuple[InstallTarget, ...] = ()  # of its constraints files
+    constraints: tuple[InstallTarget, ...] = ()  # the lines of its constraints files
     index: str = ""
     extra_index: str = ""
-    missing: tuple[str, ...] = ()  # files that it names and that are not there
+    missing: tuple[str, ...] = ()  # named files that the project does not have
     no_binary: tuple[str, ...] = ()
     upgrade: bool = False
 
@@ -65,7 +66,7 @@ class RunCommand:
     command: Command
     file: str
     instruction: Instruction
-    following: Command | None = None  # what follows its operator
+    following: Command | None = None  # the command after its operator
 
     @property
     def location(self) -> str:
@@ -74,17 +75,18 @@ class RunCommand:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """Everything that could be read, by kind, in the order of the files' names."""
+    """The files of a project that could be read, by kind, in the order of their names."""
 
     texts: Mapping[str, str]
     dockerfiles: tuple[str, ...]
-    requirement_files: tuple[str, ...]  # requirement files that no Dockerfile installs are steps of their own
+    requirement_files: tuple[str, ...]  # requirements*.txt and constraints*.txt
     pyproject: Mapping[str, Any]
     locked_versions: Mapping[str, str]  # of uv.lock: package to version
     unreadable: tuple[tuple[str, str], ...] = ()  # (file, why it cannot be read)
 
 
 def parse_project(texts: Mapping[str, str]) -> Project:
+    """A project from its texts by path; TOML that cannot be parsed is in `unreadable`, and counts as empty."""
     broken: list[tuple[str, str]] = []
 
     def toml(name: str) -> Mapping[str, Any]:
@@ -113,11 +115,8 @@ def _is_dockerfile(path: str) -> bool:
     return name == "Dockerfile" or name.startswith("Dockerfile.") or name.endswith(".Dockerfile")
 
 
-# --- commands --------------------------------------------------------------------------------------------------------
-
-
 def run_commands(upstream: Project, file: str) -> Iterator[RunCommand]:
-    """The commands of a Dockerfile's RUN lines in their order, each with what the variables were at that place."""
+    """The commands of a Dockerfile's RUN lines in their order, with the values of variables at each line."""
     variables: dict[str, str] = {}
     for instruction in dockerfile.parse_instructions(upstream.texts[file]):
         if instruction.keyword in {"ARG", "ENV"}:
@@ -134,6 +133,7 @@ def run_commands(upstream: Project, file: str) -> Iterator[RunCommand]:
 
 
 def install_commands(upstream: Project, file: str) -> Iterator[InstallCommand]:
+    """The installs of a Dockerfile's RUN lines in their order."""
     for run in run_commands(upstream, file):
         step = parse_install(upstream, run)
         if step:
@@ -141,7 +141,7 @@ def install_commands(upstream: Project, file: str) -> Iterator[InstallCommand]:
 
 
 def parse_install(upstream: Project, run: RunCommand) -> InstallCommand | None:
-    """What a command installs with pip, uv, conda or apt; None for every other command."""
+    """The install of a command of pip, uv, conda or apt; None for every other command."""
     tokens = _strip_prefixes(run.command.argv)
     texts = [token.text for token in tokens]
     if texts[:2] in (["apt-get", "install"], ["apt", "install"]) or (
@@ -157,7 +157,7 @@ def parse_install(upstream: Project, run: RunCommand) -> InstallCommand | None:
 
 
 def _strip_prefixes(tokens: Sequence[Word]) -> Sequence[Word]:
-    """Without what stands before a command: sudo, env settings, shell keywords."""
+    """A command without its prefixes: sudo, settings of the environment, shell keywords."""
     index = 0
     while index < len(tokens) and (
         tokens[index].text in {"sudo", "env", "time", "exec", "then", "do", "else", "{", "!"}
@@ -168,6 +168,7 @@ def _strip_prefixes(tokens: Sequence[Word]) -> Sequence[Word]:
 
 
 def _pip_arguments(tokens: Sequence[Word]) -> Sequence[Word] | None:
+    """The arguments of `pip install` in any of its spellings, None for another command."""
     texts = [posixpath.basename(token.text) for token in tokens]
     for head in (["uv", "pip", "install"], ["-m", "pip", "install"], ["pip", "install"], ["pip3", "install"]):
         for index in range(min(4, len(texts))):
@@ -179,6 +180,7 @@ def _pip_arguments(tokens: Sequence[Word]) -> Sequence[Word] | None:
 
 
 def _package_targets(run: RunCommand, tokens: Iterable[Word], valued: set[str]) -> tuple[InstallTarget, ...]:
+    """The arguments that are not options; `valued`: the options whose next argument is their value."""
     targets, skip = [], False
     for token in tokens:
         if skip or token.text.startswith("-"):
@@ -252,7 +254,7 @@ def _add_requirements_file(upstream: Project, step: InstallCommand, name: str) -
 
 
 def find_file(upstream: Project, name: str) -> str | None:
-    """The project's file that a Dockerfile means by a path inside its image: the same ending, else the same name."""
+    """The project's file at a path inside an image: by the same end of the path, else by the same name."""
     relative_path = posixpath.normpath(name).lstrip("/").removeprefix("../")
     suffix_matches = [
         path for path in sorted(upstream.texts) if path == relative_path or path.endswith(f"/{relative_path}")
@@ -265,18 +267,16 @@ def find_file(upstream: Project, name: str) -> str | None:
     return next(iter([*suffix_matches, *name_matches]), None)
 
 
-# --- requirement files -----------------------------------------------------------------------------------------------
-
-
 def requirement_lines(
     upstream: Project, path: str, seen: frozenset[str] = frozenset()
 ) -> tuple[InstallTarget | tuple[str, str], ...]:
-    """The lines of a requirement file: wants, and (option, value) pairs; -r follows, each file once."""
+    """The lines of a requirement file: requirements, and (option, value) pairs; -r is followed, each file once."""
     rows: list[InstallTarget | tuple[str, str]] = []
     for number, line in enumerate(upstream.texts.get(path, "").splitlines(), start=1):
         text = re.sub(r"(^|\s)#.*$", "", line).strip().rstrip("\\").strip()
-        if not text or text.startswith("--hash"):
+        if not text or text.startswith("--hash"):  # a line of its own after a continued requirement
             continue
+        # `--index-url=URL` is `--index-url URL`
         option, _, value = (
             text.replace("=", " ", 1).partition(" ") if text.startswith("--") else text.partition(" ")
         )
@@ -302,7 +302,7 @@ def _parse_target(text: str, location: str) -> InstallTarget:
 
 
 def pyproject_targets(upstream: Project) -> tuple[InstallTarget, ...]:
-    """The dependencies of pyproject.toml; they stand at its first line, since TOML's readers tell no lines."""
+    """The dependencies of pyproject.toml, located by a text search: tomllib gives no line numbers."""
     path = next(
         (
             candidate

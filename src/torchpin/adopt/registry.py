@@ -1,15 +1,15 @@
-"""ADO: what does not do what it looks like, in Dockerfiles and requirement files that others wrote."""
+"""Shared by the rules for other projects' files: registration, findings, and look-ups of an installation."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
 from torchpin.adopt import installs
+from torchpin.checks.registry import REGISTRY, register
 from torchpin.model import Finding
 
 if TYPE_CHECKING:
@@ -17,57 +17,29 @@ if TYPE_CHECKING:
 
     from torchpin.adopt.installs import InstallCommand, InstallTarget, Project, RunCommand
 
+    Rule = Callable[[Project], Iterator[Finding]]
+
 TORCH_FAMILY = ("torch", "torchvision", "torchaudio")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
-    """What `invoke explain` tells of a trap, and what finds it."""
+def register_rule(id_: str, title: str) -> Callable[[Rule], Rule]:
+    """Registers a rule; the paragraphs of its docstring are those of a check's: help, meaning, Example:, Sources:."""
 
-    title: str
-    help: str
-    meaning: str
-    example: str
-    sources: str
-    find: Callable[[Project], Iterator[Finding]]
-
-
-RULES: dict[str, Rule] = {}
-
-
-def register_rule(
-    id_: str, title: str
-) -> Callable[[Callable[[Project], Iterator[Finding]]], Callable[[Project], Iterator[Finding]]]:
-    """Registers a trap. Its docstring has the paragraphs of a check's: remedy, meaning, Example:, Sources:."""
-
-    def register(function: Callable[[Project], Iterator[Finding]]) -> Callable[[Project], Iterator[Finding]]:
-        parts = [" ".join(part.split()) for part in re.split(r"\n\s*\n", function.__doc__ or "")]
-        sections = {
-            heading: next(
-                (part.removeprefix(heading).strip() for part in parts if part.startswith(heading)), ""
-            )
-            for heading in ("Example:", "Sources:")
-        }
-        RULES[id_] = Rule(
-            title=title,
-            help=parts[0],
-            meaning=" ".join(part for part in parts[1:] if not part.startswith(("Example:", "Sources:"))),
-            example=sections["Example:"],
-            sources=sections["Sources:"],
-            find=function,
-        )
+    def decorate(function: Rule) -> Rule:
+        register(id_, title, function, kind="rule")
         return function
 
-    return register
+    return decorate
 
 
 def build_finding(
     id_: str, location: str, message: str, *, help: str = "", about: str = "", evidence: str = ""
 ) -> Finding:
+    """A warning of a rule; without `help` with that of the rule's docstring."""
     return Finding(
         location=location,
         message=message,
-        help=help or RULES[id_].help,
+        help=help or REGISTRY[id_].help_line,
         about=about,
         evidence=evidence,
         level="warning",
@@ -75,21 +47,24 @@ def build_finding(
 
 
 def project_runs(project: Project) -> Iterator[RunCommand]:
+    """The commands of every RUN line, Dockerfile by Dockerfile."""
     for file in project.dockerfiles:
         yield from installs.run_commands(project, file)
 
 
 def project_installs(project: Project) -> Iterator[InstallCommand]:
+    """The installs of every RUN line, Dockerfile by Dockerfile."""
     for file in project.dockerfiles:
         yield from installs.install_commands(project, file)
 
 
 def package_name(target: InstallTarget) -> str:
+    """The normalized name, "" for what is not a requirement."""
     return canonicalize_name(target.requirement.name) if target.requirement else ""
 
 
 def exact_version(target: InstallTarget) -> str:
-    """The one version that a requirement names, "" for a range."""
+    """The version of an exact pin, "" for a range."""
     specifiers = list(target.requirement.specifier) if target.requirement else []
     return (
         specifiers[0].version
@@ -101,15 +76,15 @@ def exact_version(target: InstallTarget) -> str:
 
 
 def torch_channel(step: InstallCommand, target: InstallTarget) -> tuple[str, str]:
-    """The channel that a torch comes from, and how that is known; ("", "") where nothing tells."""
+    """The channel that torch comes from, and what shows it; ("", "") where nothing does."""
     pin = exact_version(target)
     local = pin.partition("+")[2]
-    for url, how in ((step.index, "from that index"), (step.extra_index, "from that extra index")):
+    for url, how in ((step.index, "from its index"), (step.extra_index, "from its extra index")):
         match = re.search(r"/(cu\d+|cpu)/?$", url)
         if match:
             return match[1], how
     if local:
-        return local, "by its name"
+        return local, "with that local version"
     release = facts.release(pin) if pin else None
     return (
         (release.pypi_local, "from PyPI") if release and release.pypi_local and not step.index else ("", "")

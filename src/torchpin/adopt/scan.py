@@ -5,32 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.registry import RULES, Rule
+from torchpin.checks.registry import registered
 
 if TYPE_CHECKING:
     from torchpin.adopt.installs import Project
+    from torchpin.checks.registry import Check
     from torchpin.model import Finding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
+    """A place in a project that a rule matches; `id` is the rule's."""
+
     id: str
     finding: Finding
 
 
-def registered_rules() -> dict[str, Rule]:
-    """Every registered trap, by id."""
-    from torchpin.adopt import rules  # noqa: F401 - registers them
+def registered_rules() -> tuple[Check, ...]:
+    """Every rule, by id."""
+    from torchpin.adopt import rules  # noqa: F401 - importing them registers them
 
-    return dict(sorted(RULES.items()))
+    return registered("rule")
 
 
 def find_matches(project: Project) -> tuple[Match, ...]:
-    """Every trap of a project, by file and line."""
+    """Every match of every rule in a project, by file and line."""
     matches = [
-        Match(id=id_, finding=finding)
-        for id_, rule in registered_rules().items()
-        for finding in rule.find(project)
+        Match(id=rule.id, finding=finding) for rule in registered_rules() for finding in rule.run(project)
     ]
     return tuple(
         sorted(dict.fromkeys(matches), key=lambda match: (*_location_key(match.finding.location), match.id))

@@ -1,4 +1,4 @@
-"""What a bump closes and opens of what people accept: waivers of findings and reasons of deviations, as edits."""
+"""The effects of an update on what people accept: waivers of findings and reasons of deviations, as edits."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from torchpin.model import Deviation, Environment, Finding, Lock, Service
 
-    CheckedFindings = Sequence[tuple[str, Finding]]  # each with the id of its check
+    CheckedFindings = Sequence[tuple[str, Finding]]  # with the id of the check
 
-REVIEW_PERIOD = timedelta(days=90)  # until a finding that a bump opened is looked at again
-DEVIATION_CHECKS = frozenset({"DEV001", "SRC002"})  # what reasons answer, and not waivers
+REVIEW_PERIOD = timedelta(days=90)  # until the review date of a waiver that an update adds
+DEVIATION_CHECKS = frozenset({"DEV001", "SRC002"})  # accepted by reasons, not by waivers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceSnapshot:
-    """A service before or after: its environments with the locks that may be believed, and its findings, waived or not."""
+    """A service before or after an update: its environments with their locks, if up to date, and its findings, waived or not."""
 
     service: Service
     locks: Mapping[str, tuple[Environment, Lock | None]]
@@ -35,12 +35,12 @@ class ServiceSnapshot:
 
     @property
     def is_locked(self) -> bool:
-        """Whether every environment has a lock: without one, that something is not there any more is not known."""
+        """Whether every environment has a lock; without one, a finding may be absent only because it was not checked."""
         return all(lock is not None for _, lock in self.locks.values())
 
     @property
     def deviations(self) -> dict[str, Deviation]:
-        """By component; of several environments' the first that is not met."""
+        """By component; where environments differ, a recommendation that is not met comes first."""
         deviations = [
             deviation for env, lock in self.locks.values() for deviation in compute_deviations(env, lock)
         ]
@@ -51,6 +51,7 @@ class ServiceSnapshot:
 
     @property
     def unmet_recommendations(self) -> set[tuple[str, str, str]]:
+        """As (component, recommender, requirement)."""
         return {
             (_component_key(deviation.component), recommender, requirement)
             for env, lock in self.locks.values()
@@ -61,6 +62,7 @@ class ServiceSnapshot:
 
     @property
     def components(self) -> dict[str, set[str]]:
+        """The values of each component over all environments."""
         values: dict[str, set[str]] = {}
         for env, lock in self.locks.values():
             for name, value in used_components(env, lock).items():
@@ -70,7 +72,7 @@ class ServiceSnapshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acceptance:
-    """`closed`, `opened`: sentences; `changes`: the edits; `notes`: what people should read again."""
+    """`resolved`, `new`: sentences; `changes`: the edits of the description; `notes`: what people should review."""
 
     resolved: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
@@ -80,7 +82,7 @@ class Acceptance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reasoning:
-    """Why, in people's words; for a component that follows, the plan's own words with their evidence."""
+    """The user's reason; `by_component`: reason and evidence of components that change with another."""
 
     reason: str
     evidence: str
@@ -95,7 +97,7 @@ def _component_key(component: str) -> str:
 def compute_acceptance(
     before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning, today: date
 ) -> Acceptance:
-    """The waivers and reasons that a bump takes away, brings and rewrites."""
+    """The waivers and reasons that an update removes, adds and rewrites."""
     waivers, reasons = (
         _waiver_changes(before, after, reasoning, today),
         _reason_changes(before, after, reasoning),
@@ -109,12 +111,9 @@ def compute_acceptance(
 
 
 def new_findings(before: CheckedFindings, after: CheckedFindings) -> list[tuple[str, Finding]]:
-    """The findings that there were not before."""
+    """The findings of `after` whose check and subject `before` does not have."""
     previous = {(check_id, finding.about) for check_id, finding in before}
     return [(check_id, finding) for check_id, finding in after if (check_id, finding.about) not in previous]
-
-
-# --- waivers ---------------------------------------------------------------------------------------------------------
 
 
 def _waiver_changes(
@@ -129,64 +128,67 @@ def _waiver_changes(
             )
             for findings in (before.findings, after.findings)
         ]
-        if matched == [True, False] and after.is_locked:
-            resolved.append(f"{waiver.check} about {waiver.about}: nothing is left to waive")
+        if (
+            matched == [True, False] and after.is_locked
+        ):  # one that matched nothing before is not the update's
+            resolved.append(f"{waiver.check} about {waiver.about}: the waiver is no longer needed")
             changes.append(Change(path=f"waivers[{number}]", value=None))
-    to_waive = {
+    new = {
         (check_id, finding.about): finding
         for check_id, finding in new_findings(before.findings, after.findings)
         if check_id not in DEVIATION_CHECKS
     }
+    to_waive = {key: finding for key, finding in new.items() if finding.level != "notice"}
     review = (today + REVIEW_PERIOD).isoformat()
     for check_id, about in to_waive:
         row = {"check": check_id, "about": about, "reason": reasoning.reason, "review_by": review}
         changes.append(Change(path="waivers[+]", value=row))
-    messages = tuple(
-        f"{check_id} about {about}: {finding.message}" for (check_id, about), finding in to_waive.items()
+    messages = {key: f"{key[0]} about {key[1]}: {finding.message}" for key, finding in new.items()}
+    return Acceptance(
+        resolved=tuple(resolved),
+        new=tuple(messages[key] for key in to_waive),
+        changes=tuple(changes),
+        notes=tuple(message for key, message in messages.items() if key not in to_waive),
     )
-    return Acceptance(resolved=tuple(resolved), new=messages, changes=tuple(changes))
-
-
-# --- reasons ---------------------------------------------------------------------------------------------------------
 
 
 def _reason_changes(before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning) -> Acceptance:
-    """Reasons that nothing needs any more go; those of what deviates anew, or that name what moved, are written again."""
+    """Reasons without a deviation are removed; those of a new deviation, or that mention a changed value, are rewritten."""
     reasons = {_component_key(reason.component): reason for reason in before.service.reasons}
     deviations, new_unmet = after.deviations, after.unmet_recommendations - before.unmet_recommendations
     changed, old_values = _changed_components(before, after)
     resolved, messages, changes, notes = [], [], [], []
     for key, reason in reasons.items():
         if key not in deviations and key in before.deviations and after.is_locked:
-            resolved.append(f"the deviation of {reason.component}")
+            resolved.append(f"{reason.component} no longer deviates from a recommendation")
             changes.append(Change(path=f"reasons.{reason.component}", value=None))
     for key, deviation in deviations.items():
         recommendations = sorted(
-            f"{recommender} says {requirement}" for name, recommender, requirement in new_unmet if name == key
+            f"{requirement} ({recommender})" for name, recommender, requirement in new_unmet if name == key
         )
         existing = reasons.get(key)
-        stale = (
+        is_outdated = (
             existing and key in changed and _mentions(f"{existing.because} {existing.evidence}", old_values)
         )
-        if recommendations or stale:
+        if recommendations or is_outdated:
             component = existing.component if existing else deviation.component
             because, evidence = _reason_text(key, reasoning)
             value = {"because": because, "evidence": evidence}
             changes.append(Change(path=f"reasons.{component}", value=value))
             messages.append(
-                f"{component} {deviation.used}: {'; '.join(recommendations)}"
+                f"{component} {deviation.used} deviates; recommended: {', '.join(recommendations)}"
                 if recommendations
-                else f"{component} {deviation.used}: its reason speaks of what was before"
+                else f"{component} {deviation.used}: its reason mentions the previous version"
             )
         elif existing and _mentions(f"{existing.because} {existing.evidence}", old_values):
-            notes.append(f"the reason of {existing.component} names what has moved: read it again")
+            notes.append(f"the reason of {existing.component} mentions a version that changed: review it")
     return Acceptance(
         resolved=tuple(resolved), new=tuple(messages), changes=tuple(changes), notes=tuple(notes)
     )
 
 
 def _changed_components(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[set[str], set[str]]:
-    """The components whose value is another, and the values that are gone, public versions too."""
+    """The components whose value changes, and the values that go away, with and without their local version."""
     components_before, components_after = before.components, after.components
     changed = {key for key in components_before if components_before[key] != components_after.get(key, set())}
     removed_values = {
@@ -199,6 +201,7 @@ def _changed_components(before: ServiceSnapshot, after: ServiceSnapshot) -> tupl
 
 
 def _mentions(text: str, values: Iterable[str]) -> bool:
+    # a whole version: 2.5 is not mentioned by 2.5.1, nor by 12.5
     return any(re.search(rf"(?<![\w.]){re.escape(value)}(?![\w]|\.\d)", text) for value in values if value)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Published = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 
 
-_MAX_SUGGESTIONS = 3
+MAX_SUGGESTIONS = 3  # names in a message: enough to spot a typo, and they fit on a line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +34,11 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What becomes of one service. `held`: why nothing does; `frees`: what would change that.
+    """The update of one service. `held_back`: why it has none; `help`: what to do about that.
 
-    `follows`: packages that no description names and that move along, as far as facts tell (triton, cuDNN);
-    `closed`, `opened`: findings and deviations, as sentences; `gained`, `lost`: GPUs; `stale`: lock layers to be
-    resolved again, and `present_bytes`, what they hold now; `before`, `after`: the description's text.
+    `also_changes`: packages that no description names, as far as facts predict them (triton, cuDNN); `resolved`, `new`:
+    findings and deviations, as sentences; `gained`, `lost`: GPUs; `outdated_layers`: the lock layers to be resolved again,
+    `present_bytes`: their present size; `before`, `after`: the description's text.
     """
 
     service: str
@@ -56,10 +56,10 @@ class Plan:
     present_bytes: int = 0
     before: str = ""
     after: str = ""
-    moved_text: str = ""  # the description's text without what is closed and opened
+    moved_text: str = ""  # the description's text before its waivers and reasons are edited
     why: Mapping[str, tuple[str, str]] = field(
         default_factory=dict
-    )  # of what was repaired, with the evidence
+    )  # of a fixed component: message, evidence
 
     @property
     def difference(self) -> str:
@@ -73,9 +73,9 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BumpContext:
-    """What a plan is made from: descriptions by path, the locks that may be believed, today, and words.
+    """What a plan is made from: descriptions by path, the locks that are up to date, today, and the user's options.
 
-    `commits`: of tags that facts do not know, by source. `named`: the services that were asked for; none: all.
+    `commits`: by source, of the target's tag where facts do not have it. `services`: the requested ones; none: all.
     """
 
     texts: Mapping[str, str]
@@ -89,18 +89,20 @@ class BumpContext:
 
 
 class HeldError(Exception):
-    def __init__(self, why: str, frees: str = "") -> None:
+    """A service cannot be updated. `why` and `help` become those of its plan; the other services go on."""
+
+    def __init__(self, why: str, help: str = "") -> None:
         super().__init__(why)
-        self.why, self.help = why, frees
+        self.why, self.help = why, help
 
 
-Edit = tuple[Change, str]  # and why
+Edit = tuple[Change, str]  # the change, and why it is made
 
 
 def parse_service(text: str, file: str) -> Service:
     return read.read_services({file: text})[0]
 
 
-def deduplicate(edits_: Sequence[Edit]) -> list[Edit]:
-    """What several variants share is edited once."""
-    return list({change.path: (change, why) for change, why in edits_}.values())
+def deduplicate(edits: Sequence[Edit]) -> list[Edit]:
+    """One edit a path: variants may share a value."""
+    return list({change.path: (change, why) for change, why in edits}.values())

@@ -1,4 +1,4 @@
-"""The edits that an update of a package, Python, a base image or a source asks for."""
+"""The edits that an update of a package, Python, a base image or a source requires."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.bump.model import _MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
+from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
 from torchpin.bump.torch import base_edits, torch_edits
 from torchpin.checks.rules.sources import recorded_tags
 from torchpin.description.environments import select_environments
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def edits_of_target(service: Service, target: Target, context: BumpContext) -> list[Edit]:
+    """The edits of a service's description that bring it to the target. Raises HeldError where there are none."""
     if target.kind == "torch":
         return torch_edits(service, Version(target.to), context)
     if target.kind == "base":
@@ -31,15 +32,16 @@ def edits_of_target(service: Service, target: Target, context: BumpContext) -> l
         return _source_edits(service, target, context)
     path = "python" if target.kind == "python" else pin_path(service, target.name)
     if path is None:
-        raise HeldError(f"does not pin {target.name}")
+        raise HeldError(f"{target.name} is not pinned")
     current_version = _pinned_version(service, path)
     if Version(current_version) == Version(target.to):
-        raise HeldError(f"has {target.name} {current_version} already")
+        raise HeldError(f"{target.name} is already at {current_version}")
     value = target.to if target.kind == "python" else _pin_text(service, path, target.to)
-    return [(Change(path=path, value=value), "asked for")]
+    return [(Change(path=path, value=value), "requested")]
 
 
 def pin_path(service: Service, name: str) -> str | None:
+    """The key path of a package's pin, as `layers[0].packages[2]`; None where no layer has the package."""
     for number, layer in enumerate(service.layers):
         for index, package in enumerate(layer.packages):
             if canonicalize_name(package.name) == name:
@@ -65,19 +67,22 @@ def _pin_text(service: Service, path: str, version: str) -> str:
 
 
 def _base_image_edits(service: Service, target: Target, context: BumpContext) -> list[Edit]:
-    """Every base of the same repository moves; the service's own where it was named and none is of that repository."""
+    """The edits of every base image of the target's repository; without one, of the service's base if it was requested by name."""
     repository = target.to.partition(":")[0]
     row = facts.base_image(target.to)
     digest = target.digest or (row.digest if row and row.digest else "")
     envs = [env for env in select_environments([service]) if env.base.image.partition(":")[0] == repository]
-    if not envs and service.name in context.services:
+    if not envs and service.name in context.services:  # another repository replaces a base only on request
         envs = [env for env in select_environments([service]) if env.variant.base is None]
     if not envs:
         bases = ", ".join(sorted({env.base.image for env in select_environments([service])}))
-        raise HeldError(f"stands on {bases}", f"`--service {service.name}` moves it all the same")
+        raise HeldError(
+            f"the base image is {bases}, of another repository",
+            f"pass `--service {service.name}` to replace it",
+        )
     if all((env.base.image, env.base.digest or "") == (target.to, digest) for env in envs):
-        raise HeldError(f"stands on {target.to} already")
-    moves = [edit for env in envs for edit in base_edits(env, target.to, digest, "asked for")]
+        raise HeldError(f"the base image is already {target.to}")
+    moves = [edit for env in envs for edit in base_edits(env, target.to, digest, "requested")]
     return deduplicate(moves)
 
 
@@ -88,22 +93,22 @@ def _source_edits(service: Service, target: Target, context: BumpContext) -> lis
     recorded_tag = next((tag for tag in recorded_tags(source) if tag.tag == target.to), None)
     new_commit = (context.commits or {}).get(source.name) or recorded_commit(source, target.to)
     if recorded_tag and not recorded_tag.exists:
-        near = [tag.tag for tag in recorded_tags(source) if tag.exists][-_MAX_SUGGESTIONS:]
-        raise HeldError(f"{source.name} never had a tag {target.to}", f"there are {', '.join(near)}")
+        near = [tag.tag for tag in recorded_tags(source) if tag.exists][-MAX_SUGGESTIONS:]
+        raise HeldError(f"{source.name} has no tag {target.to}", f"choose one of its tags: {', '.join(near)}")
     if not new_commit:
         raise HeldError(
-            f"no fact tells the commit of {source.name} {target.to}, and its origin was not asked"
+            f"the commit of {source.name} {target.to} is unknown: facts do not have it, and its origin was not read"
         )
     if (source.tag, source.commit) == (target.to, new_commit):
-        raise HeldError(f"has {source.name} {target.to} already")
+        raise HeldError(f"{source.name} is already at {target.to}")
     return [
-        (Change(path=f"sources[{number}].tag", value=target.to), "asked for"),
-        (Change(path=f"sources[{number}].commit", value=new_commit), f"what {target.to} gives"),
+        (Change(path=f"sources[{number}].tag", value=target.to), "requested"),
+        (Change(path=f"sources[{number}].commit", value=new_commit), f"the commit of {target.to}"),
     ]
 
 
 def recorded_commit(source: Source, tag: str) -> str | None:
-    """The recorded commit of a tag; None where no fact tells."""
+    """The commit of a tag in the facts, None where they do not have it."""
     return next(
         (
             known_tag.commit
@@ -115,7 +120,7 @@ def recorded_commit(source: Source, tag: str) -> str | None:
 
 
 def is_known(source: Source, tag: str) -> bool:
-    """Whether facts tell a tag's commit, or that it never was."""
+    """Whether facts have a tag's commit, or record that the tag does not exist."""
     return any(
         known_tag.tag == tag and (known_tag.commit or not known_tag.exists)
         for known_tag in recorded_tags(source)

@@ -1,4 +1,4 @@
-"""What a bump would do: for each service what moves, or why it is held back; from descriptions, locks and facts alone."""
+"""The plan of an update: what changes in each service, or why it is held back; from descriptions, locks and facts alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.bump import predict
 from torchpin.bump.accepted import (
     DEVIATION_CHECKS,
@@ -19,7 +19,7 @@ from torchpin.bump.accepted import (
     compute_acceptance,
     new_findings,
 )
-from torchpin.bump.model import _MAX_SUGGESTIONS, BumpContext, Edit, HeldError, Move, Plan, parse_service
+from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, Move, Plan, parse_service
 from torchpin.bump.pins import edits_of_target, pin_path
 from torchpin.checks import run
 from torchpin.checks.context import CheckContext
@@ -38,44 +38,36 @@ if TYPE_CHECKING:
     from torchpin.model import Finding, Lock, Service
 
 
-_MAX_FIXES = 40  # more than any service has pins that could move with another
-
-
-# --- what is asked ---------------------------------------------------------------------------------------------------
-
-
-# --- what is answered ------------------------------------------------------------------------------------------------
-
-
-# --- the plan --------------------------------------------------------------------------------------------------------
+_MAX_FIXES = 40  # more than any service has pins that could change with another: two fixes that undo each other must end
 
 
 def plans(services: Sequence[Service], target: Target, context: BumpContext) -> tuple[Plan, ...]:
-    """A plan for each service that has what is asked for.
+    """A plan for each service that has the target.
 
-    Raises InputError where nobody has it, or it exists nowhere, with the nearest possibilities.
+    Raises InputError where no service has it, or where it does not exist, with the names or versions near it.
     """
     _require_existing(target)
     if context.channel and target.kind != "torch":
-        raise InputError(f"--channel goes with torch alone; {target} has none.")
+        raise InputError(f"`--channel` applies to torch only, not to {target}")
     if context.channel and context.channel not in {row.name for row in facts.channels()}:
         names = ", ".join(channel.name for channel in facts.channels())
-        raise InputError(f"There is no channel {context.channel!r} (there are: {names}).")
+        raise InputError(f"channel {context.channel!r} does not exist; known channels: {names}")
     selected = [service for service in services if service.name in context.services or not context.services]
     affected = [service for service in selected if _has_target(service, target)]
     if not affected:
-        raise InputError(f"{_not_pinned_message(selected, target)} Nothing was changed.")
+        raise InputError(f"{_not_pinned_message(selected, target)}; nothing was changed")
     return tuple(_plan_service(service, target, context) for service in affected)
 
 
 def _require_existing(target: Target) -> None:
+    # facts know only some images of a registry: an unknown one is an error only where it looks like a typo
     if target.kind == "base" and facts.base_image(target.to) is None:
-        near = get_close_matches(target.to, [base.image for base in facts.base_images()], n=_MAX_SUGGESTIONS)
+        near = get_close_matches(target.to, [base.image for base in facts.base_images()], n=MAX_SUGGESTIONS)
         if near and target.to.partition(":")[0] in {
             base.image.partition(":")[0] for base in facts.base_images()
         }:
             raise InputError(
-                f"{target.to} is not known to exist; the nearest are {', '.join(near)}. Nothing was changed."
+                f"{target.to} is not a known image; near it: {', '.join(near)}; nothing was changed"
             )
     if target.kind != "torch" or facts.release(target.to) or channels_with_release(target.to, "linux/amd64"):
         return
@@ -83,13 +75,12 @@ def _require_existing(target: Target) -> None:
         (Version(release.version) for release in facts.releases()),
         key=lambda version: (_version_distance(version, target.to), version),
     )
-    near = [str(version) for version in sorted(recorded_versions[:_MAX_SUGGESTIONS])]
-    raise InputError(
-        f"torch {target.to} exists nowhere; the nearest are {', '.join(near)}. Nothing was changed."
-    )
+    near = [str(version) for version in sorted(recorded_versions[:MAX_SUGGESTIONS])]
+    raise InputError(f"torch {target.to} does not exist; near it: {', '.join(near)}; nothing was changed")
 
 
 def _version_distance(version: Version, reference: str) -> tuple[int, ...]:
+    """How far a version is from another: the differences of major, minor and micro."""
     pairs = zip((*version.release, 0, 0, 0), (*Version(reference).release, 0, 0, 0), strict=False)
     return tuple(abs(left - right) for left, right in list(pairs)[:3])
 
@@ -101,8 +92,9 @@ def _has_target(service: Service, target: Target) -> bool:
 
 
 def _not_pinned_message(services: Sequence[Service], target: Target) -> str:
+    """That no service pins the target, with the names near it."""
     if any(target.name in service.torch.companions for service in services):
-        return f"{target.name} moves with torch: bump torch."
+        return f"{target.name} is updated with torch: update torch"
     names = (
         {source.name for service in services for source in service.sources}
         if target.kind == "source"
@@ -113,9 +105,9 @@ def _not_pinned_message(services: Sequence[Service], target: Target) -> str:
             for package in layer.packages
         }
     )
-    near = get_close_matches(target.name, sorted(names), n=_MAX_SUGGESTIONS)
-    hint = f"did you mean {', '.join(near)}?" if near else "write it into a description first"
-    return f"No service pins {target.name} ({hint})."
+    near = get_close_matches(target.name, sorted(names), n=MAX_SUGGESTIONS)
+    hint = f"did you mean {', '.join(near)}?" if near else "add it to a description first"
+    return f"no service pins {target.name} ({hint})"
 
 
 def _plan_service(service: Service, target: Target, context: BumpContext) -> Plan:
@@ -131,12 +123,16 @@ def _plan_service(service: Service, target: Target, context: BumpContext) -> Pla
 
 
 def _plan_moves(unchanged: Plan, service: Service, target: Target, context: BumpContext) -> Plan:
+    """The plan of a service: the target's edits, then one fix at a time, each judged on the predicted lock.
+
+    Raises HeldError for new errors that no fix ends.
+    """
     first_edits = edits_of_target(service, target, context)
     before = _snapshot(service, context, present=True)
     text, moves = _apply_edits(unchanged.before, unchanged.file, first_edits)
     after = _snapshot(parse_service(text, unchanged.file), context)
-    because: dict[str, tuple[str, str]] = {}
-    for _ in range(_MAX_FIXES):
+    reasons: dict[str, tuple[str, str]] = {}
+    for _ in range(_MAX_FIXES):  # one fix at a time: each changes what the next check sees
         finding = _next_fixable(before, after, {move.path for move in moves})
         if finding is None:
             break
@@ -144,25 +140,24 @@ def _plan_moves(unchanged: Plan, service: Service, target: Target, context: Bump
             text, unchanged.file, [(change, finding.message) for change in finding.fix]
         )
         moves += new_moves
-        because |= {_component(move): (finding.message, finding.evidence) for move in new_moves}
+        reasons |= {_component(move): (finding.message, finding.evidence) for move in new_moves}
         after = _snapshot(parse_service(text, unchanged.file), context)
     unresolved = [
         finding for _, finding in new_findings(before.findings, after.findings) if finding.level == "error"
     ]
     if unresolved:
-        why, frees = (
-            dict.fromkeys(finding.message for finding in unresolved),
-            dict.fromkeys(finding.help for finding in unresolved),
-        )
-        raise HeldError("; ".join(why), "; ".join(frees))
-    moved_plan = replace(unchanged, moves=tuple(moves), moved_text=text, why=because)
+        # a dict, since several environments of a service may have the same finding
+        messages = dict.fromkeys(finding.message for finding in unresolved)
+        help_texts = dict.fromkeys(finding.help for finding in unresolved)
+        raise HeldError("; ".join(messages), "; ".join(help_texts))
+    moved_plan = replace(unchanged, moves=tuple(moves), moved_text=text, why=reasons)
     return _with_acceptance(moved_plan, before, after, target, context)
 
 
 def finalize(bump_plan: Plan, target: Target, context: BumpContext, new_locks: Mapping[str, Lock]) -> Plan:
-    """A plan whose locks are made: what it closes and opens is told by them, and no longer foreseen.
+    """A plan with the effects that its new locks show, instead of the predicted ones.
 
-    Raises FindingsError for what only they could tell and cannot work.
+    Raises FindingsError for new errors that the prediction could not show.
     """
     before = _snapshot(parse_service(bump_plan.before, bump_plan.file), context, present=True)
     after = _snapshot(
@@ -173,16 +168,16 @@ def finalize(bump_plan: Plan, target: Target, context: BumpContext, new_locks: M
     ]
     if unresolved:
         text = "\n".join(
-            f"{finding.location}: {finding.message}\n    {finding.help}" for finding in unresolved
+            f"{finding.location}: {finding.message}\n  help: {finding.help}" for finding in unresolved
         )
-        raise FindingsError(f"{text}\nThese pins cannot work together; nothing was changed.")
+        raise FindingsError(f"incompatible pins; nothing was changed\n{text}")
     return _with_acceptance(bump_plan, before, after, target, context)
 
 
 def _with_acceptance(
     bump_plan: Plan, before: ServiceSnapshot, after: ServiceSnapshot, target: Target, context: BumpContext
 ) -> Plan:
-    """A plan with the waivers and reasons that it closes and opens; these are written where there is a reason."""
+    """A plan with its effects on waivers and reasons; new ones are written only where the context has a reason for them."""
     reasoning = _reasoning(after, target, context, bump_plan.why)
     accepted = compute_acceptance(before, after, reasoning, context.today)
     changes = (
@@ -191,7 +186,7 @@ def _with_acceptance(
         else [change for change in accepted.changes if change.value is None]
     )
     gained, lost = _gpu_changes(before, after)
-    stale, size = _outdated_layers(before, after)
+    outdated_layers, present_bytes = _outdated_layers(before, after)
     return replace(
         bump_plan,
         also_changes=_also_changes(before, after, {move.what for move in bump_plan.moves}),
@@ -200,8 +195,8 @@ def _with_acceptance(
         gained=gained,
         lost=lost,
         notes=accepted.notes,
-        outdated_layers=stale,
-        present_bytes=size,
+        outdated_layers=outdated_layers,
+        present_bytes=present_bytes,
         after=apply_changes(bump_plan.moved_text, changes, file=bump_plan.file)
         if changes
         else bump_plan.moved_text,
@@ -209,7 +204,7 @@ def _with_acceptance(
 
 
 def _apply_edits(text: str, file: str, requested_edits: Sequence[Edit]) -> tuple[str, list[Move]]:
-    """A description with edits made, and what they are to people."""
+    """A description with edits made, and the edits as moves."""
     positions = parse_service(text, file).positions
 
     def value(path: str) -> str:
@@ -225,19 +220,20 @@ def _apply_edits(text: str, file: str, requested_edits: Sequence[Edit]) -> tuple
 
 
 def _display_name(path: str, pin: str) -> str:
-    """A changed value as people call it: a package by its name, everything else by its key path."""
+    """The name of a changed value: a package's name, else the key path."""
     if ".packages[" in path:
         return canonicalize_name(re.split(r"[=\[<>~! ]", pin)[0])
     return path.removesuffix(".version").removeprefix("torch.companions.")
 
 
 def _component(move: Move) -> str:
-    """A moved value as recommendations call it."""
+    """The component that recommendations name for a changed value."""
     return {"base.image": "base"}.get(move.what, move.what)
 
 
 def _snapshot(service: Service, context: BumpContext, *, present: bool = False) -> ServiceSnapshot:
-    """A service with the judge's findings, waived or not. `present`: as it is; else its locks are foreseen."""
+    """A service with the judge's findings and notices, waived or not. `present`: with its current locks; else with predicted ones."""
+    # without waivers, so that accepted findings are compared too
     envs = select_environments([replace(service, waivers=())])
     locks: dict[str, Lock] = {}
     for env in envs:
@@ -245,18 +241,20 @@ def _snapshot(service: Service, context: BumpContext, *, present: bool = False) 
         lock = current_lock if present or current_lock is None else predict.predict_lock(env, current_lock)
         if lock and not outdated_files(env, lock):
             locks[env.name] = lock
-    evidence = CheckContext(
+    check_context = CheckContext(
         environments=envs, today=context.today, uv="", locks=locks, published=context.published
     )
-    results = run.run(evidence, judge=True)
-    findings = [(result.check, finding) for result in results for finding in result.findings]
+    results = run.run(check_context, judge=True)
+    findings = [
+        (result.check, finding) for result in results for finding in (*result.findings, *result.notices)
+    ]
     return ServiceSnapshot(
         service=service, locks={env.name: (env, locks.get(env.name)) for env in envs}, findings=findings
     )
 
 
 def _next_fixable(before: ServiceSnapshot, after: ServiceSnapshot, touched: set[str]) -> Finding | None:
-    """The next new finding that has a repair which undoes nothing of what was moved."""
+    """The next new finding with a fix that touches none of the values that have changed already."""
     for check_id, finding in new_findings(before.findings, after.findings):
         is_independent = not {change.path for change in finding.fix} & touched
         if (
@@ -269,35 +267,23 @@ def _next_fixable(before: ServiceSnapshot, after: ServiceSnapshot, touched: set[
     return None
 
 
-# --- what is edited first --------------------------------------------------------------------------------------------
-
-
-# --- torch -----------------------------------------------------------------------------------------------------------
-
-
-# --- base, source ----------------------------------------------------------------------------------------------------
-
-
-# --- what follows ----------------------------------------------------------------------------------------------------
-
-
 def _reasoning(
     after: ServiceSnapshot, target: Target, context: BumpContext, why: Mapping[str, tuple[str, str]]
 ) -> Reasoning:
-    """What is written below `reasons:` for what follows of itself, with its evidence; the rest is for people to say."""
-    bump_evidence = f"invoke bump {target} of {context.today.isoformat()}"
+    """What is written below `reasons:`: for what changes with torch a text of its own with evidence, else the user's reason."""
+    bump_evidence = f"invoke bump {target} ({context.today.isoformat()})"
     if target.kind != "torch":
         return Reasoning(reason=context.reason, evidence=bump_evidence, by_component=why, prefix="")
     env, _ = next(iter(after.locks.values()))
     release, channel = facts.release(target.to), facts.channel(env.variant.channel)
-    evidence = f"{release.source} ({release.date})" if release else bump_evidence
-    channel_evidence = f"{channel.source} ({channel.date})" if channel else bump_evidence
+    evidence = release.citation if release else bump_evidence
+    channel_evidence = channel.citation if channel else bump_evidence
     base = facts.base_image(env.base.image)
     reasons_by_component = {
-        **dict.fromkeys(env.service.torch.companions, (f"The partner of torch {target.to}.", evidence)),
-        "cuda": (f"{env.variant.channel} is the channel of torch {target.to} that serves the described GPUs: {context.reason}", channel_evidence),
+        **dict.fromkeys(env.service.torch.companions, (f"The release for torch {target.to}.", evidence)),
+        "cuda": (f"{env.variant.channel} is the channel of torch {target.to} with code for the described GPUs: {context.reason}", channel_evidence),
         "cudnn": (f"torch {target.to} brings its own cuDNN and never loads the base image's.", evidence),
-        "base": (f"Of the CUDA of torch {target.to}+{env.variant.channel}.", f"{base.source} ({base.date})" if base else bump_evidence),
+        "base": (f"Has the CUDA of torch {target.to}+{env.variant.channel}.", base.citation if base else bump_evidence),
         **why,
     }  # fmt: skip
     return Reasoning(
@@ -310,20 +296,22 @@ def _reasoning(
 
 
 def _gpu_changes(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    def runs(state: ServiceSnapshot) -> set[str]:
+    """The GPUs that are supported only after, and those only before, each with its environment."""
+
+    def supported_gpus(state: ServiceSnapshot) -> set[str]:
         return {
             f"{name} in {env.name}"
             for env, _ in state.locks.values()
             for name in env.service.gpus
-            if judge_gpu(env, facts.gpu(name)).answer == "ok"
+            if judge_gpu(env, facts.gpu(name)).status == "ok"
         }
 
-    gpus_before, gpus_after = runs(before), runs(after)
+    gpus_before, gpus_after = supported_gpus(before), supported_gpus(after)
     return tuple(sorted(gpus_after - gpus_before)), tuple(sorted(gpus_before - gpus_after))
 
 
 def _also_changes(before: ServiceSnapshot, after: ServiceSnapshot, moved_names: set[str]) -> tuple[str, ...]:
-    """The packages of the locks that move without being named by a description."""
+    """The changed packages of the locks that no description names."""
     also_changed = []
     for env, lock in after.locks.values():
         old_lock = before.locks[env.name][1]
@@ -336,12 +324,12 @@ def _also_changes(before: ServiceSnapshot, after: ServiceSnapshot, moved_names: 
 
 
 def _outdated_layers(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[tuple[str, ...], int]:
-    """The lock layers that answer something else now, and the bytes that they hold today."""
+    """The files of the lock layers that have to be resolved again, and the size of their packages in bytes."""
     outdated, size = [], 0
     for env, _ in after.locks.values():
         lock = before.locks[env.name][1]
         for layer in lock.layers if lock else ():
             if layer.name not in layer_names(env) or layer.inputs_digest != inputs_digest(env, layer.name):
-                outdated.append(f"lockfiles/{env.name}/{layer.file}")
+                outdated.append(paths.lock_path(env.name, layer.file))
                 size += sum(package.size or 0 for package in layer.packages)
     return tuple(outdated), size

@@ -1,4 +1,4 @@
-"""A lock as it would be: the present one with what is certain to move moved, so that the judge can look ahead offline."""
+"""The predicted lock: the present one with the changes that are certain, so that the judge can run offline before a resolver."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torchpin.compat.recommendations import applicable_requirements
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description.environments import torch_build
 from torchpin.errors import InputError
-from torchpin.lock import layers as lock_layers
+from torchpin.lock import layers
 from torchpin.model import Upstream
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def predict_lock(env: Environment, lock: Lock) -> Lock | None:
-    """The lock of an environment after a bump, as far as facts tell; what only a resolver knows stays as it is.
+    """The lock of an environment after an update, as far as facts predict it; what only a resolver knows stays as it is.
 
-    None where it would tell nothing true: another Python has other files, and a moved source may ask for what no fact
-    tells.
+    None where a prediction would be wrong: another Python has other files, and a source at another tag may require what no
+    fact records.
     """
     if any(layer.python != str(env.service.python) for layer in lock.layers):
         return None
@@ -49,26 +49,25 @@ def predict_lock(env: Environment, lock: Lock) -> Lock | None:
     def layer(layer_lock: LayerLock) -> LayerLock:
         return replace(
             layer_lock,
-            inputs_digest=lock_layers.inputs_digest(env, layer_lock.name),
+            inputs_digest=layers.inputs_digest(env, layer_lock.name),
             packages=tuple(map(package, layer_lock.packages)),
         )
 
-    layer_names = {*lock_layers.layer_names(env), lock_layers.PROVIDED}
+    # the provided packages have no install step, but their versions change with the base image
+    layer_names = {*layers.layer_names(env), layers.PROVIDED}
     return replace(
         lock,
         layers=tuple(
             layer(layer_lock) if layer_lock.name in layer_names else layer_lock for layer_lock in lock.layers
         ),
         provided=layer(lock.provided) if lock.provided else None,
-        build=replace(lock.build, inputs_digest=lock_layers.inputs_digest(env, "build"))
-        if lock.build
-        else None,
+        build=replace(lock.build, inputs_digest=layers.inputs_digest(env, "build")) if lock.build else None,
         upstreams=tuple(upstream for upstream in upstreams if upstream),
     )
 
 
 def _predict_version(locked: str, target: str, env: Environment) -> str:
-    """A version after the bump; the held one where it is the same, whose channel writes its name into some files only."""
+    """The version after the update; the locked spelling where it is the same, since a channel adds its name to some files only."""
     current = Version(locked)
     same = (
         bool(target)
@@ -79,7 +78,7 @@ def _predict_version(locked: str, target: str, env: Environment) -> str:
 
 
 def _predicted_versions(env: Environment, lock: Lock) -> dict[str, str]:
-    """What is pinned, and what torch's build pins in turn: by the recorded metadata, else by the facts of its release."""
+    """By package: the pins, and the requirements of torch's build from its recorded metadata, else from the facts of its release."""
     local = f"+{env.variant.channel}" if _has_local_version(env) else ""
     family = {*env.service.torch.family}
     exact_pins: dict[str, str] = {
@@ -91,11 +90,12 @@ def _predicted_versions(env: Environment, lock: Lock) -> dict[str, str]:
 
 
 def _has_local_version(env: Environment) -> bool:
+    # PyPI has no local versions; on arm64 torch carries one in some releases only, its companions never
     return env.variant.channel != "pypi" and env.variant.platform == "linux/amd64"
 
 
 def _build_requirements(env: Environment, lock: Lock) -> dict[str, str]:
-    """What torch's build asks for, by its metadata or else by floors: exact pins, and the least where the lock holds less."""
+    """What torch's build requires: exact pins, and minimum versions where the lock has less."""
     build, version = torch_build(env), str(env.service.torch.version)
     rows = [
         row
@@ -116,7 +116,7 @@ def _build_requirements(env: Environment, lock: Lock) -> dict[str, str]:
         if minimum and "*" not in minimum and locked and locked.version not in requirement.specifier:
             versions[name] = minimum
     cudnn = cudnn_version(env)
-    if not rows and cudnn:
+    if not rows and cudnn:  # no recorded metadata: facts have at least the cuDNN of the release
         versions["nvidia-cudnn-cu12"] = cudnn
     return versions
 
@@ -124,7 +124,7 @@ def _build_requirements(env: Environment, lock: Lock) -> dict[str, str]:
 def _abi_wheels(env: Environment) -> Mapping[str, facts.Wheel]:
     try:
         return abi_wheels(env)
-    except InputError:  # no wheel fits: that is for the judge to tell
+    except InputError:  # no wheel fits: the judge reports that
         return {}
 
 

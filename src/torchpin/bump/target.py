@@ -1,4 +1,4 @@
-"""What an update asks for, read from its text: `torch==2.7.1`, `base=IMAGE`, `SOURCE@TAG`."""
+"""The target of an update, parsed from its text: `torch==2.7.1`, `base=IMAGE`, `SOURCE@TAG`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EXAMPLES = "torch==2.7.1, transformers==4.54.1, python==3.11.9, base=nvidia/cud
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """What is to move, and to what: a version, an image (its `digest`, if it is given), or a tag."""
+    """What is to change, and to what: a version, an image (with its `digest`, if it has one), or a tag."""
 
     kind: Literal["torch", "python", "base", "source", "package"]
     name: str
@@ -30,8 +30,9 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """What somebody asks for. Raises InputError, with the forms that there are, for anything else."""
+    """The target that a text names. Raises InputError, with examples, for a text that names none."""
     text = text.strip()
+    # the last colon starts the tag: a registry may have a port, as in localhost:5000/cuda:12.8
     image = re.fullmatch(
         r"base\s*={1,2}\s*(?P<image>[\w.\-/:]*[\w.\-]:\w[\w.\-]*)(?:@(?P<digest>sha256:[0-9a-f]{64}))?", text
     )
@@ -39,26 +40,24 @@ def parse_target(text: str) -> Target:
         return Target(kind="base", name="base", to=image["image"], digest=image["digest"] or "")
     if re.match(r"base\s*=", text):
         raise InputError(
-            f"{text!r} is no image with a tag (and a digest of 64 hex digits, if it has one). Write, for example, {_EXAMPLES}."
+            f"{text!r} does not name an image with a tag (a digest has 64 hex digits); for example {_EXAMPLES}"
         )
     tag = re.fullmatch(r"(?P<name>[\w.-]+)@(?P<tag>[\w./-]+)", text)
     if tag:
         return Target(kind="source", name=tag["name"], to=tag["tag"])
     pin = re.fullmatch(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*={1,2}\s*v?(?P<version>[^\s=]+)", text)
     if pin is None:
-        raise InputError(f"{text!r} is nothing that can be bumped to. Write, for example, {_EXAMPLES}.")
+        raise InputError(f"{text!r} is not an exact pin; for example {_EXAMPLES}")
     name, version = canonicalize_name(pin["name"]), pin["version"]
     try:
         exact = Version(version)
     except InvalidVersion:
-        raise InputError(
-            f"{text!r}: {version} is no exact version. Write, for example, {_EXAMPLES}."
-        ) from None
+        raise InputError(f"{text!r}: {version} is not an exact version; for example {_EXAMPLES}") from None
     if exact.local:
         raise InputError(
-            f"{text!r}: the channel decides the build: leave out +{exact.local}, and write --channel {exact.local}."
+            f"{text!r}: the channel selects the build; leave out `+{exact.local}` and pass `--channel {exact.local}`"
         )
-    if name == "torch":  # 2.7 is 2.7.0
+    if name == "torch":  # `2.7` is the release 2.7.0, whose name the facts have
         version = next(
             (release.version for release in facts.releases() if Version(release.version) == exact), str(exact)
         )

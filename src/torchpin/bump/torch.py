@@ -1,4 +1,4 @@
-"""The edits that an update of torch asks for: its family, the channel, the base image."""
+"""The edits that an update of torch requires: its companions, the channel, the base image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.bump.model import _MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
+from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
 from torchpin.compat import releases
 from torchpin.compat.builds import Build, candidate_build, candidate_builds
 from torchpin.compat.gpus import judge_gpu
@@ -22,101 +22,111 @@ if TYPE_CHECKING:
 
 
 def torch_edits(service: Service, version: Version, context: BumpContext) -> list[Edit]:
+    """The edits that bring a service to a torch release. Raises HeldError where it has it, or cannot have it."""
     torch = service.torch
     envs = select_environments([service])
     if torch.version == version and context.channel in {"", *(env.variant.channel for env in envs)}:
-        raise HeldError(f"has torch {version} already")
+        raise HeldError(f"torch is already at {version}")
     if torch.version > version and service.name not in context.services:
         raise HeldError(
-            f"has torch {torch.version}, which is newer", f"`--service {service.name}` moves it down"
+            f"torch is at {torch.version}, which is newer", f"pass `--service {service.name}` to downgrade it"
         )
     if torch.origin == "base":
         return _torch_base_edits(service, version)
     moves: list[Edit] = []
-    reason = "asked for"
+    reason = "requested"
     for env in envs:
         channel, why = _choose_channel(env, version, context.channel)
         if channel in releases.unrecorded_channels(env, str(version)):
-            reason = f"asked for; that it is on {channel} only the release matrix tells"
+            reason = f"requested; only the release matrix lists it on {channel}"
         if channel != env.variant.channel:
             moves.append((Change(path=f"variants.{env.variant.name}.channel", value=channel), why))
         moves += _base_for_channel(env, channel)
     return [*_family_edits(service, version, reason), *deduplicate(moves)]
 
 
-def _family_edits(service: Service, version: Version, reason: str = "asked for") -> list[Edit]:
+def _family_edits(service: Service, version: Version, reason: str = "requested") -> list[Edit]:
     torch, moves = service.torch, []
     if torch.version != version:
         moves.append((Change(path="torch.version", value=str(version)), reason))
     env = select_environments([service])[0]
-    partner_versions = releases.family_versions(env, str(version))
+    family_versions = releases.family_versions(env, str(version))
     for name, current_version in torch.companions.items():
-        new_version = partner_versions.get(name, "")
+        new_version = family_versions.get(name, "")
         if not new_version:
             is_discontinued = releases.companion_choices(facts.release(str(version)), name) == ()
             why = (
-                f"there is no {name} for torch {version}"
+                f"{name} has no release for torch {version}"
                 if is_discontinued
-                else f"no fact tells the {name} of torch {version}"
+                else f"the {name} release for torch {version} is unknown"
             )
             raise HeldError(why, f"remove {name} from `companions:`")
         if Version(new_version) != current_version:
             moves.append(
                 (
                     Change(path=f"torch.companions.{name}", value=new_version),
-                    f"the partner of torch {version}",
+                    f"the release for torch {version}",
                 )
             )
     return moves
 
 
 def _choose_channel(env: Environment, version: Version, preferred: str) -> tuple[str, str]:
-    """The channel that serves a release for an environment: no GPU lost, then the least CUDA step, upwards first."""
-    python, platform = env.service.python, env.variant.platform
+    """The channel of a release for an environment, and why: no GPU lost, then the least CUDA step, upwards first.
+
+    Raises HeldError where no channel has the release, or none without losing a GPU.
+    """
+    scope = f"torch {version} for Python {env.service.python} on {env.variant.platform}"
     if env.variant.channel == "pypi":
         release = facts.release(str(version))
         if release and releases.supports_python(env, release):
             return "pypi", ""
-        raise HeldError(f"torch {version} has no wheel for Python {python} on PyPI")
-    cuda = cuda_version(env) is not None
-    gpus = env.service.gpus if cuda else ()
+        raise HeldError(f"torch {version} has no wheel for Python {env.service.python} on PyPI")
+    is_cuda = cuda_version(env) is not None
+    gpus = env.service.gpus if is_cuda else ()
+    # the index snapshots end before the release matrix does: its channels count too
     by_matrix = releases.unrecorded_channels(env, str(version))
     builds = (
         *candidate_builds(env, gpus),
         *(candidate_build(env, name, version, gpus) for name in by_matrix),
     )
-    matching = [build for build in builds if build.version == version]
+    matching = sorted(
+        (build for build in builds if build.version == version),
+        key=lambda build: _cuda_distance(env, build.channel),
+    )
     if not matching:
-        raise HeldError(
-            f"no channel has torch {version} for Python {python} on {platform}", _nearest_builds(builds)
-        )
-    candidates = [build for build in matching if build.channel == preferred or not preferred or not cuda]
+        raise HeldError(f"no channel has {scope}", _nearest_builds(builds))
+    candidates = [build for build in matching if build.channel == preferred or not (preferred and is_cuda)]
     if not candidates:
         channel_names = ", ".join(sorted(build.channel for build in matching))
-        raise HeldError(
-            f"{preferred} does not have torch {version} for Python {python} on {platform}",
-            f"it is on {channel_names}",
-        )
+        raise HeldError(f"{preferred} does not have {scope}", f"choose one of its channels: {channel_names}")
     best = min(
-        candidates, key=lambda build: (len(build.unsupported_gpus), _cuda_distance(env, build.channel))
-    )
-    lost_gpus = [name for name in best.unsupported_gpus if judge_gpu(env, facts.gpu(name)).answer == "ok"]
-    if lost_gpus:
-        channel_text = preferred or "no channel"
-        raise HeldError(f"torch {version} has code for {', '.join(lost_gpus)} on {channel_text}" if not preferred else
-                         f"torch {version} on {preferred} has no code for {', '.join(lost_gpus)}", _nearest_builds(builds))  # fmt: skip
-    channel_names = ", ".join(
-        build.channel for build in sorted(matching, key=lambda build: _cuda_distance(env, build.channel))
-    )
+        candidates, key=lambda build: len(build.unsupported_gpus)
+    )  # of equals the first: the nearest CUDA
+    if _lost_gpus(env, best):
+        subject = (
+            f"torch {version} on {preferred} has no" if preferred else f"no build of torch {version} has"
+        )
+        raise HeldError(f"{subject} code for {', '.join(_lost_gpus(env, best))}", _nearest_builds(builds))
+    return best.channel, _channel_reason(best, matching, gpus)
+
+
+def _lost_gpus(env: Environment, build: Build) -> list[str]:
+    """The GPUs that the present build has code for, and another one not."""
+    return [name for name in build.unsupported_gpus if judge_gpu(env, facts.gpu(name)).status == "ok"]
+
+
+def _channel_reason(best: Build, matching: Sequence[Build], gpus: Sequence[str]) -> str:
+    channel_names = ", ".join(build.channel for build in matching)
     gpu_note = (
         f"; {best.channel} has code for {', '.join(gpus)}" if gpus and not best.unsupported_gpus else ""
     )
-    lost_note = f"; {', '.join(best.unsupported_gpus)} runs on none of them" if best.unsupported_gpus else ""
-    return best.channel, f"torch {version} is on {channel_names}{gpu_note}{lost_note}"
+    lost_note = f"; none has code for {', '.join(best.unsupported_gpus)}" if best.unsupported_gpus else ""
+    return f"torch {best.version} is on {channel_names}{gpu_note}{lost_note}"
 
 
 def _cuda_distance(env: Environment, channel: str) -> tuple[bool, tuple[int, ...]]:
-    """How far a channel's CUDA is from the present one: the same, the next above, and so on; then those below."""
+    """A sort key, the distance of a channel's CUDA from the present one: the same, the next above, and so on; then those below."""
     row, current_cuda = facts.channel(channel), cuda_version(env)
     if row is None or row.cuda is None or current_cuda is None:
         return (False, (0,))
@@ -129,16 +139,17 @@ def _cuda_distance(env: Environment, channel: str) -> tuple[bool, tuple[int, ...
 
 
 def _nearest_builds(builds: Sequence[Build]) -> str:
-    serving = [build for build in builds if not build.unsupported_gpus][:_MAX_SUGGESTIONS]
+    """The help that names builds with code for every described GPU, "" for none."""
+    serving = [build for build in builds if not build.unsupported_gpus][:MAX_SUGGESTIONS]
     return (
-        f"the nearest that serve: {', '.join(f'torch {build.version} on {build.channel}' for build in serving)}"
+        f"choose a build for the described GPUs: {', '.join(f'torch {build.version} on {build.channel}' for build in serving)}"
         if serving
         else ""
     )
 
 
 def _base_for_channel(env: Environment, channel: str) -> list[Edit]:
-    """The base of the channel's CUDA, of the same kind and system, where the present one is of another CUDA."""
+    """The edits that replace a base image of another CUDA by one with the channel's, of the same flavor and OS."""
     base, channel_row = facts.base_image(env.base.image), facts.channel(channel)
     if (
         base is None
@@ -159,14 +170,14 @@ def _base_for_channel(env: Environment, channel: str) -> list[Edit]:
         if (candidate.variant.startswith("cudnn"), candidate.variant.rpartition("-")[2]) == kind
         and not candidate.torch
     ]
-    if not rows:
+    if not rows:  # BAS003 reports the mismatch
         return []
     best = max(rows, key=lambda candidate: Version(candidate.cuda or "0"))
     return base_edits(
         env,
         best.image,
         best.digest or "",
-        f"CUDA {channel_row.cuda}, as {channel} has it; supported; same kind and system",
+        f"has the CUDA of {channel} ({channel_row.cuda}); supported, same flavor and OS",
     )
 
 
@@ -175,20 +186,21 @@ def _minor_version(cuda: str) -> str:
 
 
 def base_edits(env: Environment, image: str, digest: str, why: str) -> list[Edit]:
+    """The edits of the base image of an environment, in its variant where that has one; a digest goes with its image."""
     path = f"variants.{env.variant.name}.base" if env.variant.base else "base"
     moves: list[Edit] = [(Change(path=f"{path}.image", value=image), why)]
     if digest or env.base.digest:
         moves.append(
             (
                 Change(path=f"{path}.digest", value=digest or None),
-                "the recorded digest of this tag" if digest else "of the other image",
+                "the recorded digest of this tag" if digest else "the digest of the old image",
             )
         )
     return moves
 
 
 def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
-    """The base moves where torch comes from it: to the image of the same repository that brings the release."""
+    """The edits where torch comes from the base image: to the image of the same repository that contains the release."""
     env = select_environments([service])[0]
     repository, current_base = env.base.image.partition(":")[0], facts.base_image(env.base.image)
     rows = [base for base in facts.base_images() if base.image.startswith(f"{repository}:") and base.torch]
@@ -196,9 +208,10 @@ def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
     if not fitting:
         versions = sorted({(base.torch or "").partition("+")[0] for base in rows}, key=Version)
         raise HeldError(
-            f"takes torch from its base image, and no known image of {repository} brings torch {version}",
-            f"known are those with torch {', '.join(versions)}" if versions else "",
+            f"torch comes from the base image, and no known image of {repository} contains torch {version}",
+            f"choose a torch that a known image contains: {', '.join(versions)}" if versions else "",
         )
+    # without an image for every GPU any image that fits is planned: GPU001 names the GPUs
     serving = [base for base in fitting if _supports_gpus(env, base, version)]
     kind = current_base.variant.rpartition("-")[2] if current_base else ""
     best = min(
@@ -209,19 +222,20 @@ def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
             base.image,
         ),
     )
-    moves = base_edits(env, best.image, best.digest or "", f"it brings torch {best.torch}")
+    moves = base_edits(env, best.image, best.digest or "", f"contains torch {best.torch}")
     channel = _channel_of(best, env)
     if channel != env.variant.channel:
         moves.append(
             (
                 Change(path=f"variants.{env.variant.name}.channel", value=channel),
-                f"the build that {best.image} brings",
+                f"the channel of the torch in {best.image}",
             )
         )
     return [*_family_edits(service, version), *moves]
 
 
 def _channel_of(base: facts.BaseImage, env: Environment) -> str:
+    """The channel of the torch in a base image: its local version, else the image's CUDA, else the present channel."""
     local = (base.torch or "").partition("+")[2]
     return local or (f"cu{_minor_version(base.cuda).replace('.', '')}" if base.cuda else env.variant.channel)
 
@@ -233,4 +247,4 @@ def _supports_gpus(env: Environment, base: facts.BaseImage, version: Version) ->
         service=replace(env.service, torch=torch),
         variant=replace(env.variant, channel=_channel_of(base, env)),
     )
-    return all(judge_gpu(updated_env, facts.gpu(name)).answer == "ok" for name in env.service.gpus)
+    return all(judge_gpu(updated_env, facts.gpu(name)).status == "ok" for name in env.service.gpus)

@@ -1,4 +1,4 @@
-"""What checks may look at, and the needs that must be met before one can run."""
+"""The context that checks read, and why a need of a check is not met."""
 
 from __future__ import annotations
 
@@ -21,96 +21,108 @@ Need = Literal["lock", "clone", "record", "docker", "image", "network", "gpu", "
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckContext:
-    """All that checks may look at. Mappings are by environment name unless said; a text of None: there is no file."""
+    """All that checks may read. Mappings are by environment name unless the field says otherwise."""
 
     environments: tuple[Environment, ...]
     today: date
-    uv: str
-    # `lock_files`: file name to text. `renderings`, `documents`: path to (committed, expected); `document_problems`: markers that cannot be read. `clones`: source to its
-    # state, "" when right. `tags`: source to what is wrong at its origin, None when it was not asked;
-    # `unreachable`: why an origin gave no answer. `answers`: the probe's
-    # document of an image; `gpus`: the same, run with the machine's GPUs. `published`: the hashes that the
-    # lab's own index gives, by channel, package and file; None: the recorded facts hold. `orphans`: folders of
-    # environments that no description has. `engine`, `gpu`: why there is none. `asked_gpus`, `asked_driver`: what to judge
-    # for instead of what the descriptions name. `bumps`: the last entry of the log that names the service.
+    uv: str  # the version of uv that torchpin pins
+    # The lock files as they are committed: file name to text.
     lock_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # The locks that can be parsed, up to date or not.
     locks: Mapping[str, Lock] = field(default_factory=dict)
+    # Why a lock cannot be parsed: `file:line:column: message` each.
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Path to (committed, expected) text of what is rendered; committed None: no such file. Empty without a current lock.
     renderings: Mapping[str, Mapping[str, tuple[str | None, str]]] = field(default_factory=dict)
+    # The same for the documents, by path alone: they are the repository's.
     documents: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+    # Section markers of documents that cannot be parsed: `file:line:column: message` each.
     document_problems: tuple[str, ...] = ()
+    # Source to the state of its clone: "" is right, else `not cloned`, `changed (train.py)` and the like.
     clones: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # The freeze record of the last built image; None: no such file.
     records: Mapping[str, str | None] = field(default_factory=dict)
+    # The image key: the digest of all inputs of an image.
     keys: Mapping[str, str] = field(default_factory=dict)
+    # The images with the current key on this machine: `size_bytes`.
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # The JSON report of the probe in these images; empty where the probe failed.
     probe_reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
-    orphans: tuple[str, ...] = ()
-    engine_problem: str = ""
-    tags: Mapping[str, Mapping[str, str]] | None = None
-    unreachable: Mapping[str, str] = field(default_factory=dict)
+    # The same with the GPUs of this machine passed to the container.
     gpu_reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # The hashes of the lab's own index: channel (or ABI package) to package to file; None: the facts apply.
+    published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
+    # Folders of environments that no service describes.
+    orphans: tuple[str, ...] = ()
+    # Why the Docker engine, or a GPU, cannot be used; "" when it can.
+    engine_problem: str = ""
     gpu_problem: str = ""
+    # Source to what is wrong with its tag at the origin, "" when nothing is; None: the network was not used.
+    tags: Mapping[str, Mapping[str, str]] | None = None
+    # Why an origin could not be reached.
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    # The last entry of the update log that names the environment's service.
     bumps: Mapping[str, BumpEntry] = field(default_factory=dict)
+    # GPUs and driver to judge for instead of the described ones (`--gpu`, `--driver`).
     target_gpus: tuple[str, ...] = ()
     target_driver: str = ""
 
 
-def current_lock(evidence: CheckContext, env: Environment) -> Lock | None:
-    """An environment's lock where it answers the description; a judge may not believe a stale one."""
-    lock = evidence.locks.get(env.name)
+def current_lock(context: CheckContext, env: Environment) -> Lock | None:
+    """The lock of an environment, None while it is missing or out of date for its description."""
+    lock = context.locks.get(env.name)
     return None if lock is None or outdated_files(env, lock) else lock
 
 
-def uses_stubs(evidence: CheckContext) -> bool:
-    """Whether bases and sources are the lab's stand-ins, which no fact can tell of."""
-    return evidence.published is not None
+def uses_stubs(context: CheckContext) -> bool:
+    """Whether base images and sources are the lab's stubs, which have no facts."""
+    return context.published is not None
 
 
-def target_gpus(evidence: CheckContext, env: Environment) -> tuple[tuple[str, str], ...]:
-    """The GPUs to judge for, each with where it is named: those that were asked for, or the described ones."""
-    if evidence.target_gpus:
-        return tuple((name, f"--gpu {name}") for name in evidence.target_gpus)
+def target_gpus(context: CheckContext, env: Environment) -> tuple[tuple[str, str], ...]:
+    """The GPUs to judge for, as (name, location): those of `--gpu`, else the described ones."""
+    if context.target_gpus:
+        return tuple((name, f"--gpu {name}") for name in context.target_gpus)
     return tuple(
         (name, location_of(env.service, f"gpus[{number}]")) for number, name in enumerate(env.service.gpus)
     )
 
 
 def location_of(service: Service, path: str) -> str:
-    """Where a value of a description stands, as file:line:column."""
+    """`file:line:column` of a key path of a description; the file alone where the path has no position."""
     return str(service.positions.get(path) or service.file)
 
 
-def missing_need(evidence: CheckContext, env: Environment, need: Need) -> str:
-    """Why a need is not met, "" when it is."""
-    states = evidence.clones.get(env.name, {})
+def missing_need(context: CheckContext, env: Environment, need: Need) -> str:
+    """Why a need is not met, as the note of a skipped check; "" when it is met."""
+    states = context.clones.get(env.name, {})
     absent = [
         source.name for source in env.service.sources if states.get(source.name, "not cloned") == "not cloned"
     ]
-    # One changed clone is told even where another is missing.
+    # SRC005 has to report a changed clone even while another one is missing.
     missing = [] if any(state and state != "not cloned" for state in states.values()) else absent
-    no_image = "" if env.name in evidence.images else "no image of this key on this machine"
-    no_answer = "" if env.name in evidence.gpu_reports else "no image of this key answered with a GPU"
-    not_asked = "the network was not asked (--require network)"
+    no_image = "" if env.name in context.images else "no image with the current key on this machine"
+    no_report = "" if env.name in context.gpu_reports else "no image with the current key was probed on a GPU"
+    offline = "the network was not used (--require network)"
     reasons: dict[Need, str] = {
-        "lock": "" if env.name in evidence.locks else "there is no readable lock",
-        "clone": f"{', '.join(missing)} not cloned" if missing else "",
-        "record": "not recorded yet" if evidence.records.get(env.name) is None else "",
-        "docker": evidence.engine_problem,
-        "image": evidence.engine_problem or no_image,
-        "network": not_asked if evidence.tags is None else evidence.unreachable.get(env.name, ""),
-        "gpu": evidence.gpu_problem or no_answer,
-        "bump": _pending_message(evidence.bumps.get(env.name)),
+        "lock": "" if env.name in context.locks else "no readable lock",
+        "clone": f"not cloned: {', '.join(missing)}" if missing else "",
+        "record": "not recorded yet" if context.records.get(env.name) is None else "",
+        "docker": context.engine_problem,
+        "image": context.engine_problem or no_image,
+        "network": offline if context.tags is None else context.unreachable.get(env.name, ""),
+        "gpu": context.gpu_problem or no_report,
+        "bump": _pending_message(context.bumps.get(env.name)),
     }
     return reasons[need]
 
 
 def _pending_message(entry: BumpEntry | None) -> str:
     if entry is None:
-        return "the log has no bump of this service"
+        return "the log has no update of this service"
     steps = ", ".join(map(str, entry.pending))
     return (
-        f"steps {steps} of the bump {entry.bump} are pending: `invoke bump --resume` finishes them"
+        f"steps {steps} of the update {entry.bump} are pending; `invoke bump --resume` runs them"
         if steps
         else ""
     )

@@ -1,4 +1,4 @@
-"""Repairs of pins: where they stand, what to write instead, in words and as edits of the description."""
+"""Fixes of pins: the position of a pin, the help text, and the edits of the description."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def cite(*rows: Row) -> str:
-    """The evidence that rows of the facts are."""
-    return "; ".join(dict.fromkeys(f"{row.source} ({row.date})" for row in rows))
+    """The sources of fact rows, as the evidence of a finding: `source (date); source (date)`."""
+    return "; ".join(dict.fromkeys(row.citation for row in rows))
 
 
 def pin_location(pins: Pins, replacement: Requirement | None, package: str) -> str:
-    """Where the pin stands that is to be changed, else that of the package which needs it."""
+    """The position of the pin to replace; where it is not declared, that of the package which requires it."""
     pin = pins.get(canonicalize_name(replacement.name)) if replacement else None
     return pin.location if pin and pin.path else pins[package].location
 
@@ -35,7 +35,10 @@ def pin_location(pins: Pins, replacement: Requirement | None, package: str) -> s
 def pin_changes(
     env: Environment, pins: Pins, replacement: Requirement | None, requirer: str
 ) -> tuple[Change, ...]:
-    """The pin in place of the declared one of that name, else added to the layer of the package that needs it."""
+    """The edits that write a replacement: in place of the declared pin of that name, else as a new pin.
+
+    A new pin goes into the layer of the package that requires it. No edits without a replacement or a plain layer.
+    """
     if replacement is None:
         return ()
     pin = pins.get(canonicalize_name(replacement.name))
@@ -43,6 +46,7 @@ def pin_changes(
         extras = f"[{','.join(sorted(pin.extras))}]" if pin.extras else ""
         return (Change(path=pin.path, value=f"{replacement.name}{extras}{replacement.specifier}"),)
     requirer_layer = pins[requirer].path.partition(".")[0]
+    # The layer of an ABI wheel has a release page as its index, so nothing from PyPI may be added to it.
     layer = (
         requirer_layer
         if requirer_layer.startswith("layers[") and not _is_abi_layer(env, requirer_layer)
@@ -52,28 +56,30 @@ def pin_changes(
 
 
 def help_text(env: Environment, pins: Pins, replacement: Requirement, requirer: str) -> str:
-    """The same in words that can be pasted."""
-    edits = pin_changes(env, pins, replacement, requirer)
-    if not edits:
-        return f"Pin `{replacement}`."
-    (change,) = edits
+    """The help for the same edits, with lines that can be pasted."""
+    changes = pin_changes(env, pins, replacement, requirer)
+    if not changes:
+        return f"pin `{replacement}`"
+    (change,) = changes
     if change.path.endswith("[+]"):
         layer = env.service.layers[_layer_number(change.path.removesuffix(".packages[+]"))]
-        return f"Add `- {change.value}` to the layer {layer.name}."
+        return f"add `- {change.value}` to the layer {layer.name}"
     old = pins[canonicalize_name(replacement.name)]
-    return f"Write `- {change.value}` in place of `- {old.name}=={old.version}`."
+    return f"write `- {change.value}` in place of `- {old.name}=={old.version}`"
 
 
 def _layer_number(layer: str) -> int:
+    """2 for `layers[2]`."""
     return int(layer[len("layers[") : -1])
 
 
 def _first_plain_layer(env: Environment) -> str:
+    """The key path of the first layer without an ABI wheel, "" where there is none."""
     paths = (f"layers[{number}]" for number in range(len(env.service.layers)))
     return next((path for path in paths if not _is_abi_layer(env, path)), "")
 
 
 def _is_abi_layer(env: Environment, path: str) -> bool:
-    """Whether a layer is that of an ABI wheel, which stands alone."""
+    """Whether a layer holds an ABI wheel."""
     packages = env.service.layers[_layer_number(path)].packages
     return any(canonicalize_name(package.name) in facts.abi_packages() for package in packages)

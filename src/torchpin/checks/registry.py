@@ -1,4 +1,4 @@
-"""The register of checks: their ids, texts and functions, and the results that they give."""
+"""The register of checks, and of rules for the files of other projects; what checks report."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from typing import Any
 
     from torchpin.checks.context import CheckContext, Need
-    from torchpin.model import Change, Environment, Waiver
+    from torchpin.model import Change, Environment, Level, Verdict, Waiver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ok:
-    """What a judge's check holds to be right, and the evidence with its source. Without one, nothing was judged."""
+    """What a check of the judge verified. Without one of these, the check did not apply to the environment."""
 
     about: str
-    evidence: str
+    evidence: str  # what is right and why, with the source of the fact
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unknown:
-    """What a check cannot say for want of a fact. It is shown and counted; it is never ok."""
+    """What a check could not decide because a fact is missing. It is shown and counted, and never ok."""
 
     message: str
     about: str = ""
@@ -37,17 +37,26 @@ Answer = Finding | Unknown | Ok
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """`remedy`: what people are told to do; `meaning`, `example`, `sources`: what `invoke explain` tells beside it."""
+    """A registered function with the texts of its page in docs/CHECKS.md."""
 
     id: str
-    title: str
-    help: str
+    title: str  # what goes wrong, as a clause
+    help: str  # what to do about it, in sentences
     meaning: str
     example: str
     sources: str
-    needs: tuple[Need, ...]
-    judge: bool
-    run: Callable[[CheckContext, Environment], Iterator[Answer]]
+    run: Callable[..., Iterator[Any]]
+    # A check runs on an environment and yields answers, a rule on the files of another project and yields findings.
+    kind: Literal["check", "rule"] = "check"
+    needs: tuple[Need, ...] = ()  # without these the check is skipped
+    judge: bool = (
+        False  # decides from descriptions, locks and facts, before any download, whether pins can work
+    )
+
+    @property
+    def help_line(self) -> str:
+        """The help in the form of a finding's: lower case, no full stop at its end."""
+        return f"{self.help[:1].lower()}{self.help[1:].removesuffix('.')}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,72 +69,69 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """One check on one environment.
+    """The result of one check on one environment.
 
-    `moot`: a judge's check found nothing that it could judge. `findings`: the open ones; `accepted`: the waived ones;
-    `unknown`: what no fact tells, whatever the status; `grounds`: what was held right, on what evidence. `note` tells
-    why a skipped one could not run.
+    `status`: incompatible (a judge's check with an open error), failed (an open error of another check), warning (open
+    warnings only), unknown (a fact is missing), waived, ok, not applicable (a judge's check without anything to judge),
+    skipped (a need is not met).
     """
 
     check: str
     title: str
     environment: str
-    status: Literal["ok", "found", "waived", "skipped", "unknown", "moot"]
-    findings: tuple[Finding, ...] = ()
-    accepted: tuple[Accepted, ...] = ()
-    unknown: tuple[str, ...] = ()
+    status: Verdict
+    findings: tuple[Finding, ...] = ()  # the open errors and warnings
+    notices: tuple[Finding, ...] = ()  # the open notices
+    accepted: tuple[Accepted, ...] = ()  # the waived findings
+    unknown: tuple[str, ...] = ()  # what no fact decides, whatever the status
     evidence: tuple[Ok, ...] = ()
-    note: str = ""
-    need: str = ""
-    image: bool = False  # what is missing is an image, whatever it is missing for
+    note: str = ""  # why the check was skipped
+    need: str = ""  # the need that is not met; `docker` where an image is missing for want of an engine
+    image: bool = False  # an image is missing, with or without an engine
 
 
 REGISTRY: dict[str, Check] = {}
 
 
-def check(id: str, title: str, *needs: Need, judge: bool = False) -> Callable[..., Any]:
-    """Registers a check. `judge`: it says before any work whether pins can work, and answers Ok only from evidence.
+def register(id: str, title: str, function: Callable[..., Iterator[Any]], **options: Any) -> None:
+    """Adds a check or a rule with the texts of its docstring. Raises ValueError where the id is taken.
 
-    The first paragraph of its docstring is the remedy, which people are told; one that begins with `Example:` or
-    `Sources:` is that; the others tell what the check means.
+    The first paragraph of the docstring is the help; those that begin with `Example:` and `Sources:` are the example and
+    the sources; the others are the meaning.
     """
+    if id in REGISTRY:
+        message = f"{id} is registered twice"
+        raise ValueError(message)
+    help_text, *paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", function.__doc__ or "")]
+    REGISTRY[id] = Check(
+        id=id,
+        title=title,
+        help=help_text,
+        meaning="\n\n".join(text for text in paragraphs if not text.startswith(("Example:", "Sources:"))),
+        example=_paragraph_after(paragraphs, "Example:"),
+        sources=_paragraph_after(paragraphs, "Sources:"),
+        run=function,
+        **options,
+    )
 
-    def register(function: Callable[[CheckContext, Environment], Iterator[Answer]]) -> Any:
-        if id in REGISTRY:
-            message = f"{id} is the id of two checks"
-            raise ValueError(message)
-        help_text, *paragraphs = _paragraphs(function.__doc__ or "")
-        example, sources = (
-            _paragraphs_after(paragraphs, "Example:"),
-            _paragraphs_after(paragraphs, "Sources:"),
-        )
-        meaning = "\n\n".join(
-            paragraph for paragraph in paragraphs if not paragraph.startswith(("Example:", "Sources:"))
-        )
-        REGISTRY[id] = Check(
-            id=id,
-            title=title,
-            help=help_text,
-            meaning=meaning,
-            example=example,
-            sources=sources,
-            needs=needs,
-            judge=judge,
-            run=function,
-        )
+
+def _paragraph_after(paragraphs: Iterable[str], prefix: str) -> str:
+    return " ".join(text.removeprefix(prefix).strip() for text in paragraphs if text.startswith(prefix))
+
+
+def registered(kind: Literal["check", "rule"]) -> tuple[Check, ...]:
+    """What is registered of a kind, in the order of ids. The caller has to import the package of rules that fills it."""
+    return tuple(check for _, check in sorted(REGISTRY.items()) if check.kind == kind)
+
+
+def check(id: str, title: str, *needs: Need, judge: bool = False) -> Callable[..., Any]:
+    """Registers a check by decorator, with its needs; the other texts are in the docstring (see `register`)."""
+
+    def decorate(function: Callable[[CheckContext, Environment], Iterator[Answer]]) -> Any:
+        register(id, title, function, needs=needs, judge=judge)
         return function
 
-    return register
-
-
-def _paragraphs(text: str) -> list[str]:
-    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text)]
-
-
-def _paragraphs_after(paragraphs: Iterable[str], prefix: str) -> str:
-    return " ".join(
-        paragraph.removeprefix(prefix).strip() for paragraph in paragraphs if paragraph.startswith(prefix)
-    )
+    return decorate
 
 
 def finding(
@@ -136,10 +142,11 @@ def finding(
     help: str = "",
     about: str = "",
     evidence: str = "",
-    level: Literal["error", "warning"] = "error",
+    level: Level = "error",
     fix: Sequence[Change] = (),
     fix_is_safe: bool = False,
 ) -> Finding:
+    """A finding of an environment's service; without a help of its own it gets the one of its check."""
     return Finding(
         location=location,
         message=message,

@@ -1,118 +1,132 @@
-"""The registered checks: pure functions of what was gathered, each with an id that is never reused."""
+"""Runs the checks on every environment, applies waivers, and gives each service a verdict."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
-
-from torchpin.checks.registry import REGISTRY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from torchpin.checks.registry import Result
-    from torchpin.model import Environment, Finding
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchpin import facts
 from torchpin.checks.context import CheckContext, missing_need
-from torchpin.checks.registry import Accepted, Check, Ok, Result, Unknown, finding
+from torchpin.checks.registry import Accepted, Check, Ok, Result, Unknown, finding, registered
 from torchpin.model import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from torchpin.model import Environment, Waiver
+    from torchpin.checks.registry import Answer
+    from torchpin.model import Environment, Verdict, Waiver
 
 
-def run(evidence: CheckContext, *, judge: bool = False) -> tuple[Result, ...]:
-    """Every registered check (or the judge's alone) on every environment, in order of their ids."""
-    from torchpin.checks import rules  # noqa: F401 - registers them
+def registered_checks() -> tuple[Check, ...]:
+    """Every check, in the order of ids."""
+    from torchpin.checks import rules  # noqa: F401 - importing it registers the checks
 
-    chosen = [registered for _, registered in sorted(REGISTRY.items()) if registered.judge or not judge]
-    return tuple(
-        _run_check(evidence, env, registered) for env in evidence.environments for registered in chosen
-    )
+    return registered("check")
 
 
-def _run_check(evidence: CheckContext, env: Environment, registered: Check) -> Result:
-    def result(status: Any, **fields: Any) -> Result:
-        return Result(
-            check=registered.id, title=registered.title, environment=env.name, status=status, **fields
-        )
+def run(context: CheckContext, *, judge: bool = False) -> tuple[Result, ...]:
+    """The results of every check on every environment, in the order of ids; `judge`: of the judge's checks only."""
+    chosen = [check for check in registered_checks() if check.judge or not judge]
+    return tuple(_run_check(context, env, check) for env in context.environments for check in chosen)
 
-    for need in registered.needs:
-        reason = missing_need(evidence, env, need)
+
+def _run_check(context: CheckContext, env: Environment, check: Check) -> Result:
+    empty = Result(check=check.id, title=check.title, environment=env.name, status="skipped")
+    for need in check.needs:
+        reason = missing_need(context, env, need)
         if reason:
-            return result(
-                "skipped",
-                note=reason,
-                need="docker" if need == "image" and evidence.engine_problem else need,
-                image=need == "image",
-            )
+            # `--require docker` has to catch a check of an image that no engine could look up.
+            missing = "docker" if need == "image" and context.engine_problem else need
+            return replace(empty, note=reason, need=missing, image=need == "image")
     try:
-        answers = tuple(registered.run(evidence, env))
-    except Exception as error:  # noqa: BLE001 - a check that breaks is a failed check, never a pass
-        message = f"the check itself failed: {type(error).__name__}: {error}"
-        help_text = "This is a fault of torchpin: report it with this line."
-        return result("found", findings=(finding(env, env.service.file, message, help=help_text),))
-    findings = tuple(_with_help(answer, registered) for answer in answers if isinstance(answer, Finding))
-    waivers = [_find_waiver(evidence, env, registered.id, reported) for reported in findings]
-    open_findings = tuple(reported for reported, waiver in zip(findings, waivers, strict=True) if not waiver)
-    accepted = tuple(
-        Accepted(finding=reported, waiver=waiver)
-        for reported, waiver in zip(findings, waivers, strict=True)
-        if waiver
-    )
-    unknown = tuple(answer.message for answer in answers if isinstance(answer, Unknown))
-    passes = tuple(answer for answer in answers if isinstance(answer, Ok))
-    success_status = "ok" if passes or not registered.judge else "moot"
-    status = "found" if open_findings else "unknown" if unknown else "waived" if accepted else success_status
-    return result(status, findings=open_findings, accepted=accepted, unknown=unknown, evidence=passes)
+        answers = tuple(check.run(context, env))
+    except Exception as error:  # noqa: BLE001 - a check that raises must fail, never pass
+        message = f"the check raised {type(error).__name__}: {error}"
+        help_text = "report this line as a bug of torchpin"
+        return replace(
+            empty,
+            status="failed",
+            findings=(finding(env, env.service.file, message, help=help_text),),
+        )
+    return replace(empty, **_result_fields(context, env, check, answers))
 
 
-def _find_waiver(evidence: CheckContext, env: Environment, check: str, reported: Finding) -> Waiver | None:
-    """The waiver of a finding, while it lasts; a GPU is waived by any of its names."""
+def _result_fields(
+    context: CheckContext, env: Environment, check: Check, answers: Sequence[Answer]
+) -> dict[str, Any]:
+    """The fields of a result: the answers of its check by kind, with waivers applied, and the status."""
+    findings = [
+        answer if answer.help else replace(answer, help=check.help_line)
+        for answer in answers
+        if isinstance(answer, Finding)
+    ]
+    waivers = [(reported, _find_waiver(context, env, check.id, reported)) for reported in findings]
+    open_findings = [reported for reported, waiver in waivers if waiver is None]
+    fields = {
+        "findings": tuple(reported for reported in open_findings if reported.level != "notice"),
+        "notices": tuple(reported for reported in open_findings if reported.level == "notice"),
+        "accepted": tuple(
+            Accepted(finding=reported, waiver=waiver) for reported, waiver in waivers if waiver
+        ),
+        "unknown": tuple(answer.message for answer in answers if isinstance(answer, Unknown)),
+        "evidence": tuple(answer for answer in answers if isinstance(answer, Ok)),
+    }
+    return {**fields, "status": _status(check, fields)}
+
+
+def _status(check: Check, fields: dict[str, tuple[Any, ...]]) -> Verdict:
+    """The status, worst first: a waived finding does not hide what is unknown."""
+    levels = {reported.level for reported in fields["findings"]}
+    if "error" in levels:
+        return "incompatible" if check.judge else "failed"
+    if levels:
+        return "warning"
+    if fields["unknown"]:
+        return "unknown"
+    if fields["accepted"]:
+        return "waived"
+    # A judge's check is ok only from evidence, and a notice shows that there was something to judge.
+    return "ok" if fields["evidence"] or fields["notices"] or not check.judge else "not applicable"
+
+
+def _find_waiver(context: CheckContext, env: Environment, check: str, reported: Finding) -> Waiver | None:
+    """The waiver of a finding; None where there is none, or it is past its review date."""
     for waiver in env.service.waivers:
-        if waiver.check == check and waiver.review_by >= evidence.today and matches_waiver(waiver, reported):
+        if waiver.check == check and waiver.review_by >= context.today and matches_waiver(waiver, reported):
             return waiver
     return None
 
 
 def matches_waiver(waiver: Waiver, reported: Finding) -> bool:
-    """Whether a waiver of the same check is about what a finding is about."""
+    """Whether a waiver of the same check has the subject of a finding; a GPU matches by any of its names."""
     gpu = facts.gpu(reported.about)
     return waiver.about == reported.about or (gpu is not None and facts.gpu(waiver.about) == gpu)
 
 
-def _with_help(reported: Finding, registered: Check) -> Finding:
-    return reported if reported.help else replace(reported, help=registered.help)
-
-
 def blocking_findings(results: Iterable[Result]) -> tuple[Finding, ...]:
-    """The open errors: pins that cannot work, whatever else is right."""
+    """The open errors, which keep a lock or a build from being started."""
     return tuple(reported for result in results for reported in result.findings if reported.level == "error")
 
 
-Verdict = Literal["ok", "warned", "refused", "unknown"]
+# Worst first.
+_SEVERITY: tuple[Verdict, ...] = ("incompatible", "failed", "warning", "unknown")
 
 
 def verdicts(results: Iterable[Result], environments: Iterable[Environment]) -> dict[str, Verdict]:
-    """A word for each service: refused by an open error, warned by an open warning, else unknown, else ok."""
+    """Service name to the worst status of its results; ok where nothing is open or unknown."""
     service_names = {env.name: env.service.name for env in environments}
-    service_states: dict[str, set[str]] = {name: set() for name in service_names.values()}
+    statuses: dict[str, set[Verdict]] = {name: set() for name in service_names.values()}
     for result in results:
-        service_states[service_names[result.environment]] |= {
-            finding.level for finding in result.findings
-        } | ({"unknown"} if result.unknown else set())
-    return {name: _worst_verdict(states) for name, states in service_states.items()}
+        statuses[service_names[result.environment]] |= {result.status} | (
+            {"unknown"} if result.unknown else set()
+        )
+    return {
+        name: next((verdict for verdict in _SEVERITY if verdict in service_statuses), "ok")
+        for name, service_statuses in statuses.items()
+    }
 
 
-def _worst_verdict(states: set[str]) -> Verdict:
-    if "error" in states:
-        return "refused"
-    if "warning" in states:
-        return "warned"
-    return "unknown" if "unknown" in states else "ok"
+def is_failure(result: Result, *, strict: bool = False) -> bool:
+    """Whether a result fails a command: it has an open error or warning; `strict`: or a notice or an unknown."""
+    return bool(result.findings) or (strict and bool(result.notices or result.unknown))

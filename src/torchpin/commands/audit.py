@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torchpin.commands.judge import report_results
 from torchpin.queries import vulnerabilities as queries_vulnerabilities
 from torchpin.tools import uv_audit
 from torchpin.workspace.evidence import for_judge
@@ -13,26 +14,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torchpin.checks.registry import Result
+    from torchpin.commands.report import CommandReport
+    from torchpin.commands.selection import Workspace
     from torchpin.model import Environment
     from torchpin.workspace.workspace import Repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Audit:
-    """The results, an environment each, and words to people: what was asked, and waivers that accept nothing."""
+    """A result for each environment. `notices`: what was queried, and waivers that match no vulnerability."""
 
     results: tuple[Result, ...]
     notices: tuple[str, ...]
 
 
 def audit(repo: Repository, environments: Sequence[Environment]) -> Audit:
-    """Known vulnerabilities of the locked packages. Raises ToolError where that cannot be found out."""
-    evidence = for_judge(repo, environments)
-    locks = evidence.locks
+    """Known vulnerabilities of the locked packages. Raises ToolError where the database cannot be read."""
+    context = for_judge(repo, environments)
+    locks = context.locks
     if not locks:
         return Audit(
             results=tuple(
-                queries_vulnerabilities.result(env, None, (), evidence.today) for env in environments
+                queries_vulnerabilities.result(env, None, (), context.today) for env in environments
             ),
             notices=(),
         )
@@ -40,10 +43,16 @@ def audit(repo: Repository, environments: Sequence[Environment]) -> Audit:
         queries_vulnerabilities.query_pins(locks.values()), repo.settings
     )
     results = (
-        queries_vulnerabilities.result(env, locks.get(env.name), vulnerabilities, evidence.today)
+        queries_vulnerabilities.result(env, locks.get(env.name), vulnerabilities, context.today)
         for env in environments
     )
     notices = queries_vulnerabilities.notices(
         [env for env in environments if env.name in locks], locks.values(), vulnerabilities
     )
     return Audit(results=tuple(results), notices=notices)
+
+
+def audit_workspace(workspace: Workspace) -> CommandReport:
+    """The vulnerabilities of the environments' packages; one without a lock fails."""
+    audited = audit(workspace.repo, workspace.environments)
+    return report_results(audited.results, require=("lock",), notices=audited.notices)

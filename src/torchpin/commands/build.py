@@ -1,4 +1,4 @@
-"""The build and the native install: from a fresh lock to something proven, and its record."""
+"""`build`: images from locks, verified and recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
 from torchpin.model import Outcome
-from torchpin.records.freeze import freeze_differences
+from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.tools import http, uv_install
 from torchpin.workspace import generated, workspace
 from torchpin.workspace.write import clone_source, exclusive, write
@@ -40,6 +40,11 @@ class BuildOptions:
     push: bool = False
     no_cache: bool = False
     dry_run: bool = False
+    lab: bool = False
+
+    def __post_init__(self) -> None:
+        if self.push and self.lab:
+            raise InputError("`--push` conflicts with `--lab`: the lab's images stay in the lab")
 
 
 def build(
@@ -50,7 +55,7 @@ def build(
     say: StatusCallback = ignore,
     watch: EventCallback = ignore,
 ) -> tuple[Outcome, ...]:
-    """Builds, proves and records images, two at a time. An image whose key is there already is left alone.
+    """Builds, verifies and records images, two at a time. An image with the same image key is not built again.
 
     Environments do not depend on each other: one that fails does not stop the others.
     """
@@ -58,7 +63,7 @@ def build(
 
     chosen = tuple(env for env in environments if options.platform in {"", env.variant.platform})
     if not chosen:
-        raise InputError(f"No environment of these is for {options.platform}.")
+        raise InputError(f"no selected environment is for {options.platform}")
     require_compatible(repo, chosen)
     if options.dry_run:
         return tuple(_dry_run(repo, env, options) for env in chosen)
@@ -70,23 +75,23 @@ def build(
 
 
 def with_engine_errors(operation: Callable[..., Outcome], *arguments: Any) -> Outcome:
-    """One environment's work; an engine that fails in it ends this environment, not the others."""
+    """Runs an operation on one environment. Raises ToolError where the engine fails, so that only this environment fails."""
     from torchpin.tools import docker
 
     try:
         return operation(*arguments)
     except docker.engine_errors() as error:
-        raise ToolError(f"The Docker engine failed: {str(error).splitlines()[0][:200]}") from None
+        raise ToolError(f"the Docker engine failed: {str(error).splitlines()[0][:200]}") from None
 
 
 def _load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Rendering]:
-    """The lock and what it renders to. Raises FindingsError when something else is committed."""
+    """The lock and its rendered files. Raises FindingsError where the committed ones are out of date."""
     lock = workspace.read_lock(repo, env)
     rendered = generated.render_environment(repo, env, lock)
     outdated = [path for path, text in rendered.files.items() if first_differing_line(repo.text(path), text)]
     if outdated:
         raise FindingsError(
-            f"{', '.join(outdated)}: not what the description renders to. Run `invoke render --service {env.service.name}`."
+            f"{', '.join(outdated)}: out of date for the description; run `invoke render --service {env.service.name}`"
         )
     return lock, rendered
 
@@ -106,7 +111,7 @@ def _build(
     say: StatusCallback,
     watch: EventCallback,
 ) -> Outcome:
-    """One image: made, unless it is there; recorded, unless its record is; pushed, where that is asked."""
+    """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
     from torchpin.tools import docker
 
     lock, rendered = _load_fresh(repo, env)
@@ -122,15 +127,15 @@ def _build(
         _write_record(client, repo, env, lock, rendered, image, tags)
     if options.push:
         docker.push(client, tags)
-    status = "built and proven" if new else "already built and proven, nothing to do"
+    status = "built and verified" if new else "already built and verified, nothing to do"
     size = image.attrs["Size"] / 1e6
     detail = f"{status}: {tags[0]}, {size:,.0f} MB{', pushed' if options.push else ''}"
     return Outcome(name=env.name, status="changed" if new else "same", detail=detail)
 
 
 def _is_recorded(repo: Repository, env: Environment, lock: Lock, rendered: generated.Rendering) -> bool:
-    """Whether the record is of this very image and equals its lock."""
-    freeze_text = repo.text(paths.freeze_path(env))
+    """Whether the record is of this image and matches its lock."""
+    freeze_text = repo.text(paths.freeze_path(env.name))
     key = workspace.read_build_record(repo, env).get("key")
     return freeze_text is not None and key == rendered.image_key and not freeze_differences(freeze_text, lock)
 
@@ -143,17 +148,13 @@ def _run_build(
     lock_and_rendered: tuple[Lock, generated.Rendering],
     watch: EventCallback,
 ) -> None:
-    """Runs the build. Nothing may be installed twice in it: neither as it is locked, nor as the log tells it."""
+    """Runs the build. Raises ToolError for a package that is installed twice or from another index than the locked one."""
     from torchpin.tools import buildx, docker
 
     lock, rendered = lock_and_rendered
-    names = [package.name for layer in lock.layers for package in layer.packages]
-    duplicates = sorted({name for name in names if names.count(name) > 1})
-    if duplicates:
-        help_text = f"run `invoke lock --service {env.service.name}`"
-        raise ToolError(f"{env.name} locks {', '.join(duplicates)} twice: {help_text}.")
+    _require_unique_packages(env, lock)
     buildx.expect_platform(env.variant.platform, builder=options.builder)
-    log = repo.root / ".torchpin" / "logs" / f"{env.name}-{rendered.image_key[:12]}.log"
+    log = repo.root / paths.LOGS / f"{env.name}-{rendered.image_key[:12]}.log"
     sizes = {
         f"layer {layer.name}": sum(package.size or 0 for package in layer.packages) for layer in lock.layers
     }
@@ -167,18 +168,29 @@ def _run_build(
         with buildx.assemble_context(repo.root, rendered.context, rendered.dockerfile, uv) as context:
             command = _build_command(repo, env, rendered.image_key, options, context, secrets)
             lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
+    problem = _log_problem(lock, lines)
+    if problem:
+        docker.remove_tags(client, _tags(repo, env, rendered.image_key))
+        raise ToolError(f"{env.name}: {problem}; the image's tags were removed\nlog: {log}")
+
+
+def _require_unique_packages(env: Environment, lock: Lock) -> None:
+    """Raises ToolError where several layers of a lock have the same package: the later one would replace the earlier."""
+    names = [package.name for layer in lock.layers for package in layer.packages]
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise ToolError(
+            f"{env.name} locks {', '.join(duplicates)} twice; run `invoke lock --service {env.service.name}`"
+        )
+
+
+def _log_problem(lock: Lock, lines: Sequence[str]) -> str:
+    """How the installs in a build's log differ from the lock, "" where they do not."""
     expected_indexes = {step.file: step.index for step in plan.install_steps(lock) if step.index}
     if build_log.layer_indexes(lines) != expected_indexes:
-        docker.remove_tags(client, _tags(repo, env, rendered.image_key))
-        raise ToolError(
-            f"{env.name}: torch's layer was not installed from {', '.join(expected_indexes.values())}. The log: {log}"
-        )
+        return f"the layer of torch was not installed from {', '.join(expected_indexes.values())}"
     repeated = build_log.repeated_installs(lines)
-    if repeated:
-        docker.remove_tags(client, _tags(repo, env, rendered.image_key))
-        raise ToolError(
-            f"{env.name}: {', '.join(repeated)} was installed twice; its tags were removed. The log: {log}"
-        )
+    return f"{', '.join(repeated)} was installed twice" if repeated else ""
 
 
 def _build_command(
@@ -221,23 +233,42 @@ def _write_record(
     image: Any,
     tags: Sequence[str],
 ) -> None:
-    """The record of an image, read in the image. One that is not its lock loses its tags and is not recorded."""
+    """Writes the record of an image, read inside the image, and the documents.
+
+    Raises ToolError for an image that does not match its lock; its tags are removed, and nothing is recorded.
+    """
     from torchpin.tools import docker
 
     homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
     probe_report = docker.probe(
         client, tags[0], *(argument for home in homes for argument in ("--source", home))
     )
-    freeze_text = format_freeze(probe_report)
+    freeze_text = format_freeze(probe_report["distributions"])
     differences = freeze_differences(freeze_text, lock)
     if differences:
         docker.remove_tags(client, tags)
         raise ToolError(
-            f"{env.name}: the image is not its lock; its tags were removed.\n"
+            f"{env.name}: the image does not match its lock; its tags were removed\n"
             + "\n".join(f"    {difference}" for difference in differences)
         )
-    missing = sorted({*lock.packages} - {*probe_report["distributions"]})
-    record = {
+    record = _build_record(env, lock, rendered, image, probe_report)
+    with exclusive(repo):
+        write(
+            repo,
+            {
+                paths.freeze_path(env.name): freeze_text,
+                paths.build_path(env.name): json.dumps(record, indent=1) + "\n",
+            },
+        )
+        # after the record: the documents show it
+        write(repo, dict(generated.expected_documents(repo, {})))
+
+
+def _build_record(
+    env: Environment, lock: Lock, rendered: generated.Rendering, image: Any, probe_report: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of build.json; `optional_missing`: packages of optional layers that could not be installed."""
+    return {
         "environment": env.name,
         "key": rendered.image_key,
         "image": image.id,
@@ -248,34 +279,18 @@ def _write_record(
         "python": probe_report["python"],
         "torch": probe_report["torch"],
         "sources": probe_report["sources"],
-        "optional_missing": missing,
+        "optional_missing": sorted({*lock.packages} - {*probe_report["distributions"]}),
     }
-    with exclusive(repo):
-        write(
-            repo,
-            {
-                paths.freeze_path(env): freeze_text,
-                paths.build_path(env): json.dumps(record, indent=1) + "\n",
-            },
-        )
-        write(repo, dict(generated.expected_documents(repo, {})))
-
-
-# --- what is built: read again, and run ------------------------------------------------------------------------------
 
 
 def built_tag(client: Any, repo: Repository, env: Environment) -> str:
-    """The tag of the image that the description asks for. Raises FindingsError when it is not built."""
+    """The tag of the image of a description. Raises FindingsError where it is not built."""
     from torchpin.tools import docker
 
     _, rendered = _load_fresh(repo, env)
     tag = _tags(repo, env, rendered.image_key)[0]
     if docker.find_image(client, tag, rendered.image_key) is None:
         raise FindingsError(
-            f"{env.name} is not built as it is described. Run `invoke build --service {env.service.name}`."
+            f"{env.name} is not built from its description; run `invoke build --service {env.service.name}`"
         )
     return tag
-
-
-def format_freeze(probe_report: Mapping[str, Any]) -> str:
-    return "".join(f"{name}=={version}\n" for name, version in sorted(probe_report["distributions"].items()))

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.errors import TorchpinError
 from torchpin.model import Outcome
 from torchpin.workspace.write import clone_source
@@ -13,15 +14,17 @@ from torchpin.workspace.write import clone_source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torchpin.commands.selection import Workspace
     from torchpin.model import Environment
     from torchpin.workspace.workspace import Repository
 
 
 def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
-    """Every source of the services, at its tag and recorded commit."""
+    """Clones every source of the environments at its tag, which must give the recorded commit."""
     from torchpin.tools import git
 
     outcomes = []
+    # by name: the variants of a service share its sources
     selected_sources = {
         (env.service.name, source.name): source for env in environments for source in env.service.sources
     }
@@ -37,3 +40,8 @@ def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcom
             outcome = Outcome(name=source.path, status="failed", detail=str(error), code=error.exit_code)
         outcomes.append(replace(outcome, seconds=time.monotonic() - start))
     return tuple(outcomes)
+
+
+def clone_workspace(workspace: Workspace) -> CommandReport:
+    """Clones every source of the environments."""
+    return report_outcomes(clone(workspace.repo, workspace.environments))

@@ -1,13 +1,12 @@
-"""What was, what is and what could be: differences between states, known vulnerabilities, and what could move."""
+"""`diff`: the differences between two states of the locks or records."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError
+from torchpin.paths import LOCKFILES, RECORDS, SERVICES
 from torchpin.queries.diff import (
-    LOCKS,
-    SERVICES,
     compare_snapshots,
     lock_snapshot,
     record_snapshot,
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 WORKING_TREE = "."
 
 
-# --- diff ------------------------------------------------------------------------------------------------------------
-
-
 def compare_states(
     repo: Repository,
     before: str,
@@ -39,7 +35,7 @@ def compare_states(
     """What changed between two states, an environment each.
 
     A state is a git revision, `.` (the working tree), or the path of a freeze record or a lock folder; paths are read
-    from `directory`, or from the repository. Raises InputError for a word that is none of these.
+    from `directory`, or from the repository. Raises InputError for an argument that is none of these.
     """
     states = [_read_snapshot(repo, argument, directory or repo.root) for argument in (before, after)]
     return compare_snapshots(*states, service=service)
@@ -50,8 +46,8 @@ def _read_snapshot(repo: Repository, argument: str, directory: Path) -> Snapshot
         return repository_snapshot("the working tree", _working_tree_texts(repo))
     path = directory / argument
     if path.is_file():
-        folder = path.resolve().parent
-        environment = folder.name if folder.parent == (repo.root / "records").resolve() else ""
+        folder = path.resolve().parent  # records/<environment>/pip_freeze.txt
+        environment = folder.name if folder.parent == (repo.root / RECORDS).resolve() else ""
         return record_snapshot(argument, read_text(path) or "", environment=environment)
     files = {file.name: read_text(file) or "" for file in sorted(path.glob("*.txt"))} if path.is_dir() else {}
     return lock_snapshot(argument, files) if files else _revision_snapshot(repo, argument)
@@ -61,21 +57,15 @@ def _revision_snapshot(repo: Repository, argument: str) -> Snapshot:
     from torchpin.tools import git
 
     try:
-        texts = git.texts_at_revision(repo.root, argument, (SERVICES, LOCKS))
+        texts = git.texts_at_revision(repo.root, argument, (f"{SERVICES}/", f"{LOCKFILES}/"))
     except InputError as error:
         raise InputError(
-            f"{error} A state is a git revision, a freeze record, a lock folder, or `.`"
+            f"{error}; a state is a git revision, a freeze record, a lock folder, or `.`"
         ) from None
     return repository_snapshot(argument, texts)
 
 
 def _working_tree_texts(repo: Repository) -> dict[str, str]:
-    paths = sorted((repo.root / LOCKS).glob("*/*.txt"))
+    paths = sorted((repo.root / LOCKFILES).glob("*/*.txt"))
     locks = {path.relative_to(repo.root).as_posix(): read_text(path) or "" for path in paths}
     return workspace.read_descriptions(repo.root) | locks
-
-
-# --- audit -----------------------------------------------------------------------------------------------------------
-
-
-# --- outdated --------------------------------------------------------------------------------------------------------

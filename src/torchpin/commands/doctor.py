@@ -1,4 +1,4 @@
-"""What there is, at a glance: the services and their state, and this machine."""
+"""`doctor`: the tools, the engine, the disk, the GPU, the indexes and the sources that this machine reaches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from torchpin.description.environments import index_url, mirror_variable
-from torchpin.errors import TorchpinError
+from torchpin.errors import TOOL, TorchpinError
 from torchpin.tools import git, http, process, uv
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Source
     from torchpin.workspace.workspace import Repository
 
-_MIN_FREE_BYTES = 30 * 10**9  # bytes: a devel base and one CUDA torch, while they are built
+_MIN_FREE_BYTES = 30 * 10**9  # a devel base image and one CUDA torch, while they are built
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MachineCheck:
-    """One thing about this machine. `needed`: without it the main job cannot run."""
+    """One property of this machine. `needed`: without it nothing can be locked or built."""
 
     name: str
     ok: bool
@@ -48,7 +48,7 @@ def check_machine(repo: Repository, environments: Sequence[Environment]) -> list
     probes += [partial(_check_index, repo, channel) for channel in [*channels, "pypi"] if channel]
     named = {source.name: source for env in environments for source in env.service.sources}
     probes += [partial(_check_source, repo, source) for source in named.values()]
-    uv.uv_executable()  # found once, before the threads: Python's sysconfig is not made for several at a time
+    uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda probe: probe(), probes))
 
@@ -58,7 +58,7 @@ def _check_python() -> MachineCheck:
         name="Python",
         ok=sys.version_info >= (3, 10),
         detail=platform.python_version(),
-        help="torchpin needs 3.10 or later",
+        help="install Python 3.10 or later",
         needed=True,
     )
 
@@ -70,7 +70,7 @@ def _check_uv() -> MachineCheck:
         name="uv",
         ok=uv_version == uv.UV_VERSION,
         detail=uv_version or "none",
-        help=f"uv {uv.UV_VERSION} is pinned: run bootstrap.py again",
+        help=f"run bootstrap.py again: uv {uv.UV_VERSION} is pinned",
         needed=True,
     )
 
@@ -92,9 +92,9 @@ def _check_docker() -> MachineCheck:
     try:
         with docker.engine() as client:
             return MachineCheck(name="Docker engine", ok=True, detail=str(client.version()["Version"]))
-    except TorchpinError as stop:
-        remedy = "start one (or set DOCKER_HOST); without it `invoke install` and the lab's native way work"
-        return MachineCheck(name="Docker engine", ok=False, detail=str(stop), help=remedy)
+    except TorchpinError as error:
+        help_text = "start one or set DOCKER_HOST; without it `invoke install` and `--lab` work"
+        return MachineCheck(name="Docker engine", ok=False, detail=str(error), help=help_text)
 
 
 def _check_buildx() -> MachineCheck:
@@ -102,18 +102,18 @@ def _check_buildx() -> MachineCheck:
 
     try:
         return MachineCheck(name="buildx", ok=True, detail=buildx.expect_buildx())
-    except TorchpinError as stop:
-        return MachineCheck(name="buildx", ok=False, detail="none", help=str(stop))
+    except TorchpinError as error:
+        return MachineCheck(name="buildx", ok=False, detail="none", help=str(error))
 
 
 def _check_disk(repo: Repository) -> MachineCheck:
     free = shutil.disk_usage(repo.root).free
-    remedy = "an image of a CUDA base and one torch needs about 30 GB while it is built"
+    help_text = "free about 30 GB: a CUDA base image and one torch require them while they are built"
     return MachineCheck(
         name="disk",
         ok=free >= _MIN_FREE_BYTES,
         detail=f"{free / 1e9:.0f} GB free",
-        help=remedy,
+        help=help_text,
     )
 
 
@@ -123,7 +123,7 @@ def _check_gpu() -> MachineCheck:
             name="GPU",
             ok=False,
             detail="no NVIDIA driver",
-            help="only running a service needs one; building does not",
+            help="install the driver to run services; building requires none",
         )
     completed = process.run(
         ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"), check=False
@@ -134,31 +134,32 @@ def _check_gpu() -> MachineCheck:
 
 
 def _check_index(repo: Repository, channel: str) -> MachineCheck:
-    """Whether a channel's index (or its mirror) answers. PyPI is asked through uv, which knows where it is."""
+    """Whether a channel's index or its mirror can be read; PyPI by uv, which has the user's settings for it."""
     variable = mirror_variable(channel)
     address = repo.settings.mirrors.get(channel) or index_url(channel)
     if channel == "pypi" or address is None:
+        # --no-cache: a cached page would not show that PyPI can be read
         command = (uv.uv_executable(), "pip", "compile", "--quiet", "--no-cache", "--no-deps", "-")
         completed = process.run_with_input(
             (*command,), "packaging==26.3\n", env=uv.uv_environment(repo.settings)
         )
-        remedy = f"check the network, or name a mirror in {variable}"
+        help_text = f"check the network, or set a mirror in {variable}"
         return MachineCheck(
             name="PyPI",
             ok=completed.returncode == 0,
-            detail="answers" if completed.returncode == 0 else "no answer",
-            help=remedy,
+            detail="reachable" if completed.returncode == 0 else "not reachable",
+            help=help_text,
             needed=True,
         )
     try:
         answer = http.fetch(f"{address.rstrip('/')}/torch/", timeout=10, waits=())
     except http.FetchError as error:
-        remedy = f"name a mirror in {variable} (or torchpin.toml); `invoke lock --recorded` needs none"
+        help_text = f"set a mirror in {variable} or torchpin.toml; `invoke lock --recorded` requires none"
         return MachineCheck(
             name=f"index {channel}",
             ok=False,
             detail=f"{http.redact_credentials(address)}: {error.reason}",
-            help=remedy,
+            help=help_text,
         )
     return MachineCheck(
         name=f"index {channel}", ok=True, detail=f"{http.redact_credentials(address)} ({answer.status})"
@@ -169,11 +170,16 @@ def _check_source(repo: Repository, source: Source) -> MachineCheck:
     address = http.redact_credentials(git.address(source, repo.settings))
     try:
         git.expect_tag(source, repo.settings)
-    except TorchpinError as stop:
-        remedy = f"name a mirror in {mirror_variable(source.name)} (file:// works)"
+    except TorchpinError as error:
+        help_text = f"set a mirror in {mirror_variable(source.name)} (file:// works)"
         return MachineCheck(
-            name=f"source {source.name}", ok=False, detail=str(stop).splitlines()[0], help=remedy
+            name=f"source {source.name}", ok=False, detail=str(error).splitlines()[0], help=help_text
         )
     return MachineCheck(
         name=f"source {source.name}", ok=True, detail=f"{address}: {source.tag} = {source.commit[:12]}"
     )
+
+
+def machine_exit_code(rows: Sequence[MachineCheck]) -> int:
+    """The exit code of a failed tool where something needed is missing, else 0."""
+    return TOOL if any(not row.ok and row.needed for row in rows) else 0

@@ -1,12 +1,14 @@
-"""The facts' own verbs: whether they hold together and are young enough, and the recorded pages renewed."""
+"""`facts`: the tables and index snapshots checked for contradictions and age; the index snapshots renewed."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from torchpin import facts
+from torchpin import facts, paths
+from torchpin.commands.selection import open_repository
 from torchpin.description.environments import index_url
 from torchpin.errors import FINDINGS, InputError, ToolError
 from torchpin.facts import index_pages, load
@@ -17,23 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
-    from torchpin.facts.index_pages import Difference, Page
+    from torchpin.facts.index_pages import Page, SnapshotDifference
     from torchpin.workspace.workspace import Repository
 
-FOLDER = "src/torchpin/facts/data/index"
 SCOPE = "Linux wheels of the torch family only"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FactsReport:
-    """What is wrong with the facts, and how old they are."""
+    """The problems of the facts, and their ages."""
 
     problems: tuple[str, ...]
     ages: tuple[facts.SectionAge, ...]
 
     @property
     def expired(self) -> tuple[facts.DatedRow, ...]:
-        """The rows and pages that have to be looked at again."""
+        """The rows and index snapshots past their maximum age."""
         return tuple(row for age in self.ages for row in age.expired)
 
     @property
@@ -43,19 +44,22 @@ class FactsReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Renewal:
-    """A channel's recorded page and its index of today: what differs by package, which torch is gone, which is new."""
+    """The index snapshot of a channel and the index as it is now.
+
+    `differences`: by package; `gone`, `news`: messages about removed and new torch releases.
+    """
 
     channel: str
     old: Page
     new: Page
-    differences: Mapping[str, Difference]
+    differences: Mapping[str, SnapshotDifference]
     gone: tuple[str, ...]
     news: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefreshResult:
-    """What became of the pages: `refused` are the files with other hashes; then, and without --write, none is `written`."""
+    """A refresh. `changed_hashes`: files whose hash changed; `written`: the changed paths, None where nothing was to be written."""
 
     renewals: tuple[Renewal, ...]
     changed_hashes: tuple[str, ...] = ()
@@ -69,11 +73,11 @@ class RefreshResult:
 
 
 def check_facts(today: date) -> FactsReport:
-    """Every table and page: sources, dates, references, contradictions, ages. Offline."""
+    """Checks every table and index snapshot: sources, dates, references, contradictions, ages. Offline."""
     problems = facts.problems(today=today)
     try:
         return FactsReport(problems=problems, ages=facts.section_ages(today))
-    except (KeyError, ValueError):  # a date that is missing or none, which is among the problems
+    except (KeyError, ValueError):  # a missing or invalid date, which is among the problems
         return FactsReport(problems=problems, ages=())
 
 
@@ -85,29 +89,30 @@ def refresh_snapshots(
     write: bool = False,
     accept_changed_hashes: bool = False,
 ) -> RefreshResult:
-    """The recorded pages of these channels (none named: all) against their indexes of today; all are written, or none.
+    """Compares the index snapshots of these channels (of all, if none is named) with the indexes; writes all of them or none.
 
-    Raises InputError for a channel without a page, ToolError for an index that cannot be read.
+    Raises InputError for a channel without an index snapshot, ToolError for an index that cannot be read.
     """
     old = {name: _read_snapshot(repo, name) for name in _select_channels(repo, channels)}
     try:
         new = {name: _fetch_snapshot(repo, page, today) for name, page in old.items()}
     except ToolError as error:
         raise ToolError(
-            f"{error}\nNothing was written; left as they were: {', '.join(map(_snapshot_path, old))}."
+            f"{error}\nnothing was written; unchanged: {', '.join(map(_snapshot_path, old))}"
         ) from None
     renewals = tuple(_compare_snapshot(old[name], new[name]) for name in old)
-    refused = (
+    changed_hashes = (
         ()
         if accept_changed_hashes
         else tuple(line for renewal in renewals for line in _changed_hashes(renewal))
     )
-    if refused or not write:
-        return RefreshResult(renewals=renewals, changed_hashes=refused)
+    if changed_hashes or not write:
+        return RefreshResult(renewals=renewals, changed_hashes=changed_hashes)
     with workspace_write.exclusive(repo):
         written = workspace_write.write(
             repo, {_snapshot_path(name): index_pages.format_page(page) for name, page in new.items()}
         )
+    # the process goes on with the new snapshots
     for cached in (facts.index_snapshot, load.load_snapshot):
         cached.cache_clear()
     problems = facts.problems(load.all_tables(), {**index_pages.all_pages(), **new}, today)
@@ -115,7 +120,7 @@ def refresh_snapshots(
 
 
 def _snapshot_path(channel: str) -> str:
-    return f"{FOLDER}/{channel}.json"
+    return f"{paths.INDEX_SNAPSHOTS}/{channel}.json"
 
 
 def _select_channels(repo: Repository, channels: Sequence[str]) -> tuple[str, ...]:
@@ -125,7 +130,7 @@ def _select_channels(repo: Repository, channels: Sequence[str]) -> tuple[str, ..
     unknown = [name for name in channels if name not in recorded_channels]
     if unknown or not recorded_channels:
         raise InputError(
-            f"No page is recorded of {', '.join(unknown) or 'any channel'} (known: {', '.join(recorded_channels)}); nothing was fetched."
+            f"no index snapshot of {', '.join(unknown) or 'any channel'}; known: {', '.join(recorded_channels)}; nothing was fetched"
         )
     return tuple(name for name in recorded_channels if name in channels or not channels)
 
@@ -135,13 +140,13 @@ def _read_snapshot(repo: Repository, channel: str) -> Page:
         page: dict[str, Any] = json.loads(repo.text(_snapshot_path(channel)) or "")
     except ValueError as error:
         raise InputError(
-            f"{_snapshot_path(channel)} is not JSON: {error}. Restore it, then try again."
+            f"{_snapshot_path(channel)} is not JSON: {error}; restore it, then try again"
         ) from None
     return page
 
 
 def _fetch_snapshot(repo: Repository, page: Page, today: date) -> Page:
-    """The page as its index has it now; a mirror leaves no trace in it."""
+    """The page as the index has it now; read from a mirror, it has the canonical address all the same."""
     channel, canonical = page["channel"], str(index_url(page["channel"]))
     files_by_package = index_client.fetch_pages(
         repo.settings.mirrors.get(channel) or canonical, list(page["packages"])
@@ -175,23 +180,20 @@ def _changed_hashes(renewal: Renewal) -> Iterator[str]:
             index_pages.merge_hashes(page["packages"][package]) for page in (renewal.old, renewal.new)
         )
         for name in difference.changed:
-            yield f"{renewal.channel}: {name}: recorded as {old[name]}, now {new[name] or 'without a hash'}"
-
-
-# --- in words --------------------------------------------------------------------------------------------------------
+            yield f"{renewal.channel}: {name}: hash in the index snapshot {old[name]}, now {new[name] or 'none'}"
 
 
 def refresh_report(refreshed: RefreshResult, *, names: int = 10) -> Iterator[str]:
-    """The difference as lines to review: by channel and package, with the first `names` files of each kind."""
+    """The lines of a report: by channel and package, with the first `names` files of each kind of change."""
     for renewal in refreshed.renewals:
         yield f"{renewal.channel}: {renewal.old['date']} → {renewal.new['date']}, {_renewal_summary(renewal)}"
         for package, difference in renewal.differences.items():
             if difference:
                 yield f"  {package}: {difference}"
                 yield from _file_lines(difference, names)
-        yield from (f"  GONE: {line}" for line in renewal.gone)
-        yield from (f"  new: {line}" for line in renewal.news)
-    yield from (f"REFUSED: {line}" for line in refreshed.changed_hashes)
+        yield from (f"  error: {line}" for line in renewal.gone)
+        yield from (f"  notice: {line}" for line in renewal.news)
+    yield from (f"error: {line}" for line in refreshed.changed_hashes)
     yield from _closing_lines(refreshed)
 
 
@@ -199,11 +201,11 @@ def _renewal_summary(renewal: Renewal) -> str:
     files = sum(len(rows) for rows in renewal.new["packages"].values())
     touched = sum(map(bool, renewal.differences.values()))
     return f"{files} files of {len(renewal.differences)} packages, " + (
-        f"{touched} of them changed" if touched else "as recorded"
+        f"{touched} of them changed" if touched else "unchanged"
     )
 
 
-def _file_lines(difference: Difference, names: int) -> Iterator[str]:
+def _file_lines(difference: SnapshotDifference, names: int) -> Iterator[str]:
     kinds = {"+": difference.added, "-": difference.removed, "!": difference.changed, "#": difference.hashed}
     for sign, files in kinds.items():
         yield from (f"    {sign} {name}" for name in files[:names])
@@ -213,8 +215,43 @@ def _file_lines(difference: Difference, names: int) -> Iterator[str]:
 
 def _closing_lines(refreshed: RefreshResult) -> Iterator[str]:
     if refreshed.changed_hashes:
-        yield "Nothing was written: a recorded file has other bytes now. If that is right, --accept-changed-hashes."
+        yield "nothing was written: files have other hashes than in the index snapshot; accept them with `--accept-changed-hashes`"
     elif refreshed.written is None:
-        yield "Nothing was written; --write renews the pages."
+        yield "nothing was written; renew the index snapshots with `--write`"
     yield from (f"wrote {path}" for path in refreshed.written or ())
     yield from refreshed.problems
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FactsOptions:
+    """Either `check` or `refresh`; the others belong to `refresh`."""
+
+    check: bool = False
+    refresh: bool = False
+    channels: tuple[str, ...] = ()
+    write: bool = False
+    accept_changed_hashes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.check == self.refresh:
+            raise InputError("either `--check` or `--refresh` is required")
+        if self.check and (self.channels or self.write or self.accept_changed_hashes):
+            raise InputError("`--channel`, `--write` and `--accept-changed-hashes` require `--refresh`")
+
+
+def current_date() -> date:
+    """Today, in UTC."""
+    return dt.datetime.now(tz=dt.timezone.utc).date()
+
+
+def examine_facts(options: FactsOptions) -> FactsReport | RefreshResult:
+    """Checks the facts, or compares their index snapshots with the indexes."""
+    if options.check:
+        return check_facts(current_date())
+    return refresh_snapshots(
+        open_repository(),
+        options.channels,
+        today=current_date(),
+        write=options.write,
+        accept_changed_hashes=options.accept_changed_hashes,
+    )

@@ -1,4 +1,4 @@
-"""The judge's safe repairs, made: edits of descriptions that the judge itself has looked at again before they stay."""
+"""`judge --fix`: the safe fixes of the judge's findings, judged again before the descriptions are written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FixedFile:
-    """One description: its path, the findings that its new text ends, and the text before and after."""
+    """A fixed description: its path, the findings that the new text ends, and the text before and after."""
 
     file: str
     findings: tuple[Finding, ...]
@@ -30,13 +30,12 @@ class FixedFile:
 
 
 def apply_safe_fixes(repo: Repository, environments: Sequence[Environment]) -> tuple[FixedFile, ...]:
-    """Makes every safe repair of the judge's open findings, and writes the descriptions.
+    """Applies every safe fix of the judge's open findings, and writes the descriptions.
 
-    A description is written only if the judge then no longer finds what was repaired, and nothing that it did not find
-    before. Raises InputError, with nothing written, where that does not hold.
+    Raises InputError, with nothing written, where the judge still has a finding that was fixed, or has a new one.
     """
     results = judge.judge(repo, environments)
-    repaired_files = tuple(
+    fixed_files = tuple(
         _fix_description(
             repo,
             service,
@@ -50,11 +49,9 @@ def apply_safe_fixes(repo: Repository, environments: Sequence[Environment]) -> t
             finding.service for finding in _open_findings(results) if finding.fix_is_safe
         )
     )
-    _require_improvement(repo, results, repaired_files)
-    write.write_with_outcomes(
-        repo, {repaired_file.file: repaired_file.after for repaired_file in repaired_files}
-    )
-    return repaired_files
+    _require_improvement(repo, results, fixed_files)
+    write.write_with_outcomes(repo, {fixed_file.file: fixed_file.after for fixed_file in fixed_files})
+    return fixed_files
 
 
 def _open_findings(results: Iterable[Result]) -> list[Finding]:
@@ -70,36 +67,37 @@ def _fix_description(repo: Repository, service: str, findings: Sequence[Finding]
 
 
 def _require_improvement(
-    repo: Repository, before: Iterable[Result], repaired_files: Sequence[FixedFile]
+    repo: Repository, before: Iterable[Result], fixed_files: Sequence[FixedFile]
 ) -> None:
     texts: Mapping[str, str] = {service.file: repo.text(service.file) or "" for service in repo.services}
-    repaired_repo = replace(
+    fixed_repo = replace(
         repo,
         services=read.read_services(
-            {**texts, **{repaired_file.file: repaired_file.after for repaired_file in repaired_files}}
+            {**texts, **{fixed_file.file: fixed_file.after for fixed_file in fixed_files}}
         ),
     )
-    names = {finding.service for repaired_file in repaired_files for finding in repaired_file.findings}
-    chosen = [env for env in select_environments(repaired_repo.services) if env.service.name in names]
+    names = {finding.service for fixed_file in fixed_files for finding in fixed_file.findings}
+    chosen = [env for env in select_environments(fixed_repo.services) if env.service.name in names]
     remaining = {
         (id_, finding.service, finding.about)
-        for id_, finding in _findings_by_check(judge.judge(repaired_repo, chosen))
+        for id_, finding in _findings_by_check(judge.judge(fixed_repo, chosen))
     }
     present_before = {(id_, finding.service, finding.about) for id_, finding in _findings_by_check(before)}
-    repaired = {
+    fixed = {
         (finding.service, finding.about, finding.message)
-        for repaired_file in repaired_files
-        for finding in repaired_file.findings
+        for fixed_file in fixed_files
+        for finding in fixed_file.findings
     }
     ended = {
         (id_, finding.service, finding.about)
         for id_, finding in _findings_by_check(before)
-        if (finding.service, finding.about, finding.message) in repaired
+        if (finding.service, finding.about, finding.message) in fixed
     }
+    # a fix may end its finding and cause another one, or not end it where two fixes meet
     wrong = sorted((remaining & ended) | (remaining - present_before))
     if wrong:
         text = "; ".join(f"{id_} about {about} in {service}" for id_, service, about in wrong)
-        raise InputError(f"The repairs would leave or bring {text}; nothing was written. Repair by hand.")
+        raise InputError(f"the fixes leave or cause {text}; nothing was written; fix the description by hand")
 
 
 def _findings_by_check(results: Iterable[Result]) -> list[tuple[str, Finding]]:

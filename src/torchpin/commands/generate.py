@@ -1,21 +1,24 @@
-"""`render` and `document`: the files that follow from descriptions and locks."""
+"""`render` and `document`: the files that are generated from descriptions and locks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchpin.commands.judge import check_workspace
+from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.workspace import generated, workspace
 from torchpin.workspace.write import write_with_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torchpin.commands.selection import Workspace
     from torchpin.model import Environment, Outcome
     from torchpin.workspace.workspace import Repository
 
 
 def write_renderings(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
-    """Writes every environment's Dockerfile and the list of its build context."""
+    """Writes the Dockerfile of every environment and the list of its build context."""
     files: dict[str, str | None] = {}
     for env in environments:
         files |= generated.render_environment(repo, env, workspace.read_lock(repo, env)).files
@@ -25,3 +28,17 @@ def write_renderings(repo: Repository, environments: Sequence[Environment]) -> t
 def write_documents(repo: Repository) -> tuple[Outcome, ...]:
     """Writes the generated sections of the documents; prose outside their markers stays as it is."""
     return write_with_outcomes(repo, dict(generated.expected_documents(repo, {}, strict=True)))
+
+
+def render_workspace(workspace: Workspace, *, check: bool) -> CommandReport:
+    """Renders the environments, or with `check` compares their rendered files."""
+    if check:
+        return check_workspace(workspace, "DKR", "LCK002")
+    return report_outcomes(write_renderings(workspace.repo, workspace.environments))
+
+
+def document_workspace(workspace: Workspace, *, check: bool) -> CommandReport:
+    """Writes the documents, or with `check` compares them."""
+    if check:
+        return check_workspace(workspace, "DOC", "LCK002")
+    return report_outcomes(write_documents(workspace.repo))

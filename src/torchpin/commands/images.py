@@ -1,28 +1,31 @@
-"""`freeze` and `run`: what a built image holds, and its container."""
+"""`freeze` and `run`: the packages of a built image, and its container."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
-from torchpin.commands.build import built_tag, format_freeze, with_engine_errors
+from torchpin.commands.build import built_tag, with_engine_errors
 from torchpin.commands.parallel import for_each_environment
+from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.errors import FindingsError
 from torchpin.model import Outcome
-from torchpin.records.freeze import freeze_differences
+from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.tools import process
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torchpin.commands.selection import Workspace
     from torchpin.model import Environment
     from torchpin.workspace.workspace import Repository
 
 
 def freeze(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
-    """Reads each image again and compares it with its lock and its record; a difference is a finding."""
+    """Reads each image again and compares it with its lock and its record; a difference fails with the code of findings."""
     from torchpin.tools import docker
 
     with docker.engine() as client:
@@ -36,27 +39,32 @@ def _compare_freeze(client: Any, repo: Repository, env: Environment) -> Outcome:
 
     tag = built_tag(client, repo, env)
     probe_report = docker.probe(client, tag)
-    freeze_text = format_freeze(probe_report)
+    freeze_text = format_freeze(probe_report["distributions"])
     differences = [
         f"lock: {difference}"
         for difference in freeze_differences(freeze_text, workspace.read_lock(repo, env))
     ]
-    record = repo.text(paths.freeze_path(env))
+    record = repo.text(paths.freeze_path(env.name))
     if record is None:
-        differences.append("record: there is none; `invoke build` writes it")
+        differences.append(f"record: {paths.freeze_path(env.name)} is missing; `invoke build` writes it")
     elif record != freeze_text:
-        differences.append(f"record: {paths.freeze_path(env)} is not what the image holds")
+        differences.append(f"record: {paths.freeze_path(env.name)} does not match the image")
     if differences:
         raise FindingsError(
-            "\n".join([f"{tag} differs:", *(f"    {difference}" for difference in differences)])
+            "\n".join(
+                [
+                    f"{tag} does not match its lock or its record:",
+                    *(f"    {difference}" for difference in differences),
+                ]
+            )
         )
-    return Outcome(name=env.name, status="same", detail=f"{tag} equals its lock and its record")
+    return Outcome(name=env.name, status="same", detail=f"{tag} matches its lock and its record")
 
 
 def run(
     repo: Repository, env: Environment, *, command: Sequence[str] = (), dry_run: bool = False
 ) -> tuple[tuple[str, ...], int]:
-    """Runs a service's container as it is described, in the foreground: the command that did it, and its exit code."""
+    """Runs a service's container as described, in the foreground; returns the command and its exit code."""
     from torchpin.tools import docker
 
     with docker.engine() as client:
@@ -65,3 +73,16 @@ def run(
         env, tag, command=command, gpus=bool(process.which("nvidia-smi")), terminal=sys.stdin.isatty()
     )
     return docker_command, 0 if dry_run else process.run_interactive(docker_command)
+
+
+def freeze_workspace(workspace: Workspace) -> CommandReport:
+    """Compares the image of every environment with its lock and its record."""
+    return report_outcomes(freeze(workspace.repo, workspace.environments))
+
+
+def run_workspace(workspace: Workspace, *, command: str, dry_run: bool) -> CommandReport:
+    """Runs the container of the selected environment, or with `dry_run` only answers with the command."""
+    docker_command, exit_code = run(
+        workspace.repo, workspace.single_environment(), command=shlex.split(command), dry_run=dry_run
+    )
+    return CommandReport(summary=shlex.join(docker_command) if dry_run else "", exit_code=exit_code)

@@ -1,4 +1,4 @@
-"""The native way: the same lock, sources and proof on this machine, without Docker."""
+"""`install`: the lock, the sources and the verification of an environment on this machine, without Docker."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.commands.clone import clone
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import ignore
+from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.description.environments import native_environment
-from torchpin.errors import ToolError
+from torchpin.errors import InputError, ToolError
 from torchpin.image import plan
 from torchpin.lock import export
 from torchpin.model import Outcome
@@ -23,6 +26,8 @@ from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from torchpin.commands.parallel import StatusCallback
+    from torchpin.commands.report import Watcher
+    from torchpin.commands.selection import Workspace
     from torchpin.model import Environment, Lock
     from torchpin.workspace.workspace import Repository
 
@@ -35,30 +40,15 @@ def install(
     smoke: bool = True,
     say: StatusCallback = ignore,
 ) -> Outcome:
-    """The same lock, sources and proof on this machine, without Docker: a uv environment, by default .venvs/<environment>.
+    """Installs a lock into a virtual environment, .venvs/<environment> by default, clones its sources and verifies both.
 
-    On macOS a CPU variant's pins are resolved for that machine first: same versions, other files, hashes all the same.
+    On macOS a CPU variant's pins are resolved for that machine first: the same versions, other files, each with its hash.
+    Raises FindingsError for incompatible pins, ToolError for another platform and where a tool or the verification fails.
     """
     require_compatible(repo, [env])
-    local_platform = uv_install.local_platform()
-    local_env = native_environment(env, local_platform)
-    if local_env is None:
-        raise ToolError(
-            f"{env.name} is locked for {env.variant.platform}; this machine is {local_platform or sys.platform}."
-        )
-    if env.service.torch.origin == "base":
-        raise ToolError(
-            f"{env.name} takes torch from its base image, so it exists as an image only: run `invoke build`."
-        )
+    local_env = _local_environment(env)
     start = time.monotonic()
-    locked = workspace.read_lock(repo, env)
-    if local_env != env:
-        say(
-            f"{env.name} is locked for {env.variant.platform}; resolving its pins for {local_platform}, each file by its hash"
-        )
-        locked = uv_resolve.resolve(
-            local_env, repo.settings, index=None, current=locked, upstreams=locked.upstreams
-        )
+    locked = _local_lock(repo, env, local_env, say)
     for outcome in clone(repo, [env]):
         if outcome.code:
             raise ToolError(outcome.detail)
@@ -75,8 +65,36 @@ def install(
             say(f"installing {step.file.removesuffix('.txt')}")
             _install_step(repo, step, into, folder, environ, say)
         _verify(repo, local_env, locked, into, folder, smoke=smoke, say=say)
-    detail = f"installed and proven: {into}"
+    detail = f"installed and verified: {into}"
     return Outcome(name=env.name, status="changed", detail=detail, seconds=time.monotonic() - start)
+
+
+def _local_environment(env: Environment) -> Environment:
+    """The environment as this machine can install it. Raises ToolError where it cannot."""
+    local_platform = uv_install.local_platform()
+    local_env = native_environment(env, local_platform)
+    if local_env is None:
+        raise ToolError(
+            f"{env.name} is locked for {env.variant.platform}, and this machine is {local_platform or sys.platform}"
+        )
+    if env.service.torch.origin == "base":
+        raise ToolError(
+            f"{env.name} takes torch from its base image, so it can only be built; run `invoke build`"
+        )
+    return local_env
+
+
+def _local_lock(repo: Repository, env: Environment, local_env: Environment, say: StatusCallback) -> Lock:
+    """The lock, on another platform than the locked one resolved again with the same versions."""
+    locked = workspace.read_lock(repo, env)
+    if local_env == env:
+        return locked
+    say(
+        f"{env.name} is locked for {env.variant.platform}; resolving its pins for {local_env.variant.platform}"
+    )
+    return uv_resolve.resolve(
+        local_env, repo.settings, index=None, current=locked, upstreams=locked.upstreams
+    )
 
 
 def _install_step(
@@ -96,7 +114,7 @@ def _install_step(
     if step.release:
         uv_install.remove_direct_urls(into)
     if completed.returncode:
-        say(f"the optional layer {step.file} could not be installed; going on without it")
+        say(f"the optional layer {step.file} could not be installed; continuing without it")
 
 
 def _verify(
@@ -109,19 +127,19 @@ def _verify(
     smoke: bool,
     say: StatusCallback,
 ) -> None:
-    """The probe with the plan's expectations, then the service's own smoke test, in a native environment."""
+    """Runs the probe with the plan's expectations, then the service's smoke test, in a native environment."""
     python = str(into / "bin" / "python")
     expectations = plan.probe_expectations(env, locked, home=str(repo.root))
     files.write_files({folder / "expect.json": json.dumps(expectations)})
     environ = {
         name: value
         for name, value in os.environ.items()
-        if name not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+        if name not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}  # the probe sees `into` alone
     }
     probe = (
         python,
         "-B",
-        str(repo.root / "docker/runtime/probe.py"),
+        str(repo.root / paths.RUNTIME / "probe.py"),
         "--expect",
         str(folder / "expect.json"),
     )
@@ -130,12 +148,33 @@ def _verify(
         lines = [
             line for line in completed.stderr.splitlines() if line.startswith("probe:")
         ] or completed.stderr.splitlines()[-15:]
-        raise ToolError(f"{env.name} is not what was planned:\n" + "\n".join(f"    {line}" for line in lines))
+        raise ToolError(f"{env.name} does not match its plan:\n" + "\n".join(f"    {line}" for line in lines))
     say(completed.stderr.strip().splitlines()[-1])
     if smoke:
-        script = repo.root / "services" / env.service.name / "smoke.py"
+        script = repo.root / paths.smoke_path(env.service.name)
         say(
             process.run(
                 (python, "-B", str(script)), env=environ | {"TORCHPIN_HOME": str(repo.root)}
             ).stdout.strip()
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstallOptions:
+    """`into`: the folder of the environment; .venvs/<environment> when empty."""
+
+    into: str = ""
+    lab: bool = False
+
+    def __post_init__(self) -> None:
+        if self.into and self.lab:
+            raise InputError("`--into` conflicts with `--lab`: the lab's environment stays in the lab")
+
+
+def install_workspace(workspace: Workspace, options: InstallOptions, watcher: Watcher) -> CommandReport:
+    """Installs the selected environment; in the lab every selected one. Raises InputError for several elsewhere."""
+    environments = workspace.environments if options.lab else (workspace.single_environment(),)
+    into = Path(options.into).absolute() if options.into else None
+    return report_outcomes(
+        install(workspace.repo, env, into=into, say=watcher.status) for env in environments
+    )

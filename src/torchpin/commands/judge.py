@@ -1,75 +1,137 @@
-"""`judge`, `verify` and `why`: the checks, run on what was gathered."""
+"""`judge`, `verify` and `why`: the checks, run on the collected evidence."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin.checks import context, registry, run
-from torchpin.errors import FindingsError
+from torchpin.checks.rules.deviations import ending_waivers
+from torchpin.commands.report import CommandReport
+from torchpin.errors import FindingsError, InputError
 from torchpin.model import Outcome
 from torchpin.queries.why import explain_component
 from torchpin.tools.files import write_files
-from torchpin.workspace.evidence import for_judge, from_machine, from_repository
+from torchpin.workspace.evidence import for_judge, from_descriptions, from_machine, from_repository
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from torchpin.commands.selection import Workspace
     from torchpin.model import Environment
     from torchpin.queries.why import Explanation
     from torchpin.workspace.workspace import Repository
 
 
+_REQUIRABLE = {"docker", "gpu", "network", "image", "clone", "record"}
+
+
 def judge(
     repo: Repository, environments: Sequence[Environment], *, gpus: Sequence[str] = (), driver: str = ""
 ) -> tuple[registry.Result, ...]:
-    """Whether the pins can work, by the judge's checks alone: descriptions, locks and facts; no network, no process."""
+    """The results of the judge's checks, from descriptions, locks and facts; no network, no process."""
     return run.run(for_judge(repo, environments, gpus=gpus, driver=driver), judge=True)
 
 
 def why(repo: Repository, env: Environment, component: str) -> Explanation:
-    """A pin's chain, from the lock where it answers the description."""
-    evidence = for_judge(repo, [env])
+    """The reasons behind a pin, with the lock where it is up to date."""
+    check_context = for_judge(repo, [env])
     return explain_component(
-        env, context.current_lock(evidence, env), run.run(evidence, judge=True), component
+        env, context.current_lock(check_context, env), run.run(check_context, judge=True), component
     )
 
 
 def write_page(file: Path, text: str) -> Outcome:
-    """A page, written wherever people want it. Raises ToolError where it cannot be."""
+    """Writes a page to any path. Raises ToolError where it cannot be written."""
     changed = write_files({file.absolute(): text})
     return Outcome(name=str(file), status="changed" if changed else "same")
 
 
 def require_compatible(repo: Repository, environments: Sequence[Environment]) -> None:
-    """Raises FindingsError when facts say that pins cannot work; what is waived, and warnings, pass."""
+    """Raises FindingsError for an open error of the judge; warnings, notices and waived findings pass."""
     findings = run.blocking_findings(judge(repo, environments))
     if findings:
-        text = "\n".join(f"{finding.location}: {finding.message}\n    {finding.help}" for finding in findings)
-        raise FindingsError(f"{text}\nThese pins cannot work; nothing was started.")
+        text = "\n".join(
+            f"{finding.location}: {finding.message}\n  help: {finding.help}" for finding in findings
+        )
+        raise FindingsError(f"incompatible pins; nothing was started\n{text}")
 
 
 def check(repo: Repository, environments: Sequence[Environment], *ids: str) -> tuple[registry.Result, ...]:
-    """The committed state against the descriptions, by the checks whose ids start so. Offline, nothing resolved."""
-    evidence = from_repository(
+    """The results of the checks whose ids start with one of `ids`, on the committed files. Offline, nothing resolved."""
+    check_context = from_repository(
         repo, environments, texts=any(not check_id.startswith("LCK") for check_id in ids)
     )
-    return tuple(result for result in run.run(evidence) if result.check.startswith(ids))
+    return tuple(result for result in run.run(check_context) if result.check.startswith(ids))
 
 
 def verify(
     repo: Repository, environments: Sequence[Environment], *, require: Sequence[str] = ()
 ) -> tuple[registry.Result, ...]:
-    """Every check on everything that can be gathered here. The network is asked only where it is required."""
-    evidence = from_machine(repo, environments, network="network" in require)
-    return run.run(evidence)
+    """Every check on all evidence of this machine. The network is used only where `require` has it."""
+    check_context = from_machine(repo, environments, network="network" in require)
+    return run.run(check_context)
 
 
-def exit_code(results: Sequence[registry.Result], *, require: Sequence[str] = ()) -> int:
-    """The exit code that results ask for: findings, and skips of what is required."""
+def exit_code(
+    results: Sequence[registry.Result], *, require: Sequence[str] = (), strict: bool = False
+) -> int:
+    """The exit code of results: 1 for an open error or warning and for a skip of what is required; `strict`: for all."""
     failed = any(
-        result.status == "found"
+        run.is_failure(result, strict=strict)
         or (result.status == "skipped" and (result.need in require or (result.image and "image" in require)))
         for result in results
     )
     return FindingsError.exit_code if failed else 0
+
+
+def waiver_notices(environments: Sequence[Environment]) -> tuple[str, ...]:
+    """A sentence for each waiver that ends soon, once."""
+    check_context = from_descriptions(environments)
+    return tuple(
+        dict.fromkeys(notice for env in environments for notice in ending_waivers(check_context, env))
+    )
+
+
+def report_results(
+    results: Sequence[registry.Result],
+    *,
+    require: Sequence[str] = (),
+    strict: bool = False,
+    notices: Sequence[str] = (),
+) -> CommandReport:
+    """Results, with their exit code."""
+    code = exit_code(results, require=require, strict=strict)
+    return CommandReport(results=tuple(results), notices=tuple(notices), exit_code=code)
+
+
+def check_workspace(workspace: Workspace, *ids: str) -> CommandReport:
+    """`--check`: the results of the checks whose ids start with one of `ids`; an environment without a lock fails."""
+    return report_results(check(workspace.repo, workspace.environments, *ids), require=("lock",))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifyOptions:
+    """`require`: what must be available; a check that is skipped for want of it fails. `strict`: notices and unknowns fail."""
+
+    require: tuple[str, ...] = ()
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = sorted({*self.require} - _REQUIRABLE)
+        if unknown:
+            raise InputError(
+                f"unknown `--require` value: {', '.join(unknown)}; known: docker, gpu, network, image, clone, record"
+            )
+
+
+def verify_workspace(workspace: Workspace, options: VerifyOptions) -> CommandReport:
+    """Every check on what is committed, cloned, built and recorded."""
+    results = verify(workspace.repo, workspace.environments, require=options.require)
+    return report_results(
+        results,
+        require=options.require,
+        strict=options.strict,
+        notices=waiver_notices(workspace.environments),
+    )

@@ -1,15 +1,16 @@
-"""`lock` and `export`: each environment resolved, judged and written; a lock in a standard form."""
+"""`lock` and `export`: each environment resolved, judged and written; a lock in a standard format."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.checks import run
-from torchpin.commands.judge import require_compatible
+from torchpin.commands.judge import check_workspace, require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
+from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.description.environments import index_url
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from torchpin.commands.parallel import StatusCallback
+    from torchpin.commands.report import Watcher
+    from torchpin.commands.selection import Workspace
     from torchpin.model import Environment, Lock, Source
     from torchpin.workspace.workspace import Repository
 
@@ -37,12 +40,13 @@ def lock(
     recorded: bool = False,
     say: StatusCallback = ignore,
 ) -> tuple[Outcome, ...]:
-    """Resolves and writes the locks, and in the same stroke the renderings and documents that follow from them.
+    """Resolves the locks, and writes them in one transaction with their rendered files and the documents.
 
-    `recorded` reads the channels from the recorded facts instead of PyTorch's index. A lock that fails leaves its old one.
+    `recorded` reads the channels from their index snapshots instead of PyTorch's index. Where resolving fails, the old lock
+    stays.
     """
     outcomes, new_locks = resolve_all(repo, environments, upgrade=upgrade, recorded=recorded, say=say)
-    with exclusive(repo):
+    with exclusive(repo):  # not while resolving, which takes long and writes nothing
         write(
             repo,
             {
@@ -61,10 +65,10 @@ def resolve_all(
     recorded: bool = False,
     say: StatusCallback = ignore,
 ) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
-    """The locks as they should be, by environment, judged; nothing is written. One that has no solution is missing."""
+    """The new locks by environment, judged; nothing is written. An environment without a solution has none."""
     require_compatible(repo, environments)
     _require_complete(repo, environments)
-    uv.uv_executable()  # found once, before the threads: Python's sysconfig is not made for several at a time
+    uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe
     new_locks: dict[str, Lock] = {}
 
     def resolve_environment(env: Environment) -> Outcome:
@@ -86,7 +90,7 @@ def resolve_all(
         new_locks[env.name] = new_lock
         changes = compare.package_changes(current.packages if current else {}, new_lock.packages)
         detail = f"{len(new_lock.packages)} packages" + (
-            f"; moved: {', '.join(changes)}" if current and changes else ""
+            f"; changed: {', '.join(changes)}" if current and changes else ""
         )
         same = file_format.lock_texts(new_lock) == workspace.read_lock_files(repo, env)
         return Outcome(name=env.name, status="same" if same else "changed", detail=detail)
@@ -98,11 +102,11 @@ def resolve_all(
 def generated_texts(
     repo: Repository, environments: Sequence[Environment], new_locks: Mapping[str, Lock]
 ) -> dict[str, str | None]:
-    """The files of new locks and of what they render to; None for those of the old ones that go."""
+    """The files of new locks and their rendered files, by path; None for files of the old locks, which are removed."""
     files: dict[str, str | None] = {}
     for env in environments:
         if env.name in new_locks:
-            folder = paths.lock_folder(env)
+            folder = paths.lock_folder(env.name)
             files |= {f"{folder}/{name}": None for name in workspace.read_lock_files(repo, env)}
             files |= {
                 f"{folder}/{name}": text for name, text in file_format.lock_texts(new_locks[env.name]).items()
@@ -114,26 +118,28 @@ def generated_texts(
 def _judge_outcome(
     repo: Repository, environments: Sequence[Environment], new_locks: Mapping[str, Lock], outcome: Outcome
 ) -> Outcome:
-    """An outcome with what only the new lock could tell: pins that no resolver refuses and that cannot work."""
+    """An outcome, failed where the new lock shows incompatible pins that a resolver accepts."""
     if outcome.name not in new_locks:
         return outcome
     selected = tuple(env for env in environments if env.name == outcome.name)
-    evidence = replace(from_descriptions(selected), locks=new_locks, published=repo.published)
-    findings = run.blocking_findings(run.run(evidence, judge=True))
+    context = replace(from_descriptions(selected), locks=new_locks, published=repo.published)
+    findings = run.blocking_findings(run.run(context, judge=True))
     if not findings:
         return outcome
-    message = "; ".join(f"{finding.location}: {finding.message}. {finding.help}" for finding in findings)
-    detail = f"{outcome.detail}; locked, and it cannot work: {message}"
+    message = "; ".join(
+        f"{finding.location}: {finding.message} (help: {finding.help})" for finding in findings
+    )
+    detail = f"{outcome.detail}; locked with incompatible pins: {message}"
     return replace(outcome, status="failed", detail=detail, code=FindingsError.exit_code)
 
 
 def _require_complete(repo: Repository, environments: Sequence[Environment]) -> None:
-    """Everything that would stop the writing later, told before anything is resolved. Raises InputError with all of it."""
+    """Raises InputError with every problem that would stop the writing later, before anything is resolved."""
     problems: list[Problem] = []
     for service in {env.service.name: env.service for env in environments}.values():
-        if repo.text(paths.smoke_path(service)) is None:
-            position = Position(file=paths.smoke_path(service), line=0, column=0)
-            message = "is missing: say there what must run inside the image"
+        if repo.text(paths.smoke_path(service.name)) is None:
+            position = Position(file=paths.smoke_path(service.name), line=0, column=0)
+            message = "is missing; it runs inside the image as its smoke test"
             problems.append(Problem(position=position, path="", message=message))
     for path in paths.DOCUMENTS:
         try:
@@ -141,14 +147,14 @@ def _require_complete(repo: Repository, environments: Sequence[Environment]) -> 
         except InputError as error:
             problems += error.problems
     if problems:
-        raise InputError("Correct these first; nothing was resolved or written.", problems)
+        raise InputError("correct these first; nothing was resolved or written", problems)
 
 
 def _present_lock(repo: Repository, env: Environment) -> Lock | None:
-    """The present lock, whose pins are kept where they can be; a broken one counts as none."""
+    """The present lock, whose versions are kept where possible; None for a missing or broken one."""
     try:
         return (
-            file_format.parse_lock(paths.lock_folder(env), workspace.read_lock_files(repo, env))
+            file_format.parse_lock(paths.lock_folder(env.name), workspace.read_lock_files(repo, env))
             if workspace.read_lock_files(repo, env)
             else None
         )
@@ -158,14 +164,12 @@ def _present_lock(repo: Repository, env: Environment) -> Lock | None:
 
 @contextmanager
 def _channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Iterator[str | None]:
-    """Where a channel is read from: the recorded facts, its mirror, or its canonical address (None: PyPI)."""
+    """The address that a channel is read from: a local server of its index snapshot, its mirror, or its own; None for PyPI."""
     channel = env.variant.channel
     if recorded and channel != "pypi":
         files = index_server.recorded_files(channel)
         if not files:
-            raise InputError(
-                f"The index of {channel} is not recorded; lock it from the index itself, without --recorded."
-            )
+            raise InputError(f"channel {channel} has no index snapshot; lock it without `--recorded`")
         with index_server.serve({channel: files}) as base_url:
             yield f"{base_url}/{channel}/"
     else:
@@ -189,9 +193,39 @@ def _read_upstream(repo: Repository, source: Source, say: StatusCallback) -> Ups
 
 
 def export(repo: Repository, env: Environment, form: str) -> str:
-    """A lock in a standard form: `requirements` (offline, no address) or `pylock` (PEP 751, with today's addresses)."""
+    """A lock in a standard format: `requirements` (offline, without addresses) or `pylock` (PEP 751, with current addresses)."""
     current_lock = workspace.read_lock(repo, env)
     if form == "requirements":
         return render_requirements(env, current_lock)
     with _channel_index(repo, env, recorded=False) as address:
         return uv_export.export_pylock(env, current_lock, repo.settings, index=address)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockOptions:
+    """`check`: compare, offline. `upgrade`: packages that may change. `recorded`: read channels from index snapshots."""
+
+    check: bool = False
+    upgrade: tuple[str, ...] = ()
+    recorded: bool = False
+    lab: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lab and (self.check or self.upgrade or self.recorded):
+            raise InputError(
+                "`--lab` can be combined with `--service` and `--variant` only: it locks a scratch copy"
+            )
+
+
+def lock_workspace(workspace: Workspace, options: LockOptions, watcher: Watcher) -> CommandReport:
+    """Locks the environments, or with `check` compares their locks with their descriptions."""
+    if options.check:
+        return check_workspace(workspace, "LCK")
+    outcomes = lock(
+        workspace.repo,
+        workspace.environments,
+        upgrade=options.upgrade,
+        recorded=options.recorded,
+        say=watcher.status,
+    )
+    return report_outcomes(outcomes)

@@ -1,9 +1,12 @@
-"""A new service: a description and a smoke test, small and ready to be locked."""
+"""`new`: the description and the smoke test of a new service, ready to be locked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchpin import paths
+from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.commands.selection import open_repository
 from torchpin.description import read
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
@@ -16,12 +19,12 @@ if TYPE_CHECKING:
 _SERVICE = """\
 # What the {name} service is. `invoke lock --service {name}` follows from this file alone.
 name: {name}
-summary: Say in one line what {name} does
+summary: Describe {name} in one line
 python: "3.11.13"
 
 base:
   image: nvidia/cuda:12.6.3-base-ubuntu22.04   # add its digest: docker buildx imagetools inspect shows it
-  rationale: The least of CUDA 12.6; torch brings its own libraries, and nothing is compiled here.
+  rationale: The smallest CUDA 12.6 image; torch brings its own libraries, and nothing is compiled here.
 
 torch:
   version: "2.8.0"
@@ -55,12 +58,17 @@ print("smoke: ok, torch", torch.__version__)
 
 
 def write_scaffold(repo: Repository, name: str) -> tuple[Outcome, ...]:
-    """The description and the smoke test of a new service, ready to be locked. Raises InputError for a taken or bad name."""
-    folder = f"services/{name}"
+    """Writes the description and the smoke test of a new service. Raises InputError for a taken or invalid name."""
+    folder = paths.service_folder(name)
     if (repo.root / folder).exists():
-        raise InputError(f"{folder} is there already; choose another name.")
+        raise InputError(f"{folder} already exists; choose another name")
     text = _SERVICE.format(name=name)
-    read.read_services({**workspace.read_descriptions(repo.root), f"{folder}/service.yaml": text})
+    read.read_services({**workspace.read_descriptions(repo.root), paths.description_path(name): text})
     return write_with_outcomes(
-        repo, {f"{folder}/service.yaml": text, f"{folder}/smoke.py": _SMOKE.format(name=name)}
+        repo, {paths.description_path(name): text, paths.smoke_path(name): _SMOKE.format(name=name)}
     )
+
+
+def create_service(name: str) -> CommandReport:
+    """Writes a new service into the repository of the current folder."""
+    return report_outcomes(write_scaffold(open_repository(), name))

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def outlooks(
     repo: Repository, environments: Sequence[Environment], *, offline: bool = False
 ) -> tuple[UpdateList, ...]:
-    """What could move in each environment, and what that would open or close. `offline`: PyPI is not asked.
+    """The possible updates of each environment and their effects. `offline`: PyPI is not queried.
 
-    Raises InputError for an environment without a readable lock, and ToolError where PyPI cannot be asked.
+    Raises InputError for an environment without a readable lock, and ToolError where PyPI cannot be read.
     """
     locks = {env.name: _readable_lock(repo, env) for env in environments}
     requested = {env.name: (env, outdated.independent_packages(env, locks[env.name])) for env in environments}
@@ -31,8 +31,8 @@ def outlooks(
 
 
 def _readable_lock(repo: Repository, env: Environment) -> Lock:
-    evidence = for_judge(repo, [env])
-    if env.name in evidence.locks:
-        return evidence.locks[env.name]
-    why = "; ".join(evidence.broken.get(env.name, ())) or "it is not locked"
-    raise InputError(f"{env.name}: {why}. Run `invoke lock --service {env.service.name}`.")
+    context = for_judge(repo, [env])
+    if env.name in context.locks:
+        return context.locks[env.name]
+    why = "; ".join(context.broken.get(env.name, ())) or "no lock"
+    raise InputError(f"{env.name}: {why}; run `invoke lock --service {env.service.name}`")

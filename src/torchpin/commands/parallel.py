@@ -1,4 +1,4 @@
-"""The verbs: read, plan, do, answer with outcomes. Nothing here prints."""
+"""Operations on several environments at a time, and the callback for status lines."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def ignore(_: object) -> None:
-    return None
+    """The callback that drops its argument."""
 
 
 def for_each_environment(
     environments: Sequence[Environment], operation: Callable[[Environment], Outcome], *, workers: int = 4
 ) -> tuple[Outcome, ...]:
-    """Every environment, several at a time; one that fails does not stop the others."""
+    """The outcome of every environment, in their order; one that raises TorchpinError fails and does not stop the others."""
 
     def guarded(env: Environment) -> Outcome:
         start = time.monotonic()
@@ -36,7 +36,7 @@ def for_each_environment(
             outcome = Outcome(name=env.name, status="failed", detail=str(error), code=error.exit_code)
         return replace(outcome, seconds=time.monotonic() - start)
 
-    if min(workers, len(environments)) == 1:  # in this thread, where an interrupt arrives
+    if min(workers, len(environments)) == 1:  # in the main thread, which alone receives KeyboardInterrupt
         return tuple(map(guarded, environments))
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -45,12 +45,3 @@ def for_each_environment(
             pool.shutdown(wait=False, cancel_futures=True)
             process.terminate_all()
             raise
-
-
-# --- lock ------------------------------------------------------------------------------------------------------------
-
-
-# --- clone, render, document -----------------------------------------------------------------------------------------
-
-
-# --- verify, export, and what there is -------------------------------------------------------------------------------

@@ -6,15 +6,9 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.errors import InputError
 from torchpin.model import Outcome
-from torchpin.paths import (
-    CHECKS,
-    DEVIATIONS,
-    GPUS,
-    PINNING,
-)
-from torchpin.records.bump_log import LOG_PATH
 from torchpin.workspace import write
 from torchpin.workspace.write import exclusive
 
@@ -24,37 +18,36 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 
-UNDO_PATH = ".torchpin/bump.json"  # what the last bump replaced
-
-
 def undo(repo: Repository) -> tuple[Outcome, ...]:
-    """Every file as it was before the last bump. Raises InputError where there is none, or files were edited since."""
+    """Restores every file as it was before the last update. Raises InputError without one, or where files were edited since."""
     with exclusive(repo, "bumping", patience=0):
         return tuple(Outcome(name=path, status="changed") for path in restore(repo))
 
 
 def restore(repo: Repository) -> tuple[str, ...]:
+    """Restores the files and returns the changed paths; for callers that hold the lock of `undo`."""
     undo_state = read_undo_state(repo)
     if undo_state is None:
-        raise InputError("There is no bump to undo here: none was made, or it is undone already.")
+        raise InputError("no update to undo: none was made here, or it is already undone")
     before, after = undo_state["before"], undo_state["after"]
-    generated = f"{PINNING} {DEVIATIONS} {GPUS} {CHECKS} {LOG_PATH}".split()
+    generated = (*paths.DOCUMENTS, paths.BUMP_LOG)
+    # generated files and records may have been written again since: nothing of people is lost in them
     edited = [
         path
         for path in before
-        if not (path in generated or path.startswith("records/"))
+        if not (path in generated or path.startswith(f"{paths.RECORDS}/"))
         if _digest(repo.text(path)) not in {after.get(path), _digest(before[path])}
     ]
     if edited:
         raise InputError(
-            f"Edited since the bump: {', '.join(edited)}. Take these edits back first; nothing was changed."
+            f"edited since the update: {', '.join(edited)}; revert these edits first, nothing was changed"
         )
-    changed = write.write(repo, {**before, UNDO_PATH: None})
-    return tuple(path for path in changed if path != UNDO_PATH)
+    changed = write.write(repo, {**before, paths.UNDO: None})
+    return tuple(path for path in changed if path != paths.UNDO)
 
 
 def read_undo_state(repo: Repository) -> dict[str, dict[str, str | None]] | None:
-    text = repo.text(UNDO_PATH)
+    text = repo.text(paths.UNDO)
     return json.loads(text) if text else None
 
 
@@ -64,14 +57,14 @@ def write_with_undo(
     before: Mapping[str, str | None],
     expected: Mapping[str, str | None],
 ) -> None:
-    """Files, and in the same transaction what undoing them needs: every text as it was, and what it is to be.
+    """Writes files, and in the same transaction the state for undoing them: every text as it was, and the digest of the new one.
 
-    `expected`: what was read of them; where a file holds something else now, nothing is written.
+    `expected`: the texts that were read; where a file has another one now, nothing is written.
     """
     originals = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
     after = {path: _digest(files[path] if path in files else repo.text(path)) for path in originals}
     state = json.dumps({"before": originals, "after": after}, indent=1) + "\n"
-    write.write(repo, {**files, UNDO_PATH: state}, before=expected)
+    write.write(repo, {**files, paths.UNDO: state}, before=expected)
 
 
 def _digest(text: str | None) -> str | None:

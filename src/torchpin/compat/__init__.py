@@ -1,1 +1,1 @@
-"""What fits an environment: torch builds, GPUs, wheels, undeclared requirements, recommendations."""
+"""What fits an environment: torch builds, GPUs, wheels, undeclared requirements, and recommendations."""

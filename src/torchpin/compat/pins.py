@@ -1,4 +1,4 @@
-"""What an environment is pinned to, as far as it is known: from a fresh lock, or from the description and the facts."""
+"""The versions that an environment is pinned to: from an up-to-date lock, else from the description and the facts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
 from torchpin.description.environments import MACHINES, torch_build
+from torchpin.paths import lock_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pin:
-    """A package at its version. `path`: the key path of its pin in the description, "" where nobody wrote it."""
+    """A package at its version. `path`: the key path of its pin in the description, "" where the description has none."""
 
     name: str
     version: Version
@@ -30,19 +31,19 @@ class Pin:
 
 
 def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
-    """Every package whose version is known, by normalized name; without a lock, not what only others want."""
+    """Every package whose version is known, by normalized name; without a lock, indirect dependencies are missing."""
     declared = _declared_pins(env) | _family_pins(env)
     if lock is None:
         return _bundled_pins(env) | declared
-    folder = f"lockfiles/{env.name}"
     layers = ((lock.provided,) if lock.provided else ()) + lock.layers
     locked = {
         package.name: Pin(
-            name=package.name, version=Version(package.version), location=f"{folder}/{layer.file}"
+            name=package.name, version=Version(package.version), location=lock_path(env.name, layer.file)
         )
         for layer in layers
         for package in layer.packages
     }
+    # Declared pins win: the line in the description is the one to change.
     return locked | declared
 
 
@@ -55,6 +56,7 @@ def _declared_pins(env: Environment) -> dict[str, Pin]:
     for number, layer in enumerate(env.service.layers):
         for index, package in enumerate(layer.packages):
             path = f"layers[{number}].packages[{index}]"
+            # A pin has exactly one clause, ==: description.read accepts no other.
             name, version = canonicalize_name(package.name), next(iter(package.specifier)).version
             declared_pins[name] = Pin(
                 name=name,
@@ -78,30 +80,31 @@ def _family_pins(env: Environment) -> dict[str, Pin]:
 
 
 def _bundled_pins(env: Environment) -> dict[str, Pin]:
-    """The triton that a torch release pins, and the cuDNN of its build; CPU builds bring neither."""
+    """The triton that a torch release pins, and the cuDNN of its build; CPU builds have neither."""
     torch = env.service.torch.version
     release = facts.release(str(torch))
     if release is None or torch_build(env) in {"cpu", None}:
         return {}
     versions = {"triton": release.triton, "cudnn": cudnn_version(env)}
-    brought_pins = {}
+    bundled_pins: dict[str, Pin] = {}
     for name, version in versions.items():
         try:
-            brought_pins[name] = Pin(
+            bundled_pins[name] = Pin(
                 name=name,
                 version=Version(version or ""),
                 location=_pin_location(env, "torch.version"),
-                known_from=f"brought by torch {torch} ({release.source})",
+                known_from=f"pinned by torch {torch} ({release.source})",
             )
         except InvalidVersion:
-            continue  # none, or a range
-    return brought_pins
+            continue  # the release pins none, or a range
+    return bundled_pins
 
 
 def cudnn_version(env: Environment) -> str | None:
-    """The cuDNN that a torch build pins, where the recorded metadata or the facts of its release tell."""
+    """The cuDNN that a torch build pins, by the recorded metadata or by the row of its release; None: not in the facts."""
     build, version = torch_build(env), str(env.service.torch.version)
     machine = MACHINES[env.variant.platform]
+    # The metadata of the channel's own wheel first; the row of a release is about PyPI's wheel.
     for row in facts.metadata():
         if (row.package, row.channel, row.version.partition("+")[0]) == ("torch", build, version):
             requirements = [

@@ -1,4 +1,4 @@
-"""What is used against what is recommended: the deviations that follow, and the state of reasons and waivers."""
+"""Recommendations against the versions in use: deviations, and reasons that no longer have one."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ABSENT = "not installed"
 
 
 def used_components(env: Environment, lock: Lock | None) -> dict[str, str]:
-    """What an environment uses, by component: packages by normalized name, sources by name, and the ground below them.
+    """Component to its version in an environment: packages, sources (their tag), Python, base image, CUDA, cuDNN.
 
-    Of a GPU, its capability. Without a lock, only what the description and the facts tell.
+    GPUs are components too, with their compute capability. Without a lock, only pins and facts count.
     """
     service = env.service
     packages = (
@@ -34,6 +34,7 @@ def used_components(env: Environment, lock: Lock | None) -> dict[str, str]:
         if lock is None
         else {name: package.version for name, package in lock.all_packages.items()}
     )
+    # The name of the package has the CUDA major in it: nvidia-cudnn-cu11, nvidia-cudnn-cu12.
     cudnn = next((version for name, version in packages.items() if name.startswith("nvidia-cudnn-")), None)
     if lock is None and service.torch.origin == "index":
         cudnn = cudnn or cudnn_version(env)
@@ -57,7 +58,7 @@ def used_components(env: Environment, lock: Lock | None) -> dict[str, str]:
 
 
 def _pinned_components(env: Environment) -> dict[str, str]:
-    """What is known without a lock; of torch's family the very build, as it calls itself."""
+    """The versions that are known without a lock; those of torch and its companions with the local part of the build."""
     build = torch_build(env) if env.variant.platform == "linux/amd64" else None
     local = f"+{build}" if build else ""
     return {
@@ -68,9 +69,10 @@ def _pinned_components(env: Environment) -> dict[str, str]:
 
 
 def is_undetermined(env: Environment, lock: Lock | None, component: str, values: Mapping[str, str]) -> bool:
-    """Whether what a component is cannot be told: only a lock tells it, or it is the base image's own cuDNN.
+    """Whether the version of a component is unknown: without a lock, or for the cuDNN of a base image that provides torch.
 
-    A CPU build is known to have no CUDA, and a wheel with an ABI in its name comes by its own pin alone.
+    What `values` lacks is known to be absent for CUDA and cuDNN of a CPU build, and for packages with an ABI in their
+    wheel's name, which only a pin of their own installs.
     """
     key, cpu = _component_key(component), torch_build(env) == "cpu"
     if key in values or (cpu and key in {"cuda", "cudnn"}):
@@ -81,9 +83,9 @@ def is_undetermined(env: Environment, lock: Lock | None, component: str, values:
 
 
 def satisfies(requirement: str, value: str) -> bool:
-    """Whether a value is what somebody's words ask for.
+    """Whether a value satisfies a recommendation as it is written.
 
-    `0.25.0`, `>=0.21,<1`, `2.5.x`, `11.8 / 12.x` (either), `v0.10.0` (a tag, letter by letter), `implicit` (anything).
+    `0.25.0`, `>=0.21,<1`, `2.5.x`, `11.8 / 12.x` (either), `v0.10.0` (a tag, compared literally), `implicit` (anything).
     A version without local part accepts every build of it, as pip does.
     """
     if requirement.strip() in {"implicit", "any"}:
@@ -94,12 +96,15 @@ def satisfies(requirement: str, value: str) -> bool:
 def _satisfies_one(requirement: str, value: str) -> bool:
     if requirement == value:
         return True
-    if requirement.endswith(".whl"):  # whether the file is the right one is not a question of versions
+    if requirement.endswith(
+        ".whl"
+    ):  # only the version is compared here; ABI001 compares the other parts of the name
         return _wheel_version(requirement) == value.partition("+")[0]
+    # The `x` of `2.5.x` is a wildcard, and a bare version means ==.
     starred = re.sub(r"\.x\b", ".*", requirement)
     spec = starred if re.match(r"[<>=!~]", starred) else f"=={starred}"
     try:
-        # `3.10`, as people say it, is every 3.10; `==1.4`, as a requirement says it, is not 1.4.1.
+        # A bare `3.10` means every 3.10.x; `==1.4` is a specifier and does not match 1.4.1.
         if (
             re.fullmatch(r"\d+\.\d+", requirement)
             and Version(value).release[:2] == Version(requirement).release
@@ -111,28 +116,28 @@ def _satisfies_one(requirement: str, value: str) -> bool:
 
 
 def _wheel_version(file: str) -> str:
-    """The version in a wheel's file name or address, without its local part."""
+    """The version in a wheel's file name or URL, without its local part."""
     return re.split(r"\+|%2B", file.rpartition("/")[2].split("-")[1] if "-" in file else "")[0]
 
 
 def list_recommendations(env: Environment, lock: Lock | None) -> dict[str, list[tuple[str, str]]]:
-    """Everything that anybody says, by component as first spelled: the description's advisers, then each source's own file."""
+    """Component, as first spelled, to its recommendations (who, what): of the description, then of each source's requirements."""
     recommendations: dict[str, list[tuple[str, str]]] = {}
-    spelled: dict[str, str] = {}
+    spellings: dict[str, str] = {}  # component key to its first spelling
     for recommendation in env.service.recommends:
-        component = spelled.setdefault(_component_key(recommendation.component), recommendation.component)
+        component = spellings.setdefault(_component_key(recommendation.component), recommendation.component)
         recommendations.setdefault(component, []).append((recommendation.by, recommendation.says))
     for upstream in lock.upstreams if lock else ():
         for requirement in applicable_requirements(upstream.requirements, env):
             name = canonicalize_name(requirement.name)
-            component = spelled.setdefault(_component_key(name), name)
+            component = spellings.setdefault(_component_key(name), name)
             specifier = str(requirement.specifier) or "any"
             recommendations.setdefault(component, []).append((f"{upstream.source} {upstream.tag}", specifier))
     return recommendations
 
 
 def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[Requirement]:
-    """The lines that count in an environment and name a version that could be compared."""
+    """The requirements whose markers hold in an environment; lines that are not requirements are left out."""
     python, platform = str(env.service.python), env.variant.platform
     target = {
         "python_version": ".".join(python.split(".")[:2]),
@@ -146,25 +151,26 @@ def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
-            continue  # a path or an address: nothing that a version could be compared with
+            continue  # a path or a URL, which has no version to compare with
         if requirement.marker is None or requirement.marker.evaluate({**target, "extra": ""}):
             yield requirement
 
 
 def _component_key(component: str) -> str:
+    """The key by which components are compared: GPUs by their main name, packages normalized."""
     gpu = facts.gpu(component)
     return canonicalize_name(gpu.name if gpu else component)
 
 
 def compute_deviations(env: Environment, lock: Lock | None) -> tuple[Deviation, ...]:
-    """Where an environment is not what somebody recommends, in the order of the advice.
+    """The deviations of an environment from its recommendations, in the order of the recommendations.
 
-    A choice inside a recommended range is listed too where people gave a reason for it. Without a lock, what only a
-    lock tells is left out.
+    A version inside the recommended ranges is included, as a choice, where the description gives a reason for it.
+    Components whose version is unknown without a lock are left out.
     """
     values = used_components(env, lock)
     reasons = {_component_key(reason.component): reason for reason in env.service.reasons}
-    result = []
+    deviations = []
     for component, recommendations in list_recommendations(env, lock).items():
         if is_undetermined(env, lock, component, values):
             continue
@@ -181,18 +187,20 @@ def compute_deviations(env: Environment, lock: Lock | None) -> tuple[Deviation, 
             if requirement.removeprefix("==") not in {value, "any"}
         )
         if unmet:
-            result.append(Deviation(component=component, recommendations=unmet, used=value, reason=reason))
+            deviations.append(
+                Deviation(component=component, recommendations=unmet, used=value, reason=reason)
+            )
         elif reason and ranges:
-            result.append(
+            deviations.append(
                 Deviation(
                     component=component, recommendations=ranges, used=value, reason=reason, is_choice=True
                 )
             )
-    return tuple(result)
+    return tuple(deviations)
 
 
 def stale_reasons(env: Environment, current_deviations: Iterable[Deviation]) -> tuple[str, ...]:
-    """Components that people gave a reason for although nothing deviates (any more)."""
+    """The components with a reason in the description for which there is no deviation."""
     explained = {_component_key(deviation.component) for deviation in current_deviations}
     return tuple(
         reason.component

@@ -1,4 +1,4 @@
-"""The torch releases that an environment could have: who serves them, what comes with them, what they run on."""
+"""The torch releases that an environment could move to: their channels, companions, GPUs and wheels."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat.builds import fitting_files
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description.environments import MACHINES, cuda_version
 from torchpin.errors import InputError
+from torchpin.facts.versions import is_later, is_version, major_minor
 
 if TYPE_CHECKING:
     from torchpin.facts import Channel, TorchRelease
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
 
 def newer_releases(env: Environment) -> tuple[TorchRelease, ...]:
-    """The known releases after the described one."""
+    """The releases in the facts that are later than the described one."""
     return tuple(
         release for release in facts.releases() if is_later(release.version, str(env.service.torch.version))
     )
 
 
 def supports_python(env: Environment, release: TorchRelease) -> bool:
+    """Whether a release has wheels for an environment's Python and accepts its patch version."""
     python = env.service.python
     tag = f"cp{python.major}{python.minor}"
     full = f"{python.major}.{python.minor}.{python.micro}"
@@ -35,16 +37,16 @@ def supports_python(env: Environment, release: TorchRelease) -> bool:
 
 
 def serving_channels(env: Environment, release: TorchRelease) -> tuple[str, ...]:
-    """The channels that serve a release for an environment's Python and platform; CUDA for CUDA, CPU for CPU."""
+    """The channels that have a release for an environment's Python and platform; CUDA channels for CUDA, CPU for CPU."""
     if env.variant.channel == "pypi":
         return ("pypi",)
-    wants_cuda = cuda_version(env) is not None
-    rows = [row for row in facts.channels() if row.name != "pypi" and (row.cuda is not None) == wants_cuda]
+    has_cuda = cuda_version(env) is not None
+    rows = [row for row in facts.channels() if row.name != "pypi" and (row.cuda is not None) == has_cuda]
     return tuple(row.name for row in rows if _serves(row, env, release.version))
 
 
 def _serves(channel: Channel, env: Environment, version: str) -> bool:
-    if series(version) not in channel.series:
+    if major_minor(version) not in channel.series:
         return False
     if facts.index_snapshot(channel.name) is None or is_from_matrix_only(channel.name, version):
         return True
@@ -52,13 +54,13 @@ def _serves(channel: Channel, env: Environment, version: str) -> bool:
 
 
 def is_from_matrix_only(channel: str, version: str) -> bool:
-    """Whether the matrix alone tells of a release: the recorded page is older, or there is none."""
+    """Whether a release is known from the release matrix only, since the index snapshot is older or does not exist."""
     row = facts.channel(channel)
     return row is not None and row.name != "pypi" and (row.last is None or is_later(version, row.last))
 
 
 def unrecorded_channels(env: Environment, version: str) -> tuple[str, ...]:
-    """The channels that serve a release by the matrix alone, which may lack a wheel that no page could show."""
+    """The channels of a release that are known from the release matrix only, so that its wheels are unknown."""
     release = facts.release(version)
     if release is None or not supports_python(env, release):
         return ()
@@ -66,18 +68,18 @@ def unrecorded_channels(env: Environment, version: str) -> tuple[str, ...]:
 
 
 def companion_choices(release: TorchRelease | None, name: str) -> tuple[str, ...] | None:
-    """The versions of a companion that belong to a release; none where it has ended, None where no fact tells."""
+    """The versions of a companion that match a release: () where the companion has ended, None where they are not in the facts."""
     companion_versions = (
         {"torchvision": release.torchvision, "torchaudio": release.torchaudio} if release else {}
     )
     if name not in companion_versions or release is None:
         return None
-    ended = name == "torchaudio" and Version(release.version) >= Version("2.12")
+    ended = name == "torchaudio" and Version(release.version) >= Version("2.12")  # its last release is 2.11
     return companion_versions[name] or (() if ended else None)
 
 
 def family_versions(env: Environment, version: str) -> dict[str, str]:
-    """What moves with torch, each at its version for a release, "" where there is none; triton where it is known."""
+    """The companions, each at its version for a release, "" where there is none; and triton, where the release pins one."""
     release = facts.release(version)
     companion_versions = (
         {"torchvision": release.torchvision, "torchaudio": release.torchaudio} if release else {}
@@ -94,7 +96,7 @@ def family_versions(env: Environment, version: str) -> dict[str, str]:
 def gpu_changes(
     env: Environment, version: str, channel_names: tuple[str, ...]
 ) -> tuple[list[str], list[str]]:
-    """The described GPUs that a release loses, and those that it gains, each with the channels."""
+    """Messages for the described GPUs that a release on other channels no longer runs on, and for those that it newly runs on."""
     current_runs = _gpu_support(env, str(env.service.torch.version), env.variant.channel)
     lost, gained = [], []
     new_runs = {name: _gpu_support(env, version, name) for name in channel_names}
@@ -109,7 +111,7 @@ def gpu_changes(
 
 
 def _gpu_support(env: Environment, version: str, channel: str) -> dict[str, bool]:
-    """Which of the described GPUs a build has code for, of those that facts tell of."""
+    """Whether a build has code for each of the described GPUs; GPUs without facts are left out."""
     archs = facts.compiled_archs(version, channel, MACHINES[env.variant.platform])
     rows = {name: facts.gpu(name) for name in env.service.gpus}
     return {
@@ -120,35 +122,18 @@ def _gpu_support(env: Environment, version: str, channel: str) -> dict[str, bool
 
 
 def missing_abi_wheels(env: Environment, version: str, channel_names: tuple[str, ...]) -> list[str]:
-    """The channels on which a wheel with an ABI in its name is lacking."""
-    lacking: dict[str, list[str]] = {}
+    """Messages for the pins with an ABI in their wheel's name that have no wheel for a release, with the channels."""
+    channels_by_pin: dict[str, list[str]] = {}
     for channel in channel_names:
         torch = replace(env.service.torch, version=Version(version))
         variant = replace(env.variant, channel=channel)
         try:
             abi_wheels(replace(env, service=replace(env.service, torch=torch), variant=variant))
         except InputError as error:
-            lacking.setdefault(_pin_in_message(str(error)), []).append(channel)
-    return [f"there is no wheel of {pin} for {', '.join(names)}" for pin, names in lacking.items()]
+            channels_by_pin.setdefault(_pin_in_message(str(error)), []).append(channel)
+    return [f"{pin} has no wheel for {', '.join(names)}" for pin, names in channels_by_pin.items()]
 
 
 def _pin_in_message(message: str) -> str:
     match = re.search(r"[\w.-]+==[\w.]+", message)
     return match[0] if match else message
-
-
-def is_later(version: str, than: str) -> bool:
-    return is_version(version) and is_version(than) and Version(version) > Version(than)
-
-
-def is_version(text: str) -> bool:
-    """Not a range, and not the name of a build."""
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
-
-
-def series(version: str) -> str:
-    return ".".join(version.split(".")[:2])

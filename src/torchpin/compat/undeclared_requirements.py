@@ -1,4 +1,4 @@
-"""Soft floors: what an installed package needs of another, and no resolver is told (or is told too late)."""
+"""Undeclared requirements: what a package requires of another though its metadata does not say so, or only in an extra."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 @cache
 def _requirement(text: str) -> Requirement:
+    """The parsed requirement; cached, since every row is compared with every environment."""
     return Requirement(text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementStatus:
-    """One floor of an environment: whose it is, of what, whether it holds, and what is there.
+    """An undeclared requirement of an environment's package, and whether it is satisfied.
 
-    `holds` None: nothing tells, since `needed` is not pinned and there is no lock.
+    `satisfied` None: unknown, since `required` is not pinned and there is no lock. `installed`: a clause such as
+    `torch 2.5.1` or `accelerate is not installed`.
     """
 
     package: str
@@ -41,7 +43,10 @@ class RequirementStatus:
 def evaluate(
     env: Environment, lock: Lock | None, *, include_metadata: bool = False
 ) -> tuple[RequirementStatus, ...]:
-    """Every floor of what is known of an environment, in the facts' order; `include_metadata`: those of the metadata too."""
+    """The status of each undeclared requirement of an environment's packages, in the order of the facts.
+
+    `include_metadata`: also of the recorded requirements that the packages' metadata declares.
+    """
     pins = list_pins(env, lock)
     versions = (
         {name: pin.version for name, pin in pins.items()}
@@ -49,7 +54,7 @@ def evaluate(
         else {name: Version(package.version) for name, package in lock.all_packages.items()}
     )
     statuses = []
-    for undeclared in facts.floors():
+    for undeclared in facts.undeclared_requirements():
         dependent = _requirement(undeclared.when)
         name = canonicalize_name(dependent.name)
         pin = pins.get(name)
@@ -66,8 +71,8 @@ def evaluate(
 
 
 def metadata_requirements(env: Environment, package: str, version: Version) -> tuple[str, ...]:
-    """The requirements of a package's own metadata that facts know, as far as they count in an environment."""
-    recorded = ((_requirement(row.when), row.needs) for row in facts.floors() if row.seen)
+    """The recorded requirements of a package's metadata whose markers hold in an environment."""
+    recorded = ((_requirement(row.when), row.needs) for row in facts.undeclared_requirements() if row.seen)
     return tuple(
         needs
         for dependent, needs in recorded
@@ -103,25 +108,26 @@ def _evaluate_requirement(
 
 
 def applies_to(undeclared: facts.UndeclaredRequirement, gpu: facts.Gpu | None) -> bool:
-    """Whether a floor matters on a card: one without a capability always does."""
+    """Whether an undeclared requirement applies on a GPU: from its capability on, or always where it has none."""
     if undeclared.capability is None:
         return True
-    return bool(gpu and gpu.capability) and Version(str(gpu and gpu.capability)) >= Version(
-        undeclared.capability
-    )
+    if gpu is None or gpu.capability is None:
+        return False
+    return facts.parse_capability(gpu.capability) >= facts.parse_capability(undeclared.capability)
 
 
 def replacement(
     undeclared: facts.UndeclaredRequirement, torch: Version, gpu_names: Iterable[str] = ()
 ) -> Requirement | None:
-    """The pin that ends a floor: the recorded one, or the highest of the package that pins this very torch.
+    """The pin that satisfies an undeclared requirement: the recorded one, else the latest version that pins this torch.
 
-    Where that pin has a floor of its own on one of the cards, what ends that one too.
+    Where that pin has an undeclared requirement itself on one of the GPUs, the pin that satisfies both. None: not in the
+    facts.
     """
     if not undeclared.instead:
         return _newest_matching_pin(undeclared, torch)
     pin, gpus = Requirement(undeclared.instead), [facts.gpu(name) for name in gpu_names]
-    for candidate in facts.floors():
+    for candidate in facts.undeclared_requirements():
         dependent = _requirement(candidate.when)
         matches_pin = dependent.name == pin.name and dependent.specifier.contains(
             next(iter(pin.specifier)).version
@@ -137,12 +143,15 @@ def replacement(
 
 
 def _newest_matching_pin(undeclared: facts.UndeclaredRequirement, torch: Version) -> Requirement | None:
+    """The latest recorded version of the package whose metadata requires exactly this torch."""
     name = _requirement(undeclared.when).name
     public = Version(torch.public)
     candidates = [
         dependent
         for dependent, needs in (
-            (_requirement(row.when), _requirement(row.needs)) for row in facts.floors() if row.seen
+            (_requirement(row.when), _requirement(row.needs))
+            for row in facts.undeclared_requirements()
+            if row.seen
         )
         if dependent.name == name
         and str(dependent.specifier).startswith("==")

@@ -1,4 +1,4 @@
-"""Wheels and what they fit: the best file for a platform, the wheels with an ABI in their name."""
+"""Selecting wheels: the best file for a Python and platform, and the wheels with an ABI in their file name."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 @cache
 def _tag_ranks(python: str, platform: str) -> Mapping[Tag, int]:
+    """The tags that fit a Python and a platform, each with its rank; 0 is the most specific, as installers prefer it."""
     major, minor = (int(part) for part in python.split(".")[:2])
     machine = MACHINES[platform]
+    # The older names of manylinux_2_17, 2_12 and 2_5 (PEP 600); before 2_5 there is no manylinux tag.
     legacy = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
     if platform.startswith("macos"):
         platforms = list(mac_platforms(MIN_MACOS, machine))
@@ -38,11 +40,12 @@ def _tag_ranks(python: str, platform: str) -> Mapping[Tag, int]:
         platforms.append(f"linux_{machine}")
     tags = [*cpython_tags((major, minor), platforms=platforms)]
     tags += compatible_tags((major, minor), f"cp{major}{minor}", platforms)
+    # Reversed, so that a tag that occurs twice keeps its better rank.
     return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
 
 
 def best_wheel(files: Iterable[Artifact], python: Version, platform: str) -> Artifact | None:
-    """The one artifact for this Python and platform: the best wheel by its tags, else the source, else None."""
+    """The file that an installer would select for a Python and platform: the best wheel, else the source, else None."""
     ranks = _tag_ranks(f"{python.major}.{python.minor}", platform)
     wheels, sources = [], []
     for file in files:
@@ -52,7 +55,7 @@ def best_wheel(files: Iterable[Artifact], python: Version, platform: str) -> Art
         try:
             _, _, build, tags = parse_wheel_filename(file.filename)
         except InvalidWheelFilename:
-            continue  # old indexes list some; none of them can be installed by today's tools
+            continue  # old indexes list some; no current installer accepts them
         rank = min((ranks[tag] for tag in tags if tag in ranks), default=None)
         if rank is not None:
             wheels.append((-rank, build, file))
@@ -62,21 +65,25 @@ def best_wheel(files: Iterable[Artifact], python: Version, platform: str) -> Art
 
 
 def abi_pin(layer: Layer) -> Requirement | None:
-    """The pin of a layer that is a wheel with an ABI in its name, which torchpin chooses by itself."""
+    """The pin of a layer whose wheel has an ABI in its file name, which torchpin selects itself; None: it has no such pin.
+
+    Raises InputError where the layer has other pins too: such a wheel comes from a release page, not from an index.
+    """
     abi_packages = [
         package for package in layer.packages if canonicalize_name(package.name) in facts.abi_packages()
     ]
     if abi_packages and len(layer.packages) > 1:
         raise InputError(
-            f"The layer {layer.name} holds {abi_packages[0].name}, a wheel of its own origin: give it a layer of its own."
+            f"layer {layer.name} has other packages than {abi_packages[0].name}, whose wheel is not from an index; "
+            f"give {abi_packages[0].name} a layer of its own"
         )
     return abi_packages[0] if abi_packages else None
 
 
 def abi_wheels(env: Environment) -> dict[str, Wheel]:
-    """The exact files of an environment's wheels with an ABI in their name, by package.
+    """The wheels with an ABI in their file name that an environment's pins select, by normalized name.
 
-    Raises InputError with the pin's place and the facts' own sentence where none fits.
+    Raises InputError, with the position of the pin and the reason, where none fits.
     """
     wheels: dict[str, Wheel] = {}
     for number, layer in enumerate(env.service.layers):

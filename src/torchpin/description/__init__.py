@@ -1,1 +1,1 @@
-"""service.yaml and torchpin.toml: read, checked, written, edited in place; the environments that follow."""
+"""Descriptions (service.yaml) and settings (torchpin.toml): read, check, write, edit in place; their environments."""

@@ -1,4 +1,4 @@
-"""Edits of a description at the places of its YAML nodes: comments, quotes, order and spacing of all else stay as they are."""
+"""Edits of a description in place, at the offsets of its YAML nodes: comments, quotes, order and spacing are kept."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 Keys = tuple["str | int", ...]
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\+)\]")
+# YAML reads a date as a date only without quotes, as the reader of waivers requires.
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TOP_LEVEL_DEPTH = 2  # a key of the top level, and one in it
-_PRECEDING_KEY = {"digest": "image"}  # a new key that belongs behind another
+_PRECEDING_KEY = {"digest": "image"}  # a new key, and the key that it is added behind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,13 +34,13 @@ class _Splice:
 
 
 def apply_changes(text: str, changes: Sequence[Change], *, file: str = "") -> str:
-    """A description with its changes made, by the key paths of the text as it was.
+    """The text of a description with all changes applied; key paths are those of the given text.
 
-    A value of None removes a key or a list's item, and with the last one what held it; `list[+]` appends; a missing key
-    is added to its mapping, and a missing mapping or list of the top level is added with it. Raises InputError for what
-    cannot be edited so: an anchor, a text over several lines, a path that leads nowhere. What comes out of each change is
-    read again and compared, so a text that is answered has these changes and no other. A comment above what is removed
-    stays.
+    A value of None removes a key or a list item, and its parent with the last one; `list[+]` appends; a missing key is
+    added to its mapping, and a missing mapping or list of the top level with it. A comment above a removed key is kept.
+    After each change the text is parsed again and compared with the expected data.
+
+    Raises InputError for what cannot be edited in place: an anchor, a text of several lines, a path that does not exist.
     """
     for change in sorted(changes, key=_edit_order):
         text = _apply_change(text, change, file)
@@ -76,7 +77,10 @@ def parse_key_path(path: str) -> Keys:
 
 
 def _edit_order(change: Change) -> tuple[int, tuple[int, ...]]:
-    """What stands is set, then things are added, then they are removed, the later item of a list before the earlier one."""
+    """The sort key of a change: values are set first, then added, then removed, the last item of a list first.
+
+    A removal shifts the indexes of the items behind it, and all paths are those of the text before any change.
+    """
     numbers = tuple(-key for key in parse_key_path(change.path) if isinstance(key, int))
     if change.value is None:
         return 2, numbers
@@ -84,7 +88,7 @@ def _edit_order(change: Change) -> tuple[int, tuple[int, ...]]:
 
 
 def _node_data(node: yaml.Node | None) -> Any:
-    """A node as plain data; scalars as what stands there, whatever they resolve to."""
+    """A node as plain data; scalars as they are written, so `3.10` is a text and not the number 3.1."""
     if isinstance(node, yaml.MappingNode):
         return {key.value: _node_data(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
@@ -93,14 +97,14 @@ def _node_data(node: yaml.Node | None) -> Any:
 
 
 def _is_last(parent: yaml.Node | None, keys: Keys) -> bool:
-    """Whether nothing else is held by a block list or mapping: it goes with its last entry, since an empty one is none."""
+    """Whether a key is the last of a block list or mapping, which must go with it: block style cannot be empty."""
     if not isinstance(parent, yaml.CollectionNode) or parent.flow_style or len(keys) == 1:
         return False
     return len(parent.value) == 1 and _node_at(parent, keys[-1:]) is not None
 
 
 def _apply_to_data(data: Any, keys: Keys, value: str | Mapping[str, str] | None) -> None:
-    """The same change of plain data."""
+    """Applies a change to plain data, in place."""
     for number, key in enumerate(keys[:-1]):
         if isinstance(data, dict) and key not in data:
             data[key] = [] if keys[number + 1] == "+" else {}
@@ -118,10 +122,8 @@ def _plain_value(value: str | Mapping[str, str] | None) -> Any:
     return value if isinstance(value, str) else dict(value or {})
 
 
-# --- where, and what -------------------------------------------------------------------------------------------------
-
-
 def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file: str) -> _Splice:
+    """The text range that a change replaces, and its new text. Raises InputError where it cannot be made in place."""
     parent, value = _node_at(root, keys[:-1]), change.value
     last = keys[-1] if keys else ""
     if (
@@ -132,14 +134,14 @@ def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file:
     ):
         return _add_section(text, root, str(keys[0]), last, value)
     if parent is None or not keys:
-        raise _edit_error(file, root, change.path, "leads nowhere: a key on the way is missing")
+        raise _edit_error(file, root, change.path, "does not exist: a parent key is missing")
     if last == "+" and isinstance(parent, yaml.SequenceNode) and value is not None:
         return _append_item(text, parent, value)
     node = _node_at(parent, (last,))
     if node is None and isinstance(parent, yaml.MappingNode) and value is not None:
         return _add_key(text, parent, str(last), value)
     if node is None:
-        raise _edit_error(file, root, change.path, "leads nowhere")
+        raise _edit_error(file, root, change.path, "does not exist")
     if value is None:
         return _remove_node(text, parent, last)
     if not isinstance(value, str):
@@ -151,7 +153,7 @@ def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file:
         or written[:1] in {"&", "*", "|", ">"}
         or "\n" in written.strip()
     ):
-        raise _edit_error(file, node, change.path, "is no plain value on one line")
+        raise _edit_error(file, node, change.path, "is not a plain value on one line")
     ancestors = [_node_at(root, keys[:depth]) for depth in range(len(keys))]
     block = not any(
         isinstance(ancestor, yaml.CollectionNode) and ancestor.flow_style for ancestor in ancestors
@@ -172,7 +174,10 @@ def _node_at(node: yaml.Node | None, keys: Sequence[str | int]) -> yaml.Node | N
 
 
 def _quote(value: str, quote: str, *, block: bool = False) -> str:
-    """A value as it was quoted before; one that would be no text without quotes gets them. `block`: in no braces."""
+    """A value in the quotes of the value that it replaces, or in double quotes if YAML would not read it as this text.
+
+    `block` is False inside of braces or brackets, where a comma or a bracket needs quotes too.
+    """
     if quote == "'":
         return "'" + value.replace("'", "''") + "'"
     if quote != '"' and _is_plain(value, block=block):
@@ -181,6 +186,7 @@ def _quote(value: str, quote: str, *, block: bool = False) -> str:
 
 
 def _is_plain(value: str, *, block: bool) -> bool:
+    """Whether YAML reads a value as this text without quotes, found out by parsing it."""
     try:
         text = f"x: {value}" if block else f"x: [{value}]"
         parsed = _node_at(yaml.compose(text, Loader=Loader), ("x",) if block else ("x", 0))
@@ -222,7 +228,7 @@ def _pair_lines(key: str, value: str | Mapping[str, str], indent: str) -> list[s
 def _add_section(
     text: str, root: yaml.MappingNode, top: str, last: str | int, value: str | Mapping[str, str]
 ) -> _Splice:
-    """A list or mapping of the top level with its first entry, behind an empty line: reasons before waivers, else last."""
+    """A new list or mapping of the top level with its first entry: reasons before waivers, others at the end."""
     inside = _item_lines(value, "  ") if last == "+" else _pair_lines(str(last), value, "  ")
     newline = _newline(text)
     lines = newline.join([f"{top}:", *inside]) + newline
@@ -237,7 +243,7 @@ def _add_section(
 
 
 def _replace_value(text: str, node: yaml.Node, value: Mapping[str, str]) -> _Splice:
-    """Another mapping in the place of a value, in the form that this one has."""
+    """A mapping in place of a value, in block or flow style as the value was."""
     if not isinstance(node, yaml.MappingNode) or node.flow_style or not node.value:
         return _Splice(start=node.start_mark.index, end=node.end_mark.index, text=_flow(value))
     newline, indent = _newline(text), " " * node.value[0][0].start_mark.column
@@ -270,7 +276,7 @@ def _add_key(text: str, parent: yaml.MappingNode, key: str, value: str | Mapping
 
 
 def _insert_into_flow(parent: yaml.CollectionNode, entry: str, after: str = "") -> _Splice:
-    """Before the closing bracket, or behind the value of one key."""
+    """An entry before the closing bracket, or behind the value of the key `after`."""
     pairs = parent.value if isinstance(parent, yaml.MappingNode) else []
     anchor = next((value for name, value in pairs if name.value == after), None)
     if anchor is not None:
@@ -281,7 +287,7 @@ def _insert_into_flow(parent: yaml.CollectionNode, entry: str, after: str = "") 
 
 
 def _insert_after(text: str, node: yaml.Node, lines: Sequence[str]) -> _Splice:
-    """Lines behind a node's last one, past the comment that stands on it."""
+    """Lines behind the last line of a node, past the comment on that line."""
     end = _last_node(node).end_mark.index
     while end > 0 and text[end - 1].isspace():  # a block scalar ends behind its newline
         end -= 1
@@ -293,7 +299,10 @@ def _insert_after(text: str, node: yaml.Node, lines: Sequence[str]) -> _Splice:
 
 
 def _last_node(node: yaml.Node) -> yaml.Node:
-    """The last node inside a block collection: its own end mark lies before whatever comes next."""
+    """The last scalar or flow node inside a node.
+
+    The end mark of a block collection is the start of the next token, behind comments and empty lines that are not its.
+    """
     while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         node = node.value[-1][1] if isinstance(node, yaml.MappingNode) else node.value[-1]
     return node
@@ -312,7 +321,7 @@ def _remove_node(text: str, parent: yaml.Node, key: str | int) -> _Splice:
 
 
 def _remove_from_flow(parent: yaml.CollectionNode, number: int, first: yaml.Node, last: yaml.Node) -> _Splice:
-    """An entry with the comma behind it, or before it where it is the last."""
+    """Removes an entry with the comma behind it, or with the comma before it if it is the last."""
     ends = [row[1] if isinstance(row, tuple) else row for row in parent.value]
     starts = [row[0] if isinstance(row, tuple) else row for row in parent.value]
     if number + 1 < len(parent.value):
@@ -324,4 +333,4 @@ def _remove_from_flow(parent: yaml.CollectionNode, number: int, first: yaml.Node
 def _edit_error(file: str, node: yaml.Node | None, path: str, reason: str) -> InputError:
     line, column = (node.start_mark.line + 1, node.start_mark.column + 1) if node else (1, 1)
     problem = Problem(position=Position(file=file, line=line, column=column), path=path, message=reason)
-    return InputError("Edit it by hand; nothing was written.", [problem])
+    return InputError("edit it by hand; nothing was written", [problem])

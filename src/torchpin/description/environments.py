@@ -1,4 +1,4 @@
-"""The environments that follow from descriptions: platform, channel, CUDA, names of mirrors."""
+"""The environments of the services: selection, platform, channel, CUDA version, mirror variables."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ if TYPE_CHECKING:
 
 
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64", "macos/arm64": "arm64"}
-
-
-MIN_MACOS = (14, 0)  # the oldest that Apple still mends
-
-
-GLIBC_MINOR = 28  # glibc 2.28, what torch's own wheels ask for since 2.7; every base since Debian 10 has it
+MIN_MACOS = (14, 0)  # the oldest release with security updates
+GLIBC_MINOR = (
+    28  # glibc 2.28, which torch's wheels require since 2.7; every base image since Debian 10 has it
+)
 
 
 def select_environments(
     services: Iterable[Service], *, service: str = "", variant: str = ""
 ) -> tuple[Environment, ...]:
-    """All environments, or those of one service and variant. Raises InputError for a name that nothing has."""
+    """All environments, or those of one service and variant. Raises InputError for a name that does not exist."""
     services_by_name = {candidate.name: candidate for candidate in services}
     if service and service not in services_by_name:
         raise InputError(_unknown_name_message("service", service, services_by_name))
@@ -52,8 +50,8 @@ def select_environments(
 def _unknown_name_message(kind: str, name: str, existing: Iterable[str]) -> str:
     names = sorted(existing)
     near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
-    return f"There is no {kind} {name!r} ({hint})"
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
+    return f"{kind} {name!r} does not exist ({hint})"
 
 
 def mirror_variable(name: str) -> str:
@@ -62,36 +60,40 @@ def mirror_variable(name: str) -> str:
 
 
 def uv_platform(platform: str) -> str:
-    """A platform as uv calls it."""
+    """The platform as uv's `--python-platform` names it."""
     machine = MACHINES[platform]
     return "aarch64-apple-darwin" if platform.startswith("macos") else f"{machine}-manylinux_2_{GLIBC_MINOR}"
 
 
 def native_environment(env: Environment, platform: str) -> Environment | None:
-    """An environment as a machine without Docker has it: itself on its own platform, a CPU build on macOS, else None."""
+    """The environment that `invoke install` makes on a machine of this platform; None if there is none.
+
+    It is the environment itself on its own platform, and a CPU environment with PyPI's torch on macOS.
+    """
     if env.variant.platform == platform:
         return env
+    # On macOS, the torch of PyPI is a CPU build.
     if platform.startswith("macos") and env.variant.channel == "cpu":
         return replace(env, variant=replace(env.variant, channel="pypi", platform=platform))
     return None
 
 
 def index_url(channel: str) -> str | None:
-    """The channel's canonical address; None for PyPI, which the clients find by themselves."""
+    """The channel's address; None for PyPI, which is the default index of the clients."""
     row = facts.channel(channel)
     return row.url if row and channel != "pypi" else None
 
 
 def cuda_version(env: Environment) -> str | None:
-    """The CUDA version that this environment's torch is built with, None for a CPU build or where no fact tells."""
+    """The CUDA version that this environment's torch is built with; None for a CPU build or an unknown one."""
     row = facts.channel(torch_build(env) or "")
     return row.cuda if row else None
 
 
 def torch_build(env: Environment) -> str | None:
-    """The local part that torch's own `__version__` must carry; None where no fact tells (or the build has none)."""
+    """The local part that torch's `__version__` must have, such as `cu121`; None if it has none or is unknown."""
     if env.variant.platform.startswith("macos"):
-        return "cpu"  # no CUDA there, whatever the index is called
+        return "cpu"  # there is no CUDA on macOS, whatever the channel
     if env.variant.channel != "pypi":
         return env.variant.channel
     release = facts.release(str(env.service.torch.version))

@@ -1,4 +1,4 @@
-"""What the texts of a description must look like, so that none can break out of a Dockerfile, a shell line or TOML."""
+"""The patterns of the texts in a description, which keep each one from escaping a Dockerfile, a shell line or TOML."""
 
 import re
 
@@ -18,18 +18,19 @@ DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest: sha256: and 64 hexadecimal digi
 DRIVER = rule(r"\d{3}(?:\.\d{1,3}){1,2}", "an NVIDIA driver version such as 550.54.14 (quote it)")
 CHANNEL = rule(r"cu\d{2,3}|cpu|pypi", "a channel: cu121, cu128, … or cpu or pypi")
 PLATFORM = rule(r"linux/(?:amd64|arm64)", "a platform: linux/amd64 or linux/arm64")
-APT = rule(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name")  # `git-` would remove git
+APT = rule(
+    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name"
+)  # a trailing `-` would remove the package: `apt-get install git-`
 MODULE = rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
 COMMIT = rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
 TAG = rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")
 URL = rule(
     r"(?:(?:https|http|git|file)://|ssh://(?:[A-Za-z0-9._-]+@)?)(?!-)[A-Za-z0-9._~/%+-]*(?::\d{1,5}/[A-Za-z0-9._~/%+-]*)?"
     r"|git@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._/-]+",
-    "a git address (without a password: that belongs into git's own credentials)",
+    "a git address (without a password, which belongs in git's credential store)",
 )
-CREDENTIALS = re.compile(
-    r"(?!ssh:)[A-Za-z]+://[^/]*@|ssh://[^/]*:[^/]*@"
-)  # what a committed address must not hold
+# A user or password in an address, which must not be committed. `ssh://git@host` is no secret.
+CREDENTIALS = re.compile(r"(?!ssh:)[A-Za-z]+://[^/]*@|ssh://[^/]*:[^/]*@")
 INSIDE = rule(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository")
 ABSOLUTE = rule(
     r"/(?!(?:.*/)?\.{0,2}(?:/|$))[A-Za-z0-9._/-]+",
@@ -45,11 +46,11 @@ ORIGIN = rule(
     "index|base", "'index' (torch comes from the variant's channel) or 'base' (the base image brings it)"
 )
 OWN_VARIABLES = ("PATH", "VIRTUAL_ENV", "HOME")
-# A volume there would hide the system, the environment or the proof; below /opt and /var there is room.
+# A volume there would hide the system, the virtual environment or the probe; most of /opt and /var is free.
 SYSTEM = re.compile(
     r"/(?:(?:bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|tmp|usr)/.*|(?:opt|var)/|opt/(?:venv|python|torchpin)/.*|var/(?:cache|lib|log)/.*)$"
 )
-# Users and groups that Debian's and Ubuntu's images have: `useradd` would fail.
+# Users and groups of Debian's and Ubuntu's images: `useradd` fails for them.
 TAKEN_USERS = frozenset((
     "_apt", "adm", "audio", "backup", "bin", "cdrom", "crontab", "daemon", "dialout", "dip", "disk", "fax",
     "floppy", "games", "gnats", "input", "irc", "kmem", "kvm", "list", "lp", "mail", "man", "messagebus", "news",
@@ -57,5 +58,5 @@ TAKEN_USERS = frozenset((
     "staff", "sudo", "sync", "sys", "tape", "tty", "ubuntu", "users", "utmp", "uucp", "uuidd", "video", "voice",
     "www-data"
 ))  # fmt: skip
-TAKEN_HOMES = ("venv", "python", "torchpin")  # what torchpin itself keeps below /opt
-RESERVED = ("torch", "torch-deps", "build")
+TAKEN_HOMES = ("venv", "python", "torchpin")  # used by torchpin in /opt
+RESERVED = ("torch", "torch-deps", "build")  # layers that torchpin adds

@@ -1,10 +1,9 @@
-"""Descriptions and settings to values: every problem at once, each with file:line:column, key path and remedy."""
+"""Reads service.yaml to a Service, and reports every problem of every file at once."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,51 +15,41 @@ from packaging.version import Version
 
 from torchpin.description.environments import mirror_variable
 from torchpin.description.patterns import (
-    ABSOLUTE,
     APT,
     BASE_PYTHON,
     CHANNEL,
-    CHECK,
     COMMIT,
     CREDENTIALS,
     DIGEST,
     DRIVER,
     IMAGE,
     INSIDE,
-    KEY,
     MODULE,
     NAME,
     ORIGIN,
-    OWN_VARIABLES,
     PLATFORM,
     PROSE,
     PYTHON,
     RESERVED,
     SIZE,
-    SYSTEM,
     TAG,
     TAKEN_HOMES,
-    TAKEN_USERS,
     URL,
-    USER,
-    VALUE,
 )
+from torchpin.description.read_reasons import read_reasons, read_recommendations, read_waivers
+from torchpin.description.read_run import read_run
 from torchpin.description.settings import mirror_names
-from torchpin.description.yaml_reader import Reader, Rule, describe_node
+from torchpin.description.yaml_reader import Reader
 from torchpin.errors import InputError
 from torchpin.model import (
     Base,
-    Health,
     Layer,
     Problem,
-    Reason,
-    Recommendation,
     Run,
     Service,
     Source,
     Torch,
     Variant,
-    Waiver,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +62,7 @@ _SERVICE_KEYS = ("name", "summary", "python", "base", "torch", "variants", "laye
 def read_services(texts: Mapping[str, str]) -> tuple[Service, ...]:
     """All services of a repository, from `{path: text}` of every services/<name>/service.yaml.
 
-    Raises InputError with every problem of every file; then nothing of any file may be used.
+    Raises InputError with every problem of every file.
     """
     readers = [(Reader(path), text) for path, text in sorted(texts.items())]
     described = [(reader, _read_service(reader, text)) for reader, text in readers]
@@ -85,25 +74,25 @@ def read_services(texts: Mapping[str, str]) -> tuple[Service, ...]:
     )
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        raise InputError(f"{count} in the descriptions; nothing was written.", problems)
+        raise InputError(f"{count} in the descriptions; nothing was written", problems)
     return tuple(service for _, service in described if service)
 
 
 def _require_unique_environments(described: Iterable[tuple[Reader, Service | None]]) -> None:
-    """`a` with `b-c` and `a-b` with `c` would be the same environment: one lock, one folder, one image."""
+    """Adds a problem for two variants with one environment name, as service `a` with `b-c` and `a-b` with `c` have."""
     taken: dict[str, str] = {}
     for reader, service in described:
         for variant in service.variants if service else ():
             name = f"{service.name}-{variant.name}" if service else ""
             if name in taken:
                 path = f"variants.{variant.name}"
-                message = f"its environment would be {name!r}, as one of {taken[name]}; choose another name"
+                message = f"environment {name!r} exists already, in {taken[name]}; choose another name"
                 reader.problems.append(Problem(position=reader.positions[path], path=path, message=message))
             taken[name] = reader.file
 
 
 def _require_unique_mirrors(described: Iterable[tuple[Reader, Service | None]]) -> None:
-    """A source has its mirror's variable to itself: `pypi`, a channel or a registry (`docker-io`) is none's name."""
+    """Adds a problem for a source whose mirror variable is that of a channel, `pypi` or a registry (`docker-io`)."""
     bare = [replace(service, sources=()) for _, service in described if service]
     taken = {mirror_variable(name): name for name in mirror_names(bare)}
     for reader, service in described:
@@ -111,9 +100,7 @@ def _require_unique_mirrors(described: Iterable[tuple[Reader, Service | None]]) 
             name = taken.get(mirror_variable(source.name))
             if name:
                 path = f"sources[{number}].name"
-                message = (
-                    f"{source.name!r} would share its mirror's variable with {name}; choose another name"
-                )
+                message = f"{source.name!r} has the mirror variable of {name}; choose another name"
                 reader.problems.append(Problem(position=reader.positions[path], path=path, message=message))
 
 
@@ -123,16 +110,7 @@ def _read_service(reader: Reader, text: str) -> Service | None:
         return None
     keys = reader.mapping(root, "", _SERVICE_KEYS)
     reader.require_keys(root, "", keys, ("name", "summary", "python", "base", "torch", "variants", "layers"))
-    name = reader.text(keys["name"], "name", NAME) if "name" in keys else ""
-    folder = reader.file.split("/")[-2] if "/" in reader.file else name
-    if name and name != folder:
-        reader.add_problem(
-            keys["name"], "name", f"expected {folder!r}, the name of its folder, found {name!r}"
-        )
-    if name in TAKEN_HOMES:
-        reader.add_problem(
-            keys["name"], "name", f"/opt/{name} is torchpin's own in an image; choose another name"
-        )
+    name = _read_name(reader, keys["name"]) if "name" in keys else ""
     torch = (
         _read_torch(reader, keys["torch"]) if "torch" in keys else Torch(version=Version("0"), companions={})
     )
@@ -146,32 +124,29 @@ def _read_service(reader: Reader, text: str) -> Service | None:
         torch=torch,
         variants=tuple(_read_variants(reader, keys["variants"])) if "variants" in keys else (),
         layers=tuple(_read_layers(reader, keys.get("layers"), torch)),
-        gpus=_read_texts(reader, keys, "gpus", PROSE),
+        gpus=reader.texts(keys.get("gpus"), "gpus", PROSE),
         driver=reader.text(keys["driver"], "driver", DRIVER) if "driver" in keys else None,
-        apt=_read_texts(reader, keys, "apt", APT),
-        imports=_read_texts(reader, keys, "imports", MODULE),
+        apt=reader.texts(keys.get("apt"), "apt", APT),
+        imports=reader.texts(keys.get("imports"), "imports", MODULE),
         sources=tuple(_read_sources(reader, keys)),
-        run=_read_run(reader, keys["run"], f"/opt/{name}") if "run" in keys else Run(),
+        run=read_run(reader, keys["run"], f"/opt/{name}") if "run" in keys else Run(),
         budget_bytes=_read_budget(reader, keys),
-        recommends=tuple(_read_recommendations(reader, keys)),
-        reasons=tuple(_read_reasons(reader, keys)),
-        waivers=tuple(_read_waivers(reader, keys)),
+        recommends=tuple(read_recommendations(reader, keys)),
+        reasons=tuple(read_reasons(reader, keys)),
+        waivers=tuple(read_waivers(reader, keys)),
         positions=MappingProxyType(reader.positions),
     )
     return None if reader.problems else service
 
 
-def _read_texts(
-    reader: Reader, keys: Mapping[str, yaml.Node], name: str, rule: Rule, path: str = ""
-) -> tuple[str, ...]:
-    list_path = f"{path}.{name}" if path else name
-    texts: list[str] = []
-    for key_path, node in reader.items(keys.get(name), list_path):
-        value = reader.text(node, key_path, rule)
-        if value and value in texts:
-            reader.add_problem(node, key_path, f"{value!r} is given twice; keep one")
-        texts.append(value)
-    return tuple(texts)
+def _read_name(reader: Reader, node: yaml.Node) -> str:
+    name = reader.text(node, "name", NAME)
+    folder = reader.file.split("/")[-2] if "/" in reader.file else name
+    if name and name != folder:
+        reader.add_problem(node, "name", f"expected {folder!r}, the name of its folder, found {name!r}")
+    if name in TAKEN_HOMES:
+        reader.add_problem(node, "name", f"/opt/{name} is reserved for torchpin; choose another name")
+    return name
 
 
 def _read_base(reader: Reader, node: yaml.Node, path: str = "base") -> Base:
@@ -207,7 +182,7 @@ def _read_torch(reader: Reader, node: yaml.Node) -> Torch:
     ).items():
         if not re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", name) or name == "torch":
             reader.add_problem(
-                value, f"torch.companions.{name}", f"{name!r} is not a companion's package name"
+                value, f"torch.companions.{name}", f"{name!r} is not the package name of a companion"
             )
         companions[name] = _read_version(reader, value, f"torch.companions.{name}")
     return Torch(
@@ -257,43 +232,41 @@ def parse_pin(text: str) -> Requirement:
 
 def _read_layers(reader: Reader, node: yaml.Node | None, torch: Torch) -> Iterable[Layer]:
     names: set[str] = set()
-    seen: dict[str, str] = {}
+    pinned_at: dict[str, str] = {}
     for path, value in reader.items(node, "layers"):
         keys = reader.mapping(value, path, ("name", "packages", "optional"))
         if not reader.require_keys(value, path, keys, ("name", "packages")):
             continue
         name = reader.text(keys["name"], f"{path}.name", NAME)
         if name in names or name in RESERVED:
-            taken = (
-                "is another layer's name"
-                if name in names
-                else "is the name of a layer that torchpin makes itself"
-            )
-            reader.add_problem(keys["name"], f"{path}.name", f"{name!r} {taken}; choose another")
+            owner = "another layer" if name in names else "a layer that torchpin adds"
+            message = f"{name!r} is the name of {owner}; choose another name"
+            reader.add_problem(keys["name"], f"{path}.name", message)
         names.add(name)
-        packages = []
-        for key_path, package_node in reader.items(keys["packages"], f"{path}.packages"):
-            requirement = reader.parse(package_node, key_path, parse_pin, "an exact pin such as tqdm==4.66.5")
-            if requirement is None:
-                continue
-            key = canonicalize_name(requirement.name)
-            if key in torch.family:
-                reader.add_problem(
-                    package_node,
-                    key_path,
-                    f"{key} belongs under torch, with its companions; no layer may bring another",
-                )
-            elif key in seen:
-                reader.add_problem(
-                    package_node, key_path, f"{key} is pinned twice, first at {seen[key]}; keep one"
-                )
-            seen[key] = key_path
-            packages.append(requirement)
         yield Layer(
             name=name,
-            packages=tuple(packages),
+            packages=tuple(_read_packages(reader, keys["packages"], f"{path}.packages", torch, pinned_at)),
             optional=reader.flag(keys.get("optional"), f"{path}.optional"),
         )
+
+
+def _read_packages(
+    reader: Reader, node: yaml.Node, path: str, torch: Torch, pinned_at: dict[str, str]
+) -> Iterable[Requirement]:
+    """The pins of a layer. `pinned_at` has the key path of each package so far, and is updated."""
+    for key_path, package_node in reader.items(node, path):
+        requirement = reader.parse(package_node, key_path, parse_pin, "an exact pin such as tqdm==4.66.5")
+        if requirement is None:
+            continue
+        name = canonicalize_name(requirement.name)
+        if name in torch.family:
+            message = f"{name} is pinned under `torch`; a layer cannot pin it again"
+            reader.add_problem(package_node, key_path, message)
+        elif name in pinned_at:
+            message = f"{name} is pinned twice, first at {pinned_at[name]}; keep one"
+            reader.add_problem(package_node, key_path, message)
+        pinned_at[name] = key_path
+        yield requirement
 
 
 def _read_sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Source]:
@@ -307,13 +280,15 @@ def _read_sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Sou
         checkout_path = reader.text(keys["path"], f"{path}.path", INSIDE)
         if checkout_path and not checkout_path.startswith("third_party/"):
             reader.add_problem(
-                keys["path"], f"{path}.path", f"{checkout_path!r} is not below third_party/, where clones lie"
+                keys["path"],
+                f"{path}.path",
+                f"{checkout_path!r} is not in third_party/, the folder of clones",
             )
         if name in names or any(
             f"{checkout_path}/".startswith(f"{taken_path}/") or taken_path.startswith(f"{checkout_path}/")
             for taken_path in checkout_paths
         ):
-            reader.add_problem(value, path, "another source has this name or this path; choose another")
+            reader.add_problem(value, path, "another source has this name or path; choose another")
         names.add(name)
         checkout_paths |= {checkout_path} - {""}
         yield Source(
@@ -329,120 +304,18 @@ def _read_sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Sou
 
 
 def _read_url(reader: Reader, node: yaml.Node, path: str) -> str:
-    """A source's address; what it must not hold is not repeated in the message."""
+    """The address of a source. A message does not repeat one with credentials."""
     if isinstance(node, yaml.ScalarNode) and CREDENTIALS.match(node.value):
         reader.add_problem(
             node,
             path,
-            "the address holds a user or a token; leave it out: it belongs into git's own credentials",
+            "the address has a user or a token; leave it out, it belongs in git's credential store",
         )
         return ""
     return reader.text(node, path, URL)
-
-
-def _read_run(reader: Reader, node: yaml.Node, home: str) -> Run:
-    keys = reader.mapping(node, "run", ("command", "env", "ports", "volumes", "freeze", "user", "health"))
-    env = reader.mapping(keys["env"], "run.env") if "env" in keys else {}
-    for name, value in env.items():
-        if not KEY.pattern.fullmatch(name):
-            reader.add_problem(value, f"run.env.{name}", f"{name!r} is not {KEY.expected}")
-        elif name in OWN_VARIABLES or name.startswith(("TORCHPIN_", "UV_")):
-            reader.add_problem(
-                value, f"run.env.{name}", f"{name} is torchpin's own in an image; leave it out"
-            )
-    for key_path, volume in reader.items(keys.get("volumes"), "run.volumes"):
-        mount_point = f"{volume.value.rstrip('/')}/" if isinstance(volume, yaml.ScalarNode) else ""
-        if SYSTEM.match(mount_point) or mount_point.startswith(f"{home}/"):
-            reader.add_problem(
-                volume, key_path, f"{volume.value} holds what the image needs to run; mount elsewhere"
-            )
-    freeze = reader.text(keys["freeze"], "run.freeze", ABSOLUTE) if "freeze" in keys else None
-    if freeze and SYSTEM.match(f"{freeze}/"):
-        reader.add_problem(
-            keys["freeze"], "run.freeze", f"{freeze} is a place of the system; write elsewhere"
-        )
-    user = reader.text(keys["user"], "run.user", USER) if "user" in keys else None
-    if user in TAKEN_USERS or (user or "").startswith("systemd-"):
-        reader.add_problem(
-            keys["user"], "run.user", f"{user!r} is a name that systems have already; choose another"
-        )
-    return Run(
-        command=tuple(
-            reader.text(value, path) for path, value in reader.items(keys.get("command"), "run.command")
-        ),
-        env=MappingProxyType(
-            {name: reader.text(value, f"run.env.{name}", VALUE) for name, value in env.items()}
-        ),
-        ports=tuple(
-            reader.number(value, path, low=1, high=65535)
-            for path, value in reader.items(keys.get("ports"), "run.ports")
-        ),
-        volumes=_read_texts(reader, keys, "volumes", ABSOLUTE, "run"),
-        freeze=freeze,
-        user=None if user in {None, "root"} else user,
-        health=_read_health(reader, keys["health"]) if "health" in keys else None,
-    )
-
-
-def _read_health(reader: Reader, node: yaml.Node) -> Health | None:
-    times = ("interval", "timeout", "start_period", "retries")
-    keys = reader.mapping(node, "run.health", ("command", *times))
-    if not reader.require_keys(node, "run.health", keys, ("command",)):
-        return None
-    numbers = {
-        name: reader.number(keys[name], f"run.health.{name}", low=1, high=86400)
-        for name in times
-        if name in keys
-    }
-    items = list(reader.items(keys["command"], "run.health.command"))
-    if not items and isinstance(keys["command"], yaml.SequenceNode):
-        reader.add_problem(keys["command"], "run.health.command", "expected at least one word")
-    return Health(command=tuple(reader.text(value, path) for path, value in items), **numbers)
 
 
 def _read_budget(reader: Reader, root: Mapping[str, yaml.Node]) -> int | None:
     keys = reader.mapping(root["budget"], "budget", ("image",)) if "budget" in root else {}
     text = reader.text(keys["image"], "budget.image", SIZE) if "image" in keys else ""
     return int(Decimal(text[:-2]) * {"MB": 10**6, "GB": 10**9, "TB": 10**12}[text[-2:]]) if text else None
-
-
-def _read_recommendations(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Recommendation]:
-    for path, value in reader.items(root.get("recommends"), "recommends"):
-        keys = reader.mapping(value, path, ("component", "says", "by"))
-        if reader.require_keys(value, path, keys, ("component", "says")):
-            fields = {name: reader.text(node, f"{path}.{name}", PROSE) for name, node in keys.items()}
-            yield Recommendation(**fields)
-
-
-def _read_reasons(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Reason]:
-    named = reader.mapping(root["reasons"], "reasons") if "reasons" in root else {}
-    for component, value in named.items():
-        path = f"reasons.{component}"
-        keys = reader.mapping(value, path, ("because", "evidence"))
-        if reader.require_keys(value, path, keys, ("because", "evidence")):
-            fields = {name: reader.text(node, f"{path}.{name}", PROSE) for name, node in keys.items()}
-            yield Reason(component=component, **fields)
-
-
-def _read_waivers(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Waiver]:
-    for path, value in reader.items(root.get("waivers"), "waivers"):
-        keys = reader.mapping(value, path, ("check", "about", "reason", "review_by"))
-        if not reader.require_keys(value, path, keys, ("check", "about", "reason", "review_by")):
-            continue
-        yield Waiver(
-            check=reader.text(keys["check"], f"{path}.check", CHECK),
-            about=reader.text(keys["about"], f"{path}.about", PROSE),
-            reason=reader.text(keys["reason"], f"{path}.reason", PROSE),
-            review_by=_read_date(reader, keys["review_by"], f"{path}.review_by"),
-        )
-
-
-def _read_date(reader: Reader, node: yaml.Node, path: str) -> date:
-    text = node.value if isinstance(node, yaml.ScalarNode) else ""
-    try:  # from 3.11 on, Python reads 20270131 too
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    reader.add_problem(node, path, f"expected a date such as 2027-01-31, found {describe_node(node)}")
-    return date.max

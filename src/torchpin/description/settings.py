@@ -1,4 +1,4 @@
-"""What this machine decides: torchpin.toml and TORCHPIN_… variables to settings. Nothing of it is ever committed."""
+"""The settings of one machine, from torchpin.toml and TORCHPIN_… variables; neither is committed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.description.environments import mirror_variable
 from torchpin.errors import InputError
 from torchpin.model import Position, Problem, Settings
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from torchpin.model import Service
 
-FILE = "torchpin.toml"
 _ADDRESS = re.compile(
     r"(?:(?:https|http|ssh|git)://(?:[A-Za-z0-9._~%+:=,&-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*(?::[0-9]{1,5})?(?:[/?][A-Za-z0-9._~:/@%+?&=,-]*)?"
     r"|file://[A-Za-z0-9.]*/[A-Za-z0-9._~:/@%+,-]+"
@@ -36,11 +35,11 @@ _TABLES = {"mirrors": "addresses by name", "build": "registry and network"}
 
 
 def parse_settings(text: str | None, environ: Mapping[str, str], services: Iterable[Service]) -> Settings:
-    """Settings from the file's text (None: there is none) and the environment, which wins.
+    """The settings of a file's text (None: no file) and of environment variables, which take precedence.
 
-    Raises InputError for a mirror of nothing, an unknown key or a value that is no address.
+    Raises InputError for an unknown mirror or key, and for a value that is not an address.
     """
-    problems: list[tuple[str, str]] = []  # where from (a variable; "": the file), and what
+    problems: list[tuple[str, str]] = []  # the variable, or "" for the file, and the message
     tables = _parse_tables(text, problems)
     mirrors = _parse_mirrors(tables.get("mirrors", {}), environ, mirror_names(services), problems)
     build = tables.get("build", {})
@@ -59,14 +58,16 @@ def parse_settings(text: str | None, environ: Mapping[str, str], services: Itera
     if problems:
         located_problems = [_located_problem(variable, message) for variable, message in problems]
         raise InputError(
-            "Correct torchpin.toml or the TORCHPIN_… variables; nothing was written.", located_problems
+            f"correct {paths.SETTINGS} or the TORCHPIN_… variables; nothing was written", located_problems
         )
     return Settings(mirrors=mirrors, registry=registry, network=network)
 
 
 def _located_problem(variable: str, message: str) -> Problem:
     position = (
-        Position(file=variable, line=0, column=0) if variable else Position(file=FILE, line=1, column=1)
+        Position(file=variable, line=0, column=0)
+        if variable
+        else Position(file=paths.SETTINGS, line=1, column=1)
     )
     return Problem(position=position, path="", message=message)
 
@@ -77,7 +78,7 @@ def _parse_mirrors(
     names: Sequence[str],
     problems: list[tuple[str, str]],
 ) -> dict[str, str]:
-    """The mirrors by name: the file's, then the variables'."""
+    """The mirrors by name, those of the variables over those of the file."""
     variables = {mirror_variable(name): name for name in names}
     mirrors: dict[str, str] = {}
     for name, value in configured.items():
@@ -85,7 +86,7 @@ def _parse_mirrors(
             dotted = f"{name}.{next(iter(value), '')}"
             problems.append(("", f'mirrors: write a name with dots in quotes: "{dotted}" = "…"'))
         elif name not in names:
-            problems.append(("", _unknown_name_message(name, names)))
+            problems.append(("", _unknown_mirror_message("mirror", name, names)))
         elif reason := _mirror_error(name, value):
             problems.append(("", reason))
         else:
@@ -94,7 +95,7 @@ def _parse_mirrors(
         if not variable.startswith("TORCHPIN_MIRROR_") or not value:
             continue
         if variable not in variables:
-            problems.append((variable, _unknown_name_message(variable, variables)))
+            problems.append((variable, _unknown_mirror_message("mirror variable", variable, variables)))
         elif reason := _mirror_error(variables[variable], value):
             problems.append((variable, reason))
         else:
@@ -103,7 +104,7 @@ def _parse_mirrors(
 
 
 def _mirror_error(name: str, value: object) -> str:
-    """Why a value is no mirror of a name; "" when it is one."""
+    """Why a value cannot replace the address of a name; "" if it can."""
     registry = "." in name or ":" in name
     if isinstance(value, str) and (_REGISTRY_MIRROR if registry else _ADDRESS).fullmatch(value):
         return ""
@@ -114,7 +115,7 @@ def _mirror_error(name: str, value: object) -> str:
 
 
 def _redact_value(value: object) -> str:
-    """A wrong value as it may be told: what may hold a password is not repeated."""
+    """A wrong value for a message; one that may contain a password is not repeated."""
     return "the value" if "@" in repr(value) else repr(value)
 
 
@@ -122,7 +123,7 @@ def _parse_tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str
     try:
         tables = tomllib.loads(text or "")
     except tomllib.TOMLDecodeError as error:
-        problems.append(("", f"not TOML: {error}"))
+        problems.append(("", f"invalid TOML: {error}"))
         return {}
     problems += [
         ("", f"{name}: unknown table (known: {', '.join(_TABLES)})") for name in tables if name not in _TABLES
@@ -136,7 +137,7 @@ def _parse_tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str
 
 
 def mirror_names(services: Iterable[Service]) -> tuple[str, ...]:
-    """Everything whose address can be replaced: channels, PyPI, Python builds, sources, registries of base images."""
+    """The names whose address can be replaced: channels, PyPI, Python builds, sources, registries of base images."""
     names = [
         *(channel.name for channel in facts.channels()),
         "pypi",
@@ -153,8 +154,7 @@ def mirror_names(services: Iterable[Service]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _unknown_name_message(name: str, names: Iterable[str]) -> str:
-    suggestions = get_close_matches(name, list(names), n=1)
-    return f"{name} replaces nothing" + (
-        f" (did you mean {suggestions[0]}?)" if suggestions else f" (known: {', '.join(names)})"
-    )
+def _unknown_mirror_message(kind: str, name: str, names: Iterable[str]) -> str:
+    near = get_close_matches(name, list(names), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    return f"unknown {kind} {name!r} ({hint})"

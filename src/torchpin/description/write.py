@@ -1,4 +1,4 @@
-"""The other way: a service as the YAML text that reads back as the same values (comments and order are not kept)."""
+"""A service as the text of a service.yaml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def to_yaml(service: Service) -> str:
-    """The other way: a service as YAML text that reads back as the same values (comments and order are not kept)."""
+    """A service as YAML text that reads back as the same values; comments and order of a file are not kept."""
+    # PyYAML folds lines at 80 columns by default; no text of a description is folded.
     return yaml.safe_dump(_service_mapping(service), sort_keys=False, allow_unicode=True, width=10_000)
 
 

@@ -1,4 +1,4 @@
-"""YAML text to nodes, and nodes to plain values: every problem kept with file, line, column and key path."""
+"""A reader of YAML nodes that collects every problem with its file, line, column and key path."""
 
 from __future__ import annotations
 
@@ -34,25 +34,26 @@ _TAG_NAMES = {
     "tag:yaml.org,2002:seq": "a list",
 }
 _MAX_DEPTH = (
-    64  # deeper is no description, and libyaml's composer ends the process at some ten thousand levels
+    64  # libyaml's composer crashes the process at some ten thousand levels; descriptions have under ten
 )
+# Control characters, and the line breaks of YAML 1.1 besides them: none may end a line of a Dockerfile.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 class Rule(NamedTuple):
-    """What a text must look like: a pattern for all of it, and the words that tell people."""
+    """The pattern that a whole text must match, and what a message calls it (`a full Python version such as 3.10.14`)."""
 
     pattern: re.Pattern[str]
     expected: str
 
 
 def rule(pattern: str, expected: str) -> Rule:
-    """A rule in ASCII: `\\d` and `\\w` are no other script's digits and letters."""
+    """A rule whose `\\d` and `\\w` match ASCII only: Unicode has digits and letters that look like them."""
     return Rule(re.compile(pattern, re.ASCII), expected)
 
 
 class Reader:
-    """Walks the nodes of one file and keeps what is wrong and where each value stands. It never raises on bad input."""
+    """Reads the nodes of one file, and collects problems and the positions of values. Bad input raises nothing."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -60,7 +61,7 @@ class Reader:
         self.positions: dict[str, Position] = {}
 
     def compose(self, text: str) -> yaml.MappingNode | None:
-        """The root mapping of a text, or None when it is not one."""
+        """The root mapping of a text, or None if it has none."""
         try:
             deep = _find_too_deep(text)
             if deep:
@@ -75,15 +76,15 @@ class Reader:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             message = (
-                "expected one document, found another here"
+                "expected one YAML document, found another"
                 if error.problem == "but found another document"
-                else f"not YAML: {error.problem or error.context}"
+                else f"invalid YAML: {error.problem or error.context}"
             )
             self.problems.append(self._problem(line, column, "", message))
             return None
         except yaml.reader.ReaderError as error:
             self.problems.append(
-                self._problem(1, 1, "", f"not YAML: {error.reason} at character {error.position}")
+                self._problem(1, 1, "", f"invalid YAML: {error.reason} at character {error.position}")
             )
             return None
         if not isinstance(node, yaml.MappingNode):
@@ -115,7 +116,7 @@ class Reader:
     def mapping(
         self, node: yaml.Node, path: str, allowed: tuple[str, ...] | None = None
     ) -> dict[str, yaml.Node]:
-        """A mapping's values by key. Keys given twice or unknown are problems; `allowed` None lets any name in."""
+        """The values of a mapping by key. Duplicate and unknown keys are problems; with `allowed` None any name is known."""
         if not isinstance(node, yaml.MappingNode):
             self.add_problem(node, path, f"expected a mapping, found {describe_node(node)}")
             return {}
@@ -134,7 +135,7 @@ class Reader:
                     key, path, f"expected a name without control characters as key, found {name!r}"
                 )
             elif name in values:
-                self.add_problem(key, key_path, "this key is given twice; keep one")
+                self.add_problem(key, key_path, "duplicate key; keep one")
             elif allowed is not None and name not in allowed:
                 self.add_problem(key, path, _unknown_key_message(name, allowed))
             else:
@@ -143,7 +144,7 @@ class Reader:
         return values
 
     def items(self, node: yaml.Node | None, path: str) -> Iterator[tuple[str, yaml.Node]]:
-        """A list's entries, each with its path; a missing list is empty."""
+        """The entries of a list, each with its key path; a missing list is empty."""
         if node is None:
             return
         if not isinstance(node, yaml.SequenceNode):
@@ -154,6 +155,7 @@ class Reader:
             yield f"{path}[{number}]", value
 
     def scalar(self, node: yaml.Node, path: str, kind: str) -> str | None:
+        """The text of a scalar of a kind of _TAG_NAMES; None, and a problem, if it is another."""
         is_kind = _TAG_NAMES.get(node.tag, node.tag)
         if isinstance(node, yaml.ScalarNode) and is_kind == kind:
             return str(node.value)
@@ -166,7 +168,7 @@ class Reader:
         return None
 
     def text(self, node: yaml.Node, path: str, rule: Rule | None = None) -> str:
-        """A text that fits its rule; the empty text stands for what could not be read."""
+        """A text that matches its rule; "", and a problem, if it does not."""
         value = self.scalar(node, path, "text")
         if value is None:
             return ""
@@ -178,11 +180,22 @@ class Reader:
             return ""
         return value
 
+    def texts(self, node: yaml.Node | None, path: str, rule: Rule) -> tuple[str, ...]:
+        """A list of texts that match a rule. Duplicates are problems."""
+        values: list[str] = []
+        for item_path, item in self.items(node, path):
+            value = self.text(item, item_path, rule)
+            if value and value in values:
+                self.add_problem(item, item_path, f"duplicate {value!r}; keep one")
+            values.append(value)
+        return tuple(values)
+
     def number(self, node: yaml.Node, path: str, *, low: int, high: int) -> int:
+        """A whole number within bounds; `low`, and a problem, for anything else."""
         value = self.scalar(node, path, "a number")
         if value is None:
             return low
-        # A leading zero makes an octal number of it in YAML.
+        # YAML 1.1 reads a number with a leading zero as octal, so 010 is 8.
         if not re.fullmatch(r"0|[1-9][0-9]{0,8}", value) or not low <= int(value) <= high:
             self.add_problem(
                 node, path, f"expected a whole number from {low} to {high}, found {describe_node(node)}"
@@ -195,7 +208,7 @@ class Reader:
         return value is not None and value.lower() in {"true", "yes", "on"}
 
     def parse(self, node: yaml.Node, path: str, parse: Callable[[str], T], expected: str) -> T | None:
-        """A text turned into a value by a parser that raises ValueError."""
+        """The value of a text by a parser that raises ValueError; None, and a problem, if it does."""
         problem_count = len(self.problems)
         value = self.text(node, path)
         if len(self.problems) > problem_count:
@@ -211,7 +224,7 @@ class Reader:
     def require_keys(
         self, node: yaml.Node, path: str, values: Mapping[str, yaml.Node], names: tuple[str, ...]
     ) -> bool:
-        """Whether all names are there; each missing one is a problem."""
+        """Whether a mapping has all names; each missing one is a problem."""
         missing = [name for name in names if name not in values]
         for name in missing:
             self.add_problem(node, path, f"the key {name!r} is missing")
@@ -219,7 +232,7 @@ class Reader:
 
 
 def describe_node(node: yaml.Node) -> str:
-    """What stands there, in words that fit one line."""
+    """What a message calls a node: its text on one line, or its kind."""
     if isinstance(node, yaml.ScalarNode):
         plain = node.tag != "tag:yaml.org,2002:str" and not _CONTROL.search(node.value)
         return (node.value or "nothing") if plain else repr(node.value)
@@ -227,7 +240,7 @@ def describe_node(node: yaml.Node) -> str:
 
 
 def _find_too_deep(text: str) -> Any:
-    """The mark of the first node that lies too deep, without composing anything."""
+    """The mark of the first node that is nested too deep, from parser events alone; None if there is none."""
     depth = 0
     for event in yaml.parse(text, Loader=Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)

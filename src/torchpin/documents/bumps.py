@@ -1,18 +1,19 @@
-"""The section of DEVIATIONS.md that lists the last updates."""
+"""The section of DEVIATIONS.md that lists every bump."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.documents.markdown import code, paragraphs, prose, table, wrap_section
-from torchpin.records.bump_log import LOG_PATH, STEPS, BumpEntry
+from torchpin.records.bump_log import STEPS, BumpEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def section(log: Sequence[BumpEntry]) -> str:
-    """What was bumped, the newest first."""
+    """A table of the bumps in the log, newest first, with the steps that are pending."""
     rows = [
         (
             prose(entry.steps[0].when[:10]),
@@ -25,9 +26,9 @@ def section(log: Sequence[BumpEntry]) -> str:
         for entry in reversed(log)
         for name, change in entry.services.items()
     ]
-    bump_table = table(("When", "Bump", "Service", "What moved", "Why", "Steps"), rows)
-    opening = "Every bump, the newest first; `records/log.yaml` tells more, step by step."
-    return wrap_section("bumps", paragraphs("## Bumps", opening, bump_table), source=LOG_PATH)
+    bump_table = table(("When", "Bump", "Service", "Changes", "Why", "Steps"), rows)
+    opening = f"Every bump, newest first; `{paths.BUMP_LOG}` has the details of each step."
+    return wrap_section("bumps", paragraphs("## Bumps", opening, bump_table), source=paths.BUMP_LOG)
 
 
 def _progress(entry: BumpEntry) -> str:

@@ -8,9 +8,8 @@ from torchpin.documents.markdown import code, paragraphs, prose, table, wrap_sec
 from torchpin.documents.sections import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from torchpin.adopt.registry import Rule
     from torchpin.checks.registry import Check
 
 
@@ -19,37 +18,39 @@ CHECKS_OPENING = """\
 
 This page lists every check that `invoke verify` and `nox -s verify` run; those that need nothing are the judge's, which `invoke judge` runs alone.
 A check whose needs are not met is skipped, visibly and counted.
-A check of the judge is ok only from evidence; where a fact is missing it is unknown, and where there is nothing to judge it is moot.
-`invoke judge --json` prints one document: `version`, `today`, `notices`, `services` (each with its verdict: ok, warned, refused or unknown) and `results` (check, environment, status, findings, accepted, unknown, grounds).
-Write outside the generated sections as you like.
+A check of the judge is ok only on evidence; where a fact is missing it is unknown, and where nothing has to be judged it is not applicable.
+A finding is an error (something cannot work, or differs from its description), a warning (it will cause trouble) or a notice (worth knowing: it is shown and counted, and fails a command only with `--strict`).
+The words for results and services are the same everywhere: ok, incompatible (an error about pins), failed (another error), warning, unknown, not applicable, waived and skipped.
+`invoke judge --json` prints one document: `version`, `today`, `notices`, `services` (each with its verdict) and `results` (check, environment, status, findings, notices, accepted, unknown, evidence).
+Text outside the generated sections is kept.
 """
 
 
-RULES_OPENING = "What `invoke adopt` finds in Dockerfiles and requirement files that others wrote."
+RULES_OPENING = "What `invoke adopt` reports about the Dockerfiles and requirement files of another project."
 
 
-def check_sections(registered: Iterable[Check], rules: Mapping[str, Rule]) -> dict[str, str]:
-    """The sections of docs/CHECKS.md: every check in a table, then each with its meaning; and the traps."""
+def check_sections(registered: Iterable[Check], rules: Iterable[Check]) -> dict[str, str]:
+    """The sections of docs/CHECKS.md: a table of the checks and the page of each, then the pages of the rules."""
     rows = list(registered)
     cells = [
         (code(check.id), prose(check.title), prose(", ".join(check.needs)) or NOTHING, prose(check.help))
         for check in rows
     ]
-    explanations = [_rule_page(check.id, check) for check in rows]
-    body = paragraphs(table(("Check", "Title", "Needs", "Remedy"), cells), *explanations)
-    rule_sections = paragraphs(*(_rule_page(id_, rule) for id_, rule in rules.items()))
+    explanations = [_rule_page(check) for check in rows]
+    body = paragraphs(table(("Check", "What goes wrong", "Needs", "Help"), cells), *explanations)
+    rule_sections = paragraphs(*(_rule_page(rule) for rule in rules))
     return {
-        "checks": wrap_section("checks", body, source="src/torchpin/checks"),
-        "traps": wrap_section(
-            "traps", paragraphs("## Traps", RULES_OPENING, rule_sections), source="src/torchpin/traps"
+        "checks": wrap_section("checks", body, source="src/torchpin/checks/rules"),
+        "rules": wrap_section(
+            "rules", paragraphs("## Rules", RULES_OPENING, rule_sections), source="src/torchpin/adopt/rules"
         ),
     }
 
 
-def _rule_page(id_: str, rule: Check | Rule) -> str:
+def _rule_page(rule: Check) -> str:
     return paragraphs(
-        f"### {id_}",
-        f"{prose(rule.title)}.",
+        f"### {rule.id}",
+        f"{prose(rule.title[0].upper() + rule.title[1:])}.",
         prose(rule.meaning),
         f"What to do: {prose(rule.help)}",
         f"Example: {prose(rule.example)}",

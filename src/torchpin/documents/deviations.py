@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 DEVIATIONS_OPENING = """\
 # Deviations
 
-This page says where we use something else than what was recommended, and why.
-The deviations are computed from the descriptions and the locks; the reasons are written by people, in `services/<service>/service.yaml`.
-Write outside the generated sections as you like.
+This page lists where we use something else than what was recommended, and why.
+The deviations are computed from the descriptions and the locks; the reasons are written by hand, in `services/<service>/service.yaml`.
+Text outside the generated sections is kept.
 """
 
 
 def deviation_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict[str, str]:
-    """The sections of DEVIATIONS.md, one a service."""
+    """The sections of DEVIATIONS.md by service."""
     return {
         service.name: wrap_section(
             service.name,
@@ -43,6 +43,7 @@ def deviation_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -
 
 
 def deviation_table(service: Service, locks: Mapping[str, Lock]) -> str:
+    """The deviations of a service's environments; a row that not all of them share names those that have it."""
     locked_envs = locked_environments(service, locks)
     names_by_deviation: dict[Deviation, list[str]] = {}
     for env, lock in locked_envs:
@@ -77,4 +78,4 @@ def _waiver_table(service: Service) -> str:
         for waiver in service.waivers
     ]
     rendered = table(("Check", "About", "Reason", "Review by"), rows)
-    return paragraphs("Findings that are accepted, each until its review:", rendered) if rows else ""
+    return paragraphs("Waived findings, each until its review date:", rendered) if rows else ""

@@ -1,17 +1,6 @@
-"""Which GPU runs which build: the verdict, and the bodies of docs/GPUS.md."""
+"""The generated sections of docs/GPUS.md, and the cells about GPUs that other pages share."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from torchpin.documents.markdown import code, paragraphs, prose, table, wrap_section
-from torchpin.documents.sections import environments
-from torchpin.model import Environment
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from torchpin.model import Lock, Service
 
 import re
 from functools import cache
@@ -19,41 +8,33 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.compat import undeclared_requirements
 from torchpin.compat.gpus import judge_gpu
 from torchpin.description.environments import cuda_version, torch_build
-from torchpin.documents.markdown import anchor, link
+from torchpin.documents.markdown import anchor, code, link, paragraphs, prose, table, wrap_section
+from torchpin.documents.sections import environments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torchpin.model import Environment, Lock, Service
 
-UNKNOWN = "not known"
+UNKNOWN = "unknown"
 FAILURES = "Known failures"
-_ABOUT_GPUS = re.compile(r"\b(card|driver|GPU)s?\b", re.IGNORECASE)
-
-
-# --- the verdict -----------------------------------------------------------------------------------------------------
+_ABOUT_GPUS = re.compile(r"\b(driver|GPU)s?\b", re.IGNORECASE)
 
 
 def verdict_text(env: Environment, gpu: facts.Gpu | None) -> str:
-    """Whether an environment's torch has code for a card: yes, no, or unknown, with the reason."""
+    """Whether an environment's torch has code for a GPU: yes, no, or unknown, with the reason."""
     verdict = judge_gpu(env, gpu)
-    return {"ok": "yes", "refused": f"no: {verdict.reason}", "unknown": f"unknown: {verdict.reason}"}[
-        verdict.answer
+    return {"ok": "yes", "incompatible": f"no: {verdict.reason}", "unknown": f"unknown: {verdict.reason}"}[
+        verdict.status
     ]
 
 
-def _capability(text: str) -> tuple[int, int]:
-    """`10.0` and `sm_100` alike; the last digit is the minor."""
-    digits = re.sub(r"\D", "", text)
-    return int(digits[:-1]), int(digits[-1])
-
-
 def waivers_text(service: Service, name: str) -> str:
-    """The waivers of a service about a card, by whichever of its names."""
+    """The waivers of a service about a GPU, whichever of its names they have."""
     gpu = facts.gpu(name)
     return "; ".join(
         f"{code(waiver.check)}, review by {waiver.review_by.isoformat()}: {prose(waiver.reason)}"
@@ -64,7 +45,7 @@ def waivers_text(service: Service, name: str) -> str:
 
 @cache
 def build_ranges(gpu: facts.Gpu) -> Mapping[str, tuple[str, str]]:
-    """The first and the last known release with code for a card, by channel, the earliest release first."""
+    """The first and the last known release with code for a GPU, by channel, the earliest release first."""
     releases_by_channel: dict[str, tuple[str, str]] = {}
     for release in sorted(facts.releases(), key=lambda row: Version(row.version)):
         for channel in facts.channels():
@@ -78,15 +59,12 @@ def build_ranges(gpu: facts.Gpu) -> Mapping[str, tuple[str, str]]:
 
 def _is_published(channel: facts.Channel, release: str) -> bool:
     if channel.name == "pypi":
-        return True  # what PyPI's build is, only its own releases tell
+        return True  # PyPI has every release, and so no list of series
     return ".".join(release.split(".")[:2]) in channel.series
 
 
-# --- docs/GPUS.md ----------------------------------------------------------------------------------------------------
-
-
 def required_gpus(environments: Sequence[Environment], locks: Mapping[str, Lock]) -> str:
-    """Every GPU that a service wants, each once however it is written, with every environment's verdict."""
+    """Every GPU that a service lists, once under its own name, with the verdict of every environment."""
     gpus: dict[str, facts.Gpu | None] = {}
     for env in environments:
         for name in env.service.gpus:
@@ -95,8 +73,8 @@ def required_gpus(environments: Sequence[Environment], locks: Mapping[str, Lock]
     contents = [f"- {link(prose(name), f'#{anchor(name)}')}" for name in gpus]
     bodies = (_gpu_section(name, gpu, environments, locks) for name, gpu in gpus.items())
     return paragraphs(
-        "## GPUs that a service wants",
-        "\n".join(contents) or "No service wants a GPU.",
+        "## GPUs that a service lists",
+        "\n".join(contents) or "No service lists a GPU.",
         *bodies,
     )
 
@@ -117,12 +95,12 @@ def _gpu_section(
         for env in environments
     ]
     headers = (
-        "Environment", "torch", "Wanted", "Code for it", "Driver for its CUDA", "What its base asks", "Watch",
+        "Environment", "torch", "Listed", "Code for it", "Driver for its CUDA", "Driver that its base requires", "Limits",
     )  # fmt: skip
-    lines = _gpu_lines(gpu) if gpu else ["- No fact knows this GPU: correct its name in the descriptions, or add it to `src/torchpin/facts/data/gpus.yaml`."]  # fmt: skip
+    lines = _gpu_lines(gpu) if gpu else ["- This GPU is not in the facts: correct its name in the descriptions, or add it to `src/torchpin/facts/data/gpus.yaml`."]  # fmt: skip
     failing = [code(env.name) for env in environments if verdict_text(env, gpu).startswith("no: compiled")]
     warning = (
-        f"In {', '.join(failing)} torch starts and sees the card, and the first kernel fails: see {link(FAILURES, f'#{anchor(FAILURES)}')}."
+        f"In {', '.join(failing)} torch starts and sees the GPU, and the first kernel fails: see {link(FAILURES, f'#{anchor(FAILURES)}')}."
         if failing
         else ""
     )
@@ -132,10 +110,10 @@ def _gpu_section(
 def _gpu_lines(gpu: facts.Gpu) -> list[str]:
     lines = {
         "Architecture": gpu.architecture,
-        "Capability": gpu.capability or "not known: no fact tells it.",
+        "Capability": gpu.capability or UNKNOWN,
         "Host": "" if gpu.machine == "x86_64" else f"{gpu.machine}; images for linux/amd64 do not run there.",
         "Minimum toolkit": f"CUDA {gpu.min_toolkit}" if gpu.min_toolkit else UNKNOWN,
-        "Driver floor": _minimum_driver(gpu),
+        "Minimum driver": _minimum_driver(gpu),
         "Builds with code for it": _builds_text(gpu),
         "Note": prose(gpu.note),
         "Source": prose(gpu.source),
@@ -145,23 +123,23 @@ def _gpu_lines(gpu: facts.Gpu) -> list[str]:
 
 def _minimum_driver(gpu: facts.Gpu) -> str:
     if gpu.min_driver:
-        return f"{gpu.min_driver}, which is documented for this GPU itself."
+        return f"{gpu.min_driver}, which is documented for this GPU."
     driver = facts.driver(gpu.min_toolkit) if gpu.min_toolkit else None
     if driver is None:
         return UNKNOWN
-    return f"{driver.toolkit}, which the first toolkit that knows it came with; none is documented for the GPU itself."
+    return f"{driver.toolkit}, the driver of the first toolkit that supports it; none is documented for the GPU itself."
 
 
 def _builds_text(gpu: facts.Gpu) -> str:
     builds_by_channel = build_ranges(gpu)
     if not builds_by_channel:
-        return "no fact tells one."
+        return "none is known."
     channel, (release, _) = next(iter(builds_by_channel.items()))
     ranges = ", ".join(
         f"{code(name)} {first}" + (f" to {last}" if last != first else "")
         for name, (first, last) in builds_by_channel.items()
     )
-    return f"torch {release} on {code(channel)} is the first; as far as the facts tell, {ranges}."
+    return f"torch {release} on {code(channel)} is the first; known builds: {ranges}."
 
 
 def _required_text(service: Service, name: str, gpu: facts.Gpu | None) -> str:
@@ -179,34 +157,34 @@ def _environment_driver(env: Environment) -> str:
     driver = facts.driver(cuda) if cuda else None
     if driver is None:
         return "none: a CPU build" if torch_build(env) == "cpu" else UNKNOWN
-    floor = f"{driver.family} at least; " if driver.family else ""
-    return f"{floor}CUDA {cuda} came with {driver.toolkit}"
+    minimum = f"{driver.family} or later; " if driver.family else ""
+    return f"{minimum}CUDA {cuda} came with {driver.toolkit}"
 
 
 def _base_driver(env: Environment, gpu: facts.Gpu | None) -> str:
-    """What the container runtime checks before it starts this base, which nvidia/cuda's images alone ask."""
+    """The drivers that the container runtime lets start this base; only nvidia/cuda's images require any."""
     base = facts.base_image(env.base.image)
     gate = facts.gate(base.cuda) if base and base.cuda and base.image.startswith("nvidia/cuda:") else None
     if gate is None:
-        return "nothing: a CPU build" if torch_build(env) == "cpu" else UNKNOWN
+        return "none: a CPU build" if torch_build(env) == "cpu" else UNKNOWN
     if gpu and gpu.geforce and not gate.geforce:
-        return f"a driver of CUDA {gate.needs}; on GeForce no older branch is let through"
+        return f"a driver of CUDA {gate.needs}; on GeForce no older branch is accepted"
     return f"a driver of CUDA {gate.needs}, or of branch {', '.join(map(str, gate.older_branches))}"
 
 
 def _package_limits(env: Environment, gpu: facts.Gpu | None, lock: Lock | None) -> str:
-    """What of the locked packages does not serve this card: floors that it raises, wheels without code for it."""
+    """The locked packages that do not support a GPU: wheels without code for it, and unmet requirements for it."""
     if lock is None:
         return "not locked yet"
     files = {package.filename for package in lock.packages.values()}
     low = [
-        f"{wheel.package} {wheel.version} takes cards of {wheel.min_capability} or more only"
+        f"{wheel.package} {wheel.version} requires compute capability {wheel.min_capability} or higher"
         for wheel in facts.wheels()
         if wheel.filename in files and gpu and gpu.capability
-        if _capability(gpu.capability) < _capability(wheel.min_capability)
+        if facts.parse_capability(gpu.capability) < facts.parse_capability(wheel.min_capability)
     ]
     raised = [
-        f"{evaluation.undeclared.needs} is needed, there is {evaluation.installed}: {prose(evaluation.undeclared.because)}"
+        f"{evaluation.undeclared.needs} is required ({evaluation.installed}): {prose(evaluation.undeclared.because)}"
         for evaluation in undeclared_requirements.evaluate(env, lock)
         if evaluation.undeclared.capability
         and undeclared_requirements.applies_to(evaluation.undeclared, gpu)
@@ -216,18 +194,17 @@ def _package_limits(env: Environment, gpu: facts.Gpu | None, lock: Lock | None) 
 
 
 def failure_table() -> str:
-    """What a start says where GPU, driver and build do not fit."""
+    """The error messages of containers whose GPU, driver and build do not fit, with meaning and help."""
     rows = [
-        (code(failure.example), prose(failure.means), prose(failure.remedy))
+        (code(failure.example), prose(failure.means), prose(failure.help))
         for failure in facts.failures()
-        if failure.stage == "run"
-        and _ABOUT_GPUS.search(f"{failure.example} {failure.means} {failure.remedy}")
+        if failure.stage == "run" and _ABOUT_GPUS.search(f"{failure.example} {failure.means} {failure.help}")
     ]
-    return paragraphs(f"## {FAILURES}", table(("It says", "It means", "Remedy"), rows))
+    return paragraphs(f"## {FAILURES}", table(("Message", "Meaning", "Help"), rows))
 
 
 def all_gpus(environments: Sequence[Environment]) -> str:
-    """One line for each GPU of the facts."""
+    """A table of all GPUs in the facts."""
     rows = []
     for gpu in facts.gpus():
         first = next(iter(build_ranges(gpu).items()), None)
@@ -243,24 +220,24 @@ def all_gpus(environments: Sequence[Environment]) -> str:
                 ", ".join(served) or "none",
             )
         )
-    headers = ("GPU", "Architecture", "Capability", "Minimum toolkit", "Driver floor", "First build", "torch has code for it in")  # fmt: skip
+    headers = ("GPU", "Architecture", "Capability", "Minimum toolkit", "Minimum driver", "First build", "torch has code for it in")  # fmt: skip
     return paragraphs("## Every known GPU", table(headers, rows))
 
 
 GPUS_OPENING = """\
 # GPUs
 
-This page says for each GPU which of our images run on it, what would, and what a wrong pair looks like.
-It is computed from the descriptions and from the facts in `src/torchpin/facts`; nothing here was run on these GPUs for this page.
-Write outside the generated sections as you like.
+This page lists for each GPU which of our images run on it, which torch builds would, and what fails where neither does.
+It is computed from the descriptions and from the facts in `src/torchpin/facts`; nothing was run on these GPUs for this page.
+Text outside the generated sections is kept.
 """
 
 
 def gpu_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict[str, str]:
-    """The sections of docs/GPUS.md: the GPUs that services want, known failures, and every GPU that the facts know."""
+    """The sections of docs/GPUS.md: the GPUs that services list, known failures, and every GPU in the facts."""
     envs = [env for service in services for env in environments(service)]
     origins = {
-        "wanted": "services/*/service.yaml, their locks and src/torchpin/facts",
+        "wanted": f"{paths.description_path('*')}, their locks and src/torchpin/facts",
         "failures": "src/torchpin/facts/data/failures.yaml",
         "known": "src/torchpin/facts/data/gpus.yaml",
     }

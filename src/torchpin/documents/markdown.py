@@ -1,4 +1,4 @@
-"""Markdown: tables, prose that cannot break out of its place, and generated sections between markers."""
+"""Markdown: tables, escaped text, and generated sections between markers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ _MARKER = re.compile(
 )
 
 
-# --- pieces ----------------------------------------------------------------------------------------------------------
-
-
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; a cell may hold anything: its bars and line breaks are escaped."""
+    """A table; the bars and line breaks of its cells are escaped."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join(f"| {' | '.join(map(_escape_cell, line))} |" for line in lines)
 
@@ -34,19 +31,19 @@ def _escape_cell(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """What people wrote, as one line: their Markdown stays, what would read as HTML or as a marker shows as it is."""
+    """A text with Markdown as one line; what would be read as HTML or as a marker is escaped."""
     line = re.sub(r"\s*[\r\n]\s*", " ", text.strip())
     return re.sub(r"(`+[^`]*`+)|<(?=[A-Za-z!/?])", lambda match: match[1] or r"\<", line)
 
 
 def escape_literal(text: str) -> str:
-    """Words that are no Markdown, such as `2.5.*`, as one line."""
+    """A text without Markdown, such as `2.5.*`, as one line, escaped."""
     line = re.sub(r"\s*[\r\n]\s*", " ", text.strip())
     return re.sub(r"([\\`*~]|<(?=[A-Za-z!/?]))", r"\\\1", line)
 
 
 def paragraphs(*parts: str) -> str:
-    """The parts that say anything, a blank line between."""
+    """The parts that are not empty, with blank lines between."""
     return "\n\n".join(filter(None, parts))
 
 
@@ -63,11 +60,8 @@ def link(text: str, address: str) -> str:
 
 
 def anchor(heading: str) -> str:
-    """What GitHub and most others call a heading whose text is words, digits and dashes."""
+    """The anchor of a heading of words, digits and dashes, as GitHub and most renderers make it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-# --- sections --------------------------------------------------------------------------------------------------------
 
 
 def section_markers(name: str, *, source: str) -> tuple[str, str]:
@@ -79,14 +73,14 @@ def section_markers(name: str, *, source: str) -> tuple[str, str]:
 
 
 def wrap_section(name: str, body: str, *, source: str) -> str:
-    """A generated section, whole: its markers with the body between, as `spliced` takes it."""
+    """A generated section: its body between its markers, as `splice_sections` takes it."""
     begin, end = section_markers(name, source=source)
     return f"{begin}\n\n{body}\n\n{end}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _SectionSpan:
-    """Where a section stands in a text: from its begin marker's first character to its end marker's last."""
+    """The span of a section in a text, with both markers; `newline`: the line end of its first line."""
 
     name: str
     start: int
@@ -95,10 +89,10 @@ class _SectionSpan:
 
 
 def splice_sections(file: str, text: str, sections: Mapping[str, str]) -> str:
-    """A text with its generated sections made anew; everything outside their markers stays, byte for byte.
+    """A text with its generated sections replaced; everything outside their markers stays, byte for byte.
 
-    `sections` are whole ones (see `marked`). One that the text does not have is appended; one that nothing makes any
-    more goes, markers and all. Raises InputError with file:line for markers that do not pair, stand twice or cross.
+    `sections`: by name, as `wrap_section` makes them. One that the text does not have is appended, one that is not
+    among them is removed with its markers. Raises InputError with file:line for markers that do not pair, or repeat.
     """
     spans = _find_sections(file, text)
     parts, offset = [], 0
@@ -115,7 +109,7 @@ def splice_sections(file: str, text: str, sections: Mapping[str, str]) -> str:
 
 
 def _after_gap(text: str, offset: int) -> int:
-    """Past the line ends that follow a place: a section that goes takes the gap below it along."""
+    """The offset after the line ends that follow: a section is removed with the blank lines below it."""
     gap = re.compile(r"[\r\n]*").match(text, offset)
     return gap.end() if gap else offset
 
@@ -141,22 +135,20 @@ def _find_sections(file: str, text: str) -> list[_SectionSpan]:
         messages = []
         if marker["kind"] == "end":
             if not _is_pair(before, marker):
-                messages.append(f"the end of the generated section {name!r} does not follow its beginning")
+                messages.append(f"the end marker of the section {name!r} has no begin marker before it")
         elif after is None or not _is_pair(marker, after):
             mismatch = f"; the marker on line {lines[after.start()]} is not its end" if after else ""
-            messages.append(f"the generated section {name!r} is not closed{mismatch}")
+            messages.append(f"the section {name!r} has no end marker{mismatch}")
         else:
             newline = "\r\n" if re.match(r"[ \t]*\r\n", text[marker.end() :]) else "\n"
             spans.append(_SectionSpan(name=name, start=marker.start(), end=after.end(), newline=newline))
         if marker["kind"] == "begin" and first_lines.setdefault(name, line) != line:
-            messages.append(
-                f"the generated section {name!r} stands here again, first on line {first_lines[name]}"
-            )
+            messages.append(f"the section {name!r} begins again, first on line {first_lines[name]}")
         position = Position(file=file, line=line, column=1, start=marker.start(), end=marker.end())
         problems += [Problem(position=position, path="", message=message) for message in messages]
     if problems:
         raise InputError(
-            "Correct these lines, then run `invoke document` again; nothing was written.", problems
+            "correct these lines, then run `invoke document` again; nothing was written", problems
         )
     return spans
 

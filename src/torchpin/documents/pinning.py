@@ -1,4 +1,4 @@
-"""Descriptions, locks and records to the generated sections of docs/PINNING.md."""
+"""The generated sections of docs/PINNING.md, from descriptions, locks and records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.compat.recommendations import ABSENT, list_recommendations, used_components
 from torchpin.description import environments as description_environments
 from torchpin.documents import gpus, pinning_build, pinning_layers, pinning_risks
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 PINNING_OPENING = """\
 # Environment pinning
 
-This page says what every image is made of, so that it can be made again.
-Write outside the generated sections as you like: `invoke document` replaces what stands between their markers and nothing else.
+This page lists what every image is built from, so that it can be built again.
+Text outside the generated sections is kept: `invoke document` replaces what is between their markers and nothing else.
 A version is changed in `services/<service>/service.yaml`, never here.
 """
 CONTENTS = "contents"
@@ -45,7 +45,10 @@ CONTENTS = "contents"
 def pinning_sections(
     services: Sequence[Service], locks: Mapping[str, Lock], records: Mapping[str, str | None]
 ) -> dict[str, str]:
-    """The sections of docs/PINNING.md: a table of contents, and one a service. Locks and records by environment."""
+    """The sections of docs/PINNING.md: the table of contents, and one for each service.
+
+    `locks` and `records` (freeze records) are by environment name. Raises InputError for a service named `contents`.
+    """
     parts: dict[str, Callable[[Service], str]] = {
         "Base image": _base_section,
         "Core versions": lambda service: _core_section(service, locks),
@@ -67,7 +70,7 @@ def pinning_sections(
     for service in services:
         if service.name == CONTENTS:
             raise InputError(
-                f"{service.file}: docs/PINNING.md has a section 'contents'; choose another name."
+                f"{service.file}: {paths.PINNING} has a section 'contents'; choose another name for the service"
             )
         titles = {f"{part} of {service.name}": make for part, make in parts.items()}
         links = (link(part, f"#{anchor(title)}") for part, title in zip(parts, titles, strict=True))
@@ -75,7 +78,7 @@ def pinning_sections(
         body = [heading(service), *(f"### {title}\n\n{make(service)}" for title, make in titles.items())]
         sections[service.name] = wrap_section(service.name, paragraphs(*body), source=generated_from(service))
     contents = "\n".join(["## Contents", "", *(lines or ["There is no service yet."])])
-    sections[CONTENTS] = wrap_section(CONTENTS, contents, source="services/*/service.yaml")
+    sections[CONTENTS] = wrap_section(CONTENTS, contents, source=paths.description_path("*"))
     return sections
 
 
@@ -91,14 +94,16 @@ def _base_text(env: Environment) -> str:
         block([base.reference]),
         f"**Digest**: {digest}",
         f"**Rationale**: {prose(base.rationale) or 'not given'}",
-        f"**Brings**: {family}, {pinning_layers.PROVIDED_NOTE}" if env.service.torch.origin == "base" else "",
+        f"**Provides**: {family}, {pinning_layers.PROVIDED_NOTE}"
+        if env.service.torch.origin == "base"
+        else "",
     )
 
 
 def _core_section(service: Service, locks: Mapping[str, Lock]) -> str:
     parts = []
     for env, lock in locked_environments(service, locks):
-        folder, variant = f"lockfiles/{env.name}", env.variant
+        folder, variant = paths.lock_folder(env.name), env.variant
         built = f"channel {code(variant.channel)}, platform {code(variant.platform)}"
         parts += [
             f"Environment {code(env.name)}: {built}, lock {link(code(folder), f'../{folder}')}.",
@@ -129,14 +134,14 @@ def _core_rows(env: Environment, lock: Lock) -> list[tuple[str, str, str]]:
 
 
 def _torch_cell(env: Environment, values: Mapping[str, str]) -> str:
-    """What torch calls itself: PyPI's file name lacks the local part that its `__version__` has."""
+    """The version that torch reports: `__version__` has a local part that PyPI's file names lack."""
     version, build = values.get("torch"), description_environments.torch_build(env)
     if version is None:
         return ABSENT
     provided_note = f", {pinning_layers.PROVIDED_NOTE}" if env.service.torch.origin == "base" else ""
     if "+" in version or not build or env.variant.platform != "linux/amd64":
         return code(version) + provided_note
-    return f"{code(f'{version}+{build}')} (its file says {code(version)}){provided_note}"
+    return f"{code(f'{version}+{build}')} ({code(version)} in its file name){provided_note}"
 
 
 def _cuda_cell(env: Environment) -> str:
@@ -146,7 +151,7 @@ def _cuda_cell(env: Environment) -> str:
         if cuda_version
         else "none: a CPU build"
         if description_environments.torch_build(env) == "cpu"
-        else "not known"
+        else gpus.UNKNOWN
     )
 
 
@@ -157,7 +162,7 @@ def _cudnn_cell(env: Environment, values: Mapping[str, str]) -> str:
     if base and base.cudnn:
         return f"{code(base.cudnn)}, from the base image"
     cpu = description_environments.torch_build(env) == "cpu"
-    return "none: a CPU build" if cpu else "not known: no package of its own brings it"
+    return "none: a CPU build" if cpu else f"{gpus.UNKNOWN}: no package contains it"
 
 
 def _sources_section(service: Service) -> str:
@@ -166,9 +171,9 @@ def _sources_section(service: Service) -> str:
 
 def _source_text(service: Service, source: Source) -> str:
     component = canonicalize_name(source.name)
-    note = ["The tag must give this commit, or nothing is cloned."]
+    note = ["The tag must point to this commit, or nothing is cloned."]
     if source.requirements:
-        note.append(f"What its `{source.requirements}` asks for is compared with the lock, never installed.")
+        note.append(f"Its `{source.requirements}` is compared with the lock, never installed.")
     note += [
         prose(reason.because)
         for reason in service.reasons
@@ -195,17 +200,14 @@ def _source_text(service: Service, source: Source) -> str:
     )
 
 
-# --- how it is proven ------------------------------------------------------------------------------------------------
-
-
 def _outputs_section(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
     freeze = service.run.freeze
     names = [env.name for env in environments(service)]
     lines = [f"- {code(name)}: {_record_text(name, locks.get(name), records.get(name))}" for name in names]
     return paragraphs(
-        "**pip freeze location**:" + ("" if freeze else " none, the description names no `run.freeze`."),
+        "**pip freeze location**:" + ("" if freeze else " none, the description has no `run.freeze`."),
         block([freeze]) if freeze else "",
-        "`docker/runtime/start.sh` writes it at every start of a container." if freeze else "",
+        f"`{paths.RUNTIME}/start.sh` writes it at every start of a container." if freeze else "",
         "**Committed records**:",
         "\n".join(lines),
     )
@@ -213,8 +215,8 @@ def _outputs_section(service: Service, locks: Mapping[str, Lock], records: Mappi
 
 def _record_text(name: str, lock: Lock | None, freeze: str | None) -> str:
     if freeze is None:
-        return "not recorded yet: no image of this environment was built where these documents were made"
-    path = f"records/{name}/pip_freeze.txt"
+        return "not recorded yet: no image of this environment was built where this page was generated"
+    path = paths.freeze_path(name)
     differences = freeze_differences(freeze, lock) if lock else ()
     state = (
         f", which differs from the lock in {pluralize(len(differences), 'package')}" if differences else ""
@@ -249,7 +251,7 @@ def _verification_section(service: Service) -> str:
 
 def _gpus_section(service: Service) -> str:
     if not service.gpus:
-        return "The description wants no GPU."
+        return "The description lists no GPU."
     service_environments = environments(service)
     waived = {name: gpus.waivers_text(service, name) for name in service.gpus}
     headers = ["GPU", "Capability", *(f"Code in {code(env.name)}" for env in service_environments)]
@@ -265,24 +267,21 @@ def _gpus_section(service: Service) -> str:
 
 
 def _deviations_section(service: Service, locks: Mapping[str, Lock]) -> str:
-    page = link("DEVIATIONS.md", f"../DEVIATIONS.md#{anchor(service.name)}")
+    page = link(paths.DEVIATIONS, f"../{paths.DEVIATIONS}#{anchor(service.name)}")
     return f"Every deviation from what was recommended, as in {page}:\n\n{deviation_table(service, locks)}"
-
-
-# --- the policy ------------------------------------------------------------------------------------------------------
 
 
 def _policy_section(service: Service) -> str:
     name = service.name
-    records = ", ".join(code(f"records/{env.name}/pip_freeze.txt") for env in environments(service))
+    records = ", ".join(code(paths.freeze_path(env.name)) for env in environments(service))
     return "\n".join(
         [
             f"1. Test new versions locally first: try them in `{service.file}`, then `invoke lock --service {name}` and `invoke install --service {name}`.",
-            f"2. Update the description and these documents: keep what worked in `{service.file}`, say why where it deviates, then `invoke document`.",
+            f"2. Update the description and these documents: keep what worked in `{service.file}`, give the reason where it deviates, then `invoke document`.",
             f"3. Rebuild the Docker image: `invoke render`, then `invoke build --service {name}`.",
             f"4. Run the validation suite: `invoke verify --service {name}`.",
             f"5. Record the new `pip_freeze.txt`: commit {records} with the rest.",
             "",
-            f"`invoke bump PIN --service {name}` carries these steps out, and records them in `records/log.yaml`.",
+            f"`invoke bump PIN --service {name}` carries these steps out, and records them in `{paths.BUMP_LOG}`.",
         ]
     )

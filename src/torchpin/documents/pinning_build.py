@@ -1,4 +1,4 @@
-"""How an image is made, what of it is proven, and how to go back: sections of docs/PINNING.md."""
+"""Build order, compatibility matrix, verification checklist and rollback: sections of docs/PINNING.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.compat.recommendations import ABSENT
 from torchpin.description.environments import cuda_version, torch_build
 from torchpin.documents import pinning_layers
@@ -35,10 +35,8 @@ VERIFIED_BY_RECORD, VERIFIED_BY_PROBE, NOT_VERIFIED = (
 )
 
 
-# --- build order -----------------------------------------------------------------------------------------------------
-
-
 def build_order(service: Service, locks: Mapping[str, Lock]) -> str:
+    """The numbered build steps of each environment, once where they are the same."""
     texts = (
         (env, _numbered_list(_build_steps(env, lock))) for env, lock in locked_environments(service, locks)
     )
@@ -67,15 +65,15 @@ def _build_steps(env: Environment, lock: Lock) -> list[str]:
             for source in service.sources
         ),
         f"The runtime's scripts to `/opt/torchpin`, and `smoke.py` to {code(service.home)}.",
-        "Proof: `probe.py` compares the image with its lock, then `smoke.py` runs; only an image that passes both is tagged.",
+        "Verification: `probe.py` compares the image with its lock, then `smoke.py` runs; only an image that passes both is tagged.",
     ]
 
 
 def _python_source(env: Environment, lock: Lock) -> str:
     if env.service.torch.origin == "base":
-        return "the base image's own, in a virtual environment that sees the base's packages"
+        return "that of the base image, in a virtual environment that sees the base's packages"
     uv = next((layer.uv for layer in lock.layers), "")
-    return f"the base image's own if it is exactly this, else the build that uv {uv} knows by hash, in a virtual environment"
+    return f"that of the base image if it is exactly this, else the build that uv {uv} has by hash, in a virtual environment"
 
 
 def _layer_step(layer: LayerLock, lock: Lock) -> str:
@@ -94,11 +92,9 @@ def _origin_text(layer: LayerLock) -> str:
     return "PyPI" if layer.origin == "pypi" else f"the channel {code(layer.origin)}"
 
 
-# --- compatibility matrix --------------------------------------------------------------------------------------------
-
-
 def matrix(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
-    headers = ("Component", "Version", "Source", "Proven")
+    """The components of each environment with version, source, and whether a build has verified them."""
+    headers = ("Component", "Version", "Source", "Verified")
     texts = (
         (env, table(headers, _matrix_rows(env, lock, records.get(env.name))))
         for env, lock in locked_environments(service, locks)
@@ -137,7 +133,7 @@ def _matrix_rows(env: Environment, lock: Lock, freeze: str | None) -> list[tuple
 
 
 def _probe_status(lock: Lock, freeze: str | None) -> str:
-    """An image has a record only if its probe ended well; a record of another lock proves nothing of this one."""
+    """Whether the build's probe has verified a lock: an image is recorded only if its probe passed with that lock."""
     if freeze is None:
         return NOT_VERIFIED
     return (
@@ -150,29 +146,27 @@ def _probe_status(lock: Lock, freeze: str | None) -> str:
 def _install_status(package: Artifact, freeze: str | None, *, optional: bool) -> str:
     if freeze is None:
         return NOT_VERIFIED
-    recorded_version = parse_freeze(freeze).get(package.name)
-    if recorded_version == package.version:
+    recorded = parse_freeze(freeze).get(package.name)
+    if recorded and recorded.version == package.version:
         return VERIFIED_BY_RECORD
-    if recorded_version is None and optional:
+    if recorded is None and optional:
         return "no: optional, and missing in the recorded image"
-    return f"no: the record has {recorded_version or 'none'}"
-
-
-# --- verification checklist ------------------------------------------------------------------------------------------
+    return f"no: the record has {recorded.version if recorded else 'none'}"
 
 
 def checklist(service: Service, locks: Mapping[str, Lock]) -> str:
+    """What the probe and the build's log have to show, as checkboxes, and the commands that check it."""
     env_locks = locked_environments(service, locks)
     name = service.name
     commands = [
-        f"invoke build --service {name}   # proves each image before it is tagged",
+        f"invoke build --service {name}   # verifies each image before it is tagged",
         f"invoke freeze --service {name}  # reads it again, and compares it with lock and record",
         f"invoke verify --service {name}  # every check",
     ]
     return paragraphs(
         "**The probe checks, while the image is built**:" if env_locks else "",
         group_by_text((env, _checkboxes(_probe_checks(env, lock))) for env, lock in env_locks),
-        "**The build's log**, as `invoke build` keeps it in `.torchpin/logs`:" if env_locks else "",
+        f"**The build's log**, as `invoke build` keeps it in `{paths.LOGS}`:" if env_locks else "",
         group_by_text((env, _checkboxes(_log_checks(env, lock))) for env, lock in env_locks),
         "**Commands**:",
         block(commands, "bash"),
@@ -192,15 +186,15 @@ def _probe_checks(env: Environment, lock: Lock) -> list[str]:
     archs = f", compiled for {' '.join(torch['archs'])} at least" if torch["archs"] else ""
     lines = [
         f"Python is {expected['python']}.",
-        f"torch calls itself {code(torch['version'])}, with {_cuda_text(torch['cuda'])}{archs}.",
-        f"The base image's own are untouched: {_pins(inherited)}." if inherited else "",
+        f"torch reports version {code(torch['version'])}, with {_cuda_text(torch['cuda'])}{archs}.",
+        f"The base image's packages are unchanged: {_pins(inherited)}." if inherited else "",
         f"{pluralize(len(required), 'package')} installed at the locked version, each once, and nothing else.",
         f"Of the {pluralize(len(optional), 'optional package')}, each at the locked version or absent."
         if optional
         else "",
         f"These import: {', '.join(map(code, expected['imports']))}." if expected["imports"] else "",
         *(f"{code(path)} is at {code(commit)}." for path, commit in expected["sources"].items()),
-        "`smoke.py` ends well.",
+        "`smoke.py` passes.",
     ]
     return [line for line in lines if line]
 
@@ -238,22 +232,20 @@ def _torch_version(lock: Lock) -> str:
     return lock.all_packages["torch"].version if "torch" in lock.all_packages else ""
 
 
-# --- rollback --------------------------------------------------------------------------------------------------------
-
-
 def rollback(service: Service) -> str:
+    """How to go back to the previous description, lock and image."""
     name = service.name
     env_names = [env.name for env in environments(service)]
-    folders = " ".join(f"lockfiles/{env_name}" for env_name in env_names)
+    folders = " ".join(paths.lock_folder(env_name) for env_name in env_names)
     commands = [
-        f"git log --oneline -- services/{name} {folders}",
+        f"git log --oneline -- {paths.service_folder(name)} {folders}",
         "git revert COMMIT  # description and lock together; never one without the other",
         f"invoke build --service {name}",
     ]
     tags = [f"docker image ls '*torchpin/{env_name}'" for env_name in env_names]
     return paragraphs(
-        "A change of the description is one commit with its lock, its rendering and its record; revert it whole.",
+        "A change of the description is one commit with its lock, its Dockerfile and its record; revert it whole.",
         block(commands, "bash"),
-        "An image keeps the key of what it was made from as its tag.\nSo the previous one is still there until somebody removes it, and this build ends at once:",
+        "An image is tagged with its image key, a digest of its inputs.\nSo the previous image exists until it is removed, and this build then has nothing to do:",
         block(tags, "bash"),
     )

@@ -1,4 +1,4 @@
-"""Layers, locks and records to what docs/PINNING.md says of Python packages."""
+"""The Python packages of each layer: a section of docs/PINNING.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torchpin.model import Artifact, Environment, LayerLock, Lock, Service
 
-PROVIDED_NOTE = "from the base image, never installed, always proven"
+PROVIDED_NOTE = "from the base image, never installed, always verified"
 
 
 def packages_section(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
@@ -30,7 +30,7 @@ def packages_section(service: Service, locks: Mapping[str, Lock], records: Mappi
             group_by_text((env, _torch_layer_text(env, lock)) for env, lock in env_locks),
         ]
     for number, layer in enumerate(service.layers if env_locks else ()):
-        may_fail = "Optional: where it cannot be installed, the image goes without it." * layer.optional
+        may_fail = "Optional: if it cannot be installed, the image is built without it." * layer.optional
         texts = [(env, _declared_layer_text(env, lock, number)) for env, lock in env_locks]
         lacking = [
             (env, missing_packages_text(layer, records.get(env.name)))
@@ -43,13 +43,13 @@ def packages_section(service: Service, locks: Mapping[str, Lock], records: Mappi
 def _optional_layers(
     env_locks: Iterable[tuple[Environment, Lock]], number: int
 ) -> list[tuple[Environment, LayerLock]]:
-    """A declared layer in every lock that holds it, if it is optional."""
+    """The declared layer of that number in each lock, if it is optional."""
     layers = ((env, _find_layer(lock, [*declared_layers(env)][number])) for env, lock in env_locks)
     return [(env, layer) for env, layer in layers if layer and layer.optional]
 
 
 def missing_packages_text(layer: LayerLock, freeze: str | None) -> str:
-    """What an image's record says is missing of an optional layer."""
+    """The packages of an optional layer that an image's freeze record does not have."""
     if freeze is None:
         return "What the image has of it is not recorded yet."
     names = sorted({package.name for package in layer.packages} - {*parse_freeze(freeze)})
@@ -66,9 +66,7 @@ def _torch_layer_text(env: Environment, lock: Lock) -> str:
     names = [name for name in env.service.torch.family if name in lock.all_packages]
     pins = [f"{name}=={lock.all_packages[name].version}" for name in names]
     if env.service.torch.origin == "base":
-        notes = [
-            f"This comes {PROVIDED_NOTE}; `{PROVIDED}.txt` holds it, and everything is resolved with it."
-        ]
+        notes = [f"This is {PROVIDED_NOTE}; `{PROVIDED}.txt` lists it, and everything is resolved with it."]
     else:
         notes = [_layer_summary(lock, TORCH, names), _layer_summary(lock, TORCH_DEPS, ())]
     return paragraphs(block(pins), "\n".join(filter(None, notes)))
@@ -95,7 +93,7 @@ def _declared_layer_text(env: Environment, lock: Lock, number: int) -> str:
 
 
 def _abi_wheel_text(env: Environment, package: Artifact) -> str:
-    """Which of a package's wheels this is, and whether the facts still choose it."""
+    """The locked wheel of an ABI-bound package, and whether the facts still select it for the environment."""
     chosen = facts.find_wheel(
         package.name,
         package.version,
@@ -105,16 +103,16 @@ def _abi_wheel_text(env: Environment, package: Artifact) -> str:
         machine=MACHINES[env.variant.platform],
     )
     if isinstance(chosen, facts.NoWheel):
-        why = f"**No longer right**: {prose(chosen.message)}."
+        why = f"**Out of date**: {prose(chosen.message)}."
     elif (chosen.filename, chosen.sha256) != (package.filename, package.sha256):
-        why = f"**No longer right**: the facts choose {code(chosen.filename)}, SHA-256 {code(chosen.sha256)}; run `invoke lock --service {env.service.name}`."
+        why = f"**Out of date**: the facts select {code(chosen.filename)}, SHA-256 {code(chosen.sha256)}; run `invoke lock --service {env.service.name}`."
     else:
-        why = f"Of its wheels, this is the one for Python {env.service.python} ({code(chosen.python)}), torch {chosen.torch}, CUDA {chosen.cuda}, the C++11 ABI {chosen.abi} and {code(chosen.platform)}; it lies at <{chosen.release}>."
+        why = f"This is the wheel for Python {env.service.python} ({code(chosen.python)}), torch {chosen.torch}, CUDA {chosen.cuda}, the C++11 ABI {chosen.abi} and {code(chosen.platform)}; it is published at <{chosen.release}>."
     return f"**File**: {code(package.filename)}\n\n**SHA-256**: {code(package.sha256)}\n\n**Why this one**: {why}"
 
 
 def _layer_summary(lock: Lock, name: str, shown: Iterable[str]) -> str:
-    """One line: what else a layer's file holds, how large it all is, and what exists as source only."""
+    """One line about a layer's lock file: how many packages besides `shown`, their size, and those without a wheel."""
     layer = _find_layer(lock, name)
     packages = layer.packages if layer else ()
     if not packages:
@@ -129,5 +127,5 @@ def _layer_summary(lock: Lock, name: str, shown: Iterable[str]) -> str:
         f"{pluralize(hidden, 'file')} of unpublished size" if hidden else "",
         f"as source only: {', '.join(sources)}" if sources else "",
     ]
-    why = ", which torch and its companions bring" if name == TORCH_DEPS else ""
+    why = ", the dependencies of torch and its companions" if name == TORCH_DEPS else ""
     return f"{code(f'{name}.txt')}{why}: {'; '.join(filter(None, parts))}."

@@ -1,4 +1,4 @@
-"""Why a package deserves attention, computed from locks and facts."""
+"""The packages that deserve attention and why: a section of docs/PINNING.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
 from torchpin.compat import undeclared_requirements
@@ -14,9 +13,10 @@ from torchpin.compat.recommendations import compute_deviations
 from torchpin.description.environments import MACHINES, torch_build
 from torchpin.documents.markdown import code, escape_literal, paragraphs, prose, table
 from torchpin.documents.sections import locked_environments, missing_locks_text
+from torchpin.facts.versions import is_later
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from torchpin.model import Artifact, Environment, Lock, Service
 
@@ -33,15 +33,15 @@ def risk_table(service: Service, locks: Mapping[str, Lock]) -> str:
         (name if len(names) == len(env_locks) else f"{name} in {', '.join(names)}", "\n".join(texts))
         for (name, texts), names in sorted(env_names_by_row.items(), key=lambda row: order.index(row[0][0]))
     ]
-    nothing = "No package gives a reason." if env_locks else ""
+    nothing = "No package needs attention." if env_locks else ""
     body = table(("Package", "Why it deserves attention"), rows) if rows else nothing
     return paragraphs(body, missing_locks_text(service, locks))
 
 
 def risk_reasons(env: Environment, lock: Lock) -> dict[str, tuple[str, ...]]:
-    """The reasons of each package that has any, torch's family first, then as declared, then the others by name.
+    """The risks by package: torch's family first, then in declared order, then the others by name.
 
-    A package that nobody declared stands here only for a conflict or an ABI.
+    A package that no description declares is listed only for a file conflict or an ABI.
     """
     layers = [canonicalize_name(package.name) for layer in env.service.layers for package in layer.packages]
     declared = list(dict.fromkeys([*env.service.torch.family, *layers]))
@@ -54,7 +54,7 @@ def risk_reasons(env: Environment, lock: Lock) -> dict[str, tuple[str, ...]]:
     )
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     outside = _upstream_mismatches(env, lock)
-    standings = undeclared_requirements.evaluate(env, lock)
+    evaluations = undeclared_requirements.evaluate(env, lock)
     reasons_by_package: dict[str, tuple[str, ...]] = {}
     for name in [*declared, *undeclared]:
         package = lock.all_packages.get(name)
@@ -62,13 +62,13 @@ def risk_reasons(env: Environment, lock: Lock) -> dict[str, tuple[str, ...]]:
             continue
         texts = (
             *_file_reasons(package),
-            *(["optional: the image may go without it"] if name in optional else []),
+            *(["optional: the image may lack it"] if name in optional else []),
             *_system_reasons(env, name),
             *conflicts[name],
             *(
-                _requirement_text(standing)
-                for standing in standings
-                if standing.package == name and _applies_to(env, standing)
+                _requirement_text(evaluation)
+                for evaluation in evaluations
+                if evaluation.package == name and _applies_to(env, evaluation)
             ),
             *outside.get(name, ()),
         )
@@ -78,9 +78,9 @@ def risk_reasons(env: Environment, lock: Lock) -> dict[str, tuple[str, ...]]:
 
 
 def _file_reasons(package: Artifact) -> list[str]:
-    """What the locked file itself tells."""
+    """The risks that follow from the locked file: built from source, compiled, bound to an ABI."""
     if package.is_source:
-        return ["source only: it is built while the image is"]
+        return ["source only: it is compiled during the image build"]
     platform = package.filename.removesuffix(".whl").rpartition("-")[2]
     texts = [f"compiled, for {code(platform)}"] if platform != "any" else []
     if package.name in facts.abi_packages():
@@ -111,7 +111,7 @@ def _missing_wheel_text(machines: Iterable[str]) -> list[str]:
 
 
 def _system_reasons(env: Environment, name: str) -> list[str]:
-    """What a package needs of the system, and whether the description installs it."""
+    """The system packages that a package requires, whether apt installs them, and machines without a wheel."""
     needs = facts.native_needs(name)
     if needs is None:
         return []
@@ -120,17 +120,17 @@ def _system_reasons(env: Environment, name: str) -> list[str]:
     if system_packages:
         lacking = [package for package in system_packages if package not in env.service.apt]
         state = f"**apt does not list {', '.join(lacking)}**" if lacking else "apt lists it"
-        texts.append(f"needs {', '.join(map(code, system_packages))} of the system: {state}")
+        texts.append(f"requires {', '.join(map(code, system_packages))} of the system: {state}")
     if needs.machines:
         machine_texts = _missing_wheel_text(
             machine for machine in _linux_machines() if machine not in needs.machines
         )
-        texts += [f"{text}{'' if needs.sdist else ', and nothing to build from'}" for text in machine_texts]
+        texts += [f"{text}{'' if needs.sdist else ', and no sdist'}" for text in machine_texts]
     return texts
 
 
 def _conflict_reasons(name: str, lock: Lock) -> list[str]:
-    """Which installed packages write the same files."""
+    """The installed packages that write the same files."""
     texts = []
     for conflict in facts.conflicts():
         conflicting = [
@@ -143,25 +143,27 @@ def _conflict_reasons(name: str, lock: Lock) -> list[str]:
     return texts
 
 
-def _applies_to(env: Environment, standing: undeclared_requirements.RequirementStatus) -> bool:
+def _applies_to(env: Environment, evaluation: undeclared_requirements.RequirementStatus) -> bool:
     gpus = map(facts.gpu, env.service.gpus)
     cuda = torch_build(env) != "cpu"
-    return not standing.undeclared.capability or (
-        cuda and any(undeclared_requirements.applies_to(standing.undeclared, gpu) for gpu in gpus)
+    return not evaluation.undeclared.capability or (
+        cuda and any(undeclared_requirements.applies_to(evaluation.undeclared, gpu) for gpu in gpus)
     )
 
 
-def _requirement_text(standing: undeclared_requirements.RequirementStatus) -> str:
-    only = f", for {prose(standing.undeclared.only)}" if standing.undeclared.only else ""
-    text = f"asks for {escape_literal(standing.undeclared.needs)}{only}, which no resolver is told ({prose(standing.undeclared.because)})"
+def _requirement_text(evaluation: undeclared_requirements.RequirementStatus) -> str:
+    only = f", for {prose(evaluation.undeclared.only)}" if evaluation.undeclared.only else ""
+    text = f"requires {escape_literal(evaluation.undeclared.needs)}{only}, which its metadata does not declare ({prose(evaluation.undeclared.because)})"
     state = (
-        f"it has {standing.installed}" if standing.satisfied else f"**not satisfied, {standing.installed}**"
+        f"satisfied by {evaluation.installed}"
+        if evaluation.satisfied
+        else f"**not satisfied, {evaluation.installed}**"
     )
     return f"{text}: {state}"
 
 
 def _upstream_mismatches(env: Environment, lock: Lock) -> dict[str, list[str]]:
-    """Where a locked version is not what a source's own requirements ask for."""
+    """The locked versions that do not meet the requirements of a source at its locked commit."""
     upstreams = {f"{upstream.source} {upstream.tag}" for upstream in lock.upstreams}
     texts: dict[str, list[str]] = {}
     for deviation in compute_deviations(env, lock):
@@ -169,17 +171,15 @@ def _upstream_mismatches(env: Environment, lock: Lock) -> dict[str, list[str]]:
             if adviser in upstreams:
                 how = "newer than" if _is_newer(deviation.used, requirement) else "outside"
                 texts.setdefault(canonicalize_name(deviation.component), []).append(
-                    f"{how} what {prose(adviser)} asks ({escape_literal(requirement)})"
+                    f"{how} what {prose(adviser)} requires ({escape_literal(requirement)})"
                 )
     return texts
 
 
 def _is_newer(used: str, specifier: str) -> bool:
-    """Whether a version is above every one that a specifier names."""
+    """Whether a version is later than every version in a specifier."""
     try:
-        named: Sequence[Version] = [
-            Version(clause.version.removesuffix(".*")) for clause in SpecifierSet(specifier)
-        ]
-        return bool(named) and Version(used) > max(named)
-    except (InvalidSpecifier, InvalidVersion):
+        clauses = [*SpecifierSet(specifier)]
+    except InvalidSpecifier:
         return False
+    return bool(clauses) and all(is_later(used, clause.version.removesuffix(".*")) for clause in clauses)

@@ -1,4 +1,4 @@
-"""Descriptions and locks to the generated sections of DEVIATIONS.md, docs/CHECKS.md and docs/GPUS.md, and what all pages share."""
+"""What the generated pages share: headings, environments with their locks, and grouped texts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def missing_locks_text(service: Service, locks: Mapping[str, Lock]) -> str:
 
 
 def group_by_text(texts: Iterable[tuple[Environment, str]]) -> str:
-    """Each text once, below the names of its environments where not all have the same."""
+    """Each text once; where environments have different ones, each below the names of those that share it."""
     grouped: dict[str, list[str]] = {}
     for env, text in texts:
         grouped.setdefault(text, []).append(code(env.name))

@@ -1,4 +1,4 @@
-"""What is known about torch, GPUs, CUDA and images: tables as data, each row with its source."""
+"""What is known about torch, GPUs, CUDA and base images: tables and index snapshots with their sources, and look-ups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from torchpin.facts.age import DatedRow, SectionAge, expired_rows, section_ages
 from torchpin.facts.base_images import base_image, base_images
-from torchpin.facts.gpus import compiled_archs, driver, gate, gpu, gpus, highest_arch, runs_on
+from torchpin.facts.gpus import (
+    compiled_archs,
+    driver,
+    gate,
+    gpu,
+    gpus,
+    highest_arch,
+    parse_capability,
+    runs_on,
+)
 from torchpin.facts.load import RawRow, Table, build_row, load_snapshot, load_table
 from torchpin.facts.packages import (
     NoWheel,
@@ -26,11 +35,11 @@ from torchpin.facts.rows import (
     Channel,
     Conflict,
     Driver,
-    Failure,
     Gate,
     Gpu,
     ImpliedPackages,
     IndexSnapshot,
+    KnownFailure,
     Metadata,
     NativeNeeds,
     Note,
@@ -57,11 +66,11 @@ __all__ = [
     "Conflict",
     "DatedRow",
     "Driver",
-    "Failure",
     "Gate",
     "Gpu",
     "ImpliedPackages",
     "IndexSnapshot",
+    "KnownFailure",
     "Metadata",
     "NativeNeeds",
     "NoWheel",
@@ -82,10 +91,8 @@ __all__ = [
     "cxx11_abi",
     "driver",
     "expired_rows",
-    "facts",
     "failures",
     "find_wheel",
-    "floors",
     "gate",
     "gpu",
     "gpus",
@@ -94,6 +101,8 @@ __all__ = [
     "index_snapshot",
     "metadata",
     "native_needs",
+    "notes",
+    "parse_capability",
     "problems",
     "recorded_hash",
     "release",
@@ -102,20 +111,15 @@ __all__ = [
     "runs_on",
     "section_ages",
     "source_tags",
+    "undeclared_requirements",
     "wheels",
 ]
 # fmt: on
 
 
-# --- what a build runs on --------------------------------------------------------------------------------------------
-
-
-# --- the recorded index ----------------------------------------------------------------------------------------------
-
-
 @cache
 def index_snapshot(channel: str) -> IndexSnapshot | None:
-    """The recorded page of a channel, package by package."""
+    """The index snapshot of a channel; None: there is none."""
     page = load_snapshot(channel) if channel.isalnum() else None
     if page is None or page.get("channel") != channel:
         return None
@@ -128,6 +132,7 @@ def index_snapshot(channel: str) -> IndexSnapshot | None:
 
 
 def recorded_hash(channel: str, filename: str) -> str | None:
+    """The sha256 of a file in the index snapshot of a channel; None: the file or its hash is not recorded."""
     page = index_snapshot(channel)
     packages = page.packages.values() if page else ()
     return next((files[filename] for files in packages if filename in files), None)
@@ -135,19 +140,18 @@ def recorded_hash(channel: str, filename: str) -> str | None:
 
 @cache
 def metadata() -> tuple[Metadata, ...]:
+    """The recorded metadata of wheels on the channels."""
     page = load_snapshot("metadata")
     return tuple(build_row(Metadata, row) for row in page["records"]) if page else ()
 
 
-# --- sources, packages, failures -------------------------------------------------------------------------------------
-
-
 @cache
 def source_tags(repo: str) -> tuple[SourceTag, ...]:
-    """The known tags of `owner/name`, however it is spelled."""
+    """The tags of a repository `owner/name`, whatever its case."""
     tables = load_table("sources")
     requirements = {(row["repo"], row["tag"]): _requirement_columns(row) for row in tables["requirements"]}
     return tuple(
+        # Not every tag has a row of requirements.
         build_row(SourceTag, {"pins": {}, **row, **requirements.get((row["repo"], row["tag"]), {})})
         for row in tables["tags"]
         if row["repo"].lower() == repo.lower()
@@ -160,25 +164,27 @@ def _requirement_columns(row: RawRow) -> RawRow:
 
 
 @cache
-def floors() -> tuple[UndeclaredRequirement, ...]:
+def undeclared_requirements() -> tuple[UndeclaredRequirement, ...]:
+    """The requirements that resolvers miss, in the order of the table."""
     tables = load_table("floors")
     return tuple(build_row(UndeclaredRequirement, row) for row in (*tables["floors"], *tables["pinned"]))
 
 
 @cache
 def removals() -> tuple[Removal, ...]:
+    """The interfaces that packages have removed."""
     return tuple(build_row(Removal, row) for row in load_table("floors")["removed"])
 
 
 @cache
-def failures() -> tuple[Failure, ...]:
-    """In the order to search them: special before general."""
+def failures() -> tuple[KnownFailure, ...]:
+    """The known failures in the order in which to search them: special before general."""
     rows = load_table("failures")["failures"]
-    return tuple(build_row(Failure, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
+    return tuple(build_row(KnownFailure, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
 
 
-def facts(name: str) -> tuple[Note, ...]:
-    """The sentences beside a table (`torch`, `bases`, `drivers`, `sources`)."""
+def notes(name: str) -> tuple[Note, ...]:
+    """The notes of a table (`torch`, `bases`, `drivers`, `sources`)."""
     return tuple(build_row(Note, row) for row in load_table(name).get("facts", []))
 
 
@@ -187,7 +193,7 @@ def problems(
     pages: Mapping[str, Page] | None = None,
     today: date | None = None,
 ) -> tuple[str, ...]:
-    """What is wrong with the tables and the recorded pages (where tables are given, with the given pages only); empty is well."""
+    """The problems of the tables and index snapshots, empty if there are none; with `tables`, of these and of `pages` only."""
     from torchpin.facts import index_pages, load, validate
 
     if tables is None:

@@ -1,4 +1,4 @@
-"""How old facts are: each row has a date, and each table and page a number of days after which to look again."""
+"""The age of facts: each row has a date, and each table and index snapshot a maximum age in days."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.facts.load import all_tables, load_snapshot
 from torchpin.facts.rows import gpu_key
+from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from torchpin.facts.index_pages import Page
     from torchpin.facts.load import RawRow, Table
 
-DEFAULT_MAX_AGE_DAYS = 365  # days, where a table does not say
-KEYS = {  # what names a row, and may occur once
+DEFAULT_MAX_AGE_DAYS = 365  # where a table sets no `limit`
+KEYS = {  # the columns that identify a row of a section; ID where a section is not listed
     ("channels", "channels"): ("name",),
     ("torch", "releases"): ("version",),
     ("torch", "abi"): ("torch", "cxx11_abi"),
@@ -44,12 +45,18 @@ KEYS = {  # what names a row, and may occur once
     ("wheels", "wheels"): ("filename",),
 }
 ID = ("id",)
-IMAGES = ("cuda", "pytorch", "runpod", "plain", "digests")  # the sections of the bases
+IMAGES = (
+    "cuda",
+    "pytorch",
+    "runpod",
+    "plain",
+    "digests",
+)  # the sections of bases.yaml that name images; digests last
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatedRow:
-    """A dated row (or page, of the table `index`), and how many days it may go without being looked at; None: for ever."""
+    """A row, or an index snapshot (table `index`), with its age in days; `max_age_days` None: it does not expire."""
 
     table: str
     row: str
@@ -62,12 +69,12 @@ class DatedRow:
         return self.max_age_days is not None and self.days > self.max_age_days
 
     def __str__(self) -> str:
-        return f"{self.table}: {self.row} is of {self.date}, {self.days} days old; it is good for {self.max_age_days}"
+        return f"{self.table}: {self.row} is {self.days} days old ({self.date}); its maximum age is {self.max_age_days} days"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SectionAge:
-    """A section of a table, or an index page: its oldest and newest date, the oldest's days, and what is past its limit."""
+    """A section of a table, or an index snapshot: its oldest and newest date, the age of the oldest, and the expired rows."""
 
     table: str
     section: str
@@ -81,7 +88,7 @@ class SectionAge:
 def section_ages(
     today: date, tables: Mapping[str, Table] | None = None, pages: Mapping[str, Page] | None = None
 ) -> tuple[SectionAge, ...]:
-    """Every section and page with a date."""
+    """The age of every section and index snapshot on a day."""
     tables = all_tables() if tables is None else tables
     sections = [
         _section_age(name, section, [_dated_row(name, section, row, today) for row in rows])
@@ -105,7 +112,7 @@ def section_ages(
 def _section_age(table: str, section: str, rows: Sequence[DatedRow]) -> SectionAge:
     oldest = max(rows, key=lambda row: row.days)
     newest = min(rows, key=lambda row: row.days)
-    past = tuple(row for row in rows if row.is_expired)
+    expired = tuple(row for row in rows if row.is_expired)
     return SectionAge(
         table=table,
         section=section,
@@ -113,7 +120,7 @@ def _section_age(table: str, section: str, rows: Sequence[DatedRow]) -> SectionA
         newest=newest.date,
         days=oldest.days,
         max_age_days=oldest.max_age_days,
-        expired=past,
+        expired=expired,
     )
 
 
@@ -141,14 +148,11 @@ def _channels_by_name(tables: Mapping[str, Table]) -> dict[str, RawRow]:
 
 
 def is_frozen(channel: RawRow, page: Page) -> bool:
-    """The channel has ended, and its page shows even its last series: nothing more will come."""
+    """Whether a channel has ended and its index snapshot contains its last series, so that the snapshot stays complete."""
     last = f"torch-{channel['series'][-1]}." if channel.get("series") else ""
     return bool(channel.get("ended")) and any(
         name.startswith(last) for name, _ in page["packages"].get("torch", ())
     )
-
-
-# --- the facts of one environment ------------------------------------------------------------------------------------
 
 
 def expired_rows(
@@ -161,7 +165,7 @@ def expired_rows(
     tables: Mapping[str, Table] | None = None,
     pages: Mapping[str, Page] | None = None,
 ) -> tuple[DatedRow, ...]:
-    """What an environment rests on that is past its limit: its channel and page, torch, cards, base image and drivers."""
+    """The expired facts behind the verdicts on an environment: channel, index snapshot, torch, GPUs, base image, drivers."""
     tables = all_tables() if tables is None else tables
     build = _built_channel(tables, channel, torch)
     predicates = _row_predicates(tables, {channel, build}, {gpu_key(name) for name in gpus}, base, torch)
@@ -178,7 +182,7 @@ def expired_rows(
 
 
 def _built_channel(tables: Mapping[str, Table], channel: str, torch: str) -> str:
-    """The channel that a torch was built for: PyPI serves one of them."""
+    """The channel that a torch was built for; PyPI serves the build of one channel under its own name."""
     public = torch.partition("+")[0]
     local_versions = [
         row.get("pypi_local") for row in tables["torch"]["releases"] if row["version"] == public
@@ -189,9 +193,9 @@ def _built_channel(tables: Mapping[str, Table], channel: str, torch: str) -> str
 def _row_predicates(
     tables: Mapping[str, Table], channels: set[str], gpu_keys: set[str], base: str, torch: str
 ) -> dict[tuple[str, str], Callable[[RawRow], bool]]:
-    """By section, whether a row is about the environment."""
+    """By table and section, the predicate that selects the rows about an environment."""
     public = torch.partition("+")[0]
-    series = ".".join(public.split(".")[:2])
+    series = major_minor(public)
     image = base.removeprefix("docker.io/").partition("@")[0]
     cudas = {row["cuda"] for row in tables["channels"]["channels"] if row["name"] in channels and row["cuda"]}
     families = {f"{cuda.partition('.')[0]}.x" for cuda in cudas}
@@ -207,14 +211,15 @@ def _row_predicates(
         ("drivers", "gates"): lambda row: image.startswith(f"nvidia/cuda:{row['cuda']}-"),
     }
     for section in IMAGES:
+        # section=section binds the section of this iteration, not of the last one.
         predicates["bases", section] = lambda row, section=section: image in image_names(section, row)  # type: ignore[misc]
     return predicates
 
 
 def image_names(section: str, row: RawRow) -> tuple[str, ...]:
-    """The images that a row of the bases is about."""
+    """The images that a row of bases.yaml is about."""
     if "image" in row:
         return (row["image"],)
     if section == "cuda":
         return tuple(f"nvidia/cuda:{row['cuda']}-{variant}-{row['os']}" for variant in row["variants"])
-    return (f"{section}/pytorch:{row['tag']}",)
+    return (f"{section}/pytorch:{row['tag']}",)  # the sections pytorch and runpod are owners on Docker Hub

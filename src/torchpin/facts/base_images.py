@@ -1,4 +1,4 @@
-"""The base images, each tag that is known to exist with what it brings."""
+"""Base images: each tag in the facts, with the CUDA, cuDNN, Python and torch that it contains."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def base_image(image: str) -> BaseImage | None:
-    """The row of `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`; None: not known to exist."""
+    """The row of an image such as `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`; None: not in the facts."""
     return _bases().get(image.removeprefix("docker.io/").partition("@")[0])
 
 
 def base_images() -> tuple[BaseImage, ...]:
-    """Every image that is known to exist."""
+    """Every base image in the facts."""
     return tuple(_bases().values())
 
 
@@ -59,7 +59,7 @@ def _cuda_images(row: RawRow, tables: Table) -> list[RawRow]:
     images = []
     for variant in row["variants"]:
         suffix = variant.partition("-")[0]
-        # A row with another suffix is another cuDNN; the digit in the suffix is its major.
+        # Without a row of its own, the suffix gives the major version of cuDNN: `cudnn8` has 8.
         cudnn = cudnn_versions.get((row["cuda"], suffix)) or suffix.partition("cudnn")[2] or None
         on_hub = row.get("cudnn_devel_on_hub") if re.fullmatch(r"cudnn\d*-devel", variant) else None
         image = f"nvidia/cuda:{row['cuda']}-{variant}-{row['os']}"

@@ -1,4 +1,4 @@
-"""Recorded index pages: reading an index's answer, what differs, and whether pages and tables agree."""
+"""Index snapshots: parsing the pages of an index, comparing them, and their agreement with the tables."""
 
 from __future__ import annotations
 
@@ -28,17 +28,15 @@ _COMPANIONS = ("torchvision", "torchaudio")
 
 
 def all_pages() -> dict[str, Page]:
+    """Every index snapshot by name, as it is stored."""
     folder = Path(__file__).parent / "data" / "index"
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
-# --- an index's answer -----------------------------------------------------------------------------------------------
-
-
 def parse_page(text: str) -> dict[str, str | None]:
-    """The Linux wheels of a package's page, in JSON (PEP 691) or HTML (PEP 503); none where it is no such page.
+    """The Linux wheels that a package's page lists, with their sha256; the page is JSON (PEP 691) or HTML (PEP 503).
 
-    Raises ValueError for JSON that is no page.
+    Raises ValueError for JSON that is not a page of PEP 691; HTML without links gives an empty mapping.
     """
     rows = _json_rows(text) if text.lstrip().startswith("{") else _html_rows(text)
     return merge_hashes(sorted((row for row in rows if is_linux_wheel(row[0])), key=lambda row: row[0]))
@@ -48,7 +46,7 @@ def _json_rows(text: str) -> list[tuple[str, str | None]]:
     try:
         return [(row["filename"], row["hashes"].get("sha256")) for row in json.loads(text)["files"]]
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"no list of files in it: {error}") from None
+        raise ValueError(f"not a PEP 691 page: {error}") from None
 
 
 def _html_rows(text: str) -> list[tuple[str, str | None]]:
@@ -68,16 +66,17 @@ class _Links(HTMLParser):
 
 
 def _parse_link(href: str) -> tuple[str, str | None]:
-    """File name and hash of an address, whole or relative: `/whl/cu121/torch-2.5.1%2Bcu121-….whl#sha256=…`."""
+    """File name and sha256 of a link, absolute or relative: `/whl/cu121/torch-2.5.1%2Bcu121-….whl#sha256=…`."""
     address, _, fragment = href.partition("#")
     match = _FRAGMENT.search(fragment)
     name = address.partition("?")[0].rsplit("/", 1)[-1]
+    # Decoded by hand: only tools/ may import urllib.
     decoded = re.sub(r"%([0-9A-Fa-f]{2})", lambda code: chr(int(code[1], 16)), name)
     return decoded, match[1] if match else None
 
 
 def is_linux_wheel(filename: str) -> bool:
-    """Whether Linux may install it, also one for any platform; a name that no installer reads is no wheel."""
+    """Whether a file is a wheel that can be installed on Linux, of platform `any` included; False for an invalid name."""
     try:
         tags = parse_wheel_filename(filename)[3]
     except InvalidWheelFilename:
@@ -86,7 +85,8 @@ def is_linux_wheel(filename: str) -> bool:
 
 
 def merge_hashes(rows: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
-    # A page may list a name twice with other bytes (fbgemm_gpu 0.6.0 for aarch64): then the name alone proves nothing.
+    """File name to sha256; None for a name without hash, or with two different ones."""
+    # Pages do list a name twice with different contents (fbgemm_gpu 0.6.0 for aarch64).
     hashes: dict[str, str | None] = {}
     for name, digest in rows:
         hashes[name] = digest if hashes.get(name, digest) == digest else None
@@ -94,7 +94,7 @@ def merge_hashes(rows: Iterable[tuple[str, str | None]]) -> dict[str, str | None
 
 
 def format_page(page: Page) -> str:
-    """A page as it is kept: a line for each file."""
+    """A page as index snapshots are stored: JSON with one line per file, so that diffs can be reviewed."""
     head = "".join(f"{json.dumps(key)}: {json.dumps(page[key])},\n" for key in ("channel", "source", "date"))
     packages = ",\n".join(
         f"{json.dumps(name)}: [\n{_lines(rows)}]" for name, rows in page["packages"].items()
@@ -106,12 +106,9 @@ def _lines(rows: Iterable[object]) -> str:
     return ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
 
 
-# --- what differs ----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
-    """The files of one package: come, gone, with another hash than recorded, and with a hash at last."""
+class SnapshotDifference:
+    """The files of a package that are added, removed, changed (another hash), or hashed (no hash was recorded before)."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -123,12 +120,13 @@ class Difference:
 
     def __str__(self) -> str:
         counts = {field.name: len(getattr(self, field.name)) for field in fields(self)}
-        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "as recorded"
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "unchanged"
 
 
-def compare_files(old: Files, new: Files) -> Difference:
+def compare_files(old: Files, new: Files) -> SnapshotDifference:
+    """What differs between two listings of a package's files."""
     differing = [name for name in old if name in new and new[name] != old[name]]
-    return Difference(
+    return SnapshotDifference(
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
         changed=tuple(name for name in differing if old[name] is not None),
@@ -137,7 +135,7 @@ def compare_files(old: Files, new: Files) -> Difference:
 
 
 def torch_versions(page: Page) -> tuple[Version, ...]:
-    """The stable torch releases that were built for a page's channel, oldest first, without their local part."""
+    """The stable torch releases that a page lists for its own channel, oldest first, without local part."""
     names = [name for name, _ in page["packages"].get("torch", ()) if is_linux_wheel(name)]
     versions = {parse_wheel_filename(name)[1] for name in names}
     channel_versions = {Version(version.public) for version in versions if version.local == page["channel"]}
@@ -149,17 +147,17 @@ def torch_versions(page: Page) -> tuple[Version, ...]:
 
 
 def removed_releases(old: Page, new: Page) -> Iterator[str]:
-    """The torch releases that a channel no longer has."""
+    """A message for each torch release that is in the old page of a channel only."""
     remaining = torch_versions(new)
     yield from (
-        f"torch {version} is gone from {new['channel']}"
+        f"torch {version} was removed from {new['channel']}"
         for version in torch_versions(old)
         if version not in remaining
     )
 
 
 def new_releases(old: Page, new: Page, tables: Mapping[str, Table]) -> Iterator[str]:
-    """The torch releases that are new on a channel, and what people have to add to the tables for them."""
+    """A message for each torch release that is in the new page of a channel only, with the rows that the tables lack."""
     channel, recorded = new["channel"], torch_versions(old)
     for version in torch_versions(new):
         if version not in recorded:
@@ -172,21 +170,19 @@ def _missing_rows(version: Version, channel: str, tables: Mapping[str, Table]) -
     series = f"{version.major}.{version.minor}"
     row = _channel_row(channel, tables)
     if str(version) not in {release["version"] for release in tables["torch"]["releases"]}:
-        yield "torch.yaml has no row for it (its Pythons, torchvision, torchaudio, triton, cuDNN, ABI)"
+        yield "torch.yaml has no row for it (Pythons, torchvision, torchaudio, triton, cuDNN, ABI)"
     if series not in row.get("series", ()):
-        yield f"channels.yaml does not have {series} on {channel}"
+        yield f"channels.yaml does not list {series} for {channel}"
     archs = {(archs_row["series"], archs_row["channel"]) for archs_row in tables["archs"]["archs"]}
     if row.get("cuda") and (series, channel) not in archs:
-        yield f"archs.yaml does not have {series} on {channel}"
-
-
-# --- whether pages and tables agree ----------------------------------------------------------------------------------
+        yield f"archs.yaml has no row for {series} on {channel}"
 
 
 def problems(pages: Mapping[str, Page], tables: Mapping[str, Table]) -> Iterator[str]:
+    """A message for each malformed index snapshot, and each disagreement with the tables."""
     for row in tables["channels"]["channels"]:
         if row.get("recorded") != (row["name"] in pages):
-            yield f"channels.yaml: {row['name']}: recorded is {row.get('recorded')}"
+            yield f"channels.yaml: {row['name']}: recorded is {row.get('recorded')}, but its index snapshot {'exists' if row['name'] in pages else 'is missing'}"
     for name, page in pages.items():
         if name == METADATA:
             messages = list(_metadata_problems(page, tables))
@@ -199,9 +195,9 @@ def problems(pages: Mapping[str, Page], tables: Mapping[str, Table]) -> Iterator
 
 
 def _shape_problems(name: str, page: Page) -> Iterator[str]:
-    yield from (f"no {key}" for key in ("channel", "source", "date", "packages") if not page.get(key))
+    yield from (f"{key} is missing" for key in ("channel", "source", "date", "packages") if not page.get(key))
     if page.get("channel") != name:
-        yield f"channel is {page.get('channel')!r}"
+        yield f"channel is {page.get('channel')!r}, not {name!r}"
     for package, rows in page.get("packages", {}).items():
         yield from (f"{package}: {message}" for row in rows for message in _file_problems(package, row))
 
@@ -210,13 +206,13 @@ def _file_problems(package: str, row: Any) -> Iterator[str]:
     match row:
         case [str(filename), None | str() as digest]:
             if not is_linux_wheel(filename):
-                yield f"{filename} is no wheel for Linux"
+                yield f"{filename} is not a wheel for Linux"
             elif canonicalize_name(filename.partition("-")[0]) != package:
-                yield f"{filename} is another package's"
+                yield f"{filename} belongs to another package"
             if digest is not None and not _SHA256.fullmatch(digest):
-                yield f"{filename}: {digest!r} is no sha256"
+                yield f"{filename}: {digest!r} is not a sha256"
         case _:
-            yield f"{row!r} is no file name with its hash"
+            yield f"{row!r} is not a file name with its hash"
 
 
 def _channel_row(name: str, tables: Mapping[str, Table]) -> RawRow:
@@ -227,8 +223,8 @@ def _end_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
     versions, row = torch_versions(page), _channel_row(page["channel"], tables)
     for key, version in (("first", versions[0]), ("last", versions[-1])) if versions else ():
         if row.get(key) != str(version):
-            word = {"first": "oldest", "last": "newest"}[key]
-            yield f"its {word} torch is {version}; in channels.yaml {key} is {row.get(key)}"
+            age = {"first": "oldest", "last": "newest"}[key]
+            yield f"its {age} torch is {version}; in channels.yaml {key} is {row.get(key)}"
 
 
 def _release_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
@@ -241,25 +237,25 @@ def _release_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
         if str(version) not in versions and version > oldest:
             yield f"torch {version} has no row in torch.yaml"
         elif str(version) in versions and f"{version.major}.{version.minor}" not in series:
-            yield f"torch {version} is on it; channels.yaml does not have {version.major}.{version.minor} there"
+            yield f"it lists torch {version}; channels.yaml does not list {version.major}.{version.minor} for {page['channel']}"
 
 
 def _parse_version(text: str) -> Version:
     try:
         return Version(text)
-    except InvalidVersion:  # the row itself has that problem
+    except InvalidVersion:  # reported for its row, by validate.py
         return Version("0")
 
 
 def _metadata_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
-    yield from (f"no {key}" for key in ("source", "date", "records") if not page.get(key))
+    yield from (f"{key} is missing" for key in ("source", "date", "records") if not page.get(key))
     releases = {row["version"]: row for row in tables["torch"]["releases"]}
     for row in page.get("records", ()):
         label = f"{row.get('channel')} {row.get('package')} {row.get('version')}"
         if not row.get("source"):
-            yield f"{label}: no source"
+            yield f"{label}: source is missing"
         if not _channel_row(row.get("channel", ""), tables):
-            yield f"{label}: no such channel"
+            yield f"{label}: channel does not exist"
         yield from (
             f"{label}: {message}"
             for line in row["requires_dist"]
@@ -268,11 +264,11 @@ def _metadata_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]
 
 
 def _companion_problems(row: RawRow, line: str, releases: Mapping[str, RawRow]) -> Iterator[str]:
-    """A companion asks for exactly one torch, whose row has to name that companion."""
+    """A companion requires exactly one torch, and the row of that torch must list the companion."""
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
-        yield f"{line!r} is no requirement"
+        yield f"{line!r} is not a requirement"
         return
     if row["package"] in _COMPANIONS and requirement.name == "torch":
         torch, companion_version = (
@@ -280,4 +276,4 @@ def _companion_problems(row: RawRow, line: str, releases: Mapping[str, RawRow]) 
             row["version"].partition("+")[0],
         )
         if companion_version not in releases.get(torch.partition("+")[0], {}).get(row["package"], ()):
-            yield f"asks for torch {torch}; torch.yaml does not have them together"
+            yield f"requires torch {torch}; torch.yaml does not list it for that release"

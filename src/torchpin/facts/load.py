@@ -1,4 +1,4 @@
-"""Reading the tables: each file once, when it is first asked for."""
+"""Reading the tables and index snapshots of `data/`, each file once, on first use."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ _FOLDER = Path(__file__).parent / "data"
 
 @cache
 def load_table(name: str) -> Table:
-    import yaml  # a build with nothing to do should not pay for it
+    """A table of `data/` with its defaults filled in."""
+    import yaml  # here, since a build with nothing to do needs no table, and importing yaml takes time
 
+    # The C loader is much faster, but missing where PyYAML was built without libyaml.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
     return merge_defaults(yaml.load(text, Loader=loader))  # noqa: S506 - both are safe loaders
 
 
 def merge_defaults(raw: Mapping[str, Any]) -> Table:
-    """Every row with the defaults of its file, and of its section, filled in."""
+    """The sections of a table, each row with the defaults of its file and of its section filled in."""
     defaults = raw.get("defaults", {})
     common = {key: value for key, value in defaults.items() if not isinstance(value, dict)}
     return {
@@ -48,17 +50,19 @@ def merge_defaults(raw: Mapping[str, Any]) -> Table:
 
 
 def all_tables() -> dict[str, Table]:
+    """Every table by name."""
     return {name: load_table(name) for name in NAMES}
 
 
 @cache
 def load_snapshot(name: str) -> Any | None:
+    """An index snapshot of `data/index/` as it is stored; None: there is none of that name."""
     path = _FOLDER / "index" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def build_row(kind: type[Kind], row: RawRow) -> Kind:
-    """The row as a value; keys that the value has no field for stay behind."""
+    """The row as a frozen value; keys that the value has no field for are dropped."""
     names = {field.name for field in dataclasses.fields(kind)}
     return kind(**{name: _freeze(value) for name, value in row.items() if name in names})
 

@@ -1,4 +1,4 @@
-"""Packages beyond a resolver: wheels with an ABI in their name, files of two owners, libraries of the system."""
+"""What resolvers do not know of packages: wheels with an ABI in their file name, conflicting files, system libraries."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from packaging.utils import canonicalize_name
 from torchpin.facts import torch as facts_torch
 from torchpin.facts.load import RawRow, build_row, load_table
 from torchpin.facts.rows import Conflict, ImpliedPackages, NativeNeeds, Wheel
+from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-# --- wheels with an ABI in their name --------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _TorchBuild:
-    """The build that a wheel has to fit: `2.7.1` from `cu126` on `x86_64`."""
+    """The build of torch that a wheel must fit: `2.7.1` from `cu126` on `x86_64`."""
 
     version: str
     channel: str
@@ -29,7 +27,7 @@ class _TorchBuild:
 
     @property
     def series(self) -> str:
-        return ".".join(self.version.split(".")[:2])
+        return major_minor(self.version)
 
     def __str__(self) -> str:
         return f"torch {self.version} from {self.channel}"
@@ -37,9 +35,9 @@ class _TorchBuild:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoWheel:
-    """Why no wheel fits, the nearest, and what makes one; not `known`: a fact is missing, so that one may fit.
+    """Why no wheel fits. `certain` False: a fact is missing, so one may fit after all.
 
-    `column`: what of a wheel's name does not fit, with the values that would.
+    `column`: the part of the file name that does not fit; `nearest`: the values of it that would.
     """
 
     message: str
@@ -52,26 +50,27 @@ class NoWheel:
 
 
 class _NoWheelError(Exception):
-    """Why there is none."""
+    """No wheel fits; the arguments are those of `NoWheel`."""
 
     def __init__(
-        self, sentence: str, *, certain: bool = True, column: str = "", nearest: Iterable[str] = ()
+        self, message: str, *, certain: bool = True, column: str = "", nearest: Iterable[str] = ()
     ) -> None:
-        super().__init__(sentence)
+        super().__init__(message)
         self.certain, self.column, self.nearest = certain, column, tuple(nearest)
 
 
 class _NoTorchError(_NoWheelError):
-    """Why there is none, and none could be built: there is no such torch."""
+    """No wheel fits, and none can be built, since the build of torch does not exist."""
 
 
 def abi_packages() -> frozenset[str]:
-    """The packages whose wheel depends on more than Python and platform, by normalized name."""
+    """The normalized names of the packages whose wheels also depend on torch, CUDA and the C++11 ABI."""
     return frozenset(row["package"] for row in load_table("wheels")["packages"])
 
 
 @cache
 def wheels() -> tuple[Wheel, ...]:
+    """Every recorded wheel with an ABI in its file name."""
     tables = load_table("wheels")
     keys = ("release", "requires", "min_capability", "archs")
     package_columns = {
@@ -86,25 +85,30 @@ def wheels() -> tuple[Wheel, ...]:
 def find_wheel(
     package: str, version: str, *, python: str, torch: str, channel: str, machine: str
 ) -> Wheel | NoWheel:
-    """The file that fits a build of torch, or why none does."""
+    """The wheel of a package that fits a build of torch, or why none does."""
     name = canonicalize_name(package)
     rows = {row["version"]: row for row in load_table("wheels")["packages"] if row["package"] == name}
     if not rows:
         recorded = _join(sorted(abi_packages()))
-        sentence = f"{name}: no wheels with an ABI in their name are recorded; those of {recorded} are"
-        return NoWheel(message=sentence, certain=False)
+        message = f"{name} has no wheels with an ABI in their file name in the facts; {recorded} has"
+        return NoWheel(message=message, certain=False)
     torch_build = _TorchBuild(version=torch.partition("+")[0], channel=channel, machine=machine)
     try:
         return _select_by_abi(_fitting_wheels(name, version, python, torch_build), torch_build)
     except _NoWheelError as error:
+        # A version without a row is built like the recorded ones.
         build = rows.get(version, next(iter(rows.values())))["build"]
-        makes = "" if isinstance(error, _NoTorchError) else f". What makes one: {build}"
-        sentence = f"{name} {version}: {error}{makes}"
-        return NoWheel(message=sentence, certain=error.certain, column=error.column, nearest=error.nearest)
+        alternative = "" if isinstance(error, _NoTorchError) else f"; the alternative is {build}"
+        message = f"{name} {version}: {error}{alternative}"
+        return NoWheel(message=message, certain=error.certain, column=error.column, nearest=error.nearest)
 
 
 def _fitting_wheels(name: str, version: str, python: str, torch: _TorchBuild) -> list[Wheel]:
-    """The wheels that fit in everything but the ABI; where none does, the nearest fit in what is asked first."""
+    """The wheels that fit in everything but the ABI.
+
+    Raises _NoWheelError with the first column, in the order below, in which none of the remaining wheels fits.
+    """
+    # In this order: the first column that does not fit is the one to report.
     required = {
         "platform": f"linux_{torch.machine}",
         "torch": torch.series,
@@ -115,62 +119,71 @@ def _fitting_wheels(name: str, version: str, python: str, torch: _TorchBuild) ->
     rows = [row for row in named if row.version == version]
     if not rows:
         nearest = _join(dict.fromkeys(row.version for row in named))
-        raise _NoWheelError(
-            f"no wheel of this version is recorded; the nearest are of {nearest}", certain=False
-        )
+        raise _NoWheelError(f"no wheel of this version is in the facts; near it: {nearest}", certain=False)
     for number, (column, expected) in enumerate(required.items(), start=1):
         fitting = [row for row in rows if getattr(row, column) == expected]
         if not fitting:
             key = ", ".join(f"{column} {value}" for column, value in list(required.items())[:number])
             near = [*dict.fromkeys(getattr(row, column) for row in rows)]
-            sentence = f"there is no wheel for {key}; the nearest are for {column} {_join(near)}"
-            raise _NoWheelError(sentence, column=column, nearest=near)
+            message = f"no wheel for {key}; near it: {column} {_join(near)}"
+            raise _NoWheelError(message, column=column, nearest=near)
         rows = fitting
     return rows
 
 
 def _cuda_major(torch: _TorchBuild) -> str:
+    """The CUDA major of a build of torch, such as `12`. Raises _NoTorchError for a CPU build and for one that does not exist."""
     name = torch.channel
     if name == "pypi":
         release_row = facts_torch.release(torch.version)
+        # `pypi_local` is recorded for PyPI's x86_64 wheel only.
         if release_row is None or release_row.pypi_local is None or torch.machine != "x86_64":
-            sentence = f"which CUDA {torch} has on {torch.machine} is not known; a channel says it"
-            raise _NoTorchError(sentence, certain=False)
+            message = (
+                f"the CUDA of {torch} on {torch.machine} is not in the facts; another channel determines it"
+            )
+            raise _NoTorchError(message, certain=False)
         name = release_row.pypi_local
     channel = facts_torch.channel(name)
-    homes = [row.name for row in facts_torch.channels() if row.cuda and torch.series in row.series]
-    with_cuda = f"with CUDA, torch {torch.series} is on {_join(homes) or 'no channel'}"
+    cuda_channels = [row.name for row in facts_torch.channels() if row.cuda and torch.series in row.series]
+    with_cuda = f"torch {torch.series} with CUDA is on {_join(cuda_channels) or 'no channel'}"
     if channel is None or torch.series not in channel.series:
-        sentence = f"there is no {torch}; {with_cuda}"
-        raise _NoTorchError(sentence, certain=bool(channel and homes), column="channel", nearest=homes)
+        message = f"torch {torch.version} does not exist on {torch.channel}; {with_cuda}"
+        raise _NoTorchError(
+            message, certain=bool(channel and cuda_channels), column="channel", nearest=cuda_channels
+        )
     if channel.cuda is None:
-        raise _NoTorchError(f"{torch} is no CUDA build; {with_cuda}", column="channel", nearest=homes)
+        raise _NoTorchError(
+            f"{torch} is not a CUDA build; {with_cuda}", column="channel", nearest=cuda_channels
+        )
     return channel.cuda.partition(".")[0]
 
 
 def _select_by_abi(rows: Sequence[Wheel], torch: _TorchBuild) -> Wheel:
-    """The ABI has to be torch's twice: by the wheel's name, and by what the wheel was built against."""
+    """The wheel of torch's C++11 ABI, both by its file name and by the torch that it was built against.
+
+    Raises _NoWheelError where there is none. A label FALSE alone proves nothing: setup.py of flash-attn can force ABI 1
+    but not ABI 0, so such a wheel has the ABI of the torch that it was built against.
+    """
     abi, names = facts_torch.cxx11_abi(torch.version, torch.channel), _join(row.filename for row in rows)
     if abi is None:
-        sentence = f"the C++11 ABI of {torch} is not known; by that, one of {names} is right"
-        raise _NoWheelError(sentence, certain=False)
+        message = f"the C++11 ABI of {torch} is not in the facts; the wheel is one of {names}"
+        raise _NoWheelError(message, certain=False)
     labelled = next((row for row in rows if row.abi == abi), None)
     if labelled is None:
-        raise _NoWheelError(f"{torch} has the C++11 ABI {abi}; the nearest is {names}", column="abi")
+        raise _NoWheelError(f"{torch} has the C++11 ABI {abi}; near it: {names}", column="abi")
     against = _built_against(labelled) or {}
     if labelled.abi == 1 or facts_torch.cxx11_abi(against["with"], against["channel"]) == abi:
         return labelled
     raise _NoWheelError(
-        f"{torch} has the C++11 ABI {abi}, and {labelled.filename} has 1 in spite of its name: it was built against "
-        f"torch {against['with']} from {against['channel']}, which has wheels that fit "
-        f"({against.get('issue', against['source'])})",
+        f"{torch} has the C++11 ABI {abi}, but {labelled.filename} has 1 despite its name: it was built against "
+        f"torch {against['with']} from {against['channel']}, where it fits ({against.get('issue', against['source'])})",
         column="channel",
         nearest=[against["channel"]],
     )
 
 
 def _built_against(row: Wheel) -> RawRow | None:
-    """The torch that a wheel was compiled against."""
+    """The row of wheels.yaml about the torch that a wheel was built against."""
     key = (row.package, row.version, row.torch)
     rows = load_table("wheels")["built"]
     return next(
@@ -182,21 +195,20 @@ def _join(parts: Iterable[str]) -> str:
     return ", ".join(parts)
 
 
-# --- files of two owners, libraries of the system --------------------------------------------------------------------
-
-
 @cache
 def conflicts() -> tuple[Conflict, ...]:
+    """The sets of packages that overwrite each other's files."""
     return tuple(build_row(Conflict, row) for row in load_table("packages")["conflicts"])
 
 
 @cache
 def implied_packages() -> tuple[ImpliedPackages, ...]:
+    """The packages that others pull in, as far as conflicts name them."""
     return tuple(build_row(ImpliedPackages, row) for row in load_table("packages")["brings"])
 
 
 def native_needs(package: str) -> NativeNeeds | None:
-    """What a package needs of the system at run time; None: nothing is known."""
+    """The system libraries that a package requires at run time; None: not in the facts."""
     return _natives().get(canonicalize_name(package))
 
 

@@ -1,4 +1,4 @@
-"""The rows of the tables, as values."""
+"""The rows of the tables as frozen values."""
 
 from __future__ import annotations
 
@@ -12,19 +12,34 @@ if TYPE_CHECKING:
 Method = Literal["measured", "published", "inferred"]
 
 
+def cite(source: str, date: str) -> str:
+    """The one form in which evidence names a fact: `source (date)`."""
+    return f"{source} ({date})"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """What every row has: who says so, when it was collected, and how they know."""
+class Cited:
+    """A fact with its source and the day on which it was collected."""
 
     source: str
     date: str
+
+    @property
+    def citation(self) -> str:
+        return cite(self.source, self.date)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row(Cited):
+    """A row of a table. `method`: how its source knows."""
+
     method: Method
     note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Channel(Row):
-    """A channel of the PyTorch index; `pypi` is the one without an address here."""
+    """A channel of the PyTorch index, or `pypi`, which has no URL here."""
 
     name: str
     cuda: str | None
@@ -66,6 +81,8 @@ class Archs(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gpu(Row):
+    """A GPU. `machine`: the architecture of the hosts that it comes in."""
+
     name: str
     aliases: tuple[str, ...] = ()
     architecture: str
@@ -77,14 +94,15 @@ class Gpu(Row):
 
 
 def gpu_key(name: str) -> str:
-    """A card's name without what people and nvidia-smi write differently."""
+    """A GPU's name in the form in which names are compared: `NVIDIA RTX A6000` and `rtx-a6000` give the same."""
+    # nvidia-smi prints the vendor and the brand too: NVIDIA GeForce RTX 4090, Tesla T4.
     parts = re.split(r"[\s_-]+", name.lower())
     return "".join(part for part in parts if part not in {"nvidia", "geforce", "tesla"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Driver(Row):
-    """The Linux drivers of one CUDA: the one its toolkit came with, and the least that its family runs on."""
+    """The Linux drivers of a CUDA version: the one that its toolkit ships with, and the minimum of its major version."""
 
     cuda: str
     toolkit: str
@@ -93,7 +111,7 @@ class Driver(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gate(Row):
-    """What an nvidia/cuda image asks of the driver before it starts."""
+    """The drivers that an nvidia/cuda image requires (NVIDIA_REQUIRE_CUDA): those of CUDA `needs`, or of an older branch."""
 
     cuda: str
     needs: str
@@ -103,10 +121,10 @@ class Gate(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseImage(Row):
-    """A base image. `python` is the one inside; `apt_python` is what its system would install.
+    """A base image. `python`: the version in the image; `apt_python`: the one that its system's apt would install.
 
-    `glibc`: its C library, such as 2.35, or musl. `ends`: when what it is named for has no more fixes; `os_ends`: the
-    same of its system.
+    `glibc`: the version of its C library, such as 2.35, or `musl`. `ends`: end of life of what it is named for;
+    `os_ends`: end of life of its system.
     """
 
     image: str
@@ -125,12 +143,17 @@ class BaseImage(Row):
     digest: str | None = None
     digest_source: str = ""
 
+    @property
+    def digest_citation(self) -> str:
+        """The evidence for the digest, which may have another source than the tag."""
+        return cite(self.digest_source or self.source, self.date)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceTag(Row):
-    """A tag of a source repository; `exists` False: named, and never was.
+    """A tag of a source repository, with what its own requirements pin; `exists` False: a name in use for no tag.
 
-    What its own requirements pin and ask for, and in `requirements_source` the source of that.
+    `requirements_source`: the source of `min_*`, `tested_torch` and `pins`.
     """
 
     repo: str
@@ -146,12 +169,17 @@ class SourceTag(Row):
     pins: Mapping[str, str]
     requirements_source: str = ""
 
+    @property
+    def requirements_citation(self) -> str:
+        """The evidence for what the tag's own requirements say."""
+        return cite(self.requirements_source, self.date)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UndeclaredRequirement(Row):
-    """Where `when` is installed, `needs` must hold; `seen`: the packages' own metadata says so.
+    """Where `when` is installed, `needs` must hold; `seen`: the package's metadata declares it.
 
-    `instead`: the pin that ends it where it does not hold. `interface`: the removal that the floor is about.
+    `instead`: the pin that satisfies it where it does not hold. `interface`: the id of the removal that causes it.
     """
 
     id: str
@@ -167,7 +195,7 @@ class UndeclaredRequirement(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Removal(Row):
-    """An interface that is gone from `version` on; `newest`: what a resolver takes on the row's date."""
+    """An interface that is removed in `version`; `newest`: the version that a resolver selects on the row's date."""
 
     id: str
     package: str
@@ -187,7 +215,7 @@ class Conflict(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImpliedPackages(Row):
-    """Which packages a version installs beside itself, of those that other rows speak of."""
+    """The packages that a requirement pulls in, of those that conflicts name."""
 
     when: str
     packages: tuple[str, ...]
@@ -195,7 +223,7 @@ class ImpliedPackages(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NativeNeeds(Row):
-    """What a package needs of the system; `machines`: those that have a wheel, empty is all."""
+    """The system libraries that a package requires; `machines`: those that it has wheels for, empty for all."""
 
     package: str
     apt: tuple[str, ...] = ()
@@ -205,13 +233,13 @@ class NativeNeeds(Row):
     because: str
 
     def apt_for(self, machine: str) -> tuple[str, ...]:
-        """The apt packages that a machine must have; none where the wheel brings them."""
+        """The apt packages that a machine requires; none where the wheel bundles them."""
         return () if machine in self.bundled else self.apt
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wheel(Row):
-    """A wheel with an ABI in its file name; `requires`: its own dependencies, torch apart."""
+    """A wheel with an ABI in its file name; `requires`: its dependencies other than torch."""
 
     package: str
     version: str
@@ -233,36 +261,36 @@ class Wheel(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Failure(Row):
+class KnownFailure(Row):
+    """A line of a log that is known: what it means and what to do. `stage`: where the line shows up."""
+
     id: str
     pattern: re.Pattern[str]
     means: str
-    remedy: str
+    help: str
     example: str
     stage: Literal["build", "run"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note(Row):
-    """A sentence that no column holds."""
+    """A fact about a table that fits no column."""
 
     id: str
     fact: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IndexSnapshot:
-    """One recorded index page: package → file name → sha256, None where the page has no one hash for that name."""
+class IndexSnapshot(Cited):
+    """The recorded page of a channel: package → file name → sha256, None where the page lists several or no hashes for a name."""
 
     channel: str
-    source: str
-    date: str
     packages: Mapping[str, Mapping[str, str | None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metadata:
-    """What the wheels of one version on one channel depend on; `verified` against the index's own metadata hash."""
+    """The dependencies of a version's wheels on a channel; `verified`: checked against the metadata hash of the index."""
 
     channel: str
     package: str

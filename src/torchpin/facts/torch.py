@@ -1,4 +1,4 @@
-"""The builds of torch: channels, releases, and the ABI of each."""
+"""Channels and releases of torch, and the C++11 ABI of each build."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ from torchpin.facts.rows import Channel, TorchRelease
 
 @cache
 def channels() -> tuple[Channel, ...]:
+    """Every channel, in the order of the table: by CUDA version."""
     return tuple(build_row(Channel, row) for row in load_table("channels")["channels"])
 
 
 def channel(name: str) -> Channel | None:
+    """The channel of a name such as `cu121`; None: not in the facts."""
     return next((row for row in channels() if row.name == name), None)
 
 
 @cache
 def releases() -> tuple[TorchRelease, ...]:
+    """Every release of torch in the facts."""
     return tuple(build_row(TorchRelease, row) for row in load_table("torch")["releases"])
 
 
 def release(version: str) -> TorchRelease | None:
-    """The release of `2.5.1`, and of `2.5.1+cu121` too."""
+    """The release of a version, with or without local part: `2.5.1` and `2.5.1+cu121` give the same. None: not in the facts."""
     public = version.partition("+")[0]
     return next((row for row in releases() if row.version == public), None)
 
 
 def cxx11_abi(torch_version: str, channel: str) -> int | None:
-    """The C++11 ABI of a torch build for x86_64 (0 or 1); it depends on the channel for 2.6.0 only."""
+    """The C++11 ABI of a torch build for x86_64 (0 or 1); None: not in the facts. Only for 2.6.0 does it depend on the channel."""
     from packaging.specifiers import SpecifierSet
 
     public = torch_version.partition("+")[0]

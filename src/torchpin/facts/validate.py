@@ -1,4 +1,4 @@
-"""Whether the tables hold together: sources, dates, ids, names that refer to each other, patterns."""
+"""The consistency of the tables: sources, dates, ids, references between tables, patterns."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from packaging.version import Version
 from torchpin.facts import index_pages
 from torchpin.facts.age import DEFAULT_MAX_AGE_DAYS, ID, IMAGES, KEYS, image_names
 from torchpin.facts.rows import gpu_key
+from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from torchpin.facts.load import RawRow, Table
 
 _METHODS = {"measured", "published", "inferred"}
-_PAST, _ANY_TIME = ("date", "released", "tagged", "committed"), ("ends",)  # dates
+_PAST, _ANY_TIME = ("date", "released", "tagged", "committed"), ("ends",)  # the columns that hold dates
 _STATUS = {"supported", "end-of-life", None}
 _VARIANT = re.compile(r"(?:cudnn\d*-)?(?:devel|runtime)|tensorrt-(?:devel|runtime)|base")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -39,6 +40,7 @@ def problems(
     pages: Mapping[str, index_pages.Page] | None = None,
     today: date | None = None,
 ) -> Iterator[str]:
+    """A message for each problem, with its file and section; `today`: the day after which no date may lie."""
     for name, table in tables.items():
         for section, rows in table.items():
             for number, row in enumerate(rows, start=1):
@@ -55,42 +57,42 @@ def problems(
 
 def _row(row: RawRow, today: date | None) -> Iterator[str]:
     if not str(row.get("source") or "").strip():
-        yield "no source"
+        yield "source is missing"
     if row.get("method") not in _METHODS:
         yield f"method is {row.get('method')!r}, not one of {', '.join(sorted(_METHODS))}"
     if "date" not in row:
-        yield "no date"
+        yield "date is missing"
     if not (
         isinstance(row.get("limit", DEFAULT_MAX_AGE_DAYS), int) and row.get("limit", DEFAULT_MAX_AGE_DAYS) > 0
     ):
-        yield f"limit is {row['limit']!r}, no number of days"
+        yield f"limit is {row['limit']!r}, not a number of days"
     yield from _dates(row, today)
     for key, pattern in _DIGESTS.items():
         if row.get(key) is not None and not re.fullmatch(pattern, row[key]):
-            yield f"{key} {row[key]!r} is no digest"
+            yield f"{key} {row[key]!r} is not a digest"
 
 
 def _dates(row: Mapping[str, object], today: date | None) -> Iterator[str]:
     for key in (*_PAST, *_ANY_TIME):
         if row.get(key) is not None and not _parses(date.fromisoformat, str(row[key])):
-            yield f"{key} {row[key]!r} is no date"
+            yield f"{key} {row[key]!r} is not a date"
         elif today and key in _PAST and str(row.get(key) or "") > today.isoformat():
-            yield f"{key} {row[key]} is still to come"
+            yield f"{key} {row[key]} is in the future"
 
 
 def _duplicates(rows: list[RawRow], keys: tuple[str, ...]) -> Iterator[str]:
     names = Counter(tuple(row[key] for key in keys) for row in rows if all(key in row for key in keys))
     yield from (
-        f"{' '.join(map(str, name))} is there {count} times" for name, count in names.items() if count > 1
+        f"{' '.join(map(str, name))} occurs {count} times" for name, count in names.items() if count > 1
     )
 
 
 def _channels(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     for row in table["channels"]:
         if row["name"] != "pypi" and not str(row.get("url", "")).endswith(f"/whl/{row['name']}"):
-            yield f"{row['name']}: its url is another channel's"
+            yield f"{row['name']}: url belongs to another channel"
         if row["name"].startswith("cu") and row["name"] != "cu" + str(row["cuda"]).replace(".", ""):
-            yield f"{row['name']}: cuda is {row['cuda']}"
+            yield f"{row['name']}: cuda {row['cuda']} does not match its name"
 
 
 def _rows(tables: Mapping[str, Table], name: str, section: str) -> list[RawRow]:
@@ -104,9 +106,9 @@ def _channel_names(tables: Mapping[str, Table]) -> set[str]:
 def _torch(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["releases"]:
         if not _parses(Version, row["version"]):
-            yield f"{row['version']!r} is no version"
+            yield f"{row['version']!r} is not a version"
         if row.get("pypi_local") is not None and row["pypi_local"] not in _channel_names(tables):
-            yield f"{row['version']}: pypi_local {row['pypi_local']} is no channel"
+            yield f"{row['version']}: pypi_local {row['pypi_local']} is not a channel"
 
 
 def _archs(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
@@ -114,34 +116,39 @@ def _archs(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["archs"]:
         label = f"{row['series']} {row['channel']} {row['platform']}"
         if row["channel"] not in series:
-            yield f"{label}: no such channel"
+            yield f"{label}: channel does not exist"
         elif row["series"] not in series[row["channel"]]:
-            yield f"{label}: that channel never had {row['series']}"
+            yield f"{label}: channels.yaml does not list {row['series']} for {row['channel']}"
         if row["sm"] is None and not row.get("upper_bound"):
-            yield f"{label}: neither sm nor upper_bound"
+            yield f"{label}: sm and upper_bound are both missing"
         for name in (*(row["sm"] or ()), *(row["ptx"] or ())):
             if not _ARCH.fullmatch(name):
-                yield f"{label}: {name!r} is no architecture"
+                yield f"{label}: {name!r} is not an architecture"
     for row in table.get("toolkits", ()):
         for key in ("min_toolkit", "last_toolkit"):
             if _is_unknown_toolkit(row.get(key), tables):
-                yield f"{row['sm']}: {key} {row[key]} is no toolkit of drivers.yaml"
+                yield f"{row['sm']}: {key} {row[key]} is not a toolkit of drivers.yaml"
     yield from _hole_problems(table, tables)
 
 
 def _hole_problems(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    """Every series of a CUDA channel has its architectures, or is listed as a hole, with the reason."""
+    """Every series of a CUDA channel has a row of architectures, or is listed as a hole with the reason."""
     listed = {(row["series"], row["channel"]) for row in table["archs"]}
     holes = {(row["series"], row["channel"]) for row in table.get("holes", ())}
     channels = [row for row in _rows(tables, "channels", "channels") if row["cuda"]]
     matrix = {(series, row["name"]) for row in channels for series in row["series"]}
-    yield from (f"{' '.join(pair)}: neither a row nor a hole" for pair in sorted(matrix - listed - holes))
-    yield from (f"{' '.join(pair)}: a hole that has a row" for pair in sorted(holes & listed))
-    yield from (f"{' '.join(pair)}: a hole where nothing belongs" for pair in sorted(holes - matrix))
+    yield from (
+        f"{' '.join(pair)}: listed in neither archs nor holes" for pair in sorted(matrix - listed - holes)
+    )
+    yield from (f"{' '.join(pair)}: listed in both archs and holes" for pair in sorted(holes & listed))
+    yield from (
+        f"{' '.join(pair)}: listed in holes, but channels.yaml does not list the series"
+        for pair in sorted(holes - matrix)
+    )
 
 
 def _is_unknown_toolkit(cuda: str | None, tables: Mapping[str, Table]) -> bool:
-    """Neither one that drivers.yaml knows nor an older one."""
+    """Whether a CUDA version is missing in drivers.yaml though it is not older than its oldest row."""
     toolkits = [row["cuda"] for row in _rows(tables, "drivers", "toolkits")]
     return bool(
         cuda
@@ -159,33 +166,36 @@ def _gpus(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["gpus"]:
         capability = row.get("capability")
         if _is_unknown_toolkit(row.get("min_toolkit"), tables):
-            yield f"{row['name']}: min_toolkit {row['min_toolkit']} is no toolkit of drivers.yaml"
+            yield f"{row['name']}: min_toolkit {row['min_toolkit']} is not a toolkit of drivers.yaml"
         if capability is None and not row.get("note"):
-            yield f"{row['name']}: no capability, and no note why"
+            yield f"{row['name']}: capability and note are both missing"
         if capability is not None and not re.fullmatch(r"\d+\.\d", str(capability)):
             yield f"{row['name']}: capability {capability!r} is not like 8.6"
     names = Counter(
         key for row in table["gpus"] for key in {gpu_key(n) for n in (row["name"], *row.get("aliases", ()))}
     )
-    yield from (f"{name} names two cards" for name, count in names.items() if count > 1)
+    yield from (f"{name} names two GPUs" for name, count in names.items() if count > 1)
 
 
 def _bases(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     systems = {"unknown", None, *(row["os"] for row in table["systems"])}
     for section in IMAGES:
-        strange = [row for row in table[section] if row.get("os") not in systems]
-        yield from (f"{image_names(section, row)[0]}: {row['os']} is no known system" for row in strange)
+        unknown_systems = [row for row in table[section] if row.get("os") not in systems]
+        yield from (
+            f"{image_names(section, row)[0]}: {row['os']} is not a system of the table"
+            for row in unknown_systems
+        )
     for row in table["cuda"]:
         label = f"{row['cuda']} {row['os']}"
         if row.get("status") not in _STATUS:
             yield f"{label}: status is {row['status']!r}, not one of supported, end-of-life"
         yield from (
-            f"{label}: {name!r} is no variant" for name in row["variants"] if not _VARIANT.fullmatch(name)
+            f"{label}: {name!r} is not a variant" for name in row["variants"] if not _VARIANT.fullmatch(name)
         )
     suffixes = {(row["cuda"], name.partition("-")[0]) for row in table["cuda"] for name in row["variants"]}
     for row in table["cudnn"]:
         if (row["cuda"], row["suffix"]) not in suffixes:
-            yield f"cudnn: no image of {row['cuda']} has {row['suffix']}"
+            yield f"cudnn: {row['suffix']} is not a suffix of the images of CUDA {row['cuda']}"
     yield from _images(table, tables)
 
 
@@ -194,7 +204,9 @@ def _images(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
         image for section in IMAGES[:-1] for row in table[section] for image in image_names(section, row)
     }
     named = [row["image"] for row in table["digests"]] + [row.get("base") for row in table["runpod"]]
-    yield from (f"{image} is no known image" for image in named if image not in {None, *listed_images})
+    yield from (
+        f"{image} is not an image of the table" for image in named if image not in {None, *listed_images}
+    )
     releases = {row["version"] for row in _rows(tables, "torch", "releases")}
     for row in (*table["pytorch"], *table["runpod"]):
         torch, _, local = (row.get("torch") or "").partition("+")
@@ -205,7 +217,7 @@ def _images(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["pytorch"]:
         tag = f"{row['torch'].partition('+')[0]}-cuda{row['cuda']}-cudnn{row['cudnn']}-{row['variant']}"
         if tag != row["tag"]:
-            yield f"{row['tag']}: its columns say {tag}"
+            yield f"{row['tag']}: its columns give {tag}"
 
 
 def _drivers(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
@@ -215,51 +227,52 @@ def _drivers(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     toolkits = sorted(table["toolkits"], key=lambda row: (_version_numbers(row["cuda"]), row["update"]))
     for older, newer in pairwise(toolkits):
         if _version_numbers(older["driver"]) > _version_numbers(newer["driver"]):
-            yield f"toolkit {newer['cuda']} update {newer['update']} has an older driver than the one before it"
+            yield f"toolkit {newer['cuda']} update {newer['update']} has an older driver than the toolkit before it"
     yield from _families(table, tables)
     images_of = {row["cuda"] for row in _rows(tables, "bases", "cuda")}
     for row in table["gates"]:
         if images_of and row["cuda"] not in images_of:
-            yield f"gate of {row['cuda']}: bases.yaml has no such image"
+            yield f"gate of {row['cuda']}: bases.yaml has no image of this CUDA"
         if row["needs"] != f">={'.'.join(row['cuda'].split('.')[:2])}":
-            yield f"gate of {row['cuda']}: it needs {row['needs']}"
+            yield f"gate of {row['cuda']}: needs is {row['needs']}, not of the same CUDA"
         if row["older_branches"] != sorted(set(row["older_branches"])):
-            yield f"gate of {row['cuda']}: its older branches are out of order"
+            yield f"gate of {row['cuda']}: older_branches are not in ascending order"
 
 
 def _families(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["families"]:
         if not (re.fullmatch(r"\d+\.x", row["family"]) and re.fullmatch(r"\d{3}", row["min_driver"])):
             yield f"family {row['family']} from {row['min_driver']}: not like 12.x from 525"
+        # Without `below` there is no upper bound; the main versions of drivers have three digits.
         if row.get("below", "999") <= row["min_driver"]:
-            yield f"family {row['family']}: from {row['min_driver']}, and below {row['below']}"
+            yield f"family {row['family']}: min_driver {row['min_driver']} is not below {row['below']}"
     listed_majors = {row["family"].partition(".")[0] for row in table["families"]}
     used = {row["cuda"].partition(".")[0] for row in _rows(tables, "channels", "channels") if row["cuda"]}
-    yield from (f"no family for CUDA {major}" for major in sorted(used - listed_majors))
+    yield from (f"family of CUDA {major} is missing" for major in sorted(used - listed_majors))
 
 
 def _sources(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     tags = {(row["repo"], row["tag"]) for row in table["tags"]}
     for row in table["tags"]:
         if row.get("exists", True) and not _COMMIT.fullmatch(row.get("commit", "")):
-            yield f"{row['tag']}: commit is not a full one"
+            yield f"{row['tag']}: commit is not a full hash"
     for row in table.get("upstreams", ()):
         if not _COMMIT.fullmatch(row["commit"]):
-            yield f"{row['repo']}: commit is not a full one"
+            yield f"{row['repo']}: commit is not a full hash"
     for row in table["requirements"]:
         if (row["repo"], row["tag"]) not in tags:
-            yield f"{row['repo']} {row['tag']}: requirements of no known tag"
+            yield f"{row['repo']} {row['tag']}: requirements of a tag that is not in tags"
 
 
 def _floors(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     for row in (*table["floors"], *table["pinned"]):
         for key in ("when", "needs"):
             if not _parses(Requirement, row[key]):
-                yield f"{row['id']}: {key} {row[key]!r} is no requirement"
+                yield f"{row['id']}: {key} {row[key]!r} is not a requirement"
         if row.get("instead") and not re.fullmatch(r"[a-z0-9-]+==[^,;*]+", row["instead"]):
-            yield f"{row['id']}: instead {row['instead']!r} is no exact pin"
+            yield f"{row['id']}: instead {row['instead']!r} is not an exact pin"
         if row.get("interface") not in {None, *(removal["id"] for removal in table["removed"])}:
-            yield f"{row['id']}: no interface {row['interface']} is removed"
+            yield f"{row['id']}: interface {row['interface']} is not an id of removed"
 
 
 def _failures(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
@@ -277,12 +290,12 @@ def _failures(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
 
 def _packages(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     for row in table["conflicts"]:
-        if len(row["names"]) < 2:  # noqa: PLR2004 - it takes two
-            yield f"{row['id']}: a conflict of one"
+        if len(row["names"]) < 2:  # noqa: PLR2004 - a conflict has two sides
+            yield f"{row['id']}: names has fewer than two packages"
     named = [name for row in table["conflicts"] for name in row["names"]]
     for row in table["brings"]:
         if not _parses(Requirement, row["when"]):
-            yield f"brings: {row['when']!r} is no requirement"
+            yield f"brings: {row['when']!r} is not a requirement"
     named += [name for row in table["brings"] for name in row["packages"]]
     for name in (*named, *(row["package"] for row in table["native"])):
         if name != canonicalize_name(name):
@@ -296,18 +309,18 @@ def _wheels(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
         yield from (f"{row['package']}: {message}" for message in _wheel_package(row))
     for row in table["built"]:
         if row["channel"] not in _channel_names(tables) or not row["with"].startswith(f"{row['torch']}."):
-            yield f"built for {row['torch']}: with {row['with']} from {row['channel']}"
-    series = {".".join(row["version"].split(".")[:2]) for row in _rows(tables, "torch", "releases")}
+            yield f"built for {row['torch']}: {row['with']} from {row['channel']} is not a build of that series"
+    series = {major_minor(row["version"]) for row in _rows(tables, "torch", "releases")}
     for torch_series in sorted({row["torch"] for row in table["wheels"]} - series if series else ()):
-        yield f"wheels for torch {torch_series}, of which torch.yaml has no release"
+        yield f"wheels for torch {torch_series}: torch.yaml has no release of it"
     for row in table["wheels"]:
         key = (row["package"], row["version"])
         if key not in packages:
-            yield f"{row['filename']}: no such package and version"
+            yield f"{row['filename']}: package and version are not in packages"
         if row["abi"] == 0 and (*key, row["torch"]) not in built_against:
-            yield f"{row['filename']}: what it was built against is not known, so neither is its ABI"
+            yield f"{row['filename']}: the torch that it was built against, and so its ABI, is missing in built"
         if row["filename"] != _wheel_name(row):
-            yield f"{row['filename']}: its columns say {_wheel_name(row)}"
+            yield f"{row['filename']}: its columns give {_wheel_name(row)}"
     yield from _duplicates(table["wheels"], ("sha256",))
 
 
@@ -315,13 +328,13 @@ def _wheel_package(row: RawRow) -> Iterator[str]:
     if row["package"] != canonicalize_name(row["package"]):
         yield "is not a normalized name"
     if not re.fullmatch(r"https://\S+[^/\s]", row["release"]):
-        yield f"release {row['release']!r} is no folder's address"
+        yield f"release {row['release']!r} is not the URL of a folder"
     if not re.fullmatch(r"\d+\.\d", str(row["min_capability"])):
         yield f"min_capability {row['min_capability']!r} is not like 8.0"
     for line in row["requires"]:
         if not _parses(Requirement, line) or Requirement(line).name == "torch":
-            yield f"requires {line!r}, which is no requirement beside torch"
-    yield from (f"{name!r} is no architecture" for name in row["archs"] if not _ARCH.fullmatch(name))
+            yield f"requires {line!r}: not a requirement, or one of torch itself"
+    yield from (f"{name!r} is not an architecture" for name in row["archs"] if not _ARCH.fullmatch(name))
 
 
 def _wheel_name(row: RawRow) -> str:
@@ -335,7 +348,7 @@ def _wheel_name(row: RawRow) -> str:
 def _parses(kind: Callable[[str], object], text: str) -> bool:
     try:
         kind(text)
-    except ValueError:  # what packaging and datetime raise is one
+    except ValueError:  # the base class of what packaging and datetime raise
         return False
     return True
 

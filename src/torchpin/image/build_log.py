@@ -1,14 +1,9 @@
-"""BuildKit's plain log, line by line, to events: which layer, how long, how far; and what a failed one means."""
+"""Parser of BuildKit's plain build log: events, install steps, and the step that failed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from torchpin import facts
@@ -20,12 +15,18 @@ _STEP = re.compile(r"#(?P<number>\d+) (?P<rest>.*)")
 _DONE = re.compile(r"DONE (?P<seconds>[0-9]+(?:\.[0-9]+)?)s")
 _OUTPUT = re.compile(r"(?P<seconds>\d+\.\d+) (?P<text>.*)")
 _BYTES = re.compile(r"(?P<done>[\d.]+\s?[kMGT]?B) / (?P<all>[\d.]+\s?[kMGT]?B)")
+# build.txt is mounted beside a layer with source-only packages, and does not name the step.
 _LAYER = re.compile(r"target=/run/torchpin/layers/(?P<file>(?!build\.txt)[\w.-]+)")
+# uv prints `+ name==version` for an installed package, `-` for a removed and `~` for a reinstalled one.
+_CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
+_INDEX = re.compile(r'export UV_DEFAULT_INDEX="\$\{\w+:-(?P<address>[^}]+)\}"')
+_SHOWN_LINES = 15  # of the failed step
+_SEARCHED_LINES = 20  # at the end of the log, where BuildKit repeats the error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """One thing that happened in a build. `seconds` is a finished step's duration, `bytes` a transfer as BuildKit words it."""
+    """An event of a build step. `seconds` is the duration of a finished step, `bytes` a transfer as BuildKit prints it."""
 
     step: int
     kind: Literal["started", "output", "cached", "done", "failed"]
@@ -36,7 +37,7 @@ class Event:
 
 
 def parse_event(line: str) -> Event | None:
-    """The event of one line of `docker buildx build --progress plain`, None for lines that are none."""
+    """The event of a line of `docker buildx build --progress plain`; None for a line of no step."""
     match = _STEP.fullmatch(line.rstrip())
     if not match:
         return None
@@ -56,13 +57,10 @@ def parse_event(line: str) -> Event | None:
     return Event(step=step, kind="output", text=text, bytes=transfer[0] if transfer else "")
 
 
-_CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
-
-
 def repeated_installs(log: Iterable[str]) -> tuple[str, ...]:
-    """Packages that a build's install steps took away, replaced or installed twice: none, in a proven image.
+    """The packages that the install steps of a build removed, replaced or installed twice; none in a verified image.
 
-    Steps from the cache say nothing; they said it when they ran.
+    Steps from the cache have no output, and were checked when they ran.
     """
     seen: set[str] = set()
     wrong: list[str] = []
@@ -77,13 +75,10 @@ def repeated_installs(log: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wrong))
 
 
-_INDEX = re.compile(r'export UV_DEFAULT_INDEX="\$\{\w+:-(?P<address>[^}]+)\}"')
-
-
 def layer_indexes(log: Iterable[str]) -> dict[str, str]:
-    """Which index each install step of a build named, by layer file: the log's own word, cached steps included.
+    """The index of each install step by layer file, as the log has it, cached steps included.
 
-    A step without one takes its packages from PyPI. A mirror stands in for the address, and only by the same hashes.
+    A step without one installs from PyPI. A mirror can replace the address, but not the hashes.
     """
     index_by_layer: dict[str, str] = {}
     for line in log:
@@ -96,7 +91,7 @@ def layer_indexes(log: Iterable[str]) -> dict[str, str]:
 
 
 def step_title(text: str) -> str:
-    """A step's short name: the layer that it installs, else the start of its instruction; "" for BuildKit's own."""
+    """The short name of a step: its layer, or the start of its instruction; "" for a step of BuildKit."""
     if text.startswith(("[internal]", "[auth]", "[context ")):
         return ""
     layer = _LAYER.search(text)
@@ -104,7 +99,7 @@ def step_title(text: str) -> str:
         return f"layer {layer['file'].removesuffix('.txt')}"
     plain = re.sub(r"^\[(?:[\w-]+ )?\s*(?:\d+/\d+\])?\s*|--mount=\S+\s*", "", text)
     if "probe.py" in plain:
-        return "proof"
+        return "verification"
     if "uv venv" in plain:
         return "Python"
     if "apt-get" in plain:
@@ -114,7 +109,7 @@ def step_title(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """The step that failed, what it last said, and the known remedy."""
+    """The step that failed, its last lines of output, and help for a known failure."""
 
     step: str
     lines: tuple[str, ...]
@@ -122,8 +117,9 @@ class Failure:
 
 
 def find_failure(log: Sequence[str]) -> Failure:
-    """What went wrong in a build, from its whole log."""
+    """The failure of a build, from all lines of its log."""
     events = [(parse_event(line), line) for line in log]
+    # When a step fails, BuildKit cancels those that run beside it.
     failed_steps = [
         build_event.step
         for build_event, _ in events
@@ -144,21 +140,23 @@ def find_failure(log: Sequence[str]) -> Failure:
         ]
     else:
         name, output = "the build", [line.rstrip() for line in log if line.strip()]
-    return Failure(step=name, lines=tuple(output[-15:]), help=known_help([*output, *log[-20:]]))
+    return Failure(
+        step=name, lines=tuple(output[-_SHOWN_LINES:]), help=known_help([*output, *log[-_SEARCHED_LINES:]])
+    )
 
 
 def known_help(lines: Iterable[str]) -> str:
-    """What is known to help: the first known failure, special ones before general, that any line matches."""
+    """The cause and the help of the first known failure that a line matches; the facts list special ones first."""
     log_lines = list(lines)
     for known_failure in facts.failures():
         if any(known_failure.pattern.search(line) for line in log_lines):
-            return f"{known_failure.means}. {known_failure.remedy}"
+            return f"{known_failure.means}. {known_failure.help}"
     return ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildStarted:
-    """A build begins: the environment, its steps' sizes in bytes by layer name, and where its log goes."""
+    """The start of a build: its environment, the bytes of each step by layer name, and the path of its log."""
 
     environment: str
     sizes: dict[str, int]

@@ -1,4 +1,4 @@
-"""Values to the texts that tools read: the throw-away uv project, Dockerfiles, build contexts, exports."""
+"""Dockerfiles, rendered from their template, and the lists of their build contexts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.errors import InputError
 from torchpin.lock import file_format
 from torchpin.lock.uv_project import quote
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _quote_for_dockerfile(value: str) -> str:
-    """A double-quoted word of LABEL or ENV, in which nothing is expanded."""
+    """A double-quoted value of LABEL or ENV, in which no variable is expanded."""
     return quote(value).replace("$", "\\$")
 
 
@@ -31,7 +32,7 @@ def _compile_template(template: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - a Dockerfile is no HTML; what may stand in a description is limited by its reader
+        autoescape=False,  # noqa: S701 - a Dockerfile is not HTML; description/patterns.py limits the texts
     )
     jinja.filters["word"] = _quote_for_dockerfile
     jinja.filters["exec"] = lambda command: json.dumps(list(command), ensure_ascii=False)
@@ -39,20 +40,20 @@ def _compile_template(template: str) -> jinja2.Template:
 
 
 def render_dockerfile(template: str, image: Image) -> str:
-    """The Dockerfile of an image. A name that the template misspells stops the rendering."""
+    """The Dockerfile of an image. Raises InputError for an error of the template, such as an unknown name."""
     import jinja2
 
     try:
         return _compile_template(template).render(image=image)
     except (jinja2.TemplateError, TypeError) as error:
         line = getattr(error, "lineno", None)
-        position = Position(file="docker/Dockerfile.j2", line=line or 1, column=1)
+        position = Position(file=paths.DOCKERFILE_TEMPLATE, line=line or 1, column=1)
         problem = Problem(position=position, path="", message=f"cannot be rendered: {error}")
-        raise InputError("Correct the template; nothing was written.", (problem,)) from None
+        raise InputError("correct the template; nothing was written", (problem,)) from None
 
 
 def render_context_list(context: BuildContext) -> str:
-    """What a build context holds, one line each: with the Dockerfile, all that decides about the image."""
+    """The list of a build context, one line a file or source; with the Dockerfile it determines the image."""
     lines = [f"{path}  {file_format.digest(text)}" for path, text in context.files.items()]
     lines += [
         f"{path}/  {source.url} {source.tag} {source.commit}" for path, source in context.sources.items()

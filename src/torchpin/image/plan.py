@@ -1,4 +1,4 @@
-"""A lock to an image: its install steps, its build context, what its probe must find, and its key."""
+"""The plan of an image: install steps, build context, expectations of its probe, and image key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class InstallStep:
     """One install step of an image: a layer file, from one origin.
 
-    `index` is a channel's address (None: PyPI, as the client finds it); `release` is where an ABI wheel lies.
+    `index` is the address of a channel, None for PyPI; `release` is that of an ABI wheel's release. `mirror` is the
+    variable that replaces the address; `builds` is whether a package is built from source.
     """
 
     file: str
@@ -37,7 +38,7 @@ class InstallStep:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """All that the one Dockerfile template may print."""
+    """The values that the Dockerfile template may use. `sources` are (source, its folder in the image)."""
 
     environment: str
     service: Service
@@ -52,7 +53,7 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildContext:
-    """What a build context holds: texts by path, the uv release, and sources (path in the context to the source)."""
+    """A build context: texts by path, the uv release, and sources by their path in the context."""
 
     files: Mapping[str, str]
     uv: str
@@ -60,7 +61,7 @@ class BuildContext:
 
 
 def install_steps(lock: Lock) -> tuple[InstallStep, ...]:
-    """The install steps of an environment, empty layers left out."""
+    """The install steps of a lock, without empty layers."""
     return tuple(
         InstallStep(
             file=layer.file,
@@ -77,6 +78,7 @@ def install_steps(lock: Lock) -> tuple[InstallStep, ...]:
 
 
 def image_plan(env: Environment, lock: Lock) -> Image:
+    """The image of an environment, for the template."""
     service = env.service
     homes = tuple((source, f"{service.home}/{source.path}") for source in service.sources)
     reported = sorted(
@@ -101,12 +103,16 @@ def image_plan(env: Environment, lock: Lock) -> Image:
 
 
 def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None) -> dict[str, object]:
-    """What the probe must find, as it reads it. `home` is where the sources lie, by default the image's folder."""
+    """The content of expect.json, which the probe compares an environment with.
+
+    `home` is the folder of the sources, by default that of the image.
+    """
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     versions = {name: package.version for name, package in sorted(lock.packages.items())}
     build = torch_build(env)
     release = str(env.service.torch.version)
     compiled = facts.compiled_archs(release, build, MACHINES[env.variant.platform]) if build else None
+    # Not every arm64 wheel has the local part in its version, so the probe compares the release alone there.
     carries_local = build and env.variant.platform == "linux/amd64"
     inherited = {package.name: package.version for package in lock.provided.packages} if lock.provided else {}
     return {
@@ -128,7 +134,7 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
 
 
 def build_context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], smoke: str) -> BuildContext:
-    """What the build of an environment's image reads, beside its Dockerfile."""
+    """All that the build of an image reads, except its Dockerfile."""
     layers = [*lock.layers, *([lock.build] if lock.build else [])]
     files = {f"layers/{layer.file}": install_file(layer) for layer in layers if layer.packages}
     files |= {f"runtime/{name}": text for name, text in runtime.items()}
@@ -139,6 +145,6 @@ def build_context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], s
 
 
 def image_key(env: Environment, dockerfile: str, listing: str) -> str:
-    """The hash of everything that goes into an environment's image: 64 hexadecimal digits."""
-    everything = f"{env.name}\n\n{env.variant.platform}\n\n{dockerfile}\n\n{listing}"
-    return file_format.digest(everything).removeprefix("sha256:")
+    """The hash of all inputs of an image: 64 hexadecimal digits. `listing` is its context list."""
+    inputs = f"{env.name}\n\n{env.variant.platform}\n\n{dockerfile}\n\n{listing}"
+    return file_format.digest(inputs).removeprefix("sha256:")

@@ -1,4 +1,4 @@
-"""The small image that the lab's services stand on: pulled, or made from this machine's own distribution."""
+"""The small base image of the lab: pulled, or built from packages of this machine's distribution."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def base_image(service: Service, prefix: str, rendered: Path, say: Say) -> Iterator[tuple[str, str]]:
-    """A small base image with a Python, and "" and the reason where there can be none.
+    """The tag of a small base image with Python, and ""; without Docker or an image "", and the reason.
 
-    At the end every image below `prefix` goes, and the build cache of the Dockerfiles below `rendered`.
+    At the end every image below `prefix` is removed, and the build cache of the Dockerfiles below `rendered`.
     """
     try:
         with docker.engine() as client:
@@ -33,8 +33,8 @@ def base_image(service: Service, prefix: str, rendered: Path, say: Say) -> Itera
             cached = engine.build_cache_ids(client)
             tag = f"{prefix}/base:1"
             _make_base(client, service, tag, say)
-    except TorchpinError as stop:
-        yield "", str(stop).splitlines()[0].rstrip(".")
+    except TorchpinError as error:
+        yield "", str(error).splitlines()[0]
         return
     try:
         yield tag, ""
@@ -46,45 +46,50 @@ def base_image(service: Service, prefix: str, rendered: Path, say: Say) -> Itera
 
 
 def _make_base(client: Any, service: Service, tag: str, say: Say) -> None:
-    """Pulled if Docker Hub answers, else made from this machine's own distribution."""
+    """Pull the base image, or build it from this machine's distribution if Docker Hub cannot be reached."""
     if engine.pull(client, f"python:{service.python.major}.{service.python.minor}-slim-bookworm", tag):
         return
-    say("lab: Docker Hub does not answer; making a base image from this machine's distribution")
+    say("lab: Docker Hub cannot be reached; building a base image from this machine's distribution")
     with tempfile.TemporaryDirectory(prefix="torchpin-base-") as name:
         archive = _bootstrap_archive(Path(name))
         engine.import_tree(client, archive, tag)
 
 
 def _bootstrap_archive(folder: Path) -> Path:
-    """A tar of a minimal Debian or Ubuntu with Python, made by mmdebstrap or debootstrap."""
+    """A tar of a minimal Debian or Ubuntu with Python, made by mmdebstrap or debootstrap.
+
+    Raises ToolError when neither is installed, or when this is not root on Debian or Ubuntu.
+    """
     suite = _distribution_suite()
     tree, archive = folder / "tree", folder / "base.tar"
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not suite:
-        raise ToolError("no base image can be pulled, and only root on Debian or Ubuntu can make one")
+        raise ToolError("no base image can be pulled, and only root on Debian or Ubuntu can build one")
     if process.which("mmdebstrap"):
-        # Unpacked, not configured: a fifth of the time, and all that Python, a shell and a real torch need.
+        # Packages are unpacked, not configured: it takes a fifth of the time and is enough for Python, a shell and torch.
         packages = "--include=python3,dash,coreutils,base-files,passwd,libstdc++6"
         process.run(("mmdebstrap", "--variant=extract", packages, suite, str(tree)))
         files.write_files(
             {tree / "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", tree / "etc/group": "root:x:0:\n"}
         )
-        if not (tree / "bin/sh").exists():
+        if not (tree / "bin/sh").exists():  # configuring dash would create it
             (tree / "bin/sh").symlink_to("dash")
     elif process.which("debootstrap"):
         process.run(("debootstrap", "--variant=minbase", "--include=python3", suite, str(tree)))
     else:
-        raise ToolError("no base image can be pulled; to make one install mmdebstrap (or debootstrap)")
+        raise ToolError("no base image can be pulled; to build one install mmdebstrap (or debootstrap)")
     process.run(("tar", "--create", "--file", str(archive), "--directory", str(tree), "."))
     return archive
 
 
 def _distribution_suite() -> str:
+    """The code name of this machine's Debian or Ubuntu release, "" on other systems."""
     text = files.read_text(Path("/etc/os-release")) or ""
     fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return fields.get("VERSION_CODENAME", "").strip('"') if sys.platform == "linux" else ""
 
 
 def python_version(base: str) -> str:
+    """The version of the Python in an image."""
     script = "import platform; print(platform.python_version())"
     with docker.engine() as client:
         return engine.run_in_image(client, base, "python3", "-c", script)

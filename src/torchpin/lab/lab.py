@@ -1,4 +1,4 @@
-"""The lab: a scratch copy of the monorepo in which torch, sources and base are tiny stand-ins and all else is real."""
+"""The lab: a scratch copy of the repository with small stubs for torch, sources and base image; all else is real."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description import write
 from torchpin.description.environments import MACHINES, cuda_version, select_environments
@@ -34,28 +34,32 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Lock, Service, Source
     from torchpin.workspace.workspace import Repository
 
+    Channels = Mapping[str, Mapping[str, Sequence[index_server.File]]]
     Printer = Callable[[str], None]
 
-IMAGE_PREFIX = "torchpin-lab"  # of every image; each lab has its own name below it, so two do not meet
-_COPIED_PATHS = ("docker/Dockerfile.j2", "docker/runtime", "requirements")
-_SMOKE_TEST = '''"""The lab's smoke test: the stand-in torch is what was installed."""
+IMAGE_PREFIX = "torchpin-lab"  # of every image; a lab adds its process and time, so that two do not collide
+_COPIED_PATHS = (paths.DOCKERFILE_TEMPLATE, paths.RUNTIME, "requirements")
+_SMOKE_TEST = '''"""The lab's smoke test: torch is the lab's stub."""
 
 import torch
 
-assert torch.__torchpin_standin__
-print("smoke: ok, torch", torch.__version__, "is the lab's stand-in")
+assert torch.__torchpin_stub__
+print("smoke: ok, torch", torch.__version__, "is the lab's stub")
 '''
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lab:
-    """A scratch repository ready to be locked and built, and whose it is a copy of. `engine`: with Docker; else `why` not."""
+    """A scratch repository that can be locked and built."""
 
     repo: Repository
-    original: Repository
+    original: Repository  # the repository that it was copied from
     environments: tuple[Environment, ...]
-    has_docker: bool
-    no_docker_reason: str = ""
+    no_docker_reason: str = ""  # "" with Docker
+
+    @property
+    def has_docker(self) -> bool:
+        return not self.no_docker_reason
 
 
 @contextmanager
@@ -67,87 +71,43 @@ def open_lab(
     docker: bool = True,
     say: Printer,
 ) -> Iterator[Lab]:
-    """A lab for these environments; everything it makes is gone at the end, in the engine too.
+    """A lab for these environments; at the end everything that it made is removed, also from the Docker engine.
 
-    `updated_environments`: the environments as a bump will have them, whose torch is served as well.
-
-    Raises ToolError where the machine is no Linux: the stand-ins are Linux wheels.
+    `updated_environments` are the environments after a bump, whose torch is served as well; `say` prints a line.
+    Raises ToolError on a machine that is not Linux, and InputError when an environment is not locked.
     """
     if not uv_install.local_platform().startswith("linux/"):
-        raise ToolError(
-            "The lab's stand-ins are Linux wheels: try it on Linux, on an x86_64 or aarch64 machine."
-        )
+        raise ToolError("the lab requires Linux on x86_64 or aarch64, since its stubs are Linux wheels")
     locks = {env.name: _committed_lock(repo, env) for env in environments}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torchpin-lab-")))
         prefix = f"{IMAGE_PREFIX}/{os.getpid()}-{time.monotonic_ns() % 10**9}"
-        base, reason = (
-            stack.enter_context(
-                base_image.base_image(environments[0].service, prefix, folder / "monorepo" / "docker", say)
-            )
-            if docker
-            else ("", "the native way was asked for")
-        )
-        if not base:
-            say(f"lab: {reason}; the native environment stands in for the image")
-        python = base_image.python_version(base) if base else platform.python_version()
         scratch = folder / "monorepo"
+        base_context = base_image.base_image(environments[0].service, prefix, scratch / paths.DOCKER, say)
+        base, reason = stack.enter_context(base_context) if docker else ("", "Docker is switched off")
+        if not base:
+            say(f"lab: {reason}; using a native environment instead of an image")
+        python = base_image.python_version(base) if base else platform.python_version()
         _copy_repository(repo.root, scratch)
-        origins = {
-            source.name: _create_origin(
-                folder, source, locks[env.name], lab_package_names(env.service, locks[env.name])
-            )
-            for env in environments
-            for source in env.service.sources
-        }
-        commits = {name: commit for name, (_, commit) in origins.items()}
-        services = tuple(
-            reduce_service(env.service, env, locks[env.name], base=base, python=python, commits=commits)
-            for env in {env.service.name: env for env in reversed(environments)}.values()
-        )
-        served = _stub_channels(
-            (*select_environments(services), *_with_updated_torch(services, updated_environments))
-        )
+        origins = _create_origins(folder, environments, locks)
+        services = _reduce_services(environments, locks, origins, base=base, python=python)
+        served = _stub_channels(services, updated_environments)
         if base:
             services = tuple(_with_stub_base(folder, service, base, prefix, served) for service in services)
-        for service in services:
-            service_folder = scratch / "services" / service.name
-            write_files(
-                {
-                    service_folder / "service.yaml": write.to_yaml(service),
-                    service_folder / "smoke.py": _SMOKE_TEST,
-                }
-            )
+        _write_services(scratch, services)
         address = stack.enter_context(index_server.serve(served))
-        mirrors = {
-            name: f"{address}/{name}/{'files' if name in facts.abi_packages() else ''}" for name in served
-        }
-        mirrors |= {name: url for name, (url, _) in origins.items()}
-        machine_mirrors = {
-            name: url for name, url in repo.settings.mirrors.items() if name in {"pypi", "python"}
-        }
-        scratch_repo = workspace.open_repository(scratch, prefix=prefix)
-        settings = replace(repo.settings, mirrors=machine_mirrors | mirrors, registry="", network="host")
-        published = {
-            channel: {name: {file.filename: file.sha256 for file in files} for name, files in rows.items()}
-            for channel, rows in served.items()
-        }
-        lab_repo = replace(scratch_repo, settings=settings, published=published)
-        say(f"lab: stand-in torch on {address}, Python {python}, {'base ' + base if base else 'no image'}")
-        chosen = {env.name for env in environments}
-        yield Lab(
-            repo=lab_repo,
-            original=repo,
-            environments=tuple(env for env in select_environments(lab_repo.services) if env.name in chosen),
-            has_docker=bool(base),
-            no_docker_reason=reason,
-        )
+        say(f"lab: stub torch on {address}, Python {python}, {'base ' + base if base else 'no image'}")
+        mirrors = _index_mirrors(address, served) | {name: url for name, (url, _) in origins.items()}
+        lab_repo = _open_scratch(repo, scratch, prefix, mirrors, served)
+        names = {env.name for env in environments}
+        chosen = tuple(env for env in select_environments(lab_repo.services) if env.name in names)
+        yield Lab(repo=lab_repo, original=repo, environments=chosen, no_docker_reason=reason)
 
 
 def keep_logs(lab: Lab) -> tuple[Path, ...]:
-    """Takes the build logs out of a lab that ends, for who wants to know why a build failed."""
-    logs_folder = lab.original.root / ".torchpin" / "logs"
-    logs = sorted((lab.repo.root / ".torchpin" / "logs").glob("*.log"))
+    """Copy a lab's build logs to the original repository, since the lab is removed at its end; their new paths."""
+    logs_folder = lab.original.root / paths.LOGS
+    logs = sorted((lab.repo.root / paths.LOGS).glob("*.log"))
     write_files({logs_folder / f"lab-{log.name}": read_text(log) for log in logs})
     return tuple(logs_folder / f"lab-{log.name}" for log in logs)
 
@@ -156,9 +116,7 @@ def _committed_lock(repo: Repository, env: Environment) -> Lock:
     try:
         return workspace.read_lock(repo, env)
     except InputError as error:
-        raise InputError(
-            f"{error}\nThe lab takes its reduced package list from the committed lock."
-        ) from None
+        raise InputError(f"{error}\nthe lab takes its reduced package list from the committed lock") from None
 
 
 def _copy_repository(root: Path, scratch: Path) -> None:
@@ -169,10 +127,66 @@ def _copy_repository(root: Path, scratch: Path) -> None:
         else:
             (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, scratch / name)
-    (scratch / "services").mkdir()
+    (scratch / paths.SERVICES).mkdir()
 
 
-# --- descriptions ----------------------------------------------------------------------------------------------------
+def _create_origins(
+    folder: Path, environments: Sequence[Environment], locks: Mapping[str, Lock]
+) -> dict[str, tuple[str, str]]:
+    """Address and commit of a stub repository for each source, by the source's name."""
+    return {
+        source.name: _create_origin(
+            folder, source, locks[env.name], lab_package_names(env.service, locks[env.name])
+        )
+        for env in environments
+        for source in env.service.sources
+    }
+
+
+def _reduce_services(
+    environments: Sequence[Environment],
+    locks: Mapping[str, Lock],
+    origins: Mapping[str, tuple[str, str]],
+    *,
+    base: str,
+    python: str,
+) -> tuple[Service, ...]:
+    """Each service once, reduced by the lock of its first environment."""
+    commits = {name: commit for name, (_, commit) in origins.items()}
+    first_environments = {env.service.name: env for env in reversed(environments)}
+    return tuple(
+        reduce_service(env.service, env, locks[env.name], base=base, python=python, commits=commits)
+        for env in first_environments.values()
+    )
+
+
+def _write_services(scratch: Path, services: Sequence[Service]) -> None:
+    for service in services:
+        write_files(
+            {
+                scratch / paths.description_path(service.name): write.to_yaml(service),
+                scratch / paths.smoke_path(service.name): _SMOKE_TEST,
+            }
+        )
+
+
+def _index_mirrors(address: str, served: Channels) -> dict[str, str]:
+    """The address of each served channel; ABI wheels are read from a folder of files, not from an index page."""
+    return {name: f"{address}/{name}/{'files' if name in facts.abi_packages() else ''}" for name in served}
+
+
+def _open_scratch(
+    repo: Repository, scratch: Path, prefix: str, mirrors: Mapping[str, str], served: Channels
+) -> Repository:
+    """The scratch repository with the lab's mirrors, and the machine's own for PyPI and Python."""
+    machine_mirrors = {name: url for name, url in repo.settings.mirrors.items() if name in {"pypi", "python"}}
+    # the index is on the loopback address: builds reach it in the host's network only
+    settings = replace(repo.settings, mirrors={**machine_mirrors, **mirrors}, registry="", network="host")
+    published = {
+        channel: {name: {file.filename: file.sha256 for file in files} for name, files in packages.items()}
+        for channel, packages in served.items()
+    }
+    return replace(workspace.open_repository(scratch, prefix=prefix), settings=settings, published=published)
 
 
 def _with_stub_base(
@@ -180,16 +194,16 @@ def _with_stub_base(
     service: Service,
     base: str,
     prefix: str,
-    served: Mapping[str, Mapping[str, Sequence[index_server.File]]],
+    served: Channels,
 ) -> Service:
-    """A service whose torch comes from its base gets a base that brings the stand-ins of torch's family."""
+    """A service whose torch comes from its base image with a base that contains the stubs of torch's family."""
     if service.torch.origin != "base":
         return service
     tree, tag = folder / f"{service.name}-site", f"{prefix}/base-{service.name}:1"
     for name, version in service.torch.family.items():
         for file in served[service.variants[0].channel][name]:
             if not file.filename.split("-")[1].startswith(str(version)):
-                continue  # of another service on the same channel
+                continue  # the version of another service on the same channel
             with zipfile.ZipFile(io.BytesIO(file.content or b"")) as wheel:
                 wheel.extractall(tree)
     extend_image(base, tag, tree)
@@ -199,7 +213,7 @@ def _with_stub_base(
 def _with_updated_torch(
     services: Sequence[Service], updated_environments: Sequence[Environment]
 ) -> tuple[Environment, ...]:
-    """The lab's own environments with the torch and the channel that a bump gives them."""
+    """The lab's environments with the torch and the channel that they have after a bump."""
     lab_environments = {env.name: env for env in select_environments(services)}
     return tuple(
         replace(
@@ -212,21 +226,25 @@ def _with_updated_torch(
     )
 
 
-def _stub_channels(environments: tuple[Environment, ...]) -> dict[str, dict[str, list[index_server.File]]]:
-    """The lab's index: per channel, stand-ins for torch and companions of each environment."""
+def _stub_channels(
+    services: Sequence[Service], updated_environments: Sequence[Environment]
+) -> dict[str, dict[str, list[index_server.File]]]:
+    """The files of the lab's index: by channel and package, stubs of each environment's torch family and ABI wheels."""
     channels: dict[str, dict[str, list[index_server.File]]] = {}
-    for env in environments:
+    for env in (*select_environments(services), *_with_updated_torch(services, updated_environments)):
         torch, channel = env.service.torch, env.variant.channel
         compiled = facts.compiled_archs(str(torch.version), channel, MACHINES[env.variant.platform])
         release = facts.release(str(torch.version))
         files = stub_wheels.torch_family(
             version=str(torch.version),
+            # PyTorch's builds for x86_64 carry their channel as local version
             local=channel if env.variant.platform == "linux/amd64" else None,
             companions={name: str(version) for name, version in torch.companions.items()},
             cuda=cuda_version(env),
             archs=compiled.sm if compiled else (),
             cudnn=_cudnn_number(release.cudnn) if release and cuda_version(env) else None,
             python_tag=f"cp{env.service.python.major}{env.service.python.minor}",
+            # a plain linux tag fits any C library; PyPI would reject it, the lab's index does not
             platform=f"linux_{MACHINES[env.variant.platform]}",
         )
         packages = channels.setdefault(channel, {})
@@ -240,7 +258,7 @@ def _stub_channels(environments: tuple[Environment, ...]) -> dict[str, dict[str,
 
 
 def _abi_stub(name: str, wheel: facts.Wheel) -> index_server.File:
-    """A stand-in under the very name of an ABI wheel, whose metadata says the plain version, as the real one's does."""
+    """A stub with the file name of an ABI wheel and, as in the real one, the plain version in its metadata."""
     module = name.replace("-", "_")
     modules = {f"{module}/__init__.py": f'__version__ = "{wheel.version}"\n'}
     _, content = stub_wheels.build_wheel(module, wheel.version, tag="py3-none-any", modules=modules)
@@ -250,23 +268,23 @@ def _abi_stub(name: str, wheel: facts.Wheel) -> index_server.File:
 
 
 def _cudnn_number(version: str | None) -> int | None:
-    """9.1.0.70 as torch answers it: 90100; 8.9.2.26: 8902. cuDNN's own arithmetic changed with 9."""
+    """A cuDNN version as the number that torch reports: 90100 for 9.1.0.70, 8902 for 8.9.2.26."""
     parts = [int(part) for part in (version or "").split(".")[:3] if part.isdigit()]
     if len(parts) != 3:  # noqa: PLR2004 - major, minor, patch
         return None
     major, minor, patch = parts
-    return major * (10000 if major >= 9 else 1000) + minor * 100 + patch  # noqa: PLR2004 - cuDNN 9
-
-
-# --- sources ---------------------------------------------------------------------------------------------------------
+    return major * (10000 if major >= 9 else 1000) + minor * 100 + patch  # noqa: PLR2004 - CUDNN_VERSION changed with 9
 
 
 def _create_origin(folder: Path, source: Source, lock: Lock, names: frozenset[str]) -> tuple[str, str]:
-    """A small bare repository in place of a source: its address and the commit of the tag. The same input, the same commit."""
+    """Create a bare repository in place of a source: its address and the commit of the tag.
+
+    The same input gives the same commit, since author and dates are fixed and the user's git settings are ignored.
+    """
     upstream = next((candidate for candidate in lock.upstreams if candidate.source == source.name), None)
     lines = [line for line in (upstream.requirements if upstream else ()) if _requirement_name(line) in names]
     work, bare = folder / f"{source.name}-work", folder / f"{source.name}.git"
-    files = {work / "README.md": f"A stand-in for {source.name} {source.tag}.\n"}
+    files = {work / "README.md": f"A stub of {source.name} {source.tag}.\n"}
     if source.requirements:
         files[work / source.requirements] = "".join(f"{line}\n" for line in lines)
     write_files(files)
@@ -285,7 +303,7 @@ def _create_origin(folder: Path, source: Source, lock: Lock, names: frozenset[st
     for command in (
         ("git", "init", "--quiet", "--initial-branch=main", str(work)),
         ("git", "-C", str(work), "add", "."),
-        ("git", "-C", str(work), "commit", "--quiet", "--message", f"Stand-in for {source.tag}"),
+        ("git", "-C", str(work), "commit", "--quiet", "--message", f"Stub of {source.tag}"),
         ("git", "-C", str(work), "tag", source.tag),
         ("git", "clone", "--quiet", "--bare", str(work), str(bare)),
     ):
@@ -296,6 +314,7 @@ def _create_origin(folder: Path, source: Source, lock: Lock, names: frozenset[st
 
 
 def _requirement_name(line: str) -> str:
+    """The normalized name of a requirement line, "" for a line that is not a requirement (PEP 508)."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:

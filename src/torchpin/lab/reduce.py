@@ -1,4 +1,4 @@
-"""A service cut down for the lab: small packages, stubs for the rest."""
+"""Reduction of a service to what the lab installs: torch's stubs, stub sources and small packages."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from torchpin.model import Variant
 from torchpin.tools import uv_install
 
 if TYPE_CHECKING:
-    from torchpin.model import Environment, Lock, Service
+    from torchpin.model import Environment, Layer, Lock, Service
 
 
-MAX_PACKAGE_BYTES = 3_000_000  # bytes: what is bigger stays out of the lab
+MAX_PACKAGE_BYTES = 3_000_000  # larger packages are left out of the lab
 
 
 def small_packages(lock: Lock) -> frozenset[str]:
-    """The packages whose whole closure, torch apart, is small and fits any Python: pure or abi3 wheels, and sources."""
+    """The packages that are small and fit any Python (pure or abi3 wheels, sources), with all that they require but torch."""
     family = _torch_family(lock)
     torch_deps = {
         package.name for layer in lock.layers if layer.name == TORCH_DEPS for package in layer.packages
@@ -47,7 +47,7 @@ def small_packages(lock: Lock) -> frozenset[str]:
 
 
 def requires_torch(lock: Lock, name: str) -> bool:
-    """Whether a package wants torch, directly or not: it cannot be imported beside a stand-in."""
+    """Whether a package requires torch's family, directly or not: it cannot be imported with the stubs."""
     family = _torch_family(lock)
     todo, seen = [name], {name}
     while todo:
@@ -65,41 +65,28 @@ def requires_torch(lock: Lock, name: str) -> bool:
 def reduce_service(
     service: Service, env: Environment, lock: Lock, *, base: str, python: str, commits: dict[str, str]
 ) -> Service:
-    """A service for the lab: its own torch pins and sources, small packages, the lab's base and Python."""
-    allowed_names = small_packages(lock) | {
-        *_abi_wheels(service, env.variant.channel, _local_machine(), python)
-    }
-    layers = tuple(
-        replace(
-            layer,
-            packages=tuple(
-                package for package in layer.packages if canonicalize_name(package.name) in allowed_names
-            ),
-        )
-        for layer in service.layers
-    )
+    """A service for the lab: its torch pins and sources, its small packages, the lab's base image and Python.
+
+    `env` and `lock` are one of its environments and the lock of it; `commits` are those of the stub sources.
+    """
     names = lab_package_names(service, lock) | {*commits, "cuda"}
-    importable = {
-        name.replace("-", "_")
-        for name in names - {*service.torch.family}
-        if name in lock.packages and not requires_torch(lock, name)
-    }
-    importable |= {name.replace("-", "_") for name in service.torch.family}
+    importable = _importable_modules(service, lock, names)
     local_platform = uv_install.local_platform()
     return replace(
         service,
+        # a base image with torch decides the patch release of its Python, so it is not described
         python=Version(python if service.torch.origin == "index" else python.rpartition(".")[0]),
         base=replace(service.base, image=base or service.base.image, digest=None),
         variants=tuple(_local_variant(env, variant, local_platform) for variant in service.variants),
-        layers=layers,
+        layers=_reduce_layers(service, env, lock, python),
         apt=(),
         imports=tuple(name for name in service.imports if name in importable),
-        # an address of its own: what facts tell of the real source is not true of its stand-in
+        # another URL, since the facts about the real source are not true of its stub
         sources=tuple(
-            replace(source, commit=commits[source.name], url=f"https://stand-in.invalid/{source.name}")
+            replace(source, commit=commits[source.name], url=f"https://stub.invalid/{source.name}")
             for source in service.sources
         ),
-        budget_bytes=None,
+        budget_bytes=None,  # an image of stubs has another size
         recommends=tuple(
             recommendation
             for recommendation in service.recommends
@@ -109,8 +96,30 @@ def reduce_service(
     )
 
 
+def _reduce_layers(service: Service, env: Environment, lock: Lock, python: str) -> tuple[Layer, ...]:
+    """A service's layers with their small packages and those ABI wheels that exist for the lab's Python."""
+    abi_names = _abi_wheels(service, env.variant.channel, _local_machine(), python).keys()
+    names = small_packages(lock) | abi_names
+    return tuple(
+        replace(
+            layer,
+            packages=tuple(package for package in layer.packages if canonicalize_name(package.name) in names),
+        )
+        for layer in service.layers
+    )
+
+
+def _importable_modules(service: Service, lock: Lock, names: frozenset[str]) -> set[str]:
+    """The modules that can be imported in the lab: torch's family, and what does not require it."""
+    family = {*service.torch.family}
+    independent = {
+        name for name in names - family if name in lock.packages and not requires_torch(lock, name)
+    }
+    return {name.replace("-", "_") for name in independent | family}
+
+
 def _abi_wheels(service: Service, channel: str, machine: str, python: str) -> dict[str, facts.Wheel]:
-    """The ABI wheels of a service that there are for the lab's Python."""
+    """The ABI wheels of a service that exist for the lab's Python."""
     wheels: dict[str, facts.Wheel] = {}
     for layer in service.layers:
         pin = abi_pin(layer)
@@ -128,13 +137,13 @@ def _abi_wheels(service: Service, channel: str, machine: str, python: str) -> di
 
 
 def _torch_family(lock: Lock) -> set[str]:
-    """torch and its companions in a lock, wherever they come from."""
+    """The names of torch and its companions in a lock, installed or provided by the base image."""
     torch = lock.provided or next(layer for layer in lock.layers if layer.name == TORCH)
     return {package.name for package in torch.packages}
 
 
 def lab_package_names(service: Service, lock: Lock) -> frozenset[str]:
-    """The packages that a lab's service has: torch's family, the small ones that it declares, and what these want."""
+    """The packages of a service in the lab: torch's family, its declared small packages, and what these require."""
     small_names = small_packages(lock)
     declared = {canonicalize_name(package.name) for layer in service.layers for package in layer.packages}
     names = {*service.torch.family}
@@ -148,7 +157,7 @@ def lab_package_names(service: Service, lock: Lock) -> frozenset[str]:
 
 
 def _local_variant(env: Environment, variant: Variant, local_platform: str) -> Variant:
-    """PyPI has no stand-in: there the lab takes the channel whose build PyPI serves."""
+    """A variant for this machine; for PyPI, which the lab does not replace, with the channel whose build PyPI serves."""
     channel = (
         torch_build(replace(env, variant=variant)) or "cpu" if variant.channel == "pypi" else variant.channel
     )

@@ -1,4 +1,4 @@
-"""Stand-in wheels, a few kilobytes each: what torch says about itself, without torch."""
+"""Stub wheels of torch and its companions, a few kilobytes each: they report versions and build, but compute nothing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from torchpin.tools.index_server import File, metadata_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-EPOCH = (1980, 1, 1, 0, 0, 0)
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip file can hold
 TORCH_REQUIRES = ("filelock", "typing-extensions>=4.8.0")
-DOC = '"""torchpin\'s stand-in, not the real {name}: it answers a probe\'s questions and computes nothing."""\n\n'
+DOC = (
+    '"""torchpin\'s stub, not the real {name}: it reports its version and build and computes nothing."""\n\n'
+)
 
 
 def build_wheel(
@@ -43,7 +45,7 @@ def build_wheel(
 
 
 def index_file(filename: str, content: bytes) -> File:
-    """A wheel as a row of an index page, with everything that a complete index knows."""
+    """A wheel as a file of an index page, with all fields that an index can have."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         path = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = archive.read(path).decode()
@@ -70,7 +72,7 @@ def torch_family(
     requires: Sequence[str] = TORCH_REQUIRES,
     cxx11_abi: bool = False,
 ) -> tuple[File, ...]:
-    """A torch that can be imported and asked, and its companions, which require it without local version, as theirs do."""
+    """Stub wheels of torch and its companions, which require torch without local version, as the real ones do."""
     suffix = f"+{local}" if local else ""
     tag = f"{python_tag}-{python_tag}-{platform}"
     modules = torch_modules(f"{version}{suffix}", cuda=cuda, archs=archs, cudnn=cudnn, cxx11_abi=cxx11_abi)
@@ -85,12 +87,12 @@ def torch_family(
 def torch_modules(
     version: str, *, cuda: str | None, archs: Sequence[str], cudnn: int | None, cxx11_abi: bool
 ) -> dict[str, str]:
-    """Path to source of a torch without a GPU; as in the real one, a CPU build has no arch flags to ask for."""
+    """The modules, path to source, of a torch that sees no GPU; as in the real one, a CPU build has no arch flags."""
     doc = DOC.format(name="torch")
     package = (
         f"{doc}from torch import _C, backends, cuda, version\n"
         "from torch.version import __version__\n\n"
-        "__torchpin_standin__ = True\n\n\n"
+        "__torchpin_stub__ = True\n\n\n"
         "def compiled_with_cxx11_abi():\n    return _C._GLIBCXX_USE_CXX11_ABI\n"
     )
     flags = f"\n\ndef _cuda_getArchFlags():\n    return {' '.join(archs)!r}\n" if cuda else ""
@@ -101,7 +103,7 @@ def torch_modules(
         "torch/cuda/__init__.py": (
             f"{doc}def is_available():\n    return False\n\n\n"
             "def device_count():\n    return 0\n\n\n"
-            "def get_arch_list():\n    return []  # as the real one: only a GPU in reach makes it answer\n"
+            "def get_arch_list():\n    return []  # as in the real one without a GPU\n"
         ),
         "torch/backends/__init__.py": f"{doc}from torch.backends import cudnn\n",
         "torch/backends/cudnn/__init__.py": (
@@ -112,17 +114,17 @@ def torch_modules(
 
 
 def companion_modules(name: str, version: str, *, cuda: str | None) -> dict[str, str]:
-    """Path to source of a torchvision or torchaudio that has a version and needs its torch."""
+    """The modules, path to source, of a torchvision or torchaudio that imports torch and has a version."""
     doc = DOC.format(name=name)
     package = f"{doc}import torch\n\nfrom {name} import version\nfrom {name}.version import __version__\n"
     return {
-        f"{name}/__init__.py": f"{package}\n__torchpin_standin__ = True\n",
+        f"{name}/__init__.py": f"{package}\n__torchpin_stub__ = True\n",
         f"{name}/version.py": doc + _version_source(version, cuda),
     }
 
 
 def _version_source(version: str, cuda: str | None) -> str:
-    commit = hashlib.sha256(f"torchpin stand-in {version}".encode()).hexdigest()[:40]
+    commit = hashlib.sha256(f"torchpin stub {version}".encode()).hexdigest()[:40]
     return (
         f"__version__ = {version!r}\ncuda = {cuda!r}\nhip = None\ndebug = False\ngit_version = {commit!r}\n"
     )
@@ -144,14 +146,15 @@ def _record_line(path: str, content: bytes) -> str:
 
 
 def _zip_bytes(entries: Mapping[str, bytes]) -> bytes:
-    """Stored, not deflated: compressed bytes differ from zlib to zlib. RECORD stays last, as the format recommends."""
+    """A zip file of these entries: stored, since deflated bytes differ between versions of zlib, in the given order.
+
+    RECORD is the last entry, as the wheel format recommends.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path, content in entries.items():
             zip_info = zipfile.ZipInfo(path, EPOCH)
-            zip_info.create_system, zip_info.external_attr = (
-                3,
-                0o100644 << 16,
-            )  # Unix; else Windows would write other bytes
+            zip_info.create_system = 3  # Unix, on every system: else Windows would write other bytes
+            zip_info.external_attr = 0o100644 << 16
             archive.writestr(zip_info, content)
     return buffer.getvalue()

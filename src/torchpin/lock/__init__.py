@@ -1,1 +1,1 @@
-"""The lock: its layers, its file format, its exports."""
+"""The lock: its layers, file format, source distributions, uv project and exports."""

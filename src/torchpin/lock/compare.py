@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def package_changes(before: Mapping[str, Artifact], after: Mapping[str, Artifact]) -> tuple[str, ...]:
-    """What a new lock changes: one sentence a package that is added, removed or moved."""
+    """One clause a package that is new, removed or at another version, such as `triton 3.1.0 -> 3.3.1`."""
+    old, new = ({name: package.version for name, package in packages.items()} for packages in (before, after))
     return tuple(
-        f"{name} {before[name].version if name in before else '(new)'} -> {after[name].version if name in after else '(gone)'}"
-        for name in sorted({*before, *after})
-        if name not in before or name not in after or before[name].version != after[name].version
+        f"{name} {old.get(name, '(new)')} -> {new.get(name, '(removed)')}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
     )

@@ -1,4 +1,4 @@
-"""A lock as requirements that pip and uv install."""
+"""A lock as requirement files that pip and uv install."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def wheel_release(layer: LayerLock) -> str | None:
-    """Where the file of a layer with an ABI wheel lies; None for every other layer."""
+    """The address of the release that has the ABI wheel of a layer; None for any other layer."""
     if layer.origin not in facts.abi_packages():
         return None
     locked = {(package.name, package.version) for package in layer.packages}
@@ -21,10 +21,11 @@ def wheel_release(layer: LayerLock) -> str | None:
 
 
 def install_file(layer: LayerLock) -> str:
-    """What an installer is given of a layer, and an image's cache keyed by: no header, no comment.
+    """The requirements of a layer for an installer, without header and comments.
 
-    A file that lies in no index is named by the variable that holds its place, so that a mirror can replace it.
+    A file that is in no index has the variable of its mirror in its address.
     """
+    # The cache of an image build is keyed by this text, which a header would change without a change of packages.
     if not wheel_release(layer):
         return file_format.installer_requirements(layer)
     base_url = f"${{{mirror_variable(layer.origin)}}}"
@@ -41,13 +42,11 @@ def render_requirements(env: Environment, lock: Lock) -> str:
         f"# {env.name}: Python {env.service.python}, {env.variant.platform}. Install with --no-deps --require-hashes."
     ]
     if lock.provided:
-        parts.append("# torch and its companions are the base image's, and not in this file")
+        parts.append("# torch and its companions are provided by the base image and are not in this file")
     for layer in lock.layers:
         origin = f"the {layer.origin} index" if layer.origin != "pypi" else "PyPI"
         if layer.origin in facts.abi_packages():
             variable = mirror_variable(layer.origin)
-            origin = (
-                f"the releases of {layer.origin}: set {variable} to where they (or a mirror's copies) lie"
-            )
+            origin = f"the releases of {layer.origin}; set {variable} to their address or to that of a mirror"
         parts += [f"# {layer.name}, from {origin}", install_file(layer).rstrip("\n")]
     return "\n".join([*(part for part in parts if part), ""])

@@ -1,4 +1,4 @@
-"""The text of a lock: hashed requirements files, one layer each, that name no package host and are sealed by a digest."""
+"""The files of a lock: requirements with hashes, one file a layer, without package hosts, each with a digest of its text."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from torchpin.model import Artifact, LayerLock, Lock, Position, Problem, Upstrea
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# A line names no host, so pip and uv install it from any index or mirror. The comment has what they do not need.
 _PACKAGE_LINE = re.compile(
     r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9a-z.+!_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
-    r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>\d+ bytes|size not published)(?:, source only)?(?:, for (?P<wanted>[a-z0-9 -]+))?"
+    r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>\d+ bytes|size not published)(?:, source only)?(?:, for (?P<required_by>[a-z0-9 -]+))?"
 )
+# `answers` is LayerLock.inputs_digest.
 _HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
 UPSTREAM_PREFIX = "upstream-"
 
 
 def digest(text: str) -> str:
+    """The SHA-256 of a text, as `sha256:…`."""
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def _seal(first: str, fields: Mapping[str, str], lines: Sequence[str]) -> str:
-    """A header, the lines, and in between the digest of both: no character can change unseen."""
+    """A text of a header, lines, and in between the digest of both, so that any edit is detected."""
     head = [
         first,
         "# Made by `invoke lock`; do not edit.",
@@ -36,7 +39,7 @@ def _seal(first: str, fields: Mapping[str, str], lines: Sequence[str]) -> str:
 
 
 def _unseal(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
-    """The header's fields and the numbered lines of a sealed text. Raises InputError when the seal is broken."""
+    """The header fields and the numbered lines of a sealed text. Raises InputError if the digest does not match."""
     lines = text.split("\n")
     seals = [number for number, line in enumerate(lines) if line.startswith("# digest: ")]
     if len(seals) != 1:
@@ -44,7 +47,7 @@ def _unseal(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]
     (seal,) = seals
     without = "\n".join(lines[:seal] + lines[seal + 1 :])
     if lines[seal] != f"# digest: {digest(without)}":
-        raise _broken_file_error(file, seal + 1, "was edited: its digest is not that of its lines")
+        raise _broken_file_error(file, seal + 1, "was edited: its digest does not match its lines")
     fields = {}
     for number, line in enumerate(lines[2:seal], start=3):
         name, colon, value = line.removeprefix("# ").partition(": ")
@@ -56,7 +59,7 @@ def _unseal(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]
 
 def _broken_file_error(file: str, line: int, message: str) -> InputError:
     problem = Problem(position=Position(file=file, line=line, column=1), path="", message=message)
-    return InputError("Run `invoke lock` to make it again, or restore it from git.", (problem,))
+    return InputError("run `invoke lock` to write it again, or restore it from git", (problem,))
 
 
 def _package_line(package: Artifact) -> str:
@@ -68,6 +71,7 @@ def _package_line(package: Artifact) -> str:
 
 
 def layer_text(layer: LayerLock) -> str:
+    """The file of a layer."""
     values = (
         layer.environment,
         layer.name,
@@ -83,7 +87,7 @@ def layer_text(layer: LayerLock) -> str:
 
 
 def parse_layer(file: str, text: str) -> LayerLock:
-    """A layer from its text. Raises InputError with file:line when it was edited or is not one."""
+    """The layer of a file's text. Raises InputError with file:line if it was edited or is not a layer."""
     fields, lines = _unseal(file, text)
     if {*fields} - {"optional"} != {*_HEADER_FIELDS}:
         raise _broken_file_error(file, 1, f"expected the header fields {', '.join(_HEADER_FIELDS)}")
@@ -102,7 +106,7 @@ def parse_layer(file: str, text: str) -> LayerLock:
                 filename=match["filename"],
                 sha256=match["sha256"],
                 size=int(size) if size.isdigit() else None,
-                required_by=tuple((match["wanted"] or "").split()),
+                required_by=tuple((match["required_by"] or "").split()),
             ),
         )
     return LayerLock(
@@ -119,6 +123,7 @@ def parse_layer(file: str, text: str) -> LayerLock:
 
 
 def upstream_text(upstream: Upstream) -> str:
+    """The file of a source's requirements."""
     fields = {
         "source": upstream.source,
         "tag": upstream.tag,
@@ -129,6 +134,7 @@ def upstream_text(upstream: Upstream) -> str:
 
 
 def parse_upstream(file: str, text: str) -> Upstream:
+    """A source's requirements from their file's text. Raises InputError as parse_layer does."""
     fields, lines = _unseal(file, text)
     if {*fields} != {"source", "tag", "commit", "file"}:
         raise _broken_file_error(file, 1, "expected the header fields source, tag, commit, file")
@@ -136,7 +142,7 @@ def parse_upstream(file: str, text: str) -> Upstream:
 
 
 def lock_texts(lock: Lock) -> dict[str, str]:
-    """Every file of a lock, name to text."""
+    """The files of a lock, name to text."""
     layers = [*lock.layers, *(layer for layer in (lock.build, lock.provided) if layer)]
     return {layer.file: layer_text(layer) for layer in layers} | {
         f"{UPSTREAM_PREFIX}{upstream.source}.txt": upstream_text(upstream) for upstream in lock.upstreams
@@ -157,13 +163,11 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
                 layers.append(parse_layer(f"{folder}/{name}", text))
                 expected_name = layers[-1].file
             if expected_name != name:
-                raise _broken_file_error(
-                    f"{folder}/{name}", 1, f"is not the file that it was made as, {expected_name}"
-                )
+                raise _broken_file_error(f"{folder}/{name}", 1, f"has the header of {expected_name}")
         except InputError as error:
             problems += error.problems
     if problems:
-        raise InputError("Run `invoke lock` to make them again, or restore them from git.", problems)
+        raise InputError("run `invoke lock` to write them again, or restore them from git", problems)
     special_layers = {layer.name: layer for layer in layers if layer.name in {"build", "00-given"}}
     return Lock(
         layers=tuple(layer for layer in layers if layer.name not in special_layers),
@@ -174,14 +178,15 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
 
 
 def installer_requirements(layer: LayerLock) -> str:
-    """What an installer is given, and an image's cache keyed by: the requirements alone, no header, no comment."""
+    """The requirements of a layer alone, without header and comments."""
     return "".join(
         f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n" for package in layer.packages
     )
 
 
 def requirement_lines(text: str) -> tuple[str, ...]:
-    """A source's requirements file as it counts: comments, options and its own `-e .` left out, sorted."""
+    """The requirements of a source's file, sorted; without comments, options and lines such as `-e .`."""
+    # pip joins a line that ends with a backslash to the next one, before it removes comments.
     whole = re.sub(r"\\\r?\n", " ", text.removeprefix("\ufeff"))
     lines = (re.split(r"(?:^|\s)(?:#|--)", line, maxsplit=1)[0].strip() for line in whole.splitlines())
     return tuple(sorted(line for line in lines if line and not line.startswith("-")))

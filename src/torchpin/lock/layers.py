@@ -1,4 +1,4 @@
-"""Descriptions to what is to be done: environments, the split of a resolution into layers, images, keys."""
+"""The layers of a lock: their names, the split of a resolution into them, and whether they are up to date."""
 
 from __future__ import annotations
 
@@ -13,38 +13,34 @@ from torchpin.lock import file_format
 from torchpin.model import Artifact, Environment, LayerLock, Lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from torchpin.model import Layer
 
 TORCH, TORCH_DEPS, PROVIDED = "00-torch", "01-torch-deps", "00-given"
-
-
-# --- environments ----------------------------------------------------------------------------------------------------
-
-
-# --- the lock --------------------------------------------------------------------------------------------------------
+OUT_OF_DATE = "is out of date for its description"
 
 
 def _torch_layers(env: Environment) -> tuple[str, ...]:
-    """The layers that torchpin makes itself, before the declared ones."""
+    """The layers that torchpin adds before the declared ones."""
     return (TORCH, TORCH_DEPS) if env.service.torch.origin == "index" else ()
 
 
 def declared_layers(env: Environment) -> dict[str, Layer]:
-    """The declared layers by their numbered names."""
-    first = len(_torch_layers(env)) or 1  # 00 is what the base gives
+    """The declared layers by their numbered names, such as `02-training`."""
+    first = len(_torch_layers(env)) or 1  # 00 is the layer that the base image provides
     return {
         f"{number:02}-{layer.name}": layer for number, layer in enumerate(env.service.layers, start=first)
     }
 
 
 def layer_names(env: Environment) -> tuple[str, ...]:
+    """The names of all installed layers, in install order."""
     return (*_torch_layers(env), *declared_layers(env))
 
 
 def inputs_digest(env: Environment, layer: str) -> str:
-    """The digest of what a layer file answers: change that part of the description and the layer is stale."""
+    """The digest of the parts of a description that a layer depends on; when it changes, the layer is out of date."""
     inputs: dict[str, object] = {"python": str(env.service.python), "platform": env.variant.platform}
     if layer in {TORCH, TORCH_DEPS, PROVIDED}:
         inputs["channel"] = env.variant.channel
@@ -53,65 +49,87 @@ def inputs_digest(env: Environment, layer: str) -> str:
         declared = declared_layers(env)[layer]
         inputs["packages"] = sorted(str(package) for package in declared.packages)
         inputs["optional"] = declared.optional
+        # The file of an ABI wheel depends on the torch build too.
         inputs |= {"torch": f"{env.service.torch.version}+{env.variant.channel}"} if abi_pin(declared) else {}
     return file_format.digest(json.dumps(inputs, sort_keys=True))
 
 
 def outdated_files(env: Environment, lock: Lock) -> tuple[tuple[str, str, str], ...]:
-    """Where a lock does not answer its description: (file, what is wrong, about what), nothing when it is fresh."""
-    problems: list[tuple[str, str, str]] = []
+    """The files of a lock that do not match the description, as (file, message, subject); none if it is up to date."""
+    rows = [*_outdated_layers(env, lock)]
+    is_provided = env.service.torch.origin == "base"
+    if is_provided != bool(lock.provided) or (
+        lock.provided and lock.provided.inputs_digest != inputs_digest(env, PROVIDED)
+    ):
+        rows.append((f"{PROVIDED}.txt", "does not match the torch that the base image provides", PROVIDED))
+    return (*rows, *_outdated_build(env, lock), *_outdated_upstreams(env, lock))
+
+
+def _outdated_layers(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
     layers = {layer.name: layer for layer in lock.layers}
     for name in layer_names(env):
         layer = layers.pop(name, None)
         if not layer:
-            problems.append((f"{name}.txt", "this layer of the description is not locked", name))
+            yield f"{name}.txt", "is missing", name
         elif layer.inputs_digest != inputs_digest(env, name):
-            problems.append((f"{name}.txt", "was locked for another description", name))
+            yield f"{name}.txt", OUT_OF_DATE, name
         elif layer.environment != env.name:
-            problems.append((f"{name}.txt", f"is a layer of {layer.environment}", name))
-    problems += [(f"{name}.txt", "is a layer that the description does not have", name) for name in layers]
-    base = env.service.torch.origin == "base"
-    if base != bool(lock.provided) or (
-        lock.provided and lock.provided.inputs_digest != inputs_digest(env, PROVIDED)
-    ):
-        problems.append((f"{PROVIDED}.txt", "is not what the base image is described to bring", PROVIDED))
-    sources_only = sorted(name for name, package in lock.packages.items() if package.is_source)
-    builds = (
-        sorted({name for package in lock.build.packages for name in package.required_by})
-        if lock.build
-        else []
-    )
-    if sources_only != builds:
-        package_names = ", ".join(sources_only) or "there are none"
-        problems.append(
-            ("build.txt", f"is not what builds the source-only packages ({package_names})", "build")
-        )
+            yield f"{name}.txt", f"is locked for another environment, {layer.environment}", name
+    for name in layers:
+        yield f"{name}.txt", "is of a layer that is not in the description", name
+
+
+def _outdated_build(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
+    source_only = sorted(name for name, package in lock.packages.items() if package.is_source)
+    packages = lock.build.packages if lock.build else ()
+    built = sorted({name for package in packages for name in package.required_by})
+    if source_only != built:
+        names = ", ".join(source_only) or "none"
+        yield "build.txt", f"does not match the source-only packages of the lock ({names})", "build"
     if lock.build and lock.build.inputs_digest != inputs_digest(env, "build"):
-        problems.append(("build.txt", "was locked for another description", "build"))
-    described_upstreams = {
+        yield "build.txt", OUT_OF_DATE, "build"
+
+
+def _outdated_upstreams(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
+    described = {
         (source.name, source.tag, source.commit, str(source.requirements))
         for source in env.service.sources
         if source.requirements
     }
-    locked_upstreams = {
-        (upstream.source, upstream.tag, upstream.commit, upstream.file) for upstream in lock.upstreams
-    }
-    for name in sorted({row[0] for row in described_upstreams ^ locked_upstreams}):
-        problems.append(
-            (f"{file_format.UPSTREAM_PREFIX}{name}.txt", f"is not of {name} as it is described", name)
-        )
-    return tuple(problems)
+    locked = {(upstream.source, upstream.tag, upstream.commit, upstream.file) for upstream in lock.upstreams}
+    for name in sorted({row[0] for row in described ^ locked}):
+        yield f"{file_format.UPSTREAM_PREFIX}{name}.txt", OUT_OF_DATE, name
 
 
 def split_layers(
     env: Environment, packages: Sequence[Artifact], *, uv: str
 ) -> tuple[tuple[LayerLock, ...], LayerLock | None]:
-    """One resolution into install layers, and what of it the base gives.
+    """One resolution as install layers, and the layer that the base image provides (None if it provides no torch).
 
-    torch and companions first; then what only they want; then each declared layer with its own packages and those
-    that it is the first to want, optional layers last: what must be there is not lost with one that may fail. What
-    only an ABI wheel wants goes into the first plain layer: a layer has one origin. `wanted_by` of the packages is
-    the graph; a declared package is wanted by the service.
+    `required_by` of the packages is the dependency graph; a declared package is required by the service. Raises
+    InputError if an ABI wheel requires a package that no layer can hold.
+    """
+    layer_of = _assign_layers(env, packages)
+    layers: dict[str, list[Artifact]] = {name: [] for name in (TORCH, TORCH_DEPS, *declared_layers(env))}
+    for artifact in sorted(packages, key=lambda artifact: artifact.name):
+        layers[layer_of.get(artifact.name, TORCH_DEPS)].append(artifact)
+    layer_locks = {
+        name: layer_lock(env, name, content, uv=uv)
+        for name, content in layers.items()
+        if name in layer_names(env)
+    }
+    provided_layer = (
+        layer_lock(env, PROVIDED, layers[TORCH], uv=uv) if env.service.torch.origin == "base" else None
+    )
+    return tuple(layer_locks.values()), provided_layer
+
+
+def _assign_layers(env: Environment, packages: Sequence[Artifact]) -> dict[str, str]:
+    """The layer of each package that is declared or required by a declared one; those of torch alone are left out.
+
+    A package goes into the first layer that requires it. Optional layers are last, so that what another layer requires
+    is not lost when an optional one fails. What only an ABI wheel requires goes into the first plain layer, since the
+    files of a layer have one origin.
     """
     family = {*env.service.torch.family}
     declared = declared_layers(env)
@@ -126,28 +144,17 @@ def split_layers(
         roots = [package for package, layer in layer_of.items() if layer == name]
         for package in sorted(_required_closure(packages, roots, without=family) - {*layer_of}):
             if not plain_layers and env.service.torch.origin == "index":
-                continue  # it goes with what torch wants
+                continue  # it goes into the layer of torch's dependencies
             if not plain_layers:
                 raise InputError(
-                    f"{env.service.file}: {roots[0]} wants {package}: add a layer for it, from PyPI."
+                    f"{env.service.file}: {roots[0]} requires {package}, and no layer is from PyPI; add one"
                 )
             layer_of[package] = name if name in plain_layers else plain_layers[0]
-    layers: dict[str, list[Artifact]] = {name: [] for name in (TORCH, TORCH_DEPS, *declared)}
-    for artifact in sorted(packages, key=lambda artifact: artifact.name):
-        layers[layer_of.get(artifact.name, TORCH_DEPS)].append(artifact)
-    layer_locks = {
-        name: layer_lock(env, name, content, uv=uv)
-        for name, content in layers.items()
-        if name in layer_names(env)
-    }
-    provided_layer = (
-        layer_lock(env, PROVIDED, layers[TORCH], uv=uv) if env.service.torch.origin == "base" else None
-    )
-    return tuple(layer_locks.values()), provided_layer
+    return layer_of
 
 
 def layer_index(env: Environment, layer: str) -> str:
-    """Where a layer's files come from: the channel, PyPI, or the releases of its one ABI wheel."""
+    """The origin of a layer's files: a channel, `pypi`, or the package of its ABI wheel."""
     if layer in {TORCH, PROVIDED}:
         return env.variant.channel
     declared = declared_layers(env).get(layer)
@@ -156,6 +163,7 @@ def layer_index(env: Environment, layer: str) -> str:
 
 
 def layer_lock(env: Environment, name: str, packages: Iterable[Artifact], *, uv: str) -> LayerLock:
+    """A layer with its header; `uv` is the release that resolved it."""
     declared = declared_layers(env).get(name)
     return LayerLock(
         environment=env.name,
@@ -171,7 +179,7 @@ def layer_lock(env: Environment, name: str, packages: Iterable[Artifact], *, uv:
 
 
 def _required_closure(packages: Sequence[Artifact], roots: Iterable[str], *, without: set[str]) -> set[str]:
-    """Everything that the roots want, directly or not, along no path through `without`."""
+    """All that the roots require, directly or not, by no path through `without`."""
     requirements: dict[str, set[str]] = {}
     for package in packages:
         for parent in package.required_by:

@@ -1,4 +1,4 @@
-"""Source distributions, as bytes: what builds them."""
+"""The build requirements of source distributions, read from their bytes."""
 
 from __future__ import annotations
 
@@ -17,25 +17,23 @@ else:
 
 
 def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
-    """What a source distribution needs to be built: its `[build-system] requires`, or setuptools as PEP 517 says.
+    """The build requirements of a source distribution: its `[build-system] requires`, or setuptools as PEP 517 says.
 
-    setuptools of old asks for wheel while building, so wheel is there whenever setuptools is.
+    Raises ToolError for an archive that cannot be read.
     """
     try:
         text = _read_member(content, filename, "pyproject.toml")
         build_system = tomllib.loads(text).get("build-system", {}) if text else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise ToolError(
-            f"{filename} cannot be read ({error}); pin a version that exists as a wheel."
-        ) from None
+        raise ToolError(f"{filename} cannot be read ({error}); pin a version that has a wheel") from None
     requires = [str(requirement) for requirement in build_system.get("requires", ["setuptools"])]
     if any(re.match(r"setuptools\b", requirement) for requirement in requires):
-        requires.append("wheel")
+        requires.append("wheel")  # setuptools before 70.1 has no bdist_wheel of its own
     return tuple(sorted({*requires}))
 
 
 def _read_member(content: bytes, filename: str, name: str) -> str | None:
-    """A file in the top folder of a source archive."""
+    """The text of a file in the top folder of a source archive; None if it has none."""
     if filename.endswith(".zip"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             paths = [path for path in archive.namelist() if path.split("/")[1:] == [name]]

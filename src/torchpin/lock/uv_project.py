@@ -1,4 +1,4 @@
-"""The throw-away uv project that one resolution works on."""
+"""The temporary uv project that an environment is resolved in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def resolution_requirements(env: Environment, wheels: Mapping[str, Wheel]) -> tuple[str, ...]:
-    """What one resolution of an environment must satisfy: every exact pin; of an ABI wheel, what it wants beside torch."""
+    """The requirements of a resolution: every exact pin, but instead of an ABI wheel what it requires beside torch.
+
+    uv cannot resolve an ABI wheel: it is in no index, and facts choose its file.
+    """
     family = [f"{name}=={version}" for name, version in env.service.torch.family.items()]
     declared = [
         package
@@ -33,9 +36,10 @@ def quote(value: str) -> str:
 
 
 def render_uv_project(env: Environment, *, index: str | None, pins: Iterable[str] | None = None) -> str:
-    """The uv project that one resolution answers: exact pins, torch and companions from one explicit index.
+    """The pyproject.toml of the uv project, with torch and its companions from one explicit index.
 
-    `index` is the channel's address (or its mirror's); None takes all from PyPI. `pins` None: the described ones.
+    `index` is the address of the channel or of its mirror; with None all comes from PyPI. `pins` are by default those
+    of the description.
     """
     service = env.service
     lines = [
@@ -53,7 +57,7 @@ def render_uv_project(env: Environment, *, index: str | None, pins: Iterable[str
             "[[tool.uv.index]]",
             f"name = {name}",
             f"url = {quote(index)}",
-            "explicit = true",
+            "explicit = true",  # else uv would look for every package in this index first
             "[tool.uv.sources]",
         ]
         lines += [f"{package} = {{ index = {name} }}" for package in service.torch.family]

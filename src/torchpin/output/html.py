@@ -1,4 +1,4 @@
-"""The judge's results as one page that needs nothing else: verdicts, findings with their evidence, the matrix as a picture."""
+"""The judge's results as one HTML page without external files: verdicts, findings, and the support matrix as SVG."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from torchpin import __version__
-from torchpin.checks import run
+from torchpin.checks.report import count_statuses, entries
+from torchpin.checks.run import verdicts as service_verdicts
 from torchpin.queries.support import explain_cells
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from torchpin.checks.registry import Result
-    from torchpin.model import Environment, Finding
+    from torchpin.checks.report import Entry
+    from torchpin.model import Environment
     from torchpin.queries.support import Cell, Matrix
 
 _STYLE = """
@@ -22,82 +24,64 @@ _STYLE = """
 @media (prefers-color-scheme:dark){:root{--ok:#3fb950;--no:#f85149;--unknown:#bc8cff;--warn:#d29922;--dim:#9198a1}}
 body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
 h2{border-bottom:1px solid var(--line);margin-top:2.5rem}
-code{font-size:.9em}.ok{color:var(--ok)}.refused,.error{color:var(--no)}.warned,.warning{color:var(--warn)}
-.unknown{color:var(--unknown)}.dim{color:var(--dim)}article{border-left:.25rem solid currentColor;padding-left:1rem;margin:1rem 0}
+code{font-size:.9em}.ok{color:var(--ok)}.incompatible,.failed,.error{color:var(--no)}.warning{color:var(--warn)}
+.unknown{color:var(--unknown)}.dim,.waived,.notice{color:var(--dim)}article{border-left:.25rem solid currentColor;padding-left:1rem;margin:1rem 0}
 article>*{color:CanvasText}article h3{margin:.2rem 0}article .dim{color:var(--dim)}svg{max-width:100%;height:auto}
 svg text{fill:CanvasText;font:13px system-ui,sans-serif}table{border-collapse:collapse}
 td,th{border:1px solid var(--line);padding:.2rem .6rem;text-align:left}
 """
-_SIGNS = {"ok": "✓", "refused": "✗", "unknown": "?"}
-_LABELS = {"ok": "ok", "refused": "refused", "unknown": "unknown"}
+_SIGNS = {"ok": "✓", "incompatible": "✗", "unknown": "?"}
 _CELL, _ROW, _LEFT, _TOP = 44, 26, 150, 150  # pixels of the picture
 
 
 def render_page(
     results: Sequence[Result], environments: Sequence[Environment], matrix: Matrix, today: date
 ) -> str:
-    """The whole page."""
-    verdicts = run.verdicts(results, environments)
+    """The page of all services; `matrix`: the support matrix of the same environments."""
+    verdicts = service_verdicts(results, environments)
     home = {env.name: env.service.name for env in environments}
     services = "".join(
         _service_section(name, word, [row for row in results if home[row.environment] == name])
         for name, word in verdicts.items()
     )
     rows = "".join(
-        f'<tr><td><a href="#{escape(name)}">{escape(name)}</a></td><td class="{word}">{word}</td></tr>'
+        f'<tr><td><a href="#{escape(name)}">{escape(name)}</a></td><td class="{_css(word)}">{word}</td></tr>'
         for name, word in verdicts.items()
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>torchpin: will it run</title>'
-        f"<style>{_STYLE}</style></head><body><main><h1>Will it run</h1>"
-        f'<p class="dim">torchpin {__version__}, {today.isoformat()}, offline: descriptions, locks and facts.</p>'
+        '<meta name="viewport" content="width=device-width"><title>torchpin: verdicts</title>'
+        f"<style>{_STYLE}</style></head><body><main><h1>Verdicts</h1>"
+        f'<p class="dim">torchpin {__version__}, {today.isoformat()}, offline, from descriptions, locks and facts.</p>'
         f"<table><tr><th>Service</th><th>Verdict</th></tr>{rows}</table>"
         f"<h2>Services and GPUs</h2>{matrix_svg(matrix)}{_reason_list(matrix)}{services}</main></body></html>\n"
     )
 
 
-def _service_section(name: str, word: str, rows: Sequence[Result]) -> str:
-    findings = [(row, finding) for row in rows for finding in row.findings]
-    parts = [_article(finding.level, f"{row.check} {row.title}", row, finding) for row, finding in findings]
-    parts += [
-        _article(
-            "dim",
-            f"{row.check} {row.title}",
-            row,
-            accepted.finding,
-            f"Waived until {accepted.waiver.review_by}: {accepted.waiver.reason}",
-        )
-        for row in rows
-        for accepted in row.accepted
-    ]
-    parts += [
-        f'<article class="unknown"><h3>{escape(row.check)} unknown</h3><p>{escape(f"{row.environment}: {message}")}</p></article>'
-        for row in rows
-        for message in row.unknown
-    ]
-    counts = {
-        status: sum(row.status == status for row in rows)
-        for status in ("ok", "found", "waived", "unknown", "moot")
-    }
-    summary = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+def _service_section(name: str, word: str, results: Sequence[Result]) -> str:
+    articles = "".join(map(_article, entries(results)))
+    counts = ", ".join(f"{number} {status}" for status, number in count_statuses(results).items())
     return (
-        f'<h2 id="{escape(name)}">{escape(name)}: <span class="{word}">{word}</span></h2>'
-        f'<p class="dim">{len(rows)} checks: {summary}</p>{"".join(parts)}'
+        f'<h2 id="{escape(name)}">{escape(name)}: <span class="{_css(word)}">{word}</span></h2>'
+        f'<p class="dim">{len(results)} checks: {counts}</p>{articles}'
     )
 
 
-def _article(kind: str, title: str, row: Result, finding: Finding, waived: str = "") -> str:
-    evidence = f'<p class="dim">Evidence: {escape(finding.evidence)}</p>' if finding.evidence else ""
-    end = f"<p>{escape(waived)}</p>" if waived else f"<p><strong>{escape(finding.help)}</strong></p>"
-    location = f"<code>{escape(finding.location)}</code> in {escape(row.environment)}"
-    return (
-        f'<article class="{kind}"><h3>{escape(title)}</h3><p>{escape(finding.message)}</p>'
-        f'<p class="dim">{location}</p>{evidence}{end}</article>'
-    )
+def _article(entry: Entry) -> str:
+    location = f"<code>{escape(entry.location)}</code> in " if entry.location else ""
+    waiver = f"Waived until {entry.waiver.review_by}: {entry.waiver.reason}" if entry.waiver else ""
+    parts = [
+        f"<h3>{entry.kind} {escape(entry.check)}: {escape(entry.title)}</h3><p>{escape(entry.message)}</p>",
+        f'<p class="dim">{location}{escape(", ".join(entry.environments))}</p>',
+        f'<p class="dim">Evidence: {escape(entry.evidence)}</p>' if entry.evidence else "",
+        f"<p>{escape(waiver)}</p>" if waiver else "",
+        f"<p><strong>{escape(entry.help)}</strong></p>" if entry.help and not waiver else "",
+    ]
+    return f'<article class="{entry.kind}">{"".join(parts)}</article>'
 
 
-# --- the picture -----------------------------------------------------------------------------------------------------
+def _css(word: str) -> str:
+    return word.replace(" ", "-")
 
 
 def matrix_svg(matrix: Matrix) -> str:
@@ -116,7 +100,7 @@ def matrix_svg(matrix: Matrix) -> str:
         for row, row_cells in enumerate(matrix.cells)
         for column, cell in enumerate(row_cells)
     )
-    caption = f"{len(matrix.environments)} environments by {len(matrix.gpus)} GPUs: ✓ has code, ✗ has none, ? not known; a frame marks a card that the service names."
+    caption = f"{len(matrix.environments)} environments by {len(matrix.gpus)} GPUs: ✓ ok, ✗ incompatible, ? unknown; framed: listed by the service."
     return (
         f'<svg role="img" viewBox="0 0 {width + 90} {height}" width="{width + 90}" height="{height}" '
         f'xmlns="http://www.w3.org/2000/svg" aria-labelledby="m-title m-desc"><title id="m-title">Services and GPUs</title>'
@@ -125,11 +109,9 @@ def matrix_svg(matrix: Matrix) -> str:
 
 
 def _cell(cell: Cell, x: int, y: int) -> str:
-    colour = {"ok": "--ok", "refused": "--no", "unknown": "--unknown"}[cell.verdict]
+    colour = {"ok": "--ok", "incompatible": "--no", "unknown": "--unknown"}[cell.verdict]
     frame = ' stroke="currentColor" stroke-width="2"' if cell.described else ""
-    text = f"{cell.environment} on {cell.gpu}: {_LABELS[cell.verdict]}" + (
-        f", {cell.reason}" if cell.reason else ""
-    )
+    text = f"{cell.environment} on {cell.gpu}: {cell.verdict}" + (f", {cell.reason}" if cell.reason else "")
     waived = f"; waived: {cell.waived}" if cell.waived else ""
     notes = "".join(f"; {note}" for note in cell.notes)
     return (
@@ -141,4 +123,4 @@ def _cell(cell: Cell, x: int, y: int) -> str:
 
 def _reason_list(matrix: Matrix) -> str:
     lines = "".join(f"<li>{escape(reason)}</li>" for reason in explain_cells(matrix))
-    return f"<details><summary>Why not</summary><ul>{lines}</ul></details>" if lines else ""
+    return f"<details><summary>Reasons</summary><ul>{lines}</ul></details>" if lines else ""

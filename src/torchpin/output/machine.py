@@ -1,23 +1,33 @@
-"""The judge's results for programs: verdicts, one JSON document, SARIF, and the commands of a GitHub workflow."""
+"""The judge's results for programs: a JSON document, SARIF 2.1.0, and workflow commands of GitHub."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from torchpin import __version__
+from torchpin import __version__, paths
 from torchpin.checks.registry import REGISTRY
+from torchpin.checks.report import entries
 from torchpin.checks.run import verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import date
 
     from torchpin.checks.registry import Result
-    from torchpin.model import Environment, Finding
+    from torchpin.checks.report import Entry
+    from torchpin.model import Environment
 
-CHECKS_URL = "https://github.com/torchpin/torchpin/blob/main/docs/CHECKS.md"
+CHECKS_URL = f"https://github.com/torchpin/torchpin/blob/main/{paths.CHECKS}"
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_SARIF_LEVELS = {"error": "error", "warning": "warning", "notice": "note"}
+_GITHUB_LEVELS = {
+    "error": "error",
+    "warning": "warning",
+    "notice": "notice",
+    "unknown": "notice",
+    "waived": "notice",
+}
 
 
 def json_document(
@@ -33,11 +43,8 @@ def json_document(
     }
 
 
-# --- places ----------------------------------------------------------------------------------------------------------
-
-
 def parse_location(location: str) -> tuple[str, int, int]:
-    """`file:line:column` in its parts; 0 for what is not told, and no file for an option of the command line."""
+    """`file:line:column` as its parts: 0 for a missing number, and no file for a command line option (`--gpu B200`)."""
     if location.startswith("-"):
         return "", 0, 0
     parts = location.split(":")
@@ -46,11 +53,8 @@ def parse_location(location: str) -> tuple[str, int, int]:
     return parts[0], line, column
 
 
-# --- SARIF 2.1.0 -----------------------------------------------------------------------------------------------------
-
-
 def sarif_document(results: Sequence[Result]) -> dict[str, Any]:
-    """One run: a rule a check, a result a finding; waived ones are suppressed, unknown ones are open notes."""
+    """One run with a rule for each check and a result for each finding; waived ones are suppressed, unknown ones open."""
     ids = sorted({result.check for result in results})
     driver = {
         "name": "torchpin",
@@ -58,9 +62,7 @@ def sarif_document(results: Sequence[Result]) -> dict[str, Any]:
         "informationUri": CHECKS_URL,
         "rules": [_sarif_rule(id_) for id_ in ids],
     }
-    rows = [
-        sarif_result for result in results for sarif_result in _sarif_results(result, ids.index(result.check))
-    ]
+    rows = [_sarif_result(entry, ids.index(entry.check)) for entry in entries(results)]
     return {
         "$schema": SARIF_SCHEMA,
         "version": "2.1.0",
@@ -80,74 +82,53 @@ def _sarif_rule(id_: str) -> dict[str, Any]:
     }
 
 
-def _sarif_results(result: Result, rule: int) -> Iterator[dict[str, Any]]:
-    for finding in result.findings:
-        yield _sarif_finding(result, rule, finding)
-    for accepted in result.accepted:
-        justification = f"{accepted.waiver.reason} (until {accepted.waiver.review_by})"
-        yield {
-            **_sarif_finding(result, rule, accepted.finding),
-            "suppressions": [{"kind": "external", "status": "accepted", "justification": justification}],
-        }
-    for message in result.unknown:
-        text = f"{result.environment}: unknown: {message}"
-        yield {
-            "ruleId": result.check,
-            "ruleIndex": rule,
-            "kind": "open",
-            "level": "none",
-            "message": {"text": text},
-        }
-
-
-def _sarif_finding(result: Result, rule: int, finding: Finding) -> dict[str, Any]:
-    evidence = f"\nEvidence: {finding.evidence}" if finding.evidence else ""
-    text = f"{result.environment}: {finding.message}\n{finding.help}{evidence}"
-    sarif_result: dict[str, Any] = {
-        "ruleId": result.check,
+def _sarif_result(entry: Entry, rule: int) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "ruleId": entry.check,
         "ruleIndex": rule,
-        "level": finding.level,
-        "message": {"text": text},
+        # SARIF 2.1.0, 3.27.10: a result of another kind than `fail` has the level `none`.
+        "level": "none" if entry.kind == "unknown" else _SARIF_LEVELS[entry.level],
+        "message": {"text": _plain_text(entry)},
     }
-    file, line, column = parse_location(finding.location)
+    if entry.kind == "unknown":
+        row["kind"] = "open"
+    if entry.waiver:
+        justification = f"{entry.waiver.reason} (until {entry.waiver.review_by})"
+        row["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
+    file, line, column = parse_location(entry.location)
     if file:
+        # SARIF counts lines and columns from 1; a location without a column is of the whole line.
         region = {"region": {"startLine": line, "startColumn": max(column, 1)}} if line else {}
-        sarif_result["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": file}, **region}}]
-    return sarif_result
+        row["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": file}, **region}}]
+    return row
 
 
-# --- GitHub ----------------------------------------------------------------------------------------------------------
+def _plain_text(entry: Entry) -> str:
+    """`ENVIRONMENTS: message`, then help and evidence on lines of their own."""
+    details = [f"help: {entry.help}"] if entry.help else []
+    details += [f"evidence: {entry.evidence}"] if entry.evidence else []
+    return "\n".join([f"{', '.join(entry.environments)}: {entry.message}", *details])
 
 
 def github_commands(results: Iterable[Result]) -> list[str]:
     """Workflow commands that annotate the lines of a change."""
-    lines = []
-    for result in results:
-        lines += [
-            _github_command(finding.level, result, finding.location, f"{finding.message}\n{finding.help}")
-            for finding in result.findings
-        ]
-        lines += [
-            _github_command(
-                "notice",
-                result,
-                accepted.finding.location,
-                f"waived until {accepted.waiver.review_by}: {accepted.finding.message}",
-            )
-            for accepted in result.accepted
-        ]
-        lines += [_github_command("notice", result, "", f"unknown: {message}") for message in result.unknown]
-    return lines
+    return [_github_command(entry) for entry in entries(results)]
 
 
-def _github_command(kind: str, result: Result, location: str, message: str) -> str:
-    file, line, column = parse_location(location)
-    parts = {"file": file, "line": line, "col": column, "title": f"{result.check} {result.environment}"}
-    properties = ",".join(f"{name}={_escape_property(str(value))}" for name, value in parts.items() if value)
+def _github_command(entry: Entry) -> str:
+    kind, message = _GITHUB_LEVELS[entry.kind], _plain_text(entry)
+    if entry.kind == "unknown":
+        message = f"unknown: {message}"
+    if entry.waiver:
+        message = f"waived until {entry.waiver.review_by}: {message}"
+    file, line, column = parse_location(entry.location)
+    parts = {"file": file, "line": line, "col": column, "title": entry.check}
+    properties = ",".join(f"{name}={_escape_property(str(part))}" for name, part in parts.items() if part)
     return f"::{kind} {properties}::{_escape_data(message)}"
 
 
 def _escape_data(text: str) -> str:
+    # As actions/toolkit's command.ts does; the percent sign first, which the other escapes contain.
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -1,4 +1,4 @@
-"""A build as it runs: a live table, plain lines, or JSON."""
+"""The progress of builds: a live table, plain lines, or JSON lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def build_progress(progress: str) -> Iterator[Callable[[BuildStarted | Event], None]]:
-    """What follows builds: a live table each on a terminal, plain lines elsewhere, or one JSON object a line."""
+    """A function that shows each event of builds: in live tables on a terminal, else as plain lines, or as JSON lines.
+
+    `progress`: "auto", "plain" or "json".
+    """
     if progress == "json":
         yield _print_event_json
         return
@@ -50,7 +53,7 @@ def _print_event_json(event: BuildStarted | Event) -> None:
 
 
 class BuildView:
-    """The steps of the running build: their names, states, times and bytes."""
+    """The steps of one build with their states, times (seconds) and transferred bytes."""
 
     def __init__(self) -> None:
         self.environment, self.log = "", ""
@@ -88,11 +91,11 @@ class BuildView:
                 Text(took),
                 Text(transferred),
             )
-        return Group(Text(f"building {self.environment}; the whole log: {self.log}", style="bold"), grid)
+        return Group(Text(f"building {self.environment} (log: {self.log})", style="bold"), grid)
 
 
 class PlainBuildView:
-    """One line when a step ends: for logs."""
+    """A line for each step when it ends, for logs."""
 
     def __init__(self) -> None:
         self.view = BuildView()
@@ -100,7 +103,7 @@ class PlainBuildView:
     def line(self, event: BuildStarted | Event) -> None:
         self.view.take(event)
         if isinstance(event, BuildStarted):
-            print_line(f"building {event.environment}; the whole log: {event.log}")
+            print_line(f"building {event.environment} (log: {event.log})")
         elif event.kind in {"done", "cached", "failed"}:
             step = self.view.steps[event.step]
             if step["name"]:

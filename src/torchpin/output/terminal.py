@@ -6,16 +6,24 @@ import datetime as dt
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from torchpin.checks import run
 from torchpin.description import edit
 from torchpin.output import machine
-from torchpin.queries.support import cell_text, explain_cells
+from torchpin.output.console import console, print_lines
+from torchpin.output.findings import (
+    count_findings,
+    match_entry,
+    print_entry,
+    print_results,
+    print_service_verdicts,
+)
+from torchpin.output.program import name_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,52 +35,40 @@ if TYPE_CHECKING:
     from torchpin.commands.facts import FactsReport
     from torchpin.commands.fix import FixedFile
     from torchpin.model import Environment, Outcome
-    from torchpin.queries.support import Matrix
 
 _OUTCOME_LABELS = {"changed": ("done", "green"), "same": ("same", "dim"), "failed": ("FAILED", "bold red")}
-_STATUS_STYLES = {
-    "ok": "green",
-    "found": "bold red",
-    "waived": "yellow",
-    "skipped": "dim",
-    "unknown": "magenta",
-    "moot": "dim",
-}
-
-
-def console(file: TextIO | None = None) -> Console:
-    """Text as it is: no markup, which would eat the brackets of requirements; no wrapping where nobody looks."""
-    target = file or sys.stdout
-    return Console(file=target, markup=False, highlight=False, soft_wrap=True)
+# Columns of a table that goes to a file: rich takes 80 there, which would fold digests and paths.
+_LOG_WIDTH = 160
+# Columns: longer words, such as digests and images, are folded where a table is too wide; the first limit that fits.
+_LONG_WORDS = (24, 16, 12)
 
 
 def print_line(message: object) -> None:
-    console().print(Text(str(message)))
+    print_lines(console(), Text(str(message)))
 
 
 def print_status(message: object) -> None:
-    """A word to people while programs read the output."""
-    console(sys.stderr).print(Text(str(message), style="dim"))
+    """A message for people, to stderr: programs may read stdout."""
+    print_lines(console(sys.stderr), Text(str(message), style="dim"))
 
 
 def print_error(message: object) -> None:
-    console(sys.stderr).print(Text(str(message), style="red"))
+    print_lines(console(sys.stderr), Text(str(message), style="red"))
 
 
 def print_outcomes(rows: Sequence[Outcome], *, aside: bool = False) -> int:
-    """A line each; the worst exit code that they ask for. `aside`: a program reads the output, people the other stream."""
+    """Prints a line an outcome, the failed ones to stderr; returns the highest exit code. `aside`: all to stderr."""
     for row in rows:
         word, style = _OUTCOME_LABELS[row.status]
-        line = Text(f"{word:<6} ", style=style)
-        line.append(row.name, style="bold")
         took = f"  ({row.seconds:.1f} s)" if row.seconds >= 0.1 else ""  # noqa: PLR2004 - tenths are shown
-        line.append(f"  {row.detail}{took}" if row.detail or took else "", style="")
-        (console(sys.stderr) if aside or row.status == "failed" else console()).print(line)
+        detail = f"  {row.detail}{took}" if row.detail or took else ""
+        line = Text.assemble((f"{word:<6} ", style), (row.name, "bold"), detail)
+        print_lines(console(sys.stderr) if aside or row.status == "failed" else console(), line)
     return max((row.code for row in rows), default=0)
 
 
 def print_summary(rows: Sequence[Outcome]) -> None:
-    """One table of what became of several things."""
+    """One table of several outcomes."""
     cells = [
         (
             row.name,
@@ -91,44 +87,6 @@ def print_outcomes_json(rows: Sequence[Outcome]) -> int:
     return max((row.code for row in rows), default=0)
 
 
-def print_results(
-    rows: Sequence[Result], *, notices: Sequence[str] = (), quiet: bool = False, aside: bool = False
-) -> None:
-    """Findings with where, evidence and remedy; skips and unknowns with their reasons; the count of everything."""
-    out = console(sys.stderr) if aside else console()
-    for row in rows:
-        if row.status in {"ok", "moot"} or (quiet and row.status in {"skipped", "waived"}):
-            continue
-        _print_result(out, row)
-    for notice in notices:
-        out.print(Text(notice, style="yellow"))
-    counts = {status: sum(row.status == status for row in rows) for status in _STATUS_STYLES}
-    out.print(Text(f"{len(rows)} checks: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)))
-
-
-def _print_result(out: Console, row: Result) -> None:
-    head = Text(f"{row.status:<8}", style=_STATUS_STYLES[row.status])
-    head.append(f"{row.check} {row.environment}: {row.title}", style="")
-    out.print(head.append(f" ({row.note})" if row.note else ""))
-    for finding in row.findings:
-        warned = "warning: " if finding.level == "warning" else ""
-        out.print(Text(f"    {finding.location}: {warned}{finding.message}"))
-        _print_evidence(out, finding.evidence)
-        out.print(Text(f"        {finding.help}", style="cyan"))
-    for accepted in row.accepted:
-        out.print(Text(f"    {accepted.finding.location}: {accepted.finding.message}", style="dim"))
-        _print_evidence(out, accepted.finding.evidence)
-        waiver_text = f"waived until {accepted.waiver.review_by}: {accepted.waiver.reason}"
-        out.print(Text(f"        {waiver_text}", style="yellow"))
-    for message in row.unknown:
-        out.print(Text(f"    unknown: {message}", style=_STATUS_STYLES["unknown"]))
-
-
-def _print_evidence(out: Console, evidence: str) -> None:
-    if evidence:
-        out.print(Text(f"        evidence: {evidence}", style="dim"))
-
-
 def print_verdicts(
     rows: Sequence[Result],
     environments: Sequence[Environment],
@@ -136,7 +94,7 @@ def print_verdicts(
     form: str = "text",
     notices: Sequence[str] = (),
 ) -> None:
-    """The judge's results in the form that was asked for; as text with a verdict a service."""
+    """The judge's results as text (with a verdict a service), JSON, SARIF or workflow commands of GitHub."""
     today = dt.datetime.now(tz=dt.timezone.utc).date()
     if form == "json":
         print_json(machine.json_document(rows, environments, today, notices))
@@ -146,43 +104,22 @@ def print_verdicts(
         print_raw("".join(f"{line}\n" for line in machine.github_commands(rows)))
     else:
         print_results(rows, notices=notices)
-        styles = {"ok": "green", "warned": "yellow", "refused": "bold red", "unknown": "magenta"}
-        for name, word in run.verdicts(rows, environments).items():
-            console().print(Text(f"{word:<8}", style=styles[word]).append(name, style="bold"))
+        print_service_verdicts(rows, environments)
 
 
 def print_fixes(rows: Sequence[FixedFile], *, aside: bool = False) -> None:
-    """What was repaired, as a difference that can be read."""
+    """The fixes as a unified diff, and which commands follow."""
     out = console(sys.stderr) if aside else console()
-    for repaired_file in rows:
-        out.print(
-            Text(
-                edit.unified_diff(repaired_file.before, repaired_file.after, repaired_file.file).rstrip("\n")
-            )
-        )
-    files = ", ".join(repaired_file.file for repaired_file in rows)
-    message = (
-        f"repaired {files}; run `invoke lock`, `render` and `document`"
-        if rows
-        else "nothing to repair by facts alone"
-    )
-    out.print(Text(message))
-
-
-def print_matrix(support_matrix: Matrix) -> None:
-    """Environments by GPUs, in words; then why."""
-    rows = [
-        (name, *map(cell_text, cells))
-        for name, cells in zip(support_matrix.environments, support_matrix.cells, strict=True)
-    ]
-    print_table("", ("environment", *support_matrix.gpus), rows)
-    print_line("* is named by the service; ! other checks find something there")
-    for line in explain_cells(support_matrix):
-        print_line(line)
+    for fixed_file in rows:
+        diff = edit.unified_diff(fixed_file.before, fixed_file.after, fixed_file.file)
+        out.print(Text(diff.rstrip("\n")))
+    files = ", ".join(fixed_file.file for fixed_file in rows)
+    message = f"fixed {files}; run `invoke lock`, `invoke render` and `invoke document`"
+    print_lines(out, Text(message if rows else "no safe fix applies"))
 
 
 def print_facts(checked: FactsReport) -> None:
-    """What is wrong with the facts, and how old each kind of them is."""
+    """The age of each section of the facts, what is expired, and contradictions."""
     rows = [
         (
             age.table,
@@ -195,23 +132,24 @@ def print_facts(checked: FactsReport) -> None:
         )
         for age in checked.ages
     ]
-    print_table("", ("table", "section", "oldest", "newest", "days", "good for", "past"), rows)
+    print_table("", ("table", "section", "oldest", "newest", "days", "maximum age", "expired"), rows)
     for line in (*checked.problems, *map(str, checked.expired)):
         print_line(line)
-    print_line(f"{len(checked.problems)} problems, {len(checked.expired)} too old")
+    print_line(f"problems: {len(checked.problems)}, expired: {len(checked.expired)}")
 
 
 def print_adoption(adoption_result: Adopted) -> None:
-    """The draft, as it can be kept, and then to people what is wrong with what is there."""
+    """The drafted description to stdout; to stderr the rules' matches, the files left out, and the judge's results."""
     print_raw(adoption_result.adoption.text)
     out = console(sys.stderr)
-    for match in adoption_result.adoption.matches:
-        out.print(Text(f"{match.id}  {match.finding.location}: {match.finding.message}", style="bold red"))
-        _print_evidence(out, match.finding.evidence)
-        out.print(Text(f"        {match.finding.help}", style="cyan"))
+    matches = [match_entry(match) for match in adoption_result.adoption.matches]
+    for entry in matches:
+        print_entry(out, entry)
+    print_lines(out, Text(f"rules: {count_findings(matches)}"))
     for path in adoption_result.skipped:
-        out.print(Text(f"{path}: not read, since it is no text"))
-    print_results(adoption_result.results, quiet=True, aside=True)
+        print_lines(out, Text(f"{path}: skipped, not a text file"))
+    if adoption_result.results:  # none where no description could be drafted
+        print_results(adoption_result.results, quiet=True, to_stderr=True)
 
 
 def print_adoption_json(adoption_result: Adopted) -> None:
@@ -222,7 +160,7 @@ def print_adoption_json(adoption_result: Adopted) -> None:
             "description": adoption.text,
             "missing": adoption.missing,
             "skipped": adoption_result.skipped,
-            "caught": [{"id": match.id, **asdict(match.finding)} for match in adoption.matches],
+            "matches": [{"id": match.id, **asdict(match.finding)} for match in adoption.matches],
             "results": [asdict(row) for row in adoption_result.results],
         }
     )
@@ -231,9 +169,9 @@ def print_adoption_json(adoption_result: Adopted) -> None:
 def print_plans(
     plans: Sequence[Plan], target: Target, derived: Mapping[str, Sequence[str]], *, json: bool = False
 ) -> None:
-    """A plan a service: a table of what moves and why, what opens and closes, and the change as a unified diff.
+    """The plan of each service: its changed values, their effects, the files, and the description's unified diff.
 
-    `derived`: the files that are made from a service's description and locks.
+    `derived`: the files that are generated from a service's description and locks.
     """
     if json:
         services = [{**_plan_json(plan), "derived": derived[plan.service]} for plan in plans]
@@ -242,28 +180,41 @@ def print_plans(
     for plan in plans:
         if plan.held_back:
             print_line(f"{plan.service}: held back: {plan.held_back}{f' ({plan.help})' if plan.help else ''}")
-            continue
-        rows = [(move.what, move.before, move.after, move.why) for move in plan.moves]
-        print_table(f"{plan.service}: moved", ("what", "before", "after", "why"), rows)
-        for word in ("follows", "gained", "lost", "closed", "opened", "notes"):
-            for effect in getattr(plan, word):
-                print_line(f"  {word.removesuffix('s') if word == 'notes' else word}: {effect}")
-        for path in (*plan.outdated_layers, plan.file):
-            print_line(f"  file: {path}")
-        for path in derived[plan.service]:
-            print_line(f"  made from them: {path}")
-        if plan.outdated_layers:
-            print_line(f"  the layers that are locked again hold {plan.present_bytes / 1e6:,.0f} MB today")
-        print_raw(plan.difference)
+        else:
+            _print_plan(plan, derived[plan.service])
+
+
+def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
+    print_line(f"{plan.service}: planned changes")
+    for move in plan.moves:
+        print_line(f"  {move.what}: {move.before or '(none)'} -> {move.after or '(none)'}")
+        print_line(f"    why: {move.why}")
+    effects = {
+        "also changes": plan.also_changes,
+        "GPUs gained": plan.gained,
+        "GPUs lost": plan.lost,
+        "resolved": plan.resolved,
+        "new": plan.new,
+        "note": plan.notes,
+    }
+    for label, messages in effects.items():
+        for message in messages:
+            print_line(f"  {label}: {message}")
+    for label, paths in (("files", (plan.file, *plan.outdated_layers)), ("generated", generated)):
+        if paths:
+            print_line(f"  {label}: {', '.join(paths)}")
+    if plan.outdated_layers:
+        print_line(f"  layers to lock again: {plan.present_bytes / 1e6:,.0f} MB of packages today")
+    print_raw(plan.difference)
 
 
 def _plan_json(plan: Plan) -> dict[str, Any]:
-    left_out = {"before", "after", "moved", "why"}
+    left_out = {"before", "after", "moved_text", "why"}
     return {k: v for k, v in asdict(plan).items() if k not in left_out} | {"diff": plan.difference}
 
 
 def confirm(question: str) -> bool:
-    """Whether people agree; where nobody is asked, since this is no terminal, they do."""
+    """Asks a yes-or-no question on a terminal; True without asking where stdin or stdout is none."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
@@ -284,12 +235,45 @@ def print_raw(content: str) -> None:
 
 
 def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table; what does not fit is wrapped between words. On a terminal too narrow for it: a block of lines a row."""
+    out = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    cells = [[name_program(cell) for cell in row] for row in rows]
+    widths = _column_widths([headers, *cells], out.width)
+    if widths is None:
+        _print_blocks(title, headers, cells)
+        return
     rich_table = Table(title=title or None, title_justify="left", title_style="bold")
-    for header in headers:
-        rich_table.add_column(header, overflow="fold")
-    for row in rows:
-        rich_table.add_row(*(Text(cell) for cell in row))
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 160).print(rich_table)
+    for header, column_width in zip(headers, widths, strict=True):
+        rich_table.add_column(header, overflow="fold", width=column_width)
+    for row in cells:
+        rich_table.add_row(*map(Text, row))
+    out.print(rich_table)
 
 
-# --- a build as it goes ----------------------------------------------------------------------------------------------
+def _column_widths(rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """The width of each column of a table that is at most `width` wide; None where its words do not fit.
+
+    rich shrinks the widest column first, and so breaks short words. Here each column first gets room for its longest
+    word, of which only very long ones are folded, and what is left is shared by those that need more.
+    """
+    columns = list(zip(*rows, strict=True))
+    room = width - 3 * len(columns) - 1  # a column has a border and two blanks, and one border ends the row
+    natural = [max(map(cell_len, column)) for column in columns]
+    for limit in _LONG_WORDS:
+        floors = [min(limit, max(map(cell_len, " ".join(column).split()), default=0)) for column in columns]
+        needs = [full - floor for full, floor in zip(natural, floors, strict=True)]
+        spare = min(room - sum(floors), sum(needs))
+        if spare >= 0:
+            shares = [spare * need // (sum(needs) or 1) for need in needs]
+            return [floor + share for floor, share in zip(floors, shares, strict=True)]
+    return None
+
+
+def _print_blocks(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if title:
+        print_line(title)
+    for first, *others in rows:
+        print_line(first)
+        for header, cell in zip(headers[1:], others, strict=True):
+            if cell:
+                print_line(f"  {header}: {cell}")

@@ -1,49 +1,30 @@
-"""What changed between two states: of the repository, of a lock, of a record of what was installed."""
+"""What changed between two states, each of a repository, a lock or a freeze record."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from torchpin.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from torchpin.model import Environment, Lock
-
-import re
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-
+from torchpin import paths
 from torchpin.description import read
 from torchpin.description.environments import select_environments
+from torchpin.errors import InputError
 from torchpin.lock import file_format
-from torchpin.model import Artifact, Lock
+from torchpin.records.freeze import parse_freeze
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from torchpin.model import Environment
-
-SERVICES, LOCKS = "services/", "lockfiles/"
-_PIN = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;]+)(?:.*?--hash=sha256:(?P<sha256>[0-9a-f]{64}))?.*"
-)
-_DIRECT_REFERENCE = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.-]*) @ [^#]*/(?P<file>[^/#?]+)(?:#sha256=(?P<sha256>[0-9a-f]{64}))?.*"
-)
+    from torchpin.model import Artifact, Environment, Lock
 
 Kind = Literal["added", "removed", "moved", "other file"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnvironmentSnapshot:
-    """What a state holds of one environment: its packages (None: not locked there), and the ground below them.
+    """One environment in a state: its packages (None: not locked), and the baseline: Python, channel, base, sources.
 
-    `described`: there is a description; then what its ground does not name is not there.
+    `has_description`: the baseline comes from a description and so is whole; that of a lock alone is not.
     """
 
     service: str = ""
@@ -54,7 +35,7 @@ class EnvironmentSnapshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """One side of a comparison. `alone`: one lock or record, whose environment may have no name."""
+    """One side of a comparison. `is_single`: one lock or record, whose environment may have no name."""
 
     name: str
     environments: Mapping[str, EnvironmentSnapshot]
@@ -63,7 +44,7 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ItemChange:
-    """One thing that changed; sizes in bytes of what is downloaded for it, None where nobody wrote them down."""
+    """One change of the baseline or of a package; sizes are of its download in bytes, None where unknown."""
 
     name: str
     kind: Kind
@@ -75,7 +56,7 @@ class ItemChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """What changed in an environment. The bytes are those of the packages' files; `unsized` have no known size."""
+    """What changed in an environment. Bytes are of the packages' files; `unknown_sizes` counts those without a size."""
 
     environment: str
     baseline: tuple[ItemChange, ...]
@@ -86,26 +67,23 @@ class Difference:
     notes: tuple[str, ...] = ()
 
 
-# --- states ----------------------------------------------------------------------------------------------------------
-
-
 def repository_snapshot(name: str, texts: Mapping[str, str]) -> Snapshot:
-    """The state of a repository, from the texts of its descriptions and locks.
+    """The state of a repository, from the texts of its descriptions and locks by path.
 
-    An old description that today's rules refuse is noted, and its lock still counts. Raises InputError for a lock that
-    was edited.
+    A description of another version of the format is left out; its lock still counts. Raises InputError for a lock
+    that was edited.
     """
     environments: dict[str, EnvironmentSnapshot] = {}
-    for path, text in texts.items():
-        if re.fullmatch(rf"{SERVICES}[^/]+/service\.yaml", path):
-            environments |= _described_environments(path, text)
     locks: dict[str, dict[str, str]] = {}
     for path, text in texts.items():
-        match = re.fullmatch(rf"{LOCKS}([^/]+)/([^/]+\.txt)", path)
-        if match:
-            locks.setdefault(match[1], {})[match[2]] = text
+        _, _, name_and_file = path.partition("/")
+        folder, _, file = name_and_file.partition("/")
+        if path == paths.description_path(folder):
+            environments |= _described_environments(path, text)
+        if path == paths.lock_path(folder, file) and file.endswith(".txt") and "/" not in file:
+            locks.setdefault(folder, {})[file] = text
     for env_name, files in locks.items():
-        lock = file_format.parse_lock(f"{name}:{LOCKS}{env_name}", files)
+        lock = file_format.parse_lock(f"{name}:{paths.lock_folder(env_name)}", files)
         snapshot = environments.get(env_name) or EnvironmentSnapshot(baseline=_lock_baseline(lock))
         environments[env_name] = replace(snapshot, packages=_locked_packages(lock))
     return Snapshot(name=name, environments=environments)
@@ -138,7 +116,7 @@ def _description_baseline(env: Environment) -> dict[str, str]:
 
 
 def _lock_baseline(lock: Lock) -> dict[str, str]:
-    """What a lock alone tells of the ground."""
+    """The part of the baseline that a lock contains: all but the base image."""
     first = lock.provided or (lock.layers[0] if lock.layers else None)
     if first is None:
         return {}
@@ -155,9 +133,9 @@ def _lock_baseline(lock: Lock) -> dict[str, str]:
 
 
 def _locked_packages(lock: Lock) -> dict[str, Artifact]:
-    """What is installed; what the base gives, which is no download; apart, what builds source-only packages."""
+    """All packages of a lock; those from the base image have size 0, build dependencies are named `NAME (build)`."""
     provided = {
-        package.name: replace(package, size=0)
+        package.name: replace(package, size=0)  # comes with the base image: no download of its own
         for package in (lock.provided.packages if lock.provided else ())
     }
     built = {f"{package.name} (build)": package for package in (lock.build.packages if lock.build else ())}
@@ -165,7 +143,7 @@ def _locked_packages(lock: Lock) -> dict[str, Artifact]:
 
 
 def lock_snapshot(name: str, files: Mapping[str, str]) -> Snapshot:
-    """The state that one lock folder is."""
+    """The state of one lock folder, from its texts by file name."""
     parsed = file_format.parse_lock(name, files)
     layers = (*([parsed.provided] if parsed.provided else []), *parsed.layers)
     environment = next((layer.environment for layer in layers), "")
@@ -174,48 +152,24 @@ def lock_snapshot(name: str, files: Mapping[str, str]) -> Snapshot:
 
 
 def record_snapshot(name: str, text: str, *, environment: str = "") -> Snapshot:
-    """The state that a freeze record is: names and versions, hashes where it has them, no sizes."""
-    artifacts = (_parse_pin(line.strip()) for line in text.splitlines())
-    packages = {artifact.name: artifact for artifact in artifacts if artifact}
+    """The state of a freeze record: names and versions, hashes where it has them, no sizes. Raises InputError for others."""
+    packages = parse_freeze(text)
     if not packages:
-        raise InputError(f"{name} is no freeze record: no line of it is a package at a version.")
+        raise InputError(f"{name} is not a freeze record: it has no line `NAME==VERSION`")
     return Snapshot(
         name=name, environments={environment: EnvironmentSnapshot(packages=packages)}, is_single=True
     )
 
 
-def _parse_pin(line: str) -> Artifact | None:
-    pin_match = _PIN.fullmatch(line)
-    if pin_match:
-        return _artifact(pin_match["name"], pin_match["version"], pin_match["sha256"])
-    direct_match = _DIRECT_REFERENCE.fullmatch(line)
-    if not direct_match:
-        return None
-    try:
-        version = str(parse_wheel_filename(direct_match["file"].replace("%2B", "+"))[1])
-    except InvalidWheelFilename:
-        version = direct_match["file"]
-    return _artifact(direct_match["name"], version, direct_match["sha256"])
-
-
-def _artifact(name: str, version: str, sha256: str | None) -> Artifact:
-    return Artifact(name=canonicalize_name(name), version=version, filename="", sha256=sha256 or "")
-
-
-# --- what changed between them ---------------------------------------------------------------------------------------
-
-
 def compare_snapshots(before: Snapshot, after: Snapshot, *, service: str = "") -> tuple[Difference, ...]:
-    """What changed, an environment each; those of one service where it is named.
+    """The difference of each environment, or of one service's.
 
-    Raises InputError for a service that neither state has, and for a lone record that no one environment goes with.
+    Raises InputError for a service that neither state has, and for a single lock or record without a counterpart.
     """
     before, after = _pair_snapshots(_select_service(before, service), _select_service(after, service))
     names = sorted({*before.environments, *after.environments})
     if service and not names:
-        raise InputError(
-            f"Neither {before.name} nor {after.name} has an environment of a service {service!r}."
-        )
+        raise InputError(f"no service {service!r} in {before.name} or {after.name}")
     return tuple(_compare_environment(name, before, after) for name in names)
 
 
@@ -233,7 +187,7 @@ def _select_service(state: Snapshot, service: str) -> Snapshot:
 
 
 def _pair_snapshots(before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
-    """A lone lock or record is compared with its own environment alone."""
+    """Both states with the one environment that a single lock or record is compared in."""
     if not (before.is_single or after.is_single):
         return before, after
     name = _common_environment(before, after)
@@ -245,18 +199,18 @@ def _pair_snapshots(before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapsh
 
 
 def _common_environment(before: Snapshot, after: Snapshot) -> str:
-    """The environment that two states are compared in, of which one or both are alone."""
-    alone = [state for state in (before, after) if state.is_single]
-    name = next((name for state in alone for name in state.environments if name), "")
-    if len(alone) > 1:
+    """The environment to compare in where one or both states are a single lock or record. Raises InputError for none."""
+    singles = [state for state in (before, after) if state.is_single]
+    name = next((name for state in singles for name in state.environments if name), "")
+    if len(singles) > 1:
         return name
     whole = after if before.is_single else before
     names = sorted(whole.environments)
     if name in names or (not name and len(names) == 1):
         return name or names[0]
-    subject = f"{alone[0].name} is of {name or 'no named environment'}"
+    subject = f"{singles[0].name} is of {name or 'an unnamed environment'}"
     raise InputError(
-        f"{subject}, and {whole.name} has {', '.join(names) or 'none'}: name a lock folder instead."
+        f"{subject}, and {whole.name} has {', '.join(names) or 'none'}; name a lock folder instead"
     )
 
 
@@ -285,7 +239,7 @@ def _compare_environment(name: str, before: Snapshot, after: Snapshot) -> Differ
 def _baseline_changes(
     old: EnvironmentSnapshot, new: EnvironmentSnapshot, *, whole: bool
 ) -> tuple[ItemChange, ...]:
-    """What moved of what both tell; what only one names counts where the other would have named it too."""
+    """The changes of the baseline. What only one side has counts only if the other side's baseline is whole."""
     shared = old.baseline.keys() & new.baseline.keys()
     sure = whole or (old.has_description and new.has_description)
     names = [name for name in {**old.baseline, **new.baseline} if name in shared or sure]
@@ -309,7 +263,7 @@ def _package_change(name: str, old: Artifact | None, new: Artifact | None) -> It
     if old is None or new is None or old.version != new.version:
         return _change(name, old.version if old else "", new.version if new else "", *sizes)
     if not (old.sha256 and new.sha256) or old.sha256 == new.sha256:
-        return None
+        return None  # a freeze record often has no hashes, so the same version counts as the same file
     named = old.filename and new.filename and old.filename != new.filename
     labels = (
         (old.filename, new.filename) if named else (f"sha256:{old.sha256[:12]}", f"sha256:{new.sha256[:12]}")
@@ -325,17 +279,15 @@ def _notes(name: str, before: Snapshot, after: Snapshot) -> Iterable[str]:
         elif snapshot.packages is None:
             yield f"{name} is not locked in {state.name}"
         elif not (snapshot.has_description or state.is_single):
-            yield f"{name} has no description in {state.name} that can be read today; its lock alone was compared"
+            yield f"{name} has no readable description in {state.name}; only its lock was compared"
 
 
 DIFF_HEADERS = ("environment", "what", "change", "before", "after", "download")
-
-
-_KINDS = ("added", "removed", "moved", "other file")
+_KINDS: tuple[Kind, ...] = ("added", "removed", "moved", "other file")
 
 
 def diff_rows(env_differences: Sequence[Difference]) -> list[tuple[str, ...]]:
-    """A row a change, as DIFF_HEADERS names the cells."""
+    """A row for each change, with the cells of DIFF_HEADERS."""
     return [
         (difference.environment, move.name, move.kind, move.before, move.after, download)
         for difference in env_differences
@@ -357,7 +309,7 @@ def _format_size(count: int | None) -> str:
 
 
 def summary_line(difference: Difference) -> str:
-    """What changed in an environment, in one line."""
+    """The difference of an environment as one line."""
     counts = {kind: sum(move.kind == kind for move in difference.packages) for kind in _KINDS}
     parts = [f"{count} {kind}" for kind, count in counts.items() if count]
     parts = [f"packages: {', '.join(parts)}" if parts else "no package changed"]

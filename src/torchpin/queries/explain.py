@@ -1,31 +1,25 @@
-"""What a check or a trap means, in words for people."""
+"""The page of a check or a rule as text."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
-from torchpin.adopt import scan
-from torchpin.checks.registry import REGISTRY
+from torchpin import paths
+from torchpin.adopt.scan import registered_rules
+from torchpin.checks.run import registered_checks
 from torchpin.errors import InputError
-
-if TYPE_CHECKING:
-    from torchpin.adopt.registry import Rule
-    from torchpin.checks.registry import Check
 
 
 def explain(id_: str) -> str:
-    """The page of one id, in any case of letters. Raises InputError with near ones for an id that nothing has."""
-    from torchpin.checks import rules  # noqa: F401 - registers them
-
+    """The page of an id in any case of letters. Raises InputError with near ids for one that does not exist."""
     name = id_.strip().upper()
-    registered: dict[str, Check | Rule] = {**REGISTRY, **scan.registered_rules()}
-    if name not in registered:
-        suggestions = get_close_matches(name, list(registered), n=3)
-        hint = f"did you mean {', '.join(suggestions)}?" if suggestions else "docs/CHECKS.md lists them all"
-        raise InputError(f"{id_!r} is no check and no trap ({hint})")
-    rule = registered[name]
-    needs = ", ".join(REGISTRY[name].needs) if name in REGISTRY else ""
-    parts = {"What to do": rule.help, "Needs": needs, "Example": rule.example, "Sources": rule.sources}
+    pages = {check.id: check for check in (*registered_checks(), *registered_rules())}
+    if name not in pages:
+        suggestions = get_close_matches(name, list(pages), n=3)
+        hint = f"did you mean {', '.join(suggestions)}?" if suggestions else f"{paths.CHECKS} lists them all"
+        raise InputError(f"{id_!r} is not the id of a check or a rule ({hint})")
+    page = pages[name]
+    needs = ", ".join(page.needs)
+    parts = {"What to do": page.help, "Needs": needs, "Example": page.example, "Sources": page.sources}
     details = "".join(f"\n{title}: {text}\n" for title, text in parts.items() if text)
-    return f"{name}: {rule.title}\n\n{rule.meaning}\n{details}"
+    return f"{name}: {page.title}\n\n{page.meaning}\n{details}"

@@ -1,17 +1,9 @@
-"""What could move, to what, and what each move would open or close, as far as facts and advisers tell."""
+"""Available updates of an environment, and what each would introduce or resolve, as far as facts say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from torchpin.model import Environment, Lock
-
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_name
@@ -20,21 +12,22 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.compat import releases, undeclared_requirements
 from torchpin.compat.recommendations import list_recommendations, satisfies, used_components
+from torchpin.facts.versions import is_later, major_minor
 from torchpin.lock.layers import TORCH, TORCH_DEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torchpin.model import Environment, LayerLock, Lock, Source
 
 _CUDA_IMAGE = re.compile(r"(?P<head>(?:docker\.io/)?nvidia/cuda:\d+\.\d+)\.(?P<patch>\d+)(?P<tail>-.+)")
-_MAX_PATCHES = 10  # NVIDIA has never had more of one minor
-_MAX_SHOWN = 4  # of a source's own requirements that the lock does not meet
+_MAX_PATCHES = 10  # of one minor of CUDA; NVIDIA has never published more
+_MAX_SHOWN = 4  # of a source's requirements that the lock does not meet; the others are counted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Update:
-    """One thing that could move. `closes`: what would be right that is not; `opens`: what would not be right any more."""
+    """One available update. `introduces`: problems and deviations that it brings; `resolves`: those that it ends."""
 
     kind: Literal["torch", "base", "source", "package"]
     name: str
@@ -48,7 +41,7 @@ class Update:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UpdateList:
-    """All that could move in an environment; `notes`: what cannot, and why, and what was not asked."""
+    """The available updates of an environment; `notes`: what has none and why, and what was not queried."""
 
     environment: str
     updates: tuple[Update, ...]
@@ -56,22 +49,19 @@ class UpdateList:
 
 
 def list_updates(env: Environment, lock: Lock, newest: Mapping[str, str] | None) -> UpdateList:
-    """An environment's steps; `newest` are the newest versions on PyPI by package, None where PyPI was not asked."""
-    steps = (
+    """An environment's updates. `newest`: the newest versions on PyPI by package; None: PyPI was not queried."""
+    updates = (
         *_torch_updates(env, lock),
         *_base_updates(env),
         *_source_updates(env, lock),
         *_package_updates(env, lock, newest or {}),
     )
-    notes = (*_torch_notes(env), *(("PyPI was not asked",) if newest is None else ()))
-    return UpdateList(environment=env.name, updates=steps, notes=notes)
-
-
-# --- what a move does to the rest ------------------------------------------------------------------------------------
+    notes = (*_torch_notes(env), *(("PyPI was not queried",) if newest is None else ()))
+    return UpdateList(environment=env.name, updates=updates, notes=notes)
 
 
 def _replace_versions(lock: Lock, versions: Mapping[str, str]) -> Lock:
-    """A lock with some packages at other versions; the rest stays, as if nobody resolved again."""
+    """A lock with some packages at other versions; nothing is resolved again."""
 
     def layer(layer_lock: LayerLock) -> LayerLock:
         packages = tuple(
@@ -91,36 +81,42 @@ def _declared_names(env: Environment) -> set[str]:
 
 
 def _unmet_requirements(env: Environment, lock: Lock) -> dict[str, str]:
-    """The floors that do not hold, by id. One that the metadata tells counts where both ends are pinned by people."""
+    """The unmet undeclared requirements, by id. One that metadata declares counts only if both packages are pinned.
+
+    Where one of them is not pinned the resolver selects a version that meets the requirement.
+    """
     declared, gpus = _declared_names(env), [facts.gpu(name) for name in env.service.gpus]
     return {
-        standing.undeclared.id: _requirement_message(env, lock, standing)
-        for standing in undeclared_requirements.evaluate(env, lock, include_metadata=True)
-        if standing.satisfied is False
-        if not standing.undeclared.seen or {standing.package, standing.required} <= declared
-        if standing.undeclared.capability is None
-        or any(undeclared_requirements.applies_to(standing.undeclared, gpu) for gpu in gpus)
+        evaluation.undeclared.id: _requirement_message(env, lock, evaluation)
+        for evaluation in undeclared_requirements.evaluate(env, lock, include_metadata=True)
+        if evaluation.satisfied is False
+        if not evaluation.undeclared.seen or {evaluation.package, evaluation.required} <= declared
+        if evaluation.undeclared.capability is None
+        or any(undeclared_requirements.applies_to(evaluation.undeclared, gpu) for gpu in gpus)
     }
 
 
 def _requirement_message(
-    env: Environment, lock: Lock, standing: undeclared_requirements.RequirementStatus
+    env: Environment, lock: Lock, evaluation: undeclared_requirements.RequirementStatus
 ) -> str:
-    needs, version = standing.undeclared.needs.partition(";")[0], lock.all_packages[standing.package].version
+    needs, version = (
+        evaluation.undeclared.needs.partition(";")[0],
+        lock.all_packages[evaluation.package].version,
+    )
     torch = (
         Version(lock.all_packages["torch"].version)
         if "torch" in lock.all_packages
         else env.service.torch.version
     )
-    replacement = undeclared_requirements.replacement(standing.undeclared, torch, env.service.gpus)
-    hint = f" ({replacement} ends it)" if replacement else ""
-    return f"{standing.package} {version} needs {needs}: {standing.undeclared.because}{hint}"
+    replacement = undeclared_requirements.replacement(evaluation.undeclared, torch, env.service.gpus)
+    hint = f" ({replacement} meets it)" if replacement else ""
+    return f"{evaluation.package} {version} requires {needs}: {evaluation.undeclared.because}{hint}"
 
 
 def _requirement_changes(
     env: Environment, lock: Lock, versions: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
-    """The floors that a move opens, and those that it closes."""
+    """The undeclared requirements that an update leaves unmet, and those that it meets."""
     before, after = (
         _unmet_requirements(env, lock),
         _unmet_requirements(env, _replace_versions(lock, versions)),
@@ -133,32 +129,29 @@ def _requirement_changes(
 def _recommendation_changes(
     env: Environment, lock: Lock, component: str, used: str, to: str
 ) -> tuple[list[str], list[str]]:
-    """The advisers whose words a move leaves, and those whose words it meets."""
+    """The recommendations that an update no longer follows, and those that it follows anew."""
     advice = {
         canonicalize_name(name): recommendations
         for name, recommendations in list_recommendations(env, lock).items()
     }
-    opens, closes = [], []
+    introduced, resolved = [], []
     for adviser, requirement in advice.get(canonicalize_name(component), ()):
         met = satisfies(requirement, used), satisfies(requirement, to)
         if met[0] and not met[1]:
-            opens.append(f"{adviser} says {requirement}")
+            introduced.append(f"{adviser} says {requirement}")
         elif met[1] and not met[0]:
-            closes.append(f"{adviser} says {requirement}")
-    return opens, closes
+            resolved.append(f"{adviser} says {requirement}")
+    return introduced, resolved
 
 
 def _update_effects(
     env: Environment, lock: Lock, name: str, versions: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What moving a package, and others with it, opens and closes."""
+    """What an update of a package, and of others with it, introduces and resolves."""
     used = lock.all_packages[name].version if name in lock.all_packages else ""
-    opens, closes = _requirement_changes(env, lock, versions)
+    introduced, resolved = _requirement_changes(env, lock, versions)
     left, met = _recommendation_changes(env, lock, name, used, versions[name])
-    return (*opens, *left), (*closes, *met)
-
-
-# --- torch -----------------------------------------------------------------------------------------------------------
+    return (*introduced, *left), (*resolved, *met)
 
 
 def _torch_updates(env: Environment, lock: Lock) -> Iterator[Update]:
@@ -169,7 +162,8 @@ def _torch_updates(env: Environment, lock: Lock) -> Iterator[Update]:
         if releases.supports_python(env, release)
     }
     usable = [version for version, channels in served.items() if channels]
-    series = {releases.series(version): version for version in sorted(usable, key=Version)}
+    # In ascending order the newest release of a series is the last one under its key.
+    series = {major_minor(version): version for version in sorted(usable, key=Version)}
     same_channel = [version for version in usable if env.variant.channel in served[version]]
     for version in series.values():
         yield _torch_update(env, lock, version, served[version])
@@ -185,10 +179,10 @@ def _torch_update(env: Environment, lock: Lock, version: str, channels: tuple[st
         for name, member_version in family.items()
         if member_version and name in lock.all_packages
     }
-    opens, closes = _update_effects(env, lock, "torch", {**versions, "torch": version})
+    introduced, resolved = _update_effects(env, lock, "torch", {**versions, "torch": version})
     lost, gained = releases.gpu_changes(env, version, channels)
     missing = [
-        f"facts know no {name} for it" for name, member_version in family.items() if not member_version
+        f"no matching {name} is known" for name, member_version in family.items() if not member_version
     ]
     wheels = releases.missing_abi_wheels(env, version, channels)
     companions = ", ".join(
@@ -198,15 +192,15 @@ def _torch_update(env: Environment, lock: Lock, version: str, channels: tuple[st
     )
     notes = [f"with {companions}"] if companions else []
     if any(releases.is_from_matrix_only(name, version) for name in channels):
-        notes.append("served as the release matrix says: the recorded pages end before it")
+        notes.append("on these channels by the release matrix; not in the index snapshots")
     return Update(
         kind="torch",
         name="torch",
         used=used,
         to=version,
         served_by=channels,
-        introduces=(*lost, *missing, *wheels, *opens),
-        resolves=(*gained, *closes),
+        introduces=(*lost, *missing, *wheels, *introduced),
+        resolves=(*gained, *resolved),
         notes=tuple(notes),
     )
 
@@ -221,16 +215,13 @@ def _torch_notes(env: Environment) -> Iterator[str]:
         and env.variant.channel in releases.serving_channels(env, release)
     ]
     if not served:
-        ended = ", which has ended" if channel and channel.ended else ""
-        yield f"torch {torch.version} is the newest that facts know on {env.variant.channel}{ended}"
+        ended = ", which is frozen" if channel and channel.ended else ""
+        yield f"torch {torch.version} is the newest known release on {env.variant.channel}{ended}"
     unfit = [release.version for release in newer if not releases.supports_python(env, release)]
     if unfit:
         yield f"torch {', '.join(unfit)} has no wheel for Python {env.service.python}"
     if torch.origin == "base":
-        yield "torch comes with the base image, and moves with it"
-
-
-# --- base, sources, packages -----------------------------------------------------------------------------------------
+        yield "torch comes from the base image, and is updated with it"
 
 
 def _base_updates(env: Environment) -> Iterator[Update]:
@@ -250,8 +241,8 @@ def _base_updates(env: Environment) -> Iterator[Update]:
             name="base image",
             used=env.base.image,
             to=image,
-            introduces=("end-of-life",) if row.status == "end-of-life" else (),
-            resolves=(f"{env.base.image} is end-of-life",) if leaves_end_of_life else (),
+            introduces=(f"{image} is end of life",) if row.status == "end-of-life" else (),
+            resolves=(f"{env.base.image} is end of life",) if leaves_end_of_life else (),
         )
 
 
@@ -273,24 +264,24 @@ def _source_update(
     ]
     suffix = f" and {len(new_requirements) - _MAX_SHOWN} more" if len(new_requirements) > _MAX_SHOWN else ""
     requirement_notes = (
-        [f"it asks for {', '.join(new_requirements[:_MAX_SHOWN])}{suffix}"] if new_requirements else []
+        [f"it requires {', '.join(new_requirements[:_MAX_SHOWN])}{suffix}"] if new_requirements else []
     )
-    opens, closes = _recommendation_changes(env, lock, source.name, source.tag, tag.tag)
+    introduced, resolved = _recommendation_changes(env, lock, source.name, source.tag, tag.tag)
     return Update(
         kind="source",
         name=source.name,
         used=source.tag,
         to=tag.tag,
-        introduces=(*requirement_notes, *opens),
-        resolves=tuple(closes),
-        notes=(f"of {tag.tagged}",) if tag.tagged else (),
+        introduces=(*requirement_notes, *introduced),
+        resolves=tuple(resolved),
+        notes=(f"tagged {tag.tagged}",) if tag.tagged else (),
     )
 
 
 def _unmet_source_pins(env: Environment, lock: Lock, tag: facts.SourceTag) -> list[str]:
-    """What a tag asks for and the lock does not hold."""
+    """The requirements of a tag that the lock does not meet."""
     used, torch = used_components(env, lock), str(env.service.torch.version)
-    floor = [f"torch>={tag.min_torch}"] if tag.min_torch and releases.is_later(tag.min_torch, torch) else []
+    floor = [f"torch>={tag.min_torch}"] if tag.min_torch and is_later(tag.min_torch, torch) else []
     return floor + [
         f"{name}{requirement}"
         for name, requirement in tag.pins.items()
@@ -304,7 +295,7 @@ def _is_satisfied(used: Mapping[str, str], name: str, requirement: str) -> bool:
 
 
 def independent_packages(env: Environment, lock: Lock) -> tuple[str, ...]:
-    """The packages that may move by themselves: not torch's family, what only it wants, or a wheel with an ABI."""
+    """The packages that can be updated alone: not torch's family, its own dependencies, or a package bound to an ABI."""
     excluded = {*env.service.torch.family, *facts.abi_packages()}
     layers = [layer for layer in lock.layers if layer.name not in {TORCH, TORCH_DEPS}]
     return tuple(sorted({package.name for layer in layers for package in layer.packages} - excluded))
@@ -314,52 +305,53 @@ def _package_updates(env: Environment, lock: Lock, newest: Mapping[str, str]) ->
     declared = _declared_names(env)
     for name in sorted(independent_packages(env, lock), key=lambda name: (name not in declared, name)):
         used, to = lock.all_packages[name].version, newest.get(name, "")
-        if releases.is_later(to, used):
-            opens, closes = _update_effects(env, lock, name, {name: to})
+        if is_later(to, used):
+            introduced, resolved = _update_effects(env, lock, name, {name: to})
             parents = [parent for parent in lock.all_packages[name].required_by if parent != env.service.name]
-            notes = () if name in declared else (f"wanted by {', '.join(parents)}",)
+            notes = () if name in declared else (f"required by {', '.join(parents)}",)
             yield Update(
                 kind="package",
                 name=name,
                 used=used,
                 to=to,
                 served_by=("PyPI",),
-                introduces=opens,
-                resolves=closes,
+                introduces=introduced,
+                resolves=resolved,
                 notes=notes,
             )
 
 
 def outdated_lines(env_outlooks: Sequence[UpdateList]) -> list[str]:
-    """What could move, for people: what all later releases of torch open or close is told once."""
+    """The updates as text. What all later releases of torch introduce or resolve is listed with the first alone."""
     return [line for outlook in env_outlooks for line in _outlook_lines(outlook)]
 
 
 def _outlook_lines(outlook: UpdateList) -> Iterator[str]:
-    yield (
-        f"{outlook.environment}: {len(outlook.updates)} could move"
-        if outlook.updates
-        else f"{outlook.environment}: nothing could move"
-    )
-    torch = [step for step in outlook.updates if step.kind == "torch"]
+    number = len(outlook.updates)
+    yield f"{outlook.environment}: {number or 'no'} update{'' if number == 1 else 's'} available"
+    torch = [update for update in outlook.updates if update.kind == "torch"]
     shared = _shared_effects(torch)
-    for step in outlook.updates:
-        name = f"source {step.name}" if step.kind == "source" else step.name
-        origin = f" from {', '.join(step.served_by)}" if step.kind == "torch" else ""
-        notes = f" ({'; '.join(step.notes)})" if step.notes else ""
-        yield f"  {name} {step.used} -> {step.to}{origin}{notes}"
-        yield from effect_lines(step, without=shared if step in torch[1:] else frozenset())
+    for update in outlook.updates:
+        name = f"source {update.name}" if update.kind == "source" else update.name
+        origin = f" from {', '.join(update.served_by)}" if update.kind == "torch" else ""
+        notes = f" ({'; '.join(update.notes)})" if update.notes else ""
+        yield f"  {name} {update.used} -> {update.to}{origin}{notes}"
+        # Every later torch brings much the same; only what differs from the first one is worth a line.
+        yield from effect_lines(update, without=shared if update in torch[1:] else frozenset())
     yield from (f"  note: {note}" for note in outlook.notes)
 
 
-def _shared_effects(steps: Sequence[Update]) -> frozenset[str]:
-    """What every one of several steps opens or closes; nothing where there is one alone."""
-    effects = [frozenset((*step.introduces, *step.resolves)) for step in steps]
+def _shared_effects(updates: Sequence[Update]) -> frozenset[str]:
+    """The effects that each of several updates has; none of a single one."""
+    effects = [frozenset((*update.introduces, *update.resolves)) for update in updates]
     return frozenset.intersection(*effects) if len(effects) > 1 else frozenset()
 
 
-def effect_lines(step: Update, *, without: frozenset[str]) -> Iterator[str]:
-    yield from (f"      opens: {effect}" for effect in step.introduces if effect not in without)
-    yield from (f"      closes: {effect}" for effect in step.resolves if effect not in without)
+def effect_lines(update: Update, *, without: frozenset[str]) -> Iterator[str]:
+    """What an update introduces (`new`) and resolves. `without`: effects that an earlier update has listed."""
+    new = [effect for effect in update.introduces if effect not in without]
+    resolved = [effect for effect in update.resolves if effect not in without]
+    yield from (f"      new: {effect}" for effect in new)
+    yield from (f"      resolved: {effect}" for effect in resolved)
     if without:
-        yield "      and what all of them open and close, as told above"
+        yield f"      ({'and the ' if new or resolved else ''}same effects as above)"

@@ -1,4 +1,4 @@
-"""Which service runs on which card: environments by GPUs, each cell with its answer and the reason."""
+"""Which service runs on which GPU: environments by GPUs, each cell with its verdict and the reason."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """`described`: the service names this card; `notes`: what other checks find about it there."""
+    """One environment on one GPU. `described`: the service lists the GPU; `notes`: other checks' findings about it."""
 
     environment: str
     gpu: str
-    verdict: Literal["ok", "refused", "unknown"]
+    verdict: Literal["ok", "incompatible", "unknown"]
     reason: str
     evidence: str
     described: bool = False
@@ -42,7 +42,7 @@ class Matrix:
 def select_gpus(
     environments: Iterable[Environment], requested: Sequence[str] = (), *, every: bool = False
 ) -> tuple[str, ...]:
-    """The cards to draw: those asked for, every known one, or those that services name; each once, whatever it is called."""
+    """The GPUs of a matrix: the requested ones, every known one, or those that services list; each once, by its own name."""
     named = [name for env in environments for name in env.service.gpus]
     chosen = list(requested) or ([gpu.name for gpu in facts.gpus()] if every else named)
     names = {(gpu.name if (gpu := facts.gpu(name)) else name): None for name in chosen}
@@ -67,7 +67,7 @@ def _build_cell(env: Environment, name: str, results: Iterable[Result]) -> Cell:
     notes = [
         f"{result.check}: {finding.message}"
         for result in env_results
-        if result.check != "GPU001"
+        if result.check != "GPU001"  # its finding is the verdict of the cell itself
         for finding in result.findings
         if _is_same_gpu(finding.about, name)
     ]
@@ -83,7 +83,7 @@ def _build_cell(env: Environment, name: str, results: Iterable[Result]) -> Cell:
     return Cell(
         environment=env.name,
         gpu=name,
-        verdict=verdict.answer,
+        verdict=verdict.status,
         reason=verdict.reason,
         evidence=verdict.evidence,
         described=torch_build(env) != "cpu"
@@ -94,26 +94,31 @@ def _build_cell(env: Environment, name: str, results: Iterable[Result]) -> Cell:
 
 
 def _is_same_gpu(about: str, name: str) -> bool:
-    """Whether two names are the same card."""
+    """Whether two names are of the same GPU."""
     return about == name or (facts.gpu(about) is not None and facts.gpu(about) == facts.gpu(name))
 
 
-def cell_text(cell: Cell) -> str:
-    """A cell in words that need no colour; * marks a card that the service names."""
-    word = {"ok": "ok", "refused": "no", "unknown": "?"}[cell.verdict]
-    return (
-        word
-        + ("*" if cell.described else "")
-        + (" (waived)" if cell.waived else "")
-        + (" !" if cell.notes else "")
-    )
+def gpus_by_verdict(cells: Iterable[Cell]) -> dict[str, list[str]]:
+    """The GPUs of each verdict in a row; * marks those that the service lists, ! those with another check's finding."""
+    groups: dict[str, list[str]] = {}
+    for cell in cells:
+        mark = (
+            ("*" if cell.described else "")
+            + (" (waived)" if cell.waived else "")
+            + (" !" if cell.notes else "")
+        )
+        groups.setdefault(cell.verdict, []).append(f"{cell.gpu}{mark}")
+    return {verdict: groups[verdict] for verdict in ("ok", "incompatible", "unknown") if verdict in groups}
 
 
-def explain_cells(support_matrix: Matrix) -> list[str]:
-    """Why each cell is not ok, each sentence once with all the cells that it is true of."""
-    gpus_by_sentence: dict[str, list[str]] = {}
-    for row in support_matrix.cells:
+def explain_cells(matrix: Matrix) -> list[str]:
+    """Why cells are not ok, `ENVIRONMENT on GPU, GPU: reason`; cells with the same reason share a sentence."""
+    gpus_by_reason: dict[tuple[str, str], list[str]] = {}
+    for row in matrix.cells:
         for cell in row:
-            for sentence in ([cell.reason] if cell.reason else []) + list(cell.notes):
-                gpus_by_sentence.setdefault(f"{cell.environment}: {sentence}", []).append(cell.gpu)
-    return [f"{sentence} ({', '.join(gpu_names)})" for sentence, gpu_names in gpus_by_sentence.items()]
+            for reason in (*([cell.reason] if cell.reason else []), *cell.notes):
+                gpus_by_reason.setdefault((cell.environment, reason), []).append(cell.gpu)
+    return [
+        f"{environment} on {', '.join(gpu_names)}: {reason}"
+        for (environment, reason), gpu_names in gpus_by_reason.items()
+    ]

@@ -1,4 +1,4 @@
-"""Known vulnerabilities of locked packages: what is asked about, what was answered, and the findings that follow."""
+"""Known vulnerabilities of locked packages: the input and output of `uv audit`, and the findings that follow."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from torchpin import paths
 from torchpin.checks.registry import Accepted, Ok, Result
 from torchpin.compat import pins as compat_pins
 from torchpin.errors import ToolError
+from torchpin.facts.versions import is_later, is_version
 from torchpin.model import Finding
 
 if TYPE_CHECKING:
@@ -20,17 +22,19 @@ if TYPE_CHECKING:
 
     from torchpin.model import Artifact, Environment, Lock, Waiver
 
-CHECK, TITLE = "AUD001", "No locked package has a known vulnerability"
-# The last release of a package that ended with open vulnerabilities: a service that knows of none knows nothing.
+CHECK, TITLE = "AUD001", "a locked package has a known vulnerability"
+# The last release of an abandoned package, with vulnerabilities that will never be fixed. An answer that does not have
+# them comes from a service without data, and says nothing about other packages.
 CANARY = ("pycrypto", "2.6.1")
-_NO_REGISTRY = 'source = { registry = "nowhere" }'  # no index is asked: the versions are known
+# `uv audit` needs a registry for every locked package, but resolves nothing and so never opens it.
+_NO_REGISTRY = 'source = { registry = "nowhere" }'
 
 Pin = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Advisory:
-    """One known vulnerability of a package at a version; `ids`: all of its names, the one to call it by first."""
+    """One known vulnerability of a package at a version; `ids`: its ids in all databases, the preferred one first."""
 
     package: str
     version: str
@@ -40,24 +44,18 @@ class Advisory:
     link: str = ""
 
 
-# --- what is asked ---------------------------------------------------------------------------------------------------
-
-
 def public_version(version: str) -> str:
-    """The version that advisories speak of: `2.5.1+cu121` is a build of 2.5.1."""
-    try:
-        return Version(version).public
-    except InvalidVersion:
-        return version
+    """The version that advisories name: 2.5.1 for `2.5.1+cu121`. What is not a version stays."""
+    return Version(version).public if is_version(version) else version
 
 
 def locked_packages(lock: Lock) -> tuple[Artifact, ...]:
-    """Every package of a lock: installed, given by the base, and what builds source-only ones."""
+    """Every package of a lock: installed, provided by the base image, and needed to build sdists."""
     return (*lock.all_packages.values(), *(lock.build.packages if lock.build else ()))
 
 
 def query_pins(locks: Iterable[Lock]) -> tuple[Pin, ...]:
-    """What several locks hold, each version once."""
+    """The packages of several locks by public version, each once, sorted."""
     return tuple(
         sorted(
             {
@@ -70,7 +68,7 @@ def query_pins(locks: Iterable[Lock]) -> tuple[Pin, ...]:
 
 
 def uv_project(pins: Iterable[Pin]) -> dict[str, str]:
-    """A uv project that holds exactly these packages, and the canary: file name to text."""
+    """A uv project of exactly these packages and the canary, by file name."""
     queried_pins = sorted({*pins, CANARY})
     header = 'version = 1\nrequires-python = ">=3.10"\n'
     rows = [
@@ -80,21 +78,16 @@ def uv_project(pins: Iterable[Pin]) -> dict[str, str]:
     dependencies = "".join(
         f'  {{ name = "{name}", version = "{version}", {_NO_REGISTRY} }},\n' for name, version in queried_pins
     )
-    root_package = f'[[package]]\nname = "asked"\nversion = "0"\nsource = {{ virtual = "." }}\ndependencies = [\n{dependencies}]\n'
+    root_package = f'[[package]]\nname = "torchpin-audit"\nversion = "0"\nsource = {{ virtual = "." }}\ndependencies = [\n{dependencies}]\n'
     names = "".join(f'  "{name}",\n' for name in sorted({name for name, _ in queried_pins}))
-    pyproject = (
-        f'[project]\nname = "asked"\nversion = "0"\nrequires-python = ">=3.10"\ndependencies = [\n{names}]\n'
-    )
+    pyproject = f'[project]\nname = "torchpin-audit"\nversion = "0"\nrequires-python = ">=3.10"\ndependencies = [\n{names}]\n'
     return {"pyproject.toml": pyproject, "uv.lock": "\n".join([header, *rows, root_package])}
 
 
-# --- what was answered -----------------------------------------------------------------------------------------------
-
-
 def parse_answer(text: str, pins: Iterable[Pin]) -> tuple[Advisory, ...]:
-    """The advisories in what `uv audit` says in JSON, the canary's left out.
+    """The advisories in the JSON output of `uv audit`, without the canary's.
 
-    Raises ToolError for what is no whole answer: another form, packages left out, or no word about the canary.
+    Raises ToolError for an unknown format, for packages that were left out, and where the canary has no advisory.
     """
     requested_pins = {*pins}
     try:
@@ -102,15 +95,13 @@ def parse_answer(text: str, pins: Iterable[Pin]) -> tuple[Advisory, ...]:
         advisories = [_advisory(row) for row in response["vulnerabilities"]]
         audited_count = response["summary"]["audited_packages"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ToolError(f"What `uv audit` answered cannot be read: {type(error).__name__}: {error}") from None
+        raise ToolError(f"cannot read the output of `uv audit`: {type(error).__name__}: {error}") from None
     if audited_count != len({*requested_pins, CANARY}):
-        raise ToolError(
-            f"`uv audit` looked at {audited_count} packages, asked were {len({*requested_pins, CANARY})}."
-        )
+        raise ToolError(f"`uv audit` checked {audited_count} of {len({*requested_pins, CANARY})} packages")
     if CANARY not in {(advisory.package, advisory.version) for advisory in advisories}:
         raise ToolError(
-            f"The service of advisories answers, but knows nothing of {' '.join(CANARY)}, whose vulnerabilities are "
-            "well known: its silence about other packages proves nothing."
+            f"the advisory service lists no vulnerability of {' '.join(CANARY)}, which has several: "
+            "its answers about other packages cannot be trusted"
         )
     return tuple(
         _merge_aliases(
@@ -133,9 +124,10 @@ def _advisory(row: dict[str, Any]) -> Advisory:
 
 
 def _merge_aliases(advisories: Iterable[Advisory]) -> list[Advisory]:
-    """One vulnerability that several databases tell of, once."""
+    """Advisories of several databases about the same vulnerability, which share an id, as one."""
     merged: list[Advisory] = []
     for advisory in advisories:
+        # One advisory may share an id with several that share none with each other, so all of them are joined.
         duplicates = [
             candidate
             for candidate in merged
@@ -157,13 +149,10 @@ def _combine(duplicates: Sequence[Advisory]) -> Advisory:
     return replace(duplicates[0], ids=tuple(ids), fixed=tuple(fixed))
 
 
-# --- what follows ----------------------------------------------------------------------------------------------------
-
-
 def result(env: Environment, lock: Lock | None, advisories: Iterable[Advisory], today: date) -> Result:
-    """The advisories about one environment's lock, as a check's result: open, or accepted until a date."""
+    """The advisories about one environment's lock, as the result of a check: open, or waived until a date."""
     if lock is None:
-        note = f"there is no readable lock: run `invoke lock --service {env.service.name}`"
+        note = f"no readable lock; run `invoke lock --service {env.service.name}`"
         return Result(
             check=CHECK, title=TITLE, environment=env.name, status="skipped", note=note, need="lock"
         )
@@ -176,12 +165,12 @@ def result(env: Environment, lock: Lock | None, advisories: Iterable[Advisory], 
         for advisory, waiver in waivers
         if waiver
     )
-    evidence = Ok(about=env.name, evidence=f"{len(locked_pins)} packages were asked about on {today}")
+    evidence = Ok(about=env.name, evidence=f"{len(locked_pins)} packages checked ({today})")
     return Result(
         check=CHECK,
         title=TITLE,
         environment=env.name,
-        status="found" if open_findings else "waived" if accepted else "ok",
+        status="failed" if open_findings else "waived" if accepted else "ok",
         findings=open_findings,
         accepted=accepted,
         evidence=(evidence,),
@@ -221,12 +210,12 @@ def _finding(env: Environment, lock: Lock, advisory: Advisory, today: date) -> F
     return Finding(
         location=pin.location
         if pin
-        else f"lockfiles/{env.name}/build.txt"
+        else paths.lock_path(env.name, "build.txt")
         if is_build_package
-        else f"lockfiles/{env.name}",
+        else paths.lock_folder(env.name),
         message=f"{advisory.package} {advisory.version}: {advisory.summary or 'a known vulnerability'} ({advisory.ids[0]}){note}",
-        help=f"{_help(env, advisory, pin)} Or accept it until a date, as a waiver: "
-        f'check: {CHECK}, about: "{about}", with reason and review_by.',
+        help=f"{_help(env, advisory, pin)}; or waive it until a date "
+        f'(check: {CHECK}, about: "{about}", with reason and review_by)',
         about=about,
         service=env.service.name,
         evidence=", ".join([*advisory.ids[1:], *([advisory.link] if advisory.link else [])]),
@@ -235,36 +224,30 @@ def _finding(env: Environment, lock: Lock, advisory: Advisory, today: date) -> F
 
 def _help(env: Environment, advisory: Advisory, pin: compat_pins.Pin | None) -> str:
     newer = sorted(
-        {version for version in advisory.fixed if _is_later(version, advisory.version)}, key=Version
+        {version for version in advisory.fixed if is_later(version, advisory.version)}, key=Version
     )
     if not newer:
-        return "No release without it is known: replace the package."
-    fixed = f"Fixed in {', '.join(newer)}"
+        return "replace the package: no release that fixes it is known"
+    releases = " or ".join(newer)
     if pin and pin.path:
-        return f"{fixed}: move {pin.path} in {env.service.file}, then run `invoke lock --service {env.service.name}`."
-    return f"{fixed}: run `invoke lock --service {env.service.name} --upgrade-package {advisory.package}`."
-
-
-def _is_later(fixed: str, version: str) -> bool:
-    try:
-        return Version(fixed) > Version(version)
-    except InvalidVersion:
-        return False
+        return f"update {pin.path} in {env.service.file} to {releases}, then run `invoke lock --service {env.service.name}`"
+    command = f"invoke lock --service {env.service.name} --upgrade-package {advisory.package}"
+    return f"update {advisory.package} to {releases}: run `{command}`"
 
 
 def notices(
     environments: Iterable[Environment], locks: Iterable[Lock], advisories: Sequence[Advisory]
 ) -> tuple[str, ...]:
-    """How many packages were asked about, those by their public version, and waivers that accept nothing any more."""
+    """How many packages were checked, which of them by their public version, and waivers of no open advisory."""
     package_versions = {
         (package.name, package.version) for lock in locks for package in locked_packages(lock)
     }
     local = sorted({name for name, version in package_versions if public_version(version) != version})
     public_note = f", {', '.join(local)} by their public version" if local else ""
-    summary = f"{len({(name, public_version(version)) for name, version in package_versions})} packages were asked about{public_note}"
+    summary = f"{len({(name, public_version(version)) for name, version in package_versions})} packages checked{public_note}"
     services = {env.service.name: env.service for env in environments}
     stale = [
-        f"{service.name}: the waiver of {CHECK} for {waiver.about} accepts nothing any more: remove it"
+        f"{service.name}: the waiver of {CHECK} for {waiver.about} matches no advisory; remove it"
         for service in services.values()
         for waiver in service.waivers
         if waiver.check == CHECK and not any(_matches_waiver(waiver, advisory) for advisory in advisories)

@@ -1,4 +1,4 @@
-"""Why a pin is what it is: where it is written, who wants it, what it pulls, which facts allow it, what it deviates from."""
+"""Why a component has its version: its declaration, what requires it, its dependencies, evidence and deviations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """The chain of one pin. `path`: from a declared package to it; `pulls`: what comes only or also through it."""
+    """The explanation of one component, a GPU or the base image as much as a package.
+
+    `location`: where the description declares it; `path`: the shortest from the service to it along requirements;
+    `dependencies`: everything that it requires, directly or not; `allowed`: what the judge's checks hold to be right
+    about it.
+    """
 
     environment: str
     component: str
@@ -40,6 +45,7 @@ class Explanation:
     required_by: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     recommendations: tuple[tuple[str, str], ...] = ()
     deviates: str = ""
@@ -51,7 +57,7 @@ class Explanation:
 def explain_component(
     env: Environment, lock: Lock | None, results: Sequence[Result], component: str
 ) -> Explanation:
-    """Raises InputError with near names for a component that the environment does not have."""
+    """Explains a component of an environment. Raises InputError with near names for one that it does not have."""
     components = used_components(env, lock)
     name = _resolve_component(env, components, component)
     pin = list_pins(env, lock).get(name)
@@ -73,24 +79,7 @@ def explain_component(
         dependencies=tuple(sorted(pulls)),
         dependency_bytes=sum(pulled.size or 0 for pulled in pulls.values()),
         required_by=artifact.required_by if artifact else (),
-        allowed=tuple(
-            f"{result.check}: {basis.evidence}"
-            for result in results
-            for basis in result.evidence
-            if basis.about in subjects
-        ),
-        findings=tuple(
-            f"{result.check}: {finding.message}"
-            for result in results
-            for finding in result.findings
-            if finding.about in subjects
-        ),
-        unknown=tuple(
-            f"{result.check}: {message}"
-            for result in results
-            for message in result.unknown
-            if component in message.split()
-        ),
+        **_check_messages(results, component, subjects),
         recommendations=_recommendations(env, lock, name),
         deviates=deviation.get("deviates", ""),
         because=deviation.get("because", ""),
@@ -103,8 +92,34 @@ def explain_component(
     )
 
 
+def _check_messages(
+    results: Sequence[Result], component: str, subjects: set[str]
+) -> dict[str, tuple[str, ...]]:
+    """The fields of an explanation that say what checks hold about a component, each message as `CHECK: message`."""
+    allowed: list[str] = []
+    findings: list[str] = []
+    notices: list[str] = []
+    unknown: list[str] = []
+    for result in results:
+        allowed += [f"{result.check}: {ok.evidence}" for ok in result.evidence if ok.about in subjects]
+        for messages, reported in ((findings, result.findings), (notices, result.notices)):
+            messages += [
+                f"{result.check}: {finding.message}" for finding in reported if finding.about in subjects
+            ]
+        # Results keep only the message of what is unknown, not what it is about.
+        unknown += [
+            f"{result.check}: {message}" for message in result.unknown if component in message.split()
+        ]
+    return {
+        "allowed": tuple(allowed),
+        "findings": tuple(findings),
+        "notices": tuple(notices),
+        "unknown": tuple(unknown),
+    }
+
+
 def _resolve_component(env: Environment, components: Mapping[str, str], component: str) -> str:
-    """The component as `compare.used` spells it: a package in any spelling, a source, a GPU by any of its names."""
+    """The name in `used_components` of a package in any spelling, a source, or a GPU by any of its names."""
     gpu = facts.gpu(component)
     for name in components:
         if name == component or canonicalize_name(name) == canonicalize_name(component):
@@ -112,12 +127,12 @@ def _resolve_component(env: Environment, components: Mapping[str, str], componen
         if gpu is not None and facts.gpu(name) == gpu:
             return name
     suggestions = get_close_matches(component, list(components), n=3)
-    hint = f"did you mean {', '.join(suggestions)}?" if suggestions else "`invoke export` shows every package"
+    hint = f"did you mean {', '.join(suggestions)}?" if suggestions else "`invoke export` lists every package"
     raise InputError(f"{env.name} has no {component!r} ({hint})")
 
 
 def _aliases(env: Environment, name: str) -> set[str]:
-    """What the judge's checks may call it: a base is named by its image, CUDA and channels by their channel."""
+    """All that findings and evidence name a component by: the base by its image, torch and CUDA by their channel too."""
     aliases = {
         "base": {env.base.image},
         "cuda": {env.variant.channel},
@@ -126,7 +141,7 @@ def _aliases(env: Environment, name: str) -> set[str]:
     }
     requirement_ids = {
         undeclared.id
-        for undeclared in facts.floors()
+        for undeclared in facts.undeclared_requirements()
         if canonicalize_name(Requirement(undeclared.when).name) == name
     }
     return {name} | aliases.get(name, set()) | requirement_ids
@@ -157,13 +172,14 @@ def _locked_artifact(lock: Lock | None, name: str) -> tuple[Artifact | None, Lay
 
 
 def _transitive_dependencies(lock: Lock | None, name: str) -> dict[str, Artifact]:
-    """Everything that is wanted by a package, directly or not."""
+    """Everything that a package requires, directly or not, by name."""
     packages = dict(lock.all_packages) if lock else {}
     pulled: dict[str, Artifact] = {}
     pending = [name]
     while pending:
         parent = pending.pop()
         for artifact in packages.values():
+            # Packages may require each other (torch and a plugin): each is visited once, and `name` is not its own.
             if parent in artifact.required_by and artifact.name not in pulled and artifact.name != name:
                 pulled[artifact.name] = artifact
                 pending.append(artifact.name)
@@ -171,12 +187,12 @@ def _transitive_dependencies(lock: Lock | None, name: str) -> dict[str, Artifact
 
 
 def _shortest_path(env: Environment, lock: Lock | None, name: str) -> tuple[str, ...]:
-    """The shortest way from what the service declares down to a package; only itself where it is declared."""
+    """The shortest path of requirements from the service to a package; empty for what the lock does not have."""
     packages = lock.all_packages if lock else {}
     paths: list[tuple[str, ...]] = [(name,)] if name in packages else []
     seen = {name}
     while paths:
-        path = paths.pop(0)
+        path = paths.pop(0)  # breadth first: the first path that reaches the service is the shortest
         for parent in packages[path[0]].required_by if path[0] in packages else ():
             if parent == env.service.name:
                 return (parent, *path)
@@ -200,7 +216,7 @@ def _deviation(env: Environment, lock: Lock | None, name: str) -> dict[str, str]
     for deviation in compute_deviations(env, lock):
         if canonicalize_name(deviation.component) == canonicalize_name(name):
             statements = "; ".join(f"{source} says {text}" for source, text in deviation.recommendations)
-            kind = "a choice inside the range" if deviation.is_choice else "it deviates"
+            kind = "a choice inside the range" if deviation.is_choice else "deviates"
             reason = deviation.reason
             return {
                 "deviates": f"{kind}: {statements}",
@@ -210,27 +226,37 @@ def _deviation(env: Environment, lock: Lock | None, name: str) -> dict[str, str]
     return {}
 
 
-def explanation_lines(chain: Explanation) -> Iterator[str]:
-    """The chain in words, a line each; what is not there has none."""
-    size = f", {chain.size / 1e6:,.1f} MB" if chain.size else ""
-    yield f"{chain.component} {chain.version} in {chain.environment}"
+def explanation_lines(explanation: Explanation) -> Iterator[str]:
+    """The explanation as text, a line for each thing that is known."""
+    size = f", {explanation.size / 1e6:,.1f} MB" if explanation.size else ""
+    pulled = f"{len(explanation.dependencies)} packages, {explanation.dependency_bytes / 1e6:,.0f} MB"
+    yield f"{explanation.component} {explanation.version} in {explanation.environment}"
     rows = {
-        "written": chain.location,
-        "wanted": " -> ".join(chain.path),
-        "wanted by": ", ".join(chain.required_by),
-        "locked": f"{chain.file}{size}" if chain.file else "",
-        "hash": f"sha256:{chain.sha256}" if chain.sha256 else "",
-        "layer": f"{chain.layer}, from {chain.origin}" if chain.layer else "",
-        "pulls": f"{len(chain.dependencies)} packages, {chain.dependency_bytes / 1e6:,.0f} MB: {', '.join(chain.dependencies)}"
-        if chain.dependencies
+        "declared at": explanation.location,
+        "required through": " -> ".join(explanation.path),
+        "required by": ", ".join(explanation.required_by),
+        "file": f"{explanation.file}{size}" if explanation.file else "",
+        "hash": f"sha256:{explanation.sha256}" if explanation.sha256 else "",
+        "layer": f"{explanation.layer}, from {explanation.origin}" if explanation.layer else "",
+        "dependencies": f"{pulled}: {', '.join(explanation.dependencies)}"
+        if explanation.dependencies
         else "",
     }
-    yield from (f"  {name}: {value}" for name, value in rows.items() if value)
-    yield from (f"  allowed by {row}" for row in chain.allowed)
-    yield from (f"  found: {row}" for row in chain.findings)
-    yield from (f"  unknown: {row}" for row in chain.unknown)
-    yield from (f"  {source} says {text}" for source, text in chain.recommendations)
-    yield from (f"  {row}" for row in (chain.deviates,) if row)
-    yield from (f"    because: {row}" for row in (chain.because,) if row)
-    yield from (f"    evidence: {row}" for row in (chain.evidence,) if row)
-    yield from (f"  waived: {row}" for row in chain.waivers)
+    yield from (f"  {label}: {text}" for label, text in rows.items() if text)
+    checked = {
+        "ok": explanation.allowed,
+        "finding": explanation.findings,
+        "notice": explanation.notices,
+        "unknown": explanation.unknown,
+    }
+    for kind, messages in checked.items():
+        for check, _, text in (message.partition(": ") for message in messages):
+            yield f"  {kind}[{check}] {text}"
+    yield from (f"  {source} says {text}" for source, text in explanation.recommendations)
+    if explanation.deviates:
+        yield f"  {explanation.deviates}"
+    if explanation.because:
+        yield f"    reason: {explanation.because}"
+    if explanation.evidence:
+        yield f"    evidence: {explanation.evidence}"
+    yield from (f"  waived: {waiver}" for waiver in explanation.waivers)

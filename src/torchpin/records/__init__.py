@@ -1,1 +1,1 @@
-"""What was built and done: freeze records, the log of bumps."""
+"""What was built and updated: freeze records and the update log."""

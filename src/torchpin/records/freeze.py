@@ -1,45 +1,87 @@
-"""Freeze records: parsed, and compared with locks."""
+"""Freeze records, the `name==version` lines of `pip freeze`: written, parsed, and compared with locks."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from torchpin.lock.compare import package_changes
+from torchpin.model import Artifact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torchpin.model import Lock
+
+_PIN = re.compile(
+    r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;]+)(?:.*?--hash=sha256:(?P<sha256>[0-9a-f]{64}))?.*"
+)
+# pip writes `name @ URL` for a package that was installed from a file rather than from an index (PEP 610).
+_DIRECT_REFERENCE = re.compile(
+    r"(?P<name>[A-Za-z0-9][\w.-]*) @ [^#]*/(?P<file>[^/#?]+)(?:#sha256=(?P<sha256>[0-9a-f]{64}))?.*"
+)
+
+
+def format_freeze(distributions: Mapping[str, str]) -> str:
+    """The freeze record of installed distributions, name to version, sorted by name."""
+    return "".join(f"{name}=={version}\n" for name, version in sorted(distributions.items()))
+
+
+def parse_freeze(freeze: str) -> dict[str, Artifact]:
+    """The packages of a freeze record by normalized name, without file names and sizes; other lines are skipped.
+
+    A requirements file with one pin a line is one too, and has hashes. A direct reference has the version of its
+    wheel's name; the name of any other file is its version.
+    """
+    packages = (_parse_line(line.strip()) for line in freeze.splitlines())
+    return {package.name: package for package in packages if package}
+
+
+def _parse_line(line: str) -> Artifact | None:
+    pin = _PIN.fullmatch(line)
+    if pin:
+        return _frozen_package(pin["name"], pin["version"], pin["sha256"])
+    reference = _DIRECT_REFERENCE.fullmatch(line)
+    if not reference:
+        return None
+    try:
+        version = str(parse_wheel_filename(reference["file"].replace("%2B", "+"))[1])
+    except InvalidWheelFilename:
+        version = reference["file"]
+    return _frozen_package(reference["name"], version, reference["sha256"])
+
+
+def _frozen_package(name: str, version: str, sha256: str | None) -> Artifact:
+    return Artifact(name=canonicalize_name(name), version=version, filename="", sha256=sha256 or "")
 
 
 def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
-    """How a `pip freeze` text differs from a lock: nothing, or one sentence a package."""
-    frozen = _parse_freeze(freeze)
-    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
+    """How a freeze record differs from a lock, one clause a package that starts with its name; none where they match.
+
+    Packages of an optional layer may be missing from the record.
+    """
+    installed = {name: package.version for name, package in parse_freeze(freeze).items()}
     locked: dict[str, str] = {
         canonicalize_name(name): package.version for name, package in lock.packages.items()
     }
+    optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     return tuple(
-        f"{name}: the lock says {locked.get(name, 'nothing')}, found is {frozen.get(name, 'nothing')}"
-        for name in sorted({*frozen, *locked})
-        if frozen.get(name) != locked.get(name) and not (name in optional and name not in frozen)
+        _difference(name, locked.get(name), installed.get(name))
+        for name in sorted({*installed, *locked})
+        if installed.get(name) != locked.get(name) and not (name in optional and name not in installed)
+    )
+
+
+def _difference(name: str, locked: str | None, installed: str | None) -> str:
+    if locked is None:
+        return f"{name}: {installed} is installed, but not locked"
+    return f"{name}: {locked} is locked, but " + (
+        f"{installed} is installed" if installed else "it is not installed"
     )
 
 
 def freeze_changes(before: str, after: str) -> tuple[str, ...]:
-    """What one freeze record holds otherwise than another: one sentence a package."""
-    old, new = _parse_freeze(before), _parse_freeze(after)
-    return tuple(
-        f"{name} {old.get(name, '(new)')} -> {new.get(name, '(gone)')}"
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
-    )
-
-
-def _parse_freeze(freeze: str) -> dict[str, str]:
-    pins = (line.partition("==") for line in freeze.splitlines() if "==" in line)
-    return {str(canonicalize_name(name)): version for name, _, version in pins}
-
-
-def parse_freeze(freeze: str) -> dict[str, str]:
-    """What a freeze record names, by normalized name."""
-    pins = (line.strip().partition("==") for line in freeze.splitlines() if "==" in line)
-    return {canonicalize_name(name): version for name, _, version in pins}
+    """What changed between two freeze records, one clause a package."""
+    return package_changes(parse_freeze(before), parse_freeze(after))

@@ -1,4 +1,4 @@
-"""Docker buildx: the command of a build, its contexts and secrets."""
+"""Image builds by docker buildx: the command, its contexts, secrets and log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torchpin.description.environments import mirror_variable
 from torchpin.errors import ToolError
 from torchpin.image import build_log
 from torchpin.tools import files
-from torchpin.tools import process as tools_process
+from torchpin.tools.process import command_not_found, indent, run, stream, which
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,25 +22,24 @@ if TYPE_CHECKING:
     from torchpin.image.plan import BuildContext
     from torchpin.model import Environment, Settings
 
-
-_CA = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def expect_buildx() -> str:
     """buildx's version. Raises ToolError when the docker command or its plugin is missing."""
-    if not tools_process.which("docker"):
-        raise ToolError("The docker command is not on this machine.")
-    completed = tools_process.run(("docker", "buildx", "version"), check=False)
+    if not which("docker"):
+        raise command_not_found("docker")
+    completed = run(("docker", "buildx", "version"), check=False)
     if completed.returncode:
         raise ToolError(
-            "The docker command has no buildx plugin. Install docker-buildx (Debian, Ubuntu: docker-buildx or docker-buildx-plugin)."
+            "docker has no buildx plugin; install docker-buildx (on Debian and Ubuntu docker-buildx or docker-buildx-plugin)"
         )
     return completed.stdout.split()[1] if len(completed.stdout.split()) > 1 else completed.stdout.strip()
 
 
 def expect_platform(platform: str, *, builder: str = "") -> None:
-    """Raises ToolError when the builder cannot build for a platform."""
-    completed = tools_process.run(("docker", "buildx", "inspect", *([builder] if builder else [])))
+    """Raises ToolError when the builder does not support a platform."""
+    completed = run(("docker", "buildx", "inspect", *([builder] if builder else [])))
     listed = [
         line.removeprefix("Platforms:").strip()
         for line in completed.stdout.splitlines()
@@ -49,12 +48,12 @@ def expect_platform(platform: str, *, builder: str = "") -> None:
     platforms = {name.strip().rstrip("*") for line in listed for name in line.split(",")}
     if platforms and not any(name == platform or name.startswith(f"{platform}/") for name in platforms):
         raise ToolError(
-            f"The builder has no {platform} (it has {', '.join(sorted(platforms))}). Install QEMU's emulators "
-            f"(tonistiigi/binfmt) or name a builder that has it with --builder."
+            f"the builder does not support {platform}, only {', '.join(sorted(platforms))}; install QEMU's emulators "
+            f"(tonistiigi/binfmt), or name a builder that does with --builder"
         )
 
 
-def build_command(  # every flag of the build is one argument here
+def build_command(
     context: Path,
     *,
     platform: str,
@@ -66,7 +65,7 @@ def build_command(  # every flag of the build is one argument here
     no_cache: bool = False,
     builder: str = "",
 ) -> tuple[str, ...]:
-    """The buildx command of one image. `contexts` replaces images by others, as mirrors do."""
+    """The buildx command of an image; `contexts` maps an image that a FROM line names to what replaces it."""
     return (
         "docker", "buildx", "build", "--progress", "plain", "--platform", platform, "--file", str(context / "Dockerfile"),
         "--provenance", "false",
@@ -83,21 +82,27 @@ def build_command(  # every flag of the build is one argument here
 
 
 def base_contexts(env: Environment, settings: Settings) -> dict[str, str]:
-    """The base image by its mirror: `"docker.io" = "registry.local/hub"` takes registry.local/hub/nvidia/cuda:…"""
+    """The build context that replaces the base image by its mirror's; none without a mirror of its registry.
+
+    With `"docker.io" = "registry.local/hub"` nvidia/cuda:… is read from registry.local/hub/nvidia/cuda:…
+    """
     base = env.base
     first, _, remainder = base.image.partition("/")
     host, path = (
         (first, remainder) if remainder and ("." in first or ":" in first) else ("docker.io", base.image)
     )
     if host == "docker.io" and "/" not in path:
-        path = f"library/{path}"  # Docker Hub's own name for its official images
+        path = f"library/{path}"  # the namespace of Docker Hub's official images
     mirror = settings.mirrors.get(host)
     pinned = f"@{base.digest}" if base.digest else ""
     return {base.reference: f"docker-image://{mirror.rstrip('/')}/{path}{pinned}"} if mirror else {}
 
 
 def network_script(settings: Settings, *, ca: bool) -> str:
-    """What a build's RUN lines read as a secret: mirrors by variable, and the extra certificates, as shell lines."""
+    """The shell script that RUN instructions source from a secret: exports of the mirrors and of the certificates.
+
+    A secret, since a build argument would stay in the image's history and change its layers.
+    """
     lines = [
         f"export {mirror_variable(name)}={shlex.quote(url)}" for name, url in sorted(settings.mirrors.items())
     ]
@@ -106,7 +111,7 @@ def network_script(settings: Settings, *, ca: bool) -> str:
 
 @contextmanager
 def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Path) -> Iterator[Path]:
-    """A build context in a temporary folder: exactly what its list says."""
+    """A temporary folder with exactly the files of a build context, the Dockerfile and uv."""
     from torchpin.tools import git
 
     with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
@@ -124,8 +129,9 @@ def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Pat
 
 @contextmanager
 def secret_files(settings: Settings) -> Iterator[dict[str, Path]]:
-    """The secret files of a build; none where this machine needs none."""
-    ca_file = next((os.environ[name] for name in _CA if os.path.isfile(os.environ.get(name, ""))), None)  # noqa: PTH113 - "" is no path
+    """The secrets of a build by id: `network` for mirrors, `ca` for certificates; empty without either."""
+    ca_paths = (os.environ.get(name, "") for name in _CA_VARIABLES)
+    ca_file = next((path for path in ca_paths if os.path.isfile(path)), None)  # noqa: PTH113 - "" is not a path
     script = network_script(settings, ca=bool(ca_file))
     if not script.strip():
         yield {}
@@ -138,15 +144,15 @@ def secret_files(settings: Settings) -> Iterator[dict[str, Path]]:
 
 
 def build(command: tuple[str, ...], log: Path, watch: Callable[[build_log.Event], None]) -> tuple[str, ...]:
-    """A buildx build to its end, its whole log in a file and as the answer's lines.
+    """Run a build, write its log to a file, and return the lines of the log; `watch` is called with each event.
 
-    Raises ToolError with layer, last lines, remedy and log.
+    Raises ToolError, with the failed step, its last lines, the help and the log's path.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     with (
         log.open("w") as file,
-        tools_process.stream(command, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
+        stream(command, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
     ):
         for line in cast("Iterator[str]", process.stdout):
             file.write(line)
@@ -161,6 +167,11 @@ def build(command: tuple[str, ...], log: Path, watch: Callable[[build_log.Event]
 
 
 def failure_message(failure: build_log.Failure, log: Path) -> str:
-    excerpt = "\n".join(f"    {line}" for line in failure.lines)
-    remedy = f"\nWhat helps: {failure.help}" if failure.help else ""
-    return f"The build failed at {failure.step}; nothing was tagged or recorded.\n{excerpt}{remedy}\nThe whole log: {log}"
+    """The failed step, its last lines, the help if any, and the log's path, a line each."""
+    lines = [
+        f"the build failed at {failure.step}; nothing was tagged or recorded",
+        indent("\n".join(failure.lines)),
+        *([f"help: {failure.help}"] if failure.help else []),
+        f"log: {log}",
+    ]
+    return "\n".join(lines)

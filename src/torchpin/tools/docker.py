@@ -1,4 +1,4 @@
-"""Docker's hands: buildx builds; docker-py does everything that is not a build."""
+"""The Docker engine by docker-py, for everything but builds (buildx) and `docker run` (a person may type into it)."""
 
 from __future__ import annotations
 
@@ -6,50 +6,55 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torchpin.errors import ToolError
-from torchpin.tools import process as tools_process
+from torchpin.tools import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import docker
+    from docker import DockerClient
+
     from torchpin.model import Environment, Settings
 
+    Client: TypeAlias = DockerClient
+
 KEY_LABEL = "io.torchpin.key"
-PROBE = ("-B", "/opt/torchpin/probe.py")
+PROBE = ("-B", "/opt/torchpin/probe.py")  # -B: no bytecode is written
 
 
 @contextmanager
-def engine() -> Iterator[docker.DockerClient]:
-    """The Docker engine that DOCKER_HOST or the current context names. Raises ToolError when none answers."""
-    from docker.errors import DockerException
+def engine() -> Iterator[Client]:
+    """A client of the Docker engine that DOCKER_HOST or the current context names.
 
-    import docker
+    Raises ToolError when the engine cannot be reached, and for an error of the engine inside of the block.
+    """
+    from docker import from_env
+    from docker.errors import DockerException
 
     environment = _environment()
     host = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     if host.startswith("unix://") and not Path(host.removeprefix("unix://")).exists():
-        raise ToolError(f"No Docker engine answers at {host}.")
+        raise ToolError(f"no Docker engine at {host}")
     try:
-        client = docker.from_env(environment=environment, timeout=120)
+        client = from_env(environment=environment, timeout=120)
     except DockerException as error:
-        raise ToolError(f"No Docker engine answers at {host}: {_short_message(error)}.") from None
+        raise ToolError(f"no Docker engine at {host}: {_short_message(error)}") from None
     try:
         client.ping()
         yield client
     except DockerException as error:
-        raise ToolError(f"The Docker engine failed: {_short_message(error)}") from None
+        raise ToolError(f"the Docker engine failed: {_short_message(error)}") from None
     finally:
         client.close()
 
 
 def _environment() -> dict[str, str]:
-    """docker-py knows DOCKER_HOST only; the command line's current context is asked for when it is not set."""
-    if os.environ.get("DOCKER_HOST") or not tools_process.which("docker"):
+    """The environment variables with DOCKER_HOST, from docker's current context if unset: docker-py reads no contexts."""
+    if os.environ.get("DOCKER_HOST") or not process.which("docker"):
         return dict(os.environ)
-    completed = tools_process.run(
+    completed = process.run(
         ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"), check=False
     )
     host = completed.stdout.strip()
@@ -57,23 +62,35 @@ def _environment() -> dict[str, str]:
 
 
 def engine_errors() -> tuple[type[Exception], ...]:
-    """What an engine that fails in the middle of something raises."""
+    """What docker-py raises when the engine fails or its connection breaks."""
     from docker.errors import DockerException
     from requests import RequestException
 
     return DockerException, RequestException
 
 
+def api_error() -> type[Exception]:
+    """What docker-py raises when the engine rejects a request."""
+    from docker.errors import APIError
+
+    return APIError
+
+
 def _short_message(error: Exception) -> str:
+    """The first line of an error's message, at most 200 characters."""
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def image_repository(env: Environment, settings: Settings, *, prefix: str = "torchpin") -> str:
+    """An environment's image name without tag: registry, if one is set, prefix and environment."""
     return "/".join(part for part in (settings.registry.rstrip("/"), prefix, env.name) if part)
 
 
-def find_image(client: docker.DockerClient, tag: str, key: str) -> Any | None:
-    """The image of a tag if it carries the key. An image is tagged only when its probe ended well, so it is proven."""
+def find_image(client: Client, tag: str, key: str) -> Any | None:
+    """The image of a tag if its label has the image key, else None.
+
+    The probe is the last step of a build, so every tagged image is verified.
+    """
     from docker.errors import ImageNotFound
 
     try:
@@ -86,7 +103,7 @@ def find_image(client: docker.DockerClient, tag: str, key: str) -> Any | None:
 def run_command(
     env: Environment, tag: str, *, command: Sequence[str], gpus: bool, terminal: bool
 ) -> tuple[str, ...]:
-    """A service's container as its description has it: ports, a named volume for each of its volumes, the GPUs if any."""
+    """The `docker run` command of a service: its ports, a named volume for each of its volumes, and the GPUs if any."""
     run = env.service.run
     volumes = ((f"{env.name}{path.replace('/', '-')}", path) for path in run.volumes)
     return (
@@ -100,19 +117,19 @@ def run_command(
     )  # fmt: skip
 
 
-def push(client: docker.DockerClient, tags: Sequence[str]) -> None:
-    """A proven image to its registry. Raises ToolError with the registry's own words."""
+def push(client: Client, tags: Sequence[str]) -> None:
+    """Push tags to their registry. Raises ToolError with the registry's message."""
     for tag in tags:
         name, _, label = tag.rpartition(":")
         for line in client.images.push(name, tag=label, stream=True, decode=True):
             if "error" in line:
                 raise ToolError(
-                    f"{tag} could not be pushed: {line['error']}. Is `docker login` done, and build.registry right?"
+                    f"{tag} could not be pushed: {line['error']}; check `docker login` and `build.registry`"
                 )
 
 
-def remove_tags(client: docker.DockerClient, tags: Sequence[str]) -> None:
-    """Takes tags away from an image that turned out wrong, or is no longer wanted."""
+def remove_tags(client: Client, tags: Sequence[str]) -> None:
+    """Remove tags, and with the last tag of an image the image; a tag that does not exist is skipped."""
     from docker.errors import ImageNotFound
 
     for tag in tags:
@@ -120,10 +137,10 @@ def remove_tags(client: docker.DockerClient, tags: Sequence[str]) -> None:
             client.images.remove(tag, force=True)
 
 
-def probe(client: docker.DockerClient, image: str, *arguments: str, gpus: bool = False) -> dict[str, Any]:
-    """The probe's answer from inside an image, run without network; with the machine's GPUs where they are asked for.
+def probe(client: Client, image: str, *arguments: str, gpus: bool = False) -> dict[str, Any]:
+    """The JSON document of the probe, run in an image without network, and with all GPUs if `gpus`.
 
-    Raises ToolError when the container cannot run or gives no answer.
+    Raises ToolError when the container cannot run or the probe fails.
     """
     from docker.errors import APIError, ContainerError
     from docker.types import DeviceRequest
@@ -135,14 +152,11 @@ def probe(client: docker.DockerClient, image: str, *arguments: str, gpus: bool =
             entrypoint=["python"],
             remove=True,
             network_mode="none",
-            stderr=False,
+            stderr=False,  # stdout is the document; what imports print goes to stderr
             device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else [],
             environment={"HOME": "/tmp"},  # noqa: S108 - inside the container
         )
-        answer: dict[str, Any] = json.loads(output)
+        report: dict[str, Any] = json.loads(output)
     except (APIError, ContainerError, ValueError) as error:
-        raise ToolError(f"{image}: its probe gave no answer ({_short_message(error)}).") from None
-    return answer
-
-
-# --- what the lab needs of an engine ---------------------------------------------------------------------------------
+        raise ToolError(f"{image}: the probe failed: {_short_message(error)}") from None
+    return report

@@ -1,4 +1,4 @@
-"""Files: read and written whole."""
+"""Text files, read and written whole."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ if TYPE_CHECKING:
 
 
 def read_text(path: Path) -> str | None:
-    """A file's text, None where there is none. Raises ToolError for what is no text file."""
+    """A file's text, or None if it does not exist. Raises ToolError for a directory or a file that is not UTF-8."""
     try:
         return path.read_bytes().decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except IsADirectoryError:
-        raise ToolError(
-            f"{path} is a directory, where a file belongs. Move it away, then try again."
-        ) from None
+        raise ToolError(f"{path} is a directory, not a file; move it away, then try again") from None
     except UnicodeDecodeError:
-        raise ToolError(f"{path} is not a UTF-8 text file. Save it as one, then try again.") from None
+        raise ToolError(f"{path} is not UTF-8 text; save it as UTF-8, then try again") from None
 
 
 def write_files(files: Mapping[Path, str | None]) -> tuple[Path, ...]:
-    """All files or, if staging one fails, none: texts that differ are staged beside their places, then renamed.
+    """Write all files or, if staging one fails, none, and return the paths that changed; None removes a file.
 
-    None removes a file. Answers the paths that changed.
+    Texts that differ are staged in temporary files in the same folders, then renamed. Raises ToolError for a file that
+    cannot be read or written.
     """
     changed = {path: text for path, text in files.items() if read_text(path) != text}
     staged: dict[Path, Path] = {}
@@ -42,6 +41,7 @@ def write_files(files: Mapping[Path, str | None]) -> tuple[Path, ...]:
                 staged[path] = Path(name)
                 with os.fdopen(handle, "wb") as file:
                     file.write(text.encode())
+                # mkstemp creates files with mode 0600
                 staged[path].chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
         for path in changed:
             if path in staged:
@@ -49,7 +49,7 @@ def write_files(files: Mapping[Path, str | None]) -> tuple[Path, ...]:
             else:
                 path.unlink()
     except OSError as error:
-        raise ToolError(f"{error.filename}: {error.strerror}. No file was left half-written.") from None
+        raise ToolError(f"{error.filename}: {error.strerror}; no partial file was kept") from None
     finally:
         for leftover in staged.values():
             leftover.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""git's hands: clones at a tag that must give the recorded commit. A clone that is not exactly that is never used."""
+"""git: clones of sources at their recorded commits, and files of the repository at a revision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torchpin.errors import InputError, ToolError
 from torchpin.tools import files, process
 from torchpin.tools.http import redact_credentials
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git, GitPython's import would fail otherwise
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else GitPython cannot be imported without git
 from git import Blob, Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo
 
 if TYPE_CHECKING:
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
     from torchpin.model import Settings, Source
 
-PRESENT, CLONED, REPAIRED = "present", "cloned", "repaired"
-# A hook or an editor's terminal may set these for another repository; git must not take them for ours.
+PRESENT, CLONED, REPLACED = "present", "cloned", "replaced"
+# A git hook or an editor's terminal may set these for another repository.
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE",
             "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES", "GIT_PREFIX")  # fmt: skip
 
 
 def describe_state(root: Path, source: Source) -> str:
-    """What lies at a source's place: "" when it is exactly the recorded commit, else a sentence."""
+    """What is wrong with a source's clone; "" when it is exactly the recorded commit."""
     path = root / source.path
     if not path.exists():
-        return "not cloned" if not path.is_symlink() else "a link to nowhere"
+        return "not cloned" if not path.is_symlink() else "a broken link"
     try:
         with _git_environment(), Repo(path) as repo:
             return _describe_clone(repo, path, source)
     except (InvalidGitRepositoryError, NoSuchPathError):
-        return "not a git repository" if not path.is_dir() or _has_files(path) else "half-made"
+        return "not a git repository" if not path.is_dir() or _has_files(path) else "incomplete"
     except (GitCommandError, ValueError, OSError):
-        return "half-made" if not _has_files(path) else "not readable by git"
+        return "incomplete" if not _has_files(path) else "not readable by git"
 
 
 def _describe_clone(repo: Repo, path: Path, source: Source) -> str:
-    """What a repository is."""
+    """What is wrong with a git repository at a source's path."""
     commit = repo.head.commit.hexsha if repo.head.is_valid() else ""
     has_files = _has_files(path)
     at_recorded = commit == source.commit and has_files
@@ -58,12 +58,12 @@ def _describe_clone(repo: Repo, path: Path, source: Source) -> str:
     if local_changes:
         return f"changed ({', '.join(local_changes[:3])}{' and more' if len(local_changes) > 3 else ''})"  # noqa: PLR2004
     if at_recorded or not commit or not has_files:
-        return "" if at_recorded else "half-made"
+        return "" if at_recorded else "incomplete"
     return "a link" if path.is_symlink() else f"at {commit[:12]}, not at {source.commit[:12]}"
 
 
 def _local_changes(repo: Repo, *, valid: bool, at_recorded: bool) -> list[str]:
-    """What people have in a clone. One that is not right goes away whole: then what git ignores, and commits, count too."""
+    """Changed files of a clone; where it would be replaced, ignored files and unpushed commits count too."""
     ignored = [] if at_recorded else ["--ignored"]
     lines = repo.git.status("--porcelain", "--untracked-files=all", *ignored).splitlines()
     if not valid:  # without a commit, git calls every file of its index added
@@ -73,11 +73,11 @@ def _local_changes(repo: Repo, *, valid: bool, at_recorded: bool) -> list[str]:
 
 
 def _unpushed_commits(repo: Repo, *, valid: bool) -> list[str]:
-    """Whether a clone holds commits, on a branch or stashed, that its origin does not have."""
+    """A phrase if a clone has commits, on a branch or stashed, that its origin does not have; else nothing."""
     tips = ["HEAD"] if valid else []
     tips += ["refs/stash"] if repo.git.for_each_ref("refs/stash") else []
     unpushed = repo.git.rev_list("--max-count=1", *tips, "--branches", "--not", "--remotes", "--tags")
-    return ["commits of its own"] if unpushed else []
+    return ["unpushed commits"] if unpushed else []
 
 
 def _has_files(path: Path) -> bool:
@@ -85,11 +85,12 @@ def _has_files(path: Path) -> bool:
 
 
 def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = False) -> str:
-    """The source at its recorded commit, below the repository. Answers what was done.
+    """Clone a source at its recorded commit and return what was done: PRESENT, CLONED or REPLACED.
 
-    A clone that is right is left alone (`verify_tag` then asks the origin, if it answers, whether the tag moved); a
-    half-made one or a clean one at another commit is made again; one with anything of people's in it is refused.
-    Raises ToolError when the tag is not there, gives another commit, or the origin cannot be read.
+    A clone at the recorded commit is kept (`verify_tag` also checks, if the origin can be read, that the tag has not
+    moved); an incomplete one, or one at another commit, is replaced.
+    Raises ToolError for a clone with local changes, when the tag does not exist or is another commit, and when the
+    origin cannot be read.
     """
     problem = describe_state(root, source)
     if not problem:
@@ -97,9 +98,9 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
             _expect_unmoved_tag(source, settings)
         return PRESENT
     path = root / source.path
-    if problem.startswith(("changed", "not a git", "not readable", "a link")):
+    if problem.startswith(("changed", "not a git", "not readable", "a link", "a broken link")):
         raise ToolError(
-            f"{source.path} is {problem}. Save what you need elsewhere, remove the folder, then run `invoke clone` again."
+            f"{source.path} is {problem}; save what you need elsewhere, remove the folder, then run `invoke clone` again"
         )
     expect_tag(source, settings)
     staged = path.parent / f".{path.name}.partial"
@@ -111,36 +112,38 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
         staged.replace(path)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    return CLONED if problem == "not cloned" else REPAIRED
+    return CLONED if problem == "not cloned" else REPLACED
 
 
 def _expect_unmoved_tag(source: Source, settings: Settings) -> None:
     try:
         tags = remote_tags(source, settings)
     except ToolError:
-        return  # out of reach; the clone at hand is the recorded commit
+        return  # offline; the clone is at the recorded commit
     expect_commit(source, tags)
 
 
 def expect_tag(source: Source, settings: Settings) -> None:
+    """Raises ToolError when a source's tag does not exist at its origin, or is not the recorded commit."""
     expect_commit(source, remote_tags(source, settings))
 
 
 def expect_commit(source: Source, tags: dict[str, str]) -> None:
+    """Raises ToolError when a source's tag is not among the tags, or is not the recorded commit."""
     if source.tag not in tags:
-        near = sorted(nearest_tags(source.tag, tags), key=_version_key)
+        near = ", ".join(sorted(nearest_tags(source.tag, tags), key=_version_key))
         raise ToolError(
-            f"{source.name} has no tag {source.tag}; the nearest are {', '.join(near) or 'none, it has no tags'}."
+            f"{source.name} has no tag {source.tag}; " + (f"near it: {near}" if near else "it has no tags")
         )
     if tags[source.tag] != source.commit:
         raise ToolError(
-            f"{source.name}: the tag {source.tag} was moved. Recorded: {source.commit}; now: {tags[source.tag]}. "
-            f"Find out why before you record the new commit in the description."
+            f"{source.name}: tag {source.tag} was moved from {source.commit} to {tags[source.tag]}; "
+            "find out why before you record the new commit in the description"
         )
 
 
 def nearest_tags(tag: str, tags: dict[str, str]) -> list[str]:
-    """Up to four tags that people may have meant: close in spelling, and the neighbours in order of versions."""
+    """Up to four tags near one that does not exist: its neighbours in order of versions, and similar spellings."""
     ordered = sorted({*tags, tag}, key=_version_key)
     index = ordered.index(tag)
     neighbours = [name for name in ordered[max(0, index - 1) : index + 2] if name != tag]
@@ -153,11 +156,15 @@ def _version_key(tag: str) -> list[tuple[int, int, str]]:
 
 
 def address(source: Source, settings: Settings) -> str:
+    """The URL of a source's mirror, else of its origin."""
     return settings.mirrors.get(source.name, source.url)
 
 
 def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
-    """The tags of a source's origin (or mirror), each with the commit that it gives; annotated tags are followed."""
+    """The tags of a source's origin (or mirror), each with its commit; annotated tags are dereferenced.
+
+    Raises ToolError when the origin cannot be read.
+    """
     url = address(source, settings)
     with _git_environment():
         try:
@@ -171,12 +178,13 @@ def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
     for line in listing.splitlines():
         commit, _, ref = line.partition("\t")
         name = ref.removeprefix("refs/tags/")
-        if name.endswith("^{}") or name not in tags:
+        if name.endswith("^{}") or name not in tags:  # git lists the commit of an annotated tag as `<tag>^{}`
             tags[name.removesuffix("^{}")] = commit
     return tags
 
 
 def _clone(source: Source, settings: Settings, staged: Path) -> None:
+    """Clone a source's tag, without history. Raises ToolError when it fails or the tag is not the recorded commit."""
     url = address(source, settings)
     staged.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -195,31 +203,29 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
     with _git_environment(), repo:
         if repo.head.commit.hexsha != source.commit:
             raise ToolError(
-                f"{source.name}: {source.tag} gave {repo.head.commit.hexsha}, recorded is {source.commit}."
+                f"{source.name}: tag {source.tag} is {repo.head.commit.hexsha}, but {source.commit} is recorded"
             )
-        if (
-            "origin" in repo.remotes
-        ):  # the mirror's address, which may hold a secret, does not travel into images
+        # The mirror's address may hold a password, and .git is copied into images: the remote and the reflog name it.
+        if "origin" in repo.remotes:
             repo.remotes.origin.set_url(source.url)
-        shutil.rmtree(staged / ".git" / "logs", ignore_errors=True)  # git's own note of where it cloned from
+        shutil.rmtree(staged / ".git" / "logs", ignore_errors=True)
 
 
 def _git_error_text(error: GitError) -> str:
     message = str(error.stderr) if isinstance(error, GitCommandError) else str(error)
-    text = redact_credentials(message).strip().removeprefix("stderr: ").strip("'\n ")
-    return "\n".join(f"    {line}" for line in text.splitlines())
+    # GitPython formats what git printed as `stderr: '…'`
+    return process.indent(redact_credentials(message).strip().removeprefix("stderr: ").strip("'\n "))
 
 
 @contextmanager
 def _git_environment() -> Iterator[None]:
-    """GitPython reads the process's environment: hide what belongs to another repository, never ask for a password.
+    """Environment variables for git, set in this process, since GitPython reads them there.
 
-    Raises ToolError where there is no git.
-
-    Looking changes nothing either: without optional locks, `git status` leaves the index as it is.
+    Variables that point to another repository are unset, and git does not prompt for a password. Without optional locks
+    `git status` does not rewrite the index. Raises ToolError when git is not installed.
     """
     if not process.which(Git.GIT_PYTHON_GIT_EXECUTABLE or "git"):
-        raise ToolError("git is not on this machine. Run `invoke doctor` for what to install.")
+        raise process.command_not_found("git")
     overrides = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     saved = {name: os.environ.pop(name) for name in (*_GIT_VARIABLES, *overrides) if name in os.environ}
     os.environ.update(overrides)
@@ -232,19 +238,19 @@ def _git_environment() -> Iterator[None]:
 
 
 def read_requirements(root: Path, source: Source) -> str:
-    """The text of a clone's own requirements file."""
+    """The text of a clone's requirements file. Raises ToolError when the file does not exist."""
     text = files.read_text(root / source.path / str(source.requirements))
     if text is None:
         raise ToolError(
-            f"{source.name} at {source.tag} has no {source.requirements}; correct `requirements` in its description."
+            f"{source.name} at {source.tag} has no {source.requirements}; correct `requirements` in its description"
         )
     return text
 
 
 def export_clone(root: Path, source: Source, into: Path) -> None:
-    """A clone as an image gets it: its tracked files and its .git, so that `git rev-parse HEAD` answers there too.
+    """Copy a clone's tracked files and its .git, so that `git rev-parse HEAD` works in the image.
 
-    What is ignored in the clone (a log, a model) stays here: it is in no key.
+    Files that git ignores (a log, a model) are not copied, since the image key does not cover them.
     """
     path = root / source.path
     with _git_environment(), Repo(path) as repo:
@@ -256,13 +262,10 @@ def export_clone(root: Path, source: Source, into: Path) -> None:
     shutil.copytree(path / ".git", into / ".git", symlinks=True)
 
 
-# --- the repository itself, as it was --------------------------------------------------------------------------------
-
-
 def texts_at_revision(root: Path, revision: str, prefixes: Sequence[str]) -> dict[str, str]:
-    """The repository's files below the prefixes as they are at a revision, path to text; the work tree is not touched.
+    """The repository's files with these path prefixes at a revision, path to text.
 
-    Raises InputError, with the nearest names, for a revision that is none.
+    Raises InputError when the revision does not exist, or when the root is not in a git repository.
     """
     try:
         with _git_environment(), Repo(root, search_parent_directories=True) as repo:
@@ -271,11 +274,11 @@ def texts_at_revision(root: Path, revision: str, prefixes: Sequence[str]) -> dic
             tree = commit.tree if folder == "." else commit.tree / folder
             return _read_tree(tree, "" if folder == "." else f"{folder}/", prefixes)
     except (InvalidGitRepositoryError, NoSuchPathError):
-        raise InputError(f"{root} is in no git repository: there is no {revision!r} to read.") from None
+        raise InputError(f"{root} is not in a git repository, so {revision!r} cannot be read") from None
 
 
 def uncommitted_paths(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
-    """Which of these files of the repository differ from what is committed; none where it is no git repository."""
+    """Which of these files have uncommitted changes; none outside of a git repository."""
     try:
         with _git_environment(), Repo(root, search_parent_directories=True) as repo:
             absolute_paths = [str((root / path).resolve()) for path in paths]
@@ -288,7 +291,7 @@ def uncommitted_paths(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def author(root: Path) -> str:
-    """Who commits here, by git's own settings; else who is logged in."""
+    """The author's name in git's configuration, else the name of the user who is logged in."""
     try:
         with _git_environment():
             identity = str(Git(str(root)).var("GIT_AUTHOR_IDENT"))
@@ -305,15 +308,19 @@ def _commit_id(repo: Repo, revision: str) -> str:
         if str(error.stderr).strip() and not _is_unknown_revision(str(error.stderr)):
             raise ToolError(f"{revision} cannot be read by git:\n{_git_error_text(error)}") from None
     names = [ref.name for ref in repo.refs]
-    near = get_close_matches(revision, names, n=4) or names[:8]
-    raise InputError(f"There is no revision {revision!r} (there are: {', '.join(near) or 'none'}).") from None
+    near = ", ".join(get_close_matches(revision, names, n=4) or names[:8])
+    raise InputError(
+        f"revision {revision!r} does not exist" + (f"; near it: {near}" if near else "")
+    ) from None
 
 
 def _is_unknown_revision(stderr: str) -> bool:
+    """Whether git rejected the revision; any other message means that it could not read the repository."""
     return "single revision" in stderr or "unknown revision" in stderr or "bad revision" in stderr
 
 
 def _read_tree(tree: Tree, root_prefix: str, prefixes: Sequence[str]) -> dict[str, str]:
+    """The files of a tree with these prefixes; `root_prefix`, the folder inside the git repository, is cut off."""
     contents = {}
     for git_object in tree.traverse():
         path = str(getattr(git_object, "path", "")).removeprefix(root_prefix)

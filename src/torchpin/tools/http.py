@@ -1,4 +1,4 @@
-"""The web's hands: one way to fetch an address, with its credentials sent and never told."""
+"""HTTP requests with retries; credentials in an address are sent as a header and never appear in a message."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _USERINFO = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
-_WAITS = (1, 2, 4)  # seconds between the attempts: networks have trouble that passes
+_WAITS = (1, 2, 4)  # seconds between attempts, for failures that pass
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 class FetchError(ToolError):
-    """An address that gave no answer, or not the one asked for.
+    """A request that failed.
 
-    `status` is what its server said, if it spoke; `transient` whether another attempt may help.
+    `status` is the HTTP status, None where the server sent none; `transient` says whether another attempt may succeed.
     """
 
     def __init__(self, url: str, reason: str, *, status: int | None = None, transient: bool = True) -> None:
-        super().__init__(f"{redact_credentials(url)} could not be read: {redact_credentials(reason)}.")
+        super().__init__(f"{redact_credentials(url)} could not be read: {redact_credentials(reason)}")
         self.reason = redact_credentials(reason)
         self.status = status
         self.transient = transient
@@ -37,7 +37,7 @@ class FetchError(ToolError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpResponse:
-    """What an address gave; `length` is what its server says, None where it says none."""
+    """A successful response; `length` is its Content-Length in bytes, None without that header."""
 
     status: int | None
     length: int | None
@@ -45,16 +45,16 @@ class HttpResponse:
 
 
 def redact_credentials(text: str) -> str:
-    """An address, or a text with addresses in it, as it may be told: without user names, tokens and passwords."""
+    """A text without the user names, tokens and passwords of the addresses in it."""
     return _USERINFO.sub("", text)
 
 
 def fetch(
     url: str, method: str = "GET", *, timeout: float = 60, waits: Sequence[float] = _WAITS
 ) -> HttpResponse:
-    """What an address answers, asked again after each of the `waits` while the trouble may pass.
+    """The response to a request, tried again after each of the `waits` (seconds) while the failure is transient.
 
-    Raises FetchError for everything that is no answer.
+    Raises FetchError for a failure and for every status that is not a success.
     """
     for wait in (*waits, None):
         try:
@@ -68,11 +68,11 @@ def fetch(
 
 def _fetch_once(url: str, method: str, timeout: float) -> HttpResponse:
     try:
-        with build_opener(_SameOrigin).open(_request(url, method), timeout=timeout) as answer:
-            length = answer.headers.get("Content-Length") or ""
-            content = b"" if method == "HEAD" else answer.read()
+        with build_opener(_SameOrigin).open(_request(url, method), timeout=timeout) as response:
+            length = response.headers.get("Content-Length") or ""
+            content = b"" if method == "HEAD" else response.read()
             return HttpResponse(
-                status=answer.status, length=int(length) if length.isdecimal() else None, content=content
+                status=response.status, length=int(length) if length.isdecimal() else None, content=content
             )
     except HTTPError as error:
         error.close()
@@ -88,9 +88,9 @@ def _fetch_once(url: str, method: str, timeout: float) -> HttpResponse:
 
 
 def _request(url: str, method: str) -> Request:
-    """A request whose userinfo became a header: urllib would take it for a part of the host's name."""
+    """A request with the address's userinfo as a header: urllib would take it for a part of the host's name."""
     head, userinfo = _split_userinfo(url)
-    request = Request(head, method=method)  # noqa: S310 - a described address, or one that uv read from an index
+    request = Request(head, method=method)  # noqa: S310 - the address is from a description, or uv read it from an index
     if userinfo:
         user, _, password = userinfo.partition(":")
         token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
@@ -99,13 +99,13 @@ def _request(url: str, method: str) -> Request:
 
 
 def _split_userinfo(url: str) -> tuple[str, str]:
-    """An address without its userinfo, and that."""
+    """An address without its userinfo, and the userinfo ("" if it has none)."""
     match = _USERINFO.search(url)
     return (url[: match.start()] + url[match.end() :], match[0][:-1]) if match else (url, "")
 
 
 class _SameOrigin(HTTPRedirectHandler):
-    """Redirects keep their method, and their credentials only where they stay on the same server."""
+    """Redirects keep their method (urllib turns HEAD into GET), and their credentials only on the same server."""
 
     def redirect_request(self, req: Request, *arguments: Any) -> Request | None:
         redirected = super().redirect_request(req, *arguments)
@@ -118,17 +118,17 @@ class _SameOrigin(HTTPRedirectHandler):
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """What must be the same for two addresses to be one server: scheme, host and port."""
+    """Scheme, host and port (the scheme's default if none is given) of an address."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    except ValueError:  # no address at all is no other's server
+    except ValueError:  # not an address: equal to itself alone
         return "", url, None
     return parts.scheme, parts.hostname or "", port
 
 
 def with_credentials(url: str, mirrors: Iterable[str | None]) -> str:
-    """An address with the userinfo of the first mirror on the same server that has one: uv may leave it out."""
+    """An address with the userinfo of the first mirror on the same server that has one: uv may omit it from a lock."""
     plain_url, url_userinfo = _split_userinfo(url)
     for mirror in mirrors:
         mirror_userinfo = _split_userinfo(mirror or "")[1]
@@ -138,5 +138,5 @@ def with_credentials(url: str, mirrors: Iterable[str | None]) -> str:
 
 
 def filename(url: str) -> str:
-    """The name of the file that an address ends with."""
+    """The file name at the end of an address, without query and fragment."""
     return unquote(re.split(r"[?#]", url)[0].rsplit("/", 1)[-1])

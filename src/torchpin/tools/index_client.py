@@ -1,4 +1,4 @@
-"""A live index's hands: the page of each package, as the Linux wheels that it lists."""
+"""Pages of a live package index, as the Linux wheels that they list."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def fetch_pages(index: str, packages: Sequence[str]) -> dict[str, Files]:
-    """Every package's wheels, file name to hash, from the index at an address.
+    """Each package's wheels, file name to SHA-256 (None without one), from the index at an address.
 
-    Raises ToolError for a page that cannot be read, is no page of an index, or lists no wheel for Linux.
+    Raises ToolError for a page that cannot be read, is not an index page, or lists no Linux wheel.
     """
     with ThreadPoolExecutor(8) as pool:
         futures = [pool.submit(_fetch_page, f"{index.rstrip('/')}/{package}/") for package in packages]
@@ -34,9 +34,9 @@ def _fetch_page(address: str) -> Files:
     try:
         files = index_pages.parse_page(content.decode())
     except ValueError as error:
-        raise ToolError(f"{http.redact_credentials(address)} is no page of an index: {error}.") from None
+        raise ToolError(f"{http.redact_credentials(address)} is not an index page: {error}") from None
     if not files:
         raise ToolError(
-            f"{http.redact_credentials(address)} lists no wheel for Linux: it is empty, or no page of an index."
+            f"{http.redact_credentials(address)} lists no Linux wheel; it is empty, or not an index page"
         )
     return files

@@ -1,4 +1,4 @@
-"""A package index on the loopback: the recorded PyTorch channels, or stand-in wheels, for real resolvers."""
+"""A package index (PEP 503 and 691) on the loopback address: index snapshots of PyTorch channels, or the lab's stub wheels."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RANGE_HEADER = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class File:
-    """One row of an index page; without `content` it is known, but cannot be downloaded."""
+    """One file of an index page; without `content` it is listed, but cannot be downloaded."""
 
     filename: str
     sha256: str | None
@@ -51,7 +51,7 @@ class File:
 
 
 class IndexResponse(NamedTuple):
-    """What one address says."""
+    """The response to one request."""
 
     status: HTTPStatus
     content_type: str
@@ -61,7 +61,7 @@ class IndexResponse(NamedTuple):
 def metadata_text(
     name: str, version: str, *, requires: Sequence[str] = (), requires_python: str | None = None
 ) -> str:
-    """METADATA, as far as a resolver reads it."""
+    """The fields of METADATA that a resolver reads."""
     extras = dict.fromkeys(extra for line in requires for extra in EXTRA_MARKER.findall(line))
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Python: {requires_python}"] if requires_python else []
@@ -71,10 +71,10 @@ def metadata_text(
 
 
 def recorded_files(channel: str) -> Mapping[str, Sequence[File]]:
-    """The recorded pages of a channel: names, hashes, and dependencies where recorded; none for an unrecorded one.
+    """Each package's files in the index snapshot of a channel, with recorded metadata; empty without a snapshot.
 
-    A file without recorded dependencies stays listed, with neither metadata nor content: a resolver that
-    chooses it stops at its 404. Left out, it would quietly be replaced by an older version.
+    A file whose dependencies are not recorded is listed all the same: a resolver that chooses it stops at a 404.
+    If it were left out, the resolver would silently choose an older version.
     """
     records = {
         (record.package, Version(record.version), machine): record
@@ -104,7 +104,10 @@ def _recorded_file(
 
 @contextmanager
 def serve(channels: Channels) -> Iterator[str]:
-    """Serve simple indexes at `<yielded>/<channel>/`; the address is new for new contents (uv caches by it)."""
+    """Serve an index a channel and yield the address: the index of a channel is at `<address>/<channel>/`.
+
+    The address contains a hash of the contents, since uv caches pages by address.
+    """
     token = hashlib.sha256(repr(channels).encode()).hexdigest()[:12]
     with _Server(channels, token) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -117,7 +120,7 @@ def serve(channels: Channels) -> Iterator[str]:
 
 
 def respond(path: str, channels: Channels, *, base: str, accept: str = "") -> IndexResponse:
-    """What `<base>/<path>` says: an index root, a package's page, a file, or a file's metadata."""
+    """The response for `<base>/<path>`: the project list of a channel, a package's page, a file, or its metadata."""
     match [unquote(segment) for segment in path.strip("/").split("/")]:
         case [channel] if channel in channels:
             return _project_list(channels[channel], as_html=_wants_html(accept))
@@ -127,7 +130,7 @@ def respond(path: str, channels: Channels, *, base: str, accept: str = "") -> In
             name = canonicalize_name(package)
             rows = [_file_entry(file, f"{base}/{channel}/files") for file in channels[channel][name]]
             return _html(map(_link, rows)) if _wants_html(accept) else _json({"name": name, "files": rows})
-    return _not_found(f"nothing at {path}")
+    return _not_found(f"{path} does not exist")
 
 
 def _wants_html(accept: str) -> bool:
@@ -168,9 +171,9 @@ def _download(name: str, files: Iterable[File]) -> IndexResponse:
         if name == file.filename and file.content is not None:
             return IndexResponse(HTTPStatus.OK, OCTET_STREAM, file.content)
         if name.removesuffix(".metadata") == file.filename:
-            unknown = "content" if file.metadata is not None else "content and without dependencies"
-            return _not_found(f"{name}: recorded without {unknown}")
-    return _not_found(f"{name}: no such file")
+            missing = "content" if file.metadata is not None else "content or dependencies"
+            return _not_found(f"{name} is recorded without {missing}")
+    return _not_found(f"{name} does not exist")
 
 
 def _json(page: Mapping[str, Any]) -> IndexResponse:
@@ -185,14 +188,17 @@ def _html(links: Iterable[str]) -> IndexResponse:
 
 
 def _not_found(reason: str) -> IndexResponse:
-    """A 404 whose reason uv repeats to its user ("Server message: …", RFC 9457)."""
+    """A 404 with its reason as problem details (RFC 9457), which uv prints as "Server message: …"."""
     return IndexResponse(
         HTTPStatus.NOT_FOUND, PROBLEM_JSON, json.dumps({"title": reason, "status": 404}).encode()
     )
 
 
 def parse_range(header: str, size: int) -> range | None:
-    """The bytes a Range header asks for: None is the whole (as for no plain range), empty is unsatisfiable."""
+    """The bytes that a Range header requests of `size` bytes: None for all of them, empty if it cannot be satisfied.
+
+    Several ranges, or a malformed one, also give None: RFC 9110 lets a server ignore the header.
+    """
     match = RANGE_HEADER.fullmatch(header.strip())
     if not match or (match[2] and int(match[2]) < int(match[1])):
         return None
@@ -202,8 +208,8 @@ def parse_range(header: str, size: int) -> range | None:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # closing joins them
-    request_queue_size = 64  # resolvers open many connections at once
+    daemon_threads = False  # so that closing the server waits for its threads
+    request_queue_size = 64  # uv opens up to 50 connections at once, and the default queue holds 5
 
     def __init__(self, channels: Channels, token: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -211,13 +217,13 @@ class _Server(ThreadingHTTPServer):
         self.base = f"http://127.0.0.1:{self.server_port}{self.prefix}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that went away is no error of ours
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that disconnected is not an error
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 10  # no silent connection keeps the server from closing
+    timeout = 10  # seconds, after which an idle connection no longer keeps the server from closing
     server: _Server
 
     def do_GET(self) -> None:
@@ -253,4 +259,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Stay quiet."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""The only door to subprocess and to writing files."""
+"""Commands of other programs: run to their end, streamed, or handed the terminal; the only user of subprocess."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def run(
     check: bool = True,
     timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """A command to its end, output captured. Raises ToolError with the command and both streams when it fails."""
+    """Run a command to its end and return its exit code and captured output.
+
+    Raises ToolError, with the command and its output, when the program is missing, when it takes longer than `timeout`
+    seconds, or, unless `check` is False, when its exit code is not 0.
+    """
     try:
         completed = subprocess.run(
             command,
@@ -39,11 +43,9 @@ def run(
             timeout=timeout,
         )
     except FileNotFoundError:
-        raise ToolError(
-            f"{command[0]} is not on this machine. Run `invoke doctor` for what to install."
-        ) from None
+        raise command_not_found(command[0]) from None
     except subprocess.TimeoutExpired:
-        raise ToolError(f"`{shlex.join(command)}` did not end within {timeout:.0f} s.") from None
+        raise ToolError(f"`{shlex.join(command)}` timed out after {timeout:.0f} s") from None
     if check and completed.returncode:
         raise ToolError(failure_message(command, completed.returncode, completed.stdout, completed.stderr))
     return completed
@@ -52,24 +54,37 @@ def run(
 def run_with_input(
     command: Sequence[str], text: str, *, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A command that reads a text; it may fail."""
+    """Run a command with a text as its standard input; its exit code is not checked."""
     return subprocess.run(
         command, input=text, env=env, capture_output=True, text=True, errors="replace", check=False
     )
 
 
 def failure_message(command: Sequence[str], code: int, *streams: str) -> str:
-    """The whole story of a failed command."""
-    output = "\n".join(text.rstrip() for text in streams if text.strip())
-    indented = "\n".join(f"    {line}" for line in output.splitlines())
-    return f"`{shlex.join(command)}` ended with {code}:\n{indented or '    (it said nothing)'}"
+    """The command, its exit code and its output, indented."""
+    output = indent("\n".join(text.rstrip() for text in streams if text.strip()))
+    return f"`{shlex.join(command)}` failed with exit code {code}" + (
+        f":\n{output}" if output else " (no output)"
+    )
+
+
+def indent(text: str) -> str:
+    """The lines of a program's output as they stand below a message."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def command_not_found(program: str) -> ToolError:
+    return ToolError(f"{program} is not installed; run `invoke doctor` for what to install")
 
 
 @contextmanager
 def stream(
     command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """A running command whose two streams come as one, line by line; it does not outlive the block."""
+    """A running command with stderr merged into stdout, read line by line; it is terminated when the block raises.
+
+    Raises ToolError when the program is missing.
+    """
     try:
         process = subprocess.Popen(
             command,
@@ -79,12 +94,10 @@ def stream(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            bufsize=1,
+            bufsize=1,  # line by line, so that progress is shown while the command runs
         )
     except FileNotFoundError:
-        raise ToolError(
-            f"{command[0]} is not on this machine. Run `invoke doctor` for what to install."
-        ) from None
+        raise command_not_found(command[0]) from None
     _RUNNING.add(process)
     with process:
         try:
@@ -97,19 +110,17 @@ def stream(
 
 
 def terminate_all() -> None:
-    """Ends the commands that other threads are following: an interrupt reaches the main thread only."""
+    """Terminate the commands that other threads stream: Python raises KeyboardInterrupt in the main thread only."""
     for process in tuple(_RUNNING):
         process.terminate()
 
 
 def run_interactive(command: Sequence[str]) -> int:
-    """A command that people see and type into; its exit code."""
+    """Run a command on the terminal and return its exit code. Raises ToolError when the program is missing."""
     try:
         return subprocess.run(command, check=False).returncode
     except FileNotFoundError:
-        raise ToolError(
-            f"{command[0]} is not on this machine. Run `invoke doctor` for what to install."
-        ) from None
+        raise command_not_found(command[0]) from None
 
 
 def which(program: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The uv executable: its environment, and the compile command that resolutions and exports share."""
+"""The uv executable, its environment variables, and `uv pip compile` for resolutions and exports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 UV_VERSION = version("uv")
 
 
-# Settings of a user's machine that would change what is resolved. Where PyPI is found (UV_DEFAULT_INDEX) stays theirs.
+# A user's settings that would change what is resolved. UV_DEFAULT_INDEX, where PyPI is found, is theirs to set.
 _IGNORED_VARIABLES = ("UV_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_EXCLUDE", "UV_EXCLUDE_NEWER", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
             "UV_FORK_STRATEGY", "UV_INDEX", "UV_INDEX_STRATEGY", "UV_NO_BINARY", "UV_NO_BUILD", "UV_NO_SOURCES", "UV_OVERRIDE",
             "UV_PRERELEASE", "UV_PYTHON", "UV_RESOLUTION", "UV_TORCH_BACKEND", "VIRTUAL_ENV")  # fmt: skip
@@ -37,14 +37,14 @@ _IGNORED_VARIABLES = ("UV_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_EXCLUDE", "UV_
 
 @cache
 def uv_executable() -> str:
-    """The pinned uv's executable."""
+    """The path of the pinned uv, which is installed with torchpin."""
     from uv import find_uv_bin
 
     return str(find_uv_bin())
 
 
 def uv_environment(settings: Settings) -> dict[str, str]:
-    """The environment that uv runs in: this machine's, less what would change a resolution, with the PyPI mirror."""
+    """The environment variables for uv: this machine's, less those that change a resolution, with the mirrors."""
     inherited = {name: value for name, value in os.environ.items() if name not in _IGNORED_VARIABLES}
     mirror = settings.mirrors.get("pypi")
     python = settings.mirrors.get("python")
@@ -58,7 +58,7 @@ def uv_environment(settings: Settings) -> dict[str, str]:
 def compile_command(
     env: Environment, output: str, *, upgrade: Sequence[str] = (), extra: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The uv command that resolves an environment's project for its Python and platform."""
+    """The uv command that resolves an environment's project for its Python and platform into the file `output`."""
     format_options = (
         ("--format", "pylock.toml")
         if output.endswith(".toml")
@@ -72,24 +72,29 @@ def compile_command(
 
 @contextmanager
 def temporary_project(text: str) -> Iterator[Path]:
+    """A temporary folder with this pyproject.toml."""
     with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
         (Path(name) / "pyproject.toml").write_text(text)
         yield Path(name)
 
 
 def run_compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
-    # uv leaves lock files of the builds that it needs in TMPDIR: there they go with the folder
+    """Run a compile command in its project's folder. Raises ToolError, with uv's output, when there is no solution."""
+    # uv leaves lock files of the builds that it needs in TMPDIR: in this folder they are removed with it
     completed = process.run(
         command, cwd=folder, env=uv_environment(settings) | {"TMPDIR": str(folder)}, check=False
     )
     if completed.returncode:
-        output = completed.stderr.strip() or completed.stdout.strip()
-        raise ToolError(
-            f"{env.name} cannot be locked:\n"
-            + "\n".join(f"    {line}" for line in http.redact_credentials(output).splitlines())
-        )
+        raise ToolError(f"{env.name} cannot be locked:\n{error_output(completed.stderr, completed.stdout)}")
+
+
+def error_output(*streams: str) -> str:
+    """The first stream of a failed uv that is not empty, indented and without credentials."""
+    output = next(filter(None, map(str.strip, streams)), "")
+    return process.indent(http.redact_credentials(output))
 
 
 def pylock_packages(folder: Path) -> list[dict[str, Any]]:
+    """The packages of a project's pylock.toml, as PEP 751 tables."""
     packages: list[dict[str, Any]] = tomllib.loads((folder / "pylock.toml").read_text()).get("packages", [])
     return packages

@@ -1,4 +1,4 @@
-"""uv's hands for packages that are already locked: their known vulnerabilities, and the newest versions that fit."""
+"""Known vulnerabilities and newest versions of locked packages, by uv."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torchpin.description.environments import mirror_variable
 from torchpin.errors import ToolError
 from torchpin.lock import uv_project
 from torchpin.queries import vulnerabilities
-from torchpin.tools import http, process, uv
+from torchpin.tools import process, uv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Settings
     from torchpin.queries.vulnerabilities import Advisory, Pin
 
-MIRROR = "advisories"  # of OSV, which uv asks
+MIRROR = "advisories"  # the mirror's name in settings; without one uv queries OSV
 _OUTPUT_OPTIONS = ("--output-format", "json", "--preview-features", "audit-command,json-output")
 _PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+)")
-_ANSWER_CODES = (0, 1)  # nothing known, or something
+_AUDIT_EXIT_CODES = (0, 1)  # no vulnerability, or some; anything else is a failure
 
 
 def query_advisories(pins: Sequence[Pin], settings: Settings) -> tuple[Advisory, ...]:
-    """The known vulnerabilities of packages at versions. Raises ToolError where that cannot be found out."""
+    """The known vulnerabilities of pinned packages. Raises ToolError when the advisory service cannot be queried."""
     service = settings.mirrors.get(MIRROR)
     command = (
         uv.uv_executable(),
@@ -43,13 +43,10 @@ def query_advisories(pins: Sequence[Pin], settings: Settings) -> tuple[Advisory,
         for name, text in vulnerabilities.uv_project(pins).items():
             (Path(folder) / name).write_text(text)
         completed = process.run(command, cwd=Path(folder), env=uv.uv_environment(settings), check=False)
-    if completed.returncode not in _ANSWER_CODES:
-        stderr_text = "\n".join(
-            f"    {line}" for line in http.redact_credentials(completed.stderr.strip()).splitlines()
-        )
+    if completed.returncode not in _AUDIT_EXIT_CODES:
         raise ToolError(
-            f"The service of advisories could not be asked, so nothing is known:\n{stderr_text}\n"
-            f"Try again, or name a mirror of it in {mirror_variable(MIRROR)} (or torchpin.toml)."
+            f"the advisory service could not be queried:\n{uv.error_output(completed.stderr)}\n"
+            f"try again, or name a mirror of it in {mirror_variable(MIRROR)} (or torchpin.toml)"
         )
     return vulnerabilities.parse_answer(completed.stdout, pins)
 
@@ -57,11 +54,12 @@ def query_advisories(pins: Sequence[Pin], settings: Settings) -> tuple[Advisory,
 def newest_versions(
     requests: Mapping[str, tuple[Environment, Sequence[str]]], settings: Settings
 ) -> dict[str, dict[str, str]]:
-    """The newest version on PyPI of each named package that fits an environment's Python and platform, by environment.
+    """By environment, the newest version on PyPI of each named package that fits the environment's Python and platform.
 
-    Each alone: whether they fit each other is what a lock finds out. Raises ToolError where PyPI cannot be asked.
+    Each package is resolved alone: only a lock shows whether they fit each other. Raises ToolError when PyPI cannot be
+    read.
     """
-    uv.uv_executable()  # found once, before the threads: Python's sysconfig is not made for several at a time
+    uv.uv_executable()  # found and cached before the threads start: Python's sysconfig is not thread-safe
     with ThreadPoolExecutor(4) as pool:
         versions = pool.map(
             lambda request: _resolve_newest(request[0], request[1], settings), requests.values()
@@ -78,11 +76,9 @@ def _resolve_newest(env: Environment, names: Sequence[str], settings: Settings) 
         process_env = uv.uv_environment(settings) | {"TMPDIR": folder}
         completed = process.run(command, cwd=Path(folder), env=process_env, check=False)
         if completed.returncode:
-            stderr_text = "\n".join(
-                f"    {line}" for line in http.redact_credentials(completed.stderr.strip()).splitlines()
-            )
             raise ToolError(
-                f"{env.name}: PyPI could not be asked what is newest:\n{stderr_text}\nWith --offline it is left out."
+                f"{env.name}: the newest versions could not be read from PyPI:\n{uv.error_output(completed.stderr)}\n"
+                "use --offline to leave them out"
             )
         text = (Path(folder) / "newest.txt").read_text()
     matches = (_PIN.match(line) for line in text.splitlines())

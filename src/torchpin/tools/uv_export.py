@@ -1,4 +1,4 @@
-"""A lock as PEP 751 pylock.toml, by uv."""
+"""Export of a lock as pylock.toml (PEP 751), by uv."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def export_pylock(env: Environment, lock: Lock, settings: Settings, *, index: str | None) -> str:
-    """The lock as PEP 751 `pylock.toml`, with the addresses that the indexes give today for the locked files.
+    """The lock as PEP 751 `pylock.toml`, with the addresses that the indexes list today for the locked files.
 
-    Raises ToolError when an index now gives a locked file other bytes.
+    Raises ToolError when an index no longer lists the hash of a locked file.
     """
     abi_packages = [package for package in lock.packages.values() if package.name in facts.abi_packages()]
     pins = [
@@ -38,18 +38,18 @@ def export_pylock(env: Environment, lock: Lock, settings: Settings, *, index: st
             }
             if locked.sha256 not in hashes:
                 raise ToolError(
-                    f"{locked.filename}: the index does not give the locked hash {locked.sha256} any more."
+                    f"{locked.filename}: the index no longer lists the locked hash {locked.sha256}"
                 )
     head, body = text.split("lock-version", 1)
-    del head  # uv's own command line, with paths of this machine
+    del head  # a comment with uv's command line, which holds paths of this machine
     released = "".join(_archive_entry(package, settings) for package in abi_packages)
     return f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{http.redact_credentials(body)}{released}"
 
 
 def _archive_entry(package: Artifact, settings: Settings) -> str:
-    """The entry of a wheel that lies in no index, at its release (or its mirror).
+    """The pylock entry of a wheel that is in no index, at the address of its release (or of a mirror).
 
-    An archive, as the standard has files at an address: its name carries an ABI that its version does not.
+    PEP 751's `archive` is used since the file name carries an ABI as local version, which the version does not.
     """
     release_urls = {wheel.filename: wheel.release for wheel in facts.wheels()}
     base_url = settings.mirrors.get(package.name, release_urls.get(package.filename, "")).rstrip("/")

@@ -1,4 +1,4 @@
-"""uv's other hand: environments on this machine, and uv itself for an image's platform."""
+"""Environments on this machine, and uv's executable for an image's platform."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def local_platform() -> str:
-    """This machine's platform as variants call it, "" for one that torchpin knows nothing of."""
+    """This machine's platform as in `variants`, for example linux/amd64; "" for one that torchpin does not support."""
     system = {"linux": "linux", "darwin": "macos"}.get(sys.platform, "")
     machine = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(
         platform.machine().lower()
@@ -28,6 +28,7 @@ def local_platform() -> str:
 
 
 def venv_command(env: Environment, into: Path) -> tuple[str, ...]:
+    """The uv command that creates an environment's venv, and replaces one that exists."""
     return (
         uv_executable(),
         "venv",
@@ -41,13 +42,13 @@ def venv_command(env: Environment, into: Path) -> tuple[str, ...]:
 
 
 def _python_request(version: str) -> str:
-    """The interpreter that is running, where it is the wanted release: it need not be on PATH. Else uv finds or gets one."""
+    """This interpreter, which need not be on PATH, if it is the requested release; else the version, for uv to find."""
     interpreter = getattr(sys, "_base_executable", "") or sys.executable
     return interpreter if platform.python_version() == version else version
 
 
 def install_command(step: plan.InstallStep, into: Path, folder: Path) -> tuple[str, ...]:
-    """One layer into a native environment: as the image's Dockerfile does it."""
+    """The uv command that installs a layer natively, with the same options as in the image's Dockerfile."""
     build_options = ("--preview-features", "build-dependency-hashes", "--require-build-hashes",
               "--build-constraints", str(folder / "build.txt"))  # fmt: skip
     return (uv_executable(), "pip", "install", "--python", str(into), "--no-deps", "--require-hashes",
@@ -55,15 +56,16 @@ def install_command(step: plan.InstallStep, into: Path, folder: Path) -> tuple[s
 
 
 def uv_for_platform(target: str, requirements: str, into: Path) -> Path:
-    """The pinned uv's executable for a build's platform: this machine's own where it fits, else from PyPI, by hash.
+    """The pinned uv's executable for a build's platform: this machine's if it fits, else from PyPI, by hash.
 
-    `requirements` is the text of torchpin's own hashed requirements, which hold uv's hashes for every platform.
+    `requirements` is the text of requirements/run.txt, which has uv's hashes for every platform. Raises ToolError when
+    it does not pin uv, or when the download fails.
     """
-    if local_platform() == target:
+    if local_platform() == target:  # nothing to download, also offline
         return Path(uv_executable())
     block = re.search(r"^uv==.*?(?=^\S|\Z)", requirements, re.MULTILINE | re.DOTALL)
     if not block:
-        raise ToolError("requirements/run.txt holds no uv; restore it from git.")
+        raise ToolError("requirements/run.txt does not pin uv; restore it from git")
     (into / "uv.txt").write_text(block[0])
     process.run((uv_executable(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
                "--python-platform", uv_platform(target), "--requirements", str(into / "uv.txt")))  # fmt: skip
@@ -71,6 +73,6 @@ def uv_for_platform(target: str, requirements: str, into: Path) -> Path:
 
 
 def remove_direct_urls(into: Path) -> None:
-    """Removes what an installer notes about a file that lay in no index: its address may be a mirror's."""
+    """Remove the direct_url.json (PEP 610) of files from no index: its address may be a mirror's."""
     direct_urls = into.glob("lib/python*/site-packages/*.dist-info/direct_url.json")
     files.write_files(dict.fromkeys(direct_urls))

@@ -1,10 +1,9 @@
-"""uv's hands: one resolution per environment, what builds the source-only packages, exports, native installs."""
+"""Resolution of an environment by uv into a lock, with the build requirements of packages that have no wheel."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -23,11 +22,6 @@ from torchpin.model import Artifact, LayerLock, Lock
 from torchpin.tools import http
 from torchpin.tools.uv import UV_VERSION, compile_command, pylock_packages, run_compile, temporary_project
 
-if sys.version_info >= (3, 11):
-    pass
-else:
-    pass
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
@@ -37,13 +31,13 @@ if TYPE_CHECKING:
 
     PublishedHashes = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 
-_NO_SIZE_STATUSES = (404, 405)  # no such file, or only its content can be asked for
+_NO_SIZE_STATUSES = (404, 405)  # the file does not exist, or the server has no HEAD
 _PIN_LINE = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+?)\s+# via (?P<via>.+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _LocatedArtifact:
-    """An artifact and where it lies now; the address is not locked."""
+    """An artifact and its address, which is not locked."""
 
     artifact: Artifact
     url: str
@@ -59,40 +53,29 @@ def resolve(
     upstreams: tuple[Upstream, ...] = (),
     published: PublishedHashes | None = None,
 ) -> Lock:
-    """One environment's lock. `index` is where the channel is read from; the present lock's pins are kept where they can be.
+    """Resolve an environment into a lock; the pins of `current`, its present lock, are kept where they still fit.
 
-    `published` are the hashes of the lab's own files, which count instead of the facts' for wheels of no index.
-
-    Raises ToolError when there is no solution, an artifact for this Python and platform is missing, or a hash is.
+    `index` is the address of the channel, `upgrade` names packages whose present pins are dropped. `published` holds
+    the hashes of the lab's stub wheels, which replace those of the facts for wheels that are in no index.
+    Raises ToolError when there is no solution, or when a package has no hashed file for this Python and platform.
     """
     wheels = abi_wheels(env)
-    with temporary_project(
-        uv_project.render_uv_project(env, index=index, pins=uv_project.resolution_requirements(env, wheels))
-    ) as folder:
-        if current:
-            previous_pins = "".join(
-                f"{package.name}=={package.version}\n"
-                for name, package in current.all_packages.items()
-                if name not in wheels
-            )
-            (folder / "pins.txt").write_text(previous_pins)
-        run_compile(env, settings, folder, compile_command(env, "pins.txt", upgrade=upgrade))
-        required_by = _parse_required_by((folder / "pins.txt").read_text(), env.service.name)
-        run_compile(
-            env, settings, folder, compile_command(env, "pylock.toml", extra=("--constraints", "pins.txt"))
-        )
-        files = [
-            _absolute_url(_select_file(env, package), folder, _package_indexes(env, settings, index, package))
-            for package in pylock_packages(folder)
-        ]
-    required_by = _add_abi_wheels(env, required_by, wheels)
-    files = [
-        replace(file, artifact=replace(file.artifact, required_by=required_by.get(file.artifact.name, ())))
-        for file in files
-    ]
+    project = uv_project.render_uv_project(
+        env, index=index, pins=uv_project.resolution_requirements(env, wheels)
+    )
+    previous = current.all_packages.values() if current else ()
+    pins, files = _resolve_project(
+        env,
+        settings,
+        project,
+        index=index,
+        previous=[package for package in previous if package.name not in wheels],
+        upgrade=upgrade,
+    )
+    required_by = _add_abi_wheels(env, _parse_required_by(pins, env.service.name), wheels)
     _require_channel_builds(env, files)
     artifacts = [
-        *_with_sizes(files, current),
+        *(replace(file, required_by=required_by.get(file.name, ())) for file in _with_sizes(files, current)),
         *(_abi_artifact(env, wheel, published) for wheel in wheels.values()),
     ]
     layers, provided_layer = split_layers(env, artifacts, uv=UV_VERSION)
@@ -102,10 +85,37 @@ def resolve(
     return Lock(layers=layers, build=build, provided=provided_layer, upstreams=upstreams)
 
 
+def _resolve_project(
+    env: Environment,
+    settings: Settings,
+    project: str,
+    *,
+    index: str | None,
+    previous: Iterable[Artifact],
+    upgrade: Sequence[str] = (),
+    options: tuple[str, ...] = (),
+) -> tuple[str, list[_LocatedArtifact]]:
+    """Resolve a uv project: its pins, with uv's `# via` comments, and the selected file of each package."""
+    with temporary_project(project) as folder:
+        # uv keeps the versions of an output file that exists
+        (folder / "pins.txt").write_text(
+            "".join(f"{package.name}=={package.version}\n" for package in previous)
+        )
+        # Two runs, since requirements.txt alone says what requires a package, and pylock.toml alone has URLs and sizes.
+        run_compile(env, settings, folder, compile_command(env, "pins.txt", upgrade=upgrade, extra=options))
+        constraints = (*options, "--constraints", "pins.txt")
+        run_compile(env, settings, folder, compile_command(env, "pylock.toml", extra=constraints))
+        files = [
+            _absolute_url(_select_file(env, package), folder, _package_indexes(env, settings, index, package))
+            for package in pylock_packages(folder)
+        ]
+        return (folder / "pins.txt").read_text(), files
+
+
 def _add_abi_wheels(
     env: Environment, required_by: Mapping[str, tuple[str, ...]], wheels: Mapping[str, Wheel]
 ) -> dict[str, tuple[str, ...]]:
-    """Who wants what, with the ABI wheels in it: uv did not see them, only what they want."""
+    """`required_by` with the ABI wheels added: uv resolved their requirements as the service's, not the wheels."""
     declared = {canonicalize_name(package.name) for layer in env.service.layers for package in layer.packages}
     merged = dict(required_by)
     for name, wheel in wheels.items():
@@ -119,6 +129,7 @@ def _add_abi_wheels(
 
 
 def _abi_artifact(env: Environment, wheel: Wheel, published: PublishedHashes | None) -> Artifact:
+    """The artifact of an ABI wheel, with the published hash if there is one, else that of the facts."""
     name = canonicalize_name(wheel.package)
     published_hash = (published or {}).get(name, {}).get(name, {}).get(wheel.filename)
     return Artifact(
@@ -131,7 +142,7 @@ def _abi_artifact(env: Environment, wheel: Wheel, published: PublishedHashes | N
 
 
 def _parse_required_by(pins: str, service: str) -> dict[str, tuple[str, ...]]:
-    """Who wants each package, from uv's `# via` comments; what the project itself declares is wanted by the service."""
+    """What requires each package, from uv's `# via` comments; a parent of the project's name is the service."""
     required_by: dict[str, tuple[str, ...]] = {}
     for line in pins.splitlines():
         match = _PIN_LINE.match(line)
@@ -140,14 +151,14 @@ def _parse_required_by(pins: str, service: str) -> dict[str, tuple[str, ...]]:
             parents = {
                 service if parent == service else canonicalize_name(parent)
                 for parent in parents
-                if parent != "-c"
+                if parent != "-c"  # `-c pins.txt` names the constraints
             }
             required_by[canonicalize_name(match["name"])] = tuple(sorted(parents))
     return required_by
 
 
 def _select_file(env: Environment, package: Mapping[str, Any]) -> _LocatedArtifact:
-    """The one file of a resolved package that may be installed."""
+    """The best file of a resolved package for the environment. Raises ToolError when none has a hash and fits."""
     files = {}
     for row in [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])]:
         address = row.get("url") or row["path"]
@@ -166,7 +177,7 @@ def _select_file(env: Environment, package: Mapping[str, Any]) -> _LocatedArtifa
     if best is None:
         raise ToolError(
             f"{package['name']} {package['version']} has no hashed file for Python {env.service.python} on "
-            f"{env.variant.platform}: pin a version that has one."
+            f"{env.variant.platform}; pin a version that has one"
         )
     return files[best.filename]
 
@@ -174,21 +185,24 @@ def _select_file(env: Environment, package: Mapping[str, Any]) -> _LocatedArtifa
 def _package_indexes(
     env: Environment, settings: Settings, index: str | None, package: Mapping[str, Any]
 ) -> tuple[str | None, ...]:
-    """The indexes that a package may come from, its own first."""
+    """The indexes that a package may come from: the channel first for torch's family, else PyPI."""
     pypi = settings.mirrors.get("pypi") or os.environ.get("UV_DEFAULT_INDEX")
     of_channel = canonicalize_name(package["name"]) in env.service.torch.family
     return (index, pypi) if of_channel else (pypi, index)
 
 
 def _absolute_url(file: _LocatedArtifact, folder: Path, mirrors: Iterable[str | None]) -> _LocatedArtifact:
-    """A file with a whole address: uv writes a local one relative to its project, and may leave out credentials."""
+    """A file with an absolute address and the mirror's credentials: uv writes local paths relative to its project."""
     if "://" not in file.url:
         return replace(file, url=(folder / file.url).resolve().as_uri())
     return replace(file, url=http.with_credentials(file.url, mirrors))
 
 
 def _require_channel_builds(env: Environment, files: Iterable[_LocatedArtifact]) -> None:
-    """On an x86_64 channel the family carries the channel as local version; anything else is another build."""
+    """Raises ToolError when the index of an x86_64 channel serves another build of torch's family.
+
+    These builds carry the channel as local version (2.9.1+cu128); those for arm64 need not.
+    """
     channel = env.variant.channel
     if channel == "pypi" or env.variant.platform != "linux/amd64":
         return
@@ -197,15 +211,15 @@ def _require_channel_builds(env: Environment, files: Iterable[_LocatedArtifact])
             f"+{channel}"
         ):
             raise ToolError(
-                f"{env.name}: the {channel} index answered {file.artifact.name} {file.artifact.version}, not a +{channel} build. "
-                f"Check what {mirror_variable(channel)} or torchpin.toml names."
+                f"{env.name}: the {channel} index has {file.artifact.name} {file.artifact.version}, not a +{channel} build; "
+                f"check {mirror_variable(channel)} and torchpin.toml"
             )
 
 
 def _with_sizes(files: Sequence[_LocatedArtifact], current: Lock | None) -> list[Artifact]:
-    """Every artifact with its size in bytes; asked of the server where the index publishes none.
+    """Every artifact with its size in bytes: the index's, else the server's Content-Length, else the present lock's.
 
-    Where the server has none either, the present lock's counts, if it has the same file.
+    A size stays None where the lock has no file of the same hash.
     """
     build_packages = current.build.packages if current and current.build else ()
     recorded_sizes = {
@@ -224,29 +238,29 @@ def _with_sizes(files: Sequence[_LocatedArtifact], current: Lock | None) -> list
 
 @cache
 def _fetch_size(url: str) -> int | None:
-    """A file's size, None where the server has the file's name only, as a recorded index does."""
+    """A file's size in bytes, None where the server does not have the file, as an index of snapshots does not.
+
+    Raises ToolError when the server cannot be read.
+    """
     try:
         return http.fetch(url, "HEAD").length or None
     except http.FetchError as error:
         if error.status in _NO_SIZE_STATUSES:
             return None
         raise ToolError(
-            f"The size of {http.filename(url)} could not be read from {http.redact_credentials(url)}: {error.reason}. "
+            f"the size of {http.filename(url)} could not be read from {http.redact_credentials(url)}: {error.reason}; "
             f"{_mirror_help()}"
         ) from None
 
 
 def _mirror_help() -> str:
-    return f"Check {mirror_variable('pypi')} and the channel's mirror, or try again."
-
-
-# --- what builds a package that exists as source only ----------------------------------------------------------------
+    return f"check {mirror_variable('pypi')} and the channel's mirror, or try again"
 
 
 def _build_layer(
     env: Environment, settings: Settings, sources: Sequence[_LocatedArtifact], *, current: Lock | None
 ) -> LayerLock:
-    """What builds the source-only packages, locked as wheels: each one's build-system, resolved together."""
+    """The build requirements of packages that have no wheel, resolved together and locked as wheels."""
     requirements = sorted(
         {
             requirement
@@ -255,24 +269,17 @@ def _build_layer(
         }
     )
     names = " ".join(sorted(source.artifact.name for source in sources))
-    with temporary_project(uv_project.render_uv_project(env, index=None, pins=requirements)) as folder:
-        if current and current.build:
-            previous_pins = "".join(
-                f"{package.name}=={package.version}\n" for package in current.build.packages
-            )
-            (folder / "pins.txt").write_text(previous_pins)
-        wheels_only = ("--only-binary", ":all:")
-        run_compile(env, settings, folder, compile_command(env, "pins.txt", extra=wheels_only))
-        run_compile(
-            env,
-            settings,
-            folder,
-            compile_command(env, "pylock.toml", extra=(*wheels_only, "--constraints", "pins.txt")),
-        )
-        files = [
-            _absolute_url(_select_file(env, package), folder, _package_indexes(env, settings, None, package))
-            for package in pylock_packages(folder)
-        ]
+    _, files = _resolve_project(
+        env,
+        settings,
+        uv_project.render_uv_project(env, index=None, pins=requirements),
+        index=None,
+        previous=current.build.packages if current and current.build else (),
+        options=(
+            "--only-binary",
+            ":all:",
+        ),  # a build tool without a wheel would have build requirements again
+    )
     artifacts = [
         replace(artifact, required_by=tuple(names.split())) for artifact in _with_sizes(files, current)
     ]
@@ -280,15 +287,13 @@ def _build_layer(
 
 
 def _fetch_source(source: _LocatedArtifact) -> bytes:
+    """The content of a source archive. Raises ToolError when it cannot be read or does not match its hash."""
     try:
         content = http.fetch(source.url).content
     except http.FetchError as error:
-        raise ToolError(f"{source.artifact.filename}: {error} {_mirror_help()}") from None
+        raise ToolError(f"{source.artifact.filename}: {error}; {_mirror_help()}") from None
     if sha256(content).hexdigest() != source.artifact.sha256:
         raise ToolError(
-            f"{source.artifact.filename} is not the file whose hash the index gives: {source.artifact.sha256}."
+            f"{source.artifact.filename} does not match the hash that the index lists: {source.artifact.sha256}"
         )
     return content
-
-
-# --- exports -------------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""The checkout: found, opened, its evidence collected, its files generated and written."""
+"""The checkout: find and open it, collect evidence for the checks, generate and write its files."""

@@ -1,4 +1,4 @@
-"""What is, gathered once: files, clones, records, images if Docker answers, GPUs if there are some. Checks judge it."""
+"""Evidence for the checks: files, clones, records, images if there is a Docker engine, GPUs if there are any."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def from_descriptions(environments: Sequence[Environment]) -> CheckContext:
-    """The descriptions alone."""
+    """A context with the descriptions alone."""
     today = dt.datetime.now(tz=dt.timezone.utc).date()
     return CheckContext(environments=tuple(environments), today=today, uv=uv.UV_VERSION)
 
@@ -32,24 +32,25 @@ def from_descriptions(environments: Sequence[Environment]) -> CheckContext:
 def for_judge(
     repo: Repository, environments: Sequence[Environment], *, gpus: Sequence[str] = (), driver: str = ""
 ) -> CheckContext:
-    """What the judge looks at: descriptions and locks; for other GPUs, or another driver, than the described ones."""
-    evidence = from_repository(repo, environments, texts=False)
-    return replace(evidence, target_gpus=tuple(gpus), target_driver=driver)
+    """A context for the judge: descriptions and locks, with target GPUs or a driver other than the described ones."""
+    context = from_repository(repo, environments, texts=False)
+    return replace(context, target_gpus=tuple(gpus), target_driver=driver)
 
 
 def from_repository(
     repo: Repository, environments: Sequence[Environment], *, texts: bool = True
 ) -> CheckContext:
-    """What lies in the repository, without processes: locks, and (`texts`) renderings, documents and records."""
+    """A context from the repository's files: locks and, if `texts`, rendered files, documents and records."""
     files, parsed, broken = {}, {}, {}
+    # a damaged lock is evidence too: its check reports the problems
     for env in environments:
         files[env.name] = workspace.read_lock_files(repo, env)
         try:
             if files[env.name]:
-                parsed[env.name] = file_format.parse_lock(paths.lock_folder(env), files[env.name])
+                parsed[env.name] = file_format.parse_lock(paths.lock_folder(env.name), files[env.name])
         except InputError as error:
             broken[env.name] = tuple(str(problem) for problem in error.problems)
-    evidence = replace(
+    context = replace(
         from_descriptions(environments),
         published=repo.published,
         lock_files=files,
@@ -57,11 +58,11 @@ def from_repository(
         broken=broken,
         orphans=workspace.orphaned_folders(repo),
     )
-    return _add_generated_files(repo, evidence) if texts else evidence
+    return _add_generated_files(repo, context) if texts else context
 
 
-def _add_generated_files(repo: Repository, evidence: CheckContext) -> CheckContext:
-    rendered = {env.name: _render(repo, env, evidence.locks.get(env.name)) for env in evidence.environments}
+def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContext:
+    rendered = {env.name: _render(repo, env, context.locks.get(env.name)) for env in context.environments}
     pages_expected: dict[str, str] = {}
     problems: tuple[str, ...] = ()
     try:
@@ -69,7 +70,7 @@ def _add_generated_files(repo: Repository, evidence: CheckContext) -> CheckConte
     except InputError as error:
         problems = tuple(map(str, error.problems))
     return replace(
-        evidence,
+        context,
         renderings={
             name: {path: (repo.text(path), text) for path, text in files.items()}
             for name, (files, _) in rendered.items()
@@ -77,20 +78,20 @@ def _add_generated_files(repo: Repository, evidence: CheckContext) -> CheckConte
         keys={name: key for name, (_, key) in rendered.items() if key},
         documents={path: (repo.text(path), text) for path, text in pages_expected.items()},
         document_problems=problems,
-        records={env.name: repo.text(paths.freeze_path(env)) for env in evidence.environments},
-        bumps=_last_bumps(repo, evidence.environments),
+        records={env.name: repo.text(paths.freeze_path(env.name)) for env in context.environments},
+        bumps=_last_bumps(repo, context.environments),
     )
 
 
 def _last_bumps(repo: Repository, environments: Sequence[Environment]) -> dict[str, bump_log.BumpEntry]:
-    """The last bump of each environment's service."""
-    log = bump_log.parse_log(repo.text(bump_log.LOG_PATH))
+    """The last entry of the bump log for each environment's service."""
+    log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
     last = {service: entry for entry in log for service in entry.services}
     return {env.name: last[env.service.name] for env in environments if env.service.name in last}
 
 
 def _render(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict[str, str], str]:
-    """An environment's texts and key; nothing while its lock is missing or does not answer the description."""
+    """An environment's rendered files and image key; none while its lock is missing or out of date."""
     if lock is None or outdated_files(env, lock):
         return {}, ""
     rendering = render_environment(repo, env, lock)
@@ -100,7 +101,7 @@ def _render(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict
 def from_machine(
     repo: Repository, environments: Sequence[Environment], *, network: bool = False
 ) -> CheckContext:
-    """Everything that this machine can tell. The network is asked for the sources' tags only where that is wanted."""
+    """A context from the repository, its clones, images and GPUs; with `network` also the tags of the sources' origins."""
     from torchpin.tools import git
 
     clones = {
@@ -108,17 +109,17 @@ def from_machine(
         for env in environments
     }
     checked_tags = {env.name: _tag_problems(repo, env) for env in environments} if network else None
-    evidence = replace(
+    context = replace(
         from_repository(repo, environments),
         clones=clones,
         tags=None if checked_tags is None else {name: wrong for name, (wrong, _) in checked_tags.items()},
         unreachable={name: why for name, (_, why) in (checked_tags or {}).items() if why},
     )
-    return _add_image_answers(repo, evidence)
+    return _add_images(repo, context)
 
 
 def _tag_problems(repo: Repository, env: Environment) -> tuple[dict[str, str], str]:
-    """What is wrong with each source's tag at its origin, and why an origin gave no answer."""
+    """What is wrong with the tags of an environment's sources, by source, and why an origin could not be read."""
     from torchpin.tools import git
 
     wrong: dict[str, str] = {}
@@ -134,18 +135,18 @@ def _tag_problems(repo: Repository, env: Environment) -> tuple[dict[str, str], s
     return wrong, ""
 
 
-def _add_image_answers(repo: Repository, evidence: CheckContext) -> CheckContext:
-    """What the images of the present keys answer; without an engine, why not."""
+def _add_images(repo: Repository, context: CheckContext) -> CheckContext:
+    """The context with the images of the current keys and the reports of their probes, or why they are missing."""
     from torchpin.tools import docker
 
     built: dict[str, Mapping[str, Any]] = {}
-    answers: dict[str, Mapping[str, Any]] = {}
-    gpus: dict[str, Mapping[str, Any]] = {}
+    reports: dict[str, Mapping[str, Any]] = {}
+    gpu_reports: dict[str, Mapping[str, Any]] = {}
     no_gpu = "" if process.which("nvidia-smi") else "no NVIDIA driver on this machine"
     try:
         with docker.engine() as client:
-            for env in evidence.environments:
-                key = evidence.keys.get(env.name)
+            for env in context.environments:
+                key = context.keys.get(env.name)
                 tag = (
                     f"{docker.image_repository(env, repo.settings, prefix=repo.prefix)}:{key[:12]}"
                     if key
@@ -157,16 +158,16 @@ def _add_image_answers(repo: Repository, evidence: CheckContext) -> CheckContext
                 built[env.name] = {"size_bytes": image.attrs["Size"]}
                 homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
                 arguments = [argument for home in homes for argument in ("--source", home)]
-                answers[env.name] = _probe_answer(client, tag, arguments)
+                reports[env.name] = _probe_report(client, tag, arguments)
                 if not no_gpu:
-                    gpus[env.name] = _probe_answer(client, tag, arguments, gpus=True)
-    except TorchpinError as stop:
-        return replace(evidence, engine_problem=str(stop), gpu_problem=no_gpu or str(stop))
-    return replace(evidence, images=built, probe_reports=answers, gpu_reports=gpus, gpu_problem=no_gpu)
+                    gpu_reports[env.name] = _probe_report(client, tag, arguments, gpus=True)
+    except TorchpinError as error:
+        return replace(context, engine_problem=str(error), gpu_problem=no_gpu or str(error))
+    return replace(context, images=built, probe_reports=reports, gpu_reports=gpu_reports, gpu_problem=no_gpu)
 
 
-def _probe_answer(client: Any, tag: str, arguments: Sequence[str], *, gpus: bool = False) -> dict[str, Any]:
-    """What an image answers; nothing when its probe does not run, which its own check then tells."""
+def _probe_report(client: Any, tag: str, arguments: Sequence[str], *, gpus: bool = False) -> dict[str, Any]:
+    """The probe's report from an image; empty when the probe fails, which a check of its own reports."""
     from torchpin.tools import docker
 
     try:

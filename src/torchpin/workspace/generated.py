@@ -1,4 +1,4 @@
-"""The files that are generated from descriptions, locks and records."""
+"""Generated files: documents, Dockerfiles and context lists."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.adopt import scan
-from torchpin.checks.registry import REGISTRY
+from torchpin.checks.run import registered_checks
 from torchpin.description.environments import select_environments
 from torchpin.documents import bumps, checks, deviations, markdown, pinning
 from torchpin.documents.gpus import GPUS_OPENING, gpu_sections
 from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
-from torchpin.paths import rendered_paths, smoke_path
 from torchpin.records import bump_log
 from torchpin.workspace import workspace
 
@@ -30,12 +29,10 @@ if TYPE_CHECKING:
 def expected_documents(
     repo: Repository, unwritten: Mapping[str, Lock], *, strict: bool = False
 ) -> dict[str, str]:
-    """The documents as they should be; `unwritten` are locks that are not written yet.
+    """The up-to-date documents, path to text; `unwritten` are locks that are not written yet.
 
-    Empty while a service is not locked; `strict` raises InputError then.
+    Empty while an environment has no current lock; with `strict` InputError is raised then.
     """
-    from torchpin.checks import rules  # noqa: F401 - registers the checks that are documented
-
     locked: dict[str, Lock] = {}
     for env in select_environments(repo.services):
         try:
@@ -46,9 +43,8 @@ def expected_documents(
             if strict:
                 raise
             return {}
-    records = {name: repo.text(f"records/{name}/pip_freeze.txt") for name in locked}
-    rows = [check for _, check in sorted(REGISTRY.items())]
-    log = bump_log.parse_log(repo.text(bump_log.LOG_PATH))
+    records = {name: repo.text(paths.freeze_path(name)) for name in locked}
+    log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
     bumped = {"bumps": bumps.section(log)} if log else {}
     sections = {
         paths.PINNING: (pinning.PINNING_OPENING, pinning.pinning_sections(repo.services, locked, records)),
@@ -57,7 +53,10 @@ def expected_documents(
             deviations.deviation_sections(repo.services, locked) | bumped,
         ),
         paths.GPUS: (GPUS_OPENING, gpu_sections(repo.services, locked)),
-        paths.CHECKS: (checks.CHECKS_OPENING, checks.check_sections(rows, scan.registered_rules())),
+        paths.CHECKS: (
+            checks.CHECKS_OPENING,
+            checks.check_sections(registered_checks(), scan.registered_rules()),
+        ),
     }
     return {
         path: markdown.splice_sections(path, repo.text(path) or opening, generated)
@@ -66,8 +65,8 @@ def expected_documents(
 
 
 def runtime_scripts(repo: Repository) -> dict[str, str]:
-    """The scripts that images carry, name to text."""
-    folder = repo.root / "docker" / "runtime"
+    """The scripts that every image contains, name to text."""
+    folder = repo.root / paths.RUNTIME
     return {
         path.name: path.read_bytes().decode()
         for path in sorted(folder.iterdir())
@@ -77,29 +76,29 @@ def runtime_scripts(repo: Repository) -> dict[str, str]:
 
 @cache
 def _dockerfile_template(root: Path) -> str:
-    return (root / "docker" / "Dockerfile.j2").read_bytes().decode()
+    return (root / paths.DOCKERFILE_TEMPLATE).read_bytes().decode()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
-    """An environment's build, as text: where the two files lie, and the context that the list tells of."""
+    """The rendered build of an environment."""
 
-    files: dict[str, str]
+    files: dict[str, str]  # path to text: the Dockerfile and the context list
     dockerfile: str
-    context: plan.BuildContext
+    context: plan.BuildContext  # of the files in the context list
     image_key: str
 
 
 def render_environment(repo: Repository, env: Environment, lock: Lock) -> Rendering:
-    """What an environment renders to, and the key that follows from it."""
-    path = smoke_path(env.service)
+    """Render an environment's Dockerfile and context list. Raises InputError when its smoke test is missing."""
+    path = paths.smoke_path(env.service.name)
     smoke = repo.text(path)
     if smoke is None:
-        raise InputError(f"{path} is missing: say there what must run inside the image.")
+        raise InputError(f"{path} is missing; it runs inside the image as its smoke test")
     context = plan.build_context(env, lock, runtime=runtime_scripts(repo), smoke=smoke)
     dockerfile = render_dockerfile(_dockerfile_template(repo.root), plan.image_plan(env, lock))
     listing = render_context_list(context)
-    files = dict(zip(rendered_paths(env), (dockerfile, listing), strict=True))
+    files = dict(zip(paths.rendered_paths(env.name), (dockerfile, listing), strict=True))
     return Rendering(
         files=files,
         dockerfile=dockerfile,

@@ -1,4 +1,4 @@
-"""Writes to the workspace, one writer at a time, each as one transaction."""
+"""Writes to the repository: one writer at a time, each write a transaction."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.errors import ToolError
 from torchpin.model import Outcome
 from torchpin.tools import transaction
@@ -20,22 +21,25 @@ if TYPE_CHECKING:
 
 @contextmanager
 def exclusive(repo: Repository | Path, activity: str = "writing", *, patience: float = 60) -> Iterator[None]:
-    """One at a time in a repository: writers of its files, or cloners of one source. Raises ToolError after `patience` s."""
+    """Hold the repository's lock for an activity: writing files, or cloning a source.
+
+    Raises ToolError when another command holds it for more than `patience` seconds; -1 waits without limit.
+    """
     from filelock import FileLock, Timeout
 
-    folder = (repo if isinstance(repo, PurePath) else repo.root) / ".torchpin"
+    folder = (repo if isinstance(repo, PurePath) else repo.root) / paths.WORK
     folder.mkdir(exist_ok=True)
     try:
         with FileLock(folder / f"{activity}.lock", timeout=patience):
             yield
     except Timeout:
         raise ToolError(
-            f"Another torchpin command is {activity} in this repository. Try again when it has ended."
+            f"another torchpin command is {activity} in this repository; try again when it has finished"
         ) from None
 
 
 def clone_source(repo: Repository, source: Source, *, verify_tag: bool = False) -> str:
-    """A source at its commit, cloned by one command at a time however long that takes; what was done."""
+    """Clone a source at its recorded commit and return what was done; waits for another command that clones it."""
     from torchpin.tools import git
 
     with exclusive(repo, f"cloning-{source.name}", patience=-1):
@@ -45,12 +49,15 @@ def clone_source(repo: Repository, source: Source, *, verify_tag: bool = False) 
 def write(
     repo: Repository, files: Mapping[str, str | None], *, before: Mapping[str, str | None] | None = None
 ) -> tuple[str, ...]:
-    """All files or none, as a transaction; the paths that changed. `before`: what was read of files, and must still hold."""
+    """Write all files or none, as a transaction, and return the changed paths.
+
+    `before` holds texts that were read: if a file has changed since, ToolError is raised and nothing is written.
+    """
     return transaction.write(repo.root, files, before=before)
 
 
 def recover(root: Path) -> str | None:
-    """Finishes or clears up what a stopped command left of a transaction; a sentence for people, None for nothing."""
+    """Finish or roll back an interrupted transaction and return a message, None if there was none."""
     if not transaction.pending(root):
         return None
     with exclusive(root):
@@ -58,6 +65,7 @@ def recover(root: Path) -> str | None:
 
 
 def write_with_outcomes(repo: Repository, files: dict[str, str | None]) -> tuple[Outcome, ...]:
+    """Write all files or none under the repository's lock; an outcome a file: changed or same."""
     with exclusive(repo):
         changed = write(repo, files)
     return tuple(Outcome(name=path, status="changed" if path in changed else "same") for path in files)

@@ -1,4 +1,4 @@
-"""What requirements do to each other: a torch that is replaced, bounds that contradict each other."""
+"""ADO003, ADO004, ADO012: replaced torch, conflicting requirements, packages without a version."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from torchpin.model import Finding
 
 
-@register_rule("ADO003", "A torch that a later step replaces")
+@register_rule("ADO003", "a later step replaces torch")
 def torch_replacement(project: Project) -> Iterator[Finding]:
     """Install torch and everything that needs it in one resolution, or pin torch in a constraints file for every later step.
 
     pip resolves each step by itself. A later step that names torch without the index, or a package that pins another torch,
-    puts PyPI's default build in place of the one that was chosen.
+    replaces the chosen build by PyPI's default one.
 
-    Example: torch 2.7.1 is there, `pip install xformers` brings torch 2.8.0.
+    Example: torch 2.7.1 is installed, `pip install xformers` replaces it by torch 2.8.0.
 
     Sources: facebookresearch/xformers issues 752, 802, 1096; METADATA of xformers.
     """
@@ -35,6 +35,7 @@ def torch_replacement(project: Project) -> Iterator[Finding]:
 
 
 def _torch_replacement_in(project: Project, file: str) -> Iterator[Finding]:
+    # follows the steps in their order: what was installed before decides whether a requirement is already satisfied
     stage = dockerfile.final_stage(project.texts[file])
     base = facts.base_image(stage.image) if stage else None
     installed_torch, index = (
@@ -52,12 +53,12 @@ def _torch_replacement_in(project: Project, file: str) -> Iterator[Finding]:
                 and not step.index
                 and not _is_satisfied(step, target, versions.get(package_name(target), ""))
             ):
-                message = f"`{target.text}` names no index, so PyPI's build may replace torch from {index}"
+                message = f"`{target.text}` has no index, so PyPI's build may replace torch from {index}"
                 yield build_finding(
                     "ADO003",
                     target.location,
                     message,
-                    help=f"Add `--index-url` of that channel, or drop `{target.text}`.",
+                    help=f"add `--index-url` of that channel, or remove `{target.text}`",
                     about=package_name(target),
                 )
         yield from _packages_pinning_torch(step, installed_torch)
@@ -76,18 +77,18 @@ def _torch_replacement_in(project: Project, file: str) -> Iterator[Finding]:
 
 
 def _is_satisfied(step: InstallCommand, target: InstallTarget, version: str) -> bool:
-    """Whether a want is met by what was installed before: then pip leaves it alone."""
+    """Whether the installed version satisfies a requirement: pip then leaves it alone."""
     if not version or step.upgrade or target.requirement is None:
         return False
     return target.requirement.specifier.contains(version, prereleases=True)
 
 
 def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Iterator[Finding]:
-    """Packages that pin a torch of their own, beside one that is there."""
+    """Unpinned packages whose releases each pin a torch, after a torch was installed."""
     constrained = {package_name(target): exact_version(target) for target in step.constraints}
     rows = [
         Requirement(undeclared.when)
-        for undeclared in facts.floors()
+        for undeclared in facts.undeclared_requirements()
         if Requirement(undeclared.needs).name == "torch" and undeclared.needs.startswith("torch==")
     ]
     pinning = {canonicalize_name(requirement.name) for requirement in rows}
@@ -98,11 +99,11 @@ def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Itera
             and not exact_version(target)
             and "torch" not in constrained
         ):
-            message = f"`{target.text}` is not pinned, and each of its releases pins one torch: the newest replaces torch {installed_torch}"
+            message = f"`{target.text}` is not pinned, and each of its releases pins a torch: the newest replaces torch {installed_torch}"
             replacement = next(
                 (
                     str(_dependent(undeclared))
-                    for undeclared in reversed(facts.floors())
+                    for undeclared in reversed(facts.undeclared_requirements())
                     if undeclared.needs == f"torch=={installed_torch.partition('+')[0]}"
                 ),
                 "",
@@ -111,22 +112,23 @@ def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Itera
                 "ADO003",
                 target.location,
                 message,
-                help=f"Write `{replacement}`." if replacement else "",
+                help=f"write `{replacement}`" if replacement else "",
                 about=package_name(target),
             )
 
 
 def _dependent(undeclared: facts.UndeclaredRequirement) -> Requirement:
+    """The package that has an undeclared requirement."""
     return Requirement(undeclared.when)
 
 
-@register_rule("ADO004", "Requirements that contradict each other")
+@register_rule("ADO004", "requirements conflict with each other")
 def contradictory_requirements(project: Project) -> Iterator[Finding]:
-    """Say each bound once, in a file that every step is given (`-c constraints.txt`).
+    """Write each bound once, in a file that every step gets (`-c constraints.txt`).
 
-    A bound holds within its own step only: a later step that needs more raises the package, without a word.
+    A bound holds within its own step only: a later step that requires a newer version upgrades the package without notice.
 
-    Example: `numpy<2` in the first step, opencv-python-headless without a bound in the fourth: it needs numpy>=2.
+    Example: `numpy<2` in the first step, opencv-python-headless without a bound in the fourth: it requires numpy>=2.
 
     Sources: opencv/opencv-python issues 1122, 1134, 1135; own resolver runs.
     """
@@ -135,7 +137,7 @@ def contradictory_requirements(project: Project) -> Iterator[Finding]:
 
 
 def _install_targets(project: Project, file: str) -> Iterator[InstallTarget]:
-    """All wants of a Dockerfile; without one, of the requirement files and of pyproject."""
+    """All requirements of a Dockerfile; without one, of the requirement files and of pyproject."""
     if file:
         for step in installs.install_commands(project, file):
             if step.tool == "pip":
@@ -159,13 +161,14 @@ def _find_contradictions(targets: list[InstallTarget]) -> Iterator[Finding]:
                 yield build_finding(
                     "ADO004",
                     later.location,
-                    f"`{later.text}` contradicts `{earlier.text}` ({earlier.location}): {reason[0]}",
+                    f"`{later.text}` conflicts with `{earlier.text}` ({earlier.location}): {reason[0]}",
                     about=package_name(later),
                     evidence=reason[1],
                 )
 
 
 def _contradiction(first: InstallTarget, second: InstallTarget) -> tuple[str, str] | None:
+    """Why two requirements conflict, with the evidence (or ""); None where they do not."""
     if first.requirement is None or second.requirement is None:
         return None
     if package_name(first) == package_name(second):
@@ -188,16 +191,16 @@ def _contradiction(first: InstallTarget, second: InstallTarget) -> tuple[str, st
         if undeclared is None or needs is None or canonicalize_name(needs.name) != package_name(constraint):
             continue
         if constraint.requirement and _are_disjoint(needs, constraint.requirement):
-            newest = "" if exact_version(target) else "at its newest "
+            newest = "" if exact_version(target) else "in its newest release "
             return (
-                f"{package_name(target)} {newest}needs {undeclared.needs}",
-                f"{undeclared.source} ({undeclared.date})",
+                f"{package_name(target)} {newest}requires {undeclared.needs}",
+                undeclared.citation,
             )
     return None
 
 
 def _are_disjoint(first: Requirement, second: Requirement) -> bool:
-    """Whether two specifiers have a bound of the one above a bound of the other: `<2` and `>=2`."""
+    """Whether a lower bound of one specifier is above an upper bound of the other: `>=2` and `<2`."""
     for left, right in ((first, second), (second, first)):
         for low in left.specifier:
             for high in right.specifier:
@@ -213,8 +216,8 @@ def _are_disjoint(first: Requirement, second: Requirement) -> bool:
 
 
 def _undeclared_requirement(target: InstallTarget) -> facts.UndeclaredRequirement | None:
-    """The floor that a want brings with it: of its pin, or of its newest release where it has none."""
-    for undeclared in facts.floors():
+    """The undeclared requirement of a package: of its pin, or of its newest release where it has none."""
+    for undeclared in facts.undeclared_requirements():
         dependent = _dependent(undeclared)
         if canonicalize_name(dependent.name) != package_name(target) or not undeclared.seen:
             continue
@@ -228,6 +231,7 @@ def _undeclared_requirement(target: InstallTarget) -> facts.UndeclaredRequiremen
 
 
 def _is_capped(target: InstallTarget, dependent: Requirement) -> bool:
+    """Whether an upper bound excludes the releases that have the requirement."""
     return (
         bool(target.requirement) and _are_disjoint(dependent, target.requirement)
         if target.requirement
@@ -235,16 +239,16 @@ def _is_capped(target: InstallTarget, dependent: Requirement) -> bool:
     )
 
 
-@register_rule("ADO012", "A package without a version")
+@register_rule("ADO012", "a package has no version")
 def unpinned_package(project: Project) -> Iterator[Finding]:
-    """Write `name==<version>`, or give the project a lock file that says it.
+    """Write `name==<version>`, or add a lock file to the project.
 
-    Such a package is another one in each build, and brings other packages along. It cannot be adopted until a version is
-    chosen; the draft keeps its range as a recommendation.
+    Such a package, and what it depends on, changes from build to build. It cannot be adopted until a version is chosen; the
+    draft keeps its range as a recommendation.
 
     Example: `transformers`, or `accelerate>=0.28,<1.0`.
 
-    Sources: the five documents that torchpin began with, none of which gives the same image twice.
+    Sources: the five documents that torchpin began with, none of which builds the same image twice.
     """
     for file in [*project.dockerfiles, ""]:
         constrained = {

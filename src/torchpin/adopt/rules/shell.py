@@ -1,4 +1,4 @@
-"""What the shell makes of a line: redirections, hidden failures, scripts unseen, GPUs that a build has not."""
+"""ADO001, ADO002, ADO007, ADO009: redirections, hidden failures, unverified scripts, GPUs in a build."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 _RELEVANT_PROGRAMS = re.compile(
     r"(pip3?|uv|conda|mamba|apt|apt-get|git|python3?|python3\.\d+|patch|sed|make|cmake|npm|wget|curl|bash|sh)$"
 )
-_NO_OP_COMMANDS = {"true", ":", "echo", "exit", "printf"}
+_NO_OP_COMMANDS = {"true", ":", "echo", "exit", "printf"}  # after `||` they end the line with exit code 0
 
 
-@register_rule("ADO001", "A version specifier that the shell takes for a redirection")
+@register_rule("ADO001", "the shell reads a version specifier as a redirection")
 def unquoted_specifier(project: Project) -> Iterator[Finding]:
     """Quote the requirement.
 
-    In a RUN line's shell form an unquoted `>` or `<` redirects: the version is not asked for, and the output goes into a
+    In a RUN line's shell form an unquoted `>` or `<` redirects: pip does not get the version, and the output goes into a
     file of that name. The build succeeds, with the newest version.
 
     Example: `RUN pip install lightning>=2.0.0` installs any lightning and writes a file named `=2.0.0`.
@@ -39,9 +39,9 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
                 package = _preceding_token(run, token.line, token.column)
                 requirement = f"{package}{operator}{token.text}"
                 location = f"{run.file}:{token.line}:{token.column}"
-                message = f"`{requirement}` is not quoted: the shell redirects the output into a file `{token.text}`, and any {package} is installed"
+                message = f"`{requirement}` is not quoted: the shell redirects the output to the file `{token.text}`, and any {package} is installed"
                 yield build_finding(
-                    "ADO001", location, message, help=f"Write `'{requirement}'`.", about=package
+                    "ADO001", location, message, help=f"write `'{requirement}'`", about=package
                 )
 
 
@@ -50,14 +50,14 @@ def _preceding_token(run: RunCommand, line: int, column: int) -> str:
     return tokens[-1].text if tokens else ""
 
 
-@register_rule("ADO002", "A failure that is hidden")
+@register_rule("ADO002", "a failure is hidden")
 def hidden_failure(project: Project) -> Iterator[Finding]:
     """Remove what hides the failure, or test for the one case that may fail.
 
-    After `|| true`, `|| :`, `|| echo …` or `; exit 0` the step's failure is a success: the image is tagged without what
+    After `|| true`, `|| :`, `|| echo …` or `; exit 0` a step that fails counts as a success: the image is tagged without what
     the step should have done.
 
-    Example: `RUN python patch_lightning.py || true` never fails, whether or not anything was patched.
+    Example: `RUN python patch_lightning.py || true` never fails, patched or not.
 
     Sources: coaxialdolor/unnested-coaxial-recorder Dockerfile.gpu; hadolint has no rule for it.
     """
@@ -77,11 +77,11 @@ def hidden_failure(project: Project) -> Iterator[Finding]:
             yield build_finding("ADO002", run.location, message, about=program)
 
 
-@register_rule("ADO007", "A script from the network, run unseen")
+@register_rule("ADO007", "a downloaded script is run unverified")
 def piped_script(project: Project) -> Iterator[Finding]:
-    """Download it at a fixed version, compare its hash, then run it; or install the tool from a package.
+    """Download a fixed version, compare its hash, then run it; or install the tool from a package.
 
-    What the address serves tomorrow runs as root in the build; a cut connection runs half of it.
+    Whatever the address serves at build time runs as root; a broken connection runs half of it.
 
     Example: `RUN curl -LsSf https://example.com/install.sh | sh`.
 
@@ -98,21 +98,21 @@ def piped_script(project: Project) -> Iterator[Finding]:
             "python3",
         }
         if texts[:1] and texts[0] in {"curl", "wget"} and run.command.operator in {"|", "|&"} and shells:
-            address = next((token for token in texts if "://" in token), "what it downloads")
+            address = next((token for token in texts if "://" in token), "a downloaded script")
             yield build_finding(
                 "ADO007",
                 run.location,
-                f"{address} is run by {', '.join(sorted(shells))} unseen",
+                f"{address} is run by {', '.join(sorted(shells))} without verification",
                 about=address,
             )
 
 
-@register_rule("ADO009", "A GPU that is asked for while the image is built")
+@register_rule("ADO009", "a build step requires a GPU")
 def gpu_use_in_build(project: Project) -> Iterator[Finding]:
-    """Ask for the GPU when the container starts; in the build, test versions and compiled architectures only.
+    """Query the GPU when the container starts; in the build, test versions and compiled architectures only.
 
-    A build has no GPU, whatever the machine has: torch.cuda.is_available() is False there and nvidia-smi is missing. Nor
-    would True prove that a kernel runs.
+    A build has no GPU, whatever the machine has: torch.cuda.is_available() is False there and nvidia-smi is missing. Even
+    True would not show that a kernel runs.
 
     Example: `RUN python -c "import torch; assert torch.cuda.is_available()"` fails in every build.
 
@@ -121,6 +121,4 @@ def gpu_use_in_build(project: Project) -> Iterator[Finding]:
     for run in project_runs(project):
         text = " ".join(run.command.texts) + "".join(char.text for char in run.instruction.body)
         if re.search(r"cuda\.(is_available|get_device|device_count|current_device)|\bnvidia-smi\b", text):
-            yield build_finding(
-                "ADO009", run.location, "asks for a GPU while the image is built, where there is none"
-            )
+            yield build_finding("ADO009", run.location, "requires a GPU, which no build has")

@@ -1,4 +1,4 @@
-"""What cannot be followed is said, not skipped."""
+"""ADO008: lines, names and files that cannot be followed, so that none is skipped silently."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from torchpin.model import Finding
 
 
-@register_rule("ADO008", "A line that could not be read")
+@register_rule("ADO008", "a line could not be read")
 def unreadable_line(project: Project) -> Iterator[Finding]:
-    """Look at it yourself: nothing of it is in the draft or was judged.
+    """Review it by hand: nothing of it was judged or is in the draft.
 
-    Adopting reads what a line installs without running it; loops, computed names and missing files it cannot follow.
+    Adopting reads what a line installs without running it; it cannot follow loops, computed names and missing files.
 
     Example: `FROM ${BASE}` without a default for BASE.
 
@@ -41,7 +41,7 @@ def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
             yield build_finding(
                 "ADO008",
                 f"{file}:{instruction.line}:{instruction.column}",
-                f"{instruction.keyword[:40]!r} is no instruction",
+                f"{instruction.keyword[:40]!r} is not a Dockerfile instruction",
                 about=file,
             )
     for stage in dockerfile.parse_stages(project.texts[file]):
@@ -49,7 +49,7 @@ def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
         if name:
             location = f"{file}:{stage.start.line}:{stage.start.column}"
             yield build_finding(
-                "ADO008", location, f"the base is ${{{name}}}, which has no default", about=name
+                "ADO008", location, f"the base image is ${{{name}}}, which has no default", about=name
             )
 
 
@@ -64,7 +64,7 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
                 yield build_finding(
                     "ADO008",
                     run.location,
-                    f"installs within `{run.command.texts[0]}` depend on what the shell finds",
+                    f"installs within `{run.command.texts[0]}` depend on the shell's state",
                 )
             continue
         for name in step.missing:
@@ -72,7 +72,7 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
         if step.tool == "conda":
             packages = ", ".join(target.text for target in step.targets)
             yield build_finding(
-                "ADO008", step.location, f"what conda installs is not read: {packages}", about="conda"
+                "ADO008", step.location, f"packages from conda are not read: {packages}", about="conda"
             )
         for target in step.targets if step.tool == "pip" else ():
             yield from _unread_target(target)
@@ -90,10 +90,10 @@ def _unread_target(target: InstallTarget) -> Iterator[Finding]:
         yield build_finding(
             "ADO008",
             target.location,
-            f"`{target.text}` holds ${name}, which has no default",
+            f"`{target.text}` contains ${name}, which has no default",
             about=target.text,
         )
     elif target.requirement is None and not local:
         yield build_finding(
-            "ADO008", target.location, f"`{target.text}` is no requirement", about=target.text
+            "ADO008", target.location, f"`{target.text}` is not a valid requirement", about=target.text
         )

@@ -1,4 +1,4 @@
-"""Base, index and wheels: other CUDA, nothing pinned, files that do not fit, indexes that are merged."""
+"""ADO005, ADO006, ADO010, ADO011, ADO013: CUDA of base and wheels, pins, wheel tags, indexes, package forms."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ if TYPE_CHECKING:
     from torchpin.adopt.installs import InstallCommand, Project, RunCommand
     from torchpin.model import Finding
 
+# The file names of flash-attn and its like: flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl
 _ABI = re.compile(
     r"(?P<name>[\w.]+)-(?P<version>[\d.]+(?:post\d+)?)\+cu(?P<cuda>\d+)torch(?P<torch>\d+\.\d+)cxx11abi(?P<abi>TRUE|FALSE)"
     r"(?:-(?P<python>cp\d+))?"
 )
 
 
-@register_rule("ADO005", "A base and wheels of different CUDA")
+@register_rule("ADO005", "the base image and the wheels have different CUDA versions")
 def cuda_mismatch(project: Project) -> Iterator[Finding]:
-    """Take the channel of the base's CUDA, or a base of the channel's.
+    """Use the channel of the base image's CUDA, or a base image with the channel's CUDA.
 
-    torch's wheels bring their own CUDA; a base of another is pulled for nothing, and extensions compiled with its nvcc do
-    not fit (another major stops them). Without an index PyPI's default build comes, whose CUDA is not the base's by chance.
+    torch's wheels contain their own CUDA; another one in the base image is of no use, and extensions compiled with its nvcc
+    do not match (torch rejects another major version). Without an index pip installs PyPI's default build, whose CUDA
+    matches the base image only by chance.
 
     Example: nvidia/cuda:12.1.1 with `pip install torch==2.5.1`, which is the CUDA 12.4 build.
 
@@ -44,6 +46,7 @@ def cuda_mismatch(project: Project) -> Iterator[Finding]:
         stage = dockerfile.final_stage(project.texts[file])
         base = facts.base_image(stage.image) if stage else None
         tag = re.search(r"(?:cuda|cu)[:-]?(\d+\.\d+)", stage.image) if stage else None
+        # of an image that facts do not know, the CUDA in its name
         cuda = base.cuda if base and base.cuda else tag[1] if tag else None
         for step in installs.install_commands(project, file) if cuda else ():
             yield from _cuda_mismatches(
@@ -61,11 +64,9 @@ def _cuda_mismatches(step: InstallCommand, cuda: str, image: str) -> Iterator[Fi
             matching_channel = next(
                 (candidate.name for candidate in facts.channels() if candidate.cuda == cuda), ""
             )
-            message = (
-                f"`{target.text}` {how} is the CUDA {row.cuda} build, and the base {image} has CUDA {cuda}"
-            )
-            remedy = (
-                f"Add `--index-url https://download.pytorch.org/whl/{matching_channel}`, or take a base of CUDA {row.cuda}."
+            message = f"`{target.text}` {how} is built with CUDA {row.cuda}, and the base image {image} has CUDA {cuda}"
+            help_text = (
+                f"add `--index-url https://download.pytorch.org/whl/{matching_channel}`, or use a base image with CUDA {row.cuda}"
                 if matching_channel
                 else ""
             )
@@ -73,22 +74,22 @@ def _cuda_mismatches(step: InstallCommand, cuda: str, image: str) -> Iterator[Fi
                 "ADO005",
                 target.location,
                 message,
-                help=remedy,
+                help=help_text,
                 about="torch",
-                evidence=f"{row.source} ({row.date})",
+                evidence=row.citation,
             )
 
 
-@register_rule("ADO006", "What is not pinned")
+@register_rule("ADO006", "an image, a package or a repository is not pinned")
 def unpinned(project: Project) -> Iterator[Finding]:
-    """Pin it: a base to its full tag and digest, a package to its version, a repository to its tag and commit.
+    """Pin it: a base image to its full tag and digest, a package to its version, a repository to its tag and commit.
 
-    What the name means changes between two builds; flash-attn without a version is compiled for hours or does not fit, and
-    torch without one is another torch each quarter.
+    What the name stands for changes between two builds; flash-attn without a version is compiled for hours or does not match
+    torch, and torch without one is another release each quarter.
 
     Example: `FROM nvidia/cuda:latest`, which does not exist; `pip install flash-attn`.
 
-    Sources: NVIDIA/nvidia-docker issue 1454 (there is no latest); Dao-AILab/flash-attention issues 1644, 2299.
+    Sources: NVIDIA/nvidia-docker issue 1454 (`latest` does not exist); Dao-AILab/flash-attention issues 1644, 2299.
     """
     for file in project.dockerfiles:
         for instruction in dockerfile.parse_instructions(project.texts[file]):
@@ -109,7 +110,7 @@ def _unpinned_image(project: Project, file: str, instruction: dockerfile.Instruc
         not image
         or image == "scratch"
         or image in names
-        or image.isdigit()
+        or image.isdigit()  # COPY --from=0: a stage by its number
         or dockerfile.unresolved_variable(image)
         or "@" in image
     ):
@@ -128,7 +129,7 @@ def _unpinned_packages(step: InstallCommand) -> Iterator[Finding]:
         from_git = target.text.startswith("git+") or " @ git+" in target.text
         if from_git and not re.search(r"\.git@|@[\w.-]+$", target.text.partition("://")[2].partition("/")[2]):
             yield build_finding(
-                "ADO006", target.location, f"`{target.text}` names no tag or commit", about=target.text
+                "ADO006", target.location, f"`{target.text}` has no tag or commit", about=target.text
             )
         elif (
             step.tool == "pip"
@@ -140,13 +141,13 @@ def _unpinned_packages(step: InstallCommand) -> Iterator[Finding]:
                 "ADO006",
                 target.location,
                 f"`{target.text}` has no version",
-                help=f"Write `{target.text}==<version>`.",
+                help=f"write `{target.text}==<version>`",
                 about=package_name(target),
             )
 
 
 def _unpinned_clones(runs: list[RunCommand]) -> Iterator[Finding]:
-    """Clones of whatever is newest: without a branch or tag, and no checkout later in the same RUN."""
+    """Clones of the newest commit: without a branch or tag, and no checkout later in the same RUN."""
     for run in runs:
         texts = run.command.texts
         fixed = {"-b", "--branch", "--revision"} & {*texts} or any(
@@ -163,14 +164,14 @@ def _unpinned_clones(runs: list[RunCommand]) -> Iterator[Finding]:
                 (argument for argument in texts[2:] if not argument.startswith("-") and "/" in argument),
                 "a repository",
             )
-            yield build_finding("ADO006", run.location, f"{url} is cloned at whatever is newest", about=url)
+            yield build_finding("ADO006", run.location, f"{url} is cloned at its newest commit", about=url)
 
 
-@register_rule("ADO010", "A wheel for another Python, torch, CUDA or ABI")
+@register_rule("ADO010", "a wheel does not match Python, torch, CUDA or the C++11 ABI")
 def incompatible_wheel(project: Project) -> Iterator[Finding]:
-    """Take the file whose name says this Python, torch, CUDA major and C++11 ABI; a description needs `name==version` only.
+    """Use the file whose name has this Python, torch, CUDA major version and C++11 ABI; a description needs only `name==version`.
 
-    Such a file installs where its Python fits, and fails at import where torch or the ABI does not.
+    Such a file installs where its Python matches, and fails at import where torch or the ABI does not.
 
     Example: flash_attn-2.8.3+cu12torch2.7cxx11abiFALSE-cp310 in an image with Python 3.11 and torch 2.7, whose ABI is TRUE.
 
@@ -190,7 +191,7 @@ def incompatible_wheel(project: Project) -> Iterator[Finding]:
                     _wheel_mismatches(match, base.python if base else None, torch, channel) if match else []
                 )
                 if match and mismatches:
-                    message = f"{match[0]} does not fit: {'; '.join(mismatches)}"
+                    message = f"{match[0]} does not match: {'; '.join(mismatches)}"
                     yield build_finding(
                         "ADO010",
                         target.location,
@@ -203,13 +204,13 @@ def incompatible_wheel(project: Project) -> Iterator[Finding]:
 def _wheel_mismatches(match: re.Match[str], python: str | None, torch: str, channel: str) -> list[str]:
     mismatches = []
     if python and match["python"] and match["python"] != "cp" + "".join(python.split(".")[:2]):
-        mismatches.append(f"it is for {match['python']}, and Python is {python}")
+        mismatches.append(f"built for {match['python']}, and Python is {python}")
     if torch and match["torch"] != ".".join(torch.split(".")[:2]):
-        mismatches.append(f"it is for torch {match['torch']}, and torch is {torch}")
+        mismatches.append(f"built for torch {match['torch']}, and torch is {torch}")
     abi = facts.cxx11_abi(torch, channel) if torch else None
     if abi is not None and abi != (match["abi"] == "TRUE"):
         mismatches.append(
-            f"its C++11 ABI is {match['abi']}, and that of torch {torch} is {'TRUE' if abi else 'FALSE'}"
+            f"built with C++11 ABI {match['abi']}, and torch {torch} with {'TRUE' if abi else 'FALSE'}"
         )
     return mismatches
 
@@ -222,15 +223,15 @@ def _compatible_wheel_help(
     wheel = facts.find_wheel(
         match["name"], match["version"], python=base.python, torch=torch, channel=channel, machine="x86_64"
     )
-    return f"The file that fits is {wheel.filename}." if isinstance(wheel, facts.Wheel) else ""
+    return f"use {wheel.filename}" if isinstance(wheel, facts.Wheel) else ""
 
 
-@register_rule("ADO011", "Two indexes that are one to pip")
+@register_rule("ADO011", "pip merges two indexes")
 def merged_indexes(project: Project) -> Iterator[Finding]:
     """Use `--index-url` for torch's channel in a step of its own; with uv, an explicit index.
 
-    With `--extra-index-url` pip takes the best version of both: PyPI's torch wins where it is newer, and every other
-    package may come from either.
+    With `--extra-index-url` pip chooses the newest version of both: PyPI's torch where it is newer, and any other package
+    from either.
 
     Example: `pip install torch==2.5.1 --extra-index-url https://download.pytorch.org/whl/cu121`.
 
@@ -241,24 +242,24 @@ def merged_indexes(project: Project) -> Iterator[Finding]:
             package_name(target) in TORCH_FAMILY for target in step.targets
         ):
             local = any("+" in exact_version(target) for target in step.targets)
-            consequence = "" if local else ", and a pin without +cuXYZ is satisfied by PyPI's build"
+            consequence = "" if local else ", and PyPI's build satisfies a pin without +cuXYZ"
             message = f"{step.extra_index} is merged with PyPI{consequence}"
             yield build_finding(
                 "ADO011",
                 step.location,
                 message,
-                help=f"Write `--index-url {step.extra_index}` for torch and its companions alone.",
+                help=f"write `--index-url {step.extra_index}` for torch and its companions alone",
                 about="torch",
             )
 
 
-@register_rule("ADO013", "A package that does not exist in that form")
+@register_rule("ADO013", "a package does not exist in the requested form")
 def nonexistent_package_form(project: Project) -> Iterator[Finding]:
-    """Install the wheel as it is; there is nothing to compile it from.
+    """Install the wheel: neither a source archive nor a system package exists.
 
-    Some packages were published as wheels only, and no distribution packages their libraries.
+    Some packages were published as wheels only, and no Linux distribution packages their libraries.
 
-    Example: `pip install decord --no-binary decord` finds nothing, and there is no libdecord-dev.
+    Example: `pip install decord --no-binary decord` finds nothing, and libdecord-dev does not exist.
 
     Sources: PyPI's file list of decord 0.6.0; dmlc/decord issues 207 and 297.
     """
@@ -269,9 +270,9 @@ def nonexistent_package_form(project: Project) -> Iterator[Finding]:
                 yield build_finding(
                     "ADO013",
                     step.location,
-                    f"{name} has no source archive for --no-binary",
+                    f"{name} has no source archive, which `--no-binary` requires",
                     about=name,
-                    evidence=f"{row.source} ({row.date})",
+                    evidence=row.citation,
                 )
         for target in step.targets if step.tool == "apt" else ():
             match = re.fullmatch(r"lib([\w-]+?)\d*-dev", target.text)
@@ -280,7 +281,7 @@ def nonexistent_package_form(project: Project) -> Iterator[Finding]:
                 yield build_finding(
                     "ADO013",
                     target.location,
-                    f"there is no system package {target.text}",
+                    f"the system package {target.text} does not exist",
                     about=target.text,
-                    evidence=f"{row.source} ({row.date})",
+                    evidence=row.citation,
                 )

@@ -1,4 +1,4 @@
-"""ABI: a wheel's tags fit Python, torch, CUDA, the C++11 ABI and the machine: what is pinned, recommended and locked."""
+"""ABI: whether pinned, recommended and locked wheels fit Python, torch, CUDA, the C++11 ABI and the machine."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.checks.context import CheckContext, current_lock, location_of
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.pins import list_pins
 from torchpin.compat.wheels import best_wheel
 from torchpin.description.environments import MACHINES, cuda_version, torch_build
+from torchpin.facts.versions import major_minor
 from torchpin.model import Artifact
 
 if TYPE_CHECKING:
@@ -30,27 +31,27 @@ _ABI_WHEEL = re.compile(
 )
 
 
-@check("ABI001", "Every wheel's tags fit Python, torch, CUDA and the C++11 ABI", judge=True)
-def wheels_fit(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Choose a version, a torch, a channel or a Python that a wheel is there for; the finding names the nearest.
+@check("ABI001", "a wheel's tags do not fit Python, torch, CUDA or the C++11 ABI", judge=True)
+def wheels_fit(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Choose a version, torch, channel or Python that a wheel exists for; the finding names those near it.
 
-    A compiled wheel says in its name what it was built for. One for another Python or machine is refused by the
-    installer; one for another torch, CUDA or C++11 ABI is installed, and stops at an undefined symbol when it is
-    imported. From torch 2.7 on the ABI is 1 (TRUE), whatever an older page says.
+    The file name of a compiled wheel says what it was built for. Installers reject a wheel for another Python or machine,
+    but install one for another torch, CUDA or C++11 ABI, whose import then fails with an undefined symbol. From torch 2.7
+    on the ABI is 1 (TRUE), whatever older instructions say.
 
     Example: flash_attn-2.8.3+cu12torch2.7cxx11abiFALSE-cp310-cp310-linux_x86_64.whl in an image with Python 3.11 and
-    torch 2.7.1: its Python and its ABI are wrong.
+    torch 2.7.1: neither its Python nor its ABI matches.
 
     Sources: file names of the releases; TorchConfig.cmake in torch's wheels; Dao-AILab/flash-attention #975, #1783.
     """
     yield from _check_pins(env)
     yield from _check_recommendations(env)
-    yield from _check_lock(evidence, env)
-    yield from _check_machines(evidence, env)
+    yield from _check_lock(context, env)
+    yield from _check_machines(context, env)
 
 
 def _python_version(env: Environment) -> str:
-    """The Python that wheels meet: the base image's own where torch comes from it, whatever is described."""
+    """The Python that wheels are installed for: that of the base image where it provides torch, else the described one."""
     base = facts.base_image(env.base.image) if env.service.torch.origin == "base" else None
     return base.python if base and base.python else str(env.service.python)
 
@@ -66,17 +67,14 @@ def _select_wheel(env: Environment, name: str, version: str) -> Wheel | NoWheel:
     )
 
 
-# --- pins ------------------------------------------------------------------------------------------------------------
-
-
 def _check_pins(env: Environment) -> Iterator[Answer]:
     for name, pin in list_pins(env, None).items():
         if name not in facts.abi_packages() or not pin.path:
             continue
         wheel = _select_wheel(env, name, str(pin.version))
         if isinstance(wheel, facts.Wheel):
-            detail = f"{wheel.filename} is for Python {_python_version(env)}, {_build_text(env)} ({wheel.source}; {wheel.date})"
-            yield Ok(about=name, evidence=detail)
+            evidence = f"{wheel.filename} is for Python {_python_version(env)} and {_build_text(env)}: {wheel.citation}"
+            yield Ok(about=name, evidence=evidence)
         elif wheel.certain:
             yield finding(
                 env,
@@ -84,15 +82,15 @@ def _check_pins(env: Environment) -> Iterator[Answer]:
                 wheel.message,
                 help=_help(env, name, wheel),
                 about=name,
-                evidence=_wheel_source(name),
+                evidence=_wheel_citation(name),
             )
         else:
             yield Unknown(message=wheel.message, about=name)
 
 
-def _wheel_source(name: str) -> str:
-    """The source of the recorded files of a package."""
-    return next((f"{row.source} ({row.date})" for row in facts.wheels() if row.package == name), "")
+def _wheel_citation(name: str) -> str:
+    """The source of the recorded wheels of a package."""
+    return next((row.citation for row in facts.wheels() if row.package == name), "")
 
 
 def _build_text(env: Environment) -> str:
@@ -100,24 +98,22 @@ def _build_text(env: Environment) -> str:
 
 
 def _help(env: Environment, name: str, no_wheel: NoWheel) -> str:
-    """What to write, by what does not fit."""
+    """What to do, by the part of the wheel's name that does not fit."""
     near = ", ".join(no_wheel.nearest)
     pythons = ", ".join(f"3.{tag.removeprefix('cp3')}" for tag in no_wheel.nearest)
     help_by_column = {
-        "platform": f"Leave {name} out of what is built for {env.variant.platform}; there are wheels for {near}.",
-        "torch": f"Move torch to one of {near}, or leave {name} out.",
-        "cuda": f"Choose a channel of CUDA {near} for {env.variant.name}, or leave {name} out.",
-        "python": f"Choose one of the Pythons {pythons}, or leave {name} out.",
-        "channel": f"Write a channel of {near or 'a CUDA build'} for {env.variant.name}, or leave {name} out.",
+        "platform": f"remove {name} from the variants for {env.variant.platform}; it has wheels for {near}",
+        "torch": f"move torch to one of {near}, or remove {name}",
+        "cuda": f"choose a channel of CUDA {near} for {env.variant.name}, or remove {name}",
+        "python": f"choose one of the Pythons {pythons}, or remove {name}",
+        "channel": f"choose a channel for {env.variant.name}: one of {near or 'those with CUDA'}; or remove {name}",
     }
     return help_by_column.get(no_wheel.column, "")
 
 
-# --- recommended files -----------------------------------------------------------------------------------------------
-
-
 def _check_recommendations(env: Environment) -> Iterator[Answer]:
     for number, recommendation in enumerate(env.service.recommends):
+        # In a URL the + before the local version is escaped.
         file = recommendation.says.rpartition("/")[2].replace("%2B", "+")
         if file.endswith(".whl"):
             yield from _check_file(
@@ -143,14 +139,14 @@ def _check_file(
     elif not bound or isinstance(matching_wheel, facts.Wheel):
         yield Ok(
             about=recommendation.component,
-            evidence=f"{file} of {recommendation.by} fits Python {_python_version(env)} and {_build_text(env)}",
+            evidence=f"{file}, which {recommendation.by} recommends, fits Python {_python_version(env)} and {_build_text(env)}",
         )
 
 
 def _abi_mismatches(env: Environment, match: re.Match[str]) -> list[str]:
-    """Each part of a wheel's name that is not this environment's."""
+    """A clause for each part of a wheel's file name that does not fit an environment."""
     python = "".join(_python_version(env).split(".")[:2])
-    series = ".".join(str(env.service.torch.version).split(".")[:2])
+    series = major_minor(str(env.service.torch.version))
     cuda, abi = (cuda_version(env) or "").partition(".")[0], _cxx11_abi(env)
     major = match["cuda"][:2]  # cu12, cu128
     label = {"TRUE": 1, "FALSE": 0}[match["abi"].upper()]
@@ -158,21 +154,21 @@ def _abi_mismatches(env: Environment, match: re.Match[str]) -> list[str]:
     conditions = (
         (
             match["python"] != python,
-            f"it is for Python {_dotted_version(match['python'])}, and {_python_owner(env)} is {_python_version(env)}",
+            f"it is for Python {_dotted_version(match['python'])}, but {_python_owner(env)} is {_python_version(env)}",
         ),
         (
             match["torch"] != series,
-            f"it is for torch {match['torch']}, and torch {env.service.torch.version} is described",
+            f"it is for torch {match['torch']}, but torch is {env.service.torch.version}",
         ),
-        (bool(cuda) and major != cuda, f"it is for CUDA {major}, and {env.variant.channel} has CUDA {cuda}"),
-        (torch_build(env) == "cpu", f"it is for CUDA {major}, and this is a CPU build"),
+        (bool(cuda) and major != cuda, f"it is for CUDA {major}, but {env.variant.channel} has CUDA {cuda}"),
+        (torch_build(env) == "cpu", f"it is for CUDA {major}, but {env.variant.channel} has CPU builds"),
         (
             abi is not None and label != abi,
-            f"it says the C++11 ABI {match['abi']}, and {_build_text(env)} has {abi}",
+            f"its C++11 ABI is {match['abi']}, but that of {_build_text(env)} is {'TRUE' if abi else 'FALSE'}",
         ),
         (
             not match["platform"].endswith(machine),
-            f"it is for {match['platform']}, and {machine} is described",
+            f"it is for {match['platform']}, but the platform is {env.variant.platform}",
         ),
     )
     return [message for is_wrong, message in conditions if is_wrong]
@@ -195,7 +191,7 @@ def _tag_mismatches(env: Environment, file: str) -> list[str]:
     try:
         name, version, _, _ = parse_wheel_filename(file)
     except InvalidWheelFilename:
-        return ["it is no wheel's file name"]
+        return ["it is not the file name of a wheel"]
     artifact = Artifact(name=name, version=str(version), filename=file, sha256="")
     if best_wheel((artifact,), Version(_python_version(env)), env.variant.platform):
         return []
@@ -210,28 +206,25 @@ def _mismatch_finding(
     mismatches: list[str],
     matching_wheel: Wheel | NoWheel | None,
 ) -> Finding:
-    help_text = f"Ask {recommendation.by} for a file that fits."
+    help_text = f"ask {recommendation.by} for a wheel that fits"
     if isinstance(matching_wheel, facts.Wheel):
-        help_text = f"The file that fits is {matching_wheel.filename} ({matching_wheel.url}); a pin `{matching_wheel.package}=={matching_wheel.version}` chooses it."
+        help_text = f"pin `{matching_wheel.package}=={matching_wheel.version}`, which selects {matching_wheel.filename} ({matching_wheel.url})"
     elif matching_wheel:
-        help_text = f"None fits: {matching_wheel.message}."
+        help_text = f"remove {recommendation.component}: no wheel fits ({matching_wheel.message})"
     release = facts.release(str(env.service.torch.version))
     return finding(
         env,
         location,
-        f"{file}, which {recommendation.by} names, does not fit: {'; '.join(mismatches)}",
+        f"{file}, which {recommendation.by} recommends, does not fit: {'; '.join(mismatches)}",
         help=help_text,
         about=recommendation.component,
-        evidence=f"{release.source} ({release.date})" if release else "",
+        evidence=release.citation if release else "",
         level="warning",
     )
 
 
-# --- locked files, and machines without any --------------------------------------------------------------------------
-
-
-def _check_lock(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    lock = current_lock(evidence, env)
+def _check_lock(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    lock = current_lock(context, env)
     if lock is None:
         return
     python, count = Version(_python_version(env)), 0
@@ -240,30 +233,30 @@ def _check_lock(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
             count += 1
             if best_wheel((package,), python, env.variant.platform) is None:
                 message = f"{package.filename} does not fit Python {python} on {env.variant.platform}"
-                path = f"lockfiles/{env.name}/{layer.file}"
-                yield finding(env, path, message, help="Run `invoke lock`.", about=package.name)
-    comparison = (
-        f"the tags of {count} locked files were compared with Python {python} on {env.variant.platform}"
+                path = paths.lock_path(env.name, layer.file)
+                yield finding(env, path, message, help="run `invoke lock`", about=package.name)
+    evidence = (
+        f"the tags of {count} locked files were compared with Python {python} on {env.variant.platform}: "
+        f"{paths.lock_folder(env.name)}"
     )
-    yield Ok(about="lock", evidence=f"{comparison} (lockfiles/{env.name})")
+    yield Ok(about="lock", evidence=evidence)
 
 
-def _check_machines(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Packages with wheels for some machines only, and nothing to build from."""
+def _check_machines(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """The pins of packages without source distribution that have wheels for some machines only."""
     machine = MACHINES[env.variant.platform]
-    for name, pin in list_pins(env, current_lock(evidence, env)).items():
+    for name, pin in list_pins(env, current_lock(context, env)).items():
         needs = facts.native_needs(name)
         if needs is None or not needs.machines or needs.sdist:
             continue
-        source = f"{needs.source} ({needs.date})"
         if machine in needs.machines:
-            yield Ok(about=name, evidence=f"{name} has a wheel for {machine} ({source})")
+            yield Ok(about=name, evidence=f"{name} has a wheel for {machine}: {needs.citation}")
             continue
         yield finding(
             env,
             pin.location,
-            f"{name}=={pin.version} has wheels for {', '.join(needs.machines)} only, and nothing to build from: {needs.because}",
-            help=f"Leave {name} out of what is built for {env.variant.platform}.",
+            f"{name}=={pin.version} has wheels for {', '.join(needs.machines)} only, and no source distribution: {needs.because}",
+            help=f"remove {name} from the variants for {env.variant.platform}",
             about=name,
-            evidence=source,
+            evidence=needs.citation,
         )

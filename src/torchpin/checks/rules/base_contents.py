@@ -1,4 +1,4 @@
-"""BAS003-005: does the base image carry what is described, and nothing of it twice?"""
+"""BAS003-005: whether CUDA, Python and torch of the base image match the description."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock, location_of, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.checks.rules.base_image import image_location, source_text, unknown_base
+from torchpin.checks.rules.base_image import image_location, unknown_base
 from torchpin.compat.pins import cudnn_version
 from torchpin.description.environments import cuda_version, torch_build
+from torchpin.facts.versions import major_minor
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -21,24 +22,21 @@ if TYPE_CHECKING:
     from torchpin.model import Environment
 
 
-# --- BAS003 ----------------------------------------------------------------------------------------------------------
+@check("BAS003", "the base image's CUDA is not that of the wheels, or is installed twice", judge=True)
+def cuda_is_there_once(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Choose a base image with the CUDA of the wheels, or one without CUDA if nothing is compiled in the image.
 
+    Torch's wheels depend on packages of the CUDA runtime, cuBLAS, cuDNN and NCCL, and never load those of the base image. A
+    CUDA toolkit in the base image serves only extensions that are compiled there, and only with torch's CUDA: with another
+    major the compilation fails, with another minor it warns. Everything else in it is stored and pulled twice.
 
-@check("BAS003", "The base's CUDA is the wheels', and there only once", judge=True)
-def cuda_is_there_once(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Choose a base of the wheels' CUDA, or one without CUDA if nothing is compiled in the image; or waive it with the reason.
-
-    Torch's wheels bring the CUDA runtime, cuBLAS, cuDNN and NCCL as packages and never load the base's. A toolkit in the
-    base is of use to what is compiled there, if it is of torch's own CUDA: another major stops the build of an extension,
-    another minor only warns. Everything else of it is carried and pulled twice.
-
-    Example: nvidia/cuda:12.1.1-cudnn8-devel brings cuDNN 8.9, torch 2.5.1+cu121 its own 9.1.0.70.
+    Example: nvidia/cuda:12.1.1-cudnn8-devel has cuDNN 8.9, torch 2.5.1+cu121 depends on 9.1.0.70.
 
     Sources: METADATA of torch's wheels (exact nvidia-* pins); torch/utils/cpp_extension.py; edutelligence issue 682, where
-    CUDA was there three times.
+    CUDA was installed three times.
     """
     build, row = torch_build(env), facts.base_image(env.base.image)
-    if uses_stubs(evidence) or build == "cpu" or env.service.torch.origin == "base":
+    if uses_stubs(context) or build == "cpu" or env.service.torch.origin == "base":
         return
     cuda = cuda_version(env)
     if row is None or cuda is None:
@@ -51,160 +49,149 @@ def cuda_is_there_once(evidence: CheckContext, env: Environment) -> Iterator[Ans
             )
         )
     elif row.cuda is None:
-        yield Ok(about=row.image, evidence=f"{row.image} brings no CUDA: {source_text(row)}")
-    elif row.variant == "base" and _minor_version(row.cuda) == cuda:
+        yield Ok(about=row.image, evidence=f"{row.image} has no CUDA: {row.citation}")
+    elif row.variant == "base" and major_minor(row.cuda) == cuda:
         yield Ok(
             about=row.image,
-            evidence=f"{row.image} brings of CUDA {row.cuda} only the least: {source_text(row)}",
+            evidence=f"{row.image} has the minimal variant of CUDA {row.cuda}: {row.citation}",
         )
     else:
-        yield _duplicate_finding(evidence, env, row, cuda)
+        yield _duplicate_finding(context, env, row, cuda)
 
 
-def _minor_version(cuda: str) -> str:
-    return ".".join(cuda.split(".")[:2])
-
-
-def _duplicate_finding(evidence: CheckContext, env: Environment, row: facts.BaseImage, cuda: str) -> Answer:
+def _duplicate_finding(context: CheckContext, env: Environment, row: facts.BaseImage, cuda: str) -> Answer:
     wheel_cudnn = cudnn_version(env)
     differences = [
-        *([f"CUDA {row.cuda} and {cuda}"] if _minor_version(row.cuda or "") != cuda else []),
+        *([f"CUDA {row.cuda} and {cuda}"] if major_minor(row.cuda or "") != cuda else []),
         *(
             [f"cuDNN {row.cudnn} and {wheel_cudnn}"]
             if row.cudnn and wheel_cudnn and not _is_same_version(row.cudnn, wheel_cudnn)
             else []
         ),
     ]
-    lock = current_lock(evidence, env)
+    lock = current_lock(context, env)
     size = (
         sum(package.size or 0 for name, package in lock.packages.items() if name.startswith("nvidia-"))
         if lock
         else 0
     )
     size_note = f" ({size / 1e6:,.0f} MB of packages)" if size else ""
-    what = "a toolkit" if "devel" in row.variant else "a CUDA runtime"
-    disagree = f"; they disagree: {', '.join(differences)}" if differences else ""
-    major = row.cuda and row.cuda.partition(".")[0] != cuda.partition(".")[0]
+    contents = "the CUDA toolkit" if "devel" in row.variant else "the CUDA runtime"
+    versions = f"; the versions differ: {', '.join(differences)}" if differences else ""
+    has_other_major = row.cuda and row.cuda.partition(".")[0] != cuda.partition(".")[0]
     return finding(
         env,
         image_location(env),
-        f"{row.image} carries {what}, and torch's wheels bring theirs again{size_note}{disagree}"
-        + ("; an extension does not compile with another major" if major else ""),
+        f"{row.image} has {contents}, and torch's wheels install CUDA again{size_note}{versions}"
+        + ("; extensions do not compile with another major" if has_other_major else ""),
         help=_base_help(cuda, row) if differences else "",
         about=row.image,
-        evidence=f"{source_text(row)}; torch {env.service.torch.version}+{torch_build(env)}",
-        level="warning",
+        evidence=f"{row.citation}; torch {env.service.torch.version}+{torch_build(env)}",
+        level="warning" if has_other_major else "notice",
     )
 
 
 def _is_same_version(base: str, wheel: str) -> bool:
-    """`8.9.0.131` and `9.1.0.70` differ; a bare major is the same as any of it."""
+    """Whether two cuDNN versions agree in the parts that the base image's has: `9` and `9.1.0.70` do."""
     parts = base.split(".")
     return wheel.split(".")[: len(parts)] == parts
 
 
 def _base_help(cuda: str, row: facts.BaseImage) -> str:
-    """The least that a base of the wheels' CUDA can be: without cuDNN, and with a toolkit only where there was one."""
+    """The help: the smallest base image with the wheels' CUDA, that is without cuDNN, and a toolkit only if `row` has one."""
     kind = "devel" if "devel" in row.variant else "base"
     candidates = [
         base
         for base in facts.base_images()
         if base.image.startswith("nvidia/cuda:") and base.status == "supported" and base.os == row.os
-        if _minor_version(base.cuda or "") == cuda and base.variant == kind
+        if major_minor(base.cuda or "") == cuda and base.variant == kind
     ]
     if not candidates:
-        return (
-            "Choose a base without CUDA if nothing is compiled in the image; no base of this CUDA is known."
-        )
+        return "choose a base image without CUDA if nothing is compiled in the image; none of this CUDA is in the facts"
     best = max(candidates, key=lambda base: Version(base.cuda or "0"))
     digest = f" and `digest: {best.digest}`" if best.digest else ""
-    return f"Write `image: {best.image}`{digest}; or choose a base without CUDA if nothing is compiled in the image."
+    return f"write `image: {best.image}`{digest}, or choose a base image without CUDA if nothing is compiled in the image"
 
 
-# --- BAS004, BAS005 --------------------------------------------------------------------------------------------------
+@check("BAS004", "the base image's Python is not the described one", judge=True)
+def base_has_the_python(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Describe the Python that the base image has, or choose a base image that has the described one.
 
+    Where torch comes from the base image, the Python of the base image runs it. Elsewhere the pinned uv installs exactly
+    the described Python, whatever the base image has.
 
-@check("BAS004", "The base's Python is the described one", judge=True)
-def base_has_the_python(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Describe the Python that the base image has, or choose a base that has the described one.
+    Example: pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel has Python 3.11, so `python: "3.10"` does not match it.
 
-    Where the base brings torch, its Python runs it, so no other can be meant. Elsewhere the pinned uv installs exactly the
-    described Python, whatever the base has.
-
-    Example: pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel has Python 3.11; `python: "3.10"` is not what runs there.
-
-    Sources: the Dockerfiles that these images were made from.
+    Sources: the Dockerfiles of these images.
     """
-    if uses_stubs(evidence):
+    if uses_stubs(context):
         return
     row, python = facts.base_image(env.base.image), str(env.service.python)
     if env.service.torch.origin == "index":
-        base_python = f"brings Python {row.python}" if row and row.python else "brings no Python that is used"
-        yield Ok(
-            about="python", evidence=f"uv installs Python {python} by its own hash; the base {base_python}"
-        )
+        unused = f"; that of the base image, {row.python}, is not used" if row and row.python else ""
+        yield Ok(about="python", evidence=f"uv installs Python {python}, whose hash it contains{unused}")
     elif row is None or row.python is None:
         yield Unknown(message=f"the Python of {env.base.image} is not in the facts", about="python")
     elif _versions_agree(row.python, python):
-        yield Ok(about="python", evidence=f"{row.image} has Python {row.python}: {source_text(row)}")
+        yield Ok(about="python", evidence=f"{row.image} has Python {row.python}: {row.citation}")
     else:
         yield finding(
             env,
             location_of(env.service, "python"),
-            f"Python {python} is described, and {row.image} has {row.python}",
-            help=f'Write `python: "{row.python}"`, or choose another base.',
+            f"Python {python} does not match {row.image}, which has Python {row.python}",
+            help=f'write `python: "{row.python}"`, or choose another base image',
             about="python",
-            evidence=source_text(row),
+            evidence=row.citation,
             fix=(Change(path="python", value=row.python),),
         )
 
 
 def _versions_agree(base_version: str, described_version: str) -> bool:
-    """At the precision that both give."""
+    """Whether two versions are equal in the parts that both have."""
     pairs = zip(base_version.split("."), described_version.split("."), strict=False)
     return all(left == right for left, right in pairs)
 
 
-@check("BAS005", "The base's torch is the described one", judge=True)
-def base_has_the_torch(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Describe the torch that the base image has, or choose a base that has the described one.
+@check("BAS005", "the base image's torch is not the described one", judge=True)
+def base_has_the_torch(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Describe the torch that the base image has, or choose a base image that has the described one.
 
-    With `from: base` torch is never installed: what the image brings is what runs, in the build that it was made with.
-    A base that brings torch beside one from an index carries gigabytes that nothing uses.
+    With `from: base` torch is not installed: the torch of the base image runs. Where torch is installed from an index, a
+    torch in the base image is gigabytes that nothing uses.
 
     Example: runpod/pytorch:2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04 has torch 2.1.0+cu118.
 
     Sources: the build files of these images (pytorch/pytorch, runpod/containers).
     """
-    if uses_stubs(evidence):
+    if uses_stubs(context):
         return
     row, torch = facts.base_image(env.base.image), env.service.torch
     described = f"{torch.version}+{env.variant.channel}"
     if torch.origin == "index":
         if row and row.torch:
-            message = f"{row.image} brings torch {row.torch}, and another is installed beside it"
-            help_text = "Write `from: base` below `torch:`, or choose a base without torch."
+            message = f"{row.image} has torch {row.torch}, and torch {torch.version} is installed in addition"
+            help_text = "write `from: base` below `torch:`, or choose a base image without torch"
             yield finding(
                 env,
                 image_location(env),
                 message,
                 help=help_text,
                 about=row.image,
-                evidence=source_text(row),
+                evidence=row.citation,
                 level="warning",
             )
     elif row is None or row.torch is None:
         yield Unknown(message=f"the torch of {env.base.image} is not in the facts", about="torch")
     elif row.torch in {described, str(torch.version)} and _image_channel(row) in {None, env.variant.channel}:
-        yield Ok(about="torch", evidence=f"{row.image} has torch {row.torch}: {source_text(row)}")
+        yield Ok(about="torch", evidence=f"{row.image} has torch {row.torch}: {row.citation}")
     else:
         yield _torch_finding(env, row, described)
 
 
 def _image_channel(row: facts.BaseImage) -> str | None:
-    """The channel whose CUDA an image is named for, where its torch does not say it."""
+    """The channel of an image's torch: its local part, else the channel of the image's CUDA."""
     local = (row.torch or "").partition("+")[2]
-    return local or (f"cu{_minor_version(row.cuda).replace('.', '')}" if row.cuda else None)
+    return local or (f"cu{major_minor(row.cuda).replace('.', '')}" if row.cuda else None)
 
 
 def _torch_finding(env: Environment, row: facts.BaseImage, described: str) -> Answer:
@@ -220,9 +207,9 @@ def _torch_finding(env: Environment, row: facts.BaseImage, described: str) -> An
     return finding(
         env,
         location_of(env.service, "torch.version"),
-        f"torch {described} is described, and {row.image} has {version}+{channel}",
-        help=f'Write `version: "{version}"` below `torch:` and `channel: {channel}`, or choose another base.',
+        f"torch {described} does not match {row.image}, which has torch {version}+{channel}",
+        help=f'write `version: "{version}"` below `torch:` and `channel: {channel}`, or choose another base image',
         about="torch",
-        evidence=source_text(row),
+        evidence=row.citation,
         fix=changes,
     )

@@ -1,4 +1,4 @@
-"""DEP003, DEP004: what may not be installed together, though each wants it so: NumPy 2 and torch, files of two owners."""
+"""DEP003, DEP004: packages that cannot be installed together: NumPy 2 with an old torch, owners of the same files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock
+from torchpin.checks.pin_fixes import cite, help_text, pin_changes
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.checks.repair import cite, help_text, pin_changes
 from torchpin.compat import undeclared_requirements
 from torchpin.compat.pins import list_pins
 from torchpin.model import Change
@@ -18,76 +18,63 @@ from torchpin.model import Change
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from torchpin.checks.pin_fixes import Pins
     from torchpin.checks.registry import Answer
-    from torchpin.checks.repair import Pins
     from torchpin.compat.undeclared_requirements import RequirementStatus
-    from torchpin.model import Environment, Finding
+    from torchpin.model import Environment, Finding, Lock
 
-LAST_NUMPY1 = Version("1.26.4")  # the last before 2
-
-
-# --- NumPy 2 ---------------------------------------------------------------------------------------------------------
+LAST_NUMPY1 = Version("1.26.4")  # the last release before 2.0
 
 
-@check("DEP003", "NumPy 2 only with a torch that knows it", judge=True)
-def numpy_fits_torch(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Write `numpy==1.26.4`, and of what asks for NumPy 2 an older version; or raise torch to 2.3.0 or later.
+@check("DEP003", "NumPy 2 with a torch that was built against NumPy 1", judge=True)
+def numpy_fits_torch(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Write `numpy==1.26.4`, and older versions of the packages that require NumPy 2; or raise torch to 2.3.0 or later.
 
-    A torch that was built for NumPy 1 imports beside NumPy 2, warns once, and then has no NumPy at all. A bound that is
-    typed in one install step does not bind the next one, where another package may raise it.
+    A torch that was built for NumPy 1 imports beside NumPy 2, warns once, and then works without NumPy. A bound in one
+    install step does not apply to the next one, where another package may raise numpy.
 
     Example: `torch==2.1.0` with `opencv-python-headless==4.12.0.88`, which raises numpy to 2: RuntimeError: Numpy is
     not available.
 
     Sources: libtorch_python.so of the wheels of 2.1.0, 2.2.2, 2.3.1; pytorch/pytorch #132179; opencv/opencv-python #1122.
     """
-    lock = current_lock(evidence, env)
+    lock = current_lock(context, env)
     pins, torch = list_pins(env, lock), str(env.service.torch.version)
     release, numpy = facts.release(torch), pins.get("numpy")
-    raising = [
-        evaluation
-        for evaluation in undeclared_requirements.evaluate(env, lock, include_metadata=True)
-        if _raises_numpy(evaluation)
-    ]
     if lock and not numpy:
         return
     if release is None:
-        yield Unknown(message=f"whether torch {torch} knows NumPy 2 is not in the facts", about="torch")
+        yield Unknown(message=f"the NumPy support of torch {torch} is not in the facts", about="torch")
     elif release.numpy2_aware:
-        yield Ok(about="numpy", evidence=f"torch {torch} knows NumPy 2 ({cite(release)})")
+        yield Ok(about="numpy", evidence=f"torch {torch} supports NumPy 2 ({cite(release)})")
     elif numpy and numpy.version.major > 1:
-        yield _numpy2_finding(
-            env,
-            pins,
-            f"numpy=={numpy.version} is NumPy 2",
-            Requirement(f"numpy=={LAST_NUMPY1}"),
-            "numpy",
-            release,
-        )
-    elif raising:
+        numpy1 = Requirement(f"numpy=={LAST_NUMPY1}")
+        yield _numpy2_finding(env, pins, f"numpy {numpy.version} is used", numpy1, "numpy", release)
+    elif raising := _packages_raising_numpy(env, lock):
         for evaluation in raising:
-            message = f"{evaluation.package}=={pins[evaluation.package].version} needs {evaluation.undeclared.needs} ({evaluation.undeclared.source})"
+            package = f"{evaluation.package}=={pins[evaluation.package].version}"
+            message = f"{package} requires {evaluation.undeclared.needs} ({evaluation.undeclared.source})"
             replacement = undeclared_requirements.replacement(
                 evaluation.undeclared, env.service.torch.version
             )
             yield _numpy2_finding(env, pins, message, replacement, evaluation.package, release)
     elif numpy:
-        yield Ok(
-            about="numpy",
-            evidence=f"numpy {numpy.version} is what torch {torch} was built for ({cite(release)})",
-        )
+        evidence = f"torch {torch} was built for NumPy 1, and numpy is {numpy.version} ({cite(release)})"
+        yield Ok(about="numpy", evidence=evidence)
     else:
-        message = f"torch {torch} does not know NumPy 2, and numpy is not pinned: only a lock tells which one is taken"
+        message = f"torch {torch} was built for NumPy 1; numpy is not pinned, so its version is unknown without a lock"
         yield Unknown(message=message, about="numpy")
 
 
-def _raises_numpy(evaluation: RequirementStatus) -> bool:
-    """Whether a package asks for NumPy 2, whatever else is pinned."""
-    return (
-        evaluation.required == "numpy"
+def _packages_raising_numpy(env: Environment, lock: Lock | None) -> list[RequirementStatus]:
+    """The packages that require NumPy 2, whatever else is pinned."""
+    return [
+        evaluation
+        for evaluation in undeclared_requirements.evaluate(env, lock, include_metadata=True)
+        if evaluation.required == "numpy"
         and LAST_NUMPY1 not in Requirement(evaluation.undeclared.needs).specifier
         and ">=2" in evaluation.undeclared.needs
-    )
+    ]
 
 
 def _numpy2_finding(
@@ -98,56 +85,57 @@ def _numpy2_finding(
     package: str,
     release: facts.TorchRelease,
 ) -> Finding:
-    what = f"torch {release.version} was built for NumPy 1, and has no NumPy beside NumPy 2"
-    raise_torch = "or raise torch to 2.3.0 or later."
+    # 2.3.0 is the first release that supports NumPy 2: the wheels up to 2.2.2 do not.
+    raise_torch = "or raise torch to 2.3.0 or later"
     return finding(
         env,
         pins[package].location,
-        f"{message}, and {what}",
-        help=f"{help_text(env, pins, replacement, package).removesuffix('.')}, {raise_torch}"
-        if replacement
-        else "",
+        f"{message}, but torch {release.version} was built for NumPy 1 and does not work with NumPy 2",
+        help=f"{help_text(env, pins, replacement, package)}, {raise_torch}" if replacement else "",
         about=package,
         evidence=cite(release),
         fix=pin_changes(env, pins, replacement, package),
     )
 
 
-# --- files of two owners ---------------------------------------------------------------------------------------------
+@check("DEP004", "two packages overwrite each other's files", judge=True)
+def files_have_one_owner(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Remove all but one of them: the one that another package requires anyway stays.
 
+    The installer overwrites the files of the earlier package with those of the later one, without a message. Which code
+    runs depends on the order of installation, and removing one of them breaks the other.
 
-@check("DEP004", "No two packages overwrite each other's files", judge=True)
-def files_have_one_owner(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Remove all but one of them: the one that another package brings anyway stays.
-
-    The installer lays the files of the later over those of the earlier, and says nothing. Which code runs depends on the
-    order of installation, and removing one of them later breaks the other.
-
-    Example: `opencv-python==4.10.0.84` beside `docstrange==1.1.6`, which brings easyocr, which brings
+    Example: `opencv-python==4.10.0.84` beside `docstrange==1.1.6`, which requires easyocr, which requires
     opencv-python-headless: both write the folder cv2.
 
     Sources: opencv-python's own description on PyPI (install only one of the four).
     """
-    lock = current_lock(evidence, env)
-    pins, brought = list_pins(env, lock), _transitive_packages(env) if lock is None else {}
+    lock = current_lock(context, env)
+    pins, required_by = list_pins(env, lock), _transitive_packages(env) if lock is None else {}
     for conflict in facts.conflicts():
-        present = [name for name in conflict.names if name in pins or name in brought]
+        present = [name for name in conflict.names if name in pins or name in required_by]
         if len(present) > 1:
             yield _conflict_finding(
-                env, conflict, present, pins, brought if lock is None else _requirers(evidence, env, present)
+                env,
+                conflict,
+                present,
+                pins,
+                required_by if lock is None else _requirers(context, env, present),
             )
         elif lock:
             yield Ok(
                 about=conflict.id,
-                evidence=f"the lock holds {' '.join(present) or 'none'} of {', '.join(conflict.names)}",
+                evidence=f"the lock has {' '.join(present) or 'none'} of {', '.join(conflict.names)}",
             )
         elif present:
-            message = f"whether another package brings a second one beside {present[0]}: only a lock tells"
+            message = (
+                f"whether another package requires a second one beside {present[0]} is unknown without a lock"
+            )
             yield Unknown(message=message, about=conflict.id)
 
 
 def _transitive_packages(env: Environment) -> dict[str, str]:
-    """What the declared packages are known to bring, each with the way that it comes, such as `docstrange, easyocr`."""
+    """Transitive dependencies of the declared packages, as far as facts know, each with its chain: `docstrange, easyocr`."""
     versions = {name: pin.version for name, pin in list_pins(env, None).items()}
     chains = dict.fromkeys(versions, "")
     queue = list(chains)
@@ -163,9 +151,9 @@ def _transitive_packages(env: Environment) -> dict[str, str]:
     return {name: chain for name, chain in chains.items() if chain}
 
 
-def _requirers(evidence: CheckContext, env: Environment, names: Sequence[str]) -> dict[str, str]:
-    """Who wants a package beside the service, by the lock."""
-    packages = evidence.locks[env.name].all_packages
+def _requirers(context: CheckContext, env: Environment, names: Sequence[str]) -> dict[str, str]:
+    """The packages of the lock that require each name, comma-separated; the service itself does not count."""
+    packages = context.locks[env.name].all_packages
     requirers = {
         name: [requirer for requirer in packages[name].required_by if requirer != env.service.name]
         for name in names
@@ -174,12 +162,18 @@ def _requirers(evidence: CheckContext, env: Environment, names: Sequence[str]) -
 
 
 def _conflict_finding(
-    env: Environment, conflict: facts.Conflict, present: Sequence[str], pins: Pins, brought: Mapping[str, str]
+    env: Environment,
+    conflict: facts.Conflict,
+    present: Sequence[str],
+    pins: Pins,
+    required_by: Mapping[str, str],
 ) -> Finding:
-    preferred = min(present, key=lambda name: (name not in brought, not name.endswith("-headless")))
+    # A package that another one requires would be installed again; else the headless one, which needs no libGL.
+    preferred = min(present, key=lambda name: (name not in required_by, not name.endswith("-headless")))
     removed = [pins[name] for name in present if name != preferred and name in pins and pins[name].path]
     owners = [
-        f"{name} (brought by {brought[name]})" if name in brought else f"{name} (pinned)" for name in present
+        f"{name} (required by {required_by[name]})" if name in required_by else f"{name} (pinned)"
+        for name in present
     ]
     rows = [row for row in facts.implied_packages() if {*row.packages} & {*present}]
     lines = ", ".join(f"`- {pin.name}=={pin.version}`" for pin in removed)
@@ -187,9 +181,9 @@ def _conflict_finding(
         env,
         next((pins[name].location for name in present if name in pins), env.service.file),
         f"{' and '.join(owners)} write the same files: {conflict.because}",
-        help=f"Remove {lines}: {preferred} is there."
+        help=f"remove {lines}; {preferred} stays installed"
         if removed
-        else f"Keep {preferred} alone; the others are brought by packages of yours.",
+        else f"keep only {preferred}; the others are required by other packages",
         about=conflict.id,
         evidence=cite(conflict, *rows),
         level="warning",

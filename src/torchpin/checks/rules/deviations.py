@@ -1,4 +1,4 @@
-"""DEV: deviations have reasons, reasons have deviations, waivers have an end."""
+"""DEV: deviations without a reason, reasons without a deviation, waivers past their review date."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock, location_of
-from torchpin.checks.registry import REGISTRY, Ok, Unknown, check, finding
+from torchpin.checks.registry import Ok, Unknown, check, finding, registered
 from torchpin.compat.recommendations import (
     compute_deviations,
     is_undetermined,
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from torchpin.model import Deviation, Environment, Finding, Lock
 
 NOTICE_PERIOD = timedelta(days=14)
-EXTERNAL_CHECKS = ("AUD001",)  # findings that no check of this registry makes: advisories
+EXTERNAL_CHECKS = ("AUD001",)  # `invoke audit` reports vulnerabilities under it, outside this registry
 
 
-@check("DEV001", "Every deviation has a reason", judge=True)
-def deviations_have_reasons(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
+@check("DEV001", "a deviation has no reason", judge=True)
+def deviations_have_reasons(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Write why under `reasons:` in the description, with the evidence; or follow the recommendation.
 
-    What somebody recommends is compared with what is used: packages, Python, CUDA, cuDNN, the base, and the capability
-    of a GPU. Whoever reads of the difference later wants to know why it is right. What a source's own requirements ask
-    for is SRC002's.
+    What is used is compared with what is recommended: packages, Python, CUDA, cuDNN, the base image, and the capability
+    of a GPU. A deviation without a reason looks like a mistake to whoever reads it later. The requirements of sources
+    are checked by SRC002.
 
-    Example: the page says that an RTX 5060 Ti has the capability 8.9; by NVIDIA's table it has 12.0.
+    Example: the page recommends capability 8.9 for an RTX 5060 Ti; by NVIDIA's table it has 12.0.
 
     Sources: `recommends` and `reasons` of the description; its lock; the facts of the GPUs.
     """
-    lock = current_lock(evidence, env)
+    lock = current_lock(context, env)
     deviations = [
         deviation
         for deviation in compute_deviations(env, lock)
@@ -47,14 +47,14 @@ def deviations_have_reasons(evidence: CheckContext, env: Environment) -> Iterato
     ]
     for deviation in deviations:
         if not deviation.reason:
-            recommendations = "; ".join(
-                f"{recommender} says {requirement}"
+            recommendations = ", ".join(
+                f"{requirement} ({recommender})"
                 for recommender, requirement in _recommendations_of_people(deviation, lock)
             )
             yield finding(
                 env,
                 _reason_location(env, deviation.component),
-                f"{deviation.component} {deviation.used} deviates without a reason: {recommendations}",
+                f"{deviation.component} {deviation.used} deviates without a reason; recommended: {recommendations}",
                 about=deviation.component,
                 evidence=_evidence(deviation.component),
                 level="warning",
@@ -63,13 +63,13 @@ def deviations_have_reasons(evidence: CheckContext, env: Environment) -> Iterato
 
 
 def _recommendations_of_people(deviation: Deviation, lock: Lock | None) -> tuple[tuple[str, str], ...]:
-    """What people recommend; not what the sources' own requirements do."""
+    """The recommendations of people as (recommender, requirement), without the requirements of sources."""
     sources = {f"{upstream.source} {upstream.tag}" for upstream in (lock.upstreams if lock else ())}
     return tuple(pair for pair in deviation.recommendations if pair[0] not in sources)
 
 
 def _reason_location(env: Environment, component: str) -> str:
-    """The reasons, which lack one; where there are none, the recommendation."""
+    """The position of `reasons:`, which lack one; without reasons, that of the recommendation."""
     number = next(
         (
             index
@@ -85,16 +85,16 @@ def _reason_location(env: Environment, component: str) -> str:
 
 def _evidence(component: str) -> str:
     gpu = facts.gpu(component)
-    return f"{gpu.source} ({gpu.date})" if gpu else ""
+    return gpu.citation if gpu else ""
 
 
 def _check_followed(env: Environment, lock: Lock | None, deviations: Iterable[Deviation]) -> Iterator[Answer]:
-    """What is followed or explained, and what only a lock tells."""
+    """How many recommendations are followed or have a reason, and what is unknown without a lock."""
     values = used_components(env, lock)
     recommended = {
         facts.gpu(recommendation.component) or canonicalize_name(recommendation.component): recommendation
         for recommendation in env.service.recommends
-        if not recommendation.says.endswith(".whl")  # a file, no version: ABI001 looks at it
+        if not recommendation.says.endswith(".whl")  # a file, no version: ABI001 checks it
     }
     undetermined = [
         recommendation
@@ -102,70 +102,69 @@ def _check_followed(env: Environment, lock: Lock | None, deviations: Iterable[De
         if is_undetermined(env, lock, recommendation.component, values)
     ]
     for recommendation in undetermined:
-        message = f"{recommendation.by} says {recommendation.component} {recommendation.says}, and what is used only a lock tells"
+        requirement = f"{recommendation.component} {recommendation.says} is recommended ({recommendation.by})"
+        message = f"{requirement}; the used version is unknown without a lock"
         yield Unknown(message=message, about=recommendation.component)
     deviating = list(deviations)
     explained = [deviation.component for deviation in deviating if deviation.reason]
     followed = len(recommended) - len(undetermined) - len(deviating)
     if followed > 0 or explained:
-        explained_note = (
-            f", {len(explained)} have a reason of their own ({', '.join(explained)})" if explained else ""
-        )
+        explained_note = f", {len(explained)} have a reason ({', '.join(explained)})" if explained else ""
         yield Ok(
             about="recommends",
-            evidence=f"of {len(recommended)} recommended components {followed} are followed{explained_note}",
+            evidence=f"{followed} of {len(recommended)} recommendations are followed{explained_note}",
         )
 
 
-@check("DEV002", "No waiver is past its review")
-def waivers_are_current(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Look at it again: repair what it waives, or give a new review_by with the reason.
+@check("DEV002", "a waiver is past its review date")
+def waivers_are_current(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Review the waiver: fix what it waives, or write a later `review_by` with the reason.
 
-    A waiver accepts a finding until a day. From fourteen days before it a notice is given; after it the finding
-    counts again, for its own service alone.
+    A waiver accepts a finding of its service until a date. A notice is printed from fourteen days before that date; after
+    it the finding is open again.
 
-    Example: the waiver of GPU001 for B200 ended on 2027-01-31.
+    Example: the waiver of GPU001 for B200 expired on 2027-01-31.
 
     Sources: aws/deep-learning-containers, whose accepted CVEs have a reason and a review_by.
     """
     for number, waiver in enumerate(env.service.waivers):
         location = location_of(env.service, f"waivers[{number}].review_by")
-        if waiver.review_by < evidence.today:
+        if waiver.review_by < context.today:
             yield finding(
                 env,
                 location,
-                f"the waiver of {waiver.check} for {waiver.about} ended on {waiver.review_by}",
+                f"the waiver of {waiver.check} for {waiver.about} expired on {waiver.review_by}",
                 about=waiver.about,
             )
-        elif waiver.check not in {*REGISTRY, *EXTERNAL_CHECKS}:
-            yield finding(env, location, f"waives {waiver.check}, which is no check", about=waiver.about)
+        elif waiver.check not in {*(row.id for row in registered("check")), *EXTERNAL_CHECKS}:
+            message = f"the waiver of {waiver.check} for {waiver.about} names a check that does not exist"
+            yield finding(env, location, message, about=waiver.about)
 
 
-@check("DEV003", "Every reason explains a deviation", "lock")
-def reasons_are_needed(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Remove the reason: the deviation that it explained is closed.
+@check("DEV003", "a reason explains no deviation", "lock")
+def reasons_are_needed(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Remove the reason: the deviation that it explained is resolved.
 
-    A reason outlives its deviation when a pin moves or a recommendation changes; it would then explain what is no
-    longer so.
+    A reason is left over when a pin or a recommendation changes, and then explains a deviation that no longer exists.
 
-    Example: a reason for accelerate, and the lock is within everybody's range.
+    Example: a reason for accelerate, and the locked version is within every recommended range.
 
     Sources: docs/ARCHITECTURE.md, words: reason.
     """
-    deviations = compute_deviations(env, evidence.locks[env.name])
+    deviations = compute_deviations(env, context.locks[env.name])
     for component in stale_reasons(env, deviations):
         yield finding(
             env,
             location_of(env.service, f"reasons.{component}"),
-            f"a reason for {component}, which does not deviate",
+            f"the reason for {component} explains no deviation",
             about=component,
         )
 
 
-def ending_waivers(evidence: CheckContext, env: Environment) -> tuple[str, ...]:
-    """Waivers that end within the notice: a word ahead, no finding yet."""
+def ending_waivers(context: CheckContext, env: Environment) -> tuple[str, ...]:
+    """A message for each waiver that expires within the notice period; these are no findings yet."""
     return tuple(
-        f"{env.service.name}: the waiver of {waiver.check} for {waiver.about} ends on {waiver.review_by}"
+        f"{env.service.name}: the waiver of {waiver.check} for {waiver.about} expires on {waiver.review_by}"
         for waiver in env.service.waivers
-        if evidence.today <= waiver.review_by <= evidence.today + NOTICE_PERIOD
+        if context.today <= waiver.review_by <= context.today + NOTICE_PERIOD
     )

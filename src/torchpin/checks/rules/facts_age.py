@@ -1,4 +1,4 @@
-"""FAC: are the facts young enough that a verdict may rest on them?"""
+"""FAC: whether the facts behind the verdicts are within their maximum age."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ if TYPE_CHECKING:
     from torchpin.model import Environment
 
 
-@check("FAC001", "The facts that the verdicts rest on are young enough", judge=True)
-def facts_are_young(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Look at the named fact again: renew pages with `invoke facts --refresh --write`, correct or confirm rows with a new date.
+@check("FAC001", "the facts behind a verdict are old", judge=True)
+def facts_are_young(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Renew index snapshots with `invoke facts --refresh --write`; check rows against their source and give them a new date.
 
-    What is published goes on: channels get releases, images end, cards appear. Each kind of fact is good for a number of
-    days; a verdict that rests on an older one may be right, but nobody has looked. Pages of channels that have ended do
-    not age. Only the services that rest on an old fact have the finding.
+    Channels get releases, images reach their end of life, new GPUs appear. Each kind of fact has a maximum age in days; a
+    verdict from an older fact may still be right, but has not been checked since. Index snapshots of ended channels do not
+    expire. Only the services whose verdicts use an expired fact have the finding.
 
-    Example: the page of cpu was recorded on 2026-03-15 and is good for 365 days.
+    Example: the index snapshot of cpu is of 2026-03-15, and its maximum age is 365 days.
 
     Sources: opendatahub-io/notebooks, whose table of torch releases stopped in 2024 unnoticed; replicate/cog issue 390.
     """
     torch = env.service.torch
     if facts.channel(env.variant.channel) is None:
         yield Unknown(
-            message=f"no fact is there about {env.variant.channel}, so none has an age", about="facts"
+            message=f"channel {env.variant.channel} is not in the facts, so their age is unknown",
+            about="facts",
         )
         return
     expired = _expired_facts(
-        evidence.today, env.variant.channel, env.service.gpus, env.base.image, str(torch.version)
+        context.today, env.variant.channel, env.service.gpus, env.base.image, str(torch.version)
     )
     for fact in expired:
-        yield finding(env, env.service.file, str(fact), about=f"{fact.table} {fact.row}", level="warning")
+        yield finding(env, env.service.file, str(fact), about=f"{fact.table} {fact.row}", level="notice")
     if not expired:
         yield Ok(
-            about="facts", evidence=f"every fact behind {env.name} is within its days on {evidence.today}"
+            about="facts",
+            evidence=f"no fact behind {env.name} is older than its maximum age on {context.today}",
         )
 
 

@@ -1,9 +1,10 @@
-"""DKR, DOC: what is generated from the descriptions equals what is committed."""
+"""DKR, DOC: committed files are what their descriptions give."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.checks.registry import check, finding
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def first_differing_line(committed: str | None, expected: str) -> int | None:
-    """The first line, from 1, in which two texts differ; None when they are equal."""
+    """The number of the first line (from 1) that differs; None when the texts are equal."""
     if committed == expected:
         return None
     expected_lines, committed_lines = expected.split("\n"), (committed or "").split("\n")
@@ -23,56 +24,56 @@ def first_differing_line(committed: str | None, expected: str) -> int | None:
     ):
         if expected_line != committed_line:
             return number
-    return min(len(expected_lines), len(committed_lines)) + 1
+    return min(len(expected_lines), len(committed_lines)) + 1  # one text is the beginning of the other
 
 
-@check("DKR001", "The rendering is fresh", "lock")
-def rendering_is_fresh(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke render` and commit what it writes; generated files are not edited.
+@check("DKR001", "a rendered file is out of date", "lock")
+def rendering_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Run `invoke render` and commit what it writes; generated files are not edited by hand.
 
-    Dockerfile and context list follow from description, lock and template, byte by byte. What is committed has to
-    be what they give today.
+    Dockerfile and context list are rendered from description, lock and template. The committed files have to be equal to
+    the current rendering, byte by byte.
 
-    Example: the template gained a line, and a committed Dockerfile lacks it.
+    Example: the template has a new line that a committed Dockerfile does not have.
 
     Sources: opendatahub-io/notebooks regenerates and compares in each pull request.
     """
-    renderings = evidence.renderings.get(env.name, {})
+    renderings = context.renderings.get(env.name, {})
     if not renderings:
-        message = "cannot be compared: its lock does not answer the description"
-        yield finding(env, f"docker/{env.name}", message, help="Run `invoke lock`, which renders too.")
+        folder = paths.image_folder(env.name)
+        message = f"{folder} cannot be compared: its lock is out of date for its description"
+        yield finding(env, folder, message, help="run `invoke lock`, which also renders")
     for path, (committed, expected) in renderings.items():
         line = first_differing_line(committed, expected)
         if line is not None:
-            message = "is not there" if committed is None else "is not what the description renders to"
+            problem = "is missing" if committed is None else "is out of date for its description"
+            message = f"{path} {problem}"
             yield finding(env, f"{path}:{line}" if committed is not None else path, message, about=path)
 
 
-@check("DOC001", "The documents are fresh", "lock")
-def documents_are_fresh(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
+@check("DOC001", "a document is out of date", "lock")
+def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke document` and commit what it writes; write outside the markers only.
 
-    The sections between markers are computed from descriptions, locks and records; a stale one tells people what is
-    no longer so.
+    The sections between markers are generated from descriptions, locks and records, and have to be equal to what these
+    give today.
 
-    Example: torch moved to 2.7.1, and docs/PINNING.md still says 2.5.1.
+    Example: torch moved to 2.7.1, and docs/PINNING.md still has 2.5.1.
 
     Sources: opendatahub-io/notebooks issues 2242 and 2447, where documents drifted from images.
     """
-    if env != evidence.environments[0]:
-        return  # the documents are the repository's: said once
-    for problem in evidence.document_problems:
+    if env != context.environments[0]:
+        return  # documents belong to the repository: reported once, for the first environment
+    for problem in context.document_problems:
         location, _, message = problem.partition(": ")
-        yield finding(
-            env, location, message, help="Restore the marker lines from git, then run `invoke document`."
-        )
-    if not evidence.documents and not evidence.document_problems:
-        message = "cannot be compared: not every lock answers its description"
-        yield finding(env, "docs", message, help="Run `invoke lock`, which documents too.")
-    for path, (committed, expected) in evidence.documents.items():
+        help_text = "restore the marker lines from git, then run `invoke document`"
+        yield finding(env, location, message, help=help_text)
+    if not context.documents and not context.document_problems:
+        message = "the documents cannot be compared: a lock is out of date for its description"
+        yield finding(env, "docs", message, help="run `invoke lock`, which also writes the documents")
+    for path, (committed, expected) in context.documents.items():
         line = first_differing_line(committed, expected)
         if line is not None:
-            message = (
-                "is not there" if committed is None else "its generated sections are stale or were edited"
-            )
+            problem = "is missing" if committed is None else "has generated sections that are out of date"
+            message = f"{path} {problem}"
             yield finding(env, f"{path}:{line}" if committed is not None else path, message, about=path)

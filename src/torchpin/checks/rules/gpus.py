@@ -1,4 +1,4 @@
-"""GPU: does the build have code for the cards, and does the host's driver carry its CUDA?"""
+"""GPU: whether the torch build has code for the GPUs, and the hosts' driver runs its CUDA."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.checks.context import CheckContext, location_of, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.compat.builds import Build, candidate_builds
-from torchpin.compat.gpus import Verdict, cite_source, judge_gpu
+from torchpin.compat.builds import Build, build_changes, candidate_builds
+from torchpin.compat.gpus import GpuVerdict, judge_gpu
 from torchpin.description.environments import cuda_version, torch_build
-from torchpin.model import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,51 +21,51 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Finding
 
 
-@check("GPU001", "The build has code for every described GPU", judge=True)
-def torch_runs_on_gpus(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Move to a torch build that has code for this GPU, or drop the GPU from the description.
+@check("GPU001", "the torch build has no code for a described GPU", judge=True)
+def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Move to a torch build that has code for this GPU, or remove the GPU from the description.
 
-    A wheel of torch holds machine code for some architectures. Machine code runs within its major capability, on its own
-    minor or a higher one; PTX runs on its capability and on every higher one. On another card torch starts, sees the
-    card, and fails with the first kernel.
+    A wheel of torch contains machine code (cubins) for some architectures. A cubin runs on GPUs of its major compute
+    capability, from its minor on; PTX runs on its capability and every higher one. On any other GPU torch starts and lists
+    the GPU, but the first kernel fails.
 
-    Example: B200 has capability 10.0; torch 2.5.1+cu121 is compiled up to sm_90, without PTX.
+    Example: B200 has compute capability 10.0; torch 2.5.1+cu121 is compiled for up to sm_90, without PTX.
 
-    Sources: NVIDIA's tables of capabilities and its compatibility guides; the build scripts of PyTorch's wheels, and
-    wheels whose architectures were read.
+    Sources: NVIDIA's tables of compute capabilities and its compatibility guides; the build scripts of PyTorch's wheels,
+    and the architectures measured in wheels.
     """
-    if torch_build(env) == "cpu" and not evidence.target_gpus:
+    if torch_build(env) == "cpu" and not context.target_gpus:
         return
-    for name, location in target_gpus(evidence, env):
+    for name, location in target_gpus(context, env):
         gpu = facts.gpu(name)
         verdict = judge_gpu(env, gpu)
-        if verdict.answer == "ok":
+        if verdict.status == "ok":
             yield Ok(about=name, evidence=verdict.evidence)
-        elif verdict.answer == "unknown":
-            yield Unknown(
-                message=f"{name}: {verdict.reason}{_suggestion(name) if gpu is None else ''}", about=name
-            )
+        elif verdict.status == "unknown":
+            message = f"{name}: {verdict.reason}" if gpu else f"{name} is not in the facts{_suggestion(name)}"
+            yield Unknown(message=message, about=name)
         else:
-            yield _no_code_finding(evidence, env, name, location, verdict)
+            yield _no_code_finding(context, env, name, location, verdict)
 
 
 def _suggestion(name: str) -> str:
-    names = [known_name for gpu in facts.gpus() for known_name in (gpu.name, *gpu.aliases)]
-    near = get_close_matches(name, names, n=3)
-    return f"; the facts know {', '.join(near)}" if near else ""
+    gpu_names = [gpu_name for gpu in facts.gpus() for gpu_name in (gpu.name, *gpu.aliases)]
+    near = get_close_matches(name, gpu_names, n=3)
+    return f"; near it: {', '.join(near)}" if near else ""
 
 
 def _no_code_finding(
-    evidence: CheckContext, env: Environment, name: str, location: str, verdict: Verdict
+    context: CheckContext, env: Environment, name: str, location: str, verdict: GpuVerdict
 ) -> Finding:
     gpu = facts.gpu(name)
     capability = f" (capability {gpu.capability})" if gpu and gpu.capability else ""
     build = f"torch {env.service.torch.version}+{torch_build(env)}"
-    requested_gpus = [gpu_name for gpu_name, _ in target_gpus(evidence, env)]
+    requested_gpus = [gpu_name for gpu_name, _ in target_gpus(context, env)]
     best = next(
         (
             candidate
             for candidate in candidate_builds(env, requested_gpus)
+            # A fix never downgrades torch, though older releases may have code too.
             if name not in candidate.unsupported_gpus and candidate.version >= env.service.torch.version
         ),
         None,
@@ -78,100 +77,92 @@ def _no_code_finding(
         help=_help(env, name, best),
         about=name,
         evidence=verdict.evidence,
-        fix=_build_fix(env, best) if best else (),
+        fix=build_changes(env, best) if best else (),
     )
 
 
 def _help(env: Environment, name: str, best: Build | None) -> str:
-    drop = f"drop {name} from `gpus:`"
+    remove = f"remove {name} from `gpus:`"
     if best is None:
-        return f"No recorded build for Python {env.service.python} on {env.variant.platform} has code for it: {drop}."
-    lost = f" (which has no code for {', '.join(best.unsupported_gpus)})" if best.unsupported_gpus else ""
-    write = f'write `channel: {best.channel}` and torch\'s `version: "{best.version}"`'
-    return f"The nearest build with code for it is torch {best.version} on {best.channel}{lost}: {write}, or {drop}."
-
-
-def _build_fix(env: Environment, best: Build) -> tuple[Change, ...]:
-    current_version = env.service.torch.version
-    channel = Change(path=f"variants.{env.variant.name}.channel", value=best.channel)
-    version = Change(path="torch.version", value=str(best.version))
-    return (
-        *([channel] if best.channel != env.variant.channel else []),
-        *([version] if best.version != current_version else []),
+        return f"{remove}: no known build for Python {env.service.python} on {env.variant.platform} has code for it"
+    unsupported = (
+        f" (which has no code for {', '.join(best.unsupported_gpus)})" if best.unsupported_gpus else ""
     )
+    write = f'write `channel: {best.channel}` and torch\'s `version: "{best.version}"`'
+    return f"{write}, the nearest build with code for it{unsupported}, or {remove}"
 
 
-@check("GPU002", "The host's driver carries the CUDA of the build", judge=True)
-def driver_is_new_enough(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Raise the driver of the hosts, or choose a channel of an older CUDA.
+@check("GPU002", "the host's driver is too old for the CUDA of the build", judge=True)
+def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Update the driver of the hosts, or choose a channel of an older CUDA.
 
-    A driver runs every CUDA of its own time and older ones. Within a CUDA major, a build also runs on older drivers down
-    to the family's floor (minor-version compatibility); below that nothing starts. A card may need a newer driver of its
-    own, and nvidia/cuda's images ask the container runtime for the driver of their own CUDA before they start.
+    A driver runs the CUDA version that it was released with and every older one. Within a CUDA major, builds also run on
+    older drivers down to a minimum (minor-version compatibility); below it CUDA does not start. Some GPUs require a later
+    driver, and nvidia/cuda images make the container runtime check for the driver of their own CUDA before they start.
 
-    Example: a host with driver 520.61.05 cannot run torch 2.8.0+cu128, since CUDA 12 needs 525 or later.
+    Example: a host with driver 520.61.05 cannot run torch 2.8.0+cu128, since CUDA 12 requires 525 or later.
 
     Sources: NVIDIA's CUDA toolkit release notes and its pages on minor-version compatibility; NVIDIA_REQUIRE_CUDA in the
     sources of the nvidia/cuda images.
     """
-    driver = evidence.target_driver or env.service.driver
+    driver = context.target_driver or env.service.driver
     cuda = cuda_version(env)
     if not driver or torch_build(env) == "cpu":
         return
-    location = f"--driver {driver}" if evidence.target_driver else location_of(env.service, "driver")
+    location = f"--driver {driver}" if context.target_driver else location_of(env.service, "driver")
     minimums = facts.driver(cuda) if cuda else None
     if minimums is None:
-        yield Unknown(message=f"the driver that CUDA {cuda or 'of this build'} needs is not in the facts")
+        yield Unknown(
+            message=f"the driver that {f'CUDA {cuda}' if cuda else 'the CUDA of this build'} requires is not in the facts"
+        )
         return
-    source = f"{minimums.source} ({minimums.date})"
     if minimums.family and Version(driver) < Version(minimums.family):
         yield finding(
             env,
             location,
-            f"driver {driver} is below {minimums.family}, the least for any CUDA {cuda and cuda.split('.')[0]} build",
-            help=f"Raise the hosts' driver to {minimums.toolkit}, which CUDA {cuda} came with; {minimums.family} is the least.",
+            f"driver {driver} is too old: CUDA {cuda and cuda.split('.')[0]} requires {minimums.family} or later",
+            help=f"update the hosts' driver to {minimums.toolkit}, which CUDA {cuda} ships with, or at least to {minimums.family}",
             about="driver",
-            evidence=source,
+            evidence=minimums.citation,
         )
         return
-    yield from _check_gpu_drivers(evidence, env, driver, location)
-    yield from _check_runtime_gate(evidence, env, driver, location)
+    yield from _check_gpu_drivers(context, env, driver, location)
+    yield from _check_runtime_gate(context, env, driver, location)
     compatible = "" if Version(driver) >= Version(minimums.toolkit) else ", by minor-version compatibility"
-    yield Ok(about="driver", evidence=f"driver {driver} runs CUDA {cuda}{compatible} ({source})")
+    yield Ok(about="driver", evidence=f"driver {driver} runs CUDA {cuda}{compatible}: {minimums.citation}")
 
 
 def _check_gpu_drivers(
-    evidence: CheckContext, env: Environment, driver: str, location: str
+    context: CheckContext, env: Environment, driver: str, location: str
 ) -> Iterator[Answer]:
-    """The cards that need a newer driver of their own."""
-    for name, _ in target_gpus(evidence, env):
+    """Findings for the GPUs that require a later driver than their CUDA does."""
+    for name, _ in target_gpus(context, env):
         gpu = facts.gpu(name)
         if gpu and gpu.min_driver and Version(driver) < Version(gpu.min_driver):
-            message = f"driver {driver} is below {gpu.min_driver}, the least that is documented for {name}"
-            help_text = f"Raise the driver of hosts with {name} to {gpu.min_driver}."
-            yield finding(env, location, message, help=help_text, about=name, evidence=cite_source(gpu))
+            message = f"driver {driver} is too old: {name} requires {gpu.min_driver} or later"
+            help_text = f"update the driver of hosts with {name} to {gpu.min_driver} or later"
+            yield finding(env, location, message, help=help_text, about=name, evidence=gpu.citation)
 
 
 def _check_runtime_gate(
-    evidence: CheckContext, env: Environment, driver: str, location: str
+    context: CheckContext, env: Environment, driver: str, location: str
 ) -> Iterator[Answer]:
-    """What the container runtime asks before it starts an nvidia/cuda image."""
+    """A finding where the container runtime would not start the nvidia/cuda image on the driver."""
     base = facts.base_image(env.base.image)
     gate = facts.gate(base.cuda) if base and base.cuda and base.image.startswith("nvidia/cuda:") else None
     base_minimum = facts.driver(base.cuda) if base and base.cuda else None
     if gate is None or base_minimum is None or Version(driver) >= Version(base_minimum.toolkit):
         return
-    source = f"{gate.source} ({gate.date})"
+    # NVIDIA_REQUIRE_CUDA names driver branches by the first part of their version.
     branch = int(driver.partition(".")[0])
-    geforce = [name for name, _ in target_gpus(evidence, env) if (gpu := facts.gpu(name)) and gpu.geforce]
+    geforce = [name for name, _ in target_gpus(context, env) if (gpu := facts.gpu(name)) and gpu.geforce]
     if branch not in gate.older_branches:
         allowed = ", ".join(map(str, gate.older_branches))
-        message = f"{env.base.image} starts on a driver of CUDA {gate.needs}, or of branch {allowed}; {driver} is neither"
+        message = f"{env.base.image} requires a driver of CUDA {gate.needs}, or of branch {allowed}; {driver} is neither"
     elif geforce and not gate.geforce:
-        message = (
-            f"{env.base.image} asks for a driver of CUDA {gate.needs} on GeForce cards ({', '.join(geforce)})"
-        )
+        gpu_names = ", ".join(geforce)
+        message = f"{env.base.image} requires a driver of CUDA {gate.needs} on GeForce GPUs ({gpu_names}); {driver} is older"
     else:
         return
-    help_text = f"Raise the hosts' driver to {base_minimum.toolkit}, or choose a base of an older CUDA."
-    yield finding(env, location, message, help=help_text, about=env.base.image, evidence=source)
+    help_text = f"update the hosts' driver to {base_minimum.toolkit}, or choose a base image of an older CUDA"
+    yield finding(env, location, message, help=help_text, about=env.base.image, evidence=gate.citation)

@@ -1,10 +1,10 @@
-"""REC, IMG: what is recorded, and what an image answers, is what was planned. Pure functions of the probe's document."""
+"""REC, IMG: freeze records and the probe reports of images match lock and plan."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.image import plan
 from torchpin.records import freeze
@@ -16,92 +16,90 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Finding
 
 
-@check("REC001", "The freeze record equals the lock", "lock", "record")
-def record_equals_lock(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Build the image again (`invoke build`), which reads the record anew.
+@check("REC001", "the freeze record does not match the lock", "lock", "record")
+def record_equals_lock(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Build the image again (`invoke build`), which also writes the record.
 
-    The record is what pip freeze said inside the built image. It has to be the lock, package by package; an
-    optional layer may be missing as a whole.
+    The record is the output of `pip freeze` in the built image. It has to match the lock, package by package; only
+    packages of optional layers may be missing.
 
-    Example: the record has numpy 2.2.6 where the lock says 1.26.4.
+    Example: the record has numpy 2.2.6, and the lock has 1.26.4.
 
     Sources: the documented update policy: the freeze of the built image is kept.
     """
-    for difference in freeze.freeze_differences(str(evidence.records[env.name]), evidence.locks[env.name]):
-        yield finding(env, f"records/{env.name}/pip_freeze.txt", difference, about=difference.split(":")[0])
+    for difference in freeze.freeze_differences(str(context.records[env.name]), context.locks[env.name]):
+        yield finding(env, paths.freeze_path(env.name), difference, about=difference.split(":")[0])
 
 
-@check("REC002", "The last bump is recorded as its log says", "bump")
-def bump_is_recorded(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Restore the record from git, or build the image again (`invoke build`), which reads it anew.
+@check("REC002", "the last update has no freeze record", "bump")
+def bump_is_recorded(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Restore the record from git, or build the image again (`invoke build`), which also writes the record.
 
-    A bump ends with the freeze of the new image. While steps of it are pending, this check is skipped, and says which.
+    The last step of an update records the freeze of the new image. While steps are pending, this check is skipped with
+    their numbers.
 
-    Example: the log says that all steps of torch==2.7.1 are done, and the environment has no pip_freeze.txt.
+    Example: all steps of torch==2.7.1 are done by the log, and the environment has no pip_freeze.txt.
 
     Sources: records/log.yaml; the documented update policy, step 5.
     """
-    if evidence.records.get(env.name) is None:
-        message = (
-            f"the log says that the bump {evidence.bumps[env.name].bump} was recorded, and there is no record"
-        )
-        yield finding(env, f"records/{env.name}/pip_freeze.txt", message, about=env.name)
+    if context.records.get(env.name) is None:
+        bump = context.bumps[env.name].bump
+        message = f"{paths.freeze_path(env.name)} is missing, but the update {bump} is recorded by its log"
+        yield finding(env, paths.freeze_path(env.name), message, about=env.name)
 
 
-@check("IMG001", "The image of this description is built", "lock", "image")
-def image_is_built(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
+@check("IMG001", "the probe of the image does not run", "lock", "image")
+def image_is_built(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Build it again without cache (`invoke build --no-cache`).
 
-    An image whose probe cannot run proves nothing, whatever its label says.
+    Without a report of its probe, nothing is known of what an image holds, whatever its labels are.
 
-    Example: the image was made by hand under the same tag, without the probe.
+    Example: the image was built by hand under the same tag, without the probe.
 
     Sources: docs/ARCHITECTURE.md, the probe is the last RUN.
     """
-    if not evidence.probe_reports.get(env.name):
-        yield finding(env, env.name, "the image is there, but its probe gave no answer", about=env.name)
+    if not context.probe_reports.get(env.name):
+        yield finding(env, env.name, "the image exists, but its probe failed", about=env.name)
 
 
-@check("IMG002", "The image's freeze equals the lock", "lock", "image")
-def image_equals_lock(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
+@check("IMG002", "the image does not match the lock", "lock", "image")
+def image_equals_lock(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Build it again without cache (`invoke build --no-cache`).
 
-    The distributions inside the image are compared with the lock, package by package.
+    The packages that are installed in the image are compared with the lock, package by package.
 
     Example: something was installed into the image after its build.
 
-    Sources: uv issue 11932 and docker-stacks issue 1428, which ask for this comparison.
+    Sources: uv issue 11932 and docker-stacks issue 1428, which request this comparison.
     """
-    frozen = "".join(
-        f"{name}=={version}\n"
-        for name, version in _probe_report(evidence, env).get("distributions", {}).items()
-    )
-    for difference in freeze.freeze_differences(frozen, evidence.locks[env.name]):
+    frozen = freeze.format_freeze(_probe_report(context, env).get("distributions", {}))
+    for difference in freeze.freeze_differences(frozen, context.locks[env.name]):
         yield finding(env, f"image of {env.name}", difference, about=difference.split(":")[0])
 
 
-@check("IMG003", "The image's torch, CUDA and architectures are as planned", "lock", "image")
-def image_torch_is_planned(evidence: CheckContext, env: Environment) -> Iterator[Finding | Unknown]:
+@check("IMG003", "the image's torch, CUDA or architectures are not the planned ones", "lock", "image")
+def image_torch_is_planned(context: CheckContext, env: Environment) -> Iterator[Finding | Unknown]:
     """Check the channel's mirror and build it again without cache (`invoke build --no-cache`).
 
-    The probe reads torch's version, CUDA and compiled architectures inside the image. Another local part than the
+    The probe reads torch's version, CUDA and compiled architectures inside the image. A local version that is not the
     channel's means that another build was installed.
 
-    Example: 2.5.1+cu124 in an image that is planned with cu121.
+    Example: torch 2.5.1+cu124 in an image of the channel cu121.
 
     Sources: vllm-project/vllm issue 56829.
     """
-    expected: dict[str, Any] = plan.probe_expectations(env, evidence.locks[env.name])["torch"]  # type: ignore[assignment]
-    torch = _probe_report(evidence, env).get("torch") or {}
-    version = str(torch.get("version"))
+    expected: dict[str, Any] = plan.probe_expectations(env, context.locks[env.name])["torch"]  # type: ignore[assignment]
+    torch = _probe_report(context, env).get("torch") or {}
+    version = str(torch.get("version") or "not installed")
+    # Where the plan has no local version, wheels of this channel come with and without one.
     if (version if "+" in expected["version"] else version.split("+", maxsplit=1)[0]) != expected["version"]:
-        message = f"torch version is {version}, planned is {expected['version']}"
+        message = f"torch is {version}, expected {expected['version']}"
         yield finding(env, f"image of {env.name}", message, about="version")
     if torch.get("cuda") != expected["cuda"]:
-        message = f"torch CUDA is {torch.get('cuda')}, planned is {expected['cuda']}"
+        message = f"the CUDA of torch is {torch.get('cuda') or 'none'}, expected {expected['cuda'] or 'none'}"
         yield finding(env, f"image of {env.name}", message, about="cuda")
     if expected["archs"] is None and expected["cuda"]:
-        yield Unknown(message="what this build should be compiled for is not in the facts")
+        yield Unknown(message="the architectures of this torch build are not in the facts")
     missing = sorted({*(expected["archs"] or ())} - {*(torch.get("archs") or ())})
     if missing:
         yield finding(
@@ -109,73 +107,73 @@ def image_torch_is_planned(evidence: CheckContext, env: Environment) -> Iterator
         )
 
 
-@check("IMG004", "The image's sources are at their commits", "lock", "image")
-def image_sources_are_planned(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
+@check("IMG004", "the image's sources are not at their commits", "lock", "image")
+def image_sources_are_planned(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke clone`, then build it again without cache (`invoke build --no-cache`).
 
-    The probe asks git inside the image for the commit of each source.
+    The probe reads the commit of each source with git inside the image.
 
-    Example: sd-scripts is at another commit than the description records.
+    Example: sd-scripts is not at the commit of the description.
 
     Sources: moby issue 49674.
     """
-    actual = _probe_report(evidence, env).get("sources", {})
-    expected: dict[str, str] = plan.probe_expectations(env, evidence.locks[env.name])["sources"]  # type: ignore[assignment]
+    actual = _probe_report(context, env).get("sources", {})
+    expected: dict[str, str] = plan.probe_expectations(env, context.locks[env.name])["sources"]  # type: ignore[assignment]
     for path, commit in expected.items():
         if actual.get(path) != commit:
             yield finding(
                 env,
                 f"image of {env.name}",
-                f"{path} is at {actual.get(path)}, planned is {commit}",
+                f"{path} is at {actual.get(path) or 'no commit'}, expected {commit}",
                 about=path,
             )
 
 
-@check("IMG005", "The image keeps its budget", "image")
-def image_keeps_budget(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
+@check("IMG005", "the image is over its budget", "image")
+def image_keeps_budget(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Drop packages, choose a smaller base, or raise `budget.image` in the description.
 
-    The image's size is what Docker says of it; the budget is the disk of the machine that pulls it.
+    The size is the one that Docker reports; the budget is the disk space of the machine that pulls the image.
 
-    Example: budget 20GB, the image has 23.1 GB.
+    Example: the budget is 20GB, and the image has 23.1 GB.
 
     Sources: opendatahub-io/notebooks keeps image sizes within bounds in CI.
     """
-    size, budget = evidence.images[env.name].get("size_bytes", 0), env.service.budget_bytes
+    size, budget = context.images[env.name].get("size_bytes", 0), env.service.budget_bytes
     if budget and size > budget:
         yield finding(
             env,
             f"image of {env.name}",
-            f"{size / 1e9:.2f} GB is more than the budget of {budget / 1e9:.2f} GB",
+            f"the image has {size / 1e9:.2f} GB, over its budget of {budget / 1e9:.2f} GB",
             about="budget",
         )
 
 
-def _probe_report(evidence: CheckContext, env: Environment) -> dict[str, Any]:
-    return dict(evidence.probe_reports.get(env.name) or {})
+def _probe_report(context: CheckContext, env: Environment) -> dict[str, Any]:
+    return dict(context.probe_reports.get(env.name) or {})
 
 
-@check("IMG006", "The image's torch runs on this machine's GPUs", "lock", "gpu")
-def image_runs_here(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
+@check("IMG006", "the image's torch does not run on this machine's GPUs", "lock", "gpu")
+def image_runs_here(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Use a machine with a described GPU, or a torch build that has code for this one.
 
-    The image was started with this machine's GPUs, and its probe compared each card's capability with what its
-    torch is compiled for.
+    The probe runs in the image with this machine's GPUs, and reads the capability of each. torch has to have code for it.
 
     Example: an RTX 5090 in the machine, and an image with torch 2.5.1+cu121.
 
-    Sources: pytorch/pytorch issue 102560: the build tells its architectures without a GPU.
+    Sources: pytorch/pytorch issue 102560: torch reports the architectures of its build without a GPU.
     """
-    probe_report = evidence.gpu_reports[env.name]
+    probe_report = context.gpu_reports[env.name]
     devices = (probe_report.get("gpu") or {}).get("devices") or []
     if not devices:
         yield finding(
-            env, f"image of {env.name}", "torch sees no GPU although the machine has one", about="gpu"
+            env, f"image of {env.name}", "torch finds no GPU, but this machine has one", about="gpu"
         )
     flags = tuple((probe_report.get("torch") or {}).get("archs") or ())
+    # As in GPU001, but with the architectures that torch reports in place of the recorded ones.
     archs = facts.Archs(
         series="", channel="", platform="", sm=tuple(flag for flag in flags if flag.startswith("sm_")),
-        ptx=tuple(flag for flag in flags if flag.startswith("compute_")), source="the image's own answer", date="", method="measured", note="",
+        ptx=tuple(flag for flag in flags if flag.startswith("compute_")), source="the probe of the image", date="", method="measured", note="",
     )  # fmt: skip
     for device in devices:
         if not facts.runs_on(archs, device["capability"]):

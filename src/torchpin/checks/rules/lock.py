@@ -1,4 +1,4 @@
-"""LCK: the lock answers the description, is untouched, and takes torch from the pinned index alone."""
+"""LCK: the lock matches its description, was not edited, and takes torch from the pinned index alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.wheels import best_wheel
 from torchpin.lock.layers import PROVIDED, TORCH, layer_index, outdated_files
@@ -24,85 +24,88 @@ if TYPE_CHECKING:
     from torchpin.model import Artifact, Environment, Finding
 
 
-def lock_folder(env: Environment) -> str:
-    return f"lockfiles/{env.name}"
-
-
-@check("LCK001", "The lock answers the description")
-def lock_is_fresh(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
+@check("LCK001", "the lock is out of date for its description")
+def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke lock` and commit what it writes.
 
-    Each layer file holds a digest of what it answers: Python, platform, channel, torch and the layer's packages.
-    When the description changes, the layers concerned no longer answer it.
+    Each layer file holds a digest of its inputs: Python, platform, channel, torch and the layer's packages. When one of
+    them changes in the description, the layer is out of date.
 
     Example: tqdm==4.66.5 became tqdm==4.67.1 in the description, and 02-training.txt was locked before.
 
     Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
     """
-    lock = evidence.locks.get(env.name)
+    lock = context.locks.get(env.name)
     if not lock:
-        if not evidence.lock_files.get(env.name):
-            yield finding(env, lock_folder(env), "there is no lock", about=env.name)
-        return
-    for file, message, about in outdated_files(env, lock):
-        yield finding(env, f"{lock_folder(env)}/{file}", message, about=about)
+        if not context.lock_files.get(env.name):
+            folder = paths.lock_folder(env.name)
+            yield finding(env, folder, f"{folder} is missing", about=env.name)
+        return  # a lock that cannot be parsed is reported by LCK002
+    for file, problem, about in outdated_files(env, lock):
+        path = paths.lock_path(env.name, file)
+        yield finding(env, path, f"{path} {problem}", about=about)
     for layer in lock.layers:
-        if layer.uv != evidence.uv:
-            message = f"was locked by uv {layer.uv}; torchpin pins {evidence.uv}"
-            yield finding(env, f"{lock_folder(env)}/{layer.file}", message, about=layer.name)
+        if layer.uv != context.uv:
+            path = paths.lock_path(env.name, layer.file)
+            message = f"{path} was locked by uv {layer.uv}, but torchpin pins uv {context.uv}"
+            yield finding(env, path, message, about=layer.name)
 
 
-@check("LCK002", "The lock is untouched")
-def lock_is_untouched(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock` to make it again, or restore it from git; generated files are not edited.
+@check("LCK002", "the lock was edited by hand")
+def lock_is_untouched(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock` to write it again, or restore it from git; lock files are not edited by hand.
 
-    A layer file's header seals its own lines. A version or hash that was changed by hand breaks the seal, and
-    nothing would prove where it came from.
+    The header of a layer file holds a digest of its lines. A version or hash that was changed by hand does not match the
+    digest, and its origin cannot be verified.
 
-    Example: somebody raised a version in 00-torch.txt and left its hash.
+    Example: a version in 00-torch.txt was raised and its hash was not.
 
     Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
     """
-    for problem in evidence.broken.get(env.name, ()):
+    for problem in context.broken.get(env.name, ()):
         location, _, message = problem.partition(": ")
         yield finding(env, location, message, about=env.name)
 
 
-@check("LCK003", "torch comes from the pinned index, and from nowhere else", "lock")
-def torch_has_one_origin(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock`; torch and its companions belong into 00-torch.txt, from the variant's channel.
+@check("LCK003", "torch does not come from its pinned index alone", "lock")
+def torch_has_one_origin(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock`; torch and its companions belong in 00-torch.txt, from the variant's channel.
 
-    A torch in another layer would be installed from PyPI, whose default build is another CUDA's. A build from
-    another channel has another local part.
+    A torch in another layer would be installed from PyPI, whose default build is for another CUDA. A build from another
+    channel has another local version.
 
-    Example: 00-torch.txt says origin cu124 while the variant is on cu121.
+    Example: the origin of 00-torch.txt is cu124, and the channel of the variant is cu121.
 
     Sources: vllm-project/vllm issue 56829: an official image with torch+cu130 beside cu129 companions.
     """
     channel = env.variant.channel
     family = env.service.torch.family
-    lock = evidence.locks[env.name]
+    lock = context.locks[env.name]
+    # The torch of a base image is locked in a layer of its own, which is resolved with and never installed.
     home = PROVIDED if env.service.torch.origin == "base" else TORCH
     for layer in (*lock.layers, *([lock.provided] if lock.provided else [])):
-        location = f"{lock_folder(env)}/{layer.file}"
+        location = paths.lock_path(env.name, layer.file)
         expected = layer_index(env, layer.name)
         if layer.origin != expected:
-            yield finding(
-                env, location, f"its origin is {layer.origin}, expected {expected}", about=layer.name
-            )
+            message = f"the index of {layer.name} is {layer.origin}, expected {expected}"
+            yield finding(env, location, message, about=layer.name)
         for package in layer.packages:
             if (package.name in family) != (layer.name == home):
-                yield finding(
-                    env, location, f"{package.name} does not belong into this layer", about=package.name
-                )
+                message = f"{package.name} does not belong in {layer.name}"
+                yield finding(env, location, message, about=package.name)
             elif package.name in family and not _is_build(env, package.version, str(family[package.name])):
-                message = f"{package.name} {package.version} is not {family[package.name]} of {channel}"
+                release = family[package.name]
+                message = f"{package.name} {package.version} is not the {channel} build of {release}"
                 yield finding(env, location, message, about=package.name)
     for name in sorted({*family} - {*lock.all_packages}):
-        yield finding(env, f"{lock_folder(env)}/{home}.txt", f"{name} is not locked", about=name)
+        yield finding(env, paths.lock_path(env.name, f"{home}.txt"), f"{name} is not locked", about=name)
 
 
 def _is_build(env: Environment, version: str, release: str) -> bool:
+    """Whether a locked version is the channel's build of a release.
+
+    The indexes publish wheels for arm64 with and without a local version, PyPI only without.
+    """
     if env.variant.channel == "pypi":
         return version == release
     if env.variant.platform == "linux/amd64":
@@ -110,45 +113,37 @@ def _is_build(env: Environment, version: str, release: str) -> bool:
     return version.split("+", maxsplit=1)[0] == release
 
 
-@check("LCK004", "Every artifact is hashed and named", "lock")
-def artifacts_are_hashed(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock`; a package has exactly one artifact, whose name gives the package and version.
+@check("LCK004", "a locked artifact has no hash or no proper name", "lock")
+def artifacts_are_hashed(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock`; a package has exactly one artifact, whose file name has the package and the version.
 
-    Installing is done with --require-hashes and --no-deps: one file a package, by its hash. A file whose name gives
-    another version, or a package that stands in two layers, is refused.
+    Packages are installed with --require-hashes and --no-deps, one file for each package. The file name must have the
+    locked version, and a package must be in one layer only.
 
     Example: tqdm 4.66.5 is locked with tqdm-4.67.1-py3-none-any.whl.
 
     Sources: pip's documentation of hash-checking mode.
     """
     seen: dict[str, str] = {}
-    for layer in evidence.locks[env.name].layers:
-        location = f"{lock_folder(env)}/{layer.file}"
+    for layer in context.locks[env.name].layers:
+        location = paths.lock_path(env.name, layer.file)
         for package in layer.packages:
             if package.name in seen:
-                yield finding(
-                    env, location, f"{package.name} is locked in {seen[package.name]} too", about=package.name
-                )
+                message = f"{package.name} is also locked in {seen[package.name]}"
+                yield finding(env, location, message, about=package.name)
             seen[package.name] = layer.file
             best = best_wheel((package,), env.service.python, env.variant.platform)
             if not _name_matches(package):
-                yield finding(
-                    env,
-                    location,
-                    f"{package.filename} is not {package.name} {package.version}",
-                    about=package.name,
-                )
+                message = f"{package.filename} is not a file of {package.name} {package.version}"
+                yield finding(env, location, message, about=package.name)
             elif best is None:
-                yield finding(
-                    env,
-                    location,
-                    f"{package.filename} does not fit Python {env.service.python} on {env.variant.platform}",
-                    about=package.name,
-                )
+                target = f"Python {env.service.python} on {env.variant.platform}"
+                message = f"{package.filename} does not support {target}"
+                yield finding(env, location, message, about=package.name)
 
 
 def _name_matches(package: Artifact) -> bool:
-    """Whether a file's name gives its package and version."""
+    """Whether a file name has the package and the version that are locked."""
     try:
         if package.is_source:
             name, version = parse_sdist_filename(package.filename)
@@ -157,102 +152,108 @@ def _name_matches(package: Artifact) -> bool:
     except (InvalidSdistFilename, InvalidWheelFilename):
         return False
     locked_version = Version(package.version)
-    # an ABI wheel says its ABI as a local version in the file's name alone
+    # An ABI wheel has its ABI as a local version in the file name, and not in its metadata.
     return name == package.name and version in {locked_version, Version(locked_version.public)} | (
         {version} if version.public == locked_version.public and name in facts.abi_packages() else set()
     )
 
 
-@check("LCK005", "Hashes equal the recorded index", "lock")
-def hashes_equal_the_recorded(evidence: CheckContext, env: Environment) -> Iterator[Finding | Unknown]:
-    """Find out which of the two is wrong before anything is installed; then `invoke lock`.
+@check("LCK005", "a hash is not that of the index snapshot", "lock")
+def hashes_equal_the_recorded(context: CheckContext, env: Environment) -> Iterator[Finding | Unknown]:
+    """Find out which of the two hashes is wrong before anything is installed, then run `invoke lock`.
 
-    The recorded pages hold the hashes that PyTorch's index published. A locked hash that differs means another file
-    of the same name: a replaced wheel, a mirror that is none, or a wrong record. Files without a recorded hash are
+    The index snapshots hold the hashes that PyTorch's index published. Another locked hash means another file of the
+    same name: a replaced wheel, a mirror with other files, or a wrong snapshot. A file without a recorded hash is
     unknown.
 
-    Example: torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl is locked with a hash that the recorded page does not
-    have.
+    Example: torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl is locked with a hash that the index snapshot does not have.
 
-    Sources: the recorded pages of the PyTorch index; pytorch/pytorch issue 164347 (missing hashes).
+    Sources: the snapshots of the PyTorch index; pytorch/pytorch issue 164347 (missing hashes).
     """
-    yield from _abi_hashes(evidence, env)
+    yield from _abi_hashes(context, env)
     channel = env.variant.channel
     if channel == "pypi":
-        return
+        return  # there are snapshots of the channels only
     recorded = facts.index_snapshot(channel)
     packages = (
         recorded.packages
-        if recorded and evidence.published is None
-        else (evidence.published or {}).get(channel, {})
+        if recorded and context.published is None
+        else (context.published or {}).get(channel, {})
     )
-    source = (
-        f"{recorded.source} ({recorded.date})"
-        if recorded and evidence.published is None
-        else "the lab's index"
-    )
+    source = recorded.citation if recorded and context.published is None else "the lab's index"
     if not packages:
         yield Unknown(message=f"the index of {channel} is not recorded")
         return
-    lock = evidence.locks[env.name]
+    lock = context.locks[env.name]
     layer = lock.provided or next((candidate for candidate in lock.layers if candidate.name == TORCH), None)
     for package in layer.packages if layer else ():
         recorded_hash = packages.get(package.name, {}).get(package.filename)
         if recorded_hash is None:
-            yield Unknown(message=f"{package.filename} has no recorded hash")
+            yield Unknown(message=f"the hash of {package.filename} is not recorded")
         elif recorded_hash != package.sha256:
-            location = f"{lock_folder(env)}/{layer.file if layer else TORCH}"
-            message = f"{package.filename} is locked as {package.sha256}, recorded is {recorded_hash}"
+            location = paths.lock_path(env.name, layer.file if layer else TORCH)
+            message = _mismatch_message(package, recorded_hash)
             yield finding(env, location, message, about=package.name, evidence=source)
 
 
-def _abi_hashes(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """ABI wheels against what the facts (or the lab's own releases) record of their files."""
+def _mismatch_message(package: Artifact, recorded_hash: str | None) -> str:
+    recorded = f"recorded: {recorded_hash}" if recorded_hash else "no such file is recorded"
+    return f"the hash of {package.filename} does not match; locked: {package.sha256}, {recorded}"
+
+
+def _abi_hashes(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Findings for ABI wheels whose hash is not that of the facts, or of the lab's own releases."""
     recorded_hashes = {wheel.filename: wheel.sha256 for wheel in facts.wheels()}
-    for layer in evidence.locks[env.name].layers:
+    for layer in context.locks[env.name].layers:
         if layer.origin not in facts.abi_packages():
             continue
-        published_hashes = (evidence.published or {}).get(layer.origin, {}).get(layer.origin, {})
+        published_hashes = (context.published or {}).get(layer.origin, {}).get(layer.origin, {})
         for package in layer.packages:
             recorded = (
                 published_hashes.get(package.filename)
-                if evidence.published is not None
+                if context.published is not None
                 else recorded_hashes.get(package.filename)
             )
             if recorded != package.sha256:
-                message = f"{package.filename} is locked as {package.sha256}, recorded is {recorded}"
-                yield finding(env, f"{lock_folder(env)}/{layer.file}", message, about=package.name)
+                location = paths.lock_path(env.name, layer.file)
+                yield finding(env, location, _mismatch_message(package, recorded), about=package.name)
 
 
-@check("LCK006", "The lock names no package host")
-def lock_names_no_host(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock`; a lock is neutral to mirrors.
+@check("LCK006", "the lock names a package host")
+def lock_names_no_host(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock`; the same lock is used with any mirror.
 
-    A lock that names an address works on the machine that made it only, and tells where that machine fetches from.
+    A lock with an address works only where that host can be reached, and discloses the mirrors of the machine that wrote
+    it.
 
     Example: a line with --index-url in 00-torch.txt.
 
     Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
     """
-    for name, text in evidence.lock_files.get(env.name, {}).items():
+    for name, text in context.lock_files.get(env.name, {}).items():
         if name.startswith("upstream-"):
-            continue  # a source may ask for a package by address; that is compared, never installed
+            continue  # a source may require a package by URL: that is compared, never installed
         for number, line in enumerate(text.splitlines(), start=1):
             if "://" in line or "--index" in line or "--find-links" in line:
-                yield finding(env, f"{lock_folder(env)}/{name}:{number}", "names an address", about=name)
+                yield finding(
+                    env,
+                    f"{paths.lock_path(env.name, name)}:{number}",
+                    "the lock has a URL or an index option",
+                    about=name,
+                )
 
 
-@check("LCK007", "Nothing is left of an environment that is gone")
-def nothing_is_orphaned(evidence: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Remove the folder, or bring its description back.
+@check("LCK007", "files of a removed environment are left")
+def nothing_is_orphaned(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Remove the folder, or restore the description of its environment.
 
-    A lock, rendering or record of an environment that no description has is kept true by nothing.
+    No command updates the lock, rendering or record of an environment that is not described.
 
-    Example: lockfiles/lora-cpu is there, and lora has no variant cpu.
+    Example: the folder lockfiles/lora-cpu, while lora has no variant cpu.
 
     Sources: docs/ARCHITECTURE.md, words: environment.
     """
-    if env != evidence.environments[0]:
-        return  # the repository's, said once
-    for folder_ in evidence.orphans:
-        yield finding(env, folder_, "belongs to no described environment", about=folder_)
+    if env != context.environments[0]:
+        return  # orphans belong to the repository: reported once, for the first environment
+    for folder in context.orphans:
+        yield finding(env, folder, f"{folder} belongs to no described environment", about=folder)

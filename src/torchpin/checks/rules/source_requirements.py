@@ -1,4 +1,4 @@
-"""SRC002, SRC003: what a source asks for is there, or is not for a reason."""
+"""SRC002, SRC003: the requirements of sources are met, or there is a reason why not."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from torchpin import paths
 from torchpin.checks.context import CheckContext, current_lock, location_of
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.rules.sources import recorded_tags
 from torchpin.compat.pins import list_pins
 from torchpin.compat.recommendations import applicable_requirements, satisfies, used_components
 from torchpin.description.environments import cuda_version
+from torchpin.lock.file_format import UPSTREAM_PREFIX
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -28,42 +30,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _SourceRequirements:
-    """A source's own requirements: who says them, and where they are written."""
+    """The requirements of a source at one tag."""
 
-    requirer: str
+    requirer: str  # source and tag
     evidence: str
     requirements: tuple[Requirement, ...]
 
 
 def _requirements_row(source: Source) -> SourceTag | None:
-    """What is known of a source's requirements: at its tag, or where that never was, at the recorded commit."""
+    """The facts of a source's requirements at its tag; where the tag does not exist, at the recorded commit."""
     rows = [row for row in recorded_tags(source) if row.exists and row.pins]
     by_tag = next((row for row in rows if row.tag == source.tag), None)
     return by_tag or next((row for row in rows if row.commit == source.commit), None)
 
 
-@check("SRC002", "What a source asks for is met, or differs for a reason", judge=True)
-def requirements_are_met(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
+@check("SRC002", "a source's own requirements are not met, without a reason", judge=True)
+def requirements_are_met(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Pin what the source pins, or write under `reasons:` why not, with the evidence.
 
-    The versions in a source's own requirements are the ones that its authors ran. Others may work, and whoever chose
-    them should say why.
+    The versions in a source's own requirements are the ones that its authors ran. Others may work, and whoever chooses
+    them should document why.
 
-    Example: kohya-ss/sd-scripts pins accelerate==1.6.0 at v0.10.0, and `accelerate==0.25.0` is described.
+    Example: kohya-ss/sd-scripts pins accelerate==1.6.0 at v0.10.0, and the description pins `accelerate==0.25.0`.
 
     Sources: the requirements file at the locked commit (`upstream-<source>.txt` of the lock), or the recorded one.
     """
-    lock = current_lock(evidence, env)
+    lock = current_lock(context, env)
     for number, source in enumerate(env.service.sources):
         required = _source_requirements(env, source, lock)
         if required is None:
-            message = f"what {source.name} {source.tag} asks for is neither locked nor in the facts"
+            message = f"the requirements of {source.name} {source.tag} are neither locked nor in the facts"
             yield Unknown(message=message, about=source.name)
         else:
             yield from _compare_requirements(env, lock, number, required)
 
 
 def _source_requirements(env: Environment, source: Source, lock: Lock | None) -> _SourceRequirements | None:
+    """The requirements as they are locked, else as they are in the facts; None where neither has them."""
     locked = (
         next((upstream for upstream in lock.upstreams if upstream.source == source.name), None)
         if lock
@@ -71,10 +74,10 @@ def _source_requirements(env: Environment, source: Source, lock: Lock | None) ->
     )
     if locked:
         by, lines = locked.tag, locked.requirements
-        evidence = f"lockfiles/{env.name}/upstream-{source.name}.txt"
+        evidence = paths.lock_path(env.name, f"{UPSTREAM_PREFIX}{source.name}.txt")
     elif row := _requirements_row(source):
         by, lines = row.tag, tuple(f"{name}{specifier}" for name, specifier in row.pins.items())
-        evidence = f"{row.requirements_source} ({row.date})"
+        evidence = row.requirements_citation
     else:
         return None
     requirements = tuple(applicable_requirements(lines, env))
@@ -84,34 +87,36 @@ def _source_requirements(env: Environment, source: Source, lock: Lock | None) ->
 def _compare_requirements(
     env: Environment, lock: Lock | None, number: int, required: _SourceRequirements
 ) -> Iterator[Answer]:
-    values = used_components(env, lock)
+    versions = used_components(env, lock)
     reasons = {canonicalize_name(reason.component) for reason in env.service.reasons}
-    states: dict[str, list[str]] = {"agrees": [], "differs": [], "explained": [], "untold": []}
+    states: dict[str, list[str]] = {"met": [], "unmet": [], "explained": [], "unknown": []}
     for requirement in required.requirements:
         name = canonicalize_name(requirement.name)
-        state = _requirement_state(requirement, values.get(name), locked=lock is not None)
-        state = "explained" if state == "differs" and name in reasons else state
+        state = _requirement_state(requirement, versions.get(name), locked=lock is not None)
+        state = "explained" if state == "unmet" and name in reasons else state
         states[state].append(name)
-        if state == "differs":
-            yield _requirement_differs(env, lock, number, requirement, required)
-    if states["untold"]:
-        names = ", ".join(states["untold"])
-        message = f"{required.requirer} asks for {names}, which nobody pins here: only a lock tells whether they come along"
+        if state == "unmet":
+            yield _unmet_requirement(env, lock, number, requirement, required)
+    if states["unknown"]:
+        names = ", ".join(states["unknown"])
+        message = (
+            f"{required.requirer} requires {names}; not pinned, so their versions are unknown without a lock"
+        )
         yield Unknown(message=message, about=required.requirer)
-    if states["agrees"] or states["explained"]:
-        named = f" ({', '.join(states['explained'])})" if states["explained"] else ""
-        counts = f"{len(states['agrees'])} agree, {len(states['explained'])} differ with a reason{named}"
-        text = f"{required.requirer} asks for {len(required.requirements)} packages: {counts} ({required.evidence})"
+    if states["met"] or states["explained"]:
+        explained = f" ({', '.join(states['explained'])})" if states["explained"] else ""
+        counts = f"met: {len(states['met'])}, unmet with a reason: {len(states['explained'])}{explained}"
+        text = f"{required.requirer} has {len(required.requirements)} requirements; {counts} ({required.evidence})"
         yield Ok(about=required.requirer, evidence=text)
 
 
-def _requirement_state(requirement: Requirement, value: str | None, *, locked: bool) -> str:
-    if value is None:
-        return "differs" if locked else "untold"
-    return "agrees" if satisfies(str(requirement.specifier) or "any", value) else "differs"
+def _requirement_state(requirement: Requirement, version: str | None, *, locked: bool) -> str:
+    if version is None:
+        return "unmet" if locked else "unknown"
+    return "met" if satisfies(str(requirement.specifier) or "any", version) else "unmet"
 
 
-def _requirement_differs(
+def _unmet_requirement(
     env: Environment, lock: Lock | None, number: int, requirement: Requirement, required: _SourceRequirements
 ) -> Finding:
     name = canonicalize_name(requirement.name)
@@ -119,11 +124,12 @@ def _requirement_differs(
     exact = pin is not None and pin.path.startswith("layers[") and str(requirement.specifier).startswith("==")
     requirement_text = str(requirement).partition(";")[0].strip()
     used = f"{name} {pin.version} is used" if pin else f"{name} is not installed"
+    reason = f"`{name}:` with `because` and `evidence`"
     return finding(
         env,
         pin.location if pin else location_of(env.service, f"sources[{number}].tag"),
-        f"{required.requirer} asks for {requirement_text}; {used}, without a reason",
-        help=f"Write `- {requirement_text}`, or why not under `reasons:` as `{name}:` with `because` and `evidence`.",
+        f"{required.requirer} requires {requirement_text}, but {used}, without a reason",
+        help=f"write `- {requirement_text}`, or add the reason under `reasons:` as {reason}",
         about=name,
         evidence=required.evidence,
         level="warning",
@@ -131,49 +137,51 @@ def _requirement_differs(
     )
 
 
-@check("SRC003", "The source's least torch, Python and CUDA are there", judge=True)
-def minimums_are_met(evidence: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Raise what the finding names, or waive it where a run of yours shows that it works.
+@check("SRC003", "a source's minimum torch, Python or CUDA is not met", judge=True)
+def minimums_are_met(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Raise what the finding names, or waive the finding if a run of yours shows that it works.
 
-    A source may name the least torch in its README alone, where no resolver looks.
+    A source may document its minimum torch version only in the README, which no resolver reads.
 
-    Example: kohya-ss/sd-scripts v0.10.0 needs torch 2.6.0 or later, and torch 2.5.1 is described.
+    Example: kohya-ss/sd-scripts v0.10.0 requires torch 2.6.0 or later, and the description has torch 2.5.1.
 
     Sources: README and requirements of the source at the tag, as recorded.
     """
-    del evidence
+    del context
     for source in env.service.sources:
         row = _requirements_row(source)
         if row is None:
-            message = f"the least torch, Python and CUDA of {source.name} {source.tag} are not in the facts"
+            message = f"the minimum torch, Python and CUDA of {source.name} {source.tag} are not in the facts"
             yield Unknown(message=message, about=source.name)
         elif not any((row.min_torch, row.min_python, row.min_cuda)):
-            tested = f", and was tested with torch {row.tested_torch}" if row.tested_torch else ""
-            text = f"{row.tag} names no least version{tested} ({row.requirements_source}; {row.date})"
+            tested = f", tested with torch {row.tested_torch}" if row.tested_torch else ""
+            text = f"{row.tag} documents no minimum version{tested} ({row.requirements_citation})"
             yield Ok(about=source.name, evidence=text)
         else:
             yield from _check_minimums(env, source, row)
 
 
 def _check_minimums(env: Environment, source: Source, row: SourceTag) -> Iterator[Answer]:
-    rows = (
+    minimums = (
         ("torch", "torch.version", str(env.service.torch.version), row.min_torch),
         ("Python", "python", str(env.service.python), row.min_python),
         ("CUDA", f"variants.{env.variant.name}.channel", cuda_version(env), row.min_cuda),
     )
-    evidence = f"{row.requirements_source} ({row.date})"
-    for name, path, described, minimum in rows:
+    evidence = row.requirements_citation
+    for name, path, described, minimum in minimums:
         if not described or not minimum:
             continue
         if Version(described) >= Version(minimum):
-            text = f"{row.tag} needs {name} {minimum} or later; {described} is described ({evidence})"
+            text = (
+                f"{row.tag} requires {name} {minimum} or later; the description has {described} ({evidence})"
+            )
             yield Ok(about=f"{source.name} {name}", evidence=text)
             continue
         yield finding(
             env,
             location_of(env.service, path),
-            f"{source.name} {row.tag} needs {name} {minimum} or later, and {name} {described} is described",
-            help=f"Raise {name} to {minimum} or later, or waive this where a run of yours shows that it works.",
+            f"{source.name} {row.tag} requires {name} {minimum} or later, but the description has {name} {described}",
+            help=f"raise {name} to {minimum} or later, or waive this if a run of yours shows that it works",
             about=name,
             evidence=evidence,
             level="warning",

@@ -1,11 +1,10 @@
-"""Many files of a repository written as one: however a command ends, they are exactly before or exactly after.
+"""Atomic writes of several files of a repository: however a command ends, all of them are written or none.
 
-Everything is staged in .torchpin/transaction first: what is meant (the intent), the new contents, and a trial of each
-place. The intent's new name, the journal, is the point of commit: before it no file of the tree is touched, and whoever
-comes next clears up; after it there are only renames and deletes, and whoever comes next finishes them.
+The list of changes (the intent) and the new contents are staged in .torchpin/transaction, and a rename to each path is
+tried. The rename of the intent to the journal commits: before it no file of the repository is changed, and the next
+command removes what was staged; after it only renames and deletes are left, and the next command finishes them.
 
-Callers hold the repository's lock. What somebody edits between the last look at a file and its rename, a moment later,
-is lost.
+Callers hold the repository's lock. An edit between the last read of a file and its rename, a moment later, is lost.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
+from torchpin.paths import TRANSACTION
 from torchpin.tools.transaction import disk
 from torchpin.tools.transaction.journal import (
-    FOLDER,
     INTENT,
     JOURNAL,
     Journal,
-    Row,
+    JournalRow,
     join_names,
     parent_folders,
     read_journal,
@@ -42,37 +41,37 @@ def write(
     *,
     before: Mapping[str, str | None] | None = None,
 ) -> tuple[str, ...]:
-    """All files or none: paths in the repository to their texts, None removes one. Answers the paths that changed.
+    """Write all files or none, path in the repository to text (None removes a file), and return the changed paths.
 
-    `before` holds what the caller read, of these files or others: where one has changed since, nothing is written.
-    A file keeps its mode; a folder that loses its last file goes with it. Raises ToolError, which says whether anything
-    was written.
+    `before` holds the texts that the caller read, of these files or others: if one has changed since, nothing is
+    written. A file keeps its mode; a folder that loses its last file is removed. Raises ToolError, which says whether
+    any file was written.
     """
     expected = {path: disk.digest(content) for path, content in _encode_contents(before or {}).items()}
     return _write_contents(root, _encode_contents(files), expected)
 
 
 def pending(root: Path) -> bool:
-    """Whether a transaction runs, or was stopped and is to be recovered under the lock."""
-    return (root / FOLDER).is_dir()
+    """Whether a transaction is running, or was interrupted and needs `recover`."""
+    return (root / TRANSACTION).is_dir()
 
 
 def recover(root: Path) -> str | None:
-    """Finishes or clears up what a stopped command left, under the lock; a sentence for people, None for nothing."""
+    """Finish or roll back an interrupted transaction and return a message, None if there was none.
+
+    The caller holds the repository's lock. Raises ToolError when neither is possible.
+    """
     try:
         return _recover_transaction(root)
     except OSError as error:
         raise ToolError(
-            f"{disk.error_reason(error, FOLDER)}. An earlier command was stopped while it wrote, and this must be possible to "
-            f"finish its work: then try again; or remove {FOLDER} to leave all files as they are now."
+            f"{disk.error_reason(error, TRANSACTION)}; an earlier command was interrupted while it wrote files and cannot be "
+            f"finished; correct this, then try again, or remove {TRANSACTION} to leave all files as they are"
         ) from None
 
 
 def _encode_contents(texts: Mapping[str, str | None]) -> dict[str, bytes | None]:
     return {path: None if content is None else content.encode() for path, content in texts.items()}
-
-
-# --- forward ---------------------------------------------------------------------------------------------------------
 
 
 def _write_contents(
@@ -92,21 +91,21 @@ def _write_contents(
         _expect_unchanged(root, seen)
         _commit(root)
         _finish(root, journal)
-    except BaseException as error:
+    except BaseException as error:  # also for KeyboardInterrupt
         message = _recover_after_failure(root, journal)
         if isinstance(error, OSError):
-            raise ToolError(f"{disk.error_reason(error, FOLDER)}. {message}") from None
+            raise ToolError(f"{disk.error_reason(error, TRANSACTION)}; {message}") from None
         raise
     return journal.paths
 
 
 def _expect_finished(root: Path) -> None:
-    """What a stopped command left is recovered; if it was half of something, whoever writes now has read half of it."""
-    unfinished = (root / FOLDER / JOURNAL).exists()
+    """Recover an interrupted transaction. Raises ToolError if it had files to write: the caller read them before that."""
+    unfinished = (root / TRANSACTION / JOURNAL).exists()
     message = recover(root)
     if unfinished:
         raise ToolError(
-            f"{message} Nothing else was written, since this command may have read half of it: run it again."
+            f"{message}; nothing else was written, since this command read the files before that; run it again"
         )
 
 
@@ -116,7 +115,7 @@ def _plan_journal(root: Path, contents: Mapping[str, bytes | None]) -> Journal:
         {path: disk.digest(content) for path, content in contents.items()},
     )
     rows = tuple(
-        Row(path=path, before=current_digests[path], after=new_digests[path])
+        JournalRow(path=path, before=current_digests[path], after=new_digests[path])
         for path in sorted(contents)
         if current_digests[path] != new_digests[path]
     )
@@ -130,14 +129,15 @@ def _expect_unchanged(root: Path, expected: Mapping[str, str | None]) -> None:
     edited = tuple(path for path in expected if current_digests[path] != expected[path])
     if edited:
         raise ToolError(
-            f"Changed by somebody else meanwhile: {join_names(edited)}. Nothing was written; run the command again."
+            f"{join_names(edited)} changed while this command ran; nothing was written, run the command again"
         )
 
 
 def _prepare(root: Path, journal: Journal, contents: Mapping[str, bytes | None]) -> None:
-    """Whatever could fail later is done or tried now, and all of it is on the disk at the end."""
-    folder = root / FOLDER
-    disk.make_folders(root, (*parent_folders((FOLDER,)), FOLDER))
+    """Stage everything and try all that could fail after the commit; at the end it is synced to the disk."""
+    folder = root / TRANSACTION
+    disk.make_folders(root, (*parent_folders((TRANSACTION,)), TRANSACTION))
+    # first, since a recovery reads from it which trial files and folders to remove
     disk.write_synced(folder / INTENT, serialize(journal))
     disk.sync_folder(folder)
     for number, row in enumerate(journal.rows):
@@ -151,15 +151,15 @@ def _prepare(root: Path, journal: Journal, contents: Mapping[str, bytes | None])
 
 
 def _try_writes(root: Path, journal: Journal) -> None:
-    """Each file can be replaced; each folder takes a rename from where things are staged, has room for the name, and is
-    one that can be brought to the disk."""
+    """Raises OSError unless each file can be replaced, and each folder takes a rename from the staging folder, has room
+    for the name, and can be synced."""
     for row in journal.rows:
         if row.before is not None:
             with disk.errors_name_path(row.path):
-                disk.expect_replaceable(root / row.path, root / FOLDER)
+                disk.expect_replaceable(root / row.path, root / TRANSACTION)
     for path, trial_path in journal.trials.items():
         with disk.errors_name_path(path):
-            trial = root / FOLDER / _TRIAL
+            trial = root / TRANSACTION / _TRIAL
             trial.touch()
             trial.replace(root / trial_path)
     for path, trial_path in journal.trials.items():
@@ -171,17 +171,17 @@ def _try_writes(root: Path, journal: Journal) -> None:
 
 
 def _commit(root: Path) -> None:
-    (root / FOLDER / INTENT).replace(root / FOLDER / JOURNAL)
-    disk.sync_folder(root / FOLDER)
+    (root / TRANSACTION / INTENT).replace(root / TRANSACTION / JOURNAL)
+    disk.sync_folder(root / TRANSACTION)
 
 
 def _finish(root: Path, journal: Journal) -> None:
-    """Only renames and deletes; once more does no harm."""
-    folder = root / FOLDER
+    """Rename and delete files as the journal says; can be repeated after an interruption."""
+    folder = root / TRANSACTION
     for number, row in enumerate(journal.rows):
         with disk.errors_name_path(row.path):
             if row.after is None:
-                with suppress(NotADirectoryError):
+                with suppress(NotADirectoryError):  # the folder became a file after an interruption
                     (root / row.path).unlink(missing_ok=True)
             elif (folder / str(number)).exists():
                 (folder / str(number)).replace(root / row.path)
@@ -193,33 +193,31 @@ def _finish(root: Path, journal: Journal) -> None:
 
 
 def _clear_folder(root: Path) -> None:
-    disk.remove_folder(root / FOLDER, last=(root / FOLDER / INTENT, root / FOLDER / JOURNAL))
-
-
-# --- after a stop ----------------------------------------------------------------------------------------------------
+    # intent and journal last: without them an interrupted removal would not be recovered
+    disk.remove_folder(root / TRANSACTION, last=(root / TRANSACTION / INTENT, root / TRANSACTION / JOURNAL))
 
 
 def _recover_after_failure(root: Path, journal: Journal) -> str:
-    """After a failure: forward or back, as far as it goes; what has become of the files."""
+    """Finish or roll back after a failure, as far as possible; the message says which files were written."""
     later = ""
     try:
         recover(root)
     except ToolError:
-        later = "; the next command clears this up"
+        later = "; the next command recovers this"
     try:
         current_digests = disk.digests(root, journal.paths)
         done = all(current_digests[row.path] == row.after for row in journal.rows)
     except ToolError:
         done = False
     if done:
-        return f"Every file is written all the same{later}."
-    unfinished = (root / FOLDER / JOURNAL).exists()
-    return f"{'Not every file is written' if unfinished else 'No file was changed'}{later}."
+        return f"all files were written nevertheless{later}"
+    unfinished = (root / TRANSACTION / JOURNAL).exists()
+    return f"{'not all files were written' if unfinished else 'no file was changed'}{later}"
 
 
 def _recover_transaction(root: Path) -> str | None:
-    folder = root / FOLDER
-    disk.expect_plain(root, (FOLDER,))  # what a link leads to is not ours to clear
+    folder = root / TRANSACTION
+    disk.expect_plain(root, (TRANSACTION,))  # never clear what a symbolic link points to
     journal = read_journal(folder / JOURNAL)
     if journal is not None:
         return _roll_forward(root, journal)
@@ -230,13 +228,14 @@ def _recover_transaction(root: Path) -> str | None:
     disk.expect_plain(root, (*intent.paths, *intent.folders))
     _roll_back(root, intent)
     return (
-        f"An earlier command was stopped before it wrote {join_names(intent.paths)}; "
-        "no file was changed, and its leftovers are gone."
+        f"an earlier command was interrupted before it wrote {join_names(intent.paths)}; "
+        "no file was changed, and its temporary files were removed"
     )
 
 
 def _roll_forward(root: Path, journal: Journal) -> str:
-    prefix = f"An earlier command was stopped while it wrote {join_names(journal.paths)}"
+    """Finish a committed transaction; drop it if all files were restored. Raises ToolError if some were edited."""
+    prefix = f"an earlier command was interrupted while it wrote {join_names(journal.paths)}"
     disk.expect_plain(root, (*journal.paths, *journal.folders))
     current_digests = disk.digests(root, journal.paths)
     unfinishable = tuple(
@@ -247,23 +246,24 @@ def _roll_forward(root: Path, journal: Journal) -> str:
     if not unfinishable:
         disk.make_folders(root, journal.folders)
         _finish(root, journal)
-        return f"{prefix}; every one of them is written now."
+        return f"{prefix}; all of them are written now"
     if all(current_digests[row.path] == row.before for row in journal.rows):
         _roll_back(root, journal)
-        return f"{prefix}; since then all of them were put back, so nothing of it is left."
+        return f"{prefix}; all of them were restored since, so nothing of it was kept"
     raise ToolError(
-        f"{prefix}, and since then somebody changed {join_names(unfinishable)}. "
-        f"Put all of them back, or remove {FOLDER} to leave them as they are now; then try again."
+        f"{prefix}, and {join_names(unfinishable)} changed since; "
+        f"restore all of them, or remove {TRANSACTION} to leave them as they are, then try again"
     )
 
 
-def _finishable(root: Path, number: int, row: Row, current: str | None) -> bool:
-    """Whether a file is written, or still can be without the loss of somebody's work."""
-    staged = row.after is None or (root / FOLDER / str(number)).exists()
+def _finishable(root: Path, number: int, row: JournalRow, current: str | None) -> bool:
+    """Whether a file is written, or can be written without losing an edit made since."""
+    staged = row.after is None or (root / TRANSACTION / str(number)).exists()
     return current == row.after or (current == row.before and staged)
 
 
 def _roll_back(root: Path, journal: Journal) -> None:
+    """Remove what an uncommitted transaction made: trial files, new folders, and the staging folder."""
     for trial_path in journal.trials.values():
         with suppress(NotADirectoryError):
             (root / trial_path).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a transaction does to the disk, and how it looks at it."""
+"""File operations of a transaction: synced writes, folders, digests, and checks of paths."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.errors import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-NEW_FILE_MODE = 0o644  # the mode of a new file
-_FOLDER_SYNC_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP}  # where a file system has no fsync of folders
+NEW_FILE_MODE = 0o644
+_FOLDER_SYNC_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP}  # from file systems that cannot fsync a folder
 
 
 def write_synced(path: Path, content: bytes, mode: int = NEW_FILE_MODE) -> None:
-    """A new file, on the disk to its last byte."""
+    """Write a new file and sync it to the disk."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         while content:
@@ -32,7 +33,7 @@ def write_synced(path: Path, content: bytes, mode: int = NEW_FILE_MODE) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """The names in a folder are on the disk."""
+    """Sync the names in a folder to the disk: without it a rename may be lost in a crash."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -50,14 +51,14 @@ def make_folders(root: Path, folders: Iterable[str]) -> None:
 
 
 def remove_empty_folders(root: Path, folders: Iterable[str]) -> None:
-    """Empty folders go, the innermost first; one that cannot go stays, since git knows no empty folders."""
+    """Remove those folders that are empty, the innermost first; a failure is ignored, since git tracks no folders."""
     for folder in sorted(folders, key=lambda folder: -folder.count("/")):
         with suppress(OSError):
             (root / folder).rmdir()
 
 
 def remove_folder(folder: Path, last: Iterable[Path] = ()) -> None:
-    """A folder of ours goes, with what is in it; these files go last."""
+    """Remove a folder with its contents, the files of `last` after all others."""
     late = {*last}
     for path in sorted(folder.rglob("*"), key=lambda path: (path in late, -len(path.parts), path)):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -66,14 +67,15 @@ def remove_folder(folder: Path, last: Iterable[Path] = ()) -> None:
 
 
 def expect_replaceable(path: Path, folder: Path) -> None:
-    """A file can be written, and is no mount of its own (as in containers): no rename from that folder replaces one."""
+    """Raises OSError for a file that cannot be written, or that is a mount point (as in containers): a rename from
+    `folder` cannot replace one."""
     mounts = {_mount_id(path, os.O_WRONLY | os.O_NOFOLLOW), _mount_id(folder, os.O_RDONLY)}
     if len(mounts - {None}) > 1:
-        raise OSError(errno.EBUSY, "is mounted by itself, so nothing can be renamed to it")
+        raise OSError(errno.EBUSY, "is a mount point, so no file can be renamed to it")
 
 
 def _mount_id(path: Path, flags: int) -> bytes | None:
-    """Which mount a path lies in, None where the system does not tell."""
+    """The mount of a path as in /proc/self/fdinfo, None on systems without it."""
     handle = os.open(path, flags)
     try:
         fdinfo = Path(f"/proc/self/fdinfo/{handle}").read_bytes()
@@ -85,30 +87,28 @@ def _mount_id(path: Path, flags: int) -> bytes | None:
 
 
 def expect_plain(root: Path, paths: Iterable[str]) -> None:
-    """Raises ToolError for a path that leads elsewhere: out of the repository, into git's own files, or over a link."""
+    """Raises ToolError for a path that leaves the repository, is inside .git, or contains a symbolic link."""
     for path in paths:
         pure = PurePosixPath(path)
         if pure.is_absolute() or {"..", ".git"} & {*pure.parts} or not pure.parts or str(pure) != path:
-            raise ToolError(f"{path!r} is no place for a file of a repository.")
+            raise ToolError(f"{path!r} is not a path for a file of the repository")
         links = [part for part in (pure, *pure.parents) if part.parts and (root / part).is_symlink()]
         if links:
             raise ToolError(
-                f"{links[0]} is a symbolic link, where a plain file or folder belongs. Make it one, then try again."
+                f"{links[0]} is a symbolic link; replace it with a plain file or folder, then try again"
             )
 
 
 def read_content(path: Path) -> bytes | None:
-    """What a file holds, None where there is none. Raises ToolError for what is no file."""
+    """A file's content, None if it does not exist. Raises ToolError when it cannot be read."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except IsADirectoryError:
-        raise ToolError(
-            f"{path} is a directory, where a file belongs. Move it away, then try again."
-        ) from None
+        raise ToolError(f"{path} is a directory, not a file; move it away, then try again") from None
     except OSError as error:
-        raise ToolError(f"{path} cannot be read: {error.strerror}.") from None
+        raise ToolError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def file_mode(path: Path) -> int:
@@ -125,7 +125,7 @@ def digests(root: Path, paths: Iterable[str]) -> dict[str, str | None]:
 
 @contextmanager
 def errors_name_path(path: str) -> Iterator[None]:
-    """What fails in here fails for this file, whatever the system names."""
+    """Make an OSError inside of the block name this path, not the temporary file that failed."""
     try:
         yield
     except OSError as error:
@@ -134,6 +134,6 @@ def errors_name_path(path: str) -> Iterator[None]:
 
 
 def error_reason(error: OSError, otherwise: str) -> str:
-    """The file and what is wrong with it; `otherwise` is named where the system names no file."""
-    apart = "lies on another file system than .torchpin, so nothing can be renamed into it"
-    return f"{error.filename or otherwise}: {apart if error.errno == errno.EXDEV else error.strerror}"
+    """The file of an error and what is wrong with it; `otherwise` is the file if the error names none."""
+    cross_device = f"is on another file system than {paths.WORK}, so no file can be renamed to it"
+    return f"{error.filename or otherwise}: {cross_device if error.errno == errno.EXDEV else error.strerror}"

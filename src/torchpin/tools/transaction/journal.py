@@ -1,4 +1,4 @@
-"""What a transaction means to do, as it lies on the disk."""
+"""The journal of a transaction: the files that it changes, as JSON on the disk."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from torchpin.tools.transaction.disk import read_content
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOLDER = ".torchpin/transaction"
 INTENT, JOURNAL = "intent.json", "journal.json"
-_MOST_NAMES = 5  # files that a sentence names
+_MOST_NAMES = 5  # files that a message names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """One file: the digests of what it holds before and after; None where there is no file."""
+class JournalRow:
+    """One file with the SHA-256 of its content before and after; None where it does not exist."""
 
     path: str
     before: str | None
@@ -30,11 +29,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Journal:
-    """Row 3's new content is staged as the file `3`. `mark` is in the names of trials, so that they are nobody's."""
+    """The changes of a transaction; the new content of row 3 is staged as the file `3`."""
 
-    rows: tuple[Row, ...]
-    folders: tuple[str, ...]  # made for new files, the outermost first
-    mark: str
+    rows: tuple[JournalRow, ...]
+    folders: tuple[str, ...]  # created for new files, the outermost first
+    mark: str  # random, in the names of trial files, so that they are no one else's
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -42,7 +41,7 @@ class Journal:
 
     @property
     def trials(self) -> dict[str, str]:
-        """For each place, a name beside it."""
+        """For each path, the path of its trial file in the same folder."""
         return {
             path: str(PurePosixPath(path).with_name(f".torchpin-{self.mark}-{number}"))
             for number, path in enumerate(self.paths)
@@ -54,7 +53,7 @@ class Journal:
 
 
 def parent_folders(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """The folders that paths lie in, the outermost first."""
+    """All parent folders of paths, the outermost first."""
     folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents if folder.parts}
     return tuple(sorted(folders))
 
@@ -64,21 +63,25 @@ def serialize(journal: Journal) -> bytes:
 
 
 def read_journal(path: Path) -> Journal | None:
-    """A journal or an intent; None where there is none, and for an intent that was not written to its end."""
+    """A journal or an intent; None if it does not exist, and for an intent that was not written completely.
+
+    Raises ToolError for a damaged journal.
+    """
     data = read_content(path)
     if data is None:
         return None
     with suppress(ValueError, TypeError, KeyError):
         document = json.loads(data)
-        rows = tuple(Row(**row) for row in document["rows"])
+        rows = tuple(JournalRow(**row) for row in document["rows"])
         journal = Journal(**{**document, "rows": rows, "folders": tuple(document["folders"])})
         if all(isinstance(name, str) for name in (journal.mark, *journal.folders, *journal.paths)):
             return journal
     if path.name == INTENT:
         return None
-    raise ToolError(f"{path} is damaged. Look at the files with `git status`, then remove {path.parent}.")
+    raise ToolError(f"{path} is damaged; check the files with `git status`, then remove {path.parent}")
 
 
 def join_names(paths: tuple[str, ...]) -> str:
+    """At most five paths, and the number of the others."""
     omitted = len(paths) - _MOST_NAMES
     return ", ".join(paths[:_MOST_NAMES]) + (f" and {omitted} more" if omitted > 0 else "")

@@ -1,0 +1,75 @@
+"""Entries of a report: each finding and each unknown once, with the environments that have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from torchpin.checks.registry import Result
+    from torchpin.model import Finding, Level, Waiver
+
+Kind = Literal["error", "warning", "unknown", "notice", "waived"]
+_ORDER: tuple[Kind, ...] = ("error", "warning", "unknown", "notice", "waived")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One finding or one unknown, in the form that every output format shows."""
+
+    kind: Kind
+    check: str
+    title: str
+    message: str
+    level: Level = "error"  # that of the finding, also where it is waived
+    location: str = ""  # file:line:column; "" for an unknown
+    help: str = ""
+    evidence: str = ""
+    waiver: Waiver | None = None
+    environments: tuple[str, ...] = ()
+
+
+def entries(results: Iterable[Result]) -> tuple[Entry, ...]:
+    """Every finding and every unknown of the results once: errors first, else in the order of the results."""
+    # Without its environments an entry is hashable and the same in all of them, so equal ones merge.
+    environments: dict[Entry, list[str]] = {}
+    for result in results:
+        for entry in _entries_of(result):
+            environments.setdefault(entry, []).append(result.environment)
+    merged = [
+        replace(entry, environments=tuple(dict.fromkeys(names))) for entry, names in environments.items()
+    ]
+    return tuple(sorted(merged, key=lambda entry: _ORDER.index(entry.kind)))
+
+
+def _entries_of(result: Result) -> Iterator[Entry]:
+    for finding in (*result.findings, *result.notices):
+        yield _entry(result, finding, finding.level)
+    for accepted in result.accepted:
+        yield _entry(result, accepted.finding, "waived", accepted.waiver)
+    for message in result.unknown:
+        yield Entry(kind="unknown", check=result.check, title=result.title, message=message)
+
+
+def _entry(result: Result, finding: Finding, kind: Kind, waiver: Waiver | None = None) -> Entry:
+    return Entry(
+        kind=kind,
+        check=result.check,
+        title=result.title,
+        message=finding.message,
+        level=finding.level,
+        location=finding.location,
+        help=finding.help,
+        evidence=finding.evidence,
+        waiver=waiver,
+    )
+
+
+def count_statuses(results: Iterable[Result]) -> dict[str, int]:
+    """How many results have each status, the most frequent first."""
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[result.status] = counts.get(result.status, 0) + 1
+    return dict(sorted(counts.items(), key=lambda count: -count[1]))

@@ -1,0 +1,357 @@
+"""The five steps of the update policy: resolve, write, build, validate, record; and the entry of the log about them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from torchpin.bump import plan
+from torchpin.commands import build, install, judge, lock
+from torchpin.commands.undo import read_undo_state, write_with_undo
+from torchpin.description import read
+from torchpin.description.environments import select_environments
+from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
+from torchpin.lock import compare
+from torchpin.model import Outcome
+from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, freeze_path, lock_folder, rendered_paths
+from torchpin.records import bump_log
+from torchpin.records.bump_log import BUILD, RECORD, VALIDATE, BumpEntry, PolicyStep, ServiceChange
+from torchpin.records.freeze import freeze_changes
+from torchpin.tools import uv_install
+from torchpin.workspace import workspace
+from torchpin.workspace.generated import expected_documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from torchpin.bump.model import BumpContext, Plan
+    from torchpin.bump.target import Target
+    from torchpin.commands.build import EventCallback
+    from torchpin.commands.parallel import StatusCallback
+    from torchpin.model import Environment, Lock
+    from torchpin.workspace.workspace import Repository
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolvedUpdate:
+    """What step 1 gives. `plans`: of the services that change, with the effects that their new locks show.
+
+    `held`: by service, why it is held back; `before`: what the files to be written held when the step started.
+    """
+
+    target: Target
+    context: BumpContext
+    plans: tuple[Plan, ...]
+    held: Mapping[str, str]
+    locks: Mapping[str, Lock]
+    outcomes: tuple[Outcome, ...]
+    before: Mapping[str, str | None]
+    started: str
+
+
+def resolve_update(
+    repo: Repository,
+    plans: Sequence[Plan],
+    target: Target,
+    context: BumpContext,
+    *,
+    recorded: bool,
+    say: StatusCallback,
+) -> ResolvedUpdate:
+    """Step 1: the locks of the planned descriptions, resolved and judged; nothing is written.
+
+    Raises InputError for uncommitted edits of files to be written, FindingsError for pins that the new locks show to be
+    incompatible, ToolError where a resolver fails.
+    """
+    active_plans = [bump_plan for bump_plan in plans if bump_plan.moves]
+    before = _current_texts(repo, active_plans)
+    _require_committed(repo, before)
+    started = _utc_now()
+    outcomes, new_locks = _resolve_locks(repo, active_plans, say, recorded=recorded)
+    for name, new_lock in new_locks.items():
+        say(f"{name}: {_download_summary(context.locks.get(name), new_lock)}")
+    return ResolvedUpdate(
+        target=target,
+        context=context,
+        plans=tuple(plan.finalize(bump_plan, target, context, new_locks) for bump_plan in active_plans),
+        held={bump_plan.service: bump_plan.held_back for bump_plan in plans if bump_plan.held_back},
+        locks=new_locks,
+        outcomes=outcomes,
+        before=before,
+        started=started,
+    )
+
+
+def _current_texts(repo: Repository, active_plans: Sequence[Plan]) -> dict[str, str | None]:
+    """Everything that an update of these services may write, as it is."""
+    paths = [*(bump_plan.file for bump_plan in active_plans), *DOCUMENTS, BUMP_LOG]
+    for env in environments_of(repo, {bump_plan.service for bump_plan in active_plans}):
+        folder = lock_folder(env.name)
+        paths += [f"{folder}/{name}" for name in workspace.read_lock_files(repo, env)]
+        paths += rendered_paths(env.name)
+        paths += [freeze_path(env.name), build_path(env.name)]
+    return {path: repo.text(path) for path in paths}
+
+
+def _require_committed(repo: Repository, paths: Iterable[str]) -> None:
+    """Raises InputError for uncommitted edits: they would be mixed with the update's, and lost when it is undone."""
+    from torchpin.tools import git
+
+    log = bump_log.parse_log(repo.text(BUMP_LOG))
+    changed = git.uncommitted_paths(repo.root, sorted(paths))
+    if changed:
+        pending = BUMP_LOG in changed and log and log[-1].pending
+        hint = "; an update is pending: finish it with `invoke bump --resume`" if pending else ""
+        raise InputError(
+            f"uncommitted edits in files that the update writes: {', '.join(changed)}{hint}; commit or revert them first, "
+            "nothing was changed"
+        )
+
+
+def _resolve_locks(
+    repo: Repository, active_plans: Sequence[Plan], say: StatusCallback, *, recorded: bool
+) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
+    after = _staged_repository(repo, {bump_plan.file: bump_plan.after for bump_plan in active_plans})
+    environments = environments_of(after, {bump_plan.service for bump_plan in active_plans})
+    outcomes, new_locks = lock.resolve_all(after, environments, recorded=recorded, say=say)
+    failed = [outcome for outcome in outcomes if outcome.code]
+    if failed:
+        text = "\n".join(f"{outcome.name}: {outcome.detail}" for outcome in failed)
+        error_type: type[TorchpinError] = (
+            FindingsError if failed[0].code == FindingsError.exit_code else ToolError
+        )
+        raise error_type(f"{text}\nnothing was changed")
+    return outcomes, new_locks
+
+
+def _download_summary(before: Lock | None, after: Lock) -> str:
+    """The number and size of the files that a build has to download, which the old lock did not have."""
+    present_hashes = {package.sha256 for package in before.packages.values()} if before else set()
+    new_packages = [package for package in after.packages.values() if package.sha256 not in present_hashes]
+    size, unsized = (
+        sum(package.size or 0 for package in new_packages),
+        sum(package.size is None for package in new_packages),
+    )
+    unsized_note = f" and {unsized} of unknown size" if unsized else ""
+    return f"{len(new_packages)} new file{'' if len(new_packages) == 1 else 's'} to download, {size / 1e6:,.0f} MB{unsized_note}"
+
+
+def write_update(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) -> BumpEntry:
+    """Step 2: descriptions, locks, rendered files, documents and log, in one transaction that can be undone."""
+    entry = _new_entry(repo, update, skip_build=skip_build)
+    log = (*bump_log.parse_log(repo.text(BUMP_LOG)), entry)
+    after = _staged_repository(repo, {bump_plan.file: bump_plan.after for bump_plan in update.plans}, log)
+    environments = environments_of(after, {bump_plan.service for bump_plan in update.plans})
+    files = {
+        **after.staged,
+        **lock.generated_texts(after, environments, update.locks),
+        **expected_documents(after, update.locks),
+    }
+    # The plan was made from the context's texts: an edit since then must stop the writing, not get lost in it.
+    planned_texts = {bump_plan.file: update.context.texts[bump_plan.file] for bump_plan in update.plans}
+    write_with_undo(repo, files, update.before, {**update.before, **planned_texts})
+    return entry
+
+
+def _new_entry(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) -> BumpEntry:
+    who, build_note = _author(repo), "skipped (--no-build)" if skip_build else ""
+    return BumpEntry(
+        bump=str(update.target),
+        why=update.context.reason or "requested",
+        services={
+            bump_plan.service: _service_change(bump_plan, update.context.locks, update.locks)
+            for bump_plan in update.plans
+        },
+        held_back=update.held,
+        steps=(
+            PolicyStep(state="done", when=update.started, who=who, note="locked and judged"),
+            PolicyStep(state="done", when=_utc_now(), who=who),
+            PolicyStep(note=build_note),
+            PolicyStep(),
+            PolicyStep(),
+        ),
+    )
+
+
+def _service_change(bump_plan: Plan, before: Mapping[str, Lock], after: Mapping[str, Lock]) -> ServiceChange:
+    """A service's part of the log: the pins that were edited, and the packages that the resolver changed."""
+    packages = []
+    for env in select_environments([bump_plan.service_after]):
+        old_packages = before[env.name].packages if env.name in before else {}
+        new_packages = after[env.name].packages
+        for change in compare.package_changes(old_packages, new_packages):
+            name = change.partition(" ")[0]
+            requirers = (
+                [requirer for requirer in new_packages[name].required_by if requirer != bump_plan.service]
+                if name in new_packages
+                else []
+            )
+            required_note = f" (required by {', '.join(requirers)})" if requirers else ""
+            packages.append(f"{env.name}: {change}{required_note}")
+    pins = tuple(
+        f"{move.what} {_bare_version(move.before)} -> {_bare_version(move.after)}"
+        for move in bump_plan.moves
+        if not move.what.endswith("digest")
+    )
+    return ServiceChange(pins=pins, packages=tuple(packages), resolved=bump_plan.resolved, new=bump_plan.new)
+
+
+def _bare_version(pin: str) -> str:
+    """A pin without the package's name: `tqdm==4.67.1` is 4.67.1."""
+    return pin.rpartition("==")[2]
+
+
+def finish(
+    repo: Repository,
+    entry: BumpEntry,
+    say: StatusCallback,
+    watch: EventCallback,
+    *,
+    verify_natively: bool = False,
+) -> tuple[Outcome, ...]:
+    """Steps 3 to 5, recorded in the log; where no image can be built, they stay pending.
+
+    `verify_natively`: the locks are then installed and verified without Docker. Raises FindingsError for an image that does
+    not pass the checks, ToolError for a build that fails.
+    """
+    # read again: the descriptions on disk are newer than those that `repo` was opened with
+    after = workspace.open_repository(repo.root, prefix=repo.prefix)
+    after = replace(after, settings=repo.settings, published=repo.published)
+    environments = environments_of(after, entry.services)
+    obstacle = build_obstacle(environments)
+    if obstacle:
+        if verify_natively:
+            entry = _verify_natively(after, entry, environments, say)
+        entry = bump_log.with_step(entry, BUILD, PolicyStep(note=obstacle))
+        _write_log(after, entry)
+        return (progress(entry),)
+    # read before the build, which writes the new records
+    old_freezes = {env.name: after.text(freeze_path(env.name)) or "" for env in environments}
+    built, build_step = _build_images(after, environments, say, watch)
+    entry = bump_log.with_step(entry, BUILD, build_step)
+    entry = bump_log.with_step(entry, VALIDATE, _validate_images(after, environments))
+    record_step = _done_step(after, ", ".join(freeze_path(env.name) for env in environments))
+    entry = bump_log.with_step(entry, RECORD, record_step)
+    changes = {
+        env.name: freeze_changes(old_freezes[env.name], after.text(freeze_path(env.name)) or "")
+        for env in environments
+    }
+    entry = replace(entry, freeze=changes)
+    _write_log(after, entry)
+    return (*built, progress(entry))
+
+
+def build_obstacle(environments: Sequence[Environment]) -> str:
+    """Why the images cannot be built on this machine, "" where they can."""
+    from torchpin.tools import buildx, docker
+
+    try:
+        with docker.engine():
+            buildx.expect_buildx()
+    except TorchpinError:
+        return "no Docker engine with buildx is running"
+    try:
+        for env in environments:
+            buildx.expect_platform(env.variant.platform)
+    except TorchpinError:
+        return f"the engine cannot build for {env.variant.platform}"
+    return ""
+
+
+def _verify_natively(
+    repo: Repository, entry: BumpEntry, environments: Sequence[Environment], say: StatusCallback
+) -> BumpEntry:
+    """Step 1 again, with what this machine can install without Docker. Raises ToolError where that fails."""
+    installable = [
+        env
+        for env in environments
+        if env.variant.platform == uv_install.local_platform() and env.service.torch.origin == "index"
+    ]
+    for env in installable:
+        say(f"{env.name}: {install.install(repo, env, say=say).detail}")
+    names = ", ".join(env.name for env in installable)
+    message = f"locked, judged, and verified without Docker: {names}" if installable else "locked and judged"
+    return bump_log.with_step(entry, 0, replace(entry.steps[0], note=message))
+
+
+def _build_images(
+    repo: Repository, environments: Sequence[Environment], say: StatusCallback, watch: EventCallback
+) -> tuple[tuple[Outcome, ...], PolicyStep]:
+    built = build.build(repo, environments, build.BuildOptions(), say=say, watch=watch)
+    failed = [outcome for outcome in built if outcome.code]
+    if failed:
+        raise ToolError("\n".join(f"{outcome.name}: {outcome.detail}" for outcome in failed))
+    note = "; ".join(f"{outcome.name} {outcome.detail}" for outcome in built)
+    return built, _done_step(repo, note)
+
+
+def _validate_images(repo: Repository, environments: Sequence[Environment]) -> PolicyStep:
+    results = judge.verify(repo, environments, require=("image",))
+    if judge.exit_code(results, require=("image",)):
+        messages = [
+            f"{finding.location}: {finding.message}" for result in results for finding in result.findings
+        ]
+        skipped = [
+            f"{result.check} {result.environment}: {result.note}"
+            for result in results
+            if result.status == "skipped" and result.image
+        ]
+        raise FindingsError("\n".join(["the new images do not pass the checks:", *messages, *skipped]))
+    ok_count = sum(result.status == "ok" for result in results)
+    return _done_step(repo, f"{ok_count} of {len(results)} results ok, none open")
+
+
+def _done_step(repo: Repository, note: str) -> PolicyStep:
+    return PolicyStep(state="done", when=_utc_now(), who=_author(repo), note=note)
+
+
+def _write_log(repo: Repository, entry: BumpEntry) -> None:
+    """Writes the log with an entry's new state, and the documents, in one transaction that `bump --undo` covers too."""
+    entry_key = (entry.bump, entry.steps[0].when)
+    log = [
+        entry if (logged.bump, logged.steps[0].when) == entry_key else logged
+        for logged in bump_log.parse_log(repo.text(BUMP_LOG))
+    ]
+    after = _staged_repository(repo, {}, log)
+    files = {**after.staged, **expected_documents(after, {})}
+    undo_state = read_undo_state(repo)
+    before = undo_state["before"] if undo_state else {}
+    write_with_undo(repo, files, before, {path: repo.text(path) for path in {*before, *files}})
+
+
+def progress(entry: BumpEntry) -> Outcome:
+    """The steps of an update that are pending, and why, as an outcome."""
+    if not entry.pending:
+        return Outcome(
+            name=entry.bump, status="changed", detail="all five steps of the update policy are done"
+        )
+    steps = ", ".join(f"{number} ({bump_log.STEPS[number - 1]})" for number in entry.pending)
+    reason = next((step.note for step in entry.steps if step.state == "pending" and step.note), "")
+    detail = (
+        f"pending: steps {steps}{f': {reason}' if reason else ''}; finish them with `invoke bump --resume`"
+    )
+    return Outcome(name=entry.bump, status="changed", detail=detail)
+
+
+def environments_of(repo: Repository, services: Iterable[str]) -> tuple[Environment, ...]:
+    return tuple(env for env in select_environments(repo.services) if env.service.name in services)
+
+
+def _staged_repository(
+    repo: Repository, texts: Mapping[str, str], log: Sequence[BumpEntry] = ()
+) -> Repository:
+    """The repository as if these descriptions and this log were written."""
+    descriptions = {service.file: repo.text(service.file) or "" for service in repo.services} | dict(texts)
+    staged = {**texts, **({BUMP_LOG: bump_log.render_log(log)} if log else {})}
+    return replace(repo, services=read.read_services(descriptions), staged=staged)
+
+
+def _utc_now() -> str:
+    return dt.datetime.now(tz=dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _author(repo: Repository) -> str:
+    from torchpin.tools import git
+
+    return git.author(repo.root)

@@ -1,0 +1,24 @@
+"""Comparing version strings that may be ranges, build names or no versions at all."""
+
+from __future__ import annotations
+
+from packaging.version import InvalidVersion, Version
+
+
+def is_version(text: str) -> bool:
+    """Whether a text is one version: not a range, and not the name of a build."""
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def is_later(version: str, than: str) -> bool:
+    """Whether a version is later than another; False where either is not a version."""
+    return is_version(version) and is_version(than) and Version(version) > Version(than)
+
+
+def major_minor(version: str) -> str:
+    """The first two parts of a version: `2.5` for `2.5.1+cu121`, `12.4` for `12.4.1`."""
+    return ".".join(version.split(".")[:2])

@@ -1,0 +1,58 @@
+"""The console that text for people is printed to."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from torchpin.output.people_console import PeopleConsole, name_program_in_text
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_LEAST_WIDTH = 40  # columns: below that a hanging indent leaves too little room for words
+
+
+def console(file: TextIO | None = None) -> Console:
+    """Prints text as it is: no markup, which would read `[standard]` of a requirement as a style, and no wrapping."""
+    return PeopleConsole(file=file or sys.stdout, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_lines(out: Console, text: Text) -> None:
+    """Prints each line of a text with its own indentation; on a terminal what is wrapped stands two columns deeper."""
+    for line in text.split("\n", allow_blank=True):
+        print_hanging(out, line, len(line.plain) - len(line.plain.lstrip(" ")) + 2)
+
+
+def print_hanging(out: Console, text: Text, indent: int) -> None:
+    """Prints a text with all lines but its first indented by `indent` columns.
+
+    On a terminal lines are wrapped between words; a word that is longer than a line, such as a digest or a path, stays
+    whole. Elsewhere no line is wrapped, so that programs find one message in one line.
+    """
+    width = out.width if out.is_terminal and out.width >= _LEAST_WIDTH else None
+    first, *others = name_program_in_text(text).split("\n", allow_blank=True)
+    lines = _wrap(first, width, indent)
+    for line in others:
+        lines += _wrap(Text(" " * indent).append_text(line), width, indent)
+    for line in lines:
+        line.rstrip()
+        # Not out.print: the program is named already, and a wrapped line may begin with the word "invoke" by chance.
+        Console.print(out, line)
+
+
+def _wrap(text: Text, width: int | None, indent: int) -> list[Text]:
+    """The lines of one line of text. rich's own `Text.wrap` breaks long words, or does not wrap at all."""
+    offsets, start, margin = [], 0, 0
+    for word in re.finditer(r"\S+", text.plain) if width else ():
+        too_long = cell_len(text.plain[start : word.end()]) + margin > (width or 0)
+        if too_long and text.plain[start : word.start()].strip():
+            offsets.append(word.start())
+            start, margin = word.start(), indent
+    first, *others = text.divide(offsets)
+    return [first, *(Text(" " * indent).append_text(line) for line in others)]
