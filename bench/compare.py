@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+# The commands are run as people have them: with bytecode, and each with the package of its own checkout.
+IGNORED_VARIABLES = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}
 COMMANDS = (
     ("--list",),
     ("judge",),
@@ -28,7 +30,7 @@ def seconds(checkout: Path, arguments: tuple[str, ...]) -> float:
     subprocess.run(
         (str(checkout / ".venv/bin/torchpin"), *arguments),
         cwd=checkout,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        env={name: value for name, value in os.environ.items() if name not in IGNORED_VARIABLES},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=False,

@@ -44,7 +44,9 @@ STEP = bump_log.PolicyStep(state="done", when="2026-11-24T12:00:00Z", who="someb
 ENTRY = bump_log.BumpEntry(
     bump="torch==2.7.1",
     why="B200: it's wanted",
-    services={"lora": bump_log.ServiceChange(pins=("torch 2.5.1 -> 2.7.1",), resolved=("GPU001 about B200",))},
+    services={
+        "lora": bump_log.ServiceChange(pins=("torch 2.5.1 -> 2.7.1",), resolved=("GPU001 about B200",))
+    },
     held_back={"seedvr": "has it already"},
     steps=(STEP, STEP, *(bump_log.PolicyStep(),) * 3),
     freeze={"lora-gpu": ("torch 2.5.1 -> 2.7.1",)},

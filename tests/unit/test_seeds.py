@@ -163,12 +163,12 @@ BUILD_FIX = '`channel: cu128` and torch\'s `version: "2.7.0"`'
 TODAY = date(2026, 11, 24)
 CLAIMS = [
     # (seed, variant, the false claim, check, about, part of the message, part of the help)
-    ("lora", "gpu", "B200 works with torch 2.5.1 and CUDA 12.1", "GPU001", "B200", "has no code for B200 (capability 10.0)", BUILD_FIX),
-    ("lora", "gpu", "the tag v0.9.2; v0.9.x is FLUX-capable", "SRC001", "sd-scripts", "no tag v0.9.2; near it: v0.9.1", "`tag: v0.10.0`"),
+    ("lora", "gpu", "B200 works with torch 2.5.1 and CUDA 12.1", "GPU001", "B200", "has no code for B200 (compute capability 10.0)", BUILD_FIX),
+    ("lora", "gpu", "the tag v0.9.2; v0.9.x is FLUX-capable", "SRC001", "sd-scripts", "no tag v0.9.2; nearest: v0.9.1", "`tag: v0.10.0`"),
     ("lora", "gpu", "v0.9.1 and before have no FLUX scripts", "SRC001", "sd-scripts", "v0.10.0 (2026-01-19, first with the FLUX scripts, requires torch 2.6.0 or later)", ""),
     ("lora", "list", "a pip list without an index gives +cu121", "DEV001", "torch", "torch 2.5.1+cu124 deviates without a reason; recommended: 2.5.1+cu121 (the page)", ""),
-    ("lora", "list", "CUDA 12.1 runs without the cu121 index", "BAS003", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "CUDA 12.1.1 and 12.4", "nvidia/cuda:12.4.1-devel-ubuntu22.04"),
-    ("lora", "gpu", "cuDNN 8.9.x at run time", "BAS003", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "cuDNN 8.9.0.131 and 9.1.0.70", ""),
+    ("lora", "list", "CUDA 12.1 runs without the cu121 index", "BAS003", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "CUDA 12.1.1 in the image, 12.4 in the wheels", "nvidia/cuda:12.4.1-devel-ubuntu22.04"),
+    ("lora", "gpu", "cuDNN 8.9.x at run time", "BAS003", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "cuDNN 8.9.0.131 in the image, 9.1.0.70 in the wheels", ""),
     ("lora", "gpu", "cuDNN 8.9.x at run time, by the page", "DEV001", "cuDNN", "cuDNN 9.1.0.70 deviates without a reason; recommended: 8.9.x (the page)", ""),
     ("lora", "gpu", "accelerate 0.25.0 works with transformers 4.46.3", "DEP001", "transformers-accelerate", "requires accelerate>=0.26.0", "`- accelerate==0.26.0`"),
     ("lora", "gpu", "tensorboard 2.18.0 works with no setuptools pin", "DEP002", "tensorboard", "setuptools is not pinned below 82.0.0", "`- setuptools==81.0.0`"),
@@ -183,13 +183,13 @@ CLAIMS = [
     ("videogen", "gpu", "the late NumPy 2 does no harm to torch 2.1.0", "DEP003", "opencv-python-headless", "torch 2.1.0 was built for NumPy 1", "opencv-python-headless==4.11.0.86"),
     ("videogen", "gpu", "the versions fit what is served on torch 2.1.0", "DEV001", "torch", "recommended: >=2.4.0 (Wan2.2 requirements)", ""),
     ("videogen", "gpu", "nothing is missing from the list", "DEV001", "flash-attn", "flash-attn not installed deviates", ""),
-    ("zopilot", "gpu", "RTX 5090 runs on CUDA 12.4 and torch 2.5.1", "GPU001", "RTX 5090", "has no code for RTX 5090 (capability 12.0)", BUILD_FIX),
+    ("zopilot", "gpu", "RTX 5090 runs on CUDA 12.4 and torch 2.5.1", "GPU001", "RTX 5090", "has no code for RTX 5090 (compute capability 12.0)", BUILD_FIX),
     ("zopilot", "gpu", "no version conflicts", "DEP004", "opencv", "opencv-python-headless (required by docstrange, easyocr) write the same files", "remove `- opencv-python==4.10.0.84`"),
     ("zopilot", "gpu", "a deterministic build", "BAS002", "nvidia/cuda:12.4.1-devel-ubuntu22.04", "is not pinned by digest", "sha256:da679129"),
     ("coaxial", "gpu", "RTX 5060 Ti is Ampere, capability 8.9", "DEV001", "RTX 5060 Ti", "RTX 5060 Ti 12.0 deviates without a reason; recommended: 8.9 (the page)", ""),
-    ("coaxial", "gpu", "a CUDA 12.1 image serves that card", "GPU001", "RTX 5060 Ti", "has no code for RTX 5060 Ti (capability 12.0)", BUILD_FIX),
+    ("coaxial", "gpu", "a CUDA 12.1 image serves that card", "GPU001", "RTX 5060 Ti", "has no code for RTX 5060 Ti (compute capability 12.0)", BUILD_FIX),
     ("coaxial", "gpu", "lightning 2.0.0 works with today's setuptools", "DEP002", "lightning", "setuptools is not pinned below 82.0.0", "`- setuptools==81.0.0`"),
-    ("coaxial", "gpu", "the base is a supported one", "BAS001", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "is end of life", "nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04"),
+    ("coaxial", "gpu", "the base is a supported one", "BAS001", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "is listed as end of life", "nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04"),
 ]  # fmt: skip
 GPU_CLAIMS = [
     # what a seed claims of GPUs that it does not describe

@@ -448,5 +448,5 @@ def test_rtx_5060_ti_is_incompatible_with_the_pins_of_the_seed() -> None:
     assert finding.location.startswith(f"{path}:{line_number}:")
     assert finding.about == "RTX 5060 Ti"
     assert finding.message.startswith(
-        "torch 2.5.1+cu121 has no code for RTX 5060 Ti (capability 12.0): compiled for sm_50"
+        "torch 2.5.1+cu121 has no code for RTX 5060 Ti (compute capability 12.0): compiled for sm_50"
     )

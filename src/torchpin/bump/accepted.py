@@ -178,10 +178,10 @@ def _reason_changes(before: ServiceSnapshot, after: ServiceSnapshot, reasoning: 
             messages.append(
                 f"{component} {deviation.used} deviates; recommended: {', '.join(recommendations)}"
                 if recommendations
-                else f"{component} {deviation.used}: its reason mentions the previous version"
+                else f"{component} {deviation.used}: the recorded reason mentions the previous version"
             )
         elif existing and _mentions(f"{existing.because} {existing.evidence}", old_values):
-            notes.append(f"the reason of {existing.component} mentions a version that changed: review it")
+            notes.append(f"the reason for {existing.component} mentions a version that changed; review it")
     return Acceptance(
         resolved=tuple(resolved), new=tuple(messages), changes=tuple(changes), notes=tuple(notes)
     )

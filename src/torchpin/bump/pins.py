@@ -77,7 +77,7 @@ def _base_image_edits(service: Service, target: Target, context: BumpContext) ->
     if not envs:
         bases = ", ".join(sorted({env.base.image for env in select_environments([service])}))
         raise HeldError(
-            f"the base image is {bases}, of another repository",
+            f"the base image is {bases}, from another repository",
             f"pass `--service {service.name}` to replace it",
         )
     if all((env.base.image, env.base.digest or "") == (target.to, digest) for env in envs):
@@ -97,7 +97,7 @@ def _source_edits(service: Service, target: Target, context: BumpContext) -> lis
         raise HeldError(f"{source.name} has no tag {target.to}", f"choose one of its tags: {', '.join(near)}")
     if not new_commit:
         raise HeldError(
-            f"the commit of {source.name} {target.to} is unknown: facts do not have it, and its origin was not read"
+            f"the commit of {source.name} {target.to} is unknown: the facts do not have it, and its origin was not queried"
         )
     if (source.tag, source.commit) == (target.to, new_commit):
         raise HeldError(f"{source.name} is already at {target.to}")

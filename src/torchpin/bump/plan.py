@@ -67,7 +67,7 @@ def _require_existing(target: Target) -> None:
             base.image.partition(":")[0] for base in facts.base_images()
         }:
             raise InputError(
-                f"{target.to} is not a known image; near it: {', '.join(near)}; nothing was changed"
+                f"{target.to} is not a known image (did you mean {', '.join(near)}?); nothing was changed"
             )
     if target.kind != "torch" or facts.release(target.to) or channels_with_release(target.to, "linux/amd64"):
         return
@@ -76,7 +76,9 @@ def _require_existing(target: Target) -> None:
         key=lambda version: (_version_distance(version, target.to), version),
     )
     near = [str(version) for version in sorted(recorded_versions[:MAX_SUGGESTIONS])]
-    raise InputError(f"torch {target.to} does not exist; near it: {', '.join(near)}; nothing was changed")
+    raise InputError(
+        f"torch {target.to} does not exist (did you mean {', '.join(near)}?); nothing was changed"
+    )
 
 
 def _version_distance(version: Version, reference: str) -> tuple[int, ...]:
@@ -94,7 +96,7 @@ def _has_target(service: Service, target: Target) -> bool:
 def _not_pinned_message(services: Sequence[Service], target: Target) -> str:
     """That no service pins the target, with the names near it."""
     if any(target.name in service.torch.companions for service in services):
-        return f"{target.name} is updated with torch: update torch"
+        return f"{target.name} is updated together with torch; update torch instead"
     names = (
         {source.name for service in services for source in service.sources}
         if target.kind == "source"
@@ -280,7 +282,7 @@ def _reasoning(
     channel_evidence = channel.citation if channel else bump_evidence
     base = facts.base_image(env.base.image)
     reasons_by_component = {
-        **dict.fromkeys(env.service.torch.companions, (f"The release for torch {target.to}.", evidence)),
+        **dict.fromkeys(env.service.torch.companions, (f"The release that matches torch {target.to}.", evidence)),
         "cuda": (f"{env.variant.channel} is the channel of torch {target.to} with code for the described GPUs: {context.reason}", channel_evidence),
         "cudnn": (f"torch {target.to} brings its own cuDNN and never loads the base image's.", evidence),
         "base": (f"Has the CUDA of torch {target.to}+{env.variant.channel}.", base.citation if base else bump_evidence),

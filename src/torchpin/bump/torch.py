@@ -65,7 +65,7 @@ def _family_edits(service: Service, version: Version, reason: str = "requested")
             moves.append(
                 (
                     Change(path=f"torch.companions.{name}", value=new_version),
-                    f"the release for torch {version}",
+                    f"the release that matches torch {version}",
                 )
             )
     return moves

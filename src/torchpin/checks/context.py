@@ -69,7 +69,7 @@ class CheckContext:
 
 
 def current_lock(context: CheckContext, env: Environment) -> Lock | None:
-    """The lock of an environment, None while it is missing or out of date for its description."""
+    """The lock of an environment, None while it is missing or no longer matches its description."""
     lock = context.locks.get(env.name)
     return None if lock is None or outdated_files(env, lock) else lock
 
@@ -103,7 +103,7 @@ def missing_need(context: CheckContext, env: Environment, need: Need) -> str:
     missing = [] if any(state and state != "not cloned" for state in states.values()) else absent
     no_image = "" if env.name in context.images else "no image with the current key on this machine"
     no_report = "" if env.name in context.gpu_reports else "no image with the current key was probed on a GPU"
-    offline = "the network was not used (--require network)"
+    offline = "network checks are off (`--require network` turns them on)"
     reasons: dict[Need, str] = {
         "lock": "" if env.name in context.locks else "no readable lock",
         "clone": f"not cloned: {', '.join(missing)}" if missing else "",
@@ -119,7 +119,7 @@ def missing_need(context: CheckContext, env: Environment, need: Need) -> str:
 
 def _pending_message(entry: BumpEntry | None) -> str:
     if entry is None:
-        return "the log has no update of this service"
+        return "no update of this service is logged"
     steps = ", ".join(map(str, entry.pending))
     return (
         f"steps {steps} of the update {entry.bump} are pending; `invoke bump --resume` runs them"

@@ -65,7 +65,7 @@ def help_text(env: Environment, pins: Pins, replacement: Requirement, requirer: 
         layer = env.service.layers[_layer_number(change.path.removesuffix(".packages[+]"))]
         return f"add `- {change.value}` to the layer {layer.name}"
     old = pins[canonicalize_name(replacement.name)]
-    return f"write `- {change.value}` in place of `- {old.name}=={old.version}`"
+    return f"replace `- {old.name}=={old.version}` with `- {change.value}`"
 
 
 def _layer_number(layer: str) -> int:

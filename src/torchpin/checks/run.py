@@ -43,7 +43,7 @@ def _run_check(context: CheckContext, env: Environment, check: Check) -> Result:
         answers = tuple(check.run(context, env))
     except Exception as error:  # noqa: BLE001 - a check that raises must fail, never pass
         message = f"the check raised {type(error).__name__}: {error}"
-        help_text = "report this line as a bug of torchpin"
+        help_text = "report this line as a bug in torchpin"
         return replace(
             empty,
             status="failed",

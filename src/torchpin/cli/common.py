@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from torchpin.commands.report import CommandReport, Watcher
     from torchpin.output.reports import Form
 
-SERVICE = {"service": "the service, by its folder's name; all of them when left out"}
-ONE_SERVICE = {"service": "the service, by its folder's name"}
-VARIANT = {"variant": "the variant, such as gpu; all of them when left out"}
+SERVICE = {"service": "the service, by its folder name; all services if omitted"}
+ONE_SERVICE = {"service": "the service, by its folder name"}
+VARIANT = {"variant": "the variant, such as gpu; all variants if omitted"}
 CHECK = {"check": "write nothing; list what would change, and exit with 1 if anything would"}
 LAB = {
     "lab": "run on a scratch copy, with small stubs for torch, sources and base image; everything else is real"
@@ -27,7 +27,7 @@ HTML = {
     "html": "also write an HTML page with verdicts, evidence and the matrix of services and GPUs to this file"
 }
 JSON = {"json": "print one JSON document instead of text"}
-STRICT = {"strict": "fail on notices and on unknowns, too"}
+STRICT = {"strict": "fail on notices and unknowns too"}
 RECORDED = {"recorded": "read torch's channels from the recorded index snapshots instead of PyTorch's index"}
 STATE_HELP = "a git revision, `.` for the working tree, a freeze record or a lock folder"
 

@@ -85,7 +85,7 @@ def document(_: Context, check: bool = False) -> None:
         **SERVICE,
         **LAB,
         **JSON,
-        "require": "fail if a check was skipped that needs one of these, separated by commas: docker,gpu,network,image,clone,record",
+        "require": "fail if a check that needs any of these was skipped: docker,gpu,network,image,clone,record",
         **STRICT,
     },
 )

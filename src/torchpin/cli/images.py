@@ -35,7 +35,7 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
         "no_cache": "build even if the image exists, and use no cached layer",
         "builder": "the buildx builder to use",
         "progress": "auto (a live table on a terminal), plain or json",
-        "dry_run": "print the command, run nothing",
+        "dry_run": "print the command without running it",
     },
 )
 def build(
@@ -68,7 +68,7 @@ def build(
         **ONE_SERVICE,
         **VARIANT,
         **LAB,
-        "into": "the folder of the environment; .venvs/<environment> when left out",
+        "into": "the folder of the environment; .venvs/<environment> if omitted",
     }
 )
 def install(_: Context, service: str, variant: str = "", into: str = "", lab: bool = False) -> None:
@@ -100,7 +100,7 @@ def freeze(_: Context, service: str = "", variant: str = "") -> None:
         **ONE_SERVICE,
         **VARIANT,
         "command": "what to run instead of the described command, as one string",
-        "dry_run": "print the command, run nothing",
+        "dry_run": "print the command without running it",
     }
 )
 def run(_: Context, service: str, variant: str = "", command: str = "", dry_run: bool = False) -> None:

@@ -73,7 +73,7 @@ def _verdict_form(**flags: bool) -> str:
     """The one form whose flag is set, else text."""
     forms = [form for form, is_set in flags.items() if is_set]
     if len(forms) > 1:
-        raise InputError("--json, --sarif and --github exclude each other; give one of them")
+        raise InputError("--json, --sarif and --github are mutually exclusive; pass only one of them")
     return forms[0] if forms else "text"
 
 
@@ -113,7 +113,7 @@ def why(_: Context, service: str, component: str, variant: str = "", json: bool 
         **SERVICE,
         **GPU,
         **HTML,
-        "every": "show every known GPU, not only those that services name",
+        "every": "show every known GPU, not only those that services list",
         **JSON,
     },
 )
@@ -156,8 +156,8 @@ def outdated(_: Context, service: str = "", json: bool = False, offline: bool = 
         "what": "the target, such as torch==2.7.1, transformers==4.54.1, python==3.11.9, base=IMAGE or sd-scripts@v0.10.1",
         "service": "only this service; may be given several times",
         "channel": "the channel of torch, such as cu128; by default the nearest one that supports the GPUs",
-        "reason": "the reason, written to the description and the log; required where the update brings a new deviation or finding",
-        "dry_run": "print the plan, change nothing",
+        "reason": "the reason, written to the description and the log; required if the update introduces a new deviation or finding",
+        "dry_run": "print the plan without changing anything",
         **JSON,
         "yes": "do not ask for confirmation",
         "no_build": "leave the steps that need a Docker engine pending",

@@ -52,7 +52,7 @@ def doctor(_: Context) -> None:
     help={
         "check": "validate that every fact has a source and a date, is consistent with the others, and is not expired",
         "refresh": "compare the index snapshots with PyTorch's index, or its mirrors",
-        "channel": "a channel to refresh; may be given several times; all recorded ones when left out",
+        "channel": "a channel to refresh; may be given several times; all recorded ones if omitted",
         "write": "write the refreshed snapshots",
         "accept_changed_hashes": "write them even if the hash of a recorded file has changed",
     },

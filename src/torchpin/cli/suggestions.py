@@ -34,7 +34,7 @@ def describe_parse_error(
         return f"`{caller} --{no_value['option']}` needs a value"
     if _MISSING in str(error):
         names = " and ".join(str(argument.name).upper() for argument in context.missing_positional_args)
-        return f"`{caller}` needs {names}; `{caller} --help` shows how"
+        return f"`{caller}` needs {names}; `{caller} --help` shows the usage"
     return str(error)
 
 
@@ -55,7 +55,7 @@ def _unknown_word(
 
 def _unknown_option(caller: str, option: str, context: ParserContext, core: ParserContext) -> str:
     if option in core.flags:  # where a positional argument is missing
-        return f"`{option}` is an option of the program: write it before the task"
+        return f"`{option}` is a global option; put it before the task"
     flags = dict.fromkeys((*context.flags, *context.inverse_flags, *core.flags))
     near = _near(option, [flag for flag in flags if flag.startswith("--")])
     return f"`{caller}` has no option `{option}`{_or_help(near, caller)}"
@@ -69,4 +69,4 @@ def _near(word: str, names: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     matches = get_close_matches(word, list(names))
-    return f"; did you mean: {', '.join(matches)}?" if matches else ""
+    return f" (did you mean {', '.join(matches)}?)" if matches else ""

@@ -91,7 +91,7 @@ def _load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Ren
     outdated = [path for path, text in rendered.files.items() if first_differing_line(repo.text(path), text)]
     if outdated:
         raise FindingsError(
-            f"{', '.join(outdated)}: out of date for the description; run `invoke render --service {env.service.name}`"
+            f"{', '.join(outdated)}: out of date; run `invoke render --service {env.service.name}`"
         )
     return lock, rendered
 

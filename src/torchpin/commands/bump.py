@@ -76,7 +76,7 @@ def _source_commits(repo: Repository, target: Target) -> dict[str, str]:
             if target.to not in tags:
                 near = ", ".join(git.nearest_tags(target.to, tags)) or "none, it has no tags"
                 raise InputError(
-                    f"{source.name} has no tag {target.to}; near it: {near}; nothing was changed"
+                    f"{source.name} has no tag {target.to}; nearest: {near}; nothing was changed"
                 )
             return {source.name: tags[target.to]}
     return {}

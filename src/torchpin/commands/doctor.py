@@ -70,7 +70,7 @@ def _check_uv() -> MachineCheck:
         name="uv",
         ok=uv_version == uv.UV_VERSION,
         detail=uv_version or "none",
-        help=f"run bootstrap.py again: uv {uv.UV_VERSION} is pinned",
+        help=f"run bootstrap.py again to get uv {uv.UV_VERSION}, the pinned version",
         needed=True,
     )
 
@@ -93,7 +93,7 @@ def _check_docker() -> MachineCheck:
         with docker.engine() as client:
             return MachineCheck(name="Docker engine", ok=True, detail=str(client.version()["Version"]))
     except TorchpinError as error:
-        help_text = "start one or set DOCKER_HOST; without it `invoke install` and `--lab` work"
+        help_text = "start one, or set DOCKER_HOST; `invoke install` and `--lab` work without it"
         return MachineCheck(name="Docker engine", ok=False, detail=str(error), help=help_text)
 
 
@@ -108,7 +108,7 @@ def _check_buildx() -> MachineCheck:
 
 def _check_disk(repo: Repository) -> MachineCheck:
     free = shutil.disk_usage(repo.root).free
-    help_text = "free about 30 GB: a CUDA base image and one torch require them while they are built"
+    help_text = "free up about 30 GB: building an image with CUDA and torch needs that much"
     return MachineCheck(
         name="disk",
         ok=free >= _MIN_FREE_BYTES,
@@ -123,7 +123,7 @@ def _check_gpu() -> MachineCheck:
             name="GPU",
             ok=False,
             detail="no NVIDIA driver",
-            help="install the driver to run services; building requires none",
+            help="install the driver to run services; building does not need it",
         )
     completed = process.run(
         ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"), check=False
@@ -154,7 +154,7 @@ def _check_index(repo: Repository, channel: str) -> MachineCheck:
     try:
         answer = http.fetch(f"{address.rstrip('/')}/torch/", timeout=10, waits=())
     except http.FetchError as error:
-        help_text = f"set a mirror in {variable} or torchpin.toml; `invoke lock --recorded` requires none"
+        help_text = f"set a mirror in {variable} or torchpin.toml; `invoke lock --recorded` works without it"
         return MachineCheck(
             name=f"index {channel}",
             ok=False,
@@ -171,9 +171,12 @@ def _check_source(repo: Repository, source: Source) -> MachineCheck:
     try:
         git.expect_tag(source, repo.settings)
     except TorchpinError as error:
-        help_text = f"set a mirror in {mirror_variable(source.name)} (file:// works)"
+        help_text = f"set a mirror in {mirror_variable(source.name)} (a file:// URL works too)"
         return MachineCheck(
-            name=f"source {source.name}", ok=False, detail=str(error).splitlines()[0], help=help_text
+            name=f"source {source.name}",
+            ok=False,
+            detail=str(error).splitlines()[0].removesuffix(":"),
+            help=help_text,
         )
     return MachineCheck(
         name=f"source {source.name}", ok=True, detail=f"{address}: {source.tag} = {source.commit[:12]}"

@@ -132,7 +132,7 @@ def _build(workspace: Workspace, options: BuildOptions, watcher: Watcher) -> Com
 
 def _without_docker_hint(env: Environment) -> str:
     return (
-        "Start a Docker engine with buildx (`invoke doctor` tells more), or take the native way, without Docker:\n"
+        "Start a Docker engine with buildx (`invoke doctor` tells more), or install natively, without Docker:\n"
         f"    invoke install --service {env.service.name}"
     )
 
@@ -168,9 +168,9 @@ def _verify_build(workspace: Workspace, lab: Lab) -> CommandReport:
     results = judge.verify(workspace.repo, workspace.environments)
     exit_code = judge.exit_code(results)
     how = (
-        "built and proven as an image"
+        "built and verified as an image"
         if lab.has_docker
-        else f"installed and proven without an image ({lab.no_docker_reason})"
+        else f"installed and verified without an image ({lab.no_docker_reason})"
     )
     summary = f"lab: locked, cloned, rendered, {how}, documented and verified"
     return CommandReport(

@@ -33,7 +33,7 @@ def judge_gpu(env: Environment, gpu: facts.Gpu | None) -> GpuVerdict:
     if gpu.capability is None:
         return GpuVerdict(status="unknown", reason="its capability is not in the facts")
     if gpu.machine == "aarch64" and platform == "linux/amd64":
-        reason = f"its hosts are aarch64, this build is for {platform}"
+        reason = f"its hosts are aarch64, but this build is for {platform}"
         return GpuVerdict(status="incompatible", reason=reason, evidence=gpu.citation)
     if build is None:
         return GpuVerdict(status="unknown", reason="the CUDA of this build is not in the facts")
@@ -51,6 +51,6 @@ def _judge_architectures(release: str, build: str, machine: str, gpu: facts.Gpu)
         return GpuVerdict(status="incompatible", reason=reason, evidence=evidence)
     highest = facts.highest_arch(release, build, machine)
     if highest and facts.parse_capability(capability) > facts.parse_capability(highest):
-        reason = f"its CUDA compiles for {highest} at most"
+        reason = f"the CUDA of this build compiles up to {highest} only"
         return GpuVerdict(status="incompatible", reason=reason, evidence=gpu.citation)
     return GpuVerdict(status="unknown", reason="the architectures of this build are not in the facts")

@@ -5,7 +5,8 @@ import re
 from torchpin.description.yaml_reader import rule
 
 NAME = rule(
-    r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?", "a name: lower-case letters, digits and inner dashes, at most 39"
+    r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?",
+    "a name (lower-case letters, digits and inner dashes, at most 39 characters)",
 )
 PYTHON = rule(r"3\.\d{1,2}\.\d{1,2}", "a full Python version such as 3.10.14")
 BASE_PYTHON = rule(r"3\.\d{1,2}(?:\.\d{1,2})?", "the base image's Python version such as 3.11")
@@ -14,10 +15,10 @@ IMAGE = rule(
     r"[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
     "an image with a tag, such as nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
 )
-DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest: sha256: and 64 hexadecimal digits")
+DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest (sha256: and 64 hexadecimal digits)")
 DRIVER = rule(r"\d{3}(?:\.\d{1,3}){1,2}", "an NVIDIA driver version such as 550.54.14 (quote it)")
-CHANNEL = rule(r"cu\d{2,3}|cpu|pypi", "a channel: cu121, cu128, … or cpu or pypi")
-PLATFORM = rule(r"linux/(?:amd64|arm64)", "a platform: linux/amd64 or linux/arm64")
+CHANNEL = rule(r"cu\d{2,3}|cpu|pypi", "a channel (cu121, cu128, …, cpu or pypi)")
+PLATFORM = rule(r"linux/(?:amd64|arm64)", "a platform (linux/amd64 or linux/arm64)")
 APT = rule(
     r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name"
 )  # a trailing `-` would remove the package: `apt-get install git-`

@@ -86,7 +86,7 @@ def _require_unique_environments(described: Iterable[tuple[Reader, Service | Non
             name = f"{service.name}-{variant.name}" if service else ""
             if name in taken:
                 path = f"variants.{variant.name}"
-                message = f"environment {name!r} exists already, in {taken[name]}; choose another name"
+                message = f"environment {name!r} already exists, in {taken[name]}; choose another name"
                 reader.problems.append(Problem(position=reader.positions[path], path=path, message=message))
             taken[name] = reader.file
 

@@ -119,13 +119,15 @@ def _fitting_wheels(name: str, version: str, python: str, torch: _TorchBuild) ->
     rows = [row for row in named if row.version == version]
     if not rows:
         nearest = _join(dict.fromkeys(row.version for row in named))
-        raise _NoWheelError(f"no wheel of this version is in the facts; near it: {nearest}", certain=False)
+        raise _NoWheelError(
+            f"no wheel of this version is in the facts; recorded versions: {nearest}", certain=False
+        )
     for number, (column, expected) in enumerate(required.items(), start=1):
         fitting = [row for row in rows if getattr(row, column) == expected]
         if not fitting:
             key = ", ".join(f"{column} {value}" for column, value in list(required.items())[:number])
             near = [*dict.fromkeys(getattr(row, column) for row in rows)]
-            message = f"no wheel for {key}; near it: {column} {_join(near)}"
+            message = f"no wheel for {key}; available: {column} {_join(near)}"
             raise _NoWheelError(message, column=column, nearest=near)
         rows = fitting
     return rows
@@ -170,7 +172,7 @@ def _select_by_abi(rows: Sequence[Wheel], torch: _TorchBuild) -> Wheel:
         raise _NoWheelError(message, certain=False)
     labelled = next((row for row in rows if row.abi == abi), None)
     if labelled is None:
-        raise _NoWheelError(f"{torch} has the C++11 ABI {abi}; near it: {names}", column="abi")
+        raise _NoWheelError(f"{torch} has the C++11 ABI {abi}; available: {names}", column="abi")
     against = _built_against(labelled) or {}
     if labelled.abi == 1 or facts_torch.cxx11_abi(against["with"], against["channel"]) == abi:
         return labelled

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torchpin.model import Layer
 
 TORCH, TORCH_DEPS, PROVIDED = "00-torch", "01-torch-deps", "00-given"
-OUT_OF_DATE = "is out of date for its description"
+OUT_OF_DATE = "no longer matches its description"
 
 
 def _torch_layers(env: Environment) -> tuple[str, ...]:

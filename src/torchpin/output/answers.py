@@ -80,12 +80,12 @@ def print_differences(differences: Sequence[Difference], *, json: bool) -> None:
 
 
 def print_machine(checks: Sequence[MachineCheck]) -> None:
-    """A row for each thing that was looked at, with help where it is missing."""
+    """A row for each thing that was looked at, with help where it is not ok."""
     rows = [
-        (check.name, "ok" if check.ok else "missing", check.detail, "" if check.ok else check.help)
+        (check.name, "ok" if check.ok else "not ok", check.detail, "" if check.ok else check.help)
         for check in checks
     ]
-    terminal.print_table("", ("what", "state", "found", "what to do"), rows)
+    terminal.print_table("", ("check", "state", "found", "what to do"), rows)
 
 
 def print_facts_answer(answer: FactsReport | RefreshResult) -> None:

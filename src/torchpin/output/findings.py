@@ -55,7 +55,7 @@ def print_results(
         print_hanging(out, Text.assemble(("notice: ", _STYLES["notice"]), notice), 2)
     if not quiet:
         _print_skipped(out, results)
-    out.print(Text(summary(results)))
+    print_hanging(out, Text(summary(results)), 2)
 
 
 def print_entry(out: Console, entry: Entry, several: Iterable[str] = ()) -> None:

@@ -37,10 +37,8 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Outcome
 
 _OUTCOME_LABELS = {"changed": ("done", "green"), "same": ("same", "dim"), "failed": ("FAILED", "bold red")}
-# Columns of a table that goes to a file: rich takes 80 there, which would fold digests and paths.
+# Columns of a table that goes to a file: rich takes 80 there, which would leave no room for digests and paths.
 _LOG_WIDTH = 160
-# Columns: longer words, such as digests and images, are folded where a table is too wide; the first limit that fits.
-_LONG_WORDS = (24, 16, 12)
 
 
 def print_line(message: object) -> None:
@@ -132,7 +130,7 @@ def print_facts(checked: FactsReport) -> None:
         )
         for age in checked.ages
     ]
-    print_table("", ("table", "section", "oldest", "newest", "days", "maximum age", "expired"), rows)
+    print_table("", ("table", "section", "oldest", "newest", "days", "limit", "expired"), rows)
     for line in (*checked.problems, *map(str, checked.expired)):
         print_line(line)
     print_line(f"problems: {len(checked.problems)}, expired: {len(checked.expired)}")
@@ -204,7 +202,7 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
         if paths:
             print_line(f"  {label}: {', '.join(paths)}")
     if plan.outdated_layers:
-        print_line(f"  layers to lock again: {plan.present_bytes / 1e6:,.0f} MB of packages today")
+        print_line(f"  layers to re-lock: {plan.present_bytes / 1e6:,.0f} MB of packages at present")
     print_raw(plan.difference)
 
 
@@ -253,20 +251,19 @@ def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]
 def _column_widths(rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
     """The width of each column of a table that is at most `width` wide; None where its words do not fit.
 
-    rich shrinks the widest column first, and so breaks short words. Here each column first gets room for its longest
-    word, of which only very long ones are folded, and what is left is shared by those that need more.
+    rich shrinks the widest column first, and so breaks words. Here each column first gets room for its longest word,
+    and what is left is shared by those that need more: names, addresses and digests stay whole, and can be copied.
     """
     columns = list(zip(*rows, strict=True))
     room = width - 3 * len(columns) - 1  # a column has a border and two blanks, and one border ends the row
     natural = [max(map(cell_len, column)) for column in columns]
-    for limit in _LONG_WORDS:
-        floors = [min(limit, max(map(cell_len, " ".join(column).split()), default=0)) for column in columns]
-        needs = [full - floor for full, floor in zip(natural, floors, strict=True)]
-        spare = min(room - sum(floors), sum(needs))
-        if spare >= 0:
-            shares = [spare * need // (sum(needs) or 1) for need in needs]
-            return [floor + share for floor, share in zip(floors, shares, strict=True)]
-    return None
+    floors = [max(map(cell_len, " ".join(column).split()), default=0) for column in columns]
+    needs = [full - floor for full, floor in zip(natural, floors, strict=True)]
+    spare = min(room - sum(floors), sum(needs))
+    if spare < 0:
+        return None
+    shares = [spare * need // (sum(needs) or 1) for need in needs]
+    return [floor + share for floor, share in zip(floors, shares, strict=True)]
 
 
 def _print_blocks(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

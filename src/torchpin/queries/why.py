@@ -127,7 +127,17 @@ def _resolve_component(env: Environment, components: Mapping[str, str], componen
         if gpu is not None and facts.gpu(name) == gpu:
             return name
     suggestions = get_close_matches(component, list(components), n=3)
-    hint = f"did you mean {', '.join(suggestions)}?" if suggestions else "`invoke export` lists every package"
+    if gpu is not None:
+        listed = ", ".join(env.service.gpus) or "none"
+        raise InputError(
+            f"{env.service.file} does not list {component!r} under `gpus:` (listed: {listed}); "
+            f"`invoke support --every --service {env.service.name}` shows whether it would run"
+        )
+    hint = (
+        f"did you mean {', '.join(suggestions)}?"
+        if suggestions
+        else f"`invoke export --service {env.service.name}` lists every package"
+    )
     raise InputError(f"{env.name} has no {component!r} ({hint})")
 
 
@@ -252,7 +262,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     for kind, messages in checked.items():
         for check, _, text in (message.partition(": ") for message in messages):
             yield f"  {kind}[{check}] {text}"
-    yield from (f"  {source} says {text}" for source, text in explanation.recommendations)
+    yield from (f"  recommended: {text} ({source})" for source, text in explanation.recommendations)
     if explanation.deviates:
         yield f"  {explanation.deviates}"
     if explanation.because:

@@ -32,7 +32,7 @@ def expect_buildx() -> str:
     completed = run(("docker", "buildx", "version"), check=False)
     if completed.returncode:
         raise ToolError(
-            "docker has no buildx plugin; install docker-buildx (on Debian and Ubuntu docker-buildx or docker-buildx-plugin)"
+            "docker has no buildx plugin; install it (on Debian and Ubuntu the package docker-buildx or docker-buildx-plugin)"
         )
     return completed.stdout.split()[1] if len(completed.stdout.split()) > 1 else completed.stdout.strip()
 

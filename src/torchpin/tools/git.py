@@ -133,7 +133,7 @@ def expect_commit(source: Source, tags: dict[str, str]) -> None:
     if source.tag not in tags:
         near = ", ".join(sorted(nearest_tags(source.tag, tags), key=_version_key))
         raise ToolError(
-            f"{source.name} has no tag {source.tag}; " + (f"near it: {near}" if near else "it has no tags")
+            f"{source.name} has no tag {source.tag}; " + (f"nearest: {near}" if near else "it has no tags")
         )
     if tags[source.tag] != source.commit:
         raise ToolError(
@@ -310,7 +310,7 @@ def _commit_id(repo: Repo, revision: str) -> str:
     names = [ref.name for ref in repo.refs]
     near = ", ".join(get_close_matches(revision, names, n=4) or names[:8])
     raise InputError(
-        f"revision {revision!r} does not exist" + (f"; near it: {near}" if near else "")
+        f"revision {revision!r} does not exist" + (f" (did you mean {near}?)" if near else "")
     ) from None
 
 

@@ -79,8 +79,9 @@ def _fetch_once(url: str, method: str, timeout: float) -> HttpResponse:
         reason = f"HTTP {error.code} {error.reason}"
         transient = error.code == _TOO_MANY_REQUESTS or error.code >= _SERVER_ERROR
         raise FetchError(url, reason, status=error.code, transient=transient) from None
-    except URLError as error:
-        raise FetchError(url, str(error.reason)) from None
+    except URLError as error:  # its reason is an OSError, whose own text begins with "[Errno -2]"
+        reason = getattr(error.reason, "strerror", None) or str(error.reason)
+        raise FetchError(url, reason) from None
     except (InvalidURL, ValueError) as error:
         raise FetchError(url, str(error), transient=False) from None
     except (HTTPException, OSError) as error:

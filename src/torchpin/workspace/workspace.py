@@ -94,7 +94,7 @@ def read_lock(repo: Repository, env: Environment) -> Lock:
     stale_files = dict.fromkeys(file for file, _, _ in outdated_files(env, parsed_lock))
     if stale_files:
         raise InputError(
-            f"{paths.lock_folder(env.name)} is out of date for its description ({', '.join(stale_files)}); "
+            f"{paths.lock_folder(env.name)} no longer matches its description ({', '.join(stale_files)}); "
             f"run `invoke lock --service {env.service.name}`"
         )
     return parsed_lock

@@ -15,9 +15,7 @@ def test_a_build_from_a_stale_rendering_is_refused(copy: Path) -> None:
     change_character(copy, "docker/lora-gpu/Dockerfile", 400)
     result = run_command(copy, "build", "--dry-run")
     assert result.code == 1
-    message = (
-        "docker/lora-gpu/Dockerfile: out of date for the description; run `invoke render --service lora`"
-    )
+    message = "docker/lora-gpu/Dockerfile: out of date; run `invoke render --service lora`"
     assert message in " ".join(result.output.split())
 
 
@@ -28,7 +26,7 @@ def test_without_an_engine_a_build_offers_the_native_way(committed: Path) -> Non
     assert result.out == ""
     assert result.err.splitlines() == [
         "no Docker engine at unix:///nonexistent",
-        "Start a Docker engine with buildx (`invoke doctor` tells more), or take the native way, without Docker:",
+        "Start a Docker engine with buildx (`invoke doctor` tells more), or install natively, without Docker:",
         "    invoke install --service lora",
     ]
     assert tree(committed) == before

@@ -184,10 +184,14 @@ def test_an_interrupted_task_ends_with_its_own_code(committed: Path, monkeypatch
     assert (result.code, result.out, result.err) == (130, "", "interrupted; nothing half-made was kept\n")
 
 
-def test_a_bug_keeps_its_traceback(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_ends_with_the_log_of_its_traceback(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torchpin.commands.generate.write_documents", fail_if_called)
-    with pytest.raises(AssertionError, match="this was to be refused before"):
-        run_command(committed, "document")
+    result = run_command(copy, "document")
+    assert result.code == 4
+    assert "unexpected AssertionError: this was to be refused before" in result.err
+    (log,) = (copy / ".torchpin" / "logs").glob("crash-*.log")
+    assert str(log.relative_to(copy)) in result.err
+    assert "Traceback (most recent call last)" in log.read_text()
 
 
 def test_another_character_is_another_character() -> None:

@@ -46,7 +46,7 @@ def test_the_judge_asks_no_network_and_no_process(committed: Path, monkeypatch: 
 def test_other_machines_can_be_asked_for(committed: Path) -> None:
     result = run_command(committed, "judge", "--service", "lora", "--gpu", "V100", "--driver", "470.57.02")
     assert result.code == 1
-    assert "--gpu V100: torch 2.7.1+cu128 has no code for V100 (capability 7.0)" in result.out
+    assert "--gpu V100: torch 2.7.1+cu128 has no code for V100 (compute capability 7.0)" in result.out
     assert "--driver 470.57.02: driver 470.57.02 is too old: CUDA 12 requires 525 or later" in result.out
     assert result.out.splitlines()[-1].split() == ["incompatible", "lora"]
 
@@ -84,7 +84,7 @@ def test_safe_repairs_give_back_the_committed_text(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("judge", "--json", "--sarif"), "exclude each other"),
+        (("judge", "--json", "--sarif"), "mutually exclusive"),
         (("explain", "GPU01"), "did you mean GPU001"),
         (("why", "lora", "bitsandbites"), "did you mean bitsandbytes"),
         (("adopt", "/nowhere"), "not a directory: /nowhere"),

@@ -212,7 +212,7 @@ def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scra
         env = select_environments(repo.services)[0]
         assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
         detail = _build_failure(repo, env)
-    assert "failed at proof" in detail
+    assert "failed at verification" in detail
     assert "expected 2.7.1+cu128, found 2.7.1+cu124" in detail
     assert "expected 12.8, found 12.4" in detail
 
@@ -272,7 +272,7 @@ def test_a_stale_rendering_is_not_built(scratch: Repository, env: Environment) -
     write_files({scratch.root / "docker/lora-gpu/Dockerfile": "FROM scratch\n"})
     outcome = build(scratch, env)
     assert outcome.code == 1
-    assert "out of date for the description; run `invoke render --service lora`" in outcome.detail
+    assert "out of date; run `invoke render --service lora`" in outcome.detail
 
 
 def test_an_engine_that_is_gone_is_one_clear_error(

@@ -200,7 +200,7 @@ def test_a_base_with_another_build_of_torch_fails_at_the_proof_and_nothing_is_ta
     )
     (outcome,) = build.build(repo, environments, OPTIONS)
     assert (outcome.status, outcome.code) == ("failed", 3), outcome
-    assert "failed at proof" in outcome.detail
+    assert "failed at verification" in outcome.detail
     assert "2.7.1+cu126" in outcome.detail
     assert "2.7.1+cu129" in outcome.detail
     assert image_tags(repo) == []
@@ -221,7 +221,7 @@ def test_a_base_without_torch_fails_at_the_proof_and_nothing_is_tagged(
     )
     (outcome,) = build.build(repo, environments, OPTIONS)
     assert (outcome.status, outcome.code) == ("failed", 3), outcome
-    assert "failed at proof" in outcome.detail
+    assert "failed at verification" in outcome.detail
     assert "torch" in outcome.detail
     assert image_tags(repo) == []
 

@@ -17,8 +17,8 @@ from torchpin.workspace import workspace
 @pytest.mark.parametrize(
     ("service", "variant", "message"),
     [
-        ("coaxial", "arm64", "coaxial-arm64 is locked for linux/arm64; this machine is linux/amd64."),
-        ("seedvr", "gpu", "seedvr-gpu takes torch from its base image, so it exists as an image only"),
+        ("coaxial", "arm64", "coaxial-arm64 is locked for linux/arm64, and this machine is linux/amd64"),
+        ("seedvr", "gpu", "seedvr-gpu takes torch from its base image, so it can only be built"),
     ],
 )
 def test_what_cannot_be_native_is_refused_before_anything_is_made(

@@ -172,7 +172,7 @@ def test_a_clone_s_own_requirements_are_read(root: Path, source: Source) -> None
 
 def test_a_missing_tag_names_the_nearest(root: Path, source: Source) -> None:
     requested = replace(source, tag="v0.9.2")
-    assert clone_error(root, requested) == "sd-scripts has no tag v0.9.2; near it: v0.9.1, v0.10.0"
+    assert clone_error(root, requested) == "sd-scripts has no tag v0.9.2; nearest: v0.9.1, v0.10.0"
     assert not (root / "third_party").exists()
 
 
@@ -197,7 +197,7 @@ def test_a_tag_that_moves_later_is_noticed_when_asked(root: Path, work: Path, so
     new_commit = commit(work, "another", "v0.9.1")
     publish(work)
     assert tools_git.clone(root, source, NO_SETTINGS) == "present"
-    assert f"now: {new_commit}." in clone_error(root, source, verify_tag=True)
+    assert f"to {new_commit}; find out why" in clone_error(root, source, verify_tag=True)
 
 
 def test_an_unreadable_origin_is_told_with_git_s_own_words(root: Path, source: Source) -> None:

@@ -133,9 +133,9 @@ def test_a_message_and_its_help_quote_the_line() -> None:
     project = installs.parse_project({"Dockerfile": BASE + "RUN pip install lightning>=2.0.0\n"})
     (match, *_) = [match for match in scan.find_matches(project) if match.id == "ADO001"]
     assert match.finding.message == (
-        "`lightning>=2.0.0` is not quoted: the shell redirects the output to the file `=2.0.0`, and any lightning is installed"
+        "`lightning>=2.0.0` is not quoted: the shell redirects the output to the file `=2.0.0`, and any version of lightning may be installed"
     )
-    assert match.finding.help == "write `'lightning>=2.0.0'`"
+    assert match.finding.help == "quote it: `'lightning>=2.0.0'`"
 
 
 def test_a_table_that_is_no_toml_is_said() -> None:

@@ -38,7 +38,7 @@ BUILT = {"images": {"size_bytes": 1}, "probe_reports": PROBE_OUTPUT}
             "clone",
         ),
         ("REC001", {"locks": True}, "not recorded yet", "record"),
-        ("REC002", {}, "the log has no update of this service", "bump"),
+        ("REC002", {}, "no update of this service is logged", "bump"),
         (
             "REC002",
             {"bumps": PENDING},
@@ -48,7 +48,7 @@ BUILT = {"images": {"size_bytes": 1}, "probe_reports": PROBE_OUTPUT}
         ("IMG001", {"locks": True, "engine_problem": NO_ENGINE}, NO_ENGINE, "docker"),
         ("IMG005", {"engine_problem": NO_ENGINE}, NO_ENGINE, "docker"),
         ("IMG001", {"locks": True}, "no image with the current key on this machine", "image"),
-        ("SRC004", {}, "the network was not used (--require network)", "network"),
+        ("SRC004", {}, "network checks are off (`--require network` turns them on)", "network"),
         (
             "IMG006",
             {"locks": True, "gpu_problem": "no NVIDIA driver on this machine"},

@@ -117,7 +117,7 @@ def test_a_check_that_raises_is_a_failed_check(registering: Callable[..., Any], 
     assert (check_result.status, finding.location) == ("failed", FILE)
     assert finding.message == "the check raised KeyError: 'torch'"
     assert judge.exit_code([check_result]) == FindingsError.exit_code
-    assert finding.help == "report this line as a bug of torchpin"
+    assert finding.help == "report this line as a bug in torchpin"
 
 
 @pytest.mark.parametrize(

@@ -96,4 +96,4 @@ def test_only_a_task_that_takes_all_services_says_so() -> None:
         signature = inspect.signature(TASKS[name].body).parameters
         if "service" in signature:
             optional = signature["service"].default == ""
-            assert ("all of them" in TASKS[name].help["service"]) == optional, name
+            assert ("if omitted" in TASKS[name].help["service"]) == optional, name

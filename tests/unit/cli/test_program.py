@@ -78,12 +78,12 @@ def test_help_can_be_requested_without_exiting(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("biuld",), "no task `biuld`; did you mean: build?"),
-        (("--help", "biuld"), "no task `biuld`; did you mean: build?"),
-        (("build", "--servce", "x"), "`{} build` has no option `--servce`; did you mean: --service?"),
-        (("why", "--servce", "x", "y"), "`{} why` has no option `--servce`; did you mean: --service?"),
-        (("--lst",), "`{} ` has no option `--lst`; did you mean: --list, --pty?"),
-        (("why",), "`{} why` needs SERVICE and COMPONENT; `{} why --help` shows how"),
+        (("biuld",), "no task `biuld` (did you mean build?)"),
+        (("--help", "biuld"), "no task `biuld` (did you mean build?)"),
+        (("build", "--servce", "x"), "`{} build` has no option `--servce` (did you mean --service?)"),
+        (("why", "--servce", "x", "y"), "`{} why` has no option `--servce` (did you mean --service?)"),
+        (("--lst",), "`{} ` has no option `--lst` (did you mean --list, --pty?)"),
+        (("why",), "`{} why` needs SERVICE and COMPONENT; `{} why --help` shows the usage"),
     ],
 )
 @pytest.mark.parametrize("program", PROGRAMS)

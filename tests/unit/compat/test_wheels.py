@@ -134,7 +134,7 @@ def test_another_ground_has_another_file(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"python": Version("3.14")}, "no wheel for platform linux_x86_64, torch 2.7, cuda 12, python cp314; near it: python cp39"),
+        ({"python": Version("3.14")}, "no wheel for platform linux_x86_64, torch 2.7, cuda 12, python cp314; available: python cp39"),
         ({"platform": "linux/arm64"}, "no wheel for platform linux_aarch64"),
         ({"channel": "cpu"}, "torch 2.7.1 from cpu is not a CUDA build; torch 2.7 with CUDA is on cu118, cu126, cu128"),
         ({"layers": (LAYER_ONE, make_layer("attention", "flash-attn==1.0.9"))}, "no wheel of this version is in the facts"),

@@ -79,7 +79,7 @@ BAD = {
     "a short digest": (
         'ubuntu22.04"}',
         'ubuntu22.04", digest: "sha256:ab"}',
-        ["4:70: base.digest: 'sha256:ab' is not a digest: sha256: and 64 hexadecimal digits"],
+        ["4:70: base.digest: 'sha256:ab' is not a digest (sha256: and 64 hexadecimal digits)"],
     ),
     "a local version of torch": (
         '"2.5.1"',
@@ -127,13 +127,13 @@ BAD = {
     "no channel": (
         "cu121",
         "cuda",
-        ["9:18: variants.gpu.channel: 'cuda' is not a channel: cu121, cu128, … or cpu or pypi"],
+        ["9:18: variants.gpu.channel: 'cuda' is not a channel (cu121, cu128, …, cpu or pypi)"],
     ),
     "no platform": (
         "linux/amd64",
         "windows",
         [
-            "9:35: variants.gpu.platform: 'windows' is not a platform: linux/amd64 or linux/arm64"
+            "9:35: variants.gpu.platform: 'windows' is not a platform (linux/amd64 or linux/arm64)"
         ],
     ),
     "a key that is no name": (
@@ -305,7 +305,7 @@ def test_two_services_never_share_an_environment() -> None:
     assert (
         str(excinfo.value)
         .split("\n")[0]
-        .endswith(": environment 'a-b-c' exists already, in services/a-b/service.yaml; choose another name")
+        .endswith(": environment 'a-b-c' already exists, in services/a-b/service.yaml; choose another name")
     )
 
 

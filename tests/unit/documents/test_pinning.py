@@ -263,7 +263,7 @@ def test_each_gpu_is_told_whether_each_build_has_code_for_it() -> None:
             "unknown: the CUDA of this build is not in the facts",
         ],
         ["B100", "unknown", "unknown: its capability is not in the facts", "no: a CPU build", "unknown: its capability is not in the facts"],
-        ["GH200", "9.0", "no: its hosts are aarch64, this build is for linux/amd64", "no: a CPU build", "unknown: the CUDA of this build is not in the facts"],
+        ["GH200", "9.0", "no: its hosts are aarch64, but this build is for linux/amd64", "no: a CPU build", "unknown: the CUDA of this build is not in the facts"],
         ["Voodoo 2", "unknown", "unknown: this GPU is not in the facts", "no: a CPU build", "unknown: this GPU is not in the facts"],
     ]  # fmt: skip
 
@@ -271,7 +271,7 @@ def test_each_gpu_is_told_whether_each_build_has_code_for_it() -> None:
 def test_where_the_architectures_are_not_known_the_ceiling_tells() -> None:
     variant = Variant(name="gpu", channel="cu118", platform="linux/amd64")
     assert gpu_rows("2.7.0", variant, gpus=("B200", "H100")) == [
-        ["B200", "10.0", "no: its CUDA compiles for sm_90 at most"],
+        ["B200", "10.0", "no: the CUDA of this build compiles up to sm_90 only"],
         ["H100", "9.0", "unknown: the architectures of this build are not in the facts"],
     ]
 

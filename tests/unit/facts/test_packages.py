@@ -88,27 +88,27 @@ def test_a_wheel_fits_python_torch_cuda_abi_and_platform(
     [
         (
             *("3.11", "2.7.1", "cu126", {"version": "2.8.2"}),
-            "flash-attn 2.8.2: no wheel of this version is in the facts; near it: 2.8.3",
+            "flash-attn 2.8.2: no wheel of this version is in the facts; recorded versions: 2.8.3",
         ),
         (
             *("3.11", "2.7.1", "cu126", {"machine": "riscv64"}),
-            "no wheel for platform linux_riscv64; near it: platform linux_x86_64, linux_aarch64",
+            "no wheel for platform linux_riscv64; available: platform linux_x86_64, linux_aarch64",
         ),
         (
             *("3.11", "2.7.1", "cu126", {"machine": "aarch64"}),
-            "no wheel for platform linux_aarch64, torch 2.7; near it: torch 2.9",
+            "no wheel for platform linux_aarch64, torch 2.7; available: torch 2.9",
         ),
         (
             *("3.11", "2.1.0", "cu118", {}),
-            "no wheel for platform linux_x86_64, torch 2.1; near it: torch 2.4, 2.5, 2.6, 2.7, 2.8, 2.9",
+            "no wheel for platform linux_x86_64, torch 2.1; available: torch 2.4, 2.5, 2.6, 2.7, 2.8, 2.9",
         ),
         (
             *("3.11", "2.7.1", "cu118", {}),
-            "no wheel for platform linux_x86_64, torch 2.7, cuda 11; near it: cuda 12",
+            "no wheel for platform linux_x86_64, torch 2.7, cuda 11; available: cuda 12",
         ),
         (
             *("3.13", "2.4.1", "cu124", {}),
-            "torch 2.4, cuda 12, python cp313; near it: python cp39, cp310, cp311, cp312",
+            "torch 2.4, cuda 12, python cp313; available: python cp39, cp310, cp311, cp312",
         ),
         (
             *("3.11", "2.6.0", "cu124", {}),
@@ -200,7 +200,7 @@ def test_an_abi_without_a_wheel_names_the_one_that_there_is(monkeypatch: pytest.
     assert isinstance(no_wheel, facts.NoWheel)
     assert no_wheel.certain
     assert (
-        "torch 2.9.1 from cu128 has the C++11 ABI 0; near it: flash_attn-2.8.3+cu12torch2.9cxx11abiTRUE-"
+        "torch 2.9.1 from cu128 has the C++11 ABI 0; available: flash_attn-2.8.3+cu12torch2.9cxx11abiTRUE-"
         in no_wheel.message
     )
 

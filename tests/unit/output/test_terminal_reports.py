@@ -66,12 +66,12 @@ def cell_texts(lines: Sequence[str]) -> list[list[str]]:
 
 
 def test_a_table_that_does_not_fit_is_wrapped_between_words(terminal_width: Any, capsys: Any) -> None:
-    terminal_width(60)
+    terminal_width(80)
     terminal.print_table("", HEADERS, ROWS)
     output = capsys.readouterr().out
-    assert max(len(line) for line in output.splitlines() if "\x1b" not in line) <= 60
+    assert max(len(line) for line in output.splitlines() if "\x1b" not in line) <= 80
     words = {word for row in cell_texts(output.splitlines()) for cell in row for word in cell.split()}
-    assert {"environment", "coaxial-gpu", "state", "not", "recorded", "yet"} <= words
+    assert {"environment", "coaxial-gpu", "state", "not", "recorded", "yet", ROWS[0][1]} <= words
 
 
 def test_on_a_terminal_too_narrow_for_a_table_each_row_is_a_block(terminal_width: Any, capsys: Any) -> None:
@@ -110,7 +110,7 @@ def test_facts_have_their_age_and_what_is_expired(capsys: pytest.CaptureFixture[
     row = DatedRow(table="gpus.yaml", row="gpus: H100", date="2025-11-22", days=366, max_age_days=365)
     terminal.print_facts(FactsReport(problems=("gpus.yaml: no source",), ages=(section_age(row),)))
     lines = capsys.readouterr().out.splitlines()
-    headers = ["table", "section", "oldest", "newest", "days", "maximum age", "expired"]
+    headers = ["table", "section", "oldest", "newest", "days", "limit", "expired"]
     assert cell_texts(lines[1:4:2]) == [
         headers,
         ["gpus", "gpus", "2025-11-22", "2026-11-22", "366", "365", "1"],
@@ -141,7 +141,7 @@ def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixtu
         "  note: the reason of CUDA names an updated package",
         "  files: services/lora/service.yaml, lockfiles/lora-gpu/00-torch.txt",
         "  generated: docker/lora-gpu/Dockerfile, docs/PINNING.md",
-        "  layers to lock again: 2,808 MB of packages today",
+        "  layers to re-lock: 2,808 MB of packages at present",
         "--- a/services/lora/service.yaml",
         "+++ b/services/lora/service.yaml",
         "@@ -1 +1 @@",

@@ -41,7 +41,7 @@ def test_torch_has_its_whole_chain() -> None:
     lines = list(explanation_lines(chain))
     assert lines[0] == "torch 2.7.1+cu128 in lora-gpu"
     assert "  required through: lora -> torch" in lines
-    assert "  report says 2.5.x" in lines
+    assert "  recommended: 2.5.x (report)" in lines
     for start in (
         "  dependencies: ",
         "  ok[TOR001] torch 2.7.1 exists on cu128: ",
@@ -93,6 +93,13 @@ def test_everything_that_an_environment_uses_has_a_chain(
 def test_what_is_not_there_is_refused_with_near_names() -> None:
     with pytest.raises(InputError, match=r"did you mean .*bitsandbytes"):
         explain("bitsandbites")
+
+
+def test_a_gpu_that_the_service_does_not_list_is_no_missing_package() -> None:
+    with pytest.raises(
+        InputError, match=r"does not list 'RTX 5090' under `gpus:` \(listed: .*B200\); `invoke support"
+    ):
+        explain("RTX 5090")
 
 
 def test_without_a_lock_the_chain_is_shorter_and_still_true() -> None:

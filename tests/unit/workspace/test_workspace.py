@@ -84,7 +84,7 @@ def test_a_lock_of_another_description_is_out_of_date(
     write_lock(repo, environment(), lock)
     with pytest.raises(
         InputError,
-        match=r"^lockfiles/lora-gpu is out of date for its description \(.*\); run `invoke lock --service lora`$",
+        match=r"^lockfiles/lora-gpu no longer matches its description \(.*\); run `invoke lock --service lora`$",
     ):
         workspace.read_lock(repo, environment(python=Version("3.11.9")))
 

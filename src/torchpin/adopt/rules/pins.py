@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 def torch_replacement(project: Project) -> Iterator[Finding]:
     """Install torch and everything that needs it in one resolution, or pin torch in a constraints file for every later step.
 
-    pip resolves each step by itself. A later step that names torch without the index, or a package that pins another torch,
-    replaces the chosen build by PyPI's default one.
+    pip resolves each step on its own. A later step that names torch without the index, or a package that pins another torch,
+    replaces the chosen build with PyPI's default one.
 
-    Example: torch 2.7.1 is installed, `pip install xformers` replaces it by torch 2.8.0.
+    Example: torch 2.7.1 is installed, `pip install xformers` replaces it with torch 2.8.0.
 
     Sources: facebookresearch/xformers issues 752, 802, 1096; METADATA of xformers.
     """
@@ -58,7 +58,7 @@ def _torch_replacement_in(project: Project, file: str) -> Iterator[Finding]:
                     "ADO003",
                     target.location,
                     message,
-                    help=f"add `--index-url` of that channel, or remove `{target.text}`",
+                    help=f"add the `--index-url` of that channel, or remove `{target.text}`",
                     about=package_name(target),
                 )
         yield from _packages_pinning_torch(step, installed_torch)
@@ -99,7 +99,7 @@ def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Itera
             and not exact_version(target)
             and "torch" not in constrained
         ):
-            message = f"`{target.text}` is not pinned, and each of its releases pins a torch: the newest replaces torch {installed_torch}"
+            message = f"`{target.text}` is not pinned, and each of its releases pins torch, so the newest one replaces torch {installed_torch}"
             replacement = next(
                 (
                     str(_dependent(undeclared))
@@ -112,7 +112,7 @@ def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Itera
                 "ADO003",
                 target.location,
                 message,
-                help=f"write `{replacement}`" if replacement else "",
+                help=f"use `{replacement}`" if replacement else "",
                 about=package_name(target),
             )
 
@@ -126,11 +126,11 @@ def _dependent(undeclared: facts.UndeclaredRequirement) -> Requirement:
 def contradictory_requirements(project: Project) -> Iterator[Finding]:
     """Write each bound once, in a file that every step gets (`-c constraints.txt`).
 
-    A bound holds within its own step only: a later step that requires a newer version upgrades the package without notice.
+    A bound holds within its own step only: a later step that requires a newer version silently upgrades the package.
 
     Example: `numpy<2` in the first step, opencv-python-headless without a bound in the fourth: it requires numpy>=2.
 
-    Sources: opencv/opencv-python issues 1122, 1134, 1135; own resolver runs.
+    Sources: opencv/opencv-python issues 1122, 1134, 1135; our own resolver runs.
     """
     for file in [*project.dockerfiles, ""]:
         yield from _find_contradictions(list(_install_targets(project, file)))
@@ -241,7 +241,7 @@ def _is_capped(target: InstallTarget, dependent: Requirement) -> bool:
 
 @register_rule("ADO012", "a package has no version")
 def unpinned_package(project: Project) -> Iterator[Finding]:
-    """Write `name==<version>`, or add a lock file to the project.
+    """Pin it as `name==<version>`, or add a lock file to the project.
 
     Such a package, and what it depends on, changes from build to build. It cannot be adopted until a version is chosen; the
     draft keeps its range as a recommendation.

@@ -29,7 +29,7 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
 
     Example: `RUN pip install lightning>=2.0.0` installs any lightning and writes a file named `=2.0.0`.
 
-    Sources: own run in sh; ckan-docker-base issue 132, flyte-sdk issue 706.
+    Sources: tested in sh; ckan-docker-base issue 132, flyte-sdk issue 706.
     """
     for run in project_runs(project):
         if installs.parse_install(project, run) is None:
@@ -39,9 +39,9 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
                 package = _preceding_token(run, token.line, token.column)
                 requirement = f"{package}{operator}{token.text}"
                 location = f"{run.file}:{token.line}:{token.column}"
-                message = f"`{requirement}` is not quoted: the shell redirects the output to the file `{token.text}`, and any {package} is installed"
+                message = f"`{requirement}` is not quoted: the shell redirects the output to the file `{token.text}`, and any version of {package} may be installed"
                 yield build_finding(
-                    "ADO001", location, message, help=f"write `'{requirement}'`", about=package
+                    "ADO001", location, message, help=f"quote it: `'{requirement}'`", about=package
                 )
 
 
@@ -52,7 +52,7 @@ def _preceding_token(run: RunCommand, line: int, column: int) -> str:
 
 @register_rule("ADO002", "a failure is hidden")
 def hidden_failure(project: Project) -> Iterator[Finding]:
-    """Remove what hides the failure, or test for the one case that may fail.
+    """Remove what hides the failure, or handle only the one case that may fail.
 
     After `|| true`, `|| :`, `|| echo …` or `; exit 0` a step that fails counts as a success: the image is tagged without what
     the step should have done.
@@ -73,7 +73,7 @@ def hidden_failure(project: Project) -> Iterator[Finding]:
         )
         ends = run.command.operator == ";" and follows[:2] == ("exit", "0")
         if _RELEVANT_PROGRAMS.match(program) and (swallowed or ends):
-            message = f"a failure of `{' '.join(texts[:4])}{' …' if len(texts) > 4 else ''}` is hidden by `{' '.join(follows[:2])}`"  # noqa: PLR2004
+            message = f"a failure of `{' '.join(texts[:4])}{' …' if len(texts) > 4 else ''}` is hidden by `{run.command.operator} {' '.join(follows[:2])}`"  # noqa: PLR2004
             yield build_finding("ADO002", run.location, message, about=program)
 
 
@@ -121,4 +121,6 @@ def gpu_use_in_build(project: Project) -> Iterator[Finding]:
     for run in project_runs(project):
         text = " ".join(run.command.texts) + "".join(char.text for char in run.instruction.body)
         if re.search(r"cuda\.(is_available|get_device|device_count|current_device)|\bnvidia-smi\b", text):
-            yield build_finding("ADO009", run.location, "requires a GPU, which no build has")
+            yield build_finding(
+                "ADO009", run.location, "requires a GPU, which is not available during a build"
+            )

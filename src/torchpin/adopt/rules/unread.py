@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @register_rule("ADO008", "a line could not be read")
 def unreadable_line(project: Project) -> Iterator[Finding]:
-    """Review it by hand: nothing of it was judged or is in the draft.
+    """Review it by hand: none of it was judged or included in the draft.
 
     Adopting reads what a line installs without running it; it cannot follow loops, computed names and missing files.
 
@@ -64,7 +64,7 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
                 yield build_finding(
                     "ADO008",
                     run.location,
-                    f"installs within `{run.command.texts[0]}` depend on the shell's state",
+                    f"what is installed inside `{run.command.texts[0]}` depends on the shell's state",
                 )
             continue
         for name in step.missing:

@@ -141,7 +141,7 @@ def _unpinned_packages(step: InstallCommand) -> Iterator[Finding]:
                 "ADO006",
                 target.location,
                 f"`{target.text}` has no version",
-                help=f"write `{target.text}==<version>`",
+                help=f"pin it as `{target.text}==<version>`",
                 about=package_name(target),
             )
 
@@ -204,13 +204,13 @@ def incompatible_wheel(project: Project) -> Iterator[Finding]:
 def _wheel_mismatches(match: re.Match[str], python: str | None, torch: str, channel: str) -> list[str]:
     mismatches = []
     if python and match["python"] and match["python"] != "cp" + "".join(python.split(".")[:2]):
-        mismatches.append(f"built for {match['python']}, and Python is {python}")
+        mismatches.append(f"built for {match['python']}, but Python is {python}")
     if torch and match["torch"] != ".".join(torch.split(".")[:2]):
-        mismatches.append(f"built for torch {match['torch']}, and torch is {torch}")
+        mismatches.append(f"built for torch {match['torch']}, but torch is {torch}")
     abi = facts.cxx11_abi(torch, channel) if torch else None
     if abi is not None and abi != (match["abi"] == "TRUE"):
         mismatches.append(
-            f"built with C++11 ABI {match['abi']}, and torch {torch} with {'TRUE' if abi else 'FALSE'}"
+            f"built with C++11 ABI {match['abi']}, but torch {torch} with {'TRUE' if abi else 'FALSE'}"
         )
     return mismatches
 
@@ -248,7 +248,7 @@ def merged_indexes(project: Project) -> Iterator[Finding]:
                 "ADO011",
                 step.location,
                 message,
-                help=f"write `--index-url {step.extra_index}` for torch and its companions alone",
+                help=f"use `--index-url {step.extra_index}` for torch and its companions only",
                 about="torch",
             )
 
@@ -270,7 +270,7 @@ def nonexistent_package_form(project: Project) -> Iterator[Finding]:
                 yield build_finding(
                     "ADO013",
                     step.location,
-                    f"{name} has no source archive, which `--no-binary` requires",
+                    f"{name} has no source distribution, which `--no-binary` requires",
                     about=name,
                     evidence=row.citation,
                 )

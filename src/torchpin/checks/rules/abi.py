@@ -31,7 +31,7 @@ _ABI_WHEEL = re.compile(
 )
 
 
-@check("ABI001", "a wheel's tags do not fit Python, torch, CUDA or the C++11 ABI", judge=True)
+@check("ABI001", "a wheel's tags do not match Python, torch, CUDA or the C++11 ABI", judge=True)
 def wheels_fit(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Choose a version, torch, channel or Python that a wheel exists for; the finding names those near it.
 
@@ -104,8 +104,8 @@ def _help(env: Environment, name: str, no_wheel: NoWheel) -> str:
     help_by_column = {
         "platform": f"remove {name} from the variants for {env.variant.platform}; it has wheels for {near}",
         "torch": f"move torch to one of {near}, or remove {name}",
-        "cuda": f"choose a channel of CUDA {near} for {env.variant.name}, or remove {name}",
-        "python": f"choose one of the Pythons {pythons}, or remove {name}",
+        "cuda": f"choose a channel with CUDA {near} for {env.variant.name}, or remove {name}",
+        "python": f"choose one of the Python versions {pythons}, or remove {name}",
         "channel": f"choose a channel for {env.variant.name}: one of {near or 'those with CUDA'}; or remove {name}",
     }
     return help_by_column.get(no_wheel.column, "")

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Answer
     from torchpin.model import Environment
 
+_WITHOUT_CUDA = "choose a base image without CUDA if nothing is compiled in the image"
+
 
 @check("BAS003", "the base image's CUDA is not that of the wheels, or is installed twice", judge=True)
 def cuda_is_there_once(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Choose a base image with the CUDA of the wheels, or one without CUDA if nothing is compiled in the image.
+    """Choose a base image with the same CUDA as the wheels, or one without CUDA if nothing is compiled in the image.
 
     Torch's wheels depend on packages of the CUDA runtime, cuBLAS, cuDNN and NCCL, and never load those of the base image. A
     CUDA toolkit in the base image serves only extensions that are compiled there, and only with torch's CUDA: with another
@@ -62,9 +64,13 @@ def cuda_is_there_once(context: CheckContext, env: Environment) -> Iterator[Answ
 def _duplicate_finding(context: CheckContext, env: Environment, row: facts.BaseImage, cuda: str) -> Answer:
     wheel_cudnn = cudnn_version(env)
     differences = [
-        *([f"CUDA {row.cuda} and {cuda}"] if major_minor(row.cuda or "") != cuda else []),
         *(
-            [f"cuDNN {row.cudnn} and {wheel_cudnn}"]
+            [f"CUDA {row.cuda} in the image, {cuda} in the wheels"]
+            if major_minor(row.cuda or "") != cuda
+            else []
+        ),
+        *(
+            [f"cuDNN {row.cudnn} in the image, {wheel_cudnn} in the wheels"]
             if row.cudnn and wheel_cudnn and not _is_same_version(row.cudnn, wheel_cudnn)
             else []
         ),
@@ -77,14 +83,14 @@ def _duplicate_finding(context: CheckContext, env: Environment, row: facts.BaseI
     )
     size_note = f" ({size / 1e6:,.0f} MB of packages)" if size else ""
     contents = "the CUDA toolkit" if "devel" in row.variant else "the CUDA runtime"
-    versions = f"; the versions differ: {', '.join(differences)}" if differences else ""
+    versions = f"; the versions differ: {'; '.join(differences)}" if differences else ""
     has_other_major = row.cuda and row.cuda.partition(".")[0] != cuda.partition(".")[0]
     return finding(
         env,
         image_location(env),
         f"{row.image} has {contents}, and torch's wheels install CUDA again{size_note}{versions}"
-        + ("; extensions do not compile with another major" if has_other_major else ""),
-        help=_base_help(cuda, row) if differences else "",
+        + ("; extensions do not compile with another CUDA major version" if has_other_major else ""),
+        help=_base_help(cuda, row) if differences else _WITHOUT_CUDA,
         about=row.image,
         evidence=f"{row.citation}; torch {env.service.torch.version}+{torch_build(env)}",
         level="warning" if has_other_major else "notice",
@@ -107,13 +113,13 @@ def _base_help(cuda: str, row: facts.BaseImage) -> str:
         if major_minor(base.cuda or "") == cuda and base.variant == kind
     ]
     if not candidates:
-        return "choose a base image without CUDA if nothing is compiled in the image; none of this CUDA is in the facts"
+        return f"{_WITHOUT_CUDA}; no nvidia/cuda image with the CUDA of the wheels is in the facts"
     best = max(candidates, key=lambda base: Version(base.cuda or "0"))
     digest = f" and `digest: {best.digest}`" if best.digest else ""
-    return f"write `image: {best.image}`{digest}, or choose a base image without CUDA if nothing is compiled in the image"
+    return f"set `image: {best.image}`{digest}, or {_WITHOUT_CUDA}"
 
 
-@check("BAS004", "the base image's Python is not the described one", judge=True)
+@check("BAS004", "the base image's Python does not match the description", judge=True)
 def base_has_the_python(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Describe the Python that the base image has, or choose a base image that has the described one.
 
@@ -139,7 +145,7 @@ def base_has_the_python(context: CheckContext, env: Environment) -> Iterator[Ans
             env,
             location_of(env.service, "python"),
             f"Python {python} does not match {row.image}, which has Python {row.python}",
-            help=f'write `python: "{row.python}"`, or choose another base image',
+            help=f'set `python: "{row.python}"`, or choose another base image',
             about="python",
             evidence=row.citation,
             fix=(Change(path="python", value=row.python),),
@@ -152,7 +158,7 @@ def _versions_agree(base_version: str, described_version: str) -> bool:
     return all(left == right for left, right in pairs)
 
 
-@check("BAS005", "the base image's torch is not the described one", judge=True)
+@check("BAS005", "the base image's torch does not match the description", judge=True)
 def base_has_the_torch(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Describe the torch that the base image has, or choose a base image that has the described one.
 
@@ -169,8 +175,10 @@ def base_has_the_torch(context: CheckContext, env: Environment) -> Iterator[Answ
     described = f"{torch.version}+{env.variant.channel}"
     if torch.origin == "index":
         if row and row.torch:
-            message = f"{row.image} has torch {row.torch}, and torch {torch.version} is installed in addition"
-            help_text = "write `from: base` below `torch:`, or choose a base image without torch"
+            message = (
+                f"{row.image} has torch {row.torch}, and torch {torch.version} is installed on top of it"
+            )
+            help_text = "set `from: base` under `torch:`, or choose a base image without torch"
             yield finding(
                 env,
                 image_location(env),
@@ -208,7 +216,7 @@ def _torch_finding(env: Environment, row: facts.BaseImage, described: str) -> An
         env,
         location_of(env.service, "torch.version"),
         f"torch {described} does not match {row.image}, which has torch {version}+{channel}",
-        help=f'write `version: "{version}"` below `torch:` and `channel: {channel}`, or choose another base image',
+        help=f'set `version: "{version}"` under `torch:` and `channel: {channel}`, or choose another base image',
         about="torch",
         evidence=row.citation,
         fix=changes,

@@ -67,7 +67,7 @@ def base_is_there(context: CheckContext, env: Environment) -> Iterator[Answer]:
     elif row.on_hub is False:
         yield _move_finding(env, f"{image} is no longer on Docker Hub", row.citation)
     elif ended:
-        message = f"{image} is end of life {ended} and gets no more fixes"
+        message = f"{image} {ended} and gets no more fixes"
         yield _move_finding(env, message, row.citation, level="warning")
     else:
         yield Ok(
@@ -95,9 +95,9 @@ def _move_finding(
 def _end_of_life(row: facts.BaseImage, context: CheckContext) -> str:
     """Since when or by whose list a base image is end of life; "" while it gets fixes."""
     if row.status == "end-of-life":
-        return "by NVIDIA's list"
+        return "is listed as end of life by NVIDIA"
     ends = min((date for date in (row.ends, row.os_ends) if date), default="")
-    return f"since {ends}" if ends and ends < context.today.isoformat() else ""
+    return f"reached its end of life on {ends}" if ends and ends < context.today.isoformat() else ""
 
 
 def _tag_violation(image: str) -> str:
@@ -121,7 +121,7 @@ def _tag_violation(image: str) -> str:
 def _cuda_tag_violation(tag: str) -> str:
     match = _CUDA_TAG.fullmatch(tag)
     if match is None or not match["os"]:
-        return "tags of nvidia/cuda are <X.Y.Z>-<variant>-<system>, and there is no latest"
+        return "tags of nvidia/cuda are <X.Y.Z>-<variant>-<system>, and there is no `latest`"
     if len(match["cuda"].split(".")) != 3:  # noqa: PLR2004 - X, Y and Z
         return f"its CUDA version {match['cuda']} is not a full X.Y.Z"
     cuda, suffix = Version(match["cuda"]), match["cudnn"]
@@ -151,7 +151,7 @@ def _nearest_fix(env: Environment) -> tuple[str, tuple[Change, ...]]:
     )
     keys = f"`image: {best.image}`" + (f" and `digest: {best.digest}`" if best.digest else "")
     changes = (Change(path=_key_path(env), value=best.image), *digest)
-    return f"write {keys}, the nearest supported tag", changes
+    return f"set {keys}, the nearest supported tag", changes
 
 
 def _nearest_base(image: str) -> facts.BaseImage | None:
@@ -185,7 +185,7 @@ def _kind(variant: str) -> tuple[bool, str]:
 
 @check("BAS002", "the base image is not pinned by its digest", judge=True)
 def base_has_a_digest(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Write the digest of the image; `docker buildx imagetools inspect IMAGE` shows it.
+    """Add the digest of the image; `docker buildx imagetools inspect IMAGE` prints it.
 
     The owner of a tag can move it to another image, and NVIDIA does rebuild tags in place. Only with a digest do two builds
     of the same description start from the same image.
@@ -210,7 +210,7 @@ def base_has_a_digest(context: CheckContext, env: Environment) -> Iterator[Answe
         yield Ok(about=image, evidence=f"{image} is pinned as {digest}; {provenance}")
     else:
         yield Unknown(
-            message=f"{digest} is not the recorded digest of {image} ({recorded_digest}): the tag was rebuilt, or it is another image",
+            message=f"{digest} is not the recorded digest of {image} ({recorded_digest}): the tag was rebuilt, or the digest is of another image",
             about=image,
         )
 
@@ -218,9 +218,9 @@ def base_has_a_digest(context: CheckContext, env: Environment) -> Iterator[Answe
 def _missing_digest(env: Environment, recorded_digest: str | None, evidence: str) -> Finding:
     image = env.base.image
     help_text = (
-        f"write `digest: {recorded_digest}` below the image"
+        f"add `digest: {recorded_digest}` below `image:`"
         if recorded_digest
-        else f"write the digest that `docker buildx imagetools inspect {image}` shows below the image"
+        else f"add the digest that `docker buildx imagetools inspect {image}` prints, below `image:`"
     )
     return finding(
         env,

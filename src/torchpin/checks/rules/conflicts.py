@@ -128,9 +128,7 @@ def files_have_one_owner(context: CheckContext, env: Environment) -> Iterator[An
                 evidence=f"the lock has {' '.join(present) or 'none'} of {', '.join(conflict.names)}",
             )
         elif present:
-            message = (
-                f"whether another package requires a second one beside {present[0]} is unknown without a lock"
-            )
+            message = f"whether a package that conflicts with {present[0]} is also installed is unknown without a lock"
             yield Unknown(message=message, about=conflict.id)
 
 

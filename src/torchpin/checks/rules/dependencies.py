@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @check("DEP001", "a package does not match what another one requires", judge=True)
 def requirements_hold(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Replace the pin by the one that the finding names.
+    """Replace the pin with the one that the finding names.
 
     Some packages check at run time what they do not declare, or declare only in an extra that is not installed: pip and
     uv report nothing, and the program fails when a model is loaded. Others declare it, and another pin conflicts with it:
@@ -93,9 +93,7 @@ def _requirement_text(evaluation: RequirementStatus, pins: Pins) -> str:
     package = f"{evaluation.package}=={pins[evaluation.package].version}"
     use = evaluation.undeclared.only
     if evaluation.package == evaluation.required:
-        return (
-            f"{package} does not match {evaluation.undeclared.needs}{f', required for {use}' if use else ''}"
-        )
+        return f"{package} does not satisfy {evaluation.undeclared.needs}{f', which is required for {use}' if use else ''}"
     return f"{package} requires {evaluation.undeclared.needs}{f' for {use}' if use else ''}"
 
 
@@ -161,7 +159,7 @@ def _help(
 
 @check("DEP002", "a package requires an interface that another one no longer has", judge=True)
 def interfaces_are_there(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Write the pin that the finding names: a version of the package without that need, or of the other one from before the removal.
+    """Use the pin that the finding names: a version of the package without that need, or of the other one from before the removal.
 
     A package that imports a module of another one declares at best that it requires the other one; it cannot know which
     later version removes the module. The resolver takes the newest version, and the import fails at run time.

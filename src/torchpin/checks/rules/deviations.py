@@ -29,7 +29,7 @@ EXTERNAL_CHECKS = ("AUD001",)  # `invoke audit` reports vulnerabilities under it
 
 @check("DEV001", "a deviation has no reason", judge=True)
 def deviations_have_reasons(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Write why under `reasons:` in the description, with the evidence; or follow the recommendation.
+    """Explain why under `reasons:` in the description, with the evidence; or follow the recommendation.
 
     What is used is compared with what is recommended: packages, Python, CUDA, cuDNN, the base image, and the capability
     of a GPU. A deviation without a reason looks like a mistake to whoever reads it later. The requirements of sources
@@ -102,8 +102,9 @@ def _check_followed(env: Environment, lock: Lock | None, deviations: Iterable[De
         if is_undetermined(env, lock, recommendation.component, values)
     ]
     for recommendation in undetermined:
-        requirement = f"{recommendation.component} {recommendation.says} is recommended ({recommendation.by})"
-        message = f"{requirement}; the used version is unknown without a lock"
+        says = "(any version)" if recommendation.says == "any" else recommendation.says
+        requirement = f"{recommendation.component} {says} is recommended ({recommendation.by})"
+        message = f"{requirement}; the version in use is unknown without a lock"
         yield Unknown(message=message, about=recommendation.component)
     deviating = list(deviations)
     explained = [deviation.component for deviation in deviating if deviation.reason]

@@ -29,7 +29,7 @@ def first_differing_line(committed: str | None, expected: str) -> int | None:
 
 @check("DKR001", "a rendered file is out of date", "lock")
 def rendering_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke render` and commit what it writes; generated files are not edited by hand.
+    """Run `invoke render` and commit what it writes; do not edit generated files by hand.
 
     Dockerfile and context list are rendered from description, lock and template. The committed files have to be equal to
     the current rendering, byte by byte.
@@ -41,19 +41,18 @@ def rendering_is_fresh(context: CheckContext, env: Environment) -> Iterator[Find
     renderings = context.renderings.get(env.name, {})
     if not renderings:
         folder = paths.image_folder(env.name)
-        message = f"{folder} cannot be compared: its lock is out of date for its description"
-        yield finding(env, folder, message, help="run `invoke lock`, which also renders")
+        message = "cannot be compared, because the lock no longer matches its description"
+        yield finding(env, folder, message, help="run `invoke lock`, which also renders the Dockerfile")
     for path, (committed, expected) in renderings.items():
         line = first_differing_line(committed, expected)
         if line is not None:
-            problem = "is missing" if committed is None else "is out of date for its description"
-            message = f"{path} {problem}"
+            message = "is missing" if committed is None else "is out of date"
             yield finding(env, f"{path}:{line}" if committed is not None else path, message, about=path)
 
 
 @check("DOC001", "a document is out of date", "lock")
 def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke document` and commit what it writes; write outside the markers only.
+    """Run `invoke document` and commit what it writes; edit only outside the markers.
 
     The sections between markers are generated from descriptions, locks and records, and have to be equal to what these
     give today.
@@ -69,11 +68,10 @@ def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Fin
         help_text = "restore the marker lines from git, then run `invoke document`"
         yield finding(env, location, message, help=help_text)
     if not context.documents and not context.document_problems:
-        message = "the documents cannot be compared: a lock is out of date for its description"
+        message = "the documents cannot be compared, because a lock no longer matches its description"
         yield finding(env, "docs", message, help="run `invoke lock`, which also writes the documents")
     for path, (committed, expected) in context.documents.items():
         line = first_differing_line(committed, expected)
         if line is not None:
-            problem = "is missing" if committed is None else "has generated sections that are out of date"
-            message = f"{path} {problem}"
+            message = "is missing" if committed is None else "has generated sections that are out of date"
             yield finding(env, f"{path}:{line}" if committed is not None else path, message, about=path)

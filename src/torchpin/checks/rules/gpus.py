@@ -26,7 +26,7 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
     """Move to a torch build that has code for this GPU, or remove the GPU from the description.
 
     A wheel of torch contains machine code (cubins) for some architectures. A cubin runs on GPUs of its major compute
-    capability, from its minor on; PTX runs on its capability and every higher one. On any other GPU torch starts and lists
+    capability, with an equal or higher minor; PTX runs on its capability and every higher one. On any other GPU torch starts and lists
     the GPU, but the first kernel fails.
 
     Example: B200 has compute capability 10.0; torch 2.5.1+cu121 is compiled for up to sm_90, without PTX.
@@ -51,14 +51,14 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
 def _suggestion(name: str) -> str:
     gpu_names = [gpu_name for gpu in facts.gpus() for gpu_name in (gpu.name, *gpu.aliases)]
     near = get_close_matches(name, gpu_names, n=3)
-    return f"; near it: {', '.join(near)}" if near else ""
+    return f" (did you mean {', '.join(near)}?)" if near else ""
 
 
 def _no_code_finding(
     context: CheckContext, env: Environment, name: str, location: str, verdict: GpuVerdict
 ) -> Finding:
     gpu = facts.gpu(name)
-    capability = f" (capability {gpu.capability})" if gpu and gpu.capability else ""
+    capability = f" (compute capability {gpu.capability})" if gpu and gpu.capability else ""
     build = f"torch {env.service.torch.version}+{torch_build(env)}"
     requested_gpus = [gpu_name for gpu_name, _ in target_gpus(context, env)]
     best = next(
@@ -82,14 +82,15 @@ def _no_code_finding(
 
 
 def _help(env: Environment, name: str, best: Build | None) -> str:
-    remove = f"remove {name} from `gpus:`"
+    remove = f"remove {name} from `gpus:`" if name in env.service.gpus else f"do not use {name}"
     if best is None:
         return f"{remove}: no known build for Python {env.service.python} on {env.variant.platform} has code for it"
     unsupported = (
         f" (which has no code for {', '.join(best.unsupported_gpus)})" if best.unsupported_gpus else ""
     )
-    write = f'write `channel: {best.channel}` and torch\'s `version: "{best.version}"`'
-    return f"{write}, the nearest build with code for it{unsupported}, or {remove}"
+    build = f'set `channel: {best.channel}` and torch\'s `version: "{best.version}"`'
+    listed = f", or {remove}" if name in env.service.gpus else ""
+    return f"{build}, the nearest build with code for it{unsupported}{listed}"
 
 
 @check("GPU002", "the host's driver is too old for the CUDA of the build", judge=True)
@@ -121,7 +122,7 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
             env,
             location,
             f"driver {driver} is too old: CUDA {cuda and cuda.split('.')[0]} requires {minimums.family} or later",
-            help=f"update the hosts' driver to {minimums.toolkit}, which CUDA {cuda} ships with, or at least to {minimums.family}",
+            help=f"update the driver on the hosts to {minimums.toolkit}, which is shipped with CUDA {cuda}, or at least to {minimums.family}",
             about="driver",
             evidence=minimums.citation,
         )
@@ -140,7 +141,7 @@ def _check_gpu_drivers(
         gpu = facts.gpu(name)
         if gpu and gpu.min_driver and Version(driver) < Version(gpu.min_driver):
             message = f"driver {driver} is too old: {name} requires {gpu.min_driver} or later"
-            help_text = f"update the driver of hosts with {name} to {gpu.min_driver} or later"
+            help_text = f"update the driver on hosts with {name} to {gpu.min_driver} or later"
             yield finding(env, location, message, help=help_text, about=name, evidence=gpu.citation)
 
 
@@ -164,5 +165,7 @@ def _check_runtime_gate(
         message = f"{env.base.image} requires a driver of CUDA {gate.needs} on GeForce GPUs ({gpu_names}); {driver} is older"
     else:
         return
-    help_text = f"update the hosts' driver to {base_minimum.toolkit}, or choose a base image of an older CUDA"
+    help_text = (
+        f"update the driver on the hosts to {base_minimum.toolkit}, or choose a base image with an older CUDA"
+    )
     yield finding(env, location, message, help=help_text, about=env.base.image, evidence=gate.citation)

@@ -38,7 +38,7 @@ def bump_is_recorded(context: CheckContext, env: Environment) -> Iterator[Findin
     The last step of an update records the freeze of the new image. While steps are pending, this check is skipped with
     their numbers.
 
-    Example: all steps of torch==2.7.1 are done by the log, and the environment has no pip_freeze.txt.
+    Example: all steps of torch==2.7.1 are done according to the log, and the environment has no pip_freeze.txt.
 
     Sources: records/log.yaml; the documented update policy, step 5.
     """
@@ -52,7 +52,7 @@ def bump_is_recorded(context: CheckContext, env: Environment) -> Iterator[Findin
 def image_is_built(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Build it again without cache (`invoke build --no-cache`).
 
-    Without a report of its probe, nothing is known of what an image holds, whatever its labels are.
+    Without a report of its probe, nothing is known of what an image holds, whatever its labels say.
 
     Example: the image was built by hand under the same tag, without the probe.
 
@@ -135,7 +135,7 @@ def image_keeps_budget(context: CheckContext, env: Environment) -> Iterator[Find
 
     The size is the one that Docker reports; the budget is the disk space of the machine that pulls the image.
 
-    Example: the budget is 20GB, and the image has 23.1 GB.
+    Example: the budget is 20GB, and the image is 23.1 GB.
 
     Sources: opendatahub-io/notebooks keeps image sizes within bounds in CI.
     """
@@ -144,7 +144,7 @@ def image_keeps_budget(context: CheckContext, env: Environment) -> Iterator[Find
         yield finding(
             env,
             f"image of {env.name}",
-            f"the image has {size / 1e9:.2f} GB, over its budget of {budget / 1e9:.2f} GB",
+            f"the image is {size / 1e9:.2f} GB, over its budget of {budget / 1e9:.2f} GB",
             about="budget",
         )
 
@@ -177,5 +177,5 @@ def image_runs_here(context: CheckContext, env: Environment) -> Iterator[Finding
     )  # fmt: skip
     for device in devices:
         if not facts.runs_on(archs, device["capability"]):
-            message = f"torch has no code for {device['name']} (capability {device['capability']})"
+            message = f"torch has no code for {device['name']} (compute capability {device['capability']})"
             yield finding(env, f"image of {env.name}", message, about=device["name"])

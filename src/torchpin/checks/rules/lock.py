@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torchpin.model import Artifact, Environment, Finding
 
 
-@check("LCK001", "the lock is out of date for its description")
+@check("LCK001", "the lock no longer matches its description")
 def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke lock` and commit what it writes.
 
@@ -39,21 +39,21 @@ def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
     if not lock:
         if not context.lock_files.get(env.name):
             folder = paths.lock_folder(env.name)
-            yield finding(env, folder, f"{folder} is missing", about=env.name)
+            yield finding(env, folder, "is missing", about=env.name)
         return  # a lock that cannot be parsed is reported by LCK002
     for file, problem, about in outdated_files(env, lock):
         path = paths.lock_path(env.name, file)
-        yield finding(env, path, f"{path} {problem}", about=about)
+        yield finding(env, path, problem, about=about)
     for layer in lock.layers:
         if layer.uv != context.uv:
             path = paths.lock_path(env.name, layer.file)
-            message = f"{path} was locked by uv {layer.uv}, but torchpin pins uv {context.uv}"
+            message = f"was locked by uv {layer.uv}, but torchpin pins uv {context.uv}"
             yield finding(env, path, message, about=layer.name)
 
 
 @check("LCK002", "the lock was edited by hand")
 def lock_is_untouched(context: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock` to write it again, or restore it from git; lock files are not edited by hand.
+    """Run `invoke lock` to write it again, or restore it from git; do not edit lock files by hand.
 
     The header of a layer file holds a digest of its lines. A version or hash that was changed by hand does not match the
     digest, and its origin cannot be verified.
@@ -113,7 +113,7 @@ def _is_build(env: Environment, version: str, release: str) -> bool:
     return version.split("+", maxsplit=1)[0] == release
 
 
-@check("LCK004", "a locked artifact has no hash or no proper name", "lock")
+@check("LCK004", "a locked artifact has no hash or a wrong file name", "lock")
 def artifacts_are_hashed(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke lock`; a package has exactly one artifact, whose file name has the package and the version.
 
@@ -243,7 +243,7 @@ def lock_names_no_host(context: CheckContext, env: Environment) -> Iterator[Find
                 )
 
 
-@check("LCK007", "files of a removed environment are left")
+@check("LCK007", "files of a removed environment are left over")
 def nothing_is_orphaned(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Remove the folder, or restore the description of its environment.
 

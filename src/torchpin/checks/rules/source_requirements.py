@@ -46,7 +46,7 @@ def _requirements_row(source: Source) -> SourceTag | None:
 
 @check("SRC002", "a source's own requirements are not met, without a reason", judge=True)
 def requirements_are_met(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Pin what the source pins, or write under `reasons:` why not, with the evidence.
+    """Pin what the source pins, or explain under `reasons:` why not, with the evidence.
 
     The versions in a source's own requirements are the ones that its authors ran. Others may work, and whoever chooses
     them should document why.
@@ -99,9 +99,7 @@ def _compare_requirements(
             yield _unmet_requirement(env, lock, number, requirement, required)
     if states["unknown"]:
         names = ", ".join(states["unknown"])
-        message = (
-            f"{required.requirer} requires {names}; not pinned, so their versions are unknown without a lock"
-        )
+        message = f"{required.requirer} requires {names}; the versions of unpinned packages are unknown without a lock"
         yield Unknown(message=message, about=required.requirer)
     if states["met"] or states["explained"]:
         explained = f" ({', '.join(states['explained'])})" if states["explained"] else ""
@@ -129,7 +127,7 @@ def _unmet_requirement(
         env,
         pin.location if pin else location_of(env.service, f"sources[{number}].tag"),
         f"{required.requirer} requires {requirement_text}, but {used}, without a reason",
-        help=f"write `- {requirement_text}`, or add the reason under `reasons:` as {reason}",
+        help=f"pin `- {requirement_text}`, or add the reason under `reasons:` as {reason}",
         about=name,
         evidence=required.evidence,
         level="warning",
@@ -139,7 +137,7 @@ def _unmet_requirement(
 
 @check("SRC003", "a source's minimum torch, Python or CUDA is not met", judge=True)
 def minimums_are_met(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Raise what the finding names, or waive the finding if a run of yours shows that it works.
+    """Raise what the finding names, or waive the finding if you have verified that it works.
 
     A source may document its minimum torch version only in the README, which no resolver reads.
 
@@ -181,7 +179,7 @@ def _check_minimums(env: Environment, source: Source, row: SourceTag) -> Iterato
             env,
             location_of(env.service, path),
             f"{source.name} {row.tag} requires {name} {minimum} or later, but the description has {name} {described}",
-            help=f"raise {name} to {minimum} or later, or waive this if a run of yours shows that it works",
+            help=f"raise {name} to {minimum} or later, or waive this if you have verified that it works",
             about=name,
             evidence=evidence,
             level="warning",

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Finding, Source
 
 
-@check("SRC001", "a tag does not exist, or is not the recorded commit", judge=True)
+@check("SRC001", "a tag does not exist, or does not point to the recorded commit", judge=True)
 def tag_is_the_commit(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Write a tag that exists and its commit; the finding names the nearest.
+    """Set an existing tag and its commit; the finding names the nearest tags.
 
     A tag that does not exist cannot be cloned, and one with another commit is not the source that was meant. This check
     compares with the recorded tags, offline; SRC004 compares with the origin.
@@ -78,7 +78,7 @@ def _check_commit(env: Environment, number: int, source: Source, row: SourceTag)
         env,
         location_of(env.service, path),
         f"{source.name} {source.tag} is commit {row.commit}, but the description has {source.commit}",
-        help=f"find out which of the two is meant; for the tag, write `commit: {row.commit}`",
+        help=f"find out which of the two is meant; for the tag, set `commit: {row.commit}`",
         about=source.name,
         evidence=row.citation,
         fix=[Change(path=path, value=row.commit)],
@@ -90,14 +90,14 @@ def _missing_tag(env: Environment, number: int, source: Source, row: SourceTag) 
     nearest = _nearest_tags(source.tag, tags)
     tag_of_commit = next((tag for tag in tags if tag.exists and tag.commit == source.commit), None)
     chosen = tag_of_commit or nearest[-1]  # the commit shows which tag was meant; else the newer one
-    note = f"; the described commit is {tag_of_commit.tag}" if tag_of_commit else ""
+    note = f"; the commit in the description is {tag_of_commit.tag}" if tag_of_commit else ""
     near = ", ".join(_describe_tag(tag, tags) for tag in nearest)
     path = f"sources[{number}]"
     return finding(
         env,
         location_of(env.service, f"{path}.tag"),
-        f"{source.name} has no tag {source.tag}; near it: {near}{note}",
-        help=f"write `tag: {chosen.tag}` and `commit: {chosen.commit}`, or those of another tag that exists",
+        f"{source.name} has no tag {source.tag}; nearest: {near}{note}",
+        help=f"set `tag: {chosen.tag}` and `commit: {chosen.commit}`, or those of another existing tag",
         about=source.name,
         evidence=row.citation,
         fix=[
@@ -126,7 +126,7 @@ def _describe_tag(row: SourceTag, tags: Sequence[SourceTag]) -> str:
     return f"{row.tag} ({', '.join(filter(None, parts))})"
 
 
-@check("SRC004", "a tag no longer gives the recorded commit", "network")
+@check("SRC004", "a tag no longer points to the recorded commit", "network")
 def tags_have_not_moved(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Find out why the tag was moved or deleted before you record another commit.
 

@@ -91,7 +91,7 @@ def _not_published(context: CheckContext, env: Environment) -> Answer:
     return finding(
         env,
         location_of(env.service, "torch.version") if not channels else _channel_position(env),
-        f"torch {version} does not exist on {channel}, whose last release is {last}; {availability}",
+        f"torch {version} does not exist on {channel}, whose last recorded release is {last}; {availability}",
         help=_build_help(env, best)
         if best
         else f"choose a release that has wheels for Python {env.service.python} on {env.variant.platform}",
@@ -116,12 +116,12 @@ def _build_help(env: Environment, best: compat_builds.Build) -> str:
         f' and torch\'s `version: "{best.version}"`' if best.version != env.service.torch.version else ""
     )
     unsupported = f" (it has no code for {', '.join(best.unsupported_gpus)})" if best.unsupported_gpus else ""
-    return f"write `channel: {best.channel}`{version}{unsupported}"
+    return f"set `channel: {best.channel}`{version}{unsupported}"
 
 
 @check("TOR002", "a companion does not match the torch release", judge=True)
 def companions_are_partners(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Write the version of the companion that was released with this torch.
+    """Set the version of the companion that was released with this torch.
 
     torchvision and torchaudio are compiled against one release of torch and pin it exactly; any other pair does not
     resolve, or replaces torch. Their version numbers differ from torch's, and the last torchaudio is 2.11.
@@ -136,7 +136,7 @@ def companions_are_partners(context: CheckContext, env: Environment) -> Iterator
         partners = releases.companion_choices(release, name)
         if release is None or partners is None:
             torch = env.service.torch.version
-            yield Unknown(message=f"the {name} for torch {torch} is not in the facts", about=name)
+            yield Unknown(message=f"the {name} release for torch {torch} is not in the facts", about=name)
         elif str(version) in partners:
             evidence = f"{name} {version} matches torch {release.version}: {release.citation}"
             yield Ok(about=name, evidence=evidence)
@@ -149,9 +149,9 @@ def _wrong_companion(env: Environment, release: TorchRelease, name: str, partner
     reason = (
         f"its {name} is {' or '.join(partners)}"
         if partners
-        else f"the last {name} is 2.11"  # only torchaudio has ended: compat.releases.companion_choices
+        else f"the last {name} release is 2.11"  # only torchaudio has ended: compat.releases.companion_choices
     )
-    help_text = f'write `{name}: "{partners[-1]}"`' if partners else f"remove {name} from `companions`"
+    help_text = f'set `{name}: "{partners[-1]}"`' if partners else f"remove {name} from `companions`"
     return finding(
         env,
         location_of(env.service, path),
@@ -275,7 +275,7 @@ def _required_glibc(file: str) -> int:
 
 @check("TOR004", "the channel gets no new releases", judge=True)
 def channel_is_alive(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Plan the update to a channel that gets new releases.
+    """Plan a move to a channel that still gets new releases.
 
     A frozen channel keeps its wheels but gets no new releases, so no fix of torch will be published on it; a channel that
     is removed from the index cannot be installed from.

@@ -64,16 +64,16 @@ def test_where_the_base_brings_torch_its_own_python_is_what_the_file_meets(envir
     ("changes", "message", "help_text"),
     [
         (
-            {"torch": "2.1.0", "channel": "cu118"}, "no wheel for platform linux_x86_64, torch 2.1; near it: torch 2.4",
+            {"torch": "2.1.0", "channel": "cu118"}, "no wheel for platform linux_x86_64, torch 2.1; available: torch 2.4",
             "move torch to one of 2.4, 2.5, 2.6, 2.7, 2.8, 2.9, or remove flash-attn",
         ),
         (
-            {"python": Version("3.14.0")}, "near it: python cp39, cp310",
-            "choose one of the Pythons 3.9, 3.10, 3.11, 3.12, 3.13, or remove flash-attn",
+            {"python": Version("3.14.0")}, "available: python cp39, cp310",
+            "choose one of the Python versions 3.9, 3.10, 3.11, 3.12, 3.13, or remove flash-attn",
         ),
         (
-            {"channel": "cu118"}, "cuda 11; near it: cuda 12",
-            "choose a channel of CUDA 12 for gpu, or remove flash-attn",
+            {"channel": "cu118"}, "cuda 11; available: cuda 12",
+            "choose a channel with CUDA 12 for gpu, or remove flash-attn",
         ),
         (
             {"channel": "cpu"}, "torch 2.7.1 from cpu is not a CUDA build",

@@ -24,15 +24,20 @@ if TYPE_CHECKING:
             "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
             "cu121",
             "notice",
-            "the versions differ: cuDNN 8.9.0.131 and 9.1.0.70",
+            "the versions differ: cuDNN 8.9.0.131 in the image, 9.1.0.70 in the wheels",
         ),
         (
             "nvidia/cuda:12.1.1-devel-ubuntu22.04",
             "cu124",
             "notice",
-            "the versions differ: CUDA 12.1.1 and 12.4",
+            "the versions differ: CUDA 12.1.1 in the image, 12.4 in the wheels",
         ),
-        ("nvidia/cuda:11.8.0-devel-ubuntu22.04", "cu124", "warning", "do not compile with another major"),
+        (
+            "nvidia/cuda:11.8.0-devel-ubuntu22.04",
+            "cu124",
+            "warning",
+            "do not compile with another CUDA major version",
+        ),
         ("nvidia/cuda:12.1.1-runtime-ubuntu22.04", "cu121", "notice", "has the CUDA runtime"),
         ("nvidia/cuda:12.1.1-base-ubuntu22.04", "cu121", "ok", ""),
         ("ubuntu:22.04", "cu121", "ok", ""),
@@ -86,7 +91,7 @@ def test_another_python_or_torch_than_the_image_s_is_named_with_what_it_has(
     )
     (python,) = judge_check(env, "BAS004").findings
     assert python.message == f"Python 3.10 does not match {PYTORCH}, which has Python 3.11"
-    assert python.help == 'write `python: "3.11"`, or choose another base image'
+    assert python.help == 'set `python: "3.11"`, or choose another base image'
     (torch,) = judge_check(env, "BAS005").findings
     assert torch.message == f"torch 2.7.0+cu128 does not match {PYTORCH}, which has torch 2.7.1+cu126"
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ("12.1.1-cudnn-devel-ubuntu22.04", "for CUDA 12.1.1 the suffix is -cudnn8-, not -cudnn-"),
         ("12.3.2-cudnn-devel-ubuntu22.04", "for CUDA 12.3.2 the suffix is -cudnn9-, not -cudnn-"),
         ("12.1-devel-ubuntu22.04", "its CUDA version 12.1 is not a full X.Y.Z"),
-        ("latest", "tags of nvidia/cuda are <X.Y.Z>-<variant>-<system>, and there is no latest"),
+        ("latest", "tags of nvidia/cuda are <X.Y.Z>-<variant>-<system>, and there is no `latest`"),
     ],
 )
 def test_a_tag_that_breaks_the_grammar_cannot_exist(
@@ -39,7 +39,7 @@ def test_the_nearest_tag_that_exists_is_the_repair(environment: Environments) ->
     (finding,) = judge_check(
         environment_on(environment, "nvidia/cuda:12.4.1-cudnn8-devel-ubuntu22.04"), "BAS001"
     ).findings
-    assert finding.help.startswith("write `image: nvidia/cuda:12.4.1-cudnn-devel-ubuntu22.04` and `digest: ")
+    assert finding.help.startswith("set `image: nvidia/cuda:12.4.1-cudnn-devel-ubuntu22.04` and `digest: ")
     digest = "sha256:622e78a1d02c0f90ed900e3985d6c975d8e2dc9ee5e61643aed587dcf9129f42"
     assert finding.fix == (
         Change(path="base.image", value="nvidia/cuda:12.4.1-cudnn-devel-ubuntu22.04"),
@@ -78,13 +78,13 @@ def test_an_end_of_life_is_a_matter_of_the_day(environment: Environments) -> Non
 @pytest.mark.parametrize(
     ("image", "ended"),
     [
-        ("nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "by NVIDIA's list"),
-        ("python:3.10-slim-bookworm", "since 2026-10-31"),
+        ("nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04", "is listed as end of life by NVIDIA"),
+        ("python:3.10-slim-bookworm", "reached its end of life on 2026-10-31"),
     ],
 )
 def test_an_end_of_life_names_its_date_or_list(image: str, ended: str, environment: Environments) -> None:
     (finding,) = judge_check(environment_on(environment, image), "BAS001").findings
-    assert finding.message == f"{image} is end of life {ended} and gets no more fixes"
+    assert finding.message == f"{image} {ended} and gets no more fixes"
 
 
 def test_every_known_base_obeys_its_repository_s_grammar(environment: Environments) -> None:

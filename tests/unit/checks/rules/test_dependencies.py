@@ -26,7 +26,7 @@ def test_an_undeclared_requirement_is_reported_at_its_pin(environment: Environme
         "transformers==4.46.3 requires accelerate>=0.26.0 for Trainer, low_cpu_mem_usage, device_map "
         "(undeclared), but accelerate 0.25.0 is used: "
     )
-    assert finding.help == "write `- accelerate==0.26.0` in place of `- accelerate==0.25.0`"
+    assert finding.help == "replace `- accelerate==0.25.0` with `- accelerate==0.26.0`"
     assert finding.fix == (Change(path="layers[0].packages[1]", value="accelerate==0.26.0"),)
     assert finding.fix_is_safe
     assert "comfyanonymous/ComfyUI #6685" in finding.evidence
@@ -172,7 +172,7 @@ def test_a_requirement_of_some_gpus_applies_to_a_target_gpu(environment: Environ
     env = make_environment(environment, "bitsandbytes==0.45.1", gpus=("H100",))
     (finding,) = judge_check(env, "DEP001", target_gpus=("B200",)).findings
     assert finding.message.startswith(
-        "bitsandbytes==0.45.1 does not match bitsandbytes>=0.45.3, required for Blackwell "
+        "bitsandbytes==0.45.1 does not satisfy bitsandbytes>=0.45.3, which is required for Blackwell "
     )
     assert finding.fix[0].value == "bitsandbytes==0.45.3"
 

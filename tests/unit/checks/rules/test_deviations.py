@@ -178,7 +178,7 @@ def test_a_component_that_only_a_lock_has_is_unknown_without_one(
     env = environment_with_recommendations(environment, ("numpy", "<2"), ("tqdm", "4.66.5"))
     result = judge_check(env, "DEV001")
     assert (result.status, result.findings, result.unknown) == (
-        "unknown", (), ("numpy <2 is recommended (the page); the used version is unknown without a lock",),
+        "unknown", (), ("numpy <2 is recommended (the page); the version in use is unknown without a lock",),
     )  # fmt: skip
     with_lock = judge_check(env, "DEV001", lock(env))
     assert with_lock.unknown == ()

@@ -29,7 +29,7 @@ FAILS = [
         "GPU001", "a GPU without code",
         lambda kit: run_check(kit.environment(gpus=("H100", "B200"), positions=make_positions("gpus[1]")), "GPU001"),
         f"{FILE}:7:3",
-        "torch 2.5.1+cu121 has no code for B200 (capability 10.0): "
+        "torch 2.5.1+cu121 has no code for B200 (compute capability 10.0): "
         "compiled for sm_50, sm_60, sm_70, sm_75, sm_80, sm_86, sm_90, without PTX",
     ),
 ]  # fmt: skip
@@ -103,7 +103,7 @@ def test_the_repair_is_the_nearest_build_that_serves_all_cards(environment: Envi
         Change(path="torch.version", value="2.7.0"),
     )
     assert finding.help == (
-        'write `channel: cu128` and torch\'s `version: "2.7.0"`, the nearest build with code for it, '
+        'set `channel: cu128` and torch\'s `version: "2.7.0"`, the nearest build with code for it, '
         "or remove B200 from `gpus:`"
     )
     assert "without PTX" in finding.message
@@ -114,14 +114,15 @@ def test_other_cards_can_be_asked_for(environment: Environments) -> None:
     env = environment(torch=make_torch("2.5.1"), gpus=("H100",))
     (finding,) = judge_check(env, "GPU001", target_gpus=("RTX 5090",)).findings
     assert (finding.about, finding.location) == ("RTX 5090", "--gpu RTX 5090")
+    assert "`gpus:`" not in finding.help  # the description does not list it
     cpu_env = environment(channel="cpu", torch=make_torch("2.5.1"))
     (cpu_finding,) = judge_check(cpu_env, "GPU001", target_gpus=("H100",)).findings
-    assert cpu_finding.message.endswith("has no code for H100 (capability 9.0): a CPU build")
+    assert cpu_finding.message.endswith("has no code for H100 (compute capability 9.0): a CPU build")
 
 
 def test_a_misspelled_card_is_unknown_with_near_names(environment: Environments) -> None:
     (message,) = judge_check(environment(gpus=("RTX 5091",)), "GPU001").unknown
-    assert message.startswith("RTX 5091 is not in the facts; near it: ")
+    assert message.startswith("RTX 5091 is not in the facts (did you mean ")
     assert "RTX 5090" in message
 
 
@@ -159,7 +160,7 @@ def test_a_driver_that_is_too_old_is_named_with_the_one_to_install(environment: 
     (finding,) = judge_check(env, "GPU002").findings
     assert finding.message == "driver 520.61.05 is too old: CUDA 12 requires 525 or later"
     assert finding.help == (
-        "update the hosts' driver to 570.26, which CUDA 12.8 ships with, or at least to 525"
+        "update the driver on the hosts to 570.26, which is shipped with CUDA 12.8, or at least to 525"
     )
 
 

@@ -105,7 +105,7 @@ FAILS = [
     Case(
         "IMG005", "too large an image",
         lambda kit: kit.check_image("IMG005", kit.environment(budget_bytes=5 * 10**8)),
-        IMAGE, "the image has 1.00 GB, over its budget of 0.50 GB",
+        IMAGE, "the image is 1.00 GB, over its budget of 0.50 GB",
     ),
     Case(
         "IMG006", "no GPU found",
@@ -115,7 +115,7 @@ FAILS = [
     Case(
         "IMG006", "a GPU without code",
         lambda kit: kit.check_lock("IMG006", gpu_reports={**PROBE_OUTPUT, "gpu": {"devices": [H100, B200]}}),
-        IMAGE, "torch has no code for NVIDIA B200 (capability 10.0)",
+        IMAGE, "torch has no code for NVIDIA B200 (compute capability 10.0)",
     ),
 ]  # fmt: skip
 

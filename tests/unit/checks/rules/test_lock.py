@@ -102,12 +102,12 @@ FAILS = [
     Case(
         "LCK001", "without a lock",
         lambda kit: run_check(kit.environment(), "LCK001"),
-        LOCK_DIR, f"{LOCK_DIR} is missing",
+        LOCK_DIR, "is missing",
     ),
     Case(
         "LCK001", "without a layer",
         lambda kit: kit.check_lock("LCK001", locks=replace(lock := kit.lock(), layers=lock.layers[:2])),
-        TRAINING_LAYER, f"{TRAINING_LAYER} is missing",
+        TRAINING_LAYER, "is missing",
     ),
     Case(
         "LCK001", "with another description",
@@ -116,22 +116,22 @@ FAILS = [
             kit.environment(layers=(Layer(name="training", packages=(Requirement("tqdm==4.66.6"),)),)),
             locks=kit.lock(),
         ),
-        TRAINING_LAYER, f"{TRAINING_LAYER} is out of date for its description",
+        TRAINING_LAYER, "no longer matches its description",
     ),
     Case(
         "LCK001", "with another environment's layer",
         lambda kit: kit.check_lock("LCK001", locks=replace_layer(kit.lock(), 0, environment="flux-gpu")),
-        TORCH_LAYER, f"{TORCH_LAYER} is locked for another environment, flux-gpu",
+        TORCH_LAYER, "is locked for another environment, flux-gpu",
     ),
     Case(
         "LCK001", "with another uv",
         lambda kit: kit.check_lock("LCK001", locks=replace_layer(kit.lock(), 0, uv="0.13.8")),
-        TORCH_LAYER, f"{TORCH_LAYER} was locked by uv 0.13.8, but torchpin pins uv 0.13.9",
+        TORCH_LAYER, "was locked by uv 0.13.8, but torchpin pins uv 0.13.9",
     ),
     Case(
         "LCK001", "with a layer too many",
         lambda kit: kit.check_lock("LCK001", kit.environment(layers=()), locks=kit.lock()),
-        TRAINING_LAYER, f"{TRAINING_LAYER} is of a layer that is not in the description",
+        TRAINING_LAYER, "is of a layer that is not in the description",
     ),
     Case(
         "LCK001", "without what builds a source",
@@ -142,12 +142,12 @@ FAILS = [
             ),
         ),
         f"{LOCK_DIR}/build.txt",
-        f"{LOCK_DIR}/build.txt does not match the source-only packages of the lock (schedulefree)",
+        "does not match the source-only packages of the lock (schedulefree)",
     ),
     Case(
         "LCK001", "without the requirements of its source",
         lambda kit: kit.check_lock("LCK001", environment_with_source(kit, requirements="requirements.txt")),
-        UPSTREAM_FILE, f"{UPSTREAM_FILE} is out of date for its description",
+        UPSTREAM_FILE, "no longer matches its description",
     ),
     Case(
         "LCK001", "with the requirements of its source at another tag",
@@ -156,7 +156,7 @@ FAILS = [
             environment_with_source(kit, requirements="requirements.txt"),
             locks=replace(kit.lock(), upstreams=(replace(UPSTREAM, tag="v0.9.1"),)),
         ),
-        UPSTREAM_FILE, f"{UPSTREAM_FILE} is out of date for its description",
+        UPSTREAM_FILE, "no longer matches its description",
     ),
     Case(
         "LCK002", "an edited file",

@@ -72,12 +72,12 @@ BASE_TORCH_FAILS = [
     Case(
         "LCK001", "without the packages of the base",
         lambda kit: kit.check_lock("LCK001", environment_with_base_torch(kit), locks=replace(lock_with_base_torch(kit), provided=None)),
-        BASE_LAYER, f"{BASE_LAYER} does not match the torch that the base image provides",
+        BASE_LAYER, "does not match the torch that the base image provides",
     ),
     Case(
         "LCK001", "with the packages of another base",
         lambda kit: kit.check_lock("LCK001", environment_with_base_torch(kit), locks=replace_base_layer(lock_with_base_torch(kit), inputs_digest="sha256:0")),
-        BASE_LAYER, f"{BASE_LAYER} does not match the torch that the base image provides",
+        BASE_LAYER, "does not match the torch that the base image provides",
     ),
     Case(
         "LCK001", "with a provided torch that the description installs",
@@ -86,7 +86,7 @@ BASE_TORCH_FAILS = [
             env := environment_with_base_torch(kit, torch=Torch(version=Version("2.7.1"), companions={})),
             locks=replace(lock_with_base_torch(kit, env=env), provided=lock_with_base_torch(kit).provided),
         ),
-        BASE_LAYER, f"{BASE_LAYER} does not match the torch that the base image provides",
+        BASE_LAYER, "does not match the torch that the base image provides",
     ),
     Case(
         "LCK001", "with a wheel for another torch",
@@ -98,7 +98,7 @@ BASE_TORCH_FAILS = [
                 provided=lock_with_base_torch(kit).provided,
             ),
         ),
-        ATTENTION_LAYER, f"{ATTENTION_LAYER} is out of date for its description",
+        ATTENTION_LAYER, "no longer matches its description",
     ),
     Case(
         "LCK003", "torch in a layer over the base's",

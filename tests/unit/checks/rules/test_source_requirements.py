@@ -31,7 +31,7 @@ def test_requirements_are_compared_without_a_lock_too(environment: Environments)
     )
     assert finding.fix == (Change(path="layers[0].packages[0]", value="accelerate==1.6.0"),)
     assert "requirements.txt, README.md @v0.10.0" in finding.evidence
-    assert result.unknown[0].endswith("; not pinned, so their versions are unknown without a lock")
+    assert result.unknown[0].endswith("; the versions of unpinned packages are unknown without a lock")
     assert "has 21 requirements; met: 2, unmet with a reason: 0 (" in result.evidence[0].evidence
 
 

@@ -101,14 +101,14 @@ def test_a_missing_tag_names_the_nearest_and_what_they_require(tag: str, environ
         False,
     )
     assert finding.message == (
-        f"sd-scripts has no tag {tag}; near it: v0.9.1 (2025-03-21, without the FLUX scripts), v0.10.0 "
-        "(2026-01-19, first with the FLUX scripts, requires torch 2.6.0 or later); the described commit is v0.10.0"
+        f"sd-scripts has no tag {tag}; nearest: v0.9.1 (2025-03-21, without the FLUX scripts), v0.10.0 "
+        "(2026-01-19, first with the FLUX scripts, requires torch 2.6.0 or later); the commit in the description is v0.10.0"
     )
     assert finding.fix == (
         Change(path="sources[0].tag", value="v0.10.0"),
         Change(path="sources[0].commit", value=V0_10_0),
     )
-    assert f"write `tag: v0.10.0` and `commit: {V0_10_0}`" in finding.help
+    assert f"set `tag: v0.10.0` and `commit: {V0_10_0}`" in finding.help
     assert "snapshot 2026-02-16" in finding.evidence
 
 

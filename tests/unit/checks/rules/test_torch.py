@@ -36,12 +36,12 @@ FAILS = [
         lambda kit: run_check(
             kit.environment(torch=make_torch("2.6.0"), positions=make_positions("variants.gpu.channel")), "TOR001"
         ),
-        f"{FILE}:7:3", "torch 2.6.0 does not exist on cu121, whose last release is 2.5.1; it exists on cpu, cu118, cu124, cu126",
+        f"{FILE}:7:3", "torch 2.6.0 does not exist on cu121, whose last recorded release is 2.5.1; it exists on cpu, cu118, cu124, cu126",
     ),
     Case(
         "TOR001", "a release that is nowhere",
         lambda kit: run_check(kit.environment(torch=make_torch("2.5.9")), "TOR001"),
-        FILE, "torch 2.5.9 does not exist on cu121, whose last release is 2.5.1; no index snapshot lists it",
+        FILE, "torch 2.5.9 does not exist on cu121, whose last recorded release is 2.5.1; no index snapshot lists it",
     ),
 ]  # fmt: skip
 
@@ -138,9 +138,9 @@ def test_a_release_that_other_channels_have_is_named_with_them(environment: Envi
     result = judge_check(environment(torch=make_torch("2.7.1"), gpus=("B200", "H100")), "TOR001")
     (finding,) = result.findings
     assert finding.message == (
-        "torch 2.7.1 does not exist on cu121, whose last release is 2.5.1; it exists on cpu, cu118, cu126, cu128"
+        "torch 2.7.1 does not exist on cu121, whose last recorded release is 2.5.1; it exists on cpu, cu118, cu126, cu128"
     )
-    assert finding.help == "write `channel: cu128`"
+    assert finding.help == "set `channel: cu128`"
     assert finding.fix == (Change(path="variants.gpu.channel", value="cu128"),)
     assert "2026-03-15" in finding.evidence
 
@@ -188,7 +188,10 @@ def test_a_stranger_is_repaired_by_facts_alone(environment: Environments) -> Non
 
 def test_a_companion_that_has_ended_is_removed(environment: Environments) -> None:
     (finding,) = judge_check(environment(torch=make_torch("2.12.1", torchaudio="2.11.0")), "TOR002").findings
-    assert finding.message == "torchaudio 2.11.0 does not match torch 2.12.1; the last torchaudio is 2.11"
+    assert (
+        finding.message
+        == "torchaudio 2.11.0 does not match torch 2.12.1; the last torchaudio release is 2.11"
+    )
     assert finding.help == "remove torchaudio from `companions`"
     assert finding.fix == (Change(path="torch.companions.torchaudio", value=None),)
 
