@@ -17,7 +17,7 @@ from pathlib import Path
 from torchpin.commands import build as commands_build
 from torchpin.commands import lock
 from torchpin.description.environments import mirror_variable, select_environments
-from torchpin.lab import engine, lab
+from torchpin.lab import docker_engine, lab
 from torchpin.tools import docker
 from torchpin.workspace import workspace
 
@@ -42,7 +42,7 @@ def main(runs: int) -> None:
         (outcome,) = commands_build.build(opened.repo, opened.environments, commands_build.BuildOptions())
         assert outcome.code == 0, outcome.detail
         with docker.engine() as client:  # the command uses the prefix of a checkout, not the lab's
-            tag = engine.list_tags(client, f"{opened.repo.prefix}/lora-gpu:")[0]
+            tag = docker_engine.list_tags(client, f"{opened.repo.prefix}/lora-gpu:")[0]
             command_tag = f"torchpin/lora-gpu:{tag.rsplit(':', 1)[1]}"
             client.images.get(tag).tag(*command_tag.rsplit(":", 1))
         try:

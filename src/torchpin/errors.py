@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
     from torchpin.model import Problem
 
-# 130 is 128 + SIGINT, as shells report it. An option that does not exist ends with invoke's own 1.
-FINDINGS, INPUT, TOOL, INTERRUPTED = 1, 2, 3, 130
+# 4 is for an unexpected exception; 130 is 128 + SIGINT, as shells report it.
+FINDINGS, INPUT, TOOL, BUG, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 class TorchpinError(Exception):
     """An expected failure: its text is the message for the user, and its exit code that of the command.
 
-    Any other exception is a bug and keeps its traceback.
+    Any other exception is a bug: its traceback is kept in a log.
     """
 
     exit_code = TOOL

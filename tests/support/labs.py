@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.commands import build as commands_build
-from torchpin.commands import clone
-from torchpin.commands import lock as commands_lock
+from torchpin.commands import clone, lock
 from torchpin.description.environments import select_environments
-from torchpin.lab import engine, lab
+from torchpin.lab import docker_engine, lab
 from torchpin.tools import docker
 from torchpin.workspace import generated, workspace
 
@@ -63,7 +62,7 @@ class BuiltLabs:
         messages: list[str] = []
         opened_lab = self._exit_stack.enter_context(lab.open_lab(repo, environments, say=messages.append))
         assert opened_lab.has_docker, messages
-        locked = commands_lock.lock(opened_lab.repo, opened_lab.environments)
+        locked = lock.lock(opened_lab.repo, opened_lab.environments)
         cloned = clone.clone(opened_lab.repo, opened_lab.environments)
         built = commands_build.build(opened_lab.repo, opened_lab.environments, OPTIONS)
         return BuiltLab(
@@ -82,7 +81,7 @@ def image_tag(repo: Repository, env: Environment) -> str:
 
 def image_tags(repo: Repository) -> list[str]:
     with docker.engine() as client:
-        return engine.list_tags(client, f"{repo.prefix}/")
+        return docker_engine.list_tags(client, f"{repo.prefix}/")
 
 
 def build(repo: Repository, env: Environment) -> model.Outcome:

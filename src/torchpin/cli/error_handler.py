@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from invoke import Exit
 
-from torchpin.errors import INTERRUPTED, TOOL, TorchpinError
+from torchpin.errors import BUG, INTERRUPTED, TOOL, TorchpinError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def _end(message: object, exit_code: int) -> NoReturn:
 
 
 def _report_bug(error: Exception) -> NoReturn:
-    from torchpin.commands.crash import BUG, crash_text, write_crash_log
+    from torchpin.commands.crash import crash_text, write_crash_log
     from torchpin.output.crash import print_crash
 
     print_crash(error, write_crash_log(error), crash_text(error))

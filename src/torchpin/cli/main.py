@@ -7,11 +7,11 @@ import sys
 from invoke import Collection
 
 from torchpin import __version__
-from torchpin.cli.files import document, export, lock, render, verify
-from torchpin.cli.images import build, clone, freeze, install, run
-from torchpin.cli.pins import bump, explain, judge, outdated, support, why
 from torchpin.cli.program import torchpin_program
-from torchpin.cli.project import adopt, audit, diff, doctor, facts, new, services
+from torchpin.cli.tasks.images import build, clone, freeze, install, run
+from torchpin.cli.tasks.lock_and_documents import document, export, lock, render, verify
+from torchpin.cli.tasks.pins import bump, explain, judge, outdated, support, why
+from torchpin.cli.tasks.project import adopt, audit, diff, doctor, facts, new, services
 
 namespace = Collection(
     *(lock, clone, render, build, install, run, freeze, verify, document, export, new, services, doctor),

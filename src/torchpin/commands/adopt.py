@@ -16,7 +16,7 @@ from torchpin.description import patterns, read
 from torchpin.description.environments import select_environments
 from torchpin.errors import FINDINGS, InputError
 from torchpin.workspace import evidence, workspace
-from torchpin.workspace.write import write_with_outcomes
+from torchpin.workspace.writer import write_with_outcomes
 
 if TYPE_CHECKING:
     from torchpin import model

@@ -20,7 +20,7 @@ from torchpin.model import Outcome
 from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.tools import http, uv_install
 from torchpin.workspace import generated, workspace
-from torchpin.workspace.write import clone_source, exclusive, write
+from torchpin.workspace.writer import clone_source, exclusive, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

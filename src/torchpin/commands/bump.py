@@ -16,7 +16,7 @@ from torchpin.errors import InputError, ToolError, TorchpinError
 from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, freeze_path, rendered_paths
 from torchpin.records import bump_log
 from torchpin.workspace.evidence import for_judge
-from torchpin.workspace.write import exclusive
+from torchpin.workspace.writer import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

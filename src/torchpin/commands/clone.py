@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.errors import TorchpinError
 from torchpin.model import Outcome
-from torchpin.workspace.write import clone_source
+from torchpin.workspace.writer import clone_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,6 @@ from torchpin.errors import TorchpinError
 from torchpin.tools.files import write_files
 from torchpin.workspace.workspace import find_root
 
-BUG = 4  # the exit code of an unexpected error; those of expected ends are in errors.py
-
 
 def write_crash_log(error: BaseException) -> Path | None:
     """Writes the traceback below .torchpin/logs of the repository, or to the temporary folder; None where neither works."""

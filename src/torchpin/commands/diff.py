@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError
 from torchpin.paths import LOCKFILES, RECORDS, SERVICES
-from torchpin.queries.diff import (
-    compare_snapshots,
-    lock_snapshot,
-    record_snapshot,
-    repository_snapshot,
-)
+from torchpin.queries.diff import compare_snapshots, lock_snapshot, record_snapshot, repository_snapshot
 from torchpin.tools.files import read_text
 from torchpin.workspace import workspace
 

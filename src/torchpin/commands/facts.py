@@ -13,7 +13,7 @@ from torchpin.description.environments import index_url
 from torchpin.errors import FINDINGS, InputError, ToolError
 from torchpin.facts import index_pages, load
 from torchpin.tools import index_client
-from torchpin.workspace import write as workspace_write
+from torchpin.workspace import writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -108,8 +108,8 @@ def refresh_snapshots(
     )
     if changed_hashes or not write:
         return RefreshResult(renewals=renewals, changed_hashes=changed_hashes)
-    with workspace_write.exclusive(repo):
-        written = workspace_write.write(
+    with writer.exclusive(repo):
+        written = writer.write(
             repo, {_snapshot_path(name): index_pages.format_page(page) for name, page in new.items()}
         )
     # the process goes on with the new snapshots

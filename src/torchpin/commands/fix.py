@@ -9,7 +9,7 @@ from torchpin.commands import judge
 from torchpin.description import edit, read
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
-from torchpin.workspace import write
+from torchpin.workspace import writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +50,7 @@ def apply_safe_fixes(repo: Repository, environments: Sequence[Environment]) -> t
         )
     )
     _require_improvement(repo, results, fixed_files)
-    write.write_with_outcomes(repo, {fixed_file.file: fixed_file.after for fixed_file in fixed_files})
+    writer.write_with_outcomes(repo, {fixed_file.file: fixed_file.after for fixed_file in fixed_files})
     return fixed_files
 
 

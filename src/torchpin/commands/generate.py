@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from torchpin.commands.judge import check_workspace
 from torchpin.commands.report import CommandReport, report_outcomes
-from torchpin.workspace import generated, workspace
-from torchpin.workspace.write import write_with_outcomes
+from torchpin.workspace import generated
+from torchpin.workspace.workspace import read_lock
+from torchpin.workspace.writer import write_with_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ def write_renderings(repo: Repository, environments: Sequence[Environment]) -> t
     """Writes the Dockerfile of every environment and the list of its build context."""
     files: dict[str, str | None] = {}
     for env in environments:
-        files |= generated.render_environment(repo, env, workspace.read_lock(repo, env)).files
+        files |= generated.render_environment(repo, env, read_lock(repo, env)).files
     return write_with_outcomes(repo, files)
 
 

@@ -14,7 +14,7 @@ from torchpin.errors import FindingsError
 from torchpin.model import Outcome
 from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.tools import process
-from torchpin.workspace import workspace
+from torchpin.workspace.workspace import read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +41,7 @@ def _compare_freeze(client: Any, repo: Repository, env: Environment) -> Outcome:
     probe_report = docker.probe(client, tag)
     freeze_text = format_freeze(probe_report["distributions"])
     differences = [
-        f"lock: {difference}"
-        for difference in freeze_differences(freeze_text, workspace.read_lock(repo, env))
+        f"lock: {difference}" for difference in freeze_differences(freeze_text, read_lock(repo, env))
     ]
     record = repo.text(paths.freeze_path(env.name))
     if record is None:

@@ -22,7 +22,7 @@ from torchpin.image import plan
 from torchpin.lock import export
 from torchpin.model import Outcome
 from torchpin.tools import files, process, uv, uv_install, uv_resolve
-from torchpin.workspace import workspace
+from torchpin.workspace.workspace import read_lock
 
 if TYPE_CHECKING:
     from torchpin.commands.parallel import StatusCallback
@@ -86,7 +86,7 @@ def _local_environment(env: Environment) -> Environment:
 
 def _local_lock(repo: Repository, env: Environment, local_env: Environment, say: StatusCallback) -> Lock:
     """The lock, on another platform than the locked one resolved again with the same versions."""
-    locked = workspace.read_lock(repo, env)
+    locked = read_lock(repo, env)
     if local_env == env:
         return locked
     say(

@@ -18,9 +18,10 @@ from torchpin.lock import compare, file_format
 from torchpin.lock.export import render_requirements
 from torchpin.model import Outcome, Position, Problem, Upstream
 from torchpin.tools import index_server, uv, uv_export, uv_resolve
-from torchpin.workspace import generated, workspace
+from torchpin.workspace import generated
 from torchpin.workspace.evidence import from_descriptions
-from torchpin.workspace.write import clone_source, exclusive, write
+from torchpin.workspace.workspace import read_lock, read_lock_files
+from torchpin.workspace.writer import clone_source, exclusive, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +93,7 @@ def resolve_all(
         detail = f"{len(new_lock.packages)} packages" + (
             f"; changed: {', '.join(changes)}" if current and changes else ""
         )
-        same = file_format.lock_texts(new_lock) == workspace.read_lock_files(repo, env)
+        same = file_format.lock_texts(new_lock) == read_lock_files(repo, env)
         return Outcome(name=env.name, status="same" if same else "changed", detail=detail)
 
     outcomes = for_each_environment(environments, resolve_environment)
@@ -107,7 +108,7 @@ def generated_texts(
     for env in environments:
         if env.name in new_locks:
             folder = paths.lock_folder(env.name)
-            files |= {f"{folder}/{name}": None for name in workspace.read_lock_files(repo, env)}
+            files |= {f"{folder}/{name}": None for name in read_lock_files(repo, env)}
             files |= {
                 f"{folder}/{name}": text for name, text in file_format.lock_texts(new_locks[env.name]).items()
             }
@@ -154,8 +155,8 @@ def _present_lock(repo: Repository, env: Environment) -> Lock | None:
     """The present lock, whose versions are kept where possible; None for a missing or broken one."""
     try:
         return (
-            file_format.parse_lock(paths.lock_folder(env.name), workspace.read_lock_files(repo, env))
-            if workspace.read_lock_files(repo, env)
+            file_format.parse_lock(paths.lock_folder(env.name), read_lock_files(repo, env))
+            if read_lock_files(repo, env)
             else None
         )
     except InputError:
@@ -194,7 +195,7 @@ def _read_upstream(repo: Repository, source: Source, say: StatusCallback) -> Ups
 
 def export(repo: Repository, env: Environment, form: str) -> str:
     """A lock in a standard format: `requirements` (offline, without addresses) or `pylock` (PEP 751, with current addresses)."""
-    current_lock = workspace.read_lock(repo, env)
+    current_lock = read_lock(repo, env)
     if form == "requirements":
         return render_requirements(env, current_lock)
     with _channel_index(repo, env, recorded=False) as address:

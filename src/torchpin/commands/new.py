@@ -10,7 +10,7 @@ from torchpin.commands.selection import open_repository
 from torchpin.description import read
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
-from torchpin.workspace.write import write_with_outcomes
+from torchpin.workspace.writer import write_with_outcomes
 
 if TYPE_CHECKING:
     from torchpin.model import Outcome

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
-from torchpin.workspace.write import recover
+from torchpin.workspace.writer import recover
 
 if TYPE_CHECKING:
     from torchpin.commands.report import Watcher

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from torchpin import paths
 from torchpin.errors import InputError
 from torchpin.model import Outcome
-from torchpin.workspace import write
-from torchpin.workspace.write import exclusive
+from torchpin.workspace import writer
+from torchpin.workspace.writer import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ def restore(repo: Repository) -> tuple[str, ...]:
         raise InputError(
             f"edited since the update: {', '.join(edited)}; revert these edits first, nothing was changed"
         )
-    changed = write.write(repo, {**before, paths.UNDO: None})
+    changed = writer.write(repo, {**before, paths.UNDO: None})
     return tuple(path for path in changed if path != paths.UNDO)
 
 
@@ -64,7 +64,7 @@ def write_with_undo(
     originals = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
     after = {path: _digest(files[path] if path in files else repo.text(path)) for path in originals}
     state = json.dumps({"before": originals, "after": after}, indent=1) + "\n"
-    write.write(repo, {**files, paths.UNDO: state}, before=expected)
+    writer.write(repo, {**files, paths.UNDO: state}, before=expected)
 
 
 def _digest(text: str | None) -> str | None:

@@ -41,16 +41,7 @@ from torchpin.description.read_run import read_run
 from torchpin.description.settings import mirror_names
 from torchpin.description.yaml_reader import Reader
 from torchpin.errors import InputError
-from torchpin.model import (
-    Base,
-    Layer,
-    Problem,
-    Run,
-    Service,
-    Source,
-    Torch,
-    Variant,
-)
+from torchpin.model import Base, Layer, Problem, Run, Service, Source, Torch, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

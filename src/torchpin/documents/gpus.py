@@ -238,7 +238,7 @@ def gpu_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict
     envs = [env for service in services for env in environments(service)]
     origins = {
         "wanted": f"{paths.description_path('*')}, their locks and src/torchpin/facts",
-        "failures": "src/torchpin/facts/data/failures.yaml",
+        "failures": "src/torchpin/facts/data/known_failures.yaml",
         "known": "src/torchpin/facts/data/gpus.yaml",
     }
     bodies = {

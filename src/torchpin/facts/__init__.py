@@ -166,20 +166,20 @@ def _requirement_columns(row: RawRow) -> RawRow:
 @cache
 def undeclared_requirements() -> tuple[UndeclaredRequirement, ...]:
     """The requirements that resolvers miss, in the order of the table."""
-    tables = load_table("floors")
-    return tuple(build_row(UndeclaredRequirement, row) for row in (*tables["floors"], *tables["pinned"]))
+    tables = load_table("undeclared_requirements")
+    return tuple(build_row(UndeclaredRequirement, row) for row in (*tables["undeclared"], *tables["pinned"]))
 
 
 @cache
 def removals() -> tuple[Removal, ...]:
     """The interfaces that packages have removed."""
-    return tuple(build_row(Removal, row) for row in load_table("floors")["removed"])
+    return tuple(build_row(Removal, row) for row in load_table("undeclared_requirements")["removed"])
 
 
 @cache
 def failures() -> tuple[KnownFailure, ...]:
     """The known failures in the order in which to search them: special before general."""
-    rows = load_table("failures")["failures"]
+    rows = load_table("known_failures")["failures"]
     return tuple(build_row(KnownFailure, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
 
 

@@ -25,13 +25,13 @@ KEYS = {  # the columns that identify a row of a section; ID where a section is 
     ("archs", "holes"): ("series", "channel"),
     ("archs", "toolkits"): ("sm",),
     ("gpus", "gpus"): ("name",),
-    ("bases", "cuda"): ("cuda", "os"),
-    ("bases", "cudnn"): ("cuda", "suffix"),
-    ("bases", "systems"): ("os",),
-    ("bases", "digests"): ("image",),
-    ("bases", "plain"): ("image",),
-    ("bases", "pytorch"): ("tag",),
-    ("bases", "runpod"): ("tag",),
+    ("base_images", "cuda"): ("cuda", "os"),
+    ("base_images", "cudnn"): ("cuda", "suffix"),
+    ("base_images", "systems"): ("os",),
+    ("base_images", "digests"): ("image",),
+    ("base_images", "plain"): ("image",),
+    ("base_images", "pytorch"): ("tag",),
+    ("base_images", "runpod"): ("tag",),
     ("drivers", "toolkits"): ("cuda", "update"),
     ("drivers", "families"): ("family",),
     ("drivers", "gates"): ("cuda",),
@@ -51,7 +51,7 @@ IMAGES = (
     "runpod",
     "plain",
     "digests",
-)  # the sections of bases.yaml that name images; digests last
+)  # the sections of base_images.yaml that name images; digests last
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,12 +212,12 @@ def _row_predicates(
     }
     for section in IMAGES:
         # section=section binds the section of this iteration, not of the last one.
-        predicates["bases", section] = lambda row, section=section: image in image_names(section, row)  # type: ignore[misc]
+        predicates["base_images", section] = lambda row, section=section: image in image_names(section, row)  # type: ignore[misc]
     return predicates
 
 
 def image_names(section: str, row: RawRow) -> tuple[str, ...]:
-    """The images that a row of bases.yaml is about."""
+    """The images that a row of base_images.yaml is about."""
     if "image" in row:
         return (row["image"],)
     if section == "cuda":

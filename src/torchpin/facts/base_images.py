@@ -25,7 +25,7 @@ def base_images() -> tuple[BaseImage, ...]:
 
 @cache
 def _bases() -> Mapping[str, BaseImage]:
-    tables = load_table("bases")
+    tables = load_table("base_images")
     rows = [row for cuda_row in tables["cuda"] for row in _cuda_images(cuda_row, tables)]
     rows += [
         {**row, "image": f"{name}/pytorch:{row['tag']}"}

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     Kind = TypeVar("Kind", bound=DataclassInstance)
 
 NAMES = (
-    *("archs", "bases", "channels", "drivers", "failures", "floors", "gpus", "packages", "sources", "torch"),
+    *(
+        "archs",
+        "base_images",
+        "channels",
+        "drivers",
+        "gpus",
+        "known_failures",
+        "packages",
+        "sources",
+        "torch",
+    ),
+    "undeclared_requirements",
     "wheels",
 )
 

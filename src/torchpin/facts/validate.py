@@ -229,10 +229,10 @@ def _drivers(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
         if _version_numbers(older["driver"]) > _version_numbers(newer["driver"]):
             yield f"toolkit {newer['cuda']} update {newer['update']} has an older driver than the toolkit before it"
     yield from _families(table, tables)
-    images_of = {row["cuda"] for row in _rows(tables, "bases", "cuda")}
+    images_of = {row["cuda"] for row in _rows(tables, "base_images", "cuda")}
     for row in table["gates"]:
         if images_of and row["cuda"] not in images_of:
-            yield f"gate of {row['cuda']}: bases.yaml has no image of this CUDA"
+            yield f"gate of {row['cuda']}: base_images.yaml has no image of this CUDA"
         if row["needs"] != f">={'.'.join(row['cuda'].split('.')[:2])}":
             yield f"gate of {row['cuda']}: needs is {row['needs']}, not of the same CUDA"
         if row["older_branches"] != sorted(set(row["older_branches"])):
@@ -264,8 +264,8 @@ def _sources(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
             yield f"{row['repo']} {row['tag']}: requirements of a tag that is not in tags"
 
 
-def _floors(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
-    for row in (*table["floors"], *table["pinned"]):
+def _undeclared(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+    for row in (*table["undeclared"], *table["pinned"]):
         for key in ("when", "needs"):
             if not _parses(Requirement, row[key]):
                 yield f"{row['id']}: {key} {row[key]!r} is not a requirement"
@@ -358,11 +358,11 @@ _CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
     "torch": _torch,
     "archs": _archs,
     "gpus": _gpus,
-    "bases": _bases,
+    "base_images": _bases,
     "drivers": _drivers,
     "sources": _sources,
-    "floors": _floors,
-    "failures": _failures,
+    "undeclared_requirements": _undeclared,
+    "known_failures": _failures,
     "packages": _packages,
     "wheels": _wheels,
 }

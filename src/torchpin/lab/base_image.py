@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchpin.errors import ToolError, TorchpinError
-from torchpin.lab import engine
+from torchpin.lab import docker_engine
 from torchpin.tools import buildx, docker, files, process
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def base_image(service: Service, prefix: str, rendered: Path, say: Say) -> Itera
     try:
         with docker.engine() as client:
             buildx.expect_buildx()
-            cached = engine.build_cache_ids(client)
+            cached = docker_engine.build_cache_ids(client)
             tag = f"{prefix}/base:1"
             _make_base(client, service, tag, say)
     except TorchpinError as error:
@@ -41,18 +41,18 @@ def base_image(service: Service, prefix: str, rendered: Path, say: Say) -> Itera
     finally:
         dockerfiles = [text for path in rendered.glob("*/Dockerfile") if (text := files.read_text(path))]
         with docker.engine() as client:
-            docker.remove_tags(client, engine.list_tags(client, f"{prefix}/"))
-            engine.prune_build_cache(client, cached, [*dockerfiles, engine.EXTEND_INSTRUCTION])
+            docker.remove_tags(client, docker_engine.list_tags(client, f"{prefix}/"))
+            docker_engine.prune_build_cache(client, cached, [*dockerfiles, docker_engine.EXTEND_INSTRUCTION])
 
 
 def _make_base(client: Any, service: Service, tag: str, say: Say) -> None:
     """Pull the base image, or build it from this machine's distribution if Docker Hub cannot be reached."""
-    if engine.pull(client, f"python:{service.python.major}.{service.python.minor}-slim-bookworm", tag):
+    if docker_engine.pull(client, f"python:{service.python.major}.{service.python.minor}-slim-bookworm", tag):
         return
     say("lab: Docker Hub cannot be reached; building a base image from this machine's distribution")
     with tempfile.TemporaryDirectory(prefix="torchpin-base-") as name:
         archive = _bootstrap_archive(Path(name))
-        engine.import_tree(client, archive, tag)
+        docker_engine.import_tree(client, archive, tag)
 
 
 def _bootstrap_archive(folder: Path) -> Path:
@@ -92,4 +92,4 @@ def python_version(base: str) -> str:
     """The version of the Python in an image."""
     script = "import platform; print(platform.python_version())"
     with docker.engine() as client:
-        return engine.run_in_image(client, base, "python3", "-c", script)
+        return docker_engine.run_in_image(client, base, "python3", "-c", script)

@@ -22,7 +22,7 @@ from torchpin.description import write
 from torchpin.description.environments import MACHINES, cuda_version, select_environments
 from torchpin.errors import InputError, ToolError
 from torchpin.lab import base_image, stub_wheels
-from torchpin.lab.engine import extend_image
+from torchpin.lab.docker_engine import extend_image
 from torchpin.lab.reduce import lab_package_names, reduce_service
 from torchpin.tools import index_server, process, uv_install
 from torchpin.tools.files import read_text, write_files

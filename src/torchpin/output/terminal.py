@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from torchpin.description import edit
-from torchpin.output import machine
+from torchpin.output import machine_readable
 from torchpin.output.console import console, print_lines
 from torchpin.output.findings import (
     count_findings,
@@ -95,11 +95,11 @@ def print_verdicts(
     """The judge's results as text (with a verdict a service), JSON, SARIF or workflow commands of GitHub."""
     today = dt.datetime.now(tz=dt.timezone.utc).date()
     if form == "json":
-        print_json(machine.json_document(rows, environments, today, notices))
+        print_json(machine_readable.json_document(rows, environments, today, notices))
     elif form == "sarif":
-        print_json(machine.sarif_document(rows))
+        print_json(machine_readable.sarif_document(rows))
     elif form == "github":
-        print_raw("".join(f"{line}\n" for line in machine.github_commands(rows)))
+        print_raw("".join(f"{line}\n" for line in machine_readable.github_commands(rows)))
     else:
         print_results(rows, notices=notices)
         print_service_verdicts(rows, environments)

@@ -1,29 +1,14 @@
-"""The uv executable, its environment variables, and `uv pip compile` for resolutions and exports."""
+"""The uv executable and its environment variables."""
 
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
-from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from torchpin.description.environments import uv_platform
-from torchpin.errors import ToolError
-from torchpin.tools import http, process
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from torchpin.model import Environment, Settings
+    from torchpin.model import Settings
 
 
 UV_VERSION = version("uv")
@@ -53,48 +38,3 @@ def uv_environment(settings: Settings) -> dict[str, str]:
         | ({"UV_DEFAULT_INDEX": mirror} if mirror else {})
         | ({"UV_PYTHON_INSTALL_MIRROR": python} if python else {})
     )
-
-
-def compile_command(
-    env: Environment, output: str, *, upgrade: Sequence[str] = (), extra: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """The uv command that resolves an environment's project for its Python and platform into the file `output`."""
-    format_options = (
-        ("--format", "pylock.toml")
-        if output.endswith(".toml")
-        else ("--annotation-style", "line", "--no-header")
-    )
-    upgrade_options = tuple(argument for name in upgrade for argument in ("--upgrade-package", name))
-    return (uv_executable(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", output, *format_options, "--no-python-downloads",
-            "--python-version", str(env.service.python), "--python-platform", uv_platform(env.variant.platform),
-            *upgrade_options, *extra)  # fmt: skip
-
-
-@contextmanager
-def temporary_project(text: str) -> Iterator[Path]:
-    """A temporary folder with this pyproject.toml."""
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
-        (Path(name) / "pyproject.toml").write_text(text)
-        yield Path(name)
-
-
-def run_compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
-    """Run a compile command in its project's folder. Raises ToolError, with uv's output, when there is no solution."""
-    # uv leaves lock files of the builds that it needs in TMPDIR: in this folder they are removed with it
-    completed = process.run(
-        command, cwd=folder, env=uv_environment(settings) | {"TMPDIR": str(folder)}, check=False
-    )
-    if completed.returncode:
-        raise ToolError(f"{env.name} cannot be locked:\n{error_output(completed.stderr, completed.stdout)}")
-
-
-def error_output(*streams: str) -> str:
-    """The first stream of a failed uv that is not empty, indented and without credentials."""
-    output = next(filter(None, map(str.strip, streams)), "")
-    return process.indent(http.redact_credentials(output))
-
-
-def pylock_packages(folder: Path) -> list[dict[str, Any]]:
-    """The packages of a project's pylock.toml, as PEP 751 tables."""
-    packages: list[dict[str, Any]] = tomllib.loads((folder / "pylock.toml").read_text()).get("packages", [])
-    return packages

@@ -14,7 +14,7 @@ from torchpin.description.environments import mirror_variable
 from torchpin.errors import ToolError
 from torchpin.lock import uv_project
 from torchpin.queries import vulnerabilities
-from torchpin.tools import process, uv
+from torchpin.tools import process, uv, uv_compile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def query_advisories(pins: Sequence[Pin], settings: Settings) -> tuple[Advisory,
         completed = process.run(command, cwd=Path(folder), env=uv.uv_environment(settings), check=False)
     if completed.returncode not in _AUDIT_EXIT_CODES:
         raise ToolError(
-            f"the advisory service could not be queried:\n{uv.error_output(completed.stderr)}\n"
+            f"the advisory service could not be queried:\n{uv_compile.error_output(completed.stderr)}\n"
             f"try again, or name a mirror of it in {mirror_variable(MIRROR)} (or torchpin.toml)"
         )
     return vulnerabilities.parse_answer(completed.stdout, pins)
@@ -72,12 +72,14 @@ def _resolve_newest(env: Environment, names: Sequence[str], settings: Settings) 
         (Path(folder) / "pyproject.toml").write_text(
             uv_project.render_uv_project(env, index=None, pins=names)
         )
-        command = uv.compile_command(env, "newest.txt", extra=("--no-deps", "--upgrade", "--no-annotate"))
+        command = uv_compile.compile_command(
+            env, "newest.txt", extra=("--no-deps", "--upgrade", "--no-annotate")
+        )
         process_env = uv.uv_environment(settings) | {"TMPDIR": folder}
         completed = process.run(command, cwd=Path(folder), env=process_env, check=False)
         if completed.returncode:
             raise ToolError(
-                f"{env.name}: the newest versions could not be read from PyPI:\n{uv.error_output(completed.stderr)}\n"
+                f"{env.name}: the newest versions could not be read from PyPI:\n{uv_compile.error_output(completed.stderr)}\n"
                 "use --offline to leave them out"
             )
         text = (Path(folder) / "newest.txt").read_text()

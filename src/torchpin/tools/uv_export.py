@@ -10,7 +10,7 @@ from torchpin import facts
 from torchpin.errors import ToolError
 from torchpin.lock import uv_project
 from torchpin.tools import http
-from torchpin.tools.uv import compile_command, pylock_packages, run_compile, temporary_project
+from torchpin.tools.uv_compile import compile_command, pylock_packages, run_compile, temporary_project
 
 if TYPE_CHECKING:
     from torchpin.model import Artifact, Environment, Lock, Settings

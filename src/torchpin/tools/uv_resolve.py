@@ -20,7 +20,8 @@ from torchpin.lock import sdist, uv_project
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
 from torchpin.tools import http
-from torchpin.tools.uv import UV_VERSION, compile_command, pylock_packages, run_compile, temporary_project
+from torchpin.tools.uv import UV_VERSION
+from torchpin.tools.uv_compile import compile_command, pylock_packages, run_compile, temporary_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

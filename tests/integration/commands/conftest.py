@@ -13,7 +13,7 @@ import pytest
 from support.git_repositories import git
 from support.labs import ROOT, BuiltLabs
 from support.small_service import DESCRIPTION, write_service
-from torchpin.commands import lock as commands_lock
+from torchpin.commands import lock
 from torchpin.description.environments import select_environments
 from torchpin.lab import lab
 from torchpin.workspace import workspace
@@ -58,7 +58,7 @@ def lora_lab() -> Iterator[lab.Lab]:
         repo, select_environments(repo.services, service="lora"), say=messages.append
     ) as opened_lab:
         assert opened_lab.has_docker, messages
-        outcomes = commands_lock.lock(opened_lab.repo, opened_lab.environments)
+        outcomes = lock.lock(opened_lab.repo, opened_lab.environments)
         assert not any(outcome.code for outcome in outcomes), outcomes
         yield opened_lab
 

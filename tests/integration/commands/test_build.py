@@ -23,7 +23,7 @@ from torchpin.commands import lock as commands_lock
 from torchpin.description import write
 from torchpin.description.environments import mirror_variable, select_environments
 from torchpin.errors import ToolError
-from torchpin.lab import engine, stub_wheels
+from torchpin.lab import docker_engine, stub_wheels
 from torchpin.lock import file_format
 from torchpin.tools import docker, index_server, uv
 from torchpin.tools.files import write_files
@@ -340,7 +340,7 @@ def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
     assert "interrupted" in output
     assert scratch.text("records/lora-gpu/pip_freeze.txt") is None
     with docker.engine() as client:
-        assert engine.list_tags(client, f"{scratch.prefix}/") == []
+        assert docker_engine.list_tags(client, f"{scratch.prefix}/") == []
 
 
 def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository) -> None:

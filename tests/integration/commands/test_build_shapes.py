@@ -18,7 +18,7 @@ from torchpin.commands import lock as commands_lock
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description import write
 from torchpin.description.environments import cuda_version, select_environments
-from torchpin.lab import engine, stub_wheels
+from torchpin.lab import docker_engine, stub_wheels
 from torchpin.lock import file_format
 from torchpin.model import Artifact, Environment, Layer, Lock, Service
 from torchpin.output import terminal
@@ -183,7 +183,7 @@ def build_other_base(shape: BuiltLab, folder: Path, service: Service, *, local: 
         archive = folder / "wheel.zip"
         archive.write_bytes(file.content or b"")
         shutil.unpack_archive(archive, site_folder)
-    engine.extend_image(f"{shape.repo.prefix}/base:1", name, site_folder)
+    docker_engine.extend_image(f"{shape.repo.prefix}/base:1", name, site_folder)
     return name
 
 

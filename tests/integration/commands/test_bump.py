@@ -29,7 +29,7 @@ from torchpin.errors import InputError, ToolError
 from torchpin.lab import lab
 from torchpin.records import bump_log
 from torchpin.tools.transaction import disk
-from torchpin.workspace import workspace, write
+from torchpin.workspace import workspace, writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -273,7 +273,7 @@ def test_what_people_edited_since_is_not_undone(scratch: Repository) -> None:
 def test_of_two_bumps_at_once_one_is_refused_and_none_is_lost(scratch: Repository) -> None:
     before = tree(scratch)
     with (
-        write.exclusive(scratch, "bumping"),
+        writer.exclusive(scratch, "bumping"),
         pytest.raises(ToolError, match="another torchpin command is bumping"),
     ):
         run_bump(scratch)
@@ -375,7 +375,7 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
                 break
             rounds += 1
             if isinstance(fault, ProcessStopped):
-                write.recover(scratch.root)
+                writer.recover(scratch.root)
             current = without_log_times(tree(scratch))
             assert current in (before, after), (fail_at, fault)
             assert isinstance(fault, ProcessStopped) or not (scratch.root / ".torchpin/transaction").exists()
@@ -400,7 +400,7 @@ def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
         time.sleep(duration * (rng.random() if number < 2 else rng.uniform(0.85, 1.1)))
         child.kill()
         child.join()
-        write.recover(scratch.root)
+        writer.recover(scratch.root)
         current = without_log_times(tree(scratch))
         assert current in (before, after), {name for name in current if current[name] != before.get(name)}
         endings["before" if current == before else "after"] += 1

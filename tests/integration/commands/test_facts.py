@@ -160,7 +160,9 @@ def test_a_new_release_is_shown_with_what_people_have_to_add(tmp_path: Path) -> 
     last = f"its newest torch is 99.0.0; in channels.yaml last is {channel.last}"
     lines = list(facts.refresh_report(preview))
     assert lines[1:3] == ["  torch: 1 added", f"    + {NEW}"]
-    assert lines[3].startswith("  notice: torch 99.0.0 is new on cu128; torch.yaml has no row for it (Pythons, ")
+    assert lines[3].startswith(
+        "  notice: torch 99.0.0 is new on cu128; torch.yaml has no row for it (Pythons, "
+    )
     assert lines[4:] == [f"  notice: {last}", "nothing was written; renew the index snapshots with `--write`"]
     assert [NEW, "ab" * 32] in read_page(tmp_path, "cu128")["packages"]["torch"]
     assert refreshed.problems == (

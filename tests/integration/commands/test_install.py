@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.labs import ROOT
-from torchpin.commands import install
-from torchpin.commands import lock as commands_lock
+from torchpin.commands import install, lock
 from torchpin.description.environments import select_environments
 from torchpin.errors import ToolError
 from torchpin.lab import lab
@@ -39,9 +38,7 @@ def test_the_native_way_installs_and_proves_the_same_lock() -> None:
     with lab.open_lab(
         repo, select_environments(repo.services, service="lora"), docker=False, say=messages.append
     ) as opened_lab:
-        assert not any(
-            outcome.code for outcome in commands_lock.lock(opened_lab.repo, opened_lab.environments)
-        )
+        assert not any(outcome.code for outcome in lock.lock(opened_lab.repo, opened_lab.environments))
         outcome = install.install(opened_lab.repo, opened_lab.environments[0], say=messages.append)
     assert outcome.code == 0
     assert any(line.startswith("probe: ok") for line in messages)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.labs import ROOT, build
-from torchpin.commands import lock as commands_lock
+from torchpin.commands import lock
 from torchpin.description.environments import select_environments
 from torchpin.errors import ToolError
-from torchpin.lab import engine, lab
+from torchpin.lab import docker_engine, lab
 from torchpin.tools import docker, uv_install
 from torchpin.workspace import workspace
 
@@ -36,15 +36,13 @@ def test_the_lab_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     repo = workspace.open_repository(ROOT)
     with docker.engine() as client:
-        before = {*engine.list_tags(client, "")}, engine.build_cache_ids(client)
+        before = {*docker_engine.list_tags(client, "")}, docker_engine.build_cache_ids(client)
     with lab.open_lab(
         repo, select_environments(repo.services, service="lora"), say=lambda _: None
     ) as opened_lab:
         assert opened_lab.has_docker
-        assert not any(
-            outcome.code for outcome in commands_lock.lock(opened_lab.repo, opened_lab.environments)
-        )
+        assert not any(outcome.code for outcome in lock.lock(opened_lab.repo, opened_lab.environments))
         assert build(opened_lab.repo, opened_lab.environments[0]).code == 0
     with docker.engine() as client:
-        assert ({*engine.list_tags(client, "")}, engine.build_cache_ids(client)) == before
+        assert ({*docker_engine.list_tags(client, "")}, docker_engine.build_cache_ids(client)) == before
     assert list(tmp_path.iterdir()) == []

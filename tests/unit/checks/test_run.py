@@ -22,7 +22,7 @@ from support.results import FINDING, WAIVER, WARNING, lora, make_result
 from torchpin.checks import registry, run
 from torchpin.checks.context import CheckContext
 from torchpin.checks.registry import REGISTRY, Accepted, Result, Unknown
-from torchpin.commands import judge
+from torchpin.commands.judge import exit_code
 from torchpin.errors import FindingsError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_a_waived_finding_is_shown_and_does_not_block(kit: Builders) -> None:
         ("B200", "known")
     ]
     assert run.blocking_findings([check_result]) == ()
-    assert judge.exit_code([check_result]) == 0
+    assert exit_code([check_result]) == 0
 
 
 @pytest.mark.parametrize(("check", "about"), [("GPU001", "H200"), ("TOR001", "B200"), ("GPU001", "B20")])
@@ -116,7 +116,7 @@ def test_a_check_that_raises_is_a_failed_check(registering: Callable[..., Any], 
     (finding,) = check_result.findings
     assert (check_result.status, finding.location) == ("failed", FILE)
     assert finding.message == "the check raised KeyError: 'torch'"
-    assert judge.exit_code([check_result]) == FindingsError.exit_code
+    assert exit_code([check_result]) == FindingsError.exit_code
     assert finding.help == "report this line as a bug in torchpin"
 
 
@@ -177,7 +177,7 @@ def test_an_error_or_a_warning_fails_the_command_and_only_an_error_stops_a_lock(
     level: Level, status: str, registering: Callable[..., Any], kit: Builders, *, for_judge: bool
 ) -> None:
     check_result = check_with_level(registering, kit, level, judge=for_judge)
-    assert (check_result.status, judge.exit_code([check_result])) == (status, FindingsError.exit_code)
+    assert (check_result.status, exit_code([check_result])) == (status, FindingsError.exit_code)
     assert (check_result.notices, len(check_result.findings)) == ((), 1)
     assert bool(run.blocking_findings([check_result])) == (level == "error")
 
@@ -190,20 +190,20 @@ def test_a_notice_is_kept_and_fails_nothing_but_a_strict_command(
     assert (check_result.status, check_result.findings) == ("ok", ())
     assert [(notice.message, notice.help) for notice in check_result.notices] == [("wrong", "fix it")]
     assert run.blocking_findings([check_result]) == ()
-    assert judge.exit_code([check_result]) == 0
-    assert judge.exit_code([check_result], strict=True) == FindingsError.exit_code
+    assert exit_code([check_result]) == 0
+    assert exit_code([check_result], strict=True) == FindingsError.exit_code
 
 
 def test_an_unknown_fails_only_a_strict_command(kit: Builders) -> None:
     check_result = run_check(kit.environment(gpus=("B100",)), "GPU001")
-    assert (check_result.status, judge.exit_code([check_result])) == ("unknown", 0)
-    assert judge.exit_code([check_result], strict=True) == FindingsError.exit_code
+    assert (check_result.status, exit_code([check_result])) == ("unknown", 0)
+    assert exit_code([check_result], strict=True) == FindingsError.exit_code
 
 
 def test_a_waived_notice_is_accepted(kit: Builders) -> None:
     waived = run_check(kit.environment(waivers=(waiver("TOR004", "cu121"),)), "TOR004")
     assert (waived.status, waived.notices, len(waived.accepted)) == ("waived", (), 1)
-    assert judge.exit_code([waived], strict=True) == 0
+    assert exit_code([waived], strict=True) == 0
 
 
 def test_every_check_runs_on_every_environment_in_the_order_of_the_ids(kit: Builders) -> None:

@@ -71,8 +71,8 @@ def test_an_environments_aged_facts_are_those_that_it_rests_on() -> None:
         ("drivers.yaml", "toolkits: 12.1 1"),
         ("drivers.yaml", "families: 12.x"),
         ("drivers.yaml", "gates: 12.1.1"),
-        ("bases.yaml", "cuda: 12.1.1 ubuntu22.04"),
-        ("bases.yaml", "digests: nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"),
+        ("base_images.yaml", "cuda: 12.1.1 ubuntu22.04"),
+        ("base_images.yaml", "digests: nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"),
     }
 
 

@@ -40,12 +40,12 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         "sources.yaml: tags 1: tagged '2022-13-01' is not a date",
     ),
     "half a digest": (
-        lambda tables: tables["bases"]["digests"][0].update(digest="sha256:21196d81"),
-        "bases.yaml: digests 1: digest 'sha256:21196d81' is not a digest",
+        lambda tables: tables["base_images"]["digests"][0].update(digest="sha256:21196d81"),
+        "base_images.yaml: digests 1: digest 'sha256:21196d81' is not a digest",
     ),
     "an id twice": (
-        lambda tables: tables["failures"]["failures"].append(tables["failures"]["failures"][0]),
-        "failures.yaml: failures: probe occurs 2 times",
+        lambda tables: tables["known_failures"]["failures"].append(tables["known_failures"]["failures"][0]),
+        "known_failures.yaml: failures: probe occurs 2 times",
     ),
     "a tag twice": (
         lambda tables: tables["sources"]["tags"].append(tables["sources"]["tags"][0]),
@@ -106,24 +106,26 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         "sources.yaml: kohya-ss/sd-scripts v9: requirements of a tag that is not in tags",
     ),
     "a requirement that is none": (
-        lambda tables: tables["floors"]["floors"][0].update(needs="torch under 2.6"),
-        "floors.yaml: bitsandbytes-triton-ops: needs 'torch under 2.6' is not a requirement",
+        lambda tables: tables["undeclared_requirements"]["undeclared"][0].update(needs="torch under 2.6"),
+        "undeclared_requirements.yaml: bitsandbytes-triton-ops: needs 'torch under 2.6' is not a requirement",
     ),
     "a pattern that does not compile": (
-        lambda tables: tables["failures"]["failures"][0].update(pattern="("),
-        "failures.yaml: probe: the pattern does not compile: missing ), unterminated subpattern at position 0",
+        lambda tables: tables["known_failures"]["failures"][0].update(pattern="("),
+        "known_failures.yaml: probe: the pattern does not compile: missing ), unterminated subpattern at position 0",
     ),
     "a pattern that matches everything": (
-        lambda tables: tables["failures"]["failures"][0].update(pattern=".*"),
-        "failures.yaml: probe: the pattern matches everything",
+        lambda tables: tables["known_failures"]["failures"][0].update(pattern=".*"),
+        "known_failures.yaml: probe: the pattern matches everything",
     ),
     "an exact pin that is none": (
-        lambda tables: tables["floors"]["floors"][0].update(instead="bitsandbytes>=0.45.1"),
-        "floors.yaml: bitsandbytes-triton-ops: instead 'bitsandbytes>=0.45.1' is not an exact pin",
+        lambda tables: tables["undeclared_requirements"]["undeclared"][0].update(
+            instead="bitsandbytes>=0.45.1"
+        ),
+        "undeclared_requirements.yaml: bitsandbytes-triton-ops: instead 'bitsandbytes>=0.45.1' is not an exact pin",
     ),
     "an interface that was never removed": (
-        lambda tables: tables["floors"]["floors"][0].update(interface="triton-op"),
-        "floors.yaml: bitsandbytes-triton-ops: interface triton-op is not an id of removed",
+        lambda tables: tables["undeclared_requirements"]["undeclared"][0].update(interface="triton-op"),
+        "undeclared_requirements.yaml: bitsandbytes-triton-ops: interface triton-op is not an id of removed",
     ),
     "what no version brings": (
         lambda tables: tables["packages"]["brings"][0].update(when="docstrange 1.1.6"),
@@ -218,42 +220,42 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         "gpus.yaml: T4: min_toolkit 12.7 is not a toolkit of drivers.yaml",
     ),
     "a status that is none": (
-        lambda tables: tables["bases"]["cuda"][0].update(status="retired"),
-        "bases.yaml: 11.7.1 ubuntu20.04: status is 'retired', not one of supported, end-of-life",
+        lambda tables: tables["base_images"]["cuda"][0].update(status="retired"),
+        "base_images.yaml: 11.7.1 ubuntu20.04: status is 'retired', not one of supported, end-of-life",
     ),
     "a variant that is none": (
-        lambda tables: tables["bases"]["cuda"][0]["variants"].append("cudnn-base"),
-        "bases.yaml: 11.7.1 ubuntu20.04: 'cudnn-base' is not a variant",
+        lambda tables: tables["base_images"]["cuda"][0]["variants"].append("cudnn-base"),
+        "base_images.yaml: 11.7.1 ubuntu20.04: 'cudnn-base' is not a variant",
     ),
     "an unknown system": (
-        lambda tables: tables["bases"]["pytorch"][0].update(os="ubuntu21.10"),
-        "bases.yaml: pytorch/pytorch:2.5.1-cuda12.1-cudnn9-devel: ubuntu21.10 is not a system of the table",
+        lambda tables: tables["base_images"]["pytorch"][0].update(os="ubuntu21.10"),
+        "base_images.yaml: pytorch/pytorch:2.5.1-cuda12.1-cudnn9-devel: ubuntu21.10 is not a system of the table",
     ),
     "a cuDNN of no image": (
-        lambda tables: tables["bases"]["cudnn"][0].update(suffix="cudnn9"),
-        "bases.yaml: cudnn: cudnn9 is not a suffix of the images of CUDA 11.8.0",
+        lambda tables: tables["base_images"]["cudnn"][0].update(suffix="cudnn9"),
+        "base_images.yaml: cudnn: cudnn9 is not a suffix of the images of CUDA 11.8.0",
     ),
     "a digest of no image": (
-        lambda tables: tables["bases"]["digests"][0].update(
+        lambda tables: tables["base_images"]["digests"][0].update(
             image="nvidia/cuda:12.1.1-cudnn-devel-ubuntu22.04"
         ),
-        "bases.yaml: nvidia/cuda:12.1.1-cudnn-devel-ubuntu22.04 is not an image of the table",
+        "base_images.yaml: nvidia/cuda:12.1.1-cudnn-devel-ubuntu22.04 is not an image of the table",
     ),
     "an image on no image": (
-        lambda tables: tables["bases"]["runpod"][0].update(base="nvidia/cuda:11.8-devel-ubuntu22.04"),
-        "bases.yaml: nvidia/cuda:11.8-devel-ubuntu22.04 is not an image of the table",
+        lambda tables: tables["base_images"]["runpod"][0].update(base="nvidia/cuda:11.8-devel-ubuntu22.04"),
+        "base_images.yaml: nvidia/cuda:11.8-devel-ubuntu22.04 is not an image of the table",
     ),
     "an image whose columns say another tag": (
-        lambda tables: tables["bases"]["pytorch"][0].update(cudnn="8"),
-        "bases.yaml: 2.5.1-cuda12.1-cudnn9-devel: its columns give 2.5.1-cuda12.1-cudnn8-devel",
+        lambda tables: tables["base_images"]["pytorch"][0].update(cudnn="8"),
+        "base_images.yaml: 2.5.1-cuda12.1-cudnn9-devel: its columns give 2.5.1-cuda12.1-cudnn8-devel",
     ),
     "an image with an unknown torch": (
-        lambda tables: tables["bases"]["runpod"][1].update(torch="2.0.9"),
-        "bases.yaml: 2.0.1-py3.10-cuda11.8.0-devel-ubuntu22.04: torch 2.0.9 has no row in torch.yaml",
+        lambda tables: tables["base_images"]["runpod"][1].update(torch="2.0.9"),
+        "base_images.yaml: 2.0.1-py3.10-cuda11.8.0-devel-ubuntu22.04: torch 2.0.9 has no row in torch.yaml",
     ),
     "an image with a torch of another CUDA": (
-        lambda tables: tables["bases"]["runpod"][0].update(torch="2.1.0+cu121"),
-        "bases.yaml: 2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04: CUDA is 11.8.0, torch is +cu121",
+        lambda tables: tables["base_images"]["runpod"][0].update(torch="2.1.0+cu121"),
+        "base_images.yaml: 2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04: CUDA is 11.8.0, torch is +cu121",
     ),
     "a driver that is none": (
         lambda tables: tables["drivers"]["toolkits"][0].update(driver="515"),
@@ -273,7 +275,7 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
     ),
     "a gate of no image": (
         lambda tables: tables["drivers"]["gates"][0].update(cuda="11.8.9"),
-        "drivers.yaml: gate of 11.8.9: bases.yaml has no image of this CUDA",
+        "drivers.yaml: gate of 11.8.9: base_images.yaml has no image of this CUDA",
     ),
     "a gate that asks for another CUDA": (
         lambda tables: tables["drivers"]["gates"][0].update(needs=">=11.7"),
@@ -291,7 +293,7 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         lambda tables: tables["torch"].update(
             releases=[row for row in tables["torch"]["releases"] if row["version"][:4] != "2.4."]
         ),
-        "bases.yaml: 2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04: torch 2.4.0 has no row in torch.yaml",
+        "base_images.yaml: 2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04: torch 2.4.0 has no row in torch.yaml",
         "wheels.yaml: wheels for torch 2.4: torch.yaml has no release of it",
     ),
     "a limit that is none": (
@@ -299,8 +301,8 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         "gpus.yaml: gpus 1: limit is 'a year', not a number of days",
     ),
     "an example that does not match": (
-        lambda tables: tables["failures"]["failures"][0].update(example="all is well"),
-        "failures.yaml: probe: the pattern does not match its example",
+        lambda tables: tables["known_failures"]["failures"][0].update(example="all is well"),
+        "known_failures.yaml: probe: the pattern does not match its example",
     ),
 }
 

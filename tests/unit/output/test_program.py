@@ -8,7 +8,7 @@ import pytest
 from rich.text import Text
 
 from torchpin.output import terminal
-from torchpin.output.people_console import PeopleConsole, name_program_in_text
+from torchpin.output.console import PeopleConsole, name_program_in_text
 from torchpin.output.program import called_as, name_program, program_name
 
 MESSAGES = {

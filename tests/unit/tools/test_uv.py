@@ -11,7 +11,7 @@ from packaging.version import Version
 from support.addresses import ADDRESS
 from torchpin.errors import ToolError
 from torchpin.model import Settings
-from torchpin.tools import process, uv
+from torchpin.tools import process, uv, uv_compile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,14 +28,14 @@ COMMON = (
 
 
 def test_pins_are_compiled_with_who_wants_them(environment: Environments) -> None:
-    assert uv.compile_command(environment(), "pins.txt", upgrade=("tqdm", "toml")) == (
+    assert uv_compile.compile_command(environment(), "pins.txt", upgrade=("tqdm", "toml")) == (
         uv.uv_executable(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pins.txt",
         "--annotation-style", "line", "--no-header", *COMMON, "--upgrade-package", "tqdm", "--upgrade-package", "toml",
     )  # fmt: skip
 
 
 def test_a_lock_is_compiled_as_pylock(environment: Environments) -> None:
-    assert uv.compile_command(environment(), "pylock.toml", extra=("--no-deps",)) == (
+    assert uv_compile.compile_command(environment(), "pylock.toml", extra=("--no-deps",)) == (
         uv.uv_executable(), "pip", "compile", "pyproject.toml", "--quiet", "--output-file", "pylock.toml",
         "--format", "pylock.toml", *COMMON, "--no-deps",
     )  # fmt: skip
@@ -43,7 +43,7 @@ def test_a_lock_is_compiled_as_pylock(environment: Environments) -> None:
 
 def test_another_platform_and_python_are_resolved_for_themselves(environment: Environments) -> None:
     env = environment(platform="linux/arm64", python=Version("3.12.8"))
-    command = uv.compile_command(env, "pins.txt")
+    command = uv_compile.compile_command(env, "pins.txt")
     assert command[-4:] == ("--python-version", "3.12.8", "--python-platform", "aarch64-manylinux_2_28")
 
 
@@ -83,7 +83,7 @@ def test_what_uv_says_is_told_without_credentials(
     completed = subprocess.CompletedProcess(("uv",), 2, "", f"error: no answer from {ADDRESS}\n")
     monkeypatch.setattr(process, "run", lambda *command, **options: completed)
     with pytest.raises(ToolError) as excinfo:
-        uv.run_compile(environment(), Settings(), tmp_path, ("uv",))
+        uv_compile.run_compile(environment(), Settings(), tmp_path, ("uv",))
     assert str(excinfo.value).endswith(
         "    error: no answer from https://mirror.example/a-1-py3-none-any.whl"
     )

@@ -138,7 +138,7 @@ def _tag_scheme_citation(image: str) -> str:
         "pytorch/pytorch": "pytorch-scheme",
         "runpod/pytorch": "runpod-legacy",
     }
-    return next((note.citation for note in facts.notes("bases") if note.id == note_ids.get(name)), "")
+    return next((note.citation for note in facts.notes("base_images") if note.id == note_ids.get(name)), "")
 
 
 def _nearest_fix(env: Environment) -> tuple[str, tuple[Change, ...]]:

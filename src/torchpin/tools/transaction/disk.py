@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from torchpin import paths
 from torchpin.errors import ToolError
+from torchpin.paths import WORK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -135,5 +135,5 @@ def errors_name_path(path: str) -> Iterator[None]:
 
 def error_reason(error: OSError, otherwise: str) -> str:
     """The file of an error and what is wrong with it; `otherwise` is the file if the error names none."""
-    cross_device = f"is on another file system than {paths.WORK}, so no file can be renamed to it"
+    cross_device = f"is on another file system than {WORK}, so no file can be renamed to it"
     return f"{error.filename or otherwise}: {cross_device if error.errno == errno.EXDEV else error.strerror}"

@@ -11,11 +11,11 @@ import pytest
 from support.results import FINDING, NOTICE, WAIVER, WARNING, environments, make_result, repo, results
 from torchpin.checks import registry
 from torchpin.checks.registry import Accepted
-from torchpin.output import machine
+from torchpin.output import machine_readable
 
 
 def test_the_document_says_when_by_whom_and_everything() -> None:
-    document = machine.json_document(results(), environments(), date(2026, 11, 24))
+    document = machine_readable.json_document(results(), environments(), date(2026, 11, 24))
     assert [*document] == ["version", "today", "notices", "services", "results"]
     assert {*document["services"]} == {service.name for service in repo().services}
     assert len(document["results"]) == len(results())
@@ -31,7 +31,7 @@ def test_sarif_has_a_rule_a_check_and_a_result_a_finding() -> None:
             accepted=(Accepted(finding=FINDING, waiver=WAIVER),),
         )
     ]
-    (run,) = machine.sarif_document(rows)["runs"]
+    (run,) = machine_readable.sarif_document(rows)["runs"]
     (rule,) = run["tool"]["driver"]["rules"]
     assert (rule["id"], rule["shortDescription"]["text"]) == ("GPU001", registry.REGISTRY["GPU001"].title)
     error, warning, unknown, notice, waived = run["results"]
@@ -59,9 +59,9 @@ def test_sarif_has_a_rule_a_check_and_a_result_a_finding() -> None:
 
 def test_a_finding_of_several_environments_is_one_result() -> None:
     rows = [make_result(name, findings=(FINDING,)) for name in ("lora-gpu", "lora-cpu")]
-    (result,) = machine.sarif_document(rows)["runs"][0]["results"]
+    (result,) = machine_readable.sarif_document(rows)["runs"][0]["results"]
     assert result["message"]["text"].startswith("lora-gpu, lora-cpu: ")
-    assert len(machine.github_commands(rows)) == 1
+    assert len(machine_readable.github_commands(rows)) == 1
 
 
 @pytest.mark.parametrize(
@@ -75,11 +75,11 @@ def test_a_finding_of_several_environments_is_one_result() -> None:
     ],
 )
 def test_a_location_in_its_parts(location: str, parts: tuple[str, int, int]) -> None:
-    assert machine.parse_location(location) == parts
+    assert machine_readable.parse_location(location) == parts
 
 
 def test_sarif_of_the_repository_has_what_the_format_requires() -> None:
-    sarif = machine.sarif_document(results())
+    sarif = machine_readable.sarif_document(results())
     assert (sarif["version"], sarif["$schema"].endswith("sarif-2.1.0.json")) == ("2.1.0", True)
     for result in sarif["runs"][0]["results"]:
         assert result["message"]["text"]
@@ -94,7 +94,7 @@ def test_workflow_commands_are_escaped() -> None:
         make_result(findings=(FINDING, WARNING), notices=(NOTICE,), unknown=("a, b: c",), accepted=waived)
     ]
     place = "file=services/lora/service.yaml,line=15,col=21,title=GPU001"
-    assert machine.github_commands(rows) == [
+    assert machine_readable.github_commands(rows) == [
         f"::error {place}::lora-gpu: no code for B200, at 100%25%0Ahelp: Move.%0AOr not.%0Aevidence: a source",
         "::warning title=GPU001::lora-gpu: w%0Ahelp: r",
         "::notice title=GPU001::unknown: lora-gpu: a, b: c",
@@ -105,6 +105,6 @@ def test_workflow_commands_are_escaped() -> None:
 
 def test_a_file_name_cannot_end_a_property_of_a_workflow_command() -> None:
     finding = replace(FINDING, location="a,b%.yaml:1:2", message="m\r\nn", help="", evidence="")
-    assert machine.github_commands([make_result(findings=(finding,))]) == [
+    assert machine_readable.github_commands([make_result(findings=(finding,))]) == [
         "::error file=a%2Cb%25.yaml,line=1,col=2,title=GPU001::lora-gpu: m%0D%0An"
     ]
