@@ -32,7 +32,7 @@ def seconds(folder: Path, environment: dict[str, str], *arguments: str) -> float
 
 def main(runs: int) -> None:
     repo = workspace.open_repository(workspace.find_root(Path.cwd()))
-    with lab.open_lab(repo, select_environments(repo.services, service="lora"), say=print) as opened:
+    with lab.open_lab(repo, select_environments(repo.services, service="lora"), show_status=print) as opened:
         if not opened.has_docker:
             sys.exit(f"this benchmark requires a Docker engine: {opened.no_docker_reason}")
         lock.lock(opened.repo, opened.environments)

@@ -1,3 +1,3 @@
-"""torchpin: one description per GPU service; its lock, image, proof, documents and records follow from it."""
+"""torchpin: one description per GPU service; its lock, image, verification, documents and records follow from it."""
 
 __version__ = "0.1.0"

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Literal
 from torchpin import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import date
 
     from packaging.requirements import Requirement
     from packaging.version import Version
+
+    StatusCallback = Callable[[str], None]  # called with a line about the next step of a command
+    # by channel, package and file name
+    PublishedHashes = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 
 Level = Literal["error", "warning", "notice"]
 Verdict = Literal["ok", "incompatible", "failed", "warning", "unknown", "not applicable", "waived", "skipped"]
@@ -211,6 +215,10 @@ class Service:
     def file(self) -> str:
         return paths.description_path(self.name)
 
+    def location(self, path: str) -> str:
+        """`file:line:column` of a key path of the description; the file alone where the path has no position."""
+        return str(self.positions.get(path) or self.file)
+
     @property
     def home(self) -> str:
         """The service's folder in its image; not below /workspace, where a mounted volume would hide it."""
@@ -317,9 +325,8 @@ class Deviation:
     recommendations: tuple[tuple[str, str], ...]
     used: str
     reason: Reason | None = None
-    is_choice: bool = (
-        False  # inside every recommended range; listed because the description gives a reason for it
-    )
+    # inside every recommended range; listed because the description gives a reason for it
+    is_choice: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

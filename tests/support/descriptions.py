@@ -79,6 +79,25 @@ def replace_in_plain(old: str, new: str) -> str:
     return PLAIN.replace(old, new)
 
 
+_SOURCE = Source(
+    name="sd-scripts",
+    url="https://example.org/a.git",
+    tag="v1",
+    commit="0f" * 20,
+    path="third_party/a",
+    requirements="requirements.txt",
+)
+_RUN = Run(
+    command=("python", "a.py"),
+    env={"TZ": "UTC"},
+    ports=(80,),
+    volumes=("/workspace",),
+    freeze="/workspace/freeze.txt",
+    user="worker",
+    health=Health(command=("curl", "-f", "http://127.0.0.1")),
+)
+
+
 @cache
 def full_text() -> str:
     """A description in which every field is given."""
@@ -96,25 +115,8 @@ def full_text() -> str:
         gpus=("H100",),
         apt=("git", "curl"),
         imports=("torch",),
-        sources=(
-            Source(
-                name="sd-scripts",
-                url="https://example.org/a.git",
-                tag="v1",
-                commit="0f" * 20,
-                path="third_party/a",
-                requirements="requirements.txt",
-            ),
-        ),
-        run=Run(
-            command=("python", "a.py"),
-            env={"TZ": "UTC"},
-            ports=(80,),
-            volumes=("/workspace",),
-            freeze="/workspace/freeze.txt",
-            user="worker",
-            health=Health(command=("curl", "-f", "http://127.0.0.1")),
-        ),
+        sources=(_SOURCE,),
+        run=_RUN,
         budget_bytes=10**9,
         recommends=(Recommendation(component="torch", says="2.5.x"),),
         reasons=(Reason(component="torch", because="a", evidence="b"),),

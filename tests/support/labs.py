@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin.commands import build as commands_build
 from torchpin.commands import clone, lock
+from torchpin.commands.build import BuildOptions, build
 from torchpin.description.environments import select_environments
 from torchpin.lab import docker_engine, lab
 from torchpin.tools import docker
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = commands_build.BuildOptions()
+OPTIONS = BuildOptions()
 SHAPES = ["seedvr", "videogen", "zopilot", "coaxial"]
 FROM_BASE = ["seedvr", "videogen"]
 
@@ -60,11 +60,13 @@ class BuiltLabs:
             env for name in names for env in select_environments(repo.services, service=name)
         )
         messages: list[str] = []
-        opened_lab = self._exit_stack.enter_context(lab.open_lab(repo, environments, say=messages.append))
+        opened_lab = self._exit_stack.enter_context(
+            lab.open_lab(repo, environments, show_status=messages.append)
+        )
         assert opened_lab.has_docker, messages
         locked = lock.lock(opened_lab.repo, opened_lab.environments)
         cloned = clone.clone(opened_lab.repo, opened_lab.environments)
-        built = commands_build.build(opened_lab.repo, opened_lab.environments, OPTIONS)
+        built = build(opened_lab.repo, opened_lab.environments, OPTIONS)
         return BuiltLab(
             repo=opened_lab.repo,
             environments=opened_lab.environments,
@@ -84,6 +86,6 @@ def image_tags(repo: Repository) -> list[str]:
         return docker_engine.list_tags(client, f"{repo.prefix}/")
 
 
-def build(repo: Repository, env: Environment) -> model.Outcome:
-    (outcome,) = commands_build.build(repo, [env], OPTIONS)
+def build_environment(repo: Repository, env: Environment) -> model.Outcome:
+    (outcome,) = build(repo, [env], OPTIONS)
     return outcome

@@ -1,6 +1,6 @@
 """A parser of Dockerfiles: stages, instructions, and the shell commands of RUN lines, with the position of each word.
 
-Nothing raises: what cannot be parsed is kept as it is written, and adopt/rules/unread.py reports it.
+Nothing raises: what cannot be parsed is kept as it is written, and adopt/rules/unreadable_lines.py reports it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,8 @@ _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)", re.IGNORECASE)
 # $X, ${X}, ${X:-default}, ${X:+replacement}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))")
-_OPERATORS = (
-    "&&",
-    "||",
-    ";;",
-    "|&",
-    ";",
-    "|",
-    "&",
-    "(",
-    ")",
-    "\n",
-)  # the long ones first: `&` starts `&&` too
+# The long ones first: `&` starts `&&` too.
+_OPERATORS = ("&&", "||", ";;", "|&", ";", "|", "&", "(", ")", "\n")
 
 
 class Char(NamedTuple):
@@ -45,12 +35,11 @@ class Char(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Word:
-    """A word of a command, its quotes removed. `is_unquoted`: no part of it was quoted or escaped."""
+    """A word of a command, its quotes removed."""
 
     text: str
     line: int
     column: int
-    is_unquoted: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,7 +177,7 @@ def parse_commands(instruction: Instruction) -> tuple[Command, ...]:
         return (
             Command(
                 argv=tuple(
-                    Word(text=word, line=instruction.line, column=instruction.column, is_unquoted=False)
+                    Word(text=word, line=instruction.line, column=instruction.column)
                     for word in instruction.exec_form
                 )
             ),
@@ -248,7 +237,7 @@ def _tokenize(chars: Sequence[Char]) -> Iterator[Word | _Operator]:
 
 def _read_word(chars: Sequence[Char], position: int) -> tuple[Word, int]:
     """The word at a position, and the position after it; an open quote ends with the text."""
-    start, text, plain, quote = chars[position], "", True, ""
+    start, text, quote = chars[position], "", ""
     while position < len(chars):
         char = chars[position].text
         if quote:
@@ -257,17 +246,17 @@ def _read_word(chars: Sequence[Char], position: int) -> tuple[Word, int]:
             else:
                 text += char
         elif char in "'\"":
-            quote, plain = char, False
+            quote = char
         elif char == "\\" and position + 1 < len(chars):
             position += 1
-            text, plain = text + chars[position].text, False
+            text += chars[position].text
         elif char.isspace() or char in ";|&()<>":
             break
         else:
             text += char
         position += 1
     # the 2 of `2>file`, a file descriptor, becomes a word of its own
-    return Word(text=text, line=start.line, column=start.column, is_unquoted=plain), position
+    return Word(text=text, line=start.line, column=start.column), position
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
@@ -354,9 +343,8 @@ def _set_variables(
     if instruction.keyword not in {"ARG", "ENV"}:
         return {}
     pairs = {name: substitute(value, variables) for name, value in assignments(instruction).items()}
-    if (
-        instruction.keyword == "ARG" and not pairs
-    ):  # `ARG X` in a stage imports the X from before the first FROM
+    # `ARG X` in a stage imports the X from before the first FROM
+    if instruction.keyword == "ARG" and not pairs:
         names = instruction.text.split()
         return {name: global_args[name] for name in names if name in global_args}
     return pairs

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from torchpin import facts
 from torchpin.adopt import dockerfile, scan
@@ -24,8 +24,10 @@ from torchpin.adopt.installs import (
     run_commands,
 )
 from torchpin.adopt.registry import TORCH_FAMILY, torch_channel
+from torchpin.compat.pins import declared_names, extras_text
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
+from torchpin.facts.versions import is_version, major_minor
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from torchpin.adopt.dockerfile import Stage
     from torchpin.adopt.installs import Project
     from torchpin.adopt.scan import Match
+
+# For a project that names a minor version only, since a description has a full one.
+_PYTHON_PATCHES = {"3.10": "3.10.14", "3.12": "3.12.11", "3.13": "3.13.5"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,8 +142,7 @@ def _add_step(project: Project, draft: _Draft, step: InstallCommand) -> None:
 
 
 def _is_declared(draft: _Draft, pin: Requirement) -> bool:
-    names = {canonicalize_name(package.name) for layer in draft.layers for package in layer.packages}
-    return canonicalize_name(pin.name) in names
+    return canonicalize_name(pin.name) in declared_names(draft.layers)
 
 
 def _exact_version(req: InstallTarget) -> str:
@@ -180,8 +184,7 @@ def _to_pin(
     if not version:
         _add_unpinned(draft, req, name)
         return None
-    extras = f"[{','.join(sorted(req.requirement.extras))}]" if req.requirement.extras else ""
-    return Requirement(f"{req.requirement.name}{extras}=={version}")
+    return Requirement(f"{req.requirement.name}{extras_text(req.requirement.extras)}=={version}")
 
 
 def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:
@@ -201,12 +204,8 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
     draft.missing = _missing_message(image, version)
     if draft.missing:
         return None
-    channel = (
-        base_torch.partition("+")[2]
-        or _cuda_channel(base if base_torch else None)
-        or draft.channel
-        or _release_channel(version)
-    )
+    base_channel = base.torch_channel if base and base_torch else None
+    channel = base_channel or draft.channel or _release_channel(version)
     return Service(
         name=name,
         summary=f"Describe {name} in one line",
@@ -235,13 +234,9 @@ def _missing_message(image: str, torch: str) -> str:
     missing = []
     if ":" not in image or dockerfile.unresolved_variable(image):
         missing.append("a base image with a tag")
-    if not _is_version(torch):
+    if not is_version(torch):
         missing.append("the version of torch")
     return f"cannot determine {' and '.join(missing)} from the files" if missing else ""
-
-
-def _cuda_channel(base: facts.BaseImage | None) -> str:
-    return "cu" + "".join(base.cuda.split(".")[:2]) if base and base.cuda else ""
 
 
 def _release_channel(version: str) -> str:
@@ -252,13 +247,13 @@ def _release_channel(version: str) -> str:
 def _companions(draft: _Draft, version: str) -> Mapping[str, Version]:
     """The companions that are installed; one without a version gets that of the torch release."""
     release = facts.release(version)
-    partners = {"torchvision": release.torchvision, "torchaudio": release.torchaudio} if release else {}
+    partners = release.companions if release else {}
     companions = {}
     for name in TORCH_FAMILY[1:]:
         companion_version = (
             draft.versions.get(name, "").partition("+")[0] or (partners.get(name) or ("",))[-1]
         )
-        if name in draft.versions and _is_version(companion_version):
+        if name in draft.versions and is_version(companion_version):
             companions[name] = Version(companion_version)
     return MappingProxyType(companions)
 
@@ -280,11 +275,11 @@ def _python_version(
     )
     if torch_from_base:
         return Version(version or "3.11")
-    minor = ".".join((version or "3.11").split(".")[:2])
+    minor = major_minor(version or "3.11")
     return Version(
         version
         if version and patterns.PYTHON.pattern.fullmatch(version)
-        else {"3.10": "3.10.14", "3.12": "3.12.11", "3.13": "3.13.5"}.get(minor, f"{minor}.13")
+        else _PYTHON_PATCHES.get(minor, f"{minor}.13")
     )
 
 
@@ -387,10 +382,3 @@ def _render_draft(service: Service, draft: _Draft, file: str) -> str:
             draft.missing = ""
             return text
     return ""
-
-
-def _is_version(text: str) -> bool:
-    try:
-        return bool(Version(text))
-    except InvalidVersion:
-        return False

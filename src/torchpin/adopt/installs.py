@@ -115,10 +115,10 @@ def _is_dockerfile(path: str) -> bool:
     return name == "Dockerfile" or name.startswith("Dockerfile.") or name.endswith(".Dockerfile")
 
 
-def run_commands(upstream: Project, file: str) -> Iterator[RunCommand]:
+def run_commands(project: Project, file: str) -> Iterator[RunCommand]:
     """The commands of a Dockerfile's RUN lines in their order, with the values of variables at each line."""
     variables: dict[str, str] = {}
-    for instruction in dockerfile.parse_instructions(upstream.texts[file]):
+    for instruction in dockerfile.parse_instructions(project.texts[file]):
         if instruction.keyword in {"ARG", "ENV"}:
             pairs = dockerfile.assignments(instruction)
             variables |= {name: dockerfile.substitute(value, variables) for name, value in pairs.items()}
@@ -132,15 +132,15 @@ def run_commands(upstream: Project, file: str) -> Iterator[RunCommand]:
                 yield RunCommand(command=command, file=file, instruction=instruction, following=following)
 
 
-def install_commands(upstream: Project, file: str) -> Iterator[InstallCommand]:
+def install_commands(project: Project, file: str) -> Iterator[InstallCommand]:
     """The installs of a Dockerfile's RUN lines in their order."""
-    for run in run_commands(upstream, file):
-        step = parse_install(upstream, run)
+    for run in run_commands(project, file):
+        step = parse_install(project, run)
         if step:
             yield step
 
 
-def parse_install(upstream: Project, run: RunCommand) -> InstallCommand | None:
+def parse_install(project: Project, run: RunCommand) -> InstallCommand | None:
     """The install of a command of pip, uv, conda or apt; None for every other command."""
     tokens = _strip_prefixes(run.command.argv)
     texts = [token.text for token in tokens]
@@ -153,7 +153,7 @@ def parse_install(upstream: Project, run: RunCommand) -> InstallCommand | None:
         targets = _package_targets(run, tokens[texts.index("install") + 1 :], _CONDA_OPTIONS_WITH_VALUE)
         return InstallCommand(tool="conda", location=run.location, file=run.file, targets=targets)
     arguments = _pip_arguments(tokens)
-    return _parse_pip_install(upstream, run, arguments) if arguments is not None else None
+    return _parse_pip_install(project, run, arguments) if arguments is not None else None
 
 
 def _strip_prefixes(tokens: Sequence[Word]) -> Sequence[Word]:
@@ -190,7 +190,7 @@ def _package_targets(run: RunCommand, tokens: Iterable[Word], valued: set[str]) 
     return tuple(targets)
 
 
-def _parse_pip_install(upstream: Project, run: RunCommand, tokens: Sequence[Word]) -> InstallCommand:
+def _parse_pip_install(project: Project, run: RunCommand, tokens: Sequence[Word]) -> InstallCommand:
     options: dict[str, list[Word]] = {}
     targets: list[InstallTarget] = []
     index = 0
@@ -216,7 +216,7 @@ def _parse_pip_install(upstream: Project, run: RunCommand, tokens: Sequence[Word
         no_binary=tuple(part for token in options.get("no_binary", []) for part in token.text.split(",")),
         upgrade=any(token.text in {"-U", "--upgrade"} for token in tokens),
     )
-    return _add_files(upstream, step, options.get("files", []), options.get("constraints", []))
+    return _add_files(project, step, options.get("files", []), options.get("constraints", []))
 
 
 def _last_value(options: Mapping[str, list[Word]], name: str) -> str:
@@ -224,13 +224,13 @@ def _last_value(options: Mapping[str, list[Word]], name: str) -> str:
 
 
 def _add_files(
-    upstream: Project, step: InstallCommand, files: Iterable[Word], constraints: Iterable[Word]
+    project: Project, step: InstallCommand, files: Iterable[Word], constraints: Iterable[Word]
 ) -> InstallCommand:
     for token in files:
-        step = _add_requirements_file(upstream, step, token.text)
+        step = _add_requirements_file(project, step, token.text)
     for token in constraints:
-        path = find_file(upstream, token.text)
-        bounds = requirement_lines(upstream, path) if path else ()
+        path = find_file(project, token.text)
+        bounds = requirement_lines(project, path) if path else ()
         step = replace(
             step,
             constraints=(*step.constraints, *(row for row in bounds if isinstance(row, InstallTarget))),
@@ -239,11 +239,11 @@ def _add_files(
     return step
 
 
-def _add_requirements_file(upstream: Project, step: InstallCommand, name: str) -> InstallCommand:
-    path = find_file(upstream, name)
+def _add_requirements_file(project: Project, step: InstallCommand, name: str) -> InstallCommand:
+    path = find_file(project, name)
     if path is None:
         return replace(step, missing=(*step.missing, name))
-    for row in requirement_lines(upstream, path):
+    for row in requirement_lines(project, path):
         if isinstance(row, InstallTarget):
             step = replace(step, targets=(*step.targets, row))
         elif row[0] == "index":
@@ -253,26 +253,26 @@ def _add_requirements_file(upstream: Project, step: InstallCommand, name: str) -
     return step
 
 
-def find_file(upstream: Project, name: str) -> str | None:
+def find_file(project: Project, name: str) -> str | None:
     """The project's file at a path inside an image: by the same end of the path, else by the same name."""
     relative_path = posixpath.normpath(name).lstrip("/").removeprefix("../")
     suffix_matches = [
-        path for path in sorted(upstream.texts) if path == relative_path or path.endswith(f"/{relative_path}")
+        path for path in sorted(project.texts) if path == relative_path or path.endswith(f"/{relative_path}")
     ]
     name_matches = [
         path
-        for path in sorted(upstream.texts)
+        for path in sorted(project.texts)
         if posixpath.basename(path) == posixpath.basename(relative_path)
     ]
     return next(iter([*suffix_matches, *name_matches]), None)
 
 
 def requirement_lines(
-    upstream: Project, path: str, seen: frozenset[str] = frozenset()
+    project: Project, path: str, seen: frozenset[str] = frozenset()
 ) -> tuple[InstallTarget | tuple[str, str], ...]:
     """The lines of a requirement file: requirements, and (option, value) pairs; -r is followed, each file once."""
     rows: list[InstallTarget | tuple[str, str]] = []
-    for number, line in enumerate(upstream.texts.get(path, "").splitlines(), start=1):
+    for number, line in enumerate(project.texts.get(path, "").splitlines(), start=1):
         text = re.sub(r"(^|\s)#.*$", "", line).strip().rstrip("\\").strip()
         if not text or text.startswith("--hash"):  # a line of its own after a continued requirement
             continue
@@ -286,9 +286,9 @@ def requirement_lines(
                 _parse_target(re.sub(r"\s+--hash.*$", "", text), f"{path}:{number}:{line.index(text[0]) + 1}")
             )
         elif kind in {"files", "constraints"}:
-            included = find_file(upstream, posixpath.join(posixpath.dirname(path), value.strip()))
+            included = find_file(project, posixpath.join(posixpath.dirname(path), value.strip()))
             if included and included not in seen:
-                rows += requirement_lines(upstream, included, seen | {path})
+                rows += requirement_lines(project, included, seen | {path})
         elif kind:
             rows.append((kind, value.strip()))
     return tuple(rows)
@@ -301,20 +301,20 @@ def _parse_target(text: str, location: str) -> InstallTarget:
         return InstallTarget(text=text, location=location)
 
 
-def pyproject_targets(upstream: Project) -> tuple[InstallTarget, ...]:
+def pyproject_targets(project: Project) -> tuple[InstallTarget, ...]:
     """The dependencies of pyproject.toml, located by a text search: tomllib gives no line numbers."""
     path = next(
         (
             candidate
-            for candidate in sorted(upstream.texts)
+            for candidate in sorted(project.texts)
             if posixpath.basename(candidate) == "pyproject.toml"
         ),
         "",
     )
-    table = upstream.pyproject.get("project", {})
+    table = project.pyproject.get("project", {})
     rows = table.get("dependencies", []) if isinstance(table, dict) else []
     return tuple(
-        _parse_target(row, _locate_line(upstream.texts[path], row, path))
+        _parse_target(row, _locate_line(project.texts[path], row, path))
         for row in rows
         if isinstance(row, str)
     )

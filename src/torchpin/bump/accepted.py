@@ -87,7 +87,6 @@ class Reasoning:
     reason: str
     evidence: str
     by_component: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    prefix: str = ""
 
 
 def _component_key(component: str) -> str:
@@ -98,10 +97,8 @@ def compute_acceptance(
     before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning, today: date
 ) -> Acceptance:
     """The waivers and reasons that an update removes, adds and rewrites."""
-    waivers, reasons = (
-        _waiver_changes(before, after, reasoning, today),
-        _reason_changes(before, after, reasoning),
-    )
+    waivers = _waiver_changes(before, after, reasoning, today)
+    reasons = _reason_changes(before, after, reasoning)
     return Acceptance(
         resolved=(*waivers.resolved, *reasons.resolved),
         new=(*waivers.new, *reasons.new),
@@ -128,9 +125,8 @@ def _waiver_changes(
             )
             for findings in (before.findings, after.findings)
         ]
-        if (
-            matched == [True, False] and after.is_locked
-        ):  # one that matched nothing before is not the update's
+        # one that matched nothing before is not the update's
+        if matched == [True, False] and after.is_locked:
             resolved.append(f"{waiver.check} about {waiver.about}: the waiver is no longer needed")
             changes.append(Change(path=f"waivers[{number}]", value=None))
     new = {
@@ -208,6 +204,4 @@ def _mentions(text: str, values: Iterable[str]) -> bool:
 def _reason_text(key: str, reasoning: Reasoning) -> tuple[str, str]:
     if key in reasoning.by_component:
         return reasoning.by_component[key]
-    return (
-        f"{reasoning.prefix}: {reasoning.reason}" if reasoning.prefix else reasoning.reason
-    ), reasoning.evidence
+    return reasoning.reason, reasoning.evidence

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from torchpin.model import Lock, Service
-
-    Published = Mapping[str, Mapping[str, Mapping[str, str | None]]]
+    from torchpin.model import Lock, PublishedHashes, Service
 
 
 MAX_SUGGESTIONS = 3  # names in a message: enough to spot a typo, and they fit on a line
@@ -57,9 +55,8 @@ class Plan:
     before: str = ""
     after: str = ""
     moved_text: str = ""  # the description's text before its waivers and reasons are edited
-    why: Mapping[str, tuple[str, str]] = field(
-        default_factory=dict
-    )  # of a fixed component: message, evidence
+    # of a fixed component: message, evidence
+    why: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def difference(self) -> str:
@@ -85,7 +82,7 @@ class BumpContext:
     channel: str = ""
     reason: str = ""
     commits: Mapping[str, str] | None = None
-    published: Published | None = None
+    published: PublishedHashes | None = None
 
 
 class HeldError(Exception):

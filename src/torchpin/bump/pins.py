@@ -11,7 +11,8 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
 from torchpin.bump.torch import base_edits, torch_edits
-from torchpin.checks.rules.sources import recorded_tags
+from torchpin.compat.pins import extras_text, pinned_version
+from torchpin.compat.sources import recorded_tags
 from torchpin.description.environments import select_environments
 from torchpin.model import Change
 
@@ -52,7 +53,7 @@ def pin_path(service: Service, name: str) -> str | None:
 def _pinned_version(service: Service, path: str) -> str:
     if path == "python":
         return str(service.python)
-    return next(iter(_requirement(service, path).specifier)).version
+    return pinned_version(_requirement(service, path))
 
 
 def _requirement(service: Service, path: str) -> Requirement:
@@ -62,8 +63,7 @@ def _requirement(service: Service, path: str) -> Requirement:
 
 def _pin_text(service: Service, path: str, version: str) -> str:
     requirement = _requirement(service, path)
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    return f"{requirement.name}{extras}=={version}"
+    return f"{requirement.name}{extras_text(requirement.extras)}=={version}"
 
 
 def _base_image_edits(service: Service, target: Target, context: BumpContext) -> list[Edit]:

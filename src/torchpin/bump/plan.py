@@ -23,6 +23,7 @@ from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, M
 from torchpin.bump.pins import edits_of_target, pin_path
 from torchpin.checks import run
 from torchpin.checks.context import CheckContext
+from torchpin.checks.report import findings_text
 from torchpin.compat.builds import channels_with_release
 from torchpin.compat.gpus import judge_gpu
 from torchpin.description.edit import apply_changes
@@ -144,9 +145,7 @@ def _plan_moves(unchanged: Plan, service: Service, target: Target, context: Bump
         moves += new_moves
         reasons |= {_component(move): (finding.message, finding.evidence) for move in new_moves}
         after = _snapshot(parse_service(text, unchanged.file), context)
-    unresolved = [
-        finding for _, finding in new_findings(before.findings, after.findings) if finding.level == "error"
-    ]
+    unresolved = _new_errors(before, after)
     if unresolved:
         # a dict, since several environments of a service may have the same finding
         messages = dict.fromkeys(finding.message for finding in unresolved)
@@ -165,14 +164,9 @@ def finalize(bump_plan: Plan, target: Target, context: BumpContext, new_locks: M
     after = _snapshot(
         parse_service(bump_plan.moved_text, bump_plan.file), replace(context, locks=new_locks), present=True
     )
-    unresolved = [
-        finding for _, finding in new_findings(before.findings, after.findings) if finding.level == "error"
-    ]
+    unresolved = _new_errors(before, after)
     if unresolved:
-        text = "\n".join(
-            f"{finding.location}: {finding.message}\n  help: {finding.help}" for finding in unresolved
-        )
-        raise FindingsError(f"incompatible pins; nothing was changed\n{text}")
+        raise FindingsError(f"incompatible pins; nothing was changed\n{findings_text(unresolved)}")
     return _with_acceptance(bump_plan, before, after, target, context)
 
 
@@ -255,6 +249,12 @@ def _snapshot(service: Service, context: BumpContext, *, present: bool = False) 
     )
 
 
+def _new_errors(before: ServiceSnapshot, after: ServiceSnapshot) -> list[Finding]:
+    """The errors that only the changed service has."""
+    findings = new_findings(before.findings, after.findings)
+    return [finding for _, finding in findings if finding.level == "error"]
+
+
 def _next_fixable(before: ServiceSnapshot, after: ServiceSnapshot, touched: set[str]) -> Finding | None:
     """The next new finding with a fix that touches none of the values that have changed already."""
     for check_id, finding in new_findings(before.findings, after.findings):
@@ -275,7 +275,7 @@ def _reasoning(
     """What is written below `reasons:`: for what changes with torch a text of its own with evidence, else the user's reason."""
     bump_evidence = f"invoke bump {target} ({context.today.isoformat()})"
     if target.kind != "torch":
-        return Reasoning(reason=context.reason, evidence=bump_evidence, by_component=why, prefix="")
+        return Reasoning(reason=context.reason, evidence=bump_evidence, by_component=why)
     env, _ = next(iter(after.locks.values()))
     release, channel = facts.release(target.to), facts.channel(env.variant.channel)
     evidence = release.citation if release else bump_evidence
@@ -300,10 +300,10 @@ def _reasoning(
 def _gpu_changes(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The GPUs that are supported only after, and those only before, each with its environment."""
 
-    def supported_gpus(state: ServiceSnapshot) -> set[str]:
+    def supported_gpus(snapshot: ServiceSnapshot) -> set[str]:
         return {
             f"{name} in {env.name}"
-            for env, _ in state.locks.values()
+            for env, _ in snapshot.locks.values()
             for name in env.service.gpus
             if judge_gpu(env, facts.gpu(name)).status == "ok"
         }

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import facts
-from torchpin.checks.rules.sources import recorded_tags
 from torchpin.compat import undeclared_requirements
-from torchpin.compat.pins import cudnn_version, list_pins
+from torchpin.compat.pins import cudnn_version, list_pins, torch_metadata
 from torchpin.compat.recommendations import applicable_requirements
+from torchpin.compat.sources import recorded_tags
 from torchpin.compat.wheels import abi_wheels
-from torchpin.description.environments import torch_build
 from torchpin.errors import InputError
 from torchpin.lock import layers
+from torchpin.lock.file_format import BUILD, PROVIDED
 from torchpin.model import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torchpin import facts
     from torchpin.model import Artifact, Environment, LayerLock, Lock, Source
 
 
@@ -54,14 +54,14 @@ def predict_lock(env: Environment, lock: Lock) -> Lock | None:
         )
 
     # the provided packages have no install step, but their versions change with the base image
-    layer_names = {*layers.layer_names(env), layers.PROVIDED}
+    layer_names = {*layers.layer_names(env), PROVIDED}
     return replace(
         lock,
         layers=tuple(
             layer(layer_lock) if layer_lock.name in layer_names else layer_lock for layer_lock in lock.layers
         ),
         provided=layer(lock.provided) if lock.provided else None,
-        build=replace(lock.build, inputs_digest=layers.inputs_digest(env, "build")) if lock.build else None,
+        build=replace(lock.build, inputs_digest=layers.inputs_digest(env, BUILD)) if lock.build else None,
         upstreams=tuple(upstream for upstream in upstreams if upstream),
     )
 
@@ -96,12 +96,7 @@ def _has_local_version(env: Environment) -> bool:
 
 def _build_requirements(env: Environment, lock: Lock) -> dict[str, str]:
     """What torch's build requires: exact pins, and minimum versions where the lock has less."""
-    build, version = torch_build(env), str(env.service.torch.version)
-    rows = [
-        row
-        for row in facts.metadata()
-        if (row.package, row.channel, row.version.partition("+")[0]) == ("torch", build, version)
-    ]
+    rows = torch_metadata(env)
     versions: dict[str, str] = {}
     requirement_lines = (
         rows[0].requires_dist

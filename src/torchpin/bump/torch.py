@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -10,9 +9,10 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
 from torchpin.compat import releases
-from torchpin.compat.builds import Build, candidate_build, candidate_builds
+from torchpin.compat.builds import Build, candidate_build, candidate_builds, upward_distance
 from torchpin.compat.gpus import judge_gpu
-from torchpin.description.environments import cuda_version, select_environments
+from torchpin.description.environments import base_path, cuda_version, select_environments, with_build
+from torchpin.facts.versions import major_minor
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -100,9 +100,8 @@ def _choose_channel(env: Environment, version: Version, preferred: str) -> tuple
     if not candidates:
         channel_names = ", ".join(sorted(build.channel for build in matching))
         raise HeldError(f"{preferred} does not have {scope}", f"choose one of its channels: {channel_names}")
-    best = min(
-        candidates, key=lambda build: len(build.unsupported_gpus)
-    )  # of equals the first: the nearest CUDA
+    # of equals the first: the nearest CUDA
+    best = min(candidates, key=lambda build: len(build.unsupported_gpus))
     if _lost_gpus(env, best):
         subject = (
             f"torch {version} on {preferred} has no" if preferred else f"no build of torch {version} has"
@@ -130,12 +129,7 @@ def _cuda_distance(env: Environment, channel: str) -> tuple[bool, tuple[int, ...
     row, current_cuda = facts.channel(channel), cuda_version(env)
     if row is None or row.cuda is None or current_cuda is None:
         return (False, (0,))
-    new_version, current_version = Version(row.cuda), Version(current_cuda)
-    return (
-        (False, new_version.release)
-        if new_version >= current_version
-        else (True, tuple(-part for part in new_version.release))
-    )
+    return upward_distance(Version(row.cuda), Version(current_cuda))
 
 
 def _nearest_builds(builds: Sequence[Build]) -> str:
@@ -156,7 +150,7 @@ def _base_for_channel(env: Environment, channel: str) -> list[Edit]:
         or base.cuda is None
         or channel_row is None
         or channel_row.cuda is None
-        or _minor_version(base.cuda) == channel_row.cuda
+        or major_minor(base.cuda) == channel_row.cuda
     ):
         return []
     kind = (base.variant.startswith("cudnn"), base.variant.rpartition("-")[2])
@@ -166,7 +160,7 @@ def _base_for_channel(env: Environment, channel: str) -> list[Edit]:
         if candidate.image.partition(":")[0] == base.image.partition(":")[0]
         if candidate.status == "supported"
         and candidate.os == base.os
-        and _minor_version(candidate.cuda or "") == channel_row.cuda
+        and major_minor(candidate.cuda or "") == channel_row.cuda
         if (candidate.variant.startswith("cudnn"), candidate.variant.rpartition("-")[2]) == kind
         and not candidate.torch
     ]
@@ -181,13 +175,9 @@ def _base_for_channel(env: Environment, channel: str) -> list[Edit]:
     )
 
 
-def _minor_version(cuda: str) -> str:
-    return ".".join(cuda.split(".")[:2])
-
-
 def base_edits(env: Environment, image: str, digest: str, why: str) -> list[Edit]:
     """The edits of the base image of an environment, in its variant where that has one; a digest goes with its image."""
-    path = f"variants.{env.variant.name}.base" if env.variant.base else "base"
+    path = base_path(env)
     moves: list[Edit] = [(Change(path=f"{path}.image", value=image), why)]
     if digest or env.base.digest:
         moves.append(
@@ -218,12 +208,12 @@ def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
         serving or fitting,
         key=lambda base: (
             base.variant.rpartition("-")[2] != kind,
-            _cuda_distance(env, _channel_of(base, env)),
+            _cuda_distance(env, base.torch_channel or env.variant.channel),
             base.image,
         ),
     )
     moves = base_edits(env, best.image, best.digest or "", f"contains torch {best.torch}")
-    channel = _channel_of(best, env)
+    channel = best.torch_channel or env.variant.channel
     if channel != env.variant.channel:
         moves.append(
             (
@@ -234,17 +224,6 @@ def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
     return [*_family_edits(service, version), *moves]
 
 
-def _channel_of(base: facts.BaseImage, env: Environment) -> str:
-    """The channel of the torch in a base image: its local version, else the image's CUDA, else the present channel."""
-    local = (base.torch or "").partition("+")[2]
-    return local or (f"cu{_minor_version(base.cuda).replace('.', '')}" if base.cuda else env.variant.channel)
-
-
 def _supports_gpus(env: Environment, base: facts.BaseImage, version: Version) -> bool:
-    torch = replace(env.service.torch, version=version)
-    updated_env = replace(
-        env,
-        service=replace(env.service, torch=torch),
-        variant=replace(env.variant, channel=_channel_of(base, env)),
-    )
+    updated_env = with_build(env, version, base.torch_channel or env.variant.channel)
     return all(judge_gpu(updated_env, facts.gpu(name)).status == "ok" for name in env.service.gpus)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import date
     from typing import Any
 
-    from torchpin.model import Environment, Lock, Service
+    from torchpin.model import Environment, Lock, PublishedHashes
     from torchpin.records.bump_log import BumpEntry
 
 
@@ -51,7 +51,7 @@ class CheckContext:
     # The same with the GPUs of this machine passed to the container.
     gpu_reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # The hashes of the lab's own index: channel (or ABI package) to package to file; None: the facts apply.
-    published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
+    published: PublishedHashes | None = None
     # Folders of environments that no service describes.
     orphans: tuple[str, ...] = ()
     # Why the Docker engine, or a GPU, cannot be used; "" when it can.
@@ -84,13 +84,8 @@ def target_gpus(context: CheckContext, env: Environment) -> tuple[tuple[str, str
     if context.target_gpus:
         return tuple((name, f"--gpu {name}") for name in context.target_gpus)
     return tuple(
-        (name, location_of(env.service, f"gpus[{number}]")) for number, name in enumerate(env.service.gpus)
+        (name, env.service.location(f"gpus[{number}]")) for number, name in enumerate(env.service.gpus)
     )
-
-
-def location_of(service: Service, path: str) -> str:
-    """`file:line:column` of a key path of a description; the file alone where the path has no position."""
-    return str(service.positions.get(path) or service.file)
 
 
 def missing_need(context: CheckContext, env: Environment, need: Need) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
+from torchpin.compat.pins import extras_text
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def pin_changes(
         return ()
     pin = pins.get(canonicalize_name(replacement.name))
     if pin and pin.path.startswith("layers["):
-        extras = f"[{','.join(sorted(pin.extras))}]" if pin.extras else ""
-        return (Change(path=pin.path, value=f"{replacement.name}{extras}{replacement.specifier}"),)
+        value = f"{replacement.name}{extras_text(pin.extras)}{replacement.specifier}"
+        return (Change(path=pin.path, value=value),)
     requirer_layer = pins[requirer].path.partition(".")[0]
     # The layer of an ABI wheel has a release page as its index, so nothing from PyPI may be added to it.
     layer = (

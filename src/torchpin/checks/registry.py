@@ -49,9 +49,8 @@ class Check:
     # A check runs on an environment and yields answers, a rule on the files of another project and yields findings.
     kind: Literal["check", "rule"] = "check"
     needs: tuple[Need, ...] = ()  # without these the check is skipped
-    judge: bool = (
-        False  # decides from descriptions, locks and facts, before any download, whether pins can work
-    )
+    # decides from descriptions, locks and facts, before any download, whether pins can work
+    judge: bool = False
 
     @property
     def help_line(self) -> str:

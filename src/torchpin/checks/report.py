@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Result
     from torchpin.model import Finding, Level, Waiver
 
-Kind = Literal["error", "warning", "unknown", "notice", "waived"]
-_ORDER: tuple[Kind, ...] = ("error", "warning", "unknown", "notice", "waived")
+EntryKind = Literal["error", "warning", "unknown", "notice", "waived"]
+_ORDER: tuple[EntryKind, ...] = ("error", "warning", "unknown", "notice", "waived")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One finding or one unknown, in the form that every output format shows."""
 
-    kind: Kind
+    kind: EntryKind
     check: str
     title: str
     message: str
@@ -53,7 +53,7 @@ def _entries_of(result: Result) -> Iterator[Entry]:
         yield Entry(kind="unknown", check=result.check, title=result.title, message=message)
 
 
-def _entry(result: Result, finding: Finding, kind: Kind, waiver: Waiver | None = None) -> Entry:
+def _entry(result: Result, finding: Finding, kind: EntryKind, waiver: Waiver | None = None) -> Entry:
     return Entry(
         kind=kind,
         check=result.check,
@@ -65,6 +65,11 @@ def _entry(result: Result, finding: Finding, kind: Kind, waiver: Waiver | None =
         evidence=finding.evidence,
         waiver=waiver,
     )
+
+
+def findings_text(findings: Iterable[Finding]) -> str:
+    """Findings as the lines of an error message, each with its help below it."""
+    return "\n".join(f"{finding.location}: {finding.message}\n  help: {finding.help}" for finding in findings)
 
 
 def count_statuses(results: Iterable[Result]) -> dict[str, int]:

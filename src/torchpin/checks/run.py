@@ -100,8 +100,7 @@ def _find_waiver(context: CheckContext, env: Environment, check: str, reported: 
 
 def matches_waiver(waiver: Waiver, reported: Finding) -> bool:
     """Whether a waiver of the same check has the subject of a finding; a GPU matches by any of its names."""
-    gpu = facts.gpu(reported.about)
-    return waiver.about == reported.about or (gpu is not None and facts.gpu(waiver.about) == gpu)
+    return facts.is_same_gpu(waiver.about, reported.about)
 
 
 def blocking_findings(results: Iterable[Result]) -> tuple[Finding, ...]:

@@ -80,9 +80,8 @@ class CommandTask(Task):  # type: ignore[type-arg]
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         texts = dict(self.help)
         arguments = super().get_arguments(ignore_unknown_help)
-        self.help = (
-            texts  # invoke 3.0.3 takes each text out as it is used, so a second parser would have none
-        )
+        # invoke 3.0.3 takes each text out as it is used, so a second parser would have none
+        self.help = texts
         for argument in arguments:
             if argument.name in SHORT_FLAGS:
                 argument.names = (*argument.names, SHORT_FLAGS[argument.name])

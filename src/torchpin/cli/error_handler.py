@@ -16,20 +16,19 @@ if TYPE_CHECKING:
 
 @contextmanager
 def handle_errors() -> Iterator[None]:
-    """Expected ends are a message. A bug is one line, a log with its traceback, and where to report it."""
-    previous = signal.signal(
-        signal.SIGTERM, _interrupt
-    )  # a cancelled job clears up as an interrupted one does
+    """Expected errors become a message. A bug is one line, a log with its traceback, and where to report it."""
+    # a cancelled job clears up as an interrupted one does
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     except Exit:
         raise
     except TorchpinError as error:
-        _end(error, error.exit_code)
+        _exit_with(error, error.exit_code)
     except KeyboardInterrupt:
-        _end("interrupted; nothing half-made was kept", INTERRUPTED)
+        _exit_with("interrupted; no partial output was kept", INTERRUPTED)
     except OSError as error:
-        _end(f"{error.filename or 'this machine'}: {error.strerror or error}", TOOL)
+        _exit_with(f"{error.filename or 'this machine'}: {error.strerror or error}", TOOL)
     except Exception as error:  # noqa: BLE001 - whatever is left is a bug
         _report_bug(error)
     finally:
@@ -40,7 +39,7 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _end(message: object, exit_code: int) -> NoReturn:
+def _exit_with(message: object, exit_code: int) -> NoReturn:
     from torchpin.output.terminal import print_error
 
     print_error(message)

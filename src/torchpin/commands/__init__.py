@@ -1,1 +1,1 @@
-"""The commands, one a file: read, plan, do, answer with outcomes. Nothing in these modules prints."""
+"""The commands, one a file: read, plan, do, return outcomes. Nothing in these modules prints."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin.commands.judge import report_results
-from torchpin.queries import vulnerabilities as queries_vulnerabilities
+from torchpin.queries.vulnerabilities import audit_notices, audit_result, query_pins
 from torchpin.tools import uv_audit
 from torchpin.workspace.evidence import for_judge
 
@@ -34,21 +34,12 @@ def audit(repo: Repository, environments: Sequence[Environment]) -> Audit:
     locks = context.locks
     if not locks:
         return Audit(
-            results=tuple(
-                queries_vulnerabilities.result(env, None, (), context.today) for env in environments
-            ),
+            results=tuple(audit_result(env, None, (), context.today) for env in environments),
             notices=(),
         )
-    vulnerabilities = uv_audit.query_advisories(
-        queries_vulnerabilities.query_pins(locks.values()), repo.settings
-    )
-    results = (
-        queries_vulnerabilities.result(env, locks.get(env.name), vulnerabilities, context.today)
-        for env in environments
-    )
-    notices = queries_vulnerabilities.notices(
-        [env for env in environments if env.name in locks], locks.values(), vulnerabilities
-    )
+    advisories = uv_audit.query_advisories(query_pins(locks.values()), repo.settings)
+    results = (audit_result(env, locks.get(env.name), advisories, context.today) for env in environments)
+    notices = audit_notices([env for env in environments if env.name in locks], locks.values(), advisories)
     return Audit(results=tuple(results), notices=notices)
 
 

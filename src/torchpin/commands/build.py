@@ -25,12 +25,9 @@ from torchpin.workspace.writer import clone_source, exclusive, write
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from torchpin.commands.parallel import StatusCallback
-    from torchpin.image.build_log import Event
-    from torchpin.model import Environment, Lock
+    from torchpin.commands.report import EventCallback
+    from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
-
-    EventCallback = Callable[["BuildStarted | Event"], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +49,7 @@ def build(
     environments: Sequence[Environment],
     options: BuildOptions,
     *,
-    say: StatusCallback = ignore,
+    show_status: StatusCallback = ignore,
     watch: EventCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Builds, verifies and records images, two at a time. An image with the same image key is not built again.
@@ -70,7 +67,9 @@ def build(
     with docker.engine() as client:
         buildx.expect_buildx()
         return for_each_environment(
-            chosen, lambda env: with_engine_errors(_build, client, repo, env, options, say, watch), workers=2
+            chosen,
+            lambda env: with_engine_errors(_build, client, repo, env, options, show_status, watch),
+            workers=2,
         )
 
 
@@ -81,7 +80,7 @@ def with_engine_errors(operation: Callable[..., Outcome], *arguments: Any) -> Ou
     try:
         return operation(*arguments)
     except docker.engine_errors() as error:
-        raise ToolError(f"the Docker engine failed: {str(error).splitlines()[0][:200]}") from None
+        raise ToolError(f"the Docker engine failed: {docker.short_message(error)}") from None
 
 
 def _load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Rendering]:
@@ -99,8 +98,7 @@ def _load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Ren
 def _tags(repo: Repository, env: Environment, key: str) -> tuple[str, str]:
     from torchpin.tools import docker
 
-    name = docker.image_repository(env, repo.settings, prefix=repo.prefix)
-    return f"{name}:{key[:12]}", f"{name}:latest"
+    return docker.image_tags(env, repo.settings, key, prefix=repo.prefix)
 
 
 def _build(
@@ -108,7 +106,7 @@ def _build(
     repo: Repository,
     env: Environment,
     options: BuildOptions,
-    say: StatusCallback,
+    show_status: StatusCallback,
     watch: EventCallback,
 ) -> Outcome:
     """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
@@ -120,7 +118,7 @@ def _build(
     new = image is None
     if new:
         for source in env.service.sources:
-            say(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.tag}")
+            show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.tag}")
         _run_build(client, repo, env, options, (lock, rendered), watch)
         image = client.images.get(tags[0])
     if new or not _is_recorded(repo, env, lock, rendered):
@@ -239,10 +237,7 @@ def _write_record(
     """
     from torchpin.tools import docker
 
-    homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
-    probe_report = docker.probe(
-        client, tags[0], *(argument for home in homes for argument in ("--source", home))
-    )
+    probe_report = docker.probe(client, tags[0], *docker.source_options(env))
     freeze_text = format_freeze(probe_report["distributions"])
     differences = freeze_differences(freeze_text, lock)
     if differences:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from torchpin.bump import model
 from torchpin.bump.pins import is_known
 from torchpin.checks.context import current_lock
-from torchpin.commands import bump_steps
 from torchpin.commands.parallel import ignore
-from torchpin.commands.undo import restore
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError, TorchpinError
 from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, freeze_path, rendered_paths
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
 
     from torchpin.bump.model import BumpContext, Plan
     from torchpin.bump.target import Target
-    from torchpin.commands.build import EventCallback
-    from torchpin.commands.parallel import StatusCallback
-    from torchpin.model import Outcome
+    from torchpin.model import Outcome, StatusCallback
     from torchpin.workspace.workspace import Repository
 
 
@@ -122,25 +118,29 @@ def bump(
     context: BumpContext,
     options: BumpOptions,
     *,
-    say: StatusCallback = ignore,
-    watch: EventCallback = ignore,
+    show_status: StatusCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Carries plans through the policy. On any failure every file is as it was before; without an engine, steps stay pending.
 
     Raises what stopped it: InputError for plans without changes or reasons, ToolError while another update runs.
     """
+    from torchpin.commands import bump_steps
+    from torchpin.commands.undo import restore
+
     require_changes(plans, target)
     require_reason(plans, context.reason)
     # no waiting for another update: this plan would be out of date when that one ends
     with exclusive(repo, "bumping", patience=0):
-        update = bump_steps.resolve_update(repo, plans, target, context, recorded=options.recorded, say=say)
+        update = bump_steps.resolve_update(
+            repo, plans, target, context, recorded=options.recorded, show_status=show_status
+        )
         require_reason(update.plans, context.reason)  # again: the new locks may have brought findings
         entry = bump_steps.write_update(repo, update, skip_build=not options.build)
-        say(f"{target}: wrote the descriptions, locks, rendered files, documents and the log")
+        show_status(f"{target}: wrote the descriptions, locks, rendered files, documents and the log")
         if not options.build:
             return (*update.outcomes, bump_steps.progress(entry))
         try:
-            finished = bump_steps.finish(repo, entry, say, watch, verify_natively=not options.recorded)
+            finished = bump_steps.finish(repo, entry, show_status, verify_natively=not options.recorded)
         except BaseException as error:  # an interrupt too
             restore(repo)
             message = f"{error}\nthe update was rolled back: every file is as it was before"
@@ -150,13 +150,13 @@ def bump(
         return (*update.outcomes, *finished)
 
 
-def resume(
-    repo: Repository, *, say: StatusCallback = ignore, watch: EventCallback = ignore
-) -> tuple[Outcome, ...]:
+def resume(repo: Repository, *, show_status: StatusCallback = ignore) -> tuple[Outcome, ...]:
     """Finishes the pending steps of the last update; a step that fails stays pending.
 
     Raises InputError where none is pending, ToolError where this machine cannot build the images.
     """
+    from torchpin.commands import bump_steps
+
     pending = [entry for entry in bump_log.parse_log(repo.text(BUMP_LOG)) if entry.pending]
     if not pending:
         raise InputError("no update is pending")
@@ -164,4 +164,4 @@ def resume(
     if obstacle:
         raise ToolError(f"{pending[-1].bump} cannot be finished: {obstacle}; its steps stay pending")
     with exclusive(repo, "bumping", patience=0):
-        return bump_steps.finish(repo, pending[-1], say, watch)
+        return bump_steps.finish(repo, pending[-1], show_status)

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
     from torchpin.bump.model import BumpContext, Plan
     from torchpin.bump.target import Target
-    from torchpin.commands.build import EventCallback
-    from torchpin.commands.parallel import StatusCallback
-    from torchpin.model import Environment, Lock
+    from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
 
 
@@ -57,7 +55,7 @@ def resolve_update(
     context: BumpContext,
     *,
     recorded: bool,
-    say: StatusCallback,
+    show_status: StatusCallback,
 ) -> ResolvedUpdate:
     """Step 1: the locks of the planned descriptions, resolved and judged; nothing is written.
 
@@ -68,9 +66,9 @@ def resolve_update(
     before = _current_texts(repo, active_plans)
     _require_committed(repo, before)
     started = _utc_now()
-    outcomes, new_locks = _resolve_locks(repo, active_plans, say, recorded=recorded)
+    outcomes, new_locks = _resolve_locks(repo, active_plans, show_status, recorded=recorded)
     for name, new_lock in new_locks.items():
-        say(f"{name}: {_download_summary(context.locks.get(name), new_lock)}")
+        show_status(f"{name}: {_download_summary(context.locks.get(name), new_lock)}")
     return ResolvedUpdate(
         target=target,
         context=context,
@@ -110,11 +108,11 @@ def _require_committed(repo: Repository, paths: Iterable[str]) -> None:
 
 
 def _resolve_locks(
-    repo: Repository, active_plans: Sequence[Plan], say: StatusCallback, *, recorded: bool
+    repo: Repository, active_plans: Sequence[Plan], show_status: StatusCallback, *, recorded: bool
 ) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
     after = _staged_repository(repo, {bump_plan.file: bump_plan.after for bump_plan in active_plans})
     environments = environments_of(after, {bump_plan.service for bump_plan in active_plans})
-    outcomes, new_locks = lock.resolve_all(after, environments, recorded=recorded, say=say)
+    outcomes, new_locks = lock.resolve_all(after, environments, recorded=recorded, show_status=show_status)
     failed = [outcome for outcome in outcomes if outcome.code]
     if failed:
         text = "\n".join(f"{outcome.name}: {outcome.detail}" for outcome in failed)
@@ -129,10 +127,8 @@ def _download_summary(before: Lock | None, after: Lock) -> str:
     """The number and size of the files that a build has to download, which the old lock did not have."""
     present_hashes = {package.sha256 for package in before.packages.values()} if before else set()
     new_packages = [package for package in after.packages.values() if package.sha256 not in present_hashes]
-    size, unsized = (
-        sum(package.size or 0 for package in new_packages),
-        sum(package.size is None for package in new_packages),
-    )
+    size = sum(package.size or 0 for package in new_packages)
+    unsized = sum(package.size is None for package in new_packages)
     unsized_note = f" and {unsized} of unknown size" if unsized else ""
     return f"{len(new_packages)} new file{'' if len(new_packages) == 1 else 's'} to download, {size / 1e6:,.0f} MB{unsized_note}"
 
@@ -205,8 +201,7 @@ def _bare_version(pin: str) -> str:
 def finish(
     repo: Repository,
     entry: BumpEntry,
-    say: StatusCallback,
-    watch: EventCallback,
+    show_status: StatusCallback,
     *,
     verify_natively: bool = False,
 ) -> tuple[Outcome, ...]:
@@ -222,13 +217,13 @@ def finish(
     obstacle = build_obstacle(environments)
     if obstacle:
         if verify_natively:
-            entry = _verify_natively(after, entry, environments, say)
+            entry = _verify_natively(after, entry, environments, show_status)
         entry = bump_log.with_step(entry, BUILD, PolicyStep(note=obstacle))
         _write_log(after, entry)
         return (progress(entry),)
     # read before the build, which writes the new records
     old_freezes = {env.name: after.text(freeze_path(env.name)) or "" for env in environments}
-    built, build_step = _build_images(after, environments, say, watch)
+    built, build_step = _build_images(after, environments, show_status)
     entry = bump_log.with_step(entry, BUILD, build_step)
     entry = bump_log.with_step(entry, VALIDATE, _validate_images(after, environments))
     record_step = _done_step(after, ", ".join(freeze_path(env.name) for env in environments))
@@ -260,7 +255,7 @@ def build_obstacle(environments: Sequence[Environment]) -> str:
 
 
 def _verify_natively(
-    repo: Repository, entry: BumpEntry, environments: Sequence[Environment], say: StatusCallback
+    repo: Repository, entry: BumpEntry, environments: Sequence[Environment], show_status: StatusCallback
 ) -> BumpEntry:
     """Step 1 again, with what this machine can install without Docker. Raises ToolError where that fails."""
     installable = [
@@ -269,16 +264,16 @@ def _verify_natively(
         if env.variant.platform == uv_install.local_platform() and env.service.torch.origin == "index"
     ]
     for env in installable:
-        say(f"{env.name}: {install.install(repo, env, say=say).detail}")
+        show_status(f"{env.name}: {install.install(repo, env, show_status=show_status).detail}")
     names = ", ".join(env.name for env in installable)
     message = f"locked, judged, and verified without Docker: {names}" if installable else "locked and judged"
     return bump_log.with_step(entry, 0, replace(entry.steps[0], note=message))
 
 
 def _build_images(
-    repo: Repository, environments: Sequence[Environment], say: StatusCallback, watch: EventCallback
+    repo: Repository, environments: Sequence[Environment], show_status: StatusCallback
 ) -> tuple[tuple[Outcome, ...], PolicyStep]:
-    built = build.build(repo, environments, build.BuildOptions(), say=say, watch=watch)
+    built = build.build(repo, environments, build.BuildOptions(), show_status=show_status)
     failed = [outcome for outcome in built if outcome.code]
     if failed:
         raise ToolError("\n".join(f"{outcome.name}: {outcome.detail}" for outcome in failed))
@@ -307,7 +302,7 @@ def _done_step(repo: Repository, note: str) -> PolicyStep:
 
 
 def _write_log(repo: Repository, entry: BumpEntry) -> None:
-    """Writes the log with an entry's new state, and the documents, in one transaction that `bump --undo` covers too."""
+    """Writes the log with a changed entry, and the documents, in one transaction that `bump --undo` covers too."""
     entry_key = (entry.bump, entry.steps[0].when)
     log = [
         entry if (logged.bump, logged.steps[0].when) == entry_key else logged

@@ -1,4 +1,4 @@
-"""The log of an error that nobody expected."""
+"""The log of an unexpected error."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ def compare_states(
     A state is a git revision, `.` (the working tree), or the path of a freeze record or a lock folder; paths are read
     from `directory`, or from the repository. Raises InputError for an argument that is none of these.
     """
-    states = [_read_snapshot(repo, argument, directory or repo.root) for argument in (before, after)]
-    return compare_snapshots(*states, service=service)
+    snapshots = [_read_snapshot(repo, argument, directory or repo.root) for argument in (before, after)]
+    return compare_snapshots(*snapshots, service=service)
 
 
 def _read_snapshot(repo: Repository, argument: str, directory: Path) -> Snapshot:

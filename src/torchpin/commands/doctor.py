@@ -152,7 +152,7 @@ def _check_index(repo: Repository, channel: str) -> MachineCheck:
             needed=True,
         )
     try:
-        answer = http.fetch(f"{address.rstrip('/')}/torch/", timeout=10, waits=())
+        response = http.fetch(f"{address.rstrip('/')}/torch/", timeout=10, waits=())
     except http.FetchError as error:
         help_text = f"set a mirror in {variable} or torchpin.toml; `invoke lock --recorded` works without it"
         return MachineCheck(
@@ -162,7 +162,7 @@ def _check_index(repo: Repository, channel: str) -> MachineCheck:
             help=help_text,
         )
     return MachineCheck(
-        name=f"index {channel}", ok=True, detail=f"{http.redact_credentials(address)} ({answer.status})"
+        name=f"index {channel}", ok=True, detail=f"{http.redact_credentials(address)} ({response.status})"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from torchpin.errors import FINDINGS, InputError, ToolError
 from torchpin.facts import index_pages, load
 from torchpin.tools import index_client
 from torchpin.workspace import writer
+from torchpin.workspace.evidence import current_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 SCOPE = "Linux wheels of the torch family only"
+_SHOWN_FILES = 10  # of a package, for each kind of change; the others are counted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,14 +184,14 @@ def _changed_hashes(renewal: Renewal) -> Iterator[str]:
             yield f"{renewal.channel}: {name}: hash in the index snapshot {old[name]}, now {new[name] or 'none'}"
 
 
-def refresh_report(refreshed: RefreshResult, *, names: int = 10) -> Iterator[str]:
-    """The lines of a report: by channel and package, with the first `names` files of each kind of change."""
+def refresh_report(refreshed: RefreshResult) -> Iterator[str]:
+    """The lines of a report: by channel and package, with the first files of each kind of change."""
     for renewal in refreshed.renewals:
         yield f"{renewal.channel}: {renewal.old['date']} → {renewal.new['date']}, {_renewal_summary(renewal)}"
         for package, difference in renewal.differences.items():
             if difference:
                 yield f"  {package}: {difference}"
-                yield from _file_lines(difference, names)
+                yield from _file_lines(difference)
         yield from (f"  error: {line}" for line in renewal.gone)
         yield from (f"  notice: {line}" for line in renewal.news)
     yield from (f"error: {line}" for line in refreshed.changed_hashes)
@@ -205,12 +206,12 @@ def _renewal_summary(renewal: Renewal) -> str:
     )
 
 
-def _file_lines(difference: SnapshotDifference, names: int) -> Iterator[str]:
+def _file_lines(difference: SnapshotDifference) -> Iterator[str]:
     kinds = {"+": difference.added, "-": difference.removed, "!": difference.changed, "#": difference.hashed}
     for sign, files in kinds.items():
-        yield from (f"    {sign} {name}" for name in files[:names])
-        if len(files) > names:
-            yield f"    {sign} and {len(files) - names} more"
+        yield from (f"    {sign} {name}" for name in files[:_SHOWN_FILES])
+        if len(files) > _SHOWN_FILES:
+            yield f"    {sign} and {len(files) - _SHOWN_FILES} more"
 
 
 def _closing_lines(refreshed: RefreshResult) -> Iterator[str]:
@@ -237,11 +238,6 @@ class FactsOptions:
             raise InputError("either `--check` or `--refresh` is required")
         if self.check and (self.channels or self.write or self.accept_changed_hashes):
             raise InputError("`--channel`, `--write` and `--accept-changed-hashes` require `--refresh`")
-
-
-def current_date() -> date:
-    """Today, in UTC."""
-    return dt.datetime.now(tz=dt.timezone.utc).date()
 
 
 def examine_facts(options: FactsOptions) -> FactsReport | RefreshResult:

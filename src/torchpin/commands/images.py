@@ -80,7 +80,7 @@ def freeze_workspace(workspace: Workspace) -> CommandReport:
 
 
 def run_workspace(workspace: Workspace, *, command: str, dry_run: bool) -> CommandReport:
-    """Runs the container of the selected environment, or with `dry_run` only answers with the command."""
+    """Runs the container of the selected environment, or with `dry_run` only returns the command."""
     docker_command, exit_code = run(
         workspace.repo, workspace.single_environment(), command=shlex.split(command), dry_run=dry_run
     )

@@ -25,10 +25,9 @@ from torchpin.tools import files, process, uv, uv_install, uv_resolve
 from torchpin.workspace.workspace import read_lock
 
 if TYPE_CHECKING:
-    from torchpin.commands.parallel import StatusCallback
     from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Workspace
-    from torchpin.model import Environment, Lock
+    from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
 
 
@@ -37,8 +36,7 @@ def install(
     env: Environment,
     *,
     into: Path | None = None,
-    smoke: bool = True,
-    say: StatusCallback = ignore,
+    show_status: StatusCallback = ignore,
 ) -> Outcome:
     """Installs a lock into a virtual environment, .venvs/<environment> by default, clones its sources and verifies both.
 
@@ -48,11 +46,11 @@ def install(
     require_compatible(repo, [env])
     local_env = _local_environment(env)
     start = time.monotonic()
-    locked = _local_lock(repo, env, local_env, say)
+    locked = _local_lock(repo, env, local_env, show_status)
     for outcome in clone(repo, [env]):
         if outcome.code:
             raise ToolError(outcome.detail)
-        say(f"{outcome.name}: {outcome.detail}")
+        show_status(f"{outcome.name}: {outcome.detail}")
     into = into or repo.root / ".venvs" / env.name
     environ = uv.uv_environment(repo.settings)
     process.run(uv_install.venv_command(env, into), env=environ)
@@ -62,9 +60,9 @@ def install(
         files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
         environ |= {"TMPDIR": name}
         for step in plan.install_steps(locked):
-            say(f"installing {step.file.removesuffix('.txt')}")
-            _install_step(repo, step, into, folder, environ, say)
-        _verify(repo, local_env, locked, into, folder, smoke=smoke, say=say)
+            show_status(f"installing {step.file.removesuffix('.txt')}")
+            _install_step(repo, step, into, folder, environ, show_status)
+        _verify(repo, local_env, locked, into, folder, show_status)
     detail = f"installed and verified: {into}"
     return Outcome(name=env.name, status="changed", detail=detail, seconds=time.monotonic() - start)
 
@@ -84,12 +82,14 @@ def _local_environment(env: Environment) -> Environment:
     return local_env
 
 
-def _local_lock(repo: Repository, env: Environment, local_env: Environment, say: StatusCallback) -> Lock:
+def _local_lock(
+    repo: Repository, env: Environment, local_env: Environment, show_status: StatusCallback
+) -> Lock:
     """The lock, on another platform than the locked one resolved again with the same versions."""
     locked = read_lock(repo, env)
     if local_env == env:
         return locked
-    say(
+    show_status(
         f"{env.name} is locked for {env.variant.platform}; resolving its pins for {local_env.variant.platform}"
     )
     return uv_resolve.resolve(
@@ -103,7 +103,7 @@ def _install_step(
     into: Path,
     folder: Path,
     environ: dict[str, str],
-    say: StatusCallback,
+    show_status: StatusCallback,
 ) -> None:
     address = repo.settings.mirrors.get(step.origin) or step.release or step.index
     variable = step.mirror if step.release else "UV_DEFAULT_INDEX"
@@ -114,7 +114,7 @@ def _install_step(
     if step.release:
         uv_install.remove_direct_urls(into)
     if completed.returncode:
-        say(f"the optional layer {step.file} could not be installed; continuing without it")
+        show_status(f"the optional layer {step.file} could not be installed; continuing without it")
 
 
 def _verify(
@@ -123,9 +123,7 @@ def _verify(
     locked: Lock,
     into: Path,
     folder: Path,
-    *,
-    smoke: bool,
-    say: StatusCallback,
+    show_status: StatusCallback,
 ) -> None:
     """Runs the probe with the plan's expectations, then the service's smoke test, in a native environment."""
     python = str(into / "bin" / "python")
@@ -149,14 +147,10 @@ def _verify(
             line for line in completed.stderr.splitlines() if line.startswith("probe:")
         ] or completed.stderr.splitlines()[-15:]
         raise ToolError(f"{env.name} does not match its plan:\n" + "\n".join(f"    {line}" for line in lines))
-    say(completed.stderr.strip().splitlines()[-1])
-    if smoke:
-        script = repo.root / paths.smoke_path(env.service.name)
-        say(
-            process.run(
-                (python, "-B", str(script)), env=environ | {"TORCHPIN_HOME": str(repo.root)}
-            ).stdout.strip()
-        )
+    show_status(completed.stderr.strip().splitlines()[-1])
+    script = repo.root / paths.smoke_path(env.service.name)
+    smoke_test = process.run((python, "-B", str(script)), env=environ | {"TORCHPIN_HOME": str(repo.root)})
+    show_status(smoke_test.stdout.strip())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,5 +170,5 @@ def install_workspace(workspace: Workspace, options: InstallOptions, watcher: Wa
     environments = workspace.environments if options.lab else (workspace.single_environment(),)
     into = Path(options.into).absolute() if options.into else None
     return report_outcomes(
-        install(workspace.repo, env, into=into, say=watcher.status) for env in environments
+        install(workspace.repo, env, into=into, show_status=watcher.status) for env in environments
     )

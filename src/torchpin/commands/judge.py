@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin.checks import context, registry, run
+from torchpin.checks.report import findings_text
 from torchpin.checks.rules.deviations import ending_waivers
 from torchpin.commands.report import CommandReport
 from torchpin.errors import FindingsError, InputError
 from torchpin.model import Outcome
-from torchpin.queries.why import explain_component
 from torchpin.tools.files import write_files
 from torchpin.workspace.evidence import for_judge, from_descriptions, from_machine, from_repository
 
@@ -36,6 +36,8 @@ def judge(
 
 def why(repo: Repository, env: Environment, component: str) -> Explanation:
     """The reasons behind a pin, with the lock where it is up to date."""
+    from torchpin.queries.why import explain_component
+
     check_context = for_judge(repo, [env])
     return explain_component(
         env, context.current_lock(check_context, env), run.run(check_context, judge=True), component
@@ -52,10 +54,7 @@ def require_compatible(repo: Repository, environments: Sequence[Environment]) ->
     """Raises FindingsError for an open error of the judge; warnings, notices and waived findings pass."""
     findings = run.blocking_findings(judge(repo, environments))
     if findings:
-        text = "\n".join(
-            f"{finding.location}: {finding.message}\n  help: {finding.help}" for finding in findings
-        )
-        raise FindingsError(f"incompatible pins; nothing was started\n{text}")
+        raise FindingsError(f"incompatible pins; nothing was started\n{findings_text(findings)}")
 
 
 def check(repo: Repository, environments: Sequence[Environment], *ids: str) -> tuple[registry.Result, ...]:

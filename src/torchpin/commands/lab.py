@@ -1,4 +1,7 @@
-"""Commands in the lab: a scratch copy as the workspace, the whole build, and an update carried through in it."""
+"""Commands in the lab: a scratch copy as the workspace, the whole build, and an update carried through in it.
+
+The other commands are imported where they are called: most that import this module run outside of the lab.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torchpin.commands import build, bump, clone, generate, install, judge, lock
-from torchpin.commands.build import BuildOptions
-from torchpin.commands.bump_plan import plan_bump
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, Workspace, open_workspace
 from torchpin.description.environments import select_environments
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from torchpin.bump.model import Plan
+    from torchpin.commands.build import BuildOptions
     from torchpin.commands.bump_plan import BumpRequest, PlannedBump
     from torchpin.commands.report import Watcher
     from torchpin.lab.lab import Lab
     from torchpin.model import Environment
 
-    Stage = Literal["lock", "clone"]
+    LabStage = Literal["lock", "clone"]
 
 
 class LabStageError(TorchpinError):
-    """A stage failed that a command in the lab stands on; its outcomes were reported."""
+    """A stage that a command in the lab depends on has failed; its outcomes were reported."""
 
     def __init__(self, stage: str, exit_code: int) -> None:
         self.exit_code = exit_code
@@ -44,11 +45,11 @@ class LabWorkspace(Workspace):
 
 @contextmanager
 def workspace_for(
-    selection: Selection, *, lab: bool, watcher: Watcher, needs: Sequence[Stage] = ()
+    selection: Selection, *, lab: bool, watcher: Watcher, needs: Sequence[LabStage] = ()
 ) -> Iterator[Workspace]:
     """The repository's own workspace or, with `lab`, a scratch copy without an engine that is removed at the end.
 
-    `needs`: the stages that a scratch copy has to have behind it, which starts without locks and clones.
+    `needs`: the stages that are run in a scratch copy first, since it starts without locks and clones.
     Raises LabStageError where one of them fails.
     """
     if lab:
@@ -63,11 +64,11 @@ def lab_workspace(
     selection: Selection,
     *,
     watcher: Watcher,
-    needs: Sequence[Stage] = (),
+    needs: Sequence[LabStage] = (),
     docker: bool = False,
     updated_environments: Sequence[Environment] = (),
 ) -> Iterator[LabWorkspace]:
-    """A scratch copy of the selected environments. `docker`: with an engine, where one answers; `needs` as above.
+    """A scratch copy of the selected environments. `docker`: with an engine, where one can be reached; `needs` as above.
 
     `updated_environments`: the environments as an update will have them.
     """
@@ -79,7 +80,7 @@ def lab_workspace(
         workspace.environments,
         updated_environments=updated_environments,
         docker=docker,
-        say=watcher.status,
+        show_status=watcher.status,
     ) as lab:
         scratch = LabWorkspace(repo=lab.repo, environments=lab.environments, lab=lab)
         for stage in needs:
@@ -90,11 +91,14 @@ def lab_workspace(
     )
 
 
-def _run_stage(stage: Stage, workspace: Workspace, watcher: Watcher) -> None:
+def _run_stage(stage: LabStage, workspace: Workspace, watcher: Watcher) -> None:
+    from torchpin.commands.clone import clone
+    from torchpin.commands.lock import lock
+
     outcomes = (
-        lock.lock(workspace.repo, workspace.environments, say=watcher.status)
+        lock(workspace.repo, workspace.environments, show_status=watcher.status)
         if stage == "lock"
-        else clone.clone(workspace.repo, workspace.environments)
+        else clone(workspace.repo, workspace.environments)
     )
     _require_success(stage, report_outcomes(outcomes), watcher)
 
@@ -103,9 +107,6 @@ def _require_success(stage: str, report: CommandReport, watcher: Watcher) -> Non
     watcher.report(report)
     if report.exit_code:
         raise LabStageError(stage, report.exit_code)
-
-
-# --- build -----------------------------------------------------------------------------------------------------------
 
 
 def build_images(selection: Selection, options: BuildOptions, watcher: Watcher) -> CommandReport:
@@ -123,9 +124,11 @@ def build_images(selection: Selection, options: BuildOptions, watcher: Watcher) 
 
 
 def _build(workspace: Workspace, options: BuildOptions, watcher: Watcher) -> CommandReport:
+    from torchpin.commands.build import build
+
     with watcher.progress() as watch:
-        outcomes = build.build(
-            workspace.repo, workspace.environments, options, say=watcher.status, watch=watch
+        outcomes = build(
+            workspace.repo, workspace.environments, options, show_status=watcher.status, watch=watch
         )
     return report_outcomes(outcomes, tabulated=True)
 
@@ -139,6 +142,8 @@ def _without_docker_hint(env: Environment) -> str:
 
 def _build_in_lab(selection: Selection, options: BuildOptions, watcher: Watcher) -> CommandReport:
     """Lock, clone, render, build (or install, without an engine), records, documents, verify."""
+    from torchpin.commands.generate import write_documents
+
     with lab_workspace(selection, watcher=watcher, needs=("lock", "clone"), docker=True) as workspace:
         built = (
             _build(workspace, options, watcher) if workspace.lab.has_docker else _install(workspace, watcher)
@@ -148,12 +153,14 @@ def _build_in_lab(selection: Selection, options: BuildOptions, watcher: Watcher)
         if built.exit_code or options.dry_run:
             return built
         watcher.report(built)
-        watcher.report(report_outcomes(generate.write_documents(workspace.repo)))
+        watcher.report(report_outcomes(write_documents(workspace.repo)))
         return _verify_build(workspace, workspace.lab)
 
 
 def _install(workspace: Workspace, watcher: Watcher) -> CommandReport:
-    outcomes = [install.install(workspace.repo, env, say=watcher.status) for env in workspace.environments]
+    from torchpin.commands.install import install
+
+    outcomes = [install(workspace.repo, env, show_status=watcher.status) for env in workspace.environments]
     return report_outcomes(outcomes, tabulated=True)
 
 
@@ -165,6 +172,8 @@ def _keep_logs(lab: Lab, watcher: Watcher) -> None:
 
 
 def _verify_build(workspace: Workspace, lab: Lab) -> CommandReport:
+    from torchpin.commands import judge
+
     results = judge.verify(workspace.repo, workspace.environments)
     exit_code = judge.exit_code(results)
     how = (
@@ -176,9 +185,6 @@ def _verify_build(workspace: Workspace, lab: Lab) -> CommandReport:
     return CommandReport(
         results=results, only_open=True, summary="" if exit_code else summary, exit_code=exit_code
     )
-
-
-# --- bump ------------------------------------------------------------------------------------------------------------
 
 
 def bump_in_lab(
@@ -205,6 +211,10 @@ def _bump_service(
     watcher: Watcher,
     show: Callable[[PlannedBump], object],
 ) -> CommandReport:
+    from torchpin.commands.build import BuildOptions
+    from torchpin.commands.bump import bump
+    from torchpin.commands.bump_plan import plan_bump
+
     with lab_workspace(
         Selection(service=service_plan.service),
         watcher=watcher,
@@ -216,12 +226,12 @@ def _bump_service(
             _require_success("build", _build(workspace, BuildOptions(), watcher), watcher)
         lab_plan = plan_bump(workspace.repo, planned.target, request, services=(service_plan.service,))
         show(lab_plan)
-        outcomes = bump.bump(
+        outcomes = bump(
             workspace.repo,
             lab_plan.plans,
             planned.target,
             lab_plan.context,
             request.options,
-            say=watcher.status,
+            show_status=watcher.status,
         )
         return report_outcomes(outcomes)

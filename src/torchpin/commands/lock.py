@@ -26,10 +26,9 @@ from torchpin.workspace.writer import clone_source, exclusive, write
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from torchpin.commands.parallel import StatusCallback
     from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Workspace
-    from torchpin.model import Environment, Lock, Source
+    from torchpin.model import Environment, Lock, Source, StatusCallback
     from torchpin.workspace.workspace import Repository
 
 
@@ -39,14 +38,16 @@ def lock(
     *,
     upgrade: Sequence[str] = (),
     recorded: bool = False,
-    say: StatusCallback = ignore,
+    show_status: StatusCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Resolves the locks, and writes them in one transaction with their rendered files and the documents.
 
     `recorded` reads the channels from their index snapshots instead of PyTorch's index. Where resolving fails, the old lock
     stays.
     """
-    outcomes, new_locks = resolve_all(repo, environments, upgrade=upgrade, recorded=recorded, say=say)
+    outcomes, new_locks = resolve_all(
+        repo, environments, upgrade=upgrade, recorded=recorded, show_status=show_status
+    )
     with exclusive(repo):  # not while resolving, which takes long and writes nothing
         write(
             repo,
@@ -64,7 +65,7 @@ def resolve_all(
     *,
     upgrade: Sequence[str] = (),
     recorded: bool = False,
-    say: StatusCallback = ignore,
+    show_status: StatusCallback = ignore,
 ) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
     """The new locks by environment, judged; nothing is written. An environment without a solution has none."""
     require_compatible(repo, environments)
@@ -74,20 +75,7 @@ def resolve_all(
 
     def resolve_environment(env: Environment) -> Outcome:
         current = _present_lock(repo, env)
-        with _channel_index(repo, env, recorded=recorded) as address:
-            upstreams = tuple(
-                _read_upstream(repo, source, say) for source in env.service.sources if source.requirements
-            )
-            say(f"{env.name}: resolving")
-            new_lock = uv_resolve.resolve(
-                env,
-                repo.settings,
-                index=address,
-                current=current,
-                upgrade=upgrade,
-                upstreams=upstreams,
-                published=repo.published,
-            )
+        new_lock = _resolve(repo, env, current, upgrade, show_status, recorded=recorded)
         new_locks[env.name] = new_lock
         changes = compare.package_changes(current.packages if current else {}, new_lock.packages)
         detail = f"{len(new_lock.packages)} packages" + (
@@ -98,6 +86,31 @@ def resolve_all(
 
     outcomes = for_each_environment(environments, resolve_environment)
     return tuple(_judge_outcome(repo, environments, new_locks, outcome) for outcome in outcomes), new_locks
+
+
+def _resolve(
+    repo: Repository,
+    env: Environment,
+    current: Lock | None,
+    upgrade: Sequence[str],
+    show_status: StatusCallback,
+    *,
+    recorded: bool,
+) -> Lock:
+    """The new lock of an environment, with the requirements of its sources."""
+    with _channel_index(repo, env, recorded=recorded) as address:
+        with_requirements = [source for source in env.service.sources if source.requirements]
+        upstreams = tuple(_read_upstream(repo, source, show_status) for source in with_requirements)
+        show_status(f"{env.name}: resolving")
+        return uv_resolve.resolve(
+            env,
+            repo.settings,
+            index=address,
+            current=current,
+            upgrade=upgrade,
+            upstreams=upstreams,
+            published=repo.published,
+        )
 
 
 def generated_texts(
@@ -177,12 +190,12 @@ def _channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Ite
         yield None if channel == "pypi" else repo.settings.mirrors.get(channel) or index_url(channel)
 
 
-def _read_upstream(repo: Repository, source: Source, say: StatusCallback) -> Upstream:
+def _read_upstream(repo: Repository, source: Source, show_status: StatusCallback) -> Upstream:
     from torchpin.tools import git
 
     action = clone_source(repo, source)
     if action != git.PRESENT:
-        say(f"{source.path}: {action} at {source.tag}")
+        show_status(f"{source.path}: {action} at {source.tag}")
     text = git.read_requirements(repo.root, source)
     return Upstream(
         source=source.name,
@@ -227,6 +240,6 @@ def lock_workspace(workspace: Workspace, options: LockOptions, watcher: Watcher)
         workspace.environments,
         upgrade=options.upgrade,
         recorded=options.recorded,
-        say=watcher.status,
+        show_status=watcher.status,
     )
     return report_outcomes(outcomes)

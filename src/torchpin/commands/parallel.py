@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from torchpin.model import Environment
 
-    StatusCallback = Callable[[str], None]
-
 
 def ignore(_: object) -> None:
     """The callback that drops its argument."""

@@ -1,4 +1,4 @@
-"""What a command answers with, and how it reports while it runs."""
+"""What a command returns, and what it reports to while it runs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from torchpin.checks.registry import Result
-    from torchpin.commands.parallel import StatusCallback
     from torchpin.image.build_log import BuildStarted, Event
-    from torchpin.model import Outcome
+    from torchpin.model import Outcome, StatusCallback
 
-    EventHandler = Callable[[BuildStarted | Event], None]
+    EventCallback = Callable[[BuildStarted | Event], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandReport:
     """Outcomes and results of checks, with the exit code that follows from them.
 
-    `tabulated`: several outcomes are shown in a table as well. `results`: None where no check was run. `notices`: sentences that belong to no check. `summary`: the last line.
-    `only_open`: waived and skipped results are counted, not shown.
+    `tabulated`: several outcomes are shown in a table as well. `results`: None where no check was run. `notices`:
+    sentences that belong to no check. `summary`: the last line. `only_open`: waived and skipped results are counted, not
+    shown.
     """
 
     outcomes: tuple[Outcome, ...] = ()
@@ -43,7 +43,7 @@ def report_outcomes(outcomes: Iterable[Outcome], *, tabulated: bool = False) -> 
     return CommandReport(outcomes=rows, tabulated=tabulated, exit_code=exit_code)
 
 
-def _no_progress() -> AbstractContextManager[EventHandler]:
+def _no_progress() -> AbstractContextManager[EventCallback]:
     return nullcontext(ignore)
 
 
@@ -58,4 +58,4 @@ class Watcher:
     status: StatusCallback = ignore
     notice: StatusCallback = ignore
     report: Callable[[CommandReport], object] = ignore
-    progress: Callable[[], AbstractContextManager[EventHandler]] = _no_progress
+    progress: Callable[[], AbstractContextManager[EventCallback]] = _no_progress

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin.bump.target import parse_target
-from torchpin.commands import bump, undo
+from torchpin.commands import bump
 from torchpin.commands.bump_plan import plan_bump
-from torchpin.commands.lab import bump_in_lab
 from torchpin.commands.parallel import ignore
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, open_workspace
@@ -30,9 +29,11 @@ def run_bump(
     """Runs an update, or finishes or undoes the last one. `show` is given each plan before anything is changed, then `confirm` decides."""
     repo = open_workspace(Selection(), watcher).repo
     if request.undo:
-        return report_outcomes(undo.undo(repo))
+        from torchpin.commands.undo import undo
+
+        return report_outcomes(undo(repo))
     if request.resume:
-        return report_outcomes(bump.resume(repo, say=watcher.status))
+        return report_outcomes(bump.resume(repo, show_status=watcher.status))
     planned = plan_bump(repo, parse_target(request.target), request, services=request.services)
     show(planned)
     bump.require_changes(planned.plans, planned.target)
@@ -40,6 +41,8 @@ def run_bump(
         return CommandReport()
     bump.require_reason(planned.plans, request.reason)
     if request.lab:
+        from torchpin.commands.lab import bump_in_lab
+
         return bump_in_lab(planned, request, watcher, ignore if request.quiet else show)
     if not (request.confirmed or request.quiet or confirm()):
         return CommandReport(summary="nothing was changed")
@@ -50,6 +53,6 @@ def _carry_through(
     repo: Repository, planned: PlannedBump, request: BumpRequest, watcher: Watcher
 ) -> CommandReport:
     outcomes = bump.bump(
-        repo, planned.plans, planned.target, planned.context, request.options, say=watcher.status
+        repo, planned.plans, planned.target, planned.context, request.options, show_status=watcher.status
     )
     return report_outcomes(outcomes)

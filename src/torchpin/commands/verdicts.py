@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.commands import judge
-from torchpin.commands.facts import current_date
-from torchpin.commands.fix import apply_safe_fixes
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, open_workspace
 from torchpin.queries.support import build_matrix, select_gpus
+from torchpin.workspace.evidence import current_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,6 +67,8 @@ def judge_selection(
     """Whether the selected pins can work. `show_fixes` is given what `options.fix` changed."""
     workspace = open_workspace(selection, watcher)
     if options.fix:
+        from torchpin.commands.fix import apply_safe_fixes
+
         show_fixes(apply_safe_fixes(workspace.repo, workspace.environments))
         workspace = open_workspace(selection, watcher)
     environments = workspace.environments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat.gpus import judge_gpu
-from torchpin.description.environments import MACHINES, torch_build
+from torchpin.description.environments import MACHINES, torch_build, with_build
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -60,12 +60,12 @@ def _belongs_to_channel(version: Version, channel: str, tags: frozenset[Tag]) ->
 
 
 @cache
-def releases(channel: str, platform: str, package: str = "torch") -> frozenset[Version]:
-    """The releases with a wheel for a platform in the index snapshot of a channel, whatever its Python."""
+def listed_releases(channel: str, platform: str) -> frozenset[Version]:
+    """The releases of torch with a wheel for a platform in the index snapshot of a channel, whatever its Python."""
     machine = f"_{MACHINES[platform]}"
     return frozenset(
         version
-        for version, files in listed_files(channel, package).items()
+        for version, files in listed_files(channel, "torch").items()
         if any(
             tag.platform == "any" or tag.platform.endswith(machine) for tags in files.values() for tag in tags
         )
@@ -74,7 +74,9 @@ def releases(channel: str, platform: str, package: str = "torch") -> frozenset[V
 
 def channels_with_release(version: str, platform: str) -> tuple[str, ...]:
     """The channels whose index snapshot has a release of torch for a platform."""
-    return tuple(row.name for row in facts.channels() if Version(version) in releases(row.name, platform))
+    return tuple(
+        row.name for row in facts.channels() if Version(version) in listed_releases(row.name, platform)
+    )
 
 
 def fitting_files(
@@ -109,7 +111,7 @@ def candidate_builds(env: Environment, gpus: Sequence[str]) -> tuple[Build, ...]
         candidate_build(env, row.name, version, gpus)
         for row in facts.channels()
         if (row.cuda is not None) == cuda  # a CPU variant stays on a CPU channel
-        for version in releases(row.name, env.variant.platform)
+        for version in listed_releases(row.name, env.variant.platform)
         if fitting_files(row.name, "torch", str(version), env.service.python, env.variant.platform)
     ]
     return tuple(
@@ -117,7 +119,7 @@ def candidate_builds(env: Environment, gpus: Sequence[str]) -> tuple[Build, ...]
             candidates,
             key=lambda candidate: (
                 len(candidate.unsupported_gpus),
-                _distance(candidate.version, current),
+                upward_distance(candidate.version, current),
                 candidate.channel,
             ),
         )
@@ -126,11 +128,7 @@ def candidate_builds(env: Environment, gpus: Sequence[str]) -> tuple[Build, ...]
 
 def candidate_build(env: Environment, channel: str, version: Version, gpus: Sequence[str]) -> Build:
     """A release on a channel, with those of `gpus` that it has no code for or for which that is unknown."""
-    changed_env = replace(
-        env,
-        service=replace(env.service, torch=replace(env.service.torch, version=version)),
-        variant=replace(env.variant, channel=channel),
-    )
+    changed_env = with_build(env, version, channel)
     unsupported = tuple(name for name in gpus if judge_gpu(changed_env, facts.gpu(name)).status != "ok")
     return Build(version=version, channel=channel, unsupported_gpus=unsupported)
 
@@ -145,8 +143,8 @@ def build_changes(env: Environment, build: Build) -> tuple[Change, ...]:
     )
 
 
-def _distance(version: Version, current: Version) -> tuple[bool, Version | tuple[int, ...]]:
-    """A sort key: the current release, then newer ones upwards, then older ones downwards."""
+def upward_distance(version: Version, current: Version) -> tuple[bool, tuple[int, ...]]:
+    """A sort key for versions: the current one, then newer ones upwards, then older ones downwards."""
     if version >= current:
         return (False, tuple(version.release))
     return (True, tuple(-part for part in version.release))

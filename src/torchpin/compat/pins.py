@@ -13,9 +13,11 @@ from torchpin.description.environments import MACHINES, torch_build
 from torchpin.paths import lock_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from torchpin.model import Environment, Lock
+    from packaging.requirements import Requirement
+
+    from torchpin.model import Environment, Layer, Lock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +30,21 @@ class Pin:
     path: str = ""
     extras: frozenset[str] = frozenset()
     known_from: str = ""  # where the version is known from, if not from a lock or the description
+
+
+def pinned_version(requirement: Requirement) -> str:
+    """The version of an exact pin, which has one clause, ==: a description has no other requirements."""
+    return next(iter(requirement.specifier)).version
+
+
+def extras_text(extras: Collection[str]) -> str:
+    """The extras of a requirement as they are written: `[cli,torch]`; empty for none."""
+    return f"[{','.join(sorted(extras))}]" if extras else ""
+
+
+def declared_names(layers: Iterable[Layer]) -> tuple[str, ...]:
+    """The normalized names of the packages that layers declare, in their order."""
+    return tuple(canonicalize_name(package.name) for layer in layers for package in layer.packages)
 
 
 def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
@@ -47,21 +64,16 @@ def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
     return locked | declared
 
 
-def _pin_location(env: Environment, path: str) -> str:
-    return str(env.service.positions.get(path) or env.service.file)
-
-
 def _declared_pins(env: Environment) -> dict[str, Pin]:
     declared_pins: dict[str, Pin] = {}
     for number, layer in enumerate(env.service.layers):
         for index, package in enumerate(layer.packages):
             path = f"layers[{number}].packages[{index}]"
-            # A pin has exactly one clause, ==: description.read accepts no other.
-            name, version = canonicalize_name(package.name), next(iter(package.specifier)).version
+            name = canonicalize_name(package.name)
             declared_pins[name] = Pin(
                 name=name,
-                version=Version(version),
-                location=_pin_location(env, path),
+                version=Version(pinned_version(package)),
+                location=env.service.location(path),
                 path=path,
                 extras=frozenset(package.extras),
             )
@@ -74,7 +86,7 @@ def _family_pins(env: Environment) -> dict[str, Pin]:
         name: f"torch.companions.{name}" for name in service.torch.companions
     }
     return {
-        name: Pin(name=name, version=version, location=_pin_location(env, paths[name]), path=paths[name])
+        name: Pin(name=name, version=version, location=env.service.location(paths[name]), path=paths[name])
         for name, version in service.torch.family.items()
     }
 
@@ -92,7 +104,7 @@ def _bundled_pins(env: Environment) -> dict[str, Pin]:
             bundled_pins[name] = Pin(
                 name=name,
                 version=Version(version or ""),
-                location=_pin_location(env, "torch.version"),
+                location=env.service.location("torch.version"),
                 known_from=f"pinned by torch {torch} ({release.source})",
             )
         except InvalidVersion:
@@ -100,17 +112,24 @@ def _bundled_pins(env: Environment) -> dict[str, Pin]:
     return bundled_pins
 
 
+def torch_metadata(env: Environment) -> tuple[facts.Metadata, ...]:
+    """The recorded metadata of the wheels of an environment's torch build."""
+    key = ("torch", torch_build(env), str(env.service.torch.version))
+    return tuple(
+        row for row in facts.metadata() if (row.package, row.channel, row.version.partition("+")[0]) == key
+    )
+
+
 def cudnn_version(env: Environment) -> str | None:
     """The cuDNN that a torch build pins, by the recorded metadata or by the row of its release; None: not in the facts."""
     build, version = torch_build(env), str(env.service.torch.version)
     machine = MACHINES[env.variant.platform]
     # The metadata of the channel's own wheel first; the row of a release is about PyPI's wheel.
-    for row in facts.metadata():
-        if (row.package, row.channel, row.version.partition("+")[0]) == ("torch", build, version):
-            requirements = [
-                requirement for requirement in row.requires_dist if requirement.startswith("nvidia-cudnn-")
-            ]
-            if requirements and machine == "x86_64":
-                return requirements[0].partition(";")[0].partition("==")[2].strip() or None
+    for row in torch_metadata(env):
+        requirements = [
+            requirement for requirement in row.requires_dist if requirement.startswith("nvidia-cudnn-")
+        ]
+        if requirements and machine == "x86_64":
+            return requirements[0].partition(";")[0].partition("==")[2].strip() or None
     release = facts.release(version)
     return release.cudnn if release and machine == "x86_64" and release.pypi_local == build else None

@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 from torchpin import facts
 from torchpin.compat.pins import cudnn_version, list_pins
 from torchpin.description.environments import MACHINES, cuda_version, torch_build
+from torchpin.facts.versions import major_minor
 from torchpin.model import Deviation
 
 if TYPE_CHECKING:
@@ -96,9 +97,8 @@ def satisfies(requirement: str, value: str) -> bool:
 def _satisfies_one(requirement: str, value: str) -> bool:
     if requirement == value:
         return True
-    if requirement.endswith(
-        ".whl"
-    ):  # only the version is compared here; ABI001 compares the other parts of the name
+    # only the version is compared here; ABI001 compares the other parts of the name
+    if requirement.endswith(".whl"):
         return _wheel_version(requirement) == value.partition("+")[0]
     # The `x` of `2.5.x` is a wildcard, and a bare version means ==.
     starred = re.sub(r"\.x\b", ".*", requirement)
@@ -140,7 +140,7 @@ def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[
     """The requirements whose markers hold in an environment; lines that are not requirements are left out."""
     python, platform = str(env.service.python), env.variant.platform
     target = {
-        "python_version": ".".join(python.split(".")[:2]),
+        "python_version": major_minor(python),
         "python_full_version": python,
         "platform_machine": MACHINES[platform],
         "sys_platform": "linux",

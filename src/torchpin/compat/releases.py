@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -12,7 +11,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.compat.builds import fitting_files
 from torchpin.compat.wheels import abi_wheels
-from torchpin.description.environments import MACHINES, cuda_version
+from torchpin.description.environments import MACHINES, cuda_version, with_build
 from torchpin.errors import InputError
 from torchpin.facts.versions import is_later, is_version, major_minor
 
@@ -69,21 +68,16 @@ def unrecorded_channels(env: Environment, version: str) -> tuple[str, ...]:
 
 def companion_choices(release: TorchRelease | None, name: str) -> tuple[str, ...] | None:
     """The versions of a companion that match a release: () where the companion has ended, None where they are not in the facts."""
-    companion_versions = (
-        {"torchvision": release.torchvision, "torchaudio": release.torchaudio} if release else {}
-    )
-    if name not in companion_versions or release is None:
+    if release is None or name not in release.companions:
         return None
     ended = name == "torchaudio" and Version(release.version) >= Version("2.12")  # its last release is 2.11
-    return companion_versions[name] or (() if ended else None)
+    return release.companions[name] or (() if ended else None)
 
 
 def family_versions(env: Environment, version: str) -> dict[str, str]:
     """The companions, each at its version for a release, "" where there is none; and triton, where the release pins one."""
     release = facts.release(version)
-    companion_versions = (
-        {"torchvision": release.torchvision, "torchaudio": release.torchaudio} if release else {}
-    )
+    companion_versions = release.companions if release else {}
     versions = {
         name: (companion_versions[name] or ("",))[-1]
         for name in env.service.torch.companions
@@ -125,10 +119,8 @@ def missing_abi_wheels(env: Environment, version: str, channel_names: tuple[str,
     """Messages for the pins with an ABI in their wheel's name that have no wheel for a release, with the channels."""
     channels_by_pin: dict[str, list[str]] = {}
     for channel in channel_names:
-        torch = replace(env.service.torch, version=Version(version))
-        variant = replace(env.variant, channel=channel)
         try:
-            abi_wheels(replace(env, service=replace(env.service, torch=torch), variant=variant))
+            abi_wheels(with_build(env, Version(version), channel))
         except InputError as error:
             channels_by_pin.setdefault(_pin_in_message(str(error)), []).append(channel)
     return [f"{pin} has no wheel for {', '.join(names)}" for pin, names in channels_by_pin.items()]

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.compat.pins import list_pins
+from torchpin.compat.pins import list_pins, pinned_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -129,9 +129,7 @@ def replacement(
     pin, gpus = Requirement(undeclared.instead), [facts.gpu(name) for name in gpu_names]
     for candidate in facts.undeclared_requirements():
         dependent = _requirement(candidate.when)
-        matches_pin = dependent.name == pin.name and dependent.specifier.contains(
-            next(iter(pin.specifier)).version
-        )
+        matches_pin = dependent.name == pin.name and dependent.specifier.contains(pinned_version(pin))
         if (
             matches_pin
             and candidate.instead
@@ -158,6 +156,4 @@ def _newest_matching_pin(undeclared: facts.UndeclaredRequirement, torch: Version
         and "*" not in str(dependent.specifier)
         if str(needs) == f"torch=={public}"
     ]
-    return max(
-        candidates, key=lambda dependent: Version(next(iter(dependent.specifier)).version), default=None
-    )
+    return max(candidates, key=lambda dependent: Version(pinned_version(dependent)), default=None)

@@ -9,6 +9,7 @@ from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from torchpin import facts
+from torchpin.compat.pins import pinned_version
 from torchpin.description.environments import GLIBC_MINOR, MACHINES, MIN_MACOS
 from torchpin.errors import InputError
 
@@ -92,14 +93,14 @@ def abi_wheels(env: Environment) -> dict[str, Wheel]:
             continue
         wheel = facts.find_wheel(
             canonicalize_name(pin.name),
-            next(iter(pin.specifier)).version,
+            pinned_version(pin),
             python=str(env.service.python),
             torch=str(env.service.torch.version),
             channel=env.variant.channel,
             machine=MACHINES[env.variant.platform],
         )
         if isinstance(wheel, facts.NoWheel):
-            position = env.service.positions.get(f"layers[{number}].packages[0]") or env.service.file
-            raise InputError(f"{position}: {pin}: {wheel}")
+            location = env.service.location(f"layers[{number}].packages[0]")
+            raise InputError(f"{location}: {pin}: {wheel}")
         wheels[canonicalize_name(pin.name)] = wheel
     return wheels

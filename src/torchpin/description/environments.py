@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from torchpin import facts
+from torchpin.description.suggestions import name_hint
 from torchpin.errors import InputError
 from torchpin.model import Environment, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from packaging.version import Version
 
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64", "macos/arm64": "arm64"}
 MIN_MACOS = (14, 0)  # the oldest release with security updates
-GLIBC_MINOR = (
-    28  # glibc 2.28, which torch's wheels require since 2.7; every base image since Debian 10 has it
-)
+# glibc 2.28, which torch's wheels require since 2.7; every base image since Debian 10 has it.
+GLIBC_MINOR = 28
 
 
 def select_environments(
@@ -28,7 +28,7 @@ def select_environments(
     """All environments, or those of one service and variant. Raises InputError for a name that does not exist."""
     services_by_name = {candidate.name: candidate for candidate in services}
     if service and service not in services_by_name:
-        raise InputError(_unknown_name_message("service", service, services_by_name))
+        raise _unknown_name_error("service", service, services_by_name)
     chosen = [services_by_name[service]] if service else list(services_by_name.values())
     selected = tuple(
         Environment(service=candidate, variant=candidate_variant)
@@ -37,21 +37,13 @@ def select_environments(
         if variant in {"", candidate_variant.name}
     )
     if not selected:
-        raise InputError(
-            _unknown_name_message(
-                "variant",
-                variant,
-                {candidate_variant.name for candidate in chosen for candidate_variant in candidate.variants},
-            )
-        )
+        names = {candidate_variant.name for candidate in chosen for candidate_variant in candidate.variants}
+        raise _unknown_name_error("variant", variant, names)
     return selected
 
 
-def _unknown_name_message(kind: str, name: str, existing: Iterable[str]) -> str:
-    names = sorted(existing)
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
-    return f"{kind} {name!r} does not exist ({hint})"
+def _unknown_name_error(kind: str, name: str, existing: Iterable[str]) -> InputError:
+    return InputError(f"{kind} {name!r} does not exist ({name_hint(name, sorted(existing))})")
 
 
 def mirror_variable(name: str) -> str:
@@ -76,6 +68,17 @@ def native_environment(env: Environment, platform: str) -> Environment | None:
     if platform.startswith("macos") and env.variant.channel == "cpu":
         return replace(env, variant=replace(env.variant, channel="pypi", platform=platform))
     return None
+
+
+def base_path(env: Environment) -> str:
+    """The key path of the base image: that of the variant, where it has its own."""
+    return f"variants.{env.variant.name}.base" if env.variant.base else "base"
+
+
+def with_build(env: Environment, version: Version, channel: str) -> Environment:
+    """The environment with another release of torch, from another channel."""
+    service = replace(env.service, torch=replace(env.service.torch, version=version))
+    return replace(env, service=service, variant=replace(env.variant, channel=channel))
 
 
 def index_url(channel: str) -> str | None:

@@ -2,48 +2,49 @@
 
 import re
 
-from torchpin.description.yaml_reader import rule
+from torchpin.description.yaml_reader import text_rule
 
-NAME = rule(
+NAME = text_rule(
     r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?",
     "a name (lower-case letters, digits and inner dashes, at most 39 characters)",
 )
-PYTHON = rule(r"3\.\d{1,2}\.\d{1,2}", "a full Python version such as 3.10.14")
-BASE_PYTHON = rule(r"3\.\d{1,2}(?:\.\d{1,2})?", "the base image's Python version such as 3.11")
-IMAGE = rule(
+PYTHON = text_rule(r"3\.\d{1,2}\.\d{1,2}", "a full Python version such as 3.10.14")
+BASE_PYTHON = text_rule(r"3\.\d{1,2}(?:\.\d{1,2})?", "the base image's Python version such as 3.11")
+IMAGE = text_rule(
     r"(?:[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/)?(?:[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*/)*"
     r"[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
     "an image with a tag, such as nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
 )
-DIGEST = rule(r"sha256:[0-9a-f]{64}", "a digest (sha256: and 64 hexadecimal digits)")
-DRIVER = rule(r"\d{3}(?:\.\d{1,3}){1,2}", "an NVIDIA driver version such as 550.54.14 (quote it)")
-CHANNEL = rule(r"cu\d{2,3}|cpu|pypi", "a channel (cu121, cu128, …, cpu or pypi)")
-PLATFORM = rule(r"linux/(?:amd64|arm64)", "a platform (linux/amd64 or linux/arm64)")
-APT = rule(
-    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name"
-)  # a trailing `-` would remove the package: `apt-get install git-`
-MODULE = rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
-COMMIT = rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
-TAG = rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")
-URL = rule(
+DIGEST = text_rule(r"sha256:[0-9a-f]{64}", "a digest (sha256: and 64 hexadecimal digits)")
+DRIVER = text_rule(r"\d{3}(?:\.\d{1,3}){1,2}", "an NVIDIA driver version such as 550.54.14 (quote it)")
+CHANNEL = text_rule(r"cu\d{2,3}|cpu|pypi", "a channel (cu121, cu128, …, cpu or pypi)")
+PLATFORM = text_rule(r"linux/(?:amd64|arm64)", "a platform (linux/amd64 or linux/arm64)")
+# A trailing `-` would remove the package: `apt-get install git-`.
+APT = text_rule(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name")
+MODULE = text_rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
+COMMIT = text_rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
+TAG = text_rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")
+URL = text_rule(
     r"(?:(?:https|http|git|file)://|ssh://(?:[A-Za-z0-9._-]+@)?)(?!-)[A-Za-z0-9._~/%+-]*(?::\d{1,5}/[A-Za-z0-9._~/%+-]*)?"
     r"|git@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._/-]+",
     "a git address (without a password, which belongs in git's credential store)",
 )
 # A user or password in an address, which must not be committed. `ssh://git@host` is no secret.
 CREDENTIALS = re.compile(r"(?!ssh:)[A-Za-z]+://[^/]*@|ssh://[^/]*:[^/]*@")
-INSIDE = rule(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository")
-ABSOLUTE = rule(
+INSIDE = text_rule(
+    r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository"
+)
+ABSOLUTE = text_rule(
     r"/(?!(?:.*/)?\.{0,2}(?:/|$))[A-Za-z0-9._/-]+",
     "an absolute path inside the container, such as /workspace",
 )
-KEY = rule(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
-VALUE = rule(r"[^\"\\$`]*", "a plain value (no quotes, backslashes, dollars or backticks)")
-USER = rule(r"[a-z_][a-z0-9_-]{0,31}", "a user name")
-SIZE = rule(r"\d{1,15}(?:\.\d{1,6})?(?:MB|GB|TB)", "a size such as 20GB")
-CHECK = rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
-PROSE = rule(r".*\S.*", "a sentence")
-ORIGIN = rule(
+KEY = text_rule(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
+VALUE = text_rule(r"[^\"\\$`]*", "a plain value (no quotes, backslashes, dollars or backticks)")
+USER = text_rule(r"[a-z_][a-z0-9_-]{0,31}", "a user name")
+SIZE = text_rule(r"\d{1,15}(?:\.\d{1,6})?(?:MB|GB|TB)", "a size such as 20GB")
+CHECK = text_rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
+PROSE = text_rule(r".*\S.*", "a sentence")
+ORIGIN = text_rule(
     "index|base", "'index' (torch comes from the variant's channel) or 'base' (the base image brings it)"
 )
 OWN_VARIABLES = ("PATH", "VIRTUAL_ENV", "HOME")

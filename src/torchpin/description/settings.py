@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
 from torchpin.description.environments import mirror_variable
+from torchpin.description.suggestions import name_hint
 from torchpin.errors import InputError
 from torchpin.model import Position, Problem, Settings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -86,7 +81,7 @@ def _parse_mirrors(
             dotted = f"{name}.{next(iter(value), '')}"
             problems.append(("", f'mirrors: write a name with dots in quotes: "{dotted}" = "…"'))
         elif name not in names:
-            problems.append(("", _unknown_mirror_message("mirror", name, names)))
+            problems.append(("", f"unknown mirror {name!r} ({name_hint(name, names)})"))
         elif reason := _mirror_error(name, value):
             problems.append(("", reason))
         else:
@@ -95,7 +90,8 @@ def _parse_mirrors(
         if not variable.startswith("TORCHPIN_MIRROR_") or not value:
             continue
         if variable not in variables:
-            problems.append((variable, _unknown_mirror_message("mirror variable", variable, variables)))
+            hint = name_hint(variable, variables)
+            problems.append((variable, f"unknown mirror variable {variable!r} ({hint})"))
         elif reason := _mirror_error(variables[variable], value):
             problems.append((variable, reason))
         else:
@@ -120,8 +116,14 @@ def _redact_value(value: object) -> str:
 
 
 def _parse_tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str, dict[str, str]]:
+    if not text:
+        return {}
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
     try:
-        tables = tomllib.loads(text or "")
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         problems.append(("", f"invalid TOML: {error}"))
         return {}
@@ -152,9 +154,3 @@ def mirror_names(services: Iterable[Service]) -> tuple[str, ...]:
         parts = [base.image.partition("/") for base in bases]
         names += [registry for registry, _, path in parts if path and ("." in registry or ":" in registry)]
     return tuple(dict.fromkeys(names))
-
-
-def _unknown_mirror_message(kind: str, name: str, names: Iterable[str]) -> str:
-    near = get_close_matches(name, list(names), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
-    return f"unknown {kind} {name!r} ({hint})"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from torchpin.description.suggestions import name_hint
 from torchpin.model import Position, Problem
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ try:
 except ImportError:  # PyYAML without libyaml
     from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
-__all__ = ["Loader", "Reader", "Rule", "describe_node", "rule"]
+__all__ = ["Loader", "Reader", "TextRule", "describe_node", "text_rule"]
 
 _TAG_NAMES = {
     "tag:yaml.org,2002:str": "text",
@@ -33,23 +33,22 @@ _TAG_NAMES = {
     "tag:yaml.org,2002:map": "a mapping",
     "tag:yaml.org,2002:seq": "a list",
 }
-_MAX_DEPTH = (
-    64  # libyaml's composer crashes the process at some ten thousand levels; descriptions have under ten
-)
+# libyaml's composer crashes the process at some ten thousand levels; descriptions have under ten.
+_MAX_DEPTH = 64
 # Control characters, and the line breaks of YAML 1.1 besides them: none may end a line of a Dockerfile.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
-class Rule(NamedTuple):
+class TextRule(NamedTuple):
     """The pattern that a whole text must match, and what a message calls it (`a full Python version such as 3.10.14`)."""
 
     pattern: re.Pattern[str]
     expected: str
 
 
-def rule(pattern: str, expected: str) -> Rule:
+def text_rule(pattern: str, expected: str) -> TextRule:
     """A rule whose `\\d` and `\\w` match ASCII only: Unicode has digits and letters that look like them."""
-    return Rule(re.compile(pattern, re.ASCII), expected)
+    return TextRule(re.compile(pattern, re.ASCII), expected)
 
 
 class Reader:
@@ -137,7 +136,7 @@ class Reader:
             elif name in values:
                 self.add_problem(key, key_path, "duplicate key; keep one")
             elif allowed is not None and name not in allowed:
-                self.add_problem(key, path, _unknown_key_message(name, allowed))
+                self.add_problem(key, path, f"unknown key {name!r} ({name_hint(name, sorted(allowed))})")
             else:
                 values[name] = value
                 self.positions[key_path] = self.position(value)
@@ -167,7 +166,7 @@ class Reader:
         self.add_problem(node, path, f"expected {kind}, found {describe_node(node)}{quote}")
         return None
 
-    def text(self, node: yaml.Node, path: str, rule: Rule | None = None) -> str:
+    def text(self, node: yaml.Node, path: str, rule: TextRule | None = None) -> str:
         """A text that matches its rule; "", and a problem, if it does not."""
         value = self.scalar(node, path, "text")
         if value is None:
@@ -180,7 +179,7 @@ class Reader:
             return ""
         return value
 
-    def texts(self, node: yaml.Node | None, path: str, rule: Rule) -> tuple[str, ...]:
+    def texts(self, node: yaml.Node | None, path: str, rule: TextRule) -> tuple[str, ...]:
         """A list of texts that match a rule. Duplicates are problems."""
         values: list[str] = []
         for item_path, item in self.items(node, path):
@@ -248,9 +247,3 @@ def _find_too_deep(text: str) -> Any:
         if depth > _MAX_DEPTH:
             return event.start_mark
     return None
-
-
-def _unknown_key_message(name: str, allowed: tuple[str, ...]) -> str:
-    near = get_close_matches(name, allowed, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(allowed))}"
-    return f"unknown key {name!r} ({hint})"

@@ -14,6 +14,7 @@ from torchpin.compat.gpus import judge_gpu
 from torchpin.description.environments import cuda_version, torch_build
 from torchpin.documents.markdown import anchor, code, link, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import environments
+from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,11 +36,10 @@ def verdict_text(env: Environment, gpu: facts.Gpu | None) -> str:
 
 def waivers_text(service: Service, name: str) -> str:
     """The waivers of a service about a GPU, whichever of its names they have."""
-    gpu = facts.gpu(name)
     return "; ".join(
         f"{code(waiver.check)}, review by {waiver.review_by.isoformat()}: {prose(waiver.reason)}"
         for waiver in service.waivers
-        if waiver.about == name or (gpu is not None and facts.gpu(waiver.about) == gpu)
+        if facts.is_same_gpu(waiver.about, name)
     )
 
 
@@ -60,7 +60,7 @@ def build_ranges(gpu: facts.Gpu) -> Mapping[str, tuple[str, str]]:
 def _is_published(channel: facts.Channel, release: str) -> bool:
     if channel.name == "pypi":
         return True  # PyPI has every release, and so no list of series
-    return ".".join(release.split(".")[:2]) in channel.series
+    return major_minor(release) in channel.series
 
 
 def required_gpus(environments: Sequence[Environment], locks: Mapping[str, Lock]) -> str:
@@ -86,7 +86,7 @@ def _gpu_section(
         (
             code(env.name),
             code(f"{env.service.torch.version} on {env.variant.channel}"),
-            _required_text(env.service, name, gpu),
+            _required_text(env.service, name),
             verdict_text(env, gpu),
             _environment_driver(env),
             _base_driver(env, gpu),
@@ -142,13 +142,9 @@ def _builds_text(gpu: facts.Gpu) -> str:
     return f"torch {release} on {code(channel)} is the first; known builds: {ranges}."
 
 
-def _required_text(service: Service, name: str, gpu: facts.Gpu | None) -> str:
-    described_names = [
-        described_name
-        for described_name in service.gpus
-        if described_name == name or (gpu is not None and facts.gpu(described_name) == gpu)
-    ]
-    waivers = [waivers_text(service, described_name) for described_name in described_names]
+def _required_text(service: Service, name: str) -> str:
+    described_names = [described for described in service.gpus if facts.is_same_gpu(described, name)]
+    waivers = [waivers_text(service, described) for described in described_names]
     return ("yes" + "".join(f"; waived: {text}" for text in waivers if text)) if described_names else "-"
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts, paths
+from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import ABSENT, list_recommendations, used_components
-from torchpin.description import environments as description_environments
+from torchpin.description.environments import cuda_version, torch_build
 from torchpin.documents import gpus, pinning_build, pinning_layers, pinning_risks
 from torchpin.documents.deviations import deviation_table
 from torchpin.documents.markdown import anchor, block, code, link, paragraphs, prose, table, wrap_section
@@ -135,7 +136,7 @@ def _core_rows(env: Environment, lock: Lock) -> list[tuple[str, str, str]]:
 
 def _torch_cell(env: Environment, values: Mapping[str, str]) -> str:
     """The version that torch reports: `__version__` has a local part that PyPI's file names lack."""
-    version, build = values.get("torch"), description_environments.torch_build(env)
+    version, build = values.get("torch"), torch_build(env)
     if version is None:
         return ABSENT
     provided_note = f", {pinning_layers.PROVIDED_NOTE}" if env.service.torch.origin == "base" else ""
@@ -145,14 +146,8 @@ def _torch_cell(env: Environment, values: Mapping[str, str]) -> str:
 
 
 def _cuda_cell(env: Environment) -> str:
-    cuda_version = description_environments.cuda_version(env)
-    return (
-        code(cuda_version)
-        if cuda_version
-        else "none: a CPU build"
-        if description_environments.torch_build(env) == "cpu"
-        else gpus.UNKNOWN
-    )
+    cuda = cuda_version(env)
+    return code(cuda) if cuda else "none: a CPU build" if torch_build(env) == "cpu" else gpus.UNKNOWN
 
 
 def _cudnn_cell(env: Environment, values: Mapping[str, str]) -> str:
@@ -161,7 +156,7 @@ def _cudnn_cell(env: Environment, values: Mapping[str, str]) -> str:
     base = facts.base_image(env.base.image) if env.service.torch.origin == "base" else None
     if base and base.cudnn:
         return f"{code(base.cudnn)}, from the base image"
-    cpu = description_environments.torch_build(env) == "cpu"
+    cpu = torch_build(env) == "cpu"
     return "none: a CPU build" if cpu else f"{gpus.UNKNOWN}: no package contains it"
 
 
@@ -218,14 +213,14 @@ def _record_text(name: str, lock: Lock | None, freeze: str | None) -> str:
         return "not recorded yet: no image of this environment was built where this page was generated"
     path = paths.freeze_path(name)
     differences = freeze_differences(freeze, lock) if lock else ()
-    state = (
+    note_on_lock = (
         f", which differs from the lock in {pluralize(len(differences), 'package')}" if differences else ""
     )
-    return link(code(path), f"../{path}") + state
+    return link(code(path), f"../{path}") + note_on_lock
 
 
 def _verification_section(service: Service) -> str:
-    names = {canonicalize_name(package.name) for layer in service.layers[:1] for package in layer.packages}
+    names = declared_names(service.layers[:1])
     modules = {
         module: canonicalize_name(module) for module in service.imports if canonicalize_name(module) in names
     }

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
-
 from torchpin import facts, paths
+from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import ABSENT
 from torchpin.description.environments import cuda_version, torch_build
 from torchpin.documents import pinning_layers
@@ -28,11 +27,8 @@ if TYPE_CHECKING:
 
     from torchpin.model import Artifact, Environment, LayerLock, Lock, Service
 
-VERIFIED_BY_RECORD, VERIFIED_BY_PROBE, NOT_VERIFIED = (
-    "yes, by the record",
-    "yes, by the build's probe",
-    "not yet",
-)
+VERIFIED_BY_RECORD, VERIFIED_BY_PROBE = "yes, by the record", "yes, by the build's probe"
+NOT_VERIFIED = "not yet"
 
 
 def build_order(service: Service, locks: Mapping[str, Lock]) -> str:
@@ -115,8 +111,7 @@ def _matrix_rows(env: Environment, lock: Lock, freeze: str | None) -> list[tuple
     ]  # fmt: skip
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     origins = {package.name: _origin_text(layer) for layer in lock.layers for package in layer.packages}
-    declared = [canonicalize_name(package.name) for layer in service.layers for package in layer.packages]
-    for name in dict.fromkeys([*service.torch.family, *declared]):
+    for name in dict.fromkeys([*service.torch.family, *declared_names(service.layers)]):
         package = lock.all_packages.get(name)
         if package is None:
             rows.append((name, ABSENT, NOTHING, "no: it is not locked"))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
+from torchpin.compat.pins import extras_text
 from torchpin.description.environments import MACHINES
 from torchpin.documents.markdown import block, code, paragraphs, prose
 from torchpin.documents.sections import group_by_text, locked_environments, missing_locks_text, pluralize
-from torchpin.lock.layers import PROVIDED, TORCH, TORCH_DEPS, declared_layers
+from torchpin.lock.file_format import PROVIDED
+from torchpin.lock.layers import TORCH, TORCH_DEPS, declared_layers
 from torchpin.records.freeze import parse_freeze
 
 if TYPE_CHECKING:
@@ -77,8 +79,7 @@ def _declared_layer_text(env: Environment, lock: Lock, number: int) -> str:
     for package in env.service.layers[number].packages:
         locked_package = lock.packages.get(canonicalize_name(package.name))
         if locked_package:
-            extras = f"[{','.join(sorted(package.extras))}]" if package.extras else ""
-            pins.append(f"{package.name}{extras}=={locked_package.version}")
+            pins.append(f"{package.name}{extras_text(package.extras)}=={locked_package.version}")
             names.append(locked_package.name)
     name = [*declared_layers(env)][number]
     layer = _find_layer(lock, name)

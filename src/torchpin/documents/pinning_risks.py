@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from torchpin import facts
 from torchpin.compat import undeclared_requirements
+from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import compute_deviations
 from torchpin.description.environments import MACHINES, torch_build
 from torchpin.documents.markdown import code, escape_literal, paragraphs, prose, table
@@ -43,8 +44,7 @@ def risk_reasons(env: Environment, lock: Lock) -> dict[str, tuple[str, ...]]:
 
     A package that no description declares is listed only for a file conflict or an ABI.
     """
-    layers = [canonicalize_name(package.name) for layer in env.service.layers for package in layer.packages]
-    declared = list(dict.fromkeys([*env.service.torch.family, *layers]))
+    declared = list(dict.fromkeys([*env.service.torch.family, *declared_names(env.service.layers)]))
     conflicts = {name: _conflict_reasons(name, lock) for name in lock.all_packages}
     undeclared = sorted(
         name
@@ -119,8 +119,8 @@ def _system_reasons(env: Environment, name: str) -> list[str]:
     system_packages = needs.apt_for(MACHINES[env.variant.platform])
     if system_packages:
         lacking = [package for package in system_packages if package not in env.service.apt]
-        state = f"**apt does not list {', '.join(lacking)}**" if lacking else "apt lists it"
-        texts.append(f"requires {', '.join(map(code, system_packages))} of the system: {state}")
+        verdict = f"**apt does not list {', '.join(lacking)}**" if lacking else "apt lists it"
+        texts.append(f"requires {', '.join(map(code, system_packages))} of the system: {verdict}")
     if needs.machines:
         machine_texts = _missing_wheel_text(
             machine for machine in _linux_machines() if machine not in needs.machines
@@ -154,12 +154,12 @@ def _applies_to(env: Environment, evaluation: undeclared_requirements.Requiremen
 def _requirement_text(evaluation: undeclared_requirements.RequirementStatus) -> str:
     only = f", for {prose(evaluation.undeclared.only)}" if evaluation.undeclared.only else ""
     text = f"requires {escape_literal(evaluation.undeclared.needs)}{only}, which its metadata does not declare ({prose(evaluation.undeclared.because)})"
-    state = (
+    verdict = (
         f"satisfied by {evaluation.installed}"
         if evaluation.satisfied
         else f"**not satisfied, {evaluation.installed}**"
     )
-    return f"{text}: {state}"
+    return f"{text}: {verdict}"
 
 
 def _upstream_mismatches(env: Environment, lock: Lock) -> dict[str, list[str]]:

@@ -45,13 +45,8 @@ KEYS = {  # the columns that identify a row of a section; ID where a section is 
     ("wheels", "wheels"): ("filename",),
 }
 ID = ("id",)
-IMAGES = (
-    "cuda",
-    "pytorch",
-    "runpod",
-    "plain",
-    "digests",
-)  # the sections of base_images.yaml that name images; digests last
+# The sections of base_images.yaml that name images; digests last.
+IMAGES = ("cuda", "pytorch", "runpod", "plain", "digests")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

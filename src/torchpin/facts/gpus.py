@@ -96,6 +96,12 @@ def gpu(name: str) -> Gpu | None:
     return _gpus_by_key().get(gpu_key(name))
 
 
+def is_same_gpu(name: str, other: str) -> bool:
+    """Whether two names are of one GPU; names that are not in the facts have to be equal."""
+    row = gpu(name)
+    return name == other or (row is not None and gpu(other) == row)
+
+
 @cache
 def _gpus_by_key() -> Mapping[str, Gpu]:
     return {gpu_key(name): row for row in gpus() for name in (row.name, *row.aliases)}

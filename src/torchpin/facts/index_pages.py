@@ -229,10 +229,8 @@ def _end_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
 
 def _release_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
     versions = [row["version"] for row in tables["torch"]["releases"]]
-    oldest, series = (
-        min(map(_parse_version, versions)),
-        _channel_row(page["channel"], tables).get("series", ()),
-    )
+    oldest = min(map(_parse_version, versions))
+    series = _channel_row(page["channel"], tables).get("series", ())
     for version in torch_versions(page):
         if str(version) not in versions and version > oldest:
             yield f"torch {version} has no row in torch.yaml"
@@ -271,9 +269,7 @@ def _companion_problems(row: RawRow, line: str, releases: Mapping[str, RawRow]) 
         yield f"{line!r} is not a requirement"
         return
     if row["package"] in _COMPANIONS and requirement.name == "torch":
-        torch, companion_version = (
-            str(requirement.specifier).removeprefix("=="),
-            row["version"].partition("+")[0],
-        )
+        torch = str(requirement.specifier).removeprefix("==")
+        companion_version = row["version"].partition("+")[0]
         if companion_version not in releases.get(torch.partition("+")[0], {}).get(row["package"], ()):
             yield f"requires torch {torch}; torch.yaml does not list it for that release"

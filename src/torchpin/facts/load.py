@@ -14,23 +14,12 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-    Kind = TypeVar("Kind", bound=DataclassInstance)
+    RowType = TypeVar("RowType", bound=DataclassInstance)
 
 NAMES = (
-    *(
-        "archs",
-        "base_images",
-        "channels",
-        "drivers",
-        "gpus",
-        "known_failures",
-        "packages",
-        "sources",
-        "torch",
-    ),
-    "undeclared_requirements",
-    "wheels",
-)
+    "archs", "base_images", "channels", "drivers", "gpus", "known_failures", "packages", "sources", "torch",
+    "undeclared_requirements", "wheels",
+)  # fmt: skip
 
 RawRow = dict[str, Any]
 Table = dict[str, list[RawRow]]  # section → rows
@@ -72,7 +61,7 @@ def load_snapshot(name: str) -> Any | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def build_row(kind: type[Kind], row: RawRow) -> Kind:
+def build_row(kind: type[RowType], row: RawRow) -> RowType:
     """The row as a frozen value; keys that the value has no field for are dropped."""
     names = {field.name for field in dataclasses.fields(kind)}
     return kind(**{name: _freeze(value) for name, value in row.items() if name in names})

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from torchpin.facts import torch as facts_torch
 from torchpin.facts.load import RawRow, build_row, load_table
 from torchpin.facts.rows import Conflict, ImpliedPackages, NativeNeeds, Wheel
+from torchpin.facts.torch import channel, channels, cxx11_abi, release
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _cuda_major(torch: _TorchBuild) -> str:
     """The CUDA major of a build of torch, such as `12`. Raises _NoTorchError for a CPU build and for one that does not exist."""
     name = torch.channel
     if name == "pypi":
-        release_row = facts_torch.release(torch.version)
+        release_row = release(torch.version)
         # `pypi_local` is recorded for PyPI's x86_64 wheel only.
         if release_row is None or release_row.pypi_local is None or torch.machine != "x86_64":
             message = (
@@ -145,28 +145,28 @@ def _cuda_major(torch: _TorchBuild) -> str:
             )
             raise _NoTorchError(message, certain=False)
         name = release_row.pypi_local
-    channel = facts_torch.channel(name)
-    cuda_channels = [row.name for row in facts_torch.channels() if row.cuda and torch.series in row.series]
+    channel_row = channel(name)
+    cuda_channels = [row.name for row in channels() if row.cuda and torch.series in row.series]
     with_cuda = f"torch {torch.series} with CUDA is on {_join(cuda_channels) or 'no channel'}"
-    if channel is None or torch.series not in channel.series:
+    if channel_row is None or torch.series not in channel_row.series:
         message = f"torch {torch.version} does not exist on {torch.channel}; {with_cuda}"
         raise _NoTorchError(
-            message, certain=bool(channel and cuda_channels), column="channel", nearest=cuda_channels
+            message, certain=bool(channel_row and cuda_channels), column="channel", nearest=cuda_channels
         )
-    if channel.cuda is None:
+    if channel_row.cuda is None:
         raise _NoTorchError(
             f"{torch} is not a CUDA build; {with_cuda}", column="channel", nearest=cuda_channels
         )
-    return channel.cuda.partition(".")[0]
+    return channel_row.cuda.partition(".")[0]
 
 
 def _select_by_abi(rows: Sequence[Wheel], torch: _TorchBuild) -> Wheel:
     """The wheel of torch's C++11 ABI, both by its file name and by the torch that it was built against.
 
-    Raises _NoWheelError where there is none. A label FALSE alone proves nothing: setup.py of flash-attn can force ABI 1
+    Raises _NoWheelError where there is none. A label FALSE alone shows nothing: setup.py of flash-attn can force ABI 1
     but not ABI 0, so such a wheel has the ABI of the torch that it was built against.
     """
-    abi, names = facts_torch.cxx11_abi(torch.version, torch.channel), _join(row.filename for row in rows)
+    abi, names = cxx11_abi(torch.version, torch.channel), _join(row.filename for row in rows)
     if abi is None:
         message = f"the C++11 ABI of {torch} is not in the facts; the wheel is one of {names}"
         raise _NoWheelError(message, certain=False)
@@ -174,7 +174,7 @@ def _select_by_abi(rows: Sequence[Wheel], torch: _TorchBuild) -> Wheel:
     if labelled is None:
         raise _NoWheelError(f"{torch} has the C++11 ABI {abi}; available: {names}", column="abi")
     against = _built_against(labelled) or {}
-    if labelled.abi == 1 or facts_torch.cxx11_abi(against["with"], against["channel"]) == abi:
+    if labelled.abi == 1 or cxx11_abi(against["with"], against["channel"]) == abi:
         return labelled
     raise _NoWheelError(
         f"{torch} has the C++11 ABI {abi}, but {labelled.filename} has 1 despite its name: it was built against "

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from torchpin.facts.versions import major_minor
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -66,6 +68,11 @@ class TorchRelease(Row):
     cudnn: str | None = None
     cxx11_abi: int | None = None
     numpy2_aware: bool
+
+    @property
+    def companions(self) -> dict[str, tuple[str, ...]]:
+        """The versions of each companion that match the release; empty where none is recorded."""
+        return {"torchvision": self.torchvision, "torchaudio": self.torchaudio}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,6 +149,12 @@ class BaseImage(Row):
     os_ends: str | None = None
     digest: str | None = None
     digest_source: str = ""
+
+    @property
+    def torch_channel(self) -> str | None:
+        """The channel of its torch: the local part of the version, else that of its CUDA; None where it has neither."""
+        local = (self.torch or "").partition("+")[2]
+        return local or (f"cu{major_minor(self.cuda).replace('.', '')}" if self.cuda else None)
 
     @property
     def digest_citation(self) -> str:

@@ -6,9 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from torchpin import facts
+from torchpin.compat.pins import declared_names
 from torchpin.description.environments import MACHINES, cuda_version, index_url, mirror_variable, torch_build
 from torchpin.lock import file_format
 from torchpin.lock.export import install_file, wheel_release
@@ -81,9 +80,7 @@ def image_plan(env: Environment, lock: Lock) -> Image:
     """The image of an environment, for the template."""
     service = env.service
     homes = tuple((source, f"{service.home}/{source.path}") for source in service.sources)
-    reported = sorted(
-        canonicalize_name(package.name) for layer in service.layers[:1] for package in layer.packages
-    )
+    reported = sorted(declared_names(service.layers[:1]))
     torchpin_env = {
         "TORCHPIN_FREEZE": service.run.freeze or "",
         "TORCHPIN_REPORT": " ".join(reported),

@@ -14,15 +14,15 @@ from torchpin.lab import docker_engine
 from torchpin.tools import buildx, docker, files, process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from torchpin.model import Service
-
-    Say = Callable[[str], None]
+    from torchpin.model import Service, StatusCallback
 
 
 @contextmanager
-def base_image(service: Service, prefix: str, rendered: Path, say: Say) -> Iterator[tuple[str, str]]:
+def base_image(
+    service: Service, prefix: str, rendered: Path, show_status: StatusCallback
+) -> Iterator[tuple[str, str]]:
     """The tag of a small base image with Python, and ""; without Docker or an image "", and the reason.
 
     At the end every image below `prefix` is removed, and the build cache of the Dockerfiles below `rendered`.
@@ -32,7 +32,7 @@ def base_image(service: Service, prefix: str, rendered: Path, say: Say) -> Itera
             buildx.expect_buildx()
             cached = docker_engine.build_cache_ids(client)
             tag = f"{prefix}/base:1"
-            _make_base(client, service, tag, say)
+            _make_base(client, service, tag, show_status)
     except TorchpinError as error:
         yield "", str(error).splitlines()[0]
         return
@@ -45,11 +45,11 @@ def base_image(service: Service, prefix: str, rendered: Path, say: Say) -> Itera
             docker_engine.prune_build_cache(client, cached, [*dockerfiles, docker_engine.EXTEND_INSTRUCTION])
 
 
-def _make_base(client: Any, service: Service, tag: str, say: Say) -> None:
+def _make_base(client: Any, service: Service, tag: str, show_status: StatusCallback) -> None:
     """Pull the base image, or build it from this machine's distribution if Docker Hub cannot be reached."""
     if docker_engine.pull(client, f"python:{service.python.major}.{service.python.minor}-slim-bookworm", tag):
         return
-    say("lab: Docker Hub cannot be reached; building a base image from this machine's distribution")
+    show_status("lab: Docker Hub cannot be reached; building a base image from this machine's distribution")
     with tempfile.TemporaryDirectory(prefix="torchpin-base-") as name:
         archive = _bootstrap_archive(Path(name))
         docker_engine.import_tree(client, archive, tag)

@@ -80,9 +80,8 @@ def prune_build_cache(client: Client, before: frozenset[str], dockerfiles: Seque
     remaining = new_entries()
     while remaining:
         for cache_id in remaining:
-            filters: Any = {
-                "id": [cache_id]
-            }  # the engine takes one id at a time; types-docker lacks this filter
+            # the engine takes one id at a time; types-docker lacks this filter
+            filters: Any = {"id": [cache_id]}
             with suppress(api_error()):
                 client.api.prune_builds(filters=filters, all=True)
         still = new_entries()  # again, since an entry can be removed only after those that build on it

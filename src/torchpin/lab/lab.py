@@ -29,13 +29,12 @@ from torchpin.tools.files import read_text, write_files
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from torchpin.model import Environment, Lock, Service, Source
+    from torchpin.model import Environment, Lock, Service, Source, StatusCallback
+    from torchpin.tools.index_server import Channels
     from torchpin.workspace.workspace import Repository
 
-    Channels = Mapping[str, Mapping[str, Sequence[index_server.File]]]
-    Printer = Callable[[str], None]
 
 IMAGE_PREFIX = "torchpin-lab"  # of every image; a lab adds its process and time, so that two do not collide
 _COPIED_PATHS = (paths.DOCKERFILE_TEMPLATE, paths.RUNTIME, "requirements")
@@ -69,11 +68,11 @@ def open_lab(
     *,
     updated_environments: Sequence[Environment] = (),
     docker: bool = True,
-    say: Printer,
+    show_status: StatusCallback,
 ) -> Iterator[Lab]:
     """A lab for these environments; at the end everything that it made is removed, also from the Docker engine.
 
-    `updated_environments` are the environments after a bump, whose torch is served as well; `say` prints a line.
+    `updated_environments` are the environments after a bump, whose torch is served as well; `show_status` prints a line.
     Raises ToolError on a machine that is not Linux, and InputError when an environment is not locked.
     """
     if not uv_install.local_platform().startswith("linux/"):
@@ -83,11 +82,9 @@ def open_lab(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torchpin-lab-")))
         prefix = f"{IMAGE_PREFIX}/{os.getpid()}-{time.monotonic_ns() % 10**9}"
         scratch = folder / "monorepo"
-        base_context = base_image.base_image(environments[0].service, prefix, scratch / paths.DOCKER, say)
-        base, reason = stack.enter_context(base_context) if docker else ("", "Docker is switched off")
-        if not base:
-            say(f"lab: {reason}; using a native environment instead of an image")
-        python = base_image.python_version(base) if base else platform.python_version()
+        base, python, reason = _open_base(
+            stack, environments[0].service, prefix, scratch, show_status, docker=docker
+        )
         _copy_repository(repo.root, scratch)
         origins = _create_origins(folder, environments, locks)
         services = _reduce_services(environments, locks, origins, base=base, python=python)
@@ -96,12 +93,34 @@ def open_lab(
             services = tuple(_with_stub_base(folder, service, base, prefix, served) for service in services)
         _write_services(scratch, services)
         address = stack.enter_context(index_server.serve(served))
-        say(f"lab: stub torch on {address}, Python {python}, {'base ' + base if base else 'no image'}")
+        show_status(
+            f"lab: stub torch on {address}, Python {python}, {'base ' + base if base else 'no image'}"
+        )
         mirrors = _index_mirrors(address, served) | {name: url for name, (url, _) in origins.items()}
         lab_repo = _open_scratch(repo, scratch, prefix, mirrors, served)
         names = {env.name for env in environments}
         chosen = tuple(env for env in select_environments(lab_repo.services) if env.name in names)
         yield Lab(repo=lab_repo, original=repo, environments=chosen, no_docker_reason=reason)
+
+
+def _open_base(
+    stack: ExitStack,
+    service: Service,
+    prefix: str,
+    scratch: Path,
+    show_status: StatusCallback,
+    *,
+    docker: bool,
+) -> tuple[str, str, str]:
+    """The tag of the base image, its Python, and ""; without an image "", this machine's Python, and the reason."""
+    reason = "Docker is switched off"
+    if docker:
+        base_context = base_image.base_image(service, prefix, scratch / paths.DOCKER, show_status)
+        base, reason = stack.enter_context(base_context)
+        if base:
+            return base, base_image.python_version(base), reason
+    show_status(f"lab: {reason}; using a native environment instead of an image")
+    return "", platform.python_version(), reason
 
 
 def keep_logs(lab: Lab) -> tuple[Path, ...]:

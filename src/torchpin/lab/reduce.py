@@ -9,8 +9,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.compat.pins import declared_names, pinned_version
 from torchpin.compat.wheels import abi_pin
 from torchpin.description.environments import MACHINES, torch_build
+from torchpin.lock.dependencies import direct_dependencies, required_closure
 from torchpin.lock.layers import TORCH, TORCH_DEPS
 from torchpin.model import Variant
 from torchpin.tools import uv_install
@@ -28,10 +30,7 @@ def small_packages(lock: Lock) -> frozenset[str]:
     torch_deps = {
         package.name for layer in lock.layers if layer.name == TORCH_DEPS for package in layer.packages
     }
-    requirements: dict[str, set[str]] = {}
-    for package in lock.packages.values():
-        for parent in package.required_by:
-            requirements.setdefault(parent, set()).add(package.name)
+    dependencies_of = direct_dependencies(lock.packages.values())
 
     def fits(name: str, seen: frozenset[str] = frozenset()) -> bool:
         package = lock.packages[name]
@@ -40,7 +39,7 @@ def small_packages(lock: Lock) -> frozenset[str]:
         )
         if not portable or (package.size or 0) > MAX_PACKAGE_BYTES:
             return False
-        dependencies = requirements.get(name, set()) - family - seen - {name}
+        dependencies = dependencies_of.get(name, set()) - family - seen - {name}
         return all(fits(dependency, seen | {name}) for dependency in dependencies)
 
     return frozenset(name for name in lock.packages if name not in family | torch_deps and fits(name))
@@ -48,18 +47,7 @@ def small_packages(lock: Lock) -> frozenset[str]:
 
 def requires_torch(lock: Lock, name: str) -> bool:
     """Whether a package requires torch's family, directly or not: it cannot be imported with the stubs."""
-    family = _torch_family(lock)
-    todo, seen = [name], {name}
-    while todo:
-        parent = todo.pop()
-        for package in lock.all_packages.values():
-            if parent in package.required_by:
-                if package.name in family:
-                    return True
-                if package.name not in seen:
-                    seen.add(package.name)
-                    todo.append(package.name)
-    return False
+    return bool((required_closure(lock.all_packages.values(), [name]) - {name}) & _torch_family(lock))
 
 
 def reduce_service(
@@ -125,7 +113,7 @@ def _abi_wheels(service: Service, channel: str, machine: str, python: str) -> di
         pin = abi_pin(layer)
         wheel = pin and facts.find_wheel(
             canonicalize_name(pin.name),
-            next(iter(pin.specifier)).version,
+            pinned_version(pin),
             python=python,
             torch=str(service.torch.version),
             channel=channel,
@@ -144,16 +132,9 @@ def _torch_family(lock: Lock) -> set[str]:
 
 def lab_package_names(service: Service, lock: Lock) -> frozenset[str]:
     """The packages of a service in the lab: torch's family, its declared small packages, and what these require."""
-    small_names = small_packages(lock)
-    declared = {canonicalize_name(package.name) for layer in service.layers for package in layer.packages}
-    names = {*service.torch.family}
-    todo: list[str] = sorted(declared & small_names)
-    while todo:
-        name = todo.pop()
-        if name not in names:
-            names.add(name)
-            todo += [package.name for package in lock.packages.values() if name in package.required_by]
-    return frozenset(names)
+    family = {*service.torch.family}
+    roots = {*declared_names(service.layers)} & small_packages(lock)
+    return frozenset(family | required_closure(lock.packages.values(), roots, without=family))
 
 
 def _local_variant(env: Environment, variant: Variant, local_platform: str) -> Variant:

@@ -17,8 +17,9 @@ _PACKAGE_LINE = re.compile(
     r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9a-z.+!_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
     r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>\d+ bytes|size not published)(?:, source only)?(?:, for (?P<required_by>[a-z0-9 -]+))?"
 )
-# `answers` is LayerLock.inputs_digest.
+# `answers` is LayerLock.inputs_digest; the name stays, since committed locks have it.
 _HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
+BUILD, PROVIDED = "build", "00-given"  # the layers that are not installed
 UPSTREAM_PREFIX = "upstream-"
 
 
@@ -168,11 +169,11 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
             problems += error.problems
     if problems:
         raise InputError("run `invoke lock` to write them again, or restore them from git", problems)
-    special_layers = {layer.name: layer for layer in layers if layer.name in {"build", "00-given"}}
+    special_layers = {layer.name: layer for layer in layers if layer.name in {BUILD, PROVIDED}}
     return Lock(
         layers=tuple(layer for layer in layers if layer.name not in special_layers),
-        build=special_layers.get("build"),
-        provided=special_layers.get("00-given"),
+        build=special_layers.get(BUILD),
+        provided=special_layers.get(PROVIDED),
         upstreams=tuple(upstreams),
     )
 

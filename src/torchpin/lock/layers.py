@@ -10,6 +10,8 @@ from packaging.utils import canonicalize_name
 from torchpin.compat.wheels import abi_pin
 from torchpin.errors import InputError
 from torchpin.lock import file_format
+from torchpin.lock.dependencies import required_closure
+from torchpin.lock.file_format import BUILD, PROVIDED
 from torchpin.model import Artifact, Environment, LayerLock, Lock
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from torchpin.model import Layer
 
-TORCH, TORCH_DEPS, PROVIDED = "00-torch", "01-torch-deps", "00-given"
+TORCH, TORCH_DEPS = "00-torch", "01-torch-deps"
 OUT_OF_DATE = "no longer matches its description"
 
 
@@ -45,7 +47,7 @@ def inputs_digest(env: Environment, layer: str) -> str:
     if layer in {TORCH, TORCH_DEPS, PROVIDED}:
         inputs["channel"] = env.variant.channel
         inputs["torch"] = {name: str(version) for name, version in env.service.torch.family.items()}
-    elif layer != "build":
+    elif layer != BUILD:
         declared = declared_layers(env)[layer]
         inputs["packages"] = sorted(str(package) for package in declared.packages)
         inputs["optional"] = declared.optional
@@ -85,9 +87,9 @@ def _outdated_build(env: Environment, lock: Lock) -> Iterator[tuple[str, str, st
     built = sorted({name for package in packages for name in package.required_by})
     if source_only != built:
         names = ", ".join(source_only) or "none"
-        yield "build.txt", f"does not match the source-only packages of the lock ({names})", "build"
-    if lock.build and lock.build.inputs_digest != inputs_digest(env, "build"):
-        yield "build.txt", OUT_OF_DATE, "build"
+        yield f"{BUILD}.txt", f"does not match the source-only packages of the lock ({names})", BUILD
+    if lock.build and lock.build.inputs_digest != inputs_digest(env, BUILD):
+        yield f"{BUILD}.txt", OUT_OF_DATE, BUILD
 
 
 def _outdated_upstreams(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
@@ -142,7 +144,7 @@ def _assign_layers(env: Environment, packages: Sequence[Artifact]) -> dict[str, 
         layer_of |= {canonicalize_name(package.name): name for package in layer.packages}
     for name in [*plain_layers, *abi_layers]:
         roots = [package for package, layer in layer_of.items() if layer == name]
-        for package in sorted(_required_closure(packages, roots, without=family) - {*layer_of}):
+        for package in sorted(required_closure(packages, roots, without=family) - {*layer_of}):
             if not plain_layers and env.service.torch.origin == "index":
                 continue  # it goes into the layer of torch's dependencies
             if not plain_layers:
@@ -176,19 +178,3 @@ def layer_lock(env: Environment, name: str, packages: Iterable[Artifact], *, uv:
         packages=tuple(packages),
         optional=bool(declared and declared.optional),
     )
-
-
-def _required_closure(packages: Sequence[Artifact], roots: Iterable[str], *, without: set[str]) -> set[str]:
-    """All that the roots require, directly or not, by no path through `without`."""
-    requirements: dict[str, set[str]] = {}
-    for package in packages:
-        for parent in package.required_by:
-            requirements.setdefault(parent, set()).add(package.name)
-    required: set[str] = set()
-    todo = list(roots)
-    while todo:
-        name = todo.pop()
-        if name not in required and name not in without:
-            required.add(name)
-            todo += requirements.get(name, ())
-    return required

@@ -1,4 +1,7 @@
-"""Answers of queries, as text for people or as JSON."""
+"""Results of commands and queries, as text for people or as JSON.
+
+What only one of the commands prints is imported when it is printed.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from torchpin.commands.facts import FactsReport, refresh_report
 from torchpin.output import terminal
 from torchpin.output.console import console, print_hanging
-from torchpin.output.findings import print_matrix
-from torchpin.output.html import render_page
-from torchpin.queries.diff import DIFF_HEADERS, diff_rows, summary_line
-from torchpin.queries.outdated import outdated_lines
-from torchpin.queries.why import explanation_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from torchpin.commands.adopt import Adopted
     from torchpin.commands.bump_plan import PlannedBump
     from torchpin.commands.doctor import MachineCheck
-    from torchpin.commands.facts import RefreshResult
+    from torchpin.commands.facts import FactsReport, RefreshResult
     from torchpin.commands.verdicts import Judgement
     from torchpin.queries.diff import Difference
     from torchpin.queries.outdated import UpdateList
@@ -36,10 +33,14 @@ def print_page(page: str) -> None:
 
 
 def print_judgement(judgement: Judgement, form: str) -> None:
-    terminal.print_verdicts(judgement.results, judgement.environments, form=form, notices=judgement.notices)
+    terminal.print_verdicts(
+        judgement.results, judgement.environments, judgement.today, form=form, notices=judgement.notices
+    )
 
 
 def print_support(judgement: Judgement, *, json: bool) -> None:
+    from torchpin.output.findings import print_matrix
+
     if json:
         terminal.print_json(asdict(judgement.matrix))
     else:
@@ -48,10 +49,14 @@ def print_support(judgement: Judgement, *, json: bool) -> None:
 
 def verdict_page(judgement: Judgement) -> str:
     """The HTML page of verdicts and matrix."""
+    from torchpin.output.html import render_page
+
     return render_page(judgement.results, judgement.environments, judgement.matrix, judgement.today)
 
 
 def print_explanations(explanations: Sequence[Explanation], *, json: bool) -> None:
+    from torchpin.queries.why import explanation_lines
+
     if json:
         terminal.print_json([asdict(explanation) for explanation in explanations])
         return
@@ -61,6 +66,8 @@ def print_explanations(explanations: Sequence[Explanation], *, json: bool) -> No
 
 
 def print_updates(updates: Sequence[UpdateList], *, json: bool) -> None:
+    from torchpin.queries.outdated import outdated_lines
+
     if json:
         terminal.print_json([asdict(update_list) for update_list in updates])
         return
@@ -69,6 +76,8 @@ def print_updates(updates: Sequence[UpdateList], *, json: bool) -> None:
 
 
 def print_differences(differences: Sequence[Difference], *, json: bool) -> None:
+    from torchpin.queries.diff import DIFF_HEADERS, diff_rows, summary_line
+
     if json:
         terminal.print_json([asdict(difference) for difference in differences])
         return
@@ -88,11 +97,13 @@ def print_machine(checks: Sequence[MachineCheck]) -> None:
     terminal.print_table("", ("check", "state", "found", "what to do"), rows)
 
 
-def print_facts_answer(answer: FactsReport | RefreshResult) -> None:
-    if isinstance(answer, FactsReport):
-        terminal.print_facts(answer)
+def print_facts_result(result: FactsReport | RefreshResult) -> None:
+    from torchpin.commands.facts import FactsReport, refresh_report
+
+    if isinstance(result, FactsReport):
+        terminal.print_facts(result)
         return
-    for line in refresh_report(answer):
+    for line in refresh_report(result):
         terminal.print_line(line)
 
 

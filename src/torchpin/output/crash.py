@@ -1,4 +1,4 @@
-"""An error that nobody expected, for people. It imports as little as it can, since any import may be what failed."""
+"""An unexpected error, for people. It imports as little as it can, since any import may be what failed."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import __version__
 from torchpin.checks.report import count_statuses, entries
-from torchpin.checks.run import verdicts as service_verdicts
+from torchpin.checks.run import verdicts
 from torchpin.queries.support import explain_cells
 
 if TYPE_CHECKING:
@@ -38,15 +38,15 @@ def render_page(
     results: Sequence[Result], environments: Sequence[Environment], matrix: Matrix, today: date
 ) -> str:
     """The page of all services; `matrix`: the support matrix of the same environments."""
-    verdicts = service_verdicts(results, environments)
+    verdict_by_service = verdicts(results, environments)
     home = {env.name: env.service.name for env in environments}
     services = "".join(
-        _service_section(name, word, [row for row in results if home[row.environment] == name])
-        for name, word in verdicts.items()
+        _service_section(name, verdict, [row for row in results if home[row.environment] == name])
+        for name, verdict in verdict_by_service.items()
     )
     rows = "".join(
-        f'<tr><td><a href="#{escape(name)}">{escape(name)}</a></td><td class="{_css(word)}">{word}</td></tr>'
-        for name, word in verdicts.items()
+        f'<tr><td><a href="#{escape(name)}">{escape(name)}</a></td><td class="{_css_class(verdict)}">{verdict}</td></tr>'
+        for name, verdict in verdict_by_service.items()
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -58,11 +58,11 @@ def render_page(
     )
 
 
-def _service_section(name: str, word: str, results: Sequence[Result]) -> str:
+def _service_section(name: str, verdict: str, results: Sequence[Result]) -> str:
     articles = "".join(map(_article, entries(results)))
     counts = ", ".join(f"{number} {status}" for status, number in count_statuses(results).items())
     return (
-        f'<h2 id="{escape(name)}">{escape(name)}: <span class="{_css(word)}">{word}</span></h2>'
+        f'<h2 id="{escape(name)}">{escape(name)}: <span class="{_css_class(verdict)}">{verdict}</span></h2>'
         f'<p class="dim">{len(results)} checks: {counts}</p>{articles}'
     )
 
@@ -80,8 +80,8 @@ def _article(entry: Entry) -> str:
     return f'<article class="{entry.kind}">{"".join(parts)}</article>'
 
 
-def _css(word: str) -> str:
-    return word.replace(" ", "-")
+def _css_class(verdict: str) -> str:
+    return verdict.replace(" ", "-")
 
 
 def matrix_svg(matrix: Matrix) -> str:

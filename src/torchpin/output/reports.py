@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from torchpin.commands.report import Watcher
 from torchpin.output import terminal
 from torchpin.output.findings import print_results
-from torchpin.output.progress import build_progress
 
 if TYPE_CHECKING:
-    from torchpin.commands.report import CommandReport
+    from contextlib import AbstractContextManager
+
+    from torchpin.commands.report import CommandReport, EventCallback
 
 Form = Literal["text", "json", "events"]  # text for people, one JSON document, or a JSON object a line
 
@@ -22,8 +23,14 @@ def command_watcher(form: Form, progress: str) -> Watcher:
         status=terminal.print_line if form == "text" else terminal.print_status,
         notice=terminal.print_status,
         report=partial(print_report, form=form),
-        progress=partial(build_progress, progress),
+        progress=partial(_build_progress, progress),
     )
+
+
+def _build_progress(progress: str) -> AbstractContextManager[EventCallback]:
+    from torchpin.output.progress import build_progress  # with rich's live tables, which only builds need
+
+    return build_progress(progress)
 
 
 def print_report(report: CommandReport, *, form: Form = "text") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import sys
 from dataclasses import asdict
@@ -10,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from torchpin.description import edit
-from torchpin.output import machine_readable
 from torchpin.output.console import console, print_lines
 from torchpin.output.findings import (
     count_findings,
@@ -27,6 +23,7 @@ from torchpin.output.program import name_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from torchpin.bump.model import Plan
     from torchpin.bump.target import Target
@@ -57,10 +54,10 @@ def print_error(message: object) -> None:
 def print_outcomes(rows: Sequence[Outcome], *, aside: bool = False) -> int:
     """Prints a line an outcome, the failed ones to stderr; returns the highest exit code. `aside`: all to stderr."""
     for row in rows:
-        word, style = _OUTCOME_LABELS[row.status]
+        label, style = _OUTCOME_LABELS[row.status]
         took = f"  ({row.seconds:.1f} s)" if row.seconds >= 0.1 else ""  # noqa: PLR2004 - tenths are shown
         detail = f"  {row.detail}{took}" if row.detail or took else ""
-        line = Text.assemble((f"{word:<6} ", style), (row.name, "bold"), detail)
+        line = Text.assemble((f"{label:<6} ", style), (row.name, "bold"), detail)
         print_lines(console(sys.stderr) if aside or row.status == "failed" else console(), line)
     return max((row.code for row in rows), default=0)
 
@@ -88,12 +85,14 @@ def print_outcomes_json(rows: Sequence[Outcome]) -> int:
 def print_verdicts(
     rows: Sequence[Result],
     environments: Sequence[Environment],
+    today: date,
     *,
     form: str = "text",
     notices: Sequence[str] = (),
 ) -> None:
     """The judge's results as text (with a verdict a service), JSON, SARIF or workflow commands of GitHub."""
-    today = dt.datetime.now(tz=dt.timezone.utc).date()
+    from torchpin.output import machine_readable
+
     if form == "json":
         print_json(machine_readable.json_document(rows, environments, today, notices))
     elif form == "sarif":
@@ -107,9 +106,11 @@ def print_verdicts(
 
 def print_fixes(rows: Sequence[FixedFile], *, aside: bool = False) -> None:
     """The fixes as a unified diff, and which commands follow."""
+    from torchpin.description.edit import unified_diff
+
     out = console(sys.stderr) if aside else console()
     for fixed_file in rows:
-        diff = edit.unified_diff(fixed_file.before, fixed_file.after, fixed_file.file)
+        diff = unified_diff(fixed_file.before, fixed_file.after, fixed_file.file)
         out.print(Text(diff.rstrip("\n")))
     files = ", ".join(fixed_file.file for fixed_file in rows)
     message = f"fixed {files}; run `invoke lock`, `invoke render` and `invoke document`"
@@ -234,6 +235,8 @@ def print_raw(content: str) -> None:
 
 def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; what does not fit is wrapped between words. On a terminal too narrow for it: a block of lines a row."""
+    from rich.table import Table
+
     out = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
     cells = [[name_program(cell) for cell in row] for row in rows]
     widths = _column_widths([headers, *cells], out.width)
@@ -257,13 +260,13 @@ def _column_widths(rows: Sequence[Sequence[str]], width: int) -> list[int] | Non
     columns = list(zip(*rows, strict=True))
     room = width - 3 * len(columns) - 1  # a column has a border and two blanks, and one border ends the row
     natural = [max(map(cell_len, column)) for column in columns]
-    floors = [max(map(cell_len, " ".join(column).split()), default=0) for column in columns]
-    needs = [full - floor for full, floor in zip(natural, floors, strict=True)]
-    spare = min(room - sum(floors), sum(needs))
+    minimums = [max(map(cell_len, " ".join(column).split()), default=0) for column in columns]
+    needs = [full - minimum for full, minimum in zip(natural, minimums, strict=True)]
+    spare = min(room - sum(minimums), sum(needs))
     if spare < 0:
         return None
     shares = [spare * need // (sum(needs) or 1) for need in needs]
-    return [floor + share for floor, share in zip(floors, shares, strict=True)]
+    return [minimum + share for minimum, share in zip(minimums, shares, strict=True)]
 
 
 def _print_blocks(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,1 +1,1 @@
-"""Answers from descriptions, locks and results: diff, why, support, outdated, vulnerabilities, explain."""
+"""Questions about descriptions, locks and results: diff, why, support, outdated, vulnerabilities, explain."""

@@ -1,4 +1,4 @@
-"""What changed between two states, each of a repository, a lock or a freeze record."""
+"""What changed between two snapshots, each of a repository, a lock or a freeze record."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from torchpin.model import Artifact, Environment, Lock
 
-Kind = Literal["added", "removed", "moved", "other file"]
+ChangeKind = Literal["added", "removed", "moved", "other file"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnvironmentSnapshot:
-    """One environment in a state: its packages (None: not locked), and the baseline: Python, channel, base, sources.
+    """One environment of a snapshot: its packages (None: not locked), and the baseline: Python, channel, base, sources.
 
     `has_description`: the baseline comes from a description and so is whole; that of a lock alone is not.
     """
@@ -47,7 +47,7 @@ class ItemChange:
     """One change of the baseline or of a package; sizes are of its download in bytes, None where unknown."""
 
     name: str
-    kind: Kind
+    kind: ChangeKind
     before: str = ""
     after: str = ""
     size_before: int | None = None
@@ -68,7 +68,7 @@ class Difference:
 
 
 def repository_snapshot(name: str, texts: Mapping[str, str]) -> Snapshot:
-    """The state of a repository, from the texts of its descriptions and locks by path.
+    """The snapshot of a repository, from the texts of its descriptions and locks by path.
 
     A description of another version of the format is left out; its lock still counts. Raises InputError for a lock
     that was edited.
@@ -84,8 +84,8 @@ def repository_snapshot(name: str, texts: Mapping[str, str]) -> Snapshot:
             locks.setdefault(folder, {})[file] = text
     for env_name, files in locks.items():
         lock = file_format.parse_lock(f"{name}:{paths.lock_folder(env_name)}", files)
-        snapshot = environments.get(env_name) or EnvironmentSnapshot(baseline=_lock_baseline(lock))
-        environments[env_name] = replace(snapshot, packages=_locked_packages(lock))
+        env_snapshot = environments.get(env_name) or EnvironmentSnapshot(baseline=_lock_baseline(lock))
+        environments[env_name] = replace(env_snapshot, packages=_locked_packages(lock))
     return Snapshot(name=name, environments=environments)
 
 
@@ -143,16 +143,16 @@ def _locked_packages(lock: Lock) -> dict[str, Artifact]:
 
 
 def lock_snapshot(name: str, files: Mapping[str, str]) -> Snapshot:
-    """The state of one lock folder, from its texts by file name."""
+    """The snapshot of one lock folder, from its texts by file name."""
     parsed = file_format.parse_lock(name, files)
     layers = (*([parsed.provided] if parsed.provided else []), *parsed.layers)
     environment = next((layer.environment for layer in layers), "")
-    snapshot = EnvironmentSnapshot(packages=_locked_packages(parsed), baseline=_lock_baseline(parsed))
-    return Snapshot(name=name, environments={environment: snapshot}, is_single=True)
+    env_snapshot = EnvironmentSnapshot(packages=_locked_packages(parsed), baseline=_lock_baseline(parsed))
+    return Snapshot(name=name, environments={environment: env_snapshot}, is_single=True)
 
 
 def record_snapshot(name: str, text: str, *, environment: str = "") -> Snapshot:
-    """The state of a freeze record: names and versions, hashes where it has them, no sizes. Raises InputError for others."""
+    """The snapshot of a freeze record: names and versions, hashes where it has them, no sizes. Raises InputError for others."""
     packages = parse_freeze(text)
     if not packages:
         raise InputError(f"{name} is not a freeze record: it has no line `NAME==VERSION`")
@@ -164,7 +164,7 @@ def record_snapshot(name: str, text: str, *, environment: str = "") -> Snapshot:
 def compare_snapshots(before: Snapshot, after: Snapshot, *, service: str = "") -> tuple[Difference, ...]:
     """The difference of each environment, or of one service's.
 
-    Raises InputError for a service that neither state has, and for a single lock or record without a counterpart.
+    Raises InputError for a service that neither snapshot has, and for a single lock or record without a counterpart.
     """
     before, after = _pair_snapshots(_select_service(before, service), _select_service(after, service))
     names = sorted({*before.environments, *after.environments})
@@ -173,35 +173,35 @@ def compare_snapshots(before: Snapshot, after: Snapshot, *, service: str = "") -
     return tuple(_compare_environment(name, before, after) for name in names)
 
 
-def _select_service(state: Snapshot, service: str) -> Snapshot:
-    if not service or state.is_single:
-        return state
-    services = {snapshot.service for snapshot in state.environments.values()} - {""}
+def _select_service(snapshot: Snapshot, service: str) -> Snapshot:
+    if not service or snapshot.is_single:
+        return snapshot
+    services = {env_snapshot.service for env_snapshot in snapshot.environments.values()} - {""}
     environments = {
-        name: snapshot
-        for name, snapshot in state.environments.items()
-        if snapshot.service == service
-        or (not snapshot.service and service not in services and name.startswith(f"{service}-"))
+        name: env_snapshot
+        for name, env_snapshot in snapshot.environments.items()
+        if env_snapshot.service == service
+        or (not env_snapshot.service and service not in services and name.startswith(f"{service}-"))
     }
-    return replace(state, environments=environments)
+    return replace(snapshot, environments=environments)
 
 
 def _pair_snapshots(before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
-    """Both states with the one environment that a single lock or record is compared in."""
+    """Both snapshots with the one environment that a single lock or record is compared in."""
     if not (before.is_single or after.is_single):
         return before, after
     name = _common_environment(before, after)
     old, new = (
-        next(iter(state.environments.values())) if state.is_single else state.environments[name]
-        for state in (before, after)
+        next(iter(snapshot.environments.values())) if snapshot.is_single else snapshot.environments[name]
+        for snapshot in (before, after)
     )
     return replace(before, environments={name: old}), replace(after, environments={name: new})
 
 
 def _common_environment(before: Snapshot, after: Snapshot) -> str:
-    """The environment to compare in where one or both states are a single lock or record. Raises InputError for none."""
-    singles = [state for state in (before, after) if state.is_single]
-    name = next((name for state in singles for name in state.environments if name), "")
+    """The environment to compare in where one or both are a single lock or record. Raises InputError for none."""
+    singles = [snapshot for snapshot in (before, after) if snapshot.is_single]
+    name = next((name for snapshot in singles for name in snapshot.environments if name), "")
     if len(singles) > 1:
         return name
     whole = after if before.is_single else before
@@ -215,10 +215,8 @@ def _common_environment(before: Snapshot, after: Snapshot) -> str:
 
 
 def _compare_environment(name: str, before: Snapshot, after: Snapshot) -> Difference:
-    old, new = (
-        before.environments.get(name, EnvironmentSnapshot()),
-        after.environments.get(name, EnvironmentSnapshot()),
-    )
+    old = before.environments.get(name, EnvironmentSnapshot())
+    new = after.environments.get(name, EnvironmentSnapshot())
     packages = _package_changes(old.packages or {}, new.packages or {})
     sizes = [
         (move.size_before if move.before else 0, move.size_after if move.after else 0) for move in packages
@@ -248,7 +246,7 @@ def _baseline_changes(
 
 
 def _change(what: str, before: str, after: str, *sizes: int | None) -> ItemChange:
-    kind: Kind = "added" if not before else "removed" if not after else "moved"
+    kind: ChangeKind = "added" if not before else "removed" if not after else "moved"
     lost, gained = sizes or (None, None)
     return ItemChange(name=what, kind=kind, before=before, after=after, size_before=lost, size_after=gained)
 
@@ -272,18 +270,18 @@ def _package_change(name: str, old: Artifact | None, new: Artifact | None) -> It
 
 
 def _notes(name: str, before: Snapshot, after: Snapshot) -> Iterable[str]:
-    for state in (before, after):
-        snapshot = state.environments.get(name)
-        if snapshot is None:
-            yield f"{name} is not in {state.name}"
-        elif snapshot.packages is None:
-            yield f"{name} is not locked in {state.name}"
-        elif not (snapshot.has_description or state.is_single):
-            yield f"{name} has no readable description in {state.name}; only its lock was compared"
+    for snapshot in (before, after):
+        env_snapshot = snapshot.environments.get(name)
+        if env_snapshot is None:
+            yield f"{name} is not in {snapshot.name}"
+        elif env_snapshot.packages is None:
+            yield f"{name} is not locked in {snapshot.name}"
+        elif not (env_snapshot.has_description or snapshot.is_single):
+            yield f"{name} has no readable description in {snapshot.name}; only its lock was compared"
 
 
 DIFF_HEADERS = ("environment", "what", "change", "before", "after", "download")
-_KINDS: tuple[Kind, ...] = ("added", "removed", "moved", "other file")
+_KINDS: tuple[ChangeKind, ...] = ("added", "removed", "moved", "other file")
 
 
 def diff_rows(env_differences: Sequence[Difference]) -> list[tuple[str, ...]]:

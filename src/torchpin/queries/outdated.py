@@ -11,7 +11,9 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat import releases, undeclared_requirements
+from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import list_recommendations, satisfies, used_components
+from torchpin.compat.sources import recorded_tags
 from torchpin.facts.versions import is_later, major_minor
 from torchpin.lock.layers import TORCH, TORCH_DEPS
 
@@ -76,8 +78,7 @@ def _replace_versions(lock: Lock, versions: Mapping[str, str]) -> Lock:
 
 
 def _declared_names(env: Environment) -> set[str]:
-    packages = {canonicalize_name(package.name) for layer in env.service.layers for package in layer.packages}
-    return packages | {*env.service.torch.family}
+    return {*declared_names(env.service.layers), *env.service.torch.family}
 
 
 def _unmet_requirements(env: Environment, lock: Lock) -> dict[str, str]:
@@ -99,10 +100,8 @@ def _unmet_requirements(env: Environment, lock: Lock) -> dict[str, str]:
 def _requirement_message(
     env: Environment, lock: Lock, evaluation: undeclared_requirements.RequirementStatus
 ) -> str:
-    needs, version = (
-        evaluation.undeclared.needs.partition(";")[0],
-        lock.all_packages[evaluation.package].version,
-    )
+    needs = evaluation.undeclared.needs.partition(";")[0]
+    version = lock.all_packages[evaluation.package].version
     torch = (
         Version(lock.all_packages["torch"].version)
         if "torch" in lock.all_packages
@@ -117,13 +116,11 @@ def _requirement_changes(
     env: Environment, lock: Lock, versions: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
     """The undeclared requirements that an update leaves unmet, and those that it meets."""
-    before, after = (
-        _unmet_requirements(env, lock),
-        _unmet_requirements(env, _replace_versions(lock, versions)),
-    )
-    return [after[id_] for id_ in after if id_ not in before], [
-        before[id_] for id_ in before if id_ not in after
-    ]
+    before = _unmet_requirements(env, lock)
+    after = _unmet_requirements(env, _replace_versions(lock, versions))
+    introduced = [message for id_, message in after.items() if id_ not in before]
+    resolved = [message for id_, message in before.items() if id_ not in after]
+    return introduced, resolved
 
 
 def _recommendation_changes(
@@ -248,8 +245,7 @@ def _base_updates(env: Environment) -> Iterator[Update]:
 
 def _source_updates(env: Environment, lock: Lock) -> Iterator[Update]:
     for source in env.service.sources:
-        repo = re.sub(r"\.git$", "", "/".join(re.split(r"[/:]", source.url.rstrip("/"))[-2:]))
-        tags = [tag for tag in facts.source_tags(repo) if tag.exists]
+        tags = [tag for tag in recorded_tags(source) if tag.exists]
         position = next((number for number, tag in enumerate(tags) if tag.tag == source.tag), len(tags))
         for tag in tags[position + 1 :]:
             yield _source_update(env, lock, source, tags[position], tag)
@@ -281,8 +277,8 @@ def _source_update(
 def _unmet_source_pins(env: Environment, lock: Lock, tag: facts.SourceTag) -> list[str]:
     """The requirements of a tag that the lock does not meet."""
     used, torch = used_components(env, lock), str(env.service.torch.version)
-    floor = [f"torch>={tag.min_torch}"] if tag.min_torch and is_later(tag.min_torch, torch) else []
-    return floor + [
+    minimum = [f"torch>={tag.min_torch}"] if tag.min_torch and is_later(tag.min_torch, torch) else []
+    return minimum + [
         f"{name}{requirement}"
         for name, requirement in tag.pins.items()
         if requirement and not _is_satisfied(used, name, requirement)

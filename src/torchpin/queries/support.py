@@ -69,14 +69,14 @@ def _build_cell(env: Environment, name: str, results: Iterable[Result]) -> Cell:
         for result in env_results
         if result.check != "GPU001"  # its finding is the verdict of the cell itself
         for finding in result.findings
-        if _is_same_gpu(finding.about, name)
+        if facts.is_same_gpu(finding.about, name)
     ]
     waived = next(
         (
             accepted.waiver.reason
             for result in env_results
             for accepted in result.accepted
-            if result.check == "GPU001" and _is_same_gpu(accepted.finding.about, name)
+            if result.check == "GPU001" and facts.is_same_gpu(accepted.finding.about, name)
         ),
         "",
     )
@@ -87,15 +87,10 @@ def _build_cell(env: Environment, name: str, results: Iterable[Result]) -> Cell:
         reason=verdict.reason,
         evidence=verdict.evidence,
         described=torch_build(env) != "cpu"
-        and any(_is_same_gpu(gpu_name, name) for gpu_name in env.service.gpus),
+        and any(facts.is_same_gpu(gpu_name, name) for gpu_name in env.service.gpus),
         waived=waived,
         notes=tuple(notes),
     )
-
-
-def _is_same_gpu(about: str, name: str) -> bool:
-    """Whether two names are of the same GPU."""
-    return about == name or (facts.gpu(about) is not None and facts.gpu(about) == facts.gpu(name))
 
 
 def gpus_by_verdict(cells: Iterable[Cell]) -> dict[str, list[str]]:

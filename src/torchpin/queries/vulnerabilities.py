@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from torchpin import paths
 from torchpin.checks.registry import Accepted, Ok, Result
-from torchpin.compat import pins as compat_pins
+from torchpin.compat.pins import list_pins
 from torchpin.errors import ToolError
 from torchpin.facts.versions import is_later, is_version
 from torchpin.model import Finding
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
+    from torchpin.compat.pins import Pin
     from torchpin.model import Artifact, Environment, Lock, Waiver
 
 CHECK, TITLE = "AUD001", "a locked package has a known vulnerability"
-# The last release of an abandoned package, with vulnerabilities that will never be fixed. An answer that does not have
-# them comes from a service without data, and says nothing about other packages.
+# The last release of an abandoned package, with vulnerabilities that will never be fixed. A response without
+# them comes from a service without data, and shows nothing about other packages.
 CANARY = ("pycrypto", "2.6.1")
 # `uv audit` needs a registry for every locked package, but resolves nothing and so never opens it.
 _NO_REGISTRY = 'source = { registry = "nowhere" }'
 
-Pin = tuple[str, str]
+NameAndVersion = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +55,7 @@ def locked_packages(lock: Lock) -> tuple[Artifact, ...]:
     return (*lock.all_packages.values(), *(lock.build.packages if lock.build else ()))
 
 
-def query_pins(locks: Iterable[Lock]) -> tuple[Pin, ...]:
+def query_pins(locks: Iterable[Lock]) -> tuple[NameAndVersion, ...]:
     """The packages of several locks by public version, each once, sorted."""
     return tuple(
         sorted(
@@ -67,7 +68,7 @@ def query_pins(locks: Iterable[Lock]) -> tuple[Pin, ...]:
     )
 
 
-def uv_project(pins: Iterable[Pin]) -> dict[str, str]:
+def uv_project(pins: Iterable[NameAndVersion]) -> dict[str, str]:
     """A uv project of exactly these packages and the canary, by file name."""
     queried_pins = sorted({*pins, CANARY})
     header = 'version = 1\nrequires-python = ">=3.10"\n'
@@ -84,7 +85,7 @@ def uv_project(pins: Iterable[Pin]) -> dict[str, str]:
     return {"pyproject.toml": pyproject, "uv.lock": "\n".join([header, *rows, root_package])}
 
 
-def parse_answer(text: str, pins: Iterable[Pin]) -> tuple[Advisory, ...]:
+def parse_advisories(text: str, pins: Iterable[NameAndVersion]) -> tuple[Advisory, ...]:
     """The advisories in the JSON output of `uv audit`, without the canary's.
 
     Raises ToolError for an unknown format, for packages that were left out, and where the canary has no advisory.
@@ -139,7 +140,7 @@ def _merge_aliases(advisories: Iterable[Advisory]) -> list[Advisory]:
     return sorted(merged, key=lambda advisory: (advisory.package, advisory.version, advisory.ids))
 
 
-def _pin(advisory: Advisory) -> Pin:
+def _pin(advisory: Advisory) -> NameAndVersion:
     return advisory.package, advisory.version
 
 
@@ -149,7 +150,7 @@ def _combine(duplicates: Sequence[Advisory]) -> Advisory:
     return replace(duplicates[0], ids=tuple(ids), fixed=tuple(fixed))
 
 
-def result(env: Environment, lock: Lock | None, advisories: Iterable[Advisory], today: date) -> Result:
+def audit_result(env: Environment, lock: Lock | None, advisories: Iterable[Advisory], today: date) -> Result:
     """The advisories about one environment's lock, as the result of a check: open, or waived until a date."""
     if lock is None:
         note = f"no readable lock; run `invoke lock --service {env.service.name}`"
@@ -198,7 +199,7 @@ def _waiver(env: Environment, advisory: Advisory, today: date) -> Waiver | None:
 
 
 def _finding(env: Environment, lock: Lock, advisory: Advisory, today: date) -> Finding:
-    pin = compat_pins.list_pins(env, lock).get(advisory.package)
+    pin = list_pins(env, lock).get(advisory.package)
     is_build_package = lock.build and advisory.package in {package.name for package in lock.build.packages}
     expired = [
         waiver.review_by
@@ -222,7 +223,7 @@ def _finding(env: Environment, lock: Lock, advisory: Advisory, today: date) -> F
     )
 
 
-def _help(env: Environment, advisory: Advisory, pin: compat_pins.Pin | None) -> str:
+def _help(env: Environment, advisory: Advisory, pin: Pin | None) -> str:
     newer = sorted(
         {version for version in advisory.fixed if is_later(version, advisory.version)}, key=Version
     )
@@ -235,7 +236,7 @@ def _help(env: Environment, advisory: Advisory, pin: compat_pins.Pin | None) -> 
     return f"update {advisory.package} to {releases}: run `{command}`"
 
 
-def notices(
+def audit_notices(
     environments: Iterable[Environment], locks: Iterable[Lock], advisories: Sequence[Advisory]
 ) -> tuple[str, ...]:
     """How many packages were checked, which of them by their public version, and waivers of no open advisory."""

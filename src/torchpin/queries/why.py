@@ -12,7 +12,9 @@ from packaging.utils import canonicalize_name
 from torchpin import facts
 from torchpin.compat.pins import Pin, list_pins
 from torchpin.compat.recommendations import compute_deviations, list_recommendations, used_components
+from torchpin.description.environments import base_path
 from torchpin.errors import InputError
+from torchpin.lock.dependencies import required_closure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -122,9 +124,7 @@ def _resolve_component(env: Environment, components: Mapping[str, str], componen
     """The name in `used_components` of a package in any spelling, a source, or a GPU by any of its names."""
     gpu = facts.gpu(component)
     for name in components:
-        if name == component or canonicalize_name(name) == canonicalize_name(component):
-            return name
-        if gpu is not None and facts.gpu(name) == gpu:
+        if canonicalize_name(name) == canonicalize_name(component) or facts.is_same_gpu(name, component):
             return name
     suggestions = get_close_matches(component, list(components), n=3)
     if gpu is not None:
@@ -162,12 +162,12 @@ def _location(env: Environment, name: str, pin: Pin | None) -> str:
         return pin.location
     for number, source in enumerate(env.service.sources):
         if source.name == name:
-            return str(env.service.positions.get(f"sources[{number}].tag") or env.service.file)
+            return env.service.location(f"sources[{number}].tag")
     for number, gpu in enumerate(env.service.gpus):
         if gpu == name:
-            return str(env.service.positions.get(f"gpus[{number}]") or env.service.file)
+            return env.service.location(f"gpus[{number}]")
     paths = {
-        "base": f"variants.{env.variant.name}.base.image" if env.variant.base else "base.image",
+        "base": f"{base_path(env)}.image",
         "python": "python",
         "cuda": f"variants.{env.variant.name}.channel",
     }
@@ -183,17 +183,11 @@ def _locked_artifact(lock: Lock | None, name: str) -> tuple[Artifact | None, Lay
 
 def _transitive_dependencies(lock: Lock | None, name: str) -> dict[str, Artifact]:
     """Everything that a package requires, directly or not, by name."""
-    packages = dict(lock.all_packages) if lock else {}
-    pulled: dict[str, Artifact] = {}
-    pending = [name]
-    while pending:
-        parent = pending.pop()
-        for artifact in packages.values():
-            # Packages may require each other (torch and a plugin): each is visited once, and `name` is not its own.
-            if parent in artifact.required_by and artifact.name not in pulled and artifact.name != name:
-                pulled[artifact.name] = artifact
-                pending.append(artifact.name)
-    return pulled
+    packages = lock.all_packages if lock else {}
+    return {
+        dependency: packages[dependency]
+        for dependency in required_closure(packages.values(), [name]) - {name}
+    }
 
 
 def _shortest_path(env: Environment, lock: Lock | None, name: str) -> tuple[str, ...]:

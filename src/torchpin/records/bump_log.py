@@ -14,13 +14,14 @@ from torchpin.model import Position, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+# The update policy of docs/PINNING.md, in its order.
 STEPS = (
     "test locally",
     "update descriptions and documents",
     "rebuild the image",
     "run the validation suite",
     "record the new pip_freeze.txt",
-)  # the update policy of docs/PINNING.md, in its order
+)
 BUILD, VALIDATE, RECORD = 2, 3, 4
 _FIELDS = {"told": "note", "closed": "resolved", "opened": "new"}  # keys of the file
 _OPENING = (

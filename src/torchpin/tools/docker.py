@@ -40,12 +40,12 @@ def engine() -> Iterator[Client]:
     try:
         client = from_env(environment=environment, timeout=120)
     except DockerException as error:
-        raise ToolError(f"no Docker engine at {host}: {_short_message(error)}") from None
+        raise ToolError(f"no Docker engine at {host}: {short_message(error)}") from None
     try:
         client.ping()
         yield client
     except DockerException as error:
-        raise ToolError(f"the Docker engine failed: {_short_message(error)}") from None
+        raise ToolError(f"the Docker engine failed: {short_message(error)}") from None
     finally:
         client.close()
 
@@ -76,7 +76,7 @@ def api_error() -> type[Exception]:
     return APIError
 
 
-def _short_message(error: Exception) -> str:
+def short_message(error: Exception) -> str:
     """The first line of an error's message, at most 200 characters."""
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
@@ -84,6 +84,14 @@ def _short_message(error: Exception) -> str:
 def image_repository(env: Environment, settings: Settings, *, prefix: str = "torchpin") -> str:
     """An environment's image name without tag: registry, if one is set, prefix and environment."""
     return "/".join(part for part in (settings.registry.rstrip("/"), prefix, env.name) if part)
+
+
+def image_tags(
+    env: Environment, settings: Settings, key: str, *, prefix: str = "torchpin"
+) -> tuple[str, str]:
+    """The tags of an environment's image: by its image key, and `latest`."""
+    repository = image_repository(env, settings, prefix=prefix)
+    return f"{repository}:{key[:12]}", f"{repository}:latest"
 
 
 def find_image(client: Client, tag: str, key: str) -> Any | None:
@@ -137,6 +145,12 @@ def remove_tags(client: Client, tags: Sequence[str]) -> None:
             client.images.remove(tag, force=True)
 
 
+def source_options(env: Environment) -> tuple[str, ...]:
+    """The options by which the probe reads the commit of each source in an image."""
+    homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
+    return tuple(option for home in homes for option in ("--source", home))
+
+
 def probe(client: Client, image: str, *arguments: str, gpus: bool = False) -> dict[str, Any]:
     """The JSON document of the probe, run in an image without network, and with all GPUs if `gpus`.
 
@@ -158,5 +172,5 @@ def probe(client: Client, image: str, *arguments: str, gpus: bool = False) -> di
         )
         report: dict[str, Any] = json.loads(output)
     except (APIError, ContainerError, ValueError) as error:
-        raise ToolError(f"{image}: the probe failed: {_short_message(error)}") from None
+        raise ToolError(f"{image}: the probe failed: {short_message(error)}") from None
     return report

@@ -24,12 +24,11 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     check: bool = True,
-    timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and return its exit code and captured output.
 
-    Raises ToolError, with the command and its output, when the program is missing, when it takes longer than `timeout`
-    seconds, or, unless `check` is False, when its exit code is not 0.
+    Raises ToolError, with the command and its output, when the program is missing or, unless `check` is
+    False, when its exit code is not 0.
     """
     try:
         completed = subprocess.run(
@@ -40,12 +39,9 @@ def run(
             text=True,
             errors="replace",
             check=False,
-            timeout=timeout,
         )
     except FileNotFoundError:
         raise command_not_found(command[0]) from None
-    except subprocess.TimeoutExpired:
-        raise ToolError(f"`{shlex.join(command)}` timed out after {timeout:.0f} s") from None
     if check and completed.returncode:
         raise ToolError(failure_message(command, completed.returncode, completed.stdout, completed.stderr))
     return completed
@@ -79,7 +75,7 @@ def command_not_found(program: str) -> ToolError:
 
 @contextmanager
 def stream(
-    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str], *, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """A running command with stderr merged into stdout, read line by line; it is terminated when the block raises.
 
@@ -88,7 +84,6 @@ def stream(
     try:
         process = subprocess.Popen(
             command,
-            cwd=cwd,
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torchpin.model import Environment, Settings
-    from torchpin.queries.vulnerabilities import Advisory, Pin
+    from torchpin.queries.vulnerabilities import Advisory, NameAndVersion
 
 MIRROR = "advisories"  # the mirror's name in settings; without one uv queries OSV
 _OUTPUT_OPTIONS = ("--output-format", "json", "--preview-features", "audit-command,json-output")
@@ -28,7 +28,7 @@ _PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+)")
 _AUDIT_EXIT_CODES = (0, 1)  # no vulnerability, or some; anything else is a failure
 
 
-def query_advisories(pins: Sequence[Pin], settings: Settings) -> tuple[Advisory, ...]:
+def query_advisories(pins: Sequence[NameAndVersion], settings: Settings) -> tuple[Advisory, ...]:
     """The known vulnerabilities of pinned packages. Raises ToolError when the advisory service cannot be queried."""
     service = settings.mirrors.get(MIRROR)
     command = (
@@ -48,7 +48,7 @@ def query_advisories(pins: Sequence[Pin], settings: Settings) -> tuple[Advisory,
             f"the advisory service could not be queried:\n{uv_compile.error_output(completed.stderr)}\n"
             f"try again, or name a mirror of it in {mirror_variable(MIRROR)} (or torchpin.toml)"
         )
-    return vulnerabilities.parse_answer(completed.stdout, pins)
+    return vulnerabilities.parse_advisories(completed.stdout, pins)
 
 
 def newest_versions(

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from torchpin.compat.pins import declared_names
 from torchpin.compat.wheels import abi_wheels, best_wheel
 from torchpin.description.environments import mirror_variable
 from torchpin.errors import ToolError
 from torchpin.lock import sdist, uv_project
+from torchpin.lock.file_format import BUILD
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
 from torchpin.tools import http
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.facts import Wheel
-    from torchpin.model import Environment, Settings, Upstream
+    from torchpin.model import Environment, PublishedHashes, Settings, Upstream
 
-    PublishedHashes = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 
 _NO_SIZE_STATUSES = (404, 405)  # the file does not exist, or the server has no HEAD
 _PIN_LINE = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+?)\s+# via (?P<via>.+)")
@@ -117,7 +118,7 @@ def _add_abi_wheels(
     env: Environment, required_by: Mapping[str, tuple[str, ...]], wheels: Mapping[str, Wheel]
 ) -> dict[str, tuple[str, ...]]:
     """`required_by` with the ABI wheels added: uv resolved their requirements as the service's, not the wheels."""
-    declared = {canonicalize_name(package.name) for layer in env.service.layers for package in layer.packages}
+    declared = declared_names(env.service.layers)
     merged = dict(required_by)
     for name, wheel in wheels.items():
         for dependency in (canonicalize_name(Requirement(text).name) for text in wheel.requires):
@@ -276,15 +277,13 @@ def _build_layer(
         uv_project.render_uv_project(env, index=None, pins=requirements),
         index=None,
         previous=current.build.packages if current and current.build else (),
-        options=(
-            "--only-binary",
-            ":all:",
-        ),  # a build tool without a wheel would have build requirements again
+        # a build tool without a wheel would have build requirements again
+        options=("--only-binary", ":all:"),
     )
     artifacts = [
         replace(artifact, required_by=tuple(names.split())) for artifact in _with_sizes(files, current)
     ]
-    return layer_lock(env, "build", sorted(artifacts, key=lambda artifact: artifact.name), uv=UV_VERSION)
+    return layer_lock(env, BUILD, sorted(artifacts, key=lambda artifact: artifact.name), uv=UV_VERSION)
 
 
 def _fetch_source(source: _LocatedArtifact) -> bytes:

@@ -14,7 +14,6 @@ from torchpin.lock.layers import outdated_files
 from torchpin.records import bump_log
 from torchpin.tools import process, uv
 from torchpin.workspace import workspace
-from torchpin.workspace.generated import expected_documents, render_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,10 +22,14 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 
+def current_date() -> dt.date:
+    """Today, in UTC."""
+    return dt.datetime.now(tz=dt.timezone.utc).date()
+
+
 def from_descriptions(environments: Sequence[Environment]) -> CheckContext:
     """A context with the descriptions alone."""
-    today = dt.datetime.now(tz=dt.timezone.utc).date()
-    return CheckContext(environments=tuple(environments), today=today, uv=uv.UV_VERSION)
+    return CheckContext(environments=tuple(environments), today=current_date(), uv=uv.UV_VERSION)
 
 
 def for_judge(
@@ -62,6 +65,10 @@ def from_repository(
 
 
 def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContext:
+    from torchpin.workspace.generated import (
+        expected_documents,  # loads every document, which the judge does not need
+    )
+
     rendered = {env.name: _render(repo, env, context.locks.get(env.name)) for env in context.environments}
     pages_expected: dict[str, str] = {}
     problems: tuple[str, ...] = ()
@@ -92,6 +99,8 @@ def _last_bumps(repo: Repository, environments: Sequence[Environment]) -> dict[s
 
 def _render(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict[str, str], str]:
     """An environment's rendered files and image key; none while its lock is missing or out of date."""
+    from torchpin.workspace.generated import render_environment
+
     if lock is None or outdated_files(env, lock):
         return {}, ""
     rendering = render_environment(repo, env, lock)
@@ -147,30 +156,27 @@ def _add_images(repo: Repository, context: CheckContext) -> CheckContext:
         with docker.engine() as client:
             for env in context.environments:
                 key = context.keys.get(env.name)
-                tag = (
-                    f"{docker.image_repository(env, repo.settings, prefix=repo.prefix)}:{key[:12]}"
-                    if key
-                    else ""
-                )
-                image = docker.find_image(client, tag, key) if key else None
+                if not key:
+                    continue
+                tag, _ = docker.image_tags(env, repo.settings, key, prefix=repo.prefix)
+                image = docker.find_image(client, tag, key)
                 if image is None:
                     continue
                 built[env.name] = {"size_bytes": image.attrs["Size"]}
-                homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
-                arguments = [argument for home in homes for argument in ("--source", home)]
-                reports[env.name] = _probe_report(client, tag, arguments)
+                options = docker.source_options(env)
+                reports[env.name] = _probe_report(client, tag, options)
                 if not no_gpu:
-                    gpu_reports[env.name] = _probe_report(client, tag, arguments, gpus=True)
+                    gpu_reports[env.name] = _probe_report(client, tag, options, gpus=True)
     except TorchpinError as error:
         return replace(context, engine_problem=str(error), gpu_problem=no_gpu or str(error))
     return replace(context, images=built, probe_reports=reports, gpu_reports=gpu_reports, gpu_problem=no_gpu)
 
 
-def _probe_report(client: Any, tag: str, arguments: Sequence[str], *, gpus: bool = False) -> dict[str, Any]:
+def _probe_report(client: Any, tag: str, options: Sequence[str], *, gpus: bool = False) -> dict[str, Any]:
     """The probe's report from an image; empty when the probe fails, which a check of its own reports."""
     from torchpin.tools import docker
 
     try:
-        return docker.probe(client, tag, *arguments, gpus=gpus)
+        return docker.probe(client, tag, *options, gpus=gpus)
     except ToolError:
         return {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from torchpin.model import Environment, Lock, Service, Settings
+    from torchpin.model import Environment, Lock, PublishedHashes, Service, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Repository:
     settings: Settings
     prefix: str = "torchpin"  # of image names; the lab has another
     # the lab's stub wheels: by channel, package and file name the SHA-256
-    published: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None
+    published: PublishedHashes | None = None
     # texts by path that are not written yet, but read as if they were
     staged: Mapping[str, str | None] = field(default_factory=dict)
 

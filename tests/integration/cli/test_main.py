@@ -181,7 +181,7 @@ def test_an_interrupted_task_ends_with_its_own_code(committed: Path, monkeypatch
 
     monkeypatch.setattr("torchpin.commands.generate.write_documents", interrupted)
     result = run_command(committed, "document")
-    assert (result.code, result.out, result.err) == (130, "", "interrupted; nothing half-made was kept\n")
+    assert (result.code, result.out, result.err) == (130, "", "interrupted; no partial output was kept\n")
 
 
 def test_a_bug_ends_with_the_log_of_its_traceback(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def lora_lab() -> Iterator[lab.Lab]:
     repo = workspace.open_repository(ROOT)
     messages: list[str] = []
     with lab.open_lab(
-        repo, select_environments(repo.services, service="lora"), say=messages.append
+        repo, select_environments(repo.services, service="lora"), show_status=messages.append
     ) as opened_lab:
         assert opened_lab.has_docker, messages
         outcomes = lock.lock(opened_lab.repo, opened_lab.environments)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.small_service import DESCRIPTION, LOCK, open_repository, write_service
-from torchpin.commands import audit as commands_audit
 from torchpin.commands import judge
+from torchpin.commands.audit import Audit, audit
 from torchpin.description.environments import select_environments
 from torchpin.errors import ToolError
 
@@ -82,23 +82,23 @@ def serve_advisories(vulnerable: set[tuple[str, str]]) -> Iterator[str]:
             thread.join()
 
 
-def run_audit(root: Path, address: str) -> commands_audit.Audit:
+def run_audit(root: Path, address: str) -> Audit:
     repo = open_repository(root, advisories=address)
-    return commands_audit.audit(repo, select_environments(repo.services))
+    return audit(repo, select_environments(repo.services))
 
 
 def test_a_vulnerable_package_is_found_and_a_clean_one_is_not(root: Path) -> None:
     with serve_advisories(VULNERABLE) as address:
-        audit = run_audit(root, address)
-    (result,) = audit.results
+        audited = run_audit(root, address)
+    (result,) = audited.results
     assert [(finding.about, finding.location.partition(":")[0]) for finding in result.findings] == [
         ("jinja2 CVE-2024-22195", "services/lora/service.yaml")
     ]
     assert result.findings[0].help.startswith(
         "update layers[0].packages[0] in services/lora/service.yaml to 3.1.3, then "
     )
-    assert audit.notices == ("4 packages checked, torch, torchvision by their public version",)
-    assert judge.exit_code(audit.results) == 1
+    assert audited.notices == ("4 packages checked, torch, torchvision by their public version",)
+    assert judge.exit_code(audited.results) == 1
 
 
 def test_an_accepted_vulnerability_passes_until_its_date(root: Path) -> None:
@@ -125,16 +125,16 @@ def test_a_service_that_does_not_answer_or_knows_nothing_is_a_failure_of_the_too
 def test_what_is_not_locked_is_not_clean(root: Path) -> None:
     for path in (root / LOCK).glob("*.txt"):
         path.unlink()
-    audit = run_audit(root, "http://127.0.0.1:9")
-    assert [result.status for result in audit.results] == ["skipped"]
-    assert judge.exit_code(audit.results, require=("lock",)) == 1
+    audited = run_audit(root, "http://127.0.0.1:9")
+    assert [result.status for result in audited.results] == ["skipped"]
+    assert judge.exit_code(audited.results, require=("lock",)) == 1
 
 
 @pytest.mark.network
 def test_the_public_service_knows_an_old_vulnerability(root: Path) -> None:
     repo = open_repository(root)
     try:
-        (result,) = commands_audit.audit(repo, select_environments(repo.services)).results
+        (result,) = audit(repo, select_environments(repo.services)).results
     except ToolError as error:
         if "could not be queried" not in str(error):
             raise

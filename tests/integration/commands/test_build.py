@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.labs import OPTIONS, ROOT, build, image_tags
+from support.labs import OPTIONS, ROOT, build_environment, image_tags
 from torchpin.checks.run import blocking_findings
-from torchpin.commands import build as commands_build
 from torchpin.commands import generate, judge
-from torchpin.commands import lock as commands_lock
+from torchpin.commands.build import build
+from torchpin.commands.lock import lock
 from torchpin.description import write
 from torchpin.description.environments import mirror_variable, select_environments
 from torchpin.errors import ToolError
@@ -57,13 +57,13 @@ def run_container(tag: str, *command: str, **options: Any) -> str:
 def test_the_image_is_built_proven_recorded_and_documented(
     scratch: Repository, env: Environment, tmp_path: Path
 ) -> None:
-    outcome = build(scratch, env)
+    outcome = build_environment(scratch, env)
     assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
 
-    lock = workspace.read_lock(scratch, env)
+    locked = workspace.read_lock(scratch, env)
     frozen = scratch.text("records/lora-gpu/pip_freeze.txt")
     assert frozen == "".join(
-        f"{name}=={package.version}\n" for name, package in sorted(lock.packages.items())
+        f"{name}=={package.version}\n" for name, package in sorted(locked.packages.items())
     )
     record = workspace.read_build_record(scratch, env)
     assert record["torch"]["version"] == "2.7.1+cu128"
@@ -76,21 +76,21 @@ def test_the_image_is_built_proven_recorded_and_documented(
         results
     )
 
-    second = build(scratch, env)
+    second = build_environment(scratch, env)
     assert second.status == "same"
     assert "nothing to do" in second.detail
 
     write_files({scratch.root / "records/lora-gpu/pip_freeze.txt": frozen + "sneaked==1\n"})
     tampered = [result for result in judge.verify(scratch, [env]) if result.check == "REC001"]
     assert tampered[0].findings[0].message == "sneaked: 1 is installed, but not locked"
-    build(scratch, env)  # as its remedy says
+    build_environment(scratch, env)  # as its remedy says
     assert scratch.text("records/lora-gpu/pip_freeze.txt") == frozen
 
 
 def test_a_container_writes_its_freeze_record_reports_and_runs_its_command(
     scratch: Repository, env: Environment, tmp_path: Path
 ) -> None:
-    build(scratch, env)
+    build_environment(scratch, env)
     volume = tmp_path / "workspace"
     volume.mkdir()
     output = run_container(
@@ -105,7 +105,7 @@ def test_a_container_writes_its_freeze_record_reports_and_runs_its_command(
 def test_an_image_holds_no_uv_no_cache_and_no_address_of_a_mirror(
     scratch: Repository, env: Environment
 ) -> None:
-    build(scratch, env)
+    build_environment(scratch, env)
     (tag, *_) = image_tags(scratch)
     script = (
         "import os; print([os.path.join(d, f) for top in ('/run', '/var/cache', '/opt', '/usr/local', '/root', '/tmp')"
@@ -127,9 +127,9 @@ def test_a_user_a_health_check_and_a_lost_optional_layer(scratch: Repository) ->
         return replace(service, layers=layers, run=replace(service.run, user="worker", health=health))
 
     repo, env = change_service(scratch, change)
-    assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
+    assert not any(outcome.code for outcome in lock(repo, [env]))
     _spoil_hash(repo, env, "05-utilities", "toml")
-    outcome = build(repo, env)
+    outcome = build_environment(repo, env)
     assert outcome.code == 0, outcome.detail
     assert workspace.read_build_record(repo, env)["optional_missing"] == sorted(
         package.name for package in workspace.read_lock(repo, env).layers[5].packages
@@ -155,8 +155,8 @@ def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> No
                 repo.settings, mirrors={**repo.settings.mirrors, "docker.io": "mirror.invalid/hub"}
             ),
         )
-        assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
-        outcome = build(repo, env)
+        assert not any(outcome.code for outcome in lock(repo, [env]))
+        outcome = build_environment(repo, env)
         assert outcome.code == 0, outcome.detail
         assert "FROM acme/base:1\n" in str(repo.text("docker/lora-gpu/Dockerfile"))
     finally:
@@ -166,7 +166,7 @@ def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> No
 
 def _build_failure(repo: Repository, env: Environment) -> str:
     """A build that fails: nothing tagged, nothing recorded; what was said."""
-    outcome = build(repo, env)
+    outcome = build_environment(repo, env)
     assert (outcome.status, outcome.code) == ("failed", 3), outcome
     assert image_tags(repo) == []
     assert repo.text("records/lora-gpu/pip_freeze.txt") is None
@@ -175,7 +175,7 @@ def _build_failure(repo: Repository, env: Environment) -> str:
 
 def _spoil_hash(repo: Repository, env: Environment, layer_name: str, package_name: str) -> None:
     """A lock, properly sealed and rendered, with a hash that no file has."""
-    lock = workspace.read_lock(repo, env)
+    locked = workspace.read_lock(repo, env)
     layers = tuple(
         replace(
             layer,
@@ -186,9 +186,9 @@ def _spoil_hash(repo: Repository, env: Environment, layer_name: str, package_nam
                 for package in layer.packages
             ),
         )
-        for layer in lock.layers
+        for layer in locked.layers
     )
-    spoilt = replace(lock, layers=layers)
+    spoilt = replace(locked, layers=layers)
     files = {f"lockfiles/{env.name}/{name}": text for name, text in file_format.lock_texts(spoilt).items()}
     files |= generated.render_environment(repo, env, spoilt).files
     write_files({repo.root / path: text for path, text in files.items()})
@@ -210,7 +210,7 @@ def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scra
         mirrors = {**scratch.settings.mirrors, "cu128": f"{address}/cu128/"}
         repo = replace(scratch, settings=replace(scratch.settings, mirrors=mirrors))
         env = select_environments(repo.services)[0]
-        assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
+        assert not any(outcome.code for outcome in lock(repo, [env]))
         detail = _build_failure(repo, env)
     assert "failed at verification" in detail
     assert "expected 2.7.1+cu128, found 2.7.1+cu124" in detail
@@ -270,7 +270,7 @@ def test_a_file_with_other_bytes_fails_in_its_layer_with_the_log_and_the_remedy(
 
 def test_a_stale_rendering_is_not_built(scratch: Repository, env: Environment) -> None:
     write_files({scratch.root / "docker/lora-gpu/Dockerfile": "FROM scratch\n"})
-    outcome = build(scratch, env)
+    outcome = build_environment(scratch, env)
     assert outcome.code == 1
     assert "out of date; run `invoke render --service lora`" in outcome.detail
 
@@ -280,7 +280,7 @@ def test_an_engine_that_is_gone_is_one_clear_error(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(ToolError, match="no Docker engine at"):
-        commands_build.build(scratch, [env], OPTIONS)
+        build(scratch, [env], OPTIONS)
 
 
 def start_command(repo: Repository, *arguments: str) -> subprocess.Popen[str]:
@@ -366,8 +366,8 @@ def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository
     write_files({folder / "service.yaml": write.to_yaml(service), folder / "smoke.py": smoke})
     repo = replace(scratch, services=(service,))
     (env,) = select_environments(repo.services)
-    assert not any(outcome.code for outcome in commands_lock.lock(repo, [env]))
-    outcome = build(repo, env)
+    assert not any(outcome.code for outcome in lock(repo, [env]))
+    outcome = build_environment(repo, env)
     assert outcome.code == 0, outcome.detail
     torch = workspace.read_build_record(repo, env)["torch"]
     assert (torch["version"], torch["cuda"], torch["cudnn"]) == ("2.5.1+cu124", "12.4", 90100)

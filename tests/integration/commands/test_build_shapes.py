@@ -14,7 +14,7 @@ from packaging.version import Version
 from support.labs import FROM_BASE, OPTIONS, ROOT, SHAPES, BuiltLab, BuiltLabs, image_tag, image_tags
 from torchpin.checks import run
 from torchpin.commands import build, generate, images, judge
-from torchpin.commands import lock as commands_lock
+from torchpin.commands.lock import lock
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description import write
 from torchpin.description.environments import cuda_version, select_environments
@@ -48,7 +48,7 @@ def change_service(
     write_files({repo.root / after.file: write.to_yaml(after)})
     changed_repo = replace(repo, services=workspace.open_repository(repo.root).services)
     environments = select_environments(changed_repo.services, service=name)
-    outcomes = commands_lock.lock(changed_repo, environments)
+    outcomes = lock(changed_repo, environments)
     assert not any(outcome.code for outcome in outcomes), outcomes
     return changed_repo, environments
 
@@ -64,12 +64,12 @@ def change_lock(repo: Repository, env: Environment, change: Callable[[Lock], Loc
     write_files({repo.root / path: text for path, text in files.items()})
 
 
-def replace_layer(lock: Lock, name: str, packages: Sequence[Artifact]) -> Lock:
+def replace_layer(locked: Lock, name: str, packages: Sequence[Artifact]) -> Lock:
     layers = tuple(
         replace(layer, packages=tuple(packages)) if layer.name.endswith(name) else layer
-        for layer in lock.layers
+        for layer in locked.layers
     )
-    return replace(lock, layers=layers)
+    return replace(locked, layers=layers)
 
 
 def run_script(image: str, script: str) -> Any:
@@ -97,9 +97,9 @@ def test_a_shape_is_locked_cloned_built_proven_and_recorded(shapes: BuiltLabs, n
         assert not [outcome for outcome in outcomes if outcome.code], outcomes
     assert {outcome.name for outcome in shape.built if "built and verified: " in outcome.detail} >= env_names
     for env in shape.service_environments(name):
-        lock = workspace.read_lock(shape.repo, env)
+        locked = workspace.read_lock(shape.repo, env)
         assert freeze_record(shape.repo, env) == {
-            package.name: package.version for package in lock.packages.values()
+            package.name: package.version for package in locked.packages.values()
         }
         record = workspace.read_build_record(shape.repo, env)
         assert record["torch"]["version"] == f"{env.service.torch.version}+{env.variant.channel}"
@@ -238,7 +238,9 @@ def test_a_lost_optional_layer_is_told_by_the_record_and_the_documents(
 
     repo, (env,) = change_service(copy_shape("videogen"), "videogen", change)
     package = workspace.read_lock(repo, env).packages["toml"]
-    change_lock(repo, env, lambda lock: replace_layer(lock, "-extras", [replace(package, sha256="0" * 64)]))
+    change_lock(
+        repo, env, lambda locked: replace_layer(locked, "-extras", [replace(package, sha256="0" * 64)])
+    )
     (outcome,) = build.build(repo, [env], OPTIONS)
     assert outcome.code == 0, outcome.detail
     assert workspace.read_build_record(repo, env)["optional_missing"] == ["toml"]
@@ -254,7 +256,7 @@ def test_a_package_that_is_installed_twice_is_no_proven_image_however_often_it_i
     """The second build finds every step in the cache, which says nothing of what was installed."""
     repo = copy_shape("zopilot")
     (env,) = select_environments(repo.services, service="zopilot")
-    change_lock(repo, env, lambda lock: replace_layer(lock, "-numpy-scipy", [AIOFILES]))
+    change_lock(repo, env, lambda locked: replace_layer(locked, "-numpy-scipy", [AIOFILES]))
     for _ in range(2):
         (outcome,) = build.build(repo, [env], OPTIONS)
         assert (outcome.status, outcome.code) == ("failed", 3), outcome
@@ -267,13 +269,13 @@ def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
 ) -> None:
     committed = workspace.open_repository(ROOT)
     (real,) = select_environments(committed.services, service="zopilot")
-    lock = workspace.read_lock(committed, real)
-    (opencv,) = [package for name, package in lock.packages.items() if name.startswith("opencv")]
-    pinned_packages = (("numpy-scipy", lock.packages["numpy"]), ("requirements", opencv))
+    locked = workspace.read_lock(committed, real)
+    (opencv,) = [package for name, package in locked.packages.items() if name.startswith("opencv")]
+    pinned_packages = (("numpy-scipy", locked.packages["numpy"]), ("requirements", opencv))
 
     def change(service: Service) -> Service:
         if service.python >= Version("3.13"):
-            pytest.skip(f"numpy {lock.packages['numpy'].version} has no wheel for Python {service.python}")
+            pytest.skip(f"numpy {locked.packages['numpy'].version} has no wheel for Python {service.python}")
         pins = {
             layer: (Requirement(f"{package.name}=={package.version}"),) for layer, package in pinned_packages
         }
@@ -292,7 +294,7 @@ def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
     owners, version, numpy = run_script(image_tag(repo, env), script)
     assert owners == ["opencv-python-headless"]
     assert opencv.version.startswith(version)
-    assert numpy == lock.packages["numpy"].version
+    assert numpy == locked.packages["numpy"].version
 
 
 def test_three_variants_are_three_images_of_one_description(shapes: BuiltLabs) -> None:

@@ -21,9 +21,9 @@ import pytest
 from torchpin import paths
 from torchpin.bump import model, plan
 from torchpin.bump.target import parse_target
-from torchpin.commands import build as commands_build
-from torchpin.commands import bump as commands_bump
 from torchpin.commands import generate, judge, lock, undo
+from torchpin.commands.build import BuildOptions, build
+from torchpin.commands.bump import BumpOptions, bump, bump_context, resume
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError
 from torchpin.lab import lab
@@ -56,7 +56,7 @@ def opened_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
     shutil.copytree(BEFORE / "lockfiles", root / "lockfiles" / "lora-gpu")
     repo = workspace.open_repository(root)
     (bump_plan,) = plan.plans(
-        repo.services, TORCH, commands_bump.bump_context(repo, TORCH, services=["lora"], reason=REASON)
+        repo.services, TORCH, bump_context(repo, TORCH, services=["lora"], reason=REASON)
     )
     target_environments = select_environments([bump_plan.service_after])
     messages: list[str] = []
@@ -64,7 +64,7 @@ def opened_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
         repo,
         select_environments(repo.services, service="lora"),
         updated_environments=target_environments,
-        say=messages.append,
+        show_status=messages.append,
     ) as opened_lab:
         assert opened_lab.has_docker, messages
         origin = opened_lab.repo.settings.mirrors["sd-scripts"].removeprefix("file://")
@@ -109,15 +109,15 @@ def plan_bump(
     repo: Repository, text: str = "torch==2.7.1", reason: str = REASON
 ) -> tuple[list[Plan], model.BumpContext]:
     target = parse_target(text)
-    context = commands_bump.bump_context(repo, target, services=["lora"], reason=reason)
+    context = bump_context(repo, target, services=["lora"], reason=reason)
     return [*plan.plans(repo.services, target, context)], context
 
 
-def run_bump(repo: Repository, text: str = "torch==2.7.1", *, build: bool = False) -> tuple[Outcome, ...]:
+def run_bump(
+    repo: Repository, text: str = "torch==2.7.1", *, with_build: bool = False
+) -> tuple[Outcome, ...]:
     plans, context = plan_bump(repo, text)
-    return commands_bump.bump(
-        repo, plans, parse_target(text), context, commands_bump.BumpOptions(build=build)
-    )
+    return bump(repo, plans, parse_target(text), context, BumpOptions(build=with_build))
 
 
 def reopen(repo: Repository) -> Repository:
@@ -128,14 +128,12 @@ def reopen(repo: Repository) -> Repository:
 def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) -> None:
     """The image is verified at 2.7.1, the B200 waiver is removed; undone, every byte is as before."""
     environments = select_environments(scratch.services)
-    assert not any(
-        outcome.code for outcome in commands_build.build(scratch, environments, commands_build.BuildOptions())
-    )
+    assert not any(outcome.code for outcome in build(scratch, environments, BuildOptions()))
     git(scratch, "add", "--all")
     git(scratch, "commit", "--quiet", "--message", "built at 2.5.1")
     before = tree(scratch)
     assert "GPU001" in before["services/lora/service.yaml"].decode()
-    outcomes = run_bump(scratch, build=True)
+    outcomes = run_bump(scratch, with_build=True)
     assert outcomes[-1].detail == "all five steps of the update policy are done"
     repo = reopen(scratch)
     (env,) = select_environments(repo.services)
@@ -160,7 +158,7 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
     before = tree(scratch)
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", "unix:///nonexistent")
-        outcomes = run_bump(scratch, build=True)
+        outcomes = run_bump(scratch, with_build=True)
         repo = reopen(scratch)
         assert outcomes[-1].detail.startswith("pending: steps 3 (rebuild the image), 4")
         first, *_ = bump_log.parse_log(repo.text(paths.BUMP_LOG))[0].steps
@@ -177,12 +175,12 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
         )
         pending = tree(repo)
         with pytest.raises(ToolError, match=r"cannot be finished: no Docker engine.*stay pending"):
-            commands_bump.resume(repo)
+            resume(repo)
         assert tree(repo) == pending
-    commands_bump.resume(repo)
+    resume(repo)
     assert bump_log.parse_log(repo.text(paths.BUMP_LOG))[0].pending == ()
     with pytest.raises(InputError, match="no update is pending"):
-        commands_bump.resume(repo)
+        resume(repo)
     undo.undo(repo)
     assert tree(repo) == before
 
@@ -198,7 +196,7 @@ def test_a_proof_that_fails_takes_the_bump_back(
     if not engine:
         monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
     with pytest.raises(ToolError, match="the update was rolled back"):
-        run_bump(scratch, build=True)
+        run_bump(scratch, with_build=True)
     assert tree(scratch) == before
 
 
@@ -220,8 +218,8 @@ def test_a_package_moves_alone_and_what_it_downloads_is_told(scratch: Repository
     messages: list[str] = []
     plans, context = plan_bump(scratch, "toml==0.10.1", reason='why: "so"  #1\nand é')
     assert context.reason == 'why: "so" #1 and é'
-    target, options = parse_target("toml==0.10.1"), commands_bump.BumpOptions(build=False)
-    commands_bump.bump(scratch, plans, target, context, options, say=messages.append)
+    target, options = parse_target("toml==0.10.1"), BumpOptions(build=False)
+    bump(scratch, plans, target, context, options, show_status=messages.append)
     assert "lora-gpu: 1 new file to download, 0 MB" in messages
     (entry,) = bump_log.parse_log(scratch.text(paths.BUMP_LOG))
     assert entry.services["lora"].packages == ("lora-gpu: toml 0.10.2 -> 0.10.1",)
@@ -338,26 +336,31 @@ def faulty_disk(fail_at: int, fault: BaseException) -> Iterator[FaultyDisk]:
         yield counting
 
 
+def resolve_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first resolution is kept for all later ones."""
+    resolutions: list[Any] = []
+    resolve_all = lock.resolve_all
+
+    def once(*arguments: Any, **options: Any) -> Any:
+        if not resolutions:
+            resolutions.append(resolve_all(*arguments, **options))
+        return resolutions[0]
+
+    monkeypatch.setattr(lock, "resolve_all", once)
+
+
 def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
     scratch: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real bump's own files; what it resolved is kept, so that each round is short."""
     before = without_log_times(tree(scratch))
     plans, context = plan_bump(scratch)
-    resolutions: list[Any] = []
-    resolved = lock.resolve_all
+    resolve_once(monkeypatch)
 
-    def once(*arguments: Any, **options: Any) -> Any:
-        if not resolutions:
-            resolutions.append(resolved(*arguments, **options))
-        return resolutions[0]
+    def stopped_bump() -> None:
+        bump(scratch, plans, TORCH, context, BumpOptions(build=False))
 
-    monkeypatch.setattr(lock, "resolve_all", once)
-
-    def bump() -> None:
-        commands_bump.bump(scratch, plans, TORCH, context, commands_bump.BumpOptions(build=False))
-
-    bump()
+    stopped_bump()
     after = without_log_times(tree(scratch))
     undo.undo(scratch)
     assert without_log_times(tree(scratch)) == before
@@ -369,7 +372,7 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
     ):
         for fail_at in itertools.count(1):
             with faulty_disk(fail_at, fault) as counting, suppress(ToolError, ProcessStopped, OSError):
-                bump()
+                stopped_bump()
             if counting.operations < fail_at:
                 undo.undo(scratch)
                 break

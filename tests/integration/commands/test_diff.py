@@ -57,7 +57,7 @@ def test_a_repository_below_the_top_of_git_reads_its_own_files(tmp_path: Path, r
 
 @pytest.mark.parametrize("revision", ["v0.3", "HEAD~9", "--all", "", "no such place"])
 def test_a_word_that_is_no_state_names_what_there_is(root: Path, revision: str) -> None:
-    with pytest.raises(InputError, match=r"near it: .*(?:v0\.2|main)") as excinfo:
+    with pytest.raises(InputError, match=r"did you mean .*(?:v0\.2|main)") as excinfo:
         diff.compare_states(open_repository(root), revision)
     assert excinfo.value.exit_code == 2
 

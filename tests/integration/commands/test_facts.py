@@ -15,11 +15,10 @@ from urllib.parse import quote
 
 import pytest
 
-from torchpin import facts as torchpin_facts
 from torchpin import paths
 from torchpin.commands import facts
 from torchpin.errors import InputError, ToolError
-from torchpin.facts import index_pages
+from torchpin.facts import channel, index_pages, recorded_hash, section_ages
 from torchpin.model import Settings
 from torchpin.tools import index_server
 from torchpin.workspace.workspace import Repository
@@ -30,18 +29,18 @@ if TYPE_CHECKING:
     from torchpin.facts.index_pages import Page
 
 TODAY = date(2099, 1, 1)  # after every date of the facts
-FOLDER = Path(torchpin_facts.__file__).parent / "data" / "index"
+FOLDER = Path(index_pages.__file__).parent / "data" / "index"
 RECORDED_PAGES = {name: (FOLDER / f"{name}.json").read_text() for name in ("cu121", "cu128")}
 WHEEL = "torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl"
 NEW = "torch-99.0.0+cu128-cp312-cp312-manylinux_2_28_x86_64.whl"
 HtmlPages = dict[str, str]  # `cu121/torch` → a package's page
 
 
-def html_page(files: Mapping[str, str | None], channel: str) -> str:
+def html_page(files: Mapping[str, str | None], channel_name: str) -> str:
     """A page as download.pytorch.org writes it, with a Windows wheel that nobody asked for."""
     rows = {**files, "torch-9.9.9-cp310-cp310-win_amd64.whl": None}
     links = [
-        f'<a href="/whl/{channel}/{quote(name)}{f"#sha256={digest}" if digest else ""}" data-core-metadata="x">{name}</a>'
+        f'<a href="/whl/{channel_name}/{quote(name)}{f"#sha256={digest}" if digest else ""}" data-core-metadata="x">{name}</a>'
         for name, digest in rows.items()
     ]
     return "<!DOCTYPE html>\n<html><body><h1>Links</h1>" + "<br/>\n".join(links) + "</body></html>"
@@ -98,8 +97,8 @@ def page_texts(root: Path) -> dict[str, str]:
     return {path.stem: path.read_text() for path in (root / paths.INDEX_SNAPSHOTS).iterdir()}
 
 
-def read_page(root: Path, channel: str) -> Page:
-    page: Page = json.loads(page_texts(root)[channel])
+def read_page(root: Path, channel_name: str) -> Page:
+    page: Page = json.loads(page_texts(root)[channel_name])
     return page
 
 
@@ -155,9 +154,9 @@ def test_a_new_release_is_shown_with_what_people_have_to_add(tmp_path: Path) -> 
         assert page_texts(tmp_path) == RECORDED_PAGES
         refreshed = facts.refresh_snapshots(repo, ["cu128"], today=TODAY, write=True)
     assert preview.renewals[0].differences["torch"] == index_pages.SnapshotDifference(added=(NEW,))
-    channel = torchpin_facts.channel("cu128")
-    assert channel is not None
-    last = f"its newest torch is 99.0.0; in channels.yaml last is {channel.last}"
+    channel_name = channel("cu128")
+    assert channel_name is not None
+    last = f"its newest torch is 99.0.0; in channels.yaml last is {channel_name.last}"
     lines = list(facts.refresh_report(preview))
     assert lines[1:3] == ["  torch: 1 added", f"    + {NEW}"]
     assert lines[3].startswith(
@@ -183,7 +182,7 @@ def test_a_release_that_is_gone_is_loud(tmp_path: Path) -> None:
 
 
 def test_a_changed_hash_is_refused_until_it_is_accepted(tmp_path: Path) -> None:
-    old = torchpin_facts.recorded_hash("cu121", WHEEL)
+    old = recorded_hash("cu121", WHEEL)
     assert old is not None
     served = html_pages("cu121", "cu128")
     served["cu121/torch"] = served["cu121/torch"].replace(old, "ab" * 32)
@@ -259,7 +258,7 @@ def test_the_facts_hold_together_and_grow_old_but_for_frozen_pages() -> None:
 
 
 def test_young_facts_are_clean() -> None:
-    oldest = min(age.oldest for age in torchpin_facts.section_ages(TODAY))
+    oldest = min(age.oldest for age in section_ages(TODAY))
     check_result = facts.check_facts(date.fromisoformat(oldest))
     assert check_result.expired == ()
     assert facts.FactsReport(problems=(), ages=check_result.ages).code == 0

@@ -36,9 +36,9 @@ def test_the_native_way_installs_and_proves_the_same_lock() -> None:
     repo = workspace.open_repository(ROOT)
     messages: list[str] = []
     with lab.open_lab(
-        repo, select_environments(repo.services, service="lora"), docker=False, say=messages.append
+        repo, select_environments(repo.services, service="lora"), docker=False, show_status=messages.append
     ) as opened_lab:
         assert not any(outcome.code for outcome in lock.lock(opened_lab.repo, opened_lab.environments))
-        outcome = install.install(opened_lab.repo, opened_lab.environments[0], say=messages.append)
+        outcome = install.install(opened_lab.repo, opened_lab.environments[0], show_status=messages.append)
     assert outcome.code == 0
     assert any(line.startswith("probe: ok") for line in messages)

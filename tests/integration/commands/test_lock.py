@@ -10,7 +10,7 @@ from packaging.pylock import Pylock
 
 from support.labs import FROM_BASE, OPTIONS, BuiltLabs
 from torchpin.commands import build
-from torchpin.commands import lock as commands_lock
+from torchpin.commands.lock import export, lock
 from torchpin.description.environments import select_environments
 from torchpin.tools import process
 from torchpin.workspace import workspace
@@ -32,30 +32,30 @@ def test_a_lock_with_an_abi_wheel_is_exported_in_the_standard_form(shapes: Built
     """PyPI has no such file: its place is the release, its hash the locked one; what the base gives is no part of it."""
     shape = shapes.lab_of(name)
     (env,) = shape.service_environments(name)
-    lock = workspace.read_lock(shape.repo, env)
-    text = commands_lock.export(shape.repo, env, "pylock")
+    locked = workspace.read_lock(shape.repo, env)
+    text = export(shape.repo, env, "pylock")
     exported = Pylock.from_dict(tomllib.loads(text))
     assert {package.name: str(package.version) for package in exported.packages} == {
-        name: package.version for name, package in lock.packages.items()
+        name: package.version for name, package in locked.packages.items()
     }
-    assert lock.packages["flash-attn"].sha256 in text
+    assert locked.packages["flash-attn"].sha256 in text
 
 
 def test_a_lock_is_exported_in_the_standard_form_with_its_own_files(
     scratch: Repository, env: Environment
 ) -> None:
-    lock = workspace.read_lock(scratch, env)
-    text = commands_lock.export(scratch, env, "pylock")
+    locked = workspace.read_lock(scratch, env)
+    text = export(scratch, env, "pylock")
     exported = Pylock.from_dict(tomllib.loads(text))
     assert {package.name: str(package.version) for package in exported.packages} == {
-        name: package.version for name, package in lock.packages.items()
+        name: package.version for name, package in locked.packages.items()
     }
     assert str(scratch.root) not in text
 
 
 def test_arm64_locks_on_any_machine_and_builds_only_where_the_builder_has_it(monorepo: Repository) -> None:
     environments = select_environments(monorepo.services, service="coaxial", variant="arm64")
-    (locked,) = commands_lock.lock(monorepo, environments, recorded=True)
+    (locked,) = lock(monorepo, environments, recorded=True)
     assert (locked.status, locked.code) == ("same", 0), locked.detail
     result = process.run(("docker", "buildx", "inspect"))
     if "linux/arm64" in result.stdout:

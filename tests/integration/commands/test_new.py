@@ -9,7 +9,7 @@ import pytest
 
 from torchpin import facts
 from torchpin.commands import judge, new
-from torchpin.commands import lock as commands_lock
+from torchpin.commands.lock import lock
 from torchpin.description.environments import select_environments
 from torchpin.workspace import workspace
 
@@ -39,10 +39,10 @@ def test_a_sixth_service_touches_its_own_folder_only_and_locks_at_once(monorepo:
 
     repo = replace(monorepo, services=workspace.open_repository(monorepo.root).services)
     environments = select_environments(repo.services, service="whisper")
-    (outcome,) = commands_lock.lock(repo, environments, recorded=True)
+    (outcome,) = lock(repo, environments, recorded=True)
     assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
-    lock = workspace.read_lock(repo, environments[0])
-    torch = lock.packages["torch"]
+    locked = workspace.read_lock(repo, environments[0])
+    torch = locked.packages["torch"]
     assert torch.version == "2.8.0+cu126"
     assert torch.sha256 == facts.recorded_hash("cu126", torch.filename)
     after_lock = tree(monorepo.root)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.labs import ROOT, build
+from support.labs import ROOT, build_environment
 from torchpin.commands import lock
 from torchpin.description.environments import select_environments
 from torchpin.errors import ToolError
@@ -25,7 +25,7 @@ def test_the_lab_says_plainly_that_it_is_for_linux(platform: str, monkeypatch: p
     environments = select_environments(repo.services, service="lora")
     with (
         pytest.raises(ToolError, match="its stubs are Linux wheels"),
-        lab.open_lab(repo, environments, docker=False, say=lambda _: None),
+        lab.open_lab(repo, environments, docker=False, show_status=lambda _: None),
     ):
         pytest.fail("a lab was opened")
 
@@ -38,11 +38,11 @@ def test_the_lab_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path
     with docker.engine() as client:
         before = {*docker_engine.list_tags(client, "")}, docker_engine.build_cache_ids(client)
     with lab.open_lab(
-        repo, select_environments(repo.services, service="lora"), say=lambda _: None
+        repo, select_environments(repo.services, service="lora"), show_status=lambda _: None
     ) as opened_lab:
         assert opened_lab.has_docker
         assert not any(outcome.code for outcome in lock.lock(opened_lab.repo, opened_lab.environments))
-        assert build(opened_lab.repo, opened_lab.environments[0]).code == 0
+        assert build_environment(opened_lab.repo, opened_lab.environments[0]).code == 0
     with docker.engine() as client:
         assert ({*docker_engine.list_tags(client, "")}, docker_engine.build_cache_ids(client)) == before
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PYTHON_TAG = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+# What the stubs report where the real packages do.
+REPORT = """
+import importlib.metadata, torch, torchaudio, torchvision
+print(torch.__version__, torch.version.cuda, len(torch.version.git_version), torch._C._cuda_getArchFlags())
+print(torch._C._GLIBCXX_USE_CXX11_ABI, torch.compiled_with_cxx11_abi(), torch.backends.cudnn.version())
+print(torch.cuda.is_available(), torch.cuda.device_count(), torch.cuda.get_arch_list(), torch.__torchpin_stub__)
+print(torchvision.__version__, torchaudio.__version__, importlib.metadata.version("torch"))
+"""
 
 
 def test_a_stand_in_installs_with_uv_and_answers(tmp_path: Path) -> None:
@@ -47,16 +55,9 @@ def test_a_stand_in_installs_with_uv_and_answers(tmp_path: Path) -> None:
             "pip", "install", *options, "torchvision==0.20.1", "torchaudio", "torch", folder=tmp_path
         )
     assert result.returncode == 0, result.stderr
-    script = """
-import importlib.metadata, torch, torchaudio, torchvision
-print(torch.__version__, torch.version.cuda, len(torch.version.git_version), torch._C._cuda_getArchFlags())
-print(torch._C._GLIBCXX_USE_CXX11_ABI, torch.compiled_with_cxx11_abi(), torch.backends.cudnn.version())
-print(torch.cuda.is_available(), torch.cuda.device_count(), torch.cuda.get_arch_list(), torch.__torchpin_stub__)
-print(torchvision.__version__, torchaudio.__version__, importlib.metadata.version("torch"))
-"""
     python = tmp_path / "env" / "bin" / "python"
     python_result = subprocess.run(
-        (python, "-W", "error", "-c", script), text=True, capture_output=True, check=True
+        (python, "-W", "error", "-c", REPORT), text=True, capture_output=True, check=True
     )
     assert python_result.stdout.splitlines() == [
         "2.5.1+cu121 12.1 40 sm_80 sm_90",

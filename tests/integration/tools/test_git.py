@@ -15,7 +15,7 @@ from git import Repo
 from support.git_repositories import git
 from torchpin.errors import ToolError
 from torchpin.model import Settings, Source
-from torchpin.tools import git as tools_git
+from torchpin.tools.git import _clone, clone, describe_state, read_requirements, remote_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,47 +81,47 @@ def clone_error(
     root: Path, source: Source, settings: Settings = NO_SETTINGS, *, verify_tag: bool = False
 ) -> str:
     with pytest.raises(ToolError) as excinfo:
-        tools_git.clone(root, source, settings, verify_tag=verify_tag)
+        clone(root, source, settings, verify_tag=verify_tag)
     return str(excinfo.value)
 
 
 def test_a_source_is_cloned_at_its_tag_with_nothing_but_its_commit(root: Path, source: Source) -> None:
-    assert tools_git.clone(root, source, NO_SETTINGS) == "cloned"
+    assert clone(root, source, NO_SETTINGS) == "cloned"
     clone_path = root / PATH
     assert (clone_path / "train.py").read_text() == "one"
     assert git(clone_path, "rev-list", "--count", "--all") == "1"
     assert git(clone_path, "rev-parse", "HEAD") == source.commit
-    assert tools_git.describe_state(root, source) == ""
+    assert describe_state(root, source) == ""
     assert [path.name for path in clone_path.parent.iterdir()] == ["sd-scripts"]
 
 
 def test_a_clone_that_is_there_is_present_and_not_touched(root: Path, source: Source) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     os.utime(root / PATH / "train.py", (0, 0))  # git would note the new time in its index
     before = snapshot(root)
-    assert tools_git.clone(root, source, NO_SETTINGS) == "present"
+    assert clone(root, source, NO_SETTINGS) == "present"
     assert snapshot(root) == before
 
 
 def test_a_clone_that_is_there_needs_no_origin(root: Path, source: Source) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     unreachable = replace(source, url="file:///nowhere")
-    assert tools_git.clone(root, unreachable, NO_SETTINGS) == "present"
-    assert tools_git.clone(root, unreachable, NO_SETTINGS, verify_tag=True) == "present"
+    assert clone(root, unreachable, NO_SETTINGS) == "present"
+    assert clone(root, unreachable, NO_SETTINGS, verify_tag=True) == "present"
 
 
 def test_an_annotated_tag_gives_its_commit(root: Path, work: Path, source: Source) -> None:
     third = commit(work, "three", "v0.11.0", annotated=True)
     assert git(work, "rev-parse", "v0.11.0") != third
     annotated = replace(source, tag="v0.11.0", commit=third, url=publish(work))
-    assert tools_git.clone(root, annotated, NO_SETTINGS) == "cloned"
-    assert tools_git.remote_tags(annotated, NO_SETTINGS)["v0.11.0"] == third
+    assert clone(root, annotated, NO_SETTINGS) == "cloned"
+    assert remote_tags(annotated, NO_SETTINGS)["v0.11.0"] == third
 
 
 def test_a_mirror_is_read_and_its_address_stays_nowhere(root: Path, tmp_path: Path, source: Source) -> None:
     shutil.move(tmp_path / "origin.git", tmp_path / "mirror-s3cret.git")
     mirror = Settings(mirrors={"sd-scripts": (tmp_path / "mirror-s3cret.git").as_uri()})
-    assert tools_git.clone(root, source, mirror) == "cloned"
+    assert clone(root, source, mirror) == "cloned"
     assert git(root / PATH, "remote", "get-url", "origin") == source.url
     assert not [name for name, (_, content) in snapshot(root).items() if b"s3cret" in content]
 
@@ -131,8 +131,8 @@ def test_another_repository_s_environment_does_not_disturb(
     root: Path, source: Source, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "/elsewhere")
-    assert tools_git.clone(root, source, NO_SETTINGS) == "cloned"
-    assert tools_git.clone(root, source, NO_SETTINGS, verify_tag=True) == "present"
+    assert clone(root, source, NO_SETTINGS) == "cloned"
+    assert clone(root, source, NO_SETTINGS, verify_tag=True) == "present"
     assert os.environ[name] == "/elsewhere"
 
 
@@ -140,7 +140,7 @@ def test_a_leftover_of_a_killed_clone_is_cleared(root: Path, source: Source) -> 
     leftover = root / "third_party" / ".sd-scripts.partial"
     leftover.mkdir(parents=True)
     (leftover / "half").write_text("")
-    assert tools_git.clone(root, source, NO_SETTINGS) == "cloned"
+    assert clone(root, source, NO_SETTINGS) == "cloned"
     assert not leftover.exists()
 
 
@@ -154,16 +154,16 @@ def test_an_end_in_the_middle_leaves_no_folder(
 
     monkeypatch.setattr(Repo, "clone_from", dying)
     with pytest.raises(type(error)):
-        tools_git.clone(root, source, NO_SETTINGS)
+        clone(root, source, NO_SETTINGS)
     assert list((root / "third_party").iterdir()) == []
 
 
 def test_a_clone_s_own_requirements_are_read(root: Path, source: Source) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     (root / PATH / "requirements.txt").write_text("numpy\n")
-    assert tools_git.read_requirements(root, replace(source, requirements="requirements.txt")) == "numpy\n"
+    assert read_requirements(root, replace(source, requirements="requirements.txt")) == "numpy\n"
     with pytest.raises(ToolError) as excinfo:
-        tools_git.read_requirements(root, replace(source, requirements="none.txt"))
+        read_requirements(root, replace(source, requirements="none.txt"))
     assert (
         str(excinfo.value)
         == "sd-scripts at v0.9.1 has no none.txt; correct `requirements` in its description"
@@ -193,10 +193,10 @@ def test_a_moved_tag_is_told_with_both_commits(root: Path, work: Path, source: S
 
 
 def test_a_tag_that_moves_later_is_noticed_when_asked(root: Path, work: Path, source: Source) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     new_commit = commit(work, "another", "v0.9.1")
     publish(work)
-    assert tools_git.clone(root, source, NO_SETTINGS) == "present"
+    assert clone(root, source, NO_SETTINGS) == "present"
     assert f"to {new_commit}; find out why" in clone_error(root, source, verify_tag=True)
 
 
@@ -213,7 +213,7 @@ def test_a_mirror_s_credentials_are_not_told(root: Path, source: Source, url: st
     assert "://127.0.0.1:1/x.git cannot be read by git" in message
     assert "S3CRET" not in message
     with pytest.raises(ToolError) as excinfo:
-        tools_git._clone(source, mirror, root / "third_party" / "x")
+        _clone(source, mirror, root / "third_party" / "x")
     assert "S3CRET" not in str(excinfo.value)
     assert "://127.0.0.1:1/x.git could not be cloned at v0.9.1" in str(excinfo.value)
 
@@ -223,70 +223,70 @@ def test_an_address_that_runs_things_is_refused(root: Path, source: Source, url:
     mirror = Settings(mirrors={"sd-scripts": url})
     assert f"sd-scripts: {url} cannot be read by git" in clone_error(root, source, mirror)
     with pytest.raises(ToolError):
-        tools_git._clone(source, mirror, root / "third_party" / "x")
+        _clone(source, mirror, root / "third_party" / "x")
 
 
 def test_without_git_everything_says_so(
     root: Path, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = "git is not installed; run `invoke doctor` for what to install"
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     absent = replace(source, path="third_party/other")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert clone_error(root, absent) == message
     with pytest.raises(ToolError) as excinfo:
-        tools_git.describe_state(root, source)
+        describe_state(root, source)
     assert str(excinfo.value) == message
     code = "from torchpin.commands import doctor; print(doctor._check_git())"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "detail='none', help='install git'" in result.stdout
 
 
-def _change_file(clone: Path) -> None:
-    (clone / "train.py").write_text("mine")
+def _change_file(folder: Path) -> None:
+    (folder / "train.py").write_text("mine")
 
 
-def _delete_file(clone: Path) -> None:
-    (clone / "train.py").unlink()
+def _delete_file(folder: Path) -> None:
+    (folder / "train.py").unlink()
 
 
-def _stage_change(clone: Path) -> None:
-    _change_file(clone)
-    git(clone, "add", ".")
+def _stage_change(folder: Path) -> None:
+    _change_file(folder)
+    git(folder, "add", ".")
 
 
-def _add_file(clone: Path) -> None:
-    (clone / "mine.py").write_text("mine")
+def _add_file(folder: Path) -> None:
+    (folder / "mine.py").write_text("mine")
 
 
-def _add_many_files(clone: Path) -> None:
+def _add_many_files(folder: Path) -> None:
     for name in "abcd":
-        (clone / name).write_text("mine")
+        (folder / name).write_text("mine")
 
 
-def _remove_git_folder(clone: Path) -> None:
-    shutil.rmtree(clone / ".git")
+def _remove_git_folder(folder: Path) -> None:
+    shutil.rmtree(folder / ".git")
 
 
-def _break_head_and_add_file(clone: Path) -> None:
-    (clone / ".git" / "HEAD").write_text("ref: refs/heads/none\n")
-    (clone / "mine.py").write_text("mine")
+def _break_head_and_add_file(folder: Path) -> None:
+    (folder / ".git" / "HEAD").write_text("ref: refs/heads/none\n")
+    (folder / "mine.py").write_text("mine")
 
 
-def _corrupt_head(clone: Path) -> None:
-    (clone / ".git" / "HEAD").write_text("nonsense")
+def _corrupt_head(folder: Path) -> None:
+    (folder / ".git" / "HEAD").write_text("nonsense")
 
 
-def _replace_by_other_repository(clone: Path) -> None:
-    shutil.rmtree(clone)
-    clone.mkdir()
-    git(clone, "init", "-q")
-    (clone / "mine.py").write_text("mine")
+def _replace_by_other_repository(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (folder / "mine.py").write_text("mine")
 
 
-def _replace_by_file(clone: Path) -> None:
-    shutil.rmtree(clone)
-    clone.write_text("mine")
+def _replace_by_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("mine")
 
 
 @pytest.mark.parametrize(
@@ -307,50 +307,50 @@ def _replace_by_file(clone: Path) -> None:
 def test_what_people_have_there_is_refused_and_not_touched(
     root: Path, source: Source, spoil: Callable[[Path], None], state: str
 ) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     spoil(root / PATH)
     before = snapshot(root)
     assert clone_error(root, source) == f"{PATH} is {state}; {SAVE_HELP}"
     assert snapshot(root) == before
 
 
-def _leave_only_git(clone: Path) -> None:
-    (clone / "train.py").unlink()
-    (clone / ".gitignore").unlink()
+def _leave_only_git(folder: Path) -> None:
+    (folder / "train.py").unlink()
+    (folder / ".gitignore").unlink()
 
 
-def _empty_folder(clone: Path) -> None:
-    shutil.rmtree(clone)
-    clone.mkdir()
+def _empty_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
 
 
-def _leave_empty_git_folder(clone: Path) -> None:
-    _empty_folder(clone)
-    (clone / ".git").mkdir()
+def _leave_empty_git_folder(folder: Path) -> None:
+    _empty_folder(folder)
+    (folder / ".git").mkdir()
 
 
-def _break_head(clone: Path) -> None:
-    (clone / ".git" / "HEAD").write_text("ref: refs/heads/none\n")
+def _break_head(folder: Path) -> None:
+    (folder / ".git" / "HEAD").write_text("ref: refs/heads/none\n")
 
 
-def _leave_only_corrupt_head(clone: Path) -> None:
-    _leave_only_git(clone)
-    (clone / ".git" / "HEAD").write_text("nonsense")
+def _leave_only_corrupt_head(folder: Path) -> None:
+    _leave_only_git(folder)
+    (folder / ".git" / "HEAD").write_text("nonsense")
 
 
 @pytest.mark.parametrize(
     "spoil", [_leave_only_git, _empty_folder, _leave_empty_git_folder, _break_head, _leave_only_corrupt_head]
 )
 def test_a_half_made_clone_is_made_again(root: Path, source: Source, spoil: Callable[[Path], None]) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     spoil(root / PATH)
-    assert tools_git.describe_state(root, source) == "incomplete"
-    assert tools_git.clone(root, source, NO_SETTINGS) == "replaced"
-    assert tools_git.describe_state(root, source) == ""
+    assert describe_state(root, source) == "incomplete"
+    assert clone(root, source, NO_SETTINGS) == "replaced"
+    assert describe_state(root, source) == ""
 
 
 def test_a_half_made_clone_stays_when_the_origin_cannot_be_read(root: Path, source: Source) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     _leave_only_git(root / PATH)
     before = snapshot(root)
     assert "cannot be read by git" in clone_error(root, replace(source, url="file:///nowhere"))
@@ -358,49 +358,46 @@ def test_a_half_made_clone_stays_when_the_origin_cannot_be_read(root: Path, sour
 
 
 def test_a_clean_clone_at_another_commit_is_made_again(root: Path, work: Path, source: Source) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     (root / PATH / "__pycache__").mkdir()
     (root / PATH / "__pycache__" / "train.pyc").write_text("")
     other_source = newer_source(source, work)
-    assert (
-        tools_git.describe_state(root, other_source)
-        == f"at {source.commit[:12]}, not at {other_source.commit[:12]}"
-    )
-    assert tools_git.clone(root, other_source, NO_SETTINGS) == "replaced"
+    assert describe_state(root, other_source) == f"at {source.commit[:12]}, not at {other_source.commit[:12]}"
+    assert clone(root, other_source, NO_SETTINGS) == "replaced"
     assert (root / PATH / "train.py").read_text() == "two"
 
 
 def test_a_full_clone_at_another_commit_is_made_again(root: Path, work: Path, source: Source) -> None:
     git(root, "clone", "-q", source.url, PATH)
-    assert tools_git.clone(root, source, NO_SETTINGS) == "replaced"
+    assert clone(root, source, NO_SETTINGS) == "replaced"
     assert (root / PATH / "train.py").read_text() == "one"
 
 
-def _commit_change(clone: Path) -> None:
-    _change_file(clone)
-    git(clone, "commit", "-q", "-a", "-m", "mine")
+def _commit_change(folder: Path) -> None:
+    _change_file(folder)
+    git(folder, "commit", "-q", "-a", "-m", "mine")
 
 
-def _commit_on_branch(clone: Path) -> None:
-    git(clone, "switch", "-q", "-c", "mine")
-    _commit_change(clone)
-    git(clone, "switch", "-q", "--detach", "v0.9.1")
+def _commit_on_branch(folder: Path) -> None:
+    git(folder, "switch", "-q", "-c", "mine")
+    _commit_change(folder)
+    git(folder, "switch", "-q", "--detach", "v0.9.1")
 
 
-def _commit_and_empty(clone: Path) -> None:
-    _commit_on_branch(clone)
-    (clone / "train.py").unlink()
-    (clone / ".gitignore").unlink()
+def _commit_and_empty(folder: Path) -> None:
+    _commit_on_branch(folder)
+    (folder / "train.py").unlink()
+    (folder / ".gitignore").unlink()
 
 
-def _stash_change(clone: Path) -> None:
-    _change_file(clone)
-    git(clone, "stash", "-q")
+def _stash_change(folder: Path) -> None:
+    _change_file(folder)
+    git(folder, "stash", "-q")
 
 
-def _add_ignored_file(clone: Path) -> None:
-    (clone / "logs").mkdir()
-    (clone / "logs" / "run.txt").write_text("mine")
+def _add_ignored_file(folder: Path) -> None:
+    (folder / "logs").mkdir()
+    (folder / "logs" / "run.txt").write_text("mine")
 
 
 @pytest.mark.parametrize(
@@ -416,7 +413,7 @@ def _add_ignored_file(clone: Path) -> None:
 def test_work_that_git_calls_clean_is_not_lost_to_another_commit(
     root: Path, work: Path, source: Source, spoil: Callable[[Path], None], state: str
 ) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     spoil(root / PATH)
     before = snapshot(root)
     assert clone_error(root, newer_source(source, work)) == f"{PATH} is {state}; {SAVE_HELP}"
@@ -424,10 +421,10 @@ def test_work_that_git_calls_clean_is_not_lost_to_another_commit(
 
 
 def test_a_link_to_a_clone_elsewhere_is_not_replaced(root: Path, work: Path, source: Source) -> None:
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     elsewhere = (root / PATH).rename(root / "elsewhere")
     (root / PATH).symlink_to(elsewhere)
-    assert tools_git.clone(root, source, NO_SETTINGS) == "present"
+    assert clone(root, source, NO_SETTINGS) == "present"
     message = clone_error(root, newer_source(source, work))
     assert message.startswith(f"{PATH} is a link; ")
     assert (root / PATH).is_symlink()

@@ -44,7 +44,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (FindingsError("stale"), 1, "stale"),
         (InputError("no service"), 2, "no service"),
         (ToolError("no engine"), 3, "no engine"),
-        (KeyboardInterrupt(), 130, "interrupted; nothing half-made was kept"),
+        (KeyboardInterrupt(), 130, "interrupted; no partial output was kept"),
         (PermissionError(13, "Permission denied", "x.yaml"), 3, "x.yaml: Permission denied"),
     ],
 )

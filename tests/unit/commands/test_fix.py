@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin.checks import rules
-from torchpin.commands import fix
-from torchpin.commands import judge as commands_judge
+from torchpin.commands import fix, judge
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.model import Change, Environment, Finding
@@ -43,7 +42,7 @@ def text(repo: Repository) -> str:
 
 
 def open_findings(repo: Repository) -> list[tuple[str, str]]:
-    results = commands_judge.judge(repo, select_environments(repo.services))
+    results = judge.judge(repo, select_environments(repo.services))
     return sorted({(result.check, finding.about) for result in results for finding in result.findings})
 
 
@@ -73,7 +72,7 @@ def test_a_repair_that_brings_another_finding_is_not_written(
     repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = text(repo)
-    judge = commands_judge.judge
+    real_judge = judge.judge
 
     def wrong(finding: Finding) -> Finding:
         return (
@@ -85,10 +84,10 @@ def test_a_repair_that_brings_another_finding_is_not_written(
     def worse(repo: Repository, environments: Sequence[Environment]) -> tuple[Result, ...]:
         return tuple(
             replace(result, findings=tuple(map(wrong, result.findings)))
-            for result in judge(repo, environments)
+            for result in real_judge(repo, environments)
         )
 
-    monkeypatch.setattr(commands_judge, "judge", worse)
+    monkeypatch.setattr(judge, "judge", worse)
     with pytest.raises(
         InputError,
         match=r"^the fixes leave or cause .*; nothing was written; fix the description by hand$",

@@ -20,8 +20,8 @@ from packaging.utils import canonicalize_name
 
 from support.descriptions import full_text, read_service
 from torchpin.errors import InputError
-from torchpin.image import dockerfile as image_dockerfile
 from torchpin.image import plan
+from torchpin.image.dockerfile import render_dockerfile
 from torchpin.lock import file_format, uv_project
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, Environment, Lock, Service
@@ -108,11 +108,11 @@ def compiled_once() -> Iterator[None]:
         yield
 
 
-def render_dockerfile(service: Service) -> str:
+def dockerfile_of(service: Service) -> str:
     env = Environment(service=service, variant=service.variants[0])
     lock = _fake_lock(env)
     assert all(file_format.installer_requirements(layer).isascii() for layer in lock.layers)
-    return image_dockerfile.render_dockerfile(TEMPLATE, plan.image_plan(env, lock))
+    return render_dockerfile(TEMPLATE, plan.image_plan(env, lock))
 
 
 class Shape(NamedTuple):
@@ -145,7 +145,7 @@ def _shape(instruction: str) -> Shape:
 
 @cache
 def _expected_shapes() -> tuple[int, list[Shape]]:
-    text = render_dockerfile(read_service(full_text()))
+    text = dockerfile_of(read_service(full_text()))
     return len(text.splitlines()), shapes(text)
 
 
@@ -162,7 +162,7 @@ def expect_refused_or_inside(text: str) -> None:
         return
     if service.run.user is None:
         return  # root is no user, and then has no instruction
-    dockerfile = render_dockerfile(service)
+    dockerfile = dockerfile_of(service)
     assert (len(dockerfile.splitlines()), shapes(dockerfile)) == _expected_shapes()
     env = Environment(service=service, variant=service.variants[0])
     project = tomllib.loads(uv_project.render_uv_project(env, index="https://example.org/whl/cu121"))

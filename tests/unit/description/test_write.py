@@ -53,14 +53,18 @@ values = st.text(
 commands = st.lists(prose, min_size=1, max_size=3).map(tuple)
 
 
-@st.composite
-def services(draw: st.DrawFn) -> Service:
-    def some(strategy: st.SearchStrategy[Any], key: Callable[[Any], Any] | None = None) -> tuple[Any, ...]:
-        return tuple(draw(st.lists(strategy, max_size=3, unique_by=key or (lambda value: value))))
+def some(
+    draw: st.DrawFn, strategy: st.SearchStrategy[Any], key: Callable[[Any], Any] | None = None
+) -> tuple[Any, ...]:
+    """Up to three different values of a strategy."""
+    return tuple(draw(st.lists(strategy, max_size=3, unique_by=key or (lambda value: value))))
 
-    pins = some(packages)
+
+@st.composite
+def layers(draw: st.DrawFn) -> tuple[Layer, ...]:
+    pins = some(draw, packages)
     extras = draw(st.sampled_from(["", "[torch]", "[a,b]"]))
-    layers = [
+    return tuple(
         Layer(
             name=name,
             packages=tuple(
@@ -68,10 +72,12 @@ def services(draw: st.DrawFn) -> Service:
             ),
             optional=draw(st.booleans()),
         )
-        for number, name in enumerate(some(names.filter(lambda name: name not in patterns.RESERVED)))
-    ]
-    companions = draw(st.dictionaries(st.sampled_from(["torchvision", "torchaudio", "xformers-x"]), releases))
-    health = st.builds(Health, command=commands, interval=st.integers(1, 86400), retries=st.integers(1, 9))
+        for number, name in enumerate(some(draw, names.filter(lambda name: name not in patterns.RESERVED)))
+    )
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> tuple[Source, ...]:
     source = st.builds(
         Source,
         name=names,
@@ -81,10 +87,42 @@ def services(draw: st.DrawFn) -> Service:
         path=names.map("third_party/{}".format),
         requirements=st.sampled_from([None, "requirements.txt", "a/b.txt"]),
     )
-    sources = {
-        sampled_source.name: sampled_source
-        for sampled_source in some(source, lambda sampled_source: sampled_source.path)
-    }
+    by_path = some(draw, source, lambda sampled_source: sampled_source.path)
+    return tuple({sampled_source.name: sampled_source for sampled_source in by_path}.values())
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Run:
+    health = st.builds(Health, command=commands, interval=st.integers(1, 86400), retries=st.integers(1, 9))
+    return Run(
+        command=draw(commands) if draw(st.booleans()) else (),
+        env=draw(st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), values, max_size=3)),
+        ports=some(draw, st.integers(1, 65535)),
+        volumes=some(draw, absolute),
+        freeze=draw(st.none() | absolute),
+        user=draw(st.none() | st.just("worker")),
+        health=draw(st.none() | health),
+    )
+
+
+@st.composite
+def variants(draw: st.DrawFn) -> tuple[Variant, ...]:
+    platforms = ("linux/amd64", "linux/arm64", "linux/amd64")
+    return tuple(
+        Variant(name=name, channel=draw(st.sampled_from(["cu121", "cpu", "pypi"])), platform=platform)
+        for name, platform in zip(some(draw, names) or ("gpu",), platforms, strict=False)
+    )
+
+
+companions = st.dictionaries(st.sampled_from(["torchvision", "torchaudio", "xformers-x"]), releases)
+reasons = st.builds(Reason, component=prose, because=prose, evidence=prose)
+waivers = st.builds(
+    Waiver, check=st.just("GPU001"), about=prose, reason=prose, review_by=st.dates(min_value=date(1, 1, 1))
+)
+
+
+@st.composite
+def services(draw: st.DrawFn) -> Service:
     return Service(
         name="lora",
         summary=draw(prose),
@@ -94,41 +132,18 @@ def services(draw: st.DrawFn) -> Service:
             digest=draw(st.none() | st.just("sha256:" + "0f" * 32)),
             rationale=draw(st.just("") | prose),
         ),
-        torch=Torch(version=draw(releases), companions=MappingProxyType(companions)),
-        variants=tuple(
-            Variant(name=name, channel=draw(st.sampled_from(["cu121", "cpu", "pypi"])), platform=platform)
-            for name, platform in zip(
-                some(names) or ("gpu",), ("linux/amd64", "linux/arm64", "linux/amd64"), strict=False
-            )
-        ),
-        layers=tuple(layers),
-        gpus=some(prose),
-        apt=some(st.sampled_from(["git", "g++", "libc6", "libgl1"])),
-        imports=some(st.sampled_from(["torch", "a.b", "_c"])),
-        sources=tuple(sources.values()),
-        run=Run(
-            command=draw(commands) if draw(st.booleans()) else (),
-            env=draw(st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), values, max_size=3)),
-            ports=some(st.integers(1, 65535)),
-            volumes=some(absolute),
-            freeze=draw(st.none() | absolute),
-            user=draw(st.none() | st.just("worker")),
-            health=draw(st.none() | health),
-        ),
+        torch=Torch(version=draw(releases), companions=MappingProxyType(draw(companions))),
+        variants=draw(variants()),
+        layers=draw(layers()),
+        gpus=some(draw, prose),
+        apt=some(draw, st.sampled_from(["git", "g++", "libc6", "libgl1"])),
+        imports=some(draw, st.sampled_from(["torch", "a.b", "_c"])),
+        sources=draw(sources()),
+        run=draw(runs()),
         budget_bytes=draw(st.none() | st.integers(0, 10**20)),
-        recommends=some(st.builds(Recommendation, component=prose, says=prose, by=prose)),
-        reasons=some(
-            st.builds(Reason, component=prose, because=prose, evidence=prose), lambda reason: reason.component
-        ),
-        waivers=some(
-            st.builds(
-                Waiver,
-                check=st.just("GPU001"),
-                about=prose,
-                reason=prose,
-                review_by=st.dates(min_value=date(1, 1, 1)),
-            )
-        ),
+        recommends=some(draw, st.builds(Recommendation, component=prose, says=prose, by=prose)),
+        reasons=some(draw, reasons, lambda reason: reason.component),
+        waivers=some(draw, waivers),
     )
 
 

@@ -184,7 +184,7 @@ def test_a_package_without_an_abi_in_its_name_is_told_so() -> None:
 
 
 def test_an_abi_that_is_not_known_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: None)
+    monkeypatch.setattr(facts.packages, "cxx11_abi", lambda version, channel: None)
     no_wheel = flash_attn_wheel("3.11", "2.7.1", "cu126")
     assert isinstance(no_wheel, facts.NoWheel)
     assert not no_wheel.certain
@@ -195,7 +195,7 @@ def test_an_abi_that_is_not_known_chooses_nothing(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_abi_without_a_wheel_names_the_one_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: 0)
+    monkeypatch.setattr(facts.packages, "cxx11_abi", lambda version, channel: 0)
     no_wheel = flash_attn_wheel("3.12", "2.9.1", "cu128")
     assert isinstance(no_wheel, facts.NoWheel)
     assert no_wheel.certain
@@ -229,7 +229,7 @@ def test_every_row_is_chosen_or_has_an_abi_that_no_official_build_of_its_torch_a
 def test_every_row_is_reached_by_a_torch_of_its_abi(
     row: facts.Wheel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: row.abi)
+    monkeypatch.setattr(facts.packages, "cxx11_abi", lambda version, channel: row.abi)
     assert row.filename in chosen_filenames(row)
 
 

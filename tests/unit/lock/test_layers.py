@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from support.layers import make_layer
-from torchpin.lock import layers as lock_layers
+from torchpin.lock.layers import inputs_digest, layer_names, split_layers
 from torchpin.model import Artifact, Environment, Run, Torch
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def names_by_layer(env: Environment, *packages: Artifact) -> dict[str, list[str]]:
-    layers = lock_layers.split_layers(env, packages, uv="0.13.9")[0]
+    layers = split_layers(env, packages, uv="0.13.9")[0]
     return {layer_lock.name: [package.name for package in layer_lock.packages] for layer_lock in layers}
 
 
@@ -65,7 +65,7 @@ def test_a_declared_name_is_found_however_it_is_spelled(
 
 def test_a_layer_knows_its_origin_and_whether_it_is_optional(environment: Environments) -> None:
     env = environment(layers=(make_layer("one"), make_layer("two", optional=True)))
-    layers = lock_layers.split_layers(env, (), uv="0.13.9")[0]
+    layers = split_layers(env, (), uv="0.13.9")[0]
     assert [(layer_lock.file, layer_lock.origin, layer_lock.optional) for layer_lock in layers] == [
         ("00-torch.txt", "cu121", False),
         ("01-torch-deps.txt", "pypi", False),
@@ -94,7 +94,7 @@ def test_no_package_is_lost_and_none_comes_twice(
     parents = st.lists(st.sampled_from([*all_names, "lora"]), max_size=3, unique=True).map(tuple)
     packages = [artifact(name, by=data.draw(parents)) for name in all_names]
     split_names = names_by_layer(env, *data.draw(st.permutations(packages)))
-    assert sorted(name for layer_names in split_names.values() for name in layer_names) == sorted(all_names)
+    assert sorted(name for names in split_names.values() for name in names) == sorted(all_names)
     assert split_names["00-torch"] == ["torch", "torchvision"]
     for declared_layer, content in zip(layers, list(split_names.values())[2:], strict=True):
         assert {canonicalize_name(package.name) for package in declared_layer.packages} <= {*content}
@@ -126,15 +126,11 @@ def test_a_layer_is_stale_exactly_when_its_own_part_changes(
     environment: Environments, changes: dict[str, Any], stale: list[str]
 ) -> None:
     before, after = environment(layers=LAYERS), environment(**{"layers": LAYERS, **changes})
-    layer_names = [*lock_layers.layer_names(before), BUILD]
-    assert [
-        name
-        for name in layer_names
-        if lock_layers.inputs_digest(before, name) != lock_layers.inputs_digest(after, name)
-    ] == [*stale]
+    names = [*layer_names(before), BUILD]
+    assert [name for name in names if inputs_digest(before, name) != inputs_digest(after, name)] == [*stale]
 
 
 def test_the_order_of_pins_is_no_part_of_the_question(environment: Environments) -> None:
     env = environment(layers=(make_layer("one", "a==1", "b==1"),))
     reordered = environment(layers=(make_layer("one", "b==1", "a==1"),))
-    assert lock_layers.inputs_digest(env, ONE) == lock_layers.inputs_digest(reordered, ONE)
+    assert inputs_digest(env, ONE) == inputs_digest(reordered, ONE)

@@ -24,7 +24,7 @@ from support.abi_wheels import (
 from support.layers import make_layer
 from torchpin.errors import InputError
 from torchpin.image import plan
-from torchpin.lock import layers as lock_layers
+from torchpin.lock.layers import layer_names, outdated_files
 from torchpin.model import Base, Environment, Lock, Torch
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 
 def test_a_base_s_torch_has_no_layers_of_its_own(environment: Environments) -> None:
-    assert lock_layers.layer_names(make_environment(environment, ATTENTION, LAYER_ONE)) == (
+    assert layer_names(make_environment(environment, ATTENTION, LAYER_ONE)) == (
         "01-attention",
         "02-one",
     )
-    assert lock_layers.layer_names(make_environment(environment, ATTENTION, LAYER_ONE, origin="index")) == (
+    assert layer_names(make_environment(environment, ATTENTION, LAYER_ONE, origin="index")) == (
         "00-torch", "01-torch-deps", "02-attention", "03-one",
     )  # fmt: skip
-    assert lock_layers.layer_names(make_environment(environment)) == ()
+    assert layer_names(make_environment(environment)) == ()
 
 
 def test_nothing_of_torch_is_installed_over_a_base_s(environment: Environments, artifact: Artifacts) -> None:
@@ -165,14 +165,14 @@ def test_without_a_layer_from_pypi_nothing_is_put_beside_the_wheel(
         make_lock(make_environment(environment, ATTENTION), packages)
 
 
-def outdated_files(env: Environment, lock: Lock) -> list[str]:
-    return [file for file, _, _ in lock_layers.outdated_files(env, lock)]
+def outdated_names(env: Environment, lock: Lock) -> list[str]:
+    return [file for file, _, _ in outdated_files(env, lock)]
 
 
 def test_a_fresh_lock_of_these_shapes_is_not_stale(environment: Environments, artifact: Artifacts) -> None:
     for origin in ("base", "index"):
         env = make_environment(environment, ATTENTION, LAYER_ONE, LAYER_TWO, origin=origin)
-        assert outdated_files(env, make_lock(env, resolution(artifact))) == []
+        assert outdated_names(env, make_lock(env, resolution(artifact))) == []
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_layer_is_stale_exactly_when_its_own_part_changes(
 ) -> None:
     lock = make_lock(make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact))
     after = make_environment(environment, **{"layers": (ATTENTION, LAYER_ONE), **changes})
-    assert outdated_files(after, lock) == expected
+    assert outdated_names(after, lock) == expected
 
 
 def test_a_lock_of_another_origin_is_stale_in_both_directions(
@@ -202,10 +202,10 @@ def test_a_lock_of_another_origin_is_stale_in_both_directions(
 ) -> None:
     base_env = make_environment(environment, ATTENTION, LAYER_ONE)
     index_env = make_environment(environment, ATTENTION, LAYER_ONE, origin="index")
-    assert "00-given.txt" in outdated_files(base_env, make_lock(index_env, resolution(artifact)))
+    assert "00-given.txt" in outdated_names(base_env, make_lock(index_env, resolution(artifact)))
     assert {"00-given.txt", "00-torch.txt"} <= {
-        *outdated_files(index_env, make_lock(base_env, resolution(artifact)))
+        *outdated_names(index_env, make_lock(base_env, resolution(artifact)))
     }
-    assert outdated_files(base_env, replace(make_lock(base_env, resolution(artifact)), provided=None)) == [
+    assert outdated_names(base_env, replace(make_lock(base_env, resolution(artifact)), provided=None)) == [
         "00-given.txt"
     ]

@@ -18,12 +18,12 @@ from torchpin.output.console import console
 from torchpin.queries import support
 
 if TYPE_CHECKING:
-    from torchpin.checks.report import Kind
+    from torchpin.checks.report import EntryKind
 
 HELP = ["  help: Move.", "    Or not.", "  evidence: a source"]
 
 
-def entry_lines(kind: Kind, *, several: tuple[str, ...] = (), **changes: Any) -> list[str]:
+def entry_lines(kind: EntryKind, *, several: tuple[str, ...] = (), **changes: Any) -> list[str]:
     """The lines of an entry, as a program would read them."""
     values: dict[str, Any] = {"check": "GPU001", "title": "t", "message": "no code for B200", **changes}
     stream = io.StringIO()
@@ -32,7 +32,7 @@ def entry_lines(kind: Kind, *, several: tuple[str, ...] = (), **changes: Any) ->
 
 
 @pytest.mark.parametrize("kind", ["error", "warning", "notice", "unknown"])
-def test_an_entry_begins_with_its_kind_its_check_and_its_location(kind: Kind) -> None:
+def test_an_entry_begins_with_its_kind_its_check_and_its_location(kind: EntryKind) -> None:
     assert entry_lines(kind, location="a.yaml:1:2", environments=("lora-gpu",)) == [
         f"{kind}[GPU001] a.yaml:1:2: no code for B200"
     ]

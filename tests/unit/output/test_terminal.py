@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_a_table_has_its_headers_and_every_cell(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("form", ["text", "json", "sarif", "github"])
 def test_every_form_is_printed(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_verdicts(results(), environments(), form=form)
+    terminal.print_verdicts(results(), environments(), date(2026, 12, 1), form=form)
     output = capsys.readouterr().out
     assert "lora" in output
     if form in {"json", "sarif"}:

@@ -40,7 +40,7 @@ def auditor_output(*rows: dict[str, Any], counted: int = 2) -> str:
 
 
 def parse_advisories(*rows: dict[str, Any]) -> tuple[Advisory, ...]:
-    return vulnerabilities.parse_answer(auditor_output(*rows), [("tqdm", "4.66.5")])
+    return vulnerabilities.parse_advisories(auditor_output(*rows), [("tqdm", "4.66.5")])
 
 
 def waiver(about: str, until: date, check: str = "AUD001") -> Waiver:
@@ -101,14 +101,14 @@ def test_without_a_summary_the_first_line_of_the_description_counts() -> None:
 
 def test_the_canary_is_no_finding_unless_it_is_locked() -> None:
     assert parse_advisories() == ()
-    (advisory,) = vulnerabilities.parse_answer(auditor_output(counted=1), [vulnerabilities.CANARY])
+    (advisory,) = vulnerabilities.parse_advisories(auditor_output(counted=1), [vulnerabilities.CANARY])
     assert advisory.package == "pycrypto"
 
 
 def test_a_service_that_knows_nothing_of_the_canary_proves_nothing() -> None:
     empty = json.dumps({"summary": {"audited_packages": 2}, "vulnerabilities": []})
     with pytest.raises(ToolError, match="lists no vulnerability of pycrypto"):
-        vulnerabilities.parse_answer(empty, [("tqdm", "4.66.5")])
+        vulnerabilities.parse_advisories(empty, [("tqdm", "4.66.5")])
 
 
 @pytest.mark.parametrize(
@@ -116,22 +116,22 @@ def test_a_service_that_knows_nothing_of_the_canary_proves_nothing() -> None:
 )
 def test_an_answer_of_another_form_is_a_failure(text: str) -> None:
     with pytest.raises(ToolError, match="cannot read the output of `uv audit`"):
-        vulnerabilities.parse_answer(text, [])
+        vulnerabilities.parse_advisories(text, [])
 
 
 def test_packages_that_were_left_out_are_a_failure() -> None:
     with pytest.raises(ToolError, match="checked 1 of 2 packages"):
-        vulnerabilities.parse_answer(auditor_output(counted=1), [("tqdm", "4.66.5")])
+        vulnerabilities.parse_advisories(auditor_output(counted=1), [("tqdm", "4.66.5")])
 
 
 def test_a_clean_lock_is_ok_and_says_what_was_asked(environment: Environments, lock: Locks) -> None:
-    result = vulnerabilities.result(environment(), lock(), (), TODAY)
+    result = vulnerabilities.audit_result(environment(), lock(), (), TODAY)
     assert (result.status, result.check) == ("ok", "AUD001")
     assert result.evidence[0].evidence == "4 packages checked (2026-11-24)"
 
 
 def test_a_finding_says_what_is_fixed_where_and_how_to_move(environment: Environments, lock: Locks) -> None:
-    (finding,) = vulnerabilities.result(environment(), lock(), parse_advisories(ROW), TODAY).findings
+    (finding,) = vulnerabilities.audit_result(environment(), lock(), parse_advisories(ROW), TODAY).findings
     assert finding.message == "tqdm 4.66.5: Arguments reach eval (PYSEC-2026-1)"
     assert finding.help.startswith(
         "update layers[0].packages[0] in services/lora/service.yaml to 4.66.9 or 4.67.0, then run `invoke lock"
@@ -143,14 +143,14 @@ def test_a_finding_says_what_is_fixed_where_and_how_to_move(environment: Environ
 
 def test_a_package_that_others_want_is_moved_by_locking(environment: Environments, lock: Locks) -> None:
     row = {**ROW, "dependency": {"name": "nvidia-cudnn-cu12", "version": "9.1.0.70"}, "fix_versions": ["9.2"]}
-    reported = vulnerabilities.parse_answer(auditor_output(row), [("nvidia-cudnn-cu12", "9.1.0.70")])
-    (finding,) = vulnerabilities.result(environment(), lock(), reported, TODAY).findings
+    reported = vulnerabilities.parse_advisories(auditor_output(row), [("nvidia-cudnn-cu12", "9.1.0.70")])
+    (finding,) = vulnerabilities.audit_result(environment(), lock(), reported, TODAY).findings
     assert "run `invoke lock --service lora --upgrade-package nvidia-cudnn-cu12`" in finding.help
     assert finding.location == "lockfiles/lora-gpu/01-torch-deps.txt"
 
 
 def test_without_a_fixed_release_the_remedy_says_so(environment: Environments, lock: Locks) -> None:
-    (finding,) = vulnerabilities.result(
+    (finding,) = vulnerabilities.audit_result(
         environment(), lock(), parse_advisories({**ROW, "fix_versions": []}), TODAY
     ).findings
     assert finding.help.startswith("replace the package: no release that fixes it is known")
@@ -158,8 +158,8 @@ def test_without_a_fixed_release_the_remedy_says_so(environment: Environments, l
 
 def test_a_local_build_has_the_vulnerabilities_of_its_release(environment: Environments, lock: Locks) -> None:
     row = {**ROW, "dependency": {"name": "torch", "version": "2.5.1"}, "fix_versions": ["2.6.0"]}
-    reported = vulnerabilities.parse_answer(auditor_output(row), [("torch", "2.5.1")])
-    (finding,) = vulnerabilities.result(environment(), lock(), reported, TODAY).findings
+    reported = vulnerabilities.parse_advisories(auditor_output(row), [("torch", "2.5.1")])
+    (finding,) = vulnerabilities.audit_result(environment(), lock(), reported, TODAY).findings
     assert "update torch.version in" in finding.help
 
 
@@ -167,7 +167,9 @@ def test_advisories_about_other_locks_do_not_count(
     environment: Environments, lock: Locks, artifact: Artifacts
 ) -> None:
     other_lock = lock(None, artifact("tqdm", "4.70", by=("lora",)))
-    assert vulnerabilities.result(environment(), other_lock, parse_advisories(ROW), TODAY).status == "ok"
+    assert (
+        vulnerabilities.audit_result(environment(), other_lock, parse_advisories(ROW), TODAY).status == "ok"
+    )
 
 
 @pytest.mark.parametrize("name", ["PYSEC-2026-1", "GHSA-aaaa", "CVE-2026-1"])
@@ -175,14 +177,14 @@ def test_a_waiver_accepts_by_any_name_until_its_date(
     environment: Environments, lock: Locks, name: str
 ) -> None:
     env = environment(waivers=(waiver(f"tqdm {name}", TODAY),))
-    result = vulnerabilities.result(env, lock(env), parse_advisories(ROW), TODAY)
+    result = vulnerabilities.audit_result(env, lock(env), parse_advisories(ROW), TODAY)
     assert (result.status, result.findings) == ("waived", ())
     assert result.accepted[0].waiver.review_by == TODAY
 
 
 def test_past_its_date_it_counts_again(environment: Environments, lock: Locks) -> None:
     env = environment(waivers=(waiver("tqdm PYSEC-2026-1", date(2026, 11, 23)),))
-    result = vulnerabilities.result(env, lock(env), parse_advisories(ROW), TODAY)
+    result = vulnerabilities.audit_result(env, lock(env), parse_advisories(ROW), TODAY)
     assert result.status == "failed"
     assert "its waiver ended on 2026-11-23" in result.findings[0].message
 
@@ -192,11 +194,11 @@ def test_a_waiver_of_something_else_accepts_nothing(
     environment: Environments, lock: Locks, wrong: str
 ) -> None:
     env = environment(waivers=(waiver(wrong, TODAY), waiver("tqdm PYSEC-2026-1", TODAY, "GPU001")))
-    assert vulnerabilities.result(env, lock(env), parse_advisories(ROW), TODAY).status == "failed"
+    assert vulnerabilities.audit_result(env, lock(env), parse_advisories(ROW), TODAY).status == "failed"
 
 
 def test_without_a_lock_nothing_is_claimed(environment: Environments) -> None:
-    result = vulnerabilities.result(environment(), None, (), TODAY)
+    result = vulnerabilities.audit_result(environment(), None, (), TODAY)
     assert (result.status, result.need) == ("skipped", "lock")
 
 
@@ -204,7 +206,7 @@ def test_people_are_told_what_was_asked_and_of_waivers_that_accept_nothing(
     environment: Environments, lock: Locks
 ) -> None:
     env = environment(waivers=(waiver("tqdm PYSEC-2026-1", TODAY), waiver("old CVE-1", TODAY)))
-    notices = vulnerabilities.notices([env], [lock(env)], parse_advisories(ROW))
+    notices = vulnerabilities.audit_notices([env], [lock(env)], parse_advisories(ROW))
     assert notices == (
         "4 packages checked, torch, torchvision by their public version",
         "lora: the waiver of AUD001 for old CVE-1 matches no advisory; remove it",

@@ -38,10 +38,8 @@ def _torch_replacement_in(project: Project, file: str) -> Iterator[Finding]:
     # follows the steps in their order: what was installed before decides whether a requirement is already satisfied
     stage = dockerfile.final_stage(project.texts[file])
     base = facts.base_image(stage.image) if stage else None
-    installed_torch, index = (
-        (base.torch if base and base.torch else ""),
-        ("the base image" if base and base.torch else ""),
-    )
+    installed_torch = base.torch if base and base.torch else ""
+    index = "the base image" if installed_torch else ""
     versions = {"torch": installed_torch}
     for step in installs.install_commands(project, file):
         if step.tool != "pip":
@@ -232,11 +230,7 @@ def _undeclared_requirement(target: InstallTarget) -> facts.UndeclaredRequiremen
 
 def _is_capped(target: InstallTarget, dependent: Requirement) -> bool:
     """Whether an upper bound excludes the releases that have the requirement."""
-    return (
-        bool(target.requirement) and _are_disjoint(dependent, target.requirement)
-        if target.requirement
-        else False
-    )
+    return target.requirement is not None and _are_disjoint(dependent, target.requirement)
 
 
 @register_rule("ADO012", "a package has no version")

@@ -16,6 +16,7 @@ from torchpin.adopt.registry import (
     register_rule,
     torch_channel,
 )
+from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,9 +50,7 @@ def cuda_mismatch(project: Project) -> Iterator[Finding]:
         # of an image that facts do not know, the CUDA in its name
         cuda = base.cuda if base and base.cuda else tag[1] if tag else None
         for step in installs.install_commands(project, file) if cuda else ():
-            yield from _cuda_mismatches(
-                step, ".".join(str(cuda).split(".")[:2]), stage.image if stage else ""
-            )
+            yield from _cuda_mismatches(step, major_minor(str(cuda)), stage.image if stage else "")
 
 
 def _cuda_mismatches(step: InstallCommand, cuda: str, image: str) -> Iterator[Finding]:
@@ -205,7 +204,7 @@ def _wheel_mismatches(match: re.Match[str], python: str | None, torch: str, chan
     mismatches = []
     if python and match["python"] and match["python"] != "cp" + "".join(python.split(".")[:2]):
         mismatches.append(f"built for {match['python']}, but Python is {python}")
-    if torch and match["torch"] != ".".join(torch.split(".")[:2]):
+    if torch and match["torch"] != major_minor(torch):
         mismatches.append(f"built for torch {match['torch']}, but torch is {torch}")
     abi = facts.cxx11_abi(torch, channel) if torch else None
     if abi is not None and abi != (match["abi"] == "TRUE"):

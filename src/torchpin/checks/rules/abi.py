@@ -9,7 +9,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import Version
 
 from torchpin import facts, paths
-from torchpin.checks.context import CheckContext, current_lock, location_of
+from torchpin.checks.context import CheckContext, current_lock
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.pins import list_pins
 from torchpin.compat.wheels import best_wheel
@@ -117,7 +117,7 @@ def _check_recommendations(env: Environment) -> Iterator[Answer]:
         file = recommendation.says.rpartition("/")[2].replace("%2B", "+")
         if file.endswith(".whl"):
             yield from _check_file(
-                env, location_of(env.service, f"recommends[{number}].says"), recommendation, file
+                env, env.service.location(f"recommends[{number}].says"), recommendation, file
             )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.context import CheckContext, current_lock, location_of, uses_stubs
+from torchpin.checks.context import CheckContext, current_lock, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.rules.base_image import image_location, unknown_base
 from torchpin.compat.pins import cudnn_version
@@ -143,7 +143,7 @@ def base_has_the_python(context: CheckContext, env: Environment) -> Iterator[Ans
     else:
         yield finding(
             env,
-            location_of(env.service, "python"),
+            env.service.location("python"),
             f"Python {python} does not match {row.image}, which has Python {row.python}",
             help=f'set `python: "{row.python}"`, or choose another base image',
             about="python",
@@ -190,20 +190,14 @@ def base_has_the_torch(context: CheckContext, env: Environment) -> Iterator[Answ
             )
     elif row is None or row.torch is None:
         yield Unknown(message=f"the torch of {env.base.image} is not in the facts", about="torch")
-    elif row.torch in {described, str(torch.version)} and _image_channel(row) in {None, env.variant.channel}:
+    elif row.torch in {described, str(torch.version)} and row.torch_channel in {None, env.variant.channel}:
         yield Ok(about="torch", evidence=f"{row.image} has torch {row.torch}: {row.citation}")
     else:
         yield _torch_finding(env, row, described)
 
 
-def _image_channel(row: facts.BaseImage) -> str | None:
-    """The channel of an image's torch: its local part, else the channel of the image's CUDA."""
-    local = (row.torch or "").partition("+")[2]
-    return local or (f"cu{major_minor(row.cuda).replace('.', '')}" if row.cuda else None)
-
-
 def _torch_finding(env: Environment, row: facts.BaseImage, described: str) -> Answer:
-    version, channel = (row.torch or "").partition("+")[0], _image_channel(row) or env.variant.channel
+    version, channel = (row.torch or "").partition("+")[0], row.torch_channel or env.variant.channel
     changes = (
         *([Change(path="torch.version", value=version)] if version != str(env.service.torch.version) else []),
         *(
@@ -214,7 +208,7 @@ def _torch_finding(env: Environment, row: facts.BaseImage, described: str) -> An
     )
     return finding(
         env,
-        location_of(env.service, "torch.version"),
+        env.service.location("torch.version"),
         f"torch {described} does not match {row.image}, which has torch {version}+{channel}",
         help=f'set `version: "{version}"` under `torch:` and `channel: {channel}`, or choose another base image',
         about="torch",

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.context import CheckContext, location_of, uses_stubs
+from torchpin.checks.context import CheckContext, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
+from torchpin.description.environments import base_path
+from torchpin.facts.versions import major_minor
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -29,13 +31,9 @@ _RUNPOD_TAG = re.compile(
 )
 
 
-def _key_path(env: Environment, key: str = "image") -> str:
-    return f"variants.{env.variant.name}.base.{key}" if env.variant.base else f"base.{key}"
-
-
 def image_location(env: Environment) -> str:
     """Where the description names the base image, as file:line:column."""
-    return location_of(env.service, _key_path(env))
+    return env.service.location(f"{base_path(env)}.image")
 
 
 def unknown_base(env: Environment) -> Unknown:
@@ -147,10 +145,10 @@ def _nearest_fix(env: Environment) -> tuple[str, tuple[Change, ...]]:
     if best is None:
         return "", ()
     digest = (
-        [Change(path=_key_path(env, "digest"), value=best.digest)] if best.digest or env.base.digest else []
+        [Change(path=f"{base_path(env)}.digest", value=best.digest)] if best.digest or env.base.digest else []
     )
     keys = f"`image: {best.image}`" + (f" and `digest: {best.digest}`" if best.digest else "")
-    changes = (Change(path=_key_path(env), value=best.image), *digest)
+    changes = (Change(path=f"{base_path(env)}.image", value=best.image), *digest)
     return f"set {keys}, the nearest supported tag", changes
 
 
@@ -159,7 +157,7 @@ def _nearest_base(image: str) -> facts.BaseImage | None:
     match = _CUDA_TAG.fullmatch(image.partition(":")[2]) if "nvidia/cuda:" in image else None
     if match is None:
         return None
-    minimum = Version(".".join(match["cuda"].split(".")[:2]))
+    minimum = Version(major_minor(match["cuda"]))
     rows = [
         row
         for row in facts.base_images()
@@ -230,6 +228,6 @@ def _missing_digest(env: Environment, recorded_digest: str | None, evidence: str
         about=image,
         evidence=evidence,
         level="warning",
-        fix=(Change(path=_key_path(env, "digest"), value=recorded_digest),) if recorded_digest else (),
+        fix=(Change(path=f"{base_path(env)}.digest", value=recorded_digest),) if recorded_digest else (),
         fix_is_safe=bool(recorded_digest),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.checks.context import CheckContext, current_lock, location_of
+from torchpin.checks.context import CheckContext, current_lock
 from torchpin.checks.registry import Ok, Unknown, check, finding, registered
 from torchpin.compat.recommendations import (
     compute_deviations,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Answer
     from torchpin.model import Deviation, Environment, Finding, Lock
 
-NOTICE_PERIOD = timedelta(days=14)
+NOTICE_PERIOD = timedelta(days=14)  # before the end of a waiver; the docstring of DEV002 names it too
 EXTERNAL_CHECKS = ("AUD001",)  # `invoke audit` reports vulnerabilities under it, outside this registry
 
 
@@ -78,9 +78,7 @@ def _reason_location(env: Environment, component: str) -> str:
         ),
         0,
     )
-    return location_of(
-        env.service, "reasons" if "reasons" in env.service.positions else f"recommends[{number}]"
-    )
+    return env.service.location("reasons" if "reasons" in env.service.positions else f"recommends[{number}]")
 
 
 def _evidence(component: str) -> str:
@@ -129,7 +127,7 @@ def waivers_are_current(context: CheckContext, env: Environment) -> Iterator[Fin
     Sources: aws/deep-learning-containers, whose accepted CVEs have a reason and a review_by.
     """
     for number, waiver in enumerate(env.service.waivers):
-        location = location_of(env.service, f"waivers[{number}].review_by")
+        location = env.service.location(f"waivers[{number}].review_by")
         if waiver.review_by < context.today:
             yield finding(
                 env,
@@ -156,7 +154,7 @@ def reasons_are_needed(context: CheckContext, env: Environment) -> Iterator[Find
     for component in stale_reasons(env, deviations):
         yield finding(
             env,
-            location_of(env.service, f"reasons.{component}"),
+            env.service.location(f"reasons.{component}"),
             f"the reason for {component} explains no deviation",
             about=component,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.context import CheckContext, location_of, target_gpus
+from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.builds import Build, build_changes, candidate_builds
 from torchpin.compat.gpus import GpuVerdict, judge_gpu
@@ -110,7 +110,7 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
     cuda = cuda_version(env)
     if not driver or torch_build(env) == "cpu":
         return
-    location = f"--driver {driver}" if context.target_driver else location_of(env.service, "driver")
+    location = f"--driver {driver}" if context.target_driver else env.service.location("driver")
     minimums = facts.driver(cuda) if cuda else None
     if minimums is None:
         yield Unknown(

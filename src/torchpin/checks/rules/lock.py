@@ -15,7 +15,8 @@ from packaging.version import Version
 from torchpin import facts, paths
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.wheels import best_wheel
-from torchpin.lock.layers import PROVIDED, TORCH, layer_index, outdated_files
+from torchpin.lock.file_format import PROVIDED, UPSTREAM_PREFIX
+from torchpin.lock.layers import TORCH, layer_index, outdated_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,7 +232,7 @@ def lock_names_no_host(context: CheckContext, env: Environment) -> Iterator[Find
     Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
     """
     for name, text in context.lock_files.get(env.name, {}).items():
-        if name.startswith("upstream-"):
+        if name.startswith(UPSTREAM_PREFIX):
             continue  # a source may require a package by URL: that is compared, never installed
         for number, line in enumerate(text.splitlines(), start=1):
             if "://" in line or "--index" in line or "--find-links" in line:

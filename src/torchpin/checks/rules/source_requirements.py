@@ -9,11 +9,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import paths
-from torchpin.checks.context import CheckContext, current_lock, location_of
+from torchpin.checks.context import CheckContext, current_lock
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.checks.rules.sources import recorded_tags
 from torchpin.compat.pins import list_pins
 from torchpin.compat.recommendations import applicable_requirements, satisfies, used_components
+from torchpin.compat.sources import recorded_tags
 from torchpin.description.environments import cuda_version
 from torchpin.lock.file_format import UPSTREAM_PREFIX
 from torchpin.model import Change
@@ -89,26 +89,26 @@ def _compare_requirements(
 ) -> Iterator[Answer]:
     versions = used_components(env, lock)
     reasons = {canonicalize_name(reason.component) for reason in env.service.reasons}
-    states: dict[str, list[str]] = {"met": [], "unmet": [], "explained": [], "unknown": []}
+    groups: dict[str, list[str]] = {"met": [], "unmet": [], "explained": [], "unknown": []}
     for requirement in required.requirements:
         name = canonicalize_name(requirement.name)
-        state = _requirement_state(requirement, versions.get(name), locked=lock is not None)
-        state = "explained" if state == "unmet" and name in reasons else state
-        states[state].append(name)
-        if state == "unmet":
+        group = _requirement_group(requirement, versions.get(name), locked=lock is not None)
+        group = "explained" if group == "unmet" and name in reasons else group
+        groups[group].append(name)
+        if group == "unmet":
             yield _unmet_requirement(env, lock, number, requirement, required)
-    if states["unknown"]:
-        names = ", ".join(states["unknown"])
+    if groups["unknown"]:
+        names = ", ".join(groups["unknown"])
         message = f"{required.requirer} requires {names}; the versions of unpinned packages are unknown without a lock"
         yield Unknown(message=message, about=required.requirer)
-    if states["met"] or states["explained"]:
-        explained = f" ({', '.join(states['explained'])})" if states["explained"] else ""
-        counts = f"met: {len(states['met'])}, unmet with a reason: {len(states['explained'])}{explained}"
+    if groups["met"] or groups["explained"]:
+        explained = f" ({', '.join(groups['explained'])})" if groups["explained"] else ""
+        counts = f"met: {len(groups['met'])}, unmet with a reason: {len(groups['explained'])}{explained}"
         text = f"{required.requirer} has {len(required.requirements)} requirements; {counts} ({required.evidence})"
         yield Ok(about=required.requirer, evidence=text)
 
 
-def _requirement_state(requirement: Requirement, version: str | None, *, locked: bool) -> str:
+def _requirement_group(requirement: Requirement, version: str | None, *, locked: bool) -> str:
     if version is None:
         return "unmet" if locked else "unknown"
     return "met" if satisfies(str(requirement.specifier) or "any", version) else "unmet"
@@ -125,7 +125,7 @@ def _unmet_requirement(
     reason = f"`{name}:` with `because` and `evidence`"
     return finding(
         env,
-        pin.location if pin else location_of(env.service, f"sources[{number}].tag"),
+        pin.location if pin else env.service.location(f"sources[{number}].tag"),
         f"{required.requirer} requires {requirement_text}, but {used}, without a reason",
         help=f"pin `- {requirement_text}`, or add the reason under `reasons:` as {reason}",
         about=name,
@@ -177,7 +177,7 @@ def _check_minimums(env: Environment, source: Source, row: SourceTag) -> Iterato
             continue
         yield finding(
             env,
-            location_of(env.service, path),
+            env.service.location(path),
             f"{source.name} {row.tag} requires {name} {minimum} or later, but the description has {name} {described}",
             help=f"raise {name} to {minimum} or later, or waive this if you have verified that it works",
             about=name,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from torchpin import facts
-from torchpin.checks.context import CheckContext, location_of, uses_stubs
+from torchpin.checks.context import CheckContext, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
+from torchpin.compat.sources import recorded_tags
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -51,12 +50,6 @@ def _check_tag(env: Environment, number: int, source: Source) -> Answer:
     return Unknown(message=message, about=source.name)
 
 
-def recorded_tags(source: Source) -> tuple[SourceTag, ...]:
-    """The recorded tags of a repository, found by the `owner/name` at the end of its URL: a mirror has the same tags."""
-    match = re.search(r"([^/:]+/[^/]+?)(?:\.git)?/*$", source.url)
-    return facts.source_tags(match[1]) if match else ()
-
-
 def _tag_version(tag: str) -> Version:
     """A tag as a version; one that is no version sorts first."""
     try:
@@ -76,7 +69,7 @@ def _check_commit(env: Environment, number: int, source: Source, row: SourceTag)
     path = f"sources[{number}].commit"
     return finding(
         env,
-        location_of(env.service, path),
+        env.service.location(path),
         f"{source.name} {source.tag} is commit {row.commit}, but the description has {source.commit}",
         help=f"find out which of the two is meant; for the tag, set `commit: {row.commit}`",
         about=source.name,
@@ -95,7 +88,7 @@ def _missing_tag(env: Environment, number: int, source: Source, row: SourceTag) 
     path = f"sources[{number}]"
     return finding(
         env,
-        location_of(env.service, f"{path}.tag"),
+        env.service.location(f"{path}.tag"),
         f"{source.name} has no tag {source.tag}; nearest: {near}{note}",
         help=f"set `tag: {chosen.tag}` and `commit: {chosen.commit}`, or those of another existing tag",
         about=source.name,
@@ -139,7 +132,7 @@ def tags_have_not_moved(context: CheckContext, env: Environment) -> Iterator[Fin
     for number, source in enumerate(env.service.sources):
         problem = (context.tags or {}).get(env.name, {}).get(source.name, "")
         if problem:
-            yield finding(env, location_of(env.service, f"sources[{number}].tag"), problem, about=source.name)
+            yield finding(env, env.service.location(f"sources[{number}].tag"), problem, about=source.name)
 
 
 @check("SRC005", "a clone is not at its recorded commit, or was changed", "clone")
@@ -160,5 +153,5 @@ def clones_are_right(context: CheckContext, env: Environment) -> Iterator[Findin
                 source.path,
                 f"{source.path} is {state}",
                 about=source.name,
-                evidence=location_of(env.service, f"sources[{number}].commit"),
+                evidence=env.service.location(f"sources[{number}].commit"),
             )

@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.checks.context import CheckContext, location_of, target_gpus
+from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.compat import builds as compat_builds
-from torchpin.compat import releases
-from torchpin.description.environments import MACHINES
+from torchpin.compat.builds import (
+    Build,
+    build_changes,
+    candidate_builds,
+    channels_with_release,
+    fitting_files,
+    listed_files,
+    listed_releases,
+)
+from torchpin.compat.releases import companion_choices
+from torchpin.description.environments import MACHINES, base_path
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def _channel_position(env: Environment) -> str:
-    return location_of(env.service, f"variants.{env.variant.name}.channel")
+    return env.service.location(f"variants.{env.variant.name}.channel")
 
 
 def _snapshot_citation(channel: str) -> str:
@@ -48,7 +56,7 @@ def torch_is_published(context: CheckContext, env: Environment) -> Iterator[Answ
         yield _check_pypi(version)
     elif facts.index_snapshot(channel) is None:
         yield Unknown(message=f"there is no index snapshot of {channel}", about="torch")
-    elif Version(version) in compat_builds.releases(channel, env.variant.platform):
+    elif Version(version) in listed_releases(channel, env.variant.platform):
         yield Ok(
             about="torch", evidence=f"torch {version} exists on {channel}: {_snapshot_citation(channel)}"
         )
@@ -80,38 +88,38 @@ def _may_be_newer_than_snapshot(env: Environment, version: str) -> bool:
 
 
 def _latest_release(env: Environment) -> Version | None:
-    return max(compat_builds.releases(env.variant.channel, env.variant.platform), default=None)
+    return max(listed_releases(env.variant.channel, env.variant.platform), default=None)
 
 
 def _not_published(context: CheckContext, env: Environment) -> Answer:
     channel, version = env.variant.channel, str(env.service.torch.version)
-    channels, last = compat_builds.channels_with_release(version, env.variant.platform), _latest_release(env)
+    channels, last = channels_with_release(version, env.variant.platform), _latest_release(env)
     availability = f"it exists on {', '.join(channels)}" if channels else "no index snapshot lists it"
     best = next(iter(_alternatives(context, env)), None)
     return finding(
         env,
-        location_of(env.service, "torch.version") if not channels else _channel_position(env),
+        env.service.location("torch.version") if not channels else _channel_position(env),
         f"torch {version} does not exist on {channel}, whose last recorded release is {last}; {availability}",
         help=_build_help(env, best)
         if best
         else f"choose a release that has wheels for Python {env.service.python} on {env.variant.platform}",
         about="torch",
         evidence=_snapshot_citation(channel),
-        fix=compat_builds.build_changes(env, best) if best else (),
+        fix=build_changes(env, best) if best else (),
     )
 
 
-def _alternatives(context: CheckContext, env: Environment) -> tuple[compat_builds.Build, ...]:
+def _alternatives(context: CheckContext, env: Environment) -> tuple[Build, ...]:
     """The builds that would fit: those of the same release on other channels first."""
     current = env.service.torch.version
-    builds = compat_builds.candidate_builds(env, [name for name, _ in target_gpus(context, env)])
+    builds = candidate_builds(env, [name for name, _ in target_gpus(context, env)])
     return (
         *(build for build in builds if build.version == current),
         *(build for build in builds if build.version != current),
     )
 
 
-def _build_help(env: Environment, best: compat_builds.Build) -> str:
+def _build_help(env: Environment, best: Build) -> str:
     version = (
         f' and torch\'s `version: "{best.version}"`' if best.version != env.service.torch.version else ""
     )
@@ -133,7 +141,7 @@ def companions_are_partners(context: CheckContext, env: Environment) -> Iterator
     del context
     release = facts.release(str(env.service.torch.version))
     for name, version in env.service.torch.companions.items():
-        partners = releases.companion_choices(release, name)
+        partners = companion_choices(release, name)
         if release is None or partners is None:
             torch = env.service.torch.version
             yield Unknown(message=f"the {name} release for torch {torch} is not in the facts", about=name)
@@ -154,7 +162,7 @@ def _wrong_companion(env: Environment, release: TorchRelease, name: str, partner
     help_text = f'set `{name}: "{partners[-1]}"`' if partners else f"remove {name} from `companions`"
     return finding(
         env,
-        location_of(env.service, path),
+        env.service.location(path),
         f"{name} {env.service.torch.companions[name]} does not match torch {torch}; {reason}",
         help=help_text,
         about=name,
@@ -186,11 +194,11 @@ def _check_wheel(env: Environment, name: str, version: str) -> Iterator[Answer]:
     if channel == "pypi":
         yield from _check_pypi_wheel(env, name, version, short)
         return
-    files = compat_builds.listed_files(channel, name).get(Version(version))
+    files = listed_files(channel, name).get(Version(version))
     if not files:  # TOR001 or TOR002 has the finding
         yield Unknown(message=f"{name} {version} is not in the index snapshot of {channel}", about=name)
         return
-    fitting = compat_builds.fitting_files(channel, name, version, python, platform)
+    fitting = fitting_files(channel, name, version, python, platform)
     if fitting:
         yield from _check_glibc(env, name, fitting)
         return
@@ -208,9 +216,9 @@ def _check_wheel(env: Environment, name: str, version: str) -> Iterator[Answer]:
     )
     yield finding(
         env,
-        location_of(env.service, "python")
+        env.service.location("python")
         if interpreters
-        else location_of(env.service, f"variants.{env.variant.name}.platform"),
+        else env.service.location(f"variants.{env.variant.name}.platform"),
         f"{name} {version} on {channel} has no wheel for Python {short} on {platform}; {available}",
         about=name,
         evidence=_snapshot_citation(channel),
@@ -229,7 +237,7 @@ def _check_pypi_wheel(env: Environment, name: str, version: str, short: str) -> 
     else:
         pythons = ", ".join(release.wheel_pythons)
         message = f"torch {version} on PyPI has no wheel for Python {short}; it has wheels for {pythons}"
-        yield finding(env, location_of(env.service, "python"), message, about=name, evidence=release.citation)
+        yield finding(env, env.service.location("python"), message, about=name, evidence=release.citation)
 
 
 def _check_glibc(env: Environment, name: str, files: tuple[str, ...]) -> Iterator[Answer]:
@@ -245,11 +253,10 @@ def _check_glibc(env: Environment, name: str, files: tuple[str, ...]) -> Iterato
         yield Ok(about=name, evidence=f"{files[0]} exists: {_snapshot_citation(env.variant.channel)}")
     elif base.glibc == "musl" or int(base.glibc.partition(".")[2]) < minimum:
         c_library = "musl instead of glibc" if base.glibc == "musl" else f"glibc {base.glibc}"
-        path = f"variants.{env.variant.name}.base.image" if env.variant.base else "base.image"
         message = f"the wheel of {name} requires glibc 2.{minimum or 17}; {env.base.image} has {c_library}"
         yield finding(
             env,
-            location_of(env.service, path),
+            env.service.location(f"{base_path(env)}.image"),
             message,
             help="choose a base image with a later glibc, such as one of Debian 12 or Ubuntu 22.04",
             about=name,

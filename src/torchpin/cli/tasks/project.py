@@ -67,7 +67,7 @@ def facts(
 ) -> None:
     """Validate the facts behind the verdicts, or compare the index snapshots with PyTorch's index."""
     from torchpin.commands.facts import FactsOptions, examine_facts
-    from torchpin.output.answers import print_facts_answer
+    from torchpin.output.answers import print_facts_result
 
     with task_run() as run:
         options = FactsOptions(
@@ -77,9 +77,9 @@ def facts(
             write=write,
             accept_changed_hashes=accept_changed_hashes,
         )
-        answer = examine_facts(options)
-        print_facts_answer(answer)
-        run.end_with(answer.code)
+        result = examine_facts(options)
+        print_facts_result(result)
+        run.end_with(result.code)
 
 
 @command(

@@ -110,10 +110,8 @@ def _expect_finished(root: Path) -> None:
 
 
 def _plan_journal(root: Path, contents: Mapping[str, bytes | None]) -> Journal:
-    current_digests, new_digests = (
-        disk.digests(root, contents),
-        {path: disk.digest(content) for path, content in contents.items()},
-    )
+    current_digests = disk.digests(root, contents)
+    new_digests = {path: disk.digest(content) for path, content in contents.items()}
     rows = tuple(
         JournalRow(path=path, before=current_digests[path], after=new_digests[path])
         for path in sorted(contents)

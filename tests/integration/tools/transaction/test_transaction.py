@@ -142,10 +142,8 @@ NEW: dict[str, str | None] = {
 }
 
 
-def test_a_killed_process_leaves_all_files_before_or_all_after(shared_folder: Path) -> None:
-    """Killed at any moment of a write, and just behind the point of commit: who recovers has one of the two trees."""
-    rng = random.Random(19)
-    before = tree(write_texts(shared_folder / "start", OLD))
+def measure_writes(shared_folder: Path) -> tuple[Tree, float]:
+    """The tree after a whole write, and the median of three durations."""
     durations = []
     for number in range(3):
         reference = write_texts(shared_folder / f"whole{number}", OLD)
@@ -154,8 +152,14 @@ def test_a_killed_process_leaves_all_files_before_or_all_after(shared_folder: Pa
             start_writing(process)
             assert read_answer(process) == "done"
             durations.append(time.monotonic() - start)
-        after = tree(reference)
-    median_duration = statistics.median(durations)
+    return tree(reference), statistics.median(durations)
+
+
+def test_a_killed_process_leaves_all_files_before_or_all_after(shared_folder: Path) -> None:
+    """Killed at any moment of a write, and just behind the point of commit: who recovers has one of the two trees."""
+    rng = random.Random(19)
+    before = tree(write_texts(shared_folder / "start", OLD))
+    after, median_duration = measure_writes(shared_folder)
     endings: list[str] = []
     finished = cleared = 0
     for number in range(ROUNDS + COMMIT_ROUNDS):

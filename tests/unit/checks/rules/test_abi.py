@@ -116,7 +116,7 @@ def test_what_the_facts_have_no_row_for_is_unknown(
 def test_an_abi_that_is_not_known_is_unknown(
     environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: None)
+    monkeypatch.setattr(facts.packages, "cxx11_abi", lambda version, channel: None)
     assert run_abi001(make_environment(environment, "flash-attn==2.8.3")).status == "unknown"
 
 
@@ -185,7 +185,7 @@ def test_a_recommended_file_whose_abi_nobody_knows_is_unknown(
     environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts, "cxx11_abi", lambda version, channel: None)
-    monkeypatch.setattr(facts.torch, "cxx11_abi", lambda version, channel: None)
+    monkeypatch.setattr(facts.packages, "cxx11_abi", lambda version, channel: None)
     assert (
         run_abi001(make_environment(environment, recommended=FLASH.format(abi="FALSE", python="310"))).status
         == "unknown"
