@@ -16,9 +16,10 @@ from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Position, Problem
 from torchpin.tools.files import read_text
+from torchpin.workspace import description_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from torchpin.model import Environment, Lock, PublishedHashes, Service, Settings
@@ -57,25 +58,35 @@ def find_root(start: Path) -> Path:
     )
 
 
-def open_repository(root: Path, *, prefix: str = "torchpin") -> Repository:
-    """Read a repository. Raises InputError with all problems of its descriptions or of the settings."""
-    services = read.read_services(read_descriptions(root))
+def open_repository(root: Path, *, prefix: str = "torchpin", leaving: str = "") -> Repository:
+    """Read a repository, without the service `leaving`. Raises InputError with all problems of descriptions or settings."""
+    services = read.read_services(read_descriptions(root, leaving=leaving))
     machine_settings = parse_settings(read_text(root / paths.SETTINGS), os.environ, services)
     return Repository(root=root, services=services, settings=machine_settings, prefix=prefix)
 
 
-def read_descriptions(root: Path) -> dict[str, str]:
-    """Every services/<name>/service.yaml, path to text. Raises InputError with all files that are not UTF-8."""
+def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
+    """Every services/<name>/service.yaml, path to text. Raises InputError with all folders that have none to read."""
     texts, problems = {}, []
-    for path in sorted(root.glob(paths.description_path("*"))):
-        name = path.relative_to(root).as_posix()
+    for name in description_files.service_names(root):
+        if name == leaving:
+            continue
+        path = paths.description_path(name)
+        problem = description_files.find_problem(root, name)
+        if problem:
+            problems.append(problem)
+            continue
+        content = (root / path).read_bytes()
         try:
-            texts[name] = path.read_bytes().decode()
+            texts[path] = content.decode()
         except UnicodeDecodeError as error:
-            position = Position(file=name, line=path.read_bytes()[: error.start].count(b"\n") + 1, column=1)
-            problems.append(Problem(position=position, path="", message=f"not UTF-8 at byte {error.start}"))
+            position = Position(file=path, line=content[: error.start].count(b"\n") + 1, column=1)
+            message = f"not UTF-8 at byte {error.start}; save the file as UTF-8"
+            problems.append(Problem(position=position, path="", message=message))
     if problems:
-        raise InputError("save the files as UTF-8; nothing was written", problems)
+        raise InputError(
+            "correct these first, since no service is passed over; nothing was written", problems
+        )
     return texts
 
 
@@ -113,6 +124,12 @@ def orphaned_folders(repo: Repository) -> tuple[str, ...]:
             if folder.name not in environment_names | {"runtime"} and any(folder.glob("*"))
         ]
     return tuple(orphaned)
+
+
+def service_of_folder(folder: str, names: Iterable[str]) -> str:
+    """The service that a folder such as `lockfiles/a-b-gpu` belongs to, of several the longest name; "" if none."""
+    environment = folder.rsplit("/", 1)[-1]
+    return max((name for name in names if environment.startswith(f"{name}-")), key=len, default="")
 
 
 def read_build_record(repo: Repository, env: Environment) -> dict[str, Any]:
