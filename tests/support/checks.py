@@ -53,6 +53,7 @@ NO_ENGINE = "no Docker engine at unix:///var/run/docker.sock"
 GLOBAL_FIELDS = {
     "documents",
     "document_problems",
+    "standing_sections",
     "published",
     "engine_problem",
     "gpu_problem",

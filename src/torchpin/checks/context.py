@@ -38,6 +38,8 @@ class CheckContext:
     documents: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
     # Section markers of documents that cannot be parsed: `file:line:column: message` each.
     document_problems: tuple[str, ...] = ()
+    # Sections of services that are described no more, but have a lock or a record: `file:line:column: message; help`.
+    standing_sections: tuple[str, ...] = ()
     # Source to the state of its clone: "" is right, else `not cloned`, `changed (train.py)` and the like.
     clones: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # The freeze record of the last built image; None: no such file.

@@ -11,10 +11,25 @@ from torchpin.cli.program import torchpin_program
 from torchpin.cli.tasks.images import build, clone, freeze, install, run
 from torchpin.cli.tasks.lock_and_documents import document, export, lock, render, verify
 from torchpin.cli.tasks.pins import bump, explain, judge, outdated, support, why
-from torchpin.cli.tasks.project import adopt, audit, diff, doctor, facts, new, services
+from torchpin.cli.tasks.project import adopt, audit, diff, doctor, facts, new, remove, services
 
 namespace = Collection(
-    *(lock, clone, render, build, install, run, freeze, verify, document, export, new, services, doctor),
+    *(
+        lock,
+        clone,
+        render,
+        build,
+        install,
+        run,
+        freeze,
+        verify,
+        document,
+        export,
+        new,
+        remove,
+        services,
+        doctor,
+    ),
     *(judge, explain, why, support, facts, adopt, diff, audit, outdated, bump),
 )
 

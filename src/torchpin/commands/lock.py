@@ -160,6 +160,8 @@ def _require_complete(repo: Repository, environments: Sequence[Environment]) -> 
             markdown.splice_sections(path, repo.text(path) or "", {})
         except InputError as error:
             problems += error.problems
+    if not problems:
+        problems += generated.standing_sections(repo)
     if problems:
         raise InputError("correct these first; nothing was resolved or written", problems)
 

@@ -108,6 +108,19 @@ def splice_sections(file: str, text: str, sections: Mapping[str, str]) -> str:
     return whole
 
 
+def section_lines(file: str, text: str) -> dict[str, int]:
+    """The sections of a document, name to line. Raises InputError as `splice_sections` does."""
+    return {span.name: text.count("\n", 0, span.start) + 1 for span in _find_sections(file, text)}
+
+
+def remove_section(file: str, text: str, name: str) -> str:
+    """The text without one section; all others stay as they are. Raises InputError as `splice_sections` does."""
+    for span in _find_sections(file, text):
+        if span.name == name:
+            return text[: span.start] + text[_after_gap(text, span.end) :]
+    return text
+
+
 def _after_gap(text: str, offset: int) -> int:
     """The offset after the line ends that follow: a section is removed with the blank lines below it."""
     gap = re.compile(r"[\r\n]*").match(text, offset)

@@ -18,7 +18,7 @@ from torchpin.workspace import workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torchpin.model import Environment, Lock
+    from torchpin.model import Environment, Lock, Problem
     from torchpin.workspace.workspace import Repository
 
 
@@ -65,14 +65,15 @@ def from_repository(
 
 
 def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContext:
-    from torchpin.workspace.generated import (
-        expected_documents,  # loads every document, which the judge does not need
-    )
+    # it loads every document, which the judge does not need
+    from torchpin.workspace.generated import expected_documents, standing_sections
 
     rendered = {env.name: _render(repo, env, context.locks.get(env.name)) for env in context.environments}
     pages_expected: dict[str, str] = {}
     problems: tuple[str, ...] = ()
+    standing: tuple[Problem, ...] = ()
     try:
+        standing = standing_sections(repo)
         pages_expected = expected_documents(repo, {})
     except InputError as error:
         problems = tuple(map(str, error.problems))
@@ -85,6 +86,7 @@ def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContex
         keys={name: key for name, (_, key) in rendered.items() if key},
         documents={path: (repo.text(path), text) for path, text in pages_expected.items()},
         document_problems=problems,
+        standing_sections=tuple(map(str, standing)),
         records={env.name: repo.text(paths.freeze_path(env.name)) for env in context.environments},
         bumps=_last_bumps(repo, context.environments),
     )

@@ -15,6 +15,7 @@ from torchpin.documents.gpus import GPUS_OPENING, gpu_sections
 from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
+from torchpin.model import Position, Problem
 from torchpin.records import bump_log
 from torchpin.workspace import workspace
 
@@ -25,14 +26,52 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Lock
     from torchpin.workspace.workspace import Repository
 
+_BUMPS = "bumps"
+OTHER_SECTIONS = frozenset({pinning.CONTENTS, _BUMPS})  # of the pages of services, but of none of them
+
+
+def standing_sections(repo: Repository, *, leaving: str = "") -> tuple[Problem, ...]:
+    """The sections of services without a description that still have a lock, a rendering or a record.
+
+    `leaving` is a service whose folders are about to be removed.
+    """
+    lines = {
+        path: markdown.section_lines(path, repo.text(path) or "")
+        for path in (paths.PINNING, paths.DEVIATIONS)
+    }
+    described = {service.name for service in repo.services} | OTHER_SECTIONS | {leaving}
+    names = {name for section_lines in lines.values() for name in section_lines} | described
+    folders = {
+        workspace.service_of_folder(folder, names): folder for folder in workspace.orphaned_folders(repo)
+    }
+    return tuple(
+        Problem(
+            position=Position(file=path, line=line, column=1),
+            path="",
+            message=f"the section {name!r} has no description, but {folders[name]} still stands; restore "
+            f"{paths.description_path(name)}, or run `invoke remove --service {name}`",
+        )
+        for path, section_lines in lines.items()
+        for name, line in section_lines.items()
+        if name in folders and name not in described
+    )
+
 
 def expected_documents(
-    repo: Repository, unwritten: Mapping[str, Lock], *, strict: bool = False
+    repo: Repository, unwritten: Mapping[str, Lock], *, strict: bool = False, leaving: str = ""
 ) -> dict[str, str]:
     """The up-to-date documents, path to text; `unwritten` are locks that are not written yet.
 
-    Empty while an environment has no current lock; with `strict` InputError is raised then.
+    Empty while an environment has no current lock, or a section would go whose service still has one; with `strict`
+    InputError is raised then. `leaving` is a service whose folders are about to be removed.
     """
+    standing = standing_sections(repo, leaving=leaving)
+    if standing and strict:
+        raise InputError(
+            "no section of a service goes before its lock and record; nothing was written", standing
+        )
+    if standing:
+        return {}
     locked: dict[str, Lock] = {}
     for env in select_environments(repo.services):
         try:
@@ -45,7 +84,7 @@ def expected_documents(
             return {}
     records = {name: repo.text(paths.freeze_path(name)) for name in locked}
     log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
-    bumped = {"bumps": bumps.section(log)} if log else {}
+    bumped = {_BUMPS: bumps.section(log)} if log else {}
     sections = {
         paths.PINNING: (pinning.PINNING_OPENING, pinning.pinning_sections(repo.services, locked, records)),
         paths.DEVIATIONS: (

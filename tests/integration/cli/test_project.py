@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from support.command_line import ROOT, run_command
+from support.command_line import ROOT, run_command, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,3 +21,43 @@ def test_a_project_of_others_is_adopted_once(copy: Path) -> None:
     second = run_command(copy, "adopt", str(project), "--write", "services/voice")
     assert (second.code, second.err) == (2, "services/voice already exists; choose another name\n")
     assert json.loads(run_command(copy, "adopt", str(project), "--json").out)["matches"][0]["id"] == "ADO012"
+
+
+def test_a_service_is_removed_with_its_sections(copy: Path) -> None:
+    before = tree(copy)
+    planned = run_command(copy, "remove", "--service", "zopilot", "--dry-run")
+    assert planned.code == 0, planned.output
+    assert "lockfiles/zopilot-gpu/00-torch.txt" in planned.output
+    assert {name: text for name, text in tree(copy).items() if ".torchpin" not in name} == before
+    removed = run_command(copy, "remove", "--service", "zopilot")
+    assert removed.code == 0, removed.output
+    assert not [name for name in tree(copy) if "zopilot" in name and "tests" not in name]
+    assert run_command(copy, "document", "--check").code == 0
+
+
+def test_a_description_that_is_gone_takes_no_section_along(copy: Path) -> None:
+    for path in (copy / "services/zopilot").iterdir():
+        path.unlink()
+    before = tree(copy)
+    result = run_command(copy, "document")
+    assert result.code == 2, result.output
+    assert "run `invoke remove --service zopilot`" in result.err
+    check = run_command(copy, "document", "--check")
+    assert check.code == 1, check.output
+    assert "] docs/PINNING.md:" in check.output
+    assert (
+        "help: restore services/zopilot/service.yaml, or run `invoke remove --service zopilot`"
+        in check.output
+    )
+    assert {name: text for name, text in tree(copy).items() if ".torchpin" not in name} == before
+
+
+def test_a_dangling_link_is_no_missing_service(copy: Path) -> None:
+    (copy / "services/zopilot/service.yaml").unlink()
+    (copy / "services/zopilot/service.yaml").symlink_to("../../gone.yaml")
+    for command_line in ("judge", "document", "document --check", "services", "lock --check"):
+        result = run_command(copy, *command_line.split())
+        assert result.code == 2, (command_line, result.output)
+        assert result.err.startswith(
+            "services/zopilot/service.yaml: is a link to ../../gone.yaml, which does not exist"
+        )

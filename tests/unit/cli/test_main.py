@@ -19,6 +19,7 @@ TASKS: dict[str, Task[Any]] = {name: namespace[name] for name in namespace.task_
 NAMES = sorted(TASKS)
 OWN_HELP = {
     *{("facts", "check"), ("facts", "write")},  # of no file that is generated, and of no new one
+    ("remove", "dry_run"),  # a list instead of a command
     *{("bump", "channel"), ("bump", "dry_run")},  # to move to, and a plan instead of a command
 }
 

@@ -67,7 +67,11 @@ def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Fin
         location, _, message = problem.partition(": ")
         help_text = "restore the marker lines from git, then run `invoke document`"
         yield finding(env, location, message, help=help_text)
-    if not context.documents and not context.document_problems:
+    for problem in context.standing_sections:
+        location, _, message = problem.partition(": ")
+        message, _, help_text = message.partition("; ")
+        yield finding(env, location, message, help=help_text)
+    if not (context.documents or context.document_problems or context.standing_sections):
         message = "the documents cannot be compared, because a lock no longer matches its description"
         yield finding(env, "docs", message, help="run `invoke lock`, which also writes the documents")
     for path, (committed, expected) in context.documents.items():

@@ -1,11 +1,11 @@
-"""The tasks about services and projects: new, services, doctor, adopt, diff, audit, facts."""
+"""The tasks about services and projects: new, remove, services, doctor, adopt, diff, audit, facts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from torchpin.cli.command_line import command
-from torchpin.cli.common import JSON, SERVICE, STATE_HELP, document_form, task_run
+from torchpin.cli.common import JSON, ONE_SERVICE, SERVICE, STATE_HELP, document_form, task_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,22 @@ def new(_: Context, service: str) -> None:
 
     with task_run() as run:
         run.report(create_service(service))
+
+
+@command(
+    help={
+        **ONE_SERVICE,
+        "dry_run": "list what would be removed without removing anything",
+        "everything": "also remove files that were edited by hand or are not torchpin's",
+    }
+)
+def remove(_: Context, service: str, dry_run: bool = False, everything: bool = False) -> None:
+    """Remove a service: its folder, lock, rendered files, record, and sections of the documents."""
+    from torchpin.commands.remove import RemoveOptions, remove_service
+
+    with task_run() as run:
+        options = RemoveOptions(service=service, everything=everything, dry_run=dry_run)
+        run.report(remove_service(options, run.watcher))
 
 
 @command

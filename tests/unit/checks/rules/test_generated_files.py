@@ -60,6 +60,11 @@ FAILS = [
         lambda kit: kit.check_lock("DOC001", document_problems=("DEVIATIONS.md:7:1: the section 'lora' has no end",)),
         "DEVIATIONS.md:7:1", "the section 'lora' has no end",
     ),
+    Case(
+        "DOC001", "a section whose description is gone",
+        lambda kit: kit.check_lock("DOC001", standing_sections=("DEVIATIONS.md:7:1: the section 'a' has none; restore it",)),
+        "DEVIATIONS.md:7:1", "the section 'a' has none",
+    ),
 ]  # fmt: skip
 
 

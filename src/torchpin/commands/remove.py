@@ -1,0 +1,191 @@
+"""`remove`: a service with all that was made for it, in one transaction."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchpin import paths
+from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.description.environments import select_environments
+from torchpin.description.patterns import NAME
+from torchpin.documents import markdown
+from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
+from torchpin.lock import file_format
+from torchpin.model import Outcome
+from torchpin.workspace import description_files, generated, workspace
+from torchpin.workspace.writer import exclusive, recover, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torchpin.commands.report import Watcher
+    from torchpin.workspace.workspace import Repository
+
+_SERVICE_PAGES = (paths.PINNING, paths.DEVIATIONS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoveOptions:
+    """`everything`: also files that were edited by hand or are not torchpin's. `dry_run`: list them, write nothing."""
+
+    service: str
+    everything: bool = False
+    dry_run: bool = False
+
+
+def remove_service(options: RemoveOptions, watcher: Watcher) -> CommandReport:
+    """Removes a service from the repository of the current folder; its description may be missing or damaged."""
+    if not NAME.pattern.fullmatch(options.service):
+        raise InputError(f"--service must be {NAME.expected}, not {options.service!r}")
+    from torchpin.tools import git  # slow to import
+
+    root = workspace.find_root(Path.cwd())
+    message = recover(root)
+    if message:
+        watcher.notice(message)
+    with exclusive(root):
+        uncommitted = git.uncommitted_paths(root, (paths.SERVICES, paths.RECORDS))
+        return report_outcomes(remove(root, options, uncommitted))
+
+
+def remove(root: Path, options: RemoveOptions, uncommitted: Sequence[str] = ()) -> tuple[Outcome, ...]:
+    """Removes description, smoke test, locks, renderings, records and sections, for callers that hold the writers' lock.
+
+    `uncommitted`: paths that git does not have, from the root of its work tree. Raises FindingsError, before anything is
+    written, for files that are not only torchpin's.
+    """
+    name = options.service
+    repo = workspace.open_repository(root, leaving=name)
+    files = _service_files(repo, name)
+    pages = {path: repo.text(path) for path in paths.DOCUMENTS}
+    if not files and not any(name in _section_names(repo, path) for path in _SERVICE_PAGES):
+        select_environments(repo.services, service=name)  # which names those that exist
+    new_pages = {path: text for path, text in _new_pages(repo, name).items() if text != pages[path]}
+    objections = {} if options.everything else _objections(repo, name, files, uncommitted)
+    if options.dry_run:
+        return (*_planned(files, objections), *(_outcome(path, "would change") for path in new_pages))
+    if objections:
+        listed = "\n".join(f"{path}: {objection}" for path, objection in objections.items())
+        raise FindingsError(
+            f"{listed}\nmove these away, or remove them too with `--everything`; nothing was removed"
+        )
+    write(repo, {**dict.fromkeys(files), **new_pages}, before=pages)
+    return (
+        *(Outcome(name=path, status="changed", detail="removed") for path in files),
+        *(Outcome(name=path, status="changed") for path in new_pages),
+    )
+
+
+def _planned(files: tuple[str, ...], objections: dict[str, str]) -> Iterator[Outcome]:
+    for path in files:
+        if path in objections:
+            detail = f"{objections[path]}; it goes only with `--everything`"
+            yield Outcome(name=path, status="failed", detail=detail, code=FindingsError.exit_code)
+        else:
+            yield _outcome(path, "would be removed")
+
+
+def _outcome(path: str, detail: str) -> Outcome:
+    return Outcome(name=path, status="same", detail=detail)
+
+
+def _section_names(repo: Repository, path: str) -> set[str]:
+    return {*markdown.section_lines(path, repo.text(path) or "")} - generated.OTHER_SECTIONS
+
+
+def _new_pages(repo: Repository, name: str) -> dict[str, str]:
+    """The documents without a service; while another one is not locked, only its own sections are taken out."""
+    up_to_date = generated.expected_documents(repo, {}, leaving=name) if repo.services else {}
+    pages = {path: repo.text(path) for path in _SERVICE_PAGES}
+    return up_to_date or {
+        path: markdown.remove_section(path, text, name) for path, text in pages.items() if text is not None
+    }
+
+
+def _service_files(repo: Repository, name: str) -> tuple[str, ...]:
+    """Every file in the folders of a service and of its environments. Raises InputError for what is no plain file."""
+    names = {name, *description_files.service_names(repo.root)}
+    names |= {section for path in _SERVICE_PAGES for section in _section_names(repo, path)}
+    taken = {env.name for env in select_environments(repo.services)} if repo.services else set()
+    folders = [paths.service_folder(name)]
+    for parent in (paths.LOCKFILES, paths.DOCKER, paths.RECORDS):
+        folders += sorted(
+            f"{parent}/{folder.name}"
+            for folder in (repo.root / parent).glob("*")
+            if folder.name not in taken and workspace.service_of_folder(folder.name, names) == name
+        )
+    return tuple(path for folder in folders for path in _folder_files(repo.root, folder))
+
+
+def _folder_files(root: Path, folder: str) -> Iterator[str]:
+    if (root / folder).is_symlink():
+        raise InputError(f"{folder} is a link; remove it yourself, then run this again; nothing was removed")
+    for parent, subfolders, names in os.walk(root / folder, onerror=_stop):
+        subfolders.sort()
+        for name in sorted([*names, *(name for name in subfolders if Path(parent, name).is_symlink())]):
+            path = Path(parent, name)
+            relative = path.relative_to(root).as_posix()
+            if path.is_symlink() or not path.is_file():
+                raise InputError(
+                    f"{relative} is no plain file; remove it yourself, then run this again; nothing was removed"
+                )
+            yield relative
+
+
+def _stop(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise ToolError(f"{error.filename} cannot be listed: {error.strerror}; nothing was removed")
+
+
+def _objections(
+    repo: Repository, name: str, files: tuple[str, ...], uncommitted: Sequence[str]
+) -> dict[str, str]:
+    """Why a file is not only torchpin's, or would be lost, by path."""
+    renderings = _current_renderings(repo.root, name)
+    unsaved = {path for path in files if any(f"/{changed}".endswith(f"/{path}") for changed in uncommitted)}
+    objections = {
+        path: _objection(repo.root, path, renderings.get(path))
+        or ("has edits that are not committed" if path in unsaved else "")
+        for path in files
+    }
+    return {path: objection for path, objection in objections.items() if objection}
+
+
+def _current_renderings(root: Path, name: str) -> dict[str, str]:
+    """What `render` would write for a service; empty where it cannot."""
+    try:
+        repo = workspace.open_repository(root)
+        renderings = [
+            generated.render_environment(repo, env, workspace.read_lock(repo, env)).files
+            for env in select_environments(repo.services, service=name)
+        ]
+    except TorchpinError:
+        return {}
+    return {path: text for files in renderings for path, text in files.items()}
+
+
+def _objection(root: Path, path: str, rendering: str | None) -> str:
+    parent, folder, file = path.split("/", 2)
+    known = {
+        paths.SERVICES: file in {"service.yaml", "smoke.py"} or file.startswith("__pycache__/"),
+        paths.RECORDS: path in {paths.freeze_path(folder), paths.build_path(folder)},
+        paths.DOCKER: path in paths.rendered_paths(folder),
+        paths.LOCKFILES: file.endswith(".txt") and "/" not in file,
+    }
+    if not known[parent]:
+        return "is not torchpin's"
+    if parent in {paths.SERVICES, paths.RECORDS}:
+        return ""
+    text = (root / path).read_bytes().decode(errors="replace")
+    if not any("Made " in line and "; do not edit." in line for line in text.splitlines()[:2]):
+        return "is not torchpin's: it has no header of a generated file"
+    if parent == paths.DOCKER:
+        return "" if rendering in {None, text} else "is not what `invoke render` writes"
+    try:
+        file_format.parse_lock(paths.lock_folder(folder), {file: text})
+    except InputError as error:
+        return "; ".join(problem.message for problem in error.problems)
+    return ""

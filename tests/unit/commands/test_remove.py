@@ -1,0 +1,190 @@
+"""A service goes with all that was made for it or stays, and its sections outlive its description while a lock stands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from torchpin.commands import lock
+from torchpin.commands.remove import RemoveOptions, remove, remove_service
+from torchpin.commands.report import Watcher
+from torchpin.description.environments import select_environments
+from torchpin.documents import markdown
+from torchpin.errors import FindingsError, InputError
+from torchpin.workspace import generated, workspace
+
+ROOT = Path(__file__).parents[3]
+ZOPILOT = RemoveOptions(service="zopilot")
+PAGES = ("docs/PINNING.md", "DEVIATIONS.md")
+FOLDERS = ("services/zopilot", "lockfiles/zopilot-gpu", "docker/zopilot-gpu", "records/zopilot-gpu")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with two of the services, their locks and renderings, a record, and the documents."""
+    for service in ("zopilot", "seedvr"):
+        shutil.copytree(
+            ROOT / "services" / service,
+            tmp_path / "services" / service,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        for parent in ("lockfiles", "docker"):
+            shutil.copytree(ROOT / parent / f"{service}-gpu", tmp_path / parent / f"{service}-gpu")
+    shutil.copytree(ROOT / "docker/runtime", tmp_path / "docker/runtime")
+    shutil.copy2(ROOT / "docker/Dockerfile.j2", tmp_path / "docker")
+    (tmp_path / "records/zopilot-gpu").mkdir(parents=True)
+    (tmp_path / "records/zopilot-gpu/pip_freeze.txt").write_text("torch==2.8.0\n")
+    (tmp_path / "docs").mkdir()
+    repo = workspace.open_repository(tmp_path)
+    for path, text in generated.expected_documents(repo, {}, strict=True).items():
+        (tmp_path / path).write_text(f"{text}\nprose of people\n", encoding="utf-8")
+    return tmp_path
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and ".torchpin" not in path.parts
+    }
+
+
+def sections(root: Path, path: str) -> set[str]:
+    return {*markdown.section_lines(path, (root / path).read_text(encoding="utf-8"))}
+
+
+def test_all_of_a_service_goes_at_once_and_nothing_else(root: Path) -> None:
+    before = tree(root)
+    outcomes = remove(root, ZOPILOT)
+    after = tree(root)
+    gone = {path for path in before if path.startswith(FOLDERS)}
+    assert {*before} - {*after} == gone
+    assert {outcome.name for outcome in outcomes if outcome.detail == "removed"} == gone
+    assert not [folder for folder in FOLDERS if (root / folder).exists()]
+    assert {path for path in after if after[path] != before[path]} == {*PAGES, "docs/GPUS.md"}
+    assert all("zopilot" not in sections(root, path) for path in PAGES)
+    repo = workspace.open_repository(root)
+    assert (
+        generated.expected_documents(repo, {}, strict=True).items()
+        <= {path: text.decode() for path, text in after.items() if path.endswith(".md")}.items()
+    )
+
+
+def test_a_dry_run_lists_what_would_go_and_removes_nothing(root: Path) -> None:
+    before = tree(root)
+    outcomes = remove(root, RemoveOptions(service="zopilot", dry_run=True))
+    assert tree(root) == before
+    assert {outcome.name for outcome in outcomes if outcome.detail == "would be removed"} == {
+        path for path in before if path.startswith(FOLDERS)
+    }
+    assert {outcome.name for outcome in outcomes if outcome.detail == "would change"} == {
+        *PAGES, "docs/GPUS.md",
+    }  # fmt: skip
+
+
+FOREIGN = {
+    "services/zopilot/notes.md": "is not torchpin's",
+    "lockfiles/zopilot-gpu/notes.txt": "is not torchpin's: it has no header of a generated file",
+    "lockfiles/zopilot-gpu/more/x": "is not torchpin's",
+    "docker/zopilot-gpu/compose.yaml": "is not torchpin's",
+    "docker/zopilot-gpu/Dockerfile": "is not torchpin's: it has no header of a generated file",
+    "records/zopilot-gpu/benchmark.json": "is not torchpin's",
+}
+
+
+@pytest.mark.parametrize(("path", "objection"), FOREIGN.items(), ids=FOREIGN)
+def test_a_file_of_others_stops_it_unless_told_otherwise(root: Path, path: str, objection: str) -> None:
+    (root / path).parent.mkdir(exist_ok=True)
+    (root / path).write_text("mine\n")
+    before = tree(root)
+    with pytest.raises(FindingsError) as excinfo:
+        remove(root, ZOPILOT)
+    assert str(excinfo.value).splitlines() == [
+        f"{path}: {objection}",
+        "move these away, or remove them too with `--everything`; nothing was removed",
+    ]
+    planned = remove(root, RemoveOptions(service="zopilot", dry_run=True))
+    assert [(row.name, row.code) for row in planned if row.status == "failed"] == [(path, 1)]
+    assert tree(root) == before
+    remove(root, RemoveOptions(service="zopilot", everything=True))
+    assert not [name for name in tree(root) if name.startswith(FOLDERS)]
+
+
+@pytest.mark.parametrize("path", ["lockfiles/zopilot-gpu/00-torch.txt", "docker/zopilot-gpu/Dockerfile"])
+def test_an_edit_by_hand_stops_it(root: Path, path: str) -> None:
+    (root / path).write_text((root / path).read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
+    with pytest.raises(FindingsError, match=f"^{path}: "):
+        remove(root, ZOPILOT)
+
+
+@pytest.mark.parametrize("prefix", ["", "below/the/top/of/git/"])
+def test_what_git_does_not_have_stops_it(root: Path, prefix: str) -> None:
+    uncommitted = (
+        f"{prefix}services/zopilot/smoke.py",
+        f"{prefix}services/seedvr/smoke.py",
+        "records/log.yaml",
+    )
+    with pytest.raises(FindingsError) as excinfo:
+        remove(root, ZOPILOT, uncommitted)
+    assert str(excinfo.value).splitlines()[:-1] == [
+        "services/zopilot/smoke.py: has edits that are not committed"
+    ]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("../../gone")])
+def test_what_is_no_plain_file_is_left_to_people(root: Path, make: object) -> None:
+    assert callable(make)
+    make(root / "services/zopilot/pipe")
+    with pytest.raises(InputError, match=r"^services/zopilot/pipe is no plain file; remove it yourself"):
+        remove(root, RemoveOptions(service="zopilot", everything=True))
+
+
+@pytest.mark.parametrize("name", ["contents", "bumps", "runtime", "zopilo"])
+def test_a_name_of_no_service_is_told(root: Path, name: str) -> None:
+    before = tree(root)
+    with pytest.raises(InputError, match=f"^service '{name}' does not exist"):
+        remove(root, RemoveOptions(service=name))
+    assert tree(root) == before
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".", "Lora"])
+def test_a_name_that_no_service_may_have_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"^--service must be a name"):
+        remove_service(RemoveOptions(service=name), Watcher())
+
+
+def test_a_service_without_a_description_keeps_its_sections_until_it_is_removed(root: Path) -> None:
+    shutil.rmtree(root / "services/zopilot")
+    before = tree(root)
+    repo = workspace.open_repository(root)
+    line = markdown.section_lines("p", before["docs/PINNING.md"].decode())["zopilot"]
+    assert generated.expected_documents(repo, {}) == {}
+    with pytest.raises(InputError) as excinfo:
+        generated.expected_documents(repo, {}, strict=True)
+    assert str(excinfo.value).splitlines()[0] == (
+        f"docs/PINNING.md:{line}:1: the section 'zopilot' has no description, but records/zopilot-gpu still stands; "
+        "restore services/zopilot/service.yaml, or run `invoke remove --service zopilot`"
+    )
+    with pytest.raises(InputError, match=r"the section 'zopilot' has no description"):
+        lock.resolve_all(repo, select_environments(repo.services))
+    assert tree(root) == before
+    remove(root, ZOPILOT)
+    assert generated.expected_documents(repo, {}, strict=True)["docs/PINNING.md"] == (
+        root / "docs/PINNING.md"
+    ).read_text(encoding="utf-8")
+
+
+def test_while_another_service_is_not_locked_only_its_own_sections_go(root: Path) -> None:
+    shutil.rmtree(root / "lockfiles/seedvr-gpu")
+    before = {path: (root / path).read_text(encoding="utf-8") for path in PAGES}
+    remove(root, ZOPILOT)
+    for path, text in before.items():
+        assert (root / path).read_text(encoding="utf-8") == markdown.remove_section(path, text, "zopilot")
+
+
+def test_a_folder_belongs_to_the_service_with_the_longest_name() -> None:
+    assert workspace.service_of_folder("records/a-b-gpu", ("a", "a-b", "b")) == "a-b"
+    assert workspace.service_of_folder("docker/runtime", ("a", "run")) == ""
