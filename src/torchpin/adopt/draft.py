@@ -24,11 +24,13 @@ from torchpin.adopt.installs import (
     run_commands,
 )
 from torchpin.adopt.registry import TORCH_FAMILY, torch_channel
+from torchpin.adopt.secret_values import without_secrets
 from torchpin.compat.pins import declared_names, extras_text
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.facts.versions import is_version, major_minor
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
+from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -224,7 +226,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
         layers=tuple(draft.layers) or (Layer(name="app", packages=()),),
         apt=tuple(sorted(draft.apt)),
         sources=tuple(_sources(project, draft, file)),
-        run=_run_settings(stage) if stage else Run(),
+        run=without_secrets(_run_settings(stage), draft.omitted) if stage else Run(),
         recommends=tuple(draft.recommends),
     )
 
@@ -293,7 +295,9 @@ def _sources(project: Project, draft: _Draft, file: str) -> Iterable[Source]:
     """The git clones at a tag whose commit is in the facts; the others are omitted."""
     for run in run_commands(project, file) if file else ():
         arguments = run.command.texts
-        url = next((argument for argument in arguments if re.match(r"https://\S+", argument)), "")
+        url = next(
+            (redact_credentials(argument) for argument in arguments if re.match(r"https://\S+", argument)), ""
+        )
         if arguments[:2] != ("git", "clone") or not url:
             continue
         tag = next(
@@ -366,7 +370,7 @@ def _render_draft(service: Service, draft: _Draft, file: str) -> str:
         f"# Drafted from {file or 'the requirement files'}. To review:",
         "# - gpus: list the GPUs that it must run on.",
     ]
-    header += [f"# - left out: {omission}" for omission in dict.fromkeys(draft.omitted)]
+    header += [f"# - left out: {redact_credentials(omission)}" for omission in dict.fromkeys(draft.omitted)]
     for candidate in (
         service,
         replace(service, run=Run()),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from torchpin.adopt import dockerfile
+from torchpin.redaction import HIDDEN, names_secret
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -121,7 +122,10 @@ def run_commands(project: Project, file: str) -> Iterator[RunCommand]:
     for instruction in dockerfile.parse_instructions(project.texts[file]):
         if instruction.keyword in {"ARG", "ENV"}:
             pairs = dockerfile.assignments(instruction)
-            variables |= {name: dockerfile.substitute(value, variables) for name, value in pairs.items()}
+            variables |= {
+                name: HIDDEN if value and names_secret(name) else dockerfile.substitute(value, variables)
+                for name, value in pairs.items()
+            }
         elif instruction.keyword == "RUN":
             commands = [
                 dockerfile.substitute_command(command, variables)

@@ -18,7 +18,8 @@ from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
 from torchpin.model import Outcome
 from torchpin.records.freeze import format_freeze, freeze_differences
-from torchpin.tools import http, uv_install
+from torchpin.redaction import redact_credentials
+from torchpin.tools import uv_install
 from torchpin.workspace import generated, workspace
 from torchpin.workspace.writer import clone_source, exclusive, write
 
@@ -216,7 +217,7 @@ def _build_command(
 
 def _dry_run(repo: Repository, env: Environment, options: BuildOptions) -> Outcome:
     _, rendered = _load_fresh(repo, env)
-    command = http.redact_credentials(
+    command = redact_credentials(
         shlex.join(_build_command(repo, env, rendered.image_key, options, Path("CONTEXT"), {}))
     )
     return Outcome(name=env.name, status="same", detail=f"would run: {command}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from torchpin import __version__, paths
 from torchpin.errors import TorchpinError
+from torchpin.redaction import redact_credentials
 from torchpin.tools.files import write_files
 from torchpin.workspace.workspace import find_root
 
@@ -33,7 +34,7 @@ def crash_text(error: BaseException) -> str:
     """The versions, the command line and the traceback."""
     versions = f"torchpin {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return f"{versions}\n{shlex.join(sys.argv)}\n\n{trace}"
+    return redact_credentials(f"{versions}\n{shlex.join(sys.argv)}\n\n{trace}")
 
 
 def _log_folders() -> list[Path]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.description.environments import index_url, mirror_variable
 from torchpin.errors import TOOL, TorchpinError
+from torchpin.redaction import redact_credentials
 from torchpin.tools import git, http, process, uv
 
 if TYPE_CHECKING:
@@ -158,16 +159,16 @@ def _check_index(repo: Repository, channel: str) -> MachineCheck:
         return MachineCheck(
             name=f"index {channel}",
             ok=False,
-            detail=f"{http.redact_credentials(address)}: {error.reason}",
+            detail=f"{redact_credentials(address)}: {error.reason}",
             help=help_text,
         )
     return MachineCheck(
-        name=f"index {channel}", ok=True, detail=f"{http.redact_credentials(address)} ({response.status})"
+        name=f"index {channel}", ok=True, detail=f"{redact_credentials(address)} ({response.status})"
     )
 
 
 def _check_source(repo: Repository, source: Source) -> MachineCheck:
-    address = http.redact_credentials(git.address(source, repo.settings))
+    address = redact_credentials(git.address(source, repo.settings))
     try:
         git.expect_tag(source, repo.settings)
     except TorchpinError as error:

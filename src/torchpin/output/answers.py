@@ -12,6 +12,7 @@ from rich.text import Text
 
 from torchpin.output import terminal
 from torchpin.output.console import console, print_hanging
+from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,8 @@ def verdict_page(judgement: Judgement) -> str:
     """The HTML page of verdicts and matrix."""
     from torchpin.output.html import render_page
 
-    return render_page(judgement.results, judgement.environments, judgement.matrix, judgement.today)
+    page = render_page(judgement.results, judgement.environments, judgement.matrix, judgement.today)
+    return redact_credentials(page)
 
 
 def print_explanations(explanations: Sequence[Explanation], *, json: bool) -> None:

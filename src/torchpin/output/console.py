@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from torchpin.output.program import COMMAND_LINE, INVOKE, name_program, program_name
+from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -20,7 +21,25 @@ _LEAST_WIDTH = 40  # columns: below that a hanging indent leaves too little room
 
 def console(file: TextIO | None = None) -> Console:
     """Prints text as it is: no markup, which would read `[standard]` of a requirement as a style, and no wrapping."""
-    return PeopleConsole(file=file or sys.stdout, markup=False, highlight=False, soft_wrap=True)
+    return PeopleConsole(file=redacted(file or sys.stdout), markup=False, highlight=False, soft_wrap=True)
+
+
+class _RedactedStream:
+    """A stream whose texts are written without the credentials of addresses."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(redact_credentials(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def redacted(stream: TextIO) -> TextIO:
+    """A stream for everything that is printed: no token of an address reaches a terminal, a program or a CI log."""
+    return cast("TextIO", _RedactedStream(stream))
 
 
 def print_lines(out: Console, text: Text) -> None:

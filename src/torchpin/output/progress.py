@@ -16,6 +16,7 @@ from rich.text import Text
 
 from torchpin.image import build_log
 from torchpin.image.build_log import BuildStarted
+from torchpin.output.console import redacted
 from torchpin.output.terminal import print_line
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def build_progress(progress: str) -> Iterator[Callable[[BuildStarted | Event], N
     if progress == "json":
         yield _print_event_json
         return
-    terminal = Console(markup=False, highlight=False)
+    terminal = Console(file=redacted(sys.stdout), markup=False, highlight=False)
     views: dict[str, Any] = {}
     if progress == "plain" or not terminal.is_terminal:
         yield lambda event: views.setdefault(event.environment, PlainBuildView()).line(event)
@@ -48,7 +49,7 @@ def build_progress(progress: str) -> Iterator[Callable[[BuildStarted | Event], N
 
 def _print_event_json(event: BuildStarted | Event) -> None:
     name = "started" if isinstance(event, BuildStarted) else "event"
-    sys.stdout.write(json.dumps({"event": name, **asdict(event)}) + "\n")
+    redacted(sys.stdout).write(json.dumps({"event": name, **asdict(event)}) + "\n")
     sys.stdout.flush()
 
 

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from torchpin.output.console import console, print_lines
+from torchpin.output.console import console, print_lines, redacted
 from torchpin.output.findings import (
     count_findings,
     match_entry,
@@ -78,7 +78,7 @@ def print_summary(rows: Sequence[Outcome]) -> None:
 
 def print_outcomes_json(rows: Sequence[Outcome]) -> int:
     for row in rows:
-        sys.stdout.write(json.dumps({"event": "outcome", **asdict(row)}) + "\n")
+        redacted(sys.stdout).write(json.dumps({"event": "outcome", **asdict(row)}) + "\n")
     return max((row.code for row in rows), default=0)
 
 
@@ -226,18 +226,23 @@ def print_results_json(rows: Sequence[Result], *, notices: Sequence[str] = ()) -
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+    redacted(sys.stdout).write(json.dumps(value, indent=1, default=str) + "\n")
 
 
 def print_raw(content: str) -> None:
-    sys.stdout.write(content)
+    redacted(sys.stdout).write(content)
 
 
 def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; what does not fit is wrapped between words. On a terminal too narrow for it: a block of lines a row."""
     from rich.table import Table
 
-    out = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    out = Console(
+        file=redacted(sys.stdout),
+        markup=False,
+        highlight=False,
+        width=None if sys.stdout.isatty() else _LOG_WIDTH,
+    )
     cells = [[name_program(cell) for cell in row] for row in rows]
     widths = _column_widths([headers, *cells], out.width)
     if widths is None:

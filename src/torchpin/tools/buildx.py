@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from torchpin.description.environments import mirror_variable
 from torchpin.errors import ToolError
 from torchpin.image import build_log
+from torchpin.redaction import redact_credentials
 from torchpin.tools import files
 from torchpin.tools.process import command_not_found, indent, run, stream, which
 
@@ -146,6 +147,8 @@ def secret_files(settings: Settings) -> Iterator[dict[str, Path]]:
 def build(command: tuple[str, ...], log: Path, watch: Callable[[build_log.Event], None]) -> tuple[str, ...]:
     """Run a build, write its log to a file, and return the lines of the log; `watch` is called with each event.
 
+    No line holds the credentials of an address.
+
     Raises ToolError, with the failed step, its last lines, the help and the log's path.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +157,8 @@ def build(command: tuple[str, ...], log: Path, watch: Callable[[build_log.Event]
         log.open("w") as file,
         stream(command, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
     ):
-        for line in cast("Iterator[str]", process.stdout):
+        # here, before a step's title is cut: a cut address may have lost the @ that shows its credentials
+        for line in map(redact_credentials, cast("Iterator[str]", process.stdout)):
             file.write(line)
             lines.append(line)
             event = build_log.parse_event(line)

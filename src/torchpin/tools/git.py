@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError, ToolError
+from torchpin.redaction import redact_credentials
 from torchpin.tools import files, process
-from torchpin.tools.http import redact_credentials
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else GitPython cannot be imported without git
 from git import Blob, Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo

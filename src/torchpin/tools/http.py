@@ -13,11 +13,11 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from torchpin.errors import ToolError
+from torchpin.redaction import USERINFO, redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_USERINFO = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
 _WAITS = (1, 2, 4)  # seconds between attempts, for failures that pass
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
@@ -42,11 +42,6 @@ class HttpResponse:
     status: int | None
     length: int | None
     content: bytes
-
-
-def redact_credentials(text: str) -> str:
-    """A text without the user names, tokens and passwords of the addresses in it."""
-    return _USERINFO.sub("", text)
 
 
 def fetch(
@@ -101,7 +96,7 @@ def _request(url: str, method: str) -> Request:
 
 def _split_userinfo(url: str) -> tuple[str, str]:
     """An address without its userinfo, and the userinfo ("" if it has none)."""
-    match = _USERINFO.search(url)
+    match = USERINFO.search(url)
     return (url[: match.start()] + url[match.end() :], match[0][:-1]) if match else (url, "")
 
 

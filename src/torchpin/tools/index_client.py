@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
 from torchpin.facts import index_pages
+from torchpin.redaction import redact_credentials
 from torchpin.tools import http
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def _fetch_page(address: str) -> Files:
     try:
         files = index_pages.parse_page(content.decode())
     except ValueError as error:
-        raise ToolError(f"{http.redact_credentials(address)} is not an index page: {error}") from None
+        raise ToolError(f"{redact_credentials(address)} is not an index page: {error}") from None
     if not files:
         raise ToolError(
-            f"{http.redact_credentials(address)} lists no Linux wheel; it is empty, or not an index page"
+            f"{redact_credentials(address)} lists no Linux wheel; it is empty, or not an index page"
         )
     return files

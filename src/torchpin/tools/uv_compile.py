@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin.description.environments import uv_platform
 from torchpin.errors import ToolError
-from torchpin.tools import http, process
+from torchpin.redaction import redact_credentials
+from torchpin.tools import process
 from torchpin.tools.uv import uv_environment, uv_executable
 
 if sys.version_info >= (3, 11):
@@ -60,7 +61,7 @@ def run_compile(env: Environment, settings: Settings, folder: Path, command: tup
 def error_output(*streams: str) -> str:
     """The first stream of a failed uv that is not empty, indented and without credentials."""
     output = next(filter(None, map(str.strip, streams)), "")
-    return process.indent(http.redact_credentials(output))
+    return process.indent(redact_credentials(output))
 
 
 def pylock_packages(folder: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from torchpin import facts
 from torchpin.errors import ToolError
 from torchpin.lock import uv_project
-from torchpin.tools import http
+from torchpin.redaction import redact_credentials
 from torchpin.tools.uv_compile import compile_command, pylock_packages, run_compile, temporary_project
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def export_pylock(env: Environment, lock: Lock, settings: Settings, *, index: st
     head, body = text.split("lock-version", 1)
     del head  # a comment with uv's command line, which holds paths of this machine
     released = "".join(_archive_entry(package, settings) for package in abi_packages)
-    return f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{http.redact_credentials(body)}{released}"
+    return f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{redact_credentials(body)}{released}"
 
 
 def _archive_entry(package: Artifact, settings: Settings) -> str:
@@ -53,7 +53,7 @@ def _archive_entry(package: Artifact, settings: Settings) -> str:
     """
     release_urls = {wheel.filename: wheel.release for wheel in facts.wheels()}
     base_url = settings.mirrors.get(package.name, release_urls.get(package.filename, "")).rstrip("/")
-    address = http.redact_credentials(f"{base_url}/{package.filename.replace('+', '%2B')}")
+    address = redact_credentials(f"{base_url}/{package.filename.replace('+', '%2B')}")
     return (
         f'\n[[packages]]\nname = "{package.name}"\nversion = "{package.version}"\n'
         f'archive = {{ url = "{address}", hashes = {{ sha256 = "{package.sha256}" }} }}\n'

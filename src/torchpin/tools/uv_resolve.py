@@ -21,6 +21,7 @@ from torchpin.lock import sdist, uv_project
 from torchpin.lock.file_format import BUILD
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
+from torchpin.redaction import redact_credentials
 from torchpin.tools import http
 from torchpin.tools.uv import UV_VERSION
 from torchpin.tools.uv_compile import compile_command, pylock_packages, run_compile, temporary_project
@@ -250,7 +251,7 @@ def _fetch_size(url: str) -> int | None:
         if error.status in _NO_SIZE_STATUSES:
             return None
         raise ToolError(
-            f"the size of {http.filename(url)} could not be read from {http.redact_credentials(url)}: {error.reason}; "
+            f"the size of {http.filename(url)} could not be read from {redact_credentials(url)}: {error.reason}; "
             f"{_mirror_help()}"
         ) from None
 

@@ -1,0 +1,93 @@
+"""Whatever is printed goes out without the credentials of addresses, in each form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.results import FINDING, NOTICE, WAIVER, environments, make_result
+from torchpin.checks.registry import Accepted
+from torchpin.commands.verdicts import Judgement
+from torchpin.image.build_log import Event
+from torchpin.model import Outcome
+from torchpin.output import crash, findings, terminal
+from torchpin.output.answers import print_judgement, print_page, verdict_page
+from torchpin.output.progress import build_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torchpin.checks.registry import Result
+
+CANARY = "c4n4ry"
+ADDRESS = f"https://user:{CANARY}@mirror.example/simple?token={CANARY}"
+PLAIN = "https://mirror.example/simple"
+OUTCOME = Outcome(name="lora-gpu", status="failed", detail=f"at {ADDRESS}")
+
+
+def results_with_addresses() -> tuple[Result, ...]:
+    finding = replace(FINDING, message=f"at {ADDRESS}", help=f"see {ADDRESS}", evidence=ADDRESS)
+    waiver = replace(WAIVER, reason=f"as {ADDRESS} has it")
+    return (
+        make_result(
+            findings=(finding,),
+            notices=(replace(NOTICE, message=ADDRESS),),
+            unknown=(f"not at {ADDRESS}",),
+            accepted=(Accepted(finding=finding, waiver=waiver),),
+        ),
+    )
+
+
+def judgement() -> Judgement:
+    return Judgement(
+        results=results_with_addresses(),
+        environments=environments(),
+        gpus=("B200",),
+        notices=(f"read from {ADDRESS}",),
+        today=date(2026, 11, 24),
+    )
+
+
+def print_events(progress: str) -> None:
+    with build_progress(progress) as show:
+        show(Event(step=1, kind="started", text=f"[1/2] RUN get {ADDRESS}", environment="a"))
+        show(Event(step=1, kind="done", seconds=1, environment="a"))
+
+
+PRINTERS: dict[str, Callable[[], object]] = {
+    "line": lambda: terminal.print_line(ADDRESS),
+    "status": lambda: terminal.print_status(ADDRESS),
+    "error": lambda: terminal.print_error(ADDRESS),
+    "outcomes": lambda: terminal.print_outcomes([OUTCOME]),
+    "outcomes as JSON": lambda: terminal.print_outcomes_json([OUTCOME]),
+    "table": lambda: terminal.print_summary([OUTCOME]),
+    "JSON": lambda: terminal.print_json({"address": ADDRESS}),
+    "raw": lambda: terminal.print_raw(ADDRESS),
+    "page": lambda: print_page(ADDRESS),
+    "crash": lambda: crash.print_crash(ValueError(ADDRESS), None, f"Traceback\n{ADDRESS}"),
+    "results": lambda: findings.print_results(judgement().results, notices=[ADDRESS]),
+    "results as JSON": lambda: terminal.print_results_json(judgement().results, notices=[ADDRESS]),
+    "HTML": lambda: terminal.print_raw(verdict_page(judgement())),
+    "progress": lambda: print_events("plain"),
+    "progress as JSON": lambda: print_events("json"),
+    **{f"judge, {form}": lambda form=form: print_judgement(judgement(), form)  # type: ignore[misc]
+       for form in ("text", "json", "sarif", "github")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("printer", PRINTERS.values(), ids=PRINTERS)
+def test_no_printer_prints_a_secret(
+    printer: Callable[[], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    printer()
+    captured = capsys.readouterr()
+    output = captured.out + captured.err
+    assert PLAIN in output
+    assert CANARY not in output
+
+
+def test_the_page_itself_has_no_secret() -> None:
+    assert CANARY not in verdict_page(judgement())

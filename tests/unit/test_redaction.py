@@ -1,0 +1,43 @@
+"""Secrets in texts: addresses lose their user information and queries, and names say what is a secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from torchpin.redaction import names_secret, redact_credentials
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://mirror.example/x.whl?token=S3CRET", "https://mirror.example/x.whl"),
+        ("https://mirror.example?token=S3CRET#sha256=ab", "https://mirror.example#sha256=ab"),
+        ("git+https://S3CRET@mirror.example/x@v1?k=S3CRET y", "git+https://mirror.example/x@v1 y"),
+        ("(https://mirror.example/?a=S3CRET).", "(https://mirror.example/)."),
+        ("https://mirror.example/?a=S3CRET, then", "https://mirror.example/, then"),
+        ('{"url": "https://mirror.example/?a=S3CRET\\nnext"}', '{"url": "https://mirror.example/\\nnext"}'),
+        ("\x1b[31mhttps://mirror.example/?a=S3CRET\x1b[0m", "\x1b[31mhttps://mirror.example/\x1b[0m"),
+        ("did you mean https://mirror.example/?", "did you mean https://mirror.example/?"),
+        ("https://mirror.example/x#a?b", "https://mirror.example/x#a?b"),
+        ("no address? none", "no address? none"),
+    ],
+)
+def test_an_address_is_told_without_its_query(text: str, expected: str) -> None:
+    assert redact_credentials(text) == expected
+
+
+def test_a_long_text_of_addresses_takes_no_long_time() -> None:
+    assert len(redact_credentials("://" * 200_000)) == 600_000
+    assert redact_credentials("https://a:S3CRET@b/?S3CRET " * 50_000) == "https://b/ " * 50_000
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((name, True) for name in ("HF_TOKEN", "OPENAI_API_KEY", "apikey", "--token", "DB_PASSWORD")),
+        *((name, True) for name in ("AWS_SECRET_ACCESS_KEY", "MYSECRET", "TOKEN1", "GOOGLE_CREDENTIALS")),
+        *((name, False) for name in ("TOKENIZERS_PARALLELISM", "KEYRING", "PATH", "HF_HOME", "")),
+    ],
+)
+def test_a_name_says_whether_its_value_is_a_secret(name: str, *, expected: bool) -> None:
+    assert names_secret(name) is expected
