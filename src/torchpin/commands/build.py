@@ -20,6 +20,7 @@ from torchpin.model import Outcome
 from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.redaction import redact_credentials
 from torchpin.tools import uv_install
+from torchpin.tools.files import expect_inside
 from torchpin.workspace import generated, workspace
 from torchpin.workspace.writer import clone_source, exclusive, write
 
@@ -153,6 +154,7 @@ def _run_build(
     lock, rendered = lock_and_rendered
     _require_unique_packages(env, lock)
     buildx.expect_platform(env.variant.platform, builder=options.builder)
+    expect_inside(repo.root, paths.LOGS)
     log = repo.root / paths.LOGS / f"{env.name}-{rendered.image_key[:12]}.log"
     sizes = {
         f"layer {layer.name}": sum(package.size or 0 for package in layer.packages) for layer in lock.layers

@@ -62,5 +62,7 @@ def _revision_snapshot(repo: Repository, argument: str) -> Snapshot:
 
 def _working_tree_texts(repo: Repository) -> dict[str, str]:
     paths = sorted((repo.root / LOCKFILES).glob("*/*.txt"))
-    locks = {path.relative_to(repo.root).as_posix(): read_text(path) or "" for path in paths}
+    locks = {
+        name: repo.text(name) or "" for name in (path.relative_to(repo.root).as_posix() for path in paths)
+    }
     return workspace.read_descriptions(repo.root) | locks

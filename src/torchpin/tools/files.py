@@ -25,6 +25,24 @@ def read_text(path: Path) -> str | None:
         raise ToolError(f"{path} is not UTF-8 text; save it as UTF-8, then try again") from None
 
 
+def read_inside(root: Path, path: str) -> str | None:
+    """A file's text, None if it does not exist. Raises ToolError as `read_text` does, and for a link out of the root."""
+    expect_inside(root, path)
+    return read_text(root / path)
+
+
+def expect_inside(root: Path, path: str) -> None:
+    """Raises ToolError, with both names, when a link leads from a path in `root` to a place outside of it."""
+    target = Path(os.path.realpath(root / path))
+    if target.is_relative_to(os.path.realpath(root)):
+        return
+    parts = [root / part for part in (*reversed(Path(path).parents), Path(path))]
+    link = next((part for part in parts[1:] if part.is_symlink()), root / path)
+    raise ToolError(
+        f"{link} is a link out of {root}, to {os.path.realpath(link)}; replace it with a plain file or folder"
+    )
+
+
 def write_files(files: Mapping[Path, str | None]) -> tuple[Path, ...]:
     """Write all files or, if staging one fails, none, and return the paths that changed; None removes a file.
 

@@ -102,6 +102,7 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
         raise ToolError(
             f"{source.path} is {problem}; save what you need elsewhere, remove the folder, then run `invoke clone` again"
         )
+    files.expect_inside(root, path.parent.relative_to(root).as_posix())
     expect_tag(source, settings)
     staged = path.parent / f".{path.name}.partial"
     shutil.rmtree(staged, ignore_errors=True)
@@ -238,8 +239,8 @@ def _git_environment() -> Iterator[None]:
 
 
 def read_requirements(root: Path, source: Source) -> str:
-    """The text of a clone's requirements file. Raises ToolError when the file does not exist."""
-    text = files.read_text(root / source.path / str(source.requirements))
+    """The text of a clone's requirements file. Raises ToolError when it does not exist, or is a link out of the clone."""
+    text = files.read_inside(root / source.path, str(source.requirements))
     if text is None:
         raise ToolError(
             f"{source.name} at {source.tag} has no {source.requirements}; correct `requirements` in its description"

@@ -17,6 +17,7 @@ from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
 from torchpin.model import Position, Problem
 from torchpin.records import bump_log
+from torchpin.tools.files import expect_inside
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -106,15 +107,13 @@ def expected_documents(
 def runtime_scripts(repo: Repository) -> dict[str, str]:
     """The scripts that every image contains, name to text."""
     folder = repo.root / paths.RUNTIME
-    return {
-        path.name: path.read_bytes().decode()
-        for path in sorted(folder.iterdir())
-        if path.suffix in {".py", ".sh"}
-    }
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in {".py", ".sh"})
+    return {name: repo.text(f"{paths.RUNTIME}/{name}") or "" for name in names}
 
 
 @cache
 def _dockerfile_template(root: Path) -> str:
+    expect_inside(root, paths.DOCKERFILE_TEMPLATE)
     return (root / paths.DOCKERFILE_TEMPLATE).read_bytes().decode()
 
 

@@ -15,7 +15,7 @@ from torchpin.errors import InputError
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Position, Problem
-from torchpin.tools.files import read_text
+from torchpin.tools.files import expect_inside, read_inside, read_text
 from torchpin.workspace import description_files
 
 if TYPE_CHECKING:
@@ -39,10 +39,13 @@ class Repository:
     staged: Mapping[str, str | None] = field(default_factory=dict)
 
     def text(self, path: str) -> str | None:
-        """A file's text, None if it does not exist. Raises ToolError for a file that is not UTF-8 text."""
+        """A file's text, None if it does not exist.
+
+        Raises ToolError for a file that is not UTF-8 text, and for a link out of the repository.
+        """
         if path in self.staged:
             return self.staged[path]
-        return read_text(self.root / path)
+        return read_inside(self.root, path)
 
 
 def find_root(start: Path) -> Path:
@@ -76,6 +79,7 @@ def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
         if problem:
             problems.append(problem)
             continue
+        expect_inside(root, path)
         content = (root / path).read_bytes()
         try:
             texts[path] = content.decode()
@@ -93,6 +97,8 @@ def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
 def read_lock_files(repo: Repository, env: Environment) -> dict[str, str]:
     """The files of an environment's lock, name to text; empty if it is not locked."""
     folder = repo.root / paths.lock_folder(env.name)
+    for path in sorted(folder.glob("*.txt")):
+        expect_inside(repo.root, f"{paths.lock_folder(env.name)}/{path.name}")
     return {path.name: path.read_bytes().decode(errors="replace") for path in sorted(folder.glob("*.txt"))}
 
 

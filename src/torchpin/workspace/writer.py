@@ -10,6 +10,7 @@ from torchpin import paths
 from torchpin.errors import ToolError
 from torchpin.model import Outcome
 from torchpin.tools import transaction
+from torchpin.tools.files import expect_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +28,9 @@ def exclusive(repo: Repository | Path, activity: str = "writing", *, patience: f
     """
     from filelock import FileLock, Timeout
 
-    folder = (repo if isinstance(repo, PurePath) else repo.root) / paths.WORK
+    root = repo if isinstance(repo, PurePath) else repo.root
+    expect_inside(root, paths.WORK)
+    folder = root / paths.WORK
     folder.mkdir(exist_ok=True)
     try:
         with FileLock(folder / f"{activity}.lock", timeout=patience):

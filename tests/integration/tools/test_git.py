@@ -428,3 +428,27 @@ def test_a_link_to_a_clone_elsewhere_is_not_replaced(root: Path, work: Path, sou
     message = clone_error(root, newer_source(source, work))
     assert message.startswith(f"{PATH} is a link; ")
     assert (root / PATH).is_symlink()
+
+
+def test_a_requirements_file_that_is_a_link_out_of_the_clone_is_refused(
+    root: Path, tmp_path: Path, source: Source
+) -> None:
+    private = tmp_path / "private.txt"
+    private.write_text("private-line==1\n")
+    tools_git.clone(root, source, NO_SETTINGS)
+    (root / PATH / "linked.txt").symlink_to(private)
+    with pytest.raises(ToolError) as excinfo:
+        tools_git.read_requirements(root, replace(source, requirements="linked.txt"))
+    assert f"{root / PATH / 'linked.txt'} is a link out of {root / PATH}, to {private}; " in str(
+        excinfo.value
+    )
+
+
+def test_nothing_is_cloned_through_a_folder_that_is_a_link_out(
+    root: Path, tmp_path: Path, source: Source
+) -> None:
+    away = tmp_path / "away"
+    away.mkdir()
+    (root / PATH).parent.symlink_to(away)
+    assert f"{(root / PATH).parent} is a link out of {root}, to {away}; " in clone_error(root, source)
+    assert not any(away.iterdir())

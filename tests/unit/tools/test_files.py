@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from torchpin.errors import ToolError
-from torchpin.tools.files import read_text, write_files
+from torchpin.tools.files import read_inside, read_text, write_files
 
 
 def names(folder: Path) -> list[str]:
@@ -98,3 +98,31 @@ def test_what_is_not_there_reads_as_none(tmp_path: Path) -> None:
     assert read_text(tmp_path / "a") == "é\r\n"
     assert read_text(tmp_path / "b") is None
     assert read_text(tmp_path / "a" / "b") is None
+
+
+@pytest.mark.parametrize(
+    ("link", "to", "path"),
+    [
+        ("a.txt", "../away/a.txt", "a.txt"),
+        ("folder", "../away", "folder/a.txt"),
+        ("a.txt", "../none", "a.txt"),
+    ],
+)
+def test_a_link_out_of_the_root_is_refused_with_both_names(
+    tmp_path: Path, link: str, to: str, path: str
+) -> None:
+    root = tmp_path / "root"
+    write_files({root / "b.txt": "", tmp_path / "away" / "a.txt": "private"})
+    (root / link).symlink_to(to)
+    with pytest.raises(ToolError) as excinfo:
+        read_inside(root, path)
+    assert str(excinfo.value) == (
+        f"{root / link} is a link out of {root}, to {(root / to).resolve()}; replace it with a plain file or folder"
+    )
+
+
+def test_a_link_inside_of_the_root_is_followed(tmp_path: Path) -> None:
+    write_files({tmp_path / "a" / "b.txt": "text"})
+    (tmp_path / "link.txt").symlink_to("a/b.txt")
+    (tmp_path / "entry").symlink_to(tmp_path)  # the root's own name may be a link
+    assert read_inside(tmp_path / "entry", "link.txt") == "text"

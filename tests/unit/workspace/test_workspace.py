@@ -9,13 +9,15 @@ import pytest
 from packaging.version import Version
 
 from torchpin import paths
-from torchpin.errors import InputError
+from torchpin.errors import InputError, ToolError
 from torchpin.lock import file_format
 from torchpin.model import Settings
 from torchpin.tools.files import write_files
-from torchpin.workspace import workspace
+from torchpin.workspace import generated, workspace
+from torchpin.workspace.writer import exclusive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.fixture_types import Environments, Locks
@@ -103,3 +105,44 @@ def test_a_missing_or_damaged_build_record_is_empty(
 ) -> None:
     write_files({repo.root / paths.build_path("lora-gpu"): text})
     assert workspace.read_build_record(repo, environment()) == record
+
+
+def _link_out(repo: workspace.Repository, link: str) -> Path:
+    """A link in the repository to a folder beside it, which has a file of each name that is read."""
+    away = repo.root.parent / "away"
+    for name in ("smoke.py", "service.yaml", "00-torch.txt", "probe.py", "a/service.yaml", "lora-gpu/00.txt"):
+        write_files({away / name: "private"})
+    (repo.root / link).parent.mkdir(parents=True, exist_ok=True)
+    (repo.root / link).symlink_to(away / link.rpartition("/")[2] if "." in link[1:] else away)
+    return away
+
+
+@pytest.mark.parametrize(
+    ("link", "read"),
+    [
+        ("services/a/smoke.py", lambda repo, _: repo.text("services/a/smoke.py")),
+        ("services/a/service.yaml", lambda repo, _: workspace.read_descriptions(repo.root)),
+        ("services/a", lambda repo, _: workspace.read_descriptions(repo.root)),
+        ("services", lambda repo, _: workspace.read_descriptions(repo.root)),
+        ("lockfiles", workspace.read_lock_files),
+        ("lockfiles/lora-gpu", workspace.read_lock_files),
+        ("docker/runtime", lambda repo, _: generated.runtime_scripts(repo)),
+        ("docker/runtime/probe.py", lambda repo, _: generated.runtime_scripts(repo)),
+        (".torchpin", lambda repo, _: exclusive(repo).__enter__()),
+    ],
+)
+def test_a_link_out_of_the_repository_is_refused_with_both_names(
+    repo: workspace.Repository,
+    environment: Environments,
+    link: str,
+    read: Callable[[workspace.Repository, Environment], object],
+) -> None:
+    repo = replace(repo, root=repo.root / "repository")
+    away = _link_out(repo, link)
+    before = sorted(away.rglob("*"))
+    with pytest.raises(ToolError) as excinfo:
+        read(repo, environment())
+    message = str(excinfo.value)
+    assert message.startswith(f"{repo.root / link} is a link out of {repo.root}, to {away}")
+    assert "private" not in message
+    assert sorted(away.rglob("*")) == before
