@@ -259,7 +259,8 @@ def _write_record(
             },
         )
         # after the record: the documents show it
-        write(repo, dict(generated.expected_documents(repo, {})))
+        repo = workspace.reread(repo)  # a build takes long: another service may be described anew
+        write(repo, dict(generated.expected_documents(repo, {})), before=repo.descriptions)
 
 
 def _build_record(

@@ -14,7 +14,7 @@ from torchpin.errors import InputError, ToolError, TorchpinError
 from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, freeze_path, rendered_paths
 from torchpin.records import bump_log
 from torchpin.workspace.evidence import for_judge
-from torchpin.workspace.writer import exclusive
+from torchpin.workspace.writer import exclusive, exclusive_services
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,12 +125,12 @@ def bump(
     Raises what stopped it: InputError for plans without changes or reasons, ToolError while another update runs.
     """
     from torchpin.commands import bump_steps
-    from torchpin.commands.undo import restore
 
     require_changes(plans, target)
     require_reason(plans, context.reason)
     # no waiting for another update: this plan would be out of date when that one ends
-    with exclusive(repo, "bumping", patience=0):
+    moving = [bump_plan.service for bump_plan in plans if bump_plan.moves]
+    with exclusive(repo, "bumping", patience=0), exclusive_services(repo, moving):
         update = bump_steps.resolve_update(
             repo, plans, target, context, recorded=options.recorded, show_status=show_status
         )
@@ -142,12 +142,24 @@ def bump(
         try:
             finished = bump_steps.finish(repo, entry, show_status, verify_natively=not options.recorded)
         except BaseException as error:  # an interrupt too
-            restore(repo)
-            message = f"{error}\nthe update was rolled back: every file is as it was before"
+            message = f"{error}\n{_roll_back(repo)}"
             if isinstance(error, TorchpinError):
                 raise type(error)(message) from None
+            show_status(message)
             raise
         return (*update.outcomes, *finished)
+
+
+def _roll_back(repo: Repository) -> str:
+    """Takes a failed update back, and returns what was done, or why it could not be: the failure itself is told first."""
+    try:
+        restore(repo)
+    except TorchpinError as error:
+        return (
+            f"the update was not rolled back: {error}\n"
+            "help: its files are as the update wrote them; remove what is in the way, then run `invoke bump --undo`"
+        )
+    return "the update was rolled back: every file is as it was before"
 
 
 def resume(repo: Repository, *, show_status: StatusCallback = ignore) -> tuple[Outcome, ...]:
@@ -163,5 +175,5 @@ def resume(repo: Repository, *, show_status: StatusCallback = ignore) -> tuple[O
     obstacle = bump_steps.build_obstacle(bump_steps.environments_of(repo, pending[-1].services))
     if obstacle:
         raise ToolError(f"{pending[-1].bump} cannot be finished: {obstacle}; its steps stay pending")
-    with exclusive(repo, "bumping", patience=0):
+    with exclusive(repo, "bumping", patience=0), exclusive_services(repo, pending[-1].services):
         return bump_steps.finish(repo, pending[-1], show_status)

@@ -146,7 +146,9 @@ def write_update(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) 
     }
     # The plan was made from the context's texts: an edit since then must stop the writing, not get lost in it.
     planned_texts = {bump_plan.file: update.context.texts[bump_plan.file] for bump_plan in update.plans}
-    write_with_undo(repo, files, update.before, {**update.before, **planned_texts})
+    write_with_undo(
+        repo, files, update.before, {**repo.descriptions, **update.before, **planned_texts}, entry
+    )
     return entry
 
 
@@ -312,7 +314,7 @@ def _write_log(repo: Repository, entry: BumpEntry) -> None:
     files = {**after.staged, **expected_documents(after, {})}
     undo_state = read_undo_state(repo)
     before = undo_state["before"] if undo_state else {}
-    write_with_undo(repo, files, before, {path: repo.text(path) for path in {*before, *files}})
+    write_with_undo(repo, files, before, {path: repo.text(path) for path in {*before, *files}}, entry)
 
 
 def progress(entry: BumpEntry) -> Outcome:

@@ -1,54 +1,168 @@
-"""`bump --undo`: the files of the last update as they were before it."""
+"""`bump --undo`: what the last update wrote, put back; what was written elsewhere since then stays."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
+from torchpin.checks.rules.generated_files import first_differing_line
+from torchpin.description import read
+from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
+from torchpin.lock import file_format
+from torchpin.lock.layers import outdated_files
 from torchpin.model import Outcome
-from torchpin.workspace import writer
+from torchpin.records import bump_log
+from torchpin.workspace import generated, workspace, writer
 from torchpin.workspace.writer import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torchpin.model import Environment, Lock
+    from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
 
 def undo(repo: Repository) -> tuple[Outcome, ...]:
-    """Restores every file as it was before the last update. Raises InputError without one, or where files were edited since."""
+    """Takes the last update back. Raises InputError without one, or where its files were edited since."""
     with exclusive(repo, "bumping", patience=0):
         return tuple(Outcome(name=path, status="changed") for path in restore(repo))
 
 
 def restore(repo: Repository) -> tuple[str, ...]:
-    """Restores the files and returns the changed paths; for callers that hold the lock of `undo`."""
-    undo_state = read_undo_state(repo)
-    if undo_state is None:
-        raise InputError("no update to undo: none was made here, or it is already undone")
-    before, after = undo_state["before"], undo_state["after"]
-    generated = (*paths.DOCUMENTS, paths.BUMP_LOG)
-    # generated files and records may have been written again since: nothing of people is lost in them
-    edited = [
-        path
-        for path in before
-        if not (path in generated or path.startswith(f"{paths.RECORDS}/"))
-        if _digest(repo.text(path)) not in {after.get(path), _digest(before[path])}
-    ]
-    if edited:
-        raise InputError(
-            f"edited since the update: {', '.join(edited)}; revert these edits first, nothing was changed"
-        )
-    changed = writer.write(repo, {**before, paths.UNDO: None})
+    """Takes the update back and returns the changed paths; for callers that hold the lock of `undo`."""
+    with exclusive(repo):
+        undo_state = read_undo_state(repo)
+        if undo_state is None:
+            raise InputError("no update to undo: none was made here, or it is already undone")
+        restored = restored_texts(repo, undo_state)
+        current_texts = {path: repo.text(path) for path in restored}
+        changed = writer.write(repo, {**restored, paths.UNDO: None}, before=current_texts)
     return tuple(path for path in changed if path != paths.UNDO)
 
 
-def read_undo_state(repo: Repository) -> dict[str, dict[str, str | None]] | None:
+def restored_texts(repo: Repository, undo_state: Mapping[str, Any]) -> dict[str, str | None]:
+    """What each file of an update holds without it. Raises InputError, which names the edits that are in the way.
+
+    The log loses the update's entry, and the documents are made from the descriptions and locks of before: both keep
+    what was written into them elsewhere. A rendered file that was rendered again since is rendered from before, too.
+    """
+    # what the update left as it was is not its to put back
+    before = {
+        path: text
+        for path, text in undo_state["before"].items()
+        if undo_state["after"][path] != _digest(text)
+    }
+    edited = [
+        path
+        for path in before
+        if _digest(repo.text(path)) not in {undo_state["after"][path], _digest(before[path])}
+        if not (path == paths.BUMP_LOG or path.startswith(f"{paths.RECORDS}/"))  # written by torchpin alone
+    ]
+    _require_generated(repo, edited)
+    restored = {**before, **_restored_log(repo, undo_state)}
+    again = [path for path in before if path in edited or path in paths.DOCUMENTS]
+    fresh_texts = _texts_without_update(repo, restored, again)
+    missing = [path for path in edited if path not in fresh_texts]
+    if missing:
+        raise InputError(
+            f"edited since the update: {', '.join(missing)}; the locks of before the update are not current, so nothing can be "
+            "generated from them; revert these edits first, nothing was changed"
+        )
+    # a section that is removed leaves the blank line above it
+    return restored | {
+        path: text
+        for path, text in fresh_texts.items()
+        if text.rstrip("\n") != (before[path] or "").rstrip("\n")
+    }
+
+
+def _require_generated(repo: Repository, edited: list[str]) -> None:
+    """Raises InputError, with file and line, for files that hold more than what descriptions and locks give now."""
+    fresh_texts = _generated_texts(workspace.reread(repo), {}, edited) if edited else {}
+    edits = [
+        f"{path}:{first_differing_line(repo.text(path), fresh_texts[path])}" if path in fresh_texts else path
+        for path in edited
+        if path not in fresh_texts or repo.text(path) != fresh_texts[path]
+    ]
+    if edits:
+        raise InputError(
+            f"edited since the update: {', '.join(edits)}; revert these edits first, nothing was changed"
+        )
+
+
+def _restored_log(repo: Repository, undo_state: Mapping[str, Any]) -> dict[str, str | None]:
+    """The log without the update's entry; byte for byte as before where it has no other new one."""
+    text_before = undo_state["before"].get(paths.BUMP_LOG)
+    log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
+    entry_key = undo_state.get("entry")
+    remaining = tuple(
+        entry
+        for number, entry in enumerate(log, start=1)
+        if (_entry_key(entry) != entry_key if entry_key else number < len(log))
+    )
+    same = remaining == bump_log.parse_log(text_before)
+    return {paths.BUMP_LOG: text_before if same else bump_log.render_log(remaining)}
+
+
+def _texts_without_update(
+    repo: Repository, restored: Mapping[str, str | None], wanted_paths: list[str]
+) -> dict[str, str]:
+    """Generated files as the descriptions and locks of before give them; none where those locks are not current."""
+    descriptions = {
+        path: text for path, text in restored.items() if path.startswith(f"{paths.SERVICES}/") and text
+    }
+    staged = {path: text for path, text in restored.items() if path not in paths.DOCUMENTS}
+    texts = {**workspace.read_descriptions(repo.root), **descriptions}
+    repo_before = replace(repo, services=read.read_services(texts), staged=staged)
+    locks: dict[str, Lock] = {}
+    for env in select_environments(repo_before.services):
+        if env.service.file in descriptions:
+            lock = _lock_before(repo, env, restored)
+            if lock is None:
+                return {}
+            locks[env.name] = lock
+    return _generated_texts(repo_before, locks, wanted_paths)
+
+
+def _lock_before(repo: Repository, env: Environment, restored: Mapping[str, str | None]) -> Lock | None:
+    """The lock of an environment with the restored files; None where it is not current."""
+    folder = paths.lock_folder(env.name)
+    texts: dict[str, str | None] = {**workspace.read_lock_files(repo, env)}
+    for path, text in restored.items():
+        parent, _, name = path.rpartition("/")
+        if parent == folder:
+            texts[name] = text
+    try:
+        lock = file_format.parse_lock(
+            folder, {name: text for name, text in texts.items() if text is not None}
+        )
+    except InputError:
+        return None
+    return None if outdated_files(env, lock) else lock
+
+
+def _generated_texts(repo: Repository, locks: Mapping[str, Lock], wanted_paths: list[str]) -> dict[str, str]:
+    """Those of these paths that are generated, as their descriptions and locks give them; `locks` before those on disk."""
+    texts: dict[str, str] = {}
+    if any(path in paths.DOCUMENTS for path in wanted_paths):
+        texts |= generated.expected_documents(repo, locks)
+    for env in select_environments(repo.services):
+        if {*paths.rendered_paths(env.name)} & {*wanted_paths}:
+            lock = locks[env.name] if env.name in locks else workspace.read_lock(repo, env)
+            texts |= generated.render_environment(repo, env, lock).files
+    return {path: texts[path] for path in wanted_paths if path in texts}
+
+
+def read_undo_state(repo: Repository) -> dict[str, Any] | None:
+    """The state for undoing the last update: the texts `before` by path, the digests `after`, and the key of its `entry`."""
     text = repo.text(paths.UNDO)
-    return json.loads(text) if text else None
+    state: dict[str, Any] | None = json.loads(text) if text else None
+    return state
 
 
 def write_with_undo(
@@ -56,15 +170,32 @@ def write_with_undo(
     files: Mapping[str, str | None],
     before: Mapping[str, str | None],
     expected: Mapping[str, str | None],
+    entry: BumpEntry,
 ) -> None:
     """Writes files, and in the same transaction the state for undoing them: every text as it was, and the digest of the new one.
 
     `expected`: the texts that were read; where a file has another one now, nothing is written.
     """
-    originals = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
-    after = {path: _digest(files[path] if path in files else repo.text(path)) for path in originals}
-    state = json.dumps({"before": originals, "after": after}, indent=1) + "\n"
-    writer.write(repo, {**files, paths.UNDO: state}, before=expected)
+    with exclusive(repo):
+        originals = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
+        previous = read_undo_state(repo) or {}
+        # an edit that was made while the images were built is not the update's
+        digests = previous["after"] if previous.get("entry") == _entry_key(entry) else {}
+        after = {
+            path: _digest(files[path])
+            if path in files
+            else digests[path]
+            if path in digests and not path.startswith(f"{paths.RECORDS}/")
+            else _digest(repo.text(path))
+            for path in originals
+        }
+        state = {"before": originals, "after": after, "entry": _entry_key(entry)}
+        writer.write(repo, {**files, paths.UNDO: json.dumps(state, indent=1) + "\n"}, before=expected)
+
+
+def _entry_key(entry: BumpEntry) -> list[str]:
+    """What tells an entry of the log from all others, as JSON keeps it."""
+    return [entry.bump, entry.steps[0].when]
 
 
 def _digest(text: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
@@ -35,6 +35,8 @@ class Repository:
     prefix: str = "torchpin"  # of image names; the lab has another
     # the lab's stub wheels: by channel, package and file name the SHA-256
     published: PublishedHashes | None = None
+    # the texts that `services` were read from, by path: what is written later rests on them
+    descriptions: Mapping[str, str] = field(default_factory=dict)
     # texts by path that are not written yet, but read as if they were
     staged: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -63,9 +65,18 @@ def find_root(start: Path) -> Path:
 
 def open_repository(root: Path, *, prefix: str = "torchpin", leaving: str = "") -> Repository:
     """Read a repository, without the service `leaving`. Raises InputError with all problems of descriptions or settings."""
-    services = read.read_services(read_descriptions(root, leaving=leaving))
+    descriptions = read_descriptions(root, leaving=leaving)
+    services = read.read_services(descriptions)
     machine_settings = parse_settings(read_text(root / paths.SETTINGS), os.environ, services)
-    return Repository(root=root, services=services, settings=machine_settings, prefix=prefix)
+    return Repository(
+        root=root, services=services, settings=machine_settings, prefix=prefix, descriptions=descriptions
+    )
+
+
+def reread(repo: Repository) -> Repository:
+    """A repository with its descriptions as they are now. Raises InputError with all problems of them."""
+    descriptions = read_descriptions(repo.root)
+    return replace(repo, services=read.read_services(descriptions), descriptions=descriptions)
 
 
 def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,15 @@ from torchpin.tools import transaction
 from torchpin.tools.files import expect_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from torchpin.model import Source
     from torchpin.workspace.workspace import Repository
+
+_SERVICE_PATIENCE = (
+    2  # seconds: a `lock` holds the pins only while it reads or writes, an update until it has built
+)
 
 
 @contextmanager
@@ -33,12 +37,24 @@ def exclusive(repo: Repository | Path, activity: str = "writing", *, patience: f
     folder = root / paths.WORK
     folder.mkdir(exist_ok=True)
     try:
-        with FileLock(folder / f"{activity}.lock", timeout=patience):
+        with FileLock(folder / f"{activity.replace(' ', '-')}.lock", timeout=patience):
             yield
     except Timeout:
         raise ToolError(
             f"another torchpin command is {activity} in this repository; try again when it has finished"
         ) from None
+
+
+@contextmanager
+def exclusive_services(repo: Repository, services: Iterable[str]) -> Iterator[None]:
+    """Hold the pins of services: while an update of one of them runs, its images' build included, nothing else moves them.
+
+    Raises ToolError where another command holds those of one.
+    """
+    with ExitStack() as stack:
+        for service in sorted({*services}):
+            stack.enter_context(exclusive(repo, f"bumping {service}", patience=_SERVICE_PATIENCE))
+        yield
 
 
 def clone_source(repo: Repository, source: Source, *, verify_tag: bool = False) -> str:
@@ -68,7 +84,10 @@ def recover(root: Path) -> str | None:
 
 
 def write_with_outcomes(repo: Repository, files: dict[str, str | None]) -> tuple[Outcome, ...]:
-    """Write all files or none under the repository's lock; an outcome a file: changed or same."""
+    """Write all files or none under the repository's lock; an outcome a file: changed or same.
+
+    Raises ToolError where a description is not as the repository was opened with.
+    """
     with exclusive(repo):
-        changed = write(repo, files)
+        changed = write(repo, files, before=repo.descriptions)
     return tuple(Outcome(name=path, status="changed" if path in changed else "same") for path in files)
