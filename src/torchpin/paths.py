@@ -22,6 +22,7 @@ WORK = ".torchpin"
 LOGS = f"{WORK}/logs"
 TRANSACTION = f"{WORK}/transaction"
 UNDO = f"{WORK}/bump.json"
+WRITTEN = f"{WORK}/written.json"  # the generated files as torchpin last wrote them
 
 
 def service_folder(service: str) -> str:

@@ -152,6 +152,8 @@ def bump(
 
 def _roll_back(repo: Repository) -> str:
     """Takes a failed update back, and returns what was done, or why it could not be: the failure itself is told first."""
+    from torchpin.commands.undo import restore
+
     try:
         restore(repo)
     except TorchpinError as error:

@@ -18,28 +18,31 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 
-def write_renderings(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
-    """Writes the Dockerfile of every environment and the list of its build context."""
+def write_renderings(
+    repo: Repository, environments: Sequence[Environment], *, overwrite: bool = False
+) -> tuple[Outcome, ...]:
+    """Writes the Dockerfile of every environment and the list of its build context; `overwrite`: over edits by hand too."""
     files: dict[str, str | None] = {}
     for env in environments:
         files |= generated.render_environment(repo, env, read_lock(repo, env)).files
-    return write_with_outcomes(repo, files)
+    return write_with_outcomes(repo, files, overwrite=overwrite)
 
 
-def write_documents(repo: Repository) -> tuple[Outcome, ...]:
+def write_documents(repo: Repository, *, overwrite: bool = False) -> tuple[Outcome, ...]:
     """Writes the generated sections of the documents; prose outside their markers stays as it is."""
-    return write_with_outcomes(repo, dict(generated.expected_documents(repo, {}, strict=True)))
+    documents = generated.expected_documents(repo, {}, strict=True)
+    return write_with_outcomes(repo, {**documents}, overwrite=overwrite)
 
 
-def render_workspace(workspace: Workspace, *, check: bool) -> CommandReport:
+def render_workspace(workspace: Workspace, *, check: bool, overwrite: bool) -> CommandReport:
     """Renders the environments, or with `check` compares their rendered files."""
     if check:
         return check_workspace(workspace, "DKR", "LCK002")
-    return report_outcomes(write_renderings(workspace.repo, workspace.environments))
+    return report_outcomes(write_renderings(workspace.repo, workspace.environments, overwrite=overwrite))
 
 
-def document_workspace(workspace: Workspace, *, check: bool) -> CommandReport:
+def document_workspace(workspace: Workspace, *, check: bool, overwrite: bool) -> CommandReport:
     """Writes the documents, or with `check` compares them."""
     if check:
         return check_workspace(workspace, "DOC", "LCK002")
-    return report_outcomes(write_documents(workspace.repo))
+    return report_outcomes(write_documents(workspace.repo, overwrite=overwrite))

@@ -20,8 +20,9 @@ from torchpin.model import Outcome, Position, Problem, Upstream
 from torchpin.tools import index_server, uv, uv_export, uv_resolve
 from torchpin.workspace import generated
 from torchpin.workspace.evidence import from_descriptions
+from torchpin.workspace.hand_edits import require_unedited
 from torchpin.workspace.workspace import read_lock, read_lock_files
-from torchpin.workspace.writer import clone_source, exclusive, write
+from torchpin.workspace.writer import clone_source, exclusive, exclusive_services, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,25 +39,57 @@ def lock(
     *,
     upgrade: Sequence[str] = (),
     recorded: bool = False,
+    overwrite: bool = False,
     show_status: StatusCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Resolves the locks, and writes them in one transaction with their rendered files and the documents.
 
     `recorded` reads the channels from their index snapshots instead of PyTorch's index. Where resolving fails, the old lock
-    stays.
+    stays. Raises ToolError, with nothing written, where an update of one of the services runs, or where a description or
+    lock changed while it was resolved; without `overwrite`, FindingsError where an edit by hand would be lost.
     """
-    outcomes, new_locks = resolve_all(
-        repo, environments, upgrade=upgrade, recorded=recorded, show_status=show_status
-    )
-    with exclusive(repo):  # not while resolving, which takes long and writes nothing
-        write(
-            repo,
-            {
-                **generated_texts(repo, environments, new_locks),
-                **generated.expected_documents(repo, new_locks),
-            },
-        )
-    return outcomes
+    services = {env.service.name for env in environments}
+    with exclusive_services(repo, services):
+        read_texts = {**repo.descriptions, **_current_texts(repo, environments)}
+    outcomes, new_locks = resolve_all(repo, environments, upgrade=upgrade, recorded=recorded, show_status=show_status)
+    # not while resolving, which takes long and writes nothing
+    with exclusive(repo), exclusive_services(repo, services):
+        files = {
+            **generated_texts(repo, environments, new_locks),
+            **generated.expected_documents(repo, new_locks),
+        }
+        if not overwrite:
+            require_unedited(repo, files)
+        changed = write(repo, files, before=_unchanged_inputs(files, read_texts))
+    return tuple(_with_written_files(outcome, changed) for outcome in outcomes)
+
+
+def _with_written_files(outcome: Outcome, changed: Sequence[str]) -> Outcome:
+    """An outcome that is not *same* where a rendered file was written."""
+    rendered = [path for path in paths.rendered_paths(outcome.name) if path in changed]
+    if outcome.status != "same" or not rendered:
+        return outcome
+    return replace(outcome, status="changed", detail=f"{outcome.detail}; rendered: {', '.join(rendered)}")
+
+
+def _current_texts(repo: Repository, environments: Sequence[Environment]) -> dict[str, str | None]:
+    """What locks rest on beside the descriptions: the smoke tests, and the locks of before."""
+    smoke_paths = [paths.smoke_path(env.service.name) for env in environments]
+    return {path: repo.text(path) for path in smoke_paths} | {
+        path.relative_to(repo.root).as_posix(): path.read_bytes().decode(errors="replace")
+        for env in environments
+        for path in sorted((repo.root / paths.lock_folder(env.name)).glob("*.txt"))
+    }
+
+
+def _unchanged_inputs(
+    files: Mapping[str, str | None], read_texts: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """The texts that were read, and None for every lock file that is new."""
+    new_paths = [path for path in files if path.startswith(f"{paths.LOCKFILES}/") and path not in read_texts]
+    # a lock file that is not UTF-8 was read with U+FFFD for what it holds, so it cannot be compared
+    comparable = {path: text for path, text in read_texts.items() if "\ufffd" not in (text or "")}
+    return {**comparable, **dict.fromkeys(new_paths)}
 
 
 def resolve_all(
@@ -225,6 +258,7 @@ class LockOptions:
     upgrade: tuple[str, ...] = ()
     recorded: bool = False
     lab: bool = False
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.lab and (self.check or self.upgrade or self.recorded):
@@ -242,6 +276,7 @@ def lock_workspace(workspace: Workspace, options: LockOptions, watcher: Watcher)
         workspace.environments,
         upgrade=options.upgrade,
         recorded=options.recorded,
+        overwrite=options.overwrite,
         show_status=watcher.status,
     )
     return report_outcomes(outcomes)

@@ -110,7 +110,7 @@ def splice_sections(file: str, text: str, sections: Mapping[str, str]) -> str:
 
 def section_lines(file: str, text: str) -> dict[str, int]:
     """The sections of a document, name to line. Raises InputError as `splice_sections` does."""
-    return {span.name: text.count("\n", 0, span.start) + 1 for span in _find_sections(file, text)}
+    return {name: line for name, (line, _) in generated_sections(file, text).items()}
 
 
 def remove_section(file: str, text: str, name: str) -> str:
@@ -119,6 +119,17 @@ def remove_section(file: str, text: str, name: str) -> str:
         if span.name == name:
             return text[: span.start] + text[_after_gap(text, span.end) :]
     return text
+
+
+def generated_sections(file: str, text: str) -> dict[str, tuple[int, str]]:
+    """The generated sections of a text by name: the line of the begin marker, and the text with both markers.
+
+    Raises InputError as `splice_sections` does.
+    """
+    return {
+        span.name: (text.count("\n", 0, span.start) + 1, text[span.start : span.end])
+        for span in _find_sections(file, text)
+    }
 
 
 def _after_gap(text: str, offset: int) -> int:

@@ -58,6 +58,23 @@ def _unseal(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]
     return fields, [(number + 1, line) for number, line in enumerate(lines) if number > seal and line]
 
 
+def is_sealed(text: str) -> bool:
+    """Whether a text is a file of a lock that was not edited."""
+    try:
+        _unseal("", text)
+    except InputError:
+        return False
+    return True
+
+
+def has_header(text: str) -> bool:
+    """Whether a text is a file of a lock, edited or not; a file without any of the header is somebody's own."""
+    head = text.split("\n")[:20]
+    return "# Made by `invoke lock`; do not edit." in head or any(
+        line.startswith("# digest: ") for line in head
+    )
+
+
 def _broken_file_error(file: str, line: int, message: str) -> InputError:
     problem = Problem(position=Position(file=file, line=line, column=1), path="", message=message)
     return InputError("run `invoke lock` to write it again, or restore it from git", (problem,))

@@ -106,11 +106,13 @@ def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
 
 
 def read_lock_files(repo: Repository, env: Environment) -> dict[str, str]:
-    """The files of an environment's lock, name to text; empty if it is not locked."""
+    """The files of an environment's lock, name to text; empty if it is not locked. A file without their header is none."""
     folder = repo.root / paths.lock_folder(env.name)
-    for path in sorted(folder.glob("*.txt")):
+    files = sorted(folder.glob("*.txt"))
+    for path in files:
         expect_inside(repo.root, f"{paths.lock_folder(env.name)}/{path.name}")
-    return {path.name: path.read_bytes().decode(errors="replace") for path in sorted(folder.glob("*.txt"))}
+    texts = {path.name: path.read_bytes().decode(errors="replace") for path in files}
+    return {name: text for name, text in texts.items() if file_format.has_header(text)}
 
 
 def read_lock(repo: Repository, env: Environment) -> Lock:

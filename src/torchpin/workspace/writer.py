@@ -11,6 +11,7 @@ from torchpin.errors import ToolError
 from torchpin.model import Outcome
 from torchpin.tools import transaction
 from torchpin.tools.files import expect_inside
+from torchpin.workspace.hand_edits import require_unedited, written_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -72,7 +73,9 @@ def write(
 
     `before` holds texts that were read: if a file has changed since, ToolError is raised and nothing is written.
     """
-    return transaction.write(repo.root, files, before=before)
+    state = written_state(repo, files)
+    changed = transaction.write(repo.root, {**files, **state}, before=before)
+    return tuple(path for path in changed if path not in state)
 
 
 def recover(root: Path) -> str | None:
@@ -83,11 +86,16 @@ def recover(root: Path) -> str | None:
         return transaction.recover(root)
 
 
-def write_with_outcomes(repo: Repository, files: dict[str, str | None]) -> tuple[Outcome, ...]:
+def write_with_outcomes(
+    repo: Repository, files: dict[str, str | None], *, overwrite: bool = True
+) -> tuple[Outcome, ...]:
     """Write all files or none under the repository's lock; an outcome a file: changed or same.
 
-    Raises ToolError where a description is not as the repository was opened with.
+    Raises ToolError where a description is not as the repository was opened with and, without `overwrite`, FindingsError
+    where text that was edited by hand would be lost.
     """
     with exclusive(repo):
+        if not overwrite:
+            require_unedited(repo, files)
         changed = write(repo, files, before=repo.descriptions)
     return tuple(Outcome(name=path, status="changed" if path in changed else "same") for path in files)

@@ -10,6 +10,7 @@ from torchpin.cli.common import (
     JSON,
     LAB,
     ONE_SERVICE,
+    OVERWRITE,
     RECORDED,
     SERVICE,
     STRICT,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         **LAB,
         "upgrade_package": "update this package to the newest compatible version; may be given several times",
         **RECORDED,
+        **OVERWRITE,
     },
 )
 def lock(
@@ -45,6 +47,7 @@ def lock(
     upgrade_package: Sequence[str] | None = None,  # a tuple would make invoke take words apart
     recorded: bool = False,
     lab: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Resolve each environment and write its lock, Dockerfile and documents."""
     from torchpin.commands.lab import workspace_for
@@ -53,31 +56,35 @@ def lock(
 
     with task_run() as run:
         upgrade = tuple(upgrade_package or ())
-        options = LockOptions(check=check, upgrade=upgrade, recorded=recorded, lab=lab)
+        options = LockOptions(check=check, upgrade=upgrade, recorded=recorded, lab=lab, overwrite=overwrite)
         selection = Selection(service=service, variant=variant)
         with workspace_for(selection, lab=lab, watcher=run.watcher) as workspace:
             run.report(lock_workspace(workspace, options, run.watcher))
 
 
-@command(help={**SERVICE, **VARIANT, **CHECK})
-def render(_: Context, service: str = "", variant: str = "", check: bool = False) -> None:
+@command(help={**SERVICE, **VARIANT, **CHECK, **OVERWRITE})
+def render(
+    _: Context, service: str = "", variant: str = "", check: bool = False, overwrite: bool = False
+) -> None:
     """Write each environment's Dockerfile and the list of its build context."""
     from torchpin.commands.generate import render_workspace
     from torchpin.commands.selection import Selection, open_workspace
 
     with task_run() as run:
         workspace = open_workspace(Selection(service=service, variant=variant), run.watcher)
-        run.report(render_workspace(workspace, check=check))
+        run.report(render_workspace(workspace, check=check, overwrite=overwrite))
 
 
-@command(help=CHECK)
-def document(_: Context, check: bool = False) -> None:
+@command(help={**CHECK, **OVERWRITE})
+def document(_: Context, check: bool = False, overwrite: bool = False) -> None:
     """Write the generated sections of docs/PINNING.md, docs/GPUS.md, docs/CHECKS.md and DEVIATIONS.md."""
     from torchpin.commands.generate import document_workspace
     from torchpin.commands.selection import Selection, open_workspace
 
     with task_run() as run:
-        run.report(document_workspace(open_workspace(Selection(), run.watcher), check=check))
+        run.report(
+            document_workspace(open_workspace(Selection(), run.watcher), check=check, overwrite=overwrite)
+        )
 
 
 @command(
