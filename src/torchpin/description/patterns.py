@@ -43,7 +43,8 @@ VALUE = text_rule(r"[^\"\\$`]*", "a plain value (no quotes, backslashes, dollars
 USER = text_rule(r"[a-z_][a-z0-9_-]{0,31}", "a user name")
 SIZE = text_rule(r"\d{1,15}(?:\.\d{1,6})?(?:MB|GB|TB)", "a size such as 20GB")
 CHECK = text_rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
-PROSE = text_rule(r".*\S.*", "a sentence")
+# Zero-width characters alone look like no text at all.
+PROSE = text_rule(r".*[^\s\u00ad\u200b-\u200d\u2060-\u2064\ufeff].*", "a sentence")
 ORIGIN = text_rule(
     "index|base", "'index' (torch comes from the variant's channel) or 'base' (the base image brings it)"
 )

@@ -263,6 +263,7 @@ def _read_packages(
 def _read_sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Source]:
     names: set[str] = set()
     checkout_paths: set[str] = set()
+    outer_paths: set[str] = set()  # the folders that checkouts lie in
     for path, value in reader.items(root.get("sources"), "sources"):
         keys = reader.mapping(value, path, ("name", "url", "tag", "commit", "path", "requirements"))
         if not reader.require_keys(value, path, keys, ("name", "url", "tag", "commit", "path")):
@@ -275,13 +276,12 @@ def _read_sources(reader: Reader, root: Mapping[str, yaml.Node]) -> Iterable[Sou
                 f"{path}.path",
                 f"{checkout_path!r} is not in third_party/, the folder of clones",
             )
-        if name in names or any(
-            f"{checkout_path}/".startswith(f"{taken_path}/") or taken_path.startswith(f"{checkout_path}/")
-            for taken_path in checkout_paths
-        ):
+        outer = {checkout_path[: slash.start()] for slash in re.finditer("/", checkout_path)}
+        if name in names or checkout_path in outer_paths or {checkout_path, *outer} & checkout_paths:
             reader.add_problem(value, path, "another source has this name or path; choose another")
         names.add(name)
         checkout_paths |= {checkout_path} - {""}
+        outer_paths |= outer
         yield Source(
             name=name,
             url=_read_url(reader, keys["url"], f"{path}.url"),

@@ -35,8 +35,9 @@ _TAG_NAMES = {
 }
 # libyaml's composer crashes the process at some ten thousand levels; descriptions have under ten.
 _MAX_DEPTH = 64
-# Control characters, and the line breaks of YAML 1.1 besides them: none may end a line of a Dockerfile.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+# Control characters, C1 among them (U+009B starts a terminal's escape sequence), the line breaks of YAML 1.1 besides
+# them (none may end a line of a Dockerfile), and what changes the direction of text, which then reads as another one.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class TextRule(NamedTuple):
@@ -182,11 +183,13 @@ class Reader:
     def texts(self, node: yaml.Node | None, path: str, rule: TextRule) -> tuple[str, ...]:
         """A list of texts that match a rule. Duplicates are problems."""
         values: list[str] = []
+        accepted: set[str] = set()
         for item_path, item in self.items(node, path):
             value = self.text(item, item_path, rule)
-            if value and value in values:
+            if value and value in accepted:
                 self.add_problem(item, item_path, f"duplicate {value!r}; keep one")
             values.append(value)
+            accepted.add(value)
         return tuple(values)
 
     def number(self, node: yaml.Node, path: str, *, low: int, high: int) -> int:

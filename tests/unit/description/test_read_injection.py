@@ -8,6 +8,7 @@ import sys
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from time import process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jinja2
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from support.descriptions import full_text, read_service
+from support.descriptions import LORA, PLAIN, full_text, problem_lines, read_service, replace_in_plain
 from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_dockerfile
@@ -193,3 +194,23 @@ def test_a_hostile_end_is_refused_or_stays_inside_its_place(location: tuple[Any,
 )
 def test_a_text_is_refused_or_stays_inside_its_place(location: tuple[Any, ...], text: str) -> None:
     expect_refused_or_inside(description_with(location, text))
+
+
+@pytest.mark.parametrize("character", ["\\x9b31m", "\\u202e", "\\u2066", "\\u200f", "\\u061c"])
+def test_c1_controls_and_bidirectional_overrides_are_refused(character: str) -> None:
+    text = replace_in_plain("summary: Training", f'summary: "a{character}b"')
+    (line,) = problem_lines(text)
+    assert line.endswith("summary: expected one line of text without control characters")
+
+
+def test_a_sentence_has_a_visible_character() -> None:
+    assert problem_lines(replace_in_plain("summary: Training", 'summary: "\\u200b"')) == [
+        f"{LORA}:2:10: summary: '\\u200b' is not a sentence"
+    ]
+
+
+def test_a_list_of_50_000_values_is_read_in_seconds() -> None:
+    packages = ", ".join(f"p{number}" for number in range(50_000))
+    start = process_time()
+    assert len(read_service(PLAIN + f"apt: [{packages}]\n").apt) == 50_000
+    assert process_time() - start < 10  # two on a slow machine; minutes, where each value was compared to all
