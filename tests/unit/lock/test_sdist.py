@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 
+from torchpin.errors import ToolError
 from torchpin.lock import sdist
 
 
@@ -57,3 +58,46 @@ def test_a_source_says_what_builds_it(content: bytes, requirements: tuple[str, .
 def test_a_zipped_source_says_what_builds_it() -> None:
     assert sdist.build_requirements(make_zip(a__pyproject_toml=FLIT), "a-1.zip") == ("flit_core >=3.2,<4",)
     assert sdist.build_requirements(make_zip(a__setup=""), "a-1.zip") == ("setuptools", "wheel")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        make_tar(a__pyproject_toml="[build-system]\nrequires = 5\n"),
+        make_tar(a__pyproject_toml="[build-system]\nrequires = [5]\n"),
+        make_tar(a__pyproject_toml="build-system = 5\n"),
+        make_tar("xz", a__pyproject_toml=FLIT + "#" * 5000)[:120],
+        make_tar(a__pyproject_toml=FLIT + "#" * 5000)[:60],
+        make_tar("bz2", a__pyproject_toml=FLIT)[:60],
+        make_tar(a__pyproject_toml="a = " + "[" * 100_000),
+        make_tar(a__pyproject_toml="#" * 1_000_001),
+        b"",
+        b"\x1f\x8b",
+        b"BZh9",
+    ],
+)
+def test_what_is_no_source_archive_is_an_error_with_its_name(content: bytes) -> None:
+    with pytest.raises(
+        ToolError, match=r"^a-1\.tar\.gz cannot be read \(.+\); pin a version that has a wheel$"
+    ):
+        sdist.build_requirements(content, "a-1.tar.gz")
+
+
+def test_a_damaged_zip_is_an_error_with_its_name() -> None:
+    content = make_zip(a__pyproject_toml=FLIT)
+    for damaged in (content[:20], content.replace(b"flit", b"tilf", 1), b""):
+        with pytest.raises(ToolError, match=r"^a-1\.zip cannot be read"):
+            sdist.build_requirements(damaged, "a-1.zip")
+
+
+def test_a_small_archive_that_unpacks_to_gigabytes_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdist, "_MOST_UNPACKED", 1_000_000)
+    bomb = make_tar(a__setup="0" * 2_000_000, a__pyproject_toml=FLIT)
+    with pytest.raises(ToolError, match="it unpacks to more than 1000000 bytes"):
+        sdist.build_requirements(bomb, "a-1.tar.gz")
+
+
+def test_an_archive_has_a_bound_of_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdist, "_MOST_MEMBERS", 3)
+    with pytest.raises(ToolError, match="it has more than 3 files"):
+        sdist.build_requirements(make_tar(**{f"a__{number}": "" for number in range(4)}), "a-1.tar.gz")
