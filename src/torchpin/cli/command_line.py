@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from invoke import Argument, Exit, ParseError, Task, task
 
 from torchpin.cli.error_handler import handle_errors
+from torchpin.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,6 +76,7 @@ class CommandTask(Task):  # type: ignore[type-arg]
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         with handle_errors():
+            _require_utf8(options)
             return super().__call__(*arguments, **options)
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
@@ -100,6 +102,14 @@ class CommandTask(Task):  # type: ignore[type-arg]
             help=argument.help,
             attr_name=argument.attr_name,
         )
+
+
+def _require_utf8(options: Mapping[str, Any]) -> None:
+    """Raises InputError for bytes that are no UTF-8, which Python passes on as half characters that no file can hold."""
+    for name, value in options.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
+                raise InputError(f"--{name.replace('_', '-')}: {text!a} is not UTF-8 text; write it as UTF-8")
 
 
 command = partial(task, klass=CommandTask)

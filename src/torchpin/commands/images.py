@@ -69,7 +69,11 @@ def run(
     with docker.engine() as client:
         tag = built_tag(client, repo, env)
     docker_command = docker.run_command(
-        env, tag, command=command, gpus=bool(process.which("nvidia-smi")), terminal=sys.stdin.isatty()
+        env,
+        tag,
+        command=command,
+        gpus=bool(process.which("nvidia-smi")),
+        terminal=bool(sys.stdin and sys.stdin.isatty()),
     )
     return docker_command, 0 if dry_run else process.run_interactive(docker_command)
 

@@ -159,9 +159,25 @@ def _generated_texts(repo: Repository, locks: Mapping[str, Lock], wanted_paths: 
 
 
 def read_undo_state(repo: Repository) -> dict[str, Any] | None:
-    """The state for undoing the last update: the texts `before` by path, the digests `after`, and the key of its `entry`."""
+    """The state for undoing the last update: the texts `before` by path, the digests `after`, and the key of its `entry`.
+
+    Raises InputError for a damaged file.
+    """
     text = repo.text(paths.UNDO)
-    state: dict[str, Any] | None = json.loads(text) if text else None
+    if not text:
+        return None
+    try:
+        state: dict[str, Any] = json.loads(text)
+        before, after = state["before"], state["after"]
+        is_whole = {*before} <= {*after} and all(
+            value is None or isinstance(value, str) for value in (*before.values(), *after.values())
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        is_whole = False
+    if not is_whole:
+        raise InputError(
+            f"{paths.UNDO} is damaged; restore the files with git, then remove it; nothing was changed"
+        )
     return state
 
 

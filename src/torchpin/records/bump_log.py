@@ -116,7 +116,11 @@ def parse_log(text: str | None) -> tuple[BumpEntry, ...]:
             file=paths.BUMP_LOG, line=mark.line + 1 if mark else 1, column=mark.column + 1 if mark else 1
         )
         message = error.problem or "invalid YAML"
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except yaml.reader.ReaderError as error:
+        line = (text or "").count("\n", 0, error.position) + 1
+        position = Position(file=paths.BUMP_LOG, line=line, column=1)
+        message = f"invalid YAML: {error.reason}"
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         position, message = Position(file=paths.BUMP_LOG, line=1, column=1), f"is not an update log: {error}"
     problem = Problem(position=position, path="", message=message)
     raise InputError(
@@ -129,6 +133,11 @@ def _parse_entry(row: Mapping[str, Any]) -> BumpEntry:
     if [*steps] != [*STEPS]:
         message = "the steps are not those of the update policy"
         raise ValueError(message)
+    texts = [row["bump"], row["why"], *row.get("held", {}).values()]
+    texts += [value for step in steps.values() for value in step.values()]
+    if not all(isinstance(text, str) for text in texts):
+        message = "a value is not a text"
+        raise TypeError(message)
     return BumpEntry(
         bump=row["bump"],
         why=row["why"],

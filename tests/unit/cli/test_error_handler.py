@@ -102,6 +102,17 @@ def test_a_bug_in_a_task_is_handled_wherever_the_task_is_called(
     assert capsys.readouterr().err.startswith("error: unexpected ImportError: no such name\n")
 
 
+def test_an_option_that_is_no_utf_8_is_refused(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    @command
+    def quiet(_: Context, reason: str = "") -> None:
+        """Do nothing."""
+
+    with pytest.raises(Exit) as end:
+        quiet(Context(), reason="bad\udcff")
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "--reason: 'bad\\udcff' is not UTF-8 text; write it as UTF-8\n"
+
+
 def test_a_bug_without_a_message_has_its_class_alone(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

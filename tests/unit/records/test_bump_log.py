@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from support.bumps import ENTRY, ROOT
@@ -47,3 +49,15 @@ def test_the_committed_log_s_first_entry_is_lora_s_move_to_torch_2_7_1() -> None
     first = bump_log.parse_log((ROOT / paths.BUMP_LOG).read_text())[0]
     assert first.bump == "torch==2.7.1"
     assert [*first.services] == ["lora"]
+
+
+@pytest.mark.parametrize("text", ["\n- a\x1bb\n", "[" * 5_000])
+def test_a_damaged_log_is_refused_with_its_place(text: str) -> None:
+    with pytest.raises(InputError, match=r"^records/log\.yaml:\d+:\d+: "):
+        bump_log.parse_log(text)
+
+
+def test_a_log_with_a_value_of_another_type_is_refused() -> None:
+    text = re.sub(r"(?m)^  why: .*$", "  why: 5", bump_log.render_log([ENTRY]))
+    with pytest.raises(InputError, match="a value is not a text"):
+        bump_log.parse_log(text)
