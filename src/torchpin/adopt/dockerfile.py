@@ -1,6 +1,6 @@
 """A parser of Dockerfiles: stages, instructions, and the shell commands of RUN lines, with the position of each word.
 
-Nothing raises: what cannot be parsed is kept as it is written, and adopt/rules/unreadable_lines.py reports it.
+What cannot be parsed is kept as it is written, and adopt/rules/unreadable_lines.py reports it. Only a bound raises.
 """
 
 from __future__ import annotations
@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from torchpin.adopt.variables import VARIABLE, BoundError, Variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,12 +20,25 @@ KEYWORDS = frozenset({
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
     "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 })  # fmt: skip
+# A file beyond it is not read: each stage may repeat the instructions of the one before. Real ones have below fifty.
+_MOST_STAGES = 200
+_KEPT_FILES = 64  # parsed Dockerfiles that are kept for the rules, which read each one several times
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
+_FLAG = re.compile(r"\s*--([\w-]+)(?:=(\S+))?(?=\s|$)")
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)", re.IGNORECASE)
-# $X, ${X}, ${X:-default}, ${X:+replacement}
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))")
-# The long ones first: `&` starts `&&` too.
-_OPERATORS = ("&&", "||", ";;", "|&", ";", "|", "&", "(", ")", "\n")
+_OPERATORS = (
+    "&&",
+    "||",
+    ";;",
+    "|&",
+    ";",
+    "|",
+    "&",
+    "(",
+    ")",
+    "\n",
+)  # the long ones first: `&` starts `&&` too
+_OPERATOR_STARTS = frozenset(symbol[0] for symbol in _OPERATORS)
 
 
 class Char(NamedTuple):
@@ -82,11 +98,12 @@ class Instruction:
             return ()
         try:
             words = json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):  # json gives up on thousands of nested brackets
             return ()
         return tuple(map(str, words)) if isinstance(words, list) else ()
 
 
+@lru_cache(maxsize=_KEPT_FILES)
 def parse_instructions(text: str) -> tuple[Instruction, ...]:
     """The instructions of a Dockerfile in their order, those with an unknown keyword included."""
     lines = text.splitlines()
@@ -162,13 +179,11 @@ def _parse_instruction(chars: list[Char], body: list[Char]) -> Instruction:
 
 def _parse_flags(chars: list[Char]) -> tuple[list[Char], dict[str, str]]:
     flags: dict[str, str] = {}
-    while True:
-        text = "".join(char.text for char in chars)
-        match = re.match(r"\s*--([\w-]+)(?:=(\S+))?(?=\s|$)", text)
-        if not match:
-            return chars, flags
+    text, position = "".join(char.text for char in chars), 0
+    while match := _FLAG.match(text, position):
         flags[match[1]] = match[2] or ""
-        chars = chars[match.end() :]
+        position = match.end()
+    return chars[position:], flags
 
 
 def parse_commands(instruction: Instruction) -> tuple[Command, ...]:
@@ -218,7 +233,11 @@ def _tokenize(chars: Sequence[Char]) -> Iterator[Word | _Operator]:
     while position < len(chars):
         char = chars[position].text
         ahead = char + (chars[position + 1].text if position + 1 < len(chars) else "")
-        operator = next((symbol for symbol in _OPERATORS if ahead.startswith(symbol)), "")
+        operator = (
+            next((symbol for symbol in _OPERATORS if ahead.startswith(symbol)), "")
+            if char in _OPERATOR_STARTS
+            else ""
+        )
         if operator:
             yield _Operator(text=operator)
             position += len(operator)
@@ -237,51 +256,40 @@ def _tokenize(chars: Sequence[Char]) -> Iterator[Word | _Operator]:
 
 def _read_word(chars: Sequence[Char], position: int) -> tuple[Word, int]:
     """The word at a position, and the position after it; an open quote ends with the text."""
-    start, text, quote = chars[position], "", ""
+    start, quote = chars[position], ""
+    text: list[str] = []
     while position < len(chars):
         char = chars[position].text
         if quote:
             if char == quote:
                 quote = ""
             else:
-                text += char
+                text.append(char)
         elif char in "'\"":
             quote = char
         elif char == "\\" and position + 1 < len(chars):
             position += 1
-            text += chars[position].text
+            text.append(chars[position].text)
         elif char.isspace() or char in ";|&()<>":
             break
         else:
-            text += char
+            text.append(char)
         position += 1
     # the 2 of `2>file`, a file descriptor, becomes a word of its own
-    return Word(text=text, line=start.line, column=start.column), position
-
-
-def substitute(text: str, variables: Mapping[str, str]) -> str:
-    """A text with $X, ${X}, ${X:-d} and ${X:+d} filled in; an unknown variable stays as it is written."""
-
-    def value(match: re.Match[str]) -> str:
-        name, operator, alternative = match[1] or match[4], match[2] or "", match[3] or ""
-        variable_value = variables.get(name)
-        if operator.endswith("-"):
-            return variable_value or alternative
-        if operator.endswith("+"):
-            return alternative if variable_value else ""
-        return match[0] if variable_value is None else variable_value
-
-    return _VARIABLE.sub(value, text)
+    return Word(text="".join(text), line=start.line, column=start.column), position
 
 
 def unresolved_variable(text: str) -> str:
     """The first variable in a text, "" for none."""
-    match = _VARIABLE.search(text)
+    match = VARIABLE.search(text)
     return (match[1] or match[4]) if match else ""
 
 
-def substitute_command(command: Command, variables: Mapping[str, str]) -> Command:
-    argv = tuple(replace(word, text=substitute(word.text, variables)) for word in command.argv)
+def substitute_command(command: Command, variables: Variables) -> Command:
+    """A command with its variables filled in. Raises BoundError."""
+    if not any("$" in word.text for word in command.argv):
+        return command
+    argv = tuple(replace(word, text=variables.fill_in(word.text)) for word in command.argv)
     return replace(command, argv=argv)
 
 
@@ -305,24 +313,38 @@ class Stage:
     variables: Mapping[str, str]
 
 
+@lru_cache(maxsize=_KEPT_FILES)
 def parse_stages(text: str) -> tuple[Stage, ...]:
-    """The build stages of a Dockerfile; one that is FROM an earlier stage starts with that stage's image and instructions."""
-    global_args: dict[str, str] = {}
+    """The build stages of a Dockerfile; one that is FROM an earlier stage starts with that stage's image and instructions.
+
+    Raises BoundError for a file with too many stages or variables.
+    """
+    global_args = Variables()
     parsed: list[Stage] = []
+    instructions: list[Instruction] = []
+    variables = Variables()
     for instruction in parse_instructions(text):
         if instruction.keyword == "FROM":
+            parsed[-1:] = [_close_stage(stage, instructions, variables) for stage in parsed[-1:]]
             parsed.append(_parse_stage(instruction, global_args, parsed))
+            instructions, variables = [*parsed[-1].instructions], variables.restarted(parsed[-1].variables)
         elif not parsed:
-            global_args |= assignments(instruction) if instruction.keyword == "ARG" else {}
+            global_args.set(assignments(instruction) if instruction.keyword == "ARG" else {})
         else:
-            last = parsed[-1]
-            variables = {**last.variables, **_set_variables(instruction, last.variables, global_args)}
-            parsed[-1] = replace(last, instructions=(*last.instructions, instruction), variables=variables)
-    return tuple(parsed)
+            instructions.append(instruction)
+            variables.set(_set_variables(instruction, variables, global_args.values))
+        if len(parsed) > _MOST_STAGES:
+            raise BoundError(f"it has more than {_MOST_STAGES} stages")
+    return (*parsed[:-1], *(_close_stage(stage, instructions, variables) for stage in parsed[-1:]))
 
 
-def _parse_stage(instruction: Instruction, global_args: Mapping[str, str], earlier: Iterable[Stage]) -> Stage:
-    arguments = substitute(instruction.text, global_args).split()
+def _close_stage(stage: Stage, instructions: Sequence[Instruction], variables: Variables) -> Stage:
+    return replace(stage, instructions=tuple(instructions), variables=variables.values)
+
+
+def _parse_stage(instruction: Instruction, global_args: Variables, earlier: Iterable[Stage]) -> Stage:
+    """A stage without its own instructions, with those of the earlier stage that it is FROM."""
+    arguments = global_args.fill_in(instruction.text).split()
     image = arguments[0] if arguments else ""
     name = arguments[2] if len(arguments) > 2 and arguments[1].lower() == "as" else ""  # noqa: PLR2004 - IMAGE AS NAME
     for stage in earlier:
@@ -338,13 +360,14 @@ def _parse_stage(instruction: Instruction, global_args: Mapping[str, str], earli
 
 
 def _set_variables(
-    instruction: Instruction, variables: Mapping[str, str], global_args: Mapping[str, str]
+    instruction: Instruction, variables: Variables, global_args: Mapping[str, str]
 ) -> dict[str, str]:
     if instruction.keyword not in {"ARG", "ENV"}:
         return {}
-    pairs = {name: substitute(value, variables) for name, value in assignments(instruction).items()}
-    # `ARG X` in a stage imports the X from before the first FROM
-    if instruction.keyword == "ARG" and not pairs:
+    pairs = {name: variables.fill_in(value) for name, value in assignments(instruction).items()}
+    if (
+        instruction.keyword == "ARG" and not pairs
+    ):  # `ARG X` in a stage imports the X from before the first FROM
         names = instruction.text.split()
         return {name: global_args[name] for name in names if name in global_args}
     return pairs

@@ -18,14 +18,15 @@ from torchpin.adopt.installs import (
     InstallCommand,
     InstallTarget,
     install_commands,
-    parse_project,
     pyproject_targets,
     requirement_lines,
     run_commands,
 )
+from torchpin.adopt.project import parse_project
 from torchpin.adopt.registry import TORCH_FAMILY, torch_channel
+from torchpin.adopt.run_settings import run_settings
 from torchpin.adopt.secret_values import without_secrets
-from torchpin.compat.pins import declared_names, extras_text
+from torchpin.compat.pins import extras_text
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.facts.versions import is_version, major_minor
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 # For a project that names a minor version only, since a description has a full one.
 _PYTHON_PATCHES = {"3.10": "3.10.14", "3.12": "3.12.11", "3.13": "3.13.5"}
+_MOST_LAYERS = 100  # an image has at most 127 layers, and torchpin's own are among them
+_MOST_PACKAGES = 2_000  # of a draft; real projects install some hundred
+_MOST_OMITTED = 500  # lines of the opening comment: people read them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +64,11 @@ class _Draft:
 
     layers: list[Layer] = field(default_factory=list)
     recommends: list[Recommendation] = field(default_factory=list)
-    apt: list[str] = field(default_factory=list)
+    apt: dict[str, None] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     omitted: list[str] = field(default_factory=list)
+    declared: set[str] = field(default_factory=set)  # normalized names of the packages in layers
+    too_many: int = 0  # packages that are left out since a bound was reached
     missing: str = ""
     channel: str = ""
 
@@ -74,6 +80,7 @@ def draft_adoption(texts: Mapping[str, str], name: str) -> Adoption:
     file = _main_dockerfile(project)
     for step in _install_steps(project, file):
         _add_step(project, draft, step)
+    draft.too_many += len([*draft.apt][_MOST_PACKAGES:])
     service = _draft_service(project, draft, file, name)
     text = _render_draft(service, draft, file) if service else ""
     return Adoption(
@@ -118,11 +125,9 @@ def _install_steps(project: Project, file: str) -> Iterable[InstallCommand]:
 
 def _add_step(project: Project, draft: _Draft, step: InstallCommand) -> None:
     if step.tool == "apt":
-        draft.apt += [
-            req.text
-            for req in step.targets
-            if patterns.APT.pattern.fullmatch(req.text) and req.text not in draft.apt
-        ]
+        for req in step.targets:
+            if patterns.APT.pattern.fullmatch(req.text):
+                draft.apt[req.text] = None
         return
     if step.tool == "conda":
         draft.omitted += [f"{req.text} (conda)" for req in step.targets]
@@ -135,16 +140,16 @@ def _add_step(project: Project, draft: _Draft, step: InstallCommand) -> None:
     pins = [pin for req in step.targets if (pin := _to_pin(project, draft, step, req, constrained_versions))]
     # of a package that is named twice the first pin counts
     unique_pins = {canonicalize_name(pin.name): pin for pin in reversed(pins)}
-    new_pins = [pin for pin in reversed(unique_pins.values()) if not _is_declared(draft, pin)]
+    new_pins = [unique_pins[name] for name in reversed(unique_pins) if name not in draft.declared]
+    room = _MOST_PACKAGES - len(draft.declared) if len(draft.layers) < _MOST_LAYERS else 0
+    draft.too_many += len(new_pins[room:])
+    new_pins = new_pins[:room]
+    draft.declared |= {canonicalize_name(pin.name) for pin in new_pins}
     for pin in [pin for pin in new_pins if canonicalize_name(pin.name) in facts.abi_packages()]:
         draft.layers.append(Layer(name=f"step-{len(draft.layers) + 1}", packages=(pin,)))
     plain_pins = tuple(pin for pin in new_pins if canonicalize_name(pin.name) not in facts.abi_packages())
     if plain_pins:
         draft.layers.append(Layer(name=f"step-{len(draft.layers) + 1}", packages=plain_pins))
-
-
-def _is_declared(draft: _Draft, pin: Requirement) -> bool:
-    return canonicalize_name(pin.name) in declared_names(draft.layers)
 
 
 def _exact_version(req: InstallTarget) -> str:
@@ -165,7 +170,9 @@ def _to_pin(
     constrained_versions: Mapping[str, str],
 ) -> Requirement | None:
     """A requirement as an exact pin, None where the draft holds it elsewhere: torch, companions, omitted ones."""
-    wheel = re.search(r"([\w.]+?)-(\d[\w.]*?)(?:\+|%2B)[^/]*\.whl", req.text)  # %2B: a + in an address
+    wheel = re.search(
+        r"(?<![\w.])([\w.]+?)-(\d[\w.]*?)(?:\+|%2B)[^/]*\.whl", req.text
+    )  # %2B: a + in an address
     if req.requirement is None or req.requirement.url:
         if wheel and canonicalize_name(wheel[1]) in facts.abi_packages():
             return Requirement(f"{canonicalize_name(wheel[1])}=={wheel[2]}")
@@ -192,6 +199,9 @@ def _to_pin(
 def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:
     specifiers = str(req.requirement.specifier) if req.requirement else ""
     draft.omitted.append(f"{req.text} (no version)")
+    if len(draft.recommends) >= _MOST_PACKAGES:
+        draft.too_many += 1
+        return
     draft.recommends.append(
         Recommendation(component=name, says=specifiers or "any", by=req.location.partition(":")[0])
     )
@@ -224,9 +234,9 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
         ),
         variants=(_variant(channel, stage),),
         layers=tuple(draft.layers) or (Layer(name="app", packages=()),),
-        apt=tuple(sorted(draft.apt)),
+        apt=tuple(sorted([*draft.apt][:_MOST_PACKAGES])),
         sources=tuple(_sources(project, draft, file)),
-        run=without_secrets(_run_settings(stage), draft.omitted) if stage else Run(),
+        run=without_secrets(run_settings(stage), draft.omitted) if stage else Run(),
         recommends=tuple(draft.recommends),
     )
 
@@ -266,8 +276,9 @@ def _python_version(
     """The Python of a base image with torch; else an exact version from the base image, its tag or pyproject.toml."""
     image = stage.image if stage else ""
     tag = re.search(r"python:(3\.\d+(?:\.\d+)?)", image)
+    table = project.pyproject.get("project")
     requires_python = re.search(
-        r"3\.\d+", str((project.pyproject.get("project") or {}).get("requires-python", ""))
+        r"3\.\d+", str(table.get("requires-python", "")) if isinstance(table, dict) else ""
     )
     version = (
         (base.python if base else None)
@@ -293,6 +304,7 @@ def _variant(channel: str, stage: Stage | None) -> Variant:
 
 def _sources(project: Project, draft: _Draft, file: str) -> Iterable[Source]:
     """The git clones at a tag whose commit is in the facts; the others are omitted."""
+    names: set[str] = set()
     for run in run_commands(project, file) if file else ():
         arguments = run.command.texts
         url = next(
@@ -311,7 +323,13 @@ def _sources(project: Project, draft: _Draft, file: str) -> Iterable[Source]:
         repo = re.sub(r"(?:\.git)?/?$", "", url).partition("://")[2].partition("/")[2]
         recorded_tag = next((row for row in facts.source_tags(repo) if row.tag == tag and row.commit), None)
         name = repo.rpartition("/")[2].lower()
-        if recorded_tag and recorded_tag.commit and patterns.NAME.pattern.fullmatch(name):
+        if (
+            recorded_tag
+            and recorded_tag.commit
+            and patterns.NAME.pattern.fullmatch(name)
+            and name not in names
+        ):
+            names.add(name)
             yield Source(
                 name=name,
                 url=url.removesuffix(".git"),
@@ -323,54 +341,20 @@ def _sources(project: Project, draft: _Draft, file: str) -> Iterable[Source]:
         draft.omitted.append(f"{url} at {tag or 'no tag'}")
 
 
-def _run_settings(stage: Stage) -> Run:
-    ports: list[int] = []
-    volumes: list[str] = []
-    env: dict[str, str] = {}
-    command: tuple[str, ...] = ()
-    for instruction in stage.instructions:
-        if instruction.keyword == "EXPOSE":
-            ports += [
-                int(port.partition("/")[0])
-                for port in instruction.text.split()
-                if port.partition("/")[0].isdigit()
-            ]
-        elif instruction.keyword == "VOLUME":
-            volumes += [
-                path
-                for path in instruction.exec_form or instruction.text.split()
-                if patterns.ABSOLUTE.pattern.fullmatch(path)
-            ]
-        elif instruction.keyword == "ENV":
-            env |= {
-                key: value
-                for key, value in dockerfile.assignments(instruction).items()
-                if _is_env(key, value)
-            }
-        elif instruction.keyword in {"CMD", "ENTRYPOINT"} and instruction.exec_form:
-            command = (*(command if instruction.keyword == "CMD" and command else ()), *instruction.exec_form)
-    return Run(
-        command=command, env=env, ports=tuple(dict.fromkeys(ports)), volumes=tuple(dict.fromkeys(volumes))
-    )
-
-
-def _is_env(key: str, value: str) -> bool:
-    is_reserved = key in patterns.OWN_VARIABLES
-    return bool(
-        not is_reserved
-        and patterns.KEY.pattern.fullmatch(key)
-        and patterns.VALUE.pattern.fullmatch(value)
-        and "$" not in value
-    )
-
-
 def _render_draft(service: Service, draft: _Draft, file: str) -> str:
     """The draft below a comment about what is omitted; parts that do not validate are dropped, one after another."""
     header = [
         f"# Drafted from {file or 'the requirement files'}. To review:",
         "# - gpus: list the GPUs that it must run on.",
     ]
-    header += [f"# - left out: {redact_credentials(omission)}" for omission in dict.fromkeys(draft.omitted)]
+    omitted = [_printable(redact_credentials(omission)) for omission in dict.fromkeys(draft.omitted)]
+    header += [f"# - left out: {omission}" for omission in omitted[:_MOST_OMITTED]]
+    if omitted[_MOST_OMITTED:]:
+        header.append(f"# - left out, and not listed: {len(omitted) - _MOST_OMITTED} more")
+    if draft.too_many:
+        header.append(
+            f"# - left out: {draft.too_many} packages beyond the first {_MOST_PACKAGES} packages or {_MOST_LAYERS} installs"
+        )
     for candidate in (
         service,
         replace(service, run=Run()),
@@ -386,3 +370,8 @@ def _render_draft(service: Service, draft: _Draft, file: str) -> str:
             draft.missing = ""
             return text
     return ""
+
+
+def _printable(text: str) -> str:
+    """A text on one line of a comment: a line break would end it, and other controls end the description."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import posixpath
 import re
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from torchpin.adopt import dockerfile
+from torchpin.adopt.variables import Variables
 from torchpin.redaction import HIDDEN, names_secret
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +28,14 @@ _OPTIONS_WITH_VALUE = {
     "--only-binary": "", "--trusted-host": "", "--timeout": "", "--retries": "", "--root": "", "--cache-dir": "",
     "--platform": "", "--python-version": "", "--progress-bar": "", "--index-strategy": "", "--config-settings": "",
 }  # fmt: skip
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_MOST_INCLUDED = 100  # files that one includes, directly or not; a further one is told as no requirement
+_LONGEST_REQUIREMENT = (
+    2_000  # characters; real ones have below 300. A longer one is told as no requirement, and cut.
+)
+_KEPT_REQUIREMENTS = (
+    200_000  # parsed requirements that are kept for the rules, which ask for each of them several times
+)
 _CONDA_OPTIONS_WITH_VALUE = {"-c", "--channel", "-n", "--name", "-p", "--prefix"}
 
 
@@ -82,50 +86,38 @@ class Project:
     dockerfiles: tuple[str, ...]
     requirement_files: tuple[str, ...]  # requirements*.txt and constraints*.txt
     pyproject: Mapping[str, Any]
+    pyproject_file: str
     locked_versions: Mapping[str, str]  # of uv.lock: package to version
     unreadable: tuple[tuple[str, str], ...] = ()  # (file, why it cannot be read)
-
-
-def parse_project(texts: Mapping[str, str]) -> Project:
-    """A project from its texts by path; TOML that cannot be parsed is in `unreadable`, and counts as empty."""
-    broken: list[tuple[str, str]] = []
-
-    def toml(name: str) -> Mapping[str, Any]:
-        path = next((candidate for candidate in sorted(texts) if posixpath.basename(candidate) == name), "")
-        try:
-            return tomllib.loads(texts[path]) if path else {}
-        except tomllib.TOMLDecodeError as error:
-            broken.append((path, str(error)))
-            return {}
-
-    rows = toml("uv.lock").get("package", [])
-    return Project(
-        texts=texts,
-        dockerfiles=tuple(path for path in sorted(texts) if _is_dockerfile(path)),
-        requirement_files=tuple(
-            path for path in sorted(texts) if re.search(r"(requirements|constraints)[\w.-]*\.txt$", path)
-        ),
-        pyproject=toml("pyproject.toml"),
-        locked_versions={row["name"]: row["version"] for row in rows if {"name", "version"} <= row.keys()},
-        unreadable=tuple(broken),
+    runs: Mapping[str, tuple[RunCommand, ...]] = field(default_factory=dict)  # by Dockerfile
+    paths: Mapping[str, str] = field(default_factory=dict)  # by the end of the path, at each of its folders
+    # What was read of each file, kept for the rules, which read it several times.
+    installs: dict[str, tuple[InstallCommand, ...]] = field(default_factory=dict, repr=False, compare=False)
+    steps: dict[str, InstallCommand | None] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # by place
+    lines: dict[str, tuple[InstallTarget | tuple[str, str], ...]] = field(
+        default_factory=dict, repr=False, compare=False
     )
 
 
-def _is_dockerfile(path: str) -> bool:
-    name = posixpath.basename(path)
-    return name == "Dockerfile" or name.startswith("Dockerfile.") or name.endswith(".Dockerfile")
-
-
-def run_commands(project: Project, file: str) -> Iterator[RunCommand]:
+def run_commands(upstream: Project, file: str) -> tuple[RunCommand, ...]:
     """The commands of a Dockerfile's RUN lines in their order, with the values of variables at each line."""
-    variables: dict[str, str] = {}
-    for instruction in dockerfile.parse_instructions(project.texts[file]):
+    return upstream.runs[file]
+
+
+def parse_runs(text: str, file: str) -> Iterator[RunCommand]:
+    """The commands of a Dockerfile's text. Raises BoundError."""
+    variables = Variables()
+    for instruction in dockerfile.parse_instructions(text):
         if instruction.keyword in {"ARG", "ENV"}:
             pairs = dockerfile.assignments(instruction)
-            variables |= {
-                name: HIDDEN if value and names_secret(name) else dockerfile.substitute(value, variables)
-                for name, value in pairs.items()
-            }
+            variables.set(
+                {
+                    name: HIDDEN if value and names_secret(name) else variables.fill_in(value)
+                    for name, value in pairs.items()
+                }
+            )
         elif instruction.keyword == "RUN":
             commands = [
                 dockerfile.substitute_command(command, variables)
@@ -136,16 +128,24 @@ def run_commands(project: Project, file: str) -> Iterator[RunCommand]:
                 yield RunCommand(command=command, file=file, instruction=instruction, following=following)
 
 
-def install_commands(project: Project, file: str) -> Iterator[InstallCommand]:
+def install_commands(upstream: Project, file: str) -> tuple[InstallCommand, ...]:
     """The installs of a Dockerfile's RUN lines in their order."""
-    for run in run_commands(project, file):
-        step = parse_install(project, run)
-        if step:
-            yield step
+    if file not in upstream.installs:
+        steps = (parse_install(upstream, run) for run in run_commands(upstream, file))
+        upstream.installs[file] = tuple(step for step in steps if step)
+    return upstream.installs[file]
 
 
-def parse_install(project: Project, run: RunCommand) -> InstallCommand | None:
+def parse_install(upstream: Project, run: RunCommand) -> InstallCommand | None:
     """The install of a command of pip, uv, conda or apt; None for every other command."""
+    if not run.command.argv or run.instruction.exec_form:
+        return _parse_install(upstream, run)
+    if run.location not in upstream.steps:
+        upstream.steps[run.location] = _parse_install(upstream, run)
+    return upstream.steps[run.location]
+
+
+def _parse_install(upstream: Project, run: RunCommand) -> InstallCommand | None:
     tokens = _strip_prefixes(run.command.argv)
     texts = [token.text for token in tokens]
     if texts[:2] in (["apt-get", "install"], ["apt", "install"]) or (
@@ -157,7 +157,7 @@ def parse_install(project: Project, run: RunCommand) -> InstallCommand | None:
         targets = _package_targets(run, tokens[texts.index("install") + 1 :], _CONDA_OPTIONS_WITH_VALUE)
         return InstallCommand(tool="conda", location=run.location, file=run.file, targets=targets)
     arguments = _pip_arguments(tokens)
-    return _parse_pip_install(project, run, arguments) if arguments is not None else None
+    return _parse_pip_install(upstream, run, arguments) if arguments is not None else None
 
 
 def _strip_prefixes(tokens: Sequence[Word]) -> Sequence[Word]:
@@ -190,11 +190,12 @@ def _package_targets(run: RunCommand, tokens: Iterable[Word], valued: set[str]) 
         if skip or token.text.startswith("-"):
             skip = not skip and token.text in valued
             continue
-        targets.append(InstallTarget(text=token.text, location=f"{run.file}:{token.line}:{token.column}"))
+        text = token.text if len(token.text) <= _LONGEST_REQUIREMENT else f"{token.text[:80]}…"
+        targets.append(InstallTarget(text=text, location=f"{run.file}:{token.line}:{token.column}"))
     return tuple(targets)
 
 
-def _parse_pip_install(project: Project, run: RunCommand, tokens: Sequence[Word]) -> InstallCommand:
+def _parse_pip_install(upstream: Project, run: RunCommand, tokens: Sequence[Word]) -> InstallCommand:
     options: dict[str, list[Word]] = {}
     targets: list[InstallTarget] = []
     index = 0
@@ -220,7 +221,7 @@ def _parse_pip_install(project: Project, run: RunCommand, tokens: Sequence[Word]
         no_binary=tuple(part for token in options.get("no_binary", []) for part in token.text.split(",")),
         upgrade=any(token.text in {"-U", "--upgrade"} for token in tokens),
     )
-    return _add_files(project, step, options.get("files", []), options.get("constraints", []))
+    return _add_files(upstream, step, options.get("files", []), options.get("constraints", []))
 
 
 def _last_value(options: Mapping[str, list[Word]], name: str) -> str:
@@ -228,104 +229,121 @@ def _last_value(options: Mapping[str, list[Word]], name: str) -> str:
 
 
 def _add_files(
-    project: Project, step: InstallCommand, files: Iterable[Word], constraints: Iterable[Word]
+    upstream: Project, step: InstallCommand, files: Iterable[Word], constraints: Iterable[Word]
 ) -> InstallCommand:
     for token in files:
-        step = _add_requirements_file(project, step, token.text)
+        step = _add_requirements_file(upstream, step, token.text)
+    bounds, missing = list(step.constraints), list(step.missing)
     for token in constraints:
-        path = find_file(project, token.text)
-        bounds = requirement_lines(project, path) if path else ()
-        step = replace(
-            step,
-            constraints=(*step.constraints, *(row for row in bounds if isinstance(row, InstallTarget))),
-            missing=step.missing if path else (*step.missing, token.text),
-        )
-    return step
+        path = find_file(upstream, token.text)
+        rows = requirement_lines(upstream, path) if path else ()
+        bounds += [row for row in rows if isinstance(row, InstallTarget)]
+        missing += [] if path else [token.text]
+    return replace(step, constraints=tuple(bounds), missing=tuple(missing))
 
 
-def _add_requirements_file(project: Project, step: InstallCommand, name: str) -> InstallCommand:
-    path = find_file(project, name)
+def _add_requirements_file(upstream: Project, step: InstallCommand, name: str) -> InstallCommand:
+    path = find_file(upstream, name)
     if path is None:
         return replace(step, missing=(*step.missing, name))
-    for row in requirement_lines(project, path):
-        if isinstance(row, InstallTarget):
-            step = replace(step, targets=(*step.targets, row))
-        elif row[0] == "index":
-            step = replace(step, index=row[1])
-        elif row[0] == "extra":
-            step = replace(step, extra_index=row[1])
-    return step
+    rows = requirement_lines(upstream, path)
+    targets = [row for row in rows if isinstance(row, InstallTarget)]
+    options = dict(row for row in rows if isinstance(row, tuple))  # the last one of each kind counts
+    return replace(
+        step,
+        targets=(*step.targets, *targets),
+        index=options.get("index", step.index),
+        extra_index=options.get("extra", step.extra_index),
+    )
 
 
-def find_file(project: Project, name: str) -> str | None:
+def find_file(upstream: Project, name: str) -> str | None:
     """The project's file at a path inside an image: by the same end of the path, else by the same name."""
     relative_path = posixpath.normpath(name).lstrip("/").removeprefix("../")
-    suffix_matches = [
-        path for path in sorted(project.texts) if path == relative_path or path.endswith(f"/{relative_path}")
-    ]
-    name_matches = [
-        path
-        for path in sorted(project.texts)
-        if posixpath.basename(path) == posixpath.basename(relative_path)
-    ]
-    return next(iter([*suffix_matches, *name_matches]), None)
+    return upstream.paths.get(relative_path) or upstream.paths.get(posixpath.basename(relative_path))
 
 
-def requirement_lines(
-    project: Project, path: str, seen: frozenset[str] = frozenset()
-) -> tuple[InstallTarget | tuple[str, str], ...]:
+def requirement_lines(upstream: Project, path: str) -> tuple[InstallTarget | tuple[str, str], ...]:
     """The lines of a requirement file: requirements, and (option, value) pairs; -r is followed, each file once."""
-    rows: list[InstallTarget | tuple[str, str]] = []
-    for number, line in enumerate(project.texts.get(path, "").splitlines(), start=1):
-        text = re.sub(r"(^|\s)#.*$", "", line).strip().rstrip("\\").strip()
-        if not text or text.startswith("--hash"):  # a line of its own after a continued requirement
+    if path not in upstream.lines:
+        upstream.lines[path] = tuple(_requirement_lines(upstream, path))
+    return upstream.lines[path]
+
+
+def _requirement_lines(upstream: Project, path: str) -> Iterator[InstallTarget | tuple[str, str]]:
+    seen = {path}
+    # a stack and not recursion: a chain of includes may be longer than Python's stack
+    open_files = [(path, enumerate(upstream.texts.get(path, "").splitlines(), start=1))]
+    while open_files:
+        file, lines = open_files[-1]
+        number, line = next(lines, (0, ""))
+        if not number:
+            open_files.pop()
             continue
-        # `--index-url=URL` is `--index-url URL`
-        option, _, value = (
-            text.replace("=", " ", 1).partition(" ") if text.startswith("--") else text.partition(" ")
-        )
-        kind = _OPTIONS_WITH_VALUE.get(option, "") if text.startswith("-") else None
-        if kind is None:
-            rows.append(
-                _parse_target(re.sub(r"\s+--hash.*$", "", text), f"{path}:{number}:{line.index(text[0]) + 1}")
-            )
-        elif kind in {"files", "constraints"}:
-            included = find_file(project, posixpath.join(posixpath.dirname(path), value.strip()))
-            if included and included not in seen:
-                rows += requirement_lines(project, included, seen | {path})
-        elif kind:
-            rows.append((kind, value.strip()))
-    return tuple(rows)
+        row = _parse_requirement_line(line, file, number)
+        if isinstance(row, tuple) and row[0] in {"files", "constraints"}:
+            included = find_file(upstream, posixpath.join(posixpath.dirname(file), row[1]))
+            if included and len(seen) > _MOST_INCLUDED:
+                yield InstallTarget(text=f"-r {row[1]}", location=f"{file}:{number}:1")
+            elif included and included not in seen:
+                seen.add(included)
+                open_files.append((included, enumerate(upstream.texts[included].splitlines(), start=1)))
+        elif row:
+            yield row
+
+
+def _parse_requirement_line(line: str, file: str, number: int) -> InstallTarget | tuple[str, str] | None:
+    """A requirement or an (option, value) pair; None for what installs nothing."""
+    text = _without_comment(line).strip().rstrip("\\").strip()
+    if not text or text.startswith("--hash"):  # a line of its own after a continued requirement
+        return None
+    # `--index-url=URL` is `--index-url URL`
+    option, _, value = (
+        text.replace("=", " ", 1).partition(" ") if text.startswith("--") else text.partition(" ")
+    )
+    kind = _OPTIONS_WITH_VALUE.get(option, "") if text.startswith("-") else None
+    if kind is None:
+        plain = re.split(r"\s--hash", text, maxsplit=1)[0].rstrip()
+        return _parse_target(plain, f"{file}:{number}:{line.index(text[0]) + 1}")
+    return (kind, value.strip()) if kind else None
+
+
+def _without_comment(line: str) -> str:
+    comment = re.search(r"(?:^|\s)#", line)
+    return line[: comment.start()] if comment else line
 
 
 def _parse_target(text: str, location: str) -> InstallTarget:
+    if len(text) > _LONGEST_REQUIREMENT:
+        return InstallTarget(text=f"{text[:80]}…", location=location)
+    return InstallTarget(text=text, location=location, requirement=_parse_requirement(text))
+
+
+@lru_cache(maxsize=_KEPT_REQUIREMENTS)
+def _parse_requirement(text: str) -> Requirement | None:
     try:
-        return InstallTarget(text=text, location=location, requirement=Requirement(text))
-    except InvalidRequirement:
-        return InstallTarget(text=text, location=location)
+        return Requirement(text)
+    except (InvalidRequirement, RecursionError):  # packaging follows the brackets of a marker by recursion
+        return None
 
 
-def pyproject_targets(project: Project) -> tuple[InstallTarget, ...]:
+def pyproject_targets(upstream: Project) -> tuple[InstallTarget, ...]:
     """The dependencies of pyproject.toml, located by a text search: tomllib gives no line numbers."""
-    path = next(
-        (
-            candidate
-            for candidate in sorted(project.texts)
-            if posixpath.basename(candidate) == "pyproject.toml"
-        ),
-        "",
-    )
-    table = project.pyproject.get("project", {})
+    path = upstream.pyproject_file
+    table = upstream.pyproject.get("project", {})
     rows = table.get("dependencies", []) if isinstance(table, dict) else []
+    places = _quoted_places(upstream.texts.get(path, ""))
     return tuple(
-        _parse_target(row, _locate_line(project.texts[path], row, path))
-        for row in rows
+        _parse_target(row, f"{path}:{places.get(row, '1:1')}")
+        for row in (rows if isinstance(rows, list) else ())
         if isinstance(row, str)
     )
 
 
-def _locate_line(text: str, needle: str, path: str) -> str:
+def _quoted_places(text: str) -> dict[str, str]:
+    """The first line and column of each quoted text."""
+    places: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
-        if needle in line:
-            return f"{path}:{number}:{line.index(needle) + 1}"
-    return f"{path}:1:1"
+        for match in _QUOTED.finditer(line):
+            places.setdefault(match[0][1:-1], f"{number}:{match.start() + 2}")
+    return places

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +31,10 @@ _FILE_NAMES = re.compile(
 )
 # Files of tools and of dependencies, not of the project.
 _IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}
-_MAX_BYTES = 20_000_000  # a large uv.lock has a few million; what is longer is cut
+_MOST_BYTES = 20_000_000  # of one file, and of all together; a large uv.lock has a few million
+_MOST_FILES = 2_000  # large monorepositories have some hundred
+_MOST_FOLDERS = 200_000  # as many are walked in seconds
+_DEEPEST_FOLDER = 40  # folders; real projects have below 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +43,7 @@ class Adopted:
 
     adoption: Adoption
     results: tuple[Result, ...]
-    skipped: tuple[str, ...]  # files that are not UTF-8 text or cannot be read
+    skipped: tuple[str, ...]  # what was passed over: the path and the reason
 
     @property
     def has_problems(self) -> bool:
@@ -58,21 +63,63 @@ def adopt(folder: Path, *, name: str = "") -> Adopted:
 
 
 def _read_texts(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    texts, skipped = {}, []
+    """The files that describe installs, by path, and what was passed over."""
     if not folder.is_dir():
         raise InputError(f"not a directory: {folder}")
-    for path in sorted(folder.rglob("*")):
-        relative_path = path.relative_to(folder)
-        if (
-            _FILE_NAMES.fullmatch(path.name)
-            and not {*relative_path.parts} & _IGNORED_FOLDERS
-            and path.is_file()
-        ):
-            try:
-                texts[relative_path.as_posix()] = path.read_bytes()[:_MAX_BYTES].decode()
-            except (UnicodeDecodeError, OSError):
-                skipped.append(relative_path.as_posix())
+    texts: dict[str, str] = {}
+    skipped: list[str] = []
+    size = 0
+    for path in _find_files(folder, skipped):
+        name = str(path.relative_to(folder))
+        if len(texts) >= _MOST_FILES:
+            skipped.append(f"{name}: skipped with all after it, over {_MOST_FILES} files to read")
+            break
+        content = _read_file(path, name, skipped)
+        size += len(content or "")
+        if size > _MOST_BYTES:
+            skipped.append(f"{name}: skipped with all after it, over {_MOST_BYTES} bytes to read")
+            break
+        if content is not None:
+            texts[name] = content
     return texts, tuple(skipped)
+
+
+def _find_files(folder: Path, skipped: list[str]) -> list[Path]:
+    """The files by name. No link to a folder is followed, and no recursion, which deep folders would exhaust."""
+    paths: list[Path] = []
+    for number, (parent, folders, files) in enumerate(os.walk(folder)):
+        relative_path = Path(parent).relative_to(folder)
+        folders[:] = sorted({*folders} - _IGNORED_FOLDERS)
+        paths += [Path(parent, file) for file in files if _FILE_NAMES.fullmatch(file)]
+        if number >= _MOST_FOLDERS:
+            skipped.append(f"{relative_path}: skipped with all after it, over {_MOST_FOLDERS} folders")
+            break
+        if folders and len(relative_path.parts) >= _DEEPEST_FOLDER:
+            skipped.append(f"{relative_path}: skipped what is below, deeper than {_DEEPEST_FOLDER} folders")
+            folders.clear()
+    return sorted(paths)
+
+
+def _read_file(path: Path, name: str, skipped: list[str]) -> str | None:
+    """The text of a file; None, and the reason in `skipped`, where it is none."""
+    try:
+        if not path.is_file():  # a FIFO would be waited for, and a link may lead nowhere
+            skipped.append(f"{name}: skipped, not a file")
+            return None
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        name.encode()
+        if len(content) > _MOST_BYTES:
+            skipped.append(f"{name}: skipped, over {_MOST_BYTES} bytes")
+            return None
+        return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+    except UnicodeEncodeError:
+        skipped.append(f"{name}: skipped, its name is not UTF-8")
+    except UnicodeDecodeError:
+        skipped.append(f"{name}: skipped, not UTF-8 text; save it as UTF-8")
+    except OSError as error:
+        skipped.append(f"{name}: skipped, {error.strerror or error}")
+    return None
 
 
 def _service_name(folder: Path) -> str:

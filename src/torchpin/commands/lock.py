@@ -51,7 +51,9 @@ def lock(
     services = {env.service.name for env in environments}
     with exclusive_services(repo, services):
         read_texts = {**repo.descriptions, **_current_texts(repo, environments)}
-    outcomes, new_locks = resolve_all(repo, environments, upgrade=upgrade, recorded=recorded, show_status=show_status)
+    outcomes, new_locks = resolve_all(
+        repo, environments, upgrade=upgrade, recorded=recorded, show_status=show_status
+    )
     # not while resolving, which takes long and writes nothing
     with exclusive(repo), exclusive_services(repo, services):
         files = {

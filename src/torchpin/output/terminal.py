@@ -145,8 +145,8 @@ def print_adoption(adoption_result: Adopted) -> None:
     for entry in matches:
         print_entry(out, entry)
     print_lines(out, Text(f"rules: {count_findings(matches)}"))
-    for path in adoption_result.skipped:
-        print_lines(out, Text(f"{path}: skipped, not a text file"))
+    for reason in adoption_result.skipped:
+        print_lines(out, Text(reason))
     if adoption_result.results:  # none where no description could be drafted
         print_results(adoption_result.results, quiet=True, to_stderr=True)
 
@@ -214,7 +214,8 @@ def _plan_json(plan: Plan) -> dict[str, Any]:
 
 def confirm(question: str) -> bool:
     """Asks a yes-or-no question on a terminal; True without asking where stdin or stdout is none."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # Python sets a stream to None whose file descriptor is closed
+    if not (sys.stdin and sys.stdout and sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 

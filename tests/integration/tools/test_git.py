@@ -435,10 +435,10 @@ def test_a_requirements_file_that_is_a_link_out_of_the_clone_is_refused(
 ) -> None:
     private = tmp_path / "private.txt"
     private.write_text("private-line==1\n")
-    tools_git.clone(root, source, NO_SETTINGS)
+    clone(root, source, NO_SETTINGS)
     (root / PATH / "linked.txt").symlink_to(private)
     with pytest.raises(ToolError) as excinfo:
-        tools_git.read_requirements(root, replace(source, requirements="linked.txt"))
+        read_requirements(root, replace(source, requirements="linked.txt"))
     assert f"{root / PATH / 'linked.txt'} is a link out of {root / PATH}, to {private}; " in str(
         excinfo.value
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from support.adoption import BASE, NAMES, adopt_project
-from torchpin.adopt import installs, scan
+from torchpin.adopt import scan
+from torchpin.adopt.project import parse_project
 
 EXPECTED_MATCHES: dict[str, list[tuple[str, str]]] = {
     "arguments": [("ADO008", "Dockerfile:3:1"), ("ADO008", "Dockerfile:7:5"), ("ADO008", "Dockerfile:7:42")],
@@ -54,9 +55,7 @@ EXPECTED_MATCHES: dict[str, list[tuple[str, str]]] = {
 
 def matched_rule_ids(text: str, **other_files: str) -> list[str]:
     """The ids of the rules that match in a Dockerfile."""
-    return [
-        match.id for match in scan.find_matches(installs.parse_project({"Dockerfile": text, **other_files}))
-    ]
+    return [match.id for match in scan.find_matches(parse_project({"Dockerfile": text, **other_files}))]
 
 
 def test_there_are_more_than_a_dozen_projects() -> None:
@@ -130,7 +129,7 @@ def test_a_match_is_a_warning_in_one_form(name: str) -> None:
 
 
 def test_a_message_and_its_help_quote_the_line() -> None:
-    project = installs.parse_project({"Dockerfile": BASE + "RUN pip install lightning>=2.0.0\n"})
+    project = parse_project({"Dockerfile": BASE + "RUN pip install lightning>=2.0.0\n"})
     (match, *_) = [match for match in scan.find_matches(project) if match.id == "ADO001"]
     assert match.finding.message == (
         "`lightning>=2.0.0` is not quoted: the shell redirects the output to the file `=2.0.0`, and any version of lightning may be installed"
@@ -139,6 +138,6 @@ def test_a_message_and_its_help_quote_the_line() -> None:
 
 
 def test_a_table_that_is_no_toml_is_said() -> None:
-    matches = scan.find_matches(installs.parse_project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
+    matches = scan.find_matches(parse_project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
     assert [(match.id, match.finding.location) for match in matches] == [("ADO008", "pyproject.toml:1:1")]
     assert matches[0].finding.message.startswith("cannot be read: ")

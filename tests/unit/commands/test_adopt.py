@@ -73,5 +73,28 @@ def test_a_free_destination_gives_the_name_of_the_service() -> None:
 
 def test_a_file_that_is_no_text_is_skipped_and_named(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(BASE)
-    (tmp_path / "requirements.txt").write_bytes(b"\xff\xfe")
-    assert adopt.adopt(tmp_path).skipped == ("requirements.txt",)
+    (tmp_path / "requirements.txt").write_bytes(b"caf\xe9")
+    assert adopt.adopt(tmp_path).skipped == ("requirements.txt: skipped, not UTF-8 text; save it as UTF-8",)
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_bytes(BASE.encode("utf-16"))
+    adopted = adopt.adopt(tmp_path)
+    assert (adopted.skipped, adopted.adoption.files) == ((), ("Dockerfile",))
+    assert not [match for match in adopted.adoption.matches if match.id == "ADO008"]
+
+
+def test_what_lies_too_deep_is_passed_over_and_said(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("tqdm==1\n")
+    folder = tmp_path.joinpath(*["d"] * 60)
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").touch()
+    (message,) = adopt.adopt(tmp_path).skipped
+    assert message.endswith("d/d: skipped what is below, deeper than 40 folders")
+
+
+def test_files_beyond_the_bound_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adopt, "_MOST_BYTES", 100)
+    (tmp_path / "Dockerfile").write_text(BASE)
+    (tmp_path / "requirements.txt").write_text("#" * 101)
+    assert adopt.adopt(tmp_path).skipped == ("requirements.txt: skipped, over 100 bytes",)

@@ -173,7 +173,7 @@ def test_a_plan_as_json_has_no_texts_of_whole_files(capsys: pytest.CaptureFixtur
 def adopted(text: str, *results: Any) -> Adopted:
     matches = (Match(id="ADO001", finding=FINDING), Match(id="ADO002", finding=WARNING))
     adoption = Adoption(name="lora", text=text, missing="the version of torch", matches=matches, files=())
-    return Adopted(adoption=adoption, results=results, skipped=("image.png",))
+    return Adopted(adoption=adoption, results=results, skipped=("image.png: skipped, not a text file",))
 
 
 def test_a_draft_goes_to_stdout_and_all_else_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +213,7 @@ def test_a_draft_as_json_has_the_matches_by_rule(capsys: pytest.CaptureFixture[s
         ("ADO001", "error"),
         ("ADO002", "warning"),
     ]
-    assert document["skipped"] == ["image.png"]
+    assert document["skipped"] == ["image.png: skipped, not a text file"]
 
 
 def test_fixes_are_shown_as_a_difference(capsys: pytest.CaptureFixture[str]) -> None:

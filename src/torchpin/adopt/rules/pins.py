@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -13,10 +14,15 @@ from torchpin.adopt import dockerfile, installs
 from torchpin.adopt.registry import TORCH_FAMILY, build_finding, exact_version, package_name, register_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
     from torchpin.model import Finding
+
+
+_MOST_COMPARED = (
+    50  # different requirements of one package that are compared to each other; real files have below five
+)
 
 
 @register_rule("ADO003", "a later step replaces torch")
@@ -84,12 +90,7 @@ def _is_satisfied(step: InstallCommand, target: InstallTarget, version: str) -> 
 def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Iterator[Finding]:
     """Unpinned packages whose releases each pin a torch, after a torch was installed."""
     constrained = {package_name(target): exact_version(target) for target in step.constraints}
-    rows = [
-        Requirement(undeclared.when)
-        for undeclared in facts.undeclared_requirements()
-        if Requirement(undeclared.needs).name == "torch" and undeclared.needs.startswith("torch==")
-    ]
-    pinning = {canonicalize_name(requirement.name) for requirement in rows}
+    pinning = _packages_that_pin_torch()
     for target in step.targets:
         if (
             installed_torch
@@ -115,6 +116,16 @@ def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Itera
             )
 
 
+@cache
+def _packages_that_pin_torch() -> frozenset[str]:
+    return frozenset(
+        canonicalize_name(_dependent(undeclared).name)
+        for undeclared in facts.undeclared_requirements()
+        if undeclared.needs.startswith("torch==")
+    )
+
+
+@cache
 def _dependent(undeclared: facts.UndeclaredRequirement) -> Requirement:
     """The package that has an undeclared requirement."""
     return Requirement(undeclared.when)
@@ -151,8 +162,11 @@ def _install_targets(project: Project, file: str) -> Iterator[InstallTarget]:
 
 def _find_contradictions(targets: list[InstallTarget]) -> Iterator[Finding]:
     reported: set[tuple[str, str]] = set()
-    for number, later in enumerate(targets):
-        for earlier in targets[:number]:
+    by_name: dict[str, dict[str, InstallTarget]] = {}  # the first target of each text
+    for later in (target for target in targets if target.requirement):
+        known = by_name.setdefault(package_name(later), {})
+        names = {package_name(later), *_related_packages(package_name(later))}
+        for earlier in [target for name in names for target in by_name.get(name, {}).values()]:
             reason = _contradiction(earlier, later)
             if reason and (earlier.location, later.location) not in reported:
                 reported.add((earlier.location, later.location))
@@ -163,6 +177,27 @@ def _find_contradictions(targets: list[InstallTarget]) -> Iterator[Finding]:
                     about=package_name(later),
                     evidence=reason[1],
                 )
+        if len(known) < _MOST_COMPARED:
+            known.setdefault(later.text, later)
+        elif later.text not in known:
+            message = f"`{later.text}` was not compared: {package_name(later)} is required in over {_MOST_COMPARED} ways"
+            yield build_finding("ADO004", later.location, message, about=package_name(later))
+
+
+def _related_packages(name: str) -> frozenset[str]:
+    """The packages that a package requires without declaring it, and those that so require it."""
+    return _undeclared_pairs().get(name, frozenset())
+
+
+@cache
+def _undeclared_pairs() -> Mapping[str, frozenset[str]]:
+    pairs: dict[str, frozenset[str]] = {}
+    for undeclared in facts.undeclared_requirements():
+        dependent = canonicalize_name(_dependent(undeclared).name)
+        needed = canonicalize_name(Requirement(undeclared.needs).name)
+        pairs[dependent] = pairs.get(dependent, frozenset()) | {needed}
+        pairs[needed] = pairs.get(needed, frozenset()) | {dependent}
+    return pairs
 
 
 def _contradiction(first: InstallTarget, second: InstallTarget) -> tuple[str, str] | None:
@@ -215,6 +250,8 @@ def _are_disjoint(first: Requirement, second: Requirement) -> bool:
 
 def _undeclared_requirement(target: InstallTarget) -> facts.UndeclaredRequirement | None:
     """The undeclared requirement of a package: of its pin, or of its newest release where it has none."""
+    if package_name(target) not in _undeclared_pairs():
+        return None
     for undeclared in facts.undeclared_requirements():
         dependent = _dependent(undeclared)
         if canonicalize_name(dependent.name) != package_name(target) or not undeclared.seen:
@@ -245,17 +282,12 @@ def unpinned_package(project: Project) -> Iterator[Finding]:
     Sources: the five documents that torchpin began with, none of which builds the same image twice.
     """
     for file in [*project.dockerfiles, ""]:
-        constrained = {
-            package_name(target) for target in _constraints(project, file) if exact_version(target)
-        }
+        pinned = {*TORCH_FAMILY, *facts.abi_packages(), *project.locked_versions}
+        pinned |= {package_name(target) for target in _constraints(project, file) if exact_version(target)}
         for target in _install_targets(project, file):
             name = package_name(target)
             plain = target.requirement is not None and not target.requirement.url
-            if (
-                plain
-                and not exact_version(target)
-                and name not in {*TORCH_FAMILY, *facts.abi_packages(), *constrained, *project.locked_versions}
-            ):
+            if plain and not exact_version(target) and name not in pinned:
                 yield build_finding("ADO012", target.location, f"`{target.text}` is not pinned", about=name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from torchpin.adopt import installs
@@ -11,12 +12,13 @@ from torchpin.adopt.registry import build_finding, project_runs, register_rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import Project, RunCommand
+    from torchpin.adopt.installs import Project
     from torchpin.model import Finding
 
 _RELEVANT_PROGRAMS = re.compile(
     r"(pip3?|uv|conda|mamba|apt|apt-get|git|python3?|python3\.\d+|patch|sed|make|cmake|npm|wget|curl|bash|sh)$"
 )
+_GPU_USE = re.compile(r"cuda\.(is_available|get_device|device_count|current_device)|\bnvidia-smi\b")
 _NO_OP_COMMANDS = {"true", ":", "echo", "exit", "printf"}  # after `||` they end the line with exit code 0
 
 
@@ -34,20 +36,17 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
     for run in project_runs(project):
         if installs.parse_install(project, run) is None:
             continue
+        places = [(token.line, token.column) for token in run.command.argv]
         for operator, token in run.command.redirects:
             if re.match(r"=?\d", token.text) and operator in {"<", ">"}:
-                package = _preceding_token(run, token.line, token.column)
+                count = bisect_left(places, (token.line, token.column))
+                package = run.command.argv[count - 1].text if count else ""
                 requirement = f"{package}{operator}{token.text}"
                 location = f"{run.file}:{token.line}:{token.column}"
                 message = f"`{requirement}` is not quoted: the shell redirects the output to the file `{token.text}`, and any version of {package} may be installed"
                 yield build_finding(
                     "ADO001", location, message, help=f"quote it: `'{requirement}'`", about=package
                 )
-
-
-def _preceding_token(run: RunCommand, line: int, column: int) -> str:
-    tokens = [token for token in run.command.argv if (token.line, token.column) < (line, column)]
-    return tokens[-1].text if tokens else ""
 
 
 @register_rule("ADO002", "a failure is hidden")
@@ -118,9 +117,12 @@ def gpu_use_in_build(project: Project) -> Iterator[Finding]:
 
     Sources: Docker gives devices to containers, not to builds; strands-labs/robots issue 2908.
     """
+    bodies: dict[str, bool] = {}  # by place; a heredoc may have thousands of commands
     for run in project_runs(project):
-        text = " ".join(run.command.texts) + "".join(char.text for char in run.instruction.body)
-        if re.search(r"cuda\.(is_available|get_device|device_count|current_device)|\bnvidia-smi\b", text):
+        place = f"{run.file}:{run.instruction.line}"
+        if place not in bodies:
+            bodies[place] = bool(_GPU_USE.search("".join(char.text for char in run.instruction.body)))
+        if bodies[place] or _GPU_USE.search(" ".join(run.command.texts)):
             yield build_finding(
                 "ADO009", run.location, "requires a GPU, which is not available during a build"
             )

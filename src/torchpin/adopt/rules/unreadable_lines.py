@@ -54,13 +54,15 @@ def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
 
 
 def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
+    with_pip: dict[int, bool] = {}  # by line; one RUN may have thousands of commands
     for run in installs.run_commands(project, file):
         step = installs.parse_install(project, run)
         if step is None:
-            if (
-                any(token in {"for", "while", "if", "case"} for token in run.command.texts[:1])
-                and "pip" in run.instruction.text
-            ):
+            if {"for", "while", "if", "case"} & {*run.command.texts[:1]}:
+                if run.instruction.line not in with_pip:
+                    with_pip[run.instruction.line] = "pip" in run.instruction.text
+                if not with_pip[run.instruction.line]:
+                    continue
                 yield build_finding(
                     "ADO008",
                     run.location,

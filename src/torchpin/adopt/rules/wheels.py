@@ -19,14 +19,14 @@ from torchpin.adopt.registry import (
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torchpin.adopt.installs import InstallCommand, Project, RunCommand
     from torchpin.model import Finding
 
 # The file names of flash-attn and its like: flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl
 _ABI = re.compile(
-    r"(?P<name>[\w.]+)-(?P<version>[\d.]+(?:post\d+)?)\+cu(?P<cuda>\d+)torch(?P<torch>\d+\.\d+)cxx11abi(?P<abi>TRUE|FALSE)"
+    r"(?<![\w.])(?P<name>[\w.]+)-(?P<version>[\d.]+(?:post\d+)?)\+cu(?P<cuda>\d+)torch(?P<torch>\d+\.\d+)cxx11abi(?P<abi>TRUE|FALSE)"
     r"(?:-(?P<python>cp\d+))?"
 )
 
@@ -91,20 +91,24 @@ def unpinned(project: Project) -> Iterator[Finding]:
     Sources: NVIDIA/nvidia-docker issue 1454 (`latest` does not exist); Dao-AILab/flash-attention issues 1644, 2299.
     """
     for file in project.dockerfiles:
+        stages = dockerfile.parse_stages(project.texts[file])
+        images = {stage.start.line: stage.image for stage in stages}
+        names = {stage.name for stage in stages}
         for instruction in dockerfile.parse_instructions(project.texts[file]):
-            yield from _unpinned_image(project, file, instruction)
+            yield from _unpinned_image(file, instruction, images, names)
         for step in installs.install_commands(project, file):
             yield from _unpinned_packages(step)
         yield from _unpinned_clones(list(installs.run_commands(project, file)))
 
 
-def _unpinned_image(project: Project, file: str, instruction: dockerfile.Instruction) -> Iterator[Finding]:
+def _unpinned_image(
+    file: str, instruction: dockerfile.Instruction, images: Mapping[int, str], names: set[str]
+) -> Iterator[Finding]:
+    """`images`: of the stages, by the line of their FROM; `names`: of the stages."""
     image = instruction.flags.get("from", "") if instruction.keyword == "COPY" else ""
     if instruction.keyword == "FROM":
-        stages = dockerfile.parse_stages(project.texts[file])
-        image = next((stage.image for stage in stages if stage.start == instruction), "")
+        image = images.get(instruction.line, "")
     name = image.partition("@")[0].rpartition("/")[2]
-    names = {stage.name for stage in dockerfile.parse_stages(project.texts[file])}
     if (
         not image
         or image == "scratch"
@@ -147,18 +151,17 @@ def _unpinned_packages(step: InstallCommand) -> Iterator[Finding]:
 
 def _unpinned_clones(runs: list[RunCommand]) -> Iterator[Finding]:
     """Clones of the newest commit: without a branch or tag, and no checkout later in the same RUN."""
+    checked_out = {
+        run.instruction.line
+        for run in runs
+        if run.command.texts[:1] == ("git",) and {"checkout", "switch", "reset"} & {*run.command.texts[:4]}
+    }
     for run in runs:
         texts = run.command.texts
         fixed = {"-b", "--branch", "--revision"} & {*texts} or any(
             argument.startswith("--branch=") for argument in texts
         )
-        commands = [sibling.command.texts for sibling in runs if sibling.instruction == run.instruction]
-        checkout = any(
-            {"checkout", "switch", "reset"} & {*command[:4]}
-            for command in commands
-            if command[:1] == ("git",)
-        )
-        if texts[:2] == ("git", "clone") and not fixed and not checkout:
+        if texts[:2] == ("git", "clone") and not fixed and run.instruction.line not in checked_out:
             url = next(
                 (argument for argument in texts[2:] if not argument.startswith("-") and "/" in argument),
                 "a repository",

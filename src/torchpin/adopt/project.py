@@ -1,0 +1,106 @@
+"""The files of another project, parsed within bounds; what exceeds one is not read, and that is said."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from torchpin.adopt import dockerfile
+from torchpin.adopt.installs import Project, parse_runs
+from torchpin.adopt.variables import BoundError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torchpin.adopt.installs import RunCommand
+
+# Characters of all Dockerfiles together: parsed, each has its position and takes some 100 bytes. Real ones have thousands.
+_MOST_DOCKERFILE_TEXT = 4_000_000
+
+
+def parse_project(texts: Mapping[str, str]) -> Project:
+    """A project from its texts by path; what cannot be parsed, or exceeds a bound, is in `unreadable`, and counts as empty."""
+    broken: list[tuple[str, str]] = []
+    lock, pyproject = (_parse_toml(texts, name, broken) for name in ("uv.lock", "pyproject.toml"))
+    runs = _parse_dockerfiles(texts, broken)
+    return Project(
+        texts=texts,
+        dockerfiles=tuple(runs),
+        requirement_files=tuple(
+            path for path in sorted(texts) if re.search(r"(requirements|constraints)[\w.-]*\.txt$", path)
+        ),
+        pyproject=pyproject,
+        pyproject_file=_find_named(texts, "pyproject.toml"),
+        locked_versions=_locked_versions(texts, lock, broken),
+        unreadable=tuple(broken),
+        runs=runs,
+        paths=_path_ends(texts),
+    )
+
+
+def _path_ends(texts: Mapping[str, str]) -> dict[str, str]:
+    """The paths by each of their ends: `a/b/c` by `c`, `b/c` and `a/b/c`; the first one in order counts."""
+    ends: dict[str, str] = {}
+    for path in sorted(texts):
+        parts = path.split("/")
+        for start in range(len(parts)):
+            ends.setdefault("/".join(parts[start:]), path)
+    return ends
+
+
+def _find_named(texts: Mapping[str, str], name: str) -> str:
+    return next((path for path in sorted(texts) if posixpath.basename(path) == name), "")
+
+
+def _parse_toml(texts: Mapping[str, str], name: str, broken: list[tuple[str, str]]) -> Mapping[str, Any]:
+    path = _find_named(texts, name)
+    try:
+        return tomllib.loads(texts[path]) if path else {}
+    except (ValueError, RecursionError) as error:  # tomllib has no limit of its own for nested brackets
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        broken.append((path, reason))
+        return {}
+
+
+def _locked_versions(
+    texts: Mapping[str, str], lock: Mapping[str, Any], broken: list[tuple[str, str]]
+) -> dict[str, str]:
+    """Package to version; a package of sources has no version in a uv.lock."""
+    rows = lock.get("package", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        broken.append((_find_named(texts, "uv.lock"), "`package` is not a list of tables"))
+        return {}
+    pairs = [(row.get("name"), row.get("version")) for row in rows]
+    return {name: version for name, version in pairs if isinstance(name, str) and isinstance(version, str)}
+
+
+def _parse_dockerfiles(
+    texts: Mapping[str, str], broken: list[tuple[str, str]]
+) -> dict[str, tuple[RunCommand, ...]]:
+    """The commands of each Dockerfile; one that exceeds a bound is not read."""
+    runs: dict[str, tuple[RunCommand, ...]] = {}
+    size = 0
+    for path in (path for path in sorted(texts) if _is_dockerfile(path)):
+        size += len(texts[path])
+        if size > _MOST_DOCKERFILE_TEXT:
+            broken.append((path, f"the Dockerfiles up to it have over {_MOST_DOCKERFILE_TEXT} characters"))
+            size -= len(texts[path])
+            continue
+        try:
+            dockerfile.parse_stages(texts[path])
+            runs[path] = tuple(parse_runs(texts[path], path))
+        except BoundError as error:
+            broken.append((path, str(error)))
+    return runs
+
+
+def _is_dockerfile(path: str) -> bool:
+    name = posixpath.basename(path)
+    return name == "Dockerfile" or name.startswith("Dockerfile.") or name.endswith(".Dockerfile")
