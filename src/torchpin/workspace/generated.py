@@ -83,10 +83,18 @@ def expected_documents(
             if strict:
                 raise
             return {}
+    return {
+        path: markdown.splice_sections(path, repo.text(path) or opening, generated)
+        for path, (opening, generated) in _sections(repo, locked).items()
+    }
+
+
+def _sections(repo: Repository, locked: Mapping[str, Lock]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Each document's text above its sections, for a new one, and its generated sections by name."""
     records = {name: repo.text(paths.freeze_path(name)) for name in locked}
     log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
     bumped = {_BUMPS: bumps.section(log)} if log else {}
-    sections = {
+    return {
         paths.PINNING: (pinning.PINNING_OPENING, pinning.pinning_sections(repo.services, locked, records)),
         paths.DEVIATIONS: (
             deviations.DEVIATIONS_OPENING,
@@ -97,10 +105,6 @@ def expected_documents(
             checks.CHECKS_OPENING,
             checks.check_sections(registered_checks(), scan.registered_rules()),
         ),
-    }
-    return {
-        path: markdown.splice_sections(path, repo.text(path) or opening, generated)
-        for path, (opening, generated) in sections.items()
     }
 
 
