@@ -176,7 +176,7 @@ def test_a_file_that_cannot_be_read_is_a_sentence(copy: Path) -> None:
 
 
 def test_an_interrupted_task_ends_with_its_own_code(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*arguments: object) -> NoReturn:
+    def interrupted(*arguments: object, **options: object) -> NoReturn:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("torchpin.commands.generate.write_documents", interrupted)

@@ -44,7 +44,7 @@ def change_service(repo: Repository, change: Callable[[Service], Service]) -> tu
     service = change(before)
     write_files({repo.root / service.file: write.to_yaml(service)})
     on_disk = workspace.open_repository(repo.root)
-    changed_repo = replace(repo, services=on_disk.services)
+    changed_repo = replace(repo, services=on_disk.services, descriptions=on_disk.descriptions)
     return changed_repo, select_environments(changed_repo.services)[0]
 
 
@@ -362,9 +362,10 @@ def test_the_real_torch_is_locked_built_and_proven_from_pypi(scratch: Repository
     )  # fmt: skip
     smoke = "import torch\n\nassert float((torch.ones(2, 2) @ torch.ones(2, 2)).sum()) == 8.0\n"
     folder = scratch.root / "services" / "zopilot"
-    shutil.rmtree(scratch.root / "services" / "lora")
+    for path in ("services/lora", "docker/lora-gpu", "lockfiles/lora-gpu", "records/lora-gpu"):
+        shutil.rmtree(scratch.root / path, ignore_errors=True)
     write_files({folder / "service.yaml": write.to_yaml(service), folder / "smoke.py": smoke})
-    repo = replace(scratch, services=(service,))
+    repo = workspace.reread(scratch)
     (env,) = select_environments(repo.services)
     assert not any(outcome.code for outcome in lock(repo, [env]))
     outcome = build_environment(repo, env)

@@ -46,7 +46,7 @@ def change_service(
     (before,) = [service for service in repo.services if service.name == name]
     after = change(before)
     write_files({repo.root / after.file: write.to_yaml(after)})
-    changed_repo = replace(repo, services=workspace.open_repository(repo.root).services)
+    changed_repo = workspace.reread(repo)
     environments = select_environments(changed_repo.services, service=name)
     outcomes = lock(changed_repo, environments)
     assert not any(outcome.code for outcome in outcomes), outcomes

@@ -122,7 +122,7 @@ def run_bump(
 
 def reopen(repo: Repository) -> Repository:
     reloaded = workspace.open_repository(repo.root)
-    return replace(repo, services=reloaded.services)
+    return replace(repo, services=reloaded.services, descriptions=reloaded.descriptions)
 
 
 def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) -> None:

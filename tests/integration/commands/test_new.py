@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,7 +36,7 @@ def test_a_sixth_service_touches_its_own_folder_only_and_locks_at_once(monorepo:
         "services/whisper/service.yaml", "services/whisper/smoke.py",
     }  # fmt: skip
 
-    repo = replace(monorepo, services=workspace.open_repository(monorepo.root).services)
+    repo = workspace.reread(monorepo)
     environments = select_environments(repo.services, service="whisper")
     (outcome,) = lock(repo, environments, recorded=True)
     assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
