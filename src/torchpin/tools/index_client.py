@@ -25,7 +25,7 @@ def fetch_pages(index: str, packages: Sequence[str]) -> dict[str, Files]:
         futures = [pool.submit(_fetch_page, f"{index.rstrip('/')}/{package}/") for package in packages]
         try:
             return {package: future.result() for package, future in zip(packages, futures, strict=True)}
-        except BaseException:
+        except BaseException:  # an interrupt too: what is not begun yet is not fetched any more
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

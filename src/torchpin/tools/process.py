@@ -97,7 +97,7 @@ def stream(
     with process:
         try:
             yield process
-        except BaseException:
+        except BaseException:  # an interrupt too: the program must not outlive the command
             process.terminate()
             raise
         finally:
