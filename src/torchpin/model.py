@@ -276,7 +276,7 @@ class LayerLock:
 
     @property
     def file(self) -> str:
-        return f"{self.name}.txt"
+        return paths.lock_file(self.name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

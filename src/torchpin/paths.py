@@ -5,6 +5,8 @@ Functions take the name of a service (`lora`) or of an environment (`lora-gpu`).
 
 from __future__ import annotations
 
+import re
+
 SERVICES, LOCKFILES, DOCKER, RECORDS = "services", "lockfiles", "docker", "records"
 
 PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
@@ -15,6 +17,10 @@ BUMP_LOG = f"{RECORDS}/log.yaml"
 DOCKERFILE_TEMPLATE = f"{DOCKER}/Dockerfile.j2"
 RUNTIME = f"{DOCKER}/runtime"
 INDEX_SNAPSHOTS = "src/torchpin/facts/data/index"
+
+# Scanners of vulnerabilities find the files of a lock by it: "Lock files are named for scanners" in docs/ARCHITECTURE.md.
+_LOCK_SUFFIX = ".requirements.txt"
+_FORMER_LOCK_FILE = re.compile(r"(\d\d-[\w-]+|build|upstream-[\w-]+)\.txt")
 
 # Working files, in .gitignore. They are inside the repository because a transaction renames its staged files into
 # place, and a rename is atomic only within one file system.
@@ -45,6 +51,27 @@ def lock_folder(environment: str) -> str:
 def lock_path(environment: str, file: str) -> str:
     """A layer file of a lock, or what a source requires."""
     return f"{LOCKFILES}/{environment}/{file}"
+
+
+def lock_file(name: str) -> str:
+    """The file name of a lock's part: a layer (`02-training`), `build`, or `upstream-` and a source."""
+    return f"{name}{_LOCK_SUFFIX}"
+
+
+def lock_part(file: str) -> str:
+    """The part of a lock that a file is named after."""
+    return file.removesuffix(_LOCK_SUFFIX)
+
+
+def present_name(file: str) -> str:
+    """The name that a lock's file has now; it differs from a name that was given before there was a suffix."""
+    former = _FORMER_LOCK_FILE.fullmatch(file)
+    return lock_file(former[1]) if former else file
+
+
+def is_lock_file(file: str) -> bool:
+    """Whether a file in a lock folder may be one of the lock, under its present name or its former one."""
+    return file.endswith(".txt") and "/" not in file
 
 
 def image_folder(environment: str) -> str:

@@ -23,8 +23,8 @@ TODAY = date(2026, 12, 1)
 UV = "0.13.9"
 FILE = "services/lora/service.yaml"
 LOCK_DIR = "lockfiles/lora-gpu"
-TORCH_LAYER = f"{LOCK_DIR}/00-torch.txt"
-TRAINING_LAYER = f"{LOCK_DIR}/02-training.txt"
+TORCH_LAYER = f"{LOCK_DIR}/00-torch.requirements.txt"
+TRAINING_LAYER = f"{LOCK_DIR}/02-training.requirements.txt"
 RECORDED_TORCH_HASH = "92af92c569de5da937dd1afb45ecfdd598ec1254cf2e49e3d698cb24d71aae14"
 RECORDED_TORCHVISION_HASH = "304937b82c933d5155bd04d771f4b187273f67a76050bb4276b521f7e9b4c4e7"
 SOURCE = Source(
@@ -73,7 +73,9 @@ class Builders:
         """The result of a check on an environment with a current lock."""
         env = env or self.environment()
         lock = context.pop("locks", None) or self.lock(env)
-        return run_check(env, check, **{"locks": lock, "lock_files": {"00-torch.txt": ""}, **context})
+        return run_check(
+            env, check, **{"locks": lock, "lock_files": {"00-torch.requirements.txt": ""}, **context}
+        )
 
     def check_image(self, check: str, env: Environment | None = None, **context: Any) -> Result:
         """The result of a check on an environment with a current lock and an image that matches it."""

@@ -55,7 +55,26 @@ def test_no_other_module_writes_a_path() -> None:
 
 def test_paths_are_inside_their_folders() -> None:
     assert paths.description_path("lora") == "services/lora/service.yaml"
-    assert paths.lock_path("lora-gpu", "00-torch.txt") == "lockfiles/lora-gpu/00-torch.txt"
+    assert (
+        paths.lock_path("lora-gpu", "00-torch.requirements.txt")
+        == "lockfiles/lora-gpu/00-torch.requirements.txt"
+    )
+    assert paths.lock_file("00-torch") == "00-torch.requirements.txt"
+    assert paths.lock_part("00-torch.requirements.txt") == "00-torch"
+
+
+@pytest.mark.parametrize("name", ["00-torch", "03-requirements", "build", "upstream-sd-scripts"])
+def test_a_lock_file_has_one_name_now_and_one_of_before(name: str) -> None:
+    assert paths.present_name(f"{name}.txt") == paths.lock_file(name)
+    assert paths.present_name(paths.lock_file(name)) == paths.lock_file(name)
+
+
+def test_a_file_that_never_was_of_a_lock_keeps_its_name() -> None:
+    for name in ("notes.txt", "1-a.txt", "00-torch.txt.orig", "building.txt"):
+        assert paths.present_name(name) == name
+
+
+def test_paths_of_images_and_records_are_inside_their_folders() -> None:
     assert paths.rendered_paths("lora-gpu")[0] == f"{paths.image_folder('lora-gpu')}/Dockerfile"
     assert paths.freeze_path("lora-gpu").startswith(f"{paths.RECORDS}/lora-gpu/")
     assert paths.BUMP_LOG == "records/log.yaml"

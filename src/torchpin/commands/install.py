@@ -60,7 +60,7 @@ def install(
         files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
         environ |= {"TMPDIR": name}
         for step in plan.install_steps(locked):
-            show_status(f"installing {step.file.removesuffix('.txt')}")
+            show_status(f"installing {paths.lock_part(step.file)}")
             _install_step(repo, step, into, folder, environ, show_status)
         _verify(repo, local_env, locked, into, folder, show_status)
     detail = f"installed and verified: {into}"

@@ -80,7 +80,8 @@ def _current_texts(repo: Repository, environments: Sequence[Environment]) -> dic
     return {path: repo.text(path) for path in smoke_paths} | {
         path.relative_to(repo.root).as_posix(): path.read_bytes().decode(errors="replace")
         for env in environments
-        for path in sorted((repo.root / paths.lock_folder(env.name)).glob("*.txt"))
+        for path in sorted((repo.root / paths.lock_folder(env.name)).glob("*"))
+        if paths.is_lock_file(path.name)
     }
 
 
@@ -204,11 +205,8 @@ def _require_complete(repo: Repository, environments: Sequence[Environment]) -> 
 def _present_lock(repo: Repository, env: Environment) -> Lock | None:
     """The present lock, whose versions are kept where possible; None for a missing or broken one."""
     try:
-        return (
-            file_format.parse_lock(paths.lock_folder(env.name), read_lock_files(repo, env))
-            if read_lock_files(repo, env)
-            else None
-        )
+        texts = file_format.with_present_names(read_lock_files(repo, env))
+        return file_format.parse_lock(paths.lock_folder(env.name), texts) if texts else None
     except InputError:
         return None
 

@@ -173,7 +173,7 @@ def _objection(root: Path, path: str, rendering: str | None) -> str:
         paths.SERVICES: file in {"service.yaml", "smoke.py"} or file.startswith("__pycache__/"),
         paths.RECORDS: path in {paths.freeze_path(folder), paths.build_path(folder)},
         paths.DOCKER: path in paths.rendered_paths(folder),
-        paths.LOCKFILES: file.endswith(".txt") and "/" not in file,
+        paths.LOCKFILES: paths.is_lock_file(file),
     }
     if not known[parent]:
         return "is not torchpin's"

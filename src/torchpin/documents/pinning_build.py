@@ -19,6 +19,7 @@ from torchpin.documents.sections import (
     pluralize,
 )
 from torchpin.image import plan
+from torchpin.lock.file_format import BUILD
 from torchpin.lock.layers import TORCH
 from torchpin.records.freeze import freeze_differences, parse_freeze
 
@@ -76,7 +77,9 @@ def _layer_step(layer: LayerLock, lock: Lock) -> str:
     sources = [package.name for package in layer.packages if package.is_source]
     parts = [
         f"{pluralize(len(layer.packages), 'package')} from {_origin_text(layer)}, each by its hash, without dependencies",
-        f"{', '.join(sources)} built from source with `build.txt`" if sources and lock.build else "",
+        f"{', '.join(sources)} built from source with {code(paths.lock_file(BUILD))}"
+        if sources and lock.build
+        else "",
         "optional: if it fails, the image goes without it" if layer.optional else "",
     ]
     return f"Layer {code(layer.file)}: {'; '.join(filter(None, parts))}."
@@ -207,9 +210,7 @@ def _log_checks(env: Environment, lock: Lock) -> list[str]:
     if env.service.torch.origin == "base":
         torch = "No line has `+ torch==`: torch is the base image's, and stays."
     else:
-        torch = (
-            f"One line has {code(f'+ torch=={_torch_version(lock)}')}, in the step of {code(f'{TORCH}.txt')}."
-        )
+        torch = f"One line has {code(f'+ torch=={_torch_version(lock)}')}, in the step of {code(paths.lock_file(TORCH))}."
     optional = [layer.file for layer in lock.layers if layer.optional and layer.packages]
     return [
         f"It ends with `probe: ok` and torch {expected['torch']['version']}, {_cuda_text(expected['torch']['cuda'])}.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.compat.pins import extras_text
 from torchpin.description.environments import MACHINES
 from torchpin.documents.markdown import block, code, paragraphs, prose
@@ -68,7 +68,9 @@ def _torch_layer_text(env: Environment, lock: Lock) -> str:
     names = [name for name in env.service.torch.family if name in lock.all_packages]
     pins = [f"{name}=={lock.all_packages[name].version}" for name in names]
     if env.service.torch.origin == "base":
-        notes = [f"This is {PROVIDED_NOTE}; `{PROVIDED}.txt` lists it, and everything is resolved with it."]
+        notes = [
+            f"This is {PROVIDED_NOTE}; {code(paths.lock_file(PROVIDED))} lists it, and everything is resolved with it."
+        ]
     else:
         notes = [_layer_summary(lock, TORCH, names), _layer_summary(lock, TORCH_DEPS, ())]
     return paragraphs(block(pins), "\n".join(filter(None, notes)))
@@ -129,4 +131,4 @@ def _layer_summary(lock: Lock, name: str, shown: Iterable[str]) -> str:
         f"as source only: {', '.join(sources)}" if sources else "",
     ]
     why = ", the dependencies of torch and its companions" if name == TORCH_DEPS else ""
-    return f"{code(f'{name}.txt')}{why}: {'; '.join(filter(None, parts))}."
+    return f"{code(paths.lock_file(name))}{why}: {'; '.join(filter(None, parts))}."

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from torchpin import facts
+from torchpin import facts, paths
+from torchpin.lock.file_format import BUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,8 +16,8 @@ _STEP = re.compile(r"#(?P<number>\d+) (?P<rest>.*)")
 _DONE = re.compile(r"DONE (?P<seconds>[0-9]+(?:\.[0-9]+)?)s")
 _OUTPUT = re.compile(r"(?P<seconds>\d+\.\d+) (?P<text>.*)")
 _BYTES = re.compile(r"(?P<done>[\d.]+\s?[kMGT]?B) / (?P<all>[\d.]+\s?[kMGT]?B)")
-# build.txt is mounted beside a layer with source-only packages, and does not name the step.
-_LAYER = re.compile(r"target=/run/torchpin/layers/(?P<file>(?!build\.txt)[\w.-]+)")
+# The build requirements are mounted beside a layer with source-only packages, and do not name the step.
+_LAYER = re.compile(rf"target=/run/torchpin/layers/(?P<file>(?!{re.escape(paths.lock_file(BUILD))})[\w.-]+)")
 # uv prints `+ name==version` for an installed package, `-` for a removed and `~` for a reinstalled one.
 _CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
 _INDEX = re.compile(r'export UV_DEFAULT_INDEX="\$\{\w+:-(?P<address>[^}]+)\}"')
@@ -96,7 +97,7 @@ def step_title(text: str) -> str:
         return ""
     layer = _LAYER.search(text)
     if layer:
-        return f"layer {layer['file'].removesuffix('.txt')}"
+        return f"layer {paths.lock_part(layer['file'])}"
     plain = re.sub(r"^\[(?:[\w-]+ )?\s*(?:\d+/\d+\])?\s*|--mount=\S+\s*", "", text)
     if "probe.py" in plain:
         return "verification"

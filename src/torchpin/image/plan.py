@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.compat.pins import declared_names
 from torchpin.description.environments import MACHINES, cuda_version, index_url, mirror_variable, torch_build
 from torchpin.lock import file_format
@@ -46,6 +46,7 @@ class Image:
     torch: str
     python_mirror: str
     steps: tuple[InstallStep, ...]
+    build_file: str  # of the build requirements
     sources: tuple[tuple[Source, str], ...]
     env: Mapping[str, str]
 
@@ -94,6 +95,7 @@ def image_plan(env: Environment, lock: Lock) -> Image:
         torch=lock.all_packages["torch"].version,
         python_mirror=mirror_variable("python"),
         steps=install_steps(lock),
+        build_file=paths.lock_file(file_format.BUILD),
         sources=homes,
         env={**service.run.env, **{name: value for name, value in torchpin_env.items() if value}},
     )

@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.errors import InputError
 from torchpin.model import Artifact, LayerLock, Lock, Position, Problem, Upstream
 
@@ -140,6 +141,11 @@ def parse_layer(file: str, text: str) -> LayerLock:
     )
 
 
+def upstream_file(source: str) -> str:
+    """The name of the file of a source's requirements."""
+    return paths.lock_file(f"{UPSTREAM_PREFIX}{source}")
+
+
 def upstream_text(upstream: Upstream) -> str:
     """The file of a source's requirements."""
     fields = {
@@ -163,7 +169,7 @@ def lock_texts(lock: Lock) -> dict[str, str]:
     """The files of a lock, name to text."""
     layers = [*lock.layers, *(layer for layer in (lock.build, lock.provided) if layer)]
     return {layer.file: layer_text(layer) for layer in layers} | {
-        f"{UPSTREAM_PREFIX}{upstream.source}.txt": upstream_text(upstream) for upstream in lock.upstreams
+        upstream_file(upstream.source): upstream_text(upstream) for upstream in lock.upstreams
     }
 
 
@@ -176,12 +182,12 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
         try:
             if name.startswith(UPSTREAM_PREFIX):
                 upstreams.append(parse_upstream(f"{folder}/{name}", text))
-                expected_name = f"{UPSTREAM_PREFIX}{upstreams[-1].source}.txt"
+                expected_name = upstream_file(upstreams[-1].source)
             else:
                 layers.append(parse_layer(f"{folder}/{name}", text))
                 expected_name = layers[-1].file
             if expected_name != name:
-                raise _broken_file_error(f"{folder}/{name}", 1, f"has the header of {expected_name}")
+                raise _broken_file_error(f"{folder}/{name}", 1, _misnamed(name, expected_name))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -193,6 +199,18 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
         provided=special_layers.get(PROVIDED),
         upstreams=tuple(upstreams),
     )
+
+
+def _misnamed(name: str, expected_name: str) -> str:
+    if paths.present_name(name) == expected_name:
+        return f"is named {expected_name} now; run `invoke lock` to move it"
+    return f"has the header of {expected_name}"
+
+
+def with_present_names(texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts by file name, with the names that files have now; of a file under both names, the present one counts."""
+    moved = {paths.present_name(name): text for name, text in texts.items()}
+    return moved | {name: text for name, text in texts.items() if name in moved}
 
 
 def installer_requirements(layer: LayerLock) -> str:

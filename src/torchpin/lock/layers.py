@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from torchpin import paths
 from torchpin.compat.wheels import abi_pin
 from torchpin.errors import InputError
 from torchpin.lock import file_format
@@ -63,7 +64,9 @@ def outdated_files(env: Environment, lock: Lock) -> tuple[tuple[str, str, str], 
     if is_provided != bool(lock.provided) or (
         lock.provided and lock.provided.inputs_digest != inputs_digest(env, PROVIDED)
     ):
-        rows.append((f"{PROVIDED}.txt", "does not match the torch that the base image provides", PROVIDED))
+        rows.append(
+            (paths.lock_file(PROVIDED), "does not match the torch that the base image provides", PROVIDED)
+        )
     return (*rows, *_outdated_build(env, lock), *_outdated_upstreams(env, lock))
 
 
@@ -72,13 +75,13 @@ def _outdated_layers(env: Environment, lock: Lock) -> Iterator[tuple[str, str, s
     for name in layer_names(env):
         layer = layers.pop(name, None)
         if not layer:
-            yield f"{name}.txt", "is missing", name
+            yield paths.lock_file(name), "is missing", name
         elif layer.inputs_digest != inputs_digest(env, name):
-            yield f"{name}.txt", OUT_OF_DATE, name
+            yield paths.lock_file(name), OUT_OF_DATE, name
         elif layer.environment != env.name:
-            yield f"{name}.txt", f"is locked for another environment, {layer.environment}", name
+            yield paths.lock_file(name), f"is locked for another environment, {layer.environment}", name
     for name in layers:
-        yield f"{name}.txt", "is of a layer that is not in the description", name
+        yield paths.lock_file(name), "is of a layer that is not in the description", name
 
 
 def _outdated_build(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
@@ -87,9 +90,9 @@ def _outdated_build(env: Environment, lock: Lock) -> Iterator[tuple[str, str, st
     built = sorted({name for package in packages for name in package.required_by})
     if source_only != built:
         names = ", ".join(source_only) or "none"
-        yield f"{BUILD}.txt", f"does not match the source-only packages of the lock ({names})", BUILD
+        yield paths.lock_file(BUILD), f"does not match the source-only packages of the lock ({names})", BUILD
     if lock.build and lock.build.inputs_digest != inputs_digest(env, BUILD):
-        yield f"{BUILD}.txt", OUT_OF_DATE, BUILD
+        yield paths.lock_file(BUILD), OUT_OF_DATE, BUILD
 
 
 def _outdated_upstreams(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
@@ -100,7 +103,7 @@ def _outdated_upstreams(env: Environment, lock: Lock) -> Iterator[tuple[str, str
     }
     locked = {(upstream.source, upstream.tag, upstream.commit, upstream.file) for upstream in lock.upstreams}
     for name in sorted({row[0] for row in described ^ locked}):
-        yield f"{file_format.UPSTREAM_PREFIX}{name}.txt", OUT_OF_DATE, name
+        yield file_format.upstream_file(name), OUT_OF_DATE, name
 
 
 def split_layers(

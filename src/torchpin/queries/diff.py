@@ -80,10 +80,12 @@ def repository_snapshot(name: str, texts: Mapping[str, str]) -> Snapshot:
         folder, _, file = name_and_file.partition("/")
         if path == paths.description_path(folder):
             environments |= _described_environments(path, text)
-        if path == paths.lock_path(folder, file) and file.endswith(".txt") and "/" not in file:
+        if path == paths.lock_path(folder, file) and paths.is_lock_file(file):
             locks.setdefault(folder, {})[file] = text
     for env_name, files in locks.items():
-        lock = file_format.parse_lock(f"{name}:{paths.lock_folder(env_name)}", files)
+        lock = file_format.parse_lock(
+            f"{name}:{paths.lock_folder(env_name)}", file_format.with_present_names(files)
+        )
         env_snapshot = environments.get(env_name) or EnvironmentSnapshot(baseline=_lock_baseline(lock))
         environments[env_name] = replace(env_snapshot, packages=_locked_packages(lock))
     return Snapshot(name=name, environments=environments)
@@ -144,7 +146,7 @@ def _locked_packages(lock: Lock) -> dict[str, Artifact]:
 
 def lock_snapshot(name: str, files: Mapping[str, str]) -> Snapshot:
     """The snapshot of one lock folder, from its texts by file name."""
-    parsed = file_format.parse_lock(name, files)
+    parsed = file_format.parse_lock(name, file_format.with_present_names(files))
     layers = (*([parsed.provided] if parsed.provided else []), *parsed.layers)
     environment = next((layer.environment for layer in layers), "")
     env_snapshot = EnvironmentSnapshot(packages=_locked_packages(parsed), baseline=_lock_baseline(parsed))

@@ -14,6 +14,7 @@ from torchpin.checks.registry import Accepted, Ok, Result
 from torchpin.compat.pins import list_pins
 from torchpin.errors import ToolError
 from torchpin.facts.versions import is_later, is_version
+from torchpin.lock.file_format import BUILD
 from torchpin.model import Finding
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _finding(env: Environment, lock: Lock, advisory: Advisory, today: date) -> F
     return Finding(
         location=pin.location
         if pin
-        else paths.lock_path(env.name, "build.txt")
+        else paths.lock_path(env.name, paths.lock_file(BUILD))
         if is_build_package
         else paths.lock_folder(env.name),
         message=f"{advisory.package} {advisory.version}: {advisory.summary or 'a known vulnerability'} ({advisory.ids[0]}){note}",

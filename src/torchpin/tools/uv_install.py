@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.description.environments import MACHINES, uv_platform
 from torchpin.errors import ToolError
+from torchpin.lock.file_format import BUILD
 from torchpin.tools import files, process
 from torchpin.tools.uv import uv_executable
 
@@ -50,7 +52,7 @@ def _python_request(version: str) -> str:
 def install_command(step: plan.InstallStep, into: Path, folder: Path) -> tuple[str, ...]:
     """The uv command that installs a layer natively, with the same options as in the image's Dockerfile."""
     build_options = ("--preview-features", "build-dependency-hashes", "--require-build-hashes",
-              "--build-constraints", str(folder / "build.txt"))  # fmt: skip
+              "--build-constraints", str(folder / paths.lock_file(BUILD)))  # fmt: skip
     return (uv_executable(), "pip", "install", "--python", str(into), "--no-deps", "--require-hashes",
             *(build_options if step.builds else ("--no-build",)), "--requirements", str(folder / step.file))  # fmt: skip
 

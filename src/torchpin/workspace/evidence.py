@@ -50,7 +50,9 @@ def from_repository(
         files[env.name] = workspace.read_lock_files(repo, env)
         try:
             if files[env.name]:
-                parsed[env.name] = file_format.parse_lock(paths.lock_folder(env.name), files[env.name])
+                # the judge needs no lock to be moved first; LCK001 reports the former names
+                present_texts = file_format.with_present_names(files[env.name])
+                parsed[env.name] = file_format.parse_lock(paths.lock_folder(env.name), present_texts)
         except InputError as error:
             broken[env.name] = tuple(str(problem) for problem in error.problems)
     context = replace(

@@ -108,7 +108,7 @@ def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
 def read_lock_files(repo: Repository, env: Environment) -> dict[str, str]:
     """The files of an environment's lock, name to text; empty if it is not locked. A file without their header is none."""
     folder = repo.root / paths.lock_folder(env.name)
-    files = sorted(folder.glob("*.txt"))
+    files = sorted(path for path in folder.glob("*") if paths.is_lock_file(path.name))
     for path in files:
         expect_inside(repo.root, f"{paths.lock_folder(env.name)}/{path.name}")
     texts = {path.name: path.read_bytes().decode(errors="replace") for path in files}

@@ -149,7 +149,7 @@ def test_a_recorded_hash_that_differs_from_the_lock_is_found(copy: Path) -> None
     result = run_process(copy, "lock", "--check", source=copy)
     assert result.code == 1, result.output
     assert (
-        f"] {LOCK}/00-torch.txt: the hash of {torch.filename} does not match; locked: {torch.sha256}, recorded: "
+        f"] {LOCK}/00-torch.requirements.txt: the hash of {torch.filename} does not match; locked: {torch.sha256}, recorded: "
         in result.out
     )
     assert (
@@ -160,12 +160,12 @@ def test_a_recorded_hash_that_differs_from_the_lock_is_found(copy: Path) -> None
 
 
 CHANGED_DESCRIPTIONS = {
-    "a pin": ("tqdm==4.66.5", "tqdm==4.66.6", f"{LOCK}/05-utilities.txt: no longer matches its description"),
-    "torch": ('version: "2.7.1"', 'version: "2.7.0"', f"{LOCK}/00-torch.txt: no longer matches its description"),
-    "Python": ('python: "3.10.14" ', 'python: "3.10.15" ', f"{LOCK}/02-training.txt: no longer matches its description"),
-    "the channel": ("channel: cu128", "channel: cu126", f"{LOCK}/00-torch.txt: no longer matches its description"),
-    "a source's tag": ("tag: v0.10.0", "tag: v0.10.1", f"{LOCK}/upstream-sd-scripts.txt: no longer matches its description"),
-    "a layer's name": ("name: utilities", "name: utility", f"{LOCK}/05-utility.txt: is missing"),
+    "a pin": ("tqdm==4.66.5", "tqdm==4.66.6", f"{LOCK}/05-utilities.requirements.txt: no longer matches its description"),
+    "torch": ('version: "2.7.1"', 'version: "2.7.0"', f"{LOCK}/00-torch.requirements.txt: no longer matches its description"),
+    "Python": ('python: "3.10.14" ', 'python: "3.10.15" ', f"{LOCK}/02-training.requirements.txt: no longer matches its description"),
+    "the channel": ("channel: cu128", "channel: cu126", f"{LOCK}/00-torch.requirements.txt: no longer matches its description"),
+    "a source's tag": ("tag: v0.10.0", "tag: v0.10.1", f"{LOCK}/upstream-sd-scripts.requirements.txt: no longer matches its description"),
+    "a layer's name": ("name: utilities", "name: utility", f"{LOCK}/05-utility.requirements.txt: is missing"),
 }  # fmt: skip
 
 
@@ -222,7 +222,7 @@ def test_no_deviation_is_documented_from_what_a_source_asked_for_at_another_tag(
     replace_text(copy, DESCRIPTION, "tag: v0.10.0", "tag: v0.10.1")
     result = run_command(copy, "document")
     assert (result.code, result.out) == (2, ""), result.output
-    assert "upstream-sd-scripts.txt" in result.err
+    assert "upstream-sd-scripts.requirements.txt" in result.err
 
 
 def test_what_only_the_rendering_shows_makes_it_stale(copy: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_service_is_removed_with_its_sections(copy: Path) -> None:
     before = tree(copy)
     planned = run_command(copy, "remove", "--service", "zopilot", "--dry-run")
     assert planned.code == 0, planned.output
-    assert "lockfiles/zopilot-gpu/00-torch.txt" in planned.output
+    assert "lockfiles/zopilot-gpu/00-torch.requirements.txt" in planned.output
     assert {name: text for name, text in tree(copy).items() if ".torchpin" not in name} == before
     removed = run_command(copy, "remove", "--service", "zopilot")
     assert removed.code == 0, removed.output

@@ -53,6 +53,18 @@ def test_a_lock_is_exported_in_the_standard_form_with_its_own_files(
     assert str(scratch.root) not in text
 
 
+def test_a_lock_under_former_names_keeps_its_versions_and_moves(monorepo: Repository) -> None:
+    environments = select_environments(monorepo.services, service="zopilot")
+    folder = monorepo.root / "lockfiles/zopilot-gpu"
+    texts = {path.name: path.read_text() for path in folder.iterdir()}
+    for path in [*folder.iterdir()]:
+        path.rename(path.with_name(path.name.replace(".requirements.txt", ".txt")))
+    (locked,) = lock(monorepo, environments, recorded=True)
+    assert (locked.status, locked.code) == ("changed", 0), locked.detail
+    assert "changed:" not in locked.detail
+    assert {path.name: path.read_text() for path in folder.iterdir()} == texts
+
+
 def test_arm64_locks_on_any_machine_and_builds_only_where_the_builder_has_it(monorepo: Repository) -> None:
     environments = select_environments(monorepo.services, service="coaxial", variant="arm64")
     (locked,) = lock(monorepo, environments, recorded=True)

@@ -171,7 +171,7 @@ def test_a_package_moves_alone_with_a_diff_of_one_word() -> None:
         line for line in lora.difference.splitlines() if line[:1] in "+-" and line[:3] not in {"+++", "---"}
     ]
     assert changed[:2] == ["-      - tqdm==4.66.5", "+      - tqdm==4.67.1"]
-    assert set(lora.outdated_layers) == {"lockfiles/lora-gpu/05-utilities.txt"}
+    assert set(lora.outdated_layers) == {"lockfiles/lora-gpu/05-utilities.requirements.txt"}
     assert lora.also_changes == ()
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torchpin import paths
-from torchpin.commands import lock
+from torchpin.commands import judge, lock
 from torchpin.description.environments import select_environments
-from torchpin.errors import ToolError
+from torchpin.errors import InputError, ToolError
 from torchpin.workspace import hand_edits, workspace, writer
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def lock_lora(repo: Repository, monkeypatch: pytest.MonkeyPatch, meanwhile: Call
 @pytest.mark.parametrize(
     "path",
     ["services/lora/service.yaml", "services/zopilot/service.yaml", "services/lora/smoke.py",
-     "lockfiles/lora-gpu/02-training.txt"],
+     "lockfiles/lora-gpu/02-training.requirements.txt"],
 )  # fmt: skip
 def test_what_a_lock_rests_on_must_not_change_meanwhile(
     path: str, repo: Repository, monkeypatch: pytest.MonkeyPatch
@@ -69,6 +69,48 @@ def test_a_file_of_somebody_in_the_folder_of_a_lock_stays(
     notes.write_text("my notes\n")
     lock_lora(repo, monkeypatch, lambda: None)
     assert notes.read_text() == "my notes\n"
+
+
+def rename_back(repo: Repository, folder: str) -> dict[str, str]:
+    """Gives a lock's files the names of before; their texts by the names they have now."""
+    texts = {}
+    for path in sorted((repo.root / folder).iterdir()):
+        texts[path.name] = path.read_text()
+        path.rename(path.with_name(path.name.replace(".requirements.txt", ".txt")))
+    return texts
+
+
+def test_files_under_former_names_are_moved_and_those_of_somebody_stay(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments = select_environments(repo.services, service="lora")
+    locks = {env.name: workspace.read_lock(repo, env) for env in environments}
+    texts = rename_back(repo, "lockfiles/lora-gpu")
+    (repo.root / "lockfiles/lora-gpu/06-mine.txt").write_text("mine\n")
+    monkeypatch.setattr(lock, "resolve_all", lambda *_, **__: ((), locks))
+    lock.lock(repo, environments)
+    folder = repo.root / "lockfiles/lora-gpu"
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {**texts, "06-mine.txt": "mine\n"}
+
+
+def test_a_lock_under_former_names_is_judged_and_compared_but_nothing_is_made_from_it(
+    repo: Repository,
+) -> None:
+    (env,) = select_environments(repo.services, service="lora")
+    judged = judge.judge(repo, [env])
+    rename_back(repo, "lockfiles/lora-gpu")
+    assert judge.judge(repo, [env]) == judged
+    findings = {
+        result.check: result.findings for result in judge.check(repo, [env], "LCK") if result.findings
+    }
+    assert {*findings} == {"LCK001"}
+    assert {finding.location for finding in findings["LCK001"]} == {
+        f"lockfiles/lora-gpu/{path.name}" for path in (repo.root / "lockfiles/lora-gpu").iterdir()
+    }
+    with pytest.raises(
+        InputError, match=r"00-torch\.txt:1:1: is named 00-torch\.requirements\.txt now; run `invoke l"
+    ):
+        workspace.read_lock(repo, env)
 
 
 def test_a_lock_is_kept_out_while_an_update_of_its_service_runs(

@@ -113,7 +113,9 @@ def test_a_file_of_others_stops_it_unless_told_otherwise(root: Path, path: str, 
     assert not [name for name in tree(root) if name.startswith(FOLDERS)]
 
 
-@pytest.mark.parametrize("path", ["lockfiles/zopilot-gpu/00-torch.txt", "docker/zopilot-gpu/Dockerfile"])
+@pytest.mark.parametrize(
+    "path", ["lockfiles/zopilot-gpu/00-torch.requirements.txt", "docker/zopilot-gpu/Dockerfile"]
+)
 def test_an_edit_by_hand_stops_it(root: Path, path: str) -> None:
     (root / path).write_text((root / path).read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
     with pytest.raises(FindingsError, match=f"^{path}: "):

@@ -170,13 +170,13 @@ def test_a_layer_says_what_else_it_brings_how_large_and_what_is_source_only() ->
     text = page_section(
         pinning_page(SMALL, {"small-gpu": declared_lock(SMALL, GPU, extra=extra)}), "Python packages"
     )
-    assert "`00-torch.txt`: no further package; 1 file of unpublished size." in text
+    assert "`00-torch.requirements.txt`: no further package; 1 file of unpublished size." in text
     assert (
-        "`01-torch-deps.txt`, the dependencies of torch and its companions: 1 package; 1 file with 2,500,000 bytes in all."
+        "`01-torch-deps.requirements.txt`, the dependencies of torch and its companions: 1 package; 1 file with 2,500,000 bytes in all."
         in text
     )
     assert (
-        "`02-tools.txt`: 2 further packages; 3 files with 3,000 bytes in all; 1 file of unpublished size; as source only: old."
+        "`02-tools.requirements.txt`: 2 further packages; 3 files with 3,000 bytes in all; 1 file of unpublished size; as source only: old."
         in text
     )
 
@@ -313,9 +313,10 @@ def test_torch_of_the_base_is_told_everywhere_and_never_as_installed(
     assert f"**Provides**: `torch 2.7.1`, `torchvision 0.22.1`, {origin_text}" in text
     assert f"| PyTorch | `2.7.1+cu126`, {origin_text} | - |" in text
     assert (
-        f"torch==2.7.1+cu126\ntorchvision==0.22.1+cu126\n```\n\nThis is {origin_text}; `00-given.txt`" in text
+        f"torch==2.7.1+cu126\ntorchvision==0.22.1+cu126\n```\n\nThis is {origin_text}; `00-given.requirements.txt`"
+        in text
     )
-    assert "00-torch.txt" not in text
+    assert "00-torch.requirements.txt" not in text
     assert "`9`, from the base image" in text or "| cuDNN | `9." in text
 
 
@@ -323,7 +324,7 @@ def test_torch_of_an_index_is_not_said_to_come_from_the_base(service: Services, 
     seedvr = seedvr_service(service, TOOLS, origin="index")
     text = pinning.pinning_sections([seedvr], seedvr_locks(seedvr, *seedvr_artifacts(artifact)), {})["seedvr"]
     assert pinning_layers.PROVIDED_NOTE not in text
-    assert "`00-torch.txt`: no further package" in text
+    assert "`00-torch.requirements.txt`: no further package" in text
 
 
 def test_variants_with_bases_of_their_own_each_show_theirs(service: Services) -> None:

@@ -64,9 +64,9 @@ def test_the_build_order_of_an_index_service(service: Services, artifact: Artifa
         "1. Base image: `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`.",
         "2. System packages, by apt: `curl`, `git`.",
         "3. Python 3.10.14: that of the base image if it is exactly this, else the build that uv 0.13.9 has by hash, in a virtual environment.",
-        f"4. Layer `00-torch.txt`: 1 package from the channel `cu121`, {hashed}.",
-        f"5. Layer `02-tools.txt`: 2 packages from PyPI, {hashed}; old built from source with `build.txt`.",
-        f"6. Layer `03-extra.txt`: 1 package from PyPI, {hashed}; optional: if it fails, the image goes without it.",
+        f"4. Layer `00-torch.requirements.txt`: 1 package from the channel `cu121`, {hashed}.",
+        f"5. Layer `02-tools.requirements.txt`: 2 packages from PyPI, {hashed}; old built from source with `build.requirements.txt`.",
+        f"6. Layer `03-extra.requirements.txt`: 1 package from PyPI, {hashed}; optional: if it fails, the image goes without it.",
         f"7. Source scripts: tag `v1` at commit `{'c' * 40}`, to `/opt/lora/third_party/x`.",
         "8. The runtime's scripts to `/opt/torchpin`, and `smoke.py` to `/opt/lora`.",
         "9. Verification: `probe.py` compares the image with its lock, then `smoke.py` runs; only an image that passes both is tagged.",
@@ -78,7 +78,7 @@ def test_the_build_order_of_a_base_service_installs_no_torch(service: Services, 
     text = pinning_build.build_order(lora, make_locks(lora, artifact, artifact("flash-attn", "2.8.3")))
     assert "3. Python 3.10.14: that of the base image, in a virtual environment that sees" in text
     assert "4. torch and its companions: from the base image, never installed, always verified;" in text
-    assert "5. Layer `01-flash.txt`: 1 package from flash-attn's own release," in text
+    assert "5. Layer `01-flash.requirements.txt`: 1 package from flash-attn's own release," in text
     assert "00-torch" not in text
 
 
@@ -89,7 +89,7 @@ def test_variants_are_told_apart_where_their_order_differs(service: Services, ar
     text = pinning_build.build_order(lora, make_locks(lora, artifact))
     assert "In `lora-gpu`:\n\n1. Base image: `nvidia/cuda:" in text
     assert "In `lora-arm64`:\n\n1. Base image: `debian:12`.\n2. System packages, by apt: none." in text
-    assert "4. Layer `00-torch.txt`: 1 package from PyPI," in text
+    assert "4. Layer `00-torch.requirements.txt`: 1 package from PyPI," in text
 
 
 def verification_column(
@@ -177,8 +177,8 @@ def test_the_checklist_of_an_index_service(service: Services, artifact: Artifact
         "- [ ] These import: `torch`, `tqdm`.",
         f"- [ ] `/opt/lora/third_party/x` is at `{'c' * 40}`.",
         "- [ ] It ends with `probe: ok` and torch 2.5.1+cu121, CUDA 12.1.",
-        "- [ ] One line has `+ torch==2.5.1+cu121`, in the step of `00-torch.txt`.",
-        "- [ ] The optional layer `03-extra.txt` could not be installed only where you accept that.",
+        "- [ ] One line has `+ torch==2.5.1+cu121`, in the step of `00-torch.requirements.txt`.",
+        "- [ ] The optional layer `03-extra.requirements.txt` could not be installed only where you accept that.",
         "invoke freeze --service lora",
     ):
         assert line in text

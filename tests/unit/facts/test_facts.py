@@ -101,7 +101,7 @@ def test_the_first_failure_that_matches_an_example_is_its_own(failure: facts.Kno
 @pytest.mark.parametrize(
     "line",
     [
-        "#12 [7/9] RUN pip install --require-hashes -r 00-torch.txt",
+        "#12 [7/9] RUN pip install --require-hashes -r 00-torch.requirements.txt",
         "#12 3.1 Collecting torch==2.5.1+cu121",
         "#12 3.1   Downloading torch-2.5.1+cu121-cp310-cp310-linux_x86_64.whl (780.4 MB)",
         "#14 0.9 Successfully installed setuptools-81.0.0 tensorboard-2.18.0 triton-3.1.0",

@@ -16,8 +16,8 @@ from torchpin.image.build_log import Event, Failure
 DOCKERFILE = (Path(__file__).parents[3] / "docker/lora-gpu/Dockerfile").read_text(encoding="utf-8")
 LAYER = (
     "[ 4/14] RUN --mount=type=secret,id=network,target=/run/torchpin/network "
-    "--mount=type=bind,source=layers/00-torch.txt,target=/run/torchpin/layers/00-torch.txt "
-    "/run/torchpin/uv pip install --requirements /run/torchpin/layers/00-torch.txt"
+    "--mount=type=bind,source=layers/00-torch.requirements.txt,target=/run/torchpin/layers/00-torch.requirements.txt "
+    "/run/torchpin/uv pip install --requirements /run/torchpin/layers/00-torch.requirements.txt"
 )
 SOLVE = (
     'ERROR: failed to solve: process "/bin/sh -c HOME=/tmp python -B /opt/torchpin/probe.py --expect '
@@ -286,7 +286,7 @@ def test_ordinary_lines_have_no_remedy() -> None:
 
 
 BUILD_LOG = [
-    "#11 [ 4/14] RUN /run/torchpin/uv pip install --requirements /run/torchpin/layers/00-torch.txt\n",
+    "#11 [ 4/14] RUN /run/torchpin/uv pip install --requirements /run/torchpin/layers/00-torch.requirements.txt\n",
     "#11 0.292 Using Python 3.11.2 environment at: /opt/venv\n",
     "#11 0.300 Resolved 3 packages in 6ms\n",
     "#11 21.31 Installed 3 packages in 2.31s\n",
@@ -353,7 +353,7 @@ def test_no_log_breaks_the_search_for_what_came_twice(lines: list[str]) -> None:
 
 
 def test_the_log_tells_from_which_index_a_layer_came_also_out_of_the_cache() -> None:
-    mounts = "--mount=type=bind,source=layers/00-torch.txt,target=/run/torchpin/layers/00-torch.txt"
+    mounts = "--mount=type=bind,source=layers/00-torch.requirements.txt,target=/run/torchpin/layers/00-torch.requirements.txt"
     address = "https://download.pytorch.org/whl/cu124"
     step = f'#9 [4/9] RUN {mounts} export UV_DEFAULT_INDEX="${{TORCHPIN_MIRROR_CU124:-{address}}}" && uv pip install'
     other_step = (
@@ -362,6 +362,6 @@ def test_the_log_tells_from_which_index_a_layer_came_also_out_of_the_cache() -> 
         .replace("#9", "#10")
     )
     assert build_log.layer_indexes([step, "#9 CACHED", other_step, "#10 DONE 0.1s"]) == {
-        "00-torch.txt": address
+        "00-torch.requirements.txt": address
     }
     assert build_log.layer_indexes([other_step]) == {}

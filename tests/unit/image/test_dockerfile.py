@@ -62,12 +62,12 @@ def test_each_layer_is_installed_from_its_own_index_by_hash(environment: Environ
     assert f'export UV_DEFAULT_INDEX="${{TORCHPIN_MIRROR_CU121:-{CU121}}}"' in torch
     for layer_name, line in ("00-torch", torch), ("01-torch-deps", deps), ("02-training", training):
         assert (
-            f"--mount=type=bind,source=layers/{layer_name}.txt,target=/run/torchpin/layers/{layer_name}.txt"
-            in line
+            f"--mount=type=bind,source=layers/{layer_name}.requirements.txt,"
+            f"target=/run/torchpin/layers/{layer_name}.requirements.txt" in line
         )
         assert line.endswith(
             "uv pip install --no-deps --require-hashes --no-build "
-            f"--requirements /run/torchpin/layers/{layer_name}.txt"
+            f"--requirements /run/torchpin/layers/{layer_name}.requirements.txt"
         )
     for line in deps, training:
         assert (
@@ -81,7 +81,7 @@ def test_a_failed_optional_layer_does_not_fail_the_image(environment: Environmen
     env = environment(layers=(make_layer("training", "tqdm==4.66.5", optional=True),))
     *required, optional = installs(dockerfile(env, lock(env)))
     assert re.search(
-        r"&& \{ /run/torchpin/uv pip install .* --requirements /run/torchpin/layers/02-training\.txt"
+        r"&& \{ /run/torchpin/uv pip install .* --requirements /run/torchpin/layers/02-training\.requirements\.txt"
         r' \|\| echo "torchpin: [^"]*" >&2; \}$',
         optional,
     )
@@ -94,13 +94,13 @@ def test_a_source_only_layer_is_built_by_what_is_locked(
     env = environment(layers=(make_layer("old", "dadaptation==3.2"), make_layer("training", "tqdm==4.66.5")))
     env_lock = lock(env, artifact("dadaptation", "3.2", filename="dadaptation-3.2.tar.gz", by=("lora",)))
     _, _, old, training = installs(dockerfile(env, env_lock))
-    assert "source=layers/build.txt,target=/run/torchpin/layers/build.txt" in old
+    assert "source=layers/build.requirements.txt,target=/run/torchpin/layers/build.requirements.txt" in old
     assert (
         "--preview-features build-dependency-hashes --require-build-hashes "
-        "--build-constraints /run/torchpin/layers/build.txt" in old
+        "--build-constraints /run/torchpin/layers/build.requirements.txt" in old
     )
     assert "--no-build " not in old
-    assert "build.txt" not in training
+    assert "build.requirements.txt" not in training
     assert "--no-build " in training
 
 
@@ -226,7 +226,7 @@ def test_a_base_s_torch_is_seen_from_a_venv_that_installs_none(
     )
     installs = [line for line in lines if "pip install" in line]
     assert [re.findall(r"--requirements \S+/(\S+)", line) for line in installs] == [
-        ["01-attention.txt"], ["02-one.txt"],
+        ["01-attention.requirements.txt"], ["02-one.requirements.txt"],
     ]  # fmt: skip
     assert not [line for line in lines if "whl/cu" in line or "00-" in line or "torch-deps" in line]
     assert any(line.endswith('org.opencontainers.image.version="2.7.1+cu126" io.torchpin.description="services/seedvr/service.yaml"') for line in lines)  # fmt: skip
@@ -247,8 +247,8 @@ def test_an_abi_wheel_s_address_is_its_release_s_or_its_mirror_s_and_is_not_kept
 ) -> None:
     env = make_environment(environment, ATTENTION, LAYER_ONE)
     (line,) = [
-        instruction for instruction in dockerfile_instructions(env, make_lock(env, resolution(artifact))) if "01-attention.txt --hash" in instruction
-        or "--requirements /run/torchpin/layers/01-attention.txt" in instruction
+        instruction for instruction in dockerfile_instructions(env, make_lock(env, resolution(artifact))) if "01-attention.requirements.txt --hash" in instruction
+        or "--requirements /run/torchpin/layers/01-attention.requirements.txt" in instruction
     ]  # fmt: skip
     assert f'export TORCHPIN_MIRROR_FLASH_ATTN="${{TORCHPIN_MIRROR_FLASH_ATTN:-{RELEASE}}}" &&' in line
     assert "--no-deps --require-hashes --no-build " in line
@@ -264,11 +264,11 @@ def test_an_optional_abi_wheel_that_fails_leaves_the_image_without_it(
     (line,) = [
         instruction
         for instruction in lines
-        if "--requirements /run/torchpin/layers/01-attention.txt" in instruction
+        if "--requirements /run/torchpin/layers/01-attention.requirements.txt" in instruction
     ]
     assert re.search(r"&& \{ /run/torchpin/uv pip install .*direct_url\.json \|\| echo ", line)
     assert line.endswith(
-        '"torchpin: the optional layer 01-attention.txt could not be installed; the image goes without it" >&2; }'
+        '"torchpin: the optional layer 01-attention.requirements.txt could not be installed; the image goes without it" >&2; }'
     )
 
 

@@ -80,10 +80,10 @@ def test_steps_are_the_layers_that_hold_something(
     }
     plain: dict[str, Any] = {"optional": False, "builds": False}
     assert plan.install_steps(locked) == (
-        plan.InstallStep(file="00-torch.txt", **cu121, **plain),
-        plan.InstallStep(file="01-torch-deps.txt", **pypi, **plain),
-        plan.InstallStep(file="03-training.txt", **pypi, **plain),
-        plan.InstallStep(file="04-old.txt", **pypi, optional=True, builds=True),
+        plan.InstallStep(file="00-torch.requirements.txt", **cu121, **plain),
+        plan.InstallStep(file="01-torch-deps.requirements.txt", **pypi, **plain),
+        plan.InstallStep(file="03-training.requirements.txt", **pypi, **plain),
+        plan.InstallStep(file="04-old.requirements.txt", **pypi, optional=True, builds=True),
     )
 
 
@@ -112,14 +112,16 @@ def test_a_context_holds_what_the_build_reads(
     built_context = plan.build_context(env, locked, runtime={"probe.py": "probe"}, smoke="smoke")
     assert sorted(built_context.files) == [
         "expect.json",
-        "layers/00-torch.txt",
-        "layers/01-torch-deps.txt",
-        "layers/02-training.txt",
-        "layers/build.txt",
+        "layers/00-torch.requirements.txt",
+        "layers/01-torch-deps.requirements.txt",
+        "layers/02-training.requirements.txt",
+        "layers/build.requirements.txt",
         "runtime/probe.py",
         "smoke.py",
     ]
-    assert built_context.files["layers/build.txt"].startswith("setuptools==81.0.0 --hash=sha256:")
+    assert built_context.files["layers/build.requirements.txt"].startswith(
+        "setuptools==81.0.0 --hash=sha256:"
+    )
     assert json.loads(built_context.files["expect.json"]) == plan.probe_expectations(env, locked)
     assert built_context.sources == {"sources/b": source}
     assert built_context.uv == "0.13.9"
@@ -156,11 +158,11 @@ def test_the_step_of_a_wheel_with_an_abi_knows_its_release_and_no_index(
     lock = make_lock(make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact))
     assert plan.install_steps(lock) == (
         plan.InstallStep(
-            file="01-attention.txt", origin="flash-attn", index=None, mirror="TORCHPIN_MIRROR_FLASH_ATTN",
+            file="01-attention.requirements.txt", origin="flash-attn", index=None, mirror="TORCHPIN_MIRROR_FLASH_ATTN",
             optional=False, builds=False, release=RELEASE,
         ),
         plan.InstallStep(
-            file="02-one.txt", origin="pypi", index=None, mirror="TORCHPIN_MIRROR_PYPI", optional=False, builds=False,
+            file="02-one.requirements.txt", origin="pypi", index=None, mirror="TORCHPIN_MIRROR_PYPI", optional=False, builds=False,
         ),
     )  # fmt: skip
 
@@ -173,8 +175,8 @@ def test_the_context_holds_nothing_that_the_base_gives(
     context = plan.build_context(env, lock, runtime={}, smoke="")
     assert sorted(context.files) == [
         "expect.json",
-        "layers/01-attention.txt",
-        "layers/02-one.txt",
+        "layers/01-attention.requirements.txt",
+        "layers/02-one.requirements.txt",
         "smoke.py",
     ]
     assert not [

@@ -103,7 +103,7 @@ def texts(lock: Callable[..., Lock], artifact: Callable[..., Artifact]) -> dict[
 
 
 def test_a_layer_is_a_header_and_one_line_a_package(texts: dict[str, str]) -> None:
-    assert re.sub(r"[0-9a-f]{64}", "<64>", texts["01-torch-deps.txt"]) == (
+    assert re.sub(r"[0-9a-f]{64}", "<64>", texts["01-torch-deps.requirements.txt"]) == (
         "# torchpin lock of lora-gpu, layer 01-torch-deps\n"
         "# Made by `invoke lock`; do not edit.\n"
         "# environment: lora-gpu\n"
@@ -179,23 +179,39 @@ def test_every_single_character_counts(texts: dict[str, str]) -> None:
 def test_a_broken_seal_is_told(
     lock: Callable[..., Lock], edit: Callable[[str], str], line: int, message: str
 ) -> None:
-    text = file_format.lock_texts(lock())["01-torch-deps.txt"]
-    start = f"{FOLDER}/01-torch-deps.txt:{line}:1: {message}"
-    assert parse_error("01-torch-deps.txt", edit(text)).startswith(start)
+    text = file_format.lock_texts(lock())["01-torch-deps.requirements.txt"]
+    start = f"{FOLDER}/01-torch-deps.requirements.txt:{line}:1: {message}"
+    assert parse_error("01-torch-deps.requirements.txt", edit(text)).startswith(start)
 
 
 def test_a_renamed_file_is_noticed(texts: dict[str, str]) -> None:
     assert (
-        parse_error("03-training.txt", texts["02-training.txt"])
-        == f"{FOLDER}/03-training.txt:1:1: has the header of 02-training.txt"
+        parse_error("03-training.requirements.txt", texts["02-training.requirements.txt"])
+        == f"{FOLDER}/03-training.requirements.txt:1:1: has the header of 02-training.requirements.txt"
     )
+
+
+def test_a_file_under_its_former_name_is_told_with_the_present_one(texts: dict[str, str]) -> None:
+    for name in ("02-training", "upstream-sd-scripts"):
+        message = f"is named {name}.requirements.txt now; run `invoke lock` to move it"
+        text = texts[f"{name}.requirements.txt"]
+        assert parse_error(f"{name}.txt", text) == f"{FOLDER}/{name}.txt:1:1: {message}"
+
+
+def test_former_names_become_present_ones_and_give_way_to_them() -> None:
+    texts = {"00-torch.txt": "a", "01-b.requirements.txt": "b", "01-b.txt": "old", "build.txt": "c"}
+    assert file_format.with_present_names(texts) == {
+        "00-torch.requirements.txt": "a",
+        "01-b.requirements.txt": "b",
+        "build.requirements.txt": "c",
+    }
 
 
 def test_an_upstream_in_a_layer_s_place_is_refused(texts: dict[str, str]) -> None:
     fields = "environment, layer, origin, python, platform, uv, answers"
     assert (
-        parse_error("02-a.txt", texts["upstream-sd-scripts.txt"])
-        == f"{FOLDER}/02-a.txt:1:1: expected the header fields {fields}"
+        parse_error("02-a.requirements.txt", texts["upstream-sd-scripts.requirements.txt"])
+        == f"{FOLDER}/02-a.requirements.txt:1:1: expected the header fields {fields}"
     )
 
 
@@ -211,7 +227,7 @@ def test_every_broken_file_is_told_at_once(texts: dict[str, str]) -> None:
 
 def test_one_broken_layer_says_how_to_repair_it(texts: dict[str, str]) -> None:
     with pytest.raises(InputError) as excinfo:
-        file_format.parse_layer("a.txt", texts["00-torch.txt"] + "#")
+        file_format.parse_layer("a.txt", texts["00-torch.requirements.txt"] + "#")
     assert str(excinfo.value).endswith(HELP)
 
 
@@ -278,8 +294,12 @@ def test_a_requirements_file_counts_as_pip_reads_it(text: str, lines: tuple[str,
 def test_the_build_layer_is_told_apart_from_the_install_layers(texts: dict[str, Any]) -> None:
     parsed = file_format.parse_lock(FOLDER, texts)
     assert parsed.build is not None
-    assert parsed.build.file == "build.txt"
-    assert [layer.file for layer in parsed.layers] == ["00-torch.txt", "01-torch-deps.txt", "02-training.txt"]
+    assert parsed.build.file == "build.requirements.txt"
+    assert [layer.file for layer in parsed.layers] == [
+        "00-torch.requirements.txt",
+        "01-torch-deps.requirements.txt",
+        "02-training.requirements.txt",
+    ]
 
 
 @settings(max_examples=25)
@@ -287,7 +307,7 @@ def test_the_build_layer_is_told_apart_from_the_install_layers(texts: dict[str, 
 def test_what_the_base_gives_reads_back_as_given_and_is_no_layer(lock: Lock, provided: LayerLock) -> None:
     full_lock = replace(lock, layers=lock.layers[2:], provided=provided)
     texts = file_format.lock_texts(full_lock)
-    assert "00-given.txt" in texts
+    assert "00-given.requirements.txt" in texts
     assert file_format.parse_lock(FOLDER, texts) == full_lock
     assert {package.name for package in provided.packages} <= {*full_lock.all_packages}
     assert {*full_lock.packages} == {package.name for layer in full_lock.layers for package in layer.packages}
@@ -298,11 +318,15 @@ def test_a_lock_with_a_given_torch_reads_back_as_it_was_written(
 ) -> None:
     lock = make_lock(make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact))
     texts = file_format.lock_texts(lock)
-    assert sorted(texts) == ["00-given.txt", "01-attention.txt", "02-one.txt"]
+    assert sorted(texts) == [
+        "00-given.requirements.txt",
+        "01-attention.requirements.txt",
+        "02-one.requirements.txt",
+    ]
     parsed = file_format.parse_lock("lockfiles/seedvr-gpu", texts)
     assert parsed == lock
     assert file_format.lock_texts(parsed) == texts
     assert "://" not in "".join(texts.values())
     assert f"{FLASH} --hash=sha256:{DIGEST}  # {WHEEL}, size not published, for seedvr\n" in texts[
-        "01-attention.txt"
+        "01-attention.requirements.txt"
     ]  # fmt: skip

@@ -67,10 +67,10 @@ def test_a_layer_knows_its_origin_and_whether_it_is_optional(environment: Enviro
     env = environment(layers=(make_layer("one"), make_layer("two", optional=True)))
     layers = split_layers(env, (), uv="0.13.9")[0]
     assert [(layer_lock.file, layer_lock.origin, layer_lock.optional) for layer_lock in layers] == [
-        ("00-torch.txt", "cu121", False),
-        ("01-torch-deps.txt", "pypi", False),
-        ("02-one.txt", "pypi", False),
-        ("03-two.txt", "pypi", True),
+        ("00-torch.requirements.txt", "cu121", False),
+        ("01-torch-deps.requirements.txt", "pypi", False),
+        ("02-one.requirements.txt", "pypi", False),
+        ("03-two.requirements.txt", "pypi", True),
     ]
     assert {
         (layer_lock.environment, layer_lock.python, layer_lock.platform, layer_lock.uv)

@@ -56,7 +56,7 @@ def test_nothing_of_torch_is_installed_over_a_base_s(environment: Environments, 
     assert (lock.provided.name, lock.provided.origin, lock.provided.file) == (
         "00-given",
         "cu126",
-        "00-given.txt",
+        "00-given.requirements.txt",
     )
     assert {"torch", "triton", "nvidia-cudnn-cu12"} & {*lock.packages} == set()
     assert {"torch", "torchvision", "torchaudio"} <= {*lock.all_packages}
@@ -178,13 +178,13 @@ def test_a_fresh_lock_of_these_shapes_is_not_stale(environment: Environments, ar
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"torch": Torch(version=Version("2.7.0"), companions=FAMILY, origin="base")}, ["01-attention.txt", "00-given.txt"]),
-        ({"torch": Torch(version=Version("2.7.1"), companions={}, origin="base")}, ["00-given.txt"]),
-        ({"channel": "cu128"}, ["01-attention.txt", "00-given.txt"]),
-        ({"python": Version("3.12")}, ["01-attention.txt", "02-one.txt", "00-given.txt"]),
-        ({"layers": (ATTENTION, make_layer("one", "a==2"))}, ["02-one.txt"]),
-        ({"layers": (make_layer("attention", "flash-attn==2.8.2"), LAYER_ONE)}, ["01-attention.txt"]),
-        ({"layers": (make_layer("attention", FLASH, optional=True), LAYER_ONE)}, ["01-attention.txt"]),
+        ({"torch": Torch(version=Version("2.7.0"), companions=FAMILY, origin="base")}, ["01-attention.requirements.txt", "00-given.requirements.txt"]),
+        ({"torch": Torch(version=Version("2.7.1"), companions={}, origin="base")}, ["00-given.requirements.txt"]),
+        ({"channel": "cu128"}, ["01-attention.requirements.txt", "00-given.requirements.txt"]),
+        ({"python": Version("3.12")}, ["01-attention.requirements.txt", "02-one.requirements.txt", "00-given.requirements.txt"]),
+        ({"layers": (ATTENTION, make_layer("one", "a==2"))}, ["02-one.requirements.txt"]),
+        ({"layers": (make_layer("attention", "flash-attn==2.8.2"), LAYER_ONE)}, ["01-attention.requirements.txt"]),
+        ({"layers": (make_layer("attention", FLASH, optional=True), LAYER_ONE)}, ["01-attention.requirements.txt"]),
         ({"base": Base(image="pytorch/pytorch:other"), "summary": "other"}, []),
     ],
     ids=["torch", "companions", "channel", "Python", "a pin", "the wheel", "optional", "the image's tag"],
@@ -202,10 +202,10 @@ def test_a_lock_of_another_origin_is_stale_in_both_directions(
 ) -> None:
     base_env = make_environment(environment, ATTENTION, LAYER_ONE)
     index_env = make_environment(environment, ATTENTION, LAYER_ONE, origin="index")
-    assert "00-given.txt" in outdated_names(base_env, make_lock(index_env, resolution(artifact)))
-    assert {"00-given.txt", "00-torch.txt"} <= {
+    assert "00-given.requirements.txt" in outdated_names(base_env, make_lock(index_env, resolution(artifact)))
+    assert {"00-given.requirements.txt", "00-torch.requirements.txt"} <= {
         *outdated_names(index_env, make_lock(base_env, resolution(artifact)))
     }
     assert outdated_names(base_env, replace(make_lock(base_env, resolution(artifact)), provided=None)) == [
-        "00-given.txt"
+        "00-given.requirements.txt"
     ]

@@ -28,7 +28,7 @@ LOG = [
     "#4 DONE 2.1s",
     "#5 [ 2/14] RUN apt-get update",
     "#5 CACHED",
-    "#6 [ 4/14] RUN --mount=type=bind,source=a,target=/run/torchpin/layers/00-torch.txt uv pip install",
+    "#6 [ 4/14] RUN --mount=type=bind,source=a,target=/run/torchpin/layers/00-torch.requirements.txt uv pip install",
     "#6 0.512 Using Python 3.10.14",
     "#6 DONE 65.4s",
     "#7 [ 5/14] COPY smoke.py /opt/lora/smoke.py",

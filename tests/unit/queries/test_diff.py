@@ -169,8 +169,17 @@ def test_an_environment_that_is_new_or_not_locked_is_told(lock: Locks) -> None:
 
 def test_an_edited_lock_is_refused_with_its_state(lock: Locks) -> None:
     edited = {path: text.replace("4.66.5", "4.66.6") for path, text in texts(lock()).items()}
-    with pytest.raises(InputError, match=r"v1:lockfiles/lora-gpu/02-training\.txt"):
+    with pytest.raises(InputError, match=r"v1:lockfiles/lora-gpu/02-training\.requirements\.txt"):
         diff.repository_snapshot("v1", edited)
+
+
+def test_a_lock_under_former_names_is_read_too(lock: Locks) -> None:
+    former = {path.replace(".requirements.txt", ".txt"): text for path, text in texts(lock()).items()}
+    assert former != texts(lock())
+    difference = single_difference(
+        diff.repository_snapshot("v1", former), diff.repository_snapshot(".", texts(lock()))
+    )
+    assert (difference.baseline, difference.packages, difference.notes) == ((), (), ())
 
 
 def test_one_service_alone_is_compared_where_it_is_named(lock: Locks) -> None:

@@ -146,7 +146,7 @@ def test_a_package_that_others_want_is_moved_by_locking(environment: Environment
     reported = vulnerabilities.parse_advisories(auditor_output(row), [("nvidia-cudnn-cu12", "9.1.0.70")])
     (finding,) = vulnerabilities.audit_result(environment(), lock(), reported, TODAY).findings
     assert "run `invoke lock --service lora --upgrade-package nvidia-cudnn-cu12`" in finding.help
-    assert finding.location == "lockfiles/lora-gpu/01-torch-deps.txt"
+    assert finding.location == "lockfiles/lora-gpu/01-torch-deps.requirements.txt"
 
 
 def test_without_a_fixed_release_the_remedy_says_so(environment: Environments, lock: Locks) -> None:

@@ -32,11 +32,11 @@ def test_a_layer_is_installed_natively_as_in_the_image(
     tmp_path: Path, builds: bool, options: tuple[str, ...]
 ) -> None:
     step = plan.InstallStep(
-        file="02-a.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds
+        file="02-a.requirements.txt", origin="pypi", index=None, mirror="M", optional=False, builds=builds
     )
     command = uv_install.install_command(step, tmp_path / "venv", tmp_path / "layers")
-    constraints = (str(tmp_path / "layers" / "build.txt"),) if builds else ()
+    constraints = (str(tmp_path / "layers" / "build.requirements.txt"),) if builds else ()
     assert command == (
         uv.uv_executable(), "pip", "install", "--python", str(tmp_path / "venv"), "--no-deps", "--require-hashes", *options, *constraints,
-        "--requirements", str(tmp_path / "layers" / "02-a.txt"),
+        "--requirements", str(tmp_path / "layers" / "02-a.requirements.txt"),
     )  # fmt: skip

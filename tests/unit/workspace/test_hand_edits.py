@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOCKERFILE = "docker/lora-gpu/Dockerfile"
-LOCK_FILE = "lockfiles/lora-gpu/upstream-a.txt"
+LOCK_FILE = "lockfiles/lora-gpu/upstream-a.requirements.txt"
 
 
 @pytest.fixture

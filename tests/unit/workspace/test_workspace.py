@@ -110,7 +110,14 @@ def test_a_missing_or_damaged_build_record_is_empty(
 def _link_out(repo: workspace.Repository, link: str) -> Path:
     """A link in the repository to a folder beside it, which has a file of each name that is read."""
     away = repo.root.parent / "away"
-    for name in ("smoke.py", "service.yaml", "00-torch.txt", "probe.py", "a/service.yaml", "lora-gpu/00.txt"):
+    for name in (
+        "smoke.py",
+        "service.yaml",
+        "00-torch.requirements.txt",
+        "probe.py",
+        "a/service.yaml",
+        "lora-gpu/00.txt",
+    ):
         write_files({away / name: "private"})
     (repo.root / link).parent.mkdir(parents=True, exist_ok=True)
     (repo.root / link).symlink_to(away / link.rpartition("/")[2] if "." in link[1:] else away)

@@ -32,7 +32,7 @@ def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
     Each layer file holds a digest of its inputs: Python, platform, channel, torch and the layer's packages. When one of
     them changes in the description, the layer is out of date.
 
-    Example: tqdm==4.66.5 became tqdm==4.67.1 in the description, and 02-training.txt was locked before.
+    Example: tqdm==4.66.5 became tqdm==4.67.1 in the description, and 02-training.requirements.txt was locked before.
 
     Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
     """
@@ -42,6 +42,12 @@ def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
             folder = paths.lock_folder(env.name)
             yield finding(env, folder, "is missing", about=env.name)
         return  # a lock that cannot be parsed is reported by LCK002
+    for file in context.lock_files.get(env.name, ()):
+        present_name = paths.present_name(file)
+        if file != present_name:
+            message = f"is named {present_name} now, where scanners look for it"
+            path = paths.lock_path(env.name, file)
+            yield finding(env, path, message, about=paths.lock_part(present_name))
     for file, problem, about in outdated_files(env, lock):
         path = paths.lock_path(env.name, file)
         yield finding(env, path, problem, about=about)
@@ -59,7 +65,7 @@ def lock_is_untouched(context: CheckContext, env: Environment) -> Iterator[Findi
     The header of a layer file holds a digest of its lines. A version or hash that was changed by hand does not match the
     digest, and its origin cannot be verified.
 
-    Example: a version in 00-torch.txt was raised and its hash was not.
+    Example: a version in 00-torch.requirements.txt was raised and its hash was not.
 
     Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
     """
@@ -70,12 +76,12 @@ def lock_is_untouched(context: CheckContext, env: Environment) -> Iterator[Findi
 
 @check("LCK003", "torch does not come from its pinned index alone", "lock")
 def torch_has_one_origin(context: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock`; torch and its companions belong in 00-torch.txt, from the variant's channel.
+    """Run `invoke lock`; torch and its companions belong in 00-torch.requirements.txt, from the variant's channel.
 
     A torch in another layer would be installed from PyPI, whose default build is for another CUDA. A build from another
     channel has another local version.
 
-    Example: the origin of 00-torch.txt is cu124, and the channel of the variant is cu121.
+    Example: the origin of 00-torch.requirements.txt is cu124, and the channel of the variant is cu121.
 
     Sources: vllm-project/vllm issue 56829: an official image with torch+cu130 beside cu129 companions.
     """
@@ -99,7 +105,9 @@ def torch_has_one_origin(context: CheckContext, env: Environment) -> Iterator[Fi
                 message = f"{package.name} {package.version} is not the {channel} build of {release}"
                 yield finding(env, location, message, about=package.name)
     for name in sorted({*family} - {*lock.all_packages}):
-        yield finding(env, paths.lock_path(env.name, f"{home}.txt"), f"{name} is not locked", about=name)
+        yield finding(
+            env, paths.lock_path(env.name, paths.lock_file(home)), f"{name} is not locked", about=name
+        )
 
 
 def _is_build(env: Environment, version: str, release: str) -> bool:
@@ -192,7 +200,7 @@ def hashes_equal_the_recorded(context: CheckContext, env: Environment) -> Iterat
         if recorded_hash is None:
             yield Unknown(message=f"the hash of {package.filename} is not recorded")
         elif recorded_hash != package.sha256:
-            location = paths.lock_path(env.name, layer.file if layer else TORCH)
+            location = paths.lock_path(env.name, layer.file if layer else paths.lock_file(TORCH))
             message = _mismatch_message(package, recorded_hash)
             yield finding(env, location, message, about=package.name, evidence=source)
 
@@ -227,7 +235,7 @@ def lock_names_no_host(context: CheckContext, env: Environment) -> Iterator[Find
     A lock with an address works only where that host can be reached, and discloses the mirrors of the machine that wrote
     it.
 
-    Example: a line with --index-url in 00-torch.txt.
+    Example: a line with --index-url in 00-torch.requirements.txt.
 
     Sources: docs/ARCHITECTURE.md, locks name no host and are sealed.
     """

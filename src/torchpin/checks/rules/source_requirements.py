@@ -15,7 +15,7 @@ from torchpin.compat.pins import list_pins
 from torchpin.compat.recommendations import applicable_requirements, satisfies, used_components
 from torchpin.compat.sources import recorded_tags
 from torchpin.description.environments import cuda_version
-from torchpin.lock.file_format import UPSTREAM_PREFIX
+from torchpin.lock.file_format import upstream_file
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def requirements_are_met(context: CheckContext, env: Environment) -> Iterator[An
 
     Example: kohya-ss/sd-scripts pins accelerate==1.6.0 at v0.10.0, and the description pins `accelerate==0.25.0`.
 
-    Sources: the requirements file at the locked commit (`upstream-<source>.txt` of the lock), or the recorded one.
+    Sources: the requirements file at the locked commit (`upstream-<source>.requirements.txt` of the lock), or the recorded one.
     """
     lock = current_lock(context, env)
     for number, source in enumerate(env.service.sources):
@@ -74,7 +74,7 @@ def _source_requirements(env: Environment, source: Source, lock: Lock | None) ->
     )
     if locked:
         by, lines = locked.tag, locked.requirements
-        evidence = paths.lock_path(env.name, f"{UPSTREAM_PREFIX}{source.name}.txt")
+        evidence = paths.lock_path(env.name, upstream_file(source.name))
     elif row := _requirements_row(source):
         by, lines = row.tag, tuple(f"{name}{specifier}" for name, specifier in row.pins.items())
         evidence = row.requirements_citation

@@ -202,7 +202,7 @@ def test_a_locked_file_for_another_python_is_refused(
     )
     (finding,) = run_abi001(env, lock(env, other_wheel)).findings
     assert (finding.location, finding.about, finding.level) == (
-        "lockfiles/lora-gpu/02-l0.txt",
+        "lockfiles/lora-gpu/02-l0.requirements.txt",
         "tqdm",
         "error",
     )

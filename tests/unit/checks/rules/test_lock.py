@@ -23,7 +23,7 @@ from support.checks import (
 from torchpin.lock.layers import layer_names
 from torchpin.model import Layer, Upstream
 
-UPSTREAM_FILE = f"{LOCK_DIR}/upstream-sd-scripts.txt"
+UPSTREAM_FILE = f"{LOCK_DIR}/upstream-sd-scripts.requirements.txt"
 UPSTREAM = Upstream(
     source="sd-scripts", tag="v0.10.0", commit="9" * 40, file="requirements.txt", requirements=()
 )
@@ -87,7 +87,7 @@ PASSES = [
         "a URL only in the requirements of a source",
         lambda kit: kit.check_lock(
             "LCK006",
-            lock_files={"00-torch.txt": "torch==2.5.1\n", "upstream-x.txt": "a @ https://example.org/a.whl\n"},
+            lock_files={"00-torch.requirements.txt": "torch==2.5.1\n", "upstream-x.requirements.txt": "a @ https://example.org/a.whl\n"},
         ),
     ),
 ]  # fmt: skip
@@ -141,7 +141,7 @@ FAILS = [
                 None, kit.artifact("schedulefree", "1.4", filename="schedulefree-1.4.tar.gz", by=("lora",))
             ),
         ),
-        f"{LOCK_DIR}/build.txt",
+        f"{LOCK_DIR}/build.requirements.txt",
         "does not match the source-only packages of the lock (schedulefree)",
     ),
     Case(
@@ -157,6 +157,11 @@ FAILS = [
             locks=replace(kit.lock(), upstreams=(replace(UPSTREAM, tag="v0.9.1"),)),
         ),
         UPSTREAM_FILE, "no longer matches its description",
+    ),
+    Case(
+        "LCK001", "under a former name",
+        lambda kit: kit.check_lock("LCK001", lock_files={"02-training.txt": ""}),
+        f"{LOCK_DIR}/02-training.txt", "is named 02-training.requirements.txt now, where scanners look for it",
     ),
     Case(
         "LCK002", "an edited file",
@@ -217,7 +222,7 @@ FAILS = [
         lambda kit: kit.check_lock(
             "LCK004", locks=replace_layer(lock := kit.lock(), 1, packages=(lock.packages["tqdm"],))
         ),
-        TRAINING_LAYER, "tqdm is also locked in 01-torch-deps.txt",
+        TRAINING_LAYER, "tqdm is also locked in 01-torch-deps.requirements.txt",
     ),
     Case(
         "LCK004", "a wheel for another Python",
@@ -238,18 +243,18 @@ FAILS = [
         "LCK006", "an address",
         lambda kit: run_check(
             kit.environment(), "LCK006",
-            lock_files={"00-torch.txt": "# a\ntorch @ https://mirror.example/torch.whl\n"},
+            lock_files={"00-torch.requirements.txt": "# a\ntorch @ https://mirror.example/torch.whl\n"},
         ),
         f"{TORCH_LAYER}:2", "the lock has a URL or an index option",
     ),
     Case(
         "LCK006", "an index",
-        lambda kit: run_check(kit.environment(), "LCK006", lock_files={"00-torch.txt": "--index-url mirror\n"}),
+        lambda kit: run_check(kit.environment(), "LCK006", lock_files={"00-torch.requirements.txt": "--index-url mirror\n"}),
         f"{TORCH_LAYER}:1", "the lock has a URL or an index option",
     ),
     Case(
         "LCK006", "a folder of wheels",
-        lambda kit: run_check(kit.environment(), "LCK006", lock_files={"00-torch.txt": "--find-links /srv\n"}),
+        lambda kit: run_check(kit.environment(), "LCK006", lock_files={"00-torch.requirements.txt": "--find-links /srv\n"}),
         f"{TORCH_LAYER}:1", "the lock has a URL or an index option",
     ),
     Case(

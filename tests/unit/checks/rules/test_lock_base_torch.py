@@ -19,7 +19,7 @@ from torchpin.model import Artifact, Environment, Layer, Lock, Torch
 TORCH_FILE = "torch-2.7.1+cu126-cp311-cp311-manylinux_2_28_x86_64.whl"
 TORCH_DIGEST = "e1a8465165708c2e2e90786ade8a3e1b1d01eca1f022792cd397caad9d8c21bc"
 BASE_LAYER, ATTENTION_LAYER, PLAIN_LAYER = (
-    f"{LOCK_DIR}/{name}.txt" for name in ("00-given", "01-attention", "02-training")
+    f"{LOCK_DIR}/{name}.requirements.txt" for name in ("00-given", "01-attention", "02-training")
 )
 
 

@@ -66,7 +66,7 @@ def test_the_lock_s_own_copy_of_the_requirements_counts_first(environment: Envir
     assert result.unknown == ()
     assert result.evidence[0].evidence == (
         "sd-scripts v0.10.0 has 3 requirements; met: 1, unmet with a reason: 0 "
-        "(lockfiles/lora-gpu/upstream-sd-scripts.txt)"
+        "(lockfiles/lora-gpu/upstream-sd-scripts.requirements.txt)"
     )
 
 
