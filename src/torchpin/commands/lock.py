@@ -1,4 +1,4 @@
-"""`lock` and `export`: each environment resolved, judged and written; a lock in a standard format."""
+"""`lock`: each environment resolved, judged and written."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from torchpin.description.environments import index_url
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
-from torchpin.lock.export import render_requirements
 from torchpin.model import Outcome, Position, Problem, Upstream
-from torchpin.tools import index_server, uv, uv_export, uv_resolve
+from torchpin.tools import index_server, uv, uv_resolve
 from torchpin.workspace import generated
 from torchpin.workspace.evidence import from_descriptions
 from torchpin.workspace.hand_edits import require_unedited
-from torchpin.workspace.workspace import read_lock, read_lock_files
+from torchpin.workspace.workspace import read_lock_files
 from torchpin.workspace.writer import clone_source, exclusive, exclusive_services, write
 
 if TYPE_CHECKING:
@@ -239,15 +238,6 @@ def _read_upstream(repo: Repository, source: Source, show_status: StatusCallback
         file=str(source.requirements),
         requirements=file_format.requirement_lines(text),
     )
-
-
-def export(repo: Repository, env: Environment, form: str) -> str:
-    """A lock in a standard format: `requirements` (offline, without addresses) or `pylock` (PEP 751, with current addresses)."""
-    current_lock = read_lock(repo, env)
-    if form == "requirements":
-        return render_requirements(env, current_lock)
-    with _channel_index(repo, env, recorded=False) as address:
-        return uv_export.export_pylock(env, current_lock, repo.settings, index=address)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

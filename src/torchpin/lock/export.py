@@ -9,7 +9,9 @@ from torchpin.description.environments import mirror_variable
 from torchpin.lock import file_format
 
 if TYPE_CHECKING:
-    from torchpin.model import Environment, LayerLock, Lock
+    from collections.abc import Mapping
+
+    from torchpin.model import Artifact, Environment, LayerLock, Lock
 
 
 def wheel_release(layer: LayerLock) -> str | None:
@@ -36,17 +38,29 @@ def install_file(layer: LayerLock) -> str:
     return "".join(lines)
 
 
-def render_requirements(env: Environment, lock: Lock) -> str:
-    """The whole lock as one hashed requirements file, layers in install order."""
+def render_requirements(env: Environment, lock: Lock, urls: Mapping[str, str]) -> str:
+    """The whole lock as one hashed requirements file, layers in install order.
+
+    `urls` has the addresses, by package, of files that PyPI does not have.
+    """
     parts = [
         f"# {env.name}: Python {env.service.python}, {env.variant.platform}. Install with --no-deps --require-hashes."
     ]
     if lock.provided:
         parts.append("# torch and its companions are provided by the base image and are not in this file")
     for layer in lock.layers:
-        origin = f"the {layer.origin} index" if layer.origin != "pypi" else "PyPI"
-        if layer.origin in facts.abi_packages():
-            variable = mirror_variable(layer.origin)
-            origin = f"the releases of {layer.origin}; set {variable} to their address or to that of a mirror"
-        parts += [f"# {layer.name}, from {origin}", install_file(layer).rstrip("\n")]
-    return "\n".join([*(part for part in parts if part), ""])
+        parts += [f"# {layer.name}, from {_origin_text(layer)}"]
+        parts += [_requirement_line(package, urls) for package in layer.packages]
+    return "\n".join([*parts, ""])
+
+
+def _origin_text(layer: LayerLock) -> str:
+    if layer.origin in facts.abi_packages():
+        return f"the releases of {layer.origin}"
+    return "PyPI" if layer.origin == "pypi" else f"the {layer.origin} index"
+
+
+def _requirement_line(package: Artifact, urls: Mapping[str, str]) -> str:
+    url = urls.get(package.name)
+    pin = f"{package.name} @ {url}" if url else f"{package.name}=={package.version}"
+    return f"{pin} --hash=sha256:{package.sha256}"

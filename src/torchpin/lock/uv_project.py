@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torchpin.facts import Wheel
-    from torchpin.model import Environment
+    from torchpin.model import Artifact, Environment
 
 
 def resolution_requirements(env: Environment, wheels: Mapping[str, Wheel]) -> tuple[str, ...]:
@@ -28,6 +28,14 @@ def resolution_requirements(env: Environment, wheels: Mapping[str, Wheel]) -> tu
     ]
     wheel_requirements = [requirement for wheel in wheels.values() for requirement in wheel.requires]
     return (*family, *map(str, declared), *wheel_requirements)
+
+
+def without_requirements(packages: Iterable[Artifact]) -> str:
+    """Tables for a uv project by which packages require nothing: uv neither reads their metadata nor builds them."""
+    return "".join(
+        f"[[tool.uv.dependency-metadata]]\nname = {quote(package.name)}\nversion = {quote(package.version)}\n"
+        for package in packages
+    )
 
 
 def quote(value: str) -> str:

@@ -24,11 +24,12 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     check: bool = True,
+    timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and return its exit code and captured output.
 
-    Raises ToolError, with the command and its output, when the program is missing or, unless `check` is
-    False, when its exit code is not 0.
+    Raises ToolError, with the command and its output, when the program is missing, when it takes longer than `timeout`
+    seconds or, unless `check` is False, when its exit code is not 0.
     """
     try:
         completed = subprocess.run(
@@ -39,9 +40,12 @@ def run(
             text=True,
             errors="replace",
             check=False,
+            timeout=timeout,
         )
     except FileNotFoundError:
         raise command_not_found(command[0]) from None
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"`{shlex.join(command)}` took longer than {timeout:g} s, and was ended") from None
     if check and completed.returncode:
         raise ToolError(failure_message(command, completed.returncode, completed.stdout, completed.stderr))
     return completed

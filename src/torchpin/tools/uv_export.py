@@ -1,60 +1,67 @@
-"""Export of a lock as pylock.toml (PEP 751), by uv."""
+"""The addresses of locked files, as uv reads them from the indexes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from torchpin import facts
 from torchpin.errors import ToolError
 from torchpin.lock import uv_project
+from torchpin.lock.pylock import Location
 from torchpin.redaction import redact_credentials
-from torchpin.tools.uv_compile import compile_command, pylock_packages, run_compile, temporary_project
+from torchpin.tools import process
+from torchpin.tools.uv import uv_environment
+from torchpin.tools.uv_compile import compile_command, error_output, pylock_packages, temporary_project
 
 if TYPE_CHECKING:
-    from torchpin.model import Artifact, Environment, Lock, Settings
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from torchpin.model import Artifact, Environment, Settings
+
+_SECONDS = 300.0  # for the pages of all packages
 
 
-def export_pylock(env: Environment, lock: Lock, settings: Settings, *, index: str | None) -> str:
-    """The lock as PEP 751 `pylock.toml`, with the addresses that the indexes list today for the locked files.
+def file_locations(
+    env: Environment, packages: Iterable[Artifact], settings: Settings, *, index: str | None
+) -> dict[str, Location]:
+    """The places of locked files by package, from one run of uv on PyPI, or the mirror that stands for it.
 
-    Raises ToolError when an index no longer lists the hash of a locked file.
+    torch and its companions are looked up at `index`, if that is given. Nothing but the pages of the packages is read.
+    Raises ToolError when an index cannot be read, or no longer lists a locked file.
     """
-    abi_packages = [package for package in lock.packages.values() if package.name in facts.abi_packages()]
-    pins = [
-        f"{package.name}=={package.version}"
-        for package in lock.packages.values()
-        if package not in abi_packages
-    ]
-    with temporary_project(uv_project.render_uv_project(env, index=index, pins=pins)) as folder:
-        run_compile(env, settings, folder, compile_command(env, "pylock.toml", extra=("--no-deps",)))
-        text = (folder / "pylock.toml").read_text()
-        for package in pylock_packages(folder):
-            locked = lock.packages[canonicalize_name(package["name"])]
-            hashes = {
-                row["hashes"].get("sha256")
-                for row in [*package.get("wheels", ()), package.get("sdist", {"hashes": {}})]
-            }
-            if locked.sha256 not in hashes:
-                raise ToolError(
-                    f"{locked.filename}: the index no longer lists the locked hash {locked.sha256}"
-                )
-    head, body = text.split("lock-version", 1)
-    del head  # a comment with uv's command line, which holds paths of this machine
-    released = "".join(_archive_entry(package, settings) for package in abi_packages)
-    return f"# {env.name}, exported from its lock by `invoke export`.\nlock-version{redact_credentials(body)}{released}"
+    locked = {package.name: package for package in packages}
+    if not locked:
+        return {}
+    pins = [f"{package.name}=={package.version}" for package in locked.values()]
+    project = uv_project.render_uv_project(env, index=index, pins=pins)
+    with temporary_project(project + uv_project.without_requirements(locked.values())) as folder:
+        completed = process.run(
+            compile_command(env, "pylock.toml", extra=("--no-deps",)),
+            cwd=folder,
+            env=uv_environment(settings) | {"TMPDIR": str(folder)},
+            check=False,
+            timeout=_SECONDS,
+        )
+        if completed.returncode:
+            raise ToolError(
+                f"{env.name}: the addresses of its files could not be read:\n"
+                f"{error_output(completed.stderr, completed.stdout)}"
+            )
+        rows: dict[str, dict[str, Any]] = {
+            canonicalize_name(row["name"]): row for row in pylock_packages(folder)
+        }
+        return {name: _location(package, rows.get(name, {}), folder) for name, package in locked.items()}
 
 
-def _archive_entry(package: Artifact, settings: Settings) -> str:
-    """The pylock entry of a wheel that is in no index, at the address of its release (or of a mirror).
-
-    PEP 751's `archive` is used since the file name carries an ABI as local version, which the version does not.
-    """
-    release_urls = {wheel.filename: wheel.release for wheel in facts.wheels()}
-    base_url = settings.mirrors.get(package.name, release_urls.get(package.filename, "")).rstrip("/")
-    address = redact_credentials(f"{base_url}/{package.filename.replace('+', '%2B')}")
-    return (
-        f'\n[[packages]]\nname = "{package.name}"\nversion = "{package.version}"\n'
-        f'archive = {{ url = "{address}", hashes = {{ sha256 = "{package.sha256}" }} }}\n'
-    )
+def _location(package: Artifact, row: Mapping[str, Any], folder: Path) -> Location:
+    """The place of a locked file among the files that uv lists for its package."""
+    files = [*row.get("wheels", ()), *([row["sdist"]] if "sdist" in row else [])]
+    for file in files:
+        if file.get("hashes", {}).get("sha256") == package.sha256:
+            address = file.get("url") or (folder / file["path"]).resolve().as_uri()
+            return Location(
+                url=redact_credentials(address), size=file.get("size"), upload_time=file.get("upload-time")
+            )
+    raise ToolError(f"{package.filename}: the index no longer lists the locked hash {package.sha256}")

@@ -36,13 +36,16 @@ def test_a_layer_of_an_index_is_given_as_plain_pins(environment: Environments, a
     assert "@" not in export.install_file(layer_lock)
 
 
-def test_the_requirements_are_the_whole_lock_and_name_no_host(environment: Environments, lock: Locks) -> None:
+def test_the_requirements_are_the_whole_lock_with_the_known_addresses(
+    environment: Environments, lock: Locks
+) -> None:
     env = environment(layers=(make_layer("empty"), make_layer("training", "tqdm==4.66.5")))
-    text = export.render_requirements(env, lock(env))
+    urls = {"torch": "https://index.example/torch-2.5.1%2Bcu121-py3-none-any.whl"}
+    text = export.render_requirements(env, lock(env), urls)
     assert re.sub(r"[0-9a-f]{64}", "<64>", text) == (
         "# lora-gpu: Python 3.10.14, linux/amd64. Install with --no-deps --require-hashes.\n"
         "# 00-torch, from the cu121 index\n"
-        "torch==2.5.1+cu121 --hash=sha256:<64>\n"
+        "torch @ https://index.example/torch-2.5.1%2Bcu121-py3-none-any.whl --hash=sha256:<64>\n"
         "torchvision==0.20.1+cu121 --hash=sha256:<64>\n"
         "# 01-torch-deps, from PyPI\n"
         "nvidia-cudnn-cu12==9.1.0.70 --hash=sha256:<64>\n"
@@ -50,4 +53,3 @@ def test_the_requirements_are_the_whole_lock_and_name_no_host(environment: Envir
         "# 03-training, from PyPI\n"
         "tqdm==4.66.5 --hash=sha256:<64>\n"
     )
-    assert "://" not in text

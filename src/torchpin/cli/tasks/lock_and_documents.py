@@ -120,16 +120,16 @@ def verify(
     help={
         **ONE_SERVICE,
         **VARIANT,
-        "format": "requirements (offline, hashed, without addresses) or pylock (PEP 751, with today's addresses)",
+        "format": "requirements (offline, hashed) or pylock (PEP 751, with the address of each file, which PyPI is asked for)",
     },
 )
 def export(_: Context, service: str, variant: str = "", format: str = "requirements") -> None:
     """Print a lock in a standard format."""
-    from torchpin.commands.lock import export
+    from torchpin.commands.export import FORMATS, export
     from torchpin.commands.selection import Selection, open_workspace
     from torchpin.output.terminal import print_raw
 
     with task_run() as run:
-        require_choice("--format", format, ("requirements", "pylock"))
+        require_choice("--format", format, tuple(FORMATS))
         workspace = open_workspace(Selection(service=service, variant=variant), run.watcher)
         print_raw(export(workspace.repo, workspace.single_environment(), format))
