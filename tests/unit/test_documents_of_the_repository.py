@@ -23,7 +23,7 @@ PAGES = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TASKS: dict[str, Task[Any]] = {name: namespace[name] for name in namespace.task_names}
 NAMES = sorted(TASKS)
-ABSENT = {"uv.lock"}  # named to say that there is none
+ABSENT = {"pylock.toml", "uv.lock"}  # named, and not committed
 
 
 def parameters(name: str) -> list[str]:
