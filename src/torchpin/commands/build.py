@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.redaction import redact_credentials
 from torchpin.tools import uv_install
 from torchpin.tools.files import expect_inside
+from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace import generated, workspace
 from torchpin.workspace.writer import clone_source, exclusive, write
 
@@ -162,10 +162,10 @@ def _run_build(
     watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
     uv_text = repo.text("requirements/run.txt") or ""
     with (
-        tempfile.TemporaryDirectory(prefix="torchpin-") as folder,
+        temporary_folder() as folder,
         buildx.secret_files(repo.settings) as secrets,
     ):
-        uv = uv_install.uv_for_platform(env.variant.platform, uv_text, Path(folder))
+        uv = uv_install.uv_for_platform(env.variant.platform, uv_text, folder)
         with buildx.assemble_context(repo.root, rendered.context, rendered.dockerfile, uv) as context:
             command = _build_command(repo, env, rendered.image_key, options, context, secrets)
             lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))

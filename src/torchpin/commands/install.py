@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from torchpin.image import plan
 from torchpin.lock import export
 from torchpin.model import Outcome
 from torchpin.tools import files, process, uv, uv_install, uv_resolve
+from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace.workspace import read_lock
 
 if TYPE_CHECKING:
@@ -54,11 +54,10 @@ def install(
     into = into or repo.root / ".venvs" / env.name
     environ = uv.uv_environment(repo.settings)
     process.run(uv_install.venv_command(env, into), env=environ)
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
         files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
-        environ |= {"TMPDIR": name}
+        environ |= {"TMPDIR": str(folder)}
         for step in plan.install_steps(locked):
             show_status(f"installing {paths.lock_part(step.file)}")
             _install_step(repo, step, into, folder, environ, show_status)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -16,6 +15,7 @@ from torchpin.image import build_log
 from torchpin.redaction import redact_credentials
 from torchpin.tools import files
 from torchpin.tools.process import command_not_found, indent, run, stream, which
+from torchpin.tools.scratch import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -115,8 +115,8 @@ def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Pat
     """A temporary folder with exactly the files of a build context, the Dockerfile and uv."""
     from torchpin.tools import git
 
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
-        folder = Path(name) / "context"
+    with temporary_folder() as parent:
+        folder = parent / "context"
         files.write_files(
             {folder / path: text for path, text in context.files.items()}
             | {folder / "Dockerfile": dockerfile}
@@ -137,8 +137,8 @@ def secret_files(settings: Settings) -> Iterator[dict[str, Path]]:
     if not script.strip():
         yield {}
         return
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
-        file = Path(name) / "network"
+    with temporary_folder() as folder:
+        file = folder / "network"
         file.touch(mode=0o600)
         file.write_text(script)
         yield {"network": file} | ({"ca": Path(ca_file)} if ca_file else {})

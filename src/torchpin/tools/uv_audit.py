@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -15,6 +13,7 @@ from torchpin.errors import ToolError
 from torchpin.lock import uv_project
 from torchpin.queries import vulnerabilities
 from torchpin.tools import process, uv, uv_compile
+from torchpin.tools.scratch import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,10 +38,10 @@ def query_advisories(pins: Sequence[NameAndVersion], settings: Settings) -> tupl
         *_OUTPUT_OPTIONS,
         *(("--service-url", service) if service else ()),
     )
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as folder:
+    with temporary_folder() as folder:
         for name, text in vulnerabilities.uv_project(pins).items():
-            (Path(folder) / name).write_text(text)
-        completed = process.run(command, cwd=Path(folder), env=uv.uv_environment(settings), check=False)
+            (folder / name).write_text(text)
+        completed = process.run(command, cwd=folder, env=uv.uv_environment(settings), check=False)
     if completed.returncode not in _AUDIT_EXIT_CODES:
         raise ToolError(
             f"the advisory service could not be queried:\n{uv_compile.error_output(completed.stderr)}\n"
@@ -68,20 +67,18 @@ def newest_versions(
 
 
 def _resolve_newest(env: Environment, names: Sequence[str], settings: Settings) -> dict[str, str]:
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as folder:
-        (Path(folder) / "pyproject.toml").write_text(
-            uv_project.render_uv_project(env, index=None, pins=names)
-        )
+    with temporary_folder() as folder:
+        (folder / "pyproject.toml").write_text(uv_project.render_uv_project(env, index=None, pins=names))
         command = uv_compile.compile_command(
             env, "newest.txt", extra=("--no-deps", "--upgrade", "--no-annotate")
         )
-        process_env = uv.uv_environment(settings) | {"TMPDIR": folder}
-        completed = process.run(command, cwd=Path(folder), env=process_env, check=False)
+        process_env = uv.uv_environment(settings) | {"TMPDIR": str(folder)}
+        completed = process.run(command, cwd=folder, env=process_env, check=False)
         if completed.returncode:
             raise ToolError(
                 f"{env.name}: the newest versions could not be read from PyPI:\n{uv_compile.error_output(completed.stderr)}\n"
                 "use --offline to leave them out"
             )
-        text = (Path(folder) / "newest.txt").read_text()
+        text = (folder / "newest.txt").read_text()
     matches = (_PIN.match(line) for line in text.splitlines())
     return {canonicalize_name(match["name"]): match["version"] for match in matches if match}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchpin.description.environments import uv_platform
 from torchpin.errors import ToolError
 from torchpin.redaction import redact_credentials
 from torchpin.tools import process
+from torchpin.tools.scratch import temporary_folder
 from torchpin.tools.uv import uv_environment, uv_executable
 
 if sys.version_info >= (3, 11):
@@ -21,6 +20,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from torchpin.model import Environment, Settings
 
@@ -43,9 +43,9 @@ def compile_command(
 @contextmanager
 def temporary_project(text: str) -> Iterator[Path]:
     """A temporary folder with this pyproject.toml."""
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as name:
-        (Path(name) / "pyproject.toml").write_text(text)
-        yield Path(name)
+    with temporary_folder() as folder:
+        (folder / "pyproject.toml").write_text(text)
+        yield folder
 
 
 def run_compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
