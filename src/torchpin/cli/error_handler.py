@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from invoke import Exit
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 @contextmanager
 def handle_errors() -> Iterator[None]:
     """Expected errors become a message. A bug is one line, a log with its traceback, and where to report it."""
-    # a cancelled job clears up as an interrupted one does
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    previous = _handle_signals()
     try:
         yield
     except Exit:
@@ -26,17 +25,42 @@ def handle_errors() -> Iterator[None]:
     except TorchpinError as error:
         _exit_with(error, error.exit_code)
     except KeyboardInterrupt:
-        _exit_with("interrupted; no partial output was kept", INTERRUPTED)
+        with suppress(OSError):  # the terminal may be gone
+            _exit_with("interrupted; no partial output was kept", INTERRUPTED)
+        raise Exit(code=INTERRUPTED) from None
     except OSError as error:
         _exit_with(f"{error.filename or 'this machine'}: {error.strerror or error}", TOOL)
     except Exception as error:  # noqa: BLE001 - whatever is left is a bug
         _report_bug(error)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _handle_signals() -> dict[int, Any]:
+    """A cancelled job, and a terminal that is closed, clear up as an interrupted command does; the handlers before.
+
+    What is ignored, as with nohup, stays ignored.
+    """
+    numbers = [
+        number
+        for name in ("SIGTERM", "SIGHUP")
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) != signal.SIG_IGN
+    ]
+    return {number: signal.signal(number, _interrupt) for number in numbers}
 
 
 def _interrupt(*_: object) -> NoReturn:
+    # a closed terminal sends its signal twice, from the shell and from the system: the second must not stop the clearing up
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == _interrupt:
+            signal.signal(number, _ignore)
     raise KeyboardInterrupt
+
+
+def _ignore(*_: object) -> None:
+    """Do nothing: unlike SIG_IGN, this does not pass to programs that are started."""
 
 
 def _exit_with(message: object, exit_code: int) -> NoReturn:

@@ -321,7 +321,9 @@ def _labels(repo: Repository, env: Environment) -> dict[str, str]:
     return labels
 
 
-@pytest.mark.parametrize("sent_signal", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "cancelled"])
+@pytest.mark.parametrize(
+    "sent_signal", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "cancelled", "hung up"]
+)
 def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
     scratch: Repository, env: Environment, sent_signal: signal.Signals
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -54,6 +55,52 @@ def test_an_expected_end_is_a_message_and_an_exit_code(
     assert end_with(error) == code
     assert capsys.readouterr() == ("", f"{message}\n")
     assert not (repository / ".torchpin").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_cancelled_job_and_a_closed_terminal_end_as_an_interrupt_does(
+    name: str, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second signal does not stop the clearing up: a closed terminal sends two. Afterwards all is as it was."""
+    number, before = getattr(signal, name), signal.getsignal(getattr(signal, name))
+    cleared = []
+
+    @handle_errors()
+    def be_stopped() -> None:
+        try:
+            signal.raise_signal(number)
+            pytest.fail("the signal was ignored")
+        finally:
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGTERM)
+            cleared.append(True)
+
+    with pytest.raises(Exit) as end:
+        be_stopped()
+    assert end.value.code == 130
+    assert cleared
+    assert capsys.readouterr().err == "interrupted; no partial output was kept\n"
+    assert signal.getsignal(number) == before
+
+
+def test_with_nohup_a_closed_terminal_changes_nothing(repository: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with handle_errors():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_is_gone_does_not_hide_the_exit_code(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_to_print(_: object) -> NoReturn:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("torchpin.output.terminal.print_error", fail_to_print)
+    assert end_with(KeyboardInterrupt()) == 130
 
 
 def test_an_exit_passes(capsys: pytest.CaptureFixture[str]) -> None:
