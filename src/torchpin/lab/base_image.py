@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchpin import paths
 from torchpin.errors import ToolError, TorchpinError
 from torchpin.lab import docker_engine
+from torchpin.lab.leftovers import note_build_cache
 from torchpin.tools import buildx, docker, files, process
+from torchpin.tools.scratch import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,16 +23,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def base_image(
-    service: Service, prefix: str, rendered: Path, show_status: StatusCallback
+    service: Service, prefix: str, scratch: Path, show_status: StatusCallback
 ) -> Iterator[tuple[str, str]]:
     """The tag of a small base image with Python, and ""; without Docker or an image "", and the reason.
 
-    At the end every image below `prefix` is removed, and the build cache of the Dockerfiles below `rendered`.
+    At the end every image below `prefix` is removed, and the build cache of the Dockerfiles in the folder `scratch`.
+    What another lab needs to do so, should this one be killed, is noted beside it.
     """
     try:
         with docker.engine() as client:
             buildx.expect_buildx()
             cached = docker_engine.build_cache_ids(client)
+            note_build_cache(scratch.parent, cached)
             tag = f"{prefix}/base:1"
             _make_base(client, service, tag, show_status)
     except TorchpinError as error:
@@ -39,7 +43,8 @@ def base_image(
     try:
         yield tag, ""
     finally:
-        dockerfiles = [text for path in rendered.glob("*/Dockerfile") if (text := files.read_text(path))]
+        rendered = (scratch / paths.DOCKER).glob("*/Dockerfile")
+        dockerfiles = [text for path in rendered if (text := files.read_text(path))]
         with docker.engine() as client:
             docker.remove_tags(client, docker_engine.list_tags(client, f"{prefix}/"))
             docker_engine.prune_build_cache(client, cached, [*dockerfiles, docker_engine.EXTEND_INSTRUCTION])
@@ -50,8 +55,8 @@ def _make_base(client: Any, service: Service, tag: str, show_status: StatusCallb
     if docker_engine.pull(client, f"python:{service.python.major}.{service.python.minor}-slim-bookworm", tag):
         return
     show_status("lab: Docker Hub cannot be reached; building a base image from this machine's distribution")
-    with tempfile.TemporaryDirectory(prefix="torchpin-base-") as name:
-        archive = _bootstrap_archive(Path(name))
+    with temporary_folder("base") as folder:
+        archive = _bootstrap_archive(folder)
         docker_engine.import_tree(client, archive, tag)
 
 

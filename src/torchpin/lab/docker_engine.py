@@ -1,13 +1,15 @@
-"""Docker engine operations of the lab alone: base images from a file tree, and removal of its build cache."""
+"""Docker engine operations of the lab alone: base images from a file tree, and removal of what a lab made."""
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from torchpin.tools import files, process
-from torchpin.tools.docker import api_error, engine, engine_errors, remove_tags
+from torchpin.tools.docker import RUN_LABEL, api_error, engine, engine_errors, remove_tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,14 +28,40 @@ _UNNAMED_ENTRIES = (
 )
 
 
+_ENDED = {"created", "exited", "dead"}  # states of containers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CacheWindow:
+    """The time in which a build made its entries of the build cache, and used them last."""
+
+    begin: datetime
+    end: datetime
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        created, used = _time(row.get("CreatedAt")), _time(row.get("LastUsedAt") or row.get("CreatedAt"))
+        return created is not None and used is not None and self.begin <= created and used <= self.end
+
+
+def _time(text: object) -> datetime | None:
+    """A time of the engine, which writes nanoseconds; Python 3.10 reads microseconds."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,6})?\d*Z", str(text))
+    return datetime.fromisoformat(f"{match[1]}{(match[2] or '.0').ljust(7, '0')}+00:00") if match else None
+
+
 def pull(client: Client, image: str, tag: str) -> bool:
-    """Pull an image and give it another tag; False when the registry cannot be reached or does not have it."""
+    """Pull an image and give it another tag; False when the registry cannot be reached or does not have it.
+
+    The image keeps its own tag where it had it before.
+    """
     name, _, label = image.rpartition(":")
+    had_tag = image in list_tags(client, image)
     try:
         client.images.pull(name, tag=label).tag(*tag.rsplit(":", 1))
     except engine_errors():
         return False
-    remove_tags(client, [image])
+    if not had_tag:
+        remove_tags(client, [image])
     return True
 
 
@@ -45,7 +73,9 @@ def import_tree(client: Client, archive: Path, tag: str) -> None:
 
 def run_in_image(client: Client, image: str, *command: str) -> str:
     """The output of a command in an image, run without network."""
-    output: bytes = client.containers.run(image, list(command), remove=True, network_mode="none")
+    output: bytes = client.containers.run(
+        image, list(command), remove=True, network_mode="none", labels=[RUN_LABEL]
+    )
     return output.decode().strip()
 
 
@@ -53,15 +83,46 @@ def list_tags(client: Client, prefix: str) -> list[str]:
     return [tag for image in client.images.list() for tag in image.tags if tag.startswith(prefix)]
 
 
+def remove_ended_containers(client: Client, tags: Sequence[str]) -> int:
+    """Remove the containers that torchpin ran from these images and that have ended; their number."""
+    ended = [
+        container
+        for container in client.containers.list(all=True, filters={"label": RUN_LABEL})
+        if container.status in _ENDED and container.attrs["Config"]["Image"] in tags
+    ]
+    removed = 0
+    for container in ended:
+        with suppress(api_error()):
+            container.remove()
+            removed += 1
+    return removed
+
+
+def remove_unused_images(client: Client, tags: Sequence[str]) -> int:
+    """Remove tags, with the last one of an image the image, but those that a container uses; their number."""
+    containers = client.containers.list(all=True)
+    used_ids = {container.attrs["Image"] for container in containers}
+    removed = 0
+    for tag in tags:
+        with suppress(api_error()):
+            if client.images.get(tag).id not in used_ids:
+                client.images.remove(tag)
+                removed += 1
+    return removed
+
+
 def build_cache_ids(client: Client) -> frozenset[str]:
     """The ids of all entries of the engine's build cache."""
     return frozenset(row["ID"] for row in client.api.df().get("BuildCache") or [])
 
 
-def prune_build_cache(client: Client, before: frozenset[str], dockerfiles: Sequence[str]) -> None:
+def prune_build_cache(
+    client: Client, before: frozenset[str], dockerfiles: Sequence[str], window: CacheWindow | None = None
+) -> int:
     """Remove the build cache entries that are not in `before` and come from instructions of these Dockerfiles (texts).
 
-    The engine lists an instruction for each entry, but no build: entries of other builds are kept by that.
+    The engine lists an instruction for each entry, but no build: entries of other builds are kept by that, and with a
+    window by their times. Returns the number of entries.
     """
     step_texts = {
         _normalize_instruction(step) for text in dockerfiles for step in re.split(r"\n(?=[A-Z]+ )", text)
@@ -75,9 +136,13 @@ def prune_build_cache(client: Client, before: frozenset[str], dockerfiles: Seque
 
     def new_entries() -> frozenset[str]:
         rows = client.api.df().get("BuildCache") or []
-        return frozenset(row["ID"] for row in rows if row["ID"] not in before and is_from_steps(row))
+        return frozenset(
+            row["ID"]
+            for row in rows
+            if row["ID"] not in before and is_from_steps(row) and (window is None or window.holds(row))
+        )
 
-    remaining = new_entries()
+    first = remaining = new_entries()
     while remaining:
         for cache_id in remaining:
             # the engine takes one id at a time; types-docker lacks this filter
@@ -86,8 +151,9 @@ def prune_build_cache(client: Client, before: frozenset[str], dockerfiles: Seque
                 client.api.prune_builds(filters=filters, all=True)
         still = new_entries()  # again, since an entry can be removed only after those that build on it
         if still == remaining:
-            return  # another build uses them
+            break  # another build uses them
         remaining = still
+    return len(first) - len(remaining)
 
 
 def _normalize_instruction(instruction: str) -> str:

@@ -6,12 +6,9 @@ import io
 import os
 import platform
 import shutil
-import tempfile
-import time
 import zipfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -23,20 +20,22 @@ from torchpin.description.environments import MACHINES, cuda_version, select_env
 from torchpin.errors import InputError, ToolError
 from torchpin.lab import base_image, stub_wheels
 from torchpin.lab.docker_engine import extend_image
+from torchpin.lab.leftovers import clear_leftovers, new_prefix
 from torchpin.lab.reduce import lab_package_names, reduce_service
 from torchpin.tools import index_server, process, uv_install
 from torchpin.tools.files import read_text, write_files
+from torchpin.tools.scratch import LAB, temporary_folder
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from torchpin.model import Environment, Lock, Service, Source, StatusCallback
     from torchpin.tools.index_server import Channels
     from torchpin.workspace.workspace import Repository
 
 
-IMAGE_PREFIX = "torchpin-lab"  # of every image; a lab adds its process and time, so that two do not collide
 _COPIED_PATHS = (paths.DOCKERFILE_TEMPLATE, paths.RUNTIME, "requirements")
 _SMOKE_TEST = '''"""The lab's smoke test: torch is the lab's stub."""
 
@@ -78,9 +77,10 @@ def open_lab(
     if not uv_install.local_platform().startswith("linux/"):
         raise ToolError("the lab requires Linux on x86_64 or aarch64, since its stubs are Linux wheels")
     locks = {env.name: _committed_lock(repo, env) for env in environments}
+    clear_leftovers(show_status, uses_docker=docker)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torchpin-lab-")))
-        prefix = f"{IMAGE_PREFIX}/{os.getpid()}-{time.monotonic_ns() % 10**9}"
+        folder = stack.enter_context(temporary_folder(LAB))
+        prefix = new_prefix()
         scratch = folder / "monorepo"
         base, python, reason = _open_base(
             stack, environments[0].service, prefix, scratch, show_status, docker=docker
@@ -115,7 +115,7 @@ def _open_base(
     """The tag of the base image, its Python, and ""; without an image "", this machine's Python, and the reason."""
     reason = "Docker is switched off"
     if docker:
-        base_context = base_image.base_image(service, prefix, scratch / paths.DOCKER, show_status)
+        base_context = base_image.base_image(service, prefix, scratch, show_status)
         base, reason = stack.enter_context(base_context)
         if base:
             return base, base_image.python_version(base), reason

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Client: TypeAlias = DockerClient
 
 KEY_LABEL = "io.torchpin.key"
+RUN_LABEL = "io.torchpin.run"  # of containers that answer a question and are removed
 PROBE = ("-B", "/opt/torchpin/probe.py")  # -B: no bytecode is written
 
 
@@ -166,6 +167,7 @@ def probe(client: Client, image: str, *arguments: str, gpus: bool = False) -> di
             entrypoint=["python"],
             remove=True,
             network_mode="none",
+            labels=[RUN_LABEL],
             stderr=False,  # stdout is the document; what imports print goes to stderr
             device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else [],
             environment={"HOME": "/tmp"},  # noqa: S108 - inside the container
