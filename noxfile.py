@@ -92,6 +92,13 @@ def integration(session: nox.Session) -> None:
     session.run("pytest", "tests/integration", *session.posargs)
 
 
+@nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Kills, full disks and denied permissions on every command that writes; `-- --minutes 60 --seed 2 --only lock`."""
+    prepare(session)
+    session.run("python", "-m", "support.faults.campaign", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
 @nox.session
 def verify(session: nox.Session) -> None:
     """All checks on the committed files; arguments go to `invoke verify`: `-- --service lora --json`."""
