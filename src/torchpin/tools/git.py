@@ -6,8 +6,9 @@ import getpass
 import os
 import re
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError, ToolError
@@ -19,7 +20,6 @@ from git import Blob, Git, GitCommandError, GitError, InvalidGitRepositoryError,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from git import Tree
 
@@ -92,12 +92,16 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
     Raises ToolError for a clone with local changes, when the tag does not exist or is another commit, and when the
     origin cannot be read.
     """
+    path = root / source.path
+    replaced = path.parent / f".{path.name}.replaced"
+    if replaced.is_dir() and not path.exists() and not path.is_symlink():
+        replaced.replace(path)  # a clone was killed just when it replaced this one
     problem = describe_state(root, source)
     if not problem:
         if verify_tag:
             _expect_unmoved_tag(source, settings)
+        _remove_tree(replaced)
         return PRESENT
-    path = root / source.path
     if problem.startswith(("changed", "not a git", "not readable", "a link", "a broken link")):
         raise ToolError(
             f"{source.path} is {problem}; save what you need elsewhere, remove the folder, then run `invoke clone` again"
@@ -108,12 +112,35 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
     shutil.rmtree(staged, ignore_errors=True)
     try:
         _clone(source, settings, staged)
-        if path.exists():
-            shutil.rmtree(path)
-        staged.replace(path)
+        _replace_folder(path, staged, replaced)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return CLONED if problem == "not cloned" else REPLACED
+
+
+def _replace_folder(path: Path, staged: Path, replaced: Path) -> None:
+    """Move a folder into place; what was there before is removed last, and put back where that fails."""
+    _remove_tree(replaced)
+    if path.exists():
+        path.replace(replaced)
+    try:
+        staged.replace(path)
+    except BaseException:  # an interrupt too
+        if replaced.is_dir() and not path.exists():
+            replaced.replace(path)
+        raise
+    _remove_tree(replaced)
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder as far as possible, also folders in it that are write-protected."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    for parent, _, _ in os.walk(folder):
+        with suppress(OSError):
+            Path(parent).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _expect_unmoved_tag(source: Source, settings: Settings) -> None:

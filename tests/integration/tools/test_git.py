@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,6 @@ from torchpin.tools.git import _clone, clone, describe_state, read_requirements,
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("plain_git")
 NO_SETTINGS = Settings()
@@ -365,6 +365,47 @@ def test_a_clean_clone_at_another_commit_is_made_again(root: Path, work: Path, s
     assert describe_state(root, other_source) == f"at {source.commit[:12]}, not at {other_source.commit[:12]}"
     assert clone(root, other_source, NO_SETTINGS) == "replaced"
     assert (root / PATH / "train.py").read_text() == "two"
+
+
+def test_a_clone_whose_replacement_fails_stays(
+    root: Path, work: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stops it between the two renames: the old clone is put back."""
+    clone(root, source, NO_SETTINGS)
+    before, rename = snapshot(root), Path.replace
+
+    def fail_at_staged(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial"):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail_at_staged)
+        with pytest.raises(KeyboardInterrupt):
+            clone(root, newer_source(source, work), NO_SETTINGS)
+    assert snapshot(root) == before
+    assert [path.name for path in (root / "third_party").iterdir()] == ["sd-scripts"]
+
+
+def test_a_clone_that_was_killed_between_its_renames_begins_with_the_old_one(
+    root: Path, work: Path, source: Source
+) -> None:
+    clone(root, source, NO_SETTINGS)
+    folder = root / PATH
+    folder.rename(folder.parent / ".sd-scripts.replaced")
+    assert clone(root, source, NO_SETTINGS) == "present"
+    folder.rename(folder.parent / ".sd-scripts.replaced")
+    assert clone(root, newer_source(source, work), NO_SETTINGS) == "replaced"
+    assert [path.name for path in folder.parent.iterdir()] == ["sd-scripts"]
+
+
+def test_a_write_protected_clone_at_another_commit_is_made_again(
+    root: Path, work: Path, source: Source
+) -> None:
+    clone(root, source, NO_SETTINGS)
+    (root / PATH).chmod(0o555)
+    assert clone(root, newer_source(source, work), NO_SETTINGS) == "replaced"
+    assert [path.name for path in (root / "third_party").iterdir()] == ["sd-scripts"]
 
 
 def test_a_full_clone_at_another_commit_is_made_again(root: Path, work: Path, source: Source) -> None:
