@@ -69,17 +69,18 @@ def _bootstrap_archive(folder: Path) -> Path:
     tree, archive = folder / "tree", folder / "base.tar"
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not suite:
         raise ToolError("no base image can be pulled, and only root on Debian or Ubuntu can build one")
+    environ = {**os.environ, "TMPDIR": str(folder)}  # so that what they leave when they are killed is found
     if process.which("mmdebstrap"):
         # Packages are unpacked, not configured: it takes a fifth of the time and is enough for Python, a shell and torch.
         packages = "--include=python3,dash,coreutils,base-files,passwd,libstdc++6"
-        process.run(("mmdebstrap", "--variant=extract", packages, suite, str(tree)))
+        process.run(("mmdebstrap", "--variant=extract", packages, suite, str(tree)), env=environ)
         files.write_files(
             {tree / "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", tree / "etc/group": "root:x:0:\n"}
         )
         if not (tree / "bin/sh").exists():  # configuring dash would create it
             (tree / "bin/sh").symlink_to("dash")
     elif process.which("debootstrap"):
-        process.run(("debootstrap", "--variant=minbase", "--include=python3", suite, str(tree)))
+        process.run(("debootstrap", "--variant=minbase", "--include=python3", suite, str(tree)), env=environ)
     else:
         raise ToolError("no base image can be pulled; to build one install mmdebstrap (or debootstrap)")
     process.run(("tar", "--create", "--file", str(archive), "--directory", str(tree), "."))

@@ -22,7 +22,7 @@ class Case:
     `prepare` makes the state before of a repository that is locked, cloned and committed.
     `again`: the exit codes when it is run once more in the state after. `watched`: the path in the repository, or
     in the folder of temporary files, whose appearance says that it writes. `partial`: what a stopped run may leave
-    unfinished there, since the next run replaces it.
+    unfinished there, since the next run replaces it. `moved`: what it may leave under another name, to be put back.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Case:
     again: frozenset[int] = frozenset({0})
     watched: str = ".torchpin/transaction"
     partial: tuple[str, ...] = ()
+    moved: str = ""
 
 
 def _succeed(world: World, root: Path, *arguments: str) -> None:
@@ -118,6 +119,7 @@ CASES = (
         prepare=_clone_older_tag,
         watched=_STAGED_CLONE,
         partial=("third_party/.toolbox.partial", "third_party/.toolbox.replaced"),
+        moved="third_party/toolbox",
     ),
     Case(
         name="install",

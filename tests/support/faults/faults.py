@@ -141,7 +141,12 @@ def deny(trial: Trial, seed: int, number: int, *, flag: bool) -> str:
     """A file or folder that the command may not write, by its mode or, with `flag`, by an attribute that binds root."""
     trial.set_up()
     prefix = () if flag else bound_command()
-    places = protected_places(trial.prepared)
+    # an immutable file of a clone cannot go, so that a clone that was replaced would stay under its other name
+    places = [
+        place
+        for place in protected_places(trial.prepared)
+        if not (flag and place.startswith(("third_party/", ".venvs/")))
+    ]
     place: Path = trial.root / random.Random(seed * 7919 + number).choice(places)
     with (immutable if flag else write_protected)(place):
         code = trial.run(*prefix)

@@ -56,12 +56,19 @@ def _is_state_of_git(parts: list[str]) -> bool:
 
 
 def without(tree: Tree, prefixes: tuple[str, ...]) -> Tree:
-    """A tree without what is at or below these paths."""
-    return {
+    """A tree without what is at or below these paths, and without the folders that hold nothing else."""
+    kept = {
         name: entry
         for name, entry in tree.items()
         if not any(name == prefix or name.startswith(f"{prefix}/") for prefix in prefixes)
     }
+    filled = {
+        name.rsplit("/", depth)[0]
+        for name, (mode, _) in kept.items()
+        if not stat.S_ISDIR(mode)
+        for depth in range(1, name.count("/") + 1)
+    }
+    return {name: entry for name, entry in kept.items() if name in filled or not stat.S_ISDIR(entry[0])}
 
 
 def describe_difference(tree: Tree, expected: Tree) -> str:

@@ -112,6 +112,15 @@ class Trial:
         for name, expected in (("before", self.prepared.before), ("after", self.prepared.after)):
             if tree == expected:
                 return name
+        # a clone that was killed between two renames: the next run puts it back
+        moved = self.prepared.case.moved
+        is_aside = any(path.endswith(".replaced") and path in tree for path in partial)
+        if moved and moved not in tree and is_aside:
+            tree |= {
+                name: entry
+                for name, entry in self.prepared.before.items()
+                if f"{name}/".startswith(f"{moved}/")
+            }
         for name, expected in (("before", self.prepared.before), ("after", self.prepared.after)):
             if partial and without(tree, partial) == without(expected, partial):
                 return name if name == "after" and not self._is_partial(tree) else "before"
