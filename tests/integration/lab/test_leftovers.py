@@ -189,6 +189,22 @@ def test_a_lab_that_runs_is_left_alone_and_works_on(temporary: Path) -> None:
     assert [*temporary.iterdir()] == []
 
 
+def test_a_lab_of_another_process_is_left_alone_while_it_runs(temporary: Path) -> None:
+    with started_lab(temporary) as process:
+        deadline = time.monotonic() + MOMENT_SECONDS
+        while not any(temporary.glob(f"torchpin-lab-*/{scratch.MARKER}")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (folder,) = temporary.glob("torchpin-lab-*")
+        messages: list[str] = []
+        leftovers.clear_leftovers(messages.append, uses_docker=False)
+        assert messages == []
+        assert process.poll() is None
+        assert folder.is_dir()
+    leftovers.clear_leftovers(messages.append, uses_docker=True)
+    assert not folder.exists()
+
+
 def plant_folder(parent: Path) -> Path:
     """What a lab whose process is gone left."""
     folder = parent / "torchpin-lab-abcd1234"

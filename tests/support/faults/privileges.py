@@ -35,7 +35,8 @@ class NotPossible(Exception):  # noqa: N818 - the usual case without root
 def small_file_system(folder: Path, size: int) -> Iterator[None]:
     """A file system of so many bytes at a folder."""
     folder.mkdir(exist_ok=True)
-    reason = run_privileged("mount", "-t", "tmpfs", "-o", f"size={size},mode=0777", "tmpfs", str(folder))
+    options = f"size={size},mode=0777,uid={os.getuid()},gid={os.getgid()}"
+    reason = run_privileged("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder))
     if reason:
         raise NotPossible(f"mount: {reason}")
     try:
