@@ -55,7 +55,12 @@ class Options:
 
 @dataclass(kw_only=True)
 class Counts:
-    """How the trials ended, by case and fault; the faults that this machine cannot have, with the reason."""
+    """How the trials ended, by case and fault; the faults that this machine cannot have, with the reason.
+
+    `show` gets each problem when it is noticed.
+    """
+
+    show: Callable[[str], object]
 
     endings: dict[Row, Counter[str]] = field(default_factory=dict)
     impossible: dict[str, str] = field(default_factory=dict)
@@ -65,6 +70,11 @@ class Counts:
     def add(self, row: Row, ending: str) -> None:
         with self.lock:
             self.endings.setdefault(row, Counter())[ending] += 1
+
+    def add_problem(self, problem: str) -> None:
+        with self.lock:
+            self.problems.append(problem)
+        self.show(f"problem: {problem}")
 
     def number_of(self, row: Row) -> int:
         return self.endings.get(row, Counter()).total()
@@ -83,7 +93,7 @@ class Counts:
 
 def run_campaign(options: Options, show: Callable[[str], object]) -> Counts:
     """Try faults until the time is over, or too many problems were found."""
-    counts = Counts()
+    counts = Counts(show=show)
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         folder = Path(name).resolve()
         with open_world(folder) as world:
@@ -95,7 +105,7 @@ def run_campaign(options: Options, show: Callable[[str], object]) -> Counts:
             _run_trials(prepared, options, folder / "trials", counts)
         home = [path.name for path in (folder / "home").iterdir()]
         if home:
-            counts.problems.append(f"in the home folder are left: {', '.join(home)}")
+            counts.add_problem(f"in the home folder are left: {', '.join(home)}")
     return counts
 
 
@@ -159,7 +169,7 @@ def _run_trial(prepared: Prepared, fault: str, number: int, seed: int, folder: P
         counts.impossible[fault] = str(error)
     except FaultFound as error:
         words = ("--only", prepared.case.name, "--fault", fault, "--trial", str(number), "--seed", str(seed))
-        counts.problems.append(
+        counts.add_problem(
             f"{prepared.case.name}, {fault}, trial {number}: {error}\n"
             f"to repeat it: nox -s faults -- {shlex.join(words)}"
         )
@@ -195,7 +205,7 @@ def _parse(arguments: Sequence[str]) -> Options:
 def main() -> int:
     """Print the counts and the first problem; the exit code is 1 with one."""
     counts = run_campaign(_parse(sys.argv[1:]), lambda line: print(line, flush=True))  # noqa: T201 - a program
-    print("\n".join([*counts.lines(), *counts.problems]), flush=True)  # noqa: T201 - a program
+    print("\n".join([*counts.lines(), *counts.problems[:1]]), flush=True)  # noqa: T201 - a program
     return 1 if counts.problems else 0
 
 
