@@ -75,6 +75,7 @@ def test_a_zipped_source_says_what_builds_it() -> None:
         b"\x1f\x8b",
         b"BZh9",
     ],
+    ids=range(11),  # the bytes of an archive hold the time at which it was made
 )
 def test_what_is_no_source_archive_is_an_error_with_its_name(content: bytes) -> None:
     with pytest.raises(
