@@ -53,17 +53,17 @@ def test_an_owner_is_read_from_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "expected"),
+    ("seconds", "changes", "expected"),
     [
-        (owner_of_age(10**8), False),
-        (owner_of_age(DEAD_AFTER + 5, pid=NO_PROCESS), True),
-        (owner_of_age(DEAD_AFTER - 5, pid=NO_PROCESS), False),
-        (owner_of_age(DEAD_AFTER + 5, started=1), True),
-        (owner_of_age(DEAD_AFTER - 5, started=1), False),
-        (owner_of_age(DEAD_AFTER + 5, namespace=1), False),
-        (owner_of_age(UNSEEN_AFTER + 5, namespace=1), True),
-        (owner_of_age(DEAD_AFTER + 5, boot="0" * 8, machine="0" * 8), False),
-        (owner_of_age(UNSEEN_AFTER + 5, boot="0" * 8, machine="0" * 8), True),
+        (10**8, {}, False),
+        (DEAD_AFTER + 5, {"pid": NO_PROCESS}, True),
+        (DEAD_AFTER - 50, {"pid": NO_PROCESS}, False),
+        (DEAD_AFTER + 5, {"started": 1}, True),
+        (DEAD_AFTER - 50, {"started": 1}, False),
+        (DEAD_AFTER + 5, {"namespace": 1}, False),
+        (UNSEEN_AFTER + 5, {"namespace": 1}, True),
+        (DEAD_AFTER + 5, {"boot": "0" * 8, "machine": "0" * 8}, False),
+        (UNSEEN_AFTER + 5, {"boot": "0" * 8, "machine": "0" * 8}, True),
     ],
     ids=[
         "it runs",
@@ -77,8 +77,8 @@ def test_an_owner_is_read_from_its_name() -> None:
         "it was on another machine a day ago",
     ],
 )
-def test_whether_an_owner_is_gone(owner: Owner, expected: bool) -> None:
-    assert scratch.is_abandoned(owner) == expected
+def test_whether_an_owner_is_gone(seconds: float, changes: dict[str, object], expected: bool) -> None:
+    assert scratch.is_abandoned(owner_of_age(seconds, **changes)) == expected
 
 
 def test_after_a_power_loss_the_owner_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
