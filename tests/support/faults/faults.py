@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from support.faults.trial import Prepared
 
 PAGE = 4096
+MOST_ROOM_BITS = 12  # of pages: 16 MiB, more than any of the commands writes
 ROOM = 256 * 1024 * 1024  # bytes of a file system that is not full
 WRITING_SECONDS = 0.05  # how long around its first write a command is stopped
 SIGNALS = {"terminate": signal.SIGTERM, "interrupt": signal.SIGINT, "hangup": signal.SIGHUP}
@@ -112,8 +113,7 @@ def fill_disk(trial: Trial, seed: int, number: int, *, repository: bool) -> str:
     with small_file_system(folder, ROOM):
         trial.set_up()
         used = ROOM - free_bytes(folder)
-        # most commands write less than a quarter of a MiB, and an environment several
-        level = int(part**3 * 1024) * PAGE
+        level = int(2 ** (part * MOST_ROOM_BITS) - 1) * PAGE  # half of them below 64 pages
         enlarge(folder, used + level)
         code = trial.run()
         trial.require_message(code)
