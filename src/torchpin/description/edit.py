@@ -42,9 +42,12 @@ def apply_changes(text: str, changes: Sequence[Change], *, file: str = "") -> st
 
     Raises InputError for what cannot be edited in place: an anchor, a text of several lines, a path that does not exist.
     """
+    whole = text
+    text = text.removeprefix("\ufeff")  # libyaml's offsets do not count it
+    mark = whole[: len(whole) - len(text)]
     for change in sorted(changes, key=_edit_order):
         text = _apply_change(text, change, file)
-    return text
+    return mark + text
 
 
 def _apply_change(text: str, change: Change, file: str) -> str:
@@ -56,7 +59,7 @@ def _apply_change(text: str, change: Change, file: str) -> str:
     splice = _splice(text, root, keys, change, file)
     _apply_to_data(expected, keys, change.value)
     edited_text = text[: splice.start] + splice.text + text[splice.end :]
-    if _node_data(yaml.compose(edited_text, Loader=Loader)) != expected:
+    if _text_data(edited_text) != expected:
         raise _edit_error(
             file, root, change.path, "cannot be edited in place without changing something else"
         )
@@ -96,6 +99,14 @@ def _node_data(node: yaml.Node | None) -> Any:
     return node.value if isinstance(node, yaml.ScalarNode) else None
 
 
+def _text_data(text: str) -> Any:
+    """The plain data of a text; None if it is no YAML."""
+    try:
+        return _node_data(yaml.compose(text, Loader=Loader))
+    except yaml.YAMLError:
+        return None
+
+
 def _is_last(parent: yaml.Node | None, keys: Keys) -> bool:
     """Whether a key is the last of a block list or mapping, which must go with it: block style cannot be empty."""
     if not isinstance(parent, yaml.CollectionNode) or parent.flow_style or len(keys) == 1:
@@ -110,7 +121,7 @@ def _apply_to_data(data: Any, keys: Keys, value: str | Mapping[str, str] | None)
             data[key] = [] if keys[number + 1] == "+" else {}
         data = data[key]
     last = keys[-1]
-    if last == "+":
+    if last == "+" and isinstance(data, list):
         data.append(_plain_value(value))
     elif value is not None:
         data[last] = _plain_value(value)

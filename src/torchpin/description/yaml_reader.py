@@ -59,9 +59,12 @@ class Reader:
         self.file = file
         self.problems: list[Problem] = []
         self.positions: dict[str, Position] = {}
+        self._first_offset = 0  # 1 behind a byte order mark, which libyaml's offsets do not count
 
     def compose(self, text: str) -> yaml.MappingNode | None:
         """The root mapping of a text, or None if it has none."""
+        self._first_offset = int(text.startswith("\ufeff"))
+        text = text.removeprefix("\ufeff")
         try:
             deep = _find_too_deep(text)
             if deep:
@@ -107,7 +110,11 @@ class Reader:
     def position(self, node: yaml.Node) -> Position:
         start, end = node.start_mark, node.end_mark
         return Position(
-            file=self.file, line=start.line + 1, column=start.column + 1, start=start.index, end=end.index
+            file=self.file,
+            line=start.line + 1,
+            column=start.column + 1,
+            start=start.index + self._first_offset,
+            end=end.index + self._first_offset,
         )
 
     def add_problem(self, node: yaml.Node, path: str, message: str) -> None:
