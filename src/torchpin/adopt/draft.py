@@ -26,6 +26,7 @@ from torchpin.adopt.project import parse_project
 from torchpin.adopt.registry import TORCH_FAMILY, torch_channel
 from torchpin.adopt.run_settings import run_settings
 from torchpin.adopt.secret_values import without_secrets
+from torchpin.compat.markers import marker_holds
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
@@ -186,9 +187,10 @@ def _to_pin(
             channel, origin = torch_channel(step, req)
             draft.channel = "pypi" if origin == "from PyPI" else channel
         return None
-    if req.requirement.marker and not req.requirement.marker.evaluate(
-        {"sys_platform": "linux", "platform_system": "Linux", "extra": ""}
-    ):
+    applies = marker_holds(req.requirement, {"sys_platform": "linux", "platform_system": "Linux"})
+    if applies is None:
+        draft.omitted.append(f"{req.text} (its marker cannot be evaluated)")
+    if not applies:
         return None
     if not version:
         _add_unpinned(draft, req, name)

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
+from torchpin.compat.markers import marker_holds
 from torchpin.compat.pins import cudnn_version, list_pins
 from torchpin.description.environments import MACHINES, cuda_version, torch_build
 from torchpin.facts.versions import major_minor
@@ -137,7 +138,7 @@ def list_recommendations(env: Environment, lock: Lock | None) -> dict[str, list[
 
 
 def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[Requirement]:
-    """The requirements whose markers hold in an environment; lines that are not requirements are left out."""
+    """The requirements whose markers hold in an environment; lines that are no requirements, or cannot be decided, are left out."""
     python, platform = str(env.service.python), env.variant.platform
     target = {
         "python_version": major_minor(python),
@@ -150,9 +151,9 @@ def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[
     for line in lines:
         try:
             requirement = Requirement(line)
-        except InvalidRequirement:
-            continue  # a path or a URL, which has no version to compare with
-        if requirement.marker is None or requirement.marker.evaluate({**target, "extra": ""}):
+        except (InvalidRequirement, RecursionError):
+            continue  # a path or a URL, which has no version to compare with; brackets that are nested too deep
+        if marker_holds(requirement, target):
             yield requirement
 
 

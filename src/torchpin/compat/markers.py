@@ -1,0 +1,26 @@
+"""Environment markers of requirements that others wrote, evaluated for an environment that is not this one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.requirements import Requirement
+
+
+def marker_holds(requirement: Requirement, environment: Mapping[str, str]) -> bool | None:
+    """Whether a requirement applies in an environment, by the names of PEP 508.
+
+    None where that cannot be said: a marker may be well formed and compare what has no order (`os_name ~= 'x'`), or two
+    texts and no name (`'a' in 'b'`).
+    """
+    if requirement.marker is None:
+        return True
+    try:
+        return requirement.marker.evaluate({**environment, "extra": ""})
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        return None
