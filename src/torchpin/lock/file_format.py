@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # A line names no host, so pip and uv install it from any index or mirror. The comment has what they do not need.
 _PACKAGE_LINE = re.compile(
     r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9a-z.+!_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
-    r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>\d+ bytes|size not published)(?:, source only)?(?:, for (?P<required_by>[a-z0-9 -]+))?"
+    r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>[0-9]{1,18} bytes|size not published)(?:, source only)?(?:, for (?P<required_by>[a-z0-9 -]+))?"
 )
 # `answers` is LayerLock.inputs_digest; the name stays, since committed locks have it.
 _HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
@@ -56,7 +56,9 @@ def _unseal(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]
         if not line.startswith("# ") or not colon:
             raise _broken_file_error(file, number, f"not a header field: {line[:80]!r}")
         fields[name] = value
-    return fields, [(number + 1, line) for number, line in enumerate(lines) if number > seal and line]
+    if lines[-1]:
+        raise _broken_file_error(file, len(lines), "the last line has no end")
+    return fields, [(number + 1, line) for number, line in enumerate(lines[:-1]) if number > seal]
 
 
 def is_sealed(text: str) -> bool:
@@ -110,24 +112,9 @@ def parse_layer(file: str, text: str) -> LayerLock:
     fields, lines = _unseal(file, text)
     if {*fields} - {"optional"} != {*_HEADER_FIELDS}:
         raise _broken_file_error(file, 1, f"expected the header fields {', '.join(_HEADER_FIELDS)}")
-    packages = []
-    for number, line in lines:
-        match = _PACKAGE_LINE.fullmatch(line)
-        if not match:
-            raise _broken_file_error(
-                file, number, f"not a locked package with exactly one hash: {line[:80]!r}"
-            )
-        size = match["size"].removesuffix(" bytes")
-        packages.append(
-            Artifact(
-                name=match["name"],
-                version=match["version"],
-                filename=match["filename"],
-                sha256=match["sha256"],
-                size=int(size) if size.isdigit() else None,
-                required_by=tuple((match["required_by"] or "").split()),
-            ),
-        )
+    packages = {package.name: package for package in (_parse_package(file, *numbered) for numbered in lines)}
+    if len(packages) != len(lines):
+        raise _broken_file_error(file, 1, "locks a package more than once")
     return LayerLock(
         environment=fields["environment"],
         name=fields["layer"],
@@ -136,7 +123,7 @@ def parse_layer(file: str, text: str) -> LayerLock:
         platform=fields["platform"],
         uv=fields["uv"],
         inputs_digest=fields["answers"],
-        packages=tuple(packages),
+        packages=tuple(packages.values()),
         optional="optional" in fields,
     )
 
@@ -144,6 +131,25 @@ def parse_layer(file: str, text: str) -> LayerLock:
 def upstream_file(source: str) -> str:
     """The name of the file of a source's requirements."""
     return paths.lock_file(f"{UPSTREAM_PREFIX}{source}")
+
+
+def _parse_package(file: str, number: int, line: str) -> Artifact:
+    """The package of a line. Raises InputError unless it is written as `_package_line` writes it."""
+    match = _PACKAGE_LINE.fullmatch(line)
+    if not match:
+        raise _broken_file_error(file, number, f"not a locked package with exactly one hash: {line[:80]!r}")
+    size = match["size"].removesuffix(" bytes")
+    package = Artifact(
+        name=match["name"],
+        version=match["version"],
+        filename=match["filename"],
+        sha256=match["sha256"],
+        size=int(size) if size.isdigit() else None,
+        required_by=tuple((match["required_by"] or "").split()),
+    )
+    if line != _package_line(package):
+        raise _broken_file_error(file, number, f"not as `invoke lock` writes a package: {line[:80]!r}")
+    return package
 
 
 def upstream_text(upstream: Upstream) -> str:
