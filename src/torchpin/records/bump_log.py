@@ -135,9 +135,14 @@ def _parse_entry(row: Mapping[str, Any]) -> BumpEntry:
         raise ValueError(message)
     texts = [row["bump"], row["why"], *row.get("held", {}).values()]
     texts += [value for step in steps.values() for value in step.values()]
+    clauses = [*row["services"].values(), row.get("freeze", {})]
+    texts += [text for lists in clauses for rows in lists.values() for text in _require_list(rows)]
     if not all(isinstance(text, str) for text in texts):
         message = "a value is not a text"
         raise TypeError(message)
+    if any(step.get("state", "pending") not in {"done", "pending"} for step in steps.values()):
+        message = "a step is neither done nor pending"
+        raise ValueError(message)
     return BumpEntry(
         bump=row["bump"],
         why=row["why"],
@@ -152,3 +157,10 @@ def _parse_entry(row: Mapping[str, Any]) -> BumpEntry:
         ),
         freeze={name: tuple(rows) for name, rows in row.get("freeze", {}).items()},
     )
+
+
+def _require_list(rows: object) -> list[object]:
+    if not isinstance(rows, list):
+        message = "a value is not a list"
+        raise TypeError(message)
+    return rows
