@@ -36,7 +36,7 @@ def all_pages() -> dict[str, Page]:
 def parse_page(text: str) -> dict[str, str | None]:
     """The Linux wheels that a package's page lists, with their sha256; the page is JSON (PEP 691) or HTML (PEP 503).
 
-    Raises ValueError for JSON that is not a page of PEP 691; HTML without links gives an empty mapping.
+    Raises ValueError for JSON that is not a page of PEP 691, and for HTML that cannot be parsed; HTML without links gives an empty mapping.
     """
     rows = _json_rows(text) if text.lstrip().startswith("{") else _html_rows(text)
     return merge_hashes(sorted((row for row in rows if is_linux_wheel(row[0])), key=lambda row: row[0]))
@@ -45,14 +45,17 @@ def parse_page(text: str) -> dict[str, str | None]:
 def _json_rows(text: str) -> list[tuple[str, str | None]]:
     try:
         return [(row["filename"], row["hashes"].get("sha256")) for row in json.loads(text)["files"]]
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a PEP 691 page: {error}") from None
 
 
 def _html_rows(text: str) -> list[tuple[str, str | None]]:
     links = _Links()
-    links.feed(text)
-    links.close()
+    try:
+        links.feed(text)
+        links.close()
+    except AssertionError as error:  # html.parser gives up on some declarations such as `<![x`
+        raise ValueError(f"not a PEP 503 page: {error}") from None
     return [_parse_link(href) for href in links.hrefs]
 
 
