@@ -35,8 +35,9 @@ UNSET_VARIABLES = (
     "UV_TARGET",
 )
 REQUIREMENTS = (
-    ("requirements/run.txt", ("--extra", "build")),
-    ("requirements/dev.txt", ("--all-extras", "--constraint", "requirements/run.txt")),
+    ("requirements/run.txt", ("pyproject.toml", "--extra", "build")),
+    ("requirements/dev.txt", ("pyproject.toml", "--all-extras", "--constraint", "requirements/run.txt")),
+    ("requirements/fuzz.txt", ("--group", "fuzz")),
 )
 
 
@@ -107,18 +108,26 @@ def verify(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the readers; `-- --minutes N --target NAME --seed S` (20 minutes for all targets), `-- --help` for the others."""
+    prepare(session)
+    session.install("--require-hashes", "-r", "requirements/fuzz.txt")
+    session.run("python", "-m", "fuzz.run", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session(default=False)
 def requirements(session: nox.Session) -> None:
     """Write requirements/*.txt from pyproject.toml; `-- --check` compares, other arguments go to uv (`-- --upgrade`)."""
     check = "--check" in session.posargs
     options = [argument for argument in session.posargs if argument != "--check"]
     session.env.update(dict.fromkeys(UNSET_VARIABLES))
     session.install("--require-hashes", "-r", "requirements/dev.txt")
-    for file, extras in REQUIREMENTS:
+    for file, sources in REQUIREMENTS:
         target = Path(session.create_tmp(), "new.txt") if check else Path(file)
         if check:
             shutil.copyfile(file, target)  # uv keeps the pins of an existing output file that still fit
         session.run(
-            *("uv", "pip", "compile", "pyproject.toml", *extras, "--quiet"),
+            *("uv", "pip", "compile", *sources, "--quiet"),
             *("--universal", "--python-version", "3.10", "--generate-hashes"),
             *("--no-annotate", "--no-emit-index-url", "--custom-compile-command", "nox -s requirements"),
             *("--output-file", str(target), *options),
