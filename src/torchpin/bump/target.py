@@ -52,7 +52,7 @@ def parse_target(text: str) -> Target:
     try:
         exact = Version(version)
     except InvalidVersion:
-        raise InputError(f"{text!r}: {version} is not an exact version; for example {_EXAMPLES}") from None
+        raise InputError(f"{text!r}: {version!r} is not an exact version; for example {_EXAMPLES}") from None
     if exact.local:
         raise InputError(
             f"{text!r}: the channel selects the build; leave out `+{exact.local}` and pass `--channel {exact.local}`"
