@@ -51,7 +51,7 @@ def require_unedited(repo: Repository, files: Mapping[str, str | None]) -> None:
 
 def read_written(repo: Repository) -> dict[str, str]:
     """The generated files as torchpin last wrote them here; empty where that is not known."""
-    with suppress(ValueError, TorchpinError):
+    with suppress(ValueError, RecursionError, TorchpinError):
         state = json.loads(repo.text(paths.WRITTEN) or "{}")
         if isinstance(state, dict):
             return {path: text for path, text in state.items() if isinstance(text, str)}

@@ -155,7 +155,7 @@ def read_build_record(repo: Repository, env: Environment) -> dict[str, Any]:
     """An environment's build record; empty if it is missing or damaged."""
     text = repo.text(paths.build_path(env.name))
     try:
-        record: dict[str, Any] = json.loads(text or "{}")
-    except json.JSONDecodeError:
+        record = json.loads(text or "{}")
+    except (ValueError, RecursionError):
         return {}
-    return record
+    return record if isinstance(record, dict) else {}

@@ -70,11 +70,13 @@ def read_journal(path: Path) -> Journal | None:
     data = read_content(path)
     if data is None:
         return None
-    with suppress(ValueError, TypeError, KeyError):
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
         document = json.loads(data)
         rows = tuple(JournalRow(**row) for row in document["rows"])
         journal = Journal(**{**document, "rows": rows, "folders": tuple(document["folders"])})
-        if all(isinstance(name, str) for name in (journal.mark, *journal.folders, *journal.paths)):
+        names = (journal.mark, *journal.folders, *journal.paths)
+        digests = (digest for row in rows for digest in (row.before, row.after) if digest is not None)
+        if all(isinstance(text, str) for text in (*names, *digests)):
             return journal
     if path.name == INTENT:
         return None
