@@ -153,7 +153,7 @@ _mappings = st.sampled_from(
 )
 _changes = st.builds(
     Change,
-    path=st.sampled_from(_PATHS) | st.text(alphabet="ab.[]+0", max_size=8),
+    path=st.sampled_from(_PATHS) | st.text(alphabet="ab.[]+0{:#&", max_size=8),
     value=st.none() | _edit_values | _edit_values | _mappings,
 )
 edits = st.tuples(mutated(TEXTS, _PIECES), st.lists(_changes, min_size=1, max_size=3))

@@ -129,7 +129,12 @@ def check_page(text: str) -> None:
 
 
 SETTINGS = Target(name="settings", strategy=settings_inputs, check=check_settings)
-BUMP_TARGET = Target(name="bump-target", strategy=bump_targets, check=check_target)
+BUMP_TARGET = Target(
+    name="bump-target",
+    strategy=bump_targets,
+    check=check_target,
+    examples=("torch==2.7.\x001",),  # its message had the control character as it was
+)
 INDEX_PAGE = Target(
     name="index-page",
     strategy=pages,

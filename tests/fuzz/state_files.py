@@ -22,14 +22,16 @@ from fuzz.texts import (
     require_located,
     require_printable,
 )
+from support.descriptions import PLAIN, read_service
 from torchpin import paths
 from torchpin.commands.undo import read_undo_state
+from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, TorchpinError
 from torchpin.model import Settings
 from torchpin.records import bump_log, freeze
 from torchpin.tools.transaction import journal
 from torchpin.workspace.hand_edits import read_written
-from torchpin.workspace.workspace import Repository
+from torchpin.workspace.workspace import Repository, read_build_record
 
 _lines = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=10)
 _clauses = st.lists(_lines, max_size=3).map(tuple)
@@ -119,6 +121,7 @@ def check_log(value: str | tuple[bump_log.BumpEntry, ...]) -> None:
         assert all(step.state in {"done", "pending"} for step in entry.steps)
 
 
+_ENVIRONMENT = select_environments((read_service(PLAIN),))[0]
 _UNDO = json.dumps(
     {"before": {"a": "x", "b": None}, "after": {"a": "00", "b": None}, "entry": ["torch==2.7.1", "now"]}
 )
@@ -163,9 +166,13 @@ state_texts = mutated([_UNDO, _WRITTEN, _JOURNAL], _JSON_PIECES) | _json_trees()
 def check_state(text: str) -> None:
     """The state for undoing, what was written last and a journal: read whole, or refused by a message."""
     repo = Repository(
-        root=ROOT, services=(), settings=Settings(), staged={paths.UNDO: text, paths.WRITTEN: text}
+        root=ROOT,
+        services=(),
+        settings=Settings(),
+        staged=dict.fromkeys((paths.UNDO, paths.WRITTEN, paths.build_path(_ENVIRONMENT.name)), text),
     )
     assert all(isinstance(content, str) for content in read_written(repo).values())
+    assert isinstance(read_build_record(repo, _ENVIRONMENT), dict)
     try:
         state = read_undo_state(repo)
     except TorchpinError as error:
@@ -217,5 +224,14 @@ LOG = Target(
         _LOGS[0].replace("pins:\n      - torch 2.5.1 -> 2.7.1", "pins: torch"),
     ),
 )
-STATE = Target(name="state", strategy=state_texts, check=check_state)
+STATE = Target(
+    name="state",
+    strategy=state_texts,
+    check=check_state,
+    examples=(
+        '{"a":' * 100_000,  # json's RecursionError
+        "[]",  # of a build record: what is no mapping was handed on
+        _JOURNAL.replace('"00"', "0"),  # a digest that is no text
+    ),
+)
 FREEZE = Target(name="freeze", strategy=freezes, check=check_freeze)

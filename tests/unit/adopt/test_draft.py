@@ -81,6 +81,16 @@ def test_what_is_left_out_stands_above_the_draft() -> None:
     assert "# - left out: xformers (no version)\n" in text
 
 
+def test_a_requirement_with_a_marker_that_cannot_be_evaluated_is_left_out_and_said() -> None:
+    texts = {
+        "Dockerfile": "FROM python:3.11\n",
+        "requirements.txt": "torch==2.5.1\neinops==0.8.0; 'a' in 'b'\n",
+    }
+    text = draft_adoption(texts, "any").text
+    assert "# - left out: einops==0.8.0; 'a' in 'b' (its marker cannot be evaluated)\n" in text
+    assert "einops" not in text.partition("name:")[2]
+
+
 LINES = st.lists(
     st.one_of(
         st.sampled_from([

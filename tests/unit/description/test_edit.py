@@ -289,3 +289,13 @@ def test_the_line_ends_of_a_text_stay() -> None:
     )
     assert after.count("\n") == after.count("\r\n")
     assert after.startswith(text)
+
+
+def test_a_byte_order_mark_is_kept_and_moves_nothing() -> None:
+    changes = [change("torch.version", "2.7.1"), change("gpus[+]", "B200")]
+    assert edit.apply_changes("\ufeff" + TEXT, changes) == "\ufeff" + edit.apply_changes(TEXT, changes)
+
+
+def test_an_edit_that_would_be_no_yaml_is_refused_with_its_place() -> None:
+    with pytest.raises(InputError, match=r"^f:1:1: torch\.\{: cannot be edited in place"):
+        edit.apply_changes(TEXT.removeprefix("# What it is.\n"), [change("torch.{", "1")], file="f")
