@@ -184,7 +184,12 @@ def check_editing(value: tuple[str, list[Change]]) -> None:
         assert len(lost) <= 1, lost
 
 
-READING = Target(name="description", strategy=texts, check=check_reading)
+READING = Target(
+    name="description",
+    strategy=texts,
+    check=check_reading,
+    examples=("\ufeff\ufeff" + PLAIN,),  # a mark was passed over by torchpin, and one more by libyaml
+)
 JUDGING = Target(name="judge", strategy=_trees() | mutated(TEXTS, _PIECES), check=check_judging)
 EDITING = Target(
     name="edit",

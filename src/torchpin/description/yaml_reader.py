@@ -63,8 +63,8 @@ class Reader:
 
     def compose(self, text: str) -> yaml.MappingNode | None:
         """The root mapping of a text, or None if it has none."""
-        self._first_offset = int(text.startswith("\ufeff"))
-        text = text.removeprefix("\ufeff")
+        if text.startswith("\ufeff") and not text.startswith("\ufeff\ufeff"):  # a second one is no mark
+            self._first_offset, text = 1, text[1:]
         try:
             deep = _find_too_deep(text)
             if deep:

@@ -50,6 +50,12 @@ def test_a_value_keeps_where_it_stands() -> None:
     assert (str(position), PLAIN[position.start : position.end]) == (f"{LORA}:6:12", '"2.5.1"')
 
 
+def test_a_value_behind_a_byte_order_mark_keeps_where_it_stands() -> None:
+    text = "\ufeff" + PLAIN
+    position = read_service(text).positions["torch.version"]
+    assert (text[position.start : position.end], position.line, position.column) == ('"2.5.1"', 6, 12)
+
+
 def test_what_is_left_out_has_its_plain_value() -> None:
     service = read_service(PLAIN)
     assert (service.sources, service.apt, service.run, service.budget_bytes) == ((), (), Run(), None)
