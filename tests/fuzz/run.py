@@ -21,9 +21,10 @@ from fuzz.targets import TARGETS
 _FOLDER = Path(".fuzz")
 # libFuzzer starts with short inputs, of which hypothesis can draw nothing: the corpus is begun with longer random ones.
 _FIRST_INPUTS, _FIRST_SIZES, _LARGEST_INPUT = 40, (64, 256, 1_024, 4_096), 8_192
-# An input that does not come back within this many seconds, or takes this much memory, ends the process and is a crash too.
+# An input that does not come back, or takes this much memory, ends the process and is a failure too.
 _OPTIONS = (
-    "-timeout=60",
+    "-timeout=120",  # seconds of wall time; the bound on CPU time is in the harness
+    "-report_slow_units=120",
     "-rss_limit_mb=3000",
     f"-max_len={_LARGEST_INPUT}",
     "-len_control=0",
@@ -31,9 +32,8 @@ _OPTIONS = (
     "-verbosity=1",
 )
 _LEAST_SECONDS = 5  # a process that ended early is started again if so much of its time is left
-_PROGRESS = re.compile(
-    r"#(?P<executed>\d+)\s+\w+\s+cov: (?P<lines>\d+) ft: (?P<features>\d+) corp: (?P<corpus>\d+)"
-)
+# libFuzzer leaves out the counts of coverage where no instrumented line ran
+_PROGRESS = re.compile(r"^#(\d+)\s+[A-Za-z]+\s.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,12 @@ def parse_counts(log: str) -> Counts:
     lines = list(_PROGRESS.finditer(log))
     if not lines:
         return Counts()
-    last = lines[-1]
-    return Counts(executed=int(last["executed"]), edges=int(last["lines"]), corpus=int(last["corpus"]))
+    edges, corpus = (re.search(rf"{name}: (\d+)", lines[-1][0]) for name in ("cov", "corp"))
+    return Counts(
+        executed=int(lines[-1][1]),
+        edges=int(edges[1]) if edges else 0,
+        corpus=int(corpus[1]) if corpus else 0,
+    )
 
 
 def fuzz_target(name: str, seconds: float, seed: int) -> Counts:

@@ -130,4 +130,6 @@ Done 2584 runs in 91 second(s)
 
 def test_the_counts_are_those_of_the_last_line_of_progress() -> None:
     assert parse_counts(LOG) == Counts(executed=2584, edges=377, corpus=63)
+    uncovered = "#2\tINITED exec/s: 0 rss: 70Mb\n#64\tpulse  corp: 1/1b lim: 64\n"
+    assert parse_counts(uncovered) == Counts(executed=64, corpus=1)
     assert parse_counts("ModuleNotFoundError: atheris") == Counts()
