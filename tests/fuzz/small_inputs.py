@@ -139,5 +139,10 @@ INDEX_PAGE = Target(
     name="index-page",
     strategy=pages,
     check=check_page,
-    examples=("<![x", '{"a":' * 100_000),  # html.parser's AssertionError, and json's RecursionError
+    examples=(
+        "<![x",  # html.parser's AssertionError
+        '{"a":' * 100_000,  # json's RecursionError
+        '{"files": [{"filename": null, "hashes": {}}]}',  # packaging's AttributeError
+        '{"files": [{"filename": "a-1-py3-none-any.whl", "hashes": {"sha256": 1}}]}',
+    ),
 )
