@@ -45,12 +45,12 @@ def parse_page(text: str) -> dict[str, str | None]:
 def _json_rows(text: str) -> list[tuple[str, str | None]]:
     try:
         rows = [(row["filename"], row["hashes"].get("sha256")) for row in json.loads(text)["files"]]
-        if not all(isinstance(name, str) and isinstance(digest, str | None) for name, digest in rows):
-            message = "a name or a hash that is no text"
-            raise TypeError(message)
-        return rows
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a PEP 691 page: {error}") from None
+    if not all(isinstance(name, str) and isinstance(digest, str | None) for name, digest in rows):
+        message = "not a PEP 691 page: a name or a hash that is no text"
+        raise ValueError(message)
+    return rows
 
 
 def _html_rows(text: str) -> list[tuple[str, str | None]]:
