@@ -228,7 +228,7 @@ def installer_requirements(layer: LayerLock) -> str:
 
 def requirement_lines(text: str) -> tuple[str, ...]:
     """The requirements of a source's file, sorted; without comments, options and lines such as `-e .`."""
-    # pip joins a line that ends with a backslash to the next one, before it removes comments.
-    whole = re.sub(r"\\\r?\n", " ", text.removeprefix("\ufeff"))
+    # pip joins a line that ends with a backslash to the next one, if there is one, before it removes comments.
+    whole = re.sub(r"\\(?:\r?\n|\Z)", " ", text.removeprefix("\ufeff"))
     lines = (re.split(r"(?:^|\s)(?:#|--)", line, maxsplit=1)[0].strip() for line in whole.splitlines())
     return tuple(sorted(line for line in lines if line and not line.startswith("-")))

@@ -281,6 +281,7 @@ def test_the_requirements_of_sd_scripts_are_its_pins_alone() -> None:
         ("--extra-index-url https://example.org\n-r other.txt\n-e .\n", ()),
         ("a==1  # why\r\nb>=2\r\n", ("a==1", "b>=2")),
         ("a==1 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\nb\n", ("a==1", "b")),
+        ("b\na==1 \\", ("a==1", "b")),
         ("a==1 --config-settings x=y\n", ("a==1",)),
         ("\ufeffa==1\n", ("a==1",)),
         ("a @ https://example.org/a#sha256=00\n", ("a @ https://example.org/a#sha256=00",)),
