@@ -76,17 +76,19 @@ def test_prose_outside_the_markers_is_free(name: str, copy: Path) -> None:
     assert path.read_text(encoding="utf-8").encode() == before[name]
 
 
-def test_a_lock_exports_as_requirements_with_every_package_and_no_host(committed: Path) -> None:
+def test_a_lock_exports_as_requirements_that_name_no_host_but_for_what_pypi_has_not(committed: Path) -> None:
     result = run_command(committed, "export", "--service", "lora")
     assert result.code == 0, result.output
     repo = workspace.open_repository(committed)
     (env,) = select_environments(repo.services, service="lora")
     packages = workspace.read_lock(repo, env).packages
     lines = [line for line in result.out.splitlines() if line and not line.lstrip().startswith("#")]
-    names = {line.split("==")[0] for line in lines if "==" in line}
+    names = {line.split("==")[0].split(" @ ")[0] for line in lines}
     assert names == {*packages}
+    addresses = [line for line in lines if "://" in line]
+    assert {line.split(" @ ")[0] for line in addresses} == {*env.service.torch.family}
+    assert all(" @ https://download.pytorch.org/whl/cu128/" in line for line in addresses)
     assert all(package.sha256 in result.out for package in packages.values())
-    assert "://" not in result.out
     assert "--index" not in result.out
     assert "--find-links" not in result.out
 
