@@ -20,6 +20,16 @@ from torchpin.redaction import names_secret, redact_credentials
         ("did you mean https://mirror.example/?", "did you mean https://mirror.example/?"),
         ("https://mirror.example/x#a?b", "https://mirror.example/x#a?b"),
         ("no address? none", "no address? none"),
+        ("https://mirror.example/x#token=S3CRET", "https://mirror.example/x#token=***"),
+        ("https://mirror.example/x#sha256=ab&api_key=S3CRET", "https://mirror.example/x#sha256=ab&api_key=***"),
+        ("https%3A%2F%2Fa:S3CRET%40mirror.example%2F%3Ft%3DS3CRET x", "https%3A%2F%2Fmirror.example%2F x"),
+        ("https%3a%2f%2fa%3AS3CRET%40mirror.example", "https%3a%2f%2fmirror.example"),
+        ("> Authorization: Basic dXNlcjpTM0NSRVQ=", "> Authorization: Basic ***"),
+        (r'{\"authorization\": \"Bearer S3CRET\"}', r'{\"authorization\": \"Bearer ***\"}'),
+        ("PRIVATE-TOKEN: S3CRET", "PRIVATE-TOKEN: ***"),
+        ("x-vendor-api-key: S3CRET", "x-vendor-api-key: ***"),
+        ("Set-Cookie: a=S3CRET; b=S3CRET\nnext: line", "Set-Cookie: ***\nnext: line"),
+        ("the key: a value, the token: an id", "the key: a value, the token: an id"),
     ],
 )
 def test_an_address_is_told_without_its_query(text: str, expected: str) -> None:
@@ -29,6 +39,8 @@ def test_an_address_is_told_without_its_query(text: str, expected: str) -> None:
 def test_a_long_text_of_addresses_takes_no_long_time() -> None:
     assert len(redact_credentials("://" * 200_000)) == 600_000
     assert redact_credentials("https://a:S3CRET@b/?S3CRET " * 50_000) == "https://b/ " * 50_000
+    for part in ("%3a%2f%2f", "authorization: ", "x-a-b-c-d", "https://b/#a=b&", "cookie: "):
+        assert redact_credentials(part * 50_000)
 
 
 @pytest.mark.parametrize(

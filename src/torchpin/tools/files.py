@@ -2,44 +2,88 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
+from torchpin.paths import SETTINGS, WORK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def read_text(path: Path) -> str | None:
-    """A file's text, or None if it does not exist. Raises ToolError for a directory or a file that is not UTF-8."""
+# What a link may not lead to, though it is inside the repository: settings and git's own files can hold credentials.
+_PRIVATE_FILES = frozenset({SETTINGS, ".git", WORK})
+_NO_FILE = {
+    errno.EISDIR: "a directory, not a file",
+    errno.ENXIO: "a named pipe, a socket or a device, not a file",
+    errno.ELOOP: "a link that was put there while this command ran, or one to itself",
+}
+
+
+def read_text(path: Path, *, follow: bool = True) -> str | None:
+    """A file's text, or None if it does not exist.
+
+    Raises ToolError for a directory, a pipe or a device, for a file that is not UTF-8 and, without `follow`, for a link.
+    """
     try:
-        return path.read_bytes().decode()
+        content = _read_file(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except IsADirectoryError:
-        raise ToolError(f"{path} is a directory, not a file; move it away, then try again") from None
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        raise ToolError(f"{path} is {_NO_FILE[error.errno]}; move it away, then try again") from None
+    try:
+        return content.decode()
     except UnicodeDecodeError:
         raise ToolError(f"{path} is not UTF-8 text; save it as UTF-8, then try again") from None
 
 
+def _read_file(path: Path, flags: int) -> bytes:
+    """A plain file's content. With O_NONBLOCK, since a named pipe is else waited for until somebody writes to it."""
+    handle = os.open(path, flags)
+    try:
+        kind = stat.S_IFMT(os.fstat(handle).st_mode)
+        if kind != stat.S_IFREG:
+            raise OSError(errno.EISDIR if kind == stat.S_IFDIR else errno.ENXIO, "no file", str(path))
+    except BaseException:
+        os.close(handle)
+        raise
+    with os.fdopen(handle, "rb") as file:
+        return file.read()
+
+
 def read_inside(root: Path, path: str) -> str | None:
-    """A file's text, None if it does not exist. Raises ToolError as `read_text` does, and for a link out of the root."""
-    expect_inside(root, path)
-    return read_text(root / path)
+    """A file's text, None if it does not exist. Raises ToolError as `read_text` and `expect_inside` do.
+
+    It is read where the link led to when that was looked at, so a link that is put there since is not followed.
+    """
+    return read_text(expect_inside(root, path), follow=False)
 
 
-def expect_inside(root: Path, path: str) -> None:
-    """Raises ToolError, with both names, when a link leads from a path in `root` to a place outside of it."""
+def expect_inside(root: Path, path: str) -> Path:
+    """The file that a path in `root` leads to, without links.
+
+    Raises ToolError, with both names, for a link out of the root, and for one to settings or git's files in it.
+    """
+    resolved_root = Path(os.path.realpath(root))
     target = Path(os.path.realpath(root / path))
-    if target.is_relative_to(os.path.realpath(root)):
-        return
+    if target.is_relative_to(resolved_root):
+        private = {*target.relative_to(resolved_root).parts} & _PRIVATE_FILES
+        if not private - {*Path(path).parts}:
+            return target
+        reason = "a link to what is not for others to read"
+    else:
+        reason = f"a link out of {root}"
     parts = [root / part for part in (*reversed(Path(path).parents), Path(path))]
     link = next((part for part in parts[1:] if part.is_symlink()), root / path)
     raise ToolError(
-        f"{link} is a link out of {root}, to {os.path.realpath(link)}; replace it with a plain file or folder"
+        f"{link} is {reason}, to {os.path.realpath(link)}; replace it with a plain file or folder"
     )
 
 

@@ -126,3 +126,41 @@ def test_a_link_inside_of_the_root_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link.txt").symlink_to("a/b.txt")
     (tmp_path / "entry").symlink_to(tmp_path)  # the root's own name may be a link
     assert read_inside(tmp_path / "entry", "link.txt") == "text"
+
+
+@pytest.mark.parametrize("to", ["torchpin.toml", ".git/config", ".torchpin/written.json", ".git"])
+def test_a_link_to_settings_or_to_files_of_git_is_refused_with_both_names(tmp_path: Path, to: str) -> None:
+    files = {"torchpin.toml": "private", ".git/config": "private", ".torchpin/written.json": "private"}
+    write_files({tmp_path / path: text for path, text in files.items()})
+    (tmp_path / "a").symlink_to(to)
+    with pytest.raises(ToolError) as excinfo:
+        read_inside(tmp_path, "a")
+    assert str(excinfo.value) == (
+        f"{tmp_path / 'a'} is a link to what is not for others to read, to {tmp_path / to}; replace it with a plain file "
+        "or folder"
+    )
+    assert read_inside(tmp_path, "torchpin.toml") == "private"
+    assert read_inside(tmp_path, ".torchpin/written.json") == "private"
+
+
+def test_a_link_that_is_put_there_after_the_look_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files({tmp_path / "root" / "a": "text", tmp_path / "private": "private"})
+
+    def swap(root: Path, path: str) -> Path:
+        (root / path).unlink()
+        (root / path).symlink_to(tmp_path / "private")
+        return root / path
+
+    monkeypatch.setattr("torchpin.tools.files.expect_inside", swap)
+    with pytest.raises(ToolError, match="is a link that was put there while this command ran"):
+        read_inside(tmp_path / "root", "a")
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ToolError, match="pipe is a named pipe, a socket or a device, not a file; move it away"):
+        read_text(tmp_path / "pipe")
+    with pytest.raises(ToolError, match="is a directory, not a file; move it away"):
+        read_text(tmp_path)
