@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchpin.commands.judge import check_workspace
@@ -22,6 +23,9 @@ def write_renderings(
     repo: Repository, environments: Sequence[Environment], *, overwrite: bool = False
 ) -> tuple[Outcome, ...]:
     """Writes the Dockerfile of every environment and the list of its build context; `overwrite`: over edits by hand too."""
+    repo = replace(
+        repo
+    )  # which has read nothing: all that is read from here on must stay until the files are written
     files: dict[str, str | None] = {}
     for env in environments:
         files |= generated.render_environment(repo, env, read_lock(repo, env)).files
@@ -30,6 +34,7 @@ def write_renderings(
 
 def write_documents(repo: Repository, *, overwrite: bool = False) -> tuple[Outcome, ...]:
     """Writes the generated sections of the documents; prose outside their markers stays as it is."""
+    repo = replace(repo)
     documents = generated.expected_documents(repo, {}, strict=True)
     return write_with_outcomes(repo, {**documents}, overwrite=overwrite)
 

@@ -21,7 +21,13 @@ from torchpin.workspace import generated
 from torchpin.workspace.evidence import from_descriptions
 from torchpin.workspace.hand_edits import require_unedited
 from torchpin.workspace.workspace import read_lock_files
-from torchpin.workspace.writer import clone_source, exclusive, exclusive_services, write
+from torchpin.workspace.writer import (
+    clone_source,
+    exclusive,
+    exclusive_services,
+    require_same_services,
+    write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,21 +53,25 @@ def lock(
     stays. Raises ToolError, with nothing written, where an update of one of the services runs, or where a description or
     lock changed while it was resolved; without `overwrite`, FindingsError where an edit by hand would be lost.
     """
+    repo = replace(
+        repo
+    )  # which has read nothing: all that is read from here on must stay until the locks are written
     services = {env.service.name for env in environments}
     with exclusive_services(repo, services):
-        read_texts = {**repo.descriptions, **_current_texts(repo, environments)}
+        present = _read_inputs(repo, environments)
     outcomes, new_locks = resolve_all(
         repo, environments, upgrade=upgrade, recorded=recorded, show_status=show_status
     )
     # not while resolving, which takes long and writes nothing
     with exclusive(repo), exclusive_services(repo, services):
+        require_same_services(repo)
         files = {
             **generated_texts(repo, environments, new_locks),
             **generated.expected_documents(repo, new_locks),
         }
         if not overwrite:
             require_unedited(repo, files)
-        changed = write(repo, files, before=_unchanged_inputs(files, read_texts))
+        changed = write(repo, files, before=_unchanged_inputs(repo, files, present))
     return tuple(_with_written_files(outcome, changed) for outcome in outcomes)
 
 
@@ -73,25 +83,25 @@ def _with_written_files(outcome: Outcome, changed: Sequence[str]) -> Outcome:
     return replace(outcome, status="changed", detail=f"{outcome.detail}; rendered: {', '.join(rendered)}")
 
 
-def _current_texts(repo: Repository, environments: Sequence[Environment]) -> dict[str, str | None]:
-    """What locks rest on beside the descriptions: the smoke tests, and the locks of before."""
-    smoke_paths = [paths.smoke_path(env.service.name) for env in environments]
-    return {path: repo.text(path) for path in smoke_paths} | {
-        path.relative_to(repo.root).as_posix(): path.read_bytes().decode(errors="replace")
+def _read_inputs(repo: Repository, environments: Sequence[Environment]) -> set[str]:
+    """Reads what locks rest on beside the descriptions, before anything is resolved, and returns the present files of locks."""
+    for env in environments:
+        repo.text(paths.smoke_path(env.service.name))
+        read_lock_files(repo, env)
+    return {
+        path.relative_to(repo.root).as_posix()
         for env in environments
-        for path in sorted((repo.root / paths.lock_folder(env.name)).glob("*"))
+        for path in (repo.root / paths.lock_folder(env.name)).glob("*")
         if paths.is_lock_file(path.name)
     }
 
 
 def _unchanged_inputs(
-    files: Mapping[str, str | None], read_texts: Mapping[str, str | None]
+    repo: Repository, files: Mapping[str, str | None], present: set[str]
 ) -> dict[str, str | None]:
-    """The texts that were read, and None for every lock file that is new."""
-    new_paths = [path for path in files if path.startswith(f"{paths.LOCKFILES}/") and path not in read_texts]
-    # a lock file that is not UTF-8 was read with U+FFFD for what it holds, so it cannot be compared
-    comparable = {path: text for path, text in read_texts.items() if "\ufffd" not in (text or "")}
-    return {**comparable, **dict.fromkeys(new_paths)}
+    """The texts that were read, and None for every lock file that was not present."""
+    new = [path for path in files if path.startswith(f"{paths.LOCKFILES}/") and path not in present]
+    return {**repo.inputs, **repo.descriptions, **dict.fromkeys(new)}
 
 
 def resolve_all(

@@ -47,13 +47,10 @@ def read_text(path: Path, *, follow: bool = True) -> str | None:
 def _read_file(path: Path, flags: int) -> bytes:
     """A plain file's content. With O_NONBLOCK, since a named pipe is else waited for until somebody writes to it."""
     handle = os.open(path, flags)
-    try:
-        kind = stat.S_IFMT(os.fstat(handle).st_mode)
-        if kind != stat.S_IFREG:
-            raise OSError(errno.EISDIR if kind == stat.S_IFDIR else errno.ENXIO, "no file", str(path))
-    except BaseException:
+    kind = stat.S_IFMT(os.fstat(handle).st_mode)
+    if kind != stat.S_IFREG:
         os.close(handle)
-        raise
+        raise OSError(errno.EISDIR if kind == stat.S_IFDIR else errno.ENXIO, "no file", str(path))
     with os.fdopen(handle, "rb") as file:
         return file.read()
 

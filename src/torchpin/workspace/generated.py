@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from torchpin import paths
@@ -17,12 +16,10 @@ from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
 from torchpin.model import Position, Problem
 from torchpin.records import bump_log
-from torchpin.tools.files import expect_inside
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from torchpin.model import Environment, Lock
     from torchpin.workspace.workspace import Repository
@@ -115,12 +112,6 @@ def runtime_scripts(repo: Repository) -> dict[str, str]:
     return {name: repo.text(f"{paths.RUNTIME}/{name}") or "" for name in names}
 
 
-@cache
-def _dockerfile_template(root: Path) -> str:
-    expect_inside(root, paths.DOCKERFILE_TEMPLATE)
-    return (root / paths.DOCKERFILE_TEMPLATE).read_bytes().decode()
-
-
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
     """The rendered build of an environment."""
@@ -138,7 +129,10 @@ def render_environment(repo: Repository, env: Environment, lock: Lock) -> Render
     if smoke is None:
         raise InputError(f"{path} is missing; it runs inside the image as its smoke test")
     context = plan.build_context(env, lock, runtime=runtime_scripts(repo), smoke=smoke)
-    dockerfile = render_dockerfile(_dockerfile_template(repo.root), plan.image_plan(env, lock))
+    template = repo.text(paths.DOCKERFILE_TEMPLATE)
+    if template is None:
+        raise InputError(f"{paths.DOCKERFILE_TEMPLATE} is missing; Dockerfiles are rendered from it")
+    dockerfile = render_dockerfile(template, plan.image_plan(env, lock))
     listing = render_context_list(context)
     files = dict(zip(paths.rendered_paths(env.name), (dockerfile, listing), strict=True))
     return Rendering(

@@ -39,6 +39,8 @@ class Repository:
     descriptions: Mapping[str, str] = field(default_factory=dict)
     # texts by path that are not written yet, but read as if they were
     staged: Mapping[str, str | None] = field(default_factory=dict)
+    # what was read from files, by path, for a writer to compare; `replace(repo)` has read nothing yet
+    inputs: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def text(self, path: str) -> str | None:
         """A file's text, None if it does not exist.
@@ -47,7 +49,22 @@ class Repository:
         """
         if path in self.staged:
             return self.staged[path]
-        return read_inside(self.root, path)
+        text = read_inside(self.root, path)
+        self._note_input(path, text)
+        return text
+
+    def _note_input(self, path: str, text: str | None) -> None:
+        if path in paths.DOCUMENTS:
+            self.inputs[path] = text  # the last one: what is written into a document rests on that
+        elif not path.startswith(f"{paths.WORK}/"):
+            self.inputs.setdefault(path, text)
+
+    def lock_file(self, path: str) -> str:
+        """The text of a file in a folder of locks; bytes that are not UTF-8 are U+FFFD. Raises ToolError as `text` does."""
+        text = expect_inside(self.root, path).read_bytes().decode(errors="replace")
+        if "\ufffd" not in text:  # else it cannot be compared with the file
+            self._note_input(path, text)
+        return text
 
 
 def find_root(start: Path) -> Path:
@@ -108,10 +125,8 @@ def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
 def read_lock_files(repo: Repository, env: Environment) -> dict[str, str]:
     """The files of an environment's lock, name to text; empty if it is not locked. A file without their header is none."""
     folder = repo.root / paths.lock_folder(env.name)
-    files = sorted(path for path in folder.glob("*") if paths.is_lock_file(path.name))
-    for path in files:
-        expect_inside(repo.root, f"{paths.lock_folder(env.name)}/{path.name}")
-    texts = {path.name: path.read_bytes().decode(errors="replace") for path in files}
+    names = sorted(path.name for path in folder.glob("*") if paths.is_lock_file(path.name))
+    texts = {name: repo.lock_file(paths.lock_path(env.name, name)) for name in names}
     return {name: text for name, text in texts.items() if file_format.has_header(text)}
 
 

@@ -11,6 +11,7 @@ from torchpin.errors import ToolError
 from torchpin.model import Outcome
 from torchpin.tools import transaction
 from torchpin.tools.files import expect_inside
+from torchpin.workspace import description_files
 from torchpin.workspace.hand_edits import require_unedited, written_state
 
 if TYPE_CHECKING:
@@ -78,6 +79,16 @@ def write(
     return tuple(path for path in changed if path not in state)
 
 
+def require_same_services(repo: Repository) -> None:
+    """Raises ToolError for a service that was added since the descriptions were read: what is written would lack it."""
+    present = [paths.description_path(name) for name in description_files.service_names(repo.root)]
+    added = [path for path in present if path not in repo.descriptions]
+    if added and repo.descriptions:
+        raise ToolError(
+            f"{', '.join(added)} was added while this command ran; nothing was written, run the command again"
+        )
+
+
 def recover(root: Path) -> str | None:
     """Finish or roll back an interrupted transaction and return a message, None if there was none."""
     if not transaction.pending(root):
@@ -91,11 +102,12 @@ def write_with_outcomes(
 ) -> tuple[Outcome, ...]:
     """Write all files or none under the repository's lock; an outcome a file: changed or same.
 
-    Raises ToolError where a description is not as the repository was opened with and, without `overwrite`, FindingsError
-    where text that was edited by hand would be lost.
+    Raises ToolError where a description is not as the repository was opened with, or another file not as it was read, and,
+    without `overwrite`, FindingsError where text that was edited by hand would be lost.
     """
     with exclusive(repo):
+        require_same_services(repo)
         if not overwrite:
             require_unedited(repo, files)
-        changed = write(repo, files, before=repo.descriptions)
+        changed = write(repo, files, before={**repo.inputs, **repo.descriptions})
     return tuple(Outcome(name=path, status="changed" if path in changed else "same") for path in files)

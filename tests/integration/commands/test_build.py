@@ -225,7 +225,6 @@ def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged
     template.write_text(
         template.read_text().replace("COPY runtime/ /opt/torchpin/", extra + "COPY runtime/ /opt/torchpin/")
     )
-    generated._dockerfile_template.cache_clear()
     assert not any(outcome.code for outcome in generate.write_renderings(scratch, [env]))
     assert "sneaked: expected not to be installed, found 1.0" in _build_failure(scratch, env)
 

@@ -56,7 +56,7 @@ def test_what_a_lock_rests_on_must_not_change_meanwhile(
     edited = (repo.text(path) or "") + "# edited\n"
     with pytest.raises(
         ToolError,
-        match=rf"^{path} changed while this command ran; nothing was written, run the command again",
+        match=rf"^{path}:\d+ changed while this command ran; nothing was written, run the command again",
     ):
         lock_lora(repo, monkeypatch, lambda: (repo.root / path).write_text(edited))
     assert repo.text(path) == edited

@@ -48,7 +48,13 @@ def write(
     any file was written.
     """
     expected = {path: disk.digest(content) for path, content in _encode_contents(before or {}).items()}
-    return _write_contents(root, _encode_contents(files), expected)
+    try:
+        return _write_contents(root, _encode_contents(files), expected)
+    except _ChangedError as error:
+        edited = tuple(disk.first_change(root, path, (before or {}).get(path)) for path in error.paths)
+        raise ToolError(
+            f"{join_names(edited)} changed while this command ran; nothing was written, run the command again"
+        ) from None
 
 
 def pending(root: Path) -> bool:
@@ -122,13 +128,19 @@ def _plan_journal(root: Path, contents: Mapping[str, bytes | None]) -> Journal:
     return Journal(rows=rows, folders=folders, mark=secrets.token_hex(4))
 
 
+class _ChangedError(Exception):
+    """Files that are not as they were read."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        super().__init__()
+        self.paths = paths
+
+
 def _expect_unchanged(root: Path, expected: Mapping[str, str | None]) -> None:
     current_digests = disk.digests(root, expected)
     edited = tuple(path for path in expected if current_digests[path] != expected[path])
     if edited:
-        raise ToolError(
-            f"{join_names(edited)} changed while this command ran; nothing was written, run the command again"
-        )
+        raise _ChangedError(edited)
 
 
 def _prepare(root: Path, journal: Journal, contents: Mapping[str, bytes | None]) -> None:

@@ -111,6 +111,19 @@ def read_content(path: Path) -> bytes | None:
         raise ToolError(f"{path} cannot be read: {error.strerror}") from None
 
 
+def first_change(root: Path, path: str, before: str | None) -> str:
+    """`path:line` of the first line that a file does not have as before; the path alone where it is new or gone."""
+    content = read_content(root / path)
+    if content is None or before is None:
+        return path
+    lines, lines_before = content.split(b"\n"), before.encode().split(b"\n")
+    number = next(
+        (number for number, pair in enumerate(zip(lines, lines_before, strict=False)) if pair[0] != pair[1]),
+        min(len(lines), len(lines_before)),
+    )
+    return f"{path}:{number + 1}"
+
+
 def file_mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode) if path.exists() else NEW_FILE_MODE
 

@@ -68,15 +68,25 @@ def test_a_file_moves_into_a_folder_that_another_leaves(root: Path) -> None:
 def test_a_file_that_is_not_as_it_was_read_stops_the_write(root: Path, read: dict[str, str | None]) -> None:
     """A file to be written or only read was changed, created or removed: it is named, and nothing is written."""
     before = tree(root)
-    with pytest.raises(ToolError, match=f"{next(iter(read))} changed while this command ran; nothing was"):
+    with pytest.raises(
+        ToolError, match=rf"{next(iter(read))}(:1)? changed while this command ran; nothing was"
+    ):
         transaction.write(root, CHANGES, before=read)
     assert tree(root) == before
     assert idle(root)
 
 
+def test_the_first_line_that_changed_is_named(root: Path) -> None:
+    (root / "kept.txt").write_text("one\ntwo\nthree\n")
+    with pytest.raises(ToolError, match=r"^kept\.txt:2 changed while"):
+        transaction.write(root, CHANGES, before={"kept.txt": "one\n2\n3\n"})
+    with pytest.raises(ToolError, match=r"^kept\.txt:4 changed while"):
+        transaction.write(root, CHANGES, before={"kept.txt": "one\ntwo\nthree\nfour\n"})
+
+
 def test_what_was_read_is_compared_even_if_nothing_changes(root: Path) -> None:
     """A write without changes fails, too, if a file is not as it was read."""
-    with pytest.raises(ToolError, match=r"^kept\.txt changed while this command ran"):
+    with pytest.raises(ToolError, match=r"^kept\.txt:1 changed while this command ran"):
         transaction.write(root, {"README.md": "old\n"}, before={"kept.txt": "other\n"})
     assert transaction.write(root, CHANGES, before={**BEFORE, "none.txt": None})
 
