@@ -22,6 +22,7 @@ from torchpin.tools import uv_install
 from torchpin.tools.files import expect_inside
 from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace import generated, workspace
+from torchpin.workspace.hand_edits import require_unedited
 from torchpin.workspace.writer import clone_source, exclusive, write
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class BuildOptions:
     no_cache: bool = False
     dry_run: bool = False
     lab: bool = False
+    overwrite: bool = False  # records and documents that were edited by hand
 
     def __post_init__(self) -> None:
         if self.push and self.lab:
@@ -66,6 +68,13 @@ def build(
     require_compatible(repo, chosen)
     if options.dry_run:
         return tuple(_dry_run(repo, env, options) for env in chosen)
+    if not options.overwrite:  # before a build that takes long
+        records = [
+            path for env in chosen for path in (paths.freeze_path(env.name), paths.build_path(env.name))
+        ]
+        require_unedited(
+            repo, {**dict.fromkeys([*paths.DOCUMENTS, *records]), **generated.expected_documents(repo, {})}
+        )
     with docker.engine() as client:
         buildx.expect_buildx()
         return for_each_environment(
@@ -114,6 +123,9 @@ def _build(
     """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
     from torchpin.tools import docker
 
+    repo = replace(
+        repo
+    )  # which has read nothing: all that is read from here on must stay until the record is written
     lock, rendered = _load_fresh(repo, env)
     tags = _tags(repo, env, rendered.image_key)
     image: Any = None if options.no_cache else docker.find_image(client, tags[0], rendered.image_key)
@@ -123,14 +135,16 @@ def _build(
             show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.tag}")
         _run_build(client, repo, env, options, (lock, rendered), watch)
         image = client.images.get(tags[0])
-    if new or not _is_recorded(repo, env, lock, rendered):
-        _write_record(client, repo, env, lock, rendered, image, tags)
+    recorded = not new and _is_recorded(repo, env, lock, rendered)
+    if not recorded:
+        _write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
     if options.push:
         docker.push(client, tags)
-    status = "built and verified" if new else "already built and verified, nothing to do"
+    status = "built and verified" if new else "already built and verified"
+    status += "" if new else ", nothing to do" if recorded else ", and recorded"
     size = image.attrs["Size"] / 1e6
     detail = f"{status}: {tags[0]}, {size:,.0f} MB{', pushed' if options.push else ''}"
-    return Outcome(name=env.name, status="changed" if new else "same", detail=detail)
+    return Outcome(name=env.name, status="same" if recorded else "changed", detail=detail)
 
 
 def _is_recorded(repo: Repository, env: Environment, lock: Lock, rendered: generated.Rendering) -> bool:
@@ -229,17 +243,21 @@ def _write_record(
     client: Any,
     repo: Repository,
     env: Environment,
-    lock: Lock,
-    rendered: generated.Rendering,
+    lock_and_rendered: tuple[Lock, generated.Rendering],
     image: Any,
     tags: Sequence[str],
+    *,
+    overwrite: bool,
 ) -> None:
-    """Writes the record of an image, read inside the image, and the documents.
+    """Writes the record of an image, read inside the image, and the documents, which show it.
 
-    Raises ToolError for an image that does not match its lock; its tags are removed, and nothing is recorded.
+    Raises ToolError for an image that does not match its lock; its tags are removed, and nothing is recorded. Nothing is
+    recorded either where what the image was built from changed meanwhile (ToolError) or, without `overwrite`, where an edit
+    by hand would be lost (FindingsError).
     """
     from torchpin.tools import docker
 
+    lock, rendered = lock_and_rendered
     probe_report = docker.probe(client, tags[0], *docker.source_options(env))
     freeze_text = format_freeze(probe_report["distributions"])
     differences = freeze_differences(freeze_text, lock)
@@ -250,17 +268,19 @@ def _write_record(
             + "\n".join(f"    {difference}" for difference in differences)
         )
     record = _build_record(env, lock, rendered, image, probe_report)
+    files: dict[str, str | None] = {
+        paths.freeze_path(env.name): freeze_text,
+        paths.build_path(env.name): json.dumps(record, indent=1) + "\n",
+    }
     with exclusive(repo):
-        write(
-            repo,
-            {
-                paths.freeze_path(env.name): freeze_text,
-                paths.build_path(env.name): json.dumps(record, indent=1) + "\n",
-            },
-        )
-        # after the record: the documents show it
-        repo = workspace.reread(repo)  # a build takes long: another service may be described anew
-        write(repo, dict(generated.expected_documents(repo, {})), before=repo.descriptions)
+        now = workspace.reread(repo)  # a build takes long: another service may be described anew
+        after = replace(now, staged=files)
+        files |= generated.expected_documents(after, {})
+        if not overwrite:
+            require_unedited(now, files)
+        description = {path: text for path, text in repo.descriptions.items() if path == env.service.file}
+        built_from = {**repo.inputs, **description}
+        write(repo, files, before={**after.inputs, **now.descriptions, **built_from})
 
 
 def _build_record(

@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BumpOptions:
-    """`build`: steps 3 to 5 are tried now; `recorded`: channels are read from their index snapshots."""
+    """`build`: steps 3 to 5 are tried now; `recorded`: channels are read from their index snapshots.
+
+    `overwrite`: edits by hand of what is generated are written over.
+    """
 
     build: bool = True
     recorded: bool = False
+    overwrite: bool = False
 
 
 def bump_context(
@@ -131,16 +135,20 @@ def bump(
     # no waiting for another update: this plan would be out of date when that one ends
     moving = [bump_plan.service for bump_plan in plans if bump_plan.moves]
     with exclusive(repo, "bumping", patience=0), exclusive_services(repo, moving):
-        update = bump_steps.resolve_update(
-            repo, plans, target, context, recorded=options.recorded, show_status=show_status
-        )
+        update = bump_steps.resolve_update(repo, plans, target, context, options, show_status=show_status)
         require_reason(update.plans, context.reason)  # again: the new locks may have brought findings
         entry = bump_steps.write_update(repo, update, skip_build=not options.build)
         show_status(f"{target}: wrote the descriptions, locks, rendered files, documents and the log")
         if not options.build:
             return (*update.outcomes, bump_steps.progress(entry))
         try:
-            finished = bump_steps.finish(repo, entry, show_status, verify_natively=not options.recorded)
+            finished = bump_steps.finish(
+                repo,
+                entry,
+                show_status,
+                verify_natively=not options.recorded,
+                overwrite=options.overwrite,
+            )
         except BaseException as error:  # an interrupt too
             message = f"{error}\n{_roll_back(repo)}"
             if isinstance(error, TorchpinError):
@@ -164,10 +172,13 @@ def _roll_back(repo: Repository) -> str:
     return "the update was rolled back: every file is as it was before"
 
 
-def resume(repo: Repository, *, show_status: StatusCallback = ignore) -> tuple[Outcome, ...]:
+def resume(
+    repo: Repository, *, overwrite: bool = False, show_status: StatusCallback = ignore
+) -> tuple[Outcome, ...]:
     """Finishes the pending steps of the last update; a step that fails stays pending.
 
-    Raises InputError where none is pending, ToolError where this machine cannot build the images.
+    Raises InputError where none is pending, ToolError where this machine cannot build the images, and FindingsError where
+    an edit by hand would be lost, without `overwrite`.
     """
     from torchpin.commands import bump_steps
 
@@ -178,4 +189,4 @@ def resume(repo: Repository, *, show_status: StatusCallback = ignore) -> tuple[O
     if obstacle:
         raise ToolError(f"{pending[-1].bump} cannot be finished: {obstacle}; its steps stay pending")
     with exclusive(repo, "bumping", patience=0), exclusive_services(repo, pending[-1].services):
-        return bump_steps.finish(repo, pending[-1], show_status)
+        return bump_steps.finish(repo, pending[-1], show_status, overwrite=overwrite)

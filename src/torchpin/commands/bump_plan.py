@@ -36,14 +36,19 @@ class BumpRequest:
     lab: bool = False
     resume: bool = False
     undo: bool = False
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if (self.resume or self.undo) and (self.target or self.resume == self.undo):
             raise InputError("`--resume` and `--undo` cannot be combined with each other or with a target")
+        if self.undo and self.overwrite:
+            raise InputError(
+                "`--undo` conflicts with `--overwrite`: it takes back what the update wrote, nothing else"
+            )
 
     @property
     def options(self) -> BumpOptions:
-        return BumpOptions(build=self.build, recorded=self.recorded)
+        return BumpOptions(build=self.build, recorded=self.recorded, overwrite=self.overwrite)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from torchpin.bump import plan
 from torchpin.commands import build, install, judge, lock
+from torchpin.commands.bump_guard import require_committed, require_log_of_torchpin
 from torchpin.commands.undo import read_undo_state, write_with_undo
 from torchpin.description import read
 from torchpin.description.environments import select_environments
-from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
+from torchpin.errors import FindingsError, ToolError, TorchpinError
 from torchpin.lock import compare
 from torchpin.model import Outcome
 from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, freeze_path, lock_folder, rendered_paths
@@ -21,12 +22,15 @@ from torchpin.records.freeze import freeze_changes
 from torchpin.tools import uv_install
 from torchpin.workspace import workspace
 from torchpin.workspace.generated import expected_documents
+from torchpin.workspace.hand_edits import require_unedited
+from torchpin.workspace.writer import require_same_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from torchpin.bump.model import BumpContext, Plan
     from torchpin.bump.target import Target
+    from torchpin.commands.bump import BumpOptions
     from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
 
@@ -53,20 +57,21 @@ def resolve_update(
     plans: Sequence[Plan],
     target: Target,
     context: BumpContext,
+    options: BumpOptions,
     *,
-    recorded: bool,
     show_status: StatusCallback,
 ) -> ResolvedUpdate:
     """Step 1: the locks of the planned descriptions, resolved and judged; nothing is written.
 
-    Raises InputError for uncommitted edits of files to be written, FindingsError for pins that the new locks show to be
-    incompatible, ToolError where a resolver fails.
+    Raises FindingsError for edits in files to be written, and for pins that the new locks show to be incompatible, ToolError
+    where a resolver fails.
     """
     active_plans = [bump_plan for bump_plan in plans if bump_plan.moves]
     before = _current_texts(repo, active_plans)
-    _require_committed(repo, before)
+    if not options.overwrite:
+        require_committed(repo, before)
     started = _utc_now()
-    outcomes, new_locks = _resolve_locks(repo, active_plans, show_status, recorded=recorded)
+    outcomes, new_locks = _resolve_locks(repo, active_plans, show_status, recorded=options.recorded)
     for name, new_lock in new_locks.items():
         show_status(f"{name}: {_download_summary(context.locks.get(name), new_lock)}")
     return ResolvedUpdate(
@@ -90,21 +95,6 @@ def _current_texts(repo: Repository, active_plans: Sequence[Plan]) -> dict[str, 
         paths += rendered_paths(env.name)
         paths += [freeze_path(env.name), build_path(env.name)]
     return {path: repo.text(path) for path in paths}
-
-
-def _require_committed(repo: Repository, paths: Iterable[str]) -> None:
-    """Raises InputError for uncommitted edits: they would be mixed with the update's, and lost when it is undone."""
-    from torchpin.tools import git
-
-    log = bump_log.parse_log(repo.text(BUMP_LOG))
-    changed = git.uncommitted_paths(repo.root, sorted(paths))
-    if changed:
-        pending = BUMP_LOG in changed and log and log[-1].pending
-        hint = "; an update is pending: finish it with `invoke bump --resume`" if pending else ""
-        raise InputError(
-            f"uncommitted edits in files that the update writes: {', '.join(changed)}{hint}; commit or revert them first, "
-            "nothing was changed"
-        )
 
 
 def _resolve_locks(
@@ -146,9 +136,9 @@ def write_update(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) 
     }
     # The plan was made from the context's texts: an edit since then must stop the writing, not get lost in it.
     planned_texts = {bump_plan.file: update.context.texts[bump_plan.file] for bump_plan in update.plans}
-    write_with_undo(
-        repo, files, update.before, {**repo.descriptions, **update.before, **planned_texts}, entry
-    )
+    read_texts = {**repo.inputs, **after.inputs, **repo.descriptions, **update.before, **planned_texts}
+    require_same_services(repo)
+    write_with_undo(repo, files, update.before, read_texts, entry)
     return entry
 
 
@@ -206,11 +196,12 @@ def finish(
     show_status: StatusCallback,
     *,
     verify_natively: bool = False,
+    overwrite: bool = False,
 ) -> tuple[Outcome, ...]:
     """Steps 3 to 5, recorded in the log; where no image can be built, they stay pending.
 
     `verify_natively`: the locks are then installed and verified without Docker. Raises FindingsError for an image that does
-    not pass the checks, ToolError for a build that fails.
+    not pass the checks, and for edits by hand that would be lost, without `overwrite`; ToolError for a build that fails.
     """
     # read again: the descriptions on disk are newer than those that `repo` was opened with
     after = workspace.open_repository(repo.root, prefix=repo.prefix)
@@ -221,11 +212,11 @@ def finish(
         if verify_natively:
             entry = _verify_natively(after, entry, environments, show_status)
         entry = bump_log.with_step(entry, BUILD, PolicyStep(note=obstacle))
-        _write_log(after, entry)
+        _write_log(after, entry, overwrite=overwrite)
         return (progress(entry),)
     # read before the build, which writes the new records
     old_freezes = {env.name: after.text(freeze_path(env.name)) or "" for env in environments}
-    built, build_step = _build_images(after, environments, show_status)
+    built, build_step = _build_images(after, environments, show_status, overwrite=overwrite)
     entry = bump_log.with_step(entry, BUILD, build_step)
     entry = bump_log.with_step(entry, VALIDATE, _validate_images(after, environments))
     record_step = _done_step(after, ", ".join(freeze_path(env.name) for env in environments))
@@ -235,7 +226,7 @@ def finish(
         for env in environments
     }
     entry = replace(entry, freeze=changes)
-    _write_log(after, entry)
+    _write_log(after, entry, overwrite=overwrite)
     return (*built, progress(entry))
 
 
@@ -273,9 +264,10 @@ def _verify_natively(
 
 
 def _build_images(
-    repo: Repository, environments: Sequence[Environment], show_status: StatusCallback
+    repo: Repository, environments: Sequence[Environment], show_status: StatusCallback, *, overwrite: bool
 ) -> tuple[tuple[Outcome, ...], PolicyStep]:
-    built = build.build(repo, environments, build.BuildOptions(), show_status=show_status)
+    options = build.BuildOptions(overwrite=overwrite)
+    built = build.build(repo, environments, options, show_status=show_status)
     failed = [outcome for outcome in built if outcome.code]
     if failed:
         raise ToolError("\n".join(f"{outcome.name}: {outcome.detail}" for outcome in failed))
@@ -303,18 +295,23 @@ def _done_step(repo: Repository, note: str) -> PolicyStep:
     return PolicyStep(state="done", when=_utc_now(), who=_author(repo), note=note)
 
 
-def _write_log(repo: Repository, entry: BumpEntry) -> None:
+def _write_log(repo: Repository, entry: BumpEntry, *, overwrite: bool = False) -> None:
     """Writes the log with a changed entry, and the documents, in one transaction that `bump --undo` covers too."""
     entry_key = (entry.bump, entry.steps[0].when)
+    text = repo.text(BUMP_LOG)
     log = [
         entry if (logged.bump, logged.steps[0].when) == entry_key else logged
-        for logged in bump_log.parse_log(repo.text(BUMP_LOG))
+        for logged in bump_log.parse_log(text)
     ]
     after = _staged_repository(repo, {}, log)
     files = {**after.staged, **expected_documents(after, {})}
+    if not overwrite:
+        require_log_of_torchpin(text)
+        require_unedited(repo, files)
     undo_state = read_undo_state(repo)
     before = undo_state["before"] if undo_state else {}
-    write_with_undo(repo, files, before, {path: repo.text(path) for path in {*before, *files}}, entry)
+    read_texts = {path: repo.text(path) for path in {*before, *files}}
+    write_with_undo(repo, files, before, {**read_texts, **after.inputs, BUMP_LOG: text}, entry)
 
 
 def progress(entry: BumpEntry) -> Outcome:

@@ -33,7 +33,7 @@ def run_bump(
 
         return report_outcomes(undo(repo))
     if request.resume:
-        return report_outcomes(bump.resume(repo, show_status=watcher.status))
+        return report_outcomes(bump.resume(repo, overwrite=request.overwrite, show_status=watcher.status))
     planned = plan_bump(repo, parse_target(request.target), request, services=request.services)
     show(planned)
     bump.require_changes(planned.plans, planned.target)

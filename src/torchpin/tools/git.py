@@ -305,6 +305,29 @@ def texts_at_revision(root: Path, revision: str, prefixes: Sequence[str]) -> dic
         raise InputError(f"{root} is not in a git repository, so {revision!r} cannot be read") from None
 
 
+def last_revisions(root: Path, path: str, count: int) -> tuple[str, ...]:
+    """The commits that last changed a file, the newest first; none outside of a git repository."""
+    try:
+        with _git_environment(), Repo(root, search_parent_directories=True) as repo:
+            arguments = (f"--max-count={count}", "--format=%H", "HEAD", "--", str((root / path).absolute()))
+            return tuple(str(repo.git.log(*arguments)).split())
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return ()
+    except GitError as error:
+        raise ToolError(f"{root} cannot be read by git:\n{_git_error_text(error)}") from None
+
+
+def is_unchanged_since(root: Path, revision: str, folder: Path) -> bool:
+    """Whether a folder holds what it held at a revision; one that is not in the repository always does."""
+    try:
+        with _git_environment(), Repo(root, search_parent_directories=True) as repo:
+            if not folder.resolve().is_relative_to(Path(str(repo.working_tree_dir)).resolve()):
+                return True
+            return not repo.git.diff("--name-only", revision, "--", str(folder.resolve()))
+    except GitError as error:
+        raise ToolError(f"{root} cannot be read by git:\n{_git_error_text(error)}") from None
+
+
 def uncommitted_paths(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
     """Which of these files have uncommitted changes; none outside of a git repository."""
     try:

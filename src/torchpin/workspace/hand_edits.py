@@ -13,40 +13,77 @@ from torchpin.errors import FindingsError, TorchpinError
 from torchpin.lock import file_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torchpin.workspace.workspace import Repository
 
 _MOST_LINES = 10  # of edits that a message quotes
+_HELP = (
+    "text of another version of torchpin is named, too; move an edit to where the text is generated from, or run the command "
+    "with `--overwrite`"
+)
 
 
-def require_unedited(repo: Repository, files: Mapping[str, str | None]) -> None:
+def require_unedited(repo: Repository, files: Mapping[str, str | None], *, help_text: str = _HELP) -> None:
     """Raises FindingsError, with file and line, where writing these files would lose text that was edited by hand.
 
-    A text is nobody's edit if it is committed, or as torchpin last wrote it here; a section of a document, for itself.
+    A text is nobody's edit if torchpin last wrote it here, or if what was committed with it gives it; a section of a
+    document, for itself. A record is nobody's edit if git has it.
     """
-    written = read_written(repo)
-    unexplained = {}
-    for path, new_text in files.items():
-        text = repo.text(path) if _is_generated(path) else None
-        if text is not None and not file_format.is_sealed(text):
-            known = [*([written[path]] if path in written else []), new_text or ""]
-            if text != new_text and _edited_lines(path, text, known):
-                unexplained[path] = (text, known)
-    committed = _committed_texts(repo, unexplained) if unexplained else {}
-    edits = []
-    for path, (text, known) in unexplained.items():
-        if committed is not None:
-            edits += _edited_lines(path, text, [*([committed[path]] if path in committed else []), *known])
-        elif path in written:  # outside of git, an edit before the first writing cannot be told
-            edits += _edited_lines(path, text, known)
+    edits = _edits(repo, files)
     if edits:
-        omitted = len(edits) - _MOST_LINES
-        lines = [*edits[:_MOST_LINES], *([f"and {omitted} more"] if omitted > 0 else [])]
         raise FindingsError(
-            "\n".join(["generated text was edited by hand, and would be lost; nothing was written:", *lines])
-            + "\nhelp: move the edit to where it is generated from, or commit it, or run the command with `--overwrite`"
+            "\n".join(
+                [
+                    "generated text was edited by hand, and would be lost; nothing was written:",
+                    *quote_lines(edits),
+                    f"help: {help_text}",
+                ]
+            )
         )
+
+
+def quote_lines(lines: list[str]) -> list[str]:
+    """The first of many lines, and how many more there are."""
+    omitted = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], *([f"and {omitted} more"] if omitted > 0 else [])]
+
+
+def _edits(repo: Repository, files: Mapping[str, str | None]) -> list[str]:
+    written = read_written(repo)
+    texts = {path: text for path in files if _is_generated(path) and (text := repo.text(path)) is not None}
+    texts = {
+        path: text for path, text in texts.items() if text != files[path] and not file_format.is_sealed(text)
+    }
+    known = {path: [*([written[path]] if path in written else []), files[path] or ""] for path in texts}
+    unknown = [path for path in texts if changed_lines(path, texts[path], known[path])]
+    committed = _committed_texts(repo, unknown) if unknown else {}
+    if committed is None:  # outside of git, an edit before the first writing cannot be told
+        committed, unknown = {}, [path for path in unknown if path in written]
+    else:
+        explained = _explained_texts(repo, {path: texts[path] for path in unknown if path in committed})
+        for path in committed:
+            # what cannot be generated again cannot be told from an edit, but git has it
+            known[path] = [*(explained[path] or [committed[path]]), *known[path]]
+    return [
+        line
+        for path in unknown
+        for line in changed_lines(path, texts[path], known[path], base=committed.get(path))
+    ]
+
+
+def _explained_texts(repo: Repository, texts: Mapping[str, str]) -> dict[str, list[str]]:
+    """What the last commits of generated files give for them, by path; none where that cannot be told."""
+    from torchpin.workspace import regenerated
+
+    explained: dict[str, list[str]] = {path: [] for path in texts}
+    for path, text in texts.items():
+        if not path.startswith(f"{paths.RECORDS}/"):
+            for known_text in regenerated.committed_texts(repo, path):
+                explained[path].append(known_text)
+                if not changed_lines(path, text, explained[path]):
+                    break
+    return explained
 
 
 def read_written(repo: Repository) -> dict[str, str]:
@@ -63,7 +100,7 @@ def written_state(repo: Repository, files: Mapping[str, str | None]) -> dict[str
 
     Files of locks are not in it: each has a digest of its own lines.
     """
-    texts = {path: text for path, text in files.items() if path in paths.DOCUMENTS or _is_rendered(path)}
+    texts = {path: text for path, text in files.items() if _is_witnessed(path)}
     if not texts:
         return {}
     state = {path: text for path, text in {**read_written(repo), **texts}.items() if text is not None}
@@ -71,7 +108,14 @@ def written_state(repo: Repository, files: Mapping[str, str | None]) -> dict[str
 
 
 def _is_generated(path: str) -> bool:
-    return path in paths.DOCUMENTS or _is_rendered(path) or path.startswith(f"{paths.LOCKFILES}/")
+    return _is_witnessed(path) or path.startswith(f"{paths.LOCKFILES}/")
+
+
+def _is_witnessed(path: str) -> bool:
+    """Whether a file is one whose text is kept as it was written: a document, a rendered file, or a record of an image."""
+    environment = path.rpartition("/")[0].partition("/")[2]
+    records = (paths.freeze_path(environment), paths.build_path(environment))
+    return path in paths.DOCUMENTS or _is_rendered(path) or path in records
 
 
 def _is_rendered(path: str) -> bool:
@@ -89,16 +133,23 @@ def _committed_texts(repo: Repository, files: Iterable[str]) -> dict[str, str] |
         return None
 
 
-def _edited_lines(path: str, text: str, known: list[str]) -> list[str]:
-    """The lines of a text, as `path:line: text`, that none of its known texts accounts for."""
+def changed_lines(path: str, text: str, known: Sequence[str], *, base: str | None = None) -> list[str]:
+    """The lines of a text, as `path:line: text`, that none of its known texts accounts for.
+
+    They are those that differ from `base`, where that is not the text itself, else from the first known text.
+    """
     parts = _parts(path, text)
     known_parts = [_parts(path, known_text) for known_text in known]
+    base_parts = {} if base is None else _parts(path, base)
     edits = []
     for name, (first_line, part) in parts.items():
         known_texts = [known_part[name][1] for known_part in known_parts if name in known_part]
         if part not in known_texts:
-            base = known_texts[0] if known_texts else ""
-            edits += [f"{path}:{first_line + number}: {line}" for number, line in _changed_lines(base, part)]
+            bases = [base_parts[name][1]] if name in base_parts and base_parts[name][1] != part else []
+            base_text = [*bases, *known_texts, ""][0]
+            edits += [
+                f"{path}:{first_line + number}: {line}" for number, line in _changed_lines(base_text, part)
+            ]
     return edits
 
 

@@ -253,7 +253,7 @@ def test_a_file_that_is_edited_meanwhile_is_kept(
 
     monkeypatch.setattr(lock, "resolve_all", slow)
     before = tree(scratch)
-    with pytest.raises(ToolError, match=r"services/lora/service\.yaml changed while this command ran"):
+    with pytest.raises(ToolError, match=r"services/lora/service\.yaml:\d+ changed while this command ran"):
         run_bump(scratch)
     assert tree(scratch) == before | {"services/lora/service.yaml": path.read_bytes()}
 

@@ -11,7 +11,7 @@ from torchpin.documents import markdown
 from torchpin.errors import FindingsError
 from torchpin.lock import file_format
 from torchpin.model import Settings, Upstream
-from torchpin.workspace import hand_edits, writer
+from torchpin.workspace import hand_edits, regenerated, writer
 from torchpin.workspace.workspace import Repository
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ LOCK_FILE = "lockfiles/lora-gpu/upstream-a.requirements.txt"
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """A repository that torchpin has written a Dockerfile and a document into; no commit has them."""
     monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: {})
+    monkeypatch.setattr(regenerated, "committed_texts", lambda *_: iter(()))
     repo = Repository(root=tmp_path, services=(), settings=Settings())
     writer.write(repo, {DOCKERFILE: "FROM a\nRUN b\n", paths.PINNING: f"Prose.\n\n{section('one')}\n"})
     return repo
@@ -76,6 +77,30 @@ def test_in_a_document_only_generated_sections_count(repo: Repository) -> None:
 def test_a_text_that_is_written_as_it_stands_is_no_loss(repo: Repository) -> None:
     edit(repo, DOCKERFILE, "RUN b", "RUN mine")
     hand_edits.require_unedited(repo, {DOCKERFILE: repo.text(DOCKERFILE)})
+
+
+def test_an_edit_that_is_committed_is_named_where_its_commit_gives_another_text(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(repo, DOCKERFILE, "RUN b", "RUN mine")
+    committed = {DOCKERFILE: repo.text(DOCKERFILE)}
+    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: committed)
+    monkeypatch.setattr(regenerated, "committed_texts", lambda *_: iter(["FROM a\nRUN b2\n", "FROM b\n"]))
+    assert edits(repo, {DOCKERFILE: "FROM c\n"}) == [f"{DOCKERFILE}:2: RUN mine"]
+    monkeypatch.setattr(regenerated, "committed_texts", lambda *_: iter(["FROM b\n", *committed.values()]))
+    hand_edits.require_unedited(repo, {DOCKERFILE: "FROM c\n"})
+
+
+def test_a_record_is_no_edit_if_torchpin_wrote_it_or_git_has_it(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = paths.freeze_path("lora-gpu")
+    writer.write(repo, {record: "a==1\n"})
+    hand_edits.require_unedited(repo, {record: "a==2\n"})
+    edit(repo, record, "a==1", "a==1+mine")
+    assert edits(repo, {record: "a==2\n"}) == [f"{record}:1: a==1+mine"]
+    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: {record: repo.text(record)})
+    hand_edits.require_unedited(repo, {record: "a==2\n"})
 
 
 def test_what_is_committed_is_no_loss(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

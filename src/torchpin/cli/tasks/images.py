@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin.cli.command_line import command
-from torchpin.cli.common import LAB, ONE_SERVICE, SERVICE, VARIANT, require_choice, task_run
+from torchpin.cli.common import LAB, ONE_SERVICE, OVERWRITE, SERVICE, VARIANT, require_choice, task_run
 
 if TYPE_CHECKING:
     from invoke import Context
@@ -36,6 +36,7 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
         "builder": "the buildx builder to use",
         "progress": "auto (a live table on a terminal), plain or json",
         "dry_run": "print the command without running it",
+        **OVERWRITE,
     },
 )
 def build(
@@ -49,6 +50,7 @@ def build(
     progress: str = "auto",
     dry_run: bool = False,
     lab: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Build each image from its lock, verify it from the inside, and record its packages."""
     from torchpin.commands.build import BuildOptions
@@ -58,8 +60,9 @@ def build(
     with task_run("events" if progress == "json" else "text", progress=progress) as run:
         require_choice("--progress", progress, ("auto", "plain", "json"))
         options = BuildOptions(
-            platform=platform, builder=builder, push=push, no_cache=no_cache, dry_run=dry_run, lab=lab
-        )
+            platform=platform, builder=builder, push=push, no_cache=no_cache, dry_run=dry_run, lab=lab,
+            overwrite=overwrite,
+        )  # fmt: skip
         run.report(build_images(Selection(service=service, variant=variant), options, run.watcher))
 
 

@@ -12,6 +12,7 @@ from torchpin.cli.common import (
     JSON,
     LAB,
     ONE_SERVICE,
+    OVERWRITE,
     RECORDED,
     SERVICE,
     STRICT,
@@ -162,9 +163,10 @@ def outdated(_: Context, service: str = "", json: bool = False, offline: bool = 
         "yes": "do not ask for confirmation",
         "no_build": "leave the steps that need a Docker engine pending",
         "resume": "run the pending steps of the last update",
-        "undo": "restore every file as it was before the last update",
+        "undo": "take back what the last update wrote, and nothing else",
         **RECORDED,
         **LAB,
+        **OVERWRITE,
     },
 )
 def bump(  # noqa: PLR0913, PLR0917 - a parameter for each option
@@ -181,6 +183,7 @@ def bump(  # noqa: PLR0913, PLR0917 - a parameter for each option
     undo: bool = False,
     recorded: bool = False,
     lab: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Update a pin and everything tied to it, atomically; can be undone."""
     from torchpin.commands.bump_plan import BumpRequest
@@ -192,7 +195,7 @@ def bump(  # noqa: PLR0913, PLR0917 - a parameter for each option
         request = BumpRequest(
             target=what, services=tuple(service or ()), channel=channel, reason=reason,
             dry_run=dry_run, confirmed=yes, quiet=json, build=not no_build,
-            resume=resume, undo=undo, recorded=recorded, lab=lab,
+            resume=resume, undo=undo, recorded=recorded, lab=lab, overwrite=overwrite,
         )  # fmt: skip
         show = partial(print_planned_bump, json=json)
         run.report(run_bump(request, run.watcher, show=show, confirm=partial(confirm, "Do this?")))
