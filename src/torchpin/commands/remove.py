@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
 from torchpin.lock import file_format
 from torchpin.model import Outcome
+from torchpin.tools import docker
 from torchpin.workspace import description_files, generated, workspace
 from torchpin.workspace.writer import exclusive, recover, write
 
@@ -48,7 +50,45 @@ def remove_service(options: RemoveOptions, watcher: Watcher) -> CommandReport:
         watcher.notice(message)
     with exclusive(root):
         uncommitted = git.uncommitted_paths(root, (paths.SERVICES, paths.RECORDS))
-        return report_outcomes(remove(root, options, uncommitted))
+        notices = leftovers(root, options.service)
+        report = report_outcomes(remove(root, options, uncommitted))
+    for notice in notices:
+        watcher.notice(notice)
+    return report
+
+
+def leftovers(root: Path, name: str) -> tuple[str, ...]:
+    """What stays of a service when it is removed, a sentence each, with the command that clears it.
+
+    Clones may hold somebody's work, and only the Docker engine knows its images; without a description neither is known.
+    """
+    try:
+        repo = workspace.open_repository(root)
+    except TorchpinError:
+        return (f"its description cannot be read, so clones and images of {name} are not known; they stay",)
+    environments = [env for env in select_environments(repo.services) if env.service.name == name]
+    used = {source.path for service in repo.services if service.name != name for source in service.sources}
+    folders = {
+        **{f".venvs/{env.name}": "its installation" for env in environments},
+        **{
+            source.path: f"the clone of {source.name}"
+            for env in environments
+            for source in env.service.sources
+            if source.path not in used
+        },
+    }
+    images = sorted({docker.image_repository(env, repo.settings) for env in environments})
+    return (
+        *(
+            f"{what} stays: {folder}; remove it with `rm -rf {shlex.quote(folder)}`"
+            for folder, what in folders.items()
+            if (root / folder).exists()
+        ),
+        *(
+            f"images of {image} stay where they were built; remove them with `docker image rm $(docker image ls -q {image})`"
+            for image in images
+        ),
+    )
 
 
 def remove(root: Path, options: RemoveOptions, uncommitted: Sequence[str] = ()) -> tuple[Outcome, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
 from torchpin.checks.rules.generated_files import first_differing_line
+from torchpin.commands.bump_guard import lines_of_others
 from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
@@ -17,6 +18,7 @@ from torchpin.lock.layers import outdated_files
 from torchpin.model import Outcome
 from torchpin.records import bump_log
 from torchpin.workspace import generated, workspace, writer
+from torchpin.workspace.hand_edits import read_written
 from torchpin.workspace.writer import exclusive
 
 if TYPE_CHECKING:
@@ -36,12 +38,14 @@ def undo(repo: Repository) -> tuple[Outcome, ...]:
 def restore(repo: Repository) -> tuple[str, ...]:
     """Takes the update back and returns the changed paths; for callers that hold the lock of `undo`."""
     with exclusive(repo):
+        repo = replace(repo)  # which has read nothing: the update has written since
         undo_state = read_undo_state(repo)
         if undo_state is None:
             raise InputError("no update to undo: none was made here, or it is already undone")
         restored = restored_texts(repo, undo_state)
-        current_texts = {path: repo.text(path) for path in restored}
-        changed = writer.write(repo, {**restored, paths.UNDO: None}, before=current_texts)
+        for path in restored:
+            repo.text(path)
+        changed = writer.write(repo, {**restored, paths.UNDO: None}, before=repo.inputs)
     return tuple(path for path in changed if path != paths.UNDO)
 
 
@@ -57,13 +61,15 @@ def restored_texts(repo: Repository, undo_state: Mapping[str, Any]) -> dict[str,
         for path, text in undo_state["before"].items()
         if undo_state["after"][path] != _digest(text)
     }
+    written = read_written(repo)  # a later build has recorded its image
     edited = [
         path
         for path in before
         if _digest(repo.text(path)) not in {undo_state["after"][path], _digest(before[path])}
-        if not (path == paths.BUMP_LOG or path.startswith(f"{paths.RECORDS}/"))  # written by torchpin alone
+        if path != paths.BUMP_LOG  # whose entries are told apart
+        if not (path.startswith(f"{paths.RECORDS}/") and repo.text(path) == written.get(path))
     ]
-    _require_generated(repo, edited)
+    _require_generated(repo, edited, written)
     restored = {**before, **_restored_log(repo, undo_state)}
     again = [path for path in before if path in edited or path in paths.DOCUMENTS]
     fresh_texts = _texts_without_update(repo, restored, again)
@@ -81,18 +87,26 @@ def restored_texts(repo: Repository, undo_state: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _require_generated(repo: Repository, edited: list[str]) -> None:
-    """Raises InputError, with file and line, for files that hold more than what descriptions and locks give now."""
+def _require_generated(repo: Repository, edited: list[str], written: Mapping[str, str]) -> None:
+    """Raises InputError, with file and line, for files that hold more than what descriptions and locks give now.
+
+    Of a record, that is what torchpin has `written`; of the log, its entries.
+    """
     fresh_texts = _generated_texts(workspace.reread(repo), {}, edited) if edited else {}
     edits = [
-        f"{path}:{first_differing_line(repo.text(path), fresh_texts[path])}" if path in fresh_texts else path
+        _place(path, repo.text(path), fresh_texts.get(path, written.get(path)))
         for path in edited
         if path not in fresh_texts or repo.text(path) != fresh_texts[path]
     ]
+    edits += [":".join(line.split(":")[:2]) for line in lines_of_others(repo.text(paths.BUMP_LOG))]
     if edits:
         raise InputError(
             f"edited since the update: {', '.join(edits)}; revert these edits first, nothing was changed"
         )
+
+
+def _place(path: str, text: str | None, expected: str | None) -> str:
+    return path if text is None or expected is None else f"{path}:{first_differing_line(text, expected)}"
 
 
 def _restored_log(repo: Repository, undo_state: Mapping[str, Any]) -> dict[str, str | None]:

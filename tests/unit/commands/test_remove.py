@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from torchpin.commands import lock
-from torchpin.commands.remove import RemoveOptions, remove, remove_service
+from torchpin.commands.remove import RemoveOptions, leftovers, remove, remove_service
 from torchpin.commands.report import Watcher
 from torchpin.description.environments import select_environments
 from torchpin.documents import markdown
@@ -190,3 +190,26 @@ def test_while_another_service_is_not_locked_only_its_own_sections_go(root: Path
 def test_a_folder_belongs_to_the_service_with_the_longest_name() -> None:
     assert workspace.service_of_folder("records/a-b-gpu", ("a", "a-b", "b")) == "a-b"
     assert workspace.service_of_folder("docker/runtime", ("a", "run")) == ""
+
+
+def test_what_stays_of_a_service_is_told_with_what_clears_it(root: Path) -> None:
+    shutil.copytree(ROOT / "services/lora", root / "services/lora")
+    repo = workspace.open_repository(root)
+    (env,) = select_environments(repo.services, service="lora")
+    images = (
+        f"images of torchpin/{env.name} stay where they were built; remove them with "
+        f"`docker image rm $(docker image ls -q torchpin/{env.name})`"
+    )
+    assert leftovers(root, "lora") == (images,)
+    (source,) = env.service.sources
+    for folder in (source.path, f".venvs/{env.name}"):
+        (root / folder).mkdir(parents=True)
+    assert leftovers(root, "lora") == (
+        f"its installation stays: .venvs/{env.name}; remove it with `rm -rf .venvs/{env.name}`",
+        f"the clone of {source.name} stays: {source.path}; remove it with `rm -rf {source.path}`",
+        images,
+    )
+    (root / "services/lora/service.yaml").unlink()
+    assert leftovers(root, "lora") == (
+        "its description cannot be read, so clones and images of lora are not known; they stay",
+    )

@@ -17,7 +17,7 @@ from torchpin.commands import bump, bump_steps, generate, undo
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError
 from torchpin.records import bump_log
-from torchpin.workspace import generated, workspace
+from torchpin.workspace import generated, workspace, writer
 
 if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
@@ -122,6 +122,26 @@ def test_an_edit_of_a_generated_section_is_in_the_way(updated: Repository) -> No
     assert tree(updated.root) == before
 
 
+def test_a_record_that_was_edited_since_is_in_the_way(updated: Repository) -> None:
+    record = paths.freeze_path("lora-gpu")
+    writer.write(updated, {record: "torch==2.5.1\n"})
+    before = {record: "torch==2.4.0\n", paths.BUMP_LOG: None}
+    undo.write_with_undo(updated, {record: "torch==2.7.1\n"}, before, {}, ENTRY)
+    append(updated.root, record, "mine==1\n")
+    with pytest.raises(InputError, match=rf"^edited since the update: .*{record}:2; revert"):
+        undo.undo(updated)
+    writer.write(updated, {record: "torch==2.7.1+later\n"})  # a later build
+    undo.undo(updated)
+    assert updated.text(record) == "torch==2.4.0\n"
+
+
+def test_a_comment_in_the_log_is_in_the_way(updated: Repository) -> None:
+    append(updated.root, paths.BUMP_LOG, "# mine\n")
+    line = (updated.text(paths.BUMP_LOG) or "").count("\n")
+    with pytest.raises(InputError, match=rf"^edited since the update: records/log\.yaml:{line}; revert"):
+        undo.undo(updated)
+
+
 def test_entries_of_other_updates_stay_in_the_log(updated: Repository) -> None:
     later = replace(ENTRY, bump="tqdm==4.67.1")
     (updated.root / paths.BUMP_LOG).write_text(bump_log.render_log([ENTRY, later]))
@@ -138,7 +158,6 @@ def test_a_rendered_file_that_was_rendered_again_since_is_rendered_from_before(r
     before = {LORA: repo.descriptions[LORA], dockerfile: repo.text(dockerfile)}
     undo.write_with_undo(repo, {dockerfile: "# of the update\n"}, before, {}, ENTRY)
     append(repo.root, paths.DOCKERFILE_TEMPLATE, "# a new line\n")
-    generated._dockerfile_template.cache_clear()
     generate.write_renderings(after, select_environments(after.services, service="lora"))
     undo.undo(after)
     assert (repo.text(dockerfile) or "").endswith("# a new line\n")

@@ -160,7 +160,9 @@ def test_a_link_that_is_put_there_after_the_look_is_not_followed(
 
 def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ToolError, match="pipe is a named pipe, a socket or a device, not a file; move it away"):
+    with pytest.raises(
+        ToolError, match="pipe is a named pipe, a socket or a device, not a file; move it away"
+    ):
         read_text(tmp_path / "pipe")
     with pytest.raises(ToolError, match="is a directory, not a file; move it away"):
         read_text(tmp_path)
