@@ -135,7 +135,15 @@ def bump(
     # no waiting for another update: this plan would be out of date when that one ends
     moving = [bump_plan.service for bump_plan in plans if bump_plan.moves]
     with exclusive(repo, "bumping", patience=0), exclusive_services(repo, moving):
-        update = bump_steps.resolve_update(repo, plans, target, context, options, show_status=show_status)
+        update = bump_steps.resolve_update(
+            repo,
+            plans,
+            target,
+            context,
+            recorded=options.recorded,
+            overwrite=options.overwrite,
+            show_status=show_status,
+        )
         require_reason(update.plans, context.reason)  # again: the new locks may have brought findings
         entry = bump_steps.write_update(repo, update, skip_build=not options.build)
         show_status(f"{target}: wrote the descriptions, locks, rendered files, documents and the log")

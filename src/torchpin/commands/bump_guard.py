@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.errors import FindingsError, InputError
 from torchpin.records import bump_log
 from torchpin.workspace.hand_edits import changed_lines, quote_lines, require_unedited
+from torchpin.workspace.regenerated import current_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +40,8 @@ def require_committed(repo: Repository, texts: Mapping[str, str | None]) -> None
                 ]
             )
         )
-    require_unedited(repo, dict.fromkeys(texts))
+    fresh_texts = current_texts(replace(repo))
+    require_unedited(repo, {path: fresh_texts.get(path) for path in texts})
     require_log_of_torchpin(texts.get(paths.BUMP_LOG))
 
 

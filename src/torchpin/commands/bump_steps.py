@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from torchpin.bump.model import BumpContext, Plan
     from torchpin.bump.target import Target
-    from torchpin.commands.bump import BumpOptions
     from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
 
@@ -57,8 +56,9 @@ def resolve_update(
     plans: Sequence[Plan],
     target: Target,
     context: BumpContext,
-    options: BumpOptions,
     *,
+    recorded: bool,
+    overwrite: bool,
     show_status: StatusCallback,
 ) -> ResolvedUpdate:
     """Step 1: the locks of the planned descriptions, resolved and judged; nothing is written.
@@ -68,10 +68,10 @@ def resolve_update(
     """
     active_plans = [bump_plan for bump_plan in plans if bump_plan.moves]
     before = _current_texts(repo, active_plans)
-    if not options.overwrite:
+    if not overwrite:
         require_committed(repo, before)
     started = _utc_now()
-    outcomes, new_locks = _resolve_locks(repo, active_plans, show_status, recorded=options.recorded)
+    outcomes, new_locks = _resolve_locks(repo, active_plans, show_status, recorded=recorded)
     for name, new_lock in new_locks.items():
         show_status(f"{name}: {_download_summary(context.locks.get(name), new_lock)}")
     return ResolvedUpdate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def require_unedited(repo: Repository, files: Mapping[str, str | None], *, help_
     A text is nobody's edit if torchpin last wrote it here, or if what was committed with it gives it; a section of a
     document, for itself. A record is nobody's edit if git has it.
     """
-    edits = _edits(repo, files)
+    edits = _edits(replace(repo), files)  # what is read here is not what the files were made from
     if edits:
         raise FindingsError(
             "\n".join(
@@ -77,9 +78,10 @@ def _explained_texts(repo: Repository, texts: Mapping[str, str]) -> dict[str, li
     from torchpin.workspace import regenerated
 
     explained: dict[str, list[str]] = {path: [] for path in texts}
+    history = regenerated.History(repo)
     for path, text in texts.items():
         if not path.startswith(f"{paths.RECORDS}/"):
-            for known_text in regenerated.committed_texts(repo, path):
+            for known_text in history.texts(path):
                 explained[path].append(known_text)
                 if not changed_lines(path, text, explained[path]):
                     break

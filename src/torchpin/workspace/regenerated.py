@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ import torchpin
 from torchpin import paths
 from torchpin.description import read
 from torchpin.description.environments import select_environments
-from torchpin.errors import TorchpinError
+from torchpin.errors import InputError, TorchpinError
 from torchpin.tools.files import write_files
 from torchpin.workspace import generated, workspace
 
@@ -29,37 +31,51 @@ _INPUTS = (
 )
 
 
-def committed_texts(repo: Repository, path: str) -> Iterator[str]:
-    """A generated file as the descriptions, locks and records of its last commits give it, the newest first.
+@dataclass(frozen=True)
+class History:
+    """The last commits of a repository; what one gives is generated once."""
 
-    None for a commit whose own torchpin was another one, or that cannot be read: nobody can tell what it gave.
-    """
+    repo: Repository
+    _generated: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def texts(self, path: str) -> Iterator[str]:
+        """A generated file as the descriptions, locks and records of its last commits give it, the newest first.
+
+        None for a commit whose own torchpin was another one, or that cannot be read: nobody can tell what it gave.
+        """
+        from torchpin.tools import git
+
+        try:
+            for revision in git.last_revisions(self.repo.root, path, _MOST_REVISIONS):
+                if revision not in self._generated:
+                    self._generated[revision] = _generate(self.repo, revision)
+                if path in self._generated[revision]:
+                    yield self._generated[revision][path]
+        except (TorchpinError, ImportError):  # GitPython's import fails on a machine without git
+            return
+
+
+def _generate(repo: Repository, revision: str) -> dict[str, str]:
+    """All generated files of a revision; none of what cannot be told."""
     from torchpin.tools import git
 
-    try:
-        for revision in git.last_revisions(repo.root, path, _MOST_REVISIONS):
-            if not git.is_unchanged_since(repo.root, revision, Path(torchpin.__file__).parent):
-                return
-            texts = git.texts_at_revision(repo.root, revision, _INPUTS)
-            with tempfile.TemporaryDirectory(prefix="torchpin-") as folder:
-                write_files({Path(folder, file): text for file, text in texts.items()})
-                text = _generate(repo, Path(folder), path)
-            if text is not None:
-                yield text
-    except (TorchpinError, ImportError):  # GitPython's import fails on a machine without git
-        return
+    if not git.is_unchanged_since(repo.root, revision, Path(torchpin.__file__).parent):
+        return {}
+    texts = git.texts_at_revision(repo.root, revision, _INPUTS)
+    with tempfile.TemporaryDirectory(prefix="torchpin-") as folder:
+        root = Path(folder)
+        write_files({root / file: text for file, text in texts.items()})
+        services = read.read_services(workspace.read_descriptions(root))
+        committed = workspace.Repository(
+            root=root, services=services, settings=repo.settings, published=repo.published
+        )
+        return current_texts(committed)
 
 
-def _generate(repo: Repository, root: Path, path: str) -> str | None:
-    descriptions = workspace.read_descriptions(root)
-    services = read.read_services(descriptions)
-    committed = workspace.Repository(
-        root=root, services=services, settings=repo.settings, published=repo.published
-    )
-    if path in paths.DOCUMENTS:
-        return generated.expected_documents(committed, {}).get(path)
-    for env in select_environments(services):
-        if path in paths.rendered_paths(env.name):
-            lock = workspace.read_lock(committed, env)
-            return generated.render_environment(committed, env, lock).files[path]
-    return None
+def current_texts(repo: Repository) -> dict[str, str]:
+    """All generated files as a repository's descriptions, locks and records give them; none where a lock is not current."""
+    texts = generated.expected_documents(repo, {})
+    for env in select_environments(repo.services):
+        with suppress(InputError):
+            texts |= generated.render_environment(repo, env, workspace.read_lock(repo, env)).files
+    return texts

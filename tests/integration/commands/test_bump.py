@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.command_line import run_process
 from torchpin import paths
 from torchpin.bump import model, plan
 from torchpin.bump.target import parse_target
@@ -25,7 +26,7 @@ from torchpin.commands import generate, judge, lock, undo
 from torchpin.commands.build import BuildOptions, build
 from torchpin.commands.bump import BumpOptions, bump, bump_context, resume
 from torchpin.description.environments import select_environments
-from torchpin.errors import InputError, ToolError
+from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.lab import lab
 from torchpin.records import bump_log
 from torchpin.tools.transaction import disk
@@ -232,14 +233,42 @@ def test_a_resolver_that_finds_nothing_changes_nothing(scratch: Repository) -> N
     assert tree(scratch) == before
 
 
-def test_edits_that_nobody_committed_are_refused_and_named(scratch: Repository) -> None:
-    (scratch.root / "DEVIATIONS.md").write_text("mine\n")
-    before = tree(scratch)
-    with pytest.raises(
-        InputError, match=r"uncommitted edits in files that the update writes: .*DEVIATIONS\.md"
-    ):
-        run_bump(scratch)
+def test_edits_that_nobody_committed_are_named_and_written_over_on_request(scratch: Repository) -> None:
+    path = scratch.root / "docker/lora-gpu/Dockerfile"
+    path.write_text(f"# mine\n{path.read_text()}")
+    description = scratch.root / "services/lora/service.yaml"
+    description.write_text(f"# mine\n{description.read_text()}")
+    repo, before = reopen(scratch), tree(scratch)
+    with pytest.raises(FindingsError) as excinfo:
+        run_bump(repo)
+    assert "\nservices/lora/service.yaml:1: # mine\n" in str(excinfo.value)
+    assert "\ndocker/lora-gpu/Dockerfile:1: # mine\n" in str(excinfo.value)
     assert tree(scratch) == before
+    plans, context = plan_bump(repo)
+    bump(repo, plans, TORCH, context, BumpOptions(build=False, overwrite=True))
+    assert description.read_text().startswith("# mine\n")
+    assert not path.read_text().startswith("# mine\n")
+
+
+def test_while_an_update_builds_another_process_may_not_lock_its_service(scratch: Repository) -> None:
+    child = multiprocessing.get_context("fork").Process(
+        target=run_bump, args=(scratch,), kwargs={"with_build": True}
+    )
+    child.start()
+    try:
+        logs = scratch.root / paths.LOGS
+        while child.is_alive() and not any(logs.glob("lora-gpu-*.log")):
+            time.sleep(0.05)
+        result = run_process(scratch.root, "lock", "--service", "lora", "--recorded")
+        assert child.is_alive(), "the update ended too early to be in the way of anybody"
+    finally:
+        child.join(timeout=300)
+    assert (result.code, child.exitcode) == (ToolError.exit_code, 0), result.output
+    assert result.err == (
+        "another torchpin command is bumping lora in this repository; try again when it has finished\n"
+    )
+    lora = select_environments(reopen(scratch).services, service="lora")
+    assert workspace.read_lock(scratch, lora[0]).packages["torch"].version.startswith("2.7.1")
 
 
 def test_a_file_that_is_edited_meanwhile_is_kept(
@@ -283,7 +312,7 @@ def test_of_two_bumps_at_once_one_is_refused_and_none_is_lost(scratch: Repositor
 def test_a_second_bump_waits_for_the_first_to_be_committed(scratch: Repository) -> None:
     run_bump(scratch)
     repo = reopen(scratch)
-    with pytest.raises(InputError, match="uncommitted edits in files that the update writes"):
+    with pytest.raises(FindingsError, match=r"an update is pending: finish it with `invoke bump --resume`"):
         run_bump(repo, "toml==0.10.1")
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "--message", "bump")

@@ -25,7 +25,7 @@ LOCK_FILE = "lockfiles/lora-gpu/upstream-a.requirements.txt"
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """A repository that torchpin has written a Dockerfile and a document into; no commit has them."""
     monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: {})
-    monkeypatch.setattr(regenerated, "committed_texts", lambda *_: iter(()))
+    monkeypatch.setattr(regenerated.History, "texts", lambda *_: iter(()))
     repo = Repository(root=tmp_path, services=(), settings=Settings())
     writer.write(repo, {DOCKERFILE: "FROM a\nRUN b\n", paths.PINNING: f"Prose.\n\n{section('one')}\n"})
     return repo
@@ -85,9 +85,9 @@ def test_an_edit_that_is_committed_is_named_where_its_commit_gives_another_text(
     edit(repo, DOCKERFILE, "RUN b", "RUN mine")
     committed = {DOCKERFILE: repo.text(DOCKERFILE)}
     monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: committed)
-    monkeypatch.setattr(regenerated, "committed_texts", lambda *_: iter(["FROM a\nRUN b2\n", "FROM b\n"]))
+    monkeypatch.setattr(regenerated.History, "texts", lambda *_: iter(["FROM a\nRUN b2\n", "FROM b\n"]))
     assert edits(repo, {DOCKERFILE: "FROM c\n"}) == [f"{DOCKERFILE}:2: RUN mine"]
-    monkeypatch.setattr(regenerated, "committed_texts", lambda *_: iter(["FROM b\n", *committed.values()]))
+    monkeypatch.setattr(regenerated.History, "texts", lambda *_: iter(["FROM b\n", *committed.values()]))
     hand_edits.require_unedited(repo, {DOCKERFILE: "FROM c\n"})
 
 
