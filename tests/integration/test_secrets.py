@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.command_line import ROOT, run_process, tree
+from support.git_repositories import git
+from support.secret_project import write_secret_project
 from torchpin.commands.crash import write_crash_log
-from torchpin.errors import ToolError
+from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.tools import buildx
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.command_line import CommandResult
     from torchpin.image.build_log import Event
 
 CANARY = "c4n4ry"
@@ -29,6 +32,16 @@ COMMANDS = {
     "the build's command": ("TORCHPIN_MIRROR_PYPI", ("build", "--service", "lora", "--dry-run")),
     "doctor": ("TORCHPIN_MIRROR_CU121", ("doctor",)),
     "a registry": ("TORCHPIN_REGISTRY", ("judge",)),
+    "SARIF": ("TORCHPIN_MIRROR_PYPI", ("judge", "--sarif")),
+    "an update": ("TORCHPIN_MIRROR_PYPI", ("bump", "tqdm==4.67.0", "--no-build", "--recorded", "--yes")),
+    "updates that are possible": ("TORCHPIN_MIRROR_PYPI", ("outdated", "--service", "lora", "--json")),
+    "uv's own index": ("UV_DEFAULT_INDEX", ("lock", "--service", "tiny")),
+    "uv's other index": ("UV_INDEX", ("lock", "--service", "tiny")),
+    "uv's extra index": ("UV_EXTRA_INDEX_URL", ("lock", "--service", "tiny")),
+    "uv's links": ("UV_FIND_LINKS", ("lock", "--service", "tiny")),
+    "pip's index": ("PIP_INDEX_URL", ("lock", "--service", "tiny")),
+    "a proxy": ("ALL_PROXY", ("lock", "--service", "tiny")),
+    "a proxy of git": ("https_proxy", ("clone", "--service", "lora")),
     "JSON": ("TORCHPIN_MIRROR_SD_SCRIPTS", ("verify", "--service", "lora", "--network", "--json")),
 }
 
@@ -51,10 +64,74 @@ def test_no_address_s_secret_is_printed_or_written(
     monkeypatch.setenv(variable, ADDRESS)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    result = run_process(copy, *command)
+    expect_no_canary(run_process(copy, *command), copy)
+
+
+SETTINGS = f"""
+[build]
+registry = "registry.example/team"
+[mirrors]
+pypi = "{ADDRESS}#token={CANARY}"
+cu121 = "{ADDRESS}"
+sd-scripts = "{ADDRESS}"
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("lock", "--service", "tiny"), ("clone", "--service", "lora"), ("doctor",), ("judge", "--json"),
+     ("export", "--service", "lora", "--format", "pylock"), ("build", "--service", "lora", "--dry-run"),
+     ("verify", "--service", "lora", "--network", "--json")],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_secret_of_settings_is_printed_or_written(
+    copy: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_process(copy, "new", "--service", "tiny")
+    (copy / "torchpin.toml").write_text(SETTINGS)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    expect_no_canary(run_process(copy, *command), copy)
+
+
+def test_no_secret_of_a_wrong_setting_is_printed(copy: Path) -> None:
+    (copy / "torchpin.toml").write_text(f'[build]\nregistry = "{ADDRESS}"\n[mirrors]\nother = "{ADDRESS}"\n')
+    result = run_process(copy, "judge")
+    assert result.code == InputError.exit_code
+    expect_no_canary(result, copy)
+
+
+def test_no_secret_of_a_description_or_a_remote_is_printed(copy: Path) -> None:
+    run_process(copy, "new", "--service", "tiny")
+    git(copy, "init", "--quiet")
+    git(copy, "remote", "add", "origin", f"https://user:{CANARY}@mirror.example/x?token={CANARY}")
+    expect_no_canary(run_process(copy, "judge", "--sarif"), copy)
+    path = copy / "services/tiny/service.yaml"
+    path.write_text(
+        f"{path.read_text()}sources:\n  - {{name: a, url: '{ADDRESS}', tag: v1, commit: '{'c' * 40}', path: third_party/a}}\n"
+    )
+    result = run_process(copy, "judge", "--json")
+    assert result.code == InputError.exit_code
+    assert "services/tiny/service.yaml:" in result.output
+    assert CANARY not in result.output
+
+
+def test_a_draft_keeps_no_secret_of_a_project_and_nothing_tells_one(copy: Path, tmp_path: Path) -> None:
+    count = write_secret_project(tmp_path / "theirs", CANARY)
+    assert count > 50
+    for options in ((), ("--json",), ("--write", "services/drafted")):
+        result = run_process(copy, "adopt", str(tmp_path / "theirs"), *options)
+        assert result.code == FindingsError.exit_code, result.output
+        expect_no_canary(result, copy)
+    assert (copy / "services/drafted/service.yaml").exists()
+
+
+def expect_no_canary(result: CommandResult, root: Path) -> None:
+    """Neither the output nor a file has the canary, but the settings and git's configuration that it came from."""
     assert result.output
     assert CANARY not in result.output
-    assert not [name for name, content in tree(copy).items() if CANARY.encode() in content]
+    names = [name for name, content in tree(root).items() if CANARY.encode() in content]
+    assert {*names} <= {"torchpin.toml", ".git/config"}
 
 
 def test_no_secret_that_buildkit_prints_is_shown_kept_or_told(tmp_path: Path) -> None:

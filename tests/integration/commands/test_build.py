@@ -22,7 +22,7 @@ from torchpin.commands.build import build
 from torchpin.commands.lock import lock
 from torchpin.description import write
 from torchpin.description.environments import mirror_variable, select_environments
-from torchpin.errors import ToolError
+from torchpin.errors import FindingsError, ToolError
 from torchpin.lab import docker_engine, stub_wheels
 from torchpin.lock import file_format
 from torchpin.tools import docker, index_server, uv
@@ -83,7 +83,10 @@ def test_the_image_is_built_proven_recorded_and_documented(
     write_files({scratch.root / "records/lora-gpu/pip_freeze.txt": frozen + "sneaked==1\n"})
     tampered = [result for result in judge.verify(scratch, [env]) if result.check == "REC001"]
     assert tampered[0].findings[0].message == "sneaked: 1 is installed, but not locked"
-    build_environment(scratch, env)  # as its remedy says
+    with pytest.raises(FindingsError, match=r"\nrecords/lora-gpu/pip_freeze\.txt:\d+: sneaked==1\n"):
+        build_environment(scratch, env)
+    (recorded,) = build(scratch, [env], replace(OPTIONS, overwrite=True))
+    assert (recorded.status, ", and recorded: " in recorded.detail) == ("changed", True), recorded.detail
     assert scratch.text("records/lora-gpu/pip_freeze.txt") == frozen
 
 

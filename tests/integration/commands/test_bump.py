@@ -251,6 +251,7 @@ def test_edits_that_nobody_committed_are_named_and_written_over_on_request(scrat
 
 
 def test_while_an_update_builds_another_process_may_not_lock_its_service(scratch: Repository) -> None:
+    shutil.copy(ROOT / "tasks.py", scratch.root)
     child = multiprocessing.get_context("fork").Process(
         target=run_bump, args=(scratch,), kwargs={"with_build": True}
     )
