@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 ROOT = Path(__file__).parents[3]
-LOCK_FILE = "lockfiles/zopilot-gpu/00-torch.txt"
+LOCK_FILE = "lockfiles/zopilot-gpu/00-torch.requirements.txt"
 
 
 @pytest.fixture
