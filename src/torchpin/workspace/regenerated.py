@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, TorchpinError
 from torchpin.tools.files import write_files
+from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace import generated, workspace
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def _generate(repo: Repository, revision: str) -> dict[str, str]:
     if not git.is_unchanged_since(repo.root, revision, Path(torchpin.__file__).parent):
         return {}
     texts = git.texts_at_revision(repo.root, revision, _INPUTS)
-    with tempfile.TemporaryDirectory(prefix="torchpin-") as folder:
-        root = Path(folder)
+    with temporary_folder() as root:
         write_files({root / file: text for file, text in texts.items()})
         services = read.read_services(workspace.read_descriptions(root))
         committed = workspace.Repository(
