@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def install(
         show_status(f"{outcome.name}: {outcome.detail}")
     into = into or repo.root / ".venvs" / env.name
     environ = uv.uv_environment(repo.settings)
-    process.run(uv_install.venv_command(env, into), env=environ)
+    _make_venv(env, into, environ)
     with temporary_folder() as folder:
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
         files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
@@ -64,6 +65,22 @@ def install(
         _verify(repo, local_env, locked, into, folder, show_status)
     detail = f"installed and verified: {into}"
     return Outcome(name=env.name, status="changed", detail=detail, seconds=time.monotonic() - start)
+
+
+def _make_venv(env: Environment, into: Path, environ: dict[str, str]) -> None:
+    """An empty venv in place of the one before, or of what was left where making one was stopped.
+
+    uv clears no folder that is not a venv; the mark beside it says that it is not somebody's.
+    """
+    unfinished = into.parent / f".{into.name}.unfinished"
+    is_venv = (into / "pyvenv.cfg").is_file()
+    if unfinished.is_file() and not is_venv and not into.is_symlink():
+        shutil.rmtree(into, ignore_errors=True)
+    if is_venv or not into.exists() or (into.is_dir() and not any(into.iterdir())):
+        into.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.touch()
+    process.run(uv_install.venv_command(env, into), env=environ)
+    unfinished.unlink(missing_ok=True)
 
 
 def _local_environment(env: Environment) -> Environment:

@@ -1,0 +1,49 @@
+"""A venv that was stopped while it was made is made again; a folder that is not torchpin's is not cleared."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.small_service import DESCRIPTION, read_environment
+from torchpin.commands.install import _make_venv
+from torchpin.errors import ToolError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torchpin.model import Environment
+
+
+@pytest.fixture
+def local_env() -> Environment:
+    return read_environment(DESCRIPTION.replace("3.10.14", platform.python_version()))
+
+
+def make_venv(env: Environment, into: Path) -> None:
+    _make_venv(env, into, {**os.environ})
+    assert (into / "pyvenv.cfg").is_file()
+    assert not (into.parent / f".{into.name}.unfinished").exists()
+
+
+def test_a_venv_that_was_stopped_is_made_again(local_env: Environment, tmp_path: Path) -> None:
+    into = tmp_path / ".venvs" / "lora-gpu"
+    make_venv(local_env, into)
+    make_venv(local_env, into)
+    (into / "pyvenv.cfg").unlink()
+    (into.parent / ".lora-gpu.unfinished").touch()
+    make_venv(local_env, into)
+
+
+def test_a_folder_of_somebody_is_not_cleared(local_env: Environment, tmp_path: Path) -> None:
+    into = tmp_path / "mine"
+    into.mkdir()
+    (into / "file").write_text("mine\n")
+    for _ in range(2):
+        with pytest.raises(ToolError, match="not a virtual environment"):
+            make_venv(local_env, into)
+    assert (into / "file").read_text() == "mine\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
