@@ -220,6 +220,45 @@ def commit(checkout: str) -> str:
     return value if HEX.fullmatch(value) else "error: HEAD names no commit"
 
 
+def user() -> str | None:
+    """Return the name of the user that this runs as, its number if it has no name; None where users have no numbers."""
+    if not hasattr(os, "geteuid"):
+        return None
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except (ImportError, KeyError):
+        return str(os.geteuid())
+
+
+def unreadable(paths: Sequence[str]) -> list[str]:
+    """Return what this user cannot read of files and folders, with all that is in them; a missing one is not readable."""
+    refused = [path for path in paths if not is_readable(path)]
+    for path in paths:
+        for folder, folders, names in os.walk(path):
+            entries = [os.path.join(folder, name) for name in (*folders, *names)]  # noqa: PTH118 - many files
+            # a link that leads nowhere is as its project made it
+            refused += [entry for entry in entries if not is_readable(entry) and os.path.exists(entry)]  # noqa: PTH110
+    return sorted(set(refused))
+
+
+def is_readable(path: str) -> bool:
+    """Return whether this user can read a file, or list and enter a folder."""
+    return os.access(path, os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK)  # noqa: PTH112
+
+
+def unwritable(paths: Sequence[str]) -> list[str]:
+    """Return the folders that this user can neither write to nor make; `~` is the user's own."""
+    refused = []
+    for path in paths:
+        folder = Path(path).expanduser()
+        existing = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+        if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+            refused.append(path if str(folder) == path else f"{path} ({folder})")
+    return refused
+
+
 @contextlib.contextmanager
 def stdout_to_stderr() -> Iterator[None]:
     """Redirect stdout to stderr: imports print, from Python or from C, and stdout is for the document alone."""
@@ -236,14 +275,20 @@ def stdout_to_stderr() -> Iterator[None]:
         os.close(saved)
 
 
-def collect(imports: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the whole document."""
+def collect(
+    imports: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    readable: Sequence[str] = (),
+    writable: Sequence[str] = (),
+    gpu: bool = True,
+) -> dict[str, Any]:
+    """Return the whole document; without `gpu` nothing of the machine's GPUs and driver is in it."""
     versions, inherited, duplicates = environment()
     with stdout_to_stderr():
         # each once: a second import of a broken torch raises another error
         errors = {name: imported(name) for name in dict.fromkeys(["torch", *imports])}
         torch = torch_facts(errors["torch"])
-        gpu = gpu_facts()
+        machine_gpus = gpu_facts() if gpu else None
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -255,7 +300,10 @@ def collect(imports: Sequence[str] = (), sources: Sequence[str] = ()) -> dict[st
         "torch": torch,
         "imports": {name: errors[name] for name in imports},
         "sources": {path: commit(path) for path in sources},
-        "gpu": gpu,
+        "user": user(),
+        "unreadable": unreadable(readable),
+        "unwritable": unwritable(writable),
+        "gpu": machine_gpus,
     }
 
 
@@ -272,6 +320,9 @@ def parser() -> argparse.ArgumentParser:
     )
     argument_parser.add_argument(
         "--source", dest="sources", metavar="PATH", nargs="+", action="extend", default=[]
+    )
+    argument_parser.add_argument(
+        "--no-gpu", dest="gpu", action="store_false", help="leave out the machine's GPUs and driver"
     )
     argument_parser.add_argument(
         "--freeze", action="store_true", help="print name==version lines and nothing else"
@@ -298,6 +349,9 @@ def main(argv: Sequence[str]) -> int:
     document = collect(
         imports=list(dict.fromkeys([*expected.get("imports", ()), *options.imports])),
         sources=list(dict.fromkeys([*expected.get("sources", ()), *options.sources])),
+        readable=expected.get("readable", ()),
+        writable=expected.get("writable", ()),
+        gpu=options.gpu,
     )
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
     sys.stdout.flush()

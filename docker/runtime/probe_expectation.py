@@ -81,7 +81,11 @@ SHAPE: Mapping[str, Callable[[object], bool]] = {
     "torch": is_build,
     "imports": is_list,
     "sources": is_table,
+    "user": is_text,
+    "readable": is_list,
+    "writable": is_list,
 }
+SHOWN_PATHS = 5  # that cannot be read; the others are counted
 
 
 def expectation(text: str) -> dict[str, Any]:
@@ -123,6 +127,21 @@ def problems(document: dict[str, Any], expect: dict[str, Any]) -> list[str]:
         actual = document["sources"].get(path, "not checked")
         if actual != expected:
             differences.append(differs(path, expected, actual))
+    return differences + access_problems(document, expect)
+
+
+def access_problems(document: dict[str, Any], expect: dict[str, Any]) -> list[str]:
+    """Return what the user of the container cannot read or write, and whether another user was asked."""
+    actual = document.get("user")
+    differences = []
+    if expect.get("user") and actual != expect["user"]:
+        differences.append(differs("user", expect["user"], actual))
+    refused = document.get("unreadable", []) if expect.get("readable") else []
+    differences += [f"{path}: cannot be read by {actual}" for path in refused[:SHOWN_PATHS]]
+    if len(refused) > SHOWN_PATHS:
+        differences.append(f"{len(refused) - SHOWN_PATHS} more files and folders cannot be read by {actual}")
+    if expect.get("writable"):
+        differences += [f"{path}: cannot be written by {actual}" for path in document.get("unwritable", [])]
     return differences
 
 
