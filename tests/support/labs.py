@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.commands import clone, lock
 from torchpin.commands.build import BuildOptions, build
+from torchpin.description import write
 from torchpin.description.environments import select_environments
 from torchpin.lab import docker_engine, lab
 from torchpin.tools import docker
+from torchpin.tools.files import write_files
 from torchpin.workspace import generated, workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from torchpin import model
-    from torchpin.model import Environment
+    from torchpin.model import Environment, Service
     from torchpin.workspace.workspace import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -89,3 +92,13 @@ def image_tags(repo: Repository) -> list[str]:
 def build_environment(repo: Repository, env: Environment) -> model.Outcome:
     (outcome,) = build(repo, [env], OPTIONS)
     return outcome
+
+
+def change_service(repo: Repository, change: Callable[[Service], Service]) -> tuple[Repository, Environment]:
+    """The repository with its one service changed, on disk and in memory."""
+    (before,) = repo.services
+    service = change(before)
+    write_files({repo.root / service.file: write.to_yaml(service)})
+    on_disk = workspace.open_repository(repo.root)
+    changed_repo = replace(repo, services=on_disk.services, descriptions=on_disk.descriptions)
+    return changed_repo, select_environments(changed_repo.services)[0]

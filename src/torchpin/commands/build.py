@@ -225,6 +225,7 @@ def _build_command(
         labels={docker.KEY_LABEL: key},
         secrets=secrets,
         contexts=buildx.base_contexts(env, repo.settings),
+        times=buildx.Times(epoch=plan.image_time(env)[0], rewritten=buildx.rewrites_times(options.builder)),
         network=repo.settings.network,
         no_cache=options.no_cache,
         builder=options.builder,

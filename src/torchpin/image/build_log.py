@@ -18,9 +18,17 @@ _OUTPUT = re.compile(r"(?P<seconds>\d+\.\d+) (?P<text>.*)")
 _BYTES = re.compile(r"(?P<done>[\d.]+\s?[kMGT]?B) / (?P<all>[\d.]+\s?[kMGT]?B)")
 # The build requirements are mounted beside a layer with source-only packages, and do not name the step.
 _LAYER = re.compile(rf"target=/run/torchpin/layers/(?P<file>(?!{re.escape(paths.lock_file(BUILD))})[\w.-]+)")
+_SOURCE = re.compile(r"source=sources/(?P<name>[\w.-]+),")
 # uv prints `+ name==version` for an installed package, `-` for a removed and `~` for a reinstalled one.
 _CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
 _INDEX = re.compile(r'export UV_DEFAULT_INDEX="\$\{\w+:-(?P<address>[^}]+)\}"')
+_TITLES = (  # of the other steps of our Dockerfile, by a part of their command
+    ("probe.py", "verification"),
+    ("/run/torchpin/proof.json", "report of the verification"),
+    ("/run/torchpin/smoke.py", "torchpin's files"),
+    ("uv venv", "Python"),
+    ("apt-get", "system packages"),
+)
 _SHOWN_LINES = 15  # of the failed step
 _SEARCHED_LINES = 20  # at the end of the log, where BuildKit repeats the error
 
@@ -98,14 +106,11 @@ def step_title(text: str) -> str:
     layer = _LAYER.search(text)
     if layer:
         return f"layer {paths.lock_part(layer['file'])}"
+    source = _SOURCE.search(text)
+    if source:
+        return f"source {source['name']}"
     plain = re.sub(r"^\[(?:[\w-]+ )?\s*(?:\d+/\d+\])?\s*|--mount=\S+\s*", "", text)
-    if "probe.py" in plain:
-        return "verification"
-    if "uv venv" in plain:
-        return "Python"
-    if "apt-get" in plain:
-        return "system packages"
-    return plain.rstrip("]")[:60]
+    return next((title for part, title in _TITLES if part in plain), plain.rstrip("]")[:60])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torchpin.model import Environment, Lock, Service, Source, Variant
+
+# Variables that name a folder in which libraries keep what they download or compile.
+_CACHE_VARIABLE = re.compile(r"(HF|TORCH|XDG_\w+)_HOME|\w+_CACHE(_DIR)?|MPLCONFIGDIR|TMPDIR")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,14 +54,17 @@ class Image:
     build_file: str  # of the build requirements
     sources: tuple[tuple[Source, str], ...]
     env: Mapping[str, str]
+    epoch: int
+    time_reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildContext:
-    """A build context: texts by path, the uv release, and sources by their path in the context."""
+    """A build context: texts by path, the uv release, sources by their path in the context, and the time of all files."""
 
     files: Mapping[str, str]
     uv: str
+    epoch: int
     sources: Mapping[str, Source] = field(default_factory=dict)
 
 
@@ -77,6 +85,19 @@ def install_steps(lock: Lock) -> tuple[InstallStep, ...]:
     )
 
 
+def image_time(env: Environment) -> tuple[int, str]:
+    """The time of an image and of its files in seconds since 1970, and what it is.
+
+    The description decides it, so it is the same on each machine and day: no image is older than its torch.
+    """
+    version = env.service.torch.version
+    release = facts.release(str(version))
+    released = release.released if release else "1980-01-01"
+    moment = datetime.fromisoformat(f"{released}T00:00:00+00:00")
+    reason = f"the day of torch {version}" if release else "the first day that a zip file can hold"
+    return int(moment.timestamp()), f"{released}, {reason}"
+
+
 def image_plan(env: Environment, lock: Lock) -> Image:
     """The image of an environment, for the template."""
     service = env.service
@@ -87,6 +108,7 @@ def image_plan(env: Environment, lock: Lock) -> Image:
         "TORCHPIN_REPORT": " ".join(reported),
         "TORCHPIN_SOURCES": ":".join(home for _, home in homes),
     }
+    epoch, time_reason = image_time(env)
     return Image(
         environment=env.name,
         service=service,
@@ -98,6 +120,8 @@ def image_plan(env: Environment, lock: Lock) -> Image:
         build_file=paths.lock_file(file_format.BUILD),
         sources=homes,
         env={**service.run.env, **{name: value for name, value in torchpin_env.items() if value}},
+        epoch=epoch,
+        time_reason=time_reason,
     )
 
 
@@ -132,15 +156,32 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
     }
 
 
+def access_expectations(env: Environment) -> dict[str, object]:
+    """What the probe checks as the user of the container: who it is, what it has to read, and where it writes.
+
+    It writes to the volumes, to its home (`~`), to the folder of the freeze record and to the caches that variables name.
+    """
+    service, run = env.service, env.service.run
+    caches = [value for name, value in sorted(run.env.items()) if _CACHE_VARIABLE.fullmatch(name)]
+    freeze = [run.freeze.rpartition("/")[0] or "/"] if run.freeze else []
+    return {
+        "user": run.user or "root",
+        "readable": [service.home, "/opt/torchpin", "/opt/venv"],
+        "writable": list(dict.fromkeys(["~", "/tmp", *run.volumes, *freeze, *caches])),  # noqa: S108 - in the image
+    }
+
+
 def build_context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], smoke: str) -> BuildContext:
     """All that the build of an image reads, except its Dockerfile."""
     layers = [*lock.layers, *([lock.build] if lock.build else [])]
     files = {f"layers/{layer.file}": install_file(layer) for layer in layers if layer.packages}
     files |= {f"runtime/{name}": text for name, text in runtime.items()}
     files["smoke.py"] = smoke
-    files["expect.json"] = json.dumps(probe_expectations(env, lock), indent=1) + "\n"
+    files["expect.json"] = (
+        json.dumps({**probe_expectations(env, lock), **access_expectations(env)}, indent=1) + "\n"
+    )
     sources = {f"sources/{source.name}": source for source in env.service.sources}
-    return BuildContext(files=files, uv=lock.layers[0].uv, sources=sources)
+    return BuildContext(files=files, uv=lock.layers[0].uv, epoch=image_time(env)[0], sources=sources)
 
 
 def image_key(env: Environment, dockerfile: str, listing: str) -> str:

@@ -22,7 +22,7 @@ EXTEND_INSTRUCTION = "COPY . "
 _UNNAMED_ENTRIES = (
     "local source for",
     "from local",
-    "cached mount /var/cache/uv",
+    "cached mount /run/torchpin/cache",
     "cached mount /var/lib/apt/lists",
     "cached mount /var/cache/apt",
 )

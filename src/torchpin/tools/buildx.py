@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -38,6 +39,19 @@ def expect_buildx() -> str:
     return completed.stdout.split()[1] if len(completed.stdout.split()) > 1 else completed.stdout.strip()
 
 
+def rewrites_times(builder: str = "") -> bool:
+    """Whether a builder can set the times in an image's layers: docker's own cannot, one in a container or remote can."""
+    if not which("docker"):
+        return False
+    completed = run(("docker", "buildx", "inspect", *([builder] if builder else [])), check=False)
+    drivers = [
+        line.removeprefix("Driver:").strip()
+        for line in completed.stdout.splitlines()
+        if line.startswith("Driver:")
+    ]
+    return any(driver != "docker" for driver in drivers)
+
+
 def expect_platform(platform: str, *, builder: str = "") -> None:
     """Raises ToolError when the builder does not support a platform."""
     completed = run(("docker", "buildx", "inspect", *([builder] if builder else [])))
@@ -54,6 +68,14 @@ def expect_platform(platform: str, *, builder: str = "") -> None:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Times:
+    """The time of an image in seconds since 1970, and whether the builder sets it in all layers once more."""
+
+    epoch: int
+    rewritten: bool = False
+
+
 def build_command(
     context: Path,
     *,
@@ -62,6 +84,7 @@ def build_command(
     labels: Mapping[str, str],
     secrets: Mapping[str, Path],
     contexts: Mapping[str, str],
+    times: Times,
     network: str = "default",
     no_cache: bool = False,
     builder: str = "",
@@ -70,6 +93,7 @@ def build_command(
     return (
         "docker", "buildx", "build", "--progress", "plain", "--platform", platform, "--file", str(context / "Dockerfile"),
         "--provenance", "false",
+        "--build-arg", f"SOURCE_DATE_EPOCH={times.epoch}",
         *(word for tag in tags for word in ("--tag", tag)),
         *(word for name, value in sorted(labels.items()) for word in ("--label", f"{name}={value}")),
         *(word for name, path in sorted(secrets.items()) for word in ("--secret", f"id={name},src={path}")),
@@ -77,7 +101,7 @@ def build_command(
         *(("--network", network) if network != "default" else ()),
         *(("--builder", builder) if builder else ()),
         *(("--no-cache",) if no_cache else ()),
-        "--load",
+        *(("--output", "type=docker,rewrite-timestamp=true") if times.rewritten else ("--load",)),
         str(context),
     )  # fmt: skip
 
@@ -115,6 +139,7 @@ def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Pat
     """A temporary folder with exactly the files of a build context, the Dockerfile and uv."""
     from torchpin.tools import git
 
+    scripts = [path for path, text in context.files.items() if text.startswith("#!")]
     with temporary_folder() as parent:
         folder = parent / "context"
         files.write_files(
@@ -122,10 +147,21 @@ def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Pat
             | {folder / "Dockerfile": dockerfile}
         )
         shutil.copy2(uv, folder / "uv")
-        (folder / "uv").chmod(0o755)
+        for path in (*scripts, "uv"):
+            (folder / path).chmod(0o755)
         for path, source in context.sources.items():
             git.export_clone(root, source, folder / path)
+        _normalize(folder, context.epoch)
         yield folder
+
+
+def _normalize(folder: Path, epoch: int) -> None:
+    """Give everything in a folder git's modes and one time, whatever the umask and the clock were."""
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent), *(Path(parent, name) for name in names)):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+            os.utime(path, (epoch, epoch), follow_symlinks=False)
 
 
 @contextmanager

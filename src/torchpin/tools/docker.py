@@ -98,7 +98,7 @@ def image_tags(
 def find_image(client: Client, tag: str, key: str) -> Any | None:
     """The image of a tag if its label has the image key, else None.
 
-    The probe is the last step of a build, so every tagged image is verified.
+    A build fails where its probe does, so every tagged image is verified.
     """
     from docker.errors import ImageNotFound
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.labs import OPTIONS, ROOT, build_environment, image_tags
+from support.labs import OPTIONS, ROOT, build_environment, change_service, image_tags
 from torchpin.checks.run import blocking_findings
 from torchpin.commands import generate, judge
 from torchpin.commands.build import build
@@ -30,22 +30,10 @@ from torchpin.tools.files import write_files
 from torchpin.workspace import generated, workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torchpin.model import Environment, Service
     from torchpin.workspace.workspace import Repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
-
-
-def change_service(repo: Repository, change: Callable[[Service], Service]) -> tuple[Repository, Environment]:
-    """The repository with its one service changed, on disk and in memory."""
-    (before,) = repo.services
-    service = change(before)
-    write_files({repo.root / service.file: write.to_yaml(service)})
-    on_disk = workspace.open_repository(repo.root)
-    changed_repo = replace(repo, services=on_disk.services, descriptions=on_disk.descriptions)
-    return changed_repo, select_environments(changed_repo.services)[0]
 
 
 def run_container(tag: str, *command: str, **options: Any) -> str:

@@ -122,11 +122,13 @@ TITLES = [
     "layer 03-sd-scripts",
     "layer 04-analysis",
     "layer 05-utilities",
-    "COPY sources/sd-scripts /opt/lora/third_party/sd-scripts",
-    "COPY runtime/ /opt/torchpin/",
-    "COPY smoke.py /opt/lora/smoke.py",
+    "source sd-scripts",
+    "torchpin's files",
     "WORKDIR /opt/lora",
+    "FROM image AS proof",
     "verification",
+    "FROM image",
+    "report of the verification",
 ]
 
 

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from support.abi_wheels import ATTENTION, FLASH, LAYER_ONE, RELEASE, make_environment, make_lock, resolution
 from support.addresses import CU121
-from support.dockerfile import dockerfile, dockerfile_instructions, instructions
+from support.dockerfile import TEMPLATE, dockerfile, dockerfile_instructions, instructions
 from support.layers import make_layer
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
 from torchpin.lock import file_format
-from torchpin.model import Base, Health, Run, Source, Variant
+from torchpin.model import Base, Health, Run, Source, Torch, Variant
 
 if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Environments, Locks, Services
+
+SETTLE = "sh /run/torchpin/settle.sh"
 
 
 def installs(text: str) -> list[str]:
@@ -34,16 +38,18 @@ def test_a_plain_image_is_these_instructions(environment: Environments, lock: Lo
     env = environment()
     lines = instructions(dockerfile(env, lock(env)))
     assert [line.split()[0] for line in lines] == [
-        "FROM", "LABEL", "ARG", "ARG", "ARG", "ARG", "ARG", "ENV", "ENV", "RUN", "RUN", "RUN", "RUN", "COPY", "COPY", "ENV",
-        "WORKDIR", "ENTRYPOINT", "RUN",
+        "FROM", "LABEL", "ARG", "ARG", "ARG", "ARG", "ARG", "ARG", "ARG", "ENV", "ENV", "RUN", "RUN", "RUN", "RUN", "RUN",
+        "ENV", "WORKDIR", "ENTRYPOINT", "FROM", "RUN", "FROM", "ARG", "RUN",
     ]  # fmt: skip
-    assert lines[0] == "FROM nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"
+    assert lines[0] == "FROM nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04 AS image"
     assert lines[1] == (
         'LABEL org.opencontainers.image.title="lora-gpu" org.opencontainers.image.description="Training" '
         'org.opencontainers.image.version="2.5.1+cu121" io.torchpin.description="services/lora/service.yaml"'
     )
     assert 'ENV TORCHPIN_REPORT="tqdm"' in lines
-    assert lines[-1].endswith("HOME=/tmp python -B /opt/lora/smoke.py")
+    assert lines[-5] == "FROM image AS proof"
+    assert lines[-4].endswith(">/tmp/proof.json && python -B /opt/lora/smoke.py")
+    assert lines[-3] == "FROM image"
 
 
 def test_no_line_ends_in_the_middle_of_an_instruction(environment: Environments, lock: Locks) -> None:
@@ -54,7 +60,7 @@ def test_no_line_ends_in_the_middle_of_an_instruction(environment: Environments,
 
 def test_a_digest_fixes_the_base(environment: Environments, lock: Locks) -> None:
     env = environment(base=Base(image="debian:12", digest="sha256:" + "0f" * 32))
-    assert f"FROM debian:12@sha256:{'0f' * 32}\n" in dockerfile(env, lock(env))
+    assert f"FROM debian:12@sha256:{'0f' * 32} AS image\n" in dockerfile(env, lock(env))
 
 
 def test_each_layer_is_installed_from_its_own_index_by_hash(environment: Environments, lock: Locks) -> None:
@@ -67,7 +73,7 @@ def test_each_layer_is_installed_from_its_own_index_by_hash(environment: Environ
         )
         assert line.endswith(
             "uv pip install --no-deps --require-hashes --no-build "
-            f"--requirements /run/torchpin/layers/{layer_name}.requirements.txt"
+            f"--requirements /run/torchpin/layers/{layer_name}.requirements.txt && {SETTLE}"
         )
     for line in deps, training:
         assert (
@@ -82,7 +88,7 @@ def test_a_failed_optional_layer_does_not_fail_the_image(environment: Environmen
     *required, optional = installs(dockerfile(env, lock(env)))
     assert re.search(
         r"&& \{ /run/torchpin/uv pip install .* --requirements /run/torchpin/layers/02-training\.requirements\.txt"
-        r' \|\| echo "torchpin: [^"]*" >&2; \}$',
+        r' \|\| echo "torchpin: [^"]*" >&2; \} && sh /run/torchpin/settle\.sh$',
         optional,
     )
     assert not [line for line in required if "||" in line]
@@ -107,22 +113,72 @@ def test_a_source_only_layer_is_built_by_what_is_locked(
 def test_apt_packages_are_installed_in_one_step(environment: Environments, lock: Locks) -> None:
     env = environment(apt=("git", "libgl1"))
     (line,) = [line for line in instructions(dockerfile(env, lock(env))) if "apt-get" in line]
-    assert line.endswith("apt-get update && apt-get install --yes --no-install-recommends git libgl1")
+    assert line.endswith(
+        f"apt-get update && apt-get install --yes --no-install-recommends git libgl1 && {SETTLE}"
+    )
 
 
 def test_without_apt_packages_apt_is_not_run(environment: Environments, lock: Locks) -> None:
     assert "apt-get" not in dockerfile(environment(), lock())
 
 
-def test_a_service_s_user_owns_its_volumes_and_runs_it(environment: Environments, lock: Locks) -> None:
+def test_a_service_s_user_owns_its_volumes_proves_it_and_runs_it(
+    environment: Environments, lock: Locks
+) -> None:
     env = environment(run=Run(user="worker", volumes=("/workspace", "/data")))
     lines = instructions(dockerfile(env, lock(env)))
-    assert (
-        "RUN useradd --create-home --user-group --uid 10001 worker && install -d -o worker -g worker /workspace "
-        "&& install -d -o worker -g worker /data" in lines
+    (step,) = [line for line in lines if "useradd" in line]
+    assert step.endswith(
+        "useradd --no-log-init --create-home --user-group --uid 10001 worker && "
+        "install -d -o worker -g worker /workspace && install -d -o worker -g worker /data && " + SETTLE
     )
+    proof = lines.index("FROM image AS proof")
+    assert lines[proof + 1] == "USER worker"
+    assert "probe.py" in lines[proof + 2]
+    assert "tmpfs" not in lines[proof + 2]  # the volumes as they are in the image
     assert lines[-1] == "USER worker"
-    assert "--mount=type=tmpfs,target=/workspace --mount=type=tmpfs,target=/data" in lines[-2]
+
+
+def test_volumes_that_no_user_owns_are_made_for_the_proof_alone(
+    environment: Environments, lock: Locks
+) -> None:
+    env = environment(run=Run(volumes=("/workspace", "/data")))
+    (proof,) = [line for line in instructions(dockerfile(env, lock(env))) if "probe.py" in line]
+    assert "--mount=type=tmpfs,target=/workspace --mount=type=tmpfs,target=/data" in proof
+
+
+@pytest.mark.parametrize("run", [Run(), Run(user="worker", volumes=("/data",))], ids=["root", "a user"])
+@pytest.mark.parametrize("origin", ["index", "base"])
+def test_no_step_of_the_image_leaves_the_time_of_the_build(
+    run: Run, origin: Literal["index", "base"], environment: Environments, lock: Locks
+) -> None:
+    env = environment(run=run, apt=("git",))
+    image = plan.image_plan(env, lock(env))
+    service = replace(env.service, torch=replace(env.service.torch, origin=origin))
+    lines = instructions(render_dockerfile(TEMPLATE, replace(image, service=service)))
+    proof = lines.index("FROM image AS proof")
+    steps = [line for line in (*lines[:proof], *lines[lines.index("FROM image") :]) if line.startswith("RUN")]
+    assert len(steps) > 4
+    for step in steps:
+        assert step.endswith(SETTLE), step
+        assert "--mount=type=tmpfs,target=/run --mount=type=tmpfs,target=/tmp" in step
+        # elsewhere a mount point would be left behind in the image, or its folder with another time
+        targets = re.findall(r"target=(\S+)", step)
+        assert not [target for target in targets if not target.startswith(("/run", "/tmp", "/var/"))]
+    assert not [line for line in lines if line.startswith(("COPY", "ADD"))]
+
+
+def test_the_time_of_the_files_is_the_day_of_the_torch_release(
+    environment: Environments, lock: Locks
+) -> None:
+    env = environment()
+    assert "ARG SOURCE_DATE_EPOCH=1730160000" in instructions(dockerfile(env, lock(env)))
+    assert plan.image_time(env) == (1730160000, "2024-10-29, the day of torch 2.5.1")
+
+
+def test_the_time_of_an_unknown_torch_is_the_first_day_of_zip_files(environment: Environments) -> None:
+    env = environment(torch=Torch(version=Version("9.9.9"), companions={}))
+    assert plan.image_time(env) == (315532800, "1980-01-01, the first day that a zip file can hold")
 
 
 def test_without_a_user_none_is_made(environment: Environments, lock: Locks) -> None:
@@ -158,9 +214,11 @@ def test_several_sources_are_copied_and_labelled(environment: Environments, lock
     )  # fmt: skip
     env = environment(sources=sources)
     lines = instructions(dockerfile(env, lock(env)))
-    assert lines.index("COPY sources/a /opt/lora/third_party/x/a") + 1 == lines.index(
-        "COPY sources/b /opt/lora/third_party/x/b"
-    )
+    steps = [line for line in lines if "target=/run/torchpin/source " in line]
+    for name, step in zip("ab", steps, strict=True):
+        home = f"/opt/lora/third_party/x/{name}"
+        assert f"--mount=type=bind,source=sources/{name},target=/run/torchpin/source " in step
+        assert step.endswith(f"mkdir -p {home} && cp -R -P /run/torchpin/source/. {home} && {SETTLE}")
     assert f'io.torchpin.source.b="https://example.org/b@v1#{"0f" * 20}"' in lines[1]
 
 
@@ -199,7 +257,9 @@ def test_a_value_is_no_template(environment: Environments, lock: Locks) -> None:
 
 def test_a_context_list_has_a_line_for_everything_that_is_read() -> None:
     source = Source(name="b", url="https://example.org/b", tag="v1", commit="0f" * 20, path="third_party/b")
-    context = plan.BuildContext(files={"z": "1", "a": "2"}, uv="0.13.9", sources={"sources/b": source})
+    context = plan.BuildContext(
+        files={"z": "1", "a": "2"}, uv="0.13.9", epoch=0, sources={"sources/b": source}
+    )
     assert render_context_list(context) == (
         "# What the image's build reads. Made by `invoke render`; do not edit.\n"
         f"a  {file_format.digest('2')}\n"
@@ -253,7 +313,7 @@ def test_an_abi_wheel_s_address_is_its_release_s_or_its_mirror_s_and_is_not_kept
     assert f'export TORCHPIN_MIRROR_FLASH_ATTN="${{TORCHPIN_MIRROR_FLASH_ATTN:-{RELEASE}}}" &&' in line
     assert "--no-deps --require-hashes --no-build " in line
     assert "UV_DEFAULT_INDEX" not in line
-    assert line.endswith("rm -f /opt/venv/lib/python*/site-packages/*.dist-info/direct_url.json")
+    assert line.endswith(f"rm -f /opt/venv/lib/python*/site-packages/*.dist-info/direct_url.json && {SETTLE}")
 
 
 def test_an_optional_abi_wheel_that_fails_leaves_the_image_without_it(
@@ -268,7 +328,8 @@ def test_an_optional_abi_wheel_that_fails_leaves_the_image_without_it(
     ]
     assert re.search(r"&& \{ /run/torchpin/uv pip install .*direct_url\.json \|\| echo ", line)
     assert line.endswith(
-        '"torchpin: the optional layer 01-attention.requirements.txt could not be installed; the image goes without it" >&2; }'
+        '"torchpin: the optional layer 01-attention.requirements.txt could not be installed; the image goes without it" >&2; } && '
+        + SETTLE
     )
 
 
@@ -292,10 +353,10 @@ def test_each_variant_stands_on_its_own_base(service: Services, artifact: Artifa
         (from_lines[env.name], *_) = [
             line
             for line in dockerfile_instructions(env, make_lock(env, packages))
-            if line.startswith("FROM ")
+            if line.startswith("FROM ") and line.endswith(" AS image")
         ]
     assert from_lines == {
-        "lora-gpu": "FROM nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04",
-        "lora-cpu": f"FROM ubuntu:22.04@{digest}",
-        "lora-arm64": "FROM python:3.10-slim-bookworm",
+        "lora-gpu": "FROM nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04 AS image",
+        "lora-cpu": f"FROM ubuntu:22.04@{digest} AS image",
+        "lora-arm64": "FROM python:3.10-slim-bookworm AS image",
     }

@@ -122,7 +122,10 @@ def test_a_context_holds_what_the_build_reads(
     assert built_context.files["layers/build.requirements.txt"].startswith(
         "setuptools==81.0.0 --hash=sha256:"
     )
-    assert json.loads(built_context.files["expect.json"]) == plan.probe_expectations(env, locked)
+    assert json.loads(built_context.files["expect.json"]) == {
+        **plan.probe_expectations(env, locked),
+        **plan.access_expectations(env),
+    }
     assert built_context.sources == {"sources/b": source}
     assert built_context.uv == "0.13.9"
 
@@ -205,3 +208,29 @@ def test_an_index_s_torch_is_inherited_from_nowhere(environment: Environments, a
     expectations: Any = plan.probe_expectations(env, make_lock(env, resolution(artifact)))
     assert expectations["inherited"] == {}
     assert expectations["distributions"]["torch"] == "2.7.1+cu126"
+
+
+def test_the_user_of_the_container_writes_to_volumes_home_record_and_caches(
+    environment: Environments,
+) -> None:
+    run = Run(
+        user="worker",
+        volumes=("/data", "/models"),
+        freeze="/data/logs/pip_freeze.txt",
+        env=MappingProxyType(
+            {"HF_HOME": "/models/hf", "CUDA_HOME": "/usr/local/cuda", "TRITON_CACHE_DIR": "/c"}
+        ),
+    )
+    assert plan.access_expectations(environment(run=run)) == {
+        "user": "worker",
+        "readable": ["/opt/lora", "/opt/torchpin", "/opt/venv"],
+        "writable": ["~", "/tmp", "/data", "/models", "/data/logs", "/models/hf", "/c"],
+    }
+
+
+def test_without_a_user_the_container_runs_as_root(environment: Environments) -> None:
+    assert plan.access_expectations(environment()) == {
+        "user": "root",
+        "readable": ["/opt/lora", "/opt/torchpin", "/opt/venv"],
+        "writable": ["~", "/tmp"],
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,14 @@ CONTEXT = Path("/build/context")
 PLAIN = (
     *("docker", "buildx", "build", "--progress", "plain", "--platform", "linux/amd64"),
     *("--file", "/build/context/Dockerfile", "--provenance", "false"),
+    *("--build-arg", "SOURCE_DATE_EPOCH=1748995200"),
 )
+TIMES = buildx.Times(epoch=1748995200)
 
 
 def test_the_least_build_command() -> None:
     command = buildx.build_command(
-        CONTEXT, platform="linux/amd64", tags=(), labels={}, secrets={}, contexts={}
+        CONTEXT, platform="linux/amd64", tags=(), labels={}, secrets={}, contexts={}, times=TIMES
     )
     assert command == (*PLAIN, "--load", "/build/context")
 
@@ -40,6 +43,7 @@ def test_the_whole_build_command() -> None:
         labels={"io.torchpin.key": "0123", "a": "b c"},
         secrets={"network": Path("/tmp/y/network"), "ca": Path("/etc/ca.crt")},
         contexts={"nvidia/cuda:12.1.1": "docker-image://registry.local/hub/nvidia/cuda:12.1.1"},
+        times=TIMES,
         network="host",
         no_cache=True,
         builder="mine",
@@ -54,9 +58,29 @@ def test_the_whole_build_command() -> None:
     )
 
 
+def test_a_builder_that_can_sets_the_times_in_all_layers() -> None:
+    command = buildx.build_command(
+        CONTEXT,
+        platform="linux/amd64",
+        tags=(),
+        labels={},
+        secrets={},
+        contexts={},
+        times=replace(TIMES, rewritten=True),
+    )
+    assert command == (*PLAIN, "--output", "type=docker,rewrite-timestamp=true", "/build/context")
+
+
 def test_the_default_network_is_not_named() -> None:
     command = buildx.build_command(
-        CONTEXT, platform="linux/arm64", tags=(), labels={}, secrets={}, contexts={}, network="none"
+        CONTEXT,
+        platform="linux/arm64",
+        tags=(),
+        labels={},
+        secrets={},
+        contexts={},
+        times=TIMES,
+        network="none",
     )
     assert command[-4:] == ("--network", "none", "--load", "/build/context")
 

@@ -56,7 +56,7 @@ def image_is_built(context: CheckContext, env: Environment) -> Iterator[Finding]
 
     Example: the image was built by hand under the same tag, without the probe.
 
-    Sources: docs/ARCHITECTURE.md, the probe is the last RUN.
+    Sources: docs/ARCHITECTURE.md, the proof is a stage that is thrown away.
     """
     if not context.probe_reports.get(env.name):
         yield finding(env, env.name, "the image exists, but its probe failed", about=env.name)
