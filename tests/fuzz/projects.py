@@ -174,5 +174,8 @@ ADOPTION = Target(
     name="adopt",
     strategy=projects(),
     check=check_adoption,
-    examples=({"requirements.txt": "torch==2.5.1\na==1 ; 'a' in 'b'\n", "Dockerfile": "FROM python:3.11\n"},),
+    examples=(
+        {"requirements.txt": "torch==2.5.1\na===1.0-custom\n", "Dockerfile": "FROM python:3.11\n"},
+        {"requirements.txt": "torch==2.5.1\na==1 ; 'a' in 'b'\n", "Dockerfile": "FROM python:3.11\n"},
+    ),
 )

@@ -175,7 +175,7 @@ def _to_pin(
         r"(?<![\w.])([\w.]+?)-(\d[\w.]*?)(?:\+|%2B)[^/]*\.whl", req.text
     )  # %2B: a + in an address
     if req.requirement is None or req.requirement.url:
-        if wheel and canonicalize_name(wheel[1]) in facts.abi_packages():
+        if wheel and canonicalize_name(wheel[1]) in facts.abi_packages() and is_version(wheel[2]):
             return Requirement(f"{canonicalize_name(wheel[1])}=={wheel[2]}")
         draft.omitted.append(req.text)
         return None
@@ -190,12 +190,13 @@ def _to_pin(
     applies = marker_holds(req.requirement, {"sys_platform": "linux", "platform_system": "Linux"})
     if applies is None:
         draft.omitted.append(f"{req.text} (its marker cannot be evaluated)")
-    if not applies:
-        return None
-    if not version:
+    elif applies and not version:
         _add_unpinned(draft, req, name)
-        return None
-    return Requirement(f"{req.requirement.name}{extras_text(req.requirement.extras)}=={version}")
+    elif applies and not is_version(version):  # `===` takes any text, as a uv.lock does
+        draft.omitted.append(f"{req.text} ({version} is not a version)")
+    elif applies:
+        return Requirement(f"{req.requirement.name}{extras_text(req.requirement.extras)}=={version}")
+    return None
 
 
 def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:

@@ -81,6 +81,18 @@ def test_what_is_left_out_stands_above_the_draft() -> None:
     assert "# - left out: xformers (no version)\n" in text
 
 
+def test_a_requirement_with_a_version_that_is_none_is_left_out_and_said() -> None:
+    texts = {
+        "Dockerfile": "FROM python:3.11\n",
+        "requirements.txt": "torch==2.5.1\na===1.0-custom\nb\nc @ https://example.org/flash_attn-2.8_x+cu12-cp310.whl\n",
+        "uv.lock": '[[package]]\nname = "b"\nversion = "1 or 2"\n',
+    }
+    text = draft_adoption(texts, "any").text
+    assert "# - left out: a===1.0-custom (1.0-custom is not a version)\n" in text
+    assert "# - left out: b (1 or 2 is not a version)\n" in text
+    assert "# - left out: c @ https://example.org/flash_attn-2.8_x+cu12-cp310.whl\n" in text
+
+
 def test_a_requirement_with_a_marker_that_cannot_be_evaluated_is_left_out_and_said() -> None:
     texts = {
         "Dockerfile": "FROM python:3.11\n",
