@@ -133,7 +133,10 @@ BUMP_TARGET = Target(
     name="bump-target",
     strategy=bump_targets,
     check=check_target,
-    examples=("torch==2.7.\x001",),  # its message had the control character as it was
+    examples=(
+        "torch==2.7.\x001",  # its message had the control character as it was
+        f"a=={'9' * 5_000}",  # Python converts no number of so many digits
+    ),
 )
 INDEX_PAGE = Target(
     name="index-page",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from torchpin import facts
 from torchpin.errors import InputError
@@ -51,7 +51,7 @@ def parse_target(text: str) -> Target:
     name, version = canonicalize_name(pin["name"]), pin["version"]
     try:
         exact = Version(version)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and for a number of more digits than Python converts a plain one
         raise InputError(f"{text!r}: {version!r} is not an exact version; for example {_EXAMPLES}") from None
     if exact.local:
         raise InputError(
