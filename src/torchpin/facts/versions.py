@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 
 def is_version(text: str) -> bool:
     """Whether a text is one version: not a range, and not the name of a build."""
     try:
         Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and for a number of more digits than Python converts a plain one
         return False
     return True
 

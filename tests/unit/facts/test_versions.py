@@ -25,7 +25,14 @@ def test_later_compares_versions_alone(version: str, than: str, *, expected: boo
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("2.5.1+cu121", True), ("3", True), ("~=3.0", False), ("", False), ("cu121", False)],
+    [
+        ("2.5.1+cu121", True),
+        ("3", True),
+        ("~=3.0", False),
+        ("", False),
+        ("cu121", False),
+        ("9" * 5_000, False),
+    ],
 )
 def test_a_range_or_a_name_is_not_a_version(text: str, *, expected: bool) -> None:
     assert versions.is_version(text) is expected
