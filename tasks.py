@@ -2,9 +2,8 @@
 
 import sys
 
-from torchpin.cli.main import namespace
-from torchpin.cli.program import check_invoke
+from torchpin.cli.entry import invoke_tasks
 
 __all__ = ["namespace"]
 
-check_invoke(namespace, sys.argv)
+namespace = invoke_tasks(sys.argv)

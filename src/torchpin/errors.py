@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from torchpin.model import Problem
 
-# 4 is for an unexpected exception; 130 is 128 + SIGINT, as shells report it.
-FINDINGS, INPUT, TOOL, BUG, INTERRUPTED = 1, 2, 3, 4, 130
+# 4 is for an unexpected exception; 130 is 128 + SIGINT and 141 is 128 + SIGPIPE, as shells report them.
+FINDINGS, INPUT, TOOL, BUG, INTERRUPTED, BROKEN_PIPE = 1, 2, 3, 4, 130, 141
 
 
 class TorchpinError(Exception):

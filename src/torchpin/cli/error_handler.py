@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from invoke import Exit
 
+from torchpin.cli.interrupts import interruptible
 from torchpin.errors import BUG, INTERRUPTED, TOOL, TorchpinError
+from torchpin.output.streams import output_exit_code, print_plain_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,16 +19,32 @@ if TYPE_CHECKING:
 @contextmanager
 def handle_errors() -> Iterator[None]:
     """Expected errors become a message. A bug is one line, a log with its traceback, and where to report it."""
+    end = None
+    try:
+        with _errors_as_messages():
+            yield
+    except Exit as raised:
+        end = raised
+    exit_code = output_exit_code(end.code if end else 0)
+    if end and end.code == exit_code:
+        raise end
+    if exit_code:
+        raise Exit(code=exit_code)
+
+
+@contextmanager
+def _errors_as_messages() -> Iterator[None]:
     previous = _handle_signals()
     try:
-        yield
+        with interruptible():
+            yield
     except Exit:
         raise
     except TorchpinError as error:
         _exit_with(error, error.exit_code)
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal may be gone
-            _exit_with("interrupted; no partial output was kept", INTERRUPTED)
+            print_plain_error("interrupted; no partial output was kept")
         raise Exit(code=INTERRUPTED) from None
     except OSError as error:
         _exit_with(f"{error.filename or 'this machine'}: {error.strerror or error}", TOOL)

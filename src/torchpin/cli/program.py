@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke import Exit, ParseError, Program
@@ -11,13 +10,12 @@ from invoke.parser import Parser
 from torchpin.cli.command_line import HelpRequested
 from torchpin.cli.suggestions import describe_parse_error
 from torchpin.errors import INPUT
+from torchpin.output.program import INVOKE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from invoke import Collection
-
-INVOKE = "invoke"
 
 
 class CommandProgram(Program):
@@ -82,14 +80,7 @@ def check_invoke(tasks: Collection, argv: Sequence[str]) -> None:
     `invoke` 3.0.3 has no hook before its parser: only tasks.py is ours, which it imports when it has parsed its own options.
     So the command line is parsed here first. It can go when a Collection can bring a Program or a parser along.
     """
-    if is_invoke(argv[0]):
-        InvokeCheck(tasks).check(argv)
-
-
-def is_invoke(executable: str) -> bool:
-    """Whether sys.argv[0] is `invoke`, `inv` or `python -m invoke`; a test or a type checker imports tasks.py as well."""
-    path = Path(executable)
-    return path.stem in {INVOKE, "inv"} or (path.name == "__main__.py" and path.parent.name == INVOKE)
+    InvokeCheck(tasks).check(argv)
 
 
 def torchpin_program(tasks: Collection, version: str, **options: Any) -> CommandProgram:

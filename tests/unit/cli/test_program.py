@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from invoke import Program
 
+from torchpin.cli.entry import is_invoke
 from torchpin.cli.main import main, namespace
-from torchpin.cli.program import is_invoke, torchpin_program
+from torchpin.cli.program import torchpin_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,9 @@ def run(
     """Runs a program in the repository: its exit code, and what it prints."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "200")
+    # these are of the process, which is pytest's
+    monkeypatch.setattr("torchpin.cli.entry.handle_interrupts", lambda: None)
+    monkeypatch.setattr("torchpin.cli.entry.guard_streams", lambda: None)
 
     def run_program(name: str, *words: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", [f"/opt/bin/{name}", *words])

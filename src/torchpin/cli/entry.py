@@ -1,0 +1,45 @@
+"""Where the two programs begin: streams and interrupts are handled before anything else is imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchpin.cli.interrupts import handle_interrupts
+from torchpin.output.program import INVOKE
+from torchpin.output.streams import guard_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from invoke import Collection
+
+
+def main() -> None:
+    """The `torchpin` command."""
+    handle_interrupts()
+    guard_streams()
+    from torchpin.cli.main import main as run_torchpin
+
+    run_torchpin()
+
+
+def invoke_tasks(argv: Sequence[str]) -> Collection:
+    """The tasks for a repository's tasks.py. Raises Exit for help, once it is printed, and for what cannot be parsed."""
+    called = is_invoke(argv[0])
+    if called:
+        handle_interrupts()
+        guard_streams()
+    from torchpin.cli.main import namespace
+    from torchpin.cli.program import check_invoke
+
+    if called:
+        check_invoke(namespace, argv)
+    return namespace
+
+
+def is_invoke(executable: str) -> bool:
+    """Whether sys.argv[0] is `invoke`, `inv` or `python -m invoke`; a test or a type checker imports tasks.py as well."""
+    from pathlib import Path
+
+    path = Path(executable)
+    return path.stem in {INVOKE, "inv"} or (path.name == "__main__.py" and path.parent.name == INVOKE)
