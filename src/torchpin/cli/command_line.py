@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from invoke import Argument, Exit, ParseError, Task, task
 
 from torchpin.cli.error_handler import handle_errors
+from torchpin.controls import CONTROL
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class CommandTask(Task):  # type: ignore[type-arg]
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         with handle_errors():
-            _require_utf8(options)
+            _require_plain_text(options)
             return super().__call__(*arguments, **options)
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
@@ -104,12 +105,21 @@ class CommandTask(Task):  # type: ignore[type-arg]
         )
 
 
-def _require_utf8(options: Mapping[str, Any]) -> None:
-    """Raises InputError for bytes that are no UTF-8, which Python passes on as half characters that no file can hold."""
+def _require_plain_text(options: Mapping[str, Any]) -> None:
+    """Raises InputError for control characters, and for bytes that are no UTF-8, which Python passes on as half characters."""
     for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
         for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
-                raise InputError(f"--{name.replace('_', '-')}: {text!a} is not UTF-8 text; write it as UTF-8")
+            if not isinstance(text, str):
+                continue
+            if any("\ud800" <= char <= "\udfff" for char in text):
+                raise InputError(f"{option}: {text!a} is not UTF-8 text; write it as UTF-8")
+            control = CONTROL.search(text)
+            if control:
+                raise InputError(
+                    f"{option}: {text!a} has a control character at column {control.start() + 1}; write it in one line, "
+                    "without controls"
+                )
 
 
 command = partial(task, klass=CommandTask)

@@ -9,6 +9,7 @@ from invoke.parser import Parser
 
 from torchpin.cli.command_line import HelpRequested
 from torchpin.cli.suggestions import describe_parse_error
+from torchpin.controls import show_controls
 from torchpin.errors import INPUT
 from torchpin.output.program import INVOKE
 
@@ -40,7 +41,7 @@ class CommandProgram(Program):
         message = describe_parse_error(
             error, program=self.binary, tasks=self.parser.contexts, core=self.initial_context
         )
-        return Exit(message=message, code=INPUT)
+        return Exit(message=show_controls(message), code=INPUT)
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - invoke's name
         from torchpin.output.program import called_as

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from torchpin.controls import CONTROL
 from torchpin.description.suggestions import name_hint
 from torchpin.model import Position, Problem
 
@@ -35,9 +36,6 @@ _TAG_NAMES = {
 }
 # libyaml's composer crashes the process at some ten thousand levels; descriptions have under ten.
 _MAX_DEPTH = 64
-# Control characters, C1 among them (U+009B starts a terminal's escape sequence), the line breaks of YAML 1.1 besides
-# them (none may end a line of a Dockerfile), and what changes the direction of text, which then reads as another one.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class TextRule(NamedTuple):
@@ -137,7 +135,7 @@ class Reader:
                     path,
                     f"expected a name as key, found {describe_node(key)}" + (" (quote it)" if name else ""),
                 )
-            elif allowed is None and _CONTROL.search(name):
+            elif allowed is None and CONTROL.search(name):
                 self.add_problem(
                     key, path, f"expected a name without control characters as key, found {name!r}"
                 )
@@ -179,7 +177,7 @@ class Reader:
         value = self.scalar(node, path, "text")
         if value is None:
             return ""
-        if _CONTROL.search(value):
+        if CONTROL.search(value):
             self.add_problem(node, path, "expected one line of text without control characters")
             return ""
         if rule and not rule.pattern.fullmatch(value):
@@ -243,7 +241,7 @@ class Reader:
 def describe_node(node: yaml.Node) -> str:
     """What a message calls a node: its text on one line, or its kind."""
     if isinstance(node, yaml.ScalarNode):
-        plain = node.tag != "tag:yaml.org,2002:str" and not _CONTROL.search(node.value)
+        plain = node.tag != "tag:yaml.org,2002:str" and not CONTROL.search(node.value)
         return (node.value or "nothing") if plain else repr(node.value)
     return _TAG_NAMES.get(node.tag, node.tag)
 

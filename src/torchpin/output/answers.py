@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from torchpin.controls import show_controls
 from torchpin.output import terminal
 from torchpin.output.console import console, print_hanging
 from torchpin.redaction import redact_credentials
@@ -53,7 +54,7 @@ def verdict_page(judgement: Judgement) -> str:
     from torchpin.output.html import render_page
 
     page = render_page(judgement.results, judgement.environments, judgement.matrix, judgement.today)
-    return redact_credentials(page)
+    return show_controls(redact_credentials(page))
 
 
 def print_explanations(explanations: Sequence[Explanation], *, json: bool) -> None:

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment
 from rich.text import Text
 
+from torchpin.controls import show_controls
 from torchpin.output.program import COMMAND_LINE, INVOKE, name_program, program_name
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TextIO
+
+    from rich.console import ConsoleOptions, RenderableType
 
 _LEAST_WIDTH = 40  # columns: below that a hanging indent leaves too little room for words
 
@@ -95,7 +100,15 @@ def _replace_name(part: Text) -> Text:
     return name
 
 
-class PeopleConsole(Console):
+class SafeConsole(Console):
+    """A console whose own styles reach a terminal, and no control character of a printed text."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(show_controls(segment.text), segment.style)
+
+
+class PeopleConsole(SafeConsole):
     """A console for people, whose messages name the called program."""
 
     def print(self, *objects: Any, **options: Any) -> None:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from torchpin.image import build_log
 from torchpin.image.build_log import BuildStarted
-from torchpin.output.console import redacted
+from torchpin.output.console import SafeConsole, redacted
 from torchpin.output.terminal import print_line
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def build_progress(progress: str) -> Iterator[Callable[[BuildStarted | Event], N
     if progress == "json":
         yield _print_event_json
         return
-    terminal = Console(file=redacted(sys.stdout), markup=False, highlight=False)
+    terminal = SafeConsole(file=redacted(sys.stdout), markup=False, highlight=False)
     views: dict[str, Any] = {}
     if progress == "plain" or not terminal.is_terminal:
         yield lambda event: views.setdefault(event.environment, PlainBuildView()).line(event)

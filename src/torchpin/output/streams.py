@@ -10,6 +10,7 @@ import select
 import sys
 from typing import TYPE_CHECKING
 
+from torchpin.controls import show_controls
 from torchpin.errors import BROKEN_PIPE, FINDINGS, TOOL
 from torchpin.output.program import name_program
 
@@ -124,5 +125,5 @@ def _exit_for_lost_output() -> None:
 
 def print_plain_error(message: str) -> None:
     """A message without style: no import is needed, which an interrupt may have broken."""
-    sys.stderr.write(f"{name_program(message)}\n")
+    sys.stderr.write(f"{show_controls(name_program(message))}\n")
     sys.stderr.flush()

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
-from torchpin.output.console import console, print_lines, redacted
+from torchpin.controls import show_controls
+from torchpin.output.console import SafeConsole, console, print_lines, redacted
 from torchpin.output.findings import (
     count_findings,
     match_entry,
@@ -231,20 +231,20 @@ def print_json(value: Any) -> None:
 
 
 def print_raw(content: str) -> None:
-    redacted(sys.stdout).write(content)
+    redacted(sys.stdout).write(show_controls(content))
 
 
 def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; what does not fit is wrapped between words. On a terminal too narrow for it: a block of lines a row."""
     from rich.table import Table
 
-    out = Console(
+    out = SafeConsole(
         file=redacted(sys.stdout),
         markup=False,
         highlight=False,
         width=None if sys.stdout.isatty() else _LOG_WIDTH,
     )
-    cells = [[name_program(cell) for cell in row] for row in rows]
+    cells = [[show_controls(name_program(cell)) for cell in row] for row in rows]
     widths = _column_widths([headers, *cells], out.width)
     if widths is None:
         _print_blocks(title, headers, cells)

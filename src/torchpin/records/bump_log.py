@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from torchpin import paths
+from torchpin.controls import show_controls
 from torchpin.errors import InputError
 from torchpin.model import Position, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 # The update policy of docs/PINNING.md, in its order.
 STEPS = (
@@ -78,8 +79,18 @@ def with_step(entry: BumpEntry, number: int, step: PolicyStep) -> BumpEntry:
 def render_log(log: Iterable[BumpEntry]) -> str:
     """The text of the log."""
     rows = [_to_row(entry) for entry in log]
+    rows = _map_texts(rows, show_controls)  # a note may be the output of a program
     # PyYAML folds lines at 80 columns by default; a clause of the log is one line.
     return _OPENING + yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """A value of the log with each of its texts changed."""
+    if isinstance(value, dict):
+        return {key: _map_texts(item, change) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_map_texts(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def _to_row(entry: BumpEntry) -> dict[str, Any]:
