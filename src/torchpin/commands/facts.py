@@ -139,7 +139,7 @@ def _select_channels(repo: Repository, channels: Sequence[str]) -> tuple[str, ..
 def _read_snapshot(repo: Repository, channel: str) -> Page:
     try:
         page: dict[str, Any] = json.loads(repo.text(_snapshot_path(channel)) or "")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{_snapshot_path(channel)} is not JSON: {error}; restore it, then try again"
         ) from None

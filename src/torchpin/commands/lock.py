@@ -11,6 +11,7 @@ from torchpin.checks import run
 from torchpin.commands.judge import check_workspace, require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.controls import CONTROL
 from torchpin.description.environments import index_url
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
@@ -241,6 +242,7 @@ def _read_upstream(repo: Repository, source: Source, show_status: StatusCallback
     if action != git.PRESENT:
         show_status(f"{source.path}: {action} at {source.tag}")
     text = git.read_requirements(repo.root, source)
+    _require_plain(f"{source.path}/{source.requirements}", text)
     return Upstream(
         source=source.name,
         tag=source.tag,
@@ -248,6 +250,21 @@ def _read_upstream(repo: Repository, source: Source, show_status: StatusCallback
         file=str(source.requirements),
         requirements=file_format.requirement_lines(text),
     )
+
+
+def _require_plain(file: str, text: str) -> None:
+    """Raises InputError, with the position, for a control character, which would go into the lock."""
+    problems = []
+    for number, line in enumerate(text.replace("\t", " ").splitlines(), start=1):
+        control = CONTROL.search(line)
+        if control:
+            position = Position(file=file, line=number, column=control.start() + 1)
+            problems.append(Problem(position=position, path="", message="a control character"))
+    if problems:
+        raise InputError(
+            "these requirements would be written into the lock; choose another `requirements` file or tag",
+            problems[:20],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,9 @@ _REGISTRY_MIRROR = re.compile(
     r"(?:localhost|[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+|[a-z0-9][a-z0-9.-]*(?=:))(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?"
 )
 _REGISTRY = re.compile(r"(?:[a-z0-9._-]+(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?)?")
+_MOST_TEXT = 1_000_000  # characters of torchpin.toml; real ones have below a thousand
+_MOST_PROBLEMS = 50  # that are told at once
+_TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib ends a message
 _TABLES = {"mirrors": "addresses by name", "build": "registry and network"}
 
 
@@ -51,7 +54,7 @@ def parse_settings(text: str | None, environ: Mapping[str, str], services: Itera
         variable = "TORCHPIN_BUILD_NETWORK" if environ.get("TORCHPIN_BUILD_NETWORK") else ""
         problems.append((variable, f"build.network: {network!r} is not default, host or none"))
     if problems:
-        located_problems = [_located_problem(variable, message) for variable, message in problems]
+        located_problems = [_located_problem(*problem) for problem in problems[:_MOST_PROBLEMS]]
         raise InputError(
             f"correct {paths.SETTINGS} or the TORCHPIN_… variables; nothing was written", located_problems
         )
@@ -59,12 +62,12 @@ def parse_settings(text: str | None, environ: Mapping[str, str], services: Itera
 
 
 def _located_problem(variable: str, message: str) -> Problem:
-    position = (
-        Position(file=variable, line=0, column=0)
-        if variable
-        else Position(file=paths.SETTINGS, line=1, column=1)
-    )
-    return Problem(position=position, path="", message=message)
+    if variable:
+        return Problem(position=Position(file=variable, line=0, column=0), path="", message=message)
+    match = _TOML_POSITION.search(message)
+    line, column = map(int, match.groups()) if match else (1, 1)
+    position = Position(file=paths.SETTINGS, line=line, column=column)
+    return Problem(position=position, path="", message=_TOML_POSITION.sub("", message))
 
 
 def _parse_mirrors(
@@ -77,6 +80,8 @@ def _parse_mirrors(
     variables = {mirror_variable(name): name for name in names}
     mirrors: dict[str, str] = {}
     for name, value in configured.items():
+        if len(problems) > _MOST_PROBLEMS:  # to find the nearest name takes time
+            break
         if isinstance(value, dict):
             dotted = f"{name}.{next(iter(value), '')}"
             problems.append(("", f'mirrors: write a name with dots in quotes: "{dotted}" = "…"'))
@@ -122,10 +127,14 @@ def _parse_tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str
         import tomllib
     else:
         import tomli as tomllib
+    if len(text) > _MOST_TEXT:
+        problems.append(("", f"has {len(text)} characters, and at most {_MOST_TEXT} are read"))
+        return {}
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        problems.append(("", f"invalid TOML: {error}"))
+    except (ValueError, RecursionError) as error:  # tomllib has no limit of its own for nested brackets
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        problems.append(("", f"invalid TOML: {reason}"))
         return {}
     problems += [
         ("", f"{name}: unknown table (known: {', '.join(_TABLES)})") for name in tables if name not in _TABLES

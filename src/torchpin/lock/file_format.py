@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from torchpin import paths
+from torchpin.controls import CONTROL
 from torchpin.errors import InputError
 from torchpin.model import Artifact, LayerLock, Lock, Position, Problem, Upstream
 
@@ -43,6 +44,11 @@ def _seal(first: str, fields: Mapping[str, str], lines: Sequence[str]) -> str:
 def _unseal(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
     """The header fields and the numbered lines of a sealed text. Raises InputError if the digest does not match."""
     lines = text.split("\n")
+    for number, line in enumerate(lines, start=1) if CONTROL.search(text.replace("\n", "")) else ():
+        control = CONTROL.search(line)
+        if control:
+            message = f"a control character at column {control.start() + 1}"
+            raise _broken_file_error(file, number, message)
     seals = [number for number, line in enumerate(lines) if line.startswith("# digest: ")]
     if len(seals) != 1:
         raise _broken_file_error(file, 1, "expected one `# digest:` line in the header")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
 from torchpin import paths
-from torchpin.controls import show_controls
+from torchpin.controls import CONTROL, show_controls
 from torchpin.errors import InputError
 from torchpin.model import Position, Problem
 
@@ -119,8 +120,10 @@ def _without_empty(**values: Any) -> dict[str, Any]:
 def parse_log(text: str | None) -> tuple[BumpEntry, ...]:
     """The log of a text; None is an empty one. Raises InputError with the position of what is not a log."""
     try:
-        rows = yaml.safe_load(text or "") or []
-        return tuple(_parse_entry(row) for row in rows)
+        position, message = _find_control(text or ""), "a text has a control character; write it without"
+        if position is None:
+            rows = yaml.safe_load(text or "") or []
+            return tuple(_parse_entry(row) for row in rows)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         position = Position(
@@ -131,12 +134,25 @@ def parse_log(text: str | None) -> tuple[BumpEntry, ...]:
         line = (text or "").count("\n", 0, error.position) + 1
         position = Position(file=paths.BUMP_LOG, line=line, column=1)
         message = f"invalid YAML: {error.reason}"
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except KeyError as error:
+        position, message = Position(file=paths.BUMP_LOG, line=1, column=1), f"an entry has no key {error}"
+    except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         position, message = Position(file=paths.BUMP_LOG, line=1, column=1), f"is not an update log: {error}"
     problem = Problem(position=position, path="", message=message)
     raise InputError(
         f"restore it, for example by `git checkout {paths.BUMP_LOG}`; nothing was written", [problem]
     )
+
+
+def _find_control(text: str) -> Position | None:
+    """The position of the first text with a control character; None without one. Line breaks and tabs are none here."""
+    if "\\" not in text and not CONTROL.search(text.replace("\n", "")):
+        return None
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.ScalarEvent) and CONTROL.search(re.sub(r"[\n\t]", "", event.value)):
+            mark = event.start_mark
+            return Position(file=paths.BUMP_LOG, line=mark.line + 1, column=mark.column + 1)
+    return None
 
 
 def _parse_entry(row: Mapping[str, Any]) -> BumpEntry:

@@ -15,52 +15,71 @@ from torchpin.paths import SETTINGS, WORK
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
+MOST_BYTES = 64_000_000  # of one file; torchpin's own have some hundred thousand, an undo file some million
+KINDS = {  # what is not a file, by the type bits of its mode
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 # What a link may not lead to, though it is inside the repository: settings and git's own files can hold credentials.
 _PRIVATE_FILES = frozenset({SETTINGS, ".git", WORK})
-_NO_FILE = {
-    errno.EISDIR: "a directory, not a file",
-    errno.ENXIO: "a named pipe, a socket or a device, not a file",
-    errno.ELOOP: "a link that was put there while this command ran, or one to itself",
-}
 
 
-def read_text(path: Path, *, follow: bool = True) -> str | None:
+def read_text(path: Path, *, follow: bool = True, most_bytes: int = MOST_BYTES) -> str | None:
     """A file's text, or None if it does not exist.
 
-    Raises ToolError for a directory, a pipe or a device, for a file that is not UTF-8 and, without `follow`, for a link.
+    Raises ToolError as `read_bytes` does, and for a file that is not UTF-8.
     """
+    content = read_bytes(path, follow=follow, most_bytes=most_bytes)
     try:
-        content = _read_file(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+        return None if content is None else content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1 if content else 1
+        raise ToolError(
+            f"{path}:{line} is not UTF-8 text at byte {error.start}; save it as UTF-8, then try again"
+        ) from None
+
+
+def read_bytes(path: Path, *, follow: bool = True, most_bytes: int = MOST_BYTES) -> bytes | None:
+    """A file's content, or None if it does not exist.
+
+    Raises ToolError for what is not a file, for a file of more than `most_bytes` and, without `follow`, for a link.
+    """
+    # A named pipe would be waited for until somebody writes to it, without O_NONBLOCK.
+    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    try:
+        handle = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if error.errno not in _NO_FILE:
+        if error.errno == errno.ELOOP:
+            kind = "a link that was put there while this command ran, or one to itself"
+        elif error.errno == errno.ENXIO:
+            kind = "a socket or a device"
+        else:
             raise
-        raise ToolError(f"{path} is {_NO_FILE[error.errno]}; move it away, then try again") from None
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise ToolError(f"{path} is not UTF-8 text; save it as UTF-8, then try again") from None
-
-
-def _read_file(path: Path, flags: int) -> bytes:
-    """A plain file's content. With O_NONBLOCK, since a named pipe is else waited for until somebody writes to it."""
-    handle = os.open(path, flags)
-    kind = stat.S_IFMT(os.fstat(handle).st_mode)
-    if kind != stat.S_IFREG:
+        raise ToolError(f"{path} is {kind}, not a file; move it away, then try again") from None
+    mode = stat.S_IFMT(os.fstat(handle).st_mode)
+    if mode != stat.S_IFREG:
         os.close(handle)
-        raise OSError(errno.EISDIR if kind == stat.S_IFDIR else errno.ENXIO, "no file", str(path))
+        raise ToolError(
+            f"{path} is {KINDS.get(mode, 'something else')}, not a file; move it away, then try again"
+        )
     with os.fdopen(handle, "rb") as file:
-        return file.read()
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ToolError(f"{path} has more than {most_bytes} bytes; make it smaller, or move it away")
+    return content
 
 
-def read_inside(root: Path, path: str) -> str | None:
+def read_inside(root: Path, path: str, *, most_bytes: int = MOST_BYTES) -> str | None:
     """A file's text, None if it does not exist. Raises ToolError as `read_text` and `expect_inside` do.
 
     It is read where the link led to when that was looked at, so a link that is put there since is not followed.
     """
-    return read_text(expect_inside(root, path), follow=False)
+    return read_text(expect_inside(root, path), follow=False, most_bytes=most_bytes)
 
 
 def expect_inside(root: Path, path: str) -> Path:

@@ -15,7 +15,7 @@ from torchpin.errors import InputError
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Position, Problem
-from torchpin.tools.files import expect_inside, read_inside, read_text
+from torchpin.tools.files import expect_inside, read_bytes, read_inside, read_text
 from torchpin.workspace import description_files
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Repository:
 
     def lock_file(self, path: str) -> str:
         """The text of a file in a folder of locks; bytes that are not UTF-8 are U+FFFD. Raises ToolError as `text` does."""
-        text = expect_inside(self.root, path).read_bytes().decode(errors="replace")
+        content = read_bytes(expect_inside(self.root, path), follow=False) or b""
+        text = content.decode(errors="replace")
         if "\ufffd" not in text:  # else it cannot be compared with the file
             self._note_input(path, text)
         return text
@@ -171,6 +172,6 @@ def read_build_record(repo: Repository, env: Environment) -> dict[str, Any]:
     text = repo.text(paths.build_path(env.name))
     try:
         record = json.loads(text or "{}")
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # json follows brackets by recursion
         return {}
     return record if isinstance(record, dict) else {}

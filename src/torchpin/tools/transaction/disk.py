@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
 from torchpin.paths import WORK
+from torchpin.tools import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,11 +103,7 @@ def expect_plain(root: Path, paths: Iterable[str]) -> None:
 def read_content(path: Path) -> bytes | None:
     """A file's content, None if it does not exist. Raises ToolError when it cannot be read."""
     try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except IsADirectoryError:
-        raise ToolError(f"{path} is a directory, not a file; move it away, then try again") from None
+        return files.read_bytes(path)
     except OSError as error:
         raise ToolError(f"{path} cannot be read: {error.strerror}") from None
 
