@@ -74,9 +74,14 @@ class _Draft:
     channel: str = ""
 
 
-def draft_adoption(texts: Mapping[str, str], name: str) -> Adoption:
-    """The draft of a project, `{path: text}`, from its main Dockerfile, with the matches of the rules in all files."""
-    project = parse_project(texts)
+def draft_adoption(
+    texts: Mapping[str, str], name: str, unreadable: Iterable[tuple[str, str]] = ()
+) -> Adoption:
+    """The draft of a project, `{path: text}`, from its main Dockerfile, with the matches of the rules in all files.
+
+    `unreadable`: places, as `file:line:column`, that are no text, and why.
+    """
+    project = parse_project(texts, unreadable)
     draft = _Draft()
     file = _main_dockerfile(project)
     for step in _install_steps(project, file):
@@ -239,7 +244,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
         layers=tuple(draft.layers) or (Layer(name="app", packages=()),),
         apt=tuple(sorted([*draft.apt][:_MOST_PACKAGES])),
         sources=tuple(_sources(project, draft, file)),
-        run=without_secrets(run_settings(stage), draft.omitted) if stage else Run(),
+        run=without_secrets(run_settings(stage, draft.omitted), draft.omitted) if stage else Run(),
         recommends=tuple(draft.recommends),
     )
 

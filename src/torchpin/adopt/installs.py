@@ -88,7 +88,7 @@ class Project:
     pyproject: Mapping[str, Any]
     pyproject_file: str
     locked_versions: Mapping[str, str]  # of uv.lock: package to version
-    unreadable: tuple[tuple[str, str], ...] = ()  # (file, why it cannot be read)
+    unreadable: tuple[tuple[str, str], ...] = ()  # (file or file:line:column, why it cannot be read)
     runs: Mapping[str, tuple[RunCommand, ...]] = field(default_factory=dict)  # by Dockerfile
     paths: Mapping[str, str] = field(default_factory=dict)  # by the end of the path, at each of its folders
     # What was read of each file, kept for the rules, which read it several times.

@@ -17,7 +17,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torchpin.adopt.installs import RunCommand
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 _MOST_DOCKERFILE_TEXT = 4_000_000
 
 
-def parse_project(texts: Mapping[str, str]) -> Project:
+def parse_project(texts: Mapping[str, str], unreadable: Iterable[tuple[str, str]] = ()) -> Project:
     """A project from its texts by path; what cannot be parsed, or exceeds a bound, is in `unreadable`, and counts as empty."""
-    broken: list[tuple[str, str]] = []
+    broken = [*unreadable]
     lock, pyproject = (_parse_toml(texts, name, broken) for name in ("uv.lock", "pyproject.toml"))
     runs = _parse_dockerfiles(texts, broken)
     return Project(

@@ -16,25 +16,19 @@ if TYPE_CHECKING:
 _MOST_VALUES = 1_000  # real images have some dozen of each
 
 
-def run_settings(stage: Stage) -> Run:
-    """Ports, volumes, environment and command of an image, the first thousand of each."""
-    ports: list[int] = []
-    volumes: list[str] = []
+def run_settings(stage: Stage, omitted: list[str]) -> Run:
+    """Ports, volumes, environment and command of an image, the first thousand of each; `omitted` gets what is left out."""
+    ports: dict[int, None] = {}
+    volumes: dict[str, None] = {}
     env: dict[str, str] = {}
     command: list[str] = []
     for instruction in stage.instructions:
         if instruction.keyword == "EXPOSE":
-            ports += [
-                int(port.partition("/")[0])
-                for port in instruction.text.split()
-                if re.fullmatch(r"[0-9]{1,5}", port.partition("/")[0])
-            ]
+            numbers = [port.partition("/")[0] for port in instruction.text.split()]
+            ports |= dict.fromkeys(int(number) for number in numbers if re.fullmatch(r"[0-9]{1,5}", number))
         elif instruction.keyword == "VOLUME":
-            volumes += [
-                path
-                for path in instruction.exec_form or instruction.text.split()
-                if patterns.ABSOLUTE.pattern.fullmatch(path)
-            ]
+            names = instruction.exec_form or instruction.text.split()
+            volumes |= dict.fromkeys(path for path in names if patterns.ABSOLUTE.pattern.fullmatch(path))
         elif instruction.keyword == "ENV":
             env |= {
                 key: value
@@ -45,11 +39,19 @@ def run_settings(stage: Stage) -> Run:
             if instruction.keyword == "ENTRYPOINT":
                 command.clear()
             command += instruction.exec_form
+    for name, values in (
+        ("EXPOSE", ports),
+        ("VOLUME", volumes),
+        ("ENV", env),
+        ("CMD and ENTRYPOINT", command),
+    ):
+        if len(values) > _MOST_VALUES:
+            omitted.append(f"{len(values) - _MOST_VALUES} values of {name} beyond the first {_MOST_VALUES}")
     return Run(
         command=tuple(command[:_MOST_VALUES]),
         env=dict(islice(env.items(), _MOST_VALUES)),
-        ports=tuple(dict.fromkeys(ports))[:_MOST_VALUES],
-        volumes=tuple(dict.fromkeys(volumes))[:_MOST_VALUES],
+        ports=tuple(islice(ports, _MOST_VALUES)),
+        volumes=tuple(islice(volumes, _MOST_VALUES)),
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin import paths
+from torchpin.adopt.decoding import UndecodableError, decode_text
 from torchpin.adopt.draft import draft_adoption
 from torchpin.checks import run
 from torchpin.commands.report import CommandReport, report_outcomes
@@ -34,6 +34,7 @@ _IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "thi
 _MOST_BYTES = 20_000_000  # of one file, and of all together; a large uv.lock has a few million
 _MOST_FILES = 2_000  # large monorepositories have some hundred
 _MOST_FOLDERS = 200_000  # as many are walked in seconds
+_MOST_REASONS = 20  # why nothing could be read, in a message
 _DEEPEST_FOLDER = 40  # folders; real projects have below 20
 
 
@@ -53,17 +54,24 @@ class Adopted:
 
 def adopt(folder: Path, *, name: str = "") -> Adopted:
     """Reads and judges a project below a folder. Raises InputError for a folder without a file to read."""
-    texts, skipped = _read_texts(folder)
+    unreadable: list[tuple[str, str]] = []
+    texts, skipped = _read_texts(folder, unreadable)
     if not texts:
+        reasons = [*skipped, *(f"{location}: {reason}" for location, reason in unreadable)]
         raise InputError(
-            f"no Dockerfile, requirements*.txt, constraints*.txt, pyproject.toml or uv.lock in {folder}"
+            "\n".join(
+                [
+                    *reasons[:_MOST_REASONS],
+                    f"no Dockerfile, requirements*.txt, constraints*.txt, pyproject.toml or uv.lock in {folder}",
+                ]
+            )
         )
-    draft = draft_adoption(texts, name or _service_name(folder))
+    draft = draft_adoption(texts, name or _service_name(folder), unreadable)
     return Adopted(adoption=draft, results=_judge_draft(draft), skipped=skipped)
 
 
-def _read_texts(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The files that describe installs, by path, and what was passed over."""
+def _read_texts(folder: Path, unreadable: list[tuple[str, str]]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The files that describe installs, by path, and what was passed over; `unreadable` gets places that are no text."""
     if not folder.is_dir():
         raise InputError(f"not a directory: {folder}")
     texts: dict[str, str] = {}
@@ -74,7 +82,7 @@ def _read_texts(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
         if len(texts) >= _MOST_FILES:
             skipped.append(f"{name}: skipped with all after it, over {_MOST_FILES} files to read")
             break
-        content = _read_file(path, name, skipped)
+        content = _read_file(path, name, skipped, unreadable)
         size += len(content or "")
         if size > _MOST_BYTES:
             skipped.append(f"{name}: skipped with all after it, over {_MOST_BYTES} bytes to read")
@@ -100,8 +108,8 @@ def _find_files(folder: Path, skipped: list[str]) -> list[Path]:
     return sorted(paths)
 
 
-def _read_file(path: Path, name: str, skipped: list[str]) -> str | None:
-    """The text of a file; None, and the reason in `skipped`, where it is none."""
+def _read_file(path: Path, name: str, skipped: list[str], unreadable: list[tuple[str, str]]) -> str | None:
+    """The text of a file; None, and the reason in `skipped` or `unreadable`, where it is none."""
     try:
         if not path.is_file():  # a FIFO would be waited for, and a link may lead nowhere
             skipped.append(f"{name}: skipped, not a file")
@@ -112,11 +120,11 @@ def _read_file(path: Path, name: str, skipped: list[str]) -> str | None:
         if len(content) > _MOST_BYTES:
             skipped.append(f"{name}: skipped, over {_MOST_BYTES} bytes")
             return None
-        return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+        return decode_text(content, name)
     except UnicodeEncodeError:
         skipped.append(f"{name}: skipped, its name is not UTF-8")
-    except UnicodeDecodeError:
-        skipped.append(f"{name}: skipped, not UTF-8 text; save it as UTF-8")
+    except UndecodableError as error:
+        unreadable.append((f"{name}:{error.line}:1", error.reason))
     except OSError as error:
         skipped.append(f"{name}: skipped, {error.strerror or error}")
     return None

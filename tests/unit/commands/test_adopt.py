@@ -71,10 +71,14 @@ def test_a_free_destination_gives_the_name_of_the_service() -> None:
     assert adopt.parse_destination(workspace.open_repository(ROOT), "./services/voice/") == "voice"
 
 
-def test_a_file_that_is_no_text_is_skipped_and_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_is_a_finding_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(BASE)
     (tmp_path / "requirements.txt").write_bytes(b"caf\xe9")
-    assert adopt.adopt(tmp_path).skipped == ("requirements.txt: skipped, not UTF-8 text; save it as UTF-8",)
+    adopted = adopt.adopt(tmp_path)
+    assert adopted.skipped == ()
+    locations = {match.finding.location: match.finding.message for match in adopted.adoption.matches}
+    reason = "cannot be read: not UTF-8 text at byte 3 (0xe9); save it as UTF-8"
+    assert locations["requirements.txt:1:1"] == reason
 
 
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:

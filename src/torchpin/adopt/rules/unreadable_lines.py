@@ -26,7 +26,8 @@ def unreadable_line(project: Project) -> Iterator[Finding]:
     Sources: the Dockerfile reference.
     """
     for path, reason in project.unreadable:
-        yield build_finding("ADO008", f"{path}:1:1", f"cannot be read: {reason}", about=path)
+        location = path if re.search(r":\d+:\d+$", path) else f"{path}:1:1"
+        yield build_finding("ADO008", location, f"cannot be read: {reason}", about=path)
     for file in project.dockerfiles:
         yield from _unread_lines(project, file)
         yield from _unread_runs(project, file)

@@ -1,0 +1,30 @@
+"""What is beyond the bounds of a description is said to be left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from torchpin.adopt import dockerfile
+from torchpin.adopt.run_settings import run_settings
+
+
+@pytest.mark.parametrize(
+    ("keyword", "line"),
+    [("EXPOSE", "EXPOSE {0}"), ("VOLUME", "VOLUME /data/{0}"), ("ENV", "ENV V{0}=1")],
+)
+def test_values_beyond_the_first_thousand_are_told(keyword: str, line: str) -> None:
+    lines = [line.format(number) for number in range(1, 1004)]
+    stage = dockerfile.final_stage("\n".join(["FROM a:1", *lines]))
+    assert stage
+    omitted: list[str] = []
+    run = run_settings(stage, omitted)
+    assert max(len(run.ports), len(run.volumes), len(run.env)) == 1000
+    assert omitted == [f"3 values of {keyword} beyond the first 1000"]
+
+
+def test_values_within_the_bounds_are_all_there() -> None:
+    stage = dockerfile.final_stage("FROM a:1\nEXPOSE 80 443/tcp 80\nVOLUME /a /b\nENV A=1\n")
+    assert stage
+    omitted: list[str] = []
+    run = run_settings(stage, omitted)
+    assert (run.ports, run.volumes, dict(run.env), omitted) == ((80, 443), ("/a", "/b"), {"A": "1"}, [])
