@@ -24,7 +24,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEEP = "[" * 10_000 + "]" * 10_000
-VALUES = (None, [], {}, 5, -1, 10**400, 1.5, "", "x", True, [[]], {"a": {"b": [1]}}, [None], "\x1b\u202e")
+VALUES: tuple[Any, ...] = (
+    None,
+    [],
+    {},
+    5,
+    -1,
+    10**400,
+    1.5,
+    "",
+    "x",
+    True,
+    [[]],
+    {"a": {"b": [1]}},
+    [None],
+    "\x1b\u202e",
+)
 LOG = [
     {
         "bump": "tqdm==1", "why": "w", "held": {"x": "y"}, "freeze": {"lora-gpu": ["a"]},

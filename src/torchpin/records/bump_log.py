@@ -150,7 +150,7 @@ def _find_control(text: str) -> Position | None:
         return None
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.ScalarEvent) and CONTROL.search(re.sub(r"[\n\t]", "", event.value)):
-            mark = event.start_mark
+            mark: Any = event.start_mark
             return Position(file=paths.BUMP_LOG, line=mark.line + 1, column=mark.column + 1)
     return None
 
