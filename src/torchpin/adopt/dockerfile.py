@@ -5,13 +5,13 @@ What cannot be parsed is kept as it is written, and adopt/rules/unreadable_lines
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from torchpin.adopt.variables import VARIABLE, BoundError, Variables
+from torchpin.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -97,8 +97,8 @@ class Instruction:
         if not self.text.lstrip().startswith("["):
             return ()
         try:
-            words = json.loads(self.text)
-        except (ValueError, RecursionError):  # json gives up on thousands of nested brackets
+            words = parse_json(self.text)
+        except ValueError:
             return ()
         return tuple(map(str, words)) if isinstance(words, list) else ()
 

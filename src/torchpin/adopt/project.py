@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 from torchpin.adopt import dockerfile
 from torchpin.adopt.installs import Project, parse_runs
 from torchpin.adopt.variables import BoundError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from torchpin.parsing import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,10 +57,9 @@ def _find_named(texts: Mapping[str, str], name: str) -> str:
 def _parse_toml(texts: Mapping[str, str], name: str, broken: list[tuple[str, str]]) -> Mapping[str, Any]:
     path = _find_named(texts, name)
     try:
-        return tomllib.loads(texts[path]) if path else {}
-    except (ValueError, RecursionError) as error:  # tomllib has no limit of its own for nested brackets
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        broken.append((path, reason))
+        return parse_toml(texts[path]) if path else {}
+    except ValueError as error:
+        broken.append((path, str(error)))
         return {}
 
 

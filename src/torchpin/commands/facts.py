@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from torchpin.commands.selection import open_repository
 from torchpin.description.environments import index_url
 from torchpin.errors import FINDINGS, InputError, ToolError
 from torchpin.facts import index_pages, load
+from torchpin.parsing import parse_json
 from torchpin.tools import index_client
 from torchpin.workspace import writer
 from torchpin.workspace.evidence import current_date
@@ -138,11 +138,13 @@ def _select_channels(repo: Repository, channels: Sequence[str]) -> tuple[str, ..
 
 def _read_snapshot(repo: Repository, channel: str) -> Page:
     try:
-        page: dict[str, Any] = json.loads(repo.text(_snapshot_path(channel)) or "")
-    except (ValueError, RecursionError) as error:
+        page: Any = parse_json(repo.text(_snapshot_path(channel)) or "")
+    except ValueError as error:
         raise InputError(
             f"{_snapshot_path(channel)} is not JSON: {error}; restore it, then try again"
         ) from None
+    if not index_pages.is_snapshot(page):
+        raise InputError(f"{_snapshot_path(channel)} is not an index snapshot; restore it, then try again")
     return page
 
 

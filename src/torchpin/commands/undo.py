@@ -16,6 +16,7 @@ from torchpin.errors import InputError
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Outcome
+from torchpin.parsing import parse_json
 from torchpin.records import bump_log
 from torchpin.workspace import generated, workspace, writer
 from torchpin.workspace.hand_edits import read_written
@@ -181,12 +182,12 @@ def read_undo_state(repo: Repository) -> dict[str, Any] | None:
     if not text:
         return None
     try:
-        state: dict[str, Any] = json.loads(text)
+        state: dict[str, Any] = parse_json(text)
         before, after = state["before"], state["after"]
         is_whole = {*before} <= {*after} and all(
             value is None or isinstance(value, str) for value in (*before.values(), *after.values())
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         is_whole = False
     if not is_whole:
         raise InputError(

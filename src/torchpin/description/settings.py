@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
@@ -11,6 +10,7 @@ from torchpin.description.environments import mirror_variable
 from torchpin.description.suggestions import name_hint
 from torchpin.errors import InputError
 from torchpin.model import Position, Problem, Settings
+from torchpin.parsing import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -123,18 +123,13 @@ def _redact_value(value: object) -> str:
 def _parse_tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str, dict[str, str]]:
     if not text:
         return {}
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     if len(text) > _MOST_TEXT:
         problems.append(("", f"has {len(text)} characters, and at most {_MOST_TEXT} are read"))
         return {}
     try:
-        tables = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # tomllib has no limit of its own for nested brackets
-        reason = "nested too deep" if isinstance(error, RecursionError) else error
-        problems.append(("", f"invalid TOML: {reason}"))
+        tables = parse_toml(text)
+    except ValueError as error:
+        problems.append(("", f"invalid TOML: {error}"))
         return {}
     problems += [
         ("", f"{name}: unknown table (known: {', '.join(_TABLES)})") for name in tables if name not in _TABLES

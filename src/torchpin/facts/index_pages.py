@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, fields
-from html.parser import HTMLParser
+from html import unescape
+from itertools import islice
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
+
+from torchpin.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +28,15 @@ if TYPE_CHECKING:
 METADATA = "metadata"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FRAGMENT = re.compile(r"(?:^|&)sha256=([0-9a-f]{64})(?:&|$)")
+# HTML by one pattern, not by html.parser: that one needs minutes for a page of some thousand tags without an end.
+_TAG = re.compile(
+    r"""<!--(?P<comment>)|<a(?=[\s/])(?P<attributes>(?:[^"'>]+|"[^"]*"|'[^']*')*)(?P<end>>?)""", re.IGNORECASE
+)
+_HREF = re.compile(
+    r"""(?<![^\s"'/])href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))|"[^"]*"|'[^']*'""", re.IGNORECASE
+)
+# Bounds of a page: the largest of PyTorch's have some thousand files, with one to four tags each.
+_MOST_FILES, _LONGEST_NAME, _MOST_TAGS = 200_000, 255, 256
 _COMPANIONS = ("torchvision", "torchaudio")
 
 
@@ -36,40 +49,56 @@ def all_pages() -> dict[str, Page]:
 def parse_page(text: str) -> dict[str, str | None]:
     """The Linux wheels that a package's page lists, with their sha256; the page is JSON (PEP 691) or HTML (PEP 503).
 
-    Raises ValueError for JSON that is not a page of PEP 691, and for HTML that cannot be parsed; HTML without links gives an empty mapping.
+    Raises ValueError for JSON that is not a page of PEP 691, HTML that is cut off, and what no index lists: too many
+    files, or a name that is too long. HTML without links gives an empty mapping.
     """
-    rows = _json_rows(text) if text.lstrip().startswith("{") else _html_rows(text)
+    rows = list(
+        islice(_json_rows(text) if text.lstrip().startswith("{") else _html_rows(text), _MOST_FILES + 1)
+    )
+    if len(rows) > _MOST_FILES:
+        message = f"it lists more than {_MOST_FILES} files"
+        raise ValueError(message)
+    for name, _ in rows:
+        _require_plausible(name)
     return merge_hashes(sorted((row for row in rows if is_linux_wheel(row[0])), key=lambda row: row[0]))
 
 
-def _json_rows(text: str) -> list[tuple[str, str | None]]:
-    try:
-        rows = [(row["filename"], row["hashes"].get("sha256")) for row in json.loads(text)["files"]]
-    except (AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"not a PEP 691 page: {error}") from None
-    if not all(isinstance(name, str) and isinstance(digest, str | None) for name, digest in rows):
-        message = "not a PEP 691 page: a name or a hash that is no text"
+def _require_plausible(name: str) -> None:
+    """Raises ValueError for a file name that takes long to parse: packaging makes every combination of its tags."""
+    tags = prod(part.count(".") + 1 for part in name.rsplit("-", 3)[1:])
+    if len(name) > _LONGEST_NAME or (name.endswith(".whl") and tags > _MOST_TAGS):
+        message = f"it lists a file name that is too long: {name[:60]}…"
         raise ValueError(message)
-    return rows
 
 
-def _html_rows(text: str) -> list[tuple[str, str | None]]:
-    links = _Links()
-    try:
-        links.feed(text)
-        links.close()
-    except AssertionError as error:  # html.parser gives up on some declarations such as `<![x`
-        raise ValueError(f"not a PEP 503 page: {error}") from None
-    return [_parse_link(href) for href in links.hrefs]
+def _json_rows(text: str) -> Iterator[tuple[str, str | None]]:
+    page = parse_json(text)
+    files = page.get("files") if isinstance(page, dict) else None
+    if not isinstance(files, list):
+        message = "it has no list of files (PEP 691)"
+        raise ValueError(message)
+    for row in files:
+        hashes = row.get("hashes") if isinstance(row, dict) else None
+        match (row.get("filename"), hashes.get("sha256")) if isinstance(hashes, dict) else None:
+            case (str(name), None | str() as digest) if digest is None or _SHA256.fullmatch(digest):
+                yield name, digest
+            case _:
+                message = f"a file has no name, or a hash that is not a sha256: {str(row)[:80]}"
+                raise ValueError(message)
 
 
-class _Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.hrefs: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.hrefs += [value for name, value in attrs if (tag, name) == ("a", "href") and value]
+def _html_rows(text: str) -> Iterator[tuple[str, str | None]]:
+    position = 0
+    while match := _TAG.search(text, position):
+        comment = match["comment"] is not None
+        position = text.find("-->", match.end()) if comment else match.end()
+        if position < 0 or not (comment or match["end"]):
+            message = f"it ends inside of a {'comment' if comment else 'link'}"
+            raise ValueError(message)
+        hrefs = (next(filter(None, href.groups()), "") for href in _HREF.finditer(match["attributes"] or ""))
+        href = next(filter(None, hrefs), "")
+        if href:
+            yield _parse_link(unescape(href))
 
 
 def _parse_link(href: str) -> tuple[str, str | None]:
@@ -183,6 +212,26 @@ def _missing_rows(version: Version, channel: str, tables: Mapping[str, Table]) -
     archs = {(archs_row["series"], archs_row["channel"]) for archs_row in tables["archs"]["archs"]}
     if row.get("cuda") and (series, channel) not in archs:
         yield f"archs.yaml has no row for {series} on {channel}"
+
+
+def is_snapshot(page: Any) -> bool:
+    """Whether a value has the shape of an index snapshot: its channel, and the files of each package with their hash."""
+    return (
+        isinstance(page, dict)
+        and isinstance(page.get("channel"), str)
+        and isinstance(page.get("packages"), dict)
+        and all(
+            isinstance(rows, list) and not any(_is_malformed(row) for row in rows)
+            for rows in page["packages"].values()
+        )
+    )
+
+
+def _is_malformed(row: Any) -> bool:
+    match row:
+        case [str(), None | str()]:
+            return False
+    return True
 
 
 def problems(pages: Mapping[str, Page], tables: Mapping[str, Table]) -> Iterator[str]:

@@ -7,18 +7,13 @@ import gzip
 import io
 import lzma
 import re
-import sys
 import tarfile
 import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from torchpin.parsing import parse_toml
 
 if TYPE_CHECKING:
     from typing import IO
@@ -35,7 +30,7 @@ _LARGEST_READ = (
 
 # What the readers of TOML and of archives raise for damaged ones: tarfile passes on what the decompressors raise.
 _UNREADABLE = (
-    ValueError, RecursionError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError,
+    ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError,
     NotImplementedError, RuntimeError, MemoryError,
 )  # fmt: skip
 
@@ -49,8 +44,7 @@ def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
         text = _read_member(content, filename, "pyproject.toml")
         requires = _parse_requires(text)
     except _UNREADABLE as error:
-        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise ToolError(f"{filename} cannot be read ({reason}); pin a version that has a wheel") from None
+        raise ToolError(f"{filename} cannot be read ({error}); pin a version that has a wheel") from None
     if any(re.match(r"setuptools\b", requirement) for requirement in requires):
         requires.append("wheel")  # setuptools before 70.1 has no bdist_wheel of its own
     return tuple(sorted({*requires}))
@@ -58,7 +52,7 @@ def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
 
 def _parse_requires(text: str | None) -> list[str]:
     """The build requirements of a pyproject.toml; setuptools without one. Raises ValueError for another type."""
-    build_system = tomllib.loads(text).get("build-system", {}) if text else {}
+    build_system = parse_toml(text).get("build-system", {}) if text else {}
     requires = build_system.get("requires", ["setuptools"]) if isinstance(build_system, dict) else None
     if not isinstance(requires, list) or not all(isinstance(requirement, str) for requirement in requires):
         message = "build-system.requires in pyproject.toml is not a list of texts"

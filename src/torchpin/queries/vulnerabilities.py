@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from torchpin.errors import ToolError
 from torchpin.facts.versions import is_later, is_version
 from torchpin.lock.file_format import BUILD
 from torchpin.model import Finding
+from torchpin.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,10 +93,10 @@ def parse_advisories(text: str, pins: Iterable[NameAndVersion]) -> tuple[Advisor
     """
     requested_pins = {*pins}
     try:
-        response = json.loads(text)
+        response = parse_json(text)
         advisories = [_advisory(row) for row in response["vulnerabilities"]]
         audited_count = response["summary"]["audited_packages"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(f"cannot read the output of `uv audit`: {type(error).__name__}: {error}") from None
     if audited_count != len({*requested_pins, CANARY}):
         raise ToolError(f"`uv audit` checked {audited_count} of {len({*requested_pins, CANARY})} packages")

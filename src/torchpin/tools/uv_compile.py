@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from torchpin.description.environments import uv_platform
 from torchpin.errors import ToolError
+from torchpin.parsing import parse_toml
 from torchpin.redaction import redact_credentials
 from torchpin.tools import process
 from torchpin.tools.scratch import temporary_folder
 from torchpin.tools.uv import uv_environment, uv_executable
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,5 +61,5 @@ def error_output(*streams: str) -> str:
 
 def pylock_packages(folder: Path) -> list[dict[str, Any]]:
     """The packages of a project's pylock.toml, as PEP 751 tables."""
-    packages: list[dict[str, Any]] = tomllib.loads((folder / "pylock.toml").read_text()).get("packages", [])
+    packages: list[dict[str, Any]] = parse_toml((folder / "pylock.toml").read_text()).get("packages", [])
     return packages

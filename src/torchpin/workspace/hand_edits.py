@@ -12,6 +12,7 @@ from torchpin import paths
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, TorchpinError
 from torchpin.lock import file_format
+from torchpin.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -90,8 +91,8 @@ def _explained_texts(repo: Repository, texts: Mapping[str, str]) -> dict[str, li
 
 def read_written(repo: Repository) -> dict[str, str]:
     """The generated files as torchpin last wrote them here; empty where that is not known."""
-    with suppress(ValueError, RecursionError, TorchpinError):
-        state = json.loads(repo.text(paths.WRITTEN) or "{}")
+    with suppress(ValueError, TorchpinError):
+        state = parse_json(repo.text(paths.WRITTEN) or "{}")
         if isinstance(state, dict):
             return {path: text for path, text in state.items() if isinstance(text, str)}
     return {}

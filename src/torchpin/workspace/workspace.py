@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from torchpin.errors import InputError
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Position, Problem
+from torchpin.parsing import parse_json
 from torchpin.tools.files import expect_inside, read_bytes, read_inside, read_text
 from torchpin.workspace import description_files
 
@@ -171,7 +171,7 @@ def read_build_record(repo: Repository, env: Environment) -> dict[str, Any]:
     """An environment's build record; empty if it is missing or damaged."""
     text = repo.text(paths.build_path(env.name))
     try:
-        record = json.loads(text or "{}")
-    except (ValueError, RecursionError):  # json follows brackets by recursion
+        record = parse_json(text or "{}")
+    except ValueError:
         return {}
     return record if isinstance(record, dict) else {}

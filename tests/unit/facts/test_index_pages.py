@@ -72,7 +72,7 @@ def test_a_page_in_json() -> None:
     "text", ["{", '{"projects": []}', '{"files": [1]}', '{"files": [{"filename": "x"}]}']
 )
 def test_json_that_is_no_page_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not a PEP 691 page: |Expecting"):
+    with pytest.raises(ValueError, match=r"Expecting|no list of files|a file has no name"):
         index_pages.parse_page(text)
 
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
+from torchpin.parsing import parse_json
 from torchpin.tools.transaction.disk import read_content
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def read_journal(path: Path) -> Journal | None:
     data = read_content(path)
     if data is None:
         return None
-    with suppress(ValueError, TypeError, KeyError, RecursionError):
-        document = json.loads(data)
+    with suppress(ValueError, TypeError, KeyError):
+        document = parse_json(data)
         rows = tuple(JournalRow(**row) for row in document["rows"])
         journal = Journal(**{**document, "rows": rows, "folders": tuple(document["folders"])})
         names = (journal.mark, *journal.folders, *journal.paths)
