@@ -44,6 +44,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         message = f"it has a key of more than {_MOST_KEY_PARTS} parts"
         raise ValueError(message)
     try:
-        return tomllib.loads(text)
+        tables: dict[str, Any] = tomllib.loads(text)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    return tables

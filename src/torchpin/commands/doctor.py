@@ -153,7 +153,7 @@ def _check_index(repo: Repository, channel: str) -> MachineCheck:
             needed=True,
         )
     try:
-        response = http.fetch(f"{address.rstrip('/')}/torch/", timeout=10, waits=())
+        response = http.fetch(f"{address.rstrip('/')}/torch/", timeout=10, waits=(), seconds=30)
     except http.FetchError as error:
         help_text = f"set a mirror in {variable} or torchpin.toml; `invoke lock --recorded` works without it"
         return MachineCheck(

@@ -73,10 +73,12 @@ def _require_plausible(name: str) -> None:
 
 def _json_rows(text: str) -> Iterator[tuple[str, str | None]]:
     page = parse_json(text)
-    files = page.get("files") if isinstance(page, dict) else None
-    if not isinstance(files, list):
-        message = "it has no list of files (PEP 691)"
-        raise ValueError(message)
+    match page:
+        case {"files": [*files]}:
+            pass
+        case _:
+            message = "it has no list of files (PEP 691)"
+            raise ValueError(message)
     for row in files:
         hashes = row.get("hashes") if isinstance(row, dict) else None
         match (row.get("filename"), hashes.get("sha256")) if isinstance(hashes, dict) else None:

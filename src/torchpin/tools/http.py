@@ -1,4 +1,7 @@
-"""HTTP requests with retries; credentials in an address are sent as a header and never appear in a message."""
+"""HTTP requests with retries, bounded in size and in total time; credentials in an address are sent as a header.
+
+urllib, since neither requests nor urllib3 bounds the time of a whole response, or reads file:// addresses.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,30 @@ import re
 import time
 from base64 import b64encode
 from dataclasses import dataclass
-from http.client import HTTPException, InvalidURL
-from typing import TYPE_CHECKING, Any
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
+from http.client import HTTPResponse as ClientResponse
+from io import BufferedReader, BytesIO, RawIOBase
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener, url2pathname
 
 from torchpin.errors import ToolError
 from torchpin.redaction import USERINFO, redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from http.client import HTTPMessage
+    from socket import socket
 
 _WAITS = (1, 2, 4)  # seconds between attempts, for failures that pass
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_SCHEMES = ("http", "https", "file")
+_MOST_BYTES = 50_000_000  # of a body; the largest page of an index that is read has some two megabytes
+_MOST_SECONDS = 120  # of a request with all its attempts and redirects
+_CHUNK = 1 << 16
+_LONGEST_REASON = 200  # characters of what a server says
 
 
 class FetchError(ToolError):
@@ -29,45 +42,81 @@ class FetchError(ToolError):
     """
 
     def __init__(self, url: str, reason: str, *, status: int | None = None, transient: bool = True) -> None:
-        super().__init__(f"{redact_credentials(url)} could not be read: {redact_credentials(reason)}")
-        self.reason = redact_credentials(reason)
+        # a server writes its reason, so it may hold the escapes of a terminal
+        line = "".join(char if char.isprintable() else " " for char in redact_credentials(reason))
+        self.reason = line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"
+        super().__init__(f"{redact_credentials(url)} could not be read: {self.reason}")
         self.status = status
         self.transient = transient
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpResponse:
-    """A successful response; `length` is its Content-Length in bytes, None without that header."""
+    """A successful response; `length` is its Content-Length in bytes, None without that header, `encoding` its compression."""
 
     status: int | None
     length: int | None
     content: bytes
+    encoding: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Bounds:
+    """The most bytes of a body, and the time (of time.monotonic) until which it has to be read."""
+
+    size: int
+    deadline: float
+    seconds: float
+
+    def remaining(self) -> float:
+        """The seconds that are left. Raises TimeoutError when there are none."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            message = f"it took longer than {self.seconds:g} s"
+            raise TimeoutError(message)
+        return left
 
 
 def fetch(
-    url: str, method: str = "GET", *, timeout: float = 60, waits: Sequence[float] = _WAITS
+    url: str,
+    method: str = "GET",
+    *,
+    timeout: float = 60,
+    waits: Sequence[float] = _WAITS,
+    most_bytes: int = _MOST_BYTES,
+    seconds: float = _MOST_SECONDS,
 ) -> HttpResponse:
     """The response to a request, tried again after each of the `waits` (seconds) while the failure is transient.
 
-    Raises FetchError for a failure and for every status that is not a success.
+    `timeout` is for a connection that is silent, `seconds` for everything together, however slowly a server sends.
+    Raises FetchError for a failure, for every status that is not a success, and for a body of more than `most_bytes`.
     """
+    bounds = _Bounds(size=most_bytes, deadline=time.monotonic() + seconds, seconds=seconds)
     for wait in (*waits, None):
         try:
-            return _fetch_once(url, method, timeout)
+            return _fetch_once(url, method, timeout, bounds)
         except FetchError as error:
-            if wait is None or not error.transient:
+            if wait is None or not error.transient or time.monotonic() + wait >= bounds.deadline:
                 raise
             time.sleep(wait)
     raise AssertionError
 
 
-def _fetch_once(url: str, method: str, timeout: float) -> HttpResponse:
+def _fetch_once(url: str, method: str, timeout: float, bounds: _Bounds) -> HttpResponse:
     try:
-        with build_opener(_SameOrigin).open(_request(url, method), timeout=timeout) as response:
+        _require_scheme(url)
+        handlers = (_Redirects, _Http(bounds), _Https(bounds))
+        silence = min(timeout, bounds.remaining())
+        with build_opener(*handlers).open(_request(url, method), timeout=silence) as response:
             length = response.headers.get("Content-Length") or ""
-            content = b"" if method == "HEAD" else response.read()
+            content = b"" if method == "HEAD" else _read_body(response, bounds)
+            if length.isdecimal() and method != "HEAD" and len(content) < int(length):
+                raise FetchError(url, f"it ended after {len(content)} of {length} bytes")
             return HttpResponse(
-                status=response.status, length=int(length) if length.isdecimal() else None, content=content
+                status=response.status,
+                length=int(length) if length.isdecimal() else None,
+                content=content,
+                encoding=response.headers.get("Content-Encoding") or "",
             )
     except HTTPError as error:
         error.close()
@@ -81,6 +130,81 @@ def _fetch_once(url: str, method: str, timeout: float) -> HttpResponse:
         raise FetchError(url, str(error), transient=False) from None
     except (HTTPException, OSError) as error:
         raise FetchError(url, str(error) or type(error).__name__) from None
+
+
+def _require_scheme(url: str) -> None:
+    """Raises ValueError for an address that is not of HTTP or a plain file: a named pipe would be waited for."""
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES:
+        message = f"it is not an http, https or file address: {parts.scheme}"
+        raise ValueError(message)
+    path = Path(url2pathname(parts.path))
+    if parts.scheme == "file" and path.exists() and not path.is_file():
+        message = f"{path} is not a file"
+        raise ValueError(message)
+
+
+def _read_body(response: Any, bounds: _Bounds) -> bytes:
+    """A whole body. Raises ValueError for one of more bytes than its bound, and TimeoutError after its deadline."""
+    parts, size = [], 0
+    while chunk := response.read1(_CHUNK) if hasattr(response, "read1") else response.read(_CHUNK):
+        bounds.remaining()
+        size += len(chunk)
+        if size > bounds.size:
+            message = f"it has more than {bounds.size} bytes; check the address, or its mirror"
+            raise ValueError(message)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+class _TimedStream(RawIOBase):
+    """What a server sends, byte by byte if it wants to, but until a deadline only: headers as well as the body."""
+
+    def __init__(self, stream: RawIOBase, connection: socket, bounds: _Bounds) -> None:
+        self.stream, self.connection, self.bounds = stream, connection, bounds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        timeout = self.connection.gettimeout()
+        remaining = self.bounds.remaining()
+        if timeout is None or remaining < timeout:
+            self.connection.settimeout(remaining)
+        return self.stream.readinto(buffer) or 0
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
+def _timed_connection(connection: type[HTTPConnection], bounds: _Bounds) -> Any:
+    """A class of connections whose responses are read until the deadline only."""
+
+    class TimedResponse(ClientResponse):
+        def __init__(self, sock: socket, *arguments: Any, **options: Any) -> None:
+            super().__init__(sock, *arguments, **options)
+            self.fp = BufferedReader(_TimedStream(self.fp.detach(), sock, bounds))
+
+    return type("TimedConnection", (connection,), {"response_class": TimedResponse})
+
+
+class _Http(HTTPHandler):
+    def __init__(self, bounds: _Bounds) -> None:
+        super().__init__()
+        self.bounds = bounds
+
+    def http_open(self, req: Request) -> ClientResponse:
+        return self.do_open(_timed_connection(HTTPConnection, self.bounds), req)
+
+
+class _Https(HTTPSHandler):
+    def __init__(self, bounds: _Bounds) -> None:
+        super().__init__()
+        self.bounds = bounds
+
+    def https_open(self, req: Request) -> ClientResponse:
+        return self.do_open(_timed_connection(HTTPSConnection, self.bounds), req)
 
 
 def _request(url: str, method: str) -> Request:
@@ -100,11 +224,27 @@ def _split_userinfo(url: str) -> tuple[str, str]:
     return (url[: match.start()] + url[match.end() :], match[0][:-1]) if match else (url, "")
 
 
-class _SameOrigin(HTTPRedirectHandler):
-    """Redirects keep their method (urllib turns HEAD into GET), and their credentials only on the same server."""
+class _Redirects(HTTPRedirectHandler):
+    """At most ten redirects, to HTTP alone; their body is not read, and they keep their method (urllib turns HEAD into GET).
+
+    Credentials are kept on the same server only.
+    """
+
+    inf_msg = "too many redirects; check the address, or its mirror. Last: "
+
+    def http_error_302(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
+    ) -> ClientResponse | None:
+        fp.close()
+        return super().http_error_302(req, BytesIO(), code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
     def redirect_request(self, req: Request, *arguments: Any) -> Request | None:
         redirected = super().redirect_request(req, *arguments)
+        if redirected and redirected.type not in {"http", "https"}:
+            message = f"it redirects to an address that is not of HTTP: {redirected.type}"
+            raise ValueError(message)
         if redirected:
             redirected.method = req.get_method()
             token = req.get_header("Authorization")

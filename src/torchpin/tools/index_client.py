@@ -31,11 +31,18 @@ def fetch_pages(index: str, packages: Sequence[str]) -> dict[str, Files]:
 
 
 def _fetch_page(address: str) -> Files:
-    content = http.fetch(address).content
+    response = http.fetch(address)
+    if response.encoding not in {"", "identity"}:
+        raise ToolError(
+            f"{redact_credentials(address)} is compressed ({response.encoding[:20]!r}), which was not asked for; "
+            "check what serves it"
+        )
     try:
-        files = index_pages.parse_page(content.decode())
+        files = index_pages.parse_page(response.content.decode())
     except ValueError as error:
-        raise ToolError(f"{redact_credentials(address)} is not an index page: {error}") from None
+        raise ToolError(
+            f"{redact_credentials(address)} is not an index page: {error}; check the address, or its mirror"
+        ) from None
     if not files:
         raise ToolError(
             f"{redact_credentials(address)} lists no Linux wheel; it is empty, or not an index page"

@@ -35,7 +35,7 @@ OCTET_STREAM = "application/octet-stream"
 MACHINES = ("x86_64", "aarch64")
 LINUX_WHEEL = re.compile(r"linux\w*_(x86_64|aarch64)\.whl$")
 EXTRA_MARKER = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
-RANGE_HEADER = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
+RANGE_HEADER = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 
 _NO_SIZE_STATUSES = (404, 405)  # the file does not exist, or the server has no HEAD
+# Bounds of a source archive whose size no index tells: the largest have some hundred megabytes.
+_LARGEST_SOURCE, _SOURCE_SECONDS = 500_000_000, 1800
 _PIN_LINE = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+?)\s+# via (?P<via>.+)")
 
 
@@ -290,7 +292,8 @@ def _build_layer(
 def _fetch_source(source: _LocatedArtifact) -> bytes:
     """The content of a source archive. Raises ToolError when it cannot be read or does not match its hash."""
     try:
-        content = http.fetch(source.url).content
+        size = source.artifact.size or _LARGEST_SOURCE
+        content = http.fetch(source.url, most_bytes=size, seconds=_SOURCE_SECONDS).content
     except http.FetchError as error:
         raise ToolError(f"{source.artifact.filename}: {error}; {_mirror_help()}") from None
     if sha256(content).hexdigest() != source.artifact.sha256:
