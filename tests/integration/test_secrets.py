@@ -62,7 +62,7 @@ def test_no_address_s_secret_is_printed_or_written(
 ) -> None:
     run_process(copy, "new", "--service", "tiny")
     monkeypatch.setenv(variable, ADDRESS)
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{copy}/none.sock")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     expect_no_canary(run_process(copy, *command), copy)
 

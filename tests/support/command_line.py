@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[2]
 LOCK = "lockfiles/lora-gpu"
 DOCUMENTS = ("docs/PINNING.md", "DEVIATIONS.md", "docs/GPUS.md", "docs/CHECKS.md")
 DESCRIPTION = "services/lora/service.yaml"
-NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent"}
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-from contextlib import contextmanager, suppress
+import re
+import socket
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torchpin.errors import ToolError
+from torchpin.parsing import parse_json
+from torchpin.redaction import redact_credentials
 from torchpin.tools import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from docker import DockerClient
 
@@ -22,6 +25,14 @@ if TYPE_CHECKING:
 
 KEY_LABEL = "io.torchpin.key"
 RUN_LABEL = "io.torchpin.run"  # of containers that answer a question and are removed
+_TIMEOUT, _FIRST_TIMEOUT = (
+    120,
+    20,
+)  # seconds of silence from an engine: later, and before it has answered once
+_OLDEST_API = "1.24"  # of the requests that docker-py can make; the first one asks what the engine speaks
+_MOST_WRAPPERS = 20  # exceptions that are looked into for the one of the operating system
+_PROBE_SECONDS = 1800  # for importing torch and what it needs, on an emulated platform too
+_MOST_OUTPUT = 50_000_000  # bytes that the probe may print; a real report has some hundred thousand
 PROBE = ("-B", "/opt/torchpin/probe.py")  # -B: no bytecode is written
 
 
@@ -32,23 +43,90 @@ def engine() -> Iterator[Client]:
     Raises ToolError when the engine cannot be reached, and for an error of the engine inside of the block.
     """
     from docker import from_env
-    from docker.errors import DockerException
 
     environment = _environment()
     host = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    if host.startswith("unix://") and not Path(host.removeprefix("unix://")).exists():
+    if host.startswith("unix://"):
+        _require_listener(host)
+    version = _api_version(host, environment)
+    with closing(from_env(environment=environment, version=version, timeout=_TIMEOUT)) as client:
+        try:
+            yield client
+        except engine_errors() as error:
+            raise ToolError(f"the Docker engine failed: {short_message(error)}") from None
+
+
+def _require_listener(host: str) -> None:
+    """Raises ToolError where nothing listens on a unix socket.
+
+    docker-py is not asked, since it leaves its own socket open when it cannot connect.
+    """
+    path = Path(host.removeprefix("unix://"))
+    advice = "start one, or set DOCKER_HOST"
+    if not path.exists():
         raise ToolError(f"no Docker engine at {host}")
+    if not path.is_socket():
+        raise ToolError(f"no Docker engine at {host}: it is not a socket; correct DOCKER_HOST")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_FIRST_TIMEOUT)
+        try:
+            connection.connect(str(path))
+        except PermissionError:
+            reason = (
+                "no permission; become a member of the group that the socket belongs to, or set DOCKER_HOST"
+            )
+        except ConnectionRefusedError:
+            reason = f"nothing listens on the socket that an engine left; {advice}"
+        except OSError as error:
+            reason = f"{error.strerror or error}; {advice}"
+        else:
+            return
+    raise ToolError(f"no Docker engine at {host}: {reason}")
+
+
+def _api_version(host: str, environment: Mapping[str, str]) -> str:
+    """The version of the API that an engine speaks. Raises ToolError where none answers in time, as an engine does."""
+    from docker import from_env
+    from docker.errors import DockerException
+
+    shown = redact_credentials(host)
+    advice = "restart it, or correct DOCKER_HOST"
     try:
-        client = from_env(environment=environment, timeout=120)
+        # with a version docker-py does not ask for one before there is something to close
+        with closing(
+            from_env(environment=environment, version=_OLDEST_API, timeout=_FIRST_TIMEOUT)
+        ) as client:
+            answer = client.version(api_version=False)
     except DockerException as error:
-        raise ToolError(f"no Docker engine at {host}: {short_message(error)}") from None
-    try:
-        client.ping()
-        yield client
-    except DockerException as error:
-        raise ToolError(f"the Docker engine failed: {short_message(error)}") from None
-    finally:
-        client.close()
+        raise ToolError(f"no Docker engine at {shown}: {short_message(error)}; {advice}") from None
+    except (*engine_errors(), ValueError, RecursionError) as error:
+        raise ToolError(f"no Docker engine at {shown}: {_connection_problem(error)}; {advice}") from None
+    version = answer.get("ApiVersion") if isinstance(answer, dict) else None
+    if not isinstance(version, str) or not re.fullmatch(r"\d{1,3}\.\d{1,3}", version, re.ASCII):
+        raise ToolError(f"no Docker engine at {shown}: what answers there is no Docker engine; {advice}")
+    return version
+
+
+def _connection_problem(error: BaseException) -> str:
+    """What went wrong with a connection, without the exceptions that docker-py and requests wrap it in."""
+    from requests import Timeout
+
+    if isinstance(error, Timeout):
+        return f"it accepts connections, but did not answer within {_FIRST_TIMEOUT} s"
+    reason = _system_message(error)
+    return reason.lower() if reason else "what answers there is no Docker engine"
+
+
+def _system_message(error: BaseException) -> str:
+    """The operating system's message for the error that others wrap, in their arguments or as their cause; "" without one."""
+    pending, seen = [error], 0
+    while pending and seen < _MOST_WRAPPERS:
+        current, seen = pending.pop(0), seen + 1
+        if isinstance(current, OSError) and current.strerror:
+            return str(current.strerror)
+        wrapped = [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+        pending += [cause for cause in wrapped if isinstance(cause, BaseException)]
+    return ""
 
 
 def _environment() -> dict[str, str]:
@@ -77,9 +155,16 @@ def api_error() -> type[Exception]:
     return APIError
 
 
-def short_message(error: Exception) -> str:
-    """The first line of an error's message, at most 200 characters."""
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+def short_message(error: BaseException) -> str:
+    """The system's message for a broken connection, else the first line of an error's, at most 200 characters."""
+    from requests import RequestException, Timeout
+
+    if isinstance(error, Timeout):
+        return f"it did not answer within {_TIMEOUT} s"
+    if isinstance(error, RequestException) and (reason := _system_message(error)):
+        return reason.lower()
+    line = next(iter(redact_credentials(str(error)).splitlines()), "")[:200]
+    return "".join(char if char.isprintable() else " " for char in line) or type(error).__name__
 
 
 def image_repository(env: Environment, settings: Settings, *, prefix: str = "torchpin") -> str:
@@ -130,11 +215,13 @@ def push(client: Client, tags: Sequence[str]) -> None:
     """Push tags to their registry. Raises ToolError with the registry's message."""
     for tag in tags:
         name, _, label = tag.rpartition(":")
+        problem = ""
         for line in client.images.push(name, tag=label, stream=True, decode=True):
-            if "error" in line:
-                raise ToolError(
-                    f"{tag} could not be pushed: {line['error']}; check `docker login` and `build.registry`"
-                )
+            problem = line.get("error") or problem  # read to its end: that closes the connection
+        if problem:
+            raise ToolError(
+                f"{tag} could not be pushed: {redact_credentials(problem)}; check `docker login` and `build.registry`"
+            )
 
 
 def remove_tags(client: Client, tags: Sequence[str]) -> None:
@@ -157,22 +244,61 @@ def probe(client: Client, image: str, *arguments: str, gpus: bool = False) -> di
 
     Raises ToolError when the container cannot run or the probe fails.
     """
-    from docker.errors import APIError, ContainerError
     from docker.types import DeviceRequest
 
+    output = run_container(
+        client,
+        image,
+        (*PROBE, *arguments),
+        entrypoint=["python"],
+        device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else [],
+        environment={"HOME": "/tmp"},  # noqa: S108 - inside the container
+    )
     try:
-        output = client.containers.run(
-            image,
-            [*PROBE, *arguments],
-            entrypoint=["python"],
-            remove=True,
-            network_mode="none",
-            labels=[RUN_LABEL],
-            stderr=False,  # stdout is the document; what imports print goes to stderr
-            device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else [],
-            environment={"HOME": "/tmp"},  # noqa: S108 - inside the container
-        )
-        report: dict[str, Any] = json.loads(output)
-    except (APIError, ContainerError, ValueError) as error:
-        raise ToolError(f"{image}: the probe failed: {short_message(error)}") from None
+        report = parse_json(output)
+    except ValueError as error:
+        raise ToolError(f"{image}: the probe's report is not JSON: {error}") from None
+    if not isinstance(report, dict):
+        raise ToolError(f"{image}: the probe's report is not a mapping; build the image again")
     return report
+
+
+def run_container(client: Client, image: str, command: Sequence[str], **options: Any) -> bytes:
+    """The standard output of a command in an image, run without network; what it prints to stderr is dropped.
+
+    Raises ToolError when it cannot run, fails, does not end in time, or prints too much; the container is removed.
+    """
+    from docker.errors import APIError
+
+    try:
+        container = client.containers.run(
+            image, [*command], detach=True, network_mode="none", labels=[RUN_LABEL], **options
+        )
+        try:
+            code = container.wait(timeout=_PROBE_SECONDS)["StatusCode"]
+            output = _read_output(container)
+            last_lines = container.logs(stdout=False, stderr=True, tail=5).decode(errors="replace").strip()
+        finally:
+            container.remove(force=True)
+    except APIError as error:
+        raise ToolError(f"{image}: `{command[0]}` cannot run: {short_message(error)}") from None
+    except engine_errors() as error:
+        reason = _system_message(error) or f"it did not end within {_PROBE_SECONDS} s"
+        raise ToolError(f"{image}: `{command[0]}` was ended: {reason.lower()}") from None
+    if code:
+        reason = f":\n{process.indent(last_lines)}" if last_lines else " (no output)"
+        raise ToolError(f"{image}: `{command[0]}` failed with exit code {code}{reason}")
+    return output
+
+
+def _read_output(container: Any) -> bytes:
+    """What a container printed. Raises ToolError beyond the bound; the stream is read to its end, which closes it."""
+    parts: list[bytes] = []
+    size = 0
+    for chunk in container.logs(stdout=True, stderr=False, stream=True, follow=False):
+        size += len(chunk)
+        if size <= _MOST_OUTPUT:
+            parts.append(chunk)
+    if size > _MOST_OUTPUT:
+        raise ToolError(f"a container printed {size} bytes, and at most {_MOST_OUTPUT} are read")
+    return b"".join(parts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.command_line import NO_ENGINE, ROOT
+from support.command_line import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +37,9 @@ def copy(committed: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """This machine's own mirrors, terminal and engine are not what is tested."""
     for name in [*os.environ]:
         if name.startswith(("TORCHPIN_", "GIT_")) or name in {"FORCE_COLOR", "COLUMNS"}:
             monkeypatch.delenv(name)
-    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE["DOCKER_HOST"])
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from support.command_line import change_character, run_command, run_process, tree
@@ -25,7 +26,7 @@ def test_without_an_engine_a_build_offers_the_native_way(committed: Path) -> Non
     assert result.code == 3, result.output
     assert result.out == ""
     assert result.err.splitlines() == [
-        "no Docker engine at unix:///nonexistent",
+        f"no Docker engine at {os.environ['DOCKER_HOST']}",
         "Start a Docker engine with buildx (`invoke doctor` tells more), or install natively, without Docker:",
         "    invoke install --service lora",
     ]

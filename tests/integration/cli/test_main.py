@@ -117,8 +117,8 @@ WRONG_COMMANDS: Mapping[str, tuple[str, int, str]] = {
     "a format that is none": ("export --service lora --format toml", 2, "--format must be requirements or pylock, not 'toml'"),
     "a platform that is none": ("build --platform linux/riscv64", 2, "no selected environment is for linux/riscv64"),
     "a push out of the lab": ("build --lab --push", 2, "`--push` conflicts with `--lab`: the lab's images stay in the lab"),
-    "a requirement that is not met": ("verify --require docker", 1, "no Docker engine at unix:///nonexistent"),
-    "an image that is required": ("verify --require image", 1, "no Docker engine at unix:///nonexistent"),
+    "a requirement that is not met": ("verify --require docker", 1, "no Docker engine at unix:///"),
+    "an image that is required": ("verify --require image", 1, "no Docker engine at unix:///"),
     "a clone that is required": ("verify --require clone", 1, "not cloned: sd-scripts"),
     "a record that is required": ("verify --require record", 1, "not recorded yet"),
 }  # fmt: skip

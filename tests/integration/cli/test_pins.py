@@ -87,7 +87,7 @@ def test_safe_repairs_give_back_the_committed_text(copy: Path) -> None:
         (("judge", "--json", "--sarif"), "mutually exclusive"),
         (("explain", "GPU01"), "did you mean GPU001"),
         (("why", "lora", "bitsandbites"), "did you mean bitsandbytes"),
-        (("adopt", "/nowhere"), "not a directory: /nowhere"),
+        (("adopt", "services/nowhere"), "not a directory: "),
         (("adopt", "docs"), "no Dockerfile"),
         (("adopt", ".", "--write", "elsewhere"), "--write requires services/NAME"),
         (("facts",), "either `--check` or `--refresh` is required"),

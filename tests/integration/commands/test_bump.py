@@ -158,7 +158,7 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
 ) -> None:
     before = tree(scratch)
     with monkeypatch.context() as patch:
-        patch.setenv("DOCKER_HOST", "unix:///nonexistent")
+        patch.setenv("DOCKER_HOST", f"unix://{scratch.root}/none.sock")
         outcomes = run_bump(scratch, with_build=True)
         repo = reopen(scratch)
         assert outcomes[-1].detail.startswith("pending: steps 3 (rebuild the image), 4")
@@ -195,7 +195,7 @@ def test_a_proof_that_fails_takes_the_bump_back(
     git(scratch, "commit", "--all", "--quiet", "--message", "a smoke test that fails")
     before = tree(scratch)
     if not engine:
-        monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{scratch.root}/none.sock")
     with pytest.raises(ToolError, match="the update was rolled back"):
         run_bump(scratch, with_build=True)
     assert tree(scratch) == before
