@@ -65,7 +65,7 @@ def _check_python() -> MachineCheck:
 
 
 def _check_uv() -> MachineCheck:
-    completed = process.run((uv.uv_executable(), "--version"), check=False)
+    completed = process.run((uv.uv_executable(), "--version"), check=False, timeout=process.QUICK)
     uv_version = completed.stdout.strip().removeprefix("uv ").split(" ")[0]
     return MachineCheck(
         name="uv",
@@ -82,7 +82,9 @@ def _check_git() -> MachineCheck:
     return MachineCheck(
         name="git",
         ok=True,
-        detail=process.run(("git", "--version")).stdout.strip().removeprefix("git version "),
+        detail=process.run(("git", "--version"), timeout=process.QUICK)
+        .stdout.strip()
+        .removeprefix("git version "),
         needed=True,
     )
 
@@ -127,7 +129,9 @@ def _check_gpu() -> MachineCheck:
             help="install the driver to run services; building does not need it",
         )
     completed = process.run(
-        ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"), check=False
+        ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"),
+        check=False,
+        timeout=process.QUICK,
     )
     return MachineCheck(
         name="GPU", ok=completed.returncode == 0, detail=completed.stdout.strip() or completed.stderr.strip()
@@ -141,8 +145,12 @@ def _check_index(repo: Repository, channel: str) -> MachineCheck:
     if channel == "pypi" or address is None:
         # --no-cache: a cached page would not show that PyPI can be read
         command = (uv.uv_executable(), "pip", "compile", "--quiet", "--no-cache", "--no-deps", "-")
-        completed = process.run_with_input(
-            (*command,), "packaging==26.3\n", env=uv.uv_environment(repo.settings)
+        completed = process.run(
+            command,
+            text="packaging==26.3\n",
+            env=uv.uv_environment(repo.settings),
+            check=False,
+            timeout=process.QUERY,
         )
         help_text = f"check the network, or set a mirror in {variable}"
         return MachineCheck(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
 from torchpin.commands.selection import open_repository
@@ -138,7 +138,7 @@ def _select_channels(repo: Repository, channels: Sequence[str]) -> tuple[str, ..
 
 def _read_snapshot(repo: Repository, channel: str) -> Page:
     try:
-        page: Any = parse_json(repo.text(_snapshot_path(channel)) or "")
+        page: Page = parse_json(repo.text(_snapshot_path(channel)) or "")
     except ValueError as error:
         raise InputError(
             f"{_snapshot_path(channel)} is not JSON: {error}; restore it, then try again"

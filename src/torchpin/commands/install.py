@@ -79,7 +79,7 @@ def _make_venv(env: Environment, into: Path, environ: dict[str, str]) -> None:
     if is_venv or not into.exists() or (into.is_dir() and not any(into.iterdir())):
         into.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
-    process.run(uv_install.venv_command(env, into), env=environ)
+    process.run(uv_install.venv_command(env, into), env=environ, timeout=process.LONG)
     unfinished.unlink(missing_ok=True)
 
 
@@ -124,6 +124,7 @@ def _install_step(
     address = repo.settings.mirrors.get(step.origin) or step.release or step.index
     variable = step.mirror if step.release else "UV_DEFAULT_INDEX"
     command = uv_install.install_command(step, into, folder)
+    # no bound of time: a layer may compile for hours, and uv itself gives up a download that stands still
     completed = process.run(
         command, env=environ | ({variable: address} if address else {}), check=not step.optional
     )
@@ -157,7 +158,7 @@ def _verify(
         "--expect",
         str(folder / "expect.json"),
     )
-    completed = process.run(probe, env=environ, check=False)
+    completed = process.run(probe, env=environ, check=False, timeout=process.LONG)
     if completed.returncode:
         lines = [
             line for line in completed.stderr.splitlines() if line.startswith("probe:")
@@ -165,7 +166,9 @@ def _verify(
         raise ToolError(f"{env.name} does not match its plan:\n" + "\n".join(f"    {line}" for line in lines))
     show_status(completed.stderr.strip().splitlines()[-1])
     script = repo.root / paths.smoke_path(env.service.name)
-    smoke_test = process.run((python, "-B", str(script)), env=environ | {"TORCHPIN_HOME": str(repo.root)})
+    smoke_test = process.run(
+        (python, "-B", str(script)), env=environ | {"TORCHPIN_HOME": str(repo.root)}, timeout=process.LONG
+    )
     show_status(smoke_test.stdout.strip())
 
 

@@ -22,7 +22,7 @@ try:
 except ImportError:  # PyYAML without libyaml
     from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
-__all__ = ["Loader", "Reader", "TextRule", "describe_node", "text_rule"]
+__all__ = ["MOST_CHARACTERS", "Loader", "Reader", "TextRule", "describe_node", "text_rule"]
 
 _TAG_NAMES = {
     "tag:yaml.org,2002:str": "text",
@@ -34,6 +34,7 @@ _TAG_NAMES = {
     "tag:yaml.org,2002:map": "a mapping",
     "tag:yaml.org,2002:seq": "a list",
 }
+MOST_CHARACTERS = 4_000_000  # of a description; a list of 50,000 packages has one million
 # libyaml's composer crashes the process at some ten thousand levels; descriptions have under ten.
 _MAX_DEPTH = 64
 
@@ -61,6 +62,10 @@ class Reader:
 
     def compose(self, text: str) -> yaml.MappingNode | None:
         """The root mapping of a text, or None if it has none."""
+        if len(text) > MOST_CHARACTERS:
+            message = f"has {len(text)} characters, and at most {MOST_CHARACTERS} are read"
+            self.problems.append(self._problem(1, 1, "", message))
+            return None
         if text.startswith("\ufeff") and not text.startswith("\ufeff\ufeff"):  # a second one is no mark
             self._first_offset, text = 1, text[1:]
         try:

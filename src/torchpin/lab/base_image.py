@@ -76,7 +76,9 @@ def _bootstrap_archive(folder: Path) -> Path:
     if process.which("mmdebstrap"):
         # Packages are unpacked, not configured: it takes a fifth of the time and is enough for Python, a shell and torch.
         packages = "--include=python3,dash,coreutils,findutils,base-files,passwd,libstdc++6"
-        process.run(("mmdebstrap", "--variant=extract", packages, suite, str(tree)), env=environ)
+        process.run(
+            ("mmdebstrap", "--variant=extract", packages, suite, str(tree)), env=environ, timeout=process.LONG
+        )
         files.write_files(
             {
                 tree / "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
@@ -87,10 +89,16 @@ def _bootstrap_archive(folder: Path) -> Path:
         if not (tree / "bin/sh").exists():  # configuring dash would create it
             (tree / "bin/sh").symlink_to("dash")
     elif process.which("debootstrap"):
-        process.run(("debootstrap", "--variant=minbase", "--include=python3", suite, str(tree)), env=environ)
+        process.run(
+            ("debootstrap", "--variant=minbase", "--include=python3", suite, str(tree)),
+            env=environ,
+            timeout=process.LONG,
+        )
     else:
         raise ToolError("no base image can be pulled; to build one install mmdebstrap (or debootstrap)")
-    process.run(("tar", "--create", "--file", str(archive), "--directory", str(tree), "."))
+    process.run(
+        ("tar", "--create", "--file", str(archive), "--directory", str(tree), "."), timeout=process.LONG
+    )
     return archive
 
 

@@ -170,4 +170,4 @@ def extend_image(base: str, tag: str, tree: Path) -> None:
     file = tree.parent / f"{tree.name}.dockerfile"
     files.write_files({file: f"FROM {base}\n{EXTEND_INSTRUCTION}{target}/\n"})
     command = ("docker", "buildx", "build", "--load", "--provenance", "false")
-    process.run((*command, "--file", str(file), "--tag", tag, str(tree)))
+    process.run((*command, "--file", str(file), "--tag", tag, str(tree)), timeout=process.LONG)

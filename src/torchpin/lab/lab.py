@@ -326,8 +326,10 @@ def _create_origin(folder: Path, source: Source, lock: Lock, names: frozenset[st
         ("git", "-C", str(work), "tag", source.tag),
         ("git", "clone", "--quiet", "--bare", str(work), str(bare)),
     ):
-        process.run(command, env=clean | identity | dates)
-    commit = process.run(("git", "-C", str(bare), "rev-parse", "HEAD"), env=clean).stdout.strip()
+        process.run(command, env=clean | identity | dates, timeout=process.QUERY)
+    commit = process.run(
+        ("git", "-C", str(bare), "rev-parse", "HEAD"), env=clean, timeout=process.QUICK
+    ).stdout.strip()
     shutil.rmtree(work)
     return f"file://{bare}", commit
 

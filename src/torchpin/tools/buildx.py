@@ -15,7 +15,7 @@ from torchpin.errors import ToolError
 from torchpin.image import build_log
 from torchpin.redaction import redact_credentials
 from torchpin.tools import files
-from torchpin.tools.process import command_not_found, indent, run, stream, which
+from torchpin.tools.process import QUERY, QUICK, command_not_found, indent, run, stream, which
 from torchpin.tools.scratch import temporary_folder
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def expect_buildx() -> str:
     """buildx's version. Raises ToolError when the docker command or its plugin is missing."""
     if not which("docker"):
         raise command_not_found("docker")
-    completed = run(("docker", "buildx", "version"), check=False)
+    completed = run(("docker", "buildx", "version"), check=False, timeout=QUICK)
     if completed.returncode:
         raise ToolError(
             "docker has no buildx plugin; install it (on Debian and Ubuntu the package docker-buildx or docker-buildx-plugin)"
@@ -54,7 +54,7 @@ def rewrites_times(builder: str = "") -> bool:
 
 def expect_platform(platform: str, *, builder: str = "") -> None:
     """Raises ToolError when the builder does not support a platform."""
-    completed = run(("docker", "buildx", "inspect", *([builder] if builder else [])))
+    completed = run(("docker", "buildx", "inspect", *([builder] if builder else [])), timeout=QUERY)
     listed = [
         line.removeprefix("Platforms:").strip()
         for line in completed.stdout.splitlines()
@@ -193,7 +193,8 @@ def build(command: tuple[str, ...], log: Path, watch: Callable[[build_log.Event]
         log.open("w") as file,
         stream(command, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
     ):
-        # here, before a step's title is cut: a cut address may have lost the @ that shows its credentials
+        # No bound of time: a step may compile for hours, and its progress is shown; an interrupt ends it.
+        # Redacted here, before a step's title is cut: a cut address may have lost the @ that shows its credentials
         for line in map(redact_credentials, cast("Iterator[str]", process.stdout)):
             file.write(line)
             lines.append(line)

@@ -88,6 +88,7 @@ def _api_version(host: str, environment: Mapping[str, str]) -> str:
     """The version of the API that an engine speaks. Raises ToolError where none answers in time, as an engine does."""
     from docker import from_env
     from docker.errors import DockerException
+    from requests import RequestException
 
     shown = redact_credentials(host)
     advice = "restart it, or correct DOCKER_HOST"
@@ -99,7 +100,7 @@ def _api_version(host: str, environment: Mapping[str, str]) -> str:
             answer = client.version(api_version=False)
     except DockerException as error:
         raise ToolError(f"no Docker engine at {shown}: {short_message(error)}; {advice}") from None
-    except (*engine_errors(), ValueError, RecursionError) as error:
+    except (RequestException, ValueError, RecursionError) as error:
         raise ToolError(f"no Docker engine at {shown}: {_connection_problem(error)}; {advice}") from None
     version = answer.get("ApiVersion") if isinstance(answer, dict) else None
     if not isinstance(version, str) or not re.fullmatch(r"\d{1,3}\.\d{1,3}", version, re.ASCII):
@@ -134,7 +135,9 @@ def _environment() -> dict[str, str]:
     if os.environ.get("DOCKER_HOST") or not process.which("docker"):
         return dict(os.environ)
     completed = process.run(
-        ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"), check=False
+        ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"),
+        check=False,
+        timeout=process.QUICK,
     )
     host = completed.stdout.strip()
     return {**os.environ, **({"DOCKER_HOST": host} if completed.returncode == 0 and host else {})}

@@ -8,6 +8,7 @@ import re
 import shutil
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,16 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else GitPython cannot be
 from git import Blob, Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from git import Tree
 
     from torchpin.model import Settings, Source
     from torchpin.tools.git_repository import ObjectKind
 
+# Bounds of a source's checkout; PyTorch's own has some twenty thousand files.
+_MOST_FILES, _MOST_BYTES = 200_000, 5_000_000_000
+_MOST_REQUIREMENTS = 1_000_000  # bytes of a requirements file; the longest have some ten thousand
 PRESENT, CLONED, REPLACED = "present", "cloned", "replaced"
 # A git hook or an editor's terminal may set these for another repository.
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE",
@@ -201,8 +205,8 @@ def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
     with _git_environment():
         try:
             Git.check_unsafe_protocols(url)
-            listing = str(Git().ls_remote("--tags", "--", url))
-        except GitError as error:
+            listing = _run_git("ls-remote", "--tags", "--", url, timeout=process.QUERY)
+        except (GitError, ToolError) as error:
             raise ToolError(
                 f"{source.name}: {redact_credentials(url)} cannot be read by git:\n{_git_error_text(error)}"
             ) from None
@@ -221,14 +225,23 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
     staged.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _git_environment():
-            repo = Repo.clone_from(
+            Git.check_unsafe_protocols(url)
+            options = ("--depth=1", "--single-branch", "--no-checkout", f"--branch={source.tag}")
+            _run_git(
+                "clone",
+                *options,
+                "--",
                 url,
-                staged,
-                branch=source.tag,
-                depth=1,
-                single_branch=True,
+                str(staged),
+                timeout=process.LONG,
+                watch=partial(_require_small_folder, staged),
             )
-    except GitError as error:
+            _require_small_tree(
+                _run_git("-C", str(staged), "ls-tree", "-r", "-l", "-z", "HEAD", timeout=process.QUERY)
+            )
+            _run_git("-C", str(staged), "checkout", "--quiet", "HEAD", timeout=process.LONG)
+            repo = Repo(staged)
+    except (GitError, ToolError) as error:
         raise ToolError(
             f"{source.name}: {redact_credentials(url)} could not be cloned at {source.tag}:\n{_git_error_text(error)}"
         ) from None
@@ -243,7 +256,40 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
         shutil.rmtree(staged / ".git" / "logs", ignore_errors=True)
 
 
-def _git_error_text(error: GitError) -> str:
+def _run_git(*arguments: str, timeout: float, watch: Callable[[], None] | None = None) -> str:
+    """The output of a git command, within bounds that GitPython does not have. Raises ToolError with git's own message."""
+    command = (Git.GIT_PYTHON_GIT_EXECUTABLE or "git", *arguments)
+    completed = process.run(command, check=False, timeout=timeout, watch=watch)
+    if completed.returncode:
+        raise ToolError(completed.stderr.strip() or f"git failed with exit code {completed.returncode}")
+    return completed.stdout
+
+
+def _require_small_folder(folder: Path) -> None:
+    """Raises ToolError where a clone takes more space than sources do, while it is made."""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+    if size > _MOST_BYTES:
+        raise ToolError(f"it has more than {_MOST_BYTES} bytes, which no source has; check its address")
+
+
+def _require_small_tree(listing: str) -> None:
+    """Raises ToolError for a commit with more files, or more bytes, than sources have; none of them is written then.
+
+    `listing` is of `git ls-tree -l -z`. A pack of some megabytes may hold files of many gigabytes.
+    """
+    rows = [row.partition("\t") for row in listing.split("\0") if row]
+    sizes = {path: int(size) for head, _, path in rows if (size := head.split()[-1]).isdecimal()}
+    if len(rows) > _MOST_FILES:
+        raise ToolError(f"it has {len(rows)} files, and at most {_MOST_FILES} are written; check its address")
+    if sum(sizes.values()) > _MOST_BYTES:
+        largest = max(sizes, key=sizes.__getitem__)
+        raise ToolError(
+            f"its files have {sum(sizes.values())} bytes ({largest} alone {sizes[largest]}), and at most {_MOST_BYTES} are "
+            "written; check its address"
+        )
+
+
+def _git_error_text(error: GitError | ToolError) -> str:
     message = str(error.stderr) if isinstance(error, GitCommandError) else str(error)
     # GitPython formats what git printed as `stderr: '…'`
     return process.indent(redact_credentials(message).strip().removeprefix("stderr: ").strip("'\n "))
@@ -259,6 +305,8 @@ def _git_environment() -> Iterator[None]:
     if not process.which(Git.GIT_PYTHON_GIT_EXECUTABLE or "git"):
         raise process.command_not_found("git")
     overrides = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    # a transfer that stands still ends, under 1000 bytes a second for a minute
+    overrides |= {"GIT_HTTP_LOW_SPEED_LIMIT": "1000", "GIT_HTTP_LOW_SPEED_TIME": "60"}
     saved = {name: os.environ.pop(name) for name in (*_GIT_VARIABLES, *overrides) if name in os.environ}
     os.environ.update(overrides)
     try:
@@ -271,7 +319,7 @@ def _git_environment() -> Iterator[None]:
 
 def read_requirements(root: Path, source: Source) -> str:
     """The text of a clone's requirements file. Raises ToolError when it does not exist, or is a link out of the clone."""
-    text = files.read_inside(root / source.path, str(source.requirements))
+    text = files.read_inside(root / source.path, str(source.requirements), most_bytes=_MOST_REQUIREMENTS)
     if text is None:
         raise ToolError(
             f"{source.name} at {source.tag} has no {source.requirements}; correct `requirements` in its description"
@@ -434,5 +482,9 @@ def _read_tree(tree: Tree, root_prefix: str, prefixes: Sequence[str]) -> dict[st
     for git_object in tree.traverse():
         path = str(getattr(git_object, "path", "")).removeprefix(root_prefix)
         if isinstance(git_object, Blob) and path.startswith(tuple(prefixes)):
+            if git_object.size > files.MOST_BYTES:
+                raise ToolError(
+                    f"{path} has {git_object.size} bytes in git, and at most {files.MOST_BYTES} are read"
+                )
             contents[path] = git_object.data_stream.read().decode(errors="replace")
     return contents

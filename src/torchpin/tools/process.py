@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import selectors
 import shlex
 import shutil
 import subprocess
+import tempfile
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from torchpin.errors import ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 
+# Bounds in seconds, each far beyond what a machine needs that works.
+QUICK = 60  # what answers from this machine: a version, a setting
+QUERY = 600  # what asks a server
+LONG = 3600  # a resolution, which may build packages; a test of an installation
+_GRACE = 5  # seconds for a program to end by itself
+_MOST_OUTPUT = 50_000_000  # bytes; the tags of the largest repositories are some ten million
 _RUNNING: set[subprocess.Popen[str]] = set()
 
 
@@ -24,40 +34,81 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     check: bool = True,
+    text: str | None = None,
     timeout: float | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end and return its exit code and captured output.
+    """Run a command to its end and return its exit code and captured output; `text` is its standard input.
 
-    Raises ToolError, with the command and its output, when the program is missing, when it takes longer than `timeout`
-    seconds or, unless `check` is False, when its exit code is not 0.
+    `timeout` bounds its time, in seconds; without a bound, the caller says why. `watch` is called once a second, and may raise.
+    Raises ToolError, with the command and its output, when the program is missing, takes longer, prints more than any
+    of them does or, unless `check` is False, when its exit code is not 0.
     """
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write((text or "").encode())
+        stdin.seek(0)
+        with _started(command, cwd, env, None if text is None else stdin) as process:
+            output = _read_streams(process, command, timeout, watch)
+            code = process.wait()
+    stdout, stderr = (content.decode(errors="replace").replace("\r\n", "\n") for content in output)
+    if check and code:
+        raise ToolError(failure_message(command, code, stdout, stderr))
+    return subprocess.CompletedProcess(command, code, stdout, stderr)
+
+
+@contextmanager
+def _started(
+    command: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None, stdin: IO[bytes] | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended when the block raises; its pipes are closed, whoever else holds their other ends."""
     try:
-        completed = subprocess.run(
-            command,
-            cwd=cwd,
-            env=env,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=timeout,
+        process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
     except FileNotFoundError:
         raise command_not_found(command[0]) from None
-    except subprocess.TimeoutExpired:
-        raise ToolError(f"`{shlex.join(command)}` took longer than {timeout:g} s, and was ended") from None
-    if check and completed.returncode:
-        raise ToolError(failure_message(command, completed.returncode, completed.stdout, completed.stderr))
-    return completed
+    with process:
+        try:
+            yield process
+        except BaseException:  # an interrupt too: the program must not outlive the command
+            process.terminate()  # git ends its helpers, and clears up
+            try:
+                process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
 
 
-def run_with_input(
-    command: Sequence[str], text: str, *, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a command with a text as its standard input; its exit code is not checked."""
-    return subprocess.run(
-        command, input=text, env=env, capture_output=True, text=True, errors="replace", check=False
-    )
+def _read_streams(
+    process: subprocess.Popen[bytes],
+    command: Sequence[str],
+    timeout: float | None,
+    watch: Callable[[], None] | None,
+) -> tuple[bytes, bytes]:
+    """What a process prints until it has closed both streams. Raises ToolError beyond a bound."""
+    parts: dict[Any, list[bytes]] = {process.stdout: [], process.stderr: []}
+    deadline = None if timeout is None else time.monotonic() + timeout
+    size, name = 0, shlex.join(command[:3])
+    with selectors.DefaultSelector() as selector:
+        for stream in parts:
+            selector.register(stream, selectors.EVENT_READ)
+        next_watch = time.monotonic() + 1
+        while selector.get_map():
+            for key, _ in selector.select(1):
+                chunk = os.read(key.fd, 1 << 16)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                parts[key.fileobj].append(chunk)
+                size += len(chunk)
+            now = time.monotonic()
+            if deadline is not None and now > deadline:
+                raise ToolError(f"`{shlex.join(command)}` took longer than {timeout:g} s, and was ended")
+            if size > _MOST_OUTPUT:
+                raise ToolError(f"`{name} …` printed more than {_MOST_OUTPUT} bytes and was stopped")
+            if watch and now > next_watch:
+                watch()
+                next_watch = time.monotonic() + 1
+    return b"".join(parts[process.stdout]), b"".join(parts[process.stderr])
 
 
 def failure_message(command: Sequence[str], code: int, *streams: str) -> str:

@@ -41,7 +41,9 @@ def query_advisories(pins: Sequence[NameAndVersion], settings: Settings) -> tupl
     with temporary_folder() as folder:
         for name, text in vulnerabilities.uv_project(pins).items():
             (folder / name).write_text(text)
-        completed = process.run(command, cwd=folder, env=uv.uv_environment(settings), check=False)
+        completed = process.run(
+            command, cwd=folder, env=uv.uv_environment(settings), check=False, timeout=process.QUERY
+        )
     if completed.returncode not in _AUDIT_EXIT_CODES:
         raise ToolError(
             f"the advisory service could not be queried:\n{uv_compile.error_output(completed.stderr)}\n"
@@ -73,7 +75,7 @@ def _resolve_newest(env: Environment, names: Sequence[str], settings: Settings) 
             env, "newest.txt", extra=("--no-deps", "--upgrade", "--no-annotate")
         )
         process_env = uv.uv_environment(settings) | {"TMPDIR": str(folder)}
-        completed = process.run(command, cwd=folder, env=process_env, check=False)
+        completed = process.run(command, cwd=folder, env=process_env, check=False, timeout=process.LONG)
         if completed.returncode:
             raise ToolError(
                 f"{env.name}: the newest versions could not be read from PyPI:\n{uv_compile.error_output(completed.stderr)}\n"

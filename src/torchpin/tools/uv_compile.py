@@ -47,7 +47,11 @@ def run_compile(env: Environment, settings: Settings, folder: Path, command: tup
     """Run a compile command in its project's folder. Raises ToolError, with uv's output, when there is no solution."""
     # uv leaves lock files of the builds that it needs in TMPDIR: in this folder they are removed with it
     completed = process.run(
-        command, cwd=folder, env=uv_environment(settings) | {"TMPDIR": str(folder)}, check=False
+        command,
+        cwd=folder,
+        env=uv_environment(settings) | {"TMPDIR": str(folder)},
+        check=False,
+        timeout=process.LONG,
     )
     if completed.returncode:
         raise ToolError(f"{env.name} cannot be locked:\n{error_output(completed.stderr, completed.stdout)}")

@@ -70,7 +70,7 @@ def uv_for_platform(target: str, requirements: str, into: Path) -> Path:
         raise ToolError("requirements/run.txt does not pin uv; restore it from git")
     (into / "uv.txt").write_text(block[0])
     process.run((uv_executable(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
-               "--python-platform", uv_platform(target), "--requirements", str(into / "uv.txt")))  # fmt: skip
+               "--python-platform", uv_platform(target), "--requirements", str(into / "uv.txt")), timeout=process.LONG)  # fmt: skip
     return into / "uv-tree" / "bin" / "uv"
 
 

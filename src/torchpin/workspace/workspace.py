@@ -10,7 +10,8 @@ from torchpin import paths
 from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.description.settings import parse_settings
-from torchpin.errors import InputError
+from torchpin.description.yaml_reader import MOST_CHARACTERS
+from torchpin.errors import InputError, ToolError
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Position, Problem
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.model import Environment, Lock, PublishedHashes, Service, Settings
+
+
+_MOST_SETTINGS = 1_000_000  # bytes of a torchpin.toml, of which each mirror takes a hundred
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,9 @@ def open_repository(root: Path, *, prefix: str = "torchpin", leaving: str = "") 
     """Read a repository, without the service `leaving`. Raises InputError with all problems of descriptions or settings."""
     descriptions = read_descriptions(root, leaving=leaving)
     services = read.read_services(descriptions)
-    machine_settings = parse_settings(read_text(root / paths.SETTINGS), os.environ, services)
+    machine_settings = parse_settings(
+        read_text(root / paths.SETTINGS, most_bytes=_MOST_SETTINGS), os.environ, services
+    )
     return Repository(
         root=root, services=services, settings=machine_settings, prefix=prefix, descriptions=descriptions
     )
@@ -109,7 +115,14 @@ def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
             problems.append(problem)
             continue
         expect_inside(root, path)
-        content = (root / path).read_bytes()
+        try:
+            content = read_bytes(root / path, most_bytes=MOST_CHARACTERS) or b""
+        except ToolError as error:
+            position = Position(file=path, line=0, column=0)
+            problems.append(
+                Problem(position=position, path="", message=str(error).removeprefix(f"{root / path} "))
+            )
+            continue
         try:
             texts[path] = content.decode()
         except UnicodeDecodeError as error:

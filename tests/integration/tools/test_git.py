@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from git import Repo
 
 from support.git_repositories import git
 from torchpin.errors import ToolError
@@ -148,11 +147,10 @@ def test_a_leftover_of_a_killed_clone_is_cleared(root: Path, source: Source) -> 
 def test_an_end_in_the_middle_leaves_no_folder(
     root: Path, source: Source, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dying(url: str, to: Path, **options: object) -> None:
-        (to / ".git").mkdir(parents=True)
+    def dying(listing: str) -> None:
         raise error
 
-    monkeypatch.setattr(Repo, "clone_from", dying)
+    monkeypatch.setattr("torchpin.tools.git._require_small_tree", dying)
     with pytest.raises(type(error)):
         clone(root, source, NO_SETTINGS)
     assert list((root / "third_party").iterdir()) == []

@@ -209,6 +209,14 @@ def test_a_sentence_has_a_visible_character() -> None:
     ]
 
 
+def test_a_text_that_is_too_long_is_refused_before_it_is_parsed() -> None:
+    start = process_time()
+    assert problem_lines("- a\n" * 1_000_001) == [
+        f"{LORA}:1:1: has 4000004 characters, and at most 4000000 are read"
+    ]
+    assert process_time() - start < 1
+
+
 def test_a_list_of_50_000_values_is_read_in_seconds() -> None:
     packages = ", ".join(f"p{number}" for number in range(50_000))
     start = process_time()

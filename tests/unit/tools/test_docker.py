@@ -6,6 +6,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
+from docker.errors import DockerException
+from requests import ConnectionError, ReadTimeout  # noqa: A004 - requests' own name
+from urllib3.exceptions import ProtocolError
 
 from torchpin.model import Run, Settings
 from torchpin.tools import docker
@@ -84,3 +87,18 @@ def test_variants_of_one_service_share_no_volume(environment: Environments) -> N
         for name in ("gpu", "cpu")
     }  # fmt: skip
     assert names == {"lora-gpu-workspace:/workspace", "lora-cpu-workspace:/workspace"}
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))), "connection reset by peer"),
+        (ReadTimeout("HTTPConnectionPool(host='localhost', port=None): Read timed out."), "it did not answer within 120 s"),
+        (DockerException("pull https://u:S3CRET@a/x \x1b[31mfailed\nmore"), "pull https://a/x  [31mfailed"),
+        (DockerException(""), "DockerException"),
+    ],
+)  # fmt: skip
+def test_an_error_of_the_engine_is_one_line_without_what_libraries_wrap_it_in(
+    error: Exception, message: str
+) -> None:
+    assert docker.short_message(error) == message

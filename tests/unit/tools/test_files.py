@@ -100,6 +100,24 @@ def test_what_is_not_there_reads_as_none(tmp_path: Path) -> None:
     assert read_text(tmp_path / "a" / "b") is None
 
 
+def test_what_is_not_a_file_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name, kind in (("pipe", "a named pipe"), ("folder", "a directory"), ("link", "a device")):
+        with pytest.raises(ToolError) as excinfo:
+            read_text(tmp_path / name)
+        assert str(excinfo.value) == f"{tmp_path / name} is {kind}, not a file; move it away, then try again"
+
+
+def test_a_file_with_more_bytes_than_are_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert read_text(tmp_path / "a", most_bytes=5) == "12345"
+    with pytest.raises(ToolError) as excinfo:
+        read_text(tmp_path / "a", most_bytes=4)
+    assert str(excinfo.value) == f"{tmp_path / 'a'} has 5 bytes, and at most 4 are read; make it smaller"
+
+
 @pytest.mark.parametrize(
     ("link", "to", "path"),
     [

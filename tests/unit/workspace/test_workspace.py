@@ -63,6 +63,32 @@ def test_every_description_that_is_not_utf_8_is_named_with_its_line(tmp_path: Pa
     assert str(excinfo.value).endswith("nothing was written")
 
 
+def test_a_description_that_is_too_large_is_named_before_it_is_parsed(tmp_path: Path) -> None:
+    path = paths.description_path("lora")
+    write_files({tmp_path / path: "", tmp_path / paths.DOCKERFILE_TEMPLATE: ""})
+    with (tmp_path / path).open("wb") as file:
+        file.truncate(10 * 2**30)
+    with pytest.raises(InputError) as excinfo:
+        workspace.read_descriptions(tmp_path)
+    assert str(excinfo.value.problems[0]).endswith(
+        f"{path}: has 10737418240 bytes, and at most 4000000 are read; make it smaller"
+    )
+
+
+def test_settings_that_are_too_large_or_no_file_are_named(tmp_path: Path) -> None:
+    write_files({tmp_path / paths.SETTINGS: "#" * 1_000_001})
+    with pytest.raises(ToolError, match="has 1000001 bytes, and at most 1000000 are read; make it smaller"):
+        workspace.open_repository(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", '"text"', r'{"key": "\ud800"}'])
+def test_a_build_record_that_is_none_is_empty(
+    text: str, repo: workspace.Repository, environment: Environments
+) -> None:
+    write_files({repo.root / paths.build_path("lora-gpu"): text})
+    assert workspace.read_build_record(repo, environment()) == {}
+
+
 def test_a_staged_text_is_read_instead_of_the_file(repo: workspace.Repository) -> None:
     (repo.root / "a").write_text("file")
     assert repo.text("a") == "file"
