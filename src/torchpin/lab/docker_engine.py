@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from torchpin.tools import files, process
-from torchpin.tools.docker import RUN_LABEL, api_error, engine, engine_errors, remove_tags
+from torchpin.tools.docker import RUN_LABEL, api_error, engine, engine_errors, remove_tags, run_container
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,10 +73,7 @@ def import_tree(client: Client, archive: Path, tag: str) -> None:
 
 def run_in_image(client: Client, image: str, *command: str) -> str:
     """The output of a command in an image, run without network."""
-    output: bytes = client.containers.run(
-        image, list(command), remove=True, network_mode="none", labels=[RUN_LABEL]
-    )
-    return output.decode().strip()
+    return run_container(client, image, command).decode(errors="replace").strip()
 
 
 def list_tags(client: Client, prefix: str) -> list[str]:

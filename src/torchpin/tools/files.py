@@ -61,7 +61,8 @@ def read_bytes(path: Path, *, follow: bool = True, most_bytes: int = MOST_BYTES)
         else:
             raise
         raise ToolError(f"{path} is {kind}, not a file; move it away, then try again") from None
-    mode = stat.S_IFMT(os.fstat(handle).st_mode)
+    status = os.fstat(handle)
+    mode = stat.S_IFMT(status.st_mode)
     if mode != stat.S_IFREG:
         os.close(handle)
         raise ToolError(
@@ -70,7 +71,10 @@ def read_bytes(path: Path, *, follow: bool = True, most_bytes: int = MOST_BYTES)
     with os.fdopen(handle, "rb") as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
-        raise ToolError(f"{path} has more than {most_bytes} bytes; make it smaller, or move it away")
+        size = max(status.st_size, len(content))
+        raise ToolError(
+            f"{path} has {size} bytes, and at most {most_bytes} are read; make it smaller, or move it away"
+        )
     return content
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError, ToolError
 from torchpin.redaction import redact_credentials
-from torchpin.tools import files, git_repository, process
+from torchpin.tools import clone_bounds, files, git_repository, process
 from torchpin.tools.git_repository import GitObject, TreeEntry
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else GitPython cannot be imported without git
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from torchpin.model import Settings, Source
     from torchpin.tools.git_repository import ObjectKind
 
-# Bounds of a source's checkout; PyTorch's own has some twenty thousand files.
-_MOST_FILES, _MOST_BYTES = 200_000, 5_000_000_000
 _MOST_REQUIREMENTS = 1_000_000  # bytes of a requirements file; the longest have some ten thousand
 PRESENT, CLONED, REPLACED = "present", "cloned", "replaced"
 # A git hook or an editor's terminal may set these for another repository.
@@ -234,9 +232,9 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
                 url,
                 str(staged),
                 timeout=process.LONG,
-                watch=partial(_require_small_folder, staged),
+                watch=partial(clone_bounds.require_small_folder, staged),
             )
-            _require_small_tree(
+            clone_bounds.require_small_tree(
                 _run_git("-C", str(staged), "ls-tree", "-r", "-l", "-z", "HEAD", timeout=process.QUERY)
             )
             _run_git("-C", str(staged), "checkout", "--quiet", "HEAD", timeout=process.LONG)
@@ -263,30 +261,6 @@ def _run_git(*arguments: str, timeout: float, watch: Callable[[], None] | None =
     if completed.returncode:
         raise ToolError(completed.stderr.strip() or f"git failed with exit code {completed.returncode}")
     return completed.stdout
-
-
-def _require_small_folder(folder: Path) -> None:
-    """Raises ToolError where a clone takes more space than sources do, while it is made."""
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
-    if size > _MOST_BYTES:
-        raise ToolError(f"it has more than {_MOST_BYTES} bytes, which no source has; check its address")
-
-
-def _require_small_tree(listing: str) -> None:
-    """Raises ToolError for a commit with more files, or more bytes, than sources have; none of them is written then.
-
-    `listing` is of `git ls-tree -l -z`. A pack of some megabytes may hold files of many gigabytes.
-    """
-    rows = [row.partition("\t") for row in listing.split("\0") if row]
-    sizes = {path: int(size) for head, _, path in rows if (size := head.split()[-1]).isdecimal()}
-    if len(rows) > _MOST_FILES:
-        raise ToolError(f"it has {len(rows)} files, and at most {_MOST_FILES} are written; check its address")
-    if sum(sizes.values()) > _MOST_BYTES:
-        largest = max(sizes, key=sizes.__getitem__)
-        raise ToolError(
-            f"its files have {sum(sizes.values())} bytes ({largest} alone {sizes[largest]}), and at most {_MOST_BYTES} are "
-            "written; check its address"
-        )
 
 
 def _git_error_text(error: GitError | ToolError) -> str:

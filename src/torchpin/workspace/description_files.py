@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING
 from torchpin import paths
 from torchpin.errors import InputError
 from torchpin.model import Position, Problem
+from torchpin.tools.files import KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 _ADVICE = "restore it from git, or run `invoke remove --service {}`"
 _LINK_ADVICE = "restore it from git, or delete it and run `invoke remove --service {}`"
 
@@ -69,7 +63,7 @@ def find_problem(root: Path, name: str) -> Problem | None:
     try:
         kind = stat.S_IFMT((root / path).stat().st_mode)
         if kind != stat.S_IFREG:
-            return _problem(path, f"is {_KINDS.get(kind, 'no file')}, not a file; {_LINK_ADVICE}", name)
+            return _problem(path, f"is {KINDS.get(kind, 'no file')}, not a file; {_LINK_ADVICE}", name)
         with (root / path).open("rb"):
             return None
     except FileNotFoundError:

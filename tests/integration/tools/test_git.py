@@ -150,7 +150,7 @@ def test_an_end_in_the_middle_leaves_no_folder(
     def dying(listing: str) -> None:
         raise error
 
-    monkeypatch.setattr("torchpin.tools.git._require_small_tree", dying)
+    monkeypatch.setattr("torchpin.tools.clone_bounds.require_small_tree", dying)
     with pytest.raises(type(error)):
         clone(root, source, NO_SETTINGS)
     assert list((root / "third_party").iterdir()) == []

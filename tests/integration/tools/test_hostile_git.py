@@ -13,7 +13,7 @@ from support.git_repositories import git as run_git
 from support.hostile_server import serve_bytes
 from torchpin.errors import ToolError
 from torchpin.model import Settings, Source
-from torchpin.tools import files, git, process
+from torchpin.tools import clone_bounds, files, git, process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_checkout_within_the_bounds_is_made(tmp_path: Path, source: Source) ->
 def test_more_bytes_than_a_source_has_are_not_written(
     tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git, "_MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(clone_bounds, "MOST_BYTES", 1_000_000)
     assert "its files have 5000004 bytes (zeros.bin alone 5000000), and at most 1000000" in refusal(
         tmp_path, source
     )
@@ -62,19 +62,19 @@ def test_more_bytes_than_a_source_has_are_not_written(
 def test_more_files_than_a_source_has_are_not_written(
     tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git, "_MOST_FILES", 2)
+    monkeypatch.setattr(clone_bounds, "MOST_FILES", 2)
     assert "it has 3 files, and at most 2 are written; check its address" in refusal(tmp_path, source)
 
 
 def test_what_a_clone_takes_is_bounded_while_it_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(clone_bounds, "MOST_BYTES", 1000)
     (tmp_path / "objects").mkdir()
-    git._require_small_folder(tmp_path)
+    clone_bounds.require_small_folder(tmp_path)
     (tmp_path / "objects" / "pack").write_bytes(bytes(1001))
     with pytest.raises(ToolError, match="more than 1000 bytes, which no source has"):
-        git._require_small_folder(tmp_path)
+        clone_bounds.require_small_folder(tmp_path)
 
 
 def test_an_origin_that_never_answers_is_given_up(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_an_origin_that_never_answers_is_given_up(source: Source, monkeypatch: p
     ("kind", "message"),
     [
         ("pipe", "is a named pipe, not a file; move it away"),
-        ("folder", "is a directory, not a file; move it away"),
+        ("folder", "is a folder, not a file; move it away"),
         ("sparse", "has 10737418240 bytes, and at most 1000000 are read; make it smaller"),
     ],
 )

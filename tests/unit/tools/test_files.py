@@ -104,7 +104,7 @@ def test_what_is_not_a_file_is_refused_before_it_is_opened(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("/dev/zero")
-    for name, kind in (("pipe", "a named pipe"), ("folder", "a directory"), ("link", "a device")):
+    for name, kind in (("pipe", "a named pipe"), ("folder", "a folder"), ("link", "a device")):
         with pytest.raises(ToolError) as excinfo:
             read_text(tmp_path / name)
         assert str(excinfo.value) == f"{tmp_path / name} is {kind}, not a file; move it away, then try again"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
 from torchpin.paths import WORK
-from torchpin.tools import files
+from torchpin.tools.files import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -103,7 +103,7 @@ def expect_plain(root: Path, paths: Iterable[str]) -> None:
 def read_content(path: Path) -> bytes | None:
     """A file's content, None if it does not exist. Raises ToolError when it cannot be read."""
     try:
-        return files.read_bytes(path)
+        return read_bytes(path)
     except OSError as error:
         raise ToolError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -171,7 +171,7 @@ def test_where_our_own_folder_is_a_link_nothing_behind_it_is_touched(
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("services/a", "is a directory"), ("kept.txt/in.txt", "kept.txt/in.txt: ")]
+    ("path", "message"), [("services/a", "is a folder"), ("kept.txt/in.txt", "kept.txt/in.txt: ")]
 )
 def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused(root: Path, path: str, message: str) -> None:
     """Neither is replaced by the other."""

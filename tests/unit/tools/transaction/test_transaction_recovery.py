@@ -195,7 +195,7 @@ def test_a_journal_that_leads_elsewhere_is_refused(root: Path, tmp_path: Path, n
     (root / TRANSACTION / name).write_text(
         json.dumps({**VALID_JOURNAL, "rows": rows, "folders": ["../away"]})
     )
-    with pytest.raises(ToolError, match=r"is not a path for a file|is a directory"):
+    with pytest.raises(ToolError, match=r"is not a path for a file|is a folder"):
         transaction.recover(root)
     assert (tmp_path / "away").is_dir()
 
