@@ -91,8 +91,8 @@ def test_an_origin_that_never_answers_is_given_up(source: Source, monkeypatch: p
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("pipe", "is a named pipe, not a file; move it away"),
-        ("folder", "is a folder, not a file; move it away"),
+        ("pipe", "is a named pipe, not a file; move it away, then try again"),
+        ("folder", "is a folder, not a file; move it away, then try again"),
         ("sparse", "has 10737418240 bytes, and at most 1000000 are read; make it smaller"),
     ],
 )
