@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64_000_000  # of one file; torchpin's own have some hundred thousand, an undo file some million
 KINDS = {  # what is not a file, by the type bits of its mode
-    stat.S_IFDIR: "a directory",
+    stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",

@@ -14,7 +14,6 @@ from support.labs import build_environment, change_service, image_tag
 from torchpin.commands import generate
 from torchpin.commands.build import BuildOptions, build
 from torchpin.tools import docker
-from torchpin.workspace import generated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,14 +86,12 @@ def change_template(repo: Repository, *changes: tuple[str, str]) -> None:
         assert text.count(before) == 1, before
         text = text.replace(before, after)
     template.write_text(text)
-    generated._dockerfile_template.cache_clear()
 
 
 @pytest.fixture
-def changed_copy(first: Builds, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Repository]:
+def changed_copy(first: Builds, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
     name = request.node.name.removeprefix("test_").replace("_", "-")[:40]
-    yield copy_checkout(first.repo, tmp_path / "changed", name, 0o022)
-    generated._dockerfile_template.cache_clear()
+    return copy_checkout(first.repo, tmp_path / "changed", name, 0o022)
 
 
 def test_another_umask_time_and_folder_give_the_same_image(

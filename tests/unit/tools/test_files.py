@@ -182,5 +182,5 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         ToolError, match="pipe is a named pipe, a socket or a device, not a file; move it away"
     ):
         read_text(tmp_path / "pipe")
-    with pytest.raises(ToolError, match="is a directory, not a file; move it away"):
+    with pytest.raises(ToolError, match="is a folder, not a file; move it away"):
         read_text(tmp_path)
