@@ -210,7 +210,7 @@ def test_the_base_is_pinned_by_its_digest_and_explained(name: str) -> None:
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", str(base.digest))
     assert base.rationale
     text = str(repo().text(f"docker/{name}/Dockerfile"))
-    assert f"\nFROM {base.image}@{base.digest}\n" in text
+    assert f"\nFROM {base.image}@{base.digest} AS image\n" in text
 
 
 @for_each_environment

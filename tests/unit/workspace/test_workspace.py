@@ -71,13 +71,15 @@ def test_a_description_that_is_too_large_is_named_before_it_is_parsed(tmp_path: 
     with pytest.raises(InputError) as excinfo:
         workspace.read_descriptions(tmp_path)
     assert str(excinfo.value.problems[0]).endswith(
-        f"{path}: has 10737418240 bytes, and at most 4000000 are read; make it smaller"
+        f"{path}: has 10737418240 bytes, and at most 4000000 are read; make it smaller, or move it away"
     )
 
 
 def test_settings_that_are_too_large_or_no_file_are_named(tmp_path: Path) -> None:
     write_files({tmp_path / paths.SETTINGS: "#" * 1_000_001})
-    with pytest.raises(ToolError, match="has 1000001 bytes, and at most 1000000 are read; make it smaller"):
+    with pytest.raises(
+        ToolError, match="has 1000001 bytes, and at most 1000000 are read; make it smaller, or move it away"
+    ):
         workspace.open_repository(tmp_path)
 
 

@@ -216,10 +216,9 @@ def _recover_after_failure(root: Path, journal: Journal) -> str:
         later = "; the next command recovers this"
     try:
         current_digests = disk.digests(root, journal.paths)
-        done = all(current_digests[row.path] == row.after for row in journal.rows)
     except ToolError:
-        done = False
-    if done:
+        return f"the files cannot be read to see which were written{later}"
+    if all(current_digests[row.path] == row.after for row in journal.rows):
         return f"all files were written nevertheless{later}"
     unfinished = (root / TRANSACTION / JOURNAL).exists()
     return f"{'not all files were written' if unfinished else 'no file was changed'}{later}"
