@@ -60,11 +60,10 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildContext:
-    """A build context: texts by path, the uv release, sources by their path in the context, and the time of all files."""
+    """A build context: texts by path, the uv release, and sources by their path in the context."""
 
     files: Mapping[str, str]
     uv: str
-    epoch: int
     sources: Mapping[str, Source] = field(default_factory=dict)
 
 
@@ -181,7 +180,7 @@ def build_context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], s
         json.dumps({**probe_expectations(env, lock), **access_expectations(env)}, indent=1) + "\n"
     )
     sources = {f"sources/{source.name}": source for source in env.service.sources}
-    return BuildContext(files=files, uv=lock.layers[0].uv, epoch=image_time(env)[0], sources=sources)
+    return BuildContext(files=files, uv=lock.layers[0].uv, sources=sources)
 
 
 def image_key(env: Environment, dockerfile: str, listing: str) -> str:

@@ -151,17 +151,19 @@ def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Pat
             (folder / path).chmod(0o755)
         for path, source in context.sources.items():
             git.export_clone(root, source, folder / path)
-        _normalize(folder, context.epoch)
+        _set_modes(folder)
         yield folder
 
 
-def _normalize(folder: Path, epoch: int) -> None:
-    """Give everything in a folder git's modes and one time, whatever the umask and the clock were."""
+def _set_modes(folder: Path) -> None:
+    """Give everything in a folder git's modes, whatever the umask was.
+
+    Its times stay: buildx sends a file again only if its time, size or mode differs from the last context's.
+    """
     for parent, _, names in os.walk(folder):
         for path in (Path(parent), *(Path(parent, name) for name in names)):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-            os.utime(path, (epoch, epoch), follow_symlinks=False)
 
 
 @contextmanager

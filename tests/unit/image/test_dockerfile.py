@@ -257,9 +257,7 @@ def test_a_value_is_no_template(environment: Environments, lock: Locks) -> None:
 
 def test_a_context_list_has_a_line_for_everything_that_is_read() -> None:
     source = Source(name="b", url="https://example.org/b", tag="v1", commit="0f" * 20, path="third_party/b")
-    context = plan.BuildContext(
-        files={"z": "1", "a": "2"}, uv="0.13.9", epoch=0, sources={"sources/b": source}
-    )
+    context = plan.BuildContext(files={"z": "1", "a": "2"}, uv="0.13.9", sources={"sources/b": source})
     assert render_context_list(context) == (
         "# What the image's build reads. Made by `invoke render`; do not edit.\n"
         f"a  {file_format.digest('2')}\n"
