@@ -291,18 +291,36 @@ class Upstream:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LicenseStatement:
+    """What the metadata of a locked file say of its license: `expression` is License-Expression, `text` a short License.
+
+    `classifiers` are those below `License ::`. `metadata_of` is the file that was read where it is not the locked one, but
+    another build of the same release.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    expression: str = ""
+    text: str = ""
+    classifiers: tuple[str, ...] = ()
+    metadata_of: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
     """The lock of an environment.
 
     `layers` are in install order. `build` has the build requirements of packages that exist only as source.
     `provided` has torch and its companions if the base image provides them: resolved with, never installed.
-    `upstreams` has the requirements of its sources.
+    `upstreams` has the requirements of its sources. `licenses` has what was read; a file without a statement is unknown.
     """
 
     layers: tuple[LayerLock, ...]
     build: LayerLock | None = None
     provided: LayerLock | None = None
     upstreams: tuple[Upstream, ...] = ()
+    licenses: tuple[LicenseStatement, ...] = ()
 
     @property
     def packages(self) -> dict[str, Artifact]:

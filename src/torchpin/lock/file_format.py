@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
 from torchpin.controls import CONTROL
 from torchpin.errors import InputError
-from torchpin.model import Artifact, LayerLock, Lock, Position, Problem, Upstream
+from torchpin.model import Artifact, LayerLock, LicenseStatement, Lock, Position, Problem, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,17 @@ _PACKAGE_LINE = re.compile(
 _HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
 BUILD, PROVIDED = "build", "00-given"  # the layers that are not installed
 UPSTREAM_PREFIX = "upstream-"
+LICENSES = "licenses.txt"
+_LICENSE_LINE = re.compile(
+    r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9a-z.+!_-]+) sha256:(?P<sha256>[0-9a-f]{64}) (?P<fields>\{.*\})"
+)
+# the fields of a license line, as the metadata name them
+_LICENSE_FIELDS = {
+    "expression": "License-Expression",
+    "text": "License",
+    "classifiers": "Classifier",
+    "metadata_of": "of",
+}
 
 
 def digest(text: str) -> str:
@@ -177,21 +189,78 @@ def parse_upstream(file: str, text: str) -> Upstream:
     return Upstream(**fields, requirements=tuple(line for _, line in lines))
 
 
+def licenses_text(environment: str, statements: Sequence[LicenseStatement]) -> str:
+    """The file of what the metadata of the locked files say of their licenses."""
+    lines = [
+        f"{statement.name}=={statement.version} sha256:{statement.sha256} "
+        + json.dumps(
+            {
+                key: getattr(statement, field)
+                for field, key in _LICENSE_FIELDS.items()
+                if getattr(statement, field)
+            }
+        )
+        for statement in statements
+    ]
+    return _seal(
+        f"# torchpin lock of {environment}, licenses as the packages state them",
+        {"environment": environment},
+        lines,
+    )
+
+
+def parse_licenses(file: str, text: str) -> tuple[LicenseStatement, ...]:
+    """The statements of a file of licenses. Raises InputError as parse_layer does."""
+    fields, lines = _unseal(file, text)
+    if {*fields} != {"environment"}:
+        raise _broken_file_error(file, 1, "expected the header field environment")
+    statements = []
+    for number, line in lines:
+        match = _LICENSE_LINE.fullmatch(line)
+        values = _license_values(match["fields"]) if match else None
+        if not match or not values:
+            raise _broken_file_error(file, number, f"not the license of a locked package: {line[:80]!r}")
+        statements.append(
+            LicenseStatement(name=match["name"], version=match["version"], sha256=match["sha256"], **values)
+        )
+    return tuple(statements)
+
+
+def _license_values(text: str) -> dict[str, Any] | None:
+    """The fields of a license line; None for others than are written."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    fields = {field: values[key] for field, key in _LICENSE_FIELDS.items() if key in values}
+    if not fields or len(fields) != len(values):
+        return None
+    classifiers = fields.pop("classifiers", [])
+    texts = [*fields.values(), *(classifiers if isinstance(classifiers, list) else [None])]
+    if not all(isinstance(value, str) and value for value in texts):
+        return None
+    return {**fields, "classifiers": tuple(classifiers)}
+
+
 def lock_texts(lock: Lock) -> dict[str, str]:
     """The files of a lock, name to text."""
     layers = [*lock.layers, *(layer for layer in (lock.build, lock.provided) if layer)]
-    return {layer.file: layer_text(layer) for layer in layers} | {
-        upstream_file(upstream.source): upstream_text(upstream) for upstream in lock.upstreams
-    }
+    licenses = {LICENSES: licenses_text(layers[0].environment, lock.licenses)} if lock.licenses else {}
+    upstreams = {upstream_file(upstream.source): upstream_text(upstream) for upstream in lock.upstreams}
+    return {layer.file: layer_text(layer) for layer in layers} | licenses | upstreams
 
 
 def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
     """A lock from `{file name: text}`. Raises InputError with every broken file."""
     layers: list[LayerLock] = []
     upstreams: list[Upstream] = []
+    licenses: tuple[LicenseStatement, ...] = ()
     problems: list[Problem] = []
     for name, text in sorted(texts.items()):
         try:
+            if name == LICENSES:
+                licenses = parse_licenses(f"{folder}/{name}", text)
+                continue
             if name.startswith(UPSTREAM_PREFIX):
                 upstreams.append(parse_upstream(f"{folder}/{name}", text))
                 expected_name = upstream_file(upstreams[-1].source)
@@ -210,6 +279,7 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
         build=special_layers.get(BUILD),
         provided=special_layers.get(PROVIDED),
         upstreams=tuple(upstreams),
+        licenses=licenses,
     )
 
 

@@ -1,4 +1,4 @@
-"""The build requirements of source distributions, read from their bytes."""
+"""The build requirements and the metadata of source distributions, read from their bytes."""
 
 from __future__ import annotations
 
@@ -50,6 +50,14 @@ def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
     return tuple(sorted({*requires}))
 
 
+def package_metadata(content: bytes, filename: str) -> bytes:
+    """The PKG-INFO of a source distribution, empty if it has none. Raises ToolError as build_requirements does."""
+    try:
+        return (_read_member(content, filename, "PKG-INFO") or "").encode()
+    except _UNREADABLE as error:
+        raise ToolError(f"{filename} cannot be read ({error}); pin a version that has a wheel") from None
+
+
 def _parse_requires(text: str | None) -> list[str]:
     """The build requirements of a pyproject.toml; setuptools without one. Raises ValueError for another type."""
     build_system = parse_toml(text).get("build-system", {}) if text else {}
@@ -85,7 +93,7 @@ def _read_member(content: bytes, filename: str, name: str) -> str | None:
 def _read_bounded(file: IO[bytes]) -> str:
     content = file.read(_LARGEST_READ + 1)
     if len(content) > _LARGEST_READ:
-        message = f"its pyproject.toml has more than {_LARGEST_READ} bytes"
+        message = f"its pyproject.toml or PKG-INFO has more than {_LARGEST_READ} bytes"
         raise ValueError(message)
     return content.decode()
 

@@ -9,6 +9,7 @@ import re
 import time
 from base64 import b64encode
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
 from http.client import HTTPResponse as ClientResponse
 from io import BufferedReader, BytesIO, RawIOBase
@@ -52,7 +53,10 @@ class FetchError(ToolError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpResponse:
-    """A successful response; `length` is its Content-Length in bytes, None without that header, `encoding` its compression."""
+    """A successful response; `length` is its Content-Length in bytes, None without that header, `encoding` its compression.
+
+    `content` is empty for HEAD, and where a range was requested and the server would send the whole file.
+    """
 
     status: int | None
     length: int | None
@@ -85,16 +89,18 @@ def fetch(
     waits: Sequence[float] = _WAITS,
     most_bytes: int = _MOST_BYTES,
     seconds: float = _MOST_SECONDS,
+    byte_range: str = "",
 ) -> HttpResponse:
     """The response to a request, tried again after each of the `waits` (seconds) while the failure is transient.
 
     `timeout` is for a connection that is silent, `seconds` for everything together, however slowly a server sends.
+    `byte_range` asks for a part of a file, as the Range header does: `0-99`, or `-100` for the last bytes.
     Raises FetchError for a failure, for every status that is not a success, and for a body of more than `most_bytes`.
     """
     bounds = _Bounds(size=most_bytes, deadline=time.monotonic() + seconds, seconds=seconds)
     for wait in (*waits, None):
         try:
-            return _fetch_once(url, method, timeout, bounds)
+            return _fetch_once(url, method, timeout, bounds, byte_range)
         except FetchError as error:
             if wait is None or not error.transient or time.monotonic() + wait >= bounds.deadline:
                 raise
@@ -102,15 +108,17 @@ def fetch(
     raise AssertionError
 
 
-def _fetch_once(url: str, method: str, timeout: float, bounds: _Bounds) -> HttpResponse:
+def _fetch_once(url: str, method: str, timeout: float, bounds: _Bounds, byte_range: str) -> HttpResponse:
     try:
         _require_scheme(url)
         handlers = (_Redirects, _Http(bounds), _Https(bounds))
         silence = min(timeout, bounds.remaining())
-        with build_opener(*handlers).open(_request(url, method), timeout=silence) as response:
+        with build_opener(*handlers).open(_request(url, method, byte_range), timeout=silence) as response:
             length = response.headers.get("Content-Length") or ""
-            content = b"" if method == "HEAD" else _read_body(response, bounds)
-            if length.isdecimal() and method != "HEAD" and len(content) < int(length):
+            is_whole_file = byte_range and response.status != HTTPStatus.PARTIAL_CONTENT
+            has_body = method != "HEAD" and not is_whole_file
+            content = _read_body(response, bounds) if has_body else b""
+            if length.isdecimal() and has_body and len(content) < int(length):
                 raise FetchError(url, f"it ended after {len(content)} of {length} bytes")
             return HttpResponse(
                 status=response.status,
@@ -207,7 +215,7 @@ class _Https(HTTPSHandler):
         return self.do_open(_timed_connection(HTTPSConnection, self.bounds), req)
 
 
-def _request(url: str, method: str) -> Request:
+def _request(url: str, method: str, byte_range: str = "") -> Request:
     """A request with the address's userinfo as a header: urllib would take it for a part of the host's name."""
     head, userinfo = _split_userinfo(url)
     request = Request(head, method=method)  # noqa: S310 - the address is from a description, or uv read it from an index
@@ -215,6 +223,8 @@ def _request(url: str, method: str) -> Request:
         user, _, password = userinfo.partition(":")
         token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {token}")
+    if byte_range:
+        request.add_header("Range", f"bytes={byte_range}")
     return request
 
 

@@ -23,6 +23,7 @@ from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
 from torchpin.redaction import redact_credentials
 from torchpin.tools import http
+from torchpin.tools.licenses import read_licenses
 from torchpin.tools.uv import UV_VERSION
 from torchpin.tools.uv_compile import compile_command, pylock_packages, run_compile, temporary_project
 
@@ -86,8 +87,11 @@ def resolve(
     layers, provided_layer = split_layers(env, artifacts, uv=UV_VERSION)
     locked_names = {package.name for layer in layers for package in layer.packages}
     sources = [file for file in files if file.artifact.is_source and file.artifact.name in locked_names]
-    build = _build_layer(env, settings, sources, current=current) if sources else None
-    return Lock(layers=layers, build=build, provided=provided_layer, upstreams=upstreams)
+    build, build_files = _build_layer(env, settings, sources, current=current) if sources else (None, [])
+    lock = Lock(layers=layers, build=build, provided=provided_layer, upstreams=upstreams)
+    urls = {file.artifact.sha256: file.url for file in (*files, *build_files)}
+    licenses = read_licenses(env, settings, lock, urls, current=current, other_builds=published is None)
+    return replace(lock, licenses=licenses)
 
 
 def _resolve_project(
@@ -264,8 +268,8 @@ def _mirror_help() -> str:
 
 def _build_layer(
     env: Environment, settings: Settings, sources: Sequence[_LocatedArtifact], *, current: Lock | None
-) -> LayerLock:
-    """The build requirements of packages that have no wheel, resolved together and locked as wheels."""
+) -> tuple[LayerLock, list[_LocatedArtifact]]:
+    """The build requirements of packages that have no wheel, resolved together and locked as wheels; and their addresses."""
     requirements = sorted(
         {
             requirement
@@ -286,7 +290,8 @@ def _build_layer(
     artifacts = [
         replace(artifact, required_by=tuple(names.split())) for artifact in _with_sizes(files, current)
     ]
-    return layer_lock(env, BUILD, sorted(artifacts, key=lambda artifact: artifact.name), uv=UV_VERSION)
+    layer = layer_lock(env, BUILD, sorted(artifacts, key=lambda artifact: artifact.name), uv=UV_VERSION)
+    return layer, files
 
 
 def _fetch_source(source: _LocatedArtifact) -> bytes:

@@ -1,0 +1,163 @@
+"""Licenses are read from what an index publishes beside a wheel, else out of the wheel and the source archive alone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from support.small_service import DESCRIPTION, make_lock, read_environment
+from torchpin.errors import ToolError
+from torchpin.model import Artifact, LayerLock, LicenseStatement, Lock, Settings
+from torchpin.tools import http, index_server, remote_wheel
+from torchpin.tools.licenses import read_licenses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENV = read_environment(DESCRIPTION)
+MIT = "Metadata-Version: 2.1\nName: six\nVersion: 1\nLicense: MIT\n"
+ZLIB = MIT.replace("MIT", "Zlib")
+
+
+def wheel(metadata: str, *, folder: str = "six-1.dist-info", padding: int = 200_000) -> bytes:
+    """A wheel whose list of files is longer than the end of it that is read at once."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(f"{folder}/METADATA", metadata)
+        archive.writestr("six/vendored/other-1.dist-info/METADATA", ZLIB)
+        for number in range(padding // 100):
+            archive.writestr(f"six/{number:090}", b"")
+    return content.getvalue()
+
+
+def sdist(metadata: str) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        member = tarfile.TarInfo("six-1/PKG-INFO")
+        member.size = len(metadata)
+        archive.addfile(member, io.BytesIO(metadata.encode()))
+    return content.getvalue()
+
+
+def published(filename: str, content: bytes, metadata: str | None = None) -> index_server.File:
+    return index_server.File(
+        filename=filename, sha256=hashlib.sha256(content).hexdigest(), content=content, metadata=metadata
+    )
+
+
+FILES = (
+    published("beside-1-py3-none-any.whl", wheel(ZLIB, folder="beside-1.dist-info"), MIT),
+    published("six-1-py3-none-any.whl", wheel(MIT)),
+    published("small-1-py3-none-any.whl", wheel(MIT, folder="small-1.dist-info", padding=0)),
+    published("source-1.tar.gz", sdist(MIT)),
+    published("silent-1-py3-none-any.whl", wheel("Name: silent\n", folder="silent-1.dist-info")),
+    published("broken-1-py3-none-any.whl", wheel(MIT)[:-30]),
+    published("without-1-py3-none-any.whl", wheel(MIT, folder="other-1.dist-info")),
+)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with index_server.serve({"cu121": {"six": FILES}}) as base_url:
+        yield f"{base_url}/cu121/files"
+
+
+def locked(*files: index_server.File) -> Lock:
+    """A lock whose last layer, which is from PyPI, has these files."""
+    artifacts = tuple(
+        Artifact(
+            name=file.filename.partition("-")[0],
+            version="1",
+            filename=file.filename,
+            sha256=file.sha256 or "",
+            size=len(file.content or b""),
+        )
+        for file in files
+    )
+    layer: LayerLock = make_lock(ENV).layers[-1]
+    return Lock(layers=(replace(layer, packages=artifacts),))
+
+
+def urls(address: str, lock: Lock) -> dict[str, str]:
+    return {package.sha256: f"{address}/{quote(package.filename)}" for package in lock.all_packages.values()}
+
+
+def licenses(address: str, lock: Lock, current: Lock | None = None) -> tuple[LicenseStatement, ...]:
+    return read_licenses(ENV, Settings(), lock, urls(address, lock), current=current, other_builds=False)
+
+
+def test_each_file_states_its_own_license_or_none(address: str) -> None:
+    stated = {row.name: row.text for row in licenses(address, locked(*FILES))}
+    assert stated == {"beside": "MIT", "six": "MIT", "small": "MIT", "source": "MIT"}
+
+
+def test_only_the_end_of_a_wheel_and_its_metadata_are_read(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges = []
+    fetch = http.fetch
+
+    def counted(url: str, **options: str) -> http.HttpResponse:
+        response = fetch(url, **options)  # type: ignore[arg-type]
+        ranges.append(len(response.content))
+        return response
+
+    monkeypatch.setattr(http, "fetch", counted)
+    content = wheel(MIT, padding=2_000_000)
+    large = published("six-1-py3-none-any.whl", content + b"")
+    with index_server.serve({"x": {"six": (large,)}}) as base_url:
+        metadata = remote_wheel.read_metadata(
+            f"{base_url}/x/files/six-1-py3-none-any.whl", large.filename, len(content)
+        )
+    assert metadata == MIT.encode()
+    assert sum(ranges) < len(content)
+    assert len(ranges) <= 4
+
+
+def test_a_server_that_sends_whole_files_only_tells_no_license(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_server, "parse_range", lambda *_: None)
+    assert licenses(address, locked(FILES[1])) == ()
+
+
+def test_what_the_present_lock_states_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = locked(FILES[1])
+    statement = LicenseStatement(name="six", version="1", sha256=FILES[1].sha256 or "", text="read before")
+    gone = replace(statement, sha256="0f" * 32)
+    monkeypatch.setattr(http, "fetch", lambda *_, **__: pytest.fail("it was read again"))
+    present = replace(lock, licenses=(statement, gone))
+    assert licenses("http://127.0.0.1:9", lock, current=present) == (statement,)
+
+
+def test_a_source_archive_that_does_not_match_its_hash_is_an_error(address: str) -> None:
+    other = replace(FILES[3], sha256="0f" * 32)
+    with pytest.raises(
+        ToolError, match=r"^source-1\.tar\.gz does not match the hash that the index lists: 0f0f"
+    ):
+        licenses(address, locked(other))
+
+
+def test_a_server_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchpin.tools.http.time.sleep", lambda _: None)
+    with pytest.raises(
+        ToolError, match=r"^the metadata of six-1-py3-none-any\.whl cannot be read: http://127\.0\.0\.1:9/"
+    ):
+        licenses("http://127.0.0.1:9", locked(FILES[1]))
+
+
+@pytest.mark.network
+def test_a_channel_without_metadata_is_answered_by_pypi_s_build() -> None:
+    env = read_environment(DESCRIPTION)
+    lock = make_lock(env)
+    statements = read_licenses(env, Settings(), lock, {}, current=None, other_builds=True)
+    (torch,) = (row for row in statements if row.name == "torch")
+    assert (torch.version, torch.text) == ("2.5.1+cu121", "BSD-3-Clause")
+    assert torch.metadata_of.startswith("torch-2.5.1-cp310-")
