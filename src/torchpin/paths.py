@@ -16,6 +16,7 @@ SETTINGS = "torchpin.toml"  # of one machine, and in .gitignore
 BUMP_LOG = f"{RECORDS}/log.yaml"
 DOCKERFILE_TEMPLATE = f"{DOCKER}/Dockerfile.j2"
 RUNTIME = f"{DOCKER}/runtime"
+_SBOM = "sbom.cdx.json"
 INDEX_SNAPSHOTS = "src/torchpin/facts/data/index"
 
 # Scanners of vulnerabilities find the files of a lock by it: "Lock files are named for scanners" in docs/ARCHITECTURE.md.
@@ -91,3 +92,18 @@ def freeze_path(environment: str) -> str:
 def build_path(environment: str) -> str:
     """The build record: the image's key, id, size, base, and what its probe reported."""
     return f"{RECORDS}/{environment}/build.json"
+
+
+def sbom_path(environment: str) -> str:
+    """The software bill of materials, in CycloneDX."""
+    return f"{RECORDS}/{environment}/{_SBOM}"
+
+
+def environment_paths(environment: str) -> tuple[str, ...]:
+    """All files that are generated from a lock and its description."""
+    return *rendered_paths(environment), sbom_path(environment)
+
+
+def is_record(path: str) -> bool:
+    """Whether a path is of what was read out of an image, or of the log: written by torchpin alone, never from a lock."""
+    return path.startswith(f"{RECORDS}/") and not path.endswith(f"/{_SBOM}")

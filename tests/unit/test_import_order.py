@@ -27,11 +27,15 @@ OUTSIDE = {"git", "docker", "invoke", "rich"} | {
     *("http", "os", "pathlib", "shutil", "socket", "subprocess", "tempfile", "urllib")
 }
 HOMES = {  # the modules or folders that may import a library
+    "cyclonedx": ("sbom",),
     "docker": ("tools.docker",),
     "git": ("tools.git",),
     "invoke": ("cli",),
     "jinja2": ("image.dockerfile",),
+    "license_expression": ("sbom",),
+    "packageurl": ("sbom",),
     "rich": ("output",),
+    "spdx_tools": ("sbom.spdx_document",),
     "subprocess": ("tools.process",),
     "urllib": ("tools.http", "tools.index_server"),
     "yaml": ("description", "facts.load", "records.bump_log"),

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin import facts
+from torchpin import facts, paths
 from torchpin.checks import rules, run
 from torchpin.checks.registry import REGISTRY, Result
 from torchpin.compat.recommendations import ABSENT, compute_deviations, satisfies, stale_reasons
@@ -55,6 +57,22 @@ def environment(name: str) -> Environment:
 @cache
 def lock(name: str) -> Lock:
     return workspace.read_lock(repo(), environment(name))
+
+
+@for_each_environment
+def test_the_sbom_is_that_of_the_lock_and_valid(name: str) -> None:
+    text = repo().text(paths.sbom_path(name))
+    assert text == generated.sbom_text(environment(name), lock(name))
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text or "") is None
+
+
+@for_each_environment
+def test_licenses_are_those_of_locked_files_and_of_nearly_all(name: str) -> None:
+    hashes = {package.sha256 for package in lock(name).all_packages.values()}
+    build = lock(name).build
+    stated = {statement.sha256 for statement in lock(name).licenses}
+    assert stated <= hashes | {package.sha256 for package in (build.packages if build else ())}
+    assert len(hashes - stated) <= 1
 
 
 def service(name: str) -> Service:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +16,13 @@ from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
+from torchpin.image.labels import image_labels
+from torchpin.lock.file_format import digest
 from torchpin.model import Outcome
 from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.redaction import redact_credentials
 from torchpin.tools import uv_install
+from torchpin.tools.buildx import NO_ATTESTATIONS, Attestations
 from torchpin.tools.files import expect_inside
 from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace import generated, workspace
@@ -42,10 +46,26 @@ class BuildOptions:
     dry_run: bool = False
     lab: bool = False
     overwrite: bool = False  # records and documents that were edited by hand
+    attestations: Attestations = NO_ATTESTATIONS
 
     def __post_init__(self) -> None:
         if self.push and self.lab:
             raise InputError("`--push` conflicts with `--lab`: the lab's images stay in the lab")
+
+
+def parse_attestations(sbom: str | bool, provenance: str | bool) -> Attestations:
+    """The attestations that `--sbom` and `--provenance` name; an option without a value is True.
+
+    Raises InputError for a value that buildx would not take.
+    """
+    if isinstance(sbom, str) and sbom and not re.fullmatch(r"generator=[^\s,]+", sbom):
+        raise InputError(f"--sbom must have no value, or generator=IMAGE, not {sbom!r}")
+    if provenance not in {True, "", "min", "max"}:
+        raise InputError(f"--provenance must have no value, or min or max, not {provenance!r}")
+    mode = "min" if provenance is True else provenance
+    return Attestations(
+        sbom="true" if sbom is True else sbom or "", provenance=f"mode={mode}" if mode else ""
+    )
 
 
 def build(
@@ -77,6 +97,12 @@ def build(
         )
     with docker.engine() as client:
         buildx.expect_buildx()
+        if options.attestations == NO_ATTESTATIONS:
+            show_status(
+                "without attestations; `--sbom` and `--provenance` add them, where the engine keeps them"
+            )
+        else:
+            buildx.expect_attestations(builder=options.builder)
         return for_each_environment(
             chosen,
             lambda env: with_engine_errors(_build, client, repo, env, options, show_status, watch),
@@ -127,13 +153,14 @@ def _build(
         repo
     )  # which has read nothing: all that is read from here on must stay until the record is written
     lock, rendered = _load_fresh(repo, env)
+    labels = _labels(repo, env, lock, rendered)
     tags = _tags(repo, env, rendered.image_key)
     image: Any = None if options.no_cache else docker.find_image(client, tags[0], rendered.image_key)
     new = image is None
     if new:
         for source in env.service.sources:
             show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.tag}")
-        _run_build(client, repo, env, options, (lock, rendered), watch)
+        _run_build(client, repo, env, options, (lock, rendered, labels), watch)
         image = client.images.get(tags[0])
     recorded = not new and _is_recorded(repo, env, lock, rendered)
     if not recorded:
@@ -159,13 +186,13 @@ def _run_build(
     repo: Repository,
     env: Environment,
     options: BuildOptions,
-    lock_and_rendered: tuple[Lock, generated.Rendering],
+    inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
     watch: EventCallback,
 ) -> None:
     """Runs the build. Raises ToolError for a package that is installed twice or from another index than the locked one."""
     from torchpin.tools import buildx, docker
 
-    lock, rendered = lock_and_rendered
+    lock, rendered, labels = inputs
     _require_unique_packages(env, lock)
     buildx.expect_platform(env.variant.platform, builder=options.builder)
     expect_inside(repo.root, paths.LOGS)
@@ -181,7 +208,7 @@ def _run_build(
     ):
         uv = uv_install.uv_for_platform(env.variant.platform, uv_text, folder)
         with buildx.assemble_context(repo.root, rendered.context, rendered.dockerfile, uv) as context:
-            command = _build_command(repo, env, rendered.image_key, options, context, secrets)
+            command = _build_command(repo, env, labels, options, context, secrets)
             lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
     problem = _log_problem(lock, lines)
     if problem:
@@ -211,7 +238,7 @@ def _log_problem(lock: Lock, lines: Sequence[str]) -> str:
 def _build_command(
     repo: Repository,
     env: Environment,
-    key: str,
+    labels: Mapping[str, str],
     options: BuildOptions,
     context: Path,
     secrets: dict[str, Path],
@@ -221,22 +248,40 @@ def _build_command(
     return buildx.build_command(
         context,
         platform=env.variant.platform,
-        tags=_tags(repo, env, key),
-        labels={docker.KEY_LABEL: key},
+        tags=_tags(repo, env, labels[docker.KEY_LABEL]),
+        labels=labels,
         secrets=secrets,
         contexts=buildx.base_contexts(env, repo.settings),
         times=buildx.Times(epoch=plan.image_time(env)[0], rewritten=buildx.rewrites_times(options.builder)),
         network=repo.settings.network,
         no_cache=options.no_cache,
         builder=options.builder,
+        attestations=options.attestations,
     )
+
+
+def _labels(repo: Repository, env: Environment, lock: Lock, rendered: generated.Rendering) -> dict[str, str]:
+    """The labels that an image gets beside those of its Dockerfile. Raises FindingsError where its SBOM is out of date.
+
+    A revision in the Dockerfile would change the image key with each commit.
+    """
+    from torchpin.tools import docker, git
+
+    sbom_path, sbom = paths.sbom_path(env.name), generated.sbom_text(env, lock)
+    if repo.text(sbom_path) != sbom:
+        raise FindingsError(f"{sbom_path}: out of date; run `invoke render --service {env.service.name}`")
+    inputs = (
+        *(paths.service_folder(env.service.name), paths.lock_folder(env.name), paths.image_folder(env.name)),
+        *(paths.DOCKERFILE_TEMPLATE, paths.RUNTIME),
+    )
+    origin, revision = git.checkout_state(repo.root, inputs)
+    labels = image_labels(env, lock, sbom_digest=digest(sbom), origin=origin, revision=revision)
+    return {**labels, docker.KEY_LABEL: rendered.image_key}
 
 
 def _dry_run(repo: Repository, env: Environment, options: BuildOptions) -> Outcome:
-    _, rendered = _load_fresh(repo, env)
-    command = redact_credentials(
-        shlex.join(_build_command(repo, env, rendered.image_key, options, Path("CONTEXT"), {}))
-    )
+    labels = _labels(repo, env, *_load_fresh(repo, env))
+    command = redact_credentials(shlex.join(_build_command(repo, env, labels, options, Path("CONTEXT"), {})))
     return Outcome(name=env.name, status="same", detail=f"would run: {command}")
 
 

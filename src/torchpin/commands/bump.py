@@ -11,7 +11,7 @@ from torchpin.checks.context import current_lock
 from torchpin.commands.parallel import ignore
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError, TorchpinError
-from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, freeze_path, rendered_paths
+from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, environment_paths, freeze_path
 from torchpin.records import bump_log
 from torchpin.workspace.evidence import for_judge
 from torchpin.workspace.writer import exclusive, exclusive_services
@@ -108,7 +108,7 @@ def generated_paths(bump_plan: Plan) -> tuple[str, ...]:
         return ()
     environments = select_environments([bump_plan.service_after])
     return (
-        *(path for env in environments for path in rendered_paths(env.name)),
+        *(path for env in environments for path in environment_paths(env.name)),
         *DOCUMENTS,
         BUMP_LOG,
         *(path for env in environments for path in (freeze_path(env.name), build_path(env.name))),

@@ -15,7 +15,7 @@ from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, ToolError, TorchpinError
 from torchpin.lock import compare
 from torchpin.model import Outcome
-from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, freeze_path, lock_folder, rendered_paths
+from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, environment_paths, freeze_path, lock_folder
 from torchpin.records import bump_log
 from torchpin.records.bump_log import BUILD, RECORD, VALIDATE, BumpEntry, PolicyStep, ServiceChange
 from torchpin.records.freeze import freeze_changes
@@ -92,7 +92,7 @@ def _current_texts(repo: Repository, active_plans: Sequence[Plan]) -> dict[str, 
     for env in environments_of(repo, {bump_plan.service for bump_plan in active_plans}):
         folder = lock_folder(env.name)
         paths += [f"{folder}/{name}" for name in workspace.read_lock_files(repo, env)]
-        paths += rendered_paths(env.name)
+        paths += environment_paths(env.name)
         paths += [freeze_path(env.name), build_path(env.name)]
     return {path: repo.text(path) for path in paths}
 

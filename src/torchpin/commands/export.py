@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from torchpin.errors import InputError
+from torchpin import paths
+from torchpin.errors import InputError, ToolError
 from torchpin.redaction import redact_credentials
+from torchpin.workspace.generated import sbom_text
 from torchpin.workspace.workspace import read_lock
 
 if TYPE_CHECKING:
@@ -13,6 +18,8 @@ if TYPE_CHECKING:
 
     from torchpin.model import Environment, Lock
     from torchpin.workspace.workspace import Repository
+
+_LAST_SECOND = 253_402_300_799  # of the year 9999, the last one that SPDX's times can name
 
 
 def export(repo: Repository, env: Environment, form: str) -> str:
@@ -49,7 +56,36 @@ def _known_urls(repo: Repository, lock: Lock) -> dict[str, str]:
     return {name: redact_credentials(url) for name, url in urls.items()}
 
 
+def _cyclonedx(_: Repository, env: Environment, lock: Lock) -> str:
+    """The text of the committed file, while that is up to date."""
+    return sbom_text(env, lock)
+
+
+def _spdx(repo: Repository, env: Environment, lock: Lock) -> str:
+    from torchpin.sbom.inventory import environment_inventory
+    from torchpin.sbom.spdx_document import spdx_text
+
+    created = _lock_time(repo, env)
+    return spdx_text(environment_inventory(env, lock), sbom_text(env, lock), created=created)
+
+
+def _lock_time(repo: Repository, env: Environment) -> int:
+    """SOURCE_DATE_EPOCH, else when a commit last changed the lock, else 0: seconds since 1970. SPDX requires a time."""
+    stated = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if stated:
+        if not re.fullmatch("[0-9]{1,12}", stated) or int(stated) > _LAST_SECOND:
+            raise InputError(f"SOURCE_DATE_EPOCH must be seconds since 1970, not {stated!r}")
+        return int(stated)
+    with suppress(ToolError, ImportError):  # GitPython's import fails on a machine without git
+        from torchpin.tools import git
+
+        return git.last_change(repo.root, paths.lock_folder(env.name)) or 0
+    return 0
+
+
 FORMATS: Mapping[str, Callable[[Repository, Environment, Lock], str]] = {
     "requirements": _requirements,
     "pylock": _pylock,
+    "cyclonedx": _cyclonedx,
+    "spdx": _spdx,
 }

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 def write_renderings(
     repo: Repository, environments: Sequence[Environment], *, overwrite: bool = False
 ) -> tuple[Outcome, ...]:
-    """Writes the Dockerfile of every environment and the list of its build context; `overwrite`: over edits by hand too."""
+    """Writes the Dockerfile of every environment, the list of its build context, and its SBOM; `overwrite`: over edits by hand too."""
     repo = replace(
         repo
     )  # which has read nothing: all that is read from here on must stay until the files are written
     files: dict[str, str | None] = {}
     for env in environments:
-        files |= generated.render_environment(repo, env, read_lock(repo, env)).files
+        files |= generated.environment_files(repo, env, read_lock(repo, env))
     return write_with_outcomes(repo, files, overwrite=overwrite)
 
 

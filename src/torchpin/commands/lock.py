@@ -78,7 +78,7 @@ def lock(
 
 def _with_written_files(outcome: Outcome, changed: Sequence[str]) -> Outcome:
     """An outcome that is not *same* where a rendered file was written."""
-    rendered = [path for path in paths.rendered_paths(outcome.name) if path in changed]
+    rendered = [path for path in paths.environment_paths(outcome.name) if path in changed]
     if outcome.status != "same" or not rendered:
         return outcome
     return replace(outcome, status="changed", detail=f"{outcome.detail}; rendered: {', '.join(rendered)}")
@@ -171,7 +171,7 @@ def generated_texts(
             files |= {
                 f"{folder}/{name}": text for name, text in file_format.lock_texts(new_locks[env.name]).items()
             }
-            files |= generated.render_environment(repo, env, new_locks[env.name]).files
+            files |= generated.environment_files(repo, env, new_locks[env.name])
     return files
 
 

@@ -185,7 +185,11 @@ def _objections(
 ) -> dict[str, str]:
     """Why a file is not only torchpin's, or would be lost, by path."""
     renderings = _current_renderings(repo.root, name)
-    unsaved = {path for path in files if any(f"/{changed}".endswith(f"/{path}") for changed in uncommitted)}
+    unsaved = {
+        path
+        for path in files
+        if path not in renderings and any(f"/{changed}".endswith(f"/{path}") for changed in uncommitted)
+    }
     objections = {
         path: _objection(repo.root, path, renderings.get(path))
         or ("has edits that are not committed" if path in unsaved else "")
@@ -199,7 +203,7 @@ def _current_renderings(root: Path, name: str) -> dict[str, str]:
     try:
         repo = workspace.open_repository(root)
         renderings = [
-            generated.render_environment(repo, env, workspace.read_lock(repo, env)).files
+            generated.environment_files(repo, env, workspace.read_lock(repo, env))
             for env in select_environments(repo.services, service=name)
         ]
     except TorchpinError:
@@ -211,18 +215,21 @@ def _objection(root: Path, path: str, rendering: str | None) -> str:
     parent, folder, file = path.split("/", 2)
     known = {
         paths.SERVICES: file in {"service.yaml", "smoke.py"} or file.startswith("__pycache__/"),
-        paths.RECORDS: path in {paths.freeze_path(folder), paths.build_path(folder)},
+        paths.RECORDS: path in {paths.freeze_path(folder), paths.build_path(folder), paths.sbom_path(folder)},
         paths.DOCKER: path in paths.rendered_paths(folder),
         paths.LOCKFILES: paths.is_lock_file(file),
     }
     if not known[parent]:
         return "is not torchpin's"
-    if parent in {paths.SERVICES, paths.RECORDS}:
+    is_sbom = path == paths.sbom_path(folder)
+    if parent in {paths.SERVICES, paths.RECORDS} and not is_sbom:
         return ""
     text = (root / path).read_bytes().decode(errors="replace")
-    if not any("Made " in line and "; do not edit." in line for line in text.splitlines()[:2]):
+    if not is_sbom and not any(
+        "Made " in line and "; do not edit." in line for line in text.splitlines()[:2]
+    ):
         return "is not torchpin's: it has no header of a generated file"
-    if parent == paths.DOCKER:
+    if parent == paths.DOCKER or is_sbom:
         return "" if rendering in {None, text} else "is not what `invoke render` writes"
     try:
         file_format.parse_lock(paths.lock_folder(folder), {file: text})

@@ -167,9 +167,9 @@ def _generated_texts(repo: Repository, locks: Mapping[str, Lock], wanted_paths: 
     if any(path in paths.DOCUMENTS for path in wanted_paths):
         texts |= generated.expected_documents(repo, locks)
     for env in select_environments(repo.services):
-        if {*paths.rendered_paths(env.name)} & {*wanted_paths}:
+        if {*paths.environment_paths(env.name)} & {*wanted_paths}:
             lock = locks[env.name] if env.name in locks else workspace.read_lock(repo, env)
-            texts |= generated.render_environment(repo, env, lock).files
+            texts |= generated.environment_files(repo, env, lock)
     return {path: texts[path] for path in wanted_paths if path in texts}
 
 
@@ -216,7 +216,7 @@ def write_with_undo(
             path: _digest(files[path])
             if path in files
             else digests[path]
-            if path in digests and not path.startswith(f"{paths.RECORDS}/")
+            if path in digests and not paths.is_record(path)
             else _digest(repo.text(path))
             for path in originals
         }

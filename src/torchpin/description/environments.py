@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64", "macos/arm64": "arm64"}
+DOCKER_HUB = "docker.io"
 MIN_MACOS = (14, 0)  # the oldest release with security updates
 # glibc 2.28, which torch's wheels require since 2.7; every base image since Debian 10 has it.
 GLIBC_MINOR = 28
@@ -68,6 +69,16 @@ def native_environment(env: Environment, platform: str) -> Environment | None:
     if platform.startswith("macos") and env.variant.channel == "cpu":
         return replace(env, variant=replace(env.variant, channel="pypi", platform=platform))
     return None
+
+
+def split_image_name(image: str) -> tuple[str, str]:
+    """The registry of an image's name and its path there, with the tag: `nvidia/cuda:12.8.1` is Docker Hub's."""
+    first, _, remainder = image.partition("/")
+    is_host = remainder and ("." in first or ":" in first or first == "localhost")
+    host, path = (first, remainder) if is_host else (DOCKER_HUB, image)
+    if host == DOCKER_HUB and "/" not in path:
+        path = f"library/{path}"  # the namespace of Docker Hub's official images
+    return host, path
 
 
 def base_path(env: Environment) -> str:

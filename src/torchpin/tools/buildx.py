@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from torchpin.description.environments import mirror_variable
+from torchpin.description.environments import mirror_variable, split_image_name
 from torchpin.errors import ToolError
 from torchpin.image import build_log
 from torchpin.redaction import redact_credentials
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torchpin.image.plan import BuildContext
     from torchpin.model import Environment, Settings
 
+_CONTAINERD_STORE = "io.containerd.snapshotter.v1"  # of `docker info`; the older store holds images alone
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -76,7 +77,37 @@ class Times:
     rewritten: bool = False
 
 
-def build_command(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attestations:
+    """What a build attests beside its image, as the values of buildx's options: `sbom`, `provenance`; "" for nothing."""
+
+    sbom: str = ""
+    provenance: str = ""
+
+
+NO_ATTESTATIONS = Attestations()
+
+
+def expect_attestations(*, builder: str = "") -> None:
+    """Raises ToolError where attestations would be lost: images are loaded into the engine, so it has to keep them."""
+    inspected = run(("docker", "buildx", "inspect", *([builder] if builder else []))).stdout
+    name, driver = (_inspected(inspected, field) for field in ("Name", "Driver"))
+    status = run(("docker", "info", "--format", "{{json .DriverStatus}}")).stdout
+    if _CONTAINERD_STORE not in status:
+        raise ToolError(
+            f"the builder {name or builder} (driver {driver or 'unknown'}) cannot attest: the engine's image store keeps no "
+            "attestations; switch the engine to the containerd image store, or build without `--sbom` and `--provenance`"
+        )
+
+
+def _inspected(text: str, field: str) -> str:
+    """The first value of a field that `docker buildx inspect` prints."""
+    return next(
+        (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith(f"{field}:")), ""
+    )
+
+
+def build_command(  # noqa: PLR0913 - each is an option of buildx
     context: Path,
     *,
     platform: str,
@@ -88,11 +119,13 @@ def build_command(
     network: str = "default",
     no_cache: bool = False,
     builder: str = "",
+    attestations: Attestations = NO_ATTESTATIONS,
 ) -> tuple[str, ...]:
     """The buildx command of an image; `contexts` maps an image that a FROM line names to what replaces it."""
     return (
         "docker", "buildx", "build", "--progress", "plain", "--platform", platform, "--file", str(context / "Dockerfile"),
-        "--provenance", "false",
+        "--provenance", attestations.provenance or "false",
+        *(("--sbom", attestations.sbom) if attestations.sbom else ()),
         "--build-arg", f"SOURCE_DATE_EPOCH={times.epoch}",
         *(word for tag in tags for word in ("--tag", tag)),
         *(word for name, value in sorted(labels.items()) for word in ("--label", f"{name}={value}")),
@@ -112,12 +145,7 @@ def base_contexts(env: Environment, settings: Settings) -> dict[str, str]:
     With `"docker.io" = "registry.local/hub"` nvidia/cuda:… is read from registry.local/hub/nvidia/cuda:…
     """
     base = env.base
-    first, _, remainder = base.image.partition("/")
-    host, path = (
-        (first, remainder) if remainder and ("." in first or ":" in first) else ("docker.io", base.image)
-    )
-    if host == "docker.io" and "/" not in path:
-        path = f"library/{path}"  # the namespace of Docker Hub's official images
+    host, path = split_image_name(base.image)
     mirror = settings.mirrors.get(host)
     pinned = f"@{base.digest}" if base.digest else ""
     return {base.reference: f"docker-image://{mirror.rstrip('/')}/{path}{pinned}"} if mirror else {}

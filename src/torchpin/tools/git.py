@@ -421,6 +421,30 @@ def uncommitted_paths(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(line[3:] for line in lines.split("\0") if line))
 
 
+def checkout_state(root: Path, paths: Sequence[str]) -> tuple[str, str]:
+    """The address of a checkout's origin, and its commit; with `-dirty` where these files are not as committed.
+
+    "" for what there is none of.
+    """
+    try:
+        with _git_environment(), Repo(root, search_parent_directories=True) as repo:
+            origin = repo.remote("origin").url if "origin" in [remote.name for remote in repo.remotes] else ""
+            revision = repo.head.commit.hexsha if repo.head.is_valid() else ""
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return "", ""
+    return origin, f"{revision}-dirty" if revision and uncommitted_paths(root, paths) else revision
+
+
+def last_change(root: Path, path: str) -> int | None:
+    """When a path was last changed by a commit, in seconds since 1970; None outside of git, or if it never was."""
+    try:
+        with _git_environment(), Repo(root, search_parent_directories=True) as repo:
+            times = str(repo.git.log("-1", "--format=%ct", "--", str((root / path).resolve())))
+    except (InvalidGitRepositoryError, NoSuchPathError, GitError):
+        return None
+    return int(times) if times.isdigit() else None
+
+
 def author(root: Path) -> str:
     """The author's name in git's configuration, else the name of the user who is logged in."""
     try:

@@ -103,12 +103,12 @@ def _last_bumps(repo: Repository, environments: Sequence[Environment]) -> dict[s
 
 def _render(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict[str, str], str]:
     """An environment's rendered files and image key; none while its lock is missing or out of date."""
-    from torchpin.workspace.generated import render_environment
+    from torchpin.workspace.generated import render_environment, sbom_text
 
     if lock is None or outdated_files(env, lock):
         return {}, ""
     rendering = render_environment(repo, env, lock)
-    return rendering.files, rendering.image_key
+    return {**rendering.files, paths.sbom_path(env.name): sbom_text(env, lock)}, rendering.image_key
 
 
 def from_machine(

@@ -122,6 +122,22 @@ class Rendering:
     image_key: str
 
 
+def environment_files(repo: Repository, env: Environment, lock: Lock) -> dict[str, str]:
+    """All files that are generated from an environment's lock, path to text: the rendered files and the SBOM."""
+    return {
+        **render_environment(repo, env, lock).files,
+        paths.sbom_path(env.name): sbom_text(env, lock),
+    }
+
+
+def sbom_text(env: Environment, lock: Lock) -> str:
+    """The software bill of materials of an environment, in CycloneDX."""
+    from torchpin.sbom.cyclonedx_bom import cyclonedx_text  # slow to import
+    from torchpin.sbom.inventory import environment_inventory
+
+    return cyclonedx_text(environment_inventory(env, lock))
+
+
 def render_environment(repo: Repository, env: Environment, lock: Lock) -> Rendering:
     """Render an environment's Dockerfile and context list. Raises InputError when its smoke test is missing."""
     path = paths.smoke_path(env.service.name)

@@ -122,8 +122,8 @@ def _is_witnessed(path: str) -> bool:
 
 
 def _is_rendered(path: str) -> bool:
-    folder, _, environment = path.rpartition("/")[0].partition("/")
-    return folder == paths.DOCKER and path in paths.rendered_paths(environment)
+    environment = path.rpartition("/")[0].rpartition("/")[2]
+    return path in paths.environment_paths(environment)
 
 
 def _committed_texts(repo: Repository, files: Iterable[str]) -> dict[str, str] | None:

@@ -64,6 +64,13 @@ def test_the_image_is_built_proven_recorded_and_documented(
         results
     )
 
+    with docker.engine() as client:
+        labels = client.images.get(image_tags(scratch)[0]).labels
+    sbom = scratch.text("records/lora-gpu/sbom.cdx.json")
+    assert labels["io.torchpin.sbom"] == file_format.digest(sbom or "")
+    assert labels["org.opencontainers.image.base.name"].startswith("docker.io/torchpin-lab/")
+    assert "org.opencontainers.image.revision" not in labels  # the lab's copy is in no git repository
+
     second = build_environment(scratch, env)
     assert second.status == "same"
     assert "nothing to do" in second.detail

@@ -84,7 +84,10 @@ def test_help_can_be_requested_without_exiting(
     [
         (("biuld",), "no task `biuld` (did you mean build?)"),
         (("--help", "biuld"), "no task `biuld` (did you mean build?)"),
-        (("build", "--servce", "x"), "`{} build` has no option `--servce` (did you mean --service?)"),
+        (
+            ("build", "--servce", "x"),
+            "`{} build` has no option `--servce` (did you mean --service, --provenance?)",
+        ),
         (("why", "--servce", "x", "y"), "`{} why` has no option `--servce` (did you mean --service?)"),
         (("--lst",), "`{} ` has no option `--lst` (did you mean --list, --pty?)"),
         (("why",), "`{} why` needs SERVICE and COMPONENT; `{} why --help` shows the usage"),

@@ -27,8 +27,14 @@ def describe(line: str) -> str:
     [
         ("biuld", "no task `biuld` (did you mean build?)"),
         ("qqqq", "no task `qqqq`; `invoke --list` shows all"),
-        ("build --servce lora", "`invoke build` has no option `--servce` (did you mean --service?)"),
-        ("build --servce=lora", "`invoke build` has no option `--servce` (did you mean --service?)"),
+        (
+            "build --servce lora",
+            "`invoke build` has no option `--servce` (did you mean --service, --provenance?)",
+        ),
+        (
+            "build --servce=lora",
+            "`invoke build` has no option `--servce` (did you mean --service, --provenance?)",
+        ),
         ("build --qqqq", "`invoke build` has no option `--qqqq`; `invoke build --help` shows all"),
         ("build -x", "`invoke build` has no option `-x`; `invoke build --help` shows all"),
         ("build -xy", "`invoke build` has no option `-x`; `invoke build --help` shows all"),

@@ -31,11 +31,10 @@ def root(tmp_path: Path) -> Path:
             tmp_path / "services" / service,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
-        for parent in ("lockfiles", "docker"):
+        for parent in ("lockfiles", "docker", "records"):
             shutil.copytree(ROOT / parent / f"{service}-gpu", tmp_path / parent / f"{service}-gpu")
     shutil.copytree(ROOT / "docker/runtime", tmp_path / "docker/runtime")
     shutil.copy2(ROOT / "docker/Dockerfile.j2", tmp_path / "docker")
-    (tmp_path / "records/zopilot-gpu").mkdir(parents=True)
     (tmp_path / "records/zopilot-gpu/pip_freeze.txt").write_text("torch==2.8.0\n")
     (tmp_path / "docs").mkdir()
     repo = workspace.open_repository(tmp_path)
@@ -114,7 +113,13 @@ def test_a_file_of_others_stops_it_unless_told_otherwise(root: Path, path: str, 
 
 
 @pytest.mark.parametrize(
-    "path", ["lockfiles/zopilot-gpu/00-torch.requirements.txt", "docker/zopilot-gpu/Dockerfile"]
+    "path",
+    [
+        "lockfiles/zopilot-gpu/00-torch.requirements.txt",
+        "lockfiles/zopilot-gpu/licenses.txt",
+        "docker/zopilot-gpu/Dockerfile",
+        "records/zopilot-gpu/sbom.cdx.json",
+    ],
 )
 def test_an_edit_by_hand_stops_it(root: Path, path: str) -> None:
     (root / path).write_text((root / path).read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")

@@ -71,6 +71,21 @@ def test_a_builder_that_can_sets_the_times_in_all_layers() -> None:
     assert command == (*PLAIN, "--output", "type=docker,rewrite-timestamp=true", "/build/context")
 
 
+def test_attestations_are_passed_on_and_provenance_is_off_without() -> None:
+    attestations = buildx.Attestations(sbom="generator=registry.local/scanner", provenance="mode=max")
+    command = buildx.build_command(
+        CONTEXT,
+        platform="linux/amd64",
+        tags=(),
+        labels={},
+        secrets={},
+        contexts={},
+        times=TIMES,
+        attestations=attestations,
+    )
+    assert "--provenance mode=max --sbom generator=registry.local/scanner " in shlex.join(command)
+
+
 def test_the_default_network_is_not_named() -> None:
     command = buildx.build_command(
         CONTEXT,

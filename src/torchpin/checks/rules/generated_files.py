@@ -31,8 +31,8 @@ def first_differing_line(committed: str | None, expected: str) -> int | None:
 def rendering_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke render` and commit what it writes; do not edit generated files by hand.
 
-    Dockerfile and context list are rendered from description, lock and template. The committed files have to be equal to
-    the current rendering, byte by byte.
+    Dockerfile and context list are rendered from description, lock and template, the SBOM from description and lock. The
+    committed files have to be equal to the current rendering, byte by byte.
 
     Example: the template has a new line that a committed Dockerfile does not have.
 

@@ -26,6 +26,7 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
 
 
 @command(
+    optional=["sbom", "provenance"],
     help={
         **SERVICE,
         **VARIANT,
@@ -37,9 +38,11 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
         "progress": "auto (a live table on a terminal), plain or json",
         "dry_run": "print the command without running it",
         **OVERWRITE,
+        "sbom": "attest what the image holds, scanned by BuildKit's generator, or by generator=IMAGE; off by default",
+        "provenance": "attest how the image was built: min or max (with build arguments); off by default",
     },
 )
-def build(
+def build(  # noqa: PLR0913, PLR0917 - each is an option of the task
     _: Context,
     service: str = "",
     variant: str = "",
@@ -51,18 +54,26 @@ def build(
     dry_run: bool = False,
     lab: bool = False,
     overwrite: bool = False,
+    sbom: str = "",
+    provenance: str = "",
 ) -> None:
     """Build each image from its lock, verify it from the inside, and record its packages."""
-    from torchpin.commands.build import BuildOptions
+    from torchpin.commands.build import BuildOptions, parse_attestations
     from torchpin.commands.lab import build_images
     from torchpin.commands.selection import Selection
 
     with task_run("events" if progress == "json" else "text", progress=progress) as run:
         require_choice("--progress", progress, ("auto", "plain", "json"))
         options = BuildOptions(
-            platform=platform, builder=builder, push=push, no_cache=no_cache, dry_run=dry_run, lab=lab,
+            platform=platform,
+            builder=builder,
+            push=push,
+            no_cache=no_cache,
+            dry_run=dry_run,
+            lab=lab,
             overwrite=overwrite,
-        )  # fmt: skip
+            attestations=parse_attestations(sbom, provenance),
+        )
         run.report(build_images(Selection(service=service, variant=variant), options, run.watcher))
 
 

@@ -120,7 +120,8 @@ def verify(
     help={
         **ONE_SERVICE,
         **VARIANT,
-        "format": "requirements (offline, hashed) or pylock (PEP 751, with the address of each file, which PyPI is asked for)",
+        "format": "requirements (offline, hashed), pylock (PEP 751, with the address of each file, which PyPI is asked for), "
+        "cyclonedx or spdx (offline, the software bill of materials)",
     },
 )
 def export(_: Context, service: str, variant: str = "", format: str = "requirements") -> None:
