@@ -52,11 +52,10 @@ def test_what_torchpin_wrote_itself_is_written_over(repo: Repository) -> None:
     hand_edits.require_unedited(repo, {DOCKERFILE: "FROM c\n", paths.PINNING: section("two")})
 
 
-def test_an_edit_of_an_sbom_is_named_and_a_record_is_no_generated_text(repo: Repository) -> None:
-    sbom, record = paths.sbom_path("lora-gpu"), paths.build_path("lora-gpu")
-    writer.write(repo, {sbom: '{\n "a": 1\n}\n', record: "{}\n"})
-    edit(repo, record, "{}", "{ }")
-    hand_edits.require_unedited(repo, {sbom: "{}\n", record: "{}\n"})
+def test_an_edit_of_an_sbom_is_named(repo: Repository) -> None:
+    sbom = paths.sbom_path("lora-gpu")
+    writer.write(repo, {sbom: '{\n "a": 1\n}\n'})
+    hand_edits.require_unedited(repo, {sbom: "{}\n"})
     edit(repo, sbom, "1", "2")
     assert edits(repo, {sbom: "{}\n"}) == [f'{sbom}:2:  "a": 2']
 
