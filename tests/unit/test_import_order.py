@@ -29,7 +29,7 @@ OUTSIDE = {"git", "docker", "invoke", "rich"} | {
 HOMES = {  # the modules or folders that may import a library
     "cyclonedx": ("sbom",),
     "docker": ("tools.docker",),
-    "git": ("tools.git",),
+    "git": ("tools.git", "tools.git_checkout", "tools.git_export"),
     "invoke": ("cli",),
     "jinja2": ("image.dockerfile",),
     "license_expression": ("sbom",),

@@ -265,7 +265,7 @@ def _labels(repo: Repository, env: Environment, lock: Lock, rendered: generated.
 
     A revision in the Dockerfile would change the image key with each commit.
     """
-    from torchpin.tools import docker, git
+    from torchpin.tools import docker, git_checkout
 
     sbom_path, sbom = paths.sbom_path(env.name), generated.sbom_text(env, lock)
     if repo.text(sbom_path) != sbom:
@@ -274,7 +274,7 @@ def _labels(repo: Repository, env: Environment, lock: Lock, rendered: generated.
         *(paths.service_folder(env.service.name), paths.lock_folder(env.name), paths.image_folder(env.name)),
         *(paths.DOCKERFILE_TEMPLATE, paths.RUNTIME),
     )
-    origin, revision = git.checkout_state(repo.root, inputs)
+    origin, revision = git_checkout.checkout_state(repo.root, inputs)
     labels = image_labels(env, lock, sbom_digest=digest(sbom), origin=origin, revision=revision)
     return {**labels, docker.KEY_LABEL: rendered.image_key}
 

@@ -23,9 +23,9 @@ def require_committed(repo: Repository, texts: Mapping[str, str | None]) -> None
     `texts`: the files, as they are. Those that git does not have would be mixed with the update's, and of the log and of
     generated text they would be lost. Prose of documents stays, so it may be edited.
     """
-    from torchpin.tools import git
+    from torchpin.tools import git_checkout
 
-    changed = git.uncommitted_paths(repo.root, sorted(texts))
+    changed = git_checkout.uncommitted_paths(repo.root, sorted(texts))
     edits = _uncommitted_lines(repo, texts) if changed else []
     if edits:
         log = bump_log.parse_log(texts.get(paths.BUMP_LOG))
@@ -81,9 +81,9 @@ def _uncommitted_lines(repo: Repository, texts: Mapping[str, str | None]) -> lis
 
 
 def _committed_texts(repo: Repository, files: Iterable[str]) -> dict[str, str]:
-    from torchpin.tools import git
+    from torchpin.tools import git_checkout
 
     try:
-        return git.texts_at_revision(repo.root, "HEAD", tuple(files))
+        return git_checkout.texts_at_revision(repo.root, "HEAD", tuple(files))
     except InputError:  # without a commit
         return {}

@@ -346,6 +346,6 @@ def _utc_now() -> str:
 
 
 def _author(repo: Repository) -> str:
-    from torchpin.tools import git
+    from torchpin.tools import git_checkout
 
-    return git.author(repo.root)
+    return git_checkout.author(repo.root)

@@ -49,10 +49,10 @@ def _read_snapshot(repo: Repository, argument: str, directory: Path) -> Snapshot
 
 
 def _revision_snapshot(repo: Repository, argument: str) -> Snapshot:
-    from torchpin.tools import git
+    from torchpin.tools import git_checkout
 
     try:
-        texts = git.texts_at_revision(repo.root, argument, (f"{SERVICES}/", f"{LOCKFILES}/"))
+        texts = git_checkout.texts_at_revision(repo.root, argument, (f"{SERVICES}/", f"{LOCKFILES}/"))
     except InputError as error:
         raise InputError(
             f"{error}; a state is a git revision, a freeze record, a lock folder, or `.`"

@@ -77,9 +77,9 @@ def _lock_time(repo: Repository, env: Environment) -> int:
             raise InputError(f"SOURCE_DATE_EPOCH must be seconds since 1970, not {stated!r}")
         return int(stated)
     with suppress(ToolError, ImportError):  # GitPython's import fails on a machine without git
-        from torchpin.tools import git
+        from torchpin.tools import git_checkout
 
-        return git.last_change(repo.root, paths.lock_folder(env.name)) or 0
+        return git_checkout.last_change(repo.root, paths.lock_folder(env.name)) or 0
     return 0
 
 

@@ -42,14 +42,14 @@ def remove_service(options: RemoveOptions, watcher: Watcher) -> CommandReport:
     """Removes a service from the repository of the current folder; its description may be missing or damaged."""
     if not NAME.pattern.fullmatch(options.service):
         raise InputError(f"--service must be {NAME.expected}, not {options.service!r}")
-    from torchpin.tools import git  # slow to import
+    from torchpin.tools import git_checkout  # slow to import
 
     root = workspace.find_root(Path.cwd())
     message = recover(root)
     if message:
         watcher.notice(message)
     with exclusive(root):
-        uncommitted = git.uncommitted_paths(root, (paths.SERVICES, paths.RECORDS))
+        uncommitted = git_checkout.uncommitted_paths(root, (paths.SERVICES, paths.RECORDS))
         notices = leftovers(root, options.service)
         report = report_outcomes(remove(root, options, uncommitted))
     for notice in notices:

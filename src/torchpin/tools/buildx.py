@@ -165,7 +165,7 @@ def network_script(settings: Settings, *, ca: bool) -> str:
 @contextmanager
 def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Path) -> Iterator[Path]:
     """A temporary folder with exactly the files of a build context, the Dockerfile and uv."""
-    from torchpin.tools import git
+    from torchpin.tools import git_export
 
     scripts = [path for path, text in context.files.items() if text.startswith("#!")]
     with temporary_folder() as parent:
@@ -178,7 +178,7 @@ def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Pat
         for path in (*scripts, "uv"):
             (folder / path).chmod(0o755)
         for path, source in context.sources.items():
-            git.export_clone(root, source, folder / path)
+            git_export.export_clone(root, source, folder / path)
         _set_modes(folder)
         yield folder
 

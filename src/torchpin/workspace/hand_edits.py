@@ -129,9 +129,9 @@ def _is_rendered(path: str) -> bool:
 def _committed_texts(repo: Repository, files: Iterable[str]) -> dict[str, str] | None:
     """Those of these files that git's HEAD has; None where git has no commit to read, or cannot read it."""
     try:
-        from torchpin.tools import git
+        from torchpin.tools import git_checkout
 
-        return git.texts_at_revision(repo.root, "HEAD", tuple(files))
+        return git_checkout.texts_at_revision(repo.root, "HEAD", tuple(files))
     except (TorchpinError, ImportError):  # GitPython's import fails on a machine without git
         return None
 

@@ -43,10 +43,10 @@ class History:
 
         None for a commit whose own torchpin was another one, or that cannot be read: nobody can tell what it gave.
         """
-        from torchpin.tools import git
+        from torchpin.tools import git_checkout
 
         try:
-            for revision in git.last_revisions(self.repo.root, path, _MOST_REVISIONS):
+            for revision in git_checkout.last_revisions(self.repo.root, path, _MOST_REVISIONS):
                 if revision not in self._generated:
                     self._generated[revision] = _generate(self.repo, revision)
                 if path in self._generated[revision]:
@@ -57,11 +57,11 @@ class History:
 
 def _generate(repo: Repository, revision: str) -> dict[str, str]:
     """All generated files of a revision; none of what cannot be told."""
-    from torchpin.tools import git
+    from torchpin.tools import git_checkout
 
-    if not git.is_unchanged_since(repo.root, revision, Path(torchpin.__file__).parent):
+    if not git_checkout.is_unchanged_since(repo.root, revision, Path(torchpin.__file__).parent):
         return {}
-    texts = git.texts_at_revision(repo.root, revision, _INPUTS)
+    texts = git_checkout.texts_at_revision(repo.root, revision, _INPUTS)
     with temporary_folder() as root:
         write_files({root / file: text for file, text in texts.items()})
         services = read.read_services(workspace.read_descriptions(root))

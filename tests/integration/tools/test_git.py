@@ -17,10 +17,8 @@ from torchpin.errors import ToolError
 from torchpin.model import Settings, Source
 from torchpin.tools.git import (
     _clone,
-    checkout_state,
     clone,
     describe_state,
-    last_change,
     read_requirements,
     remote_tags,
 )
@@ -499,28 +497,3 @@ def test_nothing_is_cloned_through_a_folder_that_is_a_link_out(
     (root / PATH).parent.symlink_to(away)
     assert f"{(root / PATH).parent} is a link out of {root}, to {away}; " in clone_error(root, source)
     assert not any(away.iterdir())
-
-
-def test_a_checkout_has_an_origin_a_commit_and_says_what_is_not_committed(work: Path) -> None:
-    assert checkout_state(work, ["train.py"]) == ("", "")
-    revision = commit(work, "one", "v1")
-    assert checkout_state(work, ["train.py"]) == ("", revision)
-    git(work, "remote", "add", "origin", "https://example.org/a")
-    (work / "other.py").write_text("not of the image")
-    assert checkout_state(work, ["train.py"]) == ("https://example.org/a", revision)
-    (work / "train.py").write_text("two")
-    assert checkout_state(work, ["train.py"]) == ("https://example.org/a", f"{revision}-dirty")
-
-
-def test_a_folder_that_is_no_checkout_has_no_state(tmp_path: Path) -> None:
-    assert checkout_state(tmp_path, ["a"]) == ("", "")
-    assert last_change(tmp_path, "a") is None
-
-
-def test_the_last_change_is_that_of_the_commit(work: Path) -> None:
-    commit(work, "one", "v1")
-    (work / "other.py").write_text("later")
-    git(work, "add", ".")
-    git(work, "-c", "user.name=a", "commit", "-q", "-m", "later", "--date", "2001-01-01T00:00:00Z")
-    assert last_change(work, "train.py") == int(git(work, "log", "-1", "--format=%ct", "HEAD~1"))
-    assert last_change(work, "missing.py") is None

@@ -11,7 +11,7 @@ import pytest
 from support.git_repositories import git
 from torchpin.errors import ToolError
 from torchpin.model import Source
-from torchpin.tools.git import export_clone
+from torchpin.tools.git_export import export_clone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from support.git_repositories import git as run_git
 from support.hostile_server import serve_bytes
 from torchpin.errors import ToolError
 from torchpin.model import Settings, Source
-from torchpin.tools import clone_bounds, files, git, process
+from torchpin.tools import clone_bounds, files, git, git_checkout, process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,7 @@ def test_an_origin_that_never_answers_is_given_up(source: Source, monkeypatch: p
     [
         ("pipe", "is a named pipe, not a file; move it away, then try again"),
         ("folder", "is a folder, not a file; move it away, then try again"),
-        ("sparse", "has 10737418240 bytes, and at most 1000000 are read; make it smaller"),
+        ("sparse", "has 10737418240 bytes, and at most 1000000 are read; make it smaller, or move it away"),
     ],
 )
 def test_a_requirements_file_that_is_none_is_not_read(
@@ -118,5 +118,7 @@ def test_a_large_file_of_a_revision_is_not_read(
 ) -> None:
     monkeypatch.setattr(files, "MOST_BYTES", 1_000_000)
     with pytest.raises(ToolError, match=r"zeros\.bin has 5000000 bytes in git, and at most 1000000 are read"):
-        git.texts_at_revision(tmp_path / "origin", "v1", ("zeros",))
-    assert git.texts_at_revision(tmp_path / "origin", "v1", ("req",)) == {"requirements.txt": "six\n"}
+        git_checkout.texts_at_revision(tmp_path / "origin", "v1", ("zeros",))
+    assert git_checkout.texts_at_revision(tmp_path / "origin", "v1", ("req",)) == {
+        "requirements.txt": "six\n"
+    }

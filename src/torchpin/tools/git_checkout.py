@@ -1,0 +1,137 @@
+"""What git knows of this repository: files at a revision, commits, uncommitted changes, the author."""
+
+from __future__ import annotations
+
+import getpass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchpin.errors import InputError, ToolError
+from torchpin.tools import files
+from torchpin.tools.git import git_environment, git_error_text
+
+from git import Blob, Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo  # isort: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from git import Tree
+
+
+def texts_at_revision(root: Path, revision: str, prefixes: Sequence[str]) -> dict[str, str]:
+    """The repository's files with these path prefixes at a revision, path to text.
+
+    Raises InputError when the revision does not exist, or when the root is not in a git repository.
+    """
+    try:
+        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+            commit = repo.commit(_commit_id(repo, revision))
+            folder = root.resolve().relative_to(str(repo.working_tree_dir)).as_posix()
+            tree = commit.tree if folder == "." else commit.tree / folder
+            return _read_tree(tree, "" if folder == "." else f"{folder}/", prefixes)
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        raise InputError(f"{root} is not in a git repository, so {revision!r} cannot be read") from None
+
+
+def last_revisions(root: Path, path: str, count: int) -> tuple[str, ...]:
+    """The commits that last changed a file, the newest first; none outside of a git repository."""
+    try:
+        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+            arguments = (f"--max-count={count}", "--format=%H", "HEAD", "--", str((root / path).absolute()))
+            return tuple(str(repo.git.log(*arguments)).split())
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return ()
+    except GitError as error:
+        raise ToolError(f"{root} cannot be read by git:\n{git_error_text(error)}") from None
+
+
+def is_unchanged_since(root: Path, revision: str, folder: Path) -> bool:
+    """Whether a folder holds what it held at a revision; one that is not in the repository always does."""
+    try:
+        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+            if not folder.resolve().is_relative_to(Path(str(repo.working_tree_dir)).resolve()):
+                return True
+            return not repo.git.diff("--name-only", revision, "--", str(folder.resolve()))
+    except GitError as error:
+        raise ToolError(f"{root} cannot be read by git:\n{git_error_text(error)}") from None
+
+
+def uncommitted_paths(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
+    """Which of these files have uncommitted changes; none outside of a git repository."""
+    try:
+        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+            absolute_paths = [str((root / path).resolve()) for path in paths]
+            lines = str(repo.git.status("--porcelain", "--untracked-files=all", "-z", "--", *absolute_paths))
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return ()
+    except GitError as error:
+        raise ToolError(f"{root} cannot be read by git:\n{git_error_text(error)}") from None
+    return tuple(sorted(line[3:] for line in lines.split("\0") if line))
+
+
+def checkout_state(root: Path, paths: Sequence[str]) -> tuple[str, str]:
+    """The address of a checkout's origin, and its commit; with `-dirty` where these files are not as committed.
+
+    "" for what there is none of.
+    """
+    try:
+        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+            origin = repo.remote("origin").url if "origin" in [remote.name for remote in repo.remotes] else ""
+            revision = repo.head.commit.hexsha if repo.head.is_valid() else ""
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return "", ""
+    return origin, f"{revision}-dirty" if revision and uncommitted_paths(root, paths) else revision
+
+
+def last_change(root: Path, path: str) -> int | None:
+    """When a path was last changed by a commit, in seconds since 1970; None outside of git, or if it never was."""
+    try:
+        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+            times = str(repo.git.log("-1", "--format=%ct", "--", str((root / path).resolve())))
+    except (InvalidGitRepositoryError, NoSuchPathError, GitError):
+        return None
+    return int(times) if times.isdigit() else None
+
+
+def author(root: Path) -> str:
+    """The author's name in git's configuration, else the name of the user who is logged in."""
+    try:
+        with git_environment():
+            identity = str(Git(str(root)).var("GIT_AUTHOR_IDENT"))
+        return identity.rpartition(" <")[0]
+    except GitError:
+        return getpass.getuser()
+
+
+def _commit_id(repo: Repo, revision: str) -> str:
+    try:
+        arguments = ("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return str(repo.git.rev_parse(*arguments)).splitlines()[-1]
+    except GitCommandError as error:
+        if str(error.stderr).strip() and not _is_unknown_revision(str(error.stderr)):
+            raise ToolError(f"{revision} cannot be read by git:\n{git_error_text(error)}") from None
+    names = [ref.name for ref in repo.refs]
+    near = ", ".join(get_close_matches(revision, names, n=4) or names[:8])
+    raise InputError(
+        f"revision {revision!r} does not exist" + (f" (did you mean {near}?)" if near else "")
+    ) from None
+
+
+def _is_unknown_revision(stderr: str) -> bool:
+    """Whether git rejected the revision; any other message means that it could not read the repository."""
+    return "single revision" in stderr or "unknown revision" in stderr or "bad revision" in stderr
+
+
+def _read_tree(tree: Tree, root_prefix: str, prefixes: Sequence[str]) -> dict[str, str]:
+    """The files of a tree with these prefixes; `root_prefix`, the folder inside the git repository, is cut off."""
+    contents = {}
+    for git_object in tree.traverse():
+        path = str(getattr(git_object, "path", "")).removeprefix(root_prefix)
+        if isinstance(git_object, Blob) and path.startswith(tuple(prefixes)):
+            if git_object.size > files.MOST_BYTES:
+                raise ToolError(
+                    f"{path} has {git_object.size} bytes in git, and at most {files.MOST_BYTES} are read"
+                )
+            contents[path] = git_object.data_stream.read().decode(errors="replace")
+    return contents
