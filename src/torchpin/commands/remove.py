@@ -17,6 +17,7 @@ from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
 from torchpin.lock import file_format
 from torchpin.model import Outcome
 from torchpin.tools import docker
+from torchpin.tools.files import read_bytes
 from torchpin.workspace import description_files, generated, workspace
 from torchpin.workspace.writer import exclusive, recover, write
 
@@ -95,7 +96,7 @@ def remove(root: Path, options: RemoveOptions, uncommitted: Sequence[str] = ()) 
     """Removes description, smoke test, locks, renderings, records and sections, for callers that hold the writers' lock.
 
     `uncommitted`: paths that git does not have, from the root of its work tree. Raises FindingsError, before anything is
-    written, for files that are not only torchpin's.
+    written, for files that are not only torchpin's, and ToolError for one that is too large to read.
     """
     name = options.service
     repo = workspace.open_repository(root, leaving=name)
@@ -224,7 +225,7 @@ def _objection(root: Path, path: str, rendering: str | None) -> str:
     is_sbom = path == paths.sbom_path(folder)
     if parent in {paths.SERVICES, paths.RECORDS} and not is_sbom:
         return ""
-    text = (root / path).read_bytes().decode(errors="replace")
+    text = (read_bytes(root / path, follow=False) or b"").decode(errors="replace")
     if not is_sbom and not any(
         "Made " in line and "; do not edit." in line for line in text.splitlines()[:2]
     ):

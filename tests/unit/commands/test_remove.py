@@ -13,7 +13,7 @@ from torchpin.commands.remove import RemoveOptions, leftovers, remove, remove_se
 from torchpin.commands.report import Watcher
 from torchpin.description.environments import select_environments
 from torchpin.documents import markdown
-from torchpin.errors import FindingsError, InputError
+from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.workspace import generated, workspace
 
 ROOT = Path(__file__).parents[3]
@@ -147,6 +147,14 @@ def test_what_is_no_plain_file_is_left_to_people(root: Path, make: object) -> No
     make(root / "services/zopilot/pipe")
     with pytest.raises(InputError, match=r"^services/zopilot/pipe is no plain file; remove it yourself"):
         remove(root, RemoveOptions(service="zopilot", everything=True))
+
+
+def test_a_file_of_others_that_is_too_large_is_not_read_into_memory(root: Path) -> None:
+    path = root / "lockfiles/zopilot-gpu/mine.txt"
+    path.touch()
+    os.truncate(path, 10**11)  # a hole, which takes no room
+    with pytest.raises(ToolError, match=r"mine\.txt has 100000000000 bytes, and at most \d+ are read; "):
+        remove(root, ZOPILOT)
 
 
 @pytest.mark.parametrize("name", ["contents", "bumps", "runtime", "zopilo"])
