@@ -45,7 +45,7 @@ def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
     for file in context.lock_files.get(env.name, ()):
         present_name = paths.present_name(file)
         if file != present_name:
-            message = f"is named {present_name} now, where scanners look for it"
+            message = f"has a former name; `invoke lock` renames it to {present_name}"
             path = paths.lock_path(env.name, file)
             yield finding(env, path, message, about=paths.lock_part(present_name))
     for file, problem, about in outdated_files(env, lock):

@@ -161,7 +161,7 @@ FAILS = [
     Case(
         "LCK001", "under a former name",
         lambda kit: kit.check_lock("LCK001", lock_files={"02-training.txt": ""}),
-        f"{LOCK_DIR}/02-training.txt", "is named 02-training.requirements.txt now, where scanners look for it",
+        f"{LOCK_DIR}/02-training.txt", "has a former name; `invoke lock` renames it to 02-training.requirements.txt",
     ),
     Case(
         "LCK002", "an edited file",
