@@ -42,10 +42,12 @@ def install(
     """Installs a lock into a virtual environment, .venvs/<environment> by default, clones its sources and verifies both.
 
     On macOS a CPU variant's pins are resolved for that machine first: the same versions, other files, each with its hash.
-    Raises FindingsError for incompatible pins, ToolError for another platform and where a tool or the verification fails.
+    Raises FindingsError for incompatible pins, InputError without a script that verifies, ToolError for such a script that is
+    a link out of the repository, for another platform and where a tool or the verification fails.
     """
     require_compatible(repo, [env])
     local_env = _local_environment(env)
+    scripts = _verification_scripts(repo, env)
     start = time.monotonic()
     locked = _local_lock(repo, env, local_env, show_status)
     for outcome in clone(repo, [env]):
@@ -62,7 +64,7 @@ def install(
         for step in plan.install_steps(locked):
             show_status(f"installing {paths.lock_part(step.file)}")
             _install_step(repo, step, into, folder, environ, show_status)
-        _verify(repo, local_env, locked, into, folder, show_status)
+        _verify(repo, local_env, locked, into, folder, scripts, show_status)
     detail = f"installed and verified: {into}"
     return Outcome(name=env.name, status="changed", detail=detail, seconds=time.monotonic() - start)
 
@@ -96,6 +98,16 @@ def _local_environment(env: Environment) -> Environment:
             f"{env.name} takes torch from its base image, so it can only be built; run `invoke build`"
         )
     return local_env
+
+
+def _verification_scripts(repo: Repository, env: Environment) -> tuple[Path, Path]:
+    """The probe and the service's smoke test, without links: they are run on this machine, and not in a container."""
+    names = (f"{paths.RUNTIME}/probe.py", paths.smoke_path(env.service.name))
+    for name in names:
+        if files.read_inside(repo.root, name) is None:
+            raise InputError(f"{name} is missing; it verifies what is installed, so restore it first")
+    probe, smoke_test = (files.expect_inside(repo.root, name) for name in names)
+    return probe, smoke_test
 
 
 def _local_lock(
@@ -140,10 +152,11 @@ def _verify(
     locked: Lock,
     into: Path,
     folder: Path,
+    scripts: tuple[Path, Path],
     show_status: StatusCallback,
 ) -> None:
     """Runs the probe with the plan's expectations, then the service's smoke test, in a native environment."""
-    python = str(into / "bin" / "python")
+    python, (probe_script, smoke_script) = str(into / "bin" / "python"), scripts
     expectations = plan.probe_expectations(env, locked, home=str(repo.root))
     files.write_files({folder / "expect.json": json.dumps(expectations)})
     environ = {
@@ -154,7 +167,7 @@ def _verify(
     probe = (
         python,
         "-B",
-        str(repo.root / paths.RUNTIME / "probe.py"),
+        str(probe_script),
         "--expect",
         str(folder / "expect.json"),
     )
@@ -165,9 +178,10 @@ def _verify(
         ] or completed.stderr.splitlines()[-15:]
         raise ToolError(f"{env.name} does not match its plan:\n" + "\n".join(f"    {line}" for line in lines))
     show_status(completed.stderr.strip().splitlines()[-1])
-    script = repo.root / paths.smoke_path(env.service.name)
     smoke_test = process.run(
-        (python, "-B", str(script)), env=environ | {"TORCHPIN_HOME": str(repo.root)}, timeout=process.LONG
+        (python, "-B", str(smoke_script)),
+        env=environ | {"TORCHPIN_HOME": str(repo.root)},
+        timeout=process.LONG,
     )
     show_status(smoke_test.stdout.strip())
 

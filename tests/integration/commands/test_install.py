@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from support.labs import ROOT
 from torchpin.commands import install, lock
 from torchpin.description.environments import select_environments
-from torchpin.errors import ToolError
+from torchpin.errors import InputError, ToolError
 from torchpin.lab import lab
 from torchpin.tools import uv_install
 from torchpin.workspace import workspace
+
+if TYPE_CHECKING:
+    from torchpin.workspace.workspace import Repository
 
 
 @pytest.mark.parametrize(
@@ -28,6 +33,27 @@ def test_what_cannot_be_native_is_refused_before_anything_is_made(
     (env,) = select_environments(repo.services, service=service, variant=variant)
     with pytest.raises(ToolError, match=message):
         install.install(repo, env)
+
+
+@pytest.mark.parametrize("script", ["docker/runtime/probe.py", "services/lora/smoke.py"])
+def test_a_script_that_is_a_link_elsewhere_is_not_run(
+    monorepo: Repository,
+    script: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(uv_install, "local_platform", lambda: "linux/amd64")
+    outside = tmp_path_factory.mktemp("outside") / "script.py"
+    outside.write_text("raise SystemExit('this was to be refused before')\n")
+    (env,) = select_environments(monorepo.services, service="lora")
+    (monorepo.root / script).unlink()
+    with pytest.raises(InputError, match=f"^{script} is missing; it verifies what is installed"):
+        install.install(monorepo, env)
+    (monorepo.root / script).symlink_to(outside)
+    with pytest.raises(ToolError) as excinfo:
+        install.install(monorepo, env)
+    assert f"{script} is a link out of {monorepo.root}, to {outside}; " in str(excinfo.value)
+    assert not (monorepo.root / ".venvs").exists()
 
 
 @pytest.mark.docker
