@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
 
 # 4 is for an unexpected exception; 130 is 128 + SIGINT and 141 is 128 + SIGPIPE, as shells report them.
 FINDINGS, INPUT, TOOL, BUG, INTERRUPTED, BROKEN_PIPE = 1, 2, 3, 4, 130, 141
+
+# What is in the way of a file or a folder: the system names it, and not what was to be there.
+_IN_THE_WAY = {
+    errno.EEXIST: "a folder of this name is needed; move what is there away, then try again",
+    errno.ENOTDIR: "a part of this path is not a folder; move that away, then try again",
+    errno.EISDIR: "a file of this name is needed; move the folder away, then try again",
+    errno.ELOOP: "a link cannot be written through; remove it, then try again",
+}
 
 
 class TorchpinError(Exception):
@@ -53,3 +62,10 @@ class ToolError(TorchpinError):
     """
 
     exit_code = TOOL
+
+
+def os_error_reason(error: OSError, otherwise: str = "this machine") -> str:
+    """The file of an error, or `otherwise` where it names none, what is wrong with it, and what to do where that is known."""
+    reason = f"{error.filename or otherwise}: {error.strerror or error}"
+    advice = _IN_THE_WAY.get(error.errno or 0)
+    return f"{reason}; {advice}" if advice and error.filename else reason

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from invoke import Exit
 
 from torchpin.cli.interrupts import interruptible
-from torchpin.errors import BUG, INTERRUPTED, TOOL, TorchpinError
+from torchpin.errors import BUG, INTERRUPTED, TOOL, TorchpinError, os_error_reason
 from torchpin.output.streams import output_exit_code, print_plain_error
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _errors_as_messages() -> Iterator[None]:
             print_plain_error("interrupted; no partial output was kept")
         raise Exit(code=INTERRUPTED) from None
     except OSError as error:
-        _exit_with(f"{error.filename or 'this machine'}: {error.strerror or error}", TOOL)
+        _exit_with(os_error_reason(error), TOOL)
     except Exception as error:  # noqa: BLE001 - whatever is left is a bug
         _report_bug(error)
     finally:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin.errors import ToolError
+from torchpin.errors import ToolError, os_error_reason
 from torchpin.paths import SETTINGS, WORK
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def write_files(files: Mapping[Path, str | None]) -> tuple[Path, ...]:
             else:
                 path.unlink()
     except OSError as error:
-        raise ToolError(f"{error.filename}: {error.strerror}; no partial file was kept") from None
+        raise ToolError(f"{os_error_reason(error)}; no partial file was kept") from None
     finally:
         for leftover in staged.values():
             leftover.unlink(missing_ok=True)

@@ -65,7 +65,11 @@ def test_a_failed_staging_leaves_everything_as_it_was(tmp_path: Path) -> None:
     }
     with pytest.raises(ToolError) as excinfo:
         write_files(files)
-    assert str(excinfo.value) == f"{tmp_path / 'file'}: File exists; no partial file was kept"
+    assert (
+        str(excinfo.value)
+        == f"{tmp_path / 'file'}: File exists; a folder of this name is needed; move what is there away, then try again; "
+        "no partial file was kept"
+    )
     assert (tmp_path / "a").read_text() == "before"
     assert names(tmp_path) == ["a", "file", "gone"]
 

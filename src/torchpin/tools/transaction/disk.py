@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from torchpin.errors import ToolError
+from torchpin.errors import ToolError, os_error_reason
 from torchpin.paths import WORK
 from torchpin.tools.files import read_bytes
 
@@ -145,5 +145,6 @@ def errors_name_path(path: str) -> Iterator[None]:
 
 def error_reason(error: OSError, otherwise: str) -> str:
     """The file of an error and what is wrong with it; `otherwise` is the file if the error names none."""
-    cross_device = f"is on another file system than {WORK}, so no file can be renamed to it"
-    return f"{error.filename or otherwise}: {cross_device if error.errno == errno.EXDEV else error.strerror}"
+    if error.errno == errno.EXDEV:
+        return f"{error.filename or otherwise}: is on another file system than {WORK}, so no file can be renamed to it"
+    return os_error_reason(error, otherwise)
