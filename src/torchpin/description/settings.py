@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torchpin import facts, paths
 from torchpin.description.environments import mirror_variable
 from torchpin.description.suggestions import name_hint
+from torchpin.description.toml_lines import find_key, key_lines
 from torchpin.errors import InputError
 from torchpin.model import Position, Problem, Settings
 from torchpin.parsing import parse_toml
@@ -15,6 +16,7 @@ from torchpin.parsing import parse_toml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from torchpin.description.toml_lines import KeyLine
     from torchpin.model import Service
 
 _ADDRESS = re.compile(
@@ -32,49 +34,63 @@ _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib
 _TABLES = {"mirrors": "addresses by name", "build": "registry and network"}
 
 
+class _SettingProblem(NamedTuple):
+    """What is wrong with a variable or, without one, with the names of a key in the file or with all of it."""
+
+    variable: str
+    message: str
+    names: tuple[str, ...] = ()
+
+
 def parse_settings(text: str | None, environ: Mapping[str, str], services: Iterable[Service]) -> Settings:
     """The settings of a file's text (None: no file) and of environment variables, which take precedence.
 
     Raises InputError for an unknown mirror or key, and for a value that is not an address.
     """
-    problems: list[tuple[str, str]] = []  # the variable, or "" for the file, and the message
+    problems: list[_SettingProblem] = []
     tables = _parse_tables(text, problems)
     mirrors = _parse_mirrors(tables.get("mirrors", {}), environ, mirror_names(services), problems)
     build = tables.get("build", {})
     unknown = sorted({*build} - {"registry", "network"})
-    problems += [("", f"build.{name}: unknown key (known: network, registry)") for name in unknown]
+    problems += [
+        _SettingProblem("", f"build.{name}: unknown key (known: network, registry)", ("build", name))
+        for name in unknown
+    ]
     registry = environ.get("TORCHPIN_REGISTRY") or build.get("registry", "")
     if not isinstance(registry, str) or not _REGISTRY.fullmatch(registry):
         variable = "TORCHPIN_REGISTRY" if environ.get("TORCHPIN_REGISTRY") else ""
-        problems.append(
-            (variable, f"build.registry: {_redact_value(registry)} is not a registry such as ghcr.io/name")
-        )
+        message = f"build.registry: {_redact_value(registry)} is not a registry such as ghcr.io/name"
+        problems.append(_SettingProblem(variable, message, ("build", "registry")))
     network = environ.get("TORCHPIN_BUILD_NETWORK") or build.get("network", "default")
     if not isinstance(network, str) or network not in {"default", "host", "none"}:
         variable = "TORCHPIN_BUILD_NETWORK" if environ.get("TORCHPIN_BUILD_NETWORK") else ""
-        problems.append((variable, f"build.network: {network!r} is not default, host or none"))
+        message = f"build.network: {network!r} is not default, host or none"
+        problems.append(_SettingProblem(variable, message, ("build", "network")))
     if problems:
-        located_problems = [_located_problem(*problem) for problem in problems[:_MOST_PROBLEMS]]
+        lines = key_lines(text or "")
+        located_problems = [_located_problem(problem, lines) for problem in problems[:_MOST_PROBLEMS]]
         raise InputError(
             f"correct {paths.SETTINGS} or the TORCHPIN_… variables; nothing was written", located_problems
         )
     return Settings(mirrors=mirrors, registry=registry, network=network)
 
 
-def _located_problem(variable: str, message: str) -> Problem:
-    if variable:
-        return Problem(position=Position(file=variable, line=0, column=0), path="", message=message)
-    match = _TOML_POSITION.search(message)
-    line, column = map(int, match.groups()) if match else (1, 1)
+def _located_problem(problem: _SettingProblem, lines: Sequence[KeyLine]) -> Problem:
+    if problem.variable:
+        position = Position(file=problem.variable, line=0, column=0)
+        return Problem(position=position, path="", message=problem.message)
+    match = None if problem.names else _TOML_POSITION.search(problem.message)
+    line, column = map(int, match.groups()) if match else find_key(lines, problem.names)
     position = Position(file=paths.SETTINGS, line=line, column=column)
-    return Problem(position=position, path="", message=_TOML_POSITION.sub("", message))
+    message = _TOML_POSITION.sub("", problem.message) if match else problem.message
+    return Problem(position=position, path="", message=message)
 
 
 def _parse_mirrors(
     configured: Mapping[str, object],
     environ: Mapping[str, str],
     names: Sequence[str],
-    problems: list[tuple[str, str]],
+    problems: list[_SettingProblem],
 ) -> dict[str, str]:
     """The mirrors by name, those of the variables over those of the file."""
     variables = {mirror_variable(name): name for name in names}
@@ -84,11 +100,13 @@ def _parse_mirrors(
             break
         if isinstance(value, dict):
             dotted = f"{name}.{next(iter(value), '')}"
-            problems.append(("", f'mirrors: write a name with dots in quotes: "{dotted}" = "…"'))
+            message = f'mirrors: write a name with dots in quotes: "{dotted}" = "…"'
+            problems.append(_SettingProblem("", message, ("mirrors", name)))
         elif name not in names:
-            problems.append(("", f"unknown mirror {name!r} ({name_hint(name, names)})"))
+            message = f"unknown mirror {name!r} ({name_hint(name, names)})"
+            problems.append(_SettingProblem("", message, ("mirrors", name)))
         elif reason := _mirror_error(name, value):
-            problems.append(("", reason))
+            problems.append(_SettingProblem("", reason, ("mirrors", name)))
         else:
             mirrors[name] = str(value)
     for variable, value in sorted(environ.items()):
@@ -96,9 +114,10 @@ def _parse_mirrors(
             continue
         if variable not in variables:
             hint = name_hint(variable, variables)
-            problems.append((variable, f"unknown mirror variable {variable!r} ({hint})"))
+            message = f"unknown mirror variable {variable!r} ({hint})"
+            problems.append(_SettingProblem(variable, message))
         elif reason := _mirror_error(variables[variable], value):
-            problems.append((variable, reason))
+            problems.append(_SettingProblem(variable, reason))
         else:
             mirrors[variables[variable]] = value
     return mirrors
@@ -120,22 +139,24 @@ def _redact_value(value: object) -> str:
     return "the value" if "@" in repr(value) else repr(value)
 
 
-def _parse_tables(text: str | None, problems: list[tuple[str, str]]) -> dict[str, dict[str, str]]:
+def _parse_tables(text: str | None, problems: list[_SettingProblem]) -> dict[str, dict[str, str]]:
     if not text:
         return {}
     if len(text) > _MOST_TEXT:
-        problems.append(("", f"has {len(text)} characters, and at most {_MOST_TEXT} are read"))
+        problems.append(_SettingProblem("", f"has {len(text)} characters, and at most {_MOST_TEXT} are read"))
         return {}
     try:
         tables = parse_toml(text)
     except ValueError as error:
-        problems.append(("", f"invalid TOML: {error}"))
+        problems.append(_SettingProblem("", f"invalid TOML: {error}"))
         return {}
     problems += [
-        ("", f"{name}: unknown table (known: {', '.join(_TABLES)})") for name in tables if name not in _TABLES
+        _SettingProblem("", f"{name}: unknown table (known: {', '.join(_TABLES)})", (name,))
+        for name in tables
+        if name not in _TABLES
     ]
     problems += [
-        ("", f"{name}: expected a table of {_TABLES[name]}")
+        _SettingProblem("", f"{name}: expected a table of {_TABLES[name]}", (name,))
         for name, value in tables.items()
         if name in _TABLES and not isinstance(value, dict)
     ]

@@ -16,7 +16,7 @@ from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Position, Problem
 from torchpin.parsing import parse_json
-from torchpin.tools.files import expect_inside, read_bytes, read_inside, read_text
+from torchpin.tools.files import expect_inside, read_bytes, read_inside
 from torchpin.workspace import description_files
 
 if TYPE_CHECKING:
@@ -89,12 +89,26 @@ def open_repository(root: Path, *, prefix: str = "torchpin", leaving: str = "") 
     """Read a repository, without the service `leaving`. Raises InputError with all problems of descriptions or settings."""
     descriptions = read_descriptions(root, leaving=leaving)
     services = read.read_services(descriptions)
-    machine_settings = parse_settings(
-        read_text(root / paths.SETTINGS, most_bytes=_MOST_SETTINGS), os.environ, services
-    )
+    machine_settings = parse_settings(_read_settings(root), os.environ, services)
     return Repository(
         root=root, services=services, settings=machine_settings, prefix=prefix, descriptions=descriptions
     )
+
+
+def _read_settings(root: Path) -> str | None:
+    """The text of torchpin.toml, None without one. Raises InputError for one that is not UTF-8."""
+    content = read_bytes(root / paths.SETTINGS, most_bytes=_MOST_SETTINGS)
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError as error:
+        problem = _encoding_problem(paths.SETTINGS, content or b"", error)
+        raise InputError("correct this first; nothing was written", [problem]) from None
+
+
+def _encoding_problem(path: str, content: bytes, error: UnicodeDecodeError) -> Problem:
+    position = Position(file=path, line=content[: error.start].count(b"\n") + 1, column=1)
+    message = f"not UTF-8 at byte {error.start}; save the file as UTF-8"
+    return Problem(position=position, path="", message=message)
 
 
 def reread(repo: Repository) -> Repository:
@@ -126,9 +140,7 @@ def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
         try:
             texts[path] = content.decode()
         except UnicodeDecodeError as error:
-            position = Position(file=path, line=content[: error.start].count(b"\n") + 1, column=1)
-            message = f"not UTF-8 at byte {error.start}; save the file as UTF-8"
-            problems.append(Problem(position=position, path="", message=message))
+            problems.append(_encoding_problem(path, content, error))
     if problems:
         raise InputError(
             "correct these first, since no service is passed over; nothing was written", problems

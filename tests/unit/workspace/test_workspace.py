@@ -181,3 +181,16 @@ def test_a_link_out_of_the_repository_is_refused_with_both_names(
     assert message.startswith(f"{repo.root / link} is a link out of {repo.root}, to {away}")
     assert "private" not in message
     assert sorted(away.rglob("*")) == before
+
+
+def test_settings_that_are_not_utf_8_are_wrong_input(tmp_path: Path) -> None:
+    write_files({tmp_path / paths.DOCKERFILE_TEMPLATE: "FROM scratch\n", tmp_path / "services/README.md": ""})
+    (tmp_path / paths.SETTINGS).write_bytes("[build]\n# für\n".encode("latin-1"))
+    with pytest.raises(InputError) as excinfo:
+        workspace.open_repository(tmp_path)
+    assert str(excinfo.value).splitlines() == [
+        "torchpin.toml:2:1: not UTF-8 at byte 11; save the file as UTF-8",
+        "correct this first; nothing was written",
+    ]
+    (tmp_path / paths.SETTINGS).write_text("[build]\n# für\n", encoding="utf-8")
+    assert workspace.open_repository(tmp_path).settings == Settings()
