@@ -166,7 +166,11 @@ def terminate_all() -> None:
 
 
 def run_interactive(command: Sequence[str]) -> int:
-    """Run a command on the terminal and return its exit code. Raises ToolError when the program is missing."""
+    """Run a command on the terminal and return its exit code. Raises ToolError when the program is missing.
+
+    Its output is not redacted: it is the container's own and belongs to the user, whose program may need the terminal
+    itself; what torchpin prints around it goes through the redacted streams.
+    """
     try:
         return subprocess.run(command, check=False).returncode
     except FileNotFoundError:

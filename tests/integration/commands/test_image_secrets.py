@@ -152,7 +152,8 @@ def test_no_secret_of_the_machine_is_in_an_image_or_beside_it(
         assert contains(layer_contents(image), CANARY, commit) == {commit}
         container = client.containers.create(tag)
         try:
-            assert contains(container.export(chunk_size=CHUNK), CANARY, commit) == {commit}
+            exported = cast("Iterator[bytes]", container.export(chunk_size=CHUNK))
+            assert contains(exported, CANARY, commit) == {commit}
         finally:
             container.remove()
 

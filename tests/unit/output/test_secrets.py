@@ -10,12 +10,14 @@ import pytest
 
 from support.results import FINDING, NOTICE, WAIVER, environments, make_result
 from torchpin.checks.registry import Accepted
+from torchpin.commands.report import CommandReport
 from torchpin.commands.verdicts import Judgement
 from torchpin.image.build_log import Event
 from torchpin.model import Outcome
 from torchpin.output import crash, findings, terminal
 from torchpin.output.answers import print_judgement, print_page, verdict_page
 from torchpin.output.progress import build_progress
+from torchpin.output.reports import print_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +69,8 @@ PRINTERS: dict[str, Callable[[], object]] = {
     "JSON": lambda: terminal.print_json({"address": ADDRESS}),
     "raw": lambda: terminal.print_raw(ADDRESS),
     "page": lambda: print_page(ADDRESS),
+    # `run --dry-run`: the command line of docker, with the command that the user gave
+    "a command line": lambda: print_report(CommandReport(summary=f"docker run lora-gpu curl {ADDRESS}")),
     "crash": lambda: crash.print_crash(ValueError(ADDRESS), None, f"Traceback\n{ADDRESS}"),
     "results": lambda: findings.print_results(judgement().results, notices=[ADDRESS]),
     "results as JSON": lambda: terminal.print_results_json(judgement().results, notices=[ADDRESS]),
