@@ -122,9 +122,7 @@ def check_log(value: str | tuple[bump_log.BumpEntry, ...]) -> None:
 
 
 _ENVIRONMENT = select_environments((read_service(PLAIN),))[0]
-_UNDO = json.dumps(
-    {"before": {"a": "x", "b": None}, "after": {"a": "00", "b": None}, "entry": ["torch==2.7.1", "now"]}
-)
+_UNDO = json.dumps({"entry": _LOGS[0], "before": {"a": "x", "b": None}, "after": {"a": "00", "b": None}})
 _WRITTEN = json.dumps({"docs/PINNING.md": "a"})
 _JOURNAL = json.dumps(
     {"rows": [{"path": "a", "before": None, "after": "00"}], "folders": ["b"], "mark": "0f"}
@@ -178,7 +176,7 @@ def check_state(text: str) -> None:
     except TorchpinError as error:
         require_printable(str(error))
     else:
-        assert state is None or {*state["before"]} <= {*state["after"]}
+        assert state is None or {*state.before} <= {*state.after}
     with TemporaryDirectory() as folder:
         file = Path(folder, journal.JOURNAL)
         file.write_bytes(text.encode())

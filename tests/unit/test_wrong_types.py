@@ -54,7 +54,7 @@ DESCRIPTION = {
     "layers": [{"name": "app", "packages": ["tqdm==1.0"]}], "run": {"env": {"A": "1"}, "ports": [80]},
     "sources": [{"name": "s", "url": "https://x.example/s", "path": "third_party/s", "tag": "v1", "commit": "a" * 40}],
 }  # fmt: skip
-STATE = {"before": {"a": "b"}, "after": {"a": "c"}, "entry": ["d", "e"]}
+STATE = {"entry": json.dumps(LOG), "before": {"a": "b"}, "after": {"a": "c"}}
 JOURNAL = {"rows": [{"path": "a", "before": "b", "after": None}], "folders": ["f"], "mark": "m"}
 
 

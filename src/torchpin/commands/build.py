@@ -13,6 +13,7 @@ from torchpin import paths
 from torchpin.checks.rules.generated_files import first_differing_line
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
+from torchpin.commands.undo import extended_state
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
@@ -326,6 +327,7 @@ def _write_record(
             require_unedited(now, files)
         description = {path: text for path, text in repo.descriptions.items() if path == env.service.file}
         built_from = {**repo.inputs, **description}
+        files |= extended_state(now, files)  # the record goes when its update is undone
         write(repo, files, before={**after.inputs, **now.descriptions, **built_from})
 
 

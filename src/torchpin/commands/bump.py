@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torchpin.bump.model import BumpContext, Plan
     from torchpin.bump.target import Target
     from torchpin.model import Outcome, StatusCallback
+    from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
 
@@ -158,7 +159,7 @@ def bump(
                 overwrite=options.overwrite,
             )
         except BaseException as error:  # an interrupt too
-            message = f"{error}\n{_roll_back(repo)}"
+            message = f"{error}\n{_roll_back(repo, entry)}"
             if isinstance(error, TorchpinError):
                 raise type(error)(message) from None
             show_status(message)
@@ -166,18 +167,18 @@ def bump(
         return (*update.outcomes, *finished)
 
 
-def _roll_back(repo: Repository) -> str:
+def _roll_back(repo: Repository, entry: BumpEntry) -> str:
     """Takes a failed update back, and returns what was done, or why it could not be: the failure itself is told first."""
     from torchpin.commands.undo import restore
 
     try:
-        restore(repo)
+        restore(repo, entry=entry)
     except TorchpinError as error:
         return (
             f"the update was not rolled back: {error}\n"
             "help: its files are as the update wrote them; remove what is in the way, then run `invoke bump --undo`"
         )
-    return "the update was rolled back: every file is as it was before"
+    return "the update was rolled back: every file that it wrote is as it was before"
 
 
 def resume(

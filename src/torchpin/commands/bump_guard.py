@@ -14,6 +14,7 @@ from torchpin.workspace.regenerated import current_texts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
 
@@ -45,9 +46,12 @@ def require_committed(repo: Repository, texts: Mapping[str, str | None]) -> None
     require_log_of_torchpin(texts.get(paths.BUMP_LOG))
 
 
-def require_log_of_torchpin(text: str | None) -> None:
-    """Raises FindingsError, with file and line, for a log that holds more than its entries: a comment would be lost."""
-    lines = lines_of_others(text)
+def require_log_of_torchpin(text: str | None, entry: BumpEntry | None = None) -> None:
+    """Raises FindingsError, with file and line, for a log that holds more than its entries: a comment would be lost.
+
+    So would an edit of an `entry` that is about to be written; it is given as it was last written or read.
+    """
+    lines = log_edits(text, entry)
     if lines:
         raise FindingsError(
             "\n".join(
@@ -60,11 +64,19 @@ def require_log_of_torchpin(text: str | None) -> None:
         )
 
 
-def lines_of_others(text: str | None) -> list[str]:
-    """The lines of a log, as `path:line: text`, that are not of its entries."""
+def log_edits(
+    text: str | None, entry: BumpEntry | None = None, *, key: tuple[str, str] | None = None
+) -> list[str]:
+    """The lines of a log, as `path:line: text`, that are not of its entries, or not what this `entry` of it holds.
+
+    `key`: that of the entry in the log, where it is another one.
+    """
     if not text:
         return []
-    return changed_lines(paths.BUMP_LOG, text, [bump_log.render_log(bump_log.parse_log(text))])
+    log = [
+        entry if entry and logged.key == (key or entry.key) else logged for logged in bump_log.parse_log(text)
+    ]
+    return changed_lines(paths.BUMP_LOG, text, [bump_log.render_log(log)])
 
 
 def _uncommitted_lines(repo: Repository, texts: Mapping[str, str | None]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torchpin.bump import plan
 from torchpin.commands import build, install, judge, lock
 from torchpin.commands.bump_guard import require_committed, require_log_of_torchpin
-from torchpin.commands.undo import read_undo_state, write_with_undo
+from torchpin.commands.undo import write_step_files, write_update_files
 from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, ToolError, TorchpinError
@@ -138,7 +138,7 @@ def write_update(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) 
     planned_texts = {bump_plan.file: update.context.texts[bump_plan.file] for bump_plan in update.plans}
     read_texts = {**repo.inputs, **after.inputs, **repo.descriptions, **update.before, **planned_texts}
     require_same_services(repo)
-    write_with_undo(repo, files, update.before, read_texts, entry)
+    write_update_files(repo, files, update.before, read_texts, entry)
     return entry
 
 
@@ -203,6 +203,7 @@ def finish(
     `verify_natively`: the locks are then installed and verified without Docker. Raises FindingsError for an image that does
     not pass the checks, and for edits by hand that would be lost, without `overwrite`; ToolError for a build that fails.
     """
+    logged = entry
     # read again: the descriptions on disk are newer than those that `repo` was opened with
     after = workspace.open_repository(repo.root, prefix=repo.prefix)
     after = replace(after, settings=repo.settings, published=repo.published)
@@ -212,7 +213,7 @@ def finish(
         if verify_natively:
             entry = _verify_natively(after, entry, environments, show_status)
         entry = bump_log.with_step(entry, BUILD, PolicyStep(note=obstacle))
-        _write_log(after, entry, overwrite=overwrite)
+        _write_log(after, entry, logged=logged, overwrite=overwrite)
         return (progress(entry),)
     # read before the build, which writes the new records
     old_freezes = {env.name: after.text(freeze_path(env.name)) or "" for env in environments}
@@ -226,7 +227,7 @@ def finish(
         for env in environments
     }
     entry = replace(entry, freeze=changes)
-    _write_log(after, entry, overwrite=overwrite)
+    _write_log(after, entry, logged=logged, overwrite=overwrite)
     return (*built, progress(entry))
 
 
@@ -295,23 +296,25 @@ def _done_step(repo: Repository, note: str) -> PolicyStep:
     return PolicyStep(state="done", when=_utc_now(), who=_author(repo), note=note)
 
 
-def _write_log(repo: Repository, entry: BumpEntry, *, overwrite: bool = False) -> None:
-    """Writes the log with a changed entry, and the documents, in one transaction that `bump --undo` covers too."""
-    entry_key = (entry.bump, entry.steps[0].when)
+def _write_log(repo: Repository, entry: BumpEntry, *, logged: BumpEntry, overwrite: bool = False) -> None:
+    """Writes the log with a changed entry, and the documents, in one transaction that `bump --undo` covers too.
+
+    `logged`: the entry as it was last written or read. Raises ToolError where the log has lost it, and FindingsError for
+    edits by hand that would be lost, without `overwrite`.
+    """
     text = repo.text(BUMP_LOG)
-    log = [
-        entry if (logged.bump, logged.steps[0].when) == entry_key else logged
-        for logged in bump_log.parse_log(text)
-    ]
+    entries = bump_log.parse_log(text)
+    if all(other.key != entry.key for other in entries):
+        raise ToolError(
+            f"{BUMP_LOG} has no entry of {entry.bump} any more, which began {entry.steps[0].when}; nothing was written"
+        )
+    log = [entry if other.key == entry.key else other for other in entries]
     after = _staged_repository(repo, {}, log)
     files = {**after.staged, **expected_documents(after, {})}
     if not overwrite:
-        require_log_of_torchpin(text)
+        require_log_of_torchpin(text, logged)
         require_unedited(repo, files)
-    undo_state = read_undo_state(repo)
-    before = undo_state["before"] if undo_state else {}
-    read_texts = {path: repo.text(path) for path in {*before, *files}}
-    write_with_undo(repo, files, before, {**read_texts, **after.inputs, BUMP_LOG: text}, entry)
+    write_step_files(repo, files, {**after.inputs, BUMP_LOG: text}, entry)
 
 
 def progress(entry: BumpEntry) -> Outcome:

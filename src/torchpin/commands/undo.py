@@ -2,76 +2,129 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.checks.rules.generated_files import first_differing_line
-from torchpin.commands.bump_guard import lines_of_others
+from torchpin.commands.bump_guard import log_edits
 from torchpin.description import read
 from torchpin.description.environments import select_environments
-from torchpin.errors import InputError
+from torchpin.errors import InputError, TorchpinError
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Outcome
-from torchpin.parsing import parse_json
 from torchpin.records import bump_log
+from torchpin.records.undo_state import UndoState, parse_undo_state, render_undo_state, text_digest
 from torchpin.workspace import generated, workspace, writer
-from torchpin.workspace.hand_edits import read_written
+from torchpin.workspace.hand_edits import committed_texts, read_written
 from torchpin.workspace.writer import exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torchpin.model import Environment, Lock
     from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Undone:
+    """What undoing did. `changed`: the paths; `unchanged`: the update's files that were as before it already."""
+
+    bump: str
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+
+
 def undo(repo: Repository) -> tuple[Outcome, ...]:
-    """Takes the last update back. Raises InputError without one, or where its files were edited since."""
+    """Takes the last update back. Raises InputError without one, and where its files were edited since or have none of it."""
     with exclusive(repo, "bumping", patience=0):
-        return tuple(Outcome(name=path, status="changed") for path in restore(repo))
+        undone = restore(repo)
+    if not undone.changed:
+        raise InputError(
+            f"the update {undone.bump} is not in these files: they are as before it, or of another branch; nothing was changed, "
+            "and it can still be undone where it is"
+        )
+    detail = "undone"
+    if undone.unchanged:
+        detail += f"; already as before it: {', '.join(undone.unchanged)}; where these have it, it can still be undone"
+    files = (Outcome(name=path, status="changed") for path in undone.changed)
+    return *files, Outcome(name=undone.bump, status="changed", detail=detail)
 
 
-def restore(repo: Repository) -> tuple[str, ...]:
-    """Takes the update back and returns the changed paths; for callers that hold the lock of `undo`."""
+def restore(repo: Repository, *, entry: BumpEntry | None = None) -> Undone:
+    """Takes the last update back, which must be that of `entry`; for callers that hold the lock of `undo`.
+
+    What undoes it is kept unless all of it was in the files: it may be in a stash, or on another branch.
+    """
     with exclusive(repo):
         repo = replace(repo)  # which has read nothing: the update has written since
-        undo_state = read_undo_state(repo)
-        if undo_state is None:
-            raise InputError("no update to undo: none was made here, or it is already undone")
-        restored = restored_texts(repo, undo_state)
+        state = read_undo_state(repo)
+        if state is None:
+            raise InputError("no update to undo: none was made in this checkout, or it is already undone")
+        if entry is not None and state.entry.key != entry.key:
+            raise InputError(f"{paths.UNDO} is of another update, {state.entry.bump}; nothing was changed")
+        unchanged = _unchanged_paths(repo, state)
+        if not _is_present(repo, state):
+            return Undone(bump=state.entry.bump, unchanged=unchanged)
+        restored = restored_texts(repo, state)
         for path in restored:
             repo.text(path)
-        changed = writer.write(repo, {**restored, paths.UNDO: None}, before=repo.inputs)
-    return tuple(path for path in changed if path != paths.UNDO)
+        used: dict[str, None] = {} if unchanged else {paths.UNDO: None}
+        changed = writer.write(repo, {**restored, **used}, before=repo.inputs)
+    changed = tuple(path for path in changed if path != paths.UNDO)
+    return Undone(bump=state.entry.bump, changed=changed, unchanged=unchanged)
 
 
-def restored_texts(repo: Repository, undo_state: Mapping[str, Any]) -> dict[str, str | None]:
+def _is_present(repo: Repository, state: UndoState) -> bool:
+    """Whether anything of an update is in the files: its entry, or a file that is as it wrote it."""
+    return _logged_entry(repo, state) is not None or any(
+        text_digest(repo.text(path)) == state.after[path] for path in _written_files(state)
+    )
+
+
+def _unchanged_paths(repo: Repository, state: UndoState) -> tuple[str, ...]:
+    unchanged = [
+        path
+        for path in _written_files(state)
+        if text_digest(repo.text(path)) == text_digest(state.before[path])
+    ]
+    return *unchanged, *([] if _logged_entry(repo, state) else [paths.BUMP_LOG])
+
+
+def _written_files(state: UndoState) -> list[str]:
+    """The files that an update has changed, without those that hold what others wrote, too: the log and the documents."""
+    shared = {*paths.DOCUMENTS, paths.BUMP_LOG}
+    return [path for path in state.before if path not in shared and state.is_written(path)]
+
+
+def _logged_entry(repo: Repository, state: UndoState) -> BumpEntry | None:
+    log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
+    return next((entry for entry in log if entry.key == state.entry.key), None)
+
+
+def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:
     """What each file of an update holds without it. Raises InputError, which names the edits that are in the way.
 
     The log loses the update's entry, and the documents are made from the descriptions and locks of before: both keep
     what was written into them elsewhere. A rendered file that was rendered again since is rendered from before, too.
+    A record goes with the lock that its image was built from, whoever built it.
     """
+    unwritten = [path for path in state.before if not state.is_written(path) and repo.text(path) is not None]
     # what the update left as it was is not its to put back
-    before = {
-        path: text
-        for path, text in undo_state["before"].items()
-        if undo_state["after"][path] != _digest(text)
-    }
-    written = read_written(repo)  # a later build has recorded its image
+    touched = {path for path in state.before if state.is_written(path)} | _known_records(repo, unwritten)
+    before = {path: text for path, text in state.before.items() if path in touched}
     edited = [
         path
         for path in before
-        if _digest(repo.text(path)) not in {undo_state["after"][path], _digest(before[path])}
+        if text_digest(repo.text(path)) not in {state.after[path], text_digest(before[path])}
         if path != paths.BUMP_LOG  # whose entries are told apart
-        if not (path.startswith(f"{paths.RECORDS}/") and repo.text(path) == written.get(path))
     ]
-    _require_generated(repo, edited, written)
-    restored = {**before, **_restored_log(repo, undo_state)}
+    known_records = _known_records(repo, edited)
+    edited = [path for path in edited if path not in known_records]
+    _require_generated(repo, edited, _log_edits(repo, state))
+    restored = {**before, **_restored_log(repo, state)}
     again = [path for path in before if path in edited or path in paths.DOCUMENTS]
     fresh_texts = _texts_without_update(repo, restored, again)
     missing = [path for path in edited if path not in fresh_texts]
@@ -88,18 +141,28 @@ def restored_texts(repo: Repository, undo_state: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _require_generated(repo: Repository, edited: list[str], written: Mapping[str, str]) -> None:
+def _known_records(repo: Repository, files: Iterable[str]) -> set[str]:
+    """Those of these files that are records of images, as torchpin last wrote them here or as git has them."""
+    records = [path for path in files if paths.is_record(path) and path != paths.BUMP_LOG]
+    written = read_written(repo) if records else {}
+    unknown = [path for path in records if repo.text(path) != written.get(path)]
+    committed = (committed_texts(repo, unknown) if unknown else {}) or {}
+    return {path for path in records if path not in unknown or repo.text(path) == committed.get(path)}
+
+
+def _require_generated(repo: Repository, edited: list[str], log_edits: list[str]) -> None:
     """Raises InputError, with file and line, for files that hold more than what descriptions and locks give now.
 
-    Of a record, that is what torchpin has `written`; of the log, its entries.
+    Of a record, that is what torchpin last wrote.
     """
     fresh_texts = _generated_texts(workspace.reread(repo), {}, edited) if edited else {}
+    written = read_written(repo)
     edits = [
         _place(path, repo.text(path), fresh_texts.get(path, written.get(path)))
         for path in edited
         if path not in fresh_texts or repo.text(path) != fresh_texts[path]
     ]
-    edits += [":".join(line.split(":")[:2]) for line in lines_of_others(repo.text(paths.BUMP_LOG))]
+    edits += [":".join(line.split(":")[:2]) for line in log_edits]
     if edits:
         raise InputError(
             f"edited since the update: {', '.join(edits)}; revert these edits first, nothing was changed"
@@ -110,16 +173,35 @@ def _place(path: str, text: str | None, expected: str | None) -> str:
     return path if text is None or expected is None else f"{path}:{first_differing_line(text, expected)}"
 
 
-def _restored_log(repo: Repository, undo_state: Mapping[str, Any]) -> dict[str, str | None]:
+def _log_edits(repo: Repository, state: UndoState) -> list[str]:
+    """The lines of the log, as `path:line: text`, that would be lost with the update's entry, or are of none.
+
+    An edit of the entry that git has is not lost. One of what it is known by is an edit, too: it would stay without its
+    update.
+    """
+    text, logged = repo.text(paths.BUMP_LOG), _logged_entry(repo, state)
+    if logged is None:
+        known = {entry.key for entry in bump_log.parse_log(state.before.get(paths.BUMP_LOG))}
+        new = [entry for entry in bump_log.parse_log(text) if entry.key not in known]
+        alike = [entry.key for entry in new if {*entry.key} & {*state.entry.key}]
+        return log_edits(text, state.entry, key=alike[0] if alike else None)
+    return log_edits(text, logged if _is_committed(repo, logged) else state.entry)
+
+
+def _is_committed(repo: Repository, entry: BumpEntry) -> bool:
+    """Whether git has an entry of the log, as it is."""
+    text = (committed_texts(repo, [paths.BUMP_LOG]) or {}).get(paths.BUMP_LOG)
+    try:
+        return entry in bump_log.parse_log(text)
+    except InputError:
+        return False
+
+
+def _restored_log(repo: Repository, state: UndoState) -> dict[str, str | None]:
     """The log without the update's entry; byte for byte as before where it has no other new one."""
-    text_before = undo_state["before"].get(paths.BUMP_LOG)
+    text_before = state.before.get(paths.BUMP_LOG)
     log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
-    entry_key = undo_state.get("entry")
-    remaining = tuple(
-        entry
-        for number, entry in enumerate(log, start=1)
-        if (_entry_key(entry) != entry_key if entry_key else number < len(log))
-    )
+    remaining = tuple(entry for entry in log if entry.key != state.entry.key)
     same = remaining == bump_log.parse_log(text_before)
     return {paths.BUMP_LOG: text_before if same else bump_log.render_log(remaining)}
 
@@ -173,61 +255,62 @@ def _generated_texts(repo: Repository, locks: Mapping[str, Lock], wanted_paths: 
     return {path: texts[path] for path in wanted_paths if path in texts}
 
 
-def read_undo_state(repo: Repository) -> dict[str, Any] | None:
-    """The state for undoing the last update: the texts `before` by path, the digests `after`, and the key of its `entry`.
-
-    Raises InputError for a damaged file.
-    """
+def read_undo_state(repo: Repository) -> UndoState | None:
+    """What undoes the last update; None without one. Raises InputError for a damaged file."""
     text = repo.text(paths.UNDO)
-    if not text:
-        return None
-    try:
-        state: dict[str, Any] = parse_json(text)
-        before, after = state["before"], state["after"]
-        is_whole = {*before} <= {*after} and all(
-            value is None or isinstance(value, str) for value in (*before.values(), *after.values())
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        is_whole = False
-    if not is_whole:
-        raise InputError(
-            f"{paths.UNDO} is damaged; restore the files with git, then remove it; nothing was changed"
-        )
-    return state
+    return parse_undo_state(text) if text else None
 
 
-def write_with_undo(
+def write_update_files(
     repo: Repository,
     files: Mapping[str, str | None],
     before: Mapping[str, str | None],
     expected: Mapping[str, str | None],
     entry: BumpEntry,
 ) -> None:
-    """Writes files, and in the same transaction the state for undoing them: every text as it was, and the digest of the new one.
+    """Writes the files of a new update, and in the same transaction what undoes it.
 
-    `expected`: the texts that were read; where a file has another one now, nothing is written.
+    `before`: what they and others, which its later steps may write, hold without it. `expected`: the texts that were
+    read; where a file has another one now, nothing is written.
     """
     with exclusive(repo):
         originals = {path: before[path] if path in before else repo.text(path) for path in {*before, *files}}
-        previous = read_undo_state(repo) or {}
-        # an edit that was made while the images were built is not the update's
-        digests = previous["after"] if previous.get("entry") == _entry_key(entry) else {}
-        after = {
-            path: _digest(files[path])
-            if path in files
-            else digests[path]
-            if path in digests and not paths.is_record(path)
-            else _digest(repo.text(path))
-            for path in originals
-        }
-        state = {"before": originals, "after": after, "entry": _entry_key(entry)}
-        writer.write(repo, {**files, paths.UNDO: json.dumps(state, indent=1) + "\n"}, before=expected)
+        texts = {path: files.get(path, text) for path, text in originals.items()}
+        after = {path: text_digest(text) for path, text in texts.items()}
+        state = UndoState(entry=entry, before=originals, after=after)
+        writer.write(repo, {**files, paths.UNDO: render_undo_state(state)}, before=expected)
 
 
-def _entry_key(entry: BumpEntry) -> list[str]:
-    """What tells an entry of the log from all others, as JSON keeps it."""
-    return [entry.bump, entry.steps[0].when]
+def write_step_files(
+    repo: Repository, files: Mapping[str, str | None], expected: Mapping[str, str | None], entry: BumpEntry
+) -> None:
+    """Writes the files of a later step of an update, with its entry as it is now; what undoes another one stays as it is."""
+    with exclusive(repo):
+        writer.write(repo, {**files, **extended_state(repo, files, entry)}, before=expected)
 
 
-def _digest(text: str | None) -> str | None:
-    return None if text is None else sha256(text.encode()).hexdigest()
+def extended_state(
+    repo: Repository, files: Mapping[str, str | None], entry: BumpEntry | None = None
+) -> dict[str, str | None]:
+    """The file of what undoes the last update, once these files are written; empty if they are not that update's.
+
+    `entry`: the update's that writes them; None for the record of an image, which is the update's while the log has it.
+    """
+    try:
+        state = read_undo_state(repo)
+        logged = entry or (_logged_entry(repo, state) if state else None)
+    except TorchpinError:  # what is damaged stops no build; undoing names it
+        return {}
+    if state is None or logged is None or logged.key != state.entry.key:
+        return {}
+    if entry is None and not any(paths.is_record(path) and path in state.before for path in files):
+        return {}
+    written = {
+        path: text_digest(text)
+        for path, text in files.items()
+        if path in state.before
+        # a document that others wrote since is told from the update's
+        if path not in paths.DOCUMENTS or text_digest(repo.text(path)) == state.after[path]
+    }
+    extended = replace(state, entry=entry or state.entry, after={**state.after, **written})
+    return {paths.UNDO: render_undo_state(extended)}

@@ -67,6 +67,11 @@ class BumpEntry:
     freeze: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What tells an entry from all others: the update, and when it began."""
+        return self.bump, self.steps[0].when
+
+    @property
     def pending(self) -> tuple[int, ...]:
         """The numbers of the pending steps, from 1."""
         return tuple(number for number, step in enumerate(self.steps, start=1) if step.state != "done")

@@ -59,7 +59,7 @@ def _edits(repo: Repository, files: Mapping[str, str | None]) -> list[str]:
     }
     known = {path: [*([written[path]] if path in written else []), files[path] or ""] for path in texts}
     unknown = [path for path in texts if changed_lines(path, texts[path], known[path])]
-    committed = _committed_texts(repo, unknown) if unknown else {}
+    committed = committed_texts(repo, unknown) if unknown else {}
     if committed is None:  # outside of git, an edit before the first writing cannot be told
         committed, unknown = {}, [path for path in unknown if path in written]
     else:
@@ -126,7 +126,7 @@ def _is_rendered(path: str) -> bool:
     return path in paths.environment_paths(environment)
 
 
-def _committed_texts(repo: Repository, files: Iterable[str]) -> dict[str, str] | None:
+def committed_texts(repo: Repository, files: Iterable[str]) -> dict[str, str] | None:
     """Those of these files that git's HEAD has; None where git has no commit to read, or cannot read it."""
     try:
         from torchpin.tools import git_checkout

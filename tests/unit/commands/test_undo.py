@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.bumps import ENTRY, TODAY, plans
+from support.updates import COAXIAL, LORA, change_summary, copy_repository, put_tree, tree, update_lora
 from torchpin import paths
 from torchpin.bump.model import BumpContext
 from torchpin.bump.target import parse_target
-from torchpin.commands import bump, bump_steps, generate, undo
+from torchpin.commands import build, bump, bump_steps, generate, undo
 from torchpin.description.environments import select_environments
-from torchpin.errors import InputError, ToolError
+from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.records import bump_log
+from torchpin.tools import docker
 from torchpin.workspace import generated, workspace, writer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torchpin.workspace.workspace import Repository
 
-ROOT = Path(__file__).parents[3]
-LORA, COAXIAL = "services/lora/service.yaml", "services/coaxial/service.yaml"
-
-
-def change_summary(root: Path, file: str, summary: str) -> Repository:
-    lines = (root / file).read_text().splitlines(keepends=True)
-    (root / file).write_text(
-        "".join(f"summary: {summary}\n" if line.startswith("summary:") else line for line in lines)
-    )
-    return workspace.open_repository(root)
+BUILT = bump_log.with_step(ENTRY, bump_log.BUILD, bump_log.PolicyStep(note="x"))
 
 
 def append(root: Path, file: str, text: str) -> None:
@@ -45,33 +40,12 @@ def are_documents_fresh(root: Path) -> bool:
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Repository:
-    """A copy of this repository, with fresh documents and without a log."""
-    for name in ("services", "lockfiles", "docker", "docs"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / paths.DEVIATIONS, tmp_path / paths.DEVIATIONS)
-    repo = workspace.open_repository(tmp_path)
-    generate.write_documents(repo)
-    return repo
+    return copy_repository(tmp_path)
 
 
 @pytest.fixture
 def updated(repo: Repository) -> Repository:
-    """The copy after an update of lora, which changes its description, documents and log."""
-    before = {path: repo.text(path) for path in (LORA, paths.BUMP_LOG, *paths.DOCUMENTS)}
-    after = change_summary(repo.root, LORA, "updated")
-    (repo.root / LORA).write_text(before[LORA] or "")
-    staged = {LORA: after.descriptions[LORA], paths.BUMP_LOG: bump_log.render_log([ENTRY])}
-    documents = generated.expected_documents(replace(after, staged=staged), {}, strict=True)
-    undo.write_with_undo(repo, {**staged, **documents}, before, {}, ENTRY)
-    return workspace.open_repository(repo.root)
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and path.relative_to(root).parts[0] != paths.WORK
-    }
+    return update_lora(repo)
 
 
 def test_an_update_is_undone_byte_for_byte(repo: Repository, request: pytest.FixtureRequest) -> None:
@@ -92,7 +66,7 @@ def test_prose_that_was_written_since_stays(updated: Repository) -> None:
 
 def test_prose_that_was_written_before_the_last_step_stays(updated: Repository) -> None:
     append(updated.root, paths.PINNING, "\nA note.\n")
-    bump_steps._write_log(updated, bump_log.with_step(ENTRY, bump_log.BUILD, bump_log.PolicyStep(note="x")))
+    bump_steps._write_log(updated, BUILT, logged=ENTRY)
     undo.undo(updated)
     assert (updated.root / paths.PINNING).read_text().endswith("\nA note.\n")
     assert are_documents_fresh(updated.root)
@@ -100,7 +74,7 @@ def test_prose_that_was_written_before_the_last_step_stays(updated: Repository) 
 
 def test_an_edit_that_was_made_before_the_last_step_is_not_undone(updated: Repository) -> None:
     append(updated.root, LORA, "# mine\n")
-    bump_steps._write_log(updated, bump_log.with_step(ENTRY, bump_log.BUILD, bump_log.PolicyStep(note="x")))
+    bump_steps._write_log(updated, BUILT, logged=ENTRY)
     with pytest.raises(InputError, match=r"^edited since the update: services/lora/service\.yaml; "):
         undo.undo(updated)
 
@@ -126,7 +100,7 @@ def test_a_record_that_was_edited_since_is_in_the_way(updated: Repository) -> No
     record = paths.freeze_path("lora-gpu")
     writer.write(updated, {record: "torch==2.5.1\n"})
     before = {record: "torch==2.4.0\n", paths.BUMP_LOG: None}
-    undo.write_with_undo(updated, {record: "torch==2.7.1\n"}, before, {}, ENTRY)
+    undo.write_update_files(updated, {record: "torch==2.7.1\n"}, before, {}, ENTRY)
     append(updated.root, record, "mine==1\n")
     with pytest.raises(InputError, match=rf"^edited since the update: .*{record}:2; revert"):
         undo.undo(updated)
@@ -156,12 +130,164 @@ def test_a_rendered_file_that_was_rendered_again_since_is_rendered_from_before(r
     dockerfile, _ = paths.rendered_paths(env.name)
     after = change_summary(repo.root, LORA, "updated")
     before = {LORA: repo.descriptions[LORA], dockerfile: repo.text(dockerfile)}
-    undo.write_with_undo(repo, {dockerfile: "# of the update\n"}, before, {}, ENTRY)
+    files = {
+        LORA: after.descriptions[LORA],
+        dockerfile: "# of the update\n",
+        paths.BUMP_LOG: bump_log.render_log([ENTRY]),
+    }
+    undo.write_update_files(repo, files, before, {}, ENTRY)
     append(repo.root, paths.DOCKERFILE_TEMPLATE, "# a new line\n")
     generate.write_renderings(after, select_environments(after.services, service="lora"))
     undo.undo(after)
     assert (repo.text(dockerfile) or "").endswith("# a new line\n")
     assert (repo.text(LORA) or "") == before[LORA]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("s wanted", "s a long story"),
+        ("note: locked", "note: mine"),
+        ("bump: torch==2.7.1", "bump: torch==2.7.2"),
+        ("when: '2026-11-24T12:00:00Z'", "when: '2026-11-24T12:00:01Z'"),
+    ],
+)
+def test_an_edit_of_the_entry_is_in_the_way(before: str, after: str, updated: Repository) -> None:
+    text = updated.text(paths.BUMP_LOG) or ""
+    before = before.replace("note:", "told:")
+    assert before in text
+    (updated.root / paths.BUMP_LOG).write_text(text.replace(before, after.replace("note:", "told:"), 1))
+    number = text[: text.index(before)].count("\n") + 1
+    edited = tree(updated.root)
+    with pytest.raises(InputError, match=rf"^edited since the update: records/log\.yaml:{number}; revert"):
+        undo.undo(updated)
+    assert tree(updated.root) == edited
+    (updated.root / paths.BUMP_LOG).write_text(text)
+    assert undo.undo(updated)[-1].detail == "undone"
+
+
+def test_an_update_that_is_elsewhere_is_not_undone_and_can_be_there(
+    repo: Repository, request: pytest.FixtureRequest
+) -> None:
+    before = tree(repo.root)
+    updated = request.getfixturevalue("updated")
+    after = tree(repo.root)
+    put_tree(repo.root, before)
+    with pytest.raises(InputError, match=r"^the update torch==2\.7\.1 is not in these files: "):
+        undo.undo(updated)
+    assert tree(repo.root) == before
+    put_tree(repo.root, after)
+    undo.undo(updated)
+    assert tree(repo.root) == before
+    with pytest.raises(InputError, match=r"^no update to undo: .*already undone$"):
+        undo.undo(updated)
+
+
+def test_an_update_of_which_a_part_is_elsewhere_can_be_undone_there(
+    repo: Repository, request: pytest.FixtureRequest
+) -> None:
+    """As after `git stash`, which leaves new files where they are."""
+    before = tree(repo.root)
+    updated = request.getfixturevalue("updated")
+    after = tree(repo.root)
+    put_tree(repo.root, before | {paths.BUMP_LOG: after[paths.BUMP_LOG]})
+    assert f"already as before it: {LORA};" in undo.undo(updated)[-1].detail
+    assert tree(repo.root) == before
+    put_tree(repo.root, {path: content for path, content in after.items() if path != paths.BUMP_LOG})
+    assert f"already as before it: {paths.BUMP_LOG};" in undo.undo(updated)[-1].detail
+    assert tree(repo.root) == before
+
+
+def test_a_step_of_another_update_leaves_the_state_as_it_is(updated: Repository) -> None:
+    other = replace(ENTRY, bump="tqdm==4.67.1", services={"coaxial": bump_log.ServiceChange()})
+    (updated.root / paths.BUMP_LOG).write_text(bump_log.render_log([other, ENTRY]))
+    generate.write_documents(updated)
+    state = updated.text(paths.UNDO)
+    finished = bump_log.with_step(other, bump_log.BUILD, bump_log.PolicyStep(state="done", when="later"))
+    bump_steps._write_log(updated, finished, logged=other)
+    assert updated.text(paths.UNDO) == state
+    assert undo.undo(updated)[-1].name == ENTRY.bump
+    assert bump_log.parse_log(updated.text(paths.BUMP_LOG)) == (finished,)
+    assert "summary: updated" not in (updated.text(LORA) or "")
+    assert are_documents_fresh(updated.root)
+
+
+def test_a_step_of_an_update_that_was_made_elsewhere_makes_no_state(updated: Repository) -> None:
+    (updated.root / paths.UNDO).unlink()
+    bump_steps._write_log(updated, BUILT, logged=ENTRY)
+    after = tree(updated.root)
+    with pytest.raises(InputError, match=r"^no update to undo: none was made in this checkout"):
+        undo.undo(updated)
+    assert tree(updated.root) == after
+
+
+def test_a_step_does_not_write_over_an_edit_of_its_entry(updated: Repository) -> None:
+    edited = replace(ENTRY, why="a long story")
+    (updated.root / paths.BUMP_LOG).write_text(bump_log.render_log([edited]))
+    before = tree(updated.root)
+    with pytest.raises(FindingsError, match=r"\nrecords/log\.yaml:\d+:   why: a long story\n"):
+        bump_steps._write_log(updated, BUILT, logged=ENTRY)
+    (updated.root / paths.BUMP_LOG).unlink()
+    with pytest.raises(ToolError, match=r"^records/log\.yaml has no entry of torch==2\.7\.1 any more"):
+        bump_steps._write_log(updated, BUILT, logged=ENTRY, overwrite=True)
+    assert {**tree(updated.root), paths.BUMP_LOG: before[paths.BUMP_LOG]} == before
+
+
+def test_prose_that_cannot_be_told_from_the_update_is_not_lost(updated: Repository) -> None:
+    append(updated.root, paths.PINNING, "\nA note.\n")
+    bump_steps._write_log(updated, BUILT, logged=ENTRY)
+    shutil.rmtree(updated.root / paths.lock_folder("coaxial-cpu"))
+    after = tree(updated.root)
+    with pytest.raises(InputError, match=r"^edited since the update: docs/PINNING\.md"):
+        undo.undo(updated)
+    assert tree(updated.root) == after
+
+
+def record_image(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records an image of lora that holds what is locked, without an engine to read it from."""
+    (env,) = select_environments(repo.services, service="lora")
+    lock = workspace.read_lock(repo, env)
+    versions = {name: str(package.version) for name, package in lock.packages.items()}
+    report = {"distributions": versions, "python": "3.10.14", "torch": {}, "sources": {}}
+    monkeypatch.setattr(docker, "probe", lambda *_: report)
+    rendering = generated.render_environment(repo, env, lock)
+    image = SimpleNamespace(id="sha256:0", attrs={"Size": 1})
+    build._write_record(None, repo, env, (lock, rendering), image, ["a:b"], overwrite=False)
+
+
+@pytest.mark.parametrize("with_record", [False, True])
+def test_the_record_of_an_updates_image_goes_with_it(
+    with_record: bool, repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if with_record:
+        writer.write(repo, {paths.freeze_path("lora-gpu"): "torch==2.4.0\n"})
+        generate.write_documents(repo)
+    before = tree(repo.root)
+    updated = update_lora(repo)
+    record_image(updated, monkeypatch)
+    assert {paths.freeze_path("lora-gpu"), paths.build_path("lora-gpu")} <= {*tree(repo.root)}
+    undo.undo(updated)
+    assert tree(repo.root) == before
+
+
+def test_an_edit_of_the_record_of_an_updates_image_is_in_the_way(
+    updated: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_image(updated, monkeypatch)
+    record = paths.freeze_path("lora-gpu")
+    append(updated.root, record, "mine==1\n")
+    line = (updated.text(record) or "").count("\n")
+    with pytest.raises(InputError, match=rf"^edited since the update: {record}:{line}; revert"):
+        undo.undo(updated)
+
+
+def test_a_build_goes_on_where_what_undoes_an_update_is_damaged(
+    updated: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (updated.root / paths.UNDO).write_text("{")
+    record_image(updated, monkeypatch)
+    assert (updated.root / paths.freeze_path("lora-gpu")).is_file()
+    assert (updated.root / paths.UNDO).read_text() == "{"
 
 
 def test_a_build_that_fails_is_told_before_what_is_in_the_way(

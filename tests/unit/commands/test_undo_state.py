@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from support.bumps import ENTRY
 from torchpin.commands.undo import read_undo_state
 from torchpin.errors import InputError
+from torchpin.records import bump_log
+from torchpin.records.undo_state import UndoState, render_undo_state, text_digest
 
 if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
@@ -24,13 +28,42 @@ class Files:
         return self.content
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["{", "{}", "[]", "5", '{"before": 5, "after": {}}', '{"before": {"a": 5}, "after": {}}', "[" * 100_000],
-)
+STATE = UndoState(entry=ENTRY, before={"a": "x", "b": None}, after={"a": text_digest("y"), "b": None})
+
+
+def read_state(text: str) -> UndoState | None:
+    return read_undo_state(cast("Repository", Files(text)))
+
+
+def test_a_state_is_read_as_it_was_written() -> None:
+    assert read_state(render_undo_state(STATE)) == STATE
+    assert (STATE.is_written("a"), STATE.is_written("b")) == (True, False)
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", "5", "[" * 100_000])
 def test_a_damaged_state_is_an_error_with_its_file(text: str) -> None:
-    with pytest.raises(InputError, match=r"^\.torchpin/bump\.json is damaged; restore the files with git"):
-        read_undo_state(cast("Repository", Files(text)))
+    with pytest.raises(InputError, match=r"^\.torchpin/bump\.json is damaged, or of another version of"):
+        read_state(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("before", 5),
+        ("before", {"a": 5}),
+        ("before", {"c": "x"}),
+        ("after", None),
+        ("after", {"a": 5, "b": None}),
+        ("entry", ["torch==2.7.1", "2026-11-24T12:00:00Z"]),  # as it was once
+        ("entry", ""),
+        ("entry", "- 5"),
+        ("entry", bump_log.render_log([ENTRY, ENTRY])),
+    ],
+)
+def test_a_state_with_a_wrong_value_is_damaged(key: str, value: object) -> None:
+    state = json.loads(render_undo_state(STATE))
+    with pytest.raises(InputError, match=r"^\.torchpin/bump\.json is damaged, or of another version of"):
+        read_state(json.dumps({**state, key: value}))
 
 
 def test_without_a_state_there_is_none() -> None:

@@ -1,0 +1,64 @@
+"""What undoes an update: what its files held before, and what it has written; it belongs to one entry of the log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from torchpin import paths
+from torchpin.errors import InputError
+from torchpin.parsing import parse_json
+from torchpin.records import bump_log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torchpin.records.bump_log import BumpEntry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UndoState:
+    """`entry`: the update's entry of the log, as torchpin last wrote it; its key says whose state this is.
+
+    `before`: by path, the text of each file that the update may write; None where there was none. `after`: the digest of
+    what the update last wrote there.
+    """
+
+    entry: BumpEntry
+    before: Mapping[str, str | None]
+    after: Mapping[str, str | None]
+
+    def is_written(self, path: str) -> bool:
+        """Whether the update has changed a file."""
+        return self.after[path] != text_digest(self.before[path])
+
+
+def text_digest(text: str | None) -> str | None:
+    """The SHA-256 of a text, in hexadecimal digits; None where there is no text."""
+    return None if text is None else sha256(text.encode()).hexdigest()
+
+
+def render_undo_state(state: UndoState) -> str:
+    entry = bump_log.render_log([state.entry])
+    return json.dumps({"entry": entry, "before": {**state.before}, "after": {**state.after}}, indent=1) + "\n"
+
+
+def parse_undo_state(text: str) -> UndoState:
+    """The state of a text. Raises InputError for a damaged one."""
+    try:
+        document = parse_json(text)
+        before, after = document["before"], document["after"]
+        (entry,) = bump_log.parse_log(document["entry"])
+        is_whole = {*before} <= {*after} and all(
+            value is None or isinstance(value, str) for value in (*before.values(), *after.values())
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, InputError):
+        is_whole = False
+    if not is_whole:
+        raise InputError(
+            f"{paths.UNDO} is damaged, or of another version of torchpin; restore the files with git, then remove it; "
+            "nothing was changed"
+        )
+    return UndoState(entry=entry, before=before, after=after)

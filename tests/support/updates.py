@@ -1,0 +1,69 @@
+"""A copy of this repository, and an update of lora in it that can be undone."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from support.bumps import ENTRY
+from torchpin import paths
+from torchpin.commands import generate, undo
+from torchpin.records import bump_log
+from torchpin.workspace import generated, workspace
+
+if TYPE_CHECKING:
+    from torchpin.workspace.workspace import Repository
+
+ROOT = Path(__file__).parents[2]
+LORA, COAXIAL = "services/lora/service.yaml", "services/coaxial/service.yaml"
+
+
+def copy_repository(root: Path) -> Repository:
+    """A copy of this repository, with fresh documents and without a log."""
+    for name in ("services", "lockfiles", "docker", "docs"):
+        shutil.copytree(ROOT / name, root / name)
+    shutil.copy(ROOT / paths.DEVIATIONS, root / paths.DEVIATIONS)
+    repo = workspace.open_repository(root)
+    generate.write_documents(repo)
+    return repo
+
+
+def update_lora(repo: Repository) -> Repository:
+    """The copy after an update of lora, which changes its description, documents and log."""
+    records = (paths.freeze_path("lora-gpu"), paths.build_path("lora-gpu"))
+    before = {path: repo.text(path) for path in (LORA, paths.BUMP_LOG, *records, *paths.DOCUMENTS)}
+    after = change_summary(repo.root, LORA, "updated")
+    (repo.root / LORA).write_text(before[LORA] or "")
+    staged = {LORA: after.descriptions[LORA], paths.BUMP_LOG: bump_log.render_log([ENTRY])}
+    documents = generated.expected_documents(replace(after, staged=staged), {}, strict=True)
+    undo.write_update_files(repo, {**staged, **documents}, before, {}, ENTRY)
+    return workspace.open_repository(repo.root)
+
+
+def change_summary(root: Path, file: str, summary: str) -> Repository:
+    lines = (root / file).read_text().splitlines(keepends=True)
+    (root / file).write_text(
+        "".join(f"summary: {summary}\n" if line.startswith("summary:") else line for line in lines)
+    )
+    return workspace.open_repository(root)
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Every file of a repository but those of git and of torchpin's own work, path to content."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and path.relative_to(root).parts[0] not in {paths.WORK, ".git"}
+    }
+
+
+def put_tree(root: Path, files: dict[str, bytes]) -> None:
+    """Makes a repository hold these files and no others, as git does for another branch."""
+    for path in tree(root):
+        if path not in files:
+            (root / path).unlink()
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
