@@ -169,15 +169,17 @@ def bump(
 
 def _roll_back(repo: Repository, entry: BumpEntry) -> str:
     """Takes a failed update back, and returns what was done, or why it could not be: the failure itself is told first."""
-    from torchpin.commands.undo import restore
+    from torchpin.commands.undo import can_restore, restore
 
     try:
         restore(repo, entry=entry)
     except TorchpinError as error:
-        return (
-            f"the update was not rolled back: {error}\n"
-            "help: its files are as the update wrote them; remove what is in the way, then run `invoke bump --undo`"
+        help_text = (
+            "remove what is in the way, then run `invoke bump --undo`"
+            if can_restore(repo, entry)
+            else "what undoes it is gone, so restore them with git"
         )
+        return f"the update was not rolled back: {error}\nhelp: its files are as the update wrote them; {help_text}"
     return "the update was rolled back: every file that it wrote is as it was before"
 
 

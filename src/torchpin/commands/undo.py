@@ -77,6 +77,15 @@ def restore(repo: Repository, *, entry: BumpEntry | None = None) -> Undone:
     return Undone(bump=state.entry.bump, changed=changed, unchanged=unchanged)
 
 
+def can_restore(repo: Repository, entry: BumpEntry) -> bool:
+    """Whether what undoes an update is there to be read."""
+    try:
+        state = read_undo_state(repo)
+    except TorchpinError:
+        return False
+    return state is not None and state.entry.key == entry.key
+
+
 def _is_present(repo: Repository, state: UndoState) -> bool:
     """Whether anything of an update is in the files: its entry, or a file that is as it wrote it."""
     return _logged_entry(repo, state) is not None or any(

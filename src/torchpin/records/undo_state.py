@@ -51,9 +51,10 @@ def parse_undo_state(text: str) -> UndoState:
         document = parse_json(text)
         before, after = document["before"], document["after"]
         (entry,) = bump_log.parse_log(document["entry"])
-        is_whole = {*before} <= {*after} and all(
-            value is None or isinstance(value, str) for value in (*before.values(), *after.values())
-        )
+        texts = [text for text in (*before.values(), *after.values()) if text is not None]
+        paths_and_texts = "".join([*after, *texts])
+        paths_and_texts.encode()  # raises ValueError for half of a surrogate pair
+        is_whole = {*before} <= {*after} and "\0" not in "".join(after)
     except (ValueError, KeyError, TypeError, AttributeError, InputError):
         is_whole = False
     if not is_whole:

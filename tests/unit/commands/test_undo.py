@@ -18,10 +18,12 @@ from torchpin.commands import build, bump, bump_steps, generate, undo
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.records import bump_log
-from torchpin.tools import docker
+from torchpin.records.undo_state import UndoState, render_undo_state
+from torchpin.tools import docker, transaction
 from torchpin.workspace import generated, workspace, writer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torchpin.workspace.workspace import Repository
@@ -238,7 +240,7 @@ def test_prose_that_cannot_be_told_from_the_update_is_not_lost(updated: Reposito
     bump_steps._write_log(updated, BUILT, logged=ENTRY)
     shutil.rmtree(updated.root / paths.lock_folder("coaxial-cpu"))
     after = tree(updated.root)
-    with pytest.raises(InputError, match=r"^edited since the update: docs/PINNING\.md"):
+    with pytest.raises(InputError, match=r"docs/PINNING\.md"):
         undo.undo(updated)
     assert tree(updated.root) == after
 
@@ -290,11 +292,11 @@ def test_a_build_goes_on_where_what_undoes_an_update_is_damaged(
     assert (updated.root / paths.UNDO).read_text() == "{"
 
 
-def test_a_build_that_fails_is_told_before_what_is_in_the_way(
-    updated: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def fail_bump(repo: Repository, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> str:
+    """What a bump says whose build fails, after what happens meanwhile; its update is written already."""
+
     def fail(*arguments: object, **options: object) -> None:
-        append(updated.root, LORA, "# mine\n")
+        meanwhile()
         raise ToolError("the build failed")
 
     target = parse_target("torch==2.7.1")
@@ -307,9 +309,43 @@ def test_a_build_that_fails_is_told_before_what_is_in_the_way(
     monkeypatch.setattr(bump_steps, "write_update", lambda *_, **__: ENTRY)
     monkeypatch.setattr(bump_steps, "finish", fail)
     with pytest.raises(ToolError) as excinfo:
-        bump.bump(updated, [planned], target, update.context, bump.BumpOptions())
-    assert str(excinfo.value).splitlines() == [
+        bump.bump(repo, [planned], target, update.context, bump.BumpOptions())
+    return str(excinfo.value)
+
+
+def test_a_build_that_fails_is_told_before_what_is_in_the_way(
+    updated: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = fail_bump(updated, monkeypatch, lambda: append(updated.root, LORA, "# mine\n"))
+    assert message.splitlines() == [
         "the build failed",
         f"the update was not rolled back: edited since the update: {LORA}; revert these edits first, nothing was changed",
         "help: its files are as the update wrote them; remove what is in the way, then run `invoke bump --undo`",
     ]
+
+
+@pytest.mark.parametrize("state", [None, "{", "of another update"])
+def test_an_update_that_nothing_undoes_any_more_is_left_to_git(
+    state: str | None, updated: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = UndoState(entry=replace(ENTRY, bump="tqdm==4.67.1"), before={}, after={})
+    text = render_undo_state(other) if state and " " in state else state
+    after = tree(updated.root)
+    message = fail_bump(updated, monkeypatch, lambda: transaction.write(updated.root, {paths.UNDO: text}))
+    assert message.startswith("the build failed\nthe update was not rolled back: ")
+    assert message.endswith(
+        "\nhelp: its files are as the update wrote them; what undoes it is gone, so restore them with git"
+    )
+    assert tree(updated.root) == after
+
+
+def test_an_update_whose_image_is_recorded_and_rejected_is_rolled_back(
+    repo: Repository, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(repo.root)
+    updated = request.getfixturevalue("updated")
+    message = fail_bump(updated, monkeypatch, lambda: record_image(updated, monkeypatch))
+    assert message.splitlines()[1:] == [
+        "the update was rolled back: every file that it wrote is as it was before"
+    ]
+    assert tree(repo.root) == before

@@ -52,6 +52,9 @@ def test_a_damaged_state_is_an_error_with_its_file(text: str) -> None:
         ("before", 5),
         ("before", {"a": 5}),
         ("before", {"c": "x"}),
+        ("before", {"a": "x\ud800"}),
+        ("before", {"a\0": "x"}),
+        ("after", {"a": None, "a\0": None, "b": None, "c\ud800": None}),
         ("after", None),
         ("after", {"a": 5, "b": None}),
         ("entry", ["torch==2.7.1", "2026-11-24T12:00:00Z"]),  # as it was once
