@@ -130,6 +130,7 @@ def bump(
     Raises what stopped it: InputError for plans without changes or reasons, ToolError while another update runs.
     """
     from torchpin.commands import bump_steps
+    from torchpin.commands.undo import undo_text
 
     require_changes(plans, target)
     require_reason(plans, context.reason)
@@ -146,6 +147,7 @@ def bump(
             show_status=show_status,
         )
         require_reason(update.plans, context.reason)  # again: the new locks may have brought findings
+        earlier_state = undo_text(repo)
         entry = bump_steps.write_update(repo, update, skip_build=not options.build)
         show_status(f"{target}: wrote the descriptions, locks, rendered files, documents and the log")
         if not options.build:
@@ -159,7 +161,7 @@ def bump(
                 overwrite=options.overwrite,
             )
         except BaseException as error:  # an interrupt too
-            message = f"{error}\n{_roll_back(repo, entry)}"
+            message = f"{error}\n{_roll_back(repo, entry, earlier_state)}"
             if isinstance(error, TorchpinError):
                 raise type(error)(message) from None
             show_status(message)
@@ -167,12 +169,12 @@ def bump(
         return (*update.outcomes, *finished)
 
 
-def _roll_back(repo: Repository, entry: BumpEntry) -> str:
+def _roll_back(repo: Repository, entry: BumpEntry, earlier_state: str | None) -> str:
     """Takes a failed update back, and returns what was done, or why it could not be: the failure itself is told first."""
     from torchpin.commands.undo import can_restore, restore
 
     try:
-        restore(repo, entry=entry)
+        restore(repo, entry=entry, earlier_state=earlier_state)
     except TorchpinError as error:
         help_text = (
             "remove what is in the way, then run `invoke bump --undo`"

@@ -53,10 +53,11 @@ def undo(repo: Repository) -> tuple[Outcome, ...]:
     return *files, Outcome(name=undone.bump, status="changed", detail=detail)
 
 
-def restore(repo: Repository, *, entry: BumpEntry | None = None) -> Undone:
+def restore(repo: Repository, *, entry: BumpEntry | None = None, earlier_state: str | None = None) -> Undone:
     """Takes the last update back, which must be that of `entry`; for callers that hold the lock of `undo`.
 
-    What undoes it is kept unless all of it was in the files: it may be in a stash, or on another branch.
+    What undoes it is kept unless all of it was in the files: it may be in a stash, or on another branch. Else
+    `earlier_state` takes its place, the text of what undoes the update before it.
     """
     with exclusive(repo):
         repo = replace(repo)  # which has read nothing: the update has written since
@@ -71,8 +72,8 @@ def restore(repo: Repository, *, entry: BumpEntry | None = None) -> Undone:
         restored = restored_texts(repo, state)
         for path in restored:
             repo.text(path)
-        used: dict[str, None] = {} if unchanged else {paths.UNDO: None}
-        changed = writer.write(repo, {**restored, **used}, before=repo.inputs)
+        next_state = {} if unchanged else {paths.UNDO: earlier_state}
+        changed = writer.write(repo, {**restored, **next_state}, before=repo.inputs)
     changed = tuple(path for path in changed if path != paths.UNDO)
     return Undone(bump=state.entry.bump, changed=changed, unchanged=unchanged)
 
@@ -262,6 +263,14 @@ def _generated_texts(repo: Repository, locks: Mapping[str, Lock], wanted_paths: 
             lock = locks[env.name] if env.name in locks else workspace.read_lock(repo, env)
             texts |= generated.environment_files(repo, env, lock)
     return {path: texts[path] for path in wanted_paths if path in texts}
+
+
+def undo_text(repo: Repository) -> str | None:
+    """The file of what undoes the last update, as it is; None for one that cannot be read."""
+    try:
+        return repo.text(paths.UNDO)
+    except TorchpinError:
+        return None
 
 
 def read_undo_state(repo: Repository) -> UndoState | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from torchpin.workspace.workspace import Repository
 
+EARLIER = render_undo_state(UndoState(entry=replace(ENTRY, bump="tqdm==4.67.1"), before={}, after={}))
 BUILT = bump_log.with_step(ENTRY, bump_log.BUILD, bump_log.PolicyStep(note="x"))
 
 
@@ -306,7 +307,14 @@ def fail_bump(repo: Repository, monkeypatch: pytest.MonkeyPatch, meanwhile: Call
         plans=(planned,), held={}, locks={}, outcomes=(), before={}, started="",
     )  # fmt: skip
     monkeypatch.setattr(bump_steps, "resolve_update", lambda *_, **__: update)
-    monkeypatch.setattr(bump_steps, "write_update", lambda *_, **__: ENTRY)
+
+    def write_update(*_: object, **__: object) -> bump_log.BumpEntry:
+        transaction.write(repo.root, {paths.UNDO: written})
+        return ENTRY
+
+    written = repo.text(paths.UNDO)
+    transaction.write(repo.root, {paths.UNDO: EARLIER})
+    monkeypatch.setattr(bump_steps, "write_update", write_update)
     monkeypatch.setattr(bump_steps, "finish", fail)
     with pytest.raises(ToolError) as excinfo:
         bump.bump(repo, [planned], target, update.context, bump.BumpOptions())
@@ -328,8 +336,7 @@ def test_a_build_that_fails_is_told_before_what_is_in_the_way(
 def test_an_update_that_nothing_undoes_any_more_is_left_to_git(
     state: str | None, updated: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = UndoState(entry=replace(ENTRY, bump="tqdm==4.67.1"), before={}, after={})
-    text = render_undo_state(other) if state and " " in state else state
+    text = EARLIER if state and " " in state else state
     after = tree(updated.root)
     message = fail_bump(updated, monkeypatch, lambda: transaction.write(updated.root, {paths.UNDO: text}))
     assert message.startswith("the build failed\nthe update was not rolled back: ")
@@ -345,6 +352,7 @@ def test_an_update_whose_image_is_recorded_and_rejected_is_rolled_back(
     before = tree(repo.root)
     updated = request.getfixturevalue("updated")
     message = fail_bump(updated, monkeypatch, lambda: record_image(updated, monkeypatch))
+    assert repo.text(paths.UNDO) == EARLIER  # the update before it can still be undone
     assert message.splitlines()[1:] == [
         "the update was rolled back: every file that it wrote is as it was before"
     ]
