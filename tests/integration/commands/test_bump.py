@@ -22,7 +22,7 @@ from support.command_line import run_process
 from torchpin import paths
 from torchpin.bump import model, plan
 from torchpin.bump.target import parse_target
-from torchpin.commands import generate, judge, lock, undo
+from torchpin.commands import bump_steps, generate, judge, lock, undo
 from torchpin.commands.build import BuildOptions, build
 from torchpin.commands.bump import BumpOptions, bump, bump_context, resume
 from torchpin.description.environments import select_environments
@@ -33,10 +33,10 @@ from torchpin.tools.transaction import disk
 from torchpin.workspace import workspace, writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from torchpin.bump.model import Plan
-    from torchpin.model import Outcome
+    from torchpin.model import Environment, Outcome
     from torchpin.workspace.workspace import Repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
@@ -184,6 +184,45 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
         resume(repo)
     undo.undo(repo)
     assert tree(repo) == before
+
+
+def test_an_update_that_is_finished_in_another_checkout_is_not_half_undone_there(
+    scratch: Repository, tmp_path: Path
+) -> None:
+    before = tree(scratch)
+    run_bump(scratch)
+    git(scratch, "add", "--all")
+    git(scratch, "commit", "--quiet", "--message", "pending")
+    git(scratch, "clone", "--quiet", str(scratch.root), str(tmp_path / "elsewhere"))
+    elsewhere = reopen(replace(scratch, root=tmp_path / "elsewhere"))
+    resume(elsewhere)
+    finished = tree(elsewhere)
+    with pytest.raises(InputError, match="no update to undo: none was made in this checkout"):
+        undo.undo(elsewhere)
+    assert tree(elsewhere) == finished
+    git(elsewhere, "add", "--all")
+    git(elsewhere, "commit", "--quiet", "--message", "finished")
+    git(scratch, "pull", "--quiet", str(elsewhere.root))
+    assert tree(scratch) == finished
+    undo.undo(scratch)
+    assert tree(scratch) == before
+
+
+def test_an_image_that_is_recorded_and_rejected_takes_the_bump_back(
+    scratch: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(scratch)
+    recorded: list[str] = []
+
+    def reject(repo: Repository, environments: Sequence[Environment]) -> None:
+        recorded.extend(env.name for env in environments if repo.text(paths.freeze_path(env.name)))
+        raise FindingsError("the new images do not pass the checks")
+
+    monkeypatch.setattr(bump_steps, "_validate_images", reject)
+    with pytest.raises(FindingsError, match="the update was rolled back"):
+        run_bump(scratch, with_build=True)
+    assert recorded
+    assert tree(scratch) == before
 
 
 @pytest.mark.parametrize("engine", [True, False], ids=["image", "native"])
