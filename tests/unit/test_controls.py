@@ -72,6 +72,10 @@ def test_a_lock_file_with_a_control_is_refused_with_its_place() -> None:
 def test_an_update_log_with_a_control_is_refused_with_its_place() -> None:
     with pytest.raises(InputError, match=r"records/log\.yaml:2:8: a text has a control character"):
         bump_log.parse_log('- bump: x\n  why: "\\e[2J"\n')
+    with pytest.raises(
+        InputError, match=r"records/log\.yaml:1:1: invalid YAML: special characters are not allowed"
+    ):
+        bump_log.parse_log("a\x1db\n")
 
 
 def test_a_note_from_a_program_is_written_without_controls() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +14,9 @@ from support.adoption import BASE, adopt_project
 from torchpin.commands import adopt
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
 
@@ -88,12 +94,31 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert not [match for match in adopted.adoption.matches if match.id == "ADO008"]
 
 
+@contextmanager
+def nested_folders(folder: Path, depth: int) -> Iterator[None]:
+    """Folders `d`, one in another, deeper than a path can say; they go again, since a recursion could not remove them."""
+
+    def enter(name: str, handle: int | None = None) -> int:
+        opened = os.open(name, os.O_RDONLY, dir_fd=handle)
+        if handle is not None:
+            os.close(handle)
+        return opened
+
+    handle = enter(str(folder))
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=handle)
+        handle = enter("d", handle)
+    yield
+    for _ in range(depth):
+        handle = enter("..", handle)
+        os.rmdir("d", dir_fd=handle)
+    os.close(handle)
+
+
 def test_what_lies_too_deep_is_passed_over_and_said(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("tqdm==1\n")
-    folder = tmp_path.joinpath(*["d"] * 60)
-    folder.mkdir(parents=True)
-    (folder / "requirements.txt").touch()
-    (message,) = adopt.adopt(tmp_path).skipped
+    with nested_folders(tmp_path, 1_500):
+        (message,) = adopt.adopt(tmp_path).skipped
     assert message.endswith("d/d: skipped what is below, deeper than 40 folders")
 
 
