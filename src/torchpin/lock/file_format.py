@@ -245,7 +245,7 @@ def _license_values(text: str) -> dict[str, Any] | None:
 def lock_texts(lock: Lock) -> dict[str, str]:
     """The files of a lock, name to text."""
     layers = [*lock.layers, *(layer for layer in (lock.build, lock.provided) if layer)]
-    licenses = {LICENSES: licenses_text(layers[0].environment, lock.licenses)} if lock.licenses else {}
+    licenses = {LICENSES: licenses_text(layers[0].environment, lock.licenses)}
     upstreams = {upstream_file(upstream.source): upstream_text(upstream) for upstream in lock.upstreams}
     return {layer.file: layer_text(layer) for layer in layers} | licenses | upstreams
 

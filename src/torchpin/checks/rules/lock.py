@@ -15,7 +15,7 @@ from packaging.version import Version
 from torchpin import facts, paths
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.wheels import best_wheel
-from torchpin.lock.file_format import PROVIDED, UPSTREAM_PREFIX
+from torchpin.lock.file_format import LICENSES, PROVIDED, UPSTREAM_PREFIX
 from torchpin.lock.layers import TORCH, layer_index, outdated_files
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
             folder = paths.lock_folder(env.name)
             yield finding(env, folder, "is missing", about=env.name)
         return  # a lock that cannot be parsed is reported by LCK002
+    if LICENSES not in context.lock_files.get(env.name, ()):
+        path = paths.lock_path(env.name, LICENSES)
+        yield finding(env, path, "is missing", about="licenses")
     for file in context.lock_files.get(env.name, ()):
         present_name = paths.present_name(file)
         if file != present_name:

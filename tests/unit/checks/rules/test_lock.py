@@ -160,8 +160,13 @@ FAILS = [
     ),
     Case(
         "LCK001", "under a former name",
-        lambda kit: kit.check_lock("LCK001", lock_files={"02-training.txt": ""}),
+        lambda kit: kit.check_lock("LCK001", lock_files={"02-training.txt": "", "licenses.txt": ""}),
         f"{LOCK_DIR}/02-training.txt", "has a former name; `invoke lock` renames it to 02-training.requirements.txt",
+    ),
+    Case(
+        "LCK001", "without the licenses of its packages",
+        lambda kit: kit.check_lock("LCK001", lock_files={"00-torch.requirements.txt": ""}),
+        f"{LOCK_DIR}/licenses.txt", "is missing",
     ),
     Case(
         "LCK002", "an edited file",
