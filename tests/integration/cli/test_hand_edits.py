@@ -81,7 +81,7 @@ def test_a_description_that_was_committed_alone_is_no_edit_of_what_it_gives(root
 
 def test_a_template_that_was_changed_is_no_edit_of_what_it_gives(root: Path) -> None:
     replace_text(
-        root, "docker/Dockerfile.j2", "COPY runtime/ /opt/torchpin/", "USER 0\nCOPY runtime/ /opt/torchpin/"
+        root, "docker/Dockerfile.j2", "WORKDIR {{ service.home }}\n", "WORKDIR {{ service.home }}\nUSER 0\n"
     )
     assert run_command(root, *RENDER).code == 0
     assert "USER 0\n" in (root / DOCKERFILE).read_text()
