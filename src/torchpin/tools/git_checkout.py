@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from torchpin.errors import InputError, ToolError
 from torchpin.tools import files
 from torchpin.tools.git import git_environment, git_error_text
+from torchpin.tools.scratch import temporary_folder
 
 from git import Blob, Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo  # isort: skip
 
@@ -57,17 +59,44 @@ def is_unchanged_since(root: Path, revision: str, folder: Path) -> bool:
         raise ToolError(f"{root} cannot be read by git:\n{git_error_text(error)}") from None
 
 
-def uncommitted_paths(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
-    """Which of these files have uncommitted changes; none outside of a git repository."""
+def uncommitted_paths(root: Path, paths: Sequence[str], *, ignored: bool = False) -> tuple[str, ...]:
+    """Which of these files, or files in these folders, are not as the last commit has them; none outside of a git repository.
+
+    What git was told to assume of a file does not count. `ignored`: those that git ignores, too, which no commit has.
+    """
     try:
         with git_environment(), Repo(root, search_parent_directories=True) as repo:
+            top = Path(str(repo.working_tree_dir)).resolve()
             absolute_paths = [str((root / path).resolve()) for path in paths]
-            lines = str(repo.git.status("--porcelain", "--untracked-files=all", "-z", "--", *absolute_paths))
+            lines = _status_of_last_commit(repo, absolute_paths, ignored=ignored)
     except (InvalidGitRepositoryError, NoSuchPathError):
         return ()
     except GitError as error:
         raise ToolError(f"{root} cannot be read by git:\n{git_error_text(error)}") from None
-    return tuple(sorted(line[3:] for line in lines.split("\0") if line))
+    return tuple(
+        sorted(os.path.relpath(top / line[3:], root.resolve()) for line in lines.split("\0") if line)
+    )
+
+
+def is_in_repository(root: Path) -> bool:
+    """Whether a folder is in a work tree of git."""
+    try:
+        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+            return not repo.bare
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return False
+
+
+def _status_of_last_commit(repo: Repo, absolute_paths: Sequence[str], *, ignored: bool) -> str:
+    """`git status` by an index of the last commit: the repository's own may hide files (`--assume-unchanged`, sparse checkouts)."""
+    with temporary_folder() as folder, repo.git.custom_environment(GIT_INDEX_FILE=str(folder / "index")):
+        git = repo.git(c=["core.sparseCheckout=false", "core.ignoreStat=false", "core.fsmonitor=false"])
+        if repo.head.is_valid():
+            git.read_tree("HEAD")
+        git = repo.git(c=["core.ignoreStat=false", "core.fsmonitor=false"], literal_pathspecs=True)
+        shown = f"--ignored={'traditional' if ignored else 'no'}"
+        options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", shown)
+        return str(git.status(*options, "--", *absolute_paths))
 
 
 def checkout_state(root: Path, paths: Sequence[str]) -> tuple[str, str]:
