@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +18,13 @@ from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
 from torchpin.lock import file_format
 from torchpin.model import Outcome
 from torchpin.tools import docker
-from torchpin.tools.files import read_bytes
+from torchpin.tools.files import read_bytes, read_text
 from torchpin.workspace import description_files, generated, workspace
-from torchpin.workspace.writer import exclusive, recover, write
+from torchpin.workspace.hand_edits import edited_lines
+from torchpin.workspace.writer import exclusive, exclusive_services, recover, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torchpin.commands.report import Watcher
     from torchpin.workspace.workspace import Repository
@@ -49,8 +51,13 @@ def remove_service(options: RemoveOptions, watcher: Watcher) -> CommandReport:
     message = recover(root)
     if message:
         watcher.notice(message)
-    with exclusive(root):
-        uncommitted = git_checkout.uncommitted_paths(root, (paths.SERVICES, paths.RECORDS))
+    with exclusive_services(root, (options.service,)), exclusive(root):
+        folders = (paths.service_folder(options.service), paths.RECORDS)
+        uncommitted = (
+            git_checkout.uncommitted_paths(root, folders, ignored=True)
+            if git_checkout.is_in_repository(root)
+            else None
+        )
         notices = leftovers(root, options.service)
         report = report_outcomes(remove(root, options, uncommitted))
     for notice in notices:
@@ -92,40 +99,53 @@ def leftovers(root: Path, name: str) -> tuple[str, ...]:
     )
 
 
-def remove(root: Path, options: RemoveOptions, uncommitted: Sequence[str] = ()) -> tuple[Outcome, ...]:
+def remove(root: Path, options: RemoveOptions, uncommitted: Sequence[str] | None = ()) -> tuple[Outcome, ...]:
     """Removes description, smoke test, locks, renderings, records and sections, for callers that hold the writers' lock.
 
-    `uncommitted`: paths that git does not have, from the root of its work tree. Raises FindingsError, before anything is
-    written, for files that are not only torchpin's, and ToolError for one that is too large to read.
+    `uncommitted`: paths that the last commit does not have as they are; None outside of git. Raises FindingsError, before
+    anything is written, for files that are not only torchpin's, and for lines of documents that were edited by hand, and
+    ToolError for a file that is too large to read.
     """
     name = options.service
     repo = workspace.open_repository(root, leaving=name)
     files = _service_files(repo, name)
-    pages = {path: repo.text(path) for path in paths.DOCUMENTS}
+    before = {path: repo.text(path) for path in paths.DOCUMENTS} | _readable_texts(root, files)
     if not files and not any(name in _section_names(repo, path) for path in _SERVICE_PAGES):
         select_environments(repo.services, service=name)  # which names those that exist
-    new_pages = {path: text for path, text in _new_pages(repo, name).items() if text != pages[path]}
-    objections = {} if options.everything else _objections(repo, name, files, uncommitted)
+    new_pages = {path: text for path, text in _new_pages(repo, name).items() if text != before[path]}
+    objections: dict[str, str] = {}
+    if not options.everything:
+        objections = _objections(repo, name, files, new_pages, uncommitted)
     if options.dry_run:
         return (*_planned(files, objections), *(_outcome(path, "would change") for path in new_pages))
     if objections:
-        listed = "\n".join(f"{path}: {objection}" for path, objection in objections.items())
+        listed = "\n".join(f"{place}: {objection}" for place, objection in objections.items())
         raise FindingsError(
             f"{listed}\nmove these away, or remove them too with `--everything`; nothing was removed"
         )
-    write(repo, {**dict.fromkeys(files), **new_pages}, before=pages)
+    write(repo, {**dict.fromkeys(files), **new_pages}, before=before)
     return (
         *(Outcome(name=path, status="changed", detail="removed") for path in files),
         *(Outcome(name=path, status="changed") for path in new_pages),
     )
 
 
-def _planned(files: tuple[str, ...], objections: dict[str, str]) -> Iterator[Outcome]:
+def _readable_texts(root: Path, files: Sequence[str]) -> dict[str, str | None]:
+    """The texts of those files that have one, so that an edit while the command runs stops it."""
+    texts: dict[str, str | None] = {}
     for path in files:
-        if path in objections:
-            detail = f"{objections[path]}; it goes only with `--everything`"
-            yield Outcome(name=path, status="failed", detail=detail, code=FindingsError.exit_code)
-        else:
+        with suppress(ToolError):  # not UTF-8
+            texts[path] = read_text(root / path)
+    return texts
+
+
+def _planned(files: tuple[str, ...], objections: dict[str, str]) -> Iterator[Outcome]:
+    for place, objection in objections.items():
+        detail = f"{objection}; it goes only with `--everything`"
+        yield Outcome(name=place, status="failed", detail=detail, code=FindingsError.exit_code)
+    stopped = {place.partition(":")[0] for place in objections}
+    for path in files:
+        if path not in stopped:
             yield _outcome(path, "would be removed")
 
 
@@ -182,21 +202,36 @@ def _stop(error: OSError) -> None:
 
 
 def _objections(
-    repo: Repository, name: str, files: tuple[str, ...], uncommitted: Sequence[str]
+    repo: Repository,
+    name: str,
+    files: tuple[str, ...],
+    new_pages: Mapping[str, str],
+    uncommitted: Sequence[str] | None,
 ) -> dict[str, str]:
-    """Why a file is not only torchpin's, or would be lost, by path."""
+    """Why a file is not only torchpin's, or would be lost, by path; of lines that somebody wrote, by path and line."""
     renderings = _current_renderings(repo.root, name)
-    unsaved = {
+    objections = {
+        path: _objection(repo.root, path, renderings.get(path)) or _unsaved(path, uncommitted)
+        for path in files
+    }
+    objections = {path: objection for path, objection in objections.items() if objection}
+    not_rendered = [
         path
         for path in files
-        if path not in renderings and any(f"/{changed}".endswith(f"/{path}") for changed in uncommitted)
-    }
-    objections = {
-        path: _objection(repo.root, path, renderings.get(path))
-        or ("has edits that are not committed" if path in unsaved else "")
-        for path in files
-    }
-    return {path: objection for path, objection in objections.items() if objection}
+        if path in paths.environment_paths(path.split("/")[1]) and path not in {*renderings, *objections}
+    ]
+    lines = edited_lines(repo, {**new_pages, **dict.fromkeys(not_rendered)})
+    places = [line.split(":", 2) for line in lines]
+    return objections | {f"{path}:{number}": f"was edited by hand:{text}" for path, number, text in places}
+
+
+def _unsaved(path: str, uncommitted: Sequence[str] | None) -> str:
+    """Why nothing else has the text of a file, "" where git has it, or torchpin can make it again."""
+    if not (path.startswith(f"{paths.SERVICES}/") or paths.is_record(path)) or "/__pycache__/" in path:
+        return ""
+    if uncommitted is None:
+        return "is in no git repository, so nothing else has it"
+    return "is not in the last commit as it is here" if path in uncommitted else ""
 
 
 def _current_renderings(root: Path, name: str) -> dict[str, str]:

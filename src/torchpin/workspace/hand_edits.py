@@ -32,7 +32,7 @@ def require_unedited(repo: Repository, files: Mapping[str, str | None], *, help_
     A text is nobody's edit if torchpin last wrote it here, or if what was committed with it gives it; a section of a
     document, for itself. A record is nobody's edit if git has it.
     """
-    edits = _edits(replace(repo), files)  # what is read here is not what the files were made from
+    edits = edited_lines(repo, files)
     if edits:
         raise FindingsError(
             "\n".join(
@@ -43,6 +43,11 @@ def require_unedited(repo: Repository, files: Mapping[str, str | None], *, help_
                 ]
             )
         )
+
+
+def edited_lines(repo: Repository, files: Mapping[str, str | None]) -> list[str]:
+    """The lines, as `path:line: text`, that `require_unedited` names."""
+    return _edits(replace(repo), files)  # what is read here is not what the files were made from
 
 
 def quote_lines(lines: list[str]) -> list[str]:

@@ -48,7 +48,7 @@ def exclusive(repo: Repository | Path, activity: str = "writing", *, patience: f
 
 
 @contextmanager
-def exclusive_services(repo: Repository, services: Iterable[str]) -> Iterator[None]:
+def exclusive_services(repo: Repository | Path, services: Iterable[str]) -> Iterator[None]:
     """Hold the pins of services: while an update of one of them runs, its images' build included, nothing else moves them.
 
     Raises ToolError where another command holds those of one.

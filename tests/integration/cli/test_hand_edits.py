@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.command_line import replace_text, run_command
+from support.command_line import replace_text, run_command, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,10 +81,10 @@ def test_a_description_that_was_committed_alone_is_no_edit_of_what_it_gives(root
 
 def test_a_template_that_was_changed_is_no_edit_of_what_it_gives(root: Path) -> None:
     replace_text(
-        root, "docker/Dockerfile.j2", "WORKDIR {{ service.home }}\n", "WORKDIR {{ service.home }}\nUSER 0\n"
+        root, "docker/Dockerfile.j2", "mkdir -p /opt/torchpin {{", "mkdir -p /opt/torchpin /opt/more {{"
     )
     assert run_command(root, *RENDER).code == 0
-    assert "USER 0\n" in (root / DOCKERFILE).read_text()
+    assert "mkdir -p /opt/torchpin /opt/more" in (root / DOCKERFILE).read_text()
 
 
 @pytest.mark.parametrize("in_git", [False, True], ids=["in the tree", "in git"])
@@ -107,3 +107,47 @@ def test_an_update_names_the_lines_of_a_description_that_are_not_committed(root:
     assert first == "the update writes files with edits that are not committed; nothing was changed:"
     assert named == f"{path}:{number}: # mine"
     assert others[0].startswith("help: commit or revert them, or run the command with `--overwrite`")
+
+
+REMOVE = ("remove", "--service", "zopilot")
+
+
+@pytest.mark.parametrize("in_git", [False, True], ids=["in the tree", "in git"])
+def test_a_service_is_not_removed_over_edits_of_generated_text(root: Path, *, in_git: bool) -> None:
+    line = edit_section(root)
+    description = root / "services/zopilot/service.yaml"
+    description.write_text(description.read_text().replace("==", "==0.", 1))
+    commit(root)  # the lock is out of date from here on, so nothing can be rendered
+    dockerfile = (root / DOCKERFILE).read_text()
+    (root / DOCKERFILE).write_text(f"{dockerfile}# MINE\n")
+    if in_git:
+        commit(root)
+    before = tree(root)
+    result = run_command(root, *REMOVE)
+    assert result.code == 1, result.output
+    assert f"{PINNING}:{line}: was edited by hand: MINE\n" in result.err
+    assert ": was edited by hand: # MINE\n" in result.err
+    assert {path: text for path, text in tree(root).items() if path in before} == before
+    assert run_command(root, *REMOVE, "--everything").code == 0
+    assert not (root / DOCKERFILE).exists()
+
+
+def test_a_service_that_git_ignores_or_looks_away_from_is_not_removed(root: Path) -> None:
+    description = "services/zopilot/service.yaml"
+    git = ("git", "-C", str(root))
+    for command in (
+        ("update-index", "--assume-unchanged", description),
+        ("rm", "-rq", "--cached", "services/zopilot"),
+    ):
+        subprocess.run((*git, *command), check=True)
+        (root / description).write_text((root / description).read_text() + "# private\n")
+        result = run_command(root, *REMOVE)
+        assert result.code == 1, result.output
+        assert f"{description}: is not in the last commit as it is here\n" in result.err
+    commit_of = ("-c", "user.name=a", "-c", "user.email=a@localhost", "commit", "--quiet", "--message", "b")
+    subprocess.run((*git, *commit_of), check=True)
+    (root / ".git/info/exclude").write_text("services/zopilot/\n")
+    result = run_command(root, *REMOVE)
+    assert result.code == 1, result.output
+    assert "services/zopilot/smoke.py: is not in the last commit as it is here\n" in result.err
+    assert (root / description).exists()

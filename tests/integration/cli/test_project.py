@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from support.command_line import ROOT, run_command, tree
+from support.git_repositories import git
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,14 +25,22 @@ def test_a_project_of_others_is_adopted_once(copy: Path) -> None:
 
 
 def test_a_service_is_removed_with_its_sections(copy: Path) -> None:
-    before = tree(copy)
+    outside_of_git = run_command(copy, "remove", "--service", "zopilot")
+    assert outside_of_git.code == 1
+    assert "services/zopilot/service.yaml: is in no git repository" in outside_of_git.err
+    git(copy, "init", "--quiet")
+    git(copy, "add", "--all")
+    git(copy, *["-c", "user.name=a", "-c", "user.email=a@localhost", "commit", "--quiet", "--message", "a"])
+    before = {name: text for name, text in tree(copy).items() if ".torchpin" not in name}
     planned = run_command(copy, "remove", "--service", "zopilot", "--dry-run")
     assert planned.code == 0, planned.output
     assert "lockfiles/zopilot-gpu/00-torch.requirements.txt" in planned.output
     assert {name: text for name, text in tree(copy).items() if ".torchpin" not in name} == before
     removed = run_command(copy, "remove", "--service", "zopilot")
     assert removed.code == 0, removed.output
-    assert not [name for name in tree(copy) if "zopilot" in name and "tests" not in name]
+    assert not [
+        name for name in tree(copy) if "zopilot" in name and not {"tests", ".torchpin"} & {name.split("/")[0]}
+    ]
     assert run_command(copy, "document", "--check").code == 0
 
 

@@ -14,7 +14,7 @@ from torchpin.commands.report import Watcher
 from torchpin.description.environments import select_environments
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError, ToolError
-from torchpin.workspace import generated, workspace
+from torchpin.workspace import generated, workspace, writer
 
 ROOT = Path(__file__).parents[3]
 ZOPILOT = RemoveOptions(service="zopilot")
@@ -127,18 +127,72 @@ def test_an_edit_by_hand_stops_it(root: Path, path: str) -> None:
         remove(root, ZOPILOT)
 
 
-@pytest.mark.parametrize("prefix", ["", "below/the/top/of/git/"])
-def test_what_git_does_not_have_stops_it(root: Path, prefix: str) -> None:
+def test_what_git_does_not_have_stops_it(root: Path) -> None:
+    (root / "services/zopilot/__pycache__").mkdir()
+    (root / "services/zopilot/__pycache__/smoke.pyc").write_text("")
     uncommitted = (
-        f"{prefix}services/zopilot/smoke.py",
-        f"{prefix}services/seedvr/smoke.py",
+        "services/zopilot/smoke.py",
+        "services/zopilot/__pycache__/smoke.pyc",
+        "services/seedvr/smoke.py",
+        "lockfiles/zopilot-gpu/00-torch.requirements.txt",
         "records/log.yaml",
     )
     with pytest.raises(FindingsError) as excinfo:
         remove(root, ZOPILOT, uncommitted)
     assert str(excinfo.value).splitlines()[:-1] == [
-        "services/zopilot/smoke.py: has edits that are not committed"
+        "services/zopilot/smoke.py: is not in the last commit as it is here"
     ]
+
+
+def test_outside_of_git_only_what_torchpin_makes_again_goes_unasked(root: Path) -> None:
+    with pytest.raises(FindingsError) as excinfo:
+        remove(root, ZOPILOT, None)
+    assert str(excinfo.value).splitlines()[:-1] == [
+        f"{path}: is in no git repository, so nothing else has it"
+        for path in (
+            "services/zopilot/service.yaml", "services/zopilot/smoke.py", "records/zopilot-gpu/pip_freeze.txt",
+        )
+    ]  # fmt: skip
+
+
+def insert_line(root: Path, path: str, after: str, line: str) -> str:
+    """A line of somebody below the first one that begins so; its place."""
+    lines = (root / path).read_text(encoding="utf-8").split("\n")
+    number = next(number for number, text in enumerate(lines, start=1) if text.startswith(after))
+    (root / path).write_text("\n".join([*lines[:number], line, *lines[number:]]), encoding="utf-8")
+    return f"{path}:{number + 1}"
+
+
+@pytest.mark.parametrize("section", ["seedvr", "zopilot"])
+def test_a_line_of_somebody_in_a_section_stops_it(root: Path, section: str) -> None:
+    repo = workspace.open_repository(root)
+    writer.write(repo, {path: repo.text(path) for path in PAGES})
+    place = insert_line(root, "docs/PINNING.md", f"<!-- begin generated: {section} ", "MINE: 1")
+    before = tree(root)
+    with pytest.raises(FindingsError) as excinfo:
+        remove(root, ZOPILOT)
+    assert str(excinfo.value).splitlines()[0] == f"{place}: was edited by hand: MINE: 1"
+    planned = remove(root, RemoveOptions(service="zopilot", dry_run=True))
+    assert [(row.name, row.code) for row in planned if row.status == "failed"] == [(place, 1)]
+    assert tree(root) == before
+    remove(root, RemoveOptions(service="zopilot", everything=True))
+    assert "MINE" not in (root / "docs/PINNING.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", ["docker/zopilot-gpu/Dockerfile", "docker/zopilot-gpu/context.txt"])
+def test_an_edit_stops_it_where_nothing_can_be_rendered(root: Path, file: str) -> None:
+    repo = workspace.open_repository(root)
+    writer.write(repo, {file: repo.text(file)})
+    (root / "services/zopilot/service.yaml").unlink()
+    remaining = (root / file).read_text(encoding="utf-8")
+    (root / file).write_text(f"{remaining}# MINE\n", encoding="utf-8")
+    with pytest.raises(FindingsError, match=rf"^{file}:\d+: was edited by hand: # MINE\n"):
+        remove(root, ZOPILOT)
+    planned = remove(root, RemoveOptions(service="zopilot", dry_run=True))
+    assert file not in {row.name for row in planned}
+    (root / file).write_text(remaining, encoding="utf-8")
+    remove(root, ZOPILOT)
+    assert not (root / file).exists()
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("../../gone")])
