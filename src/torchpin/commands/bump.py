@@ -148,7 +148,9 @@ def bump(
         )
         require_reason(update.plans, context.reason)  # again: the new locks may have brought findings
         earlier_state = undo_text(repo)
-        entry = bump_steps.write_update(repo, update, skip_build=not options.build)
+        entry = bump_steps.write_update(
+            repo, update, skip_build=not options.build, overwrite=options.overwrite
+        )
         show_status(f"{target}: wrote the descriptions, locks, rendered files, documents and the log")
         if not options.build:
             return (*update.outcomes, bump_steps.progress(entry))

@@ -123,8 +123,13 @@ def _download_summary(before: Lock | None, after: Lock) -> str:
     return f"{len(new_packages)} new file{'' if len(new_packages) == 1 else 's'} to download, {size / 1e6:,.0f} MB{unsized_note}"
 
 
-def write_update(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) -> BumpEntry:
-    """Step 2: descriptions, locks, rendered files, documents and log, in one transaction that can be undone."""
+def write_update(
+    repo: Repository, update: ResolvedUpdate, *, skip_build: bool, overwrite: bool = False
+) -> BumpEntry:
+    """Step 2: descriptions, locks, rendered files, documents and log, in one transaction that can be undone.
+
+    Raises FindingsError, without `overwrite`, where somebody has a file of his own under the name of a new one.
+    """
     entry = _new_entry(repo, update, skip_build=skip_build)
     log = (*bump_log.parse_log(repo.text(BUMP_LOG)), entry)
     after = _staged_repository(repo, {bump_plan.file: bump_plan.after for bump_plan in update.plans}, log)
@@ -136,7 +141,11 @@ def write_update(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) 
     }
     # The plan was made from the context's texts: an edit since then must stop the writing, not get lost in it.
     planned_texts = {bump_plan.file: update.context.texts[bump_plan.file] for bump_plan in update.plans}
-    read_texts = {**repo.inputs, **after.inputs, **repo.descriptions, **update.before, **planned_texts}
+    new_texts = {path: repo.text(path) for path in files if path not in {*update.before, *after.staged}}
+    if not overwrite:
+        require_unedited(repo, {path: files[path] for path in new_texts})
+    read_texts = new_texts | repo.inputs | after.inputs | {**repo.descriptions, **update.before}
+    read_texts |= planned_texts
     require_same_services(repo)
     write_update_files(repo, files, update.before, read_texts, entry)
     return entry
