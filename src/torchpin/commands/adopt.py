@@ -18,7 +18,7 @@ from torchpin.description import patterns, read
 from torchpin.description.environments import select_environments
 from torchpin.errors import FINDINGS, InputError
 from torchpin.workspace import evidence, workspace
-from torchpin.workspace.writer import write_with_outcomes
+from torchpin.workspace.writer import create_files
 
 if TYPE_CHECKING:
     from torchpin import model
@@ -162,7 +162,7 @@ def write(repo: Repository, adopted: Adopted) -> tuple[model.Outcome, ...]:
         raise InputError(f"no description to write: {draft.missing}")
     path = paths.description_path(draft.name)
     read.read_services({**workspace.read_descriptions(repo.root), path: draft.text})
-    return write_with_outcomes(repo, {path: draft.text})
+    return create_files(repo, {path: draft.text})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from torchpin.commands.selection import open_repository
 from torchpin.description import read
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
-from torchpin.workspace.writer import write_with_outcomes
+from torchpin.workspace.writer import create_files
 
 if TYPE_CHECKING:
     from torchpin.model import Outcome
@@ -64,9 +64,8 @@ def write_scaffold(repo: Repository, name: str) -> tuple[Outcome, ...]:
         raise InputError(f"{folder} already exists; choose another name")
     text = _SERVICE.format(name=name)
     read.read_services({**workspace.read_descriptions(repo.root), paths.description_path(name): text})
-    return write_with_outcomes(
-        repo, {paths.description_path(name): text, paths.smoke_path(name): _SMOKE.format(name=name)}
-    )
+    files = {paths.description_path(name): text, paths.smoke_path(name): _SMOKE.format(name=name)}
+    return create_files(repo, files)
 
 
 def create_service(name: str) -> CommandReport:

@@ -111,3 +111,9 @@ def write_with_outcomes(
             require_unedited(repo, files)
         changed = write(repo, files, before={**repo.inputs, **repo.descriptions})
     return tuple(Outcome(name=path, status="changed" if path in changed else "same") for path in files)
+
+
+def create_files(repo: Repository, files: Mapping[str, str]) -> tuple[Outcome, ...]:
+    """Write new files, all or none. Raises ToolError, with nothing written, for one that exists by now."""
+    repo.inputs.update(dict.fromkeys(files))
+    return write_with_outcomes(repo, {**files})

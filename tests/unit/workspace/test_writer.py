@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,17 @@ def test_each_file_has_an_outcome(tmp_path: Path) -> None:
     (tmp_path / "same").write_text("1")
     outcomes = writer.write_with_outcomes(repo, {"same": "1", "new": "2"})
     assert [(outcome.name, outcome.status) for outcome in outcomes] == [("same", "same"), ("new", "changed")]
+
+
+def test_a_file_that_was_created_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    repo = Repository(root=tmp_path, services=(), settings=Settings())
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(ToolError, match=r"^taken changed while this command ran; nothing was written, run"):
+        writer.create_files(repo, {"new": "1", "taken": "2"})
+    assert (tmp_path / "taken").read_text() == "mine"
+    assert not (tmp_path / "new").exists()
+    writer.create_files(replace(repo), {"new": "1"})
+    assert (tmp_path / "new").read_text() == "1"
 
 
 def test_without_a_transaction_nothing_is_recovered(tmp_path: Path) -> None:
