@@ -167,6 +167,7 @@ def _require_generated(repo: Repository, edited: list[str], log_edits: list[str]
     """
     fresh_texts = _generated_texts(workspace.reread(repo), {}, edited) if edited else {}
     written = read_written(repo)
+    _require_documents(repo, [path for path in edited if path in paths.DOCUMENTS and path not in fresh_texts])
     edits = [
         _place(path, repo.text(path), fresh_texts.get(path, written.get(path)))
         for path in edited
@@ -177,6 +178,19 @@ def _require_generated(repo: Repository, edited: list[str], log_edits: list[str]
         raise InputError(
             f"edited since the update: {', '.join(edits)}; revert these edits first, nothing was changed"
         )
+
+
+def _require_documents(repo: Repository, edited: list[str]) -> None:
+    """Raises InputError, with the reason, where nobody can tell whether documents hold more than prose."""
+    if not edited:
+        return
+    try:
+        generated.expected_documents(workspace.reread(repo), {}, strict=True)
+    except InputError as error:
+        raise InputError(
+            f"{error}\n{', '.join(edited)} changed since the update, and generated text cannot be told from prose while this is "
+            "so; correct it, then undo the update; nothing was changed"
+        ) from None
 
 
 def _place(path: str, text: str | None, expected: str | None) -> str:

@@ -14,7 +14,7 @@ from support.updates import COAXIAL, LORA, change_summary, copy_repository, put_
 from torchpin import paths
 from torchpin.bump.model import BumpContext
 from torchpin.bump.target import parse_target
-from torchpin.commands import build, bump, bump_steps, generate, undo
+from torchpin.commands import build, bump, bump_steps, generate, new, undo
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.records import bump_log
@@ -96,6 +96,20 @@ def test_an_edit_of_a_generated_section_is_in_the_way(updated: Repository) -> No
     before = tree(updated.root)
     with pytest.raises(InputError, match=rf"^edited since the update: docs/PINNING\.md:{number + 2}; revert"):
         undo.undo(updated)
+    assert tree(updated.root) == before
+
+
+def test_prose_is_not_in_the_way_where_another_service_is_not_locked(updated: Repository) -> None:
+    append(updated.root, paths.PINNING, "\nA note.\n")
+    new.write_scaffold(updated, "whisper")
+    before = tree(updated.root)
+    with pytest.raises(InputError) as excinfo:
+        undo.undo(updated)
+    assert str(excinfo.value) == (
+        "whisper-gpu is not locked; run `invoke lock --service whisper`\n"
+        "docs/PINNING.md changed since the update, and generated text cannot be told from prose while this is so; "
+        "correct it, then undo the update; nothing was changed"
+    )
     assert tree(updated.root) == before
 
 
