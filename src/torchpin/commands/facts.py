@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
@@ -94,6 +94,7 @@ def refresh_snapshots(
 
     Raises InputError for a channel without an index snapshot, ToolError for an index that cannot be read.
     """
+    repo = replace(repo)  # which has read nothing: what is read from here on must stay until it is written
     old = {name: _read_snapshot(repo, name) for name in _select_channels(repo, channels)}
     try:
         new = {name: _fetch_snapshot(repo, page, today) for name, page in old.items()}
@@ -111,7 +112,9 @@ def refresh_snapshots(
         return RefreshResult(renewals=renewals, changed_hashes=changed_hashes)
     with writer.exclusive(repo):
         written = writer.write(
-            repo, {_snapshot_path(name): index_pages.format_page(page) for name, page in new.items()}
+            repo,
+            {_snapshot_path(name): index_pages.format_page(page) for name, page in new.items()},
+            before={_snapshot_path(name): repo.inputs[_snapshot_path(name)] for name in new},
         )
     # the process goes on with the new snapshots
     for cached in (facts.index_snapshot, load.load_snapshot):

@@ -236,6 +236,24 @@ def test_an_index_that_nobody_answers_for_is_named_without_its_credentials(tmp_p
     assert page_texts(tmp_path) == RECORDED_PAGES
 
 
+def test_a_snapshot_that_changed_while_the_index_was_read_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = make_repository(tmp_path)
+    path = tmp_path / paths.INDEX_SNAPSHOTS / "cu121.json"
+
+    def fetch_while_others_write(_: object, page: Page, today: date) -> Page:
+        path.write_text(path.read_text() + "\n")
+        return {**page, "date": str(today)}
+
+    monkeypatch.setattr(facts, "_fetch_snapshot", fetch_while_others_write)
+    with pytest.raises(
+        ToolError, match=r"cu121\.json:\d+ changed while this command ran; nothing was written"
+    ):
+        facts.refresh_snapshots(repo, ["cu121"], today=TODAY, write=True)
+    assert path.read_text().endswith("\n\n")
+
+
 def test_only_a_recorded_channel_can_be_renewed(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"no index snapshot of cu132; known: cu121, cu128; nothing was fetched"
