@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
 
+_MARK = ".torchpin-environment"  # in a venv that may be replaced
+
 
 def install(
     repo: Repository,
@@ -47,6 +49,8 @@ def install(
     """
     require_compatible(repo, [env])
     local_env = _local_environment(env)
+    if into:
+        require_replaceable(into)
     scripts = _verification_scripts(repo, env)
     start = time.monotonic()
     locked = _local_lock(repo, env, local_env, show_status)
@@ -69,12 +73,25 @@ def install(
     return Outcome(name=env.name, status="changed", detail=detail, seconds=time.monotonic() - start)
 
 
+def require_replaceable(into: Path) -> None:
+    """Raises InputError for a venv that `install` did not make: it would be replaced, with all that is in it."""
+    is_venv = (into / "pyvenv.cfg").is_file()
+    if is_venv and not (into / _MARK).is_file() and not _unfinished(into).is_file():
+        raise InputError(
+            f"{into} is a virtual environment that `invoke install` did not make; remove it, or choose another folder"
+        )
+
+
+def _unfinished(into: Path) -> Path:
+    return into.parent / f".{into.name}.unfinished"
+
+
 def _make_venv(env: Environment, into: Path, environ: dict[str, str]) -> None:
     """An empty venv in place of the one before, or of what was left where making one was stopped.
 
     uv clears no folder that is not a venv; the mark beside it says that it is not somebody's.
     """
-    unfinished = into.parent / f".{into.name}.unfinished"
+    unfinished = _unfinished(into)
     is_venv = (into / "pyvenv.cfg").is_file()
     if unfinished.is_file() and not is_venv and not into.is_symlink():
         shutil.rmtree(into, ignore_errors=True)
@@ -82,6 +99,7 @@ def _make_venv(env: Environment, into: Path, environ: dict[str, str]) -> None:
         into.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
     process.run(uv_install.venv_command(env, into), env=environ, timeout=process.LONG)
+    (into / _MARK).touch()
     unfinished.unlink(missing_ok=True)
 
 

@@ -220,9 +220,7 @@ def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged
 ) -> None:
     template = scratch.root / "docker" / "Dockerfile.j2"
     extra = 'RUN d=$(python -c "import site; print(site.getsitepackages()[0])")/sneaked-1.0.dist-info && mkdir "$d" && printf "Metadata-Version: 2.1\\nName: sneaked\\nVersion: 1.0\\n" >"$d/METADATA"\n'
-    template.write_text(
-        template.read_text().replace("# Copied in a step", extra + "# Copied in a step")
-    )
+    template.write_text(template.read_text().replace("# Copied in a step", extra + "# Copied in a step"))
     assert not any(outcome.code for outcome in generate.write_renderings(scratch, [env]))
     assert "sneaked: expected not to be installed, found 1.0" in _build_failure(scratch, env)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.small_service import DESCRIPTION, read_environment
-from torchpin.commands.install import _make_venv
-from torchpin.errors import ToolError
+from torchpin.commands.install import _make_venv, require_replaceable
+from torchpin.errors import InputError, ToolError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,3 +49,17 @@ def test_a_folder_of_somebody_is_not_cleared(local_env: Environment, tmp_path: P
             make_venv(local_env, into)
     assert (into / "file").read_text() == "mine\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_venv_of_somebody_is_not_replaced(local_env: Environment, tmp_path: Path) -> None:
+    into = tmp_path / "mine"
+    subprocess.run((sys.executable, "-m", "venv", "--without-pip", str(into)), check=True)
+    with pytest.raises(
+        InputError, match=r"mine is a virtual environment that `invoke install` did not make; r"
+    ):
+        require_replaceable(into)
+    require_replaceable(tmp_path / "new")
+    make_venv(local_env, tmp_path / "own")
+    require_replaceable(tmp_path / "own")
+    (tmp_path / ".mine.unfinished").touch()
+    require_replaceable(into)
