@@ -28,7 +28,7 @@ LOCK_FILE = "lockfiles/lora-gpu/02-training.requirements.txt"
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """A copy of this repository with lora as it was before its first update."""
-    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: {})
+    monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: {})
     monkeypatch.setattr(bump_steps, "_author", lambda _: "somebody")
     for name in ("services", "lockfiles", "docker", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)

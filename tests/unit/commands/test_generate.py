@@ -26,7 +26,7 @@ LOCK_FILE = "lockfiles/zopilot-gpu/00-torch.requirements.txt"
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """A repository with one of the services."""
-    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: None)
+    monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: None)
     for name in ("services/zopilot", "lockfiles/zopilot-gpu", "docker/zopilot-gpu", "docker/runtime", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in (paths.DEVIATIONS, paths.DOCKERFILE_TEMPLATE):

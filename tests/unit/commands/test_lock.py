@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: None)
+    monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: None)
     for name in ("services", "lockfiles", "docker", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / paths.DEVIATIONS, tmp_path / paths.DEVIATIONS)

@@ -24,7 +24,7 @@ LOCK_FILE = "lockfiles/lora-gpu/upstream-a.requirements.txt"
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """A repository that torchpin has written a Dockerfile and a document into; no commit has them."""
-    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: {})
+    monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: {})
     monkeypatch.setattr(regenerated.History, "texts", lambda *_: iter(()))
     repo = Repository(root=tmp_path, services=(), settings=Settings())
     writer.write(repo, {DOCKERFILE: "FROM a\nRUN b\n", paths.PINNING: f"Prose.\n\n{section('one')}\n"})
@@ -92,7 +92,7 @@ def test_an_edit_that_is_committed_is_named_where_its_commit_gives_another_text(
 ) -> None:
     edit(repo, DOCKERFILE, "RUN b", "RUN mine")
     committed = {DOCKERFILE: repo.text(DOCKERFILE)}
-    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: committed)
+    monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: committed)
     monkeypatch.setattr(regenerated.History, "texts", lambda *_: iter(["FROM a\nRUN b2\n", "FROM b\n"]))
     assert edits(repo, {DOCKERFILE: "FROM c\n"}) == [f"{DOCKERFILE}:2: RUN mine"]
     monkeypatch.setattr(regenerated.History, "texts", lambda *_: iter(["FROM b\n", *committed.values()]))
@@ -107,21 +107,21 @@ def test_a_record_is_no_edit_if_torchpin_wrote_it_or_git_has_it(
     hand_edits.require_unedited(repo, {record: "a==2\n"})
     edit(repo, record, "a==1", "a==1+mine")
     assert edits(repo, {record: "a==2\n"}) == [f"{record}:1: a==1+mine"]
-    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: {record: repo.text(record)})
+    monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: {record: repo.text(record)})
     hand_edits.require_unedited(repo, {record: "a==2\n"})
 
 
 def test_what_is_committed_is_no_loss(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(repo, DOCKERFILE, "RUN b", "RUN mine")
     committed = {DOCKERFILE: repo.text(DOCKERFILE)}
-    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: committed)
+    monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: committed)
     hand_edits.require_unedited(repo, {DOCKERFILE: "FROM c\n"})
 
 
 def test_outside_of_git_what_torchpin_wrote_last_is_compared(
     repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hand_edits, "_committed_texts", lambda *_: None)
+    monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: None)
     edit(repo, DOCKERFILE, "RUN b", "RUN mine")
     assert edits(repo, {DOCKERFILE: "FROM c\n"}) == [f"{DOCKERFILE}:2: RUN mine"]
     (repo.root / paths.WRITTEN).unlink()
