@@ -86,7 +86,7 @@ def _explained_texts(repo: Repository, texts: Mapping[str, str]) -> dict[str, li
     explained: dict[str, list[str]] = {path: [] for path in texts}
     history = regenerated.History(repo)
     for path, text in texts.items():
-        if not path.startswith(f"{paths.RECORDS}/"):
+        if not paths.is_record(path):
             for known_text in history.texts(path):
                 explained[path].append(known_text)
                 if not changed_lines(path, text, explained[path]):

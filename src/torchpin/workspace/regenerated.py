@@ -76,5 +76,5 @@ def current_texts(repo: Repository) -> dict[str, str]:
     texts = generated.expected_documents(repo, {})
     for env in select_environments(repo.services):
         with suppress(InputError):
-            texts |= generated.render_environment(repo, env, workspace.read_lock(repo, env)).files
+            texts |= generated.environment_files(repo, env, workspace.read_lock(repo, env))
     return texts

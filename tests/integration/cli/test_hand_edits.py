@@ -53,6 +53,14 @@ def test_an_edit_of_a_rendered_file_is_named_and_written_over_on_request(root: P
     assert (root / DOCKERFILE).read_text() == text
 
 
+def test_an_edit_of_an_sbom_that_is_committed_is_named(root: Path) -> None:
+    path = root / "records/zopilot-gpu/sbom.cdx.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2', 1))
+    commit(root)
+    result = run_command(root, *RENDER)
+    assert (result.code, '"version": 2' in result.err) == (1, True), result.output
+
+
 @pytest.mark.parametrize("in_git", [False, True], ids=["in the tree", "in git"])
 def test_an_edit_of_a_section_is_named_and_written_over_on_request(root: Path, *, in_git: bool) -> None:
     text = (root / PINNING).read_text()

@@ -26,7 +26,7 @@ def new(_: Context, service: str) -> None:
     help={
         **ONE_SERVICE,
         "dry_run": "list what would be removed without removing anything",
-        "everything": "also remove files that were edited by hand or are not torchpin's",
+        "everything": "also remove what was edited by hand, is not committed, or is not torchpin's",
     }
 )
 def remove(_: Context, service: str, dry_run: bool = False, everything: bool = False) -> None:
