@@ -224,7 +224,10 @@ def _is_committed(repo: Repository, entry: BumpEntry) -> bool:
 def _restored_log(repo: Repository, state: UndoState) -> dict[str, str | None]:
     """The log without the update's entry; byte for byte as before where it has no other new one."""
     text_before = state.before.get(paths.BUMP_LOG)
-    log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
+    text = repo.text(paths.BUMP_LOG)
+    if text is None:  # somebody removed it, and with it the entries of other updates
+        return {paths.BUMP_LOG: text_before}
+    log = bump_log.parse_log(text)
     remaining = tuple(entry for entry in log if entry.key != state.entry.key)
     same = remaining == bump_log.parse_log(text_before)
     return {paths.BUMP_LOG: text_before if same else bump_log.render_log(remaining)}

@@ -215,6 +215,17 @@ def test_an_update_of_which_a_part_is_elsewhere_can_be_undone_there(
     assert tree(repo.root) == before
 
 
+def test_a_log_that_is_gone_is_put_back_with_its_other_entries(repo: Repository) -> None:
+    earlier = bump_log.render_log([replace(ENTRY, bump="tqdm==4.67.1")])
+    log = bump_log.render_log([replace(ENTRY, bump="tqdm==4.67.1"), ENTRY])
+    before: dict[str, str | None] = {LORA: repo.descriptions[LORA], paths.BUMP_LOG: earlier}
+    files = {LORA: f"{before[LORA]}# of the update\n", paths.BUMP_LOG: log}
+    undo.write_update_files(repo, files, before, {}, ENTRY)
+    (repo.root / paths.BUMP_LOG).unlink()
+    undo.undo(repo)
+    assert {path: repo.text(path) for path in before} == before
+
+
 def test_a_step_of_another_update_leaves_the_state_as_it_is(updated: Repository) -> None:
     other = replace(ENTRY, bump="tqdm==4.67.1", services={"coaxial": bump_log.ServiceChange()})
     (updated.root / paths.BUMP_LOG).write_text(bump_log.render_log([other, ENTRY]))
