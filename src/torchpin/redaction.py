@@ -1,10 +1,26 @@
-"""Secrets in texts: the user information and queries of addresses, and the names of variables that hold one."""
+"""Secrets in texts: user information and queries of addresses, values whose name or form tells that they are secret."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-USERINFO = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
+if TYPE_CHECKING:
+    from torchpin.facts.secrets import SecretForm
+
+# A quote within a word is part of a password, one at its end is not.
+USERINFO = re.compile(r"(?<=://)(?:[^\s/?#'\"<>]|'(?=\w))*@")
+# A password with `/`, `?` or `#`: what stands behind the colon is no port, so the user information goes on to an `@`.
+_BROKEN_USERINFO = re.compile(
+    r"(?<=://)[^\s\x00-\x1f/?#@:'\"<>\\]{0,200}:(?!\d{0,5}(?:[\s\x00-\x1f/?#'\"<>\\)\]},;.|`]|$))"
+    r"(?:[^\s\x00-\x1f<>\"'\\]|'(?=\w)){1,200}@"
+)
+# `user:password@host`, the usual form of a proxy. `image:tag@sha256:…`, a package's `pkg:…@1` and an address are none.
+_BARE_USERINFO = re.compile(
+    r"(?<![^\s=\"'(<\[{,`|])(?!(?:mailto|pkg|npm|file|sip):)[\w.+%-]{1,64}:(?!//)[^\s\x00-\x1f@/\"<>\\]{1,128}@"
+    r"(?!sha\d+:)(?=[A-Za-z0-9\[])"
+)
 # A fragment stays but for its secrets: it holds a hash or a part's name. Control characters end an address, since styles
 # of a terminal and the escapes of JSON follow it. What has no query is matched too, so that no character is looked at twice.
 _ADDRESS = re.compile(
@@ -26,19 +42,32 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _PUNCTUATION = ".,:;)]}"  # of the sentence that an address ends
-_SECRET_NAME = re.compile(
-    r"TOKEN(?!I[ZS])|KEY(?!RING|BOARD|CHAIN)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL", re.IGNORECASE
+# `NAME=value`, also in a query without its address.
+_NAMED_VALUE = re.compile(
+    r"(?<![\w$.-])([A-Za-z_-][\w.-]{0,80}=[\"']?)([^\s\x00-\x1f&;'\"<>`\\)}\]]{1,2000})"
 )
+# What a text without any secret mostly lacks, so that the table is not read for it.
+_SUSPECT = re.compile(r"[=@]|[A-Za-z0-9_.-]{16}|/t/")
 HIDDEN = "***"  # stands where the value of a secret was
 
 
 def redact_credentials(text: str) -> str:
-    """A text without the user names, tokens, passwords and queries of the addresses in it, and without secret headers."""
+    """A text without the user names, tokens, passwords and queries of the addresses in it, and without known secrets.
+
+    Known are headers, values of a `NAME=value` whose name tells it, and the forms that services give to their tokens.
+    """
     if "://" in text:
-        text = _ADDRESS.sub(_without_query, USERINFO.sub("", text))
+        text = _BROKEN_USERINFO.sub("", USERINFO.sub("", text))
+        text = _ADDRESS.sub(_without_query, text)
+    if "@" in text and ":" in text:
+        text = _BARE_USERINFO.sub("", text)
     if "%3" in text:
         text = _ENCODED_QUERY.sub(r"\1", _ENCODED_USERINFO.sub("", text))
-    return _HEADER.sub(lambda match: f"{match[1] or match[2]}{HIDDEN}", text) if ":" in text else text
+    if ":" in text:
+        text = _HEADER.sub(lambda match: f"{match[1] or match[2]}{HIDDEN}", text)
+    if _SUSPECT.search(text):
+        text = hide_forms(_NAMED_VALUE.sub(_without_named_value, text))
+    return text
 
 
 def _without_query(match: re.Match[str]) -> str:
@@ -52,6 +81,49 @@ def _without_secret(match: re.Match[str]) -> str:
     return f"{match[1]}={HIDDEN}" if names_secret(match[1]) else match[0]
 
 
+def _without_named_value(match: re.Match[str]) -> str:
+    name = match[1].rstrip("\"'=")
+    return f"{match[1]}{HIDDEN}" if names_secret(name) and not is_harmless(name, match[2]) else match[0]
+
+
+def hide_forms(text: str) -> str:
+    """A text without the values whose form tells that they are secret."""
+    for form in known_forms(text):
+        text = form.pattern.sub(lambda match: f"{match.groupdict().get('before') or ''}{HIDDEN}", text)
+    return text
+
+
+def known_forms(text: str) -> list[SecretForm]:
+    """The forms of secrets that a text has."""
+    from torchpin.facts.secrets import secret_forms  # here, since most texts need no table
+
+    return [
+        form
+        for form in secret_forms()
+        if any(hint in text for hint in form.hints) and form.pattern.search(text)
+    ]
+
+
+@lru_cache(maxsize=10_000)
 def names_secret(name: str) -> bool:
     """Whether the name of a variable or an option says that its value is a secret; TOKENIZERS and KEYRING do not."""
-    return bool(_SECRET_NAME.search(name))
+    from torchpin.facts.secrets import secret_names
+
+    words = _words(name)
+    return any(row.pattern.search(words) for row in secret_names())
+
+
+def is_harmless(name: str, value: str) -> bool:
+    """Whether a value is none of a secret, whatever its name says: a switch, a measure, the place of a file, a reference."""
+    from torchpin.facts.secrets import harmless_values
+
+    words = _words(name)
+    return not value or any(
+        row.name.search(words) and row.value.fullmatch(value) for row in harmless_values()
+    )
+
+
+def _words(name: str) -> str:
+    """The words of a name in capitals, separated by blanks."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name[:200]).upper()
+    return re.sub(r"[^A-Z0-9]+", " ", words).strip()

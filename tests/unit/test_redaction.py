@@ -33,6 +33,24 @@ from torchpin.redaction import names_secret, redact_credentials
         ("x-vendor-api-key: S3CRET", "x-vendor-api-key: ***"),
         ("Set-Cookie: a=S3CRET; b=S3CRET\nnext: line", "Set-Cookie: ***\nnext: line"),
         ("the key: a value, the token: an id", "the key: a value, the token: an id"),
+        ("postgres://u:can#S3CRET@h/db x", "postgres://h/db x"),
+        ("postgres://u:can/S3CRET@h/db x", "postgres://h/db x"),
+        ("postgres://u:can?S3CRET@h/db x", "postgres://h/db x"),
+        ("'https://u:it's-S3CRET@h/simple'", "'https://h/simple'"),
+        ("https://h:8080/x@v1 https://h/x@v1", "https://h:8080/x@v1 https://h/x@v1"),
+        ('["https://h:80", "a@b"]', '["https://h:80", "a@b"]'),
+        ('["https://u:p@h","a@b"]', '["https://h","a@b"]'),
+        ("u:S3CRET@proxy:3128 is not a package", "proxy:3128 is not a package"),
+        ("--proxy=u:S3CRET@proxy:3128", "--proxy=proxy:3128"),
+        ("`u:S3CRET@github.com:a/b.git`", "`github.com:a/b.git`"),
+        (
+            "nvidia/cuda:12.4@sha256:ab python:3.11@sha256:ab",
+            "nvidia/cuda:12.4@sha256:ab python:3.11@sha256:ab",
+        ),
+        ("mirror.example/simple?token=S3CRET", "mirror.example/simple?token=***"),
+        ("HF_TOKEN='S3CRET' serve --api-key=S3CRET", "HF_TOKEN='***' serve --api-key=***"),
+        ("HF_TOKEN=$HF_TOKEN --max-tokens=4096 auth=none KEY_FILE=/run/secrets/x",) * 2,
+        ("a token ghp_S3CRETabcdefghijklmnop.", "a token ***."),
     ],
 )
 def test_an_address_is_told_without_its_query(text: str, expected: str) -> None:
@@ -42,7 +60,9 @@ def test_an_address_is_told_without_its_query(text: str, expected: str) -> None:
 def test_a_long_text_of_addresses_takes_no_long_time() -> None:
     assert len(redact_credentials("://" * 200_000)) == 600_000
     assert redact_credentials("https://a:S3CRET@b/?S3CRET " * 50_000) == "https://b/ " * 50_000
-    for part in ("%3a%2f%2f", "authorization: ", "x-a-b-c-d", "https://b/#a=b&", "cookie: "):
+    for part in ("%3a%2f%2f", "authorization: ", "x-a-b-c-d", "https://b/#a=b&", "cookie: ",
+                 "a:", ",a:@", "https://u:x", "://u:'a", "token=", "eyJ", "eyJa.", "-----BEGIN PRIVATE KEY-----", "hf_",
+                 "https://x/t/", "a-", "gl"):  # fmt: skip
         assert redact_credentials(part * 50_000)
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     RowType = TypeVar("RowType", bound=DataclassInstance)
 
 NAMES = (
-    "archs", "base_images", "channels", "drivers", "gpus", "known_failures", "packages", "sources", "torch",
-    "undeclared_requirements", "wheels",
+    "archs", "base_images", "channels", "drivers", "gpus", "known_failures", "packages", "secrets", "sources",
+    "torch", "undeclared_requirements", "wheels",
 )  # fmt: skip
 
 RawRow = dict[str, Any]

@@ -288,6 +288,18 @@ def _failures(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
             yield f"{row['id']}: the pattern does not match its example"
 
 
+def _secrets(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+    for section, columns in (("names", ("pattern",)), ("harmless", ("name", "value")), ("options", ("harmless",)),
+                             ("forms", ("pattern",))):  # fmt: skip
+        for row in table[section]:
+            for column in columns:
+                if not _parses(re.compile, row[column]):
+                    yield f"{section}: {row['id']}: {column} does not compile"
+    for row in table["forms"]:
+        if not any(hint in row["example"] for hint in row["hints"]):
+            yield f"forms: {row['id']}: no hint is in its example"
+
+
 def _packages(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     for row in table["conflicts"]:
         if len(row["names"]) < 2:  # noqa: PLR2004 - a conflict has two sides
@@ -348,7 +360,7 @@ def _wheel_name(row: RawRow) -> str:
 def _parses(kind: Callable[[str], object], text: str) -> bool:
     try:
         kind(text)
-    except ValueError:  # the base class of what packaging and datetime raise
+    except (ValueError, re.error):  # ValueError: the base class of what packaging and datetime raise
         return False
     return True
 
@@ -364,5 +376,6 @@ _CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
     "undeclared_requirements": _undeclared,
     "known_failures": _failures,
     "packages": _packages,
+    "secrets": _secrets,
     "wheels": _wheels,
 }

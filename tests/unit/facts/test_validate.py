@@ -113,6 +113,14 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         lambda tables: tables["known_failures"]["failures"][0].update(pattern="("),
         "known_failures.yaml: probe: the pattern does not compile: missing ), unterminated subpattern at position 0",
     ),
+    "a pattern of a secret that does not compile": (
+        lambda tables: tables["secrets"]["options"][0].update(harmless="("),
+        "secrets.yaml: options: -p: harmless does not compile",
+    ),
+    "a form of a secret without a hint": (
+        lambda tables: tables["secrets"]["forms"][0].update(example="all is well"),
+        "secrets.yaml: forms: a token of GitHub: no hint is in its example",
+    ),
     "a pattern that matches everything": (
         lambda tables: tables["known_failures"]["failures"][0].update(pattern=".*"),
         "known_failures.yaml: probe: the pattern matches everything",

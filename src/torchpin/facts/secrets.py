@@ -1,0 +1,89 @@
+"""What tells a secret: names of variables and options, short options, forms of values, and values that are none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from torchpin.facts.load import build_row, load_table
+from torchpin.facts.rows import Row
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecretName(Row):
+    """Names whose value is a secret. `pattern` is searched in the name's words in capitals, separated by blanks."""
+
+    id: str
+    pattern: re.Pattern[str]
+    examples: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HarmlessValue(Row):
+    """Values that are no secret, of the names that `name` is found in."""
+
+    id: str
+    name: re.Pattern[str]
+    value: re.Pattern[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecretOption(Row):
+    """An option whose value is a secret unless it is `harmless`; behind one of `programs` (empty: any)."""
+
+    id: str
+    harmless: re.Pattern[str]
+    example: str
+    option: str = ""  # where it is not the id
+    programs: tuple[str, ...] = ()
+    attached: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecretForm(Row):
+    """A form that secrets of one kind have. `pattern` is looked for where a hint is; its group `before` is no secret."""
+
+    id: str
+    hints: tuple[str, ...]
+    pattern: re.Pattern[str]
+    example: str
+
+
+@cache
+def secret_names() -> tuple[SecretName, ...]:
+    """The names that tell a secret."""
+    rows = load_table("secrets")["names"]
+    return tuple(build_row(SecretName, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
+
+
+@cache
+def harmless_values() -> tuple[HarmlessValue, ...]:
+    """The values that are no secret whatever a name tells."""
+    rows = load_table("secrets")["harmless"]
+    patterns = ({**row, "name": re.compile(row["name"]), "value": re.compile(row["value"])} for row in rows)
+    return tuple(build_row(HarmlessValue, row) for row in patterns)
+
+
+@cache
+def secret_options() -> tuple[SecretOption, ...]:
+    """The options whose name does not tell that their value is a secret."""
+    rows = load_table("secrets")["options"]
+    return tuple(
+        build_row(
+            SecretOption,
+            {"option": row["id"], **row, "harmless": re.compile(row["harmless"], re.DOTALL)},
+        )
+        for row in rows
+    )
+
+
+@cache
+def secret_forms() -> tuple[SecretForm, ...]:
+    """The forms of values that are known; each matches only where it does not go on from a word."""
+    rows = load_table("secrets")["forms"]
+    return tuple(
+        build_row(SecretForm, {**row, "pattern": re.compile(rf"(?<![A-Za-z0-9_-])(?:{row['pattern']})")})
+        for row in rows
+    )
