@@ -28,6 +28,7 @@ _REGISTRY_MIRROR = re.compile(
     r"(?:localhost|[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+|[a-z0-9][a-z0-9.-]*(?=:))(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?"
 )
 _REGISTRY = re.compile(r"(?:[a-z0-9._-]+(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?)?")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}(?::[0-9]{1,5})?")  # of a key; a wrong one may be an address
 _MOST_TEXT = 1_000_000  # characters of torchpin.toml; real ones have below a thousand
 _MOST_PROBLEMS = 50  # that are told at once
 _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib ends a message
@@ -53,18 +54,20 @@ def parse_settings(text: str | None, environ: Mapping[str, str], services: Itera
     build = tables.get("build", {})
     unknown = sorted({*build} - {"registry", "network"})
     problems += [
-        _SettingProblem("", f"build.{name}: unknown key (known: network, registry)", ("build", name))
+        _SettingProblem(
+            "", f"build.{_plain_name(name)}: unknown key (known: network, registry)", ("build", name)
+        )
         for name in unknown
     ]
     registry = environ.get("TORCHPIN_REGISTRY") or build.get("registry", "")
     if not isinstance(registry, str) or not _REGISTRY.fullmatch(registry):
         variable = "TORCHPIN_REGISTRY" if environ.get("TORCHPIN_REGISTRY") else ""
-        message = f"build.registry: {_redact_value(registry)} is not a registry such as ghcr.io/name"
+        message = "build.registry: the value is not a registry such as ghcr.io/name"
         problems.append(_SettingProblem(variable, message, ("build", "registry")))
     network = environ.get("TORCHPIN_BUILD_NETWORK") or build.get("network", "default")
     if not isinstance(network, str) or network not in {"default", "host", "none"}:
         variable = "TORCHPIN_BUILD_NETWORK" if environ.get("TORCHPIN_BUILD_NETWORK") else ""
-        message = f"build.network: {network!r} is not default, host or none"
+        message = "build.network: the value is not default, host or none"
         problems.append(_SettingProblem(variable, message, ("build", "network")))
     if problems:
         lines = key_lines(text or "")
@@ -99,11 +102,11 @@ def _parse_mirrors(
         if len(problems) > _MOST_PROBLEMS:  # to find the nearest name takes time
             break
         if isinstance(value, dict):
-            dotted = f"{name}.{next(iter(value), '')}"
+            dotted = _plain_name(f"{name}.{next(iter(value), '')}")
             message = f'mirrors: write a name with dots in quotes: "{dotted}" = "…"'
             problems.append(_SettingProblem("", message, ("mirrors", name)))
         elif name not in names:
-            message = f"unknown mirror {name!r} ({name_hint(name, names)})"
+            message = f"unknown mirror {_plain_name(name)!r} ({name_hint(name, names)})"
             problems.append(_SettingProblem("", message, ("mirrors", name)))
         elif reason := _mirror_error(name, value):
             problems.append(_SettingProblem("", reason, ("mirrors", name)))
@@ -131,12 +134,12 @@ def _mirror_error(name: str, value: object) -> str:
     kind = (
         "a registry such as registry.example/hub" if registry else "an address such as https://… or file:///…"
     )
-    return f"mirrors.{name}: {_redact_value(value)} is not {kind}"
+    return f"mirrors.{name}: the value is not {kind}"
 
 
-def _redact_value(value: object) -> str:
-    """A wrong value for a message; one that may contain a password is not repeated."""
-    return "the value" if "@" in repr(value) else repr(value)
+def _plain_name(name: str) -> str:
+    """A name for a message; one that may be an address, which may have a secret, is not repeated."""
+    return name if _NAME.fullmatch(name) else "…"
 
 
 def _parse_tables(text: str | None, problems: list[_SettingProblem]) -> dict[str, dict[str, str]]:
@@ -151,7 +154,7 @@ def _parse_tables(text: str | None, problems: list[_SettingProblem]) -> dict[str
         problems.append(_SettingProblem("", f"invalid TOML: {error}"))
         return {}
     problems += [
-        _SettingProblem("", f"{name}: unknown table (known: {', '.join(_TABLES)})", (name,))
+        _SettingProblem("", f"{_plain_name(name)}: unknown table (known: {', '.join(_TABLES)})", (name,))
         for name in tables
         if name not in _TABLES
     ]

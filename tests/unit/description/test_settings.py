@@ -167,20 +167,45 @@ def test_what_has_no_scheme_or_no_host_is_no_mirror(address: str) -> None:
 )
 def test_what_is_no_registry_is_no_registry_s_mirror(address: str) -> None:
     assert problem_messages(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}) == [
-        f"mirrors.docker.io: {address!r} is not a registry such as registry.example/hub"
+        "mirrors.docker.io: the value is not a registry such as registry.example/hub"
     ]
 
 
-@pytest.mark.parametrize("address", ["https://user:SE CRET@x.example/simple", "user:SECRET@x.example"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("https://user:SE CRET@x.example/simple", "user:SECRET@x.example", "x.example/s?token=SECRET"),
+        *(
+            "https:/x.example/s?token=SECRET",
+            "https://x.example/s?x=(a)'SECRET",
+            "https:user/SECRET",
+            "SECRET",
+        ),
+    ],
+)
 def test_a_wrong_address_s_password_is_not_repeated(address: str) -> None:
     for messages in (
         problem_messages(None, {"TORCHPIN_MIRROR_PYPI": address}),
         problem_messages(f'[mirrors]\npypi = "{address}"\n', {}),
         problem_messages(f'[mirrors]\npypi = ["{address}"]\n', {}),
         problem_messages(None, {"TORCHPIN_MIRROR_DOCKER_IO": address}),
-        problem_messages(None, {"TORCHPIN_REGISTRY": address}),
+        problem_messages(None, {"TORCHPIN_REGISTRY": f"{address}?"}),
+        problem_messages(None, {"TORCHPIN_BUILD_NETWORK": address}),
+        problem_messages(f'[build]\nnetwork = "{address}"\n', {}),
     ):
         assert "CRET" not in "".join(messages)
+
+
+@pytest.mark.parametrize(
+    "address", ["x.example/s?token=SECRET", "https://user:SECRET@x.example", "a b SECRET"]
+)
+@pytest.mark.parametrize(
+    "line", ['[mirrors]\n"{}" = "pypi"', '[build]\n"{}" = "x"', '[mirrors."{}"]', '["{}"]', '"{}" = 1']
+)
+def test_an_address_in_the_place_of_a_name_is_not_repeated(line: str, address: str) -> None:
+    messages = problem_messages(line.format(address), {})
+    assert messages
+    assert "SECRET" not in "".join(messages)
 
 
 def test_channels_pypi_python_and_docker_hub_have_names_without_any_service() -> None:
@@ -250,7 +275,7 @@ def test_a_problem_stands_in_the_file() -> None:
     with pytest.raises(InputError) as excinfo:
         parse_settings("[mirrors]\npypi = 'not an address'\n", {}, [])
     assert str(excinfo.value).splitlines() == [
-        "torchpin.toml:2:1: mirrors.pypi: 'not an address' is not an address such as https://… or file:///…",
+        "torchpin.toml:2:1: mirrors.pypi: the value is not an address such as https://… or file:///…",
         END,
     ]
 
@@ -274,37 +299,40 @@ def test_an_unknown_table_is_refused() -> None:
         ('mirrors = "x"\n', "mirrors: expected a table of addresses by name"),
         ("build = 1\n", "build: expected a table of registry and network"),
         ('[build]\ntag = "x"\n', "build.tag: unknown key (known: network, registry)"),
-        ("[mirrors]\npypi = 1\n", "mirrors.pypi: 1 is not an address such as https://… or file:///…"),
-        ('[mirrors]\npypi = ""\n', "mirrors.pypi: '' is not an address such as https://… or file:///…"),
+        ("[mirrors]\npypi = 1\n", "mirrors.pypi: the value is not an address such as https://… or file:///…"),
+        (
+            '[mirrors]\npypi = ""\n',
+            "mirrors.pypi: the value is not an address such as https://… or file:///…",
+        ),
         (
             '[mirrors]\npypi = "https://a b"\n',
-            "mirrors.pypi: 'https://a b' is not an address such as https://… or file:///…",
+            "mirrors.pypi: the value is not an address such as https://… or file:///…",
         ),
         (
             '[mirrors]\npypi = "https://a\'b"\n',
-            'mirrors.pypi: "https://a\'b" is not an address such as https://… or file:///…',
+            "mirrors.pypi: the value is not an address such as https://… or file:///…",
         ),
         (
             '[mirrors]\npypi = "https://$(id)"\n',
-            "mirrors.pypi: 'https://$(id)' is not an address such as https://… or file:///…",
+            "mirrors.pypi: the value is not an address such as https://… or file:///…",
         ),
         (
             '[mirrors]\npypi = "https://x\\n"\n',
-            "mirrors.pypi: 'https://x\\n' is not an address such as https://… or file:///…",
+            "mirrors.pypi: the value is not an address such as https://… or file:///…",
         ),
         (
             "[mirrors]\npypi = ['https://x']\n",
-            "mirrors.pypi: ['https://x'] is not an address such as https://… or file:///…",
+            "mirrors.pypi: the value is not an address such as https://… or file:///…",
         ),
         (
             '[build]\nregistry = "https://ghcr.io/name"\n',
-            "build.registry: 'https://ghcr.io/name' is not a registry such as ghcr.io/name",
+            "build.registry: the value is not a registry such as ghcr.io/name",
         ),
-        ('[build]\nregistry = "A b"\n', "build.registry: 'A b' is not a registry such as ghcr.io/name"),
-        ("[build]\nregistry = 5\n", "build.registry: 5 is not a registry such as ghcr.io/name"),
-        ('[build]\nnetwork = "bridge"\n', "build.network: 'bridge' is not default, host or none"),
-        ("[build]\nnetwork = 5\n", "build.network: 5 is not default, host or none"),
-        ('[build]\nnetwork = ["host"]\n', "build.network: ['host'] is not default, host or none"),
+        ('[build]\nregistry = "A b"\n', "build.registry: the value is not a registry such as ghcr.io/name"),
+        ("[build]\nregistry = 5\n", "build.registry: the value is not a registry such as ghcr.io/name"),
+        ('[build]\nnetwork = "bridge"\n', "build.network: the value is not default, host or none"),
+        ("[build]\nnetwork = 5\n", "build.network: the value is not default, host or none"),
+        ('[build]\nnetwork = ["host"]\n', "build.network: the value is not default, host or none"),
     ],
 )
 def test_a_wrong_value_is_refused(text: str, message: str) -> None:
@@ -314,9 +342,9 @@ def test_a_wrong_value_is_refused(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "message"),
     [
-        ("TORCHPIN_REGISTRY", "'a b' is not a registry such as ghcr.io/name"),
-        ("TORCHPIN_BUILD_NETWORK", "'a b' is not default, host or none"),
-        ("TORCHPIN_MIRROR_PYPI", "'a b' is not an address such as https://… or file:///…"),
+        ("TORCHPIN_REGISTRY", "the value is not a registry such as ghcr.io/name"),
+        ("TORCHPIN_BUILD_NETWORK", "the value is not default, host or none"),
+        ("TORCHPIN_MIRROR_PYPI", "the value is not an address such as https://… or file:///…"),
     ],
 )
 def test_a_wrong_variable_is_refused(variable: str, message: str) -> None:
