@@ -18,13 +18,13 @@ _BROKEN_USERINFO = re.compile(
 )
 # `user:password@host`, the usual form of a proxy. `image:tag@sha256:…`, a package's `pkg:…@1` and an address are none.
 _BARE_USERINFO = re.compile(
-    r"(?<![^\s=\"'(<\[{,`|])(?!(?:mailto|pkg|npm|file|sip):)[\w.+%-]{1,64}:(?!//)[^\s\x00-\x1f@/\"<>\\]{1,128}@"
+    r"(?:(?<=[A-Za-z]:/)(?!/)|(?<![^\s=\"'(<\[{,`|])(?!(?:mailto|pkg|npm|file|sip):))[\w.+%-]{1,64}:(?!//)[^\s\x00-\x1f@/\"<>\\]{1,128}@"
     r"(?!sha\d+:)(?=[A-Za-z0-9\[])"
 )
 # A fragment stays but for its secrets: it holds a hash or a part's name. Control characters end an address, since styles
 # of a terminal and the escapes of JSON follow it. What has no query is matched too, so that no character is looked at twice.
 _ADDRESS = re.compile(
-    r"(://[^\s\x00-\x1f\x7f'\"<>`\\?#]*)(\?[^\s\x00-\x1f\x7f'\"<>`\\#]*)?(#[^\s\x00-\x1f\x7f'\"<>`\\]*)?"
+    r"(://[^\s\x00-\x1f\x7f'\"<>`\\?#]*)(\?(?:[^\s\x00-\x1f\x7f'\"<>`\\#]|[\"'](?=\w))*)?(#[^\s\x00-\x1f\x7f'\"<>`\\]*)?"
 )
 _PARAMETER = re.compile(r"([\w.~%-]+)=[^&;]+")
 # An address inside of another one, percent-encoded.
@@ -44,7 +44,7 @@ _HEADER = re.compile(
 _PUNCTUATION = ".,:;)]}"  # of the sentence that an address ends
 # `NAME=value`, also in a query without its address.
 _NAMED_VALUE = re.compile(
-    r"(?<![\w$.-])([A-Za-z_-][\w.-]{0,80}=[\"']?)([^\s\x00-\x1f&;'\"<>`\\)}\]]{1,2000})"
+    r"(?<![\w$.-])([A-Za-z_-][\w.-]{0,80}=[\"']?)(?!=)([^\s\x00-\x1f&;'\"<>`\\)}\]]{1,2000})"
 )
 # What a text without any secret mostly lacks, so that the table is not read for it.
 _SUSPECT = re.compile(r"[=@]|[A-Za-z0-9_.-]{16}|/t/")
@@ -95,8 +95,10 @@ def hide_forms(text: str) -> str:
 
 def known_forms(text: str) -> list[SecretForm]:
     """The forms of secrets that a text has."""
-    from torchpin.facts.secrets import secret_forms  # here, since most texts need no table
+    from torchpin.facts.secrets import form_hint, secret_forms  # here, since most texts need no table
 
+    if not form_hint().search(text):
+        return []
     return [
         form
         for form in secret_forms()
@@ -107,10 +109,9 @@ def known_forms(text: str) -> list[SecretForm]:
 @lru_cache(maxsize=10_000)
 def names_secret(name: str) -> bool:
     """Whether the name of a variable or an option says that its value is a secret; TOKENIZERS and KEYRING do not."""
-    from torchpin.facts.secrets import secret_names
+    from torchpin.facts.secrets import secret_name
 
-    words = _words(name)
-    return any(row.pattern.search(words) for row in secret_names())
+    return bool(secret_name().search(_words(name)))
 
 
 def is_harmless(name: str, value: str) -> bool:

@@ -53,7 +53,13 @@ ENV SECRET_THING CANARY
 RUN echo 'torch==2.5.1 # https://u:CANARY@a.example' > r.txt && pip install -r r.txt
 VOLUME https://u:CANARY@a
 ONBUILD RUN pip install --password CANARY torch
-CMD ["python", "serve.py", "--api-key", "CANARY"]
+ENV GITHUB_PAT=CANARY DB_PASS=CANARY MYSQL_PWD=CANARY PASS=CANARY API_AUTH=CANARY JWT=CANARY SESSION_ID=CANARY
+ENV WEBHOOK=https://hooks.slack.com/services/T0/B0/CANARY http_proxy=user:CANARY@proxy:3128
+ENV DATABASE_URL2=postgres://u:can#CANARY@h/db CONNECTION_STRING="Server=x;Pwd=CANARY;User=a"
+RUN pip install foo==1 --proxy u:CANARY@proxy:1
+RUN git clone u:CANARY@github.com:a/b.git
+RUN pip install "https://u:it's-CANARY@h/x.whl" "https://u:a/CANARY@h/x.whl"
+CMD ["python", "serve.py", "--api-key", "CANARY", "--pat", "CANARY", "-p", "CANARY"]
 """,
     "docker-compose.yml": r"""
 services:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from torchpin.adopt.secret_values import hide_secret, hide_secrets
 from torchpin.adopt.variables import VARIABLE, BoundError, Variables
 from torchpin.parsing import parse_json
 
@@ -286,11 +287,20 @@ def unresolved_variable(text: str) -> str:
 
 
 def substitute_command(command: Command, variables: Variables) -> Command:
-    """A command with its variables filled in. Raises BoundError."""
-    if not any("$" in word.text for word in command.argv):
-        return command
-    argv = tuple(replace(word, text=variables.fill_in(word.text)) for word in command.argv)
-    return replace(command, argv=argv)
+    """A command with its variables filled in, and *** in the place of its secrets. Raises BoundError."""
+    texts = hide_secrets(command.texts)
+    if any("$" in text for text in texts):
+        # what is filled in may be the value of an option or a part of an address
+        texts = hide_secrets([variables.fill_in(text) for text in texts])
+    redirects = tuple(
+        (operator, _with_text(word, hide_secret(word.text))) for operator, word in command.redirects
+    )
+    argv = tuple(map(_with_text, command.argv, texts))
+    return replace(command, argv=argv, redirects=redirects)
+
+
+def _with_text(word: Word, text: str) -> Word:
+    return word if text == word.text else replace(word, text=text)
 
 
 def assignments(instruction: Instruction) -> dict[str, str]:
@@ -345,7 +355,7 @@ def _close_stage(stage: Stage, instructions: Sequence[Instruction], variables: V
 def _parse_stage(instruction: Instruction, global_args: Variables, earlier: Iterable[Stage]) -> Stage:
     """A stage without its own instructions, with those of the earlier stage that it is FROM."""
     arguments = global_args.fill_in(instruction.text).split()
-    image = arguments[0] if arguments else ""
+    image = hide_secret(arguments[0]) if arguments else ""
     name = arguments[2] if len(arguments) > 2 and arguments[1].lower() == "as" else ""  # noqa: PLR2004 - IMAGE AS NAME
     for stage in earlier:
         if stage.name and stage.name == image:

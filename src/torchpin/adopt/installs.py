@@ -11,22 +11,35 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from torchpin.adopt import dockerfile
+from torchpin.adopt.secret_values import hide_secret
 from torchpin.adopt.variables import Variables
-from torchpin.redaction import HIDDEN, names_secret
+from torchpin.redaction import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torchpin.adopt.dockerfile import Command, Instruction, Word
 
-# Options of pip and uv that take a value, by what the value is for; "" is read past.
+# Options of pip and uv that take a value, by what the value is for.
 _OPTIONS_WITH_VALUE = {
-    "-r": "files", "--requirement": "files", "-c": "constraints", "--constraint": "constraints", "-i": "index",
-    "--index-url": "index", "--default-index": "index", "--index": "index", "--extra-index-url": "extra",
-    "-f": "links", "--find-links": "links", "--no-binary": "no_binary", "--torch-backend": "backend",
-    "-e": "editable", "--editable": "editable", "-t": "", "--target": "", "--python": "", "-p": "", "--prefix": "",
-    "--only-binary": "", "--trusted-host": "", "--timeout": "", "--retries": "", "--root": "", "--cache-dir": "",
-    "--platform": "", "--python-version": "", "--progress-bar": "", "--index-strategy": "", "--config-settings": "",
+    "-r": "files", "--requirement": "files", "--requirements": "files", "-c": "constraints",
+    "--constraint": "constraints", "--constraints": "constraints", "-i": "index", "--index-url": "index",
+    "--default-index": "index", "--index": "index", "--extra-index-url": "extra", "-f": "links",
+    "--find-links": "links", "--no-binary": "no_binary", "--torch-backend": "backend", "-e": "editable",
+    "--editable": "editable",
+    # read past; by `pip install --help` and `uv pip install --help`, pip 25 and uv 0.9
+    **dict.fromkeys((
+        "-C", "-P", "-b", "-p", "-t", "--abi", "--allow-insecure-host", "--build-constraints", "--cache-dir", "--cert",
+        "--client-cert", "--color", "--config-file", "--config-setting", "--config-settings",
+        "--config-settings-package", "--directory", "--exclude-newer", "--exclude-newer-package", "--excludes",
+        "--exists-action", "--extra", "--fork-strategy", "--global-option", "--group", "--implementation",
+        "--index-strategy", "--keyring-provider", "--link-mode", "--log", "--no-build-isolation-package",
+        "--no-editable-package", "--no-sources-package", "--only-binary", "--output-format", "--overrides", "--platform",
+        "--prefix", "--prerelease", "--prerelease-package", "--progress-bar", "--project", "--proxy", "--python",
+        "--python-platform", "--python-version", "--refresh-package", "--reinstall-package", "--report", "--resolution",
+        "--retries", "--root", "--root-user-action", "--src", "--target", "--timeout", "--trusted-host",
+        "--upgrade-group", "--upgrade-package", "--upgrade-strategy", "--use-deprecated", "--use-feature",
+    ), ""),
 }  # fmt: skip
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _MOST_INCLUDED = 100  # files that one includes, directly or not; a further one is told as no requirement
@@ -36,7 +49,10 @@ _LONGEST_REQUIREMENT = (
 _KEPT_REQUIREMENTS = (
     200_000  # parsed requirements that are kept for the rules, which ask for each of them several times
 )
-_CONDA_OPTIONS_WITH_VALUE = {"-c", "--channel", "-n", "--name", "-p", "--prefix"}
+_CONDA_OPTIONS_WITH_VALUE = {
+    "-c", "--channel", "-n", "--name", "-p", "--prefix", "--file", "--platform", "--revision", "--solver", "--subdir",
+    "--token",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,12 +128,7 @@ def parse_runs(text: str, file: str) -> Iterator[RunCommand]:
     for instruction in dockerfile.parse_instructions(text):
         if instruction.keyword in {"ARG", "ENV"}:
             pairs = dockerfile.assignments(instruction)
-            variables.set(
-                {
-                    name: HIDDEN if value and names_secret(name) else variables.fill_in(value)
-                    for name, value in pairs.items()
-                }
-            )
+            variables.set({name: variables.fill_in(value) for name, value in pairs.items()})
         elif instruction.keyword == "RUN":
             commands = [
                 dockerfile.substitute_command(command, variables)
@@ -187,7 +198,7 @@ def _package_targets(run: RunCommand, tokens: Iterable[Word], valued: set[str]) 
     """The arguments that are not options; `valued`: the options whose next argument is their value."""
     targets, skip = [], False
     for token in tokens:
-        if skip or token.text.startswith("-"):
+        if skip or token.text.startswith("-") or token.text == HIDDEN:
             skip = not skip and token.text in valued
             continue
         text = token.text if len(token.text) <= _LONGEST_REQUIREMENT else f"{token.text[:80]}…"
@@ -206,7 +217,7 @@ def _parse_pip_install(upstream: Project, run: RunCommand, tokens: Sequence[Word
             index += 1
         elif separator and name in _OPTIONS_WITH_VALUE and name.startswith("--"):
             options.setdefault(_OPTIONS_WITH_VALUE[name], []).append(replace(tokens[index], text=value))
-        elif not tokens[index].text.startswith("-"):
+        elif not tokens[index].text.startswith("-") and not _is_hidden_value(tokens, index):
             targets.append(
                 _parse_target(tokens[index].text, f"{run.file}:{tokens[index].line}:{tokens[index].column}")
             )
@@ -222,6 +233,11 @@ def _parse_pip_install(upstream: Project, run: RunCommand, tokens: Sequence[Word
         upgrade=any(token.text in {"-U", "--upgrade"} for token in tokens),
     )
     return _add_files(upstream, step, options.get("files", []), options.get("constraints", []))
+
+
+def _is_hidden_value(tokens: Sequence[Word], index: int) -> bool:
+    """Whether a word is the secret of the option before it, and no package."""
+    return tokens[index].text == HIDDEN and index > 0 and tokens[index - 1].text.startswith("-")
 
 
 def _last_value(options: Mapping[str, list[Word]], name: str) -> str:
@@ -305,7 +321,7 @@ def _parse_requirement_line(line: str, file: str, number: int) -> InstallTarget 
     if kind is None:
         plain = re.split(r"\s--hash", text, maxsplit=1)[0].rstrip()
         return _parse_target(plain, f"{file}:{number}:{line.index(text[0]) + 1}")
-    return (kind, value.strip()) if kind else None
+    return (kind, hide_secret(value.strip())) if kind else None
 
 
 def _without_comment(line: str) -> str:
@@ -315,8 +331,8 @@ def _without_comment(line: str) -> str:
 
 def _parse_target(text: str, location: str) -> InstallTarget:
     if len(text) > _LONGEST_REQUIREMENT:
-        return InstallTarget(text=f"{text[:80]}…", location=location)
-    return InstallTarget(text=text, location=location, requirement=_parse_requirement(text))
+        return InstallTarget(text=f"{hide_secret(text[:80])}…", location=location)
+    return InstallTarget(text=hide_secret(text), location=location, requirement=_parse_requirement(text))
 
 
 @lru_cache(maxsize=_KEPT_REQUIREMENTS)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from torchpin.adopt.secret_values import hide_secret
+from torchpin.redaction import HIDDEN, is_harmless, names_secret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,8 +45,10 @@ class Variables:
         self._filled_in = filled_in  # characters
 
     def set(self, pairs: Mapping[str, str]) -> None:
-        """Raises BoundError for too many of them."""
-        self.values.update(pairs)
+        """Sets them, a secret to ***, so that none is filled in anywhere. Raises BoundError for too many of them."""
+        for name, value in pairs.items():
+            is_secret = names_secret(name) and not is_harmless(name, value)
+            self.values[name] = HIDDEN if is_secret else hide_secret(value)
         if len(self.values) > _MOST_VARIABLES:
             raise BoundError(f"it sets more than {_MOST_VARIABLES} variables")
 

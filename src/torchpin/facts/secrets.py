@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from torchpin.facts.load import build_row, load_table
 from torchpin.facts.rows import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +42,12 @@ class SecretOption(Row):
     example: str
     option: str = ""  # where it is not the id
     programs: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()  # programs whose option means something else
     attached: bool = False
+
+    def applies(self, programs: AbstractSet[str]) -> bool:
+        """Whether it is one of a command with these words."""
+        return not programs & {*self.others} and (not self.programs or bool(programs & {*self.programs}))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +65,12 @@ def secret_names() -> tuple[SecretName, ...]:
     """The names that tell a secret."""
     rows = load_table("secrets")["names"]
     return tuple(build_row(SecretName, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
+
+
+@cache
+def secret_name() -> re.Pattern[str]:
+    """What finds any of these names."""
+    return re.compile("|".join(f"(?:{row.pattern.pattern})" for row in secret_names()))
 
 
 @cache
@@ -87,3 +102,9 @@ def secret_forms() -> tuple[SecretForm, ...]:
         build_row(SecretForm, {**row, "pattern": re.compile(rf"(?<![A-Za-z0-9_-])(?:{row['pattern']})")})
         for row in rows
     )
+
+
+@cache
+def form_hint() -> re.Pattern[str]:
+    """What finds a hint of any form, so that most texts are read once."""
+    return re.compile("|".join(re.escape(hint) for form in secret_forms() for hint in form.hints))

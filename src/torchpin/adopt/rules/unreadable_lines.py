@@ -42,7 +42,7 @@ def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
             yield build_finding(
                 "ADO008",
                 f"{file}:{instruction.line}:{instruction.column}",
-                f"{instruction.keyword[:40]!r} is not a Dockerfile instruction",
+                f"{_shown_keyword(instruction.keyword)!r} is not a Dockerfile instruction",
                 about=file,
             )
     for stage in dockerfile.parse_stages(project.texts[file]):
@@ -52,6 +52,12 @@ def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
             yield build_finding(
                 "ADO008", location, f"the base image is ${{{name}}}, which has no default", about=name
             )
+
+
+def _shown_keyword(keyword: str) -> str:
+    """An unknown instruction for a message. It may be a line of an ENV whose `\\` is missing, with a secret."""
+    name = re.match(r"[A-Z_]{0,40}", keyword)
+    return keyword if name and name[0] == keyword else f"{name[0] if name else ''}…"
 
 
 def _unread_runs(project: Project, file: str) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from torchpin.adopt.registry import (
     register_rule,
     torch_channel,
 )
+from torchpin.adopt.secret_values import hide_secret
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _unpinned_image(
     file: str, instruction: dockerfile.Instruction, images: Mapping[int, str], names: set[str]
 ) -> Iterator[Finding]:
     """`images`: of the stages, by the line of their FROM; `names`: of the stages."""
-    image = instruction.flags.get("from", "") if instruction.keyword == "COPY" else ""
+    image = hide_secret(instruction.flags.get("from", "")) if instruction.keyword == "COPY" else ""
     if instruction.keyword == "FROM":
         image = images.get(instruction.line, "")
     name = image.partition("@")[0].rpartition("/")[2]
