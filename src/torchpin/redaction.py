@@ -41,6 +41,8 @@ _HEADER = re.compile(
     r"\b((?:set-)?cookie[\\'\"]{0,2}[ \t]?:[ \t]{0,4}[\\'\"]{0,2})[^\r\n'\"\\]+",
     re.IGNORECASE,
 )
+# How uv's traces write the parts of an address.
+_PART = re.compile(r"\b((?:query|password|username): (?:Some\()?\")[^\"]+")
 _PUNCTUATION = ".,:;)]}"  # of the sentence that an address ends
 # `NAME=value`, also in a query without its address.
 _NAMED_VALUE = re.compile(
@@ -65,6 +67,7 @@ def redact_credentials(text: str) -> str:
         text = _ENCODED_QUERY.sub(r"\1", _ENCODED_USERINFO.sub("", text))
     if ":" in text:
         text = _HEADER.sub(lambda match: f"{match[1] or match[2]}{HIDDEN}", text)
+        text = _PART.sub(rf"\1{HIDDEN}", text)
     if _SUSPECT.search(text):
         text = hide_forms(_NAMED_VALUE.sub(_without_named_value, text))
     return text

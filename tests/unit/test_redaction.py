@@ -50,6 +50,18 @@ from torchpin.redaction import names_secret, redact_credentials
         ("mirror.example/simple?token=S3CRET", "mirror.example/simple?token=***"),
         ("HF_TOKEN='S3CRET' serve --api-key=S3CRET", "HF_TOKEN='***' serve --api-key=***"),
         ("HF_TOKEN=$HF_TOKEN --max-tokens=4096 auth=none KEY_FILE=/run/secrets/x",) * 2,
+        (
+            "invalid value 'http://u:a/S3CRET@127.0.0.1:1/simple' for '--default-index'",
+            "invalid value 'http://127.0.0.1:1/simple' for '--default-index'",
+        ),
+        (
+            "no Docker engine at u:S3CRET@127.0.0.1:1: Invalid bind address protocol: u:S3CRET@127.0.0.1:1",
+            "no Docker engine at 127.0.0.1:1: Invalid bind address protocol: 127.0.0.1:1",
+        ),
+        (
+            'Url { query: Some("x=S3CRET"), password: Some("S3CRET"), y }',
+            'Url { query: Some("***"), password: Some("***"), y }',
+        ),
         ("a token ghp_S3CRETabcdefghijklmnop.", "a token ***."),
     ],
 )
