@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from git import Tree
 
+# Seconds that git may take to compare files: it waits for ever where its .gitattributes or .gitignore is a pipe.
+SLOWEST_COMPARISON = 120
+
 
 def texts_at_revision(root: Path, revision: str, prefixes: Sequence[str]) -> dict[str, str]:
     """The repository's files with these path prefixes at a revision, path to text.
@@ -54,7 +57,8 @@ def is_unchanged_since(root: Path, revision: str, folder: Path) -> bool:
         with git_environment(), Repo(root, search_parent_directories=True) as repo:
             if not folder.resolve().is_relative_to(Path(str(repo.working_tree_dir)).resolve()):
                 return True
-            return not repo.git.diff("--name-only", revision, "--", str(folder.resolve()))
+            arguments = ("--name-only", revision, "--", str(folder.resolve()))
+            return not repo.git.diff(*arguments, kill_after_timeout=SLOWEST_COMPARISON)
     except GitError as error:
         raise ToolError(f"{root} cannot be read by git:\n{git_error_text(error)}") from None
 
@@ -96,7 +100,8 @@ def _status_of_last_commit(repo: Repo, absolute_paths: Sequence[str], *, ignored
         git = repo.git(c=["core.ignoreStat=false", "core.fsmonitor=false"], literal_pathspecs=True)
         shown = f"--ignored={'traditional' if ignored else 'no'}"
         options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", shown)
-        return str(git.status(*options, "--", *absolute_paths))
+        arguments = (*options, "--", *absolute_paths)
+        return str(git.status(*arguments, kill_after_timeout=SLOWEST_COMPARISON))
 
 
 def checkout_state(root: Path, paths: Sequence[str]) -> tuple[str, str]:
