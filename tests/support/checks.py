@@ -74,7 +74,9 @@ class Builders:
         env = env or self.environment()
         lock = context.pop("locks", None) or self.lock(env)
         return run_check(
-            env, check, **{"locks": lock, "lock_files": {"00-torch.requirements.txt": "", "licenses.txt": ""}, **context}
+            env,
+            check,
+            **{"locks": lock, "lock_files": {"00-torch.requirements.txt": "", "licenses.txt": ""}, **context},
         )
 
     def check_image(self, check: str, env: Environment | None = None, **context: Any) -> Result:

@@ -58,10 +58,10 @@ def install(
         if outcome.code:
             raise ToolError(outcome.detail)
         show_status(f"{outcome.name}: {outcome.detail}")
-    into = into or repo.root / ".venvs" / env.name
+    into = (into or repo.root / ".venvs" / env.name).absolute()
     environ = uv.uv_environment(repo.settings)
-    _make_venv(env, into, environ)
     with temporary_folder() as folder:
+        _make_venv(env, into, environ, folder)
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
         files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
         environ |= {"TMPDIR": str(folder)}
@@ -86,8 +86,11 @@ def _unfinished(into: Path) -> Path:
     return into.parent / f".{into.name}.unfinished"
 
 
-def _make_venv(env: Environment, into: Path, environ: dict[str, str]) -> None:
+def _make_venv(env: Environment, into: Path, environ: dict[str, str], folder: Path) -> None:
     """An empty venv in place of the one before, or of what was left where making one was stopped.
+
+    uv is started in the temporary folder: it reads the settings of its folder and of those above, and the checkout's
+    pyproject.toml and uv.toml have no say in what a lock installs.
 
     uv clears no folder that is not a venv; the mark beside it says that it is not somebody's.
     """
@@ -98,7 +101,7 @@ def _make_venv(env: Environment, into: Path, environ: dict[str, str]) -> None:
     if is_venv or not into.exists() or (into.is_dir() and not any(into.iterdir())):
         into.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
-    process.run(uv_install.venv_command(env, into), env=environ, timeout=process.LONG)
+    process.run(uv_install.venv_command(env, into), cwd=folder, env=environ, timeout=process.LONG)
     (into / _MARK).touch()
     unfinished.unlink(missing_ok=True)
 
@@ -156,7 +159,7 @@ def _install_step(
     command = uv_install.install_command(step, into, folder)
     # no bound of time: a layer may compile for hours, and uv itself gives up a download that stands still
     completed = process.run(
-        command, env=environ | ({variable: address} if address else {}), check=not step.optional
+        command, cwd=folder, env=environ | ({variable: address} if address else {}), check=not step.optional
     )
     if step.release:
         uv_install.remove_direct_urls(into)

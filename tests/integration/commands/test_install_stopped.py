@@ -13,6 +13,7 @@ import pytest
 from support.small_service import DESCRIPTION, read_environment
 from torchpin.commands.install import _make_venv, require_replaceable
 from torchpin.errors import InputError, ToolError
+from torchpin.tools import process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,8 @@ def local_env() -> Environment:
 
 
 def make_venv(env: Environment, into: Path) -> None:
-    _make_venv(env, into, {**os.environ})
+    into.parent.mkdir(exist_ok=True)
+    _make_venv(env, into, {**os.environ}, into.parent)
     assert (into / "pyvenv.cfg").is_file()
     assert not (into.parent / f".{into.name}.unfinished").exists()
 
@@ -63,3 +65,18 @@ def test_a_venv_of_somebody_is_not_replaced(local_env: Environment, tmp_path: Pa
     require_replaceable(tmp_path / "own")
     (tmp_path / ".mine.unfinished").touch()
     require_replaceable(into)
+
+
+def test_a_pipe_in_the_place_of_the_checkout_s_settings_is_not_waited_for(
+    local_env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uv reads the settings of its folder and of those above it."""
+    checkout, folder = tmp_path / "checkout", tmp_path / "folder"
+    checkout.mkdir()
+    folder.mkdir()
+    for name in ("pyproject.toml", "uv.toml"):
+        os.mkfifo(checkout / name)
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr(process, "LONG", 20)
+    _make_venv(local_env, checkout / "venv", {**os.environ}, folder)
+    assert (checkout / "venv/pyvenv.cfg").is_file()
