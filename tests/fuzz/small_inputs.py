@@ -128,7 +128,12 @@ def check_page(text: str) -> None:
     )
 
 
-SETTINGS = Target(name="settings", strategy=settings_inputs, check=check_settings)
+SETTINGS = Target(
+    name="settings",
+    strategy=settings_inputs,
+    check=check_settings,
+    examples=(("[", {}),),  # an error at the end of the file had no line
+)
 BUMP_TARGET = Target(
     name="bump-target",
     strategy=bump_targets,

@@ -16,7 +16,8 @@ from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import open_repository
 from torchpin.description import patterns, read
 from torchpin.description.environments import select_environments
-from torchpin.errors import FINDINGS, InputError
+from torchpin.errors import FINDINGS, InputError, ToolError
+from torchpin.tools.files import expect_inside
 from torchpin.workspace import evidence, workspace
 from torchpin.workspace.writer import create_files
 
@@ -82,7 +83,7 @@ def _read_texts(folder: Path, unreadable: list[tuple[str, str]]) -> tuple[dict[s
         if len(texts) >= _MOST_FILES:
             skipped.append(f"{name}: skipped with all after it, over {_MOST_FILES} files to read")
             break
-        content = _read_file(path, name, skipped, unreadable)
+        content = _read_file(folder, name, skipped, unreadable)
         size += len(content or "")
         if size > _MOST_BYTES:
             skipped.append(f"{name}: skipped with all after it, over {_MOST_BYTES} bytes to read")
@@ -108,9 +109,13 @@ def _find_files(folder: Path, skipped: list[str]) -> list[Path]:
     return sorted(paths)
 
 
-def _read_file(path: Path, name: str, skipped: list[str], unreadable: list[tuple[str, str]]) -> str | None:
-    """The text of a file; None, and the reason in `skipped` or `unreadable`, where it is none."""
+def _read_file(folder: Path, name: str, skipped: list[str], unreadable: list[tuple[str, str]]) -> str | None:
+    """The text of a file; None, and the reason in `skipped` or `unreadable`, where it is none.
+
+    A link out of the project is not followed: what it leads to, such as a .netrc, would be quoted in findings.
+    """
     try:
+        path = expect_inside(folder, name)
         if not path.is_file():  # a FIFO would be waited for, and a link may lead nowhere
             skipped.append(f"{name}: skipped, not a file")
             return None
@@ -121,6 +126,8 @@ def _read_file(path: Path, name: str, skipped: list[str], unreadable: list[tuple
             skipped.append(f"{name}: skipped, over {_MOST_BYTES} bytes")
             return None
         return decode_text(content, name)
+    except ToolError:
+        skipped.append(f"{name}: skipped, a link to {os.path.realpath(folder / name)}")
     except UnicodeEncodeError:
         skipped.append(f"{name}: skipped, its name is not UTF-8")
     except UndecodableError as error:

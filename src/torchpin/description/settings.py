@@ -32,6 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}(?::[0-9]{1,5})?")  # of a key; a wrong
 _MOST_TEXT = 1_000_000  # characters of torchpin.toml; real ones have below a thousand
 _MOST_PROBLEMS = 50  # that are told at once
 _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib ends a message
+_TOML_END = " (at end of document)"  # how it ends one where the file is not finished
 _TABLES = {"mirrors": "addresses by name", "build": "registry and network"}
 
 
@@ -151,7 +152,9 @@ def _parse_tables(text: str | None, problems: list[_SettingProblem]) -> dict[str
     try:
         tables = parse_toml(text)
     except ValueError as error:
-        problems.append(_SettingProblem("", f"invalid TOML: {error}"))
+        lines = text.splitlines()
+        end = f" (at line {len(lines)}, column {len(lines[-1]) + 1})"
+        problems.append(_SettingProblem("", f"invalid TOML: {str(error).replace(_TOML_END, end)}"))
         return {}
     problems += [
         _SettingProblem("", f"{_plain_name(name)}: unknown table (known: {', '.join(_TABLES)})", (name,))

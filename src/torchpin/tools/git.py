@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import string
+import threading
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from functools import partial
@@ -28,6 +30,13 @@ PRESENT, CLONED, REPLACED = "present", "cloned", "replaced"
 # A git hook or an editor's terminal may set these for another repository.
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE",
             "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES", "GIT_PREFIX")  # fmt: skip
+_GIT_OVERRIDES = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    # a transfer that stands still ends, under 1000 bytes a second for a minute
+    "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
+    "GIT_HTTP_LOW_SPEED_TIME": "60",
+}
 
 
 def describe_state(root: Path, source: Source) -> str:
@@ -178,8 +187,12 @@ def nearest_tags(tag: str, tags: dict[str, str]) -> list[str]:
 
 
 def _version_key(tag: str) -> list[tuple[int, int, str]]:
-    parts = re.findall(r"\d+|\D+", tag)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    """Numbers by their value: by the count of their digits, then by these, since a tag may have thousands of them."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", tag)
+    return [
+        (0, len(part.lstrip("0")), part.lstrip("0")) if part[0] in string.digits else (1, 0, part)
+        for part in parts
+    ]
 
 
 def address(source: Source, settings: Settings) -> str:
@@ -262,26 +275,48 @@ def git_error_text(error: GitError | ToolError) -> str:
     return process.indent(redact_credentials(message).strip().removeprefix("stderr: ").strip("'\n "))
 
 
+class _GitEnvironment:
+    """The variables of git in this process, which all threads share: the first to need them sets them, the last restores."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._saved: dict[str, str] = {}
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._users:
+                names = (*_GIT_VARIABLES, *_GIT_OVERRIDES)
+                self._saved = {name: os.environ.pop(name) for name in names if name in os.environ}
+                os.environ.update(_GIT_OVERRIDES)
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                for name in _GIT_OVERRIDES:
+                    os.environ.pop(name, None)
+                os.environ.update(self._saved)
+
+
+_ENVIRONMENT = _GitEnvironment()
+
+
 @contextmanager
 def git_environment() -> Iterator[None]:
-    """Environment variables for git, set in this process, since GitPython reads them there.
+    """Environment variables for git, set in this process, since GitPython reads them there; for several threads too.
 
     Variables that point to another repository are unset, and git does not prompt for a password. Without optional locks
     `git status` does not rewrite the index. Raises ToolError when git is not installed.
     """
     if not process.which(Git.GIT_PYTHON_GIT_EXECUTABLE or "git"):
         raise process.command_not_found("git")
-    overrides = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    # a transfer that stands still ends, under 1000 bytes a second for a minute
-    overrides |= {"GIT_HTTP_LOW_SPEED_LIMIT": "1000", "GIT_HTTP_LOW_SPEED_TIME": "60"}
-    saved = {name: os.environ.pop(name) for name in (*_GIT_VARIABLES, *overrides) if name in os.environ}
-    os.environ.update(overrides)
+    _ENVIRONMENT.enter()
     try:
         yield
     finally:
-        for name in overrides:
-            del os.environ[name]
-        os.environ.update(saved)
+        _ENVIRONMENT.leave()
 
 
 def read_requirements(root: Path, source: Source) -> str:

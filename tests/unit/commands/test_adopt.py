@@ -127,3 +127,30 @@ def test_files_beyond_the_bound_are_said(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "Dockerfile").write_text(BASE)
     (tmp_path / "requirements.txt").write_text("#" * 101)
     assert adopt.adopt(tmp_path).skipped == ("requirements.txt: skipped, over 100 bytes",)
+
+
+def test_a_link_out_of_the_project_is_not_followed(tmp_path: Path) -> None:
+    private, project = tmp_path / "netrc", tmp_path / "project"
+    private.write_text("machine example.org login user password s3cret\n")
+    (project / ".git").mkdir(parents=True)
+    (project / ".git" / "config").write_text("torch==2.5.1\n")
+    (project / "pins.txt").write_text("torch==2.7.1\n")
+    (project / "Dockerfile").write_text("FROM python:3.11\nRUN pip install torch==2.7.1\n")
+    targets = {
+        "private": private,
+        "environment": "/proc/self/environ",
+        "git": ".git/config",
+        "own": "pins.txt",
+    }
+    for name, target in targets.items():
+        (project / f"requirements-{name}.txt").symlink_to(target)
+    adopted = adopt.adopt(project)
+    assert {
+        line.split(": ")[0].removeprefix("requirements-"): line.split(", ")[1] for line in adopted.skipped
+    } == {
+        "private.txt": f"a link to {private}",
+        "environment.txt": f"a link to {os.path.realpath('/proc/self/environ')}",
+        "git.txt": f"a link to {project / '.git/config'}",
+    }
+    assert adopted.adoption.files == ("Dockerfile", "requirements-own.txt")
+    assert "s3cret" not in repr(adopted)

@@ -383,8 +383,9 @@ def test_every_problem_is_told_at_once_and_in_the_same_order_each_time(lora: Ser
         ('[build]\nregistry = 5\n[other]\nx = """\n[build]\nregistry = 5\n"""\n', "torchpin.toml"),
         ("a = " + "[" * 100_000, "torchpin.toml"),
         ("#" * 1_000_001, "torchpin.toml"),
+        ("# build\n[", "torchpin.toml:2:2"),  # tomllib says "at end of document"
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_problem_has_the_line_of_its_key_or_none(text: str, position: str) -> None:
     with pytest.raises(InputError) as excinfo:
