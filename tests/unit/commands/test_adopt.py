@@ -136,7 +136,7 @@ def test_a_link_out_of_the_project_is_not_followed(tmp_path: Path) -> None:
     (project / ".git" / "config").write_text("torch==2.5.1\n")
     (project / "pins.txt").write_text("torch==2.7.1\n")
     (project / "Dockerfile").write_text("FROM python:3.11\nRUN pip install torch==2.7.1\n")
-    targets = {
+    targets: dict[str, str | Path] = {
         "private": private,
         "environment": "/proc/self/environ",
         "git": ".git/config",
