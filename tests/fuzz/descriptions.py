@@ -200,6 +200,8 @@ EDITING = Target(
         ("\ufeff" + PLAIN, [Change(path="torch.version", value="2.7.1")]),
         # what an edit made was no YAML: an exception of PyYAML's
         ("\ufeff" + PLAIN.replace("\n", "\u2028"), [Change(path="gpus[+]", value="B200")]),
+        # where YAML alone ends lines, an edit of one line took others with it
+        (PLAIN.replace("\n", "\r"), [Change(path="torch.version", value="2.7.1")]),
         # a key that is called as the end of a list is
         (PLAIN, [Change(path="torch.+", value="1")]),
     ),

@@ -166,6 +166,7 @@ REQUIREMENTS = Target(
     examples=(
         "a==1 ; os_name ~= 'x'\n",  # packaging parses these markers, and raises when it evaluates them
         "a==1 ; 'a' in 'b'\n",
+        "a==1 \\\r    --hash=sha256:00\rb",  # lines that end as on old Macs were not joined
         "a==1 \\",  # a continuation at the end of the file stayed in the requirement
         f"a==1 ; {'(' * 3_000}os_name == 'x'{')' * 3_000}\n",
     ),

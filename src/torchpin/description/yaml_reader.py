@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
@@ -35,6 +35,8 @@ _TAG_NAMES = {
     "tag:yaml.org,2002:seq": "a list",
 }
 MOST_CHARACTERS = 4_000_000  # of a description; a list of 50,000 packages has one million
+# YAML ends lines with these too; git, editors and the edits of a description do not.
+_OTHER_LINE_BREAK = re.compile(r"\r(?!\n)|[\x85\u2028\u2029]")
 # libyaml's composer crashes the process at some ten thousand levels; descriptions have under ten.
 _MAX_DEPTH = 64
 
@@ -69,13 +71,9 @@ class Reader:
         if text.startswith("\ufeff") and not text.startswith("\ufeff\ufeff"):  # a second one is no mark
             self._first_offset, text = 1, text[1:]
         try:
-            deep = _find_too_deep(text)
-            if deep:
-                self.problems.append(
-                    self._problem(
-                        deep.line + 1, deep.column + 1, "", f"nested deeper than {_MAX_DEPTH} levels"
-                    )
-                )
+            refusal = _other_line_break(text) or _find_too_deep(text)
+            if refusal:
+                self.problems.append(self._problem(*refusal[:2], "", refusal[2]))
                 return None
             node = yaml.compose(text, Loader=Loader)
         except yaml.MarkedYAMLError as error:
@@ -251,12 +249,27 @@ def describe_node(node: yaml.Node) -> str:
     return _TAG_NAMES.get(node.tag, node.tag)
 
 
-def _find_too_deep(text: str) -> Any:
-    """The mark of the first node that is nested too deep, from parser events alone; None if there is none."""
+def _other_line_break(text: str) -> tuple[int, int, str] | None:
+    """Line, column and message of the first line that ends as in YAML alone; None if there is none."""
+    match = _OTHER_LINE_BREAK.search(text)
+    if not match:
+        return None
+    line = text.count("\n", 0, match.start()) + 1
+    column = match.start() - text.rfind("\n", 0, match.start())
+    return (
+        line,
+        column,
+        f"a line ends with {match[0]!r}; save the file with the line ends of Unix or Windows",
+    )
+
+
+def _find_too_deep(text: str) -> tuple[int, int, str] | None:
+    """Line, column and message of the first node that is nested too deep, from parser events alone; None if there is none."""
     depth = 0
     for event in yaml.parse(text, Loader=Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            return event.start_mark
+        mark = event.start_mark
+        if depth > _MAX_DEPTH and mark:
+            return mark.line + 1, mark.column + 1, f"nested deeper than {_MAX_DEPTH} levels"
     return None

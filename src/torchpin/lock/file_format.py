@@ -245,7 +245,7 @@ def _license_values(text: str) -> dict[str, Any] | None:
 def lock_texts(lock: Lock) -> dict[str, str]:
     """The files of a lock, name to text."""
     layers = [*lock.layers, *(layer for layer in (lock.build, lock.provided) if layer)]
-    licenses = {LICENSES: licenses_text(layers[0].environment, lock.licenses)}
+    licenses = {LICENSES: licenses_text(layers[0].environment, lock.licenses)} if layers else {}
     upstreams = {upstream_file(upstream.source): upstream_text(upstream) for upstream in lock.upstreams}
     return {layer.file: layer_text(layer) for layer in layers} | licenses | upstreams
 
@@ -305,6 +305,6 @@ def installer_requirements(layer: LayerLock) -> str:
 def requirement_lines(text: str) -> tuple[str, ...]:
     """The requirements of a source's file, sorted; without comments, options and lines such as `-e .`."""
     # pip joins a line that ends with a backslash to the next one, if there is one, before it removes comments.
-    whole = re.sub(r"\\(?:\r?\n|\Z)", " ", text.removeprefix("\ufeff"))
+    whole = re.sub(r"\\(?:\n|\Z)", " ", "\n".join(text.removeprefix("\ufeff").splitlines()))
     lines = (re.split(r"(?:^|\s)(?:#|--)", line, maxsplit=1)[0].strip() for line in whole.splitlines())
     return tuple(sorted(line for line in lines if line and not line.startswith("-")))

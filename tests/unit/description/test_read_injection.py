@@ -222,3 +222,12 @@ def test_a_list_of_50_000_values_is_read_in_seconds() -> None:
     start = process_time()
     assert len(read_service(PLAIN + f"apt: [{packages}]\n").apt) == 50_000
     assert process_time() - start < 10  # two on a slow machine; minutes, where each value was compared to all
+
+
+@pytest.mark.parametrize(
+    ("line_break", "shown"), [("\r", r"'\r'"), ("\x85", r"'\x85'"), ("\u2028", r"'\u2028'")]
+)
+def test_other_line_ends_are_refused_since_edits_would_lose_lines(line_break: str, shown: str) -> None:
+    assert problem_lines(f"# one{line_break}name: x\n") == [
+        f"{LORA}:1:6: a line ends with {shown}; save the file with the line ends of Unix or Windows"
+    ]
