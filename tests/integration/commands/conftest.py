@@ -99,8 +99,8 @@ def copy_shape(shapes: BuiltLabs, tmp_path: Path) -> Callable[[str], Repository]
 
 @pytest.fixture
 def monorepo(tmp_path: Path) -> Repository:
-    """The committed services, locks, renderings and documents, in a folder of their own."""
-    for name in ("services", "docker", "lockfiles", "docs", "requirements"):
+    """The committed services, locks, renderings, records and documents, in a folder of their own."""
+    for name in ("services", "docker", "lockfiles", "records", "docs", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(ROOT / "DEVIATIONS.md", tmp_path)
     repo = workspace.open_repository(tmp_path)

@@ -22,6 +22,7 @@ from support.command_line import run_process
 from torchpin import paths
 from torchpin.bump import model, plan
 from torchpin.bump.target import parse_target
+from torchpin.commands import build as build_module
 from torchpin.commands import bump_steps, generate, judge, lock, undo
 from torchpin.commands.build import BuildOptions, build
 from torchpin.commands.bump import BumpOptions, bump, bump_context, resume
@@ -34,6 +35,7 @@ from torchpin.workspace import workspace, writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from multiprocessing.synchronize import Event as EventType
 
     from torchpin.bump.model import Plan
     from torchpin.model import Environment, Outcome
@@ -289,19 +291,30 @@ def test_edits_that_nobody_committed_are_named_and_written_over_on_request(scrat
     assert not path.read_text().startswith("# mine\n")
 
 
+def run_held_bump(repo: Repository, building: EventType, may_build: EventType) -> None:
+    """An update that waits before its image is built, as a long build would."""
+    run_build = build_module._run_build
+
+    def wait_and_build(*arguments: Any) -> None:
+        building.set()
+        may_build.wait(300)
+        run_build(*arguments)
+
+    vars(build_module).update(_run_build=wait_and_build)
+    run_bump(repo, with_build=True)
+
+
 def test_while_an_update_builds_another_process_may_not_lock_its_service(scratch: Repository) -> None:
     shutil.copy(ROOT / "tasks.py", scratch.root)
-    child = multiprocessing.get_context("fork").Process(
-        target=run_bump, args=(scratch,), kwargs={"with_build": True}
-    )
+    processes = multiprocessing.get_context("fork")
+    building, may_build = processes.Event(), processes.Event()
+    child = processes.Process(target=run_held_bump, args=(scratch, building, may_build))
     child.start()
     try:
-        logs = scratch.root / paths.LOGS
-        while child.is_alive() and not any(logs.glob("lora-gpu-*.log")):
-            time.sleep(0.05)
+        assert building.wait(300)
         result = run_process(scratch.root, "lock", "--service", "lora", "--recorded")
-        assert child.is_alive(), "the update ended too early to be in the way of anybody"
     finally:
+        may_build.set()
         child.join(timeout=300)
     assert (result.code, child.exitcode) == (ToolError.exit_code, 0), result.output
     assert result.err == (
