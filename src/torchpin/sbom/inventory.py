@@ -73,9 +73,11 @@ def environment_inventory(env: Environment, lock: Lock) -> Inventory:
             for package in layer.packages
         ),
     ]
+    # of a package in two layers the last is what is installed, as in all_packages
+    unique_components = {component.ref: component for component in components}
     return Inventory(
         environment=env,
-        components=tuple(sorted(components, key=lambda component: component.ref)),
+        components=tuple(component for _, component in sorted(unique_components.items())),
         dependencies=_dependencies(env, lock, components),
     )
 

@@ -60,7 +60,7 @@ def change_lock(repo: Repository, env: Environment, change: Callable[[Lock], Loc
         f"lockfiles/{env.name}/{name}": text for name, text in file_format.lock_texts(changed_lock).items()
     }
     write_files({repo.root / path: text for path, text in files.items()})
-    files = {**generated.environment_files(repo, env, changed_lock)}
+    files = {**generated.environment_files(repo, env, workspace.read_lock(repo, env))}
     write_files({repo.root / path: text for path, text in files.items()})
 
 

@@ -115,3 +115,12 @@ def test_a_license_is_that_of_the_file(environment: Environments, lock: Locks, a
     package = component(inventory, "package:a")
     assert (package.license.expression, package.license_source) == ("MIT", "a-1.tar.gz")
     assert component(inventory, "package:tqdm").license.reference == ""
+
+
+def test_a_package_in_two_layers_is_one_component_of_the_last(environment: Environments, lock: Locks) -> None:
+    full_lock = lock()
+    tqdm = next(package for layer in full_lock.layers for package in layer.packages if package.name == "tqdm")
+    first, *others = full_lock.layers
+    doubled = replace(full_lock, layers=(replace(first, packages=(*first.packages, tqdm)), *others))
+    inventory = environment_inventory(environment(), doubled)
+    assert component(inventory, "package:tqdm").layer == others[-1].name
