@@ -6,8 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +19,6 @@ from torchpin.tools.git import (
     _clone,
     clone,
     describe_state,
-    git_environment,
     read_requirements,
     remote_tags,
 )
@@ -181,31 +178,6 @@ def test_a_missing_tag_names_the_nearest(root: Path, source: Source) -> None:
     requested = replace(source, tag="v0.9.2")
     assert clone_error(root, requested) == "sd-scripts has no tag v0.9.2; nearest: v0.9.1, v0.10.0"
     assert not (root / "third_party").exists()
-
-
-def test_tags_with_other_digits_and_long_numbers_are_ordered(root: Path, work: Path, source: Source) -> None:
-    long_tag = "v0." + "9" * 200
-    for tag in ("1²", long_tag):
-        git(work, "tag", tag)
-    requested = replace(source, url=publish(work), tag="v0.11.0")
-    assert clone_error(root, requested).startswith(
-        f"sd-scripts has no tag v0.11.0; nearest: v0.9.1, v0.10.0, {long_tag}"
-    )
-
-
-def test_threads_share_the_environment_of_git(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_DIR", "/elsewhere")
-    monkeypatch.setenv("GIT_TERMINAL_PROMPT", "1")
-
-    def read_environment(_: int) -> tuple[str | None, str | None]:
-        with git_environment():
-            time.sleep(0.0002)
-            return os.environ.get("GIT_DIR"), os.environ.get("GIT_TERMINAL_PROMPT")
-
-    with ThreadPoolExecutor(8) as pool:
-        assert {*pool.map(read_environment, range(400))} == {(None, "0")}
-    assert (os.environ["GIT_DIR"], os.environ["GIT_TERMINAL_PROMPT"]) == ("/elsewhere", "1")
-    assert "GIT_HTTP_LOW_SPEED_TIME" not in os.environ
 
 
 def test_an_origin_without_tags_says_so(root: Path, work: Path, source: Source) -> None:
