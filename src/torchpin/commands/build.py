@@ -315,14 +315,21 @@ def _write_record(
             + "\n".join(f"    {difference}" for difference in differences)
         )
     record = _build_record(env, lock, rendered, image, probe_report)
-    files: dict[str, str | None] = {
+    files = {
         paths.freeze_path(env.name): freeze_text,
         paths.build_path(env.name): json.dumps(record, indent=1) + "\n",
     }
+    _write_with_documents(repo, env, files, overwrite=overwrite)
+
+
+def _write_with_documents(
+    repo: Repository, env: Environment, records: Mapping[str, str | None], *, overwrite: bool
+) -> None:
+    """Writes records and the documents that show them, with what undoes the update that they belong to."""
     with exclusive(repo):
         now = workspace.reread(repo)  # a build takes long: another service may be described anew
-        after = replace(now, staged=files)
-        files |= generated.expected_documents(after, {})
+        after = replace(now, staged=dict(records))
+        files = {**records, **generated.expected_documents(after, {})}
         if not overwrite:
             require_unedited(now, files)
         description = {path: text for path, text in repo.descriptions.items() if path == env.service.file}

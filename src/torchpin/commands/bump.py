@@ -154,21 +154,34 @@ def bump(
         show_status(f"{target}: wrote the descriptions, locks, rendered files, documents and the log")
         if not options.build:
             return (*update.outcomes, bump_steps.progress(entry))
-        try:
-            finished = bump_steps.finish(
-                repo,
-                entry,
-                show_status,
-                verify_natively=not options.recorded,
-                overwrite=options.overwrite,
-            )
-        except BaseException as error:  # an interrupt too
-            message = f"{error}\n{_roll_back(repo, entry, earlier_state)}"
-            if isinstance(error, TorchpinError):
-                raise type(error)(message) from None
-            show_status(message)
-            raise
+        finished = _finish_or_roll_back(repo, entry, earlier_state, options, show_status)
         return (*update.outcomes, *finished)
+
+
+def _finish_or_roll_back(
+    repo: Repository,
+    entry: BumpEntry,
+    earlier_state: str | None,
+    options: BumpOptions,
+    show_status: StatusCallback,
+) -> tuple[Outcome, ...]:
+    """Steps 3 to 5 of a written update. Raises what stopped them, and says whether the update was rolled back."""
+    from torchpin.commands import bump_steps
+
+    try:
+        return bump_steps.finish(
+            repo,
+            entry,
+            show_status,
+            verify_natively=not options.recorded,
+            overwrite=options.overwrite,
+        )
+    except BaseException as error:  # an interrupt too
+        message = f"{error}\n{_roll_back(repo, entry, earlier_state)}"
+        if isinstance(error, TorchpinError):
+            raise type(error)(message) from None
+        show_status(message)
+        raise
 
 
 def _roll_back(repo: Repository, entry: BumpEntry, earlier_state: str | None) -> str:

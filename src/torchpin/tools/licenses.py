@@ -5,21 +5,25 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
-
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
 from torchpin.lock import sdist, uv_project
 from torchpin.lock.metadata import license_statement
-from torchpin.model import Artifact
 from torchpin.tools import http, remote_wheel
-from torchpin.tools.uv_compile import compile_command, pylock_packages, run_compile, temporary_project
+from torchpin.tools.uv_compile import (
+    NoSolutionError,
+    compile_command,
+    pylock_files,
+    pylock_packages,
+    run_compile,
+    temporary_project,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from torchpin.model import Environment, LicenseStatement, Lock, Settings
+    from torchpin.model import Artifact, Environment, LicenseStatement, Lock, Settings
 
 _CONNECTIONS = 8
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500  # HTTP statuses
@@ -106,14 +110,17 @@ def _read_source_metadata(artifact: Artifact, address: str) -> bytes:
 
 
 def _read_other_build(env: Environment, settings: Settings, artifact: Artifact) -> LicenseStatement | None:
-    """The statement of PyPI's build of the same release; None where PyPI has none for this Python and platform."""
+    """The statement of PyPI's build of the same release; None where PyPI has none for this Python and platform.
+
+    Raises ToolError where PyPI cannot be read: a lock is not to depend on whether it could.
+    """
     pin = f"{artifact.name}=={artifact.version.partition('+')[0]}"
     with temporary_project(uv_project.render_uv_project(env, index=None, pins=[pin])) as folder:
         try:
             run_compile(env, settings, folder, compile_command(env, "pylock.toml", extra=("--no-deps",)))
-        except ToolError:
+        except NoSolutionError:
             return None
-        files = [file for package in pylock_packages(folder) for file in _published_files(package)]
+        files = [file for package in pylock_packages(folder) for file in pylock_files(package)]
     for build, url in files[:1]:
         statement = _read_statement(build, http.with_credentials(url, [settings.mirrors.get("pypi")]))
         if statement:
@@ -125,19 +132,3 @@ def _read_other_build(env: Environment, settings: Settings, artifact: Artifact) 
                 metadata_of=build.filename,
             )
     return None
-
-
-def _published_files(package: Mapping[str, Any]) -> Iterator[tuple[Artifact, str]]:
-    """The files of a package in pylock.toml, with their addresses."""
-    for row in [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])]:
-        digest = row.get("hashes", {}).get("sha256")
-        if digest and "url" in row:
-            filename = row.get("name") or http.filename(row["url"])
-            artifact = Artifact(
-                name=canonicalize_name(package["name"]),
-                version=package["version"],
-                filename=filename,
-                sha256=digest,
-                size=row.get("size"),
-            )
-            yield artifact, row["url"]

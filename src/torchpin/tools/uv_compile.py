@@ -5,19 +5,24 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from torchpin.description.environments import uv_platform
 from torchpin.errors import ToolError
+from torchpin.model import Artifact
 from torchpin.parsing import parse_toml
 from torchpin.redaction import redact_credentials
-from torchpin.tools import process
+from torchpin.tools import http, process
 from torchpin.tools.scratch import temporary_folder
 from torchpin.tools.uv import uv_environment, uv_executable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torchpin.model import Environment, Settings
+
+_NO_SOLUTION = 1  # uv's exit code; 2 is that it could not read an index, or any other error
 
 
 def compile_command(
@@ -43,8 +48,12 @@ def temporary_project(text: str) -> Iterator[Path]:
         yield folder
 
 
+class NoSolutionError(ToolError):
+    """The indexes answered, and nothing that they have fits the requirements."""
+
+
 def run_compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
-    """Run a compile command in its project's folder. Raises ToolError, with uv's output, when there is no solution."""
+    """Run a compile command in its project's folder. Raises ToolError with uv's output, a NoSolutionError for no solution."""
     # uv leaves lock files of the builds that it needs in TMPDIR: in this folder they are removed with it
     completed = process.run(
         command,
@@ -54,7 +63,8 @@ def run_compile(env: Environment, settings: Settings, folder: Path, command: tup
         timeout=process.LONG,
     )
     if completed.returncode:
-        raise ToolError(f"{env.name} cannot be locked:\n{error_output(completed.stderr, completed.stdout)}")
+        kind = NoSolutionError if completed.returncode == _NO_SOLUTION else ToolError
+        raise kind(f"{env.name} cannot be locked:\n{error_output(completed.stderr, completed.stdout)}")
 
 
 def error_output(*streams: str) -> str:
@@ -67,3 +77,19 @@ def pylock_packages(folder: Path) -> list[dict[str, Any]]:
     """The packages of a project's pylock.toml, as PEP 751 tables."""
     packages: list[dict[str, Any]] = parse_toml((folder / "pylock.toml").read_text()).get("packages", [])
     return packages
+
+
+def pylock_files(package: Mapping[str, Any]) -> Iterator[tuple[Artifact, str]]:
+    """The hashed files of a package of a pylock.toml, each with its address, or its path where it is a local one."""
+    for row in [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])]:
+        address = row.get("url") or row["path"]
+        digest = row.get("hashes", {}).get("sha256")
+        if digest:
+            artifact = Artifact(
+                name=canonicalize_name(package["name"]),
+                version=package["version"],
+                filename=row.get("name") or http.filename(address),
+                sha256=digest,
+                size=row.get("size"),
+            )
+            yield artifact, address

@@ -25,7 +25,13 @@ from torchpin.redaction import redact_credentials
 from torchpin.tools import http
 from torchpin.tools.licenses import read_licenses
 from torchpin.tools.uv import UV_VERSION
-from torchpin.tools.uv_compile import compile_command, pylock_packages, run_compile, temporary_project
+from torchpin.tools.uv_compile import (
+    compile_command,
+    pylock_files,
+    pylock_packages,
+    run_compile,
+    temporary_project,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -85,13 +91,17 @@ def resolve(
         *(_abi_artifact(env, wheel, published) for wheel in wheels.values()),
     ]
     layers, provided_layer = split_layers(env, artifacts, uv=UV_VERSION)
-    locked_names = {package.name for layer in layers for package in layer.packages}
-    sources = [file for file in files if file.artifact.is_source and file.artifact.name in locked_names]
-    build, build_files = _build_layer(env, settings, sources, current=current) if sources else (None, [])
+    build, build_files = _build_layer(env, settings, _locked_sources(files, layers), current=current)
     lock = Lock(layers=layers, build=build, provided=provided_layer, upstreams=upstreams)
     urls = {file.artifact.sha256: file.url for file in (*files, *build_files)}
     licenses = read_licenses(env, settings, lock, urls, current=current, other_builds=published is None)
     return replace(lock, licenses=licenses)
+
+
+def _locked_sources(files: Sequence[_LocatedArtifact], layers: Iterable[LayerLock]) -> list[_LocatedArtifact]:
+    """The source distributions of layers: they are built, others are of what the base image gives."""
+    names = {package.name for layer in layers for package in layer.packages}
+    return [file for file in files if file.artifact.is_source and file.artifact.name in names]
 
 
 def _resolve_project(
@@ -168,20 +178,10 @@ def _parse_required_by(pins: str, service: str) -> dict[str, tuple[str, ...]]:
 
 def _select_file(env: Environment, package: Mapping[str, Any]) -> _LocatedArtifact:
     """The best file of a resolved package for the environment. Raises ToolError when none has a hash and fits."""
-    files = {}
-    for row in [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])]:
-        address = row.get("url") or row["path"]
-        filename = row.get("name") or http.filename(address)
-        digest = row.get("hashes", {}).get("sha256")
-        if digest:
-            artifact = Artifact(
-                name=canonicalize_name(package["name"]),
-                version=package["version"],
-                filename=filename,
-                sha256=digest,
-                size=row.get("size"),
-            )
-            files[filename] = _LocatedArtifact(artifact=artifact, url=address)
+    files = {
+        artifact.filename: _LocatedArtifact(artifact=artifact, url=address)
+        for artifact, address in pylock_files(package)
+    }
     best = best_wheel((file.artifact for file in files.values()), env.service.python, env.variant.platform)
     if best is None:
         raise ToolError(
@@ -268,8 +268,13 @@ def _mirror_help() -> str:
 
 def _build_layer(
     env: Environment, settings: Settings, sources: Sequence[_LocatedArtifact], *, current: Lock | None
-) -> tuple[LayerLock, list[_LocatedArtifact]]:
-    """The build requirements of packages that have no wheel, resolved together and locked as wheels; and their addresses."""
+) -> tuple[LayerLock | None, list[_LocatedArtifact]]:
+    """The build requirements of packages that have no wheel, resolved together and locked as wheels; and their addresses.
+
+    None without such packages.
+    """
+    if not sources:
+        return None, []
     requirements = sorted(
         {
             requirement

@@ -161,3 +161,21 @@ def test_a_channel_without_metadata_is_answered_by_pypi_s_build() -> None:
     (torch,) = (row for row in statements if row.name == "torch")
     assert (torch.version, torch.text) == ("2.5.1+cu121", "BSD-3-Clause")
     assert torch.metadata_of.startswith("torch-2.5.1-cp310-")
+
+
+@pytest.mark.network
+def test_a_release_that_pypi_does_not_have_states_no_license() -> None:
+    env = read_environment(DESCRIPTION)
+    lock = make_lock(env)
+    first, *others = lock.layers
+    unknown = tuple(replace(package, version="2.5.99+cu121") for package in first.packages)
+    changed_lock = replace(lock, layers=(replace(first, packages=unknown), *others))
+    assert not read_licenses(env, Settings(), changed_lock, {}, current=None, other_builds=True)
+
+
+def test_a_pypi_that_cannot_be_read_is_no_missing_license(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    env = read_environment(DESCRIPTION)
+    settings = Settings(mirrors={"pypi": "http://127.0.0.1:9/simple"})
+    with pytest.raises(ToolError, match="Connection refused"):
+        read_licenses(env, settings, make_lock(env), {}, current=None, other_builds=True)
