@@ -97,13 +97,26 @@ def docker_engine() -> Iterator[None]:
     if not version.returncode:
         yield
         return
-    dockerd = shutil.which(
-        "dockerd", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-    )
-    if dockerd is None or not hasattr(os, "geteuid") or os.geteuid():
+    dockerd = find_dockerd()
+    if dockerd is None:
         raise UnmetNeed(
             f"no Docker engine answers ({last_line(version)}), and none can be started: no dockerd, or not root"
         )
+    with use_engine(dockerd):
+        yield
+
+
+def find_dockerd() -> str | None:
+    """The program of the engine; None where there is none, or this user cannot start it."""
+    if not hasattr(os, "geteuid") or os.geteuid():
+        return None
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    return shutil.which("dockerd", path=path)
+
+
+@contextmanager
+def use_engine(dockerd: str) -> Iterator[None]:
+    """An engine of our own that the client and the library use meanwhile."""
     with start_engine(dockerd) as address, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", address)
         patch.delenv("DOCKER_CONTEXT", raising=False)
@@ -198,6 +211,17 @@ def engine(pytestconfig: pytest.Config) -> str:
     """The address of the engine that `docker` and the Docker library use: DOCKER_HOST, "" for the default."""
     require_need(pytestconfig, "docker")
     return os.environ.get("DOCKER_HOST", "")
+
+
+@pytest.fixture(scope="module")
+def empty_engine(pytestconfig: pytest.Config) -> Iterator[None]:
+    """An engine in which no other test has built anything; the one that answers, where none can be started."""
+    require_need(pytestconfig, "docker")
+    if dockerd := find_dockerd():
+        with use_engine(dockerd):
+            yield
+    else:
+        yield
 
 
 @pytest.fixture

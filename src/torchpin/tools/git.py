@@ -65,8 +65,11 @@ def _describe_clone(repo: Repo, path: Path, source: Source) -> str:
     )
     if local_changes:
         return f"changed ({', '.join(local_changes[:3])}{' and more' if len(local_changes) > 3 else ''})"  # noqa: PLR2004
-    if at_recorded or not commit or not has_files:
-        return "" if at_recorded else "incomplete"
+    if at_recorded:
+        names = _submodules(repo, commit)
+        return f"without its submodule{'s'[: len(names) > 1]} {', '.join(names)}" if names else ""
+    if not commit or not has_files:
+        return "incomplete"
     return "a link" if path.is_symlink() else f"at {commit[:12]}, not at {source.commit[:12]}"
 
 
@@ -88,6 +91,12 @@ def _unpushed_commits(repo: Repo, *, valid: bool) -> list[str]:
     return ["unpushed commits"] if unpushed else []
 
 
+def _submodules(repo: Repo, commit: str) -> tuple[str, ...]:
+    """The paths of a commit's submodules: a clone has an empty folder at each."""
+    entries = str(repo.git.ls_tree("-r", "-z", "--full-tree", commit)).split("\0")
+    return tuple(entry.partition("\t")[2] for entry in entries if entry.startswith("160000 "))
+
+
 def _has_files(path: Path) -> bool:
     return path.is_dir() and any(entry.name != ".git" for entry in path.iterdir())
 
@@ -97,8 +106,8 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
 
     A clone at the recorded commit is kept (`verify_tag` also checks, if the origin can be read, that the tag has not
     moved); an incomplete one, or one at another commit, is replaced.
-    Raises ToolError for a clone with local changes, when the tag does not exist or is another commit, and when the
-    origin cannot be read.
+    Raises ToolError for a clone with local changes, when the tag does not exist or is another commit, when the commit
+    has submodules, and when the origin cannot be read.
     """
     path = root / source.path
     replaced = path.parent / f".{path.name}.replaced"
@@ -254,10 +263,20 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
             raise ToolError(
                 f"{source.name}: tag {source.tag} is {repo.head.commit.hexsha}, but {source.commit} is recorded"
             )
+        _expect_no_submodules(repo, source)
         # The mirror's address may hold a password, and .git is copied into images: the remote and the reflog name it.
         if "origin" in repo.remotes:
             repo.remotes.origin.set_url(source.url)
         shutil.rmtree(staged / ".git" / "logs", ignore_errors=True)
+
+
+def _expect_no_submodules(repo: Repo, source: Source) -> None:
+    names = _submodules(repo, source.commit)
+    if names:
+        raise ToolError(
+            f"{source.name}: {source.tag} has the submodule{'s'[: len(names) > 1]} {', '.join(names)}, and submodules are "
+            "not cloned, so the image would have empty folders; choose a tag, or a fork, whose own tree has these files"
+        )
 
 
 def _run_git(*arguments: str, timeout: float, watch: Callable[[], None] | None = None) -> str:

@@ -129,6 +129,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.docker
 @pytest.mark.network
+@pytest.mark.usefixtures("empty_engine")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_the_next_lab_clears_what_a_killed_one_left(moment: str, temporary: Path) -> None:
     """Folders, images, containers, build cache and mounts; it says so in one line."""
@@ -154,6 +155,7 @@ def test_the_next_lab_clears_what_a_killed_one_left(moment: str, temporary: Path
 
 
 @pytest.mark.docker
+@pytest.mark.usefixtures("empty_engine")
 def test_what_is_not_a_killed_labs_is_left_alone(temporary: Path) -> None:
     """A user's image with such a name, a running lab's, and those that a container uses, running or ended."""
     dead = scratch.Owner(pid=NO_PROCESS, started=1, machine="0" * 8, boot="0" * 8, namespace=1, created=1)
