@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.adopt import dockerfile, scan
+from torchpin.adopt import dockerfile, scan, uv_files
 from torchpin.adopt.installs import (
     InstallCommand,
     InstallTarget,
@@ -185,14 +185,14 @@ def _to_pin(
         draft.omitted.append(req.text)
         return None
     name = canonicalize_name(req.requirement.name)
-    version = _exact_version(req) or constrained_versions.get(name) or project.locked_versions.get(name, "")
+    locked = project.locked.get(name)
+    version = _exact_version(req) or constrained_versions.get(name) or (locked.version if locked else "")
     if name in TORCH_FAMILY:
         draft.versions.setdefault(name, version)
         if name == "torch" and not draft.channel:
-            channel, origin = torch_channel(step, req)
-            draft.channel = "pypi" if origin == "from PyPI" else channel
+            draft.channel = _torch_channel(project, step, req)
         return None
-    applies = marker_holds(req.requirement, {"sys_platform": "linux", "platform_system": "Linux"})
+    applies = marker_holds(req.requirement.marker, {"sys_platform": "linux", "platform_system": "Linux"})
     if applies is None:
         draft.omitted.append(f"{req.text} (its marker cannot be evaluated)")
     elif applies and not version:
@@ -202,6 +202,22 @@ def _to_pin(
     elif applies:
         return Requirement(f"{req.requirement.name}{extras_text(req.requirement.extras)}=={version}")
     return None
+
+
+def _torch_channel(project: Project, step: InstallCommand, req: InstallTarget) -> str:
+    """The channel that torch comes from; "" where nothing shows it.
+
+    For a dependency of pyproject.toml, uv.lock and `[tool.uv]` show it.
+    """
+    if project.pyproject_file and req.location.startswith(f"{project.pyproject_file}:"):
+        locked = project.locked.get("torch")
+        channel = locked.channel if locked and locked.registry else ""
+        if channel := channel or uv_files.index_channel(
+            uv_files.configured_index(project.pyproject, "torch")
+        ):
+            return channel
+    channel, origin = torch_channel(step, req)
+    return "pypi" if origin == "from PyPI" else channel
 
 
 def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:
@@ -281,19 +297,21 @@ def _companions(draft: _Draft, version: str) -> Mapping[str, Version]:
 def _python_version(
     project: Project, stage: Stage | None, base: facts.BaseImage | None, *, torch_from_base: bool
 ) -> Version:
-    """The Python of a base image with torch; else an exact version from the base image, its tag or pyproject.toml."""
+    """The Python of a base image with torch; else an exact version from the base image, its tag or pyproject.toml.
+
+    Where uv.lock is installed, uv brings another Python than the image's if `requires-python` demands it.
+    """
     image = stage.image if stage else ""
     tag = re.search(r"python:(3\.\d+(?:\.\d+)?)", image)
-    table = project.pyproject.get("project")
-    requires_python = re.search(
-        r"3\.\d+", str(table.get("requires-python", "")) if isinstance(table, dict) else ""
-    )
-    version = (
+    in_image = (
         (base.python if base else None)
         or (tag[1] if tag else "")
         or (base.apt_python if base else None)
-        or (requires_python[0] if requires_python else "")
+        or ""
     )
+    version = in_image or uv_files.required_python(project.pyproject)
+    if project.locked and not uv_files.allows_python(project.pyproject, in_image):
+        version = uv_files.required_python(project.pyproject)
     if torch_from_base:
         return Version(version or "3.11")
     minor = major_minor(version or "3.11")

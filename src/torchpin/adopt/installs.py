@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torchpin.adopt.dockerfile import Command, Instruction, Word
+    from torchpin.adopt.uv_files import LockedPackage
 
 # Options of pip and uv that take a value, by what the value is for.
 _OPTIONS_WITH_VALUE = {
@@ -103,7 +104,8 @@ class Project:
     requirement_files: tuple[str, ...]  # requirements*.txt and constraints*.txt
     pyproject: Mapping[str, Any]
     pyproject_file: str
-    locked_versions: Mapping[str, str]  # of uv.lock: package to version
+    locked: Mapping[str, LockedPackage]  # by normalized name
+    lock_file: str  # the path of uv.lock, "" for none
     unreadable: tuple[tuple[str, str], ...] = ()  # (file or file:line:column, why it cannot be read)
     runs: Mapping[str, tuple[RunCommand, ...]] = field(default_factory=dict)  # by Dockerfile
     paths: Mapping[str, str] = field(default_factory=dict)  # by the end of the path, at each of its folders

@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from torchpin.adopt import dockerfile
+from torchpin.adopt import dockerfile, uv_files
 from torchpin.adopt.installs import Project, parse_runs
 from torchpin.adopt.variables import BoundError
 from torchpin.parsing import parse_toml
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torchpin.adopt.installs import RunCommand
+    from torchpin.adopt.uv_files import LockedPackage
 
 # Characters of all Dockerfiles together: parsed, each has its position and takes some 100 bytes. Real ones have thousands.
 _MOST_DOCKERFILE_TEXT = 4_000_000
@@ -33,7 +34,8 @@ def parse_project(texts: Mapping[str, str], unreadable: Iterable[tuple[str, str]
         ),
         pyproject=pyproject,
         pyproject_file=_find_named(texts, "pyproject.toml"),
-        locked_versions=_locked_versions(texts, lock, broken),
+        locked=_locked_packages(texts, lock, broken),
+        lock_file=_find_named(texts, "uv.lock"),
         unreadable=tuple(broken),
         runs=runs,
         paths=_path_ends(texts),
@@ -63,16 +65,15 @@ def _parse_toml(texts: Mapping[str, str], name: str, broken: list[tuple[str, str
         return {}
 
 
-def _locked_versions(
+def _locked_packages(
     texts: Mapping[str, str], lock: Mapping[str, Any], broken: list[tuple[str, str]]
-) -> dict[str, str]:
-    """Package to version; a package of sources has no version in a uv.lock."""
-    rows = lock.get("package", [])
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        broken.append((_find_named(texts, "uv.lock"), "`package` is not a list of tables"))
+) -> dict[str, LockedPackage]:
+    path = _find_named(texts, "uv.lock")
+    try:
+        return uv_files.read_lock(lock, texts.get(path, ""))
+    except ValueError as error:
+        broken.append((path, str(error)))
         return {}
-    pairs = [(row.get("name"), row.get("version")) for row in rows]
-    return {name: version for name, version in pairs if isinstance(name, str) and isinstance(version, str)}
 
 
 def _parse_dockerfiles(

@@ -9,18 +9,18 @@ from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from packaging.requirements import Requirement
+    from packaging.markers import Marker
 
 
-def marker_holds(requirement: Requirement, environment: Mapping[str, str]) -> bool | None:
-    """Whether a requirement applies in an environment, by the names of PEP 508.
+def marker_holds(marker: Marker | None, environment: Mapping[str, str]) -> bool | None:
+    """Whether a marker holds in an environment, by the names of PEP 508; where there is none, it does.
 
     None where that cannot be said: a marker may be well formed and compare what has no order (`os_name ~= 'x'`), or two
     texts and no name (`'a' in 'b'`).
     """
-    if requirement.marker is None:
+    if marker is None:
         return True
     try:
-        return requirement.marker.evaluate({**environment, "extra": ""})
+        return marker.evaluate({**environment, "extra": ""})
     except (UndefinedComparison, UndefinedEnvironmentName):
         return None

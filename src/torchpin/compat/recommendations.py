@@ -153,7 +153,7 @@ def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[
             requirement = Requirement(line)
         except (InvalidRequirement, RecursionError):
             continue  # a path or a URL, which has no version to compare with; brackets that are nested too deep
-        if marker_holds(requirement, target):
+        if marker_holds(requirement.marker, target):
             yield requirement
 
 

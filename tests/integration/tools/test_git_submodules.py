@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.git_repositories import git
-from torchpin.description.settings import Settings
 from torchpin.errors import ToolError
-from torchpin.model import Source
+from torchpin.model import Settings, Source
 from torchpin.tools.git import clone, describe_state
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
 """Every family of rules; importing this registers them."""
 
 # ruff: noqa: F401
-from torchpin.adopt.rules import pins, shell_commands, unreadable_lines, wheels
+from torchpin.adopt.rules import pins, shell_commands, unreadable_lines, uv_lock, wheels

@@ -282,7 +282,7 @@ def unpinned_package(project: Project) -> Iterator[Finding]:
     Sources: the five documents that torchpin began with, none of which builds the same image twice.
     """
     for file in [*project.dockerfiles, ""]:
-        pinned = {*TORCH_FAMILY, *facts.abi_packages(), *project.locked_versions}
+        pinned = {*TORCH_FAMILY, *facts.abi_packages(), *project.locked}
         pinned |= {package_name(target) for target in _constraints(project, file) if exact_version(target)}
         for target in _install_targets(project, file):
             name = package_name(target)

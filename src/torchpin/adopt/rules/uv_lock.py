@@ -1,0 +1,57 @@
+"""ADO014: packages of torch's family that a uv.lock takes from different indexes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchpin.adopt import uv_files
+from torchpin.adopt.registry import TORCH_FAMILY, build_finding, register_rule
+from torchpin.redaction import redact_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.adopt.installs import Project
+    from torchpin.adopt.uv_files import LockedPackage
+    from torchpin.model import Finding
+
+
+@register_rule("ADO014", "uv.lock takes torch and its companions from different indexes")
+def family_from_several_indexes(project: Project) -> Iterator[Finding]:
+    """Give the package the index of torch in `[tool.uv.sources]`, and declare it as a dependency of your own.
+
+    torchvision and torchaudio are compiled against one build of torch. `[tool.uv.sources]` applies to the dependencies that a
+    project declares itself, so what another package requires comes from the default index: PyPI's build is for the CUDA
+    version of PyPI's torch, and beside another build its operators are not registered.
+
+    Example: torch 2.9.1+cu126 of the index `pytorch-cu126`, and torchvision 0.24.1 of PyPI, which timm requires.
+
+    Sources: alan-turing-institute/autocast PR 416; NVIDIA-NeMo/Automodel PR 3279.
+    """
+    torch = project.locked.get("torch")
+    if torch is None or not torch.registry:
+        return
+    for name in TORCH_FAMILY[1:]:
+        package = project.locked.get(name)
+        if package and package.registry and package.channel != torch.channel:
+            yield _several_indexes(project, torch, package)
+
+
+def _several_indexes(project: Project, torch: LockedPackage, package: LockedPackage) -> Finding:
+    index = uv_files.index_name(project.pyproject, torch.registry)
+    entry = f'`{package.name} = {{ index = "{index or "NAME"}" }}`'
+    unnamed = "" if index else f", where NAME is a `[[tool.uv.index]]` of {_origin(torch)}"
+    return build_finding(
+        "ADO014",
+        f"{project.lock_file}:{package.line}:1",
+        f"{package.name} {package.version} comes from {_origin(package)}, and torch {torch.version} from {_origin(torch)}",
+        help=f"add {package.name} to `dependencies`, and {entry} to `[tool.uv.sources]`{unnamed}",
+        about=package.name,
+    )
+
+
+def _origin(package: LockedPackage) -> str:
+    """The channel of a package, else its index; PyPI and its mirrors by name."""
+    if package.channel:
+        return package.channel
+    return "PyPI" if "pypi" in package.registry.lower() else redact_credentials(package.registry)
