@@ -143,7 +143,10 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """How a container runs; `freeze` is the file in it that every start writes its freeze record to."""
+    """How a container runs; `freeze` is the file in it that every start writes its freeze record to.
+
+    `compiles`: whether kernels are compiled at run time (triton, torch.compile); None: the description does not say.
+    """
 
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -152,6 +155,7 @@ class Run:
     freeze: str | None = None
     user: str | None = None
     health: Health | None = None
+    compiles: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

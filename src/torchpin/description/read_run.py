@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from torchpin.description.yaml_reader import Reader
 
 
+_KEYS = ("command", "env", "ports", "volumes", "freeze", "user", "health", "compiles")
+
+
 def read_run(reader: Reader, node: yaml.Node, home: str) -> Run:
     """How a container runs; `home` is the service's folder in the image, which no volume may hide."""
-    keys = reader.mapping(node, "run", ("command", "env", "ports", "volumes", "freeze", "user", "health"))
+    keys = reader.mapping(node, "run", _KEYS)
     freeze = reader.text(keys["freeze"], "run.freeze", ABSOLUTE) if "freeze" in keys else None
     if freeze and SYSTEM.match(f"{freeze}/"):
         message = f"{freeze!r} is in a system directory; choose another path"
@@ -40,6 +43,7 @@ def read_run(reader: Reader, node: yaml.Node, home: str) -> Run:
         freeze=freeze,
         user=None if user in {None, "root"} else user,
         health=_read_health(reader, keys["health"]) if "health" in keys else None,
+        compiles=reader.flag(keys["compiles"], "run.compiles") if "compiles" in keys else None,
     )
 
 

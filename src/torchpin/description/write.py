@@ -52,7 +52,7 @@ def _service_mapping(service: Service) -> dict[str, object]:
             "user": run.user,
             "health": health and {"command": list(health.command), "interval": health.interval, "timeout": health.timeout,
                                   "start_period": health.start_period, "retries": health.retries},
-        }),
+        }) | ({} if run.compiles is None else {"compiles": run.compiles}),
         "budget": service.budget_bytes is not None and {"image": f"{Decimal(service.budget_bytes) / 10**6:f}MB"},
         "recommends": [{"component": recommendation.component, "says": recommendation.says, "by": recommendation.by} for recommendation in service.recommends],
         "reasons": {reason.component: {"because": reason.because, "evidence": reason.evidence} for reason in service.reasons},

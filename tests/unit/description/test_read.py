@@ -71,6 +71,12 @@ def test_every_yaml_spelling_of_false_is_false(word: str) -> None:
     assert not read_service(PLAIN + f"    optional: {word}\n").layers[0].optional
 
 
+@pytest.mark.parametrize(("run", "compiles"), [("true", True), ("false", False)])
+def test_whether_kernels_are_compiled_has_three_answers(run: str, compiles: bool) -> None:
+    assert read_service(PLAIN + f"run: {{compiles: {run}}}\n").run.compiles is compiles
+    assert read_service(PLAIN + "run: {ports: [80]}\n").run.compiles is None
+
+
 def test_an_anchor_stands_for_its_value() -> None:
     text = PLAIN + 'run: {command: [&word python], health: {command: [*word, "-V"]}}\n'
     assert read_service(text).run.health == Health(command=("python", "-V"))

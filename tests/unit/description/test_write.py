@@ -102,6 +102,7 @@ def runs(draw: st.DrawFn) -> Run:
         freeze=draw(st.none() | absolute),
         user=draw(st.none() | st.just("worker")),
         health=draw(st.none() | health),
+        compiles=draw(st.sampled_from([None, True, False])),
     )
 
 
