@@ -255,6 +255,7 @@ OTHER_FINDINGS = {
     ("coaxial", "BAS002", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04"), ("coaxial", "BAS002", "ubuntu:22.04"),
     ("coaxial", "BAS002", "python:3.10-slim-bookworm"), ("coaxial", "BAS001", "python:3.10-slim-bookworm"),
     ("coaxial", "BAS003", "nvidia/cuda:12.1.0-cudnn8-runtime-ubuntu22.04"), ("coaxial", "TOR004", "cu121"),
+    ("coaxial", "CMP001", "compiler"),  # a runtime image, and nothing that compiles
     ("coaxial", "DEV001", "CUDA"),  # the CPU images have none, and the page says 12.1 for all
 }  # fmt: skip
 
@@ -271,9 +272,9 @@ def test_the_seeds_have_no_other_finding() -> None:
     assert reported == claimed | OTHER_FINDINGS
 
 
-def test_only_frozen_channels_and_a_second_toolkit_are_notices() -> None:
+def test_frozen_channels_a_second_toolkit_and_a_triton_without_a_compiler_are_notices() -> None:
     notices = {result.check for name in NAMES for result in judge_seed(name) if result.notices}
-    assert notices == {"TOR004", "BAS003"}
+    assert notices == {"TOR004", "BAS003", "CMP001"}
 
 
 def test_right_claims_of_the_seeds_are_ok() -> None:

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING
 
 from torchpin.facts.age import DatedRow, SectionAge, expired_rows, section_ages
 from torchpin.facts.base_images import base_image, base_images
+from torchpin.facts.compilers import (
+    CompilingPackage,
+    CompilingSetting,
+    ImageCompiler,
+    SystemCompiler,
+    compiling_packages,
+    compiling_settings,
+    image_compiler,
+    system_compilers,
+)
 from torchpin.facts.gpus import (
     compiled_archs,
     driver,
@@ -64,11 +74,14 @@ __all__ = [
     "Archs",
     "BaseImage",
     "Channel",
+    "CompilingPackage",
+    "CompilingSetting",
     "Conflict",
     "DatedRow",
     "Driver",
     "Gate",
     "Gpu",
+    "ImageCompiler",
     "ImpliedPackages",
     "KnownFailure",
     "Metadata",
@@ -77,6 +90,7 @@ __all__ = [
     "Removal",
     "SectionAge",
     "SourceTag",
+    "SystemCompiler",
     "TorchRelease",
     "UndeclaredRequirement",
     "Wheel",
@@ -86,6 +100,8 @@ __all__ = [
     "channel",
     "channels",
     "compiled_archs",
+    "compiling_packages",
+    "compiling_settings",
     "conflicts",
     "cxx11_abi",
     "driver",
@@ -96,6 +112,7 @@ __all__ = [
     "gpu",
     "gpus",
     "highest_arch",
+    "image_compiler",
     "implied_packages",
     "index_snapshot",
     "is_same_gpu",
@@ -111,6 +128,7 @@ __all__ = [
     "runs_on",
     "section_ages",
     "source_tags",
+    "system_compilers",
     "undeclared_requirements",
     "wheels",
 ]

@@ -40,6 +40,8 @@ KEYS = {  # the columns that identify a row of a section; ID where a section is 
     ("sources", "upstreams"): ("repo",),
     ("packages", "brings"): ("when",),
     ("packages", "native"): ("package",),
+    ("compilers", "compilers"): ("package",),
+    ("compilers", "packages"): ("package",),
     ("wheels", "packages"): ("package", "version"),
     ("wheels", "built"): ("package", "version", "torch"),
     ("wheels", "wheels"): ("filename",),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     RowType = TypeVar("RowType", bound=DataclassInstance)
 
 NAMES = (
-    "archs", "base_images", "channels", "drivers", "gpus", "known_failures", "packages", "secrets", "sources",
+    "archs", "base_images", "channels", "compilers", "drivers", "gpus", "known_failures", "packages", "secrets", "sources",
     "torch", "undeclared_requirements", "wheels",
 )  # fmt: skip
 

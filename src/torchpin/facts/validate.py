@@ -300,6 +300,19 @@ def _secrets(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
             yield f"forms: {row['id']}: no hint is in its example"
 
 
+def _compilers(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
+    for section, column in (("images", "image"), ("settings", "pattern")):
+        for row in table[section]:
+            if not _parses(re.compile, row[column]):
+                yield f"{section}: {row['id']}: {column} does not compile"
+    for row in table["settings"]:
+        if row["where"] not in {"variable", "argument", "import"}:
+            yield f"settings: {row['id']}: where is {row['where']!r}, not one of variable, argument, import"
+    for row in table["packages"]:
+        if row["package"] != canonicalize_name(row["package"]):
+            yield f"{row['package']!r} is not a normalized name"
+
+
 def _packages(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
     for row in table["conflicts"]:
         if len(row["names"]) < 2:  # noqa: PLR2004 - a conflict has two sides
@@ -375,6 +388,7 @@ _CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
     "sources": _sources,
     "undeclared_requirements": _undeclared,
     "known_failures": _failures,
+    "compilers": _compilers,
     "packages": _packages,
     "secrets": _secrets,
     "wheels": _wheels,

@@ -117,6 +117,18 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         lambda tables: tables["secrets"]["options"][0].update(harmless="("),
         "secrets.yaml: options: -p: harmless does not compile",
     ),
+    "a pattern of an image that does not compile": (
+        lambda tables: tables["compilers"]["images"][0].update(image="("),
+        "compilers.yaml: images: cuda-devel: image does not compile",
+    ),
+    "a setting in no place": (
+        lambda tables: tables["compilers"]["settings"][0].update(where="label"),
+        "compilers.yaml: settings: torch-compile: where is 'label', not one of variable, argument, import",
+    ),
+    "a compiling package under another name": (
+        lambda tables: tables["compilers"]["packages"][0].update(package="Liger_Kernel"),
+        "compilers.yaml: 'Liger_Kernel' is not a normalized name",
+    ),
     "a form of a secret without a hint": (
         lambda tables: tables["secrets"]["forms"][0].update(example="all is well"),
         "secrets.yaml: forms: a token of GitHub: no hint is in its example",

@@ -5,6 +5,7 @@ from torchpin.checks.rules import (
     abi,
     base_contents,
     base_image,
+    compiler,
     conflicts,
     dependencies,
     deviations,
