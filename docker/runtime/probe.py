@@ -23,7 +23,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probe_expectation import expectation, normalized, problems, verdict
+from probe_expectation import expectation, normalized, problems, requested_names, verdict
+from probe_findings import compiler_findings, file_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -282,7 +283,7 @@ def collect(
     writable: Sequence[str] = (),
     gpu: bool = True,
 ) -> dict[str, Any]:
-    """Return the whole document; without `gpu` nothing of the machine's GPUs and driver is in it."""
+    """Return the document of the environment; without `gpu` nothing of the machine's GPUs and driver is in it."""
     versions, inherited, duplicates = environment()
     with stdout_to_stderr():
         # each once: a second import of a broken torch raises another error
@@ -307,6 +308,15 @@ def collect(
     }
 
 
+def examined(requested: Sequence[str], compiles: bool) -> dict[str, Any]:
+    """Return what is wrong with the installed files, and with the compiler if kernels are compiled at run time.
+
+    `requested`: the packages and modules that the description names.
+    """
+    report = file_findings(*own_and_base(site_folders()), requested, platform.machine())
+    return {**report, "findings": [*report["findings"], *(compiler_findings() if compiles else ())]}
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the arguments."""
     argument_parser = argparse.ArgumentParser(
@@ -323,6 +333,14 @@ def parser() -> argparse.ArgumentParser:
     )
     argument_parser.add_argument(
         "--no-gpu", dest="gpu", action="store_false", help="leave out the machine's GPUs and driver"
+    )
+    argument_parser.add_argument(
+        "--files", action="store_true", help="examine the installed files, too, as --expect does"
+    )
+    argument_parser.add_argument(
+        "--compiles",
+        action="store_true",
+        help="kernels are compiled at run time: examine the C compiler, too",
     )
     argument_parser.add_argument(
         "--freeze", action="store_true", help="print name==version lines and nothing else"
@@ -353,6 +371,10 @@ def main(argv: Sequence[str]) -> int:
         writable=expected.get("writable", ()),
         gpu=options.gpu,
     )
+    if options.files or options.compiles or expect is not None:
+        document.update(
+            examined(requested_names(expected), options.compiles or expected.get("compiles") is True)
+        )
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
     sys.stdout.flush()
     if expect is None:

@@ -84,6 +84,8 @@ SHAPE: Mapping[str, Callable[[object], bool]] = {
     "user": is_text,
     "readable": is_list,
     "writable": is_list,
+    "requested": is_list,  # the packages that the description names
+    "compiles": lambda value: isinstance(value, bool),  # kernels are compiled at run time
 }
 SHOWN_PATHS = 5  # that cannot be read; the others are counted
 
@@ -127,7 +129,22 @@ def problems(document: dict[str, Any], expect: dict[str, Any]) -> list[str]:
         actual = document["sources"].get(path, "not checked")
         if actual != expected:
             differences.append(differs(path, expected, actual))
-    return differences + access_problems(document, expect)
+    errors = [line for level, line in finding_lines(document) if level == "error"]
+    return differences + access_problems(document, expect) + errors
+
+
+def requested_names(expect: dict[str, Any]) -> list[str]:
+    """Return the packages and top-level modules that an expectation names as those of the description."""
+    modules = [name.partition(".")[0] for name in expect.get("imports", ())]
+    return [*map(normalized, expect.get("requested", ())), *modules]
+
+
+def finding_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the level and the line of each finding in the probe's document."""
+    return [
+        (entry["level"], f"{entry['id']} {entry['message']}; {entry['help']}")
+        for entry in document.get("findings", ())
+    ]
 
 
 def access_problems(document: dict[str, Any], expect: dict[str, Any]) -> list[str]:
@@ -213,10 +230,13 @@ def torch_problems(actual: dict[str, Any] | None, expected: dict[str, Any]) -> l
 
 
 def verdict(document: dict[str, Any], differences: Sequence[str]) -> str:
-    """Return the result as text: a line for each problem and a last line."""
+    """Return the result as text: a line for each warning and each problem, and a last line."""
+    warnings = "".join(
+        f"probe: WARN {line}\n" for level, line in finding_lines(document) if level == "warning"
+    )
     if differences:
         count = f"{len(differences)} problem" + ("s" if len(differences) > 1 else "")
-        return "".join(f"probe: FAIL {line}\n" for line in differences) + f"probe: {count}\n"
+        return warnings + "".join(f"probe: FAIL {line}\n" for line in differences) + f"probe: {count}\n"
     torch = document["torch"] or {}
     build = f"torch {torch.get('version')}, " + (f"CUDA {torch['cuda']}" if torch.get("cuda") else "no CUDA")
-    return f"probe: ok, {len(document['distributions'])} distributions, {build if torch else 'no torch'}\n"
+    return f"{warnings}probe: ok, {len(document['distributions'])} distributions, {build if torch else 'no torch'}\n"

@@ -30,7 +30,9 @@ def load_script(name: str, **imports: ModuleType) -> ModuleType:
 
 
 probe_expectation = load_script("probe_expectation")
-probe = load_script("probe", probe_expectation=probe_expectation)
+probe_files = load_script("probe_files", probe_expectation=probe_expectation)
+probe_findings = load_script("probe_findings", probe_files=probe_files)
+probe = load_script("probe", probe_expectation=probe_expectation, probe_findings=probe_findings)
 
 
 def fake_torch(**changes: object) -> SimpleNamespace:

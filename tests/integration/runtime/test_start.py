@@ -60,7 +60,7 @@ def make_container(root: Path, python: str = sys.executable) -> Container:
     container = Container(root)
     scripts = Path(container.script).parent
     scripts.mkdir()
-    for name in ("start.sh", "probe.py", "probe_expectation.py", "envreport.py"):
+    for name in ("start.sh", "envreport.py", *(script.name for script in RUNTIME.glob("probe*.py"))):
         shutil.copy(RUNTIME / name, scripts)
     container.install_python(f'exec "{python}" "$@"')
     return container
