@@ -48,6 +48,7 @@ PROBE_OUTPUT = {
         "archs": ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"],
     },
     "sources": {"/opt/lora/third_party/sd-scripts": "9" * 40},
+    "findings": [],
 }
 NO_ENGINE = "no Docker engine at unix:///var/run/docker.sock"
 GLOBAL_FIELDS = {

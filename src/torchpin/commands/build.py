@@ -165,7 +165,9 @@ def _build(
         image = client.images.get(tags[0])
     recorded = not new and _is_recorded(repo, env, lock, rendered)
     if not recorded:
-        _write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
+        report = _write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
+        for warning in _file_warnings(env, report):
+            show_status(warning)
     if options.push:
         docker.push(client, tags)
     status = "built and verified" if new else "already built and verified"
@@ -295,8 +297,8 @@ def _write_record(
     tags: Sequence[str],
     *,
     overwrite: bool,
-) -> None:
-    """Writes the record of an image, read inside the image, and the documents, which show it.
+) -> Mapping[str, Any]:
+    """Writes the record of an image, read inside the image, and the documents, which show it; the report that was read.
 
     Raises ToolError for an image that does not match its lock; its tags are removed, and nothing is recorded. Nothing is
     recorded either where what the image was built from changed meanwhile (ToolError) or, without `overwrite`, where an edit
@@ -305,7 +307,7 @@ def _write_record(
     from torchpin.tools import docker
 
     lock, rendered = lock_and_rendered
-    probe_report = docker.probe(client, tags[0], *docker.source_options(env))
+    probe_report = docker.probe(client, tags[0], *docker.source_options(env), *docker.file_options(env))
     freeze_text = format_freeze(probe_report["distributions"])
     differences = freeze_differences(freeze_text, lock)
     if differences:
@@ -320,6 +322,16 @@ def _write_record(
         paths.build_path(env.name): json.dumps(record, indent=1) + "\n",
     }
     _write_with_documents(repo, env, files, overwrite=overwrite)
+    return probe_report
+
+
+def _file_warnings(env: Environment, probe_report: Mapping[str, Any]) -> list[str]:
+    """The warnings of a probe about the installed files, a line each; its errors fail the build."""
+    return [
+        f"warning[{entry['id']}] image of {env.name}: {entry['message']}; {entry['help']}"
+        for entry in probe_report.get("findings", ())
+        if entry["level"] == "warning"
+    ]
 
 
 def _write_with_documents(

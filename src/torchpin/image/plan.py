@@ -149,10 +149,18 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
             "archs": list(compiled.sm) if compiled else None,
         },
         "imports": list(env.service.imports),
+        "requested": sorted(requested_packages(env)),
+        "compiles": env.service.run.compiles is True,
         "sources": {
             f"{home or env.service.home}/{source.path}": source.commit for source in env.service.sources
         },
     }
+
+
+def requested_packages(env: Environment) -> set[str]:
+    """The packages that a description names itself, without those of optional layers; their files have to be usable."""
+    required = (layer for layer in env.service.layers if not layer.optional)
+    return {*declared_names(required), *env.service.torch.family}
 
 
 def access_expectations(env: Environment) -> dict[str, object]:

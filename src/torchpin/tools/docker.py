@@ -242,6 +242,11 @@ def source_options(env: Environment) -> tuple[str, ...]:
     return tuple(option for home in homes for option in ("--source", home))
 
 
+def file_options(env: Environment) -> tuple[str, ...]:
+    """The options by which the probe examines the installed files of an image, and its compiler where kernels are compiled."""
+    return ("--files", *(("--compiles",) if env.service.run.compiles else ()))
+
+
 def probe(client: Client, image: str, *arguments: str, gpus: bool = False) -> dict[str, Any]:
     """The JSON document of the probe, run in an image without network, and with all GPUs if `gpus`.
 

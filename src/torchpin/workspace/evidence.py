@@ -168,7 +168,7 @@ def _add_images(repo: Repository, context: CheckContext) -> CheckContext:
                     continue
                 built[env.name] = {"size_bytes": image.attrs["Size"]}
                 options = docker.source_options(env)
-                reports[env.name] = _probe_report(client, tag, options)
+                reports[env.name] = _probe_report(client, tag, (*options, *docker.file_options(env)))
                 if not no_gpu:
                     gpu_reports[env.name] = _probe_report(client, tag, options, gpus=True)
     except TorchpinError as error:

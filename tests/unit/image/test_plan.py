@@ -56,6 +56,8 @@ def test_the_probe_expects_what_the_lock_and_the_description_say(
         "optional": {"einops": "1.0"},
         "inherited": {},
         "imports": ["torch"],
+        "requested": ["torch", "torchvision", "tqdm"],
+        "compiles": False,
         "sources": {"/opt/lora/third_party/b": "0f" * 20},
     }
     at_home: Any = plan.probe_expectations(env, lock(env), home="/here")["sources"]

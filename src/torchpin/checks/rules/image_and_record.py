@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from torchpin import facts, paths
-from torchpin.checks.registry import Unknown, check, finding
+from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.image import plan
 from torchpin.records import freeze
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchpin.checks.context import CheckContext
+    from torchpin.checks.registry import Answer
     from torchpin.model import Environment, Finding
 
 
@@ -151,6 +152,92 @@ def image_keeps_budget(context: CheckContext, env: Environment) -> Iterator[Find
 
 def _probe_report(context: CheckContext, env: Environment) -> dict[str, Any]:
     return dict(context.probe_reports.get(env.name) or {})
+
+
+def _file_findings(context: CheckContext, env: Environment, id: str) -> Iterator[Answer]:
+    """What the probe found about the installed files of an image under one id.
+
+    A note is about a part that few use: it is evidence, and no finding. An image whose proof had an error is not tagged.
+    """
+    report = _probe_report(context, env)
+    if report and "findings" not in report:  # without any report IMG001 has its finding
+        yield Unknown(message="the probe of this image did not examine its files; build it again")
+    for entry in report.get("findings", ()):
+        if entry["id"] != id:
+            continue
+        if entry["level"] == "note":
+            yield Ok(about=entry["about"], evidence=entry["message"])
+        else:
+            yield finding(
+                env,
+                f"image of {env.name}",
+                entry["message"],
+                help=entry["help"],
+                about=entry["about"],
+                level="error" if entry["level"] == "error" else "warning",
+            )
+
+
+@check("IMG007", "an installed library needs another one that the image does not have", "image")
+def image_libraries_resolve(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Add the system package that has the library to `apt`, or pin the package that brings it.
+
+    The probe reads the headers of every shared library in the environment, and loads none. A library that another one
+    needs has to be in the environment, where the loader looks, or in the folders that the file names; what the driver
+    brings comes from the host. Of libraries for several versions of CUDA or FFmpeg one has to be usable. Nothing of a
+    package can be loaded: an error in the proof if the description names the package, by a pin or an import, else a
+    warning. It needs another CUDA than the environment has: a warning. A part that can be left out, such as numba's
+    tbbpool, is evidence only.
+
+    Example: cv2/cv2.abi3.so of opencv-python needs libGL.so.1, and the base image is python:3.11-slim.
+
+    Sources: ld.so(8); glibc's loader message ("cannot open shared object file"); own run of 2026-11-26 on torch 2.8.0 with
+    onnxruntime-gpu 1.27.0, whose CUDA provider needs libcublas.so.13.
+    """
+    yield from _file_findings(context, env, "IMG007")
+
+
+@check("IMG008", "an installed library needs a newer glibc or libstdc++ than the image has", "image")
+def image_system_is_new_enough(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Choose a base image with a newer system, or a build of the package for this one.
+
+    A library lists the versions of the symbols that it needs, such as GLIBC_2.38. manylinux wheels say so in their name;
+    others, such as linux_x86_64, do not.
+
+    Example: flash_attn_2_cuda needs GLIBC_2.32, and Ubuntu 20.04 has 2.31.
+
+    Sources: the symbol versions in the ELF files (.gnu.version_r); Dao-AILab/flash-attention issue 1708.
+    """
+    yield from _file_findings(context, env, "IMG008")
+
+
+@check("IMG009", "two packages installed different files under one name", "image")
+def image_files_have_one_owner(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Keep one of the two packages.
+
+    The probe compares the records of the installed packages. Where two have the same path with different hashes, the one
+    that was installed last has overwritten the other. Files beside the code, such as tests/ or LICENSE, are evidence only.
+
+    Example: onnxruntime and onnxruntime-gpu both install onnxruntime/capi/onnxruntime_pybind11_state.so.
+
+    Sources: the RECORD files of wheels (PyPA, recording installed projects); DEP004 says it before the build where it can.
+    """
+    yield from _file_findings(context, env, "IMG009")
+
+
+@check("IMG010", "kernels are compiled at run time, and the image's C compiler does not work", "image")
+def image_compiles(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Add gcc and libc6-dev to `apt`, or say `compiles: false` under `run`.
+
+    Where the description says `compiles: true`, the probe compiles a small module with Python.h, as triton does when a
+    kernel first runs.
+
+    Example: gcc without libc6-dev, which is only a recommendation: stdlib.h is missing.
+
+    Sources: triton, runtime/build.py; pytorch/pytorch issue 116696.
+    """
+    if env.service.run.compiles:
+        yield from _file_findings(context, env, "IMG010")
 
 
 @check("IMG006", "the image's torch does not run on this machine's GPUs", "lock", "gpu")
