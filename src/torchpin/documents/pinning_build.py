@@ -192,6 +192,8 @@ def _probe_checks(env: Environment, lock: Lock) -> list[str]:
         else "",
         f"These import: {', '.join(map(code, expected['imports']))}." if expected["imports"] else "",
         *(f"{code(path)} is at {code(commit)}." for path, commit in expected["sources"].items()),
+        "The libraries of the described packages can be loaded: what they need is there, and the system is new enough (IMG007, IMG008).",
+        "The C compiler compiles a module (IMG010)." if expected["compiles"] else "",
         "`smoke.py` passes.",
     ]
     return [line for line in lines if line]

@@ -97,6 +97,8 @@ def test_the_scripts_folder_stays_as_the_image_brought_it(container: Container) 
         "envreport.py",
         "probe.py",
         "probe_expectation.py",
+        "probe_files.py",
+        "probe_findings.py",
         "start.sh",
     ]
     assert (container.root / "freeze.txt").is_file()
