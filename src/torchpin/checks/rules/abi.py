@@ -134,8 +134,14 @@ def _check_file(
     matching_wheel = _select_wheel(env, canonicalize_name(bound["name"]), bound["version"]) if bound else None
     if not mismatches and isinstance(matching_wheel, facts.NoWheel) and matching_wheel.certain:
         mismatches = [matching_wheel.message]
-    if mismatches:
+    is_explained = recommendation.component in {reason.component for reason in env.service.reasons}
+    if mismatches and not is_explained:
         yield _mismatch_finding(env, location, recommendation, file, mismatches, matching_wheel)
+    elif mismatches:
+        evidence = (
+            f"{file}, which {recommendation.by} recommends, does not fit; `reasons` says why it is not used"
+        )
+        yield Ok(about=recommendation.component, evidence=evidence)
     elif not bound or isinstance(matching_wheel, facts.Wheel):
         yield Ok(
             about=recommendation.component,
@@ -208,7 +214,8 @@ def _mismatch_finding(
 ) -> Finding:
     help_text = f"ask {recommendation.by} for a wheel that fits"
     if isinstance(matching_wheel, facts.Wheel):
-        help_text = f"pin `{matching_wheel.package}=={matching_wheel.version}`, which selects {matching_wheel.filename} ({matching_wheel.url})"
+        pin = f"pin `{matching_wheel.package}=={matching_wheel.version}`, which selects {matching_wheel.filename} ({matching_wheel.url})"
+        help_text = f"{pin}, and add under `reasons:` why this one is not used"
     elif matching_wheel:
         help_text = f"remove {recommendation.component}: no wheel fits ({matching_wheel.message})"
     release = facts.release(str(env.service.torch.version))

@@ -138,17 +138,28 @@ def _gpu_names(context: CheckContext, env: Environment) -> tuple[str, ...]:
     return tuple(name for name, _ in target_gpus(context, env))
 
 
+def _action(needs: Requirement) -> str:
+    """What to do for a requirement that no row has a replacement for; only an exact one is a pin that can be written."""
+    clauses = list(needs.specifier)
+    version = clauses[0].version if len(clauses) == 1 else "*"
+    operator = "" if version.endswith("*") else clauses[0].operator
+    if operator == "==" and needs.name == "torch":
+        return f'set `version: "{version}"` under `torch:`'
+    if operator == ">=":
+        return f"raise {needs.name} to {version} or later"
+    return (
+        f"pin `{needs}`"
+        if operator == "=="
+        else f"pin a version of {needs.name} that satisfies {needs.specifier}"
+    )
+
+
 def _help(
     env: Environment, pins: Pins, evaluation: RequirementStatus, replacement: Requirement | None
 ) -> str:
     if replacement:
         return help_text(env, pins, replacement, evaluation.package)
-    minimum = evaluation.undeclared.needs.partition(">=")[2]
-    action = (
-        f"raise {evaluation.required} to {minimum} or later"
-        if minimum and "," not in minimum
-        else f"pin {evaluation.undeclared.needs}"
-    )
+    action = _action(Requirement(evaluation.undeclared.needs))
     use = (
         f", or waive this if you do not use {evaluation.undeclared.only}"
         if evaluation.undeclared.only

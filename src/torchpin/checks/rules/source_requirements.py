@@ -15,6 +15,7 @@ from torchpin.compat.pins import list_pins
 from torchpin.compat.recommendations import applicable_requirements, satisfies, used_components
 from torchpin.compat.sources import recorded_tags
 from torchpin.description.environments import cuda_version
+from torchpin.description.read import parse_pin
 from torchpin.lock.file_format import upstream_file
 from torchpin.model import Change
 
@@ -114,20 +115,31 @@ def _requirement_group(requirement: Requirement, version: str | None, *, locked:
     return "met" if satisfies(str(requirement.specifier) or "any", version) else "unmet"
 
 
+def _is_pin(requirement: str) -> bool:
+    """Whether a layer can have a requirement as it is: one that is exact."""
+    try:
+        parse_pin(requirement)
+    except ValueError:
+        return False
+    return True
+
+
 def _unmet_requirement(
     env: Environment, lock: Lock | None, number: int, requirement: Requirement, required: _SourceRequirements
 ) -> Finding:
     name = canonicalize_name(requirement.name)
     pin = list_pins(env, lock).get(name)
-    exact = pin is not None and pin.path.startswith("layers[") and str(requirement.specifier).startswith("==")
     requirement_text = str(requirement).partition(";")[0].strip()
+    can_be_pinned = _is_pin(requirement_text)
+    exact = pin is not None and pin.path.startswith("layers[") and can_be_pinned
+    action = f"pin `- {requirement_text}`" if can_be_pinned else f"pin a version of {name} that meets it"
     used = f"{name} {pin.version} is used" if pin else f"{name} is not installed"
     reason = f"`{name}:` with `because` and `evidence`"
     return finding(
         env,
         pin.location if pin else env.service.location(f"sources[{number}].tag"),
         f"{required.requirer} requires {requirement_text}, but {used}, without a reason",
-        help=f"pin `- {requirement_text}`, or add the reason under `reasons:` as {reason}",
+        help=f"{action}, or add the reason under `reasons:` as {reason}",
         about=name,
         evidence=required.evidence,
         level="warning",

@@ -118,7 +118,15 @@ def test_an_xformers_for_a_torch_that_has_none_has_no_fix(environment: Environme
         make_environment(environment, "xformers==0.0.32.post2", torch="2.7.99"), "DEP001"
     ).findings
     assert (finding.fix, finding.fix_is_safe, finding.location) == ((), False, f"{FILE}:1:9")
-    assert finding.help == "pin torch==2.8.0, or choose another version of xformers"
+    assert finding.help == 'set `version: "2.8.0"` under `torch:`, or choose another version of xformers'
+
+
+def test_a_help_tells_to_pin_only_what_a_layer_can_have(environment: Environments) -> None:
+    env = make_environment(environment, "transformers==4.57.1", "huggingface-hub==1.2.3", torch="2.7.1")
+    helps = [finding.help for finding in judge_check(env, "DEP001").findings]
+    assert helps == [
+        "pin a version of huggingface-hub that satisfies <1.0, or choose another version of transformers"
+    ]
 
 
 def test_a_requirement_of_an_extra_applies_where_the_extra_is_requested(environment: Environments) -> None:
