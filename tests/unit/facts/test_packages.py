@@ -22,7 +22,7 @@ def flash_attn_wheel(python: str, torch: str, channel: str, **changes: str) -> f
 
 def test_flash_attn_is_a_package_with_an_abi_in_its_name() -> None:
     assert facts.abi_packages() == {"flash-attn"}
-    assert len(facts.wheels()) == 50
+    assert len(facts.wheels()) == 50 + 117
 
 
 def test_the_wheel_of_seedvr() -> None:
@@ -87,8 +87,8 @@ def test_a_wheel_fits_python_torch_cuda_abi_and_platform(
     ("python", "torch", "channel", "changes", "message"),
     [
         (
-            *("3.11", "2.7.1", "cu126", {"version": "2.8.2"}),
-            "flash-attn 2.8.2: no wheel of this version is in the facts; recorded versions: 2.8.3",
+            *("3.11", "2.7.1", "cu126", {"version": "2.7.2"}),
+            "flash-attn 2.7.2: no wheel of this version is in the facts; recorded versions: 2.8.3, 2.8.2, 2.8.1, 2.8.0.post2",
         ),
         (
             *("3.11", "2.7.1", "cu126", {"machine": "riscv64"}),
@@ -211,7 +211,9 @@ def chosen_filenames(row: facts.Wheel) -> set[str]:
     torches = [release.version for release in facts.releases() if release.version.startswith(f"{row.torch}.")]
     channels = [channel.name for channel in facts.channels() if channel.cuda and row.torch in channel.series]
     results = [
-        flash_attn_wheel(python, torch, name, machine=machine) for torch in torches for name in channels
+        flash_attn_wheel(python, torch, name, machine=machine, version=row.version)
+        for torch in torches
+        for name in channels
     ]
     return {result.filename for result in results if isinstance(result, facts.Wheel)}
 
@@ -221,7 +223,7 @@ def test_every_row_is_chosen_or_has_an_abi_that_no_official_build_of_its_torch_a
     row: facts.Wheel,
 ) -> None:
     # cu124's 2.6.0 requires ABI 0, and gets the message above: its FALSE wheels have ABI 1
-    official = {"2.4": {0}, "2.5": {0}, "2.6": {1}, "2.7": {1}, "2.8": {1}, "2.9": {1}}
+    official = {"2.4": {0}, "2.5": {0}, "2.6": {1}, "2.7": {1}, "2.8": {1}, "2.9": {1}, "2.10": {1}}
     assert (row.filename in chosen_filenames(row)) is (row.abi in official[row.torch])
 
 

@@ -164,9 +164,9 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         "packages.yaml: 'OpenCV_Python' is not a normalized name",
     ),
     "a wheel of an unknown version": (
-        lambda tables: tables["wheels"]["wheels"][4].update(version="2.8.2"),
+        lambda tables: tables["wheels"]["wheels"][4].update(version="2.7.2"),
         f"wheels.yaml: {FLASH_24_TRUE}: package and version are not in packages",
-        f"wheels.yaml: {FLASH_24_TRUE}: its columns give {FLASH_24_TRUE.replace('2.8.3', '2.8.2')}",
+        f"wheels.yaml: {FLASH_24_TRUE}: its columns give {FLASH_24_TRUE.replace('2.8.3', '2.7.2')}",
     ),
     "a wheel whose columns say another file": (
         lambda tables: tables["wheels"]["wheels"][4].update(python="cp310"),

@@ -97,7 +97,7 @@ def test_a_pin_without_a_file_that_fits_is_refused_with_the_nearest(
 @pytest.mark.parametrize(
     ("pin", "changes", "message"),
     [
-        ("flash-attn==2.8.2", {}, "no wheel of this version is in the facts"),
+        ("flash-attn==2.7.2", {}, "no wheel of this version is in the facts"),
         (
             "flash-attn==2.8.3",
             {"torch": "2.5.0", "channel": "pypi"},
