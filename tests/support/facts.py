@@ -7,7 +7,26 @@ from typing import Any
 from torchpin import facts
 from torchpin.facts.index_pages import all_pages
 
-RECORDED_CHANNELS = ("cpu", "cu118", "cu121", "cu124", "cu126", "cu128", "cu129", "cu130")
+RECORDED_CHANNELS = (
+    "cpu",
+    "cu92",
+    "cu100",
+    "cu101",
+    "cu102",
+    "cu110",
+    "cu111",
+    "cu113",
+    "cu115",
+    "cu116",
+    "cu117",
+    "cu118",
+    "cu121",
+    "cu124",
+    "cu126",
+    "cu128",
+    "cu129",
+    "cu130",
+)
 
 
 def make_archs(*, sm: tuple[str, ...] = (), ptx: tuple[str, ...] = ()) -> facts.Archs:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_MAX_AGE_DAYS = 365  # where a table sets no `limit`
 KEYS = {  # the columns that identify a row of a section; ID where a section is not listed
     ("channels", "channels"): ("name",),
+    ("pypi_wheels", "wheels"): ("package", "version"),
     ("torch", "releases"): ("version",),
     ("torch", "abi"): ("torch", "cxx11_abi"),
     ("archs", "archs"): ("series", "channel", "platform"),

@@ -175,13 +175,22 @@ def compare_files(old: Files, new: Files) -> SnapshotDifference:
 def torch_versions(page: Page) -> tuple[Version, ...]:
     """The stable torch releases that a page lists for its own channel, oldest first, without local part."""
     names = [name for name, _ in page["packages"].get("torch", ()) if is_linux_wheel(name)]
-    versions = {parse_wheel_filename(name)[1] for name in names}
-    channel_versions = {Version(version.public) for version in versions if version.local == page["channel"]}
+    versions = {parse_wheel_filename(name)[1] for name in names if _is_build_of(page["channel"], name)}
+    channel_versions = {Version(version.public) for version in versions}
     return tuple(
         sorted(
             version for version in channel_versions if not (version.is_prerelease or version.is_postrelease)
         )
     )
+
+
+def _is_build_of(channel: str, name: str) -> bool:
+    """Whether a wheel of torch is a build of the channel that lists it, and not one for aarch64 that all channels list.
+
+    Until 1.8.0 the builds with the CUDA version of PyPI's wheels had no local part: torch 1.8.0 on cu102.
+    """
+    local = parse_wheel_filename(name)[1].local
+    return local == channel or (local is None and channel.startswith("cu") and name.endswith("x86_64.whl"))
 
 
 def removed_releases(old: Page, new: Page) -> Iterator[str]:

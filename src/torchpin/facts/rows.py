@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from torchpin.facts.versions import major_minor
@@ -41,12 +42,18 @@ class Row(Cited):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Channel(Row):
-    """A channel of the PyTorch index, or `pypi`, which has no URL here."""
+    """A channel of the PyTorch index, or `pypi`, which has no URL here.
+
+    `series`: the torch series on it by the release matrix; `aarch64`: those with builds for Linux aarch64, where they are
+    later than the index snapshot; `undecided`: series and releases of which the sources differ.
+    """
 
     name: str
     cuda: str | None
     url: str | None = None
     series: tuple[str, ...] = ()
+    aarch64: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
     first: str | None = None
     last: str | None = None
     ended: bool = False
@@ -54,13 +61,45 @@ class Channel(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CompleteSeries(Row):
+    """Torch series whose channels are all known: a channel that does not list such a series does not have it."""
+
+    id: str
+    series: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PypiWheels(Row):
+    """PyPI's wheels of a version of torch or a companion: their Pythons by machine, such as `cp312`, or `py3` for each.
+
+    `glibc`: the minimum by machine; `build`: the channel whose build the wheel of a machine is, for torch only.
+    """
+
+    package: str
+    version: str
+    x86_64: tuple[str, ...]
+    aarch64: tuple[str, ...]
+    arm64: tuple[str, ...]
+    glibc: Mapping[str, str]
+    build: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def pythons(self, machine: str) -> tuple[str, ...]:
+        """The Python tags of the wheels for `x86_64`, `aarch64` (Linux) or `arm64` (macOS)."""
+        return {"x86_64": self.x86_64, "aarch64": self.aarch64, "arm64": self.arm64}[machine]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TorchRelease(Row):
-    """A torch release; triton, cuDNN, ABI and `pypi_local` are those of PyPI's x86_64 wheel."""
+    """A torch release; triton, cuDNN, ABI and `pypi_local` are those of PyPI's x86_64 wheel.
+
+    `preview_pythons`: the Pythons that PyTorch's own index may have wheels for, and PyPI has not.
+    """
 
     version: str
     released: str
     requires_python: str
     wheel_pythons: tuple[str, ...]
+    preview_pythons: tuple[str, ...] = ()
     torchvision: tuple[str, ...]
     torchaudio: tuple[str, ...]
     triton: str | None = None

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from typing import TYPE_CHECKING
 
 from torchpin.facts.load import build_row, load_table
-from torchpin.facts.rows import Channel, TorchRelease
+from torchpin.facts.rows import Channel, CompleteSeries, PypiWheels, TorchRelease
+from torchpin.facts.versions import major_minor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @cache
@@ -17,6 +23,30 @@ def channels() -> tuple[Channel, ...]:
 def channel(name: str) -> Channel | None:
     """The channel of a name such as `cu121`; None: not in the facts."""
     return next((row for row in channels() if row.name == name), None)
+
+
+def channel_cuda(name: str) -> str | None:
+    """The CUDA version in the name of a channel, known or not: `cu92` is 9.2, `cu121` is 12.1. None: it has none."""
+    match = re.fullmatch(r"cu(\d+)(\d)", name)
+    return f"{match[1]}.{match[2]}" if match else None
+
+
+def complete_series(version: str) -> CompleteSeries | None:
+    """The row by which all channels of a torch version's series are known; None: there is none."""
+    series = major_minor(version)
+    rows = load_table("channels")["complete"]
+    return next((build_row(CompleteSeries, row) for row in rows if series in row["series"]), None)
+
+
+@cache
+def _pypi_wheels() -> Mapping[tuple[str, str], PypiWheels]:
+    rows = load_table("pypi_wheels")["wheels"]
+    return {(row["package"], row["version"]): build_row(PypiWheels, row) for row in rows}
+
+
+def pypi_wheels(package: str, version: str) -> PypiWheels | None:
+    """PyPI's wheels of a version of torch, torchvision or torchaudio, with or without local part; None: not in the facts."""
+    return _pypi_wheels().get((package, version.partition("+")[0]))
 
 
 @cache

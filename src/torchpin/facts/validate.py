@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
-from torchpin.facts import index_pages
+from torchpin.facts import index_pages, validate_channels
 from torchpin.facts.age import DEFAULT_MAX_AGE_DAYS, ID, IMAGES, KEYS, image_names
 from torchpin.facts.rows import gpu_key
+from torchpin.facts.table_references import channel_names as _channel_names
+from torchpin.facts.table_references import parses as _parses
+from torchpin.facts.table_references import rows as _rows
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _METHODS = {"measured", "published", "inferred"}
 _PAST, _ANY_TIME = ("date", "released", "tagged", "committed"), ("ends",)  # the columns that hold dates
+FIRST_FAMILY = 11  # the first CUDA major whose minor versions share a minimum driver
 _STATUS = {"supported", "end-of-life", None}
 _VARIANT = re.compile(r"(?:cudnn\d*-)?(?:devel|runtime)|tensorrt-(?:devel|runtime)|base")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -85,30 +88,6 @@ def _duplicates(rows: list[RawRow], keys: tuple[str, ...]) -> Iterator[str]:
     yield from (
         f"{' '.join(map(str, name))} occurs {count} times" for name, count in names.items() if count > 1
     )
-
-
-def _channels(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
-    for row in table["channels"]:
-        if row["name"] != "pypi" and not str(row.get("url", "")).endswith(f"/whl/{row['name']}"):
-            yield f"{row['name']}: url belongs to another channel"
-        if row["name"].startswith("cu") and row["name"] != "cu" + str(row["cuda"]).replace(".", ""):
-            yield f"{row['name']}: cuda {row['cuda']} does not match its name"
-
-
-def _rows(tables: Mapping[str, Table], name: str, section: str) -> list[RawRow]:
-    return tables.get(name, {}).get(section, [])
-
-
-def _channel_names(tables: Mapping[str, Table]) -> set[str]:
-    return {row["name"] for row in _rows(tables, "channels", "channels")}
-
-
-def _torch(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    for row in table["releases"]:
-        if not _parses(Version, row["version"]):
-            yield f"{row['version']!r} is not a version"
-        if row.get("pypi_local") is not None and row["pypi_local"] not in _channel_names(tables):
-            yield f"{row['version']}: pypi_local {row['pypi_local']} is not a channel"
 
 
 def _archs(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
@@ -248,7 +227,9 @@ def _families(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
             yield f"family {row['family']}: min_driver {row['min_driver']} is not below {row['below']}"
     listed_majors = {row["family"].partition(".")[0] for row in table["families"]}
     used = {row["cuda"].partition(".")[0] for row in _rows(tables, "channels", "channels") if row["cuda"]}
-    yield from (f"family of CUDA {major} is missing" for major in sorted(used - listed_majors))
+    # Up to CUDA 10 each version has its own minimum driver: minor-version compatibility came with 11.
+    without = {major for major in used if int(major) < FIRST_FAMILY}
+    yield from (f"family of CUDA {major} is missing" for major in sorted(used - listed_majors - without))
 
 
 def _sources(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
@@ -370,17 +351,10 @@ def _wheel_name(row: RawRow) -> str:
     return f"{stem}-{row['python']}-{row['python']}-{row['platform']}.whl"
 
 
-def _parses(kind: Callable[[str], object], text: str) -> bool:
-    try:
-        kind(text)
-    except (ValueError, re.error):  # ValueError: the base class of what packaging and datetime raise
-        return False
-    return True
-
-
 _CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
-    "channels": _channels,
-    "torch": _torch,
+    "channels": validate_channels.channel_problems,
+    "torch": validate_channels.release_problems,
+    "pypi_wheels": validate_channels.wheel_problems,
     "archs": _archs,
     "gpus": _gpus,
     "base_images": _bases,

@@ -37,7 +37,9 @@ def test_a_recorded_page_is_whole(channel: str) -> None:
     assert page is not None
     assert channel_facts is not None
     assert channel_facts.recorded
-    assert {"torch", "torchvision", "torchaudio", "triton"} <= page.packages.keys()
+    assert {"torch", "torchvision", "torchaudio"} <= page.packages.keys()
+    is_old = any(series.startswith("1.") for series in channel_facts.series) and channel != "cpu"
+    assert "triton" in page.packages or is_old or channel == "cu100"
     assert page.source
     hashes = {digest for files in page.packages.values() for digest in files.values() if digest is not None}
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in hashes)

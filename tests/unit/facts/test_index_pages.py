@@ -142,10 +142,14 @@ def test_a_difference_leads_from_the_old_to_the_new(
 
 
 def test_a_channels_torch_is_stable_and_its_own() -> None:
-    versions = index_pages.torch_versions(
-        page(["2.1.0+cu121", "2.5.1+cu121", "2.0.1", "2.5.1+cpu", "2.6.0rc1+cu121"])
-    )
-    assert [str(version) for version in versions] == ["2.1.0", "2.5.1"]
+    recorded = page(["2.1.0+cu121", "2.5.1+cu121", "2.5.1+cpu", "2.6.0rc1+cu121"])
+    recorded["packages"]["torch"].append(["torch-2.0.1-cp310-cp310-manylinux2014_aarch64.whl", OLD])
+    assert [str(version) for version in index_pages.torch_versions(recorded)] == ["2.1.0", "2.5.1"]
+
+
+def test_an_old_build_without_a_local_part_is_of_the_channel_that_lists_it() -> None:
+    versions = index_pages.torch_versions(page(["1.8.0", "1.8.1+cu102", "0.1.6.post17"], channel="cu102"))
+    assert [str(version) for version in versions] == ["1.8.0", "1.8.1"]
 
 
 def test_a_torch_that_is_gone_is_told() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.facts import PAGES
+from support.facts import PAGES, find_row
 from torchpin import facts
 from torchpin.facts.load import all_tables
 
@@ -57,15 +57,20 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
     ),
     "another CUDA": (
         lambda tables: tables["channels"]["channels"][1].update(cuda="12.1"),
-        "channels.yaml: cu116: cuda 12.1 does not match its name",
+        "channels.yaml: cu92: cuda 12.1 does not match its name",
     ),
     "a version that is none": (
-        lambda tables: tables["torch"]["releases"][0].update(version="latest"),
+        lambda tables: tables["torch"]["releases"].append(
+            {**tables["torch"]["releases"][0], "version": "latest"}
+        ),
         "torch.yaml: 'latest' is not a version",
+        "torch.yaml: latest: channels.yaml does not say whether its channels are complete",
+        "pypi_wheels.yaml: torch latest has no row",
     ),
     "an unknown channel on PyPI": (
         lambda tables: tables["torch"]["releases"][0].update(pypi_local="cu999"),
-        "torch.yaml: 1.13.0: pypi_local cu999 is not a channel",
+        "torch.yaml: 1.7.0: pypi_local cu999 is not a channel",
+        "pypi_wheels.yaml: torch 1.7.0: the build of x86_64 is not pypi_local cu999 of torch.yaml",
     ),
     "an unknown channel": (
         lambda tables: tables["archs"]["archs"][0].update(channel="cu999"),
@@ -313,8 +318,52 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         lambda tables: tables["torch"].update(
             releases=[row for row in tables["torch"]["releases"] if row["version"][:4] != "2.4."]
         ),
+        "pypi_wheels.yaml: torch 2.4.0: torch.yaml has no row for it",
+        "pypi_wheels.yaml: torch 2.4.1: torch.yaml has no row for it",
         "base_images.yaml: 2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04: torch 2.4.0 has no row in torch.yaml",
         "wheels.yaml: wheels for torch 2.4: torch.yaml has no release of it",
+    ),
+    "a series for aarch64 that the channel never had": (
+        lambda tables: find_row(tables, "channels", "cu132").update(aarch64=["2.11"]),
+        "channels.yaml: cu132: aarch64 2.11 is not among its series",
+    ),
+    "a series that is both listed and undecided": (
+        lambda tables: find_row(tables, "channels", "cu132").update(undecided=["2.12"]),
+        "channels.yaml: cu132: undecided 2.12 is neither a release of its series nor one that it does not list",
+    ),
+    "a release undecided whose series is not listed": (
+        lambda tables: find_row(tables, "channels", "cu132").update(undecided=["2.11.0"]),
+        "channels.yaml: cu132: undecided 2.11.0 is neither a release of its series nor one that it does not list",
+    ),
+    "a series complete twice": (
+        lambda tables: tables["channels"]["complete"][1]["series"].append("2.15"),
+        "channels.yaml: complete: 2.15 occurs 2 times",
+    ),
+    "a series of which nothing says whether it is complete": (
+        lambda tables: tables["channels"]["complete"].pop(),
+        "torch.yaml: 2.15: channels.yaml does not say whether its channels are complete",
+    ),
+    "wheels without a glibc": (
+        lambda tables: tables["pypi_wheels"]["wheels"][2]["glibc"].pop("aarch64"),
+        "pypi_wheels.yaml: torch 1.8.0: glibc and the Pythons of aarch64 are not both there",
+    ),
+    "a Python tag that is none": (
+        lambda tables: tables["pypi_wheels"]["wheels"][2]["arm64"].append("3.12"),
+        "pypi_wheels.yaml: torch 1.8.0: '3.12' is not a Python tag",
+    ),
+    "a build of no channel": (
+        lambda tables: tables["pypi_wheels"]["wheels"][2].update(
+            build={"x86_64": "cu102", "aarch64": "cu999"}
+        ),
+        "pypi_wheels.yaml: torch 1.8.0: build cu999 is not a channel",
+    ),
+    "other Pythons than the release": (
+        lambda tables: tables["pypi_wheels"]["wheels"][0]["x86_64"].append("cp312"),
+        "pypi_wheels.yaml: torch 1.7.0: the Pythons of x86_64 are not wheel_pythons of torch.yaml",
+    ),
+    "a release without wheels": (
+        lambda tables: tables["pypi_wheels"]["wheels"].pop(0),
+        "pypi_wheels.yaml: torch 1.7.0 has no row",
     ),
     "a limit that is none": (
         lambda tables: tables["gpus"]["gpus"][0].update(limit="a year"),
