@@ -24,8 +24,8 @@ from torchpin.bump.pins import edits_of_target, pin_path
 from torchpin.checks import run
 from torchpin.checks.context import CheckContext
 from torchpin.checks.report import findings_text
-from torchpin.compat.builds import channels_with_release
 from torchpin.compat.gpus import judge_gpu
+from torchpin.compat.publication import channels_with_release
 from torchpin.description.edit import apply_changes
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError

@@ -9,7 +9,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
 from torchpin.compat import releases
-from torchpin.compat.builds import Build, candidate_build, candidate_builds, upward_distance
+from torchpin.compat.builds import Build, candidate_builds, upward_distance
 from torchpin.compat.gpus import judge_gpu
 from torchpin.description.environments import base_path, cuda_version, select_environments, with_build
 from torchpin.facts.versions import major_minor
@@ -84,12 +84,7 @@ def _choose_channel(env: Environment, version: Version, preferred: str) -> tuple
         raise HeldError(f"torch {version} has no wheel for Python {env.service.python} on PyPI")
     is_cuda = cuda_version(env) is not None
     gpus = env.service.gpus if is_cuda else ()
-    # the index snapshots end before the release matrix does: its channels count too
-    by_matrix = releases.unrecorded_channels(env, str(version))
-    builds = (
-        *candidate_builds(env, gpus),
-        *(candidate_build(env, name, version, gpus) for name in by_matrix),
-    )
+    builds = candidate_builds(env, gpus)
     matching = sorted(
         (build for build in builds if build.version == version),
         key=lambda build: _cuda_distance(env, build.channel),

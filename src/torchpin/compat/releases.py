@@ -9,11 +9,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.compat.builds import fitting_files
+from torchpin.compat.publication import publication, wheel_fit
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description.environments import MACHINES, cuda_version, with_build
 from torchpin.errors import InputError
-from torchpin.facts.versions import is_later, is_version, major_minor
+from torchpin.facts.versions import is_later, is_version
 
 if TYPE_CHECKING:
     from torchpin.facts import Channel, TorchRelease
@@ -45,21 +45,19 @@ def serving_channels(env: Environment, release: TorchRelease) -> tuple[str, ...]
 
 
 def _serves(channel: Channel, env: Environment, version: str) -> bool:
-    if major_minor(version) not in channel.series:
+    platform = env.variant.platform
+    if publication(channel.name, Version(version), platform).status != "published":
         return False
-    if facts.index_snapshot(channel.name) is None or is_from_matrix_only(channel.name, version):
-        return True
-    return bool(fitting_files(channel.name, "torch", version, env.service.python, env.variant.platform))
+    return wheel_fit(channel.name, "torch", version, env.service.python, platform).status == "fits"
 
 
 def is_from_matrix_only(channel: str, version: str) -> bool:
     """Whether a release is known from the release matrix only, since the index snapshot is older or does not exist."""
-    row = facts.channel(channel)
-    return row is not None and row.name != "pypi" and (row.last is None or is_later(version, row.last))
+    return publication(channel, Version(version), "linux/amd64").grade == "release matrix"
 
 
 def unrecorded_channels(env: Environment, version: str) -> tuple[str, ...]:
-    """The channels of a release that are known from the release matrix only, so that its wheels are unknown."""
+    """The channels of a release that are known from the release matrix only."""
     release = facts.release(version)
     if release is None or not supports_python(env, release):
         return ()

@@ -110,5 +110,5 @@ def torch_build(env: Environment) -> str | None:
         return "cpu"  # there is no CUDA on macOS, whatever the channel
     if env.variant.channel != "pypi":
         return env.variant.channel
-    release = facts.release(str(env.service.torch.version))
-    return release.pypi_local if release and env.variant.platform == "linux/amd64" else None
+    wheels = facts.pypi_wheels("torch", str(env.service.torch.version))
+    return wheels.build.get(MACHINES[env.variant.platform]) if wheels else None

@@ -42,7 +42,7 @@ def test_a_finding_has_its_fact_as_evidence(kit: Builders) -> None:
         environment_with_source(kit), "SRC005", clones={"sd-scripts": "a link"}
     ).findings
     assert "pytorch/builder" in gpu_finding.evidence
-    assert torch_finding.evidence == lock_finding.evidence
+    assert torch_finding.evidence == f"index snapshot: {lock_finding.evidence}"
     assert lock_finding.evidence.endswith("(2026-03-15)")
     assert source_finding.evidence == FILE
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.checks import make_torch
 from torchpin.compat.wheels import best_wheel
 from torchpin.description.environments import (
     cuda_version,
@@ -94,7 +95,11 @@ def test_cuda_and_build_follow_from_the_channel(environment: Environments) -> No
     assert build_and_cuda("cu121") == ("cu121", "12.1")
     assert build_and_cuda("cpu") == ("cpu", None)
     assert build_and_cuda("pypi") == ("cu124", "12.4")
-    assert build_and_cuda("pypi", "linux/arm64") == (None, None)
+    assert build_and_cuda("pypi", "linux/arm64") == ("cpu", None)
+    later = environment(channel="pypi", platform="linux/arm64", torch=make_torch("2.11.0"))
+    assert (torch_build(later), cuda_version(later)) == ("cu130", "13.0")
+    unknown = environment(channel="pypi", torch=make_torch("2.16.0"))
+    assert (torch_build(unknown), cuda_version(unknown)) == (None, None)
 
 
 @pytest.mark.parametrize(

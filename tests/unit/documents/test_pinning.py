@@ -145,7 +145,9 @@ def test_one_table_a_variant_and_one_block_where_their_packages_are_the_same() -
         "| PyTorch | `2.5.1+cpu` | - |\n| CUDA | none: a CPU build | - |\n| cuDNN | none: a CPU build |"
         in core
     )
-    assert "| CUDA | unknown | - |\n| cuDNN | unknown: no package contains it |" in core
+    assert (  # the PyPI wheel of this release for aarch64
+        "| PyTorch | `2.5.1` | - |\n| CUDA | none: a CPU build | - |\n| cuDNN | none: a CPU build |" in core
+    )
     packages = page_section(text, "Python packages")
     assert "In `small-gpu`:\n\n```\ntorch==2.5.1+cu121\n```" in packages
     assert packages.count("```\ntqdm==4.66.5\nRich[jupyter]==14\n```") == 1
@@ -254,18 +256,24 @@ def gpu_rows(torch: str, *variants: Variant, gpus: tuple[str, ...]) -> list[list
 def test_each_gpu_is_told_whether_each_build_has_code_for_it() -> None:
     gpus = ("A6000", "B200", "B100", "GH200", "Voodoo 2")
     assert gpu_rows("2.5.1", GPU, CPU, ARM, gpus=gpus) == [
-        ["A6000", "8.6", "yes", "no: a CPU build", "unknown: the CUDA of this build is not in the facts"],
+        ["A6000", "8.6", "yes", "no: a CPU build", "no: a CPU build"],
         [
             "B200",
             "10.0",
             "no: compiled for sm_50, sm_60, sm_70, sm_75, sm_80, sm_86, sm_90, without PTX",
             "no: a CPU build",
-            "unknown: the CUDA of this build is not in the facts",
+            "no: a CPU build",
         ],
-        ["B100", "unknown", "unknown: its capability is not in the facts", "no: a CPU build", "unknown: its capability is not in the facts"],
-        ["GH200", "9.0", "no: its hosts are aarch64, but this build is for linux/amd64", "no: a CPU build", "unknown: the CUDA of this build is not in the facts"],
-        ["Voodoo 2", "unknown", "unknown: this GPU is not in the facts", "no: a CPU build", "unknown: this GPU is not in the facts"],
+        ["B100", "unknown", "unknown: its capability is not in the facts", "no: a CPU build", "no: a CPU build"],
+        ["GH200", "9.0", "no: its hosts are aarch64, but this build is for linux/amd64", "no: a CPU build", "no: a CPU build"],
+        ["Voodoo 2", "unknown", "unknown: this GPU is not in the facts", "no: a CPU build", "no: a CPU build"],
     ]  # fmt: skip
+
+
+def test_a_build_of_a_release_without_facts_is_unknown() -> None:
+    assert gpu_rows("2.16.0", ARM, gpus=("A6000",)) == [
+        ["A6000", "8.6", "unknown: the CUDA of this build is not in the facts"],
+    ]
 
 
 def test_where_the_architectures_are_not_known_the_ceiling_tells() -> None:

@@ -9,17 +9,17 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.compat.builds import (
-    Build,
-    build_changes,
-    candidate_builds,
+from torchpin.compat.builds import Build, build_changes, candidate_builds
+from torchpin.compat.publication import (
+    WheelFit,
     channels_with_release,
-    fitting_files,
-    listed_files,
     listed_releases,
+    publication,
+    published_releases,
+    wheel_fit,
 )
 from torchpin.compat.releases import companion_choices
-from torchpin.description.environments import MACHINES, base_path
+from torchpin.description.environments import base_path, torch_build
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -34,79 +34,82 @@ def _channel_position(env: Environment) -> str:
     return env.service.location(f"variants.{env.variant.name}.channel")
 
 
-def _snapshot_citation(channel: str) -> str:
-    snapshot = facts.index_snapshot(channel)
-    return snapshot.citation if snapshot else ""
-
-
 @check("TOR001", "the channel does not have this torch release", judge=True)
 def torch_is_published(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Choose a channel that has the release, or a release that the channel has.
 
     PyTorch builds each release for a few CUDA versions only, and channels end: the last release on cu121 is 2.5.1, on
-    cu124 2.6.0. The index snapshot of a channel lists every wheel on it. Whether a later release exists is unknown, unless
-    the channel had ended before the snapshot.
+    cu124 2.6.0. The index snapshot of a channel lists every wheel on it. Where it is older than the release, or there is
+    none, PyTorch's release matrix decides; PyPI's list of files decides for PyPI. The evidence names which of them it is.
+    What none of them tells is unknown.
 
     Example: torch 2.7.1 does not exist on cu121; it exists on cu118, cu126, cu128 and cpu.
 
-    Sources: index snapshots of the PyTorch wheel index; PyTorch's release compatibility matrix.
+    Sources: index snapshots of the PyTorch wheel index; PyTorch's release compatibility matrix; PyPI's list of files.
     """
-    channel, version = env.variant.channel, str(env.service.torch.version)
-    if channel == "pypi":
-        yield _check_pypi(version)
-    elif facts.index_snapshot(channel) is None:
-        yield Unknown(message=f"there is no index snapshot of {channel}", about="torch")
-    elif Version(version) in listed_releases(channel, env.variant.platform):
-        yield Ok(
-            about="torch", evidence=f"torch {version} exists on {channel}: {_snapshot_citation(channel)}"
-        )
-    elif _may_be_newer_than_snapshot(env, version):
-        snapshot = facts.index_snapshot(channel)
-        message = f"torch {version} may be later than the index snapshot of {channel} ({snapshot and snapshot.date})"
-        yield Unknown(message=message, about="torch")
+    channel, version = env.variant.channel, env.service.torch.version
+    placed = publication(channel, version, env.variant.platform)
+    if placed.status == "unknown":
+        yield Unknown(message=placed.reason, about="torch")
+    elif placed.status == "absent":
+        yield _not_published(context, env, placed.evidence)
+    elif channel == "pypi":
+        build = torch_build(env)
+        described = f"the {build} build" if build else "build not in the facts"
+        evidence = f"torch {version} exists on PyPI ({described}): {placed.evidence.removeprefix('PyPI: ')}"
+        yield Ok(about="torch", evidence=evidence)
     else:
-        yield _not_published(context, env)
+        yield Ok(about="torch", evidence=f"torch {version} exists on {channel}: {placed.evidence}")
 
 
-def _check_pypi(version: str) -> Answer:
-    row = facts.release(version)
-    if row is None:
-        return Unknown(message=f"torch {version} is not in the facts", about="torch")
-    build = f"the {row.pypi_local} build" if row.pypi_local else "build not in the facts"
-    return Ok(about="torch", evidence=f"torch {version} exists on PyPI ({build}): {row.citation}")
-
-
-def _may_be_newer_than_snapshot(env: Environment, version: str) -> bool:
-    """Whether a release is later than all of an index snapshot that was not yet complete."""
-    last, row = _latest_release(env), facts.channel(env.variant.channel)
-    if last is None or Version(version) <= last:
-        return False
-    if row is None or not row.ended:
-        return True
-    final = max(map(Version, row.series))
-    return final.release > last.release[:2] and Version(version).release[:2] <= final.release
-
-
-def _latest_release(env: Environment) -> Version | None:
-    return max(listed_releases(env.variant.channel, env.variant.platform), default=None)
-
-
-def _not_published(context: CheckContext, env: Environment) -> Answer:
-    channel, version = env.variant.channel, str(env.service.torch.version)
-    channels, last = channels_with_release(version, env.variant.platform), _latest_release(env)
-    availability = f"it exists on {', '.join(channels)}" if channels else "no index snapshot lists it"
+def _not_published(context: CheckContext, env: Environment, evidence: str) -> Answer:
+    channel, version = env.variant.channel, env.service.torch.version
+    channels = channels_with_release(str(version), env.variant.platform)
     best = next(iter(_alternatives(context, env)), None)
+    where = "PyPI" if channel == "pypi" else channel
     return finding(
         env,
-        env.service.location("torch.version") if not channels else _channel_position(env),
-        f"torch {version} does not exist on {channel}, whose last recorded release is {last}; {availability}",
+        _channel_position(env) if channels else env.service.location("torch.version"),
+        f"torch {version} does not exist on {where}{_channel_limits(env)}; {_availability(version, channels)}",
         help=_build_help(env, best)
         if best
         else f"choose a release that has wheels for Python {env.service.python} on {env.variant.platform}",
         about="torch",
-        evidence=_snapshot_citation(channel),
+        evidence=evidence,
         fix=build_changes(env, best) if best else (),
     )
+
+
+def _channel_limits(env: Environment) -> str:
+    """What a channel has instead of a release that it does not have, as a clause."""
+    channel, version = env.variant.channel, env.service.torch.version
+    if channel == "pypi":
+        return ""
+    if facts.channel(channel) is None:
+        return ", which is not a channel of PyTorch"
+    published = published_releases(channel, env.variant.platform)
+    if not published:
+        return f", which has no release for {env.variant.platform}"
+    recorded = listed_releases(channel, env.variant.platform)
+    if version < min(published):
+        return f", whose first release is {min(published)}"
+    if version > max(published) and max(published) not in recorded:
+        return f", whose last release is {max(published)}"
+    return f", whose last recorded release is {max(recorded)}" if recorded else ""
+
+
+def _availability(version: Version, channels: tuple[str, ...]) -> str:
+    """Where a release exists instead, as a clause; the neighbours of one that does not exist."""
+    if channels:
+        return f"it exists on {', '.join(channels)}"
+    known = sorted(Version(release.version) for release in facts.releases())
+    if version in known:
+        return "no channel has it for this platform"
+    neighbours = [
+        *[older for older in known if older < version][-1:],
+        *[newer for newer in known if newer > version][:1],
+    ]
+    return f"there is no such release; the nearest are {' and '.join(map(str, neighbours))}"
 
 
 def _alternatives(context: CheckContext, env: Environment) -> tuple[Build, ...]:
@@ -185,76 +188,53 @@ def wheels_fit(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """
     del context
     for name, version in env.service.torch.family.items():
-        yield from _check_wheel(env, name, str(version))
+        fit = wheel_fit(
+            env.variant.channel, name, str(version), env.service.python, env.variant.platform
+        )  # TOR001 or TOR002 has the finding where the version is not on the channel
+        if fit.status == "unknown":
+            yield Unknown(message=fit.reason, about=name)
+        elif fit.status == "fits":
+            yield _check_glibc(env, name, fit)
+        else:
+            yield _no_wheel(env, name, fit)
 
 
-def _check_wheel(env: Environment, name: str, version: str) -> Iterator[Answer]:
-    channel, python, platform = env.variant.channel, env.service.python, env.variant.platform
-    short = f"{python.major}.{python.minor}"
-    if channel == "pypi":
-        yield from _check_pypi_wheel(env, name, version, short)
-        return
-    files = listed_files(channel, name).get(Version(version))
-    if not files:  # TOR001 or TOR002 has the finding
-        yield Unknown(message=f"{name} {version} is not in the index snapshot of {channel}", about=name)
-        return
-    fitting = fitting_files(channel, name, version, python, platform)
-    if fitting:
-        yield from _check_glibc(env, name, fitting)
-        return
-    interpreters = sorted(
-        {
-            tag.interpreter
-            for tags in files.values()
-            for tag in tags
-            if tag.platform.endswith(MACHINES[platform])
-        },
-        key=lambda interpreter: (len(interpreter), interpreter),  # cp39 before cp310
-    )
+def _no_wheel(env: Environment, name: str, fit: WheelFit) -> Answer:
+    python, platform = env.service.python, env.variant.platform
+    version = env.service.torch.family[name]
+    where = "PyPI" if env.variant.channel == "pypi" else env.variant.channel
     available = (
-        f"it has wheels for {', '.join(interpreters)}" if interpreters else f"it has none for {platform}"
+        f"it has wheels for {', '.join(fit.pythons)}" if fit.pythons else f"it has none for {platform}"
     )
-    yield finding(
+    return finding(
         env,
-        env.service.location("python")
-        if interpreters
-        else env.service.location(f"variants.{env.variant.name}.platform"),
-        f"{name} {version} on {channel} has no wheel for Python {short} on {platform}; {available}",
+        env.service.location("python" if fit.pythons else f"variants.{env.variant.name}.platform"),
+        f"{name} {version} on {where} has no wheel for Python {python.major}.{python.minor} on {platform}; {available}",
         about=name,
-        evidence=_snapshot_citation(channel),
+        evidence=fit.evidence,
     )
 
 
-def _check_pypi_wheel(env: Environment, name: str, version: str, short: str) -> Iterator[Answer]:
-    release = facts.release(version) if name == "torch" else None
-    # `wheel_pythons` is recorded for torch itself and for x86_64.
-    if release is None or env.variant.platform != "linux/amd64":
-        yield Unknown(message=f"the wheels of {name} {version} on PyPI are not in the facts", about=name)
-        return
-    tag = f"cp{short.replace('.', '')}"
-    if tag in release.wheel_pythons:
-        yield Ok(about=name, evidence=f"torch {version} has a wheel for {tag} on PyPI: {release.citation}")
-    else:
-        pythons = ", ".join(release.wheel_pythons)
-        message = f"torch {version} on PyPI has no wheel for Python {short}; it has wheels for {pythons}"
-        yield finding(env, env.service.location("python"), message, about=name, evidence=release.citation)
-
-
-def _check_glibc(env: Environment, name: str, files: tuple[str, ...]) -> Iterator[Answer]:
-    """Whether one of the files runs on the C library of the base image."""
-    base, minimum = facts.base_image(env.base.image), min(map(_required_glibc, files))
+def _check_glibc(env: Environment, name: str, fit: WheelFit) -> Answer:
+    """Whether a wheel that fits runs on the C library of the base image."""
+    base, version = facts.base_image(env.base.image), env.service.torch.family[name]
+    wheel = (
+        fit.file
+        or f"a wheel of {name} {version} for Python {env.service.python.major}.{env.service.python.minor}"
+    )
+    if env.variant.platform.startswith("macos"):
+        return Ok(about=name, evidence=f"{wheel} exists: {fit.evidence}")
     if base is None or base.glibc is None:
-        if minimum:
+        if fit.glibc:
             message = (
-                f"the C library of {env.base.image} is not in the facts; {name} requires glibc 2.{minimum}"
+                f"the C library of {env.base.image} is not in the facts; {name} requires glibc 2.{fit.glibc}"
             )
-            yield Unknown(message=message, about=name)
-            return
-        yield Ok(about=name, evidence=f"{files[0]} exists: {_snapshot_citation(env.variant.channel)}")
-    elif base.glibc == "musl" or int(base.glibc.partition(".")[2]) < minimum:
+            return Unknown(message=message, about=name)
+        return Ok(about=name, evidence=f"{wheel} exists: {fit.evidence}")
+    if base.glibc == "musl" or int(base.glibc.partition(".")[2]) < fit.glibc:
         c_library = "musl instead of glibc" if base.glibc == "musl" else f"glibc {base.glibc}"
-        message = f"the wheel of {name} requires glibc 2.{minimum or 17}; {env.base.image} has {c_library}"
-        yield finding(
+        message = f"the wheel of {name} requires glibc 2.{fit.glibc or 17}; {env.base.image} has {c_library}"
+        return finding(
             env,
             env.service.location(f"{base_path(env)}.image"),
             message,
@@ -262,22 +242,8 @@ def _check_glibc(env: Environment, name: str, files: tuple[str, ...]) -> Iterato
             about=name,
             evidence=base.citation,
         )
-    else:
-        evidence = (
-            f"{files[0]} exists, and {env.base.image} has glibc {base.glibc}: "
-            f"{_snapshot_citation(env.variant.channel)}; {base.citation}"
-        )
-        yield Ok(about=name, evidence=evidence)
-
-
-def _required_glibc(file: str) -> int:
-    """The minor of the glibc 2.x that a wheel requires; 0 where its tag is plain `linux`.
-
-    17 for the older manylinux tags: manylinux2014 means glibc 2.17, manylinux1 and manylinux2010 require less.
-    """
-    platform = file.removesuffix(".whl").rpartition("-")[2]
-    minors = [int(part.split("_")[2]) for part in platform.split(".") if part.startswith("manylinux_2_")]
-    return min(minors, default=17 if "manylinux" in platform else 0)
+    evidence = f"{wheel} exists, and {env.base.image} has glibc {base.glibc}: {fit.evidence}; {base.citation}"
+    return Ok(about=name, evidence=evidence)
 
 
 @check("TOR004", "the channel gets no new releases", judge=True)

@@ -177,5 +177,5 @@ def test_without_a_driver_there_is_nothing_to_judge(environment: Environments) -
 
 
 def test_a_cuda_that_no_fact_knows_is_unknown(environment: Environments) -> None:
-    env = environment(channel="pypi", torch=make_torch("2.5.0"), driver="570.124.06")
+    env = environment(channel="pypi", torch=make_torch("2.16.0"), driver="570.124.06")
     assert judge_check(replace(env), "GPU002").status == "unknown"

@@ -289,7 +289,7 @@ def test_the_hashes_of_the_lab_s_index_are_its_evidence(kit: Builders) -> None:
 @pytest.mark.parametrize(
     ("changes", "note"),
     [
-        ({"channel": "cu117"}, "the index of cu117 is not recorded"),
+        ({"channel": "cu132"}, "the index of cu132 is not recorded"),
         (
             {},
             "; ".join(
