@@ -1,12 +1,12 @@
-"""The age of facts: each row has a date, and each table and index snapshot a maximum age in days."""
+"""The age of facts: each row has a date and a maximum age in days; an index snapshot may also lack only so many releases."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from torchpin.facts.load import all_tables, load_snapshot
+from torchpin.facts.load import all_tables, load_snapshot, load_table
 from torchpin.facts.rows import gpu_key
 from torchpin.facts.versions import major_minor
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torchpin.facts.load import RawRow, Table
 
 DEFAULT_MAX_AGE_DAYS = 365  # where a table sets no `limit`
+DEFAULT_MAX_LACKS = 8  # where a channel sets no `page_releases`
 KEYS = {  # the columns that identify a row of a section; ID where a section is not listed
     ("channels", "channels"): ("name",),
     ("pypi_wheels", "wheels"): ("package", "version"),
@@ -54,25 +55,40 @@ IMAGES = ("cuda", "pytorch", "runpod", "plain", "digests")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatedRow:
-    """A row, or an index snapshot (table `index`), with its age in days; `max_age_days` None: it does not expire."""
+    """A row, or an index snapshot (table `index`), with its age in days; `max_age_days` None: it does not expire.
+
+    `lacks`: the releases of torch on the channel that are later than its snapshot, of which it may lack `max_lacks`.
+    """
 
     table: str
     row: str
     date: str
     days: int
     max_age_days: int | None
+    lacks: tuple[str, ...] = ()
+    max_lacks: int = DEFAULT_MAX_LACKS
 
     @property
     def is_expired(self) -> bool:
+        return self._is_too_old or len(self.lacks) > self.max_lacks
+
+    @property
+    def _is_too_old(self) -> bool:
         return self.max_age_days is not None and self.days > self.max_age_days
 
     def __str__(self) -> str:
+        if not self._is_too_old and self.lacks:
+            releases = f"{self.lacks[0]} to {self.lacks[-1]}"
+            return f"{self.table}: {self.row} ({self.date}) lacks {len(self.lacks)} releases of torch, {releases}; at most {self.max_lacks} may be missing"
         return f"{self.table}: {self.row} is {self.days} days old ({self.date}); its maximum age is {self.max_age_days} days"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SectionAge:
-    """A section of a table, or an index snapshot: its oldest and newest date, the age of the oldest, and the expired rows."""
+    """A section of a table, or an index snapshot: its oldest and newest date, the age of the oldest, and the expired rows.
+
+    `lacks`: how many releases an index snapshot lacks.
+    """
 
     table: str
     section: str
@@ -81,6 +97,7 @@ class SectionAge:
     days: int
     max_age_days: int | None
     expired: tuple[DatedRow, ...]
+    lacks: int = 0
 
 
 def section_ages(
@@ -119,6 +136,7 @@ def _section_age(table: str, section: str, rows: Sequence[DatedRow]) -> SectionA
         days=oldest.days,
         max_age_days=oldest.max_age_days,
         expired=expired,
+        lacks=max(len(row.lacks) for row in rows),
     )
 
 
@@ -138,7 +156,20 @@ def _dated_pages(tables: Mapping[str, Table], pages: Mapping[str, Page], today: 
     for name, page in pages.items():
         row = _channels_by_name(tables).get(name, {})
         limit = None if is_frozen(row, page) else row.get("page_limit", DEFAULT_MAX_AGE_DAYS)
-        yield _with_age("index", name, page["date"], limit, today)
+        aged = _with_age("index", name, page["date"], limit, today)
+        lacks = _later_releases(tables, row, page["date"])
+        yield replace(aged, lacks=lacks, max_lacks=row.get("page_releases", DEFAULT_MAX_LACKS))
+
+
+def _later_releases(tables: Mapping[str, Table], channel: RawRow, day: str) -> tuple[str, ...]:
+    """The releases of torch on a channel that came after a day, oldest first."""
+    series, undecided = set(channel.get("series", ())), set(channel.get("undecided", ()))
+    later = [
+        row
+        for row in tables["torch"]["releases"]
+        if row["released"] > day and major_minor(row["version"]) in series and row["version"] not in undecided
+    ]
+    return tuple(row["version"] for row in sorted(later, key=lambda row: row["released"]))
 
 
 def _channels_by_name(tables: Mapping[str, Table]) -> dict[str, RawRow]:
@@ -164,12 +195,17 @@ def expired_rows(
     pages: Mapping[str, Page] | None = None,
 ) -> tuple[DatedRow, ...]:
     """The expired facts behind the verdicts on an environment: channel, index snapshot, torch, GPUs, base image, drivers."""
-    tables = all_tables() if tables is None else tables
+    if tables is None:
+        names = ("channels", "torch", "archs", "gpus", "drivers", "base_images")
+        tables = {
+            name: load_table(name) for name in (*names, *(["pypi_wheels"] if channel == "pypi" else []))
+        }
     build = _built_channel(tables, channel, torch)
     predicates = _row_predicates(tables, {channel, build}, {gpu_key(name) for name in gpus}, base, torch)
     rows = [
         _dated_row(name, section, row, today)
         for (name, section), predicate in predicates.items()
+        if name in tables
         for row in tables[name][section]
         if predicate(row)
     ]
@@ -199,7 +235,9 @@ def _row_predicates(
     families = {f"{cuda.partition('.')[0]}.x" for cuda in cudas}
     predicates: dict[tuple[str, str], Callable[[RawRow], bool]] = {
         ("channels", "channels"): lambda row: row["name"] in channels,
+        ("channels", "complete"): lambda row: series in row["series"],
         ("torch", "releases"): lambda row: row["version"] == public,
+        ("pypi_wheels", "wheels"): lambda row: row["package"] == "torch" and row["version"] == public,
         ("archs", "archs"): lambda row: row["series"] == series and row["channel"] in channels,
         ("gpus", "gpus"): lambda row: bool(
             gpu_keys & set(map(gpu_key, (row["name"], *row.get("aliases", ()))))

@@ -127,11 +127,12 @@ def print_facts(checked: FactsReport) -> None:
             age.newest,
             str(age.days),
             str(age.max_age_days or "-"),
+            str(age.lacks or "-"),
             str(len(age.expired)),
         )
         for age in checked.ages
     ]
-    print_table("", ("table", "section", "oldest", "newest", "days", "limit", "expired"), rows)
+    print_table("", ("table", "section", "oldest", "newest", "days", "limit", "lacks", "expired"), rows)
     for line in (*checked.problems, *map(str, checked.expired)):
         print_line(line)
     print_line(f"problems: {len(checked.problems)}, expired: {len(checked.expired)}")

@@ -48,6 +48,34 @@ def test_rows_past_their_limit_are_named() -> None:
     assert (age.oldest, age.newest) == ("2024-01-01", "2026-11-22")
 
 
+def test_a_page_is_as_old_as_the_releases_that_it_lacks() -> None:
+    tables, pages = (
+        deepcopy(all_tables()),
+        {name: PAGES[name] for name in ("cu121", "cu128", "cu129", "cu130")},
+    )
+    day = date(2026, 11, 24)
+    lacks = {
+        age.section: (age.lacks, age.expired)
+        for age in facts.section_ages(day, tables, pages)
+        if age.table == "index"
+    }
+    # Up to 2.5 on cu121; 2.11.0 on cu128; on cu129 2.11.0, 2.12.1 and 2.13.0; 2.11.0 to 2.15.0 on cu130.
+    assert lacks == {"cu121": (0, ()), "cu128": (1, ()), "cu129": (3, ()), "cu130": (7, ())}
+    find_row(tables, "channels", "cu130").update(page_releases=6)
+    (expired,) = facts.expired_rows(
+        day,
+        channel="cu130",
+        gpus=(),
+        base="python:3.12-slim-bookworm",
+        torch="2.9.1",
+        tables=tables,
+        pages=pages,
+    )
+    assert str(expired) == (
+        "index: cu130 (2026-03-15) lacks 7 releases of torch, 2.11.0 to 2.15.0; at most 6 may be missing"
+    )
+
+
 LORA: dict[str, Any] = {
     "channel": "cu121",
     "gpus": ("NVIDIA RTX A6000",),
@@ -64,6 +92,7 @@ def test_an_environments_aged_facts_are_those_that_it_rests_on() -> None:
     aged_facts = facts.expired_rows(date(2028, 12, 1), **LORA)
     assert {(fact.table, fact.row) for fact in aged_facts} == {
         ("channels.yaml", "channels: cu121"),
+        ("channels.yaml", "complete: index-snapshots"),
         ("torch.yaml", "releases: 2.5.1"),
         ("archs.yaml", "archs: 2.5 cu121 x86_64"),
         ("gpus.yaml", "gpus: RTX A6000"),

@@ -110,10 +110,10 @@ def test_facts_have_their_age_and_what_is_expired(capsys: pytest.CaptureFixture[
     row = DatedRow(table="gpus.yaml", row="gpus: H100", date="2025-11-22", days=366, max_age_days=365)
     terminal.print_facts(FactsReport(problems=("gpus.yaml: no source",), ages=(section_age(row),)))
     lines = capsys.readouterr().out.splitlines()
-    headers = ["table", "section", "oldest", "newest", "days", "limit", "expired"]
+    headers = ["table", "section", "oldest", "newest", "days", "limit", "lacks", "expired"]
     assert cell_texts(lines[1:4:2]) == [
         headers,
-        ["gpus", "gpus", "2025-11-22", "2026-11-22", "366", "365", "1"],
+        ["gpus", "gpus", "2025-11-22", "2026-11-22", "366", "365", "-", "1"],
     ]
     assert lines[-3:] == ["gpus.yaml: no source", str(row), "problems: 1, expired: 1"]
 
@@ -121,7 +121,7 @@ def test_facts_have_their_age_and_what_is_expired(capsys: pytest.CaptureFixture[
 def test_facts_without_a_maximum_age_never_expire(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.print_facts(FactsReport(problems=(), ages=(section_age(maximum=None),)))
     lines = capsys.readouterr().out.splitlines()
-    assert cell_texts(lines[3:4])[0][-2:] == ["-", "0"]
+    assert cell_texts(lines[3:4])[0][-3:] == ["-", "-", "0"]
     assert lines[-1] == "problems: 0, expired: 0"
 
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 def facts_are_young(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Renew index snapshots with `invoke facts --refresh --write`; check rows against their source and give them a new date.
 
-    Channels get releases, images reach their end of life, new GPUs appear. Each kind of fact has a maximum age in days; a
-    verdict from an older fact may still be right, but has not been checked since. Index snapshots of ended channels do not
-    expire. Only the services whose verdicts use an expired fact have the finding.
+    Channels get releases, images reach their end of life, new GPUs appear. Each kind of fact has a maximum age in days, and
+    an index snapshot is old too where it lacks many releases of its channel; a verdict from an older fact may still be
+    right, but has not been checked since. Index snapshots of ended channels do not expire. Only the services whose verdicts
+    use an expired fact have the finding.
 
     Example: the index snapshot of cpu is of 2026-03-15, and its maximum age is 365 days.
 
