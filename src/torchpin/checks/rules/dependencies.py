@@ -186,10 +186,12 @@ def interfaces_are_there(context: CheckContext, env: Environment) -> Iterator[An
     pins = {**list_pins(env, None), **list_pins(env, lock)}
     removals = {row.id: row for row in facts.removals()}
     for evaluation in undeclared_requirements.evaluate(env, lock):
-        if evaluation.undeclared.interface:
-            yield from _check_interface(
-                context, env, evaluation, removals[evaluation.undeclared.interface], pins
-            )
+        removal = removals.get(evaluation.undeclared.interface or "")
+        if removal:
+            yield from _check_interface(context, env, evaluation, removal, pins)
+        elif evaluation.undeclared.interface:
+            message = f"when {evaluation.undeclared.interface}, which {evaluation.package} requires, was removed is not in the facts"
+            yield Unknown(message=message, about=evaluation.package)
 
 
 def _check_interface(
