@@ -235,7 +235,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
     stage = dockerfile.final_stage(project.texts[file]) if file else None
     image, _, digest = stage.image.partition("@") if stage else ("", "", "")
     base = facts.base_image(image)
-    base_torch = base.torch if base and base.torch else ""
+    base_torch = base.index_torch if base else ""
     version = (base_torch or draft.versions.get("torch", "")).partition("+")[0]
     draft.missing = _missing_message(image, version)
     if draft.missing:

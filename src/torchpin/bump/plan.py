@@ -61,15 +61,11 @@ def plans(services: Sequence[Service], target: Target, context: BumpContext) -> 
 
 
 def _require_existing(target: Target) -> None:
-    # facts know only some images of a registry: an unknown one is an error only where it looks like a typo
-    if target.kind == "base" and facts.base_image(target.to) is None:
-        near = get_close_matches(target.to, [base.image for base in facts.base_images()], n=MAX_SUGGESTIONS)
-        if near and target.to.partition(":")[0] in {
-            base.image.partition(":")[0] for base in facts.base_images()
-        }:
-            raise InputError(
-                f"{target.to} is not a known image (did you mean {', '.join(near)}?); nothing was changed"
-            )
+    if target.kind == "base" and (violation := facts.tag_violation(target.to)[0]):
+        images = [base.image for base in facts.base_images() if base.listed and not base.withdrawn]
+        near = get_close_matches(target.to, images, n=MAX_SUGGESTIONS)
+        suggestion = f" (did you mean {', '.join(near)}?)" if near else ""
+        raise InputError(f"{target.to} does not exist: {violation}{suggestion}; nothing was changed")
     if target.kind != "torch" or facts.release(target.to) or channels_with_release(target.to, "linux/amd64"):
         return
     recorded_versions = sorted(

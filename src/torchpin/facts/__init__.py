@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torchpin.facts.age import DatedRow, SectionAge, expired_rows, section_ages
-from torchpin.facts.base_images import base_image, base_images
+from torchpin.facts.base_images import base_image, base_images, image_description, tag_violation
 from torchpin.facts.compilers import (
     CompilingPackage,
     CompilingSetting,
@@ -30,6 +30,7 @@ from torchpin.facts.gpus import (
     parse_capability,
     runs_on,
 )
+from torchpin.facts.image_names import ImageName, parse_image_name
 from torchpin.facts.load import RawRow, Table, build_row, load_snapshot, load_table
 from torchpin.facts.packages import (
     NoWheel,
@@ -94,6 +95,7 @@ __all__ = [
     "Gate",
     "Gpu",
     "ImageCompiler",
+    "ImageName",
     "ImpliedPackages",
     "KnownFailure",
     "Metadata",
@@ -128,6 +130,7 @@ __all__ = [
     "gpus",
     "highest_arch",
     "image_compiler",
+    "image_description",
     "implied_packages",
     "index_snapshot",
     "is_same_gpu",
@@ -135,6 +138,7 @@ __all__ = [
     "native_needs",
     "notes",
     "parse_capability",
+    "parse_image_name",
     "problems",
     "pypi_wheels",
     "recorded_hash",
@@ -145,6 +149,7 @@ __all__ = [
     "section_ages",
     "source_tags",
     "system_compilers",
+    "tag_violation",
     "undeclared_requirements",
     "wheels",
 ]

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from torchpin.facts.base_images import base_image
+from torchpin.facts.cuda_images import row_tags
+from torchpin.facts.image_names import parse_image_name
 from torchpin.facts.load import all_tables, load_snapshot, load_table
 from torchpin.facts.rows import gpu_key
 from torchpin.facts.versions import major_minor
@@ -27,11 +30,17 @@ KEYS = {  # the columns that identify a row of a section; ID where a section is 
     ("archs", "holes"): ("series", "channel"),
     ("archs", "toolkits"): ("sm",),
     ("gpus", "gpus"): ("name",),
-    ("base_images", "cuda"): ("cuda", "os"),
-    ("base_images", "cudnn"): ("cuda", "suffix"),
+    ("base_images", "cuda"): ("cuda", "status"),
+    ("base_images", "cuda_amd64_only"): ("os",),
+    ("base_images", "open_minors"): ("minor",),
     ("base_images", "systems"): ("os",),
+    ("base_images", "pythons"): ("minor",),
+    ("base_images", "pytorch_series"): ("series",),
+    ("base_images", "runpod_wheels"): ("cuda", "torch"),
+    ("base_images", "ngc"): ("release",),
+    ("base_images", "vllm"): ("release",),
+    ("base_images", "described"): ("repository",),
     ("base_images", "digests"): ("image",),
-    ("base_images", "plain"): ("image",),
     ("base_images", "pytorch"): ("tag",),
     ("base_images", "runpod"): ("tag",),
     ("drivers", "toolkits"): ("cuda", "update"),
@@ -50,7 +59,7 @@ KEYS = {  # the columns that identify a row of a section; ID where a section is 
 }
 ID = ("id",)
 # The sections of base_images.yaml that name images; digests last.
-IMAGES = ("cuda", "pytorch", "runpod", "plain", "digests")
+IMAGES = ("cuda", "pytorch", "runpod", "digests")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,7 +239,8 @@ def _row_predicates(
     """By table and section, the predicate that selects the rows about an environment."""
     public = torch.partition("+")[0]
     series = major_minor(public)
-    image = base.removeprefix("docker.io/").partition("@")[0]
+    name = parse_image_name(base)
+    image, base_row = name.original, base_image(base)
     cudas = {row["cuda"] for row in tables["channels"]["channels"] if row["name"] in channels and row["cuda"]}
     families = {f"{cuda.partition('.')[0]}.x" for cuda in cudas}
     predicates: dict[tuple[str, str], Callable[[RawRow], bool]] = {
@@ -244,7 +254,23 @@ def _row_predicates(
         ),
         ("drivers", "toolkits"): lambda row: row["cuda"] in cudas,
         ("drivers", "families"): lambda row: row["family"] in families,
-        ("drivers", "gates"): lambda row: image.startswith(f"nvidia/cuda:{row['cuda']}-"),
+        ("drivers", "gates"): lambda row: bool(
+            base_row
+            and base_row.gate_cuda
+            and row["cuda"] in {base_row.gate_cuda, major_minor(base_row.gate_cuda)}
+        ),
+        ("base_images", "systems"): lambda row: base_row is not None and row["os"] == base_row.os,
+        ("base_images", "pythons"): lambda row: (
+            name.repository == "python"
+            and base_row is not None
+            and row["minor"] == major_minor(base_row.python or "")
+        ),
+        ("base_images", "pytorch_series"): lambda row: (
+            name.repository == "pytorch/pytorch" and name.tag.startswith(f"{row['series']}.")
+        ),
+        ("base_images", "ngc"): lambda row: (
+            name.repository == "nvidia/pytorch" and name.tag.startswith(row["release"])
+        ),
     }
     for section in IMAGES:
         # section=section binds the section of this iteration, not of the last one.
@@ -257,5 +283,5 @@ def image_names(section: str, row: RawRow) -> tuple[str, ...]:
     if "image" in row:
         return (row["image"],)
     if section == "cuda":
-        return tuple(f"nvidia/cuda:{row['cuda']}-{variant}-{row['os']}" for variant in row["variants"])
+        return tuple(f"nvidia/cuda:{tag}" for tag in row_tags(row))
     return (f"{section}/pytorch:{row['tag']}",)  # the sections pytorch and runpod are owners on Docker Hub

@@ -1,4 +1,4 @@
-"""Base images: each tag in the facts, with the CUDA, cuDNN, Python and torch that it contains."""
+"""Base images: what the grammar of their names, and rows where a name does not say it, tell of their contents."""
 
 from __future__ import annotations
 
@@ -6,62 +6,132 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from torchpin.facts.load import RawRow, Table, build_row, load_table
-from torchpin.facts.rows import BaseImage
+from torchpin.facts import cuda_images, distribution_images, python_images, torch_images
+from torchpin.facts.image_names import OFFICIAL, ImageName, parse_image_name
+from torchpin.facts.image_rows import FROM_NAME, UNREAD, Reading, table
+from torchpin.facts.load import RawRow, build_row
+from torchpin.facts.rows import BaseImage, cite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_TAGS: dict[str, Callable[[str], Reading]] = {
+    "astral-sh/uv": distribution_images.read_uv,
+    "lambda/python": distribution_images.read_lambda,
+    "mambaorg/micromamba": distribution_images.read_micromamba,
+    "nvidia/cuda": cuda_images.read_cuda_tag,
+    "nvidia/cuda-dl-base": cuda_images.read_dl_base_tag,
+    "nvidia/pytorch": torch_images.read_ngc_tag,
+    "opensuse/leap": distribution_images.read_leap,
+    "python": python_images.read_python_tag,
+    "pytorch/pytorch": torch_images.read_pytorch_tag,
+    "rocm/pytorch": torch_images.read_rocm_tag,
+    "runpod/base": torch_images.read_runpod_base_tag,
+    "runpod/pytorch": torch_images.read_runpod_tag,
+    "vllm/vllm-openai": torch_images.read_vllm_tag,
+}
+# Where a pattern matches registry/repository, the contents follow from both the repository and the tag.
+_NAMES: tuple[tuple[str, Callable[[str, str], Reading]], ...] = (
+    (r"[^/]*/(?:redhat/)?ubi\d", distribution_images.read_enterprise),
+    (r"[^/]*/distroless/", distribution_images.read_distroless),
+    (r"[^/]*/(?:.*/)?devcontainers/python$", distribution_images.read_devcontainer),
+    (r"[^/]*\.amazonaws\.com/|[^/]*/deep-learning-containers/", torch_images.read_aws_tag),
+    (r"[^/]*/deeplearning-platform-release/", torch_images.read_google_name),
+)
+_MAX_TAG = 128  # characters; registries accept no longer tag
+_LISTED = {
+    "pytorch/pytorch",
+    "runpod/pytorch",
+}  # repositories with rows of single tags, in sections of their owners
 
 
 def base_image(image: str) -> BaseImage | None:
-    """The row of an image such as `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`; None: not in the facts."""
-    return _bases().get(image.removeprefix("docker.io/").partition("@")[0])
+    """What is known of an image such as `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`; None: its name says nothing."""
+    name = parse_image_name(image)
+    reading = _read(name)
+    if reading.row is None:
+        return None
+    row = {
+        **reading.row,
+        "image": image.partition("@")[0].removeprefix("docker.io/"),
+        "repository": name.repository,
+    }
+    if not name.registry and (digest := _digests().get(name.original)):
+        row |= {"digest": digest["digest"], "digest_source": digest["source"]}
+    if row.get("withdrawn") and not name.is_published:  # a mirror may have kept it
+        row |= {"withdrawn": False, "listed": False}
+    return build_row(BaseImage, row)
 
 
-def base_images() -> tuple[BaseImage, ...]:
-    """Every base image in the facts."""
-    return tuple(_bases().values())
+def tag_violation(image: str) -> tuple[str, str]:
+    """Why an image does not exist, and the source; two empty texts where it does, or where the facts do not tell."""
+    reading = _read(parse_image_name(image))
+    return reading.violation, reading.citation
+
+
+def image_description(image: str) -> str:
+    """What an image is whose name does not say its contents; "" for one that is not in the facts."""
+    repository = parse_image_name(image).repository
+    return next((row["what"] for row in table()["described"] if row["repository"] == repository), "")
+
+
+def _read(name: ImageName) -> Reading:
+    if len(name.tag) > _MAX_TAG:
+        return UNREAD
+    reading = _read_tag(name)
+    row = _rows().get(name.original)
+    if row is None or reading.violation:
+        return reading
+    columns = {key: value for key, value in row.items() if value is not None}
+    read = reading.row or {}
+    source = f"{FROM_NAME}; {row['source']}"
+    return Reading(row={**read, **columns, "listed": True, "source": source})
+
+
+def _read_tag(name: ImageName) -> Reading:
+    repository, tag = name.repository, name.tag
+    if repository in _TAGS:
+        return _TAGS[repository](tag)
+    if repository in OFFICIAL:
+        return distribution_images.read_distribution(repository, tag)
+    reader = next(
+        (read for pattern, read in _NAMES if re.match(pattern, f"{name.registry}/{repository}")), None
+    )
+    return reader(repository, tag) if reader else UNREAD
 
 
 @cache
-def _bases() -> Mapping[str, BaseImage]:
-    tables = load_table("base_images")
-    rows = [row for cuda_row in tables["cuda"] for row in _cuda_images(cuda_row, tables)]
-    rows += [
-        {**row, "image": f"{name}/pytorch:{row['tag']}"}
-        for name in ("pytorch", "runpod")
-        for row in tables[name]
-    ]
-    rows += tables["plain"]
-    systems = {
-        row["os"]: {
-            "apt_python": row.get("apt_python"),
-            "glibc": row.get("glibc"),
-            "os_ends": row.get("ends"),
-        }
-        for row in tables["systems"]
-    }
-    digests = {
-        row["image"]: {"digest": row["digest"], "digest_source": row["source"]} for row in tables["digests"]
-    }
+def _rows() -> Mapping[str, RawRow]:
+    """The rows of single tags, by image."""
     return {
-        row["image"]: build_row(
-            BaseImage, {**systems.get(row.get("os", ""), {}), **row, **digests.get(row["image"], {})}
-        )
-        for row in rows
+        f"{repository}:{row['tag']}": row
+        for repository in sorted(_LISTED)
+        for row in table()[repository.partition("/")[0]]
     }
 
 
-def _cuda_images(row: RawRow, tables: Table) -> list[RawRow]:
-    cudnn_versions = {
-        (cudnn_row["cuda"], cudnn_row["suffix"]): cudnn_row["cudnn"] for cudnn_row in tables["cudnn"]
+@cache
+def _digests() -> Mapping[str, RawRow]:
+    """The recorded digests, by image: those of rows of single tags too."""
+    recorded = {
+        image: {**row, "source": row["source"]} for image, row in _rows().items() if row.get("digest")
     }
-    images = []
-    for variant in row["variants"]:
-        suffix = variant.partition("-")[0]
-        # Without a row of its own, the suffix gives the major version of cuDNN: `cudnn8` has 8.
-        cudnn = cudnn_versions.get((row["cuda"], suffix)) or suffix.partition("cudnn")[2] or None
-        on_hub = row.get("cudnn_devel_on_hub") if re.fullmatch(r"cudnn\d*-devel", variant) else None
-        image = f"nvidia/cuda:{row['cuda']}-{variant}-{row['os']}"
-        images.append({**row, "image": image, "variant": variant, "cudnn": cudnn, "on_hub": on_hub})
-    return images
+    return {**recorded, **{row["image"]: row for row in table()["digests"]}}
+
+
+@cache
+def base_images() -> tuple[BaseImage, ...]:
+    """Every base image that the facts list: of nvidia/cuda, of torch, and those with a row of their own."""
+    names = [
+        *(f"nvidia/cuda:{tag}" for row in table()["cuda"] for tag in cuda_images.row_tags(row)),
+        *(f"pytorch/pytorch:{tag}" for tag in torch_images.pytorch_tags()),
+        *_rows(),
+    ]
+    images = (base_image(name) for name in dict.fromkeys(names))
+    return tuple(image for image in images if image is not None)
+
+
+def list_citation() -> str:
+    """The source of the list of nvidia/cuda's tags."""
+    row = table()["cuda"][0]
+    return cite(row["source"], row["date"])

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from torchpin.facts.image_names import parse_image_name
 from torchpin.facts.load import build_row, load_table
 from torchpin.facts.rows import Row
-
-# The name of an image without these is the same image: Docker Hub's own, its official images, NVIDIA's mirror.
-_REGISTRIES = re.compile(r"^(?:docker\.io/|registry-1\.docker\.io/|nvcr\.io/)?(?:library/)?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +50,7 @@ class CompilingPackage(Row):
 
 def image_compiler(image: str) -> ImageCompiler | None:
     """The row of an image such as `nvidia/cuda:12.8.1-runtime-ubuntu22.04`; None: not in the facts."""
-    name = _REGISTRIES.sub("", image.partition("@")[0])
+    name = parse_image_name(image).original
     rows = (build_row(ImageCompiler, row) for row in load_table("compilers")["images"])
     return next((row for row in rows if re.fullmatch(row.image, name)), None)
 

@@ -120,5 +120,10 @@ def driver(cuda: str) -> Driver | None:
 
 
 def gate(cuda: str) -> Gate | None:
-    """The driver requirement of the nvidia/cuda images of a CUDA version such as `12.8.1`; None: not in the facts."""
-    return next((build_row(Gate, row) for row in load_table("drivers")["gates"] if row["cuda"] == cuda), None)
+    """The driver requirement of the nvidia/cuda images of a CUDA version such as `12.8.1`; None: not in the facts.
+
+    The patch releases of a CUDA minor share it, but for those with a row of their own.
+    """
+    rows = {row["cuda"]: row for row in load_table("drivers")["gates"]}
+    row = rows.get(cuda) or rows.get(major_minor(cuda))
+    return build_row(Gate, row) if row else None

@@ -167,13 +167,17 @@ class Gate(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseImage(Row):
-    """A base image. `python`: the version in the image; `apt_python`: the one that its system's apt would install.
+    """A base image. `python`: the version in the image; `apt_python`: the one that its system's packages would install.
 
     `glibc`: the version of its C library, such as 2.35, or `musl`. `ends`: end of life of what it is named for;
-    `os_ends`: end of life of its system.
+    `os_ends`: end of life of its system. `listed`: the facts show that the tag exists; `withdrawn`: that it was deleted.
+    `moves`: the tag names no exact release. `gate_cuda`: the CUDA of the nvidia/cuda image that it is built on, whose
+    required driver it inherits. `has_torch`: it has a torch, though `torch` may not be known; `own_build`: its torch is
+    no build of PyTorch's index. `platforms`: those it is published for, empty where that is not known.
     """
 
     image: str
+    repository: str = ""
     os: str | None = None
     cuda: str | None = None
     cudnn: str | None = None
@@ -181,8 +185,14 @@ class BaseImage(Row):
     python: str | None = None
     apt_python: str | None = None
     torch: str | None = None
+    has_torch: bool = False
+    own_build: bool = False
     status: str | None = None
-    on_hub: bool | None = None
+    listed: bool = True
+    withdrawn: bool = False
+    moves: bool = False
+    platforms: tuple[str, ...] = ()
+    gate_cuda: str | None = None
     glibc: str | None = None
     ends: str | None = None
     os_ends: str | None = None
@@ -192,8 +202,20 @@ class BaseImage(Row):
     @property
     def torch_channel(self) -> str | None:
         """The channel of its torch: the local part of the version, else that of its CUDA; None where it has neither."""
+        if self.own_build:
+            return None
         local = (self.torch or "").partition("+")[2]
         return local or (f"cu{major_minor(self.cuda).replace('.', '')}" if self.cuda else None)
+
+    @property
+    def brings_torch(self) -> bool:
+        """Whether it has a torch, of a known version or not."""
+        return self.has_torch or self.torch is not None
+
+    @property
+    def index_torch(self) -> str:
+        """Its torch where that is a build of PyTorch's index, else ""."""
+        return "" if self.own_build else self.torch or ""
 
     @property
     def digest_citation(self) -> str:

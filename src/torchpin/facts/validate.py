@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from torchpin.facts import index_pages, validate_channels
-from torchpin.facts.age import DEFAULT_MAX_AGE_DAYS, ID, IMAGES, KEYS, image_names
+from torchpin.facts import index_pages, validate_channels, validate_images
+from torchpin.facts.age import DEFAULT_MAX_AGE_DAYS, ID, KEYS
 from torchpin.facts.rows import gpu_key
 from torchpin.facts.table_references import channel_names as _channel_names
 from torchpin.facts.table_references import parses as _parses
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _METHODS = {"measured", "published", "inferred"}
 _PAST, _ANY_TIME = ("date", "released", "tagged", "committed"), ("ends",)  # the columns that hold dates
 FIRST_FAMILY = 11  # the first CUDA major whose minor versions share a minimum driver
-_STATUS = {"supported", "end-of-life", None}
-_VARIANT = re.compile(r"(?:cudnn\d*-)?(?:devel|runtime)|tensorrt-(?:devel|runtime)|base")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ARCH = re.compile(r"(?:sm|compute)_\d{2,3}a?")
 _DIGESTS = {
@@ -156,49 +154,6 @@ def _gpus(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     yield from (f"{name} names two GPUs" for name, count in names.items() if count > 1)
 
 
-def _bases(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    systems = {"unknown", None, *(row["os"] for row in table["systems"])}
-    for section in IMAGES:
-        unknown_systems = [row for row in table[section] if row.get("os") not in systems]
-        yield from (
-            f"{image_names(section, row)[0]}: {row['os']} is not a system of the table"
-            for row in unknown_systems
-        )
-    for row in table["cuda"]:
-        label = f"{row['cuda']} {row['os']}"
-        if row.get("status") not in _STATUS:
-            yield f"{label}: status is {row['status']!r}, not one of supported, end-of-life"
-        yield from (
-            f"{label}: {name!r} is not a variant" for name in row["variants"] if not _VARIANT.fullmatch(name)
-        )
-    suffixes = {(row["cuda"], name.partition("-")[0]) for row in table["cuda"] for name in row["variants"]}
-    for row in table["cudnn"]:
-        if (row["cuda"], row["suffix"]) not in suffixes:
-            yield f"cudnn: {row['suffix']} is not a suffix of the images of CUDA {row['cuda']}"
-    yield from _images(table, tables)
-
-
-def _images(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    listed_images = {
-        image for section in IMAGES[:-1] for row in table[section] for image in image_names(section, row)
-    }
-    named = [row["image"] for row in table["digests"]] + [row.get("base") for row in table["runpod"]]
-    yield from (
-        f"{image} is not an image of the table" for image in named if image not in {None, *listed_images}
-    )
-    releases = {row["version"] for row in _rows(tables, "torch", "releases")}
-    for row in (*table["pytorch"], *table["runpod"]):
-        torch, _, local = (row.get("torch") or "").partition("+")
-        if torch and releases and torch not in releases:
-            yield f"{row['tag']}: torch {torch} has no row in torch.yaml"
-        if local and local != "cu" + "".join(row["cuda"].split(".")[:2]):
-            yield f"{row['tag']}: CUDA is {row['cuda']}, torch is +{local}"
-    for row in table["pytorch"]:
-        tag = f"{row['torch'].partition('+')[0]}-cuda{row['cuda']}-cudnn{row['cudnn']}-{row['variant']}"
-        if tag != row["tag"]:
-            yield f"{row['tag']}: its columns give {tag}"
-
-
 def _drivers(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["toolkits"]:
         if not (re.fullmatch(r"\d+\.\d+", row["cuda"]) and re.fullmatch(r"\d{3}(\.\d+){1,2}", row["driver"])):
@@ -209,6 +164,7 @@ def _drivers(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
             yield f"toolkit {newer['cuda']} update {newer['update']} has an older driver than the toolkit before it"
     yield from _families(table, tables)
     images_of = {row["cuda"] for row in _rows(tables, "base_images", "cuda")}
+    images_of |= {major_minor(cuda) for cuda in images_of}
     for row in table["gates"]:
         if images_of and row["cuda"] not in images_of:
             yield f"gate of {row['cuda']}: base_images.yaml has no image of this CUDA"
@@ -357,7 +313,7 @@ _CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
     "pypi_wheels": validate_channels.wheel_problems,
     "archs": _archs,
     "gpus": _gpus,
-    "base_images": _bases,
+    "base_images": validate_images.problems,
     "drivers": _drivers,
     "sources": _sources,
     "undeclared_requirements": _undeclared,

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from torchpin.model import Environment, LayerLock, Lock, Source
 
-_CUDA_IMAGE = re.compile(r"(?P<head>(?:docker\.io/)?nvidia/cuda:\d+\.\d+)\.(?P<patch>\d+)(?P<tail>-.+)")
+_CUDA_IMAGE = re.compile(
+    r"(?P<head>(?:[\w.-]+(?::\d+)?/)?(?:[\w.-]+/)*nvidia/cuda:\d+\.\d+)\.(?P<patch>\d+)(?P<tail>-.+)"
+)
 _MAX_PATCHES = 10  # of one minor of CUDA; NVIDIA has never published more
 _MAX_SHOWN = 4  # of a source's requirements that the lock does not meet; the others are counted
 
@@ -230,7 +232,7 @@ def _base_updates(env: Environment) -> Iterator[Update]:
     for patch in range(first, first + _MAX_PATCHES):
         image = f"{match['head']}.{patch}{match['tail']}"
         row = facts.base_image(image)
-        if row is None:
+        if row is None or not row.listed:
             continue
         leaves_end_of_life = current and current.status == "end-of-life" and row.status != "end-of-life"
         yield Update(

@@ -99,8 +99,9 @@ def test_an_environments_aged_facts_are_those_that_it_rests_on() -> None:
         ("drivers.yaml", "toolkits: 12.1 0"),
         ("drivers.yaml", "toolkits: 12.1 1"),
         ("drivers.yaml", "families: 12.x"),
-        ("drivers.yaml", "gates: 12.1.1"),
-        ("base_images.yaml", "cuda: 12.1.1 ubuntu22.04"),
+        ("drivers.yaml", "gates: 12.1"),
+        ("base_images.yaml", "cuda: 12.1.1 supported"),
+        ("base_images.yaml", "systems: ubuntu22.04"),
         ("base_images.yaml", "digests: nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04"),
     }
 

@@ -130,4 +130,12 @@ def test_an_image_gates_drivers() -> None:
     assert gate is not None
     assert (gate.needs, gate.geforce) == (">=12.8", False)
     assert 570 not in gate.older_branches
-    assert facts.gate("12.8.9") is None
+    assert facts.gate("12.8.0") == gate
+    assert facts.gate("12.7.0") is None
+
+
+def test_a_patch_with_a_row_of_its_own_does_not_share_the_gate_of_its_minor() -> None:
+    minor, patch = facts.gate("11.4.2"), facts.gate("11.4.3")
+    assert minor is not None
+    assert patch is not None
+    assert (minor.older_branches, patch.older_branches) == ((418, 450), ())

@@ -246,19 +246,43 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
     ),
     "a status that is none": (
         lambda tables: tables["base_images"]["cuda"][0].update(status="retired"),
-        "base_images.yaml: 11.7.1 ubuntu20.04: status is 'retired', not one of supported, end-of-life",
+        "base_images.yaml: 10.0: status is 'retired', not one of end-of-life, supported, withdrawn",
     ),
     "a variant that is none": (
-        lambda tables: tables["base_images"]["cuda"][0]["variants"].append("cudnn-base"),
-        "base_images.yaml: 11.7.1 ubuntu20.04: 'cudnn-base' is not a variant",
+        lambda tables: tables["base_images"]["cuda"][-1]["tags"].append("cudnn-base-ubuntu24.04"),
+        "base_images.yaml: 13.3.1: 'cudnn-base-ubuntu24.04' is not a variant on a system of the table",
+    ),
+    "a system of a CUDA that is none": (
+        lambda tables: tables["base_images"]["cuda"][0]["os"].append("ubuntu21.10"),
+        "base_images.yaml: 10.0: ubuntu21.10 is not a system of the table",
+    ),
+    "a C library that is none": (
+        lambda tables: tables["base_images"]["systems"][0].update(glibc="two"),
+        "base_images.yaml: ubuntu14.04: glibc 'two' is neither like 2.35 nor musl",
+    ),
+    "a suite that is none": (
+        lambda tables: tables["base_images"]["pythons"][-1]["suites"].update(potato=[0, 6]),
+        "base_images.yaml: python 3.14: potato is not a system of the table",
+    ),
+    "a suite of a patch that is none": (
+        lambda tables: tables["base_images"]["pythons"][-1]["suites"].update(trixie=[0, 60]),
+        "base_images.yaml: python 3.14: trixie: the patches 0 to 60 are not within 0 to 6",
+    ),
+    "a patch without a distribution": (
+        lambda tables: tables["base_images"]["pythons"][-1].update(defaults={"trixie": [1, 6]}),
+        "base_images.yaml: python 3.14: defaults do not name one distribution for each patch",
+    ),
+    "a wheel of a channel that is none": (
+        lambda tables: tables["base_images"]["runpod_wheels"][0].update(channel="cu122"),
+        "base_images.yaml: 12.4.1: cu122 is not a channel",
     ),
     "an unknown system": (
         lambda tables: tables["base_images"]["pytorch"][0].update(os="ubuntu21.10"),
         "base_images.yaml: pytorch/pytorch:2.5.1-cuda12.1-cudnn9-devel: ubuntu21.10 is not a system of the table",
     ),
     "a cuDNN of no image": (
-        lambda tables: tables["base_images"]["cudnn"][0].update(suffix="cudnn9"),
-        "base_images.yaml: cudnn: cudnn9 is not a suffix of the images of CUDA 11.8.0",
+        lambda tables: tables["base_images"]["cuda"][4].update(suffix="cudnn9"),
+        "base_images.yaml: 11.0.3: cuDNN 8.0.5.39 is not of its suffix cudnn9",
     ),
     "a digest of no image": (
         lambda tables: tables["base_images"]["digests"][0].update(
@@ -299,16 +323,16 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         "drivers.yaml: family of CUDA 13 is missing",
     ),
     "a gate of no image": (
-        lambda tables: tables["drivers"]["gates"][0].update(cuda="11.8.9"),
-        "drivers.yaml: gate of 11.8.9: base_images.yaml has no image of this CUDA",
+        lambda tables: tables["drivers"]["gates"][0].update(cuda="11.0.9"),
+        "drivers.yaml: gate of 11.0.9: base_images.yaml has no image of this CUDA",
     ),
     "a gate that asks for another CUDA": (
         lambda tables: tables["drivers"]["gates"][0].update(needs=">=11.7"),
-        "drivers.yaml: gate of 11.8.0: needs is >=11.7, not of the same CUDA",
+        "drivers.yaml: gate of 11.0: needs is >=11.7, not of the same CUDA",
     ),
     "a gate whose branches are out of order": (
         lambda tables: tables["drivers"]["gates"][1].update(older_branches=[525, 470]),
-        "drivers.yaml: gate of 12.1.1: older_branches are not in ascending order",
+        "drivers.yaml: gate of 11.1: older_branches are not in ascending order",
     ),
     "a short commit of an upstream": (
         lambda tables: tables["sources"]["upstreams"][0].update(commit="673b5637"),
@@ -321,6 +345,10 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         "pypi_wheels.yaml: torch 2.4.0: torch.yaml has no row for it",
         "pypi_wheels.yaml: torch 2.4.1: torch.yaml has no row for it",
         "base_images.yaml: 2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04: torch 2.4.0 has no row in torch.yaml",
+        "base_images.yaml: 12.4.1: torch 2.4.0 has no row in torch.yaml",
+        "base_images.yaml: 12.4.1: torch 2.4.1 has no row in torch.yaml",
+        "base_images.yaml: 0.5.4: torch 2.4.0 has no row in torch.yaml",
+        "base_images.yaml: 0.6.3: torch 2.4.0 has no row in torch.yaml",
         "wheels.yaml: wheels for torch 2.4: torch.yaml has no release of it",
     ),
     "a series for aarch64 that the channel never had": (

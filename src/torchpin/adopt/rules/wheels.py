@@ -183,7 +183,7 @@ def incompatible_wheel(project: Project) -> Iterator[Finding]:
     for file in project.dockerfiles:
         stage = dockerfile.final_stage(project.texts[file])
         base = facts.base_image(stage.image) if stage else None
-        torch = base.torch if base and base.torch else ""
+        torch = base.index_torch if base else ""
         channel = torch.partition("+")[2]
         for step in installs.install_commands(project, file):
             for target in step.targets:

@@ -50,6 +50,8 @@ def cuda_is_there_once(context: CheckContext, env: Environment) -> Iterator[Answ
                 about=env.base.image,
             )
         )
+    elif row.cuda is None and row.brings_torch and "rocm" not in (row.torch or ""):
+        yield Unknown(message=f"the CUDA of {row.image} is not in the facts", about=row.image)
     elif row.cuda is None:
         yield Ok(about=row.image, evidence=f"{row.image} has no CUDA: {row.citation}")
     elif row.variant == "base" and major_minor(row.cuda) == cuda:
@@ -174,10 +176,8 @@ def base_has_the_torch(context: CheckContext, env: Environment) -> Iterator[Answ
     row, torch = facts.base_image(env.base.image), env.service.torch
     described = f"{torch.version}+{env.variant.channel}"
     if torch.origin == "index":
-        if row and row.torch:
-            message = (
-                f"{row.image} has torch {row.torch}, and torch {torch.version} is installed on top of it"
-            )
+        if row and row.brings_torch:
+            message = f"{row.image} has {f'torch {row.torch}' if row.torch else 'a torch'}, and torch {torch.version} is installed on top of it"
             help_text = "set `from: base` under `torch:`, or choose a base image without torch"
             yield finding(
                 env,
@@ -192,12 +192,26 @@ def base_has_the_torch(context: CheckContext, env: Environment) -> Iterator[Answ
         yield Unknown(message=f"the torch of {env.base.image} is not in the facts", about="torch")
     elif row.torch in {described, str(torch.version)} and row.torch_channel in {None, env.variant.channel}:
         yield Ok(about="torch", evidence=f"{row.image} has torch {row.torch}: {row.citation}")
+    elif row.own_build and major_minor(row.torch) == major_minor(str(torch.version)):
+        message = f"{row.image} has torch {row.torch}, its publisher's own build, which is on no channel"
+        yield Unknown(message=message, about="torch")
     else:
         yield _torch_finding(env, row, described)
 
 
 def _torch_finding(env: Environment, row: facts.BaseImage, described: str) -> Answer:
     version, channel = (row.torch or "").partition("+")[0], row.torch_channel or env.variant.channel
+    if row.own_build:
+        message = f"torch {described} does not match {row.image}, which has torch {row.torch}"
+        help_text = "choose another base image, or set `from: index` under `torch:`"
+        return finding(
+            env,
+            env.service.location("torch.version"),
+            message,
+            help=help_text,
+            about="torch",
+            evidence=row.citation,
+        )
     changes = (
         *([Change(path="torch.version", value=version)] if version != str(env.service.torch.version) else []),
         *(

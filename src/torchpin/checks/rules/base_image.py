@@ -21,14 +21,9 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Finding
 
 _CUDA_TAG = re.compile(
-    r"(?P<cuda>[\d.]+)-(?:(?P<cudnn>cudnn\d*)-)?(?P<kind>base|runtime|devel|\w+)(?:-(?P<os>\w[\w.]*))?"
+    r"(?P<cuda>\d+(?:\.\d+)*)-(?:(?P<cudnn>cudnn\d*)-)?(?P<kind>base|runtime|devel|\w+)(?:-(?P<os>\w[\w.]*))?"
 )
-# The last CUDA versions whose nvidia/cuda tags have the suffix -cudnn8- and -cudnn9-; later ones have -cudnn-.
-_LAST_CUDNN8, _LAST_CUDNN9 = Version("12.2.2"), Version("12.3.2")
-_PYTORCH_TAG = re.compile(r"\d+\.\d+\.\d+-cuda\d+\.\d+-cudnn\d-(?:devel|runtime)")
-_RUNPOD_TAG = re.compile(
-    r"\d+\.\d+\.\d+-py3\.\d+-cuda\d+\.\d+\.\d+(?:-cudnn)?-devel-ubuntu\d\d\.04|\d+\.\d+\.\d+-cu\d+-torch\d+-ubuntu\d{4}"
-)
+_TORCH_TAG = re.compile(r"(?P<torch>\d[\d.]*)-cuda(?P<cuda>\d+\.\d+)-cudnn\d+-(?P<kind>runtime|devel)")
 
 
 def image_location(env: Environment) -> str:
@@ -37,16 +32,20 @@ def image_location(env: Environment) -> str:
 
 
 def unknown_base(env: Environment) -> Unknown:
-    """The answer of a check for a base image that is not in the facts."""
-    return Unknown(message=f"{env.base.image} is not in the facts", about=env.base.image)
+    """The answer of a check for a base image whose name says nothing that is in the facts."""
+    image = env.base.image
+    description = facts.image_description(image)
+    explanation = f": {description}" if description else ""
+    return Unknown(message=f"{image} is not in the facts{explanation}", about=image)
 
 
 @check("BAS001", "the base image does not exist, or gets no more fixes", judge=True)
 def base_is_there(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Choose a tag that exists and is supported, or waive this until the service moves.
 
-    The tags of nvidia/cuda have a fixed form: the full X.Y.Z, then `-cudnn8-` up to 12.2.2, `-cudnn9-` for 12.3.2 only, and
-    `-cudnn-` from 12.4.1 on. A tag is end of life when a later patch release exists or its driver branch ends; NVIDIA then
+    The name is read by the grammar of its repository, on Docker Hub and on mirrors alike. The tags of nvidia/cuda have the
+    full X.Y.Z, then `-cudnn8-` up to 12.2.2, `-cudnn9-` for 12.3.2 only, and `-cudnn-` from 12.4.1 on; each is looked up in
+    NVIDIA's list of all of them. A tag is end of life when a later patch release exists or its driver branch ends; NVIDIA then
     publishes no fixes for it, and may delete it six months later.
 
     Example: 12.1.0-cudnn8-runtime-ubuntu22.04 is end of life, since 12.1.1 exists; 12.4.1-cudnn8-devel never existed.
@@ -57,16 +56,21 @@ def base_is_there(context: CheckContext, env: Environment) -> Iterator[Answer]:
     if uses_stubs(context):
         return
     image, row = env.base.image, facts.base_image(env.base.image)
-    violation, ended = _tag_violation(image), _end_of_life(row, context) if row else ""
-    if row is None and not violation:
-        yield unknown_base(env)
+    violation, citation = facts.tag_violation(image)
+    if violation:
+        yield _move_finding(context, env, f"{image} does not exist: {violation}", citation)
     elif row is None:
-        yield _move_finding(env, f"{image} does not exist: {violation}", _tag_scheme_citation(image))
-    elif row.on_hub is False:
-        yield _move_finding(env, f"{image} is no longer on Docker Hub", row.citation)
-    elif ended:
+        yield unknown_base(env)
+    elif row.withdrawn:
+        yield _move_finding(context, env, f"{image} is no longer on Docker Hub", row.citation)
+    elif row.platforms and env.variant.platform not in row.platforms:
+        message = f"{image} is published for {', '.join(row.platforms)}, not for {env.variant.platform}"
+        yield _move_finding(context, env, message, row.citation)
+    elif ended := _end_of_life(row, context):
         message = f"{image} {ended} and gets no more fixes"
-        yield _move_finding(env, message, row.citation, level="warning")
+        yield _move_finding(context, env, message, row.citation, level="warning")
+    elif not row.listed:
+        yield Unknown(message=f"whether {image} exists is not in the facts: {row.citation}", about=image)
     else:
         yield Ok(
             about=image,
@@ -75,9 +79,14 @@ def base_is_there(context: CheckContext, env: Environment) -> Iterator[Answer]:
 
 
 def _move_finding(
-    env: Environment, message: str, evidence: str, *, level: Literal["error", "warning"] = "error"
+    context: CheckContext,
+    env: Environment,
+    message: str,
+    evidence: str,
+    *,
+    level: Literal["error", "warning"] = "error",
 ) -> Finding:
-    help_text, fix = _nearest_fix(env)
+    help_text, fix = _nearest_fix(context, env)
     return finding(
         env,
         image_location(env),
@@ -98,76 +107,52 @@ def _end_of_life(row: facts.BaseImage, context: CheckContext) -> str:
     return f"reached its end of life on {ends}" if ends and ends < context.today.isoformat() else ""
 
 
-def _tag_violation(image: str) -> str:
-    """Why a tag does not have the form of its repository; "" where it does, or the form is not known."""
-    name, _, tag = image.removeprefix("docker.io/").partition(":")
-    if name == "pytorch/pytorch":
-        return (
-            ""
-            if _PYTORCH_TAG.fullmatch(tag)
-            else f"tags of {name} are <torch>-cuda<X.Y>-cudnn<major>-<runtime or devel>"
-        )
-    if name == "runpod/pytorch":
-        return (
-            ""
-            if _RUNPOD_TAG.fullmatch(tag)
-            else f"tags of {name} are <torch>-py<X.Y>-cuda<X.Y.Z>-devel-ubuntu<YY.04>"
-        )
-    return _cuda_tag_violation(tag) if name == "nvidia/cuda" else ""
-
-
-def _cuda_tag_violation(tag: str) -> str:
-    match = _CUDA_TAG.fullmatch(tag)
-    if match is None or not match["os"]:
-        return "tags of nvidia/cuda are <X.Y.Z>-<variant>-<system>, and there is no `latest`"
-    if len(match["cuda"].split(".")) != 3:  # noqa: PLR2004 - X, Y and Z
-        return f"its CUDA version {match['cuda']} is not a full X.Y.Z"
-    cuda, suffix = Version(match["cuda"]), match["cudnn"]
-    expected_suffix = "cudnn8" if cuda <= _LAST_CUDNN8 else "cudnn9" if cuda <= _LAST_CUDNN9 else "cudnn"
-    if suffix and suffix != expected_suffix:
-        return f"for CUDA {cuda} the suffix is -{expected_suffix}-, not -{suffix}-"
-    return ""
-
-
-def _tag_scheme_citation(image: str) -> str:
-    name = image.removeprefix("docker.io/").partition(":")[0]
-    note_ids = {
-        "nvidia/cuda": "nvidia-naming",
-        "pytorch/pytorch": "pytorch-scheme",
-        "runpod/pytorch": "runpod-legacy",
-    }
-    return next((note.citation for note in facts.notes("base_images") if note.id == note_ids.get(name)), "")
-
-
-def _nearest_fix(env: Environment) -> tuple[str, tuple[Change, ...]]:
-    """The help and the fix: the nearest supported tag, with its digest where it is recorded."""
-    best = _nearest_base(env.base.image)
+def _nearest_fix(context: CheckContext, env: Environment) -> tuple[str, tuple[Change, ...]]:
+    """The help and the fix: the nearest image that exists and gets fixes, with its digest where it is recorded."""
+    name = facts.parse_image_name(env.base.image)
+    best = _nearest_base(context, env, name)
     if best is None:
         return "", ()
+    image = f"{name.written}:{best.image.rpartition(':')[2]}"
+    recorded_digest = best.digest if name.is_published else None
     digest = (
-        [Change(path=f"{base_path(env)}.digest", value=best.digest)] if best.digest or env.base.digest else []
+        [Change(path=f"{base_path(env)}.digest", value=recorded_digest)]
+        if recorded_digest or env.base.digest
+        else []
     )
-    keys = f"`image: {best.image}`" + (f" and `digest: {best.digest}`" if best.digest else "")
-    changes = (Change(path=f"{base_path(env)}.image", value=best.image), *digest)
+    keys = f"`image: {image}`" + (f" and `digest: {recorded_digest}`" if recorded_digest else "")
+    changes = (Change(path=f"{base_path(env)}.image", value=image), *digest)
     return f"set {keys}, the nearest supported tag", changes
 
 
-def _nearest_base(image: str) -> facts.BaseImage | None:
-    """The supported nvidia/cuda tag of the same variant and system with the same or the next CUDA minor, in its latest patch."""
-    match = _CUDA_TAG.fullmatch(image.partition(":")[2]) if "nvidia/cuda:" in image else None
+def _nearest_base(context: CheckContext, env: Environment, name: facts.ImageName) -> facts.BaseImage | None:
+    """The image that is nearest to a name of nvidia/cuda or pytorch/pytorch, for the platform of the environment."""
+    candidates = [
+        row
+        for row in facts.base_images()
+        if row.repository == name.repository and row.listed and not row.withdrawn
+        if not _end_of_life(row, context) and (not row.platforms or env.variant.platform in row.platforms)
+    ]
+    if name.repository == "nvidia/cuda":
+        return _nearest_cuda(candidates, name.tag)
+    return _nearest_torch(candidates, name.tag) if name.repository == "pytorch/pytorch" else None
+
+
+def _nearest_cuda(candidates: list[facts.BaseImage], tag: str) -> facts.BaseImage | None:
+    """The image of the same variant and, if it can be, system, with the same or the next CUDA minor, in its latest patch."""
+    match = _CUDA_TAG.fullmatch(tag)
     if match is None:
         return None
     minimum = Version(major_minor(match["cuda"]))
     rows = [
         row
-        for row in facts.base_images()
-        if row.status == "supported"
-        and row.cuda
-        and _kind(row.variant) == (bool(match["cudnn"]), match["kind"])
-        if (not match["os"] or row.os == match["os"]) and Version(row.cuda) >= minimum
+        for row in candidates
+        if row.status == "supported" and row.cuda and Version(row.cuda) >= minimum
+        if _kind(row.variant) == (bool(match["cudnn"]), match["kind"])
     ]
+    on_system = [row for row in rows if row.os == match["os"]]
     return min(
-        rows,
+        on_system or [row for row in rows if (row.os or "").startswith("ubuntu")],
         key=lambda row: (
             Version(row.cuda or "0").release[:2],
             -Version(row.cuda or "0").micro,
@@ -175,6 +160,32 @@ def _nearest_base(image: str) -> facts.BaseImage | None:
         ),
         default=None,
     )
+
+
+def _nearest_torch(candidates: list[facts.BaseImage], tag: str) -> facts.BaseImage | None:
+    """The image of the same torch and variant, with the CUDA that is nearest from above."""
+    match = _TORCH_TAG.fullmatch(tag)
+    if match is None:
+        return None
+    rows = [
+        row
+        for row in candidates
+        if (row.torch or "").partition("+")[0] == match["torch"] and row.variant == match["kind"]
+    ]
+    cuda = Version(match["cuda"])
+    return min(
+        rows,
+        key=lambda row: (
+            Version(row.cuda or "0") < cuda,
+            abs(_minor_number(row.cuda) - _minor_number(match["cuda"])),
+        ),
+        default=None,
+    )
+
+
+def _minor_number(cuda: str | None) -> int:
+    major, minor = (*Version(cuda or "0").release, 0)[:2]
+    return major * 100 + minor
 
 
 def _kind(variant: str) -> tuple[bool, str]:

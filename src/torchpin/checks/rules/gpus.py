@@ -150,7 +150,7 @@ def _check_runtime_gate(
 ) -> Iterator[Answer]:
     """A finding where the container runtime would not start the nvidia/cuda image on the driver."""
     base = facts.base_image(env.base.image)
-    gate = facts.gate(base.cuda) if base and base.cuda and base.image.startswith("nvidia/cuda:") else None
+    gate = facts.gate(base.gate_cuda) if base and base.gate_cuda else None
     base_minimum = facts.driver(base.cuda) if base and base.cuda else None
     if gate is None or base_minimum is None or Version(driver) >= Version(base_minimum.toolkit):
         return
