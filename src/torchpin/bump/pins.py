@@ -68,10 +68,14 @@ def _pin_text(service: Service, path: str, version: str) -> str:
 
 def _base_image_edits(service: Service, target: Target, context: BumpContext) -> list[Edit]:
     """The edits of every base image of the target's repository; without one, of the service's base if it was requested by name."""
-    repository = target.to.partition(":")[0]
+    repository = facts.parse_image_name(target.to).written
     row = facts.base_image(target.to)
     digest = target.digest or (row.digest if row and row.digest else "")
-    envs = [env for env in select_environments([service]) if env.base.image.partition(":")[0] == repository]
+    envs = [
+        env
+        for env in select_environments([service])
+        if facts.parse_image_name(env.base.image).written == repository
+    ]
     if not envs and service.name in context.services:  # another repository replaces a base only on request
         envs = [env for env in select_environments([service]) if env.variant.base is None]
     if not envs:

@@ -151,8 +151,7 @@ def _base_for_channel(env: Environment, channel: str) -> list[Edit]:
     kind = (base.variant.startswith("cudnn"), base.variant.rpartition("-")[2])
     rows = [
         candidate
-        for candidate in facts.base_images()
-        if candidate.image.partition(":")[0] == base.image.partition(":")[0]
+        for candidate in facts.base_images(f"{base.repository}:")
         if candidate.status == "supported"
         and candidate.os == base.os
         and major_minor(candidate.cuda or "") == channel_row.cuda
@@ -162,10 +161,11 @@ def _base_for_channel(env: Environment, channel: str) -> list[Edit]:
     if not rows:  # BAS003 reports the mismatch
         return []
     best = max(rows, key=lambda candidate: Version(candidate.cuda or "0"))
+    image = facts.parse_image_name(env.base.image).with_tag(best.tag)
     return base_edits(
         env,
-        best.image,
-        best.digest or "",
+        image,
+        _recorded_digest(image),
         f"has the CUDA of {channel} ({channel_row.cuda}); supported, same flavor and OS",
     )
 
@@ -187,8 +187,9 @@ def base_edits(env: Environment, image: str, digest: str, why: str) -> list[Edit
 def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
     """The edits where torch comes from the base image: to the image of the same repository that contains the release."""
     env = select_environments([service])[0]
-    repository, current_base = env.base.image.partition(":")[0], facts.base_image(env.base.image)
-    rows = [base for base in facts.base_images() if base.image.startswith(f"{repository}:") and base.torch]
+    name, current_base = facts.parse_image_name(env.base.image), facts.base_image(env.base.image)
+    repository = name.repository
+    rows = [base for base in facts.base_images(f"{repository}:") if base.torch]
     fitting = [base for base in rows if (base.torch or "").partition("+")[0] == str(version)]
     if not fitting:
         versions = sorted({(base.torch or "").partition("+")[0] for base in rows}, key=Version)
@@ -207,7 +208,8 @@ def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
             base.image,
         ),
     )
-    moves = base_edits(env, best.image, best.digest or "", f"contains torch {best.torch}")
+    image = name.with_tag(best.tag)
+    moves = base_edits(env, image, _recorded_digest(image), f"contains torch {best.torch}")
     channel = best.torch_channel or env.variant.channel
     if channel != env.variant.channel:
         moves.append(
@@ -217,6 +219,12 @@ def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
             )
         )
     return [*_family_edits(service, version), *moves]
+
+
+def _recorded_digest(image: str) -> str:
+    """The recorded digest of an image, "" for none: a mirror may have another."""
+    row = facts.base_image(image)
+    return (row.digest if row else None) or ""
 
 
 def _supports_gpus(env: Environment, base: facts.BaseImage, version: Version) -> bool:

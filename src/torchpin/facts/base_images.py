@@ -10,7 +10,7 @@ from torchpin.facts import cuda_images, distribution_images, python_images, torc
 from torchpin.facts.image_names import OFFICIAL, ImageName, parse_image_name
 from torchpin.facts.image_rows import FROM_NAME, UNREAD, Reading, table
 from torchpin.facts.load import RawRow, build_row
-from torchpin.facts.rows import BaseImage, cite
+from torchpin.facts.rows import BaseImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -120,18 +120,12 @@ def _digests() -> Mapping[str, RawRow]:
 
 
 @cache
-def base_images() -> tuple[BaseImage, ...]:
-    """Every base image that the facts list: of nvidia/cuda, of torch, and those with a row of their own."""
-    names = [
+def base_images(prefix: str = "") -> tuple[BaseImage, ...]:
+    """Every base image that the facts list and whose name begins with a prefix: of nvidia/cuda, of torch, and single tags."""
+    names = (
         *(f"nvidia/cuda:{tag}" for row in table()["cuda"] for tag in cuda_images.row_tags(row)),
         *(f"pytorch/pytorch:{tag}" for tag in torch_images.pytorch_tags()),
         *_rows(),
-    ]
-    images = (base_image(name) for name in dict.fromkeys(names))
+    )
+    images = (base_image(name) for name in dict.fromkeys(names) if name.startswith(prefix))
     return tuple(image for image in images if image is not None)
-
-
-def list_citation() -> str:
-    """The source of the list of nvidia/cuda's tags."""
-    row = table()["cuda"][0]
-    return cite(row["source"], row["date"])

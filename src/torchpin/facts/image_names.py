@@ -49,6 +49,10 @@ class ImageName:
         """The name that tables list the image under: `nvidia/cuda:12.1.1-devel-ubuntu22.04`, whatever the registry."""
         return f"{self.repository}:{self.tag}"
 
+    def with_tag(self, tag: str) -> str:
+        """The name as it was written, with another tag and no digest."""
+        return f"{self.written}:{tag}"
+
     @property
     def is_published(self) -> bool:
         """Whether the registry is one that the image's own publisher uses, not a copy that may keep deleted tags."""

@@ -208,6 +208,10 @@ class BaseImage(Row):
         return local or (f"cu{major_minor(self.cuda).replace('.', '')}" if self.cuda else None)
 
     @property
+    def tag(self) -> str:
+        return self.image.rpartition(":")[2]
+
+    @property
     def brings_torch(self) -> bool:
         """Whether it has a torch, of a known version or not."""
         return self.has_torch or self.torch is not None

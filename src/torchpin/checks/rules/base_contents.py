@@ -110,9 +110,8 @@ def _base_help(cuda: str, row: facts.BaseImage) -> str:
     kind = "devel" if "devel" in row.variant else "base"
     candidates = [
         base
-        for base in facts.base_images()
-        if base.image.startswith("nvidia/cuda:") and base.status == "supported" and base.os == row.os
-        if major_minor(base.cuda or "") == cuda and base.variant == kind
+        for base in facts.base_images(f"nvidia/cuda:{cuda}.")
+        if base.status == "supported" and base.os == row.os and base.variant == kind
     ]
     if not candidates:
         return f"{_WITHOUT_CUDA}; no nvidia/cuda image with the CUDA of the wheels is in the facts"

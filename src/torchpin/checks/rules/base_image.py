@@ -113,8 +113,9 @@ def _nearest_fix(context: CheckContext, env: Environment) -> tuple[str, tuple[Ch
     best = _nearest_base(context, env, name)
     if best is None:
         return "", ()
-    image = f"{name.written}:{best.image.rpartition(':')[2]}"
-    recorded_digest = best.digest if name.is_published else None
+    image = name.with_tag(best.tag)
+    row = facts.base_image(image)
+    recorded_digest = row.digest if row else None
     digest = (
         [Change(path=f"{base_path(env)}.digest", value=recorded_digest)]
         if recorded_digest or env.base.digest
@@ -129,8 +130,8 @@ def _nearest_base(context: CheckContext, env: Environment, name: facts.ImageName
     """The image that is nearest to a name of nvidia/cuda or pytorch/pytorch, for the platform of the environment."""
     candidates = [
         row
-        for row in facts.base_images()
-        if row.repository == name.repository and row.listed and not row.withdrawn
+        for row in facts.base_images(f"{name.repository}:")
+        if row.listed and not row.withdrawn
         if not _end_of_life(row, context) and (not row.platforms or env.variant.platform in row.platforms)
     ]
     if name.repository == "nvidia/cuda":

@@ -11,11 +11,10 @@ from packaging.version import Version
 from support.base_images import environment_on, torch_of_base
 from support.checks import judge_check
 from torchpin.checks.rules.base_image import image_location
-from torchpin.model import Base, Torch
+from torchpin.model import Torch
 
 if TYPE_CHECKING:
     from support.fixture_types import Environments
-    from torchpin.model import Environment, Finding
 
 NGC = "nvcr.io/nvidia/pytorch:25.10-py3"
 
@@ -53,9 +52,7 @@ def test_a_tag_exists_was_deleted_never_was_or_is_not_known(
 
 def test_what_an_unread_image_is_is_said(environment: Environments) -> None:
     result = judge_check(environment_on(environment, "rocm/pytorch:latest"), "BAS001")
-    assert [unknown.message for unknown in result.unknowns] == [
-        "rocm/pytorch:latest is not in the facts: for AMD GPUs: a torch for ROCm"
-    ]
+    assert result.unknown == ("rocm/pytorch:latest is not in the facts: for AMD GPUs: a torch for ROCm",)
 
 
 @pytest.mark.parametrize(
@@ -75,14 +72,6 @@ def test_an_image_for_another_platform_does_not_exist_for_this_one(
     result = judge_check(env, "BAS001")
     assert (result.status == "incompatible") is (status == "incompatible")
     assert all("for linux/amd64, not for linux/arm64" in finding.message for finding in result.findings)
-
-
-def _with_fix(env: Environment, finding: Finding) -> Environment:
-    values = {change.path.rpartition(".")[2]: change.value for change in finding.fix}
-    base = Base(image=str(values["image"]), digest=values.get("digest"))  # type: ignore[arg-type]
-    return replace(env, service=replace(env.service, base=base), base=base) if hasattr(env, "base_") else replace(
-        env, service=replace(env.service, base=base)
-    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +107,11 @@ def test_the_nearest_image_ends_the_finding(image: str, fixed: str, environment:
     [
         ("nvcr.io/nvidia/cuda:12.4.1-base-ubi9", "ok", ""),
         ("nvcr.io/nvidia/cuda:11.8.0-devel-ubi9", "unknown", ""),
-        ("nvcr.io/nvidia/cuda:11.8.0-devel-ubi8", "warning", "do not compile with another CUDA major version"),
+        (
+            "nvcr.io/nvidia/cuda:11.8.0-devel-ubi8",
+            "warning",
+            "do not compile with another CUDA major version",
+        ),
         ("public.ecr.aws/docker/library/python:3.12-slim", "ok", ""),
         ("vllm/vllm-openai:v0.8.5", "unknown", ""),  # it has a CUDA that its row does not say
         ("rocm/pytorch:rocm6.4.1_ubuntu24.04_py3.12_pytorch_release_2.6.0", "ok", ""),
@@ -226,4 +219,4 @@ def test_an_image_on_nvidia_cuda_asks_for_a_driver(
 ) -> None:
     torch = Torch(version=Version("2.8.0"), companions={})
     env = environment_on(environment, image, channel="cu128", torch=torch)
-    assert judge_check(env, "GPU002", driver="555.42.06").status == status
+    assert judge_check(env, "GPU002", target_driver="555.42.06").status == status
