@@ -122,3 +122,18 @@ def test_no_text_breaks_it(lines: list[str], requirements: str, toml: str) -> No
     draft = draft_adoption(texts, "any")
     assert isinstance(draft.text, str)
     assert all(match.finding.location.count(":") >= 2 for match in draft.matches)
+
+
+@pytest.mark.parametrize(
+    ("base", "torch"),
+    [
+        ("nvcr.io/nvidia/pytorch:25.10-py3", ("index", "2.9.0", "cu130")),  # NVIDIA's build is on no channel
+        ("pytorch/pytorch:2.9.1-cuda13.0-cudnn9-runtime", ("base", "2.9.1", "cu130")),
+        ("registry.example:5000/nvidia/cuda:13.0.0-base-ubuntu24.04", ("index", "2.9.0", "cu130")),
+    ],
+)
+def test_the_torch_of_a_base_is_that_of_its_name(base: str, torch: tuple[str, str, str]) -> None:
+    text = f"FROM {base}\nRUN pip install torch==2.9.0 --index-url https://download.pytorch.org/whl/cu130\n"
+    draft = draft_adoption({"Dockerfile": text}, "example")
+    (service,) = read.read_services({"services/example/service.yaml": draft.text})
+    assert (service.torch.origin, str(service.torch.version), service.variants[0].channel) == torch

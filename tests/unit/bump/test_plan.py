@@ -250,3 +250,24 @@ def test_nothing_is_closed_where_only_a_lock_would_tell() -> None:
     """Another Python has other files, so its lock is not predicted."""
     coaxial = plans("python==3.11.9", services=("coaxial",))["coaxial"]
     assert (coaxial.held_back, coaxial.resolved) == ("", ())
+
+
+@pytest.mark.parametrize(
+    ("written", "digest"),
+    [("nvidia/cuda", "sha256:ad6d59a3"), ("registry.example:5000/nvidia/cuda", "")],
+)
+def test_a_base_keeps_its_registry_when_it_moves_with_torch(written: str, digest: str) -> None:
+    text = bump_context().texts[LORA].replace("image: nvidia/cuda:", f"image: {written}:")
+    lora = plan.plans(
+        read.read_services({LORA: text}),
+        parse_target("torch==2.7.1"),
+        replace(bump_context(), texts={LORA: text}, reason=BUMP_REASON),
+    )[0]
+    assert moved_pins(lora)["base.image"].startswith(f"{written}:12.8.1-")
+    assert (moved_pins(lora).get("base.digest") or "")[:15] == digest
+
+
+def test_a_base_that_does_not_exist_is_an_error_with_the_images_near_it() -> None:
+    message = r"12\.8\.9-devel-ubuntu22\.04 does not exist: .*did you mean nvidia/cuda:12\.8\.[01]-devel-ubuntu22\.04"
+    with pytest.raises(InputError, match=message):
+        plans("base=nvidia/cuda:12.8.9-devel-ubuntu22.04", reason=BUMP_REASON)
