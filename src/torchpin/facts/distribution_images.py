@@ -44,7 +44,7 @@ def read_distribution(family: str, tag: str) -> Reading:
     release, _, suffix = _without_date(tag.removeprefix(f"{family}")).partition("-")
     source = f"Docker Official Image {family}"
     if release in _MOVING:
-        return Reading(row=read_row(family if family in systems() else None, source, listed=True, moves=True))
+        return Reading(row=read_row(_current_system(family, release), source, listed=True, moves=True))
     system, listed = _find_system(family, release)
     if family == "buildpack-deps":
         system = _by_codename(release)
@@ -56,6 +56,13 @@ def read_distribution(family: str, tag: str) -> Reading:
         violation = _release_violation(family, release)
         return Reading(violation=violation, citation=f"releases of {family}" if violation else "")
     return Reading(row=read_row(system["os"], source, listed=listed and _without_date(tag) == tag))
+
+
+def _current_system(family: str, tag: str) -> str | None:
+    """The distribution that a moving tag points to today; None where the facts do not tell."""
+    rows = [row for row in systems().values() if re.fullmatch(rf"{family}[\d.]*", row["os"])]
+    pointed = next((row["os"] for row in rows if tag in row.get("aliases", ())), None)
+    return pointed or (family if family in systems() else None)
 
 
 def _without_date(tag: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from torchpin.facts.image_rows import UNREAD, Reading, read_row, systems, table, within
 from torchpin.facts.rows import cite
 from torchpin.facts.versions import major_minor
@@ -33,8 +35,15 @@ def read_python_tag(tag: str) -> Reading:
         return _moving(version, suite)
     row = next((row for row in table()["pythons"] if row["minor"] == major_minor(version)), None)
     if row is None:
-        return Reading(row=read_row(_system(suite), listed=False, python=version))
+        is_newer = Version(version) > Version(f"{table()['pythons'][-1]['minor']}.99")
+        system = _system(suite or (_newest_default() if is_newer else ""))
+        return Reading(row=read_row(system, listed=False, python=version, moves=not suite))
     return _read_release(row, version, suite)
+
+
+def _newest_default() -> str:
+    """The distribution of the newest release in a tag without one."""
+    return str(list(table()["pythons"][-1]["defaults"])[-1])
 
 
 def _system(suite: str) -> str | None:
@@ -48,8 +57,8 @@ def _system(suite: str) -> str | None:
 def _moving(version: str, suite: str) -> Reading:
     """The reading of a tag that names no minor release of Python."""
     is_plain = version in {"", "3", "latest"}
-    row = read_row(_system(suite), "Docker Official Image python", listed=is_plain, moves=True)
-    return Reading(row=row)
+    system = _system(suite or _newest_default())
+    return Reading(row=read_row(system, "Docker Official Image python", listed=is_plain, moves=True))
 
 
 def _read_release(row: RawRow, version: str, suite: str) -> Reading:
@@ -71,15 +80,14 @@ def _read_release(row: RawRow, version: str, suite: str) -> Reading:
             return _violation(
                 f"python has no image of {version} on {suite}; it has {', '.join(of_kind)}", row
             )
-    default = next(
-        (name for name, bounds in row["defaults"].items() if bounds[0] <= patch <= bounds[1]), None
-    )
-    system = _system(suite or default or "") if known or suite else None
-    return Reading(
-        row=read_row(
-            system, source, listed=known, python=version, ends=row["ends"], moves=not exact or not suite
-        )
-    )
+    columns = {"python": version, "ends": row["ends"], "moves": not exact or not suite}
+    return Reading(row=read_row(_system(suite or _default(row, patch)), source, listed=known, **columns))
+
+
+def _default(row: RawRow, patch: int) -> str:
+    """The distribution of a patch in a tag without one; of a patch that came after the list, that of the last before it."""
+    latest = min(patch, row["newest"])
+    return next((name for name, bounds in row["defaults"].items() if bounds[0] <= latest <= bounds[1]), "")
 
 
 def _violation(text: str, row: RawRow | None = None) -> Reading:

@@ -43,6 +43,9 @@ library/python:3.10-slim-bookworm                                   debian12    
 docker.io/library/python:3.13.1-slim-bookworm                       debian12        2.36 3.13.1  -      -         -
 public.ecr.aws/docker/library/python:3.12-slim-bookworm             debian12        2.36 3.12    -      -         -
 mirror.gcr.io/library/python:3.14-slim                              debian13        2.41 3.14    -      -         -
+debian                                                              debian13        2.41 -       -      -         -
+python:3.13.99-slim                                                 debian13        2.41 3.13.99 -      -         -
+python:3.15-slim                                                    debian13        2.41 3.15    -      -         -
 localhost:5000/python:3.12.3                                        debian12        2.36 3.12.3  -      -         -
 amd64/python:3.12-slim-bookworm                                     debian12        2.36 3.12    -      -         -
 ubuntu:22.04                                                        ubuntu22.04     2.35 -       -      -         -
