@@ -312,12 +312,45 @@ class LicenseStatement:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SharedFiles:
+    """The files that a wheel and that of another package install with different bytes: how many, and one of them."""
+
+    package: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelContents:
+    """What was read out of a locked wheel: its METADATA and its table of contents.
+
+    `requires` has the requirements on torch's family, and those that name a CUDA major with their extras; each applies in
+    the environment. `installs` are the folders and files in site-packages. `cuda_libraries` are the CUDA versions among which it chooses a library,
+    `cuda_runtimes` the majors whose runtime lies in it. `shares` has the packages of the lock that come before it by name.
+    `contents_of` is the file that was read where it is not the locked one, but another build of the same release: then only
+    `installs` is known. `unread` is why nothing was read.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    requires: tuple[str, ...] = ()
+    installs: tuple[str, ...] = ()
+    cuda_libraries: tuple[str, ...] = ()
+    cuda_runtimes: tuple[int, ...] = ()
+    shares: tuple[SharedFiles, ...] = ()
+    contents_of: str = ""
+    unread: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
     """The lock of an environment.
 
     `layers` are in install order. `build` has the build requirements of packages that exist only as source.
     `provided` has torch and its companions if the base image provides them: resolved with, never installed.
     `upstreams` has the requirements of its sources. `licenses` has what was read; a file without a statement is unknown.
+    `wheels` has what was read out of the installed files, and out of those that the base image provides.
     """
 
     layers: tuple[LayerLock, ...]
@@ -325,6 +358,7 @@ class Lock:
     provided: LayerLock | None = None
     upstreams: tuple[Upstream, ...] = ()
     licenses: tuple[LicenseStatement, ...] = ()
+    wheels: tuple[WheelContents, ...] = ()
 
     @property
     def packages(self) -> dict[str, Artifact]:

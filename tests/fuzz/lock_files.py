@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fuzz.harness import Target
 from fuzz.texts import ROOT, fragments, mutated, require_located, require_plain
 from torchpin.errors import InputError
-from torchpin.lock import file_format
+from torchpin.lock import file_format, sealing
 
 _FOLDER = "lockfiles/lora-gpu"
 _PIECES = fragments(
@@ -59,8 +59,8 @@ def _packages(text: str) -> list[str]:
 def check_parsing(files: dict[str, str]) -> None:
     """Files of a lock are refused with their lines, or are those that its values are written to."""
     for text in files.values():
-        file_format.is_sealed(text)
-        file_format.has_header(text)
+        sealing.is_sealed(text)
+        sealing.has_header(text)
     try:
         lock = file_format.parse_lock(_FOLDER, files)
     except InputError as error:

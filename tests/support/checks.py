@@ -50,6 +50,7 @@ PROBE_OUTPUT = {
     "sources": {"/opt/lora/third_party/sd-scripts": "9" * 40},
     "findings": [],
 }
+LOCK_FILES = {"00-torch.requirements.txt": "", "licenses.txt": "", "wheels.txt": ""}
 NO_ENGINE = "no Docker engine at unix:///var/run/docker.sock"
 GLOBAL_FIELDS = {
     "documents",
@@ -77,7 +78,7 @@ class Builders:
         return run_check(
             env,
             check,
-            **{"locks": lock, "lock_files": {"00-torch.requirements.txt": "", "licenses.txt": ""}, **context},
+            **{"locks": lock, "lock_files": LOCK_FILES, **context},
         )
 
     def check_image(self, check: str, env: Environment | None = None, **context: Any) -> Result:

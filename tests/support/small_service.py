@@ -8,7 +8,7 @@ from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.lock import file_format
 from torchpin.lock.layers import split_layers
-from torchpin.model import Artifact, Environment, Lock, Settings
+from torchpin.model import Artifact, Environment, Lock, Settings, WheelContents
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -54,7 +54,13 @@ def make_lock(env: Environment, **versions: str) -> Lock:
         )
         for name, version in locked_versions.items()
     ]
-    return Lock(layers=split_layers(env, packages, uv="0.13.9")[0])
+    wheels = tuple(
+        WheelContents(
+            name=package.name, version=package.version, sha256=package.sha256, installs=(package.name,)
+        )
+        for package in sorted(packages, key=lambda package: package.name)
+    )
+    return Lock(layers=split_layers(env, packages, uv="0.13.9")[0], wheels=wheels)
 
 
 def write_service(root: Path, description: str = DESCRIPTION, **versions: str) -> None:

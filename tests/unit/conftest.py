@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin.lock.layers import layer_lock, split_layers
-from torchpin.model import Artifact, Base, Environment, Layer, Lock, Service, Torch, Variant
+from torchpin.model import Artifact, Base, Environment, Layer, Lock, Service, Torch, Variant, WheelContents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,6 +92,10 @@ def _lock(env: Environment | None = None, *packages: Artifact, build: tuple[Arti
     return Lock(
         layers=split_layers(env, list(packages_by_name.values()), uv="0.13.9")[0],
         build=layer_lock(env, "build", build, uv="0.13.9") if build else None,
+        wheels=tuple(
+            WheelContents(name=name, version=package.version, sha256=package.sha256, installs=(name,))
+            for name, package in sorted(packages_by_name.items())
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from torchpin.cli.command_line import command
 from torchpin.controls import show_controls
 from torchpin.errors import InputError
-from torchpin.lock import file_format
+from torchpin.lock import file_format, sealing
 from torchpin.output.console import SafeConsole
 from torchpin.output.terminal import print_error, print_raw, print_table
 from torchpin.records import bump_log
@@ -64,7 +64,7 @@ def test_an_option_with_a_control_is_refused(control: str, capsys: pytest.Captur
 
 
 def test_a_lock_file_with_a_control_is_refused_with_its_place() -> None:
-    text = file_format._seal("# torchpin", {"environment": "a"}, ["tqdm\u202e==1"])
+    text = sealing.seal("# torchpin", {"environment": "a"}, ["tqdm\u202e==1"])
     with pytest.raises(InputError, match=r"l/a\.txt:5:1: a control character at column 5"):
         file_format.parse_layer("l/a.txt", text)
 

@@ -18,7 +18,7 @@ from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
 from torchpin.image.labels import image_labels
-from torchpin.lock.file_format import digest
+from torchpin.lock.sealing import digest
 from torchpin.model import Outcome
 from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.redaction import redact_credentials

@@ -6,10 +6,28 @@ from typing import TYPE_CHECKING
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 
+from torchpin.description.environments import MACHINES
+from torchpin.facts.versions import major_minor
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from packaging.markers import Marker
+
+    from torchpin.model import Environment
+
+
+def marker_environment(env: Environment) -> dict[str, str]:
+    """The values of an environment's markers, by the names of PEP 508."""
+    python = str(env.service.python)
+    return {
+        "python_version": major_minor(python),
+        "python_full_version": python,
+        "platform_machine": MACHINES[env.variant.platform],
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+    }
 
 
 def marker_holds(marker: Marker | None, environment: Mapping[str, str]) -> bool | None:

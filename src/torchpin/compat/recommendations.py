@@ -11,10 +11,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
-from torchpin.compat.markers import marker_holds
+from torchpin.compat.markers import marker_environment, marker_holds
 from torchpin.compat.pins import cudnn_version, list_pins
-from torchpin.description.environments import MACHINES, cuda_version, torch_build
-from torchpin.facts.versions import major_minor
+from torchpin.description.environments import cuda_version, torch_build
 from torchpin.model import Deviation
 
 if TYPE_CHECKING:
@@ -139,15 +138,7 @@ def list_recommendations(env: Environment, lock: Lock | None) -> dict[str, list[
 
 def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[Requirement]:
     """The requirements whose markers hold in an environment; lines that are no requirements, or cannot be decided, are left out."""
-    python, platform = str(env.service.python), env.variant.platform
-    target = {
-        "python_version": major_minor(python),
-        "python_full_version": python,
-        "platform_machine": MACHINES[platform],
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "os_name": "posix",
-    }
+    target = marker_environment(env)
     for line in lines:
         try:
             requirement = Requirement(line)

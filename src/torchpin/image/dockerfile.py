@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.errors import InputError
-from torchpin.lock import file_format
+from torchpin.lock import sealing
 from torchpin.lock.uv_project import quote
 from torchpin.model import Position, Problem
 
@@ -54,7 +54,7 @@ def render_dockerfile(template: str, image: Image) -> str:
 
 def render_context_list(context: BuildContext) -> str:
     """The list of a build context, one line a file or source; with the Dockerfile it determines the image."""
-    lines = [f"{path}  {file_format.digest(text)}" for path, text in context.files.items()]
+    lines = [f"{path}  {sealing.digest(text)}" for path, text in context.files.items()]
     lines += [
         f"{path}/  {source.url} {source.tag} {source.commit}" for path, source in context.sources.items()
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torchpin import facts, paths
 from torchpin.compat.pins import declared_names
 from torchpin.description.environments import MACHINES, cuda_version, index_url, mirror_variable, torch_build
-from torchpin.lock import file_format
+from torchpin.lock import file_format, sealing
 from torchpin.lock.export import install_file, wheel_release
 
 if TYPE_CHECKING:
@@ -194,4 +194,4 @@ def build_context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], s
 def image_key(env: Environment, dockerfile: str, listing: str) -> str:
     """The hash of all inputs of an image: 64 hexadecimal digits. `listing` is its context list."""
     inputs = f"{env.name}\n\n{env.variant.platform}\n\n{dockerfile}\n\n{listing}"
-    return file_format.digest(inputs).removeprefix("sha256:")
+    return sealing.digest(inputs).removeprefix("sha256:")

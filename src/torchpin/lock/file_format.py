@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torchpin import paths
-from torchpin.controls import CONTROL
 from torchpin.errors import InputError
-from torchpin.model import Artifact, LayerLock, LicenseStatement, Lock, Position, Problem, Upstream
+from torchpin.lock.sealing import broken_file_error, seal, unseal
+from torchpin.lock.statements import (
+    LICENSES,
+    WHEELS,
+    licenses_text,
+    parse_licenses,
+    parse_wheels,
+    wheels_text,
+)
+from torchpin.model import Artifact, LayerLock, Lock, Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    from torchpin.model import LicenseStatement, Problem, WheelContents
 
 # A line names no host, so pip and uv install it from any index or mirror. The comment has what they do not need.
 _PACKAGE_LINE = re.compile(
@@ -24,81 +32,6 @@ _PACKAGE_LINE = re.compile(
 _HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
 BUILD, PROVIDED = "build", "00-given"  # the layers that are not installed
 UPSTREAM_PREFIX = "upstream-"
-LICENSES = "licenses.txt"
-_LICENSE_LINE = re.compile(
-    r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9a-z.+!_-]+) sha256:(?P<sha256>[0-9a-f]{64}) (?P<fields>\{.*\})"
-)
-# the fields of a license line, as the metadata name them
-_LICENSE_FIELDS = {
-    "expression": "License-Expression",
-    "text": "License",
-    "classifiers": "Classifier",
-    "metadata_of": "of",
-}
-
-
-def digest(text: str) -> str:
-    """The SHA-256 of a text, as `sha256:…`."""
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def _seal(first: str, fields: Mapping[str, str], lines: Sequence[str]) -> str:
-    """A text of a header, lines, and in between the digest of both, so that any edit is detected."""
-    head = [
-        first,
-        "# Made by `invoke lock`; do not edit.",
-        *(f"# {name}: {value}" for name, value in fields.items()),
-    ]
-    body = [*lines, ""]
-    return "\n".join([*head, f"# digest: {digest(chr(10).join([*head, *body]))}", *body])
-
-
-def _unseal(file: str, text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
-    """The header fields and the numbered lines of a sealed text. Raises InputError if the digest does not match."""
-    lines = text.split("\n")
-    for number, line in enumerate(lines, start=1) if CONTROL.search(text.replace("\n", "")) else ():
-        control = CONTROL.search(line)
-        if control:
-            message = f"a control character at column {control.start() + 1}"
-            raise _broken_file_error(file, number, message)
-    seals = [number for number, line in enumerate(lines) if line.startswith("# digest: ")]
-    if len(seals) != 1:
-        raise _broken_file_error(file, 1, "expected one `# digest:` line in the header")
-    (seal,) = seals
-    without = "\n".join(lines[:seal] + lines[seal + 1 :])
-    if lines[seal] != f"# digest: {digest(without)}":
-        raise _broken_file_error(file, seal + 1, "was edited: its digest does not match its lines")
-    fields = {}
-    for number, line in enumerate(lines[2:seal], start=3):
-        name, colon, value = line.removeprefix("# ").partition(": ")
-        if not line.startswith("# ") or not colon:
-            raise _broken_file_error(file, number, f"not a header field: {line[:80]!r}")
-        fields[name] = value
-    if lines[-1]:
-        raise _broken_file_error(file, len(lines), "the last line has no end")
-    return fields, [(number + 1, line) for number, line in enumerate(lines[:-1]) if number > seal]
-
-
-def is_sealed(text: str) -> bool:
-    """Whether a text is a file of a lock that was not edited."""
-    try:
-        _unseal("", text)
-    except InputError:
-        return False
-    return True
-
-
-def has_header(text: str) -> bool:
-    """Whether a text is a file of a lock, edited or not; a file without any of the header is somebody's own."""
-    head = text.split("\n")[:20]
-    return "# Made by `invoke lock`; do not edit." in head or any(
-        line.startswith("# digest: ") for line in head
-    )
-
-
-def _broken_file_error(file: str, line: int, message: str) -> InputError:
-    problem = Problem(position=Position(file=file, line=line, column=1), path="", message=message)
-    return InputError("run `invoke lock` to write it again, or restore it from git", (problem,))
 
 
 def _package_line(package: Artifact) -> str:
@@ -122,17 +55,17 @@ def layer_text(layer: LayerLock) -> str:
     )
     fields = dict(zip(_HEADER_FIELDS, values, strict=True)) | ({"optional": "true"} if layer.optional else {})
     lines = [_package_line(package) for package in layer.packages]
-    return _seal(f"# torchpin lock of {layer.environment}, layer {layer.name}", fields, lines)
+    return seal(f"# torchpin lock of {layer.environment}, layer {layer.name}", fields, lines)
 
 
 def parse_layer(file: str, text: str) -> LayerLock:
     """The layer of a file's text. Raises InputError with file:line if it was edited or is not a layer."""
-    fields, lines = _unseal(file, text)
+    fields, lines = unseal(file, text)
     if {*fields} - {"optional"} != {*_HEADER_FIELDS}:
-        raise _broken_file_error(file, 1, f"expected the header fields {', '.join(_HEADER_FIELDS)}")
+        raise broken_file_error(file, 1, f"expected the header fields {', '.join(_HEADER_FIELDS)}")
     packages = {package.name: package for package in (_parse_package(file, *numbered) for numbered in lines)}
     if len(packages) != len(lines):
-        raise _broken_file_error(file, 1, "locks a package more than once")
+        raise broken_file_error(file, 1, "locks a package more than once")
     return LayerLock(
         environment=fields["environment"],
         name=fields["layer"],
@@ -155,7 +88,7 @@ def _parse_package(file: str, number: int, line: str) -> Artifact:
     """The package of a line. Raises InputError unless it is written as `_package_line` writes it."""
     match = _PACKAGE_LINE.fullmatch(line)
     if not match:
-        raise _broken_file_error(file, number, f"not a locked package with exactly one hash: {line[:80]!r}")
+        raise broken_file_error(file, number, f"not a locked package with exactly one hash: {line[:80]!r}")
     size = match["size"].removesuffix(" bytes")
     package = Artifact(
         name=match["name"],
@@ -166,7 +99,7 @@ def _parse_package(file: str, number: int, line: str) -> Artifact:
         required_by=tuple((match["required_by"] or "").split()),
     )
     if line != _package_line(package):
-        raise _broken_file_error(file, number, f"not as `invoke lock` writes a package: {line[:80]!r}")
+        raise broken_file_error(file, number, f"not as `invoke lock` writes a package: {line[:80]!r}")
     return package
 
 
@@ -178,76 +111,27 @@ def upstream_text(upstream: Upstream) -> str:
         "commit": upstream.commit,
         "file": upstream.file,
     }
-    return _seal(f"# What {upstream.source} {upstream.tag} itself asks for", fields, upstream.requirements)
+    return seal(f"# What {upstream.source} {upstream.tag} itself asks for", fields, upstream.requirements)
 
 
 def parse_upstream(file: str, text: str) -> Upstream:
     """A source's requirements from their file's text. Raises InputError as parse_layer does."""
-    fields, lines = _unseal(file, text)
+    fields, lines = unseal(file, text)
     if {*fields} != {"source", "tag", "commit", "file"}:
-        raise _broken_file_error(file, 1, "expected the header fields source, tag, commit, file")
+        raise broken_file_error(file, 1, "expected the header fields source, tag, commit, file")
     return Upstream(**fields, requirements=tuple(line for _, line in lines))
-
-
-def licenses_text(environment: str, statements: Sequence[LicenseStatement]) -> str:
-    """The file of what the metadata of the locked files say of their licenses."""
-    lines = [
-        f"{statement.name}=={statement.version} sha256:{statement.sha256} "
-        + json.dumps(
-            {
-                key: getattr(statement, field)
-                for field, key in _LICENSE_FIELDS.items()
-                if getattr(statement, field)
-            }
-        )
-        for statement in statements
-    ]
-    return _seal(
-        f"# torchpin lock of {environment}, licenses as the packages state them",
-        {"environment": environment},
-        lines,
-    )
-
-
-def parse_licenses(file: str, text: str) -> tuple[LicenseStatement, ...]:
-    """The statements of a file of licenses. Raises InputError as parse_layer does."""
-    fields, lines = _unseal(file, text)
-    if {*fields} != {"environment"}:
-        raise _broken_file_error(file, 1, "expected the header field environment")
-    statements = []
-    for number, line in lines:
-        match = _LICENSE_LINE.fullmatch(line)
-        values = _license_values(match["fields"]) if match else None
-        if not match or not values:
-            raise _broken_file_error(file, number, f"not the license of a locked package: {line[:80]!r}")
-        statements.append(
-            LicenseStatement(name=match["name"], version=match["version"], sha256=match["sha256"], **values)
-        )
-    return tuple(statements)
-
-
-def _license_values(text: str) -> dict[str, Any] | None:
-    """The fields of a license line; None for others than are written."""
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    fields = {field: values[key] for field, key in _LICENSE_FIELDS.items() if key in values}
-    if not fields or len(fields) != len(values):
-        return None
-    classifiers = fields.pop("classifiers", [])
-    texts = [*fields.values(), *(classifiers if isinstance(classifiers, list) else [None])]
-    if not all(isinstance(value, str) and value for value in texts):
-        return None
-    return {**fields, "classifiers": tuple(classifiers)}
 
 
 def lock_texts(lock: Lock) -> dict[str, str]:
     """The files of a lock, name to text."""
     layers = [*lock.layers, *(layer for layer in (lock.build, lock.provided) if layer)]
-    licenses = {LICENSES: licenses_text(layers[0].environment, lock.licenses)} if layers else {}
+    environment = layers[0].environment if layers else ""
+    statements = {
+        LICENSES: licenses_text(environment, lock.licenses),
+        WHEELS: wheels_text(environment, lock.wheels),
+    }
     upstreams = {upstream_file(upstream.source): upstream_text(upstream) for upstream in lock.upstreams}
-    return {layer.file: layer_text(layer) for layer in layers} | licenses | upstreams
+    return {layer.file: layer_text(layer) for layer in layers} | (statements if layers else {}) | upstreams
 
 
 def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
@@ -255,11 +139,15 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
     layers: list[LayerLock] = []
     upstreams: list[Upstream] = []
     licenses: tuple[LicenseStatement, ...] = ()
+    wheels: tuple[WheelContents, ...] = ()
     problems: list[Problem] = []
     for name, text in sorted(texts.items()):
         try:
             if name == LICENSES:
                 licenses = parse_licenses(f"{folder}/{name}", text)
+                continue
+            if name == WHEELS:
+                wheels = parse_wheels(f"{folder}/{name}", text)
                 continue
             if name.startswith(UPSTREAM_PREFIX):
                 upstreams.append(parse_upstream(f"{folder}/{name}", text))
@@ -268,7 +156,7 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
                 layers.append(parse_layer(f"{folder}/{name}", text))
                 expected_name = layers[-1].file
             if expected_name != name:
-                raise _broken_file_error(f"{folder}/{name}", 1, _misnamed(name, expected_name))
+                raise broken_file_error(f"{folder}/{name}", 1, _misnamed(name, expected_name))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -280,6 +168,7 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
         provided=special_layers.get(PROVIDED),
         upstreams=tuple(upstreams),
         licenses=licenses,
+        wheels=wheels,
     )
 
 

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from torchpin import paths
 from torchpin.compat.wheels import abi_pin
 from torchpin.errors import InputError
-from torchpin.lock import file_format
+from torchpin.lock import file_format, sealing
 from torchpin.lock.dependencies import required_closure
 from torchpin.lock.file_format import BUILD, PROVIDED
 from torchpin.model import Artifact, Environment, LayerLock, Lock
@@ -54,7 +54,7 @@ def inputs_digest(env: Environment, layer: str) -> str:
         inputs["optional"] = declared.optional
         # The file of an ABI wheel depends on the torch build too.
         inputs |= {"torch": f"{env.service.torch.version}+{env.variant.channel}"} if abi_pin(declared) else {}
-    return file_format.digest(json.dumps(inputs, sort_keys=True))
+    return sealing.digest(json.dumps(inputs, sort_keys=True))
 
 
 def outdated_files(env: Environment, lock: Lock) -> tuple[tuple[str, str, str], ...]:

@@ -43,14 +43,6 @@ class WheelFile:
     crc: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SharedFiles:
-    """The files that two wheels install with different bytes: how many, and one of them."""
-
-    count: int
-    example: str
-
-
 def installed_path(path: str) -> str:
     """Where a file of a wheel is installed, relative to site-packages; "" for folders, metadata and what lies elsewhere.
 
@@ -103,13 +95,13 @@ def extension_tags(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({match["tag"] for match in matches if match}))
 
 
-def shared_files(first: Mapping[str, WheelFile], second: Mapping[str, WheelFile]) -> SharedFiles | None:
-    """The files that two wheels install at one place with different bytes; None where that changes nothing.
+def shared_places(first: Mapping[str, WheelFile], second: Mapping[str, WheelFile]) -> tuple[str, ...]:
+    """Where two wheels install different files, sorted; empty where that changes nothing.
 
     Both are as `installed_files` gives them. Tests, texts and the like do not count, nor do the short `__init__.py` of a folder
     that two packages use as a namespace.
     """
-    different = sorted(
+    places = sorted(
         place
         for place in first.keys() & second.keys()
         if (first[place].size, first[place].crc) != (second[place].size, second[place].crc)
@@ -117,11 +109,10 @@ def shared_files(first: Mapping[str, WheelFile], second: Mapping[str, WheelFile]
     )
     if all(
         _declares_namespace(place, first[place]) and _declares_namespace(place, second[place])
-        for place in different
+        for place in places
     ):
-        return None
-    example = next((place for place in different if place.endswith("/__init__.py")), different[0])
-    return SharedFiles(count=len(different), example=example)
+        return ()
+    return tuple(places)
 
 
 def _declares_namespace(place: str, file: WheelFile) -> bool:

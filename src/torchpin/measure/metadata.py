@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -75,11 +76,14 @@ def is_for_development(requirement: Requirement) -> bool:
 
 
 def applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
-    """Whether a requirement applies in an environment of PEP 508, with any of its extras."""
+    """Whether a requirement may apply in an environment of PEP 508, with any of its extras."""
     if requirement.marker is None:
         return True
     names = extras(requirement) or {""}
-    return any(requirement.marker.evaluate({**environment, "extra": name}) for name in names)
+    try:
+        return any(requirement.marker.evaluate({**environment, "extra": name}) for name in names)
+    except (UndefinedComparison, UndefinedEnvironmentName):  # a marker that compares what has no order
+        return True
 
 
 def cuda_version_in_digits(digits: str) -> str | None:

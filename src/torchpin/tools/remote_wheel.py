@@ -1,14 +1,16 @@
-"""A file of a wheel that lies on a server, without the rest of the wheel: ranges of its bytes are read."""
+"""The METADATA and the table of contents of a wheel that lies on a server: ranges of its bytes are read, and no more."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 import zlib
+from dataclasses import dataclass
 from typing import Any
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from torchpin.measure.contents import WheelFile
 from torchpin.tools import http
 
 _TAIL = 65_536  # bytes; the list of a wheel's files is at its end, and its metadata mostly just before
@@ -16,19 +18,32 @@ _MOST_READ = 30_000_000  # bytes; torch lists some ten thousand files in about a
 _LARGEST_METADATA = 1_000_000  # bytes; real ones have some ten thousand
 
 
-def read_metadata(url: str, filename: str, size: int) -> bytes:
-    """The METADATA of a wheel of `size` bytes; empty where the server sends no ranges, or the wheel is damaged.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteWheel:
+    """What was read of a wheel: its METADATA, empty if it has none of its own, and its table of contents."""
 
-    Raises FetchError for a request that fails.
+    metadata: bytes
+    files: tuple[WheelFile, ...]
+
+
+def read_wheel(url: str, filename: str, size: int) -> RemoteWheel | None:
+    """The METADATA and the table of contents of a wheel of `size` bytes.
+
+    None where the server sends no ranges, or the wheel is damaged. Raises FetchError for a request that fails.
     """
     try:
         remote = _RemoteFile(url, size)
         with zipfile.ZipFile(io.BufferedReader(remote, _TAIL)) as archive:
-            names = [name for name in archive.namelist() if _is_metadata(name, filename)]
-            if len(names) != 1 or archive.getinfo(names[0]).file_size > _LARGEST_METADATA:
-                return b""
-            with archive.open(names[0]) as file:
-                return file.read(_LARGEST_METADATA)
+            files = tuple(
+                WheelFile(path=info.filename, size=info.file_size, crc=info.CRC)
+                for info in archive.infolist()
+            )
+            paths = [file.path for file in files if _is_metadata(file.path, filename)]
+            metadata = b""
+            if len(paths) == 1 and archive.getinfo(paths[0]).file_size <= _LARGEST_METADATA:
+                with archive.open(paths[0]) as file:
+                    metadata = file.read(_LARGEST_METADATA)
+            return RemoteWheel(metadata=metadata, files=files)
     except (
         _NoRangesError,
         zipfile.BadZipFile,
@@ -38,7 +53,7 @@ def read_metadata(url: str, filename: str, size: int) -> bytes:
         NotImplementedError,
         RuntimeError,
     ):
-        return b""
+        return None
 
 
 def _is_metadata(path: str, filename: str) -> bool:

@@ -23,7 +23,7 @@ from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
 from torchpin.redaction import redact_credentials
 from torchpin.tools import http
-from torchpin.tools.licenses import read_licenses
+from torchpin.tools.statements import read_statements
 from torchpin.tools.uv import UV_VERSION
 from torchpin.tools.uv_compile import (
     compile_command,
@@ -94,8 +94,10 @@ def resolve(
     build, build_files = _build_layer(env, settings, _locked_sources(files, layers), current=current)
     lock = Lock(layers=layers, build=build, provided=provided_layer, upstreams=upstreams)
     urls = {file.artifact.sha256: file.url for file in (*files, *build_files)}
-    licenses = read_licenses(env, settings, lock, urls, current=current, other_builds=published is None)
-    return replace(lock, licenses=licenses)
+    licenses, contents = read_statements(
+        env, settings, lock, urls, current=current, other_builds=published is None
+    )
+    return replace(lock, licenses=licenses, wheels=contents)
 
 
 def _locked_sources(files: Sequence[_LocatedArtifact], layers: Iterable[LayerLock]) -> list[_LocatedArtifact]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torchpin import paths
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, TorchpinError
-from torchpin.lock import file_format
+from torchpin.lock import sealing
 from torchpin.parsing import parse_json
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _edits(repo: Repository, files: Mapping[str, str | None]) -> list[str]:
     written = read_written(repo)
     texts = {path: text for path in files if _is_generated(path) and (text := repo.text(path)) is not None}
     texts = {
-        path: text for path, text in texts.items() if text != files[path] and not file_format.is_sealed(text)
+        path: text for path, text in texts.items() if text != files[path] and not sealing.is_sealed(text)
     }
     known = {path: [*([written[path]] if path in written else []), files[path] or ""] for path in texts}
     unknown = [path for path in texts if changed_lines(path, texts[path], known[path])]

@@ -12,7 +12,7 @@ from torchpin.description.environments import select_environments
 from torchpin.description.settings import parse_settings
 from torchpin.description.yaml_reader import MOST_CHARACTERS
 from torchpin.errors import InputError, ToolError
-from torchpin.lock import file_format
+from torchpin.lock import file_format, sealing
 from torchpin.lock.layers import outdated_files
 from torchpin.model import Position, Problem
 from torchpin.parsing import parse_json
@@ -153,7 +153,7 @@ def read_lock_files(repo: Repository, env: Environment) -> dict[str, str]:
     folder = repo.root / paths.lock_folder(env.name)
     names = sorted(path.name for path in folder.glob("*") if paths.is_lock_file(path.name))
     texts = {name: repo.lock_file(paths.lock_path(env.name, name)) for name in names}
-    return {name: text for name, text in texts.items() if file_format.has_header(text)}
+    return {name: text for name, text in texts.items() if sealing.has_header(text)}
 
 
 def read_lock(repo: Repository, env: Environment) -> Lock:

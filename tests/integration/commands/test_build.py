@@ -24,7 +24,7 @@ from torchpin.description import write
 from torchpin.description.environments import mirror_variable, select_environments
 from torchpin.errors import FindingsError, ToolError
 from torchpin.lab import docker_engine, stub_wheels
-from torchpin.lock import file_format
+from torchpin.lock import file_format, sealing
 from torchpin.tools import docker, index_server, uv
 from torchpin.tools.files import write_files
 from torchpin.workspace import generated, workspace
@@ -67,7 +67,7 @@ def test_the_image_is_built_proven_recorded_and_documented(
     with docker.engine() as client:
         labels = client.images.get(image_tags(scratch)[0]).labels
     sbom = scratch.text("records/lora-gpu/sbom.cdx.json")
-    assert labels["io.torchpin.sbom"] == file_format.digest(sbom or "")
+    assert labels["io.torchpin.sbom"] == sealing.digest(sbom or "")
     assert labels["org.opencontainers.image.base.name"].startswith("docker.io/torchpin-lab/")
     assert "org.opencontainers.image.revision" not in labels  # the lab's copy is in no git repository
 

@@ -117,6 +117,7 @@ def test_a_file_of_others_stops_it_unless_told_otherwise(root: Path, path: str, 
     [
         "lockfiles/zopilot-gpu/00-torch.requirements.txt",
         "lockfiles/zopilot-gpu/licenses.txt",
+        "lockfiles/zopilot-gpu/wheels.txt",
         "docker/zopilot-gpu/Dockerfile",
         "records/zopilot-gpu/sbom.cdx.json",
     ],

@@ -21,7 +21,7 @@ from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
-from torchpin.lock import file_format
+from torchpin.lock import sealing
 from torchpin.model import Base, Health, Run, Source, Torch, Variant
 
 if TYPE_CHECKING:
@@ -260,10 +260,10 @@ def test_a_context_list_has_a_line_for_everything_that_is_read() -> None:
     context = plan.BuildContext(files={"z": "1", "a": "2"}, uv="0.13.9", sources={"sources/b": source})
     assert render_context_list(context) == (
         "# What the image's build reads. Made by `invoke render`; do not edit.\n"
-        f"a  {file_format.digest('2')}\n"
+        f"a  {sealing.digest('2')}\n"
         f"sources/b/  https://example.org/b v1 {'0f' * 20}\n"
         "uv  0.13.9\n"
-        f"z  {file_format.digest('1')}\n"
+        f"z  {sealing.digest('1')}\n"
     )
 
 

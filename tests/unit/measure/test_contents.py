@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from torchpin.measure import contents
-from torchpin.measure.contents import SharedFiles, WheelFile
+from torchpin.measure.contents import WheelFile
 
 
 def wheel(*entries: tuple[str, int], size: int = 5000) -> dict[str, WheelFile]:
@@ -75,10 +75,10 @@ def test_tags_of_extension_modules() -> None:
     assert contents.extension_tags(paths) == ("abi3", "cpython-312-x86_64-linux-gnu")
 
 
-def test_files_with_other_bytes_are_counted_and_an_example_is_named() -> None:
+def test_places_of_files_with_other_bytes() -> None:
     cpu = wheel(("onnxruntime/__init__.py", 1), ("onnxruntime/capi/state.so", 2), ("onnxruntime/LICENSE", 3))
     gpu = wheel(("onnxruntime/__init__.py", 4), ("onnxruntime/capi/state.so", 5), ("onnxruntime/LICENSE", 3))
-    assert contents.shared_files(cpu, gpu) == SharedFiles(count=2, example="onnxruntime/__init__.py")
+    assert contents.shared_places(cpu, gpu) == ("onnxruntime/__init__.py", "onnxruntime/capi/state.so")
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_files_with_other_bytes_are_counted_and_an_example_is_named() -> None:
     ],
 )
 def test_overlaps_that_change_nothing(first: dict[str, WheelFile], second: dict[str, WheelFile]) -> None:
-    assert contents.shared_files(first, second) is None
+    assert contents.shared_places(first, second) == ()
 
 
 def test_a_long_init_file_is_code() -> None:
     first, second = wheel(("cv2/__init__.py", 1), size=6000), wheel(("cv2/__init__.py", 2), size=7000)
-    assert contents.shared_files(first, second) == SharedFiles(count=1, example="cv2/__init__.py")
+    assert contents.shared_places(first, second) == ("cv2/__init__.py",)

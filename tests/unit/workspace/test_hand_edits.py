@@ -9,7 +9,7 @@ import pytest
 from torchpin import paths
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError
-from torchpin.lock import file_format
+from torchpin.lock import file_format, sealing
 from torchpin.model import Settings, Upstream
 from torchpin.workspace import hand_edits, regenerated, writer
 from torchpin.workspace.workspace import Repository
@@ -138,7 +138,7 @@ def test_a_file_of_a_lock_has_its_own_digest(repo: Repository) -> None:
     text = file_format.upstream_text(upstream)
     writer.write(repo, {LOCK_FILE: text})
     hand_edits.require_unedited(repo, {LOCK_FILE: None})
-    assert file_format.is_sealed(text)
-    assert not file_format.is_sealed(text.replace("torch", "jax"))
-    assert file_format.has_header(text.replace("torch", "jax"))
-    assert not file_format.has_header("my notes\n")
+    assert sealing.is_sealed(text)
+    assert not sealing.is_sealed(text.replace("torch", "jax"))
+    assert sealing.has_header(text.replace("torch", "jax"))
+    assert not sealing.has_header("my notes\n")

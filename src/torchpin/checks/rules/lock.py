@@ -15,14 +15,15 @@ from packaging.version import Version
 from torchpin import facts, paths
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.wheels import best_wheel
-from torchpin.lock.file_format import LICENSES, PROVIDED, UPSTREAM_PREFIX
+from torchpin.lock.file_format import PROVIDED, UPSTREAM_PREFIX
 from torchpin.lock.layers import TORCH, layer_index, outdated_files
+from torchpin.lock.statements import LICENSES, WHEELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from torchpin.checks.context import CheckContext
-    from torchpin.model import Artifact, Environment, Finding
+    from torchpin.model import Artifact, Environment, Finding, Lock
 
 
 @check("LCK001", "the lock no longer matches its description")
@@ -30,7 +31,8 @@ def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
     """Run `invoke lock` and commit what it writes.
 
     Each layer file holds a digest of its inputs: Python, platform, channel, torch and the layer's packages. When one of
-    them changes in the description, the layer is out of date.
+    them changes in the description, the layer is out of date. Beside the layers lie the licenses of the locked files, and
+    what was read out of them.
 
     Example: tqdm==4.66.5 became tqdm==4.67.1 in the description, and 02-training.requirements.txt was locked before.
 
@@ -42,9 +44,7 @@ def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
             folder = paths.lock_folder(env.name)
             yield finding(env, folder, "is missing", about=env.name)
         return  # a lock that cannot be parsed is reported by LCK002
-    if LICENSES not in context.lock_files.get(env.name, ()):
-        path = paths.lock_path(env.name, LICENSES)
-        yield finding(env, path, "is missing", about="licenses")
+    yield from _outdated_statements(env, lock, context.lock_files.get(env.name, ()))
     for file in context.lock_files.get(env.name, ()):
         present_name = paths.present_name(file)
         if file != present_name:
@@ -59,6 +59,23 @@ def lock_is_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
             path = paths.lock_path(env.name, layer.file)
             message = f"was locked by uv {layer.uv}, but torchpin pins uv {context.uv}"
             yield finding(env, path, message, about=layer.name)
+
+
+def _outdated_statements(env: Environment, lock: Lock, files: Collection[str]) -> Iterator[Finding]:
+    """Findings for a file of licenses or wheels that is missing, or is about other files than are locked."""
+    for file in sorted({LICENSES, WHEELS} - {*files}):
+        yield finding(env, paths.lock_path(env.name, file), "is missing", about=file.removesuffix(".txt"))
+    if WHEELS not in files or list(outdated_files(env, lock)):
+        return  # a lock that is out of date has other packages
+    path = paths.lock_path(env.name, WHEELS)
+    locked = {(package.name, package.sha256): package for package in lock.all_packages.values()}
+    stated = {(wheel.name, wheel.sha256): wheel for wheel in lock.wheels}
+    for key in sorted(locked.keys() - stated.keys()):
+        message = f"has no line for {locked[key].filename}"
+        yield finding(env, path, message, about=locked[key].name)
+    for key in sorted(stated.keys() - locked.keys()):
+        message = f"has a line for {stated[key].name} {stated[key].version}, which is not locked"
+        yield finding(env, path, message, about=stated[key].name)
 
 
 @check("LCK002", "the lock was edited by hand")

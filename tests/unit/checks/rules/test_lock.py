@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from support.check_cases import Case, assert_finds, assert_passes, parametrize_cases
 from support.checks import (
     LOCK_DIR,
+    LOCK_FILES,
     RECORDED_TORCH_HASH,
     TORCH_LAYER,
     TRAINING_LAYER,
@@ -21,7 +22,7 @@ from support.checks import (
     run_check,
 )
 from torchpin.lock.layers import layer_names
-from torchpin.model import Layer, Upstream
+from torchpin.model import Layer, Upstream, WheelContents
 
 UPSTREAM_FILE = f"{LOCK_DIR}/upstream-sd-scripts.requirements.txt"
 UPSTREAM = Upstream(
@@ -160,13 +161,34 @@ FAILS = [
     ),
     Case(
         "LCK001", "under a former name",
-        lambda kit: kit.check_lock("LCK001", lock_files={"02-training.txt": "", "licenses.txt": ""}),
+        lambda kit: kit.check_lock("LCK001", lock_files={**LOCK_FILES, "02-training.txt": ""}),
         f"{LOCK_DIR}/02-training.txt", "has a former name; `invoke lock` renames it to 02-training.requirements.txt",
     ),
     Case(
         "LCK001", "without the licenses of its packages",
-        lambda kit: kit.check_lock("LCK001", lock_files={"00-torch.requirements.txt": ""}),
+        lambda kit: kit.check_lock("LCK001", lock_files={"wheels.txt": ""}),
         f"{LOCK_DIR}/licenses.txt", "is missing",
+    ),
+    Case(
+        "LCK001", "without what was read out of its wheels",
+        lambda kit: kit.check_lock("LCK001", lock_files={"licenses.txt": ""}),
+        f"{LOCK_DIR}/wheels.txt", "is missing",
+    ),
+    Case(
+        "LCK001", "without what was read out of a wheel",
+        lambda kit: kit.check_lock("LCK001", locks=replace(kit.lock(), wheels=kit.lock().wheels[1:])),
+        f"{LOCK_DIR}/wheels.txt", "has no line for nvidia_cudnn_cu12-9.1.0.70-py3-none-any.whl",
+    ),
+    Case(
+        "LCK001", "with what was read out of another wheel",
+        lambda kit: kit.check_lock(
+            "LCK001",
+            locks=replace(
+                kit.lock(),
+                wheels=(*kit.lock().wheels, WheelContents(name="six", version="1", sha256="0f" * 32)),
+            ),
+        ),
+        f"{LOCK_DIR}/wheels.txt", "has a line for six 1, which is not locked",
     ),
     Case(
         "LCK002", "an edited file",
