@@ -45,7 +45,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "python": ("TOR003", "ABI"),
     "platform": ("TOR", "GPU001"),
     "partner": ("TOR", "DEP001", "ABI"),
-    "gpu": ("GPU001",),
+    "gpu": ("GPU001", "GPU003"),
     "driver": ("GPU002",),
     "image": ("BAS001",),
     "libc": ("TOR003", "ABI", "BAS"),

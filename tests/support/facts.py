@@ -46,5 +46,9 @@ PAGES = all_pages()
 
 
 def find_row(tables: dict[str, Any], name: str, entry_name: str) -> dict[str, Any]:
-    section, key = {"channels": ("channels", "name"), "torch": ("releases", "version")}[name]
+    section, key = {
+        "channels": ("channels", "name"),
+        "torch": ("releases", "version"),
+        "gpus": ("gpus", "name"),
+    }[name]
     return next(entry for entry in tables[name][section] if entry[key] == entry_name)

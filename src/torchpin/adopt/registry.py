@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.adopt import installs
+from torchpin.adopt import installs, uv_files
 from torchpin.checks.registry import REGISTRY, register
 from torchpin.model import Finding
 
@@ -81,8 +81,9 @@ def torch_channel(step: InstallCommand, target: InstallTarget) -> tuple[str, str
     local = pin.partition("+")[2]
     for url, how in ((step.index, "from its index"), (step.extra_index, "from its extra index")):
         match = re.search(r"/(cu\d+|cpu)/?$", url)
-        if match:
-            return match[1], how
+        channel = uv_files.index_channel(url) or (match[1] if match else "")
+        if channel:
+            return channel, how
     if local:
         return local, "with that local version"
     release = facts.release(pin) if pin else None

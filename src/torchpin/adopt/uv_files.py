@@ -23,7 +23,10 @@ _LINUX = {
     "os_name": "posix",
     "platform_machine": "x86_64",
 }
-_CHANNEL = re.compile(r"/whl/(?:nightly/|test/)?(cpu|cu\d+|rocm[\d.]+|xpu)/?$")
+# The index of PyTorch or of a mirror, and NVIDIA's of Jetson: nightly/cu128 and jp6/cu126 are no builds of cu128 and cu126.
+_CHANNEL = re.compile(
+    r"/whl/((?:nightly/|test/)?(?:cpu|cu\d+|rocm[\d.]+|xpu))/?$|jetson-ai-lab[^/]*/((?:jp\d+|sbsa)/cu\d+)(?:/|$)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,15 +40,15 @@ class LockedPackage:
 
     @property
     def channel(self) -> str:
-        """The channel of PyTorch's index that it comes from, by its local version or its index; "" for any other index."""
+        """The channel of PyTorch's index that it comes from, by its index or its local version; "" for any other index."""
         local = self.version.partition("+")[2]
-        return local if re.fullmatch(r"cpu|cu\d+", local) else index_channel(self.registry)
+        return index_channel(self.registry) or (local if re.fullmatch(r"cpu|cu\d+", local) else "")
 
 
 def index_channel(url: str) -> str:
     """The channel of the address of a PyTorch index, or of its mirror: `…/whl/cu126` is cu126; "" for any other address."""
     match = _CHANNEL.search(url)
-    return match[1] if match else ""
+    return (match[1] or match[2]) if match else ""
 
 
 def read_lock(lock: Mapping[str, Any], text: str) -> dict[str, LockedPackage]:

@@ -76,6 +76,11 @@ def _choose_channel(env: Environment, version: Version, preferred: str) -> tuple
 
     Raises HeldError where no channel has the release, or none without losing a GPU.
     """
+    if other := facts.other_channel(env.variant.channel):
+        raise HeldError(
+            f"{env.variant.channel} has {other.what}, which torchpin does not build",
+            "choose a CUDA or CPU channel",
+        )
     scope = f"torch {version} for Python {env.service.python} on {env.variant.platform}"
     if env.variant.channel == "pypi":
         release = facts.release(str(version))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torchpin import facts
 from torchpin.bump import model
 from torchpin.bump.pins import is_known
 from torchpin.checks.context import current_lock
@@ -50,6 +51,8 @@ def bump_context(
 
     Raises InputError for an unknown service or tag, ToolError where the origin cannot be read.
     """
+    if other := facts.other_channel(channel):
+        raise InputError(f"--channel: {channel} has {other.what}, which torchpin does not build")
     environments = select_environments(repo.services)
     for name in services:
         select_environments(repo.services, service=name)  # raises InputError for an unknown name

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from torchpin import paths
+from torchpin import facts, paths
 from torchpin.checks import run
 from torchpin.commands.judge import check_workspace, require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
@@ -225,6 +225,8 @@ def _present_lock(repo: Repository, env: Environment) -> Lock | None:
 def _channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Iterator[str | None]:
     """The address that a channel is read from: a local server of its index snapshot, its mirror, or its own; None for PyPI."""
     channel = env.variant.channel
+    if other := facts.other_channel(channel):  # also where the finding about it is waived
+        raise InputError(f"channel {channel} has {other.what}, which torchpin does not lock")
     if recorded and channel != "pypi":
         files = index_server.recorded_files(channel)
         if not files:

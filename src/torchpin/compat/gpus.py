@@ -23,21 +23,36 @@ class GpuVerdict:
 
 def judge_gpu(env: Environment, gpu: facts.Gpu | None) -> GpuVerdict:
     """Whether the torch build of an environment has code for a GPU; None: a GPU that is not in the facts."""
-    build, platform = torch_build(env), env.variant.platform
+    build, platform, channel = torch_build(env), env.variant.platform, env.variant.channel
     if build == "cpu":
-        return GpuVerdict(
-            status="incompatible", reason="a CPU build", evidence=f"the channel {env.variant.channel}"
-        )
-    if gpu is None:
-        return GpuVerdict(status="unknown", reason="this GPU is not in the facts")
-    if gpu.capability is None:
-        return GpuVerdict(status="unknown", reason="its capability is not in the facts")
-    if gpu.machine == "aarch64" and platform == "linux/amd64":
+        return GpuVerdict(status="incompatible", reason="a CPU build", evidence=f"the channel {channel}")
+    if gpu and gpu.vendor != "NVIDIA":
+        return _judge_foreign_gpu(channel, gpu)
+    if gpu and gpu.capability and gpu.machine == "aarch64" and platform == "linux/amd64":
         reason = f"its hosts are aarch64, but this build is for {platform}"
         return GpuVerdict(status="incompatible", reason=reason, evidence=gpu.citation)
-    if build is None:
-        return GpuVerdict(status="unknown", reason="the CUDA of this build is not in the facts")
+    missing = _missing_fact(build, channel, gpu)
+    if missing or gpu is None or build is None:
+        return GpuVerdict(status="unknown", reason=missing)
     return _judge_architectures(str(env.service.torch.version), build, MACHINES[platform], gpu)
+
+
+def _judge_foreign_gpu(channel: str, gpu: facts.Gpu) -> GpuVerdict:
+    if other := facts.other_channel(channel):
+        return GpuVerdict(status="unknown", reason=f"{channel} has {other.what}, which are not judged")
+    reason = f"it is not of NVIDIA but of {gpu.vendor}, and a CUDA build runs on NVIDIA's GPUs only"
+    return GpuVerdict(status="incompatible", reason=reason, evidence=gpu.citation)
+
+
+def _missing_fact(build: str | None, channel: str, gpu: facts.Gpu | None) -> str:
+    """Why a verdict is unknown before architectures are compared; empty where they can be."""
+    if other := facts.other_channel(channel):
+        return f"{channel} has {other.what}, which are not judged"
+    if gpu is None:
+        return "this GPU is not in the facts"
+    if gpu.capability is None:
+        return "its capability is not in the facts"
+    return "" if build else "the CUDA of this build is not in the facts"
 
 
 def _judge_architectures(release: str, build: str, machine: str, gpu: facts.Gpu) -> GpuVerdict:
@@ -48,9 +63,27 @@ def _judge_architectures(release: str, build: str, machine: str, gpu: facts.Gpu)
         evidence = f"{archs.citation}; {gpu.citation}"
         if facts.runs_on(archs, capability):
             return GpuVerdict(status="ok", evidence=f"{reason}: {evidence}")
+        if is_integrated(gpu):
+            reason += f"; an integrated GPU runs code for {capability} only"
         return GpuVerdict(status="incompatible", reason=reason, evidence=evidence)
     highest = facts.highest_arch(release, build, machine)
     if highest and facts.parse_capability(capability) > facts.parse_capability(highest):
         reason = f"the CUDA of this build compiles up to {highest} only"
         return GpuVerdict(status="incompatible", reason=reason, evidence=gpu.citation)
     return GpuVerdict(status="unknown", reason="the architectures of this build are not in the facts")
+
+
+def is_integrated(gpu: facts.Gpu) -> bool:
+    """Whether a GPU is part of a Jetson, whose code and CUDA libraries are not those of other GPUs."""
+    toolkits = facts.toolkits_of(gpu.capability) if gpu.capability else None
+    return toolkits is not None and toolkits.integrated
+
+
+def unknown_gpu_text(name: str) -> str:
+    """Why a name gives no GPU: it is the name of several, or of none, with the names near it."""
+    candidates = facts.gpu_candidates(name)
+    if candidates:
+        named = ", ".join(f"{gpu.name} ({gpu.capability or 'capability unknown'})" for gpu in candidates)
+        return f"{name} can be one of several GPUs: {named}; write which"
+    near = facts.near_gpus(name)
+    return f"{name} is not in the facts" + (f" (did you mean {', '.join(near)}?)" if near else "")

@@ -17,7 +17,12 @@ IMAGE = text_rule(
 )
 DIGEST = text_rule(r"sha256:[0-9a-f]{64}", "a digest (sha256: and 64 hexadecimal digits)")
 DRIVER = text_rule(r"\d{3}(?:\.\d{1,3}){1,2}", "an NVIDIA driver version such as 550.54.14 (quote it)")
-CHANNEL = text_rule(r"cu\d{2,3}|cpu|pypi", "a channel (cu121, cu128, …, cpu or pypi)")
+# Those of AMD, Intel, nightly builds and Jetson are read too, so that the judge can tell what they have (CHN001).
+_BUILD = r"cu\d{2,3}|cpu|xpu|rocm\d{1,2}(?:\.\d{1,2}){1,2}"
+CHANNEL = text_rule(
+    rf"{_BUILD}|pypi|(?:nightly|test)/(?:{_BUILD})|(?:jp\d{{1,2}}|sbsa|l4t)(?:[./-]?[a-z0-9.]+)*",
+    "a channel (cu121, cu128, …, cpu or pypi)",
+)
 PLATFORM = text_rule(r"linux/(?:amd64|arm64)", "a platform (linux/amd64 or linux/arm64)")
 # A trailing `-` would remove the package: `apt-get install git-`.
 APT = text_rule(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Lock, Service
 
 UNKNOWN = "unknown"
+_EXAMPLES = 4  # of the GPUs of a capability, of which there are up to seventy
 FAILURES = "Known failures"
 _ABOUT_GPUS = re.compile(r"\b(driver|GPU)s?\b", re.IGNORECASE)
 
@@ -109,7 +110,8 @@ def _gpu_section(
 
 def _gpu_lines(gpu: facts.Gpu) -> list[str]:
     lines = {
-        "Architecture": gpu.architecture,
+        "Vendor": "" if gpu.vendor == "NVIDIA" else gpu.vendor,
+        "Architecture": gpu.architecture if gpu.vendor == "NVIDIA" else "",
         "Capability": gpu.capability or UNKNOWN,
         "Host": "" if gpu.machine == "x86_64" else f"{gpu.machine}; images for linux/amd64 do not run there.",
         "Minimum toolkit": f"CUDA {gpu.min_toolkit}" if gpu.min_toolkit else UNKNOWN,
@@ -199,25 +201,73 @@ def failure_table() -> str:
     return paragraphs(f"## {FAILURES}", table(("Message", "Meaning", "Help"), rows))
 
 
-def all_gpus(environments: Sequence[Environment]) -> str:
-    """A table of all GPUs in the facts."""
+def common_gpus(environments: Sequence[Environment]) -> str:
+    """A table of the GPUs with facts of their own."""
+    rows = [
+        (
+            gpu.name,
+            gpu.architecture,
+            gpu.capability or UNKNOWN,
+            f"CUDA {gpu.min_toolkit}" if gpu.min_toolkit else UNKNOWN,
+            _minimum_driver(gpu).partition(",")[0],
+            _first_build(gpu),
+            _serving(environments, gpu),
+        )
+        for gpu in facts.gpus()
+    ]
+    headers = ("GPU", "Architecture", "Capability", "Minimum toolkit", "Minimum driver", "First build", "torch has code for it in")  # fmt: skip
+    return paragraphs(
+        "## Common GPUs",
+        "Those that services list, and those that clouds rent or that people have most. What runs on a GPU follows from its capability, so the next table is about every other one too.",
+        table(headers, rows),
+    )
+
+
+def _first_build(gpu: facts.Gpu) -> str:
+    first = next(iter(build_ranges(gpu).items()), None)
+    return f"{first[1][0]} on {code(first[0])}" if first else UNKNOWN
+
+
+def _serving(environments: Sequence[Environment], gpu: facts.Gpu) -> str:
+    served = [code(env.name) for env in environments if verdict_text(env, gpu) == "yes"]
+    return ", ".join(served) or "none"
+
+
+def all_capabilities(environments: Sequence[Environment]) -> str:
+    """A table of all compute capabilities in the facts, with how many GPUs have each."""
+    names_by_capability: dict[str, list[str]] = {}
+    for gpu in facts.known_gpus():
+        names_by_capability.setdefault(gpu.capability or "", []).append(gpu.name)
     rows = []
-    for gpu in facts.gpus():
-        first = next(iter(build_ranges(gpu).items()), None)
-        served = [code(env.name) for env in environments if verdict_text(env, gpu) == "yes"]
+    for toolkits in facts.capabilities():
+        capability_gpu, names = facts.gpu(toolkits.sm), names_by_capability.get(toolkits.capability, [])
+        if capability_gpu is None or not names:
+            continue
+        examples = ", ".join(names[:_EXAMPLES])
+        cuda = f"{toolkits.min_toolkit} to {toolkits.last_toolkit or 'now'}"
         rows.append(
             (
-                gpu.name,
-                gpu.architecture,
-                gpu.capability or UNKNOWN,
-                f"CUDA {gpu.min_toolkit}" if gpu.min_toolkit else UNKNOWN,
-                _minimum_driver(gpu).partition(",")[0],
-                f"{first[1][0]} on {code(first[0])}" if first else UNKNOWN,
-                ", ".join(served) or "none",
+                toolkits.capability,
+                toolkits.architecture,
+                f"{len(names)}: {examples}, …" if len(names) > _EXAMPLES else examples,
+                cuda,
+                _first_build(capability_gpu),
+                _serving(environments, capability_gpu),
             )
         )
-    headers = ("GPU", "Architecture", "Capability", "Minimum toolkit", "Minimum driver", "First build", "torch has code for it in")  # fmt: skip
-    return paragraphs("## Every known GPU", table(headers, rows))
+    headers = (
+        "Capability",
+        "Architecture",
+        "GPUs",
+        "CUDA toolkits",
+        "First build",
+        "torch has code for it in",
+    )
+    return paragraphs(
+        "## Every compute capability",
+        f"{len(facts.known_gpus())} GPUs are known by name; `invoke support --gpu NAME` tells of each, and `--gpu sm_61` of a capability.",
+        table(headers, rows),
+    )
 
 
 GPUS_OPENING = """\
@@ -230,7 +280,7 @@ Text outside the generated sections is kept.
 
 
 def gpu_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict[str, str]:
-    """The sections of docs/GPUS.md: the GPUs that services list, known failures, and every GPU in the facts."""
+    """The sections of docs/GPUS.md: the GPUs that services list, known failures, common GPUs, and every capability."""
     envs = [env for service in services for env in environments(service)]
     origins = {
         "wanted": f"{paths.description_path('*')}, their locks and src/torchpin/facts",
@@ -240,6 +290,6 @@ def gpu_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict
     bodies = {
         "wanted": required_gpus(envs, locks),
         "failures": failure_table(),
-        "known": all_gpus(envs),
+        "known": paragraphs(common_gpus(envs), all_capabilities(envs)),
     }
     return {name: wrap_section(name, body, source=origins[name]) for name, body in bodies.items()}

@@ -8,6 +8,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torchpin.facts.age import DatedRow, SectionAge, expired_rows, section_ages
+from torchpin.facts.archs import (
+    BundledPtxas,
+    Toolkits,
+    Triton,
+    bundled_ptxas,
+    capabilities,
+    compiled_archs,
+    highest_arch,
+    parse_capability,
+    runs_on,
+    toolkits_of,
+    tritons,
+)
 from torchpin.facts.base_images import base_image, base_images, image_description, tag_violation
 from torchpin.facts.compilers import (
     CompilingPackage,
@@ -19,19 +32,10 @@ from torchpin.facts.compilers import (
     image_compiler,
     system_compilers,
 )
-from torchpin.facts.gpus import (
-    compiled_archs,
-    driver,
-    gate,
-    gpu,
-    gpus,
-    highest_arch,
-    is_same_gpu,
-    parse_capability,
-    runs_on,
-)
+from torchpin.facts.gpus import driver, gate, gpu, gpu_candidates, gpus, is_same_gpu, known_gpus
 from torchpin.facts.image_names import ImageName, parse_image_name
 from torchpin.facts.load import RawRow, Table, build_row, load_snapshot, load_table
+from torchpin.facts.near_gpus import near_gpus
 from torchpin.facts.packages import (
     NoWheel,
     abi_packages,
@@ -56,6 +60,7 @@ from torchpin.facts.rows import (
     Metadata,
     NativeNeeds,
     Note,
+    OtherChannel,
     PypiWheels,
     Removal,
     SourceTag,
@@ -69,6 +74,7 @@ from torchpin.facts.torch import (
     channels,
     complete_series,
     cxx11_abi,
+    other_channel,
     pypi_wheels,
     release,
     releases,
@@ -85,6 +91,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Archs",
     "BaseImage",
+    "BundledPtxas",
     "Channel",
     "CompilingPackage",
     "CompilingSetting",
@@ -101,17 +108,22 @@ __all__ = [
     "Metadata",
     "NativeNeeds",
     "NoWheel",
+    "OtherChannel",
     "PypiWheels",
     "Removal",
     "SectionAge",
     "SourceTag",
     "SystemCompiler",
+    "Toolkits",
     "TorchRelease",
+    "Triton",
     "UndeclaredRequirement",
     "Wheel",
     "abi_packages",
     "base_image",
     "base_images",
+    "bundled_ptxas",
+    "capabilities",
     "channel",
     "channel_cuda",
     "channels",
@@ -127,6 +139,7 @@ __all__ = [
     "find_wheel",
     "gate",
     "gpu",
+    "gpu_candidates",
     "gpus",
     "highest_arch",
     "image_compiler",
@@ -134,9 +147,12 @@ __all__ = [
     "implied_packages",
     "index_snapshot",
     "is_same_gpu",
+    "known_gpus",
     "metadata",
     "native_needs",
+    "near_gpus",
     "notes",
+    "other_channel",
     "parse_capability",
     "parse_image_name",
     "problems",
@@ -150,6 +166,8 @@ __all__ = [
     "source_tags",
     "system_compilers",
     "tag_violation",
+    "toolkits_of",
+    "tritons",
     "undeclared_requirements",
     "wheels",
 ]

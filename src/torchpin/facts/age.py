@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from torchpin.facts.base_images import base_image
 from torchpin.facts.cuda_images import row_tags
+from torchpin.facts.gpus import names_gpu
 from torchpin.facts.image_names import parse_image_name
 from torchpin.facts.load import all_tables, load_snapshot, load_table
-from torchpin.facts.rows import gpu_key
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -29,10 +29,15 @@ KEYS = {  # the columns that identify a row of a section; ID where a section is 
     ("archs", "archs"): ("series", "channel", "platform"),
     ("archs", "holes"): ("series", "channel"),
     ("archs", "toolkits"): ("sm",),
+    ("archs", "triton"): ("version",),
+    ("archs", "bundled_ptxas"): ("series", "channel", "platform"),
     ("gpus", "gpus"): ("name",),
     ("base_images", "cuda"): ("cuda", "status"),
     ("base_images", "cuda_amd64_only"): ("os",),
     ("base_images", "open_minors"): ("minor",),
+    ("gpus", "families"): ("brand", "capability", "source"),
+    ("gpus", "instances"): ("pattern",),
+    ("gpus", "vendors"): ("vendor",),
     ("base_images", "systems"): ("os",),
     ("base_images", "pythons"): ("minor",),
     ("base_images", "pytorch_series"): ("series",),
@@ -210,7 +215,7 @@ def expired_rows(
             name: load_table(name) for name in (*names, *(["pypi_wheels"] if channel == "pypi" else []))
         }
     build = _built_channel(tables, channel, torch)
-    predicates = _row_predicates(tables, {channel, build}, {gpu_key(name) for name in gpus}, base, torch)
+    predicates = _row_predicates(tables, {channel, build}, gpus, base, torch)
     rows = [
         _dated_row(name, section, row, today)
         for (name, section), predicate in predicates.items()
@@ -234,7 +239,7 @@ def _built_channel(tables: Mapping[str, Table], channel: str, torch: str) -> str
 
 
 def _row_predicates(
-    tables: Mapping[str, Table], channels: set[str], gpu_keys: set[str], base: str, torch: str
+    tables: Mapping[str, Table], channels: set[str], gpus: Sequence[str], base: str, torch: str
 ) -> dict[tuple[str, str], Callable[[RawRow], bool]]:
     """By table and section, the predicate that selects the rows about an environment."""
     public = torch.partition("+")[0]
@@ -249,9 +254,8 @@ def _row_predicates(
         ("torch", "releases"): lambda row: row["version"] == public,
         ("pypi_wheels", "wheels"): lambda row: row["package"] == "torch" and row["version"] == public,
         ("archs", "archs"): lambda row: row["series"] == series and row["channel"] in channels,
-        ("gpus", "gpus"): lambda row: bool(
-            gpu_keys & set(map(gpu_key, (row["name"], *row.get("aliases", ()))))
-        ),
+        ("gpus", "gpus"): lambda row: any(names_gpu(row, name) for name in gpus),
+        ("gpus", "families"): lambda row: any(names_gpu(row, name) for name in gpus),
         ("drivers", "toolkits"): lambda row: row["cuda"] in cudas,
         ("drivers", "families"): lambda row: row["family"] in families,
         ("drivers", "gates"): lambda row: bool(

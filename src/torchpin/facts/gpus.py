@@ -1,99 +1,132 @@
-"""GPUs, drivers, and the architectures that a torch build is compiled for."""
+"""GPUs by their many names, and the drivers of CUDA versions."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from torchpin.facts.load import RawRow, build_row, load_table
-from torchpin.facts.rows import Archs, Driver, Gate, Gpu, gpu_key
-from torchpin.facts.torch import release
+from torchpin.facts.archs import toolkits_of
+from torchpin.facts.gpu_names import GpuName, matches, parse_gpu_name
+from torchpin.facts.load import RawRow, Table, build_row, load_table
+from torchpin.facts.rows import Driver, Gate, Gpu
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
-
-def compiled_archs(torch_version: str, channel: str, machine: str = "x86_64") -> Archs | None:
-    """The architectures of a build; None where they are not in the facts, or for a CPU build."""
-    row = _archs_row(torch_version, channel, machine)
-    if row is None or row["sm"] is None:
-        return None
-    # Unknown PTX counts as none: what cannot be shown to run is not ok.
-    return build_row(Archs, {**row, "ptx": row["ptx"] or ()})
-
-
-def highest_arch(torch_version: str, channel: str, machine: str = "x86_64") -> str | None:
-    """The highest architecture that the CUDA of a build can compile for, recorded where its list is unknown."""
-    row = _archs_row(torch_version, channel, machine)
-    return None if row is None else row.get("upper_bound")
-
-
-def _archs_row(torch_version: str, channel: str, machine: str) -> RawRow | None:
-    if channel == "pypi":
-        release_row = release(torch_version)
-        # `pypi_local` is recorded for PyPI's x86_64 wheel only.
-        if release_row is None or release_row.pypi_local is None or machine != "x86_64":
-            return None
-        channel = release_row.pypi_local
-    series = major_minor(torch_version)
-    for row in load_table("archs")["archs"]:
-        if (row["series"], row["channel"], row["platform"]) == (series, channel, machine):
-            return row
-    return None
-
-
-def runs_on(archs: Archs, capability: str) -> bool:
-    """Whether a build has code for a capability such as `8.6`.
-
-    A cubin runs on its major version from its minor on; PTX on its capability and every higher one. Code for an
-    architecture with the suffix `a` runs on that capability only.
-    """
-    device = parse_capability(capability)
-    return any(_cubin_runs(name, device) for name in archs.sm) or any(
-        _ptx_runs(name, device) for name in archs.ptx
-    )
-
-
-def _cubin_runs(name: str, device: tuple[int, int]) -> bool:
-    target = parse_capability(name)
-    if _is_arch_specific(name):
-        return target == device
-    return target[0] == device[0] and target[1] <= device[1]
-
-
-def _ptx_runs(name: str, device: tuple[int, int]) -> bool:
-    target = parse_capability(name)
-    return target == device if _is_arch_specific(name) else target <= device
-
-
-def _is_arch_specific(name: str) -> bool:
-    return name.endswith("a")  # as sm_90a: NVIDIA promises no forward compatibility for these
-
-
-def parse_capability(text: str) -> tuple[int, int]:
-    """Major and minor of a compute capability, as `10.0`, `sm_100`, `compute_90` or `9.0a`.
-
-    Raises ValueError for any other text.
-    """
-    # The last digit is the minor: sm_100 is 10.0.
-    match = re.fullmatch(r"(?:sm_|compute_)?(\d+)\.?(\d)[a-z]?", text)
-    if match is None:
-        message = f"{text!r} is not a compute capability"
-        raise ValueError(message)
-    return int(match[1]), int(match[2])
+# A capability instead of a name: 6.1, sm_61, compute_61, sm61; a bare number needs its dot, since 4090 is a GPU.
+_CAPABILITY = re.compile(
+    r"(?:sm_?|compute_?|(?:compute capability|cc) ?)(\d+)\.?(\d)[af]?|(\d+)\.(\d)", re.IGNORECASE
+)
+_PREFIXED_BRANDS = {"Quadro"}  # the others are left out of a GPU's own name: RTX 4090, P4
 
 
 @cache
 def gpus() -> tuple[Gpu, ...]:
+    """The GPUs with facts of their own: those that are common."""
+    return tuple(_build_gpu(row) for row in load_table("gpus")["gpus"])
+
+
+@cache
+def known_gpus() -> tuple[Gpu, ...]:
     """Every GPU in the facts."""
-    return tuple(build_row(Gpu, row) for row in load_table("gpus")["gpus"])
+    return tuple(dict.fromkeys(row for raw in _rows() for row, _ in _entries(raw)))
 
 
+def _rows() -> tuple[RawRow, ...]:
+    table = load_table("gpus")
+    return (*table["gpus"], *table["families"])
+
+
+def _entries(row: RawRow, words: frozenset[str] = frozenset()) -> Iterator[tuple[Gpu, GpuName]]:
+    """The GPUs of a row of the section `gpus` or `families`, with each of their names, read.
+
+    `words`: only of names that contain these, since reading all takes longer than a judgement may.
+    """
+    brand = row.get("brand", "")
+    names = row["names"].split(", ") if "names" in row else (row["name"], *row.get("aliases", ()))
+    for name in names:
+        if all(word in name.lower() for word in words):
+            own = f"{brand} {name}" if brand in _PREFIXED_BRANDS else name if brand else row.get("name", name)
+            yield _build_gpu({**row, "name": own}), parse_gpu_name(f"{brand} {name}")
+
+
+def _build_gpu(row: RawRow) -> Gpu:
+    toolkits = toolkits_of(row["capability"]) if row.get("capability") else None
+    return build_row(Gpu, {"min_toolkit": toolkits.min_toolkit if toolkits else None, **row})
+
+
+@cache
 def gpu(name: str) -> Gpu | None:
-    """A GPU by its name or an alias, whatever its case, or as nvidia-smi prints it; None: not in the facts."""
-    return _gpus_by_key().get(gpu_key(name))
+    """A GPU by a name, as nvidia-smi, a vendor or a cloud writes it, or by a capability such as `sm_61`.
+
+    A name of another vendor gives a GPU of that vendor. None: not in the facts, or the name of several that run different code.
+    """
+    return capability_gpu(name) or _instance_gpu(name) or foreign_gpu(name) or _single(gpu_candidates(name))
+
+
+def gpu_candidates(name: str) -> tuple[Gpu, ...]:
+    """The GPUs that a name can be of: more than one for a name such as `RTX 4000`, which several have."""
+    written = parse_gpu_name(name)
+    if not written.is_specific:
+        return ()
+    found = [
+        (row, parts)
+        for raw in _rows()
+        for row, parts in _entries(raw, written.model)
+        if matches(written, parts, row.architecture)
+    ]
+    branded = [(row, parts) for row, parts in found if parts.brand == written.brand]
+    # Many write a wrong brand, as Quadro RTX A6000 and Tesla A100: it counts where it tells GPUs apart.
+    chosen = branded if written.brand and branded else found
+    return tuple(dict.fromkeys(row for row, _ in chosen))
+
+
+def _single(candidates: tuple[Gpu, ...]) -> Gpu | None:
+    """The first of several names of one kind of GPU."""
+    kinds = {(row.capability, row.machine) for row in candidates}
+    return candidates[0] if len(kinds) == 1 else None
+
+
+def capability_gpu(name: str) -> Gpu | None:
+    """The GPU that stands for a capability, where the name is one and a toolkit is known to compile for it."""
+    match = _CAPABILITY.fullmatch(name.strip())
+    if match is None:
+        return None
+    capability = ".".join(part for part in match.groups() if part)
+    toolkits = toolkits_of(capability)
+    if toolkits is None:
+        return None
+    machines = {row.machine for row in known_gpus() if row.capability == capability}
+    return Gpu(
+        name=f"sm_{capability.replace('.', '')}",
+        architecture=toolkits.architecture,
+        capability=capability,
+        min_toolkit=toolkits.min_toolkit,
+        machine=machines.pop() if len(machines) == 1 else "x86_64",
+        source=toolkits.source,
+        date=toolkits.date,
+        method=toolkits.method,
+    )
+
+
+def _instance_gpu(name: str) -> Gpu | None:
+    """The GPU of a cloud's machine type, as `g5.xlarge`, where its name does not contain the GPU's."""
+    text = name.strip().lower()
+    for row in load_table("gpus")["instances"]:
+        if re.fullmatch(row["pattern"], text):
+            return _single(gpu_candidates(row["gpu"]))
+    return None
+
+
+def foreign_gpu(name: str) -> Gpu | None:
+    """A GPU of another vendor than NVIDIA; None where the name is not known to be one."""
+    for row in load_table("gpus")["vendors"]:
+        if re.search(row["pattern"], name.lower()):
+            return build_row(Gpu, {**row, "name": name, "architecture": row["vendor"], "capability": None})
+    return None
 
 
 def is_same_gpu(name: str, other: str) -> bool:
@@ -102,9 +135,25 @@ def is_same_gpu(name: str, other: str) -> bool:
     return name == other or (row is not None and gpu(other) == row)
 
 
-@cache
-def _gpus_by_key() -> Mapping[str, Gpu]:
-    return {gpu_key(name): row for row in gpus() for name in (row.name, *row.aliases)}
+def names_gpu(row: RawRow, name: str) -> bool:
+    """Whether a row of the section `gpus` or `families` has a GPU of a name."""
+    written = parse_gpu_name(name)
+    return any(matches(written, parts, entry.architecture) for entry, parts in _entries(row))
+
+
+def gpu_name_problems(table: Table) -> Iterator[str]:
+    """A message for each name that names no model, or two GPUs though nothing tells them apart."""
+    taken: dict[tuple[GpuName, str], str] = {}
+    for section in ("gpus", "families"):
+        for entry, parts in (found for row in table.get(section, ()) for found in _entries(row)):
+            if not parts.is_specific:
+                yield f"{entry.name} names no model"
+            # A name that GPUs of two capabilities have, such as GT 730, is in two families, and so means neither.
+            capability = "" if section == "gpus" else entry.capability or ""
+            key = (replace(parts, brand="") if section == "gpus" else parts, capability)
+            other = taken.setdefault(key, entry.name)
+            if other != entry.name or (section == "families" and (parts, "") in taken):
+                yield f"{entry.name} and {taken.get((parts, ''), other)} have one name"
 
 
 def driver(cuda: str) -> Driver | None:

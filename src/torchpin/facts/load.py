@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     RowType = TypeVar("RowType", bound=DataclassInstance)
 
 NAMES = (
-    "archs", "base_images", "channels", "compilers", "drivers", "gpus", "known_failures", "packages", "pypi_wheels",
+    "archs", "base_images", "channels", "compilers", "drivers", "gpus", "known_failures", "other_channels", "packages",
+    "pypi_wheels",
     "secrets", "sources", "torch", "undeclared_requirements", "wheels",
 )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Mapping
 
 Method = Literal["measured", "published", "inferred"]
@@ -89,6 +89,16 @@ class PypiWheels(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OtherChannel(Row):
+    """A channel that torchpin does not build from: what it has, and what a service on it would need."""
+
+    id: str
+    pattern: str
+    what: str
+    needs: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TorchRelease(Row):
     """A torch release; triton, cuDNN, ABI and `pypi_local` are those of PyPI's x86_64 wheel.
 
@@ -127,7 +137,7 @@ class Archs(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gpu(Row):
-    """A GPU. `machine`: the architecture of the hosts that it comes in."""
+    """A GPU. `machine`: the architecture of the hosts that it comes in; one of another vendor has no capability."""
 
     name: str
     aliases: tuple[str, ...] = ()
@@ -137,13 +147,7 @@ class Gpu(Row):
     min_toolkit: str | None = None
     geforce: bool = False
     machine: str = "x86_64"
-
-
-def gpu_key(name: str) -> str:
-    """A GPU's name in the form in which names are compared: `NVIDIA RTX A6000` and `rtx-a6000` give the same."""
-    # nvidia-smi prints the vendor and the brand too: NVIDIA GeForce RTX 4090, Tesla T4.
-    parts = re.split(r"[\s_-]+", name.lower())
-    return "".join(part for part in parts if part not in {"nvidia", "geforce", "tesla"})
+    vendor: str = "NVIDIA"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from torchpin.facts.load import build_row, load_table
-from torchpin.facts.rows import Channel, CompleteSeries, PypiWheels, TorchRelease
+from torchpin.facts.rows import Channel, CompleteSeries, OtherChannel, PypiWheels, TorchRelease
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -47,6 +47,13 @@ def _pypi_wheels() -> Mapping[tuple[str, str], PypiWheels]:
 def pypi_wheels(package: str, version: str) -> PypiWheels | None:
     """PyPI's wheels of a version of torch, torchvision or torchaudio, with or without local part; None: not in the facts."""
     return _pypi_wheels().get((package, version.partition("+")[0]))
+
+
+@cache
+def other_channel(name: str) -> OtherChannel | None:
+    """What a channel such as `rocm6.3` has, where torchpin builds nothing from it; None: another channel."""
+    rows = (build_row(OtherChannel, row) for row in load_table("other_channels")["channels"])
+    return next((row for row in rows if re.fullmatch(row.pattern, name)), None)
 
 
 @cache

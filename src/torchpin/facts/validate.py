@@ -13,11 +13,11 @@ from packaging.utils import canonicalize_name
 
 from torchpin.facts import index_pages, validate_channels, validate_images
 from torchpin.facts.age import DEFAULT_MAX_AGE_DAYS, ID, KEYS
-from torchpin.facts.rows import gpu_key
 from torchpin.facts.table_references import channel_names as _channel_names
 from torchpin.facts.table_references import parses as _parses
 from torchpin.facts.table_references import rows as _rows
-from torchpin.facts.versions import major_minor
+from torchpin.facts.validate_gpus import ARCH, archs_problems, gpus_problems, other_channels_problems
+from torchpin.facts.versions import major_minor, version_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,6 @@ _METHODS = {"measured", "published", "inferred"}
 _PAST, _ANY_TIME = ("date", "released", "tagged", "committed"), ("ends",)  # the columns that hold dates
 FIRST_FAMILY = 11  # the first CUDA major whose minor versions share a minimum driver
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_ARCH = re.compile(r"(?:sm|compute)_\d{2,3}a?")
 _DIGESTS = {
     "digest": r"sha256:[0-9a-f]{64}",
     "linux_amd64": r"sha256:[0-9a-f]{64}",
@@ -88,79 +87,13 @@ def _duplicates(rows: list[RawRow], keys: tuple[str, ...]) -> Iterator[str]:
     )
 
 
-def _archs(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    series = {row["name"]: row["series"] for row in _rows(tables, "channels", "channels")}
-    for row in table["archs"]:
-        label = f"{row['series']} {row['channel']} {row['platform']}"
-        if row["channel"] not in series:
-            yield f"{label}: channel does not exist"
-        elif row["series"] not in series[row["channel"]]:
-            yield f"{label}: channels.yaml does not list {row['series']} for {row['channel']}"
-        if row["sm"] is None and not row.get("upper_bound"):
-            yield f"{label}: sm and upper_bound are both missing"
-        for name in (*(row["sm"] or ()), *(row["ptx"] or ())):
-            if not _ARCH.fullmatch(name):
-                yield f"{label}: {name!r} is not an architecture"
-    for row in table.get("toolkits", ()):
-        for key in ("min_toolkit", "last_toolkit"):
-            if _is_unknown_toolkit(row.get(key), tables):
-                yield f"{row['sm']}: {key} {row[key]} is not a toolkit of drivers.yaml"
-    yield from _hole_problems(table, tables)
-
-
-def _hole_problems(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    """Every series of a CUDA channel has a row of architectures, or is listed as a hole with the reason."""
-    listed = {(row["series"], row["channel"]) for row in table["archs"]}
-    holes = {(row["series"], row["channel"]) for row in table.get("holes", ())}
-    channels = [row for row in _rows(tables, "channels", "channels") if row["cuda"]]
-    matrix = {(series, row["name"]) for row in channels for series in row["series"]}
-    yield from (
-        f"{' '.join(pair)}: listed in neither archs nor holes" for pair in sorted(matrix - listed - holes)
-    )
-    yield from (f"{' '.join(pair)}: listed in both archs and holes" for pair in sorted(holes & listed))
-    yield from (
-        f"{' '.join(pair)}: listed in holes, but channels.yaml does not list the series"
-        for pair in sorted(holes - matrix)
-    )
-
-
-def _is_unknown_toolkit(cuda: str | None, tables: Mapping[str, Table]) -> bool:
-    """Whether a CUDA version is missing in drivers.yaml though it is not older than its oldest row."""
-    toolkits = [row["cuda"] for row in _rows(tables, "drivers", "toolkits")]
-    return bool(
-        cuda
-        and toolkits
-        and cuda not in toolkits
-        and _version_numbers(cuda) > min(map(_version_numbers, toolkits))
-    )
-
-
-def _version_numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(digits) for digits in re.findall(r"\d+", version))
-
-
-def _gpus(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
-    for row in table["gpus"]:
-        capability = row.get("capability")
-        if _is_unknown_toolkit(row.get("min_toolkit"), tables):
-            yield f"{row['name']}: min_toolkit {row['min_toolkit']} is not a toolkit of drivers.yaml"
-        if capability is None and not row.get("note"):
-            yield f"{row['name']}: capability and note are both missing"
-        if capability is not None and not re.fullmatch(r"\d+\.\d", str(capability)):
-            yield f"{row['name']}: capability {capability!r} is not like 8.6"
-    names = Counter(
-        key for row in table["gpus"] for key in {gpu_key(n) for n in (row["name"], *row.get("aliases", ()))}
-    )
-    yield from (f"{name} names two GPUs" for name, count in names.items() if count > 1)
-
-
 def _drivers(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     for row in table["toolkits"]:
         if not (re.fullmatch(r"\d+\.\d+", row["cuda"]) and re.fullmatch(r"\d{3}(\.\d+){1,2}", row["driver"])):
             yield f"toolkit {row['cuda']} with {row['driver']}: not like 12.1 with 530.30.02"
-    toolkits = sorted(table["toolkits"], key=lambda row: (_version_numbers(row["cuda"]), row["update"]))
+    toolkits = sorted(table["toolkits"], key=lambda row: (version_numbers(row["cuda"]), row["update"]))
     for older, newer in pairwise(toolkits):
-        if _version_numbers(older["driver"]) > _version_numbers(newer["driver"]):
+        if version_numbers(older["driver"]) > version_numbers(newer["driver"]):
             yield f"toolkit {newer['cuda']} update {newer['update']} has an older driver than the toolkit before it"
     yield from _families(table, tables)
     images_of = {row["cuda"] for row in _rows(tables, "base_images", "cuda")}
@@ -296,7 +229,7 @@ def _wheel_package(row: RawRow) -> Iterator[str]:
     for line in row["requires"]:
         if not _parses(Requirement, line) or Requirement(line).name == "torch":
             yield f"requires {line!r}: not a requirement, or one of torch itself"
-    yield from (f"{name!r} is not an architecture" for name in row["archs"] if not _ARCH.fullmatch(name))
+    yield from (f"{name!r} is not an architecture" for name in row["archs"] if not ARCH.fullmatch(name))
 
 
 def _wheel_name(row: RawRow) -> str:
@@ -311,14 +244,15 @@ _CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
     "channels": validate_channels.channel_problems,
     "torch": validate_channels.release_problems,
     "pypi_wheels": validate_channels.wheel_problems,
-    "archs": _archs,
-    "gpus": _gpus,
+    "archs": archs_problems,
+    "gpus": gpus_problems,
     "base_images": validate_images.problems,
     "drivers": _drivers,
     "sources": _sources,
     "undeclared_requirements": _undeclared,
     "known_failures": _failures,
     "compilers": _compilers,
+    "other_channels": other_channels_problems,
     "packages": _packages,
     "secrets": _secrets,
     "wheels": _wheels,

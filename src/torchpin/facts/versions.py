@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from packaging.version import Version
 
 
@@ -17,6 +19,11 @@ def is_version(text: str) -> bool:
 def is_later(version: str, than: str) -> bool:
     """Whether a version is later than another; False where either is not a version."""
     return is_version(version) and is_version(than) and Version(version) > Version(than)
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version or a driver, in their order: `(12, 8)` for `12.8`."""
+    return tuple(int(digits) for digits in re.findall(r"\d+", version))
 
 
 def major_minor(version: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
 from torchpin.checks.context import CheckContext
+from torchpin.description.patterns import DRIVER
 from torchpin.errors import InputError, ToolError, TorchpinError
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
@@ -35,7 +36,12 @@ def from_descriptions(environments: Sequence[Environment]) -> CheckContext:
 def for_judge(
     repo: Repository, environments: Sequence[Environment], *, gpus: Sequence[str] = (), driver: str = ""
 ) -> CheckContext:
-    """A context for the judge: descriptions and locks, with target GPUs or a driver other than the described ones."""
+    """A context for the judge: descriptions and locks, with target GPUs or a driver other than the described ones.
+
+    Raises InputError for a driver that is no version.
+    """
+    if driver and not DRIVER.pattern.fullmatch(driver):
+        raise InputError(f"--driver: {driver!r} is not {DRIVER.expected.partition(' (')[0]}")
     context = from_repository(repo, environments, texts=False)
     return replace(context, target_gpus=tuple(gpus), target_driver=driver)
 

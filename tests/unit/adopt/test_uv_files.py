@@ -137,3 +137,22 @@ def test_wrong_types_are_no_tables() -> None:
         == "u"
     )
     assert uv_files.required_python({"project": []}) == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "channel"),
+    [
+        ("https://download.pytorch.org/whl/cu126", "cu126"),
+        ("https://mirror.example/pytorch/whl/cu126/", "cu126"),
+        ("https://download.pytorch.org/whl/rocm6.2.4", "rocm6.2.4"),
+        ("https://download.pytorch.org/whl/xpu", "xpu"),
+        ("https://download.pytorch.org/whl/nightly/cu128", "nightly/cu128"),
+        ("https://download.pytorch.org/whl/test/cu130", "test/cu130"),
+        ("https://pypi.jetson-ai-lab.io/jp6/cu126", "jp6/cu126"),
+        ("https://pypi.jetson-ai-lab.dev/jp6/cu126/+simple/", "jp6/cu126"),
+        ("https://flashinfer.ai/whl/cu126/torch2.6", ""),
+        ("https://mirror.example/simple", ""),
+    ],
+)
+def test_the_channel_of_an_index_is_its_whole_name(url: str, channel: str) -> None:
+    assert uv_files.index_channel(url) == channel

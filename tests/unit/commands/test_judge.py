@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from torchpin.checks.registry import Result
 from torchpin.commands import judge
 from torchpin.errors import FindingsError, InputError
 from torchpin.model import Finding
+from torchpin.workspace.evidence import for_judge
 
 if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Environments, Locks
@@ -102,3 +103,11 @@ def test_an_image_that_is_required_cannot_be_skipped_for_want_of_an_engine(
     check_result = kit.check_lock("IMG001", engine_problem=NO_ENGINE)
     assert check_result.status == "skipped"
     assert judge.exit_code([check_result], require=(require,)) == 1
+
+
+@pytest.mark.parametrize("driver", ["foo", "550", "v550.54.14", "550.54.14 "])
+def test_a_driver_that_is_no_version_is_wrong_input(driver: str, environment: Environments) -> None:
+    with pytest.raises(InputError) as raised:
+        for_judge(cast("Any", None), [environment()], driver=driver)
+    assert str(raised.value) == f"--driver: {driver!r} is not an NVIDIA driver version such as 550.54.14"
+    assert raised.value.exit_code == 2

@@ -39,9 +39,10 @@ def test_a_page_ages_until_its_channel_has_ended_and_it_shows_the_last_series() 
 
 def test_rows_past_their_limit_are_named() -> None:
     tables = deepcopy(all_tables())
-    tables["gpus"]["gpus"][1].update(date="2024-01-01")
-    tables["gpus"]["gpus"][2].update(date="2024-01-01", limit=9999)
-    (age,) = [age for age in facts.section_ages(date(2026, 11, 24), tables) if age.table == "gpus"]
+    find_row(tables, "gpus", "T4").update(date="2024-01-01")
+    find_row(tables, "gpus", "A100").update(date="2024-01-01", limit=9999)
+    ages = facts.section_ages(date(2026, 11, 24), tables)
+    (age,) = [age for age in ages if (age.table, age.section) == ("gpus", "gpus")]
     assert [str(aged_row) for aged_row in age.expired] == [
         "gpus.yaml: gpus: T4 is 1058 days old (2024-01-01); its maximum age is 730 days"
     ]

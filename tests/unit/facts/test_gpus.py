@@ -42,7 +42,7 @@ def test_an_architecture_list_that_is_not_known_has_a_ceiling_only() -> None:
 
 
 def test_a_list_without_known_ptx_is_read_as_one_without_ptx() -> None:
-    compiled = facts.compiled_archs("2.11.0", "cu130")
+    compiled = facts.compiled_archs("2.15.0", "cu132")
     assert compiled is not None
     assert compiled.ptx == ()
 

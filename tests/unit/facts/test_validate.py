@@ -22,6 +22,22 @@ def test_the_tables_have_no_problems() -> None:
     assert facts.problems() == ()
 
 
+def _archs_row(tables: dict[str, Any]) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = tables["archs"]["archs"]
+    return next(row for row in rows if (row["series"], row["channel"]) == ("1.13", "cu116"))
+
+
+def _plant_hole(tables: dict[str, Any], series: str, channel: str) -> None:
+    row = {
+        "series": series,
+        "channel": channel,
+        "source": "here",
+        "date": "2026-11-26",
+        "method": "published",
+    }
+    tables["archs"].setdefault("holes", []).append(row)
+
+
 TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
     "no source": (
         lambda tables: tables["gpus"]["gpus"][0].update(source=" "),
@@ -73,34 +89,34 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         "pypi_wheels.yaml: torch 1.7.0: the build of x86_64 is not pypi_local cu999 of torch.yaml",
     ),
     "an unknown channel": (
-        lambda tables: tables["archs"]["archs"][0].update(channel="cu999"),
+        lambda tables: _archs_row(tables).update(channel="cu999"),
         "archs.yaml: 1.13 cu999 x86_64: channel does not exist",
         "archs.yaml: 1.13 cu116: listed in neither archs nor holes",
     ),
     "a series that the channel never had": (
-        lambda tables: tables["archs"]["archs"][0].update(channel="cu121"),
+        lambda tables: _archs_row(tables).update(channel="cu121"),
         "archs.yaml: 1.13 cu121 x86_64: channels.yaml does not list 1.13 for cu121",
         "archs.yaml: 1.13 cu116: listed in neither archs nor holes",
     ),
     "no architectures at all": (
-        lambda tables: tables["archs"]["archs"][0].update(sm=None),
+        lambda tables: _archs_row(tables).update(sm=None),
         "archs.yaml: 1.13 cu116 x86_64: sm and upper_bound are both missing",
     ),
     "an architecture that is none": (
-        lambda tables: tables["archs"]["archs"][0].update(sm=["9.0"]),
+        lambda tables: _archs_row(tables).update(sm=["9.0"]),
         "archs.yaml: 1.13 cu116 x86_64: '9.0' is not an architecture",
     ),
     "a card without a capability": (
-        lambda tables: tables["gpus"]["gpus"][1].update(capability=None),
+        lambda tables: find_row(tables, "gpus", "T4").update(capability=None),
         "gpus.yaml: T4: capability and note are both missing",
     ),
     "a capability that is none": (
-        lambda tables: tables["gpus"]["gpus"][1].update(capability="75"),
+        lambda tables: find_row(tables, "gpus", "T4").update(capability="75"),
         "gpus.yaml: T4: capability '75' is not like 8.6",
     ),
     "a name for two cards": (
-        lambda tables: tables["gpus"]["gpus"][1].update(aliases=["Tesla V100"]),
-        "gpus.yaml: v100 names two GPUs",
+        lambda tables: find_row(tables, "gpus", "T4").update(aliases=["Tesla V100"]),
+        "gpus.yaml: T4 and V100 have one name",
     ),
     "a short commit": (
         lambda tables: tables["sources"]["tags"][0].update(commit="7a04196"),
@@ -228,20 +244,21 @@ TABLE_PROBLEMS: dict[str, tuple[Any, ...]] = {
         f"wheels.yaml: {FLASH_24_TRUE.replace('TRUE', 'FALSE')}: the torch that it was built against, and so its ABI, is missing in built",
     ),
     "a hole that has a row": (
-        lambda tables: tables["archs"]["holes"][0].update(channel="cu130"),
-        "archs.yaml: 2.11 cu129: listed in neither archs nor holes",
+        lambda tables: _plant_hole(tables, "2.11", "cu130"),
         "archs.yaml: 2.11 cu130: listed in both archs and holes",
     ),
     "a hole where nothing belongs": (
-        lambda tables: tables["archs"]["holes"].append({**tables["archs"]["holes"][0], "channel": "cu121"}),
+        lambda tables: _plant_hole(tables, "2.11", "cu121"),
         "archs.yaml: 2.11 cu121: listed in holes, but channels.yaml does not list the series",
     ),
     "an architecture of an unknown toolkit": (
-        lambda tables: tables["archs"]["toolkits"][0].update(last_toolkit="12.7"),
+        lambda tables: next(row for row in tables["archs"]["toolkits"] if row["sm"] == "sm_70").update(
+            last_toolkit="12.7"
+        ),
         "archs.yaml: sm_70: last_toolkit 12.7 is not a toolkit of drivers.yaml",
     ),
     "a card of an unknown toolkit": (
-        lambda tables: tables["gpus"]["gpus"][1].update(min_toolkit="12.7"),
+        lambda tables: find_row(tables, "gpus", "T4").update(min_toolkit="12.7"),
         "gpus.yaml: T4: min_toolkit 12.7 is not a toolkit of drivers.yaml",
     ),
     "a status that is none": (

@@ -14,7 +14,9 @@ from torchpin.checks.rules import (
     gpus,
     image_and_record,
     lock,
+    other_channels,
     source_requirements,
     sources,
     torch,
+    triton,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -11,7 +10,7 @@ from torchpin import facts
 from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.builds import Build, build_changes, candidate_builds
-from torchpin.compat.gpus import GpuVerdict, judge_gpu
+from torchpin.compat.gpus import GpuVerdict, is_integrated, judge_gpu, unknown_gpu_text
 from torchpin.description.environments import cuda_version, torch_build
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
     Sources: NVIDIA's tables of compute capabilities and its compatibility guides; the build scripts of PyTorch's wheels,
     and the architectures measured in wheels.
     """
-    if torch_build(env) == "cpu" and not context.target_gpus:
+    if (torch_build(env) == "cpu" and not context.target_gpus) or _has_other_channel(env):
         return
     for name, location in target_gpus(context, env):
         gpu = facts.gpu(name)
@@ -42,16 +41,15 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
         if verdict.status == "ok":
             yield Ok(about=name, evidence=verdict.evidence)
         elif verdict.status == "unknown":
-            message = f"{name}: {verdict.reason}" if gpu else f"{name} is not in the facts{_suggestion(name)}"
+            message = f"{name}: {verdict.reason}" if gpu else unknown_gpu_text(name)
             yield Unknown(message=message, about=name)
         else:
             yield _no_code_finding(context, env, name, location, verdict)
 
 
-def _suggestion(name: str) -> str:
-    gpu_names = [gpu_name for gpu in facts.gpus() for gpu_name in (gpu.name, *gpu.aliases)]
-    near = get_close_matches(name, gpu_names, n=3)
-    return f" (did you mean {', '.join(near)}?)" if near else ""
+def _has_other_channel(env: Environment) -> bool:
+    """Whether CHN001 has the finding: nothing is known of the code and the drivers of other builds than PyTorch's CUDA ones."""
+    return facts.other_channel(env.variant.channel) is not None
 
 
 def _no_code_finding(
@@ -83,6 +81,9 @@ def _no_code_finding(
 
 def _help(env: Environment, name: str, best: Build | None) -> str:
     remove = f"remove {name} from `gpus:`" if name in env.service.gpus else f"do not use {name}"
+    gpu = facts.gpu(name)
+    if gpu and is_integrated(gpu) and env.variant.platform == "linux/arm64":
+        return f"{remove}: NVIDIA builds torch for JetPack apart, which torchpin does not lock"
     if best is None:
         return f"{remove}: no known build for Python {env.service.python} on {env.variant.platform} has code for it"
     unsupported = (
@@ -108,7 +109,7 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
     """
     driver = context.target_driver or env.service.driver
     cuda = cuda_version(env)
-    if not driver or torch_build(env) == "cpu":
+    if not driver or torch_build(env) == "cpu" or _has_other_channel(env):
         return
     location = f"--driver {driver}" if context.target_driver else env.service.location("driver")
     minimums = facts.driver(cuda) if cuda else None
@@ -136,13 +137,35 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
 def _check_gpu_drivers(
     context: CheckContext, env: Environment, driver: str, location: str
 ) -> Iterator[Answer]:
-    """Findings for the GPUs that require a later driver than their CUDA does."""
+    """Findings for the GPUs that require a later driver than their CUDA does, and the GPUs of which that is unknown."""
     for name, _ in target_gpus(context, env):
         gpu = facts.gpu(name)
-        if gpu and gpu.min_driver and Version(driver) < Version(gpu.min_driver):
-            message = f"driver {driver} is too old: {name} requires {gpu.min_driver} or later"
-            help_text = f"update the driver on hosts with {name} to {gpu.min_driver} or later"
-            yield finding(env, location, message, help=help_text, about=name, evidence=gpu.citation)
+        if gpu is None or (gpu.vendor == "NVIDIA" and gpu.capability is None):
+            message = (
+                unknown_gpu_text(name)
+                if gpu is None
+                else f"the driver that {name} requires is not in the facts"
+            )
+            yield Unknown(message=message, about=name)
+            continue
+        minimum, reason, evidence = _minimum_driver(gpu)
+        if minimum and Version(driver) < Version(minimum):
+            message = f"driver {driver} is too old: {name} requires {minimum} or later{reason}"
+            help_text = f"update the driver on hosts with {name} to {minimum} or later"
+            yield finding(env, location, message, help=help_text, about=name, evidence=evidence)
+
+
+def _minimum_driver(gpu: facts.Gpu) -> tuple[str, str, str]:
+    """The oldest driver for a GPU, why, and the evidence; empty where none is known."""
+    if gpu.min_driver:
+        return gpu.min_driver, "", gpu.citation
+    toolkits = facts.toolkits_of(gpu.capability) if gpu.capability else None
+    first = facts.driver(toolkits.min_toolkit) if toolkits else None
+    if toolkits is None or first is None:
+        return "", "", ""
+    # The branch of the driver of the first CUDA that knows the capability: no older branch knows the GPU.
+    reason = f": compute capability {gpu.capability} came with CUDA {toolkits.min_toolkit}"
+    return first.toolkit.partition(".")[0], reason, f"{first.citation}; {toolkits.citation}"
 
 
 def _check_runtime_gate(
@@ -150,10 +173,23 @@ def _check_runtime_gate(
 ) -> Iterator[Answer]:
     """A finding where the container runtime would not start the nvidia/cuda image on the driver."""
     base = facts.base_image(env.base.image)
+    if base is not None and base.gate_cuda is None:
+        return  # it is not built on an nvidia/cuda image, which alone require drivers
     gate = facts.gate(base.gate_cuda) if base and base.gate_cuda else None
-    base_minimum = facts.driver(base.cuda) if base and base.cuda else None
-    if gate is None or base_minimum is None or Version(driver) >= Version(base_minimum.toolkit):
+    base_minimum = facts.driver(base.gate_cuda) if base and base.gate_cuda else None
+    if base_minimum and Version(driver) >= Version(base_minimum.toolkit):
+        return  # a driver of the image's own CUDA satisfies whatever it requires
+    if gate is None or base_minimum is None:
+        message = f"whether {env.base.image} requires a later driver than {driver} is not in the facts"
+        yield Unknown(message=message, about=env.base.image)
         return
+    yield from _compare_with_gate(context, env, (driver, location), gate, base_minimum.toolkit)
+
+
+def _compare_with_gate(
+    context: CheckContext, env: Environment, driver_at: tuple[str, str], gate: facts.Gate, toolkit_driver: str
+) -> Iterator[Answer]:
+    driver, location = driver_at
     # NVIDIA_REQUIRE_CUDA names driver branches by the first part of their version.
     branch = int(driver.partition(".")[0])
     geforce = [name for name, _ in target_gpus(context, env) if (gpu := facts.gpu(name)) and gpu.geforce]
@@ -166,6 +202,6 @@ def _check_runtime_gate(
     else:
         return
     help_text = (
-        f"update the driver on the hosts to {base_minimum.toolkit}, or choose a base image with an older CUDA"
+        f"update the driver on the hosts to {toolkit_driver}, or choose a base image with an older CUDA"
     )
     yield finding(env, location, message, help=help_text, about=env.base.image, evidence=gate.citation)

@@ -114,7 +114,7 @@ def why(_: Context, service: str, component: str, variant: str = "", json: bool 
         **SERVICE,
         **GPU,
         **HTML,
-        "every": "show every known GPU, not only those that services list",
+        "every": "show the common GPUs, not only those that services list",
         **JSON,
     },
 )

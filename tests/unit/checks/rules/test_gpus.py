@@ -83,6 +83,19 @@ CU128 = "nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04"
         ("2.6.0", "cu118", "A100", "unknown"),  # and below that nothing is known
         ("2.5.1", "cu121", "B100", "unknown"),
         ("2.5.1", "cu121", "Voodoo 2", "unknown"),
+        ("2.5.1", "cu121", "RTX 4000", "unknown"),  # three GPUs have this name
+        ("2.5.1", "cu121", "Quadro RTX 4000", "ok"),
+        ("2.5.1", "cu121", "NVIDIA RTX PRO 4000 Blackwell", "incompatible"),
+        ("2.5.1", "cu121", "GTX 1070", "ok"),  # 6.1 on sm_60
+        ("2.8.0", "cu128", "GTX 1070", "incompatible"),
+        ("2.8.0", "cu128", "sm_61", "incompatible"),
+        ("2.8.0", "cu128", "12.0", "ok"),
+        ("2.8.0", "cu128", "6.9", "unknown"),  # no such capability
+        ("2.8.0", "cu128", "g5.xlarge", "ok"),
+        ("2.8.0", "cu128", "g5g.xlarge", "incompatible"),  # its hosts are aarch64
+        ("2.8.0", "cu128", "MI300X", "incompatible"),  # of AMD
+        ("2.8.0", "cu128", "Jetson AGX Orin 64GB", "incompatible"),
+        ("2.8.0", "cu128", "B300", "ok"),  # 10.3 on sm_100
         ("2.5.1", "pypi", "RTX 4090", "ok"),  # PyPI's is the cu124 build
         ("2.5.1", "cpu", "RTX 4090", "not applicable"),
     ],
@@ -126,10 +139,67 @@ def test_a_misspelled_card_is_unknown_with_near_names(environment: Environments)
     assert "RTX 5090" in message
 
 
+def test_a_name_of_several_cards_is_unknown_with_what_it_can_be(environment: Environments) -> None:
+    (message,) = judge_check(environment(gpus=("RTX 4000",)), "GPU001").unknown
+    assert message == (
+        "RTX 4000 can be one of several GPUs: RTX 4000 Ada (8.9), Quadro RTX 4000 (7.5), "
+        "RTX PRO 4000 Blackwell (12.0); write which"
+    )
+
+
+def test_a_card_of_another_vendor_is_said_to_be_one(environment: Environments) -> None:
+    (finding,) = judge_check(environment(gpus=("AMD Instinct MI300X",)), "GPU001").findings
+    assert "it is not of NVIDIA but of AMD, and a CUDA build runs on NVIDIA's GPUs only" in finding.message
+
+
+ARM = "linux/arm64"
+
+
+@pytest.mark.parametrize(
+    ("version", "channel", "gpu", "status"),
+    [
+        ("2.4.1", "cu124", "GH200", "ok"),
+        ("2.6.0", "cu126", "GH200", "ok"),
+        ("2.6.0", "cu126", "GB200", "incompatible"),
+        ("2.7.1", "cu128", "GB200", "ok"),
+        ("2.9.1", "cu130", "NVIDIA GB10", "ok"),  # 12.1 on sm_120
+        ("2.9.1", "cu130", "Jetson AGX Thor", "ok"),
+        ("2.9.1", "cu128", "Jetson AGX Thor", "incompatible"),
+        ("2.9.1", "cu126", "Jetson AGX Orin", "incompatible"),  # 8.7 does not run sm_80 there
+        ("2.14.1", "cu132", "Jetson AGX Orin", "ok"),  # and does from CUDA 13.2 on
+        ("2.12.0", "cu130", "A100", "ok"),
+        ("2.7.1", "cu126", "GH200", "unknown"),  # no such build is known
+    ],
+)
+def test_code_on_hosts_of_aarch64(
+    version: str, channel: str, gpu: str, status: str, environment: Environments
+) -> None:
+    env = environment(channel=channel, platform=ARM, torch=make_torch(version), gpus=(gpu,))
+    assert judge_check(env, "GPU001").status == status
+
+
+def test_a_jetson_is_told_where_its_builds_are(environment: Environments) -> None:
+    env = environment(channel="cu126", platform=ARM, torch=make_torch("2.9.1"), gpus=("Jetson Orin Nano",))
+    (finding,) = judge_check(env, "GPU001").findings
+    assert "an integrated GPU runs code for 8.7 only" in finding.message
+    assert "NVIDIA builds torch for JetPack apart" in finding.help
+
+
 @pytest.mark.parametrize(
     ("driver", "base", "gpus", "status", "message"),
     [
         ("570.124.06", CU128, (), "ok", ""),
+        ("570.124.06", CU128, ("GTX 1071",), "unknown", ""),  # a GPU that may need a later driver
+        ("570.124.06", CU128, ("B100",), "unknown", ""),
+        ("570.124.06", "ghcr.io/own/base:1", (), "unknown", ""),  # an image that may require one
+        (
+            "550.54.14",
+            "ubuntu:22.04",
+            ("RTX 5090",),
+            "incompatible",
+            "RTX 5090 requires 570 or later: compute capability 12.0 came with CUDA 12.8",
+        ),
+        ("570.124.06", "ubuntu:22.04", ("RTX 5090", "L4"), "ok", ""),
         ("550.54.14", CU128, (), "ok", ""),  # an older branch that the image lets through
         ("550.54.14", CU128, ("RTX 4090",), "incompatible", "on GeForce GPUs (RTX 4090)"),
         ("545.23.06", CU128, (), "incompatible", "545.23.06 is neither"),

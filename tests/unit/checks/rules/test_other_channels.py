@@ -1,0 +1,54 @@
+"""CHN: what a channel of another kind has is said, and the checks that know nothing of it say nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.checks import judge_check, make_torch
+from torchpin import facts
+from torchpin.compat.gpus import judge_gpu
+
+if TYPE_CHECKING:
+    from support.fixture_types import Environments
+
+
+@pytest.mark.parametrize(
+    ("channel", "what"),
+    [
+        ("rocm6.3", "builds for AMD GPUs (ROCm)"),
+        ("rocm6.2.4", "builds for AMD GPUs (ROCm)"),
+        ("xpu", "builds for Intel GPUs (XPU)"),
+        ("nightly/cu128", "builds of torch's development branch"),
+        ("test/cu130", "release candidates of torch"),
+        ("jp6/cu126", "NVIDIA's builds for Jetson (JetPack)"),
+        ("l4t", "NVIDIA's builds for Jetson (JetPack)"),
+    ],
+)
+def test_a_channel_of_another_kind_is_said_to_be_one(
+    channel: str, what: str, environment: Environments
+) -> None:
+    result = judge_check(environment(channel=channel, torch=make_torch("2.8.0")), "CHN001")
+    (finding,) = result.findings
+    assert result.status == "incompatible"
+    assert finding.message.startswith(f"{channel} has {what}")
+    assert f"{channel} would need " in finding.help
+    assert finding.evidence
+
+
+@pytest.mark.parametrize("channel", ["cu128", "cpu", "pypi", "cu999"])
+def test_a_channel_of_pytorchs_releases_is_none(channel: str, environment: Environments) -> None:
+    assert facts.other_channel(channel) is None
+    assert judge_check(environment(channel=channel), "CHN001").status == "not applicable"
+
+
+def test_gpus_and_drivers_of_other_builds_are_not_judged(environment: Environments) -> None:
+    env = environment(channel="rocm6.3", torch=make_torch("2.8.0"), gpus=("MI300X",), driver="570.26")
+    for check in ("GPU001", "GPU002", "GPU003"):
+        assert judge_check(env, check).status == "not applicable", check
+    verdict = judge_gpu(env, facts.gpu("MI300X"))
+    assert (verdict.status, verdict.reason) == (
+        "unknown", "rocm6.3 has builds for AMD GPUs (ROCm), which are not judged",
+    )  # fmt: skip
+    assert judge_gpu(env, facts.gpu("H100")).status == "unknown"
