@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.compat.gpus import judge_gpu
+from torchpin.compat.gpus import is_pypi_cpu_build, judge_gpu
 from torchpin.compat.publication import published_releases, wheel_fit
 from torchpin.description.environments import torch_build, with_build
 from torchpin.model import Change
@@ -35,7 +35,7 @@ def candidate_builds(env: Environment, gpus: Sequence[str]) -> tuple[Build, ...]
     the nearest CUDA, upwards first.
     """
     current, build = env.service.torch.version, torch_build(env) or env.variant.channel
-    cuda = build != "cpu"
+    cuda = build != "cpu" or is_pypi_cpu_build(env)
     candidates = [
         candidate_build(env, row.name, version, gpus)
         for row in facts.channels()

@@ -24,6 +24,8 @@ class GpuVerdict:
 def judge_gpu(env: Environment, gpu: facts.Gpu | None) -> GpuVerdict:
     """Whether the torch build of an environment has code for a GPU; None: a GPU that is not in the facts."""
     build, platform, channel = torch_build(env), env.variant.platform, env.variant.channel
+    if is_pypi_cpu_build(env):
+        return _judge_pypi_cpu_build(env)
     if build == "cpu":
         return GpuVerdict(status="incompatible", reason="a CPU build", evidence=f"the channel {channel}")
     if gpu and gpu.vendor != "NVIDIA":
@@ -35,6 +37,18 @@ def judge_gpu(env: Environment, gpu: facts.Gpu | None) -> GpuVerdict:
     if missing or gpu is None or build is None:
         return GpuVerdict(status="unknown", reason=missing)
     return _judge_architectures(str(env.service.torch.version), build, MACHINES[platform], gpu)
+
+
+def is_pypi_cpu_build(env: Environment) -> bool:
+    """Whether PyPI's torch is a CPU build though nobody chose a CPU channel, as for Linux on aarch64 up to 2.10."""
+    is_linux = env.variant.platform.startswith("linux")
+    return is_linux and env.variant.channel == "pypi" and torch_build(env) == "cpu"
+
+
+def _judge_pypi_cpu_build(env: Environment) -> GpuVerdict:
+    wheels = facts.pypi_wheels("torch", str(env.service.torch.version))
+    reason = f"PyPI's wheel for {MACHINES[env.variant.platform]} is a CPU build"
+    return GpuVerdict(status="incompatible", reason=reason, evidence=wheels.citation if wheels else "")
 
 
 def _judge_foreign_gpu(channel: str, gpu: facts.Gpu) -> GpuVerdict:

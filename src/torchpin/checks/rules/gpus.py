@@ -10,7 +10,7 @@ from torchpin import facts
 from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.builds import Build, build_changes, candidate_builds
-from torchpin.compat.gpus import GpuVerdict, is_integrated, judge_gpu, unknown_gpu_text
+from torchpin.compat.gpus import GpuVerdict, is_integrated, is_pypi_cpu_build, judge_gpu, unknown_gpu_text
 from torchpin.description.environments import cuda_version, torch_build
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
     Sources: NVIDIA's tables of compute capabilities and its compatibility guides; the build scripts of PyTorch's wheels,
     and the architectures measured in wheels.
     """
-    if (torch_build(env) == "cpu" and not context.target_gpus) or _has_other_channel(env):
+    is_cpu_variant = torch_build(env) == "cpu" and not is_pypi_cpu_build(env)
+    if (is_cpu_variant and not context.target_gpus) or _has_other_channel(env):
         return
     for name, location in target_gpus(context, env):
         gpu = facts.gpu(name)

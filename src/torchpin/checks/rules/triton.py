@@ -48,7 +48,9 @@ def triton_compiles_for_gpus(context: CheckContext, env: Environment) -> Iterato
     is_other = facts.other_channel(env.variant.channel) is not None  # CHN001 has the finding
     if torch_build(env) in {"cpu", None} or is_other:
         return
-    pins = list_pins(env, current_lock(context, env))
+    pins, release = list_pins(env, current_lock(context, env)), facts.release(str(env.service.torch.version))
+    if release and release.triton is None and "triton" not in pins:
+        return  # torch came without triton up to 1.13
     triton, users = triton_version(env, pins), triton_users(pins)
     for name, location in target_gpus(context, env):
         gpu = facts.gpu(name)

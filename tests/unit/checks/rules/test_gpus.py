@@ -169,6 +169,9 @@ ARM = "linux/arm64"
         ("2.14.1", "cu132", "Jetson AGX Orin", "ok"),  # and does from CUDA 13.2 on
         ("2.12.0", "cu130", "A100", "ok"),
         ("2.7.1", "cu126", "GH200", "unknown"),  # no such build is known
+        ("2.9.1", "pypi", "GH200", "incompatible"),  # PyPI's is a CPU build
+        ("2.12.1", "pypi", "GH200", "ok"),  # and one for CUDA 13.0 from 2.11 on
+        ("2.9.1", "cpu", "GH200", "not applicable"),  # a CPU variant beside another
     ],
 )
 def test_code_on_hosts_of_aarch64(
@@ -176,6 +179,13 @@ def test_code_on_hosts_of_aarch64(
 ) -> None:
     env = environment(channel=channel, platform=ARM, torch=make_torch(version), gpus=(gpu,))
     assert judge_check(env, "GPU001").status == status
+
+
+def test_a_cpu_build_of_pypi_is_named_with_a_channel_that_has_code(environment: Environments) -> None:
+    env = environment(channel="pypi", platform=ARM, torch=make_torch("2.9.1"), gpus=("GB200",))
+    (finding,) = judge_check(env, "GPU001").findings
+    assert finding.message.endswith("(compute capability 10.0): PyPI's wheel for aarch64 is a CPU build")
+    assert finding.fix == (Change(path="variants.gpu.channel", value="cu128"),)
 
 
 def test_a_jetson_is_told_where_its_builds_are(environment: Environments) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ("2.14.0", "cu130", "linux/amd64", "B300", (), "ok"),  # triton ~=3.8.0
         ("2.8.0", "cu128", "linux/amd64", "B300", ("triton==3.4.9",), "unknown"),
         ("2.5.1", "cu121", "linux/amd64", "B300", (), "not applicable"),  # GPU001 has the finding
+        ("1.13.1", "cu117", "linux/amd64", "V100", (), "not applicable"),  # it has no triton
         ("2.8.0", "cpu", "linux/amd64", "B300", (), "not applicable"),
     ],
 )
