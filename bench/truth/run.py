@@ -10,7 +10,8 @@ from the tables of facts alone, and prints by kind of case:
   miss, and so is an answer of unknown.
 - false alarms: good cases with any open error, among all good cases. Warnings (a base image without support, CUDA twice
   in an image) and notices are advice that a working combination can get too.
-- unknown: cases, good or bad, that got neither and of which a check that is asked says unknown, among all cases.
+- unknown: cases, good or bad, that got neither and of which a check that is asked says unknown, among all cases. What
+  wheels install is read when a lock is made, and no row states it: DEP004 is asked by the kind `files` alone.
 
 Then it lists what was missed, falsely alarmed and unknown. Ends with 1 where the cases together miss a goal: recall
 0.95, false alarms 0.01, unknown 0.08.

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from truth_cases import KINDS, Case, environment, lock
+from truth_cases import FILES, KINDS, Case, environment, lock
 
 from torchpin.checks import run
 from torchpin.checks.context import CheckContext
@@ -61,7 +61,8 @@ def answer(case: Case, results: Sequence[Result]) -> Judgement:
     """What the results of the judge's checks mean for a case."""
     results = [result for result in results if result.check != DIGEST]
     relevant = [result for result in results if result.check.startswith(KINDS[case.kind])]
-    unknown = next((f"{result.check}: {text}" for result in relevant for text in result.unknown), "")
+    undecided = [result for result in relevant if result.check != FILES or case.kind == "files"]
+    unknown = next((f"{result.check}: {text}" for result in undecided for text in result.unknown), "")
     if case.expect == "good":
         error = next(_texts(results, lambda finding: finding.level == "error"), "")
         if error:

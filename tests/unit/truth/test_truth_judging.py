@@ -60,6 +60,12 @@ def test_an_unknown_of_a_check_that_is_not_asked_is_none() -> None:
     assert answer(GOOD, [make_result("GPU001", unknown="x")]).unknown == "GPU001: x"
 
 
+@pytest.mark.parametrize(("kind", "unknown"), [("lock", ""), ("files", "DEP004: x")])
+def test_files_that_no_row_states_are_unknown_where_they_are_the_question(kind: str, unknown: str) -> None:
+    case = Case(id="b", expect="good", kind=kind, source="a/b#1", date="2026-01-01", file="x.yaml")
+    assert answer(case, [make_result("DEP004", unknown="x")]).unknown == unknown
+
+
 def test_a_missing_digest_is_not_counted() -> None:
     case = Case(
         id="c", expect="bad", kind="libc", source="a/b#1", date="2026-01-01", file="x.yaml", about=("ubuntu",)
