@@ -251,8 +251,12 @@ def problems(
     today: date | None = None,
 ) -> tuple[str, ...]:
     """The problems of the tables and index snapshots, empty if there are none; with `tables`, of these and of `pages` only."""
-    from torchpin.facts import index_pages, load, validate
+    from torchpin.facts import index_pages, load, readers, validate
 
+    unread: tuple[str, ...] = ()
     if tables is None:
         tables, pages = load.all_tables(), index_pages.all_pages() if pages is None else pages
-    return tuple(validate.problems(tables, pages, today))
+        unread = tuple(
+            f"readers.yaml: {message}" for message in readers.problems(tables, readers.load_readers())
+        )
+    return (*validate.problems(tables, pages, today), *unread)

@@ -291,3 +291,22 @@ def test_torch_s_own_cap_keeps_setuptools(environment: Environments) -> None:
 def test_the_check_does_not_apply_to_packages_without_such_an_interface(environment: Environments) -> None:
     env = make_environment(environment, "tensorboard==2.21.0", "bitsandbytes==0.45.1", torch="2.7.1")
     assert judge_check(env, "DEP002").status == "not applicable"
+
+
+def test_an_import_that_loads_more_than_weights_fails_from_torch_2_6_on(environment: Environments) -> None:
+    env = make_environment(environment, "e3nn==0.4.4", torch="2.7.1", channel="cu128")
+    (finding,) = judge_check(env, "DEP002").findings
+    assert (finding.about, finding.level, finding.fix) == ("e3nn", "error", ())
+    assert "which torch 2.7.1 no longer has: it loads its own constants.pt" in finding.message
+    assert judge_check(make_environment(environment, "e3nn==0.4.4"), "DEP002").status == "ok"
+    assert judge_check(make_environment(environment, "e3nn==0.5.0", torch="2.7.1"), "DEP002").evidence == ()
+
+
+def test_models_that_hold_more_than_weights_are_a_warning_from_torch_2_6_on(
+    environment: Environments,
+) -> None:
+    env = make_environment(environment, "TTS==0.22.0", torch="2.7.1", channel="cu128")
+    (finding,) = judge_check(env, "DEP001").findings
+    assert (finding.about, finding.level) == ("tts-weights-only", "warning")
+    assert "waive this if you do not use XTTS and other models" in finding.help
+    assert judge_check(make_environment(environment, "TTS==0.22.0"), "DEP001").findings == ()
