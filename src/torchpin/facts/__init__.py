@@ -257,6 +257,6 @@ def problems(
     if tables is None:
         tables, pages = load.all_tables(), index_pages.all_pages() if pages is None else pages
         unread = tuple(
-            f"readers.yaml: {message}" for message in readers.problems(tables, readers.load_readers())
+            f"readers.yaml: {message}" for message in readers.problems(tables, load.load_readers())
         )
     return (*validate.problems(tables, pages, today), *unread)

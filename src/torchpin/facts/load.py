@@ -25,6 +25,9 @@ NAMES = (
 RawRow = dict[str, Any]
 Table = dict[str, list[RawRow]]  # section → rows
 
+# Table to section to its readers; a section of prose has them by the id of its rows.
+Readers = dict[str, dict[str, Any]]
+
 _FOLDER = Path(__file__).parent / "data"
 
 
@@ -37,6 +40,13 @@ def load_table(name: str) -> Table:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
     return merge_defaults(yaml.load(text, Loader=loader))  # noqa: S506 - both are safe loaders
+
+
+def load_readers() -> Readers:
+    """The readers of the tables' sections, as they are stored; for `facts --check`, not for checks."""
+    import yaml
+
+    return dict(yaml.safe_load((_FOLDER / "readers.yaml").read_text(encoding="utf-8")))
 
 
 def merge_defaults(raw: Mapping[str, Any]) -> Table:

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from torchpin.facts.load import Table
+    from torchpin.facts.load import Readers, Table
 
 DOCUMENTATION = "documentation"
 _READER = re.compile(r"[A-Z]{3}\d{3}|[a-z_]+(?:\.[a-z_]+)*")
-_FILE = Path(__file__).parent / "data" / "readers.yaml"
-
-# Table to section to its readers; a section of prose has them by the id of its rows.
-Readers = dict[str, dict[str, Any]]
-
-
-@cache
-def load_readers() -> Readers:
-    """The readers as they are stored."""
-    import yaml  # here, since importing it takes time, and only `facts --check` and tests ask for readers
-
-    return dict(yaml.safe_load(_FILE.read_text(encoding="utf-8")))
 
 
 def readers_of(entry: Any) -> Sequence[str]:

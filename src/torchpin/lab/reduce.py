@@ -68,6 +68,9 @@ def reduce_service(
         variants=tuple(_local_variant(env, variant, local_platform) for variant in service.variants),
         layers=_reduce_layers(service, env, lock, python),
         apt=(),
+        run=replace(
+            service.run, compiles=None
+        ),  # stubs compile nothing, and there is no compiler without `apt`
         imports=tuple(name for name in service.imports if name in importable),
         # another URL, since the facts about the real source are not true of its stub
         sources=tuple(

@@ -12,12 +12,12 @@ from torchpin.adopt import rules as adopt_rules
 from torchpin.checks import rules as check_rules
 from torchpin.checks.registry import REGISTRY
 from torchpin.facts import readers
-from torchpin.facts.load import all_tables
+from torchpin.facts.load import all_tables, load_readers
 
 assert adopt_rules  # importing them registers the rules
 assert check_rules  # and the checks
 
-READERS = readers.load_readers()
+READERS = load_readers()
 SECTIONS = [
     (table, section, reader)
     for table, sections in READERS.items()
