@@ -24,6 +24,7 @@ from torchpin.model import (
     Lock,
     Reason,
     Recommendation,
+    Run,
     Service,
     Source,
     Torch,
@@ -149,6 +150,7 @@ def test_the_lab_keeps_torch_sources_and_the_small_packages(
         sources=(SOURCE,),
         apt=("git",),
         budget_bytes=5,
+        run=Run(compiles=True),
         base=Base(image="nvidia/cuda:12.1.1", digest="sha256:" + "0f" * 32, rationale="stable"),
     )
     locked = lock(
@@ -166,7 +168,7 @@ def test_the_lab_keeps_torch_sources_and_the_small_packages(
     assert lab_service.sources == (replace(SOURCE, commit=COMMIT, url=stub_url),)
     assert lab_service.python == Version("3.11.7")
     assert lab_service.base == Base(image="torchpin-lab/1-2/base:1", digest=None, rationale="stable")
-    assert (lab_service.apt, lab_service.budget_bytes) == ((), None)
+    assert (lab_service.apt, lab_service.budget_bytes, lab_service.run.compiles) == ((), None, None)
 
 
 def test_a_layer_of_which_nothing_is_small_stays_and_is_empty(
