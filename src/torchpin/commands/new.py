@@ -43,6 +43,7 @@ layers:
 imports: [torch, torchvision, tqdm]
 
 run:
+  compiles: false               # true where triton or torch.compile compile kernels, with gcc and libc6-dev in `apt`
   env: {{PYTHONUNBUFFERED: "1"}}
   volumes: [/workspace]
   freeze: /workspace/logs/pip_freeze.txt
