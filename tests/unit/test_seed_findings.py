@@ -15,7 +15,18 @@ from torchpin.workspace import workspace
 from torchpin.workspace.evidence import for_judge
 
 ROOT = Path(__file__).parents[2]
-FAMILIES = ("ABI001", "DEP001", "DEP002", "DEP003", "DEP004", "DEV001", "SRC001", "SRC002", "SRC003")
+FAMILIES = (
+    "ABI001",
+    "DEP001",
+    "DEP002",
+    "DEP003",
+    "DEP004",
+    "DEV001",
+    "SRC001",
+    "SRC002",
+    "SRC003",
+    "TOR002",
+)
 SEEDS = {
     "lora-gpu": {
         ("DEP001", "bitsandbytes-blackwell", "warning"), ("DEP001", "transformers-accelerate", "warning"),
@@ -24,7 +35,7 @@ SEEDS = {
         ("SRC002", "prodigyopt", "warning"), ("SRC002", "huggingface-hub", "warning"),
         ("SRC002", "sentencepiece", "warning"), ("SRC003", "torch", "warning"),
     },
-    "seedvr-gpu": {("ABI001", "flash-attn", "warning"), ("DEP001", "xformers-0.0.32.post2", "error")},
+    "seedvr-gpu": {("ABI001", "flash-attn", "warning"), ("TOR002", "xformers", "error")},
     "videogen-gpu": {
         ("DEP001", "opencv-headless-numpy2", "error"), ("DEP003", "opencv-python-headless", "error"),
         ("DEV001", "torch", "warning"), ("DEV001", "torchvision", "warning"), ("DEV001", "flash-attn", "warning"),

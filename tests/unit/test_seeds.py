@@ -176,7 +176,7 @@ CLAIMS = [
     ("lora", "gpu", "the list holds the sd-scripts dependencies", "SRC002", "schedulefree", "requires schedulefree==1.4, but schedulefree 1.2.6 is used", "`- schedulefree==1.4`"),
     ("lora", "gpu", "all versions are pinned", "BAS002", "nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04", "is not pinned by digest", "sha256:21196d81"),
     ("seedvr", "gpu", "Python 3.10.x in the image", "BAS004", "python", "Python 3.10 does not match pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel, which has Python 3.11", '`python: "3.11"`'),
-    ("seedvr", "gpu", "torch stays 2.7.1 beside an open xformers", "DEP001", "xformers-0.0.32.post2", "requires torch==2.8.0, which conflicts with torch==2.7.1", "`- xformers==0.0.31.post1`"),
+    ("seedvr", "gpu", "torch stays 2.7.1 beside an open xformers", "TOR002", "xformers", "xformers 0.0.32.post2 does not match torch 2.7.1; it goes with torch==2.8.0", "`- xformers==0.0.31.post1`"),
     ("seedvr", "gpu", "cxx11abiFALSE is the wheel for torch 2.7", "ABI001", "flash-attn", "its C++11 ABI is FALSE, but that of torch 2.7.1 from cu126 is TRUE", "cxx11abiTRUE-cp311"),
     ("seedvr", "gpu", "the wheel fits the image's Python", "ABI001", "flash-attn", "it is for Python 3.10", "cp311"),
     ("videogen", "gpu", "numpy<2 is fixed", "DEP001", "opencv-headless-numpy2", "requires numpy>=2, which conflicts with numpy==1.26.4", "opencv-python-headless==4.11.0.86"),

@@ -26,6 +26,7 @@ from torchpin.adopt.project import parse_project
 from torchpin.adopt.registry import TORCH_FAMILY, torch_channel
 from torchpin.adopt.run_settings import run_settings
 from torchpin.adopt.secret_values import without_secrets
+from torchpin.compat import partners
 from torchpin.compat.markers import marker_holds
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns, read, write
@@ -282,12 +283,11 @@ def _release_channel(version: str) -> str:
 
 def _companions(draft: _Draft, version: str) -> Mapping[str, Version]:
     """The companions that are installed; one without a version gets that of the torch release."""
-    release = facts.release(version)
-    partners = release.companions if release else {}
     companions = {}
     for name in TORCH_FAMILY[1:]:
-        companion_version = (
-            draft.versions.get(name, "").partition("+")[0] or (partners.get(name) or ("",))[-1]
+        best = partners.best_choice(name, Version(version))
+        companion_version = draft.versions.get(name, "").partition("+")[0] or str(
+            best.version if best else ""
         )
         if name in draft.versions and is_version(companion_version):
             companions[name] = Version(companion_version)

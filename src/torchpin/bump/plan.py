@@ -68,20 +68,20 @@ def _require_existing(target: Target) -> None:
         raise InputError(f"{target.to} does not exist: {violation}{suggestion}; nothing was changed")
     if target.kind != "torch" or facts.release(target.to) or channels_with_release(target.to, "linux/amd64"):
         return
-    recorded_versions = sorted(
-        (Version(release.version) for release in facts.releases()),
-        key=lambda version: (_version_distance(version, target.to), version),
-    )
-    near = [str(version) for version in sorted(recorded_versions[:MAX_SUGGESTIONS])]
-    raise InputError(
-        f"torch {target.to} does not exist (did you mean {', '.join(near)}?); nothing was changed"
-    )
+    raise InputError(f"{_unknown_torch_message(Version(target.to))}; nothing was changed")
 
 
-def _version_distance(version: Version, reference: str) -> tuple[int, ...]:
-    """How far a version is from another: the differences of major, minor and micro."""
-    pairs = zip((*version.release, 0, 0, 0), (*Version(reference).release, 0, 0, 0), strict=False)
-    return tuple(abs(left - right) for left, right in list(pairs)[:3])
+def _unknown_torch_message(version: Version) -> str:
+    """That a release of torch is not known, with its neighbours by version and the newest known one."""
+    known = sorted(Version(release.version) for release in facts.releases())
+    older = [str(release) for release in known if release < version][-1:]
+    newer = [str(release) for release in known if release > version][:1]
+    newest = f"the newest known release is {known[-1]}"
+    if newer:
+        near = f"its neighbour{'s are' if older else ' is'} {' and '.join(older + newer)}"
+        return f"torch {version} does not exist: {near}, {newest}"
+    nearest = [str(release) for release in known[-MAX_SUGGESTIONS:-1]]
+    return f"torch {version} is not known: {newest}, before it {' and '.join(nearest)}"
 
 
 def _has_target(service: Service, target: Target) -> bool:
@@ -278,7 +278,7 @@ def _reasoning(
     channel_evidence = channel.citation if channel else bump_evidence
     base = facts.base_image(env.base.image)
     reasons_by_component = {
-        **dict.fromkeys(env.service.torch.companions, (f"The release that matches torch {target.to}.", evidence)),
+        **dict.fromkeys([*env.service.torch.companions, *facts.partners()], (f"The release that matches torch {target.to}.", evidence)),
         "cuda": (f"{env.variant.channel} is the channel of torch {target.to} with code for the described GPUs: {context.reason}", channel_evidence),
         "cudnn": (f"torch {target.to} brings its own cuDNN and never loads the base image's.", evidence),
         "base": (f"Has the CUDA of torch {target.to}+{env.variant.channel}.", base.citation if base else bump_evidence),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from torchpin.compat import undeclared_requirements
+from torchpin import facts
+from torchpin.compat import partners, undeclared_requirements
 from torchpin.compat.pins import cudnn_version, list_pins, torch_metadata
 from torchpin.compat.recommendations import applicable_requirements
 from torchpin.compat.sources import recorded_tags
@@ -21,7 +22,6 @@ from torchpin.model import Upstream
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin import facts
     from torchpin.model import Artifact, Environment, LayerLock, Lock, Source
 
 
@@ -86,7 +86,19 @@ def _predicted_versions(env: Environment, lock: Lock) -> dict[str, str]:
         for name, pin in list_pins(env, None).items()
         if name != "cudnn"
     }
-    return {**_build_requirements(env, lock), **exact_pins}
+    return {**_indirect_partners(env, lock), **_build_requirements(env, lock), **exact_pins}
+
+
+def _indirect_partners(env: Environment, lock: Lock) -> dict[str, str]:
+    """The partners of torch that other packages require, at the versions that go with it."""
+    versions: dict[str, str] = {}
+    for name in {*facts.partners()} & {*lock.all_packages}:
+        locked = Version(lock.all_packages[name].version)
+        best = partners.best_choice(name, env.service.torch.version, Version(locked.public))
+        local = f"+{env.variant.channel}" if locked.local and _has_local_version(env) else ""
+        if best and best.version != Version(locked.public):
+            versions[name] = f"{best.version}{local}"
+    return versions
 
 
 def _has_local_version(env: Environment) -> bool:

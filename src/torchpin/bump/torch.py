@@ -11,6 +11,7 @@ from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, d
 from torchpin.compat import releases
 from torchpin.compat.builds import Build, candidate_builds, upward_distance
 from torchpin.compat.gpus import judge_gpu
+from torchpin.compat.pins import declared_pins, extras_text
 from torchpin.description.environments import base_path, cuda_version, select_environments, with_build
 from torchpin.facts.versions import major_minor
 from torchpin.model import Change
@@ -46,28 +47,24 @@ def torch_edits(service: Service, version: Version, context: BumpContext) -> lis
 
 
 def _family_edits(service: Service, version: Version, reason: str = "requested") -> list[Edit]:
+    """The edits of torch and of its partners, in companions and layers. Raises HeldError where a partner has no version for it."""
     torch, moves = service.torch, []
     if torch.version != version:
         moves.append((Change(path="torch.version", value=str(version)), reason))
     env = select_environments([service])[0]
-    family_versions = releases.family_versions(env, str(version))
-    for name, current_version in torch.companions.items():
-        new_version = family_versions.get(name, "")
+    pins = declared_pins(env)
+    for name, new_version in releases.partner_versions(env, str(version)).items():
+        in_companions = name in torch.companions
+        current_version = torch.companions[name] if in_companions else pins[name].version
         if not new_version:
-            is_discontinued = releases.companion_choices(facts.release(str(version)), name) == ()
-            why = (
-                f"{name} has no release for torch {version}"
-                if is_discontinued
-                else f"the {name} release for torch {version} is unknown"
+            raise HeldError(
+                f"no known version of {name} goes with torch {version}",
+                f"remove {name} from {'`companions:`' if in_companions else 'its layer'}",
             )
-            raise HeldError(why, f"remove {name} from `companions:`")
         if Version(new_version) != current_version:
-            moves.append(
-                (
-                    Change(path=f"torch.companions.{name}", value=new_version),
-                    f"the release that matches torch {version}",
-                )
-            )
+            path = f"torch.companions.{name}" if in_companions else pins[name].path
+            value = new_version if in_companions else f"{name}{extras_text(pins[name].extras)}=={new_version}"
+            moves.append((Change(path=path, value=value), f"the release that matches torch {version}"))
     return moves
 
 

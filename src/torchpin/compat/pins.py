@@ -49,7 +49,7 @@ def declared_names(layers: Iterable[Layer]) -> tuple[str, ...]:
 
 def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
     """Every package whose version is known, by normalized name; without a lock, indirect dependencies are missing."""
-    declared = _declared_pins(env) | _family_pins(env)
+    declared = declared_pins(env) | _family_pins(env)
     if lock is None:
         return _bundled_pins(env) | declared
     layers = ((lock.provided,) if lock.provided else ()) + lock.layers
@@ -64,7 +64,8 @@ def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
     return locked | declared
 
 
-def _declared_pins(env: Environment) -> dict[str, Pin]:
+def declared_pins(env: Environment) -> dict[str, Pin]:
+    """The packages that the layers of a description declare, by normalized name."""
     declared_pins: dict[str, Pin] = {}
     for number, layer in enumerate(env.service.layers):
         for index, package in enumerate(layer.packages):

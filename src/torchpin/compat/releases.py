@@ -9,6 +9,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.compat import partners
+from torchpin.compat.pins import declared_pins
 from torchpin.compat.publication import publication, wheel_fit
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description.environments import MACHINES, cuda_version, with_build
@@ -64,25 +66,30 @@ def unrecorded_channels(env: Environment, version: str) -> tuple[str, ...]:
     return tuple(name for name in serving_channels(env, release) if is_from_matrix_only(name, version))
 
 
-def companion_choices(release: TorchRelease | None, name: str) -> tuple[str, ...] | None:
-    """The versions of a companion that match a release: () where the companion has ended, None where they are not in the facts."""
-    if release is None or name not in release.companions:
-        return None
-    ended = name == "torchaudio" and Version(release.version) >= Version("2.12")  # its last release is 2.11
-    return release.companions[name] or (() if ended else None)
+def partner_versions(env: Environment, version: str) -> dict[str, str]:
+    """The declared packages that go with some releases of torch only, each at its version for a release: the present one, or the best.
+
+    Companions first. "" where no version is known to go with it; packages whose present version the facts do not have, and
+    for which they know no better, are left out.
+    """
+    torch, pins = Version(version), declared_pins(env)
+    companions = env.service.torch.companions
+    versions: dict[str, str] = {}
+    for name in (*companions, *pins):
+        current = companions.get(name) or pins[name].version
+        best = partners.best_choice(name, torch, current)
+        if best:
+            versions[name] = str(best.version)
+        elif name in companions or partners.partner_row(name, current):
+            versions[name] = ""
+    return versions
 
 
 def family_versions(env: Environment, version: str) -> dict[str, str]:
-    """The companions, each at its version for a release, "" where there is none; and triton, where the release pins one."""
+    """The partners, each at its version for a release, "" where none is known; and triton, where the release pins one."""
     release = facts.release(version)
-    companion_versions = release.companions if release else {}
-    versions = {
-        name: (companion_versions[name] or ("",))[-1]
-        for name in env.service.torch.companions
-        if name in companion_versions
-    }
     triton = release.triton if release and is_version(release.triton or "") else None
-    return versions | ({"triton": triton} if triton else {})
+    return partner_versions(env, version) | ({"triton": triton} if triton else {})
 
 
 def gpu_changes(

@@ -116,16 +116,14 @@ def applies_to(undeclared: facts.UndeclaredRequirement, gpu: facts.Gpu | None) -
     return facts.parse_capability(gpu.capability) >= facts.parse_capability(undeclared.capability)
 
 
-def replacement(
-    undeclared: facts.UndeclaredRequirement, torch: Version, gpu_names: Iterable[str] = ()
-) -> Requirement | None:
-    """The pin that satisfies an undeclared requirement: the recorded one, else the latest version that pins this torch.
+def replacement(undeclared: facts.UndeclaredRequirement, gpu_names: Iterable[str] = ()) -> Requirement | None:
+    """The recorded pin that satisfies an undeclared requirement.
 
     Where that pin has an undeclared requirement itself on one of the GPUs, the pin that satisfies both. None: not in the
     facts.
     """
     if not undeclared.instead:
-        return _newest_matching_pin(undeclared, torch)
+        return None
     pin, gpus = Requirement(undeclared.instead), [facts.gpu(name) for name in gpu_names]
     for candidate in facts.undeclared_requirements():
         dependent = _requirement(candidate.when)
@@ -138,22 +136,3 @@ def replacement(
         ):
             return Requirement(candidate.instead)
     return pin
-
-
-def _newest_matching_pin(undeclared: facts.UndeclaredRequirement, torch: Version) -> Requirement | None:
-    """The latest recorded version of the package whose metadata requires exactly this torch."""
-    name = _requirement(undeclared.when).name
-    public = Version(torch.public)
-    candidates = [
-        dependent
-        for dependent, needs in (
-            (_requirement(row.when), _requirement(row.needs))
-            for row in facts.undeclared_requirements()
-            if row.seen
-        )
-        if dependent.name == name
-        and str(dependent.specifier).startswith("==")
-        and "*" not in str(dependent.specifier)
-        if str(needs) == f"torch=={public}"
-    ]
-    return max(candidates, key=lambda dependent: Version(pinned_version(dependent)), default=None)

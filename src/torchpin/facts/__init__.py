@@ -45,10 +45,12 @@ from torchpin.facts.packages import (
     native_needs,
     wheels,
 )
+from torchpin.facts.partners import channel_packages, partner_requirements, partners
 from torchpin.facts.rows import (
     Archs,
     BaseImage,
     Channel,
+    ChannelPackage,
     CompleteSeries,
     Conflict,
     Driver,
@@ -61,6 +63,7 @@ from torchpin.facts.rows import (
     NativeNeeds,
     Note,
     OtherChannel,
+    Partner,
     PypiWheels,
     Removal,
     SourceTag,
@@ -93,6 +96,7 @@ __all__ = [
     "BaseImage",
     "BundledPtxas",
     "Channel",
+    "ChannelPackage",
     "CompilingPackage",
     "CompilingSetting",
     "CompleteSeries",
@@ -109,6 +113,7 @@ __all__ = [
     "NativeNeeds",
     "NoWheel",
     "OtherChannel",
+    "Partner",
     "PypiWheels",
     "Removal",
     "SectionAge",
@@ -126,6 +131,7 @@ __all__ = [
     "capabilities",
     "channel",
     "channel_cuda",
+    "channel_packages",
     "channels",
     "compiled_archs",
     "compiling_packages",
@@ -149,12 +155,15 @@ __all__ = [
     "is_same_gpu",
     "known_gpus",
     "metadata",
+    "metadata_date",
     "native_needs",
     "near_gpus",
     "notes",
     "other_channel",
     "parse_capability",
     "parse_image_name",
+    "partner_requirements",
+    "partners",
     "problems",
     "pypi_wheels",
     "recorded_hash",
@@ -202,6 +211,12 @@ def metadata() -> tuple[Metadata, ...]:
     return tuple(build_row(Metadata, row) for row in page["records"]) if page else ()
 
 
+def metadata_date() -> str:
+    """The day on which the recorded metadata were collected."""
+    page = load_snapshot("metadata")
+    return str(page["date"]) if page else ""
+
+
 @cache
 def source_tags(repo: str) -> tuple[SourceTag, ...]:
     """The tags of a repository `owner/name`, whatever its case."""
@@ -223,8 +238,9 @@ def _requirement_columns(row: RawRow) -> RawRow:
 @cache
 def undeclared_requirements() -> tuple[UndeclaredRequirement, ...]:
     """The requirements that resolvers miss, in the order of the table."""
-    tables = load_table("undeclared_requirements")
-    return tuple(build_row(UndeclaredRequirement, row) for row in (*tables["undeclared"], *tables["pinned"]))
+    return tuple(
+        build_row(UndeclaredRequirement, row) for row in load_table("undeclared_requirements")["undeclared"]
+    )
 
 
 @cache

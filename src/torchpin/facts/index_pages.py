@@ -314,7 +314,11 @@ def _parse_version(text: str) -> Version:
 
 def _metadata_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]:
     yield from (f"{key} is missing" for key in ("source", "date", "records") if not page.get(key))
-    releases = {row["version"]: row for row in tables["torch"]["releases"]}
+    required = {
+        (row["package"], version): row["torch"]
+        for row in tables.get("partners", {}).get("declared", ())
+        for version in row["versions"]
+    }
     for row in page.get("records", ()):
         label = f"{row.get('channel')} {row.get('package')} {row.get('version')}"
         if not row.get("source"):
@@ -324,19 +328,24 @@ def _metadata_problems(page: Page, tables: Mapping[str, Table]) -> Iterator[str]
         yield from (
             f"{label}: {message}"
             for line in row["requires_dist"]
-            for message in _companion_problems(row, line, releases)
+            for message in _companion_problems(row, line, required)
         )
 
 
-def _companion_problems(row: RawRow, line: str, releases: Mapping[str, RawRow]) -> Iterator[str]:
-    """A companion requires exactly one torch, and the row of that torch must list the companion."""
+def _companion_problems(row: RawRow, line: str, required: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    """A companion's build on a channel requires the torch that the partners' table has for PyPI's build."""
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
         yield f"{line!r} is not a requirement"
         return
-    if row["package"] in _COMPANIONS and requirement.name == "torch":
-        torch = str(requirement.specifier).removeprefix("==")
-        companion_version = row["version"].partition("+")[0]
-        if companion_version not in releases.get(torch.partition("+")[0], {}).get(row["package"], ()):
-            yield f"requires torch {torch}; torch.yaml does not list it for that release"
+    key = (row["package"], row["version"].partition("+")[0])
+    if requirement.name != "torch" or key[0] not in _COMPANIONS:
+        return
+    if not any(_same_torch(requirement, text) for text in [required.get(key)] if text):
+        yield f"requires torch{requirement.specifier}; partners.yaml has {required.get(key) or 'nothing'} for {' '.join(key)}"
+
+
+def _same_torch(requirement: Requirement, specifier: str) -> bool:
+    """Whether a requirement is that of the table; a channel's build may name its own build of torch."""
+    return {re.sub(r"\+\w+$", "", str(clause)) for clause in requirement.specifier} == {*specifier.split(",")}

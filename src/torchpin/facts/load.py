@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     "archs", "base_images", "channels", "compilers", "drivers", "gpus", "known_failures", "other_channels", "packages",
-    "pypi_wheels",
+    "partners", "pypi_wheels",
     "secrets", "sources", "torch", "undeclared_requirements", "wheels",
 )  # fmt: skip
 

@@ -110,18 +110,11 @@ class TorchRelease(Row):
     requires_python: str
     wheel_pythons: tuple[str, ...]
     preview_pythons: tuple[str, ...] = ()
-    torchvision: tuple[str, ...]
-    torchaudio: tuple[str, ...]
     triton: str | None = None
     pypi_local: str | None = None
     cudnn: str | None = None
     cxx11_abi: int | None = None
     numpy2_aware: bool
-
-    @property
-    def companions(self) -> dict[str, tuple[str, ...]]:
-        """The versions of each companion that match the release; empty where none is recorded."""
-        return {"torchvision": self.torchvision, "torchaudio": self.torchaudio}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -273,6 +266,29 @@ class UndeclaredRequirement(Row):
     capability: str | None = None
     instead: str | None = None
     interface: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partner(Row):
+    """The torch that versions of a package go with, as a specifier; `declared`: their METADATA have it.
+
+    `because`: what happens with another torch.
+    """
+
+    package: str
+    torch: str
+    versions: tuple[str, ...]
+    declared: bool
+    because: str = ""
+    level: Literal["error", "warning", "notice"] = "error"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelPackage(Row):
+    """A package with a build for each channel; `because`: why another channel's build does not work."""
+
+    package: str
+    because: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from torchpin.facts import index_pages, validate_channels, validate_images
+from torchpin.facts import index_pages, validate_channels, validate_images, validate_partners
 from torchpin.facts.age import DEFAULT_MAX_AGE_DAYS, ID, KEYS
 from torchpin.facts.table_references import channel_names as _channel_names
 from torchpin.facts.table_references import parses as _parses
@@ -135,7 +135,7 @@ def _sources(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
 
 
 def _undeclared(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
-    for row in (*table["undeclared"], *table["pinned"]):
+    for row in table["undeclared"]:
         for key in ("when", "needs"):
             if not _parses(Requirement, row[key]):
                 yield f"{row['id']}: {key} {row[key]!r} is not a requirement"
@@ -254,6 +254,7 @@ _CHECKS: dict[str, Callable[[Table, Mapping[str, Table]], Iterator[str]]] = {
     "compilers": _compilers,
     "other_channels": other_channels_problems,
     "packages": _packages,
+    "partners": validate_partners.problems,
     "secrets": _secrets,
     "wheels": _wheels,
 }

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.compat import releases, undeclared_requirements
+from torchpin.compat import partners, releases, undeclared_requirements
 from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import list_recommendations, satisfies, used_components
 from torchpin.compat.sources import recorded_tags
@@ -89,7 +89,7 @@ def _unmet_requirements(env: Environment, lock: Lock) -> dict[str, str]:
     Where one of them is not pinned the resolver selects a version that meets the requirement.
     """
     declared, gpus = _declared_names(env), [facts.gpu(name) for name in env.service.gpus]
-    return {
+    return _unmet_partners(env, lock) | {
         evaluation.undeclared.id: _requirement_message(env, lock, evaluation)
         for evaluation in undeclared_requirements.evaluate(env, lock, include_metadata=True)
         if evaluation.satisfied is False
@@ -99,17 +99,27 @@ def _unmet_requirements(env: Environment, lock: Lock) -> dict[str, str]:
     }
 
 
+def _unmet_partners(env: Environment, lock: Lock) -> dict[str, str]:
+    """The declared packages that do not go with the torch of a lock, by name."""
+    torch = lock.all_packages.get("torch")
+    version = Version(torch.version) if torch else env.service.torch.version
+    messages: dict[str, str] = {}
+    for name in sorted(_declared_names(env) & {*facts.partners()} & {*lock.all_packages}):
+        used = Version(lock.all_packages[name].version)
+        row = partners.partner_row(name, used)
+        if row and partners.goes_with(row, version) is False:
+            best = partners.best_choice(name, version)
+            hint = f" ({name}=={best.version} does)" if best else ""
+            messages[name] = f"{name} {used.public} does not go with torch {version.public}{hint}"
+    return messages
+
+
 def _requirement_message(
     env: Environment, lock: Lock, evaluation: undeclared_requirements.RequirementStatus
 ) -> str:
     needs = evaluation.undeclared.needs.partition(";")[0]
     version = lock.all_packages[evaluation.package].version
-    torch = (
-        Version(lock.all_packages["torch"].version)
-        if "torch" in lock.all_packages
-        else env.service.torch.version
-    )
-    replacement = undeclared_requirements.replacement(evaluation.undeclared, torch, env.service.gpus)
+    replacement = undeclared_requirements.replacement(evaluation.undeclared, env.service.gpus)
     hint = f" ({replacement} meets it)" if replacement else ""
     return f"{evaluation.package} {version} requires {needs}: {evaluation.undeclared.because}{hint}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from packaging.version import Version
 
 from support.layers import make_layer
 from torchpin import facts
@@ -54,7 +53,6 @@ def test_without_a_lock_what_is_not_pinned_is_unknown(
 
 def test_a_pin_that_has_a_requirement_itself_on_a_gpu_gives_way_to_the_one_that_satisfies_both() -> None:
     triton_ops = REQUIREMENTS["bitsandbytes-triton-ops"]
-    torch = Version("2.7.1")
-    assert str(undeclared_requirements.replacement(triton_ops, torch)) == "bitsandbytes==0.45.1"
-    assert str(undeclared_requirements.replacement(triton_ops, torch, ["H100"])) == "bitsandbytes==0.45.1"
-    assert str(undeclared_requirements.replacement(triton_ops, torch, ["B200"])) == "bitsandbytes==0.45.3"
+    assert str(undeclared_requirements.replacement(triton_ops)) == "bitsandbytes==0.45.1"
+    assert str(undeclared_requirements.replacement(triton_ops, ["H100"])) == "bitsandbytes==0.45.1"
+    assert str(undeclared_requirements.replacement(triton_ops, ["B200"])) == "bitsandbytes==0.45.3"

@@ -27,12 +27,16 @@ def test_an_unknown_channel_is_none() -> None:
     assert facts.channel("cu999") is None
 
 
-def test_a_release_has_its_companions() -> None:
+def test_a_release_has_the_columns_of_its_wheel() -> None:
     release = facts.release("2.5.1+cu121")
     assert release is facts.release("2.5.1")
     assert release is not None
-    assert (release.torchvision, release.torchaudio, release.triton) == (("0.20.1",), ("2.5.1",), "3.1.0")
-    assert (release.pypi_local, release.cudnn, release.cxx11_abi) == ("cu124", "9.1.0.70", 0)
+    assert (release.triton, release.pypi_local, release.cudnn, release.cxx11_abi) == (
+        "3.1.0",
+        "cu124",
+        "9.1.0.70",
+        0,
+    )
     assert "cp310" in release.wheel_pythons
     assert facts.release("2.5.9") is None
 

@@ -69,7 +69,7 @@ PAGE_PROBLEMS: dict[str, tuple[Any, ...]] = {
     ),
     "a companion of another torch": (
         lambda pages, _: pages["metadata"]["records"][1].update(requires_dist=["torch==2.5.0"]),
-        "index/metadata.json: cu121 torchaudio 2.5.1+cu121: requires torch 2.5.0; torch.yaml does not list it for that release",
+        "index/metadata.json: cu121 torchaudio 2.5.1+cu121: requires torch==2.5.0; partners.yaml has ==2.5.1 for torchaudio 2.5.1",
     ),
     "a dependency that is none": (
         lambda pages, _: pages["metadata"]["records"][1].update(requires_dist=["torch at 2.5.1"]),

@@ -100,10 +100,12 @@ def test_advisers_are_left_and_met(environment: Environments, lock: Locks) -> No
     assert (update.introduces, update.resolves) == (("report says 2.5.x",), ("README says >=2.6",))
 
 
-def test_a_companion_that_ended_is_told(environment: Environments, lock: Locks) -> None:
+def test_a_companion_that_goes_with_later_releases_is_told(environment: Environments, lock: Locks) -> None:
     family = Torch(version=Version("2.5.1"), companions=MappingProxyType({"torchaudio": Version("2.5.1")}))
     env = environment(torch=family)
-    assert "no matching torchaudio is known" in torch_updates(env, lock(env))["2.12.1"].introduces
+    update = torch_updates(env, lock(env))["2.12.1"]
+    assert "no matching torchaudio is known" not in update.introduces
+    assert "with torchaudio 2.11.0" in update.notes
 
 
 def test_a_wheel_with_an_abi_that_is_lacking_is_told(environment: Environments, lock: Locks) -> None:

@@ -12,6 +12,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.adopt import dockerfile, installs
 from torchpin.adopt.registry import TORCH_FAMILY, build_finding, exact_version, package_name, register_rule
+from torchpin.compat import partners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,41 +89,26 @@ def _is_satisfied(step: InstallCommand, target: InstallTarget, version: str) -> 
 
 
 def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Iterator[Finding]:
-    """Unpinned packages whose releases each pin a torch, after a torch was installed."""
+    """Unpinned packages whose newest release requires another torch, after a torch was installed."""
     constrained = {package_name(target): exact_version(target) for target in step.constraints}
-    pinning = _packages_that_pin_torch()
+    if not installed_torch or "torch" in constrained:
+        return
+    torch = Version(installed_torch)
     for target in step.targets:
-        if (
-            installed_torch
-            and package_name(target) in pinning
-            and not exact_version(target)
-            and "torch" not in constrained
-        ):
-            message = f"`{target.text}` is not pinned, and each of its releases pins torch, so the newest one replaces torch {installed_torch}"
-            replacement = next(
-                (
-                    str(_dependent(undeclared))
-                    for undeclared in reversed(facts.undeclared_requirements())
-                    if undeclared.needs == f"torch=={installed_torch.partition('+')[0]}"
-                ),
-                "",
-            )
-            yield build_finding(
-                "ADO003",
-                target.location,
-                message,
-                help=f"use `{replacement}`" if replacement else "",
-                about=package_name(target),
-            )
-
-
-@cache
-def _packages_that_pin_torch() -> frozenset[str]:
-    return frozenset(
-        canonicalize_name(_dependent(undeclared).name)
-        for undeclared in facts.undeclared_requirements()
-        if undeclared.needs.startswith("torch==")
-    )
+        name = package_name(target)
+        newest = partners.newest_declared(name) if name not in TORCH_FAMILY else None
+        if newest is None or exact_version(target) or partners.goes_with(newest[1], torch) is not False:
+            continue
+        version, row = newest
+        message = f"`{target.text}` is not pinned, and {name} {version} requires torch{row.torch}, so it replaces torch {installed_torch}"
+        best = partners.best_choice(name, torch)
+        yield build_finding(
+            "ADO003",
+            target.location,
+            message,
+            help=f"use `{name}=={best.version}`" if best else "",
+            about=name,
+        )
 
 
 @cache
@@ -190,9 +176,14 @@ def _related_packages(name: str) -> frozenset[str]:
 
 
 @cache
+def _recorded_requirements() -> tuple[facts.UndeclaredRequirement, ...]:
+    return (*facts.undeclared_requirements(), *facts.partner_requirements())
+
+
+@cache
 def _undeclared_pairs() -> Mapping[str, frozenset[str]]:
     pairs: dict[str, frozenset[str]] = {}
-    for undeclared in facts.undeclared_requirements():
+    for undeclared in _recorded_requirements():
         dependent = canonicalize_name(_dependent(undeclared).name)
         needed = canonicalize_name(Requirement(undeclared.needs).name)
         pairs[dependent] = pairs.get(dependent, frozenset()) | {needed}
@@ -252,7 +243,7 @@ def _undeclared_requirement(target: InstallTarget) -> facts.UndeclaredRequiremen
     """The undeclared requirement of a package: of its pin, or of its newest release where it has none."""
     if package_name(target) not in _undeclared_pairs():
         return None
-    for undeclared in facts.undeclared_requirements():
+    for undeclared in _recorded_requirements():
         dependent = _dependent(undeclared)
         if canonicalize_name(dependent.name) != package_name(target) or not undeclared.seen:
             continue

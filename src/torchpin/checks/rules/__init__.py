@@ -15,6 +15,7 @@ from torchpin.checks.rules import (
     image_and_record,
     lock,
     other_channels,
+    partners,
     source_requirements,
     sources,
     torch,

@@ -54,9 +54,7 @@ def numpy_fits_torch(context: CheckContext, env: Environment) -> Iterator[Answer
         for evaluation in raising:
             package = f"{evaluation.package}=={pins[evaluation.package].version}"
             message = f"{package} requires {evaluation.undeclared.needs} ({evaluation.undeclared.source})"
-            replacement = undeclared_requirements.replacement(
-                evaluation.undeclared, env.service.torch.version
-            )
+            replacement = undeclared_requirements.replacement(evaluation.undeclared)
             yield _numpy2_finding(env, pins, message, replacement, evaluation.package, release)
     elif numpy:
         evidence = f"torch {torch} was built for NumPy 1, and numpy is {numpy.version} ({cite(release)})"

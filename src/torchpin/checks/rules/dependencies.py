@@ -101,9 +101,7 @@ def _requirement_finding(
     context: CheckContext, env: Environment, evaluation: RequirementStatus, pins: Pins
 ) -> Finding:
     requirement, pin = evaluation.undeclared, pins.get(evaluation.required)
-    replacement = undeclared_requirements.replacement(
-        requirement, env.service.torch.version, _gpu_names(context, env)
-    )
+    replacement = undeclared_requirements.replacement(requirement, _gpu_names(context, env))
     if requirement.seen and pin:
         detail = f", which conflicts with {evaluation.required}=={pin.version} ({pin.location})"
     elif evaluation.package == evaluation.required:
@@ -125,13 +123,13 @@ def _requirement_finding(
 
 
 def _is_safe(evaluation: RequirementStatus, replacement: Requirement | None) -> bool:
-    """Whether a fix leaves no choice: the required minimum itself, or the one build for this torch.
+    """Whether a fix leaves no choice: it is the required minimum itself.
 
     An older version of the requirer, or a version for some GPUs, is a choice that people make.
     """
     if replacement is None or evaluation.undeclared.capability:
         return False
-    return canonicalize_name(replacement.name) == evaluation.required or not evaluation.undeclared.instead
+    return canonicalize_name(replacement.name) == evaluation.required
 
 
 def _gpu_names(context: CheckContext, env: Environment) -> tuple[str, ...]:
@@ -274,9 +272,7 @@ def _removal_finding(
     pins: Pins,
     message: str,
 ) -> Finding:
-    replacement = undeclared_requirements.replacement(
-        evaluation.undeclared, env.service.torch.version, _gpu_names(context, env)
-    )
+    replacement = undeclared_requirements.replacement(evaluation.undeclared, _gpu_names(context, env))
     return finding(
         env,
         pin_location(pins, replacement, evaluation.package),

@@ -1,4 +1,4 @@
-"""TOR: whether torch and its companions exist for the channel, Python, platform and C library."""
+"""TOR001, TOR003, TOR004: whether torch and its companions exist for the channel, Python, platform and C library."""
 
 from __future__ import annotations
 
@@ -18,15 +18,12 @@ from torchpin.compat.publication import (
     published_releases,
     wheel_fit,
 )
-from torchpin.compat.releases import companion_choices
 from torchpin.description.environments import base_path, torch_build
-from torchpin.model import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchpin.checks.registry import Answer
-    from torchpin.facts import TorchRelease
     from torchpin.model import Environment
 
 
@@ -128,51 +125,6 @@ def _build_help(env: Environment, best: Build) -> str:
     )
     unsupported = f" (it has no code for {', '.join(best.unsupported_gpus)})" if best.unsupported_gpus else ""
     return f"set `channel: {best.channel}`{version}{unsupported}"
-
-
-@check("TOR002", "a companion does not match the torch release", judge=True)
-def companions_are_partners(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Set the version of the companion that was released with this torch.
-
-    torchvision and torchaudio are compiled against one release of torch and pin it exactly; any other pair does not
-    resolve, or replaces torch. Their version numbers differ from torch's, and the last torchaudio is 2.11.
-
-    Example: torch 2.5.1 goes with torchvision 0.20.1 and torchaudio 2.5.1, not with torchvision 0.20.0.
-
-    Sources: METADATA of the companions' wheels; PyTorch's release compatibility matrix.
-    """
-    del context
-    release = facts.release(str(env.service.torch.version))
-    for name, version in env.service.torch.companions.items():
-        partners = companion_choices(release, name)
-        if release is None or partners is None:
-            torch = env.service.torch.version
-            yield Unknown(message=f"the {name} release for torch {torch} is not in the facts", about=name)
-        elif str(version) in partners:
-            evidence = f"{name} {version} matches torch {release.version}: {release.citation}"
-            yield Ok(about=name, evidence=evidence)
-        else:
-            yield _wrong_companion(env, release, name, partners)
-
-
-def _wrong_companion(env: Environment, release: TorchRelease, name: str, partners: tuple[str, ...]) -> Answer:
-    path, torch = f"torch.companions.{name}", release.version
-    reason = (
-        f"its {name} is {' or '.join(partners)}"
-        if partners
-        else f"the last {name} release is 2.11"  # only torchaudio has ended: compat.releases.companion_choices
-    )
-    help_text = f'set `{name}: "{partners[-1]}"`' if partners else f"remove {name} from `companions`"
-    return finding(
-        env,
-        env.service.location(path),
-        f"{name} {env.service.torch.companions[name]} does not match torch {torch}; {reason}",
-        help=help_text,
-        about=name,
-        evidence=release.citation,
-        fix=(Change(path=path, value=partners[-1] if partners else None),),
-        fix_is_safe=len(partners) == 1,
-    )
 
 
 @check("TOR003", "there is no wheel for this Python, platform or C library", judge=True)

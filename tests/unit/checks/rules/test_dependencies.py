@@ -92,11 +92,6 @@ def test_a_lock_to_which_no_requirement_applies_is_ok(
             Change(path="layers[0].packages[0]", value="opencv-python-headless==4.11.0.86"), False,
         ),
         (
-            ("xformers==0.0.32.post2",), "2.7.1", f"{FILE}:1:9", "xformers-0.0.32.post2",
-            f"xformers==0.0.32.post2 requires torch==2.8.0, which conflicts with torch==2.7.1 ({FILE}:99:12): ",
-            Change(path="layers[0].packages[0]", value="xformers==0.0.31.post1"), True,
-        ),
-        (
             ("sympy==1.13.3",), "2.5.1", f"{FILE}:1:9", "torch-sympy-exact",
             f"torch==2.5.1 requires sympy==1.13.1, which conflicts with sympy==1.13.3 ({FILE}:1:9): ",
             Change(path="layers[0].packages[0]", value="sympy==1.13.1"), True,
@@ -111,14 +106,6 @@ def test_two_conflicting_pins_are_an_error(
     assert (finding.location, finding.about, finding.level) == (position, about, "error")
     assert finding.message.startswith(message)
     assert (finding.fix, finding.fix_is_safe) == ((fix,), fix_is_safe)
-
-
-def test_an_xformers_for_a_torch_that_has_none_has_no_fix(environment: Environments) -> None:
-    (finding,) = judge_check(
-        make_environment(environment, "xformers==0.0.32.post2", torch="2.7.99"), "DEP001"
-    ).findings
-    assert (finding.fix, finding.fix_is_safe, finding.location) == ((), False, f"{FILE}:1:9")
-    assert finding.help == 'set `version: "2.8.0"` under `torch:`, or choose another version of xformers'
 
 
 def test_a_help_tells_to_pin_only_what_a_layer_can_have(environment: Environments) -> None:

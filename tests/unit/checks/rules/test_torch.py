@@ -10,7 +10,6 @@ from packaging.version import Version
 
 from support.check_cases import Case, assert_finds, assert_passes, parametrize_cases
 from support.checks import FILE, Builders, judge_check, make_positions, make_torch, run_check
-from torchpin import facts
 from torchpin.checks import run
 from torchpin.model import Base, Change
 
@@ -226,42 +225,6 @@ def test_a_release_that_other_channels_have_is_named_with_them(environment: Envi
     assert finding.help == "set `channel: cu128`"
     assert finding.fix == (Change(path="variants.gpu.channel", value="cu128"),)
     assert "2026-03-15" in finding.evidence
-
-
-@pytest.mark.parametrize("release", facts.releases(), ids=lambda release: release.version)
-def test_every_release_has_its_own_partners_and_no_other(
-    release: facts.TorchRelease, environment: Environments
-) -> None:
-    for name in ("torchvision", "torchaudio"):
-        for partner in getattr(release, name):
-            env = environment(torch=make_torch(release.version, **{name: partner}))
-            assert judge_check(env, "TOR002").status == "ok"
-        mismatched = environment(torch=make_torch(release.version, **{name: "0.1.0"}))
-        has_record = getattr(release, name) or (
-            name == "torchaudio" and Version(release.version) >= Version("2.12")
-        )
-        assert judge_check(mismatched, "TOR002").status == ("incompatible" if has_record else "unknown")
-
-
-def test_a_stranger_is_repaired_by_facts_alone(environment: Environments) -> None:
-    (finding,) = judge_check(environment(torch=make_torch("2.5.1", torchvision="0.20.0")), "TOR002").findings
-    assert finding.message == "torchvision 0.20.0 does not match torch 2.5.1; its torchvision is 0.20.1"
-    assert finding.fix == (Change(path="torch.companions.torchvision", value="0.20.1"),)
-    assert finding.fix_is_safe
-
-
-def test_a_companion_that_has_ended_is_removed(environment: Environments) -> None:
-    (finding,) = judge_check(environment(torch=make_torch("2.12.1", torchaudio="2.11.0")), "TOR002").findings
-    assert (
-        finding.message
-        == "torchaudio 2.11.0 does not match torch 2.12.1; the last torchaudio release is 2.11"
-    )
-    assert finding.help == "remove torchaudio from `companions`"
-    assert finding.fix == (Change(path="torch.companions.torchaudio", value=None),)
-
-
-def test_without_companions_there_is_nothing_to_judge(environment: Environments) -> None:
-    assert judge_check(environment(torch=make_torch("2.5.1")), "TOR002").status == "not applicable"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""Whether a package that goes with some releases of torch only goes with a torch, and which of its versions do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from torchpin import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torchpin.facts import Partner
+
+_CLOSING = frozenset({"==", "===", "~=", "<", "<="})  # the operators that bound a specifier at its upper end
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A version of a partner that goes with a torch. `certain`: no other version does, and what says so has an end."""
+
+    version: Version
+    row: Partner
+    certain: bool = False
+
+
+def partner_row(name: str, version: Version) -> Partner | None:
+    """What a version of a partner asks of torch; None: the facts do not have this version, or this package."""
+    return _rows(name).get(Version(version.public))
+
+
+@cache
+def _rows(name: str) -> Mapping[Version, Partner]:
+    rows: dict[Version, Partner] = {}
+    for row in facts.partners().get(name, ()):
+        for version in row.versions:
+            rows.setdefault(Version(version), row)  # the first counts: published before declared
+    return rows
+
+
+def goes_with(row: Partner, torch: Version) -> bool | None:
+    """Whether a partner goes with a release of torch; None where only a promise without an end speaks for it.
+
+    A package's own METADATA bind also for later releases; what a project publishes was written for those of its time.
+    """
+    if not _specifier(row.torch).contains(torch.public, prereleases=True):
+        return False
+    is_promise = not row.declared and not is_closed(row)
+    return None if is_promise and torch > _newest_release() else True
+
+
+def is_closed(row: Partner) -> bool:
+    """Whether the torch that a partner asks for has an upper end."""
+    return any(clause.operator in _CLOSING for clause in _specifier(row.torch))
+
+
+def newest_declared(name: str) -> tuple[Version, Partner] | None:
+    """The newest known version of a partner whose METADATA require a torch; None: not in the facts."""
+    versions = [(version, row) for version, row in _rows(name).items() if row.declared]
+    return max(versions, key=lambda item: item[0], default=None)
+
+
+@cache
+def _specifier(text: str) -> SpecifierSet:
+    return SpecifierSet(text)
+
+
+@cache
+def _newest_release() -> Version:
+    return max(Version(release.version) for release in facts.releases())
+
+
+def choices(name: str, torch: Version) -> tuple[Choice, ...]:
+    """The known versions of a partner that go with a torch, the best last: those with an upper end, of these the newest.
+
+    The best is certain where all choices are one release, a post-release of it included, and has an upper end.
+    """
+    fitting = [(version, row) for version, row in _rows(name).items() if goes_with(row, torch)]
+    if not fitting:
+        return ()
+    ordered = sorted(fitting, key=lambda item: (is_closed(item[1]), item[0]))
+    version, row = ordered[-1]
+    is_unique = len({candidate.base_version for candidate, _ in ordered}) == 1
+    best = Choice(version=version, row=row, certain=is_unique and is_closed(row))
+    return (*(Choice(version=other, row=other_row) for other, other_row in ordered[:-1]), best)
+
+
+def best_choice(name: str, torch: Version, current: Version | None = None) -> Choice | None:
+    """The version of a partner for a torch: the current one where it goes with it, else the best; None: none is known."""
+    row = partner_row(name, current) if current else None
+    if current and row and goes_with(row, torch):
+        return Choice(version=current, row=row)
+    return next(iter(choices(name, torch)[-1:]), None)

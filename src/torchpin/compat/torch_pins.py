@@ -1,0 +1,85 @@
+"""What the wheel of a torch build requires of triton and of NVIDIA's libraries, each in one version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from torchpin import facts
+from torchpin.compat.pins import cudnn_version, torch_metadata
+from torchpin.compat.recommendations import applicable_requirements
+from torchpin.description.environments import MACHINES, cuda_version
+from torchpin.facts.rows import cite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.version import Version
+
+    from torchpin.model import Environment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TorchPins:
+    """What a build requires, by normalized name. `complete`: read in its METADATA, so that it requires no other of them."""
+
+    requirements: Mapping[str, Requirement]
+    source: str
+    complete: bool
+
+
+def is_torch_pinned(name: str) -> bool:
+    """Whether a package is one of those that CUDA builds of torch require in one version."""
+    return name == "triton" or name.startswith("nvidia-")
+
+
+def torch_pins(env: Environment) -> TorchPins:
+    """What an environment's torch requires: by the recorded METADATA of its wheel, else by the row of its release.
+
+    A CPU build requires none of them; where no fact tells, `requirements` is empty and not complete.
+    """
+    machine = MACHINES[env.variant.platform]
+    for row in torch_metadata(env):
+        if machine in row.wheel_scope.partition("(")[0]:
+            requirements: dict[str, Requirement] = {
+                canonicalize_name(requirement.name): requirement
+                for requirement in applicable_requirements(row.requires_dist, env)
+                if is_torch_pinned(canonicalize_name(requirement.name))
+            }
+            source = cite(row.source, facts.metadata_date())
+            return TorchPins(requirements=requirements, source=source, complete=True)
+    release, cuda = facts.release(str(env.service.torch.version)), cuda_version(env)
+    if release is None or cuda is None or machine != "x86_64":
+        return TorchPins(requirements={}, source="", complete=cuda is None and release is not None)
+    cudnn, major = cudnn_version(env), cuda.partition(".")[0]
+    lines = {
+        "triton": _exact("triton", release.triton),
+        f"nvidia-cudnn-cu{major}": _exact(f"nvidia-cudnn-cu{major}", cudnn),
+    }
+    return TorchPins(
+        requirements={name: Requirement(line) for name, line in lines.items() if line},
+        source=release.citation,
+        complete=False,
+    )
+
+
+def _exact(name: str, wanted: str | None) -> str:
+    """A requirement from a column that has a version, or a range."""
+    if not wanted:
+        return ""
+    return f"{name}=={wanted}" if wanted[0].isdigit() else f"{name}{wanted}"
+
+
+def pinned_exactly(requirement: Requirement) -> str:
+    """The one version that a requirement allows, "" where it allows several."""
+    clauses = [*requirement.specifier]
+    is_exact = len(clauses) == 1 and clauses[0].operator == "==" and not clauses[0].version.endswith("*")
+    return clauses[0].version if is_exact else ""
+
+
+def allows(requirement: Requirement, version: Version) -> bool:
+    """Whether a requirement of torch allows a version."""
+    return requirement.specifier.contains(version, prereleases=True)

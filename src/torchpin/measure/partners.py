@@ -1,0 +1,62 @@
+"""What the METADATA of torch's partners say of torch, as the rows of partners.yaml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ENVIRONMENT = {
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "platform_machine": "x86_64",
+    "extra": "",
+}
+
+
+def torch_requirement(metadata: bytes) -> str | None:
+    """The specifier of torch in a wheel's METADATA, for Linux on x86_64 and without extras.
+
+    Empty where torch is required in any version, None where it is not required at all or the METADATA cannot be parsed.
+    """
+    try:
+        fields, _ = parse_email(metadata)
+    except (ValueError, LookupError):
+        return None
+    specifiers = [
+        ",".join(sorted(map(str, requirement.specifier), reverse=True))
+        for line in fields.get("requires_dist", [])
+        if (requirement := _parse(line)) and canonicalize_name(requirement.name) == "torch"
+        if requirement.marker is None or requirement.marker.evaluate(_ENVIRONMENT)
+    ]
+    return ",".join(filter(None, specifiers)) if specifiers else None
+
+
+def _parse(line: str) -> Requirement | None:
+    try:
+        return Requirement(line)
+    except InvalidRequirement:
+        return None
+
+
+def format_declared(requirements: Mapping[str, Mapping[str, str | None]]) -> str:
+    """The section `declared` of partners.yaml: package to version to what `torch_requirement` says of it.
+
+    Versions with the same requirement share a row; those that require no torch, or any, have none.
+    """
+    lines = ["declared:"]
+    for package, by_version in sorted(requirements.items()):
+        rows: dict[str, list[str]] = {}
+        for version in sorted(by_version, key=Version):
+            rows.setdefault(by_version[version] or "", []).append(version)
+        for specifier, versions in rows.items():
+            names = ", ".join(f'"{version}"' for version in versions)
+            if specifier:
+                lines.append(f'- {{package: {package}, torch: "{specifier}", versions: [{names}]}}')
+    return "\n".join([*lines, ""])
