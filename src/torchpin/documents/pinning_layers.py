@@ -65,7 +65,11 @@ def _find_layer(lock: Lock, name: str) -> LayerLock | None:
 
 
 def _torch_layer_text(env: Environment, lock: Lock) -> str:
-    names = [name for name in env.service.torch.family if name in lock.all_packages]
+    layer = lock.provided or _find_layer(lock, TORCH)
+    brought = [package.name for package in layer.packages] if layer else []
+    names = [
+        name for name in dict.fromkeys([*env.service.torch.family, *brought]) if name in lock.all_packages
+    ]
     pins = [f"{name}=={lock.all_packages[name].version}" for name in names]
     if env.service.torch.origin == "base":
         notes = [

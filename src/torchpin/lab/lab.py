@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts, paths
+from torchpin.compat import partners
+from torchpin.compat.family import channel_names
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description import write
 from torchpin.description.environments import MACHINES, cuda_version, select_environments
@@ -258,7 +260,7 @@ def _stub_channels(
             version=str(torch.version),
             # PyTorch's builds for x86_64 carry their channel as local version
             local=channel if env.variant.platform == "linux/amd64" else None,
-            companions={name: str(version) for name, version in torch.companions.items()},
+            companions=_companions(env),
             cuda=cuda_version(env),
             archs=compiled.sm if compiled else (),
             cudnn=_cudnn_number(release.cudnn) if release and cuda_version(env) else None,
@@ -274,6 +276,17 @@ def _stub_channels(
         for name, wheel in abi_wheels(env).items():
             channels.setdefault(name, {}).setdefault(name, []).append(_abi_stub(name, wheel))
     return channels
+
+
+def _companions(env: Environment) -> dict[str, str]:
+    """The companions with their versions, and those that other packages may bring: they too come from the channel."""
+    torch = env.service.torch
+    brought = {
+        name: str(best.version)
+        for name in channel_names(env) - {*torch.family}
+        if name.isidentifier() and (best := partners.best_choice(name, torch.version))
+    }
+    return brought | {name: str(version) for name, version in torch.companions.items()}
 
 
 def _abi_stub(name: str, wheel: facts.Wheel) -> index_server.File:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import paths
+from torchpin.compat.family import channel_names
 from torchpin.compat.wheels import abi_pin
 from torchpin.errors import InputError
 from torchpin.lock import file_format, sealing
@@ -132,11 +133,12 @@ def split_layers(
 def _assign_layers(env: Environment, packages: Sequence[Artifact]) -> dict[str, str]:
     """The layer of each package that is declared or required by a declared one; those of torch alone are left out.
 
+    Torch's family is in one layer, since the files of a layer have one origin, whoever requires a member of it.
     A package goes into the first layer that requires it. Optional layers are last, so that what another layer requires
     is not lost when an optional one fails. What only an ABI wheel requires goes into the first plain layer, since the
     files of a layer have one origin.
     """
-    family = {*env.service.torch.family}
+    family = channel_names(env)
     declared = declared_layers(env)
     abi_layers = [name for name, layer in declared.items() if abi_pin(layer)]
     plain_layers = sorted(
@@ -144,7 +146,8 @@ def _assign_layers(env: Environment, packages: Sequence[Artifact]) -> dict[str, 
     )
     layer_of = dict.fromkeys(family, TORCH)
     for name, layer in declared.items():
-        layer_of |= {canonicalize_name(package.name): name for package in layer.packages}
+        members = {canonicalize_name(package.name) for package in layer.packages}
+        layer_of |= dict.fromkeys(members - family, name)
     for name in [*plain_layers, *abi_layers]:
         roots = [package for package, layer in layer_of.items() if layer == name]
         for package in sorted(required_closure(packages, roots, without=family) - {*layer_of}):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from torchpin.compat.family import channel_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,20 +46,29 @@ def quote(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def render_uv_project(env: Environment, *, index: str | None, pins: Iterable[str] | None = None) -> str:
-    """The pyproject.toml of the uv project, with torch and its companions from one explicit index.
+def render_uv_project(
+    env: Environment,
+    *,
+    index: str | None,
+    pins: Iterable[str] | None = None,
+    members: Mapping[str, str] | None = None,
+) -> str:
+    """The pyproject.toml of the uv project, with torch's family from one explicit index.
 
     `index` is the address of the channel or of its mirror; with None all comes from PyPI. `pins` are by default those
-    of the description.
+    of the description. `members`: packages of the family that only other packages require, with their versions. uv takes
+    from an explicit index only what the project itself requires, so it requires them too.
     """
     service = env.service
+    declared = resolution_requirements(env, {}) if pins is None else pins
+    dependencies = [*declared, *(f"{name}=={version}" for name, version in sorted((members or {}).items()))]
     lines = [
         "[project]",
         f"name = {quote(service.name)}",
         'version = "0"',
         f'requires-python = "=={service.python.major}.{service.python.minor}.*"',
         "dependencies = [",
-        *(f"  {quote(pin)}," for pin in (resolution_requirements(env, {}) if pins is None else pins)),
+        *(f"  {quote(pin)}," for pin in dependencies),
         "]",
     ]
     if index:
@@ -68,5 +80,7 @@ def render_uv_project(env: Environment, *, index: str | None, pins: Iterable[str
             "explicit = true",  # else uv would look for every package in this index first
             "[tool.uv.sources]",
         ]
-        lines += [f"{package} = {{ index = {name} }}" for package in service.torch.family]
+        names = dict.fromkeys(canonicalize_name(Requirement(dependency).name) for dependency in dependencies)
+        family = channel_names(env)
+        lines += [f"{package} = {{ index = {name} }}" for package in names if package in family]
     return "\n".join([*lines, ""])

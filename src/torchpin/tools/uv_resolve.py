@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+from torchpin.compat.family import channel_names, layer_members, needs_companion
 from torchpin.compat.pins import declared_names
 from torchpin.compat.wheels import abi_wheels, best_wheel
 from torchpin.description.environments import mirror_variable
-from torchpin.errors import ToolError
+from torchpin.errors import InputError, ToolError
 from torchpin.lock import sdist, uv_project
 from torchpin.lock.file_format import BUILD
 from torchpin.lock.layers import layer_lock, split_layers
@@ -34,7 +36,7 @@ from torchpin.tools.uv_compile import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from torchpin.facts import Wheel
@@ -72,19 +74,10 @@ def resolve(
     Raises ToolError when there is no solution, or when a package has no hashed file for this Python and platform.
     """
     wheels = abi_wheels(env)
-    project = uv_project.render_uv_project(
-        env, index=index, pins=uv_project.resolution_requirements(env, wheels)
-    )
     previous = current.all_packages.values() if current else ()
-    pins, files = _resolve_project(
-        env,
-        settings,
-        project,
-        index=index,
-        previous=[package for package in previous if package.name not in wheels],
-        upgrade=upgrade,
-    )
-    required_by = _add_abi_wheels(env, _parse_required_by(pins, env.service.name), wheels)
+    kept = [package for package in previous if package.name not in wheels]
+    pins, files, members = _resolve_family(env, settings, wheels, index=index, previous=kept, upgrade=upgrade)
+    required_by = _add_abi_wheels(env, _parse_required_by(pins, env.service.name, members), wheels)
     _require_channel_builds(env, files)
     artifacts = [
         *(replace(file, required_by=required_by.get(file.name, ())) for file in _with_sizes(files, current)),
@@ -104,6 +97,51 @@ def _locked_sources(files: Sequence[_LocatedArtifact], layers: Iterable[LayerLoc
     """The source distributions of layers: they are built, others are of what the base image gives."""
     names = {package.name for layer in layers for package in layer.packages}
     return [file for file in files if file.artifact.is_source and file.artifact.name in names]
+
+
+def _resolve_family(
+    env: Environment,
+    settings: Settings,
+    wheels: Mapping[str, Wheel],
+    *,
+    index: str | None,
+    previous: Sequence[Artifact],
+    upgrade: Sequence[str],
+) -> tuple[str, list[_LocatedArtifact], frozenset[str]]:
+    """Resolve an environment, and again where other packages bring members of torch's family: those come from the channel.
+
+    They keep the version of the first resolution: torch decides it, and not every version of a channel can be read. Gives
+    the pins, the selected files, and the names of these members. Raises InputError where the base image would have to have
+    them.
+    """
+    requirements = uv_project.resolution_requirements(env, wheels)
+    required = {*env.service.torch.family, *layer_members(env)}
+    kept = [_as_on_pypi(package) if package.name not in required else package for package in previous]
+    members: dict[str, str] = {}
+    while True:
+        project = uv_project.render_uv_project(env, index=index, pins=requirements, members=members)
+        pins, files = _resolve_project(env, settings, project, index=index, previous=kept, upgrade=upgrade)
+        versions = {file.artifact.name: Version(file.artifact.version).public for file in files}
+        _require_companions(env, versions, _parse_required_by(pins, env.service.name))
+        brought = ({*versions} & channel_names(env)) - required - {*members}
+        if not brought:
+            return pins, files, frozenset(members)
+        members |= {name: versions[name] for name in brought}
+
+
+def _as_on_pypi(package: Artifact) -> Artifact:
+    """A locked package with the version that PyPI's build of the same release has: it has no local part."""
+    return replace(package, version=Version(package.version).public)
+
+
+def _require_companions(
+    env: Environment, names: Iterable[str], required_by: Mapping[str, tuple[str, ...]]
+) -> None:
+    for name in sorted(name for name in names if needs_companion(env, name)):
+        raise InputError(
+            f"{env.service.file}: {', '.join(required_by.get(name, ()))} requires {name}, and PyPI's build is not for the "
+            f"torch of {env.base.image}; name it under `torch.companions` with the version that the image has"
+        )
 
 
 def _resolve_project(
@@ -162,8 +200,11 @@ def _abi_artifact(env: Environment, wheel: Wheel, published: PublishedHashes | N
     )
 
 
-def _parse_required_by(pins: str, service: str) -> dict[str, tuple[str, ...]]:
-    """What requires each package, from uv's `# via` comments; a parent of the project's name is the service."""
+def _parse_required_by(pins: str, service: str, members: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
+    """What requires each package, from uv's `# via` comments; a parent of the project's name is the service.
+
+    The service does not require `members`: they stand in the project for the sake of their index.
+    """
     required_by: dict[str, tuple[str, ...]] = {}
     for line in pins.splitlines():
         match = _PIN_LINE.match(line)
@@ -174,7 +215,8 @@ def _parse_required_by(pins: str, service: str) -> dict[str, tuple[str, ...]]:
                 for parent in parents
                 if parent != "-c"  # `-c pins.txt` names the constraints
             }
-            required_by[canonicalize_name(match["name"])] = tuple(sorted(parents))
+            name = canonicalize_name(match["name"])
+            required_by[name] = tuple(sorted(parents - ({service} if name in members else set())))
     return required_by
 
 
@@ -198,7 +240,7 @@ def _package_indexes(
 ) -> tuple[str | None, ...]:
     """The indexes that a package may come from: the channel first for torch's family, else PyPI."""
     pypi = settings.mirrors.get("pypi") or os.environ.get("UV_DEFAULT_INDEX")
-    of_channel = canonicalize_name(package["name"]) in env.service.torch.family
+    of_channel = canonicalize_name(package["name"]) in channel_names(env)
     return (index, pypi) if of_channel else (pypi, index)
 
 
@@ -217,10 +259,9 @@ def _require_channel_builds(env: Environment, files: Iterable[_LocatedArtifact])
     channel = env.variant.channel
     if channel == "pypi" or env.variant.platform != "linux/amd64":
         return
+    family = channel_names(env)
     for file in files:
-        if file.artifact.name in env.service.torch.family and not file.artifact.version.endswith(
-            f"+{channel}"
-        ):
+        if file.artifact.name in family and not file.artifact.version.endswith(f"+{channel}"):
             raise ToolError(
                 f"{env.name}: the {channel} index has {file.artifact.name} {file.artifact.version}, not a +{channel} build; "
                 f"check {mirror_variable(channel)} and torchpin.toml"

@@ -47,6 +47,30 @@ def test_a_resolution_is_split_by_who_wants_what(environment: Environments, arti
     }
 
 
+def test_members_of_the_family_are_in_the_torch_layer_whoever_requires_them(
+    environment: Environments, artifact: Artifacts
+) -> None:
+    torch = Torch(version=Version("2.5.1"), companions={})
+    packages = (
+        artifact("torch", by=("lora",)),
+        artifact("torchvision", by=("timm",)),
+        artifact("torchaudio", by=("lora",)),
+        artifact("torchtext", by=("lora",)),
+        artifact("timm", by=("lora",)),
+        artifact("pillow", by=("torchvision",)),
+    )
+    pins = ("timm==1", "torchaudio==2.5.1", "torchtext==0.18.0")
+    assert names_by_layer(environment(torch=torch, layers=(make_layer("one", *pins),)), *packages) == {
+        "00-torch": ["torch", "torchaudio", "torchvision"],
+        "01-torch-deps": ["pillow"],
+        "02-one": ["timm", "torchtext"],
+    }
+    from_pypi = environment(channel="pypi", torch=torch, layers=(make_layer("one", *pins),))
+    assert names_by_layer(from_pypi, *packages)["02-one"] == [
+        "pillow", "timm", "torchaudio", "torchtext", "torchvision"
+    ]  # fmt: skip
+
+
 def test_packages_that_want_each_other_are_split_too(environment: Environments, artifact: Artifacts) -> None:
     env = environment(layers=(make_layer("one", "a==1"),))
     split_names = names_by_layer(

@@ -48,6 +48,16 @@ def test_a_project_takes_the_family_from_one_explicit_index(environment: Environ
     }
 
 
+def test_a_member_of_the_family_comes_from_the_index_whoever_requires_it(environment: Environments) -> None:
+    layers = (make_layer("one", "torchaudio==2.5.1", "timm==1.0.22"), make_layer("two", "torchtext==0.18.0"))
+    env = environment(layers=layers, torch=Torch(version=Version("2.5.1"), companions={}))
+    project = tomllib.loads(uv_project.render_uv_project(env, index=CU121, members={"torchvision": "0.20.1"}))
+    assert project["project"]["dependencies"] == [
+        "torch==2.5.1", "torchaudio==2.5.1", "timm==1.0.22", "torchtext==0.18.0", "torchvision==0.20.1"
+    ]  # fmt: skip
+    assert project["tool"]["uv"]["sources"].keys() == {"torch", "torchaudio", "torchvision"}
+
+
 def test_a_project_without_an_index_takes_all_from_pypi(environment: Environments) -> None:
     project = tomllib.loads(uv_project.render_uv_project(environment(channel="pypi"), index=None))
     assert project.keys() == {"project"}

@@ -39,6 +39,12 @@ def test_who_wants_a_package_is_read_from_uv_s_comments() -> None:
     }
 
 
+def test_the_service_does_not_require_what_stands_in_the_project_for_its_index() -> None:
+    pins = "torchvision==0.23.0+cpu   # via timm, lora (pyproject.toml)\n"
+    assert uv_resolve._parse_required_by(pins, "lora") == {"torchvision": ("lora", "timm")}
+    assert uv_resolve._parse_required_by(pins, "lora", {"torchvision"}) == {"torchvision": ("timm",)}
+
+
 def test_a_line_without_a_comment_tells_nothing() -> None:
     assert uv_resolve._parse_required_by("torch==2.5.1\n# a comment\n\n", "lora") == {}
 

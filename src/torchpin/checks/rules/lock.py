@@ -14,16 +14,17 @@ from packaging.version import Version
 
 from torchpin import facts, paths
 from torchpin.checks.registry import Unknown, check, finding
+from torchpin.compat.family import channel_names, layer_members, needs_companion
 from torchpin.compat.wheels import best_wheel
 from torchpin.lock.file_format import PROVIDED, UPSTREAM_PREFIX
 from torchpin.lock.layers import TORCH, layer_index, outdated_files
 from torchpin.lock.statements import LICENSES, WHEELS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from torchpin.checks.context import CheckContext
-    from torchpin.model import Artifact, Environment, Finding, Lock
+    from torchpin.model import Artifact, Environment, Finding, LayerLock, Lock
 
 
 @check("LCK001", "the lock no longer matches its description")
@@ -96,20 +97,21 @@ def lock_is_untouched(context: CheckContext, env: Environment) -> Iterator[Findi
 
 @check("LCK003", "torch does not come from its pinned index alone", "lock")
 def torch_has_one_origin(context: CheckContext, env: Environment) -> Iterator[Finding]:
-    """Run `invoke lock`; torch and its companions belong in 00-torch.requirements.txt, from the variant's channel.
+    """Run `invoke lock`; torch's family belongs in 00-torch.requirements.txt, from the variant's channel.
 
-    A torch in another layer would be installed from PyPI, whose default build is for another CUDA. A build from another
-    channel has another local version.
+    The family is torch, its companions, and what has a build for each channel (torchvision, torchaudio, fbgemm-gpu),
+    whoever requires it. In another layer it would be installed from PyPI, whose default build is for another CUDA. A build
+    from another channel has another local version.
 
-    Example: the origin of 00-torch.requirements.txt is cu124, and the channel of the variant is cu121.
+    Example: torch 2.8.0+cpu is locked, and timm brings torchvision 0.23.0 from PyPI, which needs libtorch_cuda.so.
 
-    Sources: vllm-project/vllm issue 56829: an official image with torch+cu130 beside cu129 companions.
+    Sources: vllm-project/vllm issue 56829: an official image with torch+cu130 beside cu129 companions;
+    sam-dumont/immich-video-memory-generator PR 806.
     """
-    channel = env.variant.channel
-    family = env.service.torch.family
     lock = context.locks[env.name]
     # The torch of a base image is locked in a layer of its own, which is resolved with and never installed.
     home = PROVIDED if env.service.torch.origin == "base" else TORCH
+    versions = {name: str(version) for name, version in env.service.torch.family.items()} | layer_members(env)
     for layer in (*lock.layers, *([lock.provided] if lock.provided else [])):
         location = paths.lock_path(env.name, layer.file)
         expected = layer_index(env, layer.name)
@@ -117,17 +119,38 @@ def torch_has_one_origin(context: CheckContext, env: Environment) -> Iterator[Fi
             message = f"the index of {layer.name} is {layer.origin}, expected {expected}"
             yield finding(env, location, message, about=layer.name)
         for package in layer.packages:
-            if (package.name in family) != (layer.name == home):
-                message = f"{package.name} does not belong in {layer.name}"
+            message = _misplaced(env, package, layer, home, versions)
+            if message:
                 yield finding(env, location, message, about=package.name)
-            elif package.name in family and not _is_build(env, package.version, str(family[package.name])):
-                release = family[package.name]
-                message = f"{package.name} {package.version} is not the {channel} build of {release}"
-                yield finding(env, location, message, about=package.name)
-    for name in sorted({*family} - {*lock.all_packages}):
+    for name in sorted({*versions} - {*lock.all_packages}):
         yield finding(
             env, paths.lock_path(env.name, paths.lock_file(home)), f"{name} is not locked", about=name
         )
+
+
+def _misplaced(
+    env: Environment, package: Artifact, layer: LayerLock, home: str, versions: Mapping[str, str]
+) -> str:
+    """Why a locked package does not come from where it should, "" if it does."""
+    channel, release = env.variant.channel, versions.get(package.name, Version(package.version).public)
+    is_member = package.name in channel_names(env)
+    requirers = " and ".join(name for name in package.required_by if name != env.service.name)
+    if needs_companion(env, package.name) and layer.name != home:
+        return (
+            f"{package.name} {package.version} is PyPI's build, which is not for the torch of {env.base.image}; "
+            f"{requirers} requires it: name it under `torch.companions`"
+        )
+    if is_member and layer.name != home and package.name not in env.service.torch.family:
+        whose = f", whoever requires it ({requirers})" if requirers else ""
+        return (
+            f"{package.name} {package.version} is locked from {layer.origin} in {layer.name}; "
+            f"it belongs in {home}, from {channel} as torch{whose}"
+        )
+    if is_member != (layer.name == home):
+        return f"{package.name} does not belong in {layer.name}"
+    if is_member and not _is_build(env, package.version, release):
+        return f"{package.name} {package.version} is not the {channel} build of {release}"
+    return ""
 
 
 def _is_build(env: Environment, version: str, release: str) -> bool:

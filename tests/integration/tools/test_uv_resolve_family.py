@@ -1,0 +1,104 @@
+"""Torch's family from its channel, whoever requires it: real uv on two indexes of stubs, one of them in PyPI's place."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from torchpin.errors import InputError
+from torchpin.lab.stub_wheels import build_wheel, index_file
+from torchpin.model import Base, Environment, Layer, Lock, Service, Settings, Torch, Variant
+from torchpin.tools import index_server, uv_resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.tools.index_server import File
+
+TORCH, PIN = "2.5.1", ("torch==2.5.1",)
+
+
+def stub(name: str, version: str, *requires: str) -> File:
+    return index_file(*build_wheel(name, version, requires=requires, modules={f"{name}.py": ""}))
+
+
+CHANNELS = {
+    "cpu": {
+        "torch": [stub("torch", "2.5.1+cpu")],
+        "torchvision": [stub("torchvision", "0.20.1+cpu", *PIN), stub("torchvision", "0.21.0+cpu", "torch==2.6.0")],
+        "torchaudio": [stub("torchaudio", "2.5.1+cpu", *PIN)],
+    },
+    "pypi": {
+        "torch": [stub("torch", "2.5.1"), stub("torch", "2.6.0")],
+        "torchvision": [stub("torchvision", "0.20.1", *PIN), stub("torchvision", "0.21.0", "torch==2.6.0")],
+        "torchaudio": [stub("torchaudio", "2.5.1", *PIN)],
+        "torchtext": [stub("torchtext", "0.18.0", "torch>=2.3.0")],
+        "timm": [stub("timm", "1.0.22", "torch", "torchvision")],
+        "speechbrain": [stub("speechbrain", "1.0.3", "torch", "torchaudio", "torchtext")],
+    },
+}  # fmt: skip
+
+
+def environment(*pins: str, origin: str = "index", **companions: str) -> Environment:
+    variant = Variant(name="cpu", channel="cpu", platform="linux/amd64")
+    versions = MappingProxyType({name: Version(version) for name, version in companions.items()})
+    service = Service(
+        name="cropper",
+        summary="",
+        python=Version("3.12.11"),
+        base=Base(image="ubuntu:22.04"),
+        torch=Torch(version=Version(TORCH), companions=versions, origin=origin),  # type: ignore[arg-type]
+        variants=(variant,),
+        layers=(Layer(name="model", packages=tuple(map(Requirement, pins))),),
+    )
+    return Environment(service=service, variant=variant)
+
+
+@contextmanager
+def indexes() -> Iterator[tuple[str, Settings]]:
+    with index_server.serve(CHANNELS) as base:
+        yield f"{base}/cpu/", replace(Settings(), mirrors=MappingProxyType({"pypi": f"{base}/pypi/"}))
+
+
+def resolve(env: Environment, current: Lock | None = None) -> Lock:
+    with indexes() as (index, settings):
+        return uv_resolve.resolve(env, settings, index=index, current=current, published={})
+
+
+def layers(lock: Lock) -> dict[str, dict[str, str]]:
+    return {
+        layer.name: {package.name: package.version for package in layer.packages} for layer in lock.layers
+    }
+
+
+def test_what_packages_bring_of_the_family_comes_from_the_channel_and_stays() -> None:
+    env = environment("timm==1.0.22", "speechbrain==1.0.3")
+    lock = resolve(env)
+    assert layers(lock) == {
+        "00-torch": {"torch": "2.5.1+cpu", "torchaudio": "2.5.1+cpu", "torchvision": "0.20.1+cpu"},
+        "01-torch-deps": {},
+        "02-model": {"speechbrain": "1.0.3", "timm": "1.0.22", "torchtext": "0.18.0"},
+    }
+    assert lock.packages["torchvision"].required_by == ("timm",)
+    assert lock.packages["torchaudio"].required_by == ("speechbrain",)
+    assert resolve(env, lock) == lock
+
+
+def test_what_a_layer_declares_of_the_family_comes_from_the_channel() -> None:
+    lock = resolve(environment("torchvision==0.20.1"))
+    assert layers(lock)["00-torch"] == {"torch": "2.5.1+cpu", "torchvision": "0.20.1+cpu"}
+    assert lock.packages["torchvision"].required_by == ("cropper",)
+
+
+def test_a_base_that_may_have_it_is_told_to_say_so() -> None:
+    with pytest.raises(InputError, match=r"timm requires torchvision, .*name it under `torch.companions`"):
+        resolve(environment("timm==1.0.22", origin="base"))
+    lock = resolve(environment("timm==1.0.22", origin="base", torchvision="0.20.1"))
+    assert lock.provided
+    assert {package.name for package in lock.provided.packages} == {"torch", "torchvision"}
