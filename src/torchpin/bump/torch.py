@@ -74,10 +74,8 @@ def _choose_channel(env: Environment, version: Version, preferred: str) -> tuple
     Raises HeldError where no channel has the release, or none without losing a GPU.
     """
     if other := facts.other_channel(env.variant.channel):
-        raise HeldError(
-            f"{env.variant.channel} has {other.what}, which torchpin does not build",
-            "choose a CUDA or CPU channel",
-        )
+        why = f"torchpin does not build from {env.variant.channel}: it has {other.what}"
+        raise HeldError(why, "choose a CUDA or CPU channel")
     scope = f"torch {version} for Python {env.service.python} on {env.variant.platform}"
     if env.variant.channel == "pypi":
         release = facts.release(str(version))

@@ -52,7 +52,7 @@ def bump_context(
     Raises InputError for an unknown service or tag, ToolError where the origin cannot be read.
     """
     if other := facts.other_channel(channel):
-        raise InputError(f"--channel: {channel} has {other.what}, which torchpin does not build")
+        raise InputError(f"--channel: torchpin does not build from {channel}: it has {other.what}")
     environments = select_environments(repo.services)
     for name in services:
         select_environments(repo.services, service=name)  # raises InputError for an unknown name

@@ -226,7 +226,7 @@ def _channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Ite
     """The address that a channel is read from: a local server of its index snapshot, its mirror, or its own; None for PyPI."""
     channel = env.variant.channel
     if other := facts.other_channel(channel):  # also where the finding about it is waived
-        raise InputError(f"channel {channel} has {other.what}, which torchpin does not lock")
+        raise InputError(f"torchpin does not lock from channel {channel}: it has {other.what}")
     if recorded and channel != "pypi":
         files = index_server.recorded_files(channel)
         if not files:

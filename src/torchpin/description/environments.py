@@ -98,6 +98,11 @@ def index_url(channel: str) -> str | None:
     return row.url if row and channel != "pypi" else None
 
 
+def has_other_channel(env: Environment) -> bool:
+    """Whether an environment is on a channel such as rocm6.3, of whose builds no more is known than what they are."""
+    return facts.other_channel(env.variant.channel) is not None
+
+
 def cuda_version(env: Environment) -> str | None:
     """The CUDA version that this environment's torch is built with; None for a CPU build or an unknown one."""
     row = facts.channel(torch_build(env) or "")

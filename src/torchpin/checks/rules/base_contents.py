@@ -11,7 +11,7 @@ from torchpin.checks.context import CheckContext, current_lock, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.rules.base_image import image_location, unknown_base
 from torchpin.compat.pins import cudnn_version
-from torchpin.description.environments import cuda_version, torch_build
+from torchpin.description.environments import cuda_version, has_other_channel, torch_build
 from torchpin.facts.versions import major_minor
 from torchpin.model import Change
 
@@ -38,7 +38,7 @@ def cuda_is_there_once(context: CheckContext, env: Environment) -> Iterator[Answ
     CUDA was installed three times.
     """
     build, row = torch_build(env), facts.base_image(env.base.image)
-    if uses_stubs(context) or build == "cpu" or env.service.torch.origin == "base":
+    if uses_stubs(context) or build == "cpu" or env.service.torch.origin == "base" or has_other_channel(env):
         return
     cuda = cuda_version(env)
     if row is None or cuda is None:

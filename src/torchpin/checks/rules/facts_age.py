@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import facts
 from torchpin.checks.registry import Ok, Unknown, check, finding
+from torchpin.description.environments import has_other_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,8 @@ def facts_are_young(context: CheckContext, env: Environment) -> Iterator[Answer]
     Sources: opendatahub-io/notebooks, whose table of torch releases stopped in 2024 unnoticed; replicate/cog issue 390.
     """
     torch = env.service.torch
+    if has_other_channel(env):
+        return  # the verdict on it rests on no dated fact but that of CHN001
     if facts.channel(env.variant.channel) is None:
         yield Unknown(
             message=f"channel {env.variant.channel} is not in the facts, so their age is unknown",

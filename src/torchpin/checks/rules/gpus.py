@@ -11,7 +11,7 @@ from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.builds import Build, build_changes, candidate_builds
 from torchpin.compat.gpus import GpuVerdict, is_integrated, is_pypi_cpu_build, judge_gpu, unknown_gpu_text
-from torchpin.description.environments import cuda_version, torch_build
+from torchpin.description.environments import cuda_version, has_other_channel, torch_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
     and the architectures measured in wheels.
     """
     is_cpu_variant = torch_build(env) == "cpu" and not is_pypi_cpu_build(env)
-    if (is_cpu_variant and not context.target_gpus) or _has_other_channel(env):
+    if (is_cpu_variant and not context.target_gpus) or has_other_channel(env):
         return
     for name, location in target_gpus(context, env):
         gpu = facts.gpu(name)
@@ -46,11 +46,6 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
             yield Unknown(message=message, about=name)
         else:
             yield _no_code_finding(context, env, name, location, verdict)
-
-
-def _has_other_channel(env: Environment) -> bool:
-    """Whether CHN001 has the finding: nothing is known of the code and the drivers of other builds than PyTorch's CUDA ones."""
-    return facts.other_channel(env.variant.channel) is not None
 
 
 def _no_code_finding(
@@ -110,7 +105,7 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
     """
     driver = context.target_driver or env.service.driver
     cuda = cuda_version(env)
-    if not driver or torch_build(env) == "cpu" or _has_other_channel(env):
+    if not driver or torch_build(env) == "cpu" or has_other_channel(env):
         return
     location = f"--driver {driver}" if context.target_driver else env.service.location("driver")
     minimums = facts.driver(cuda) if cuda else None

@@ -35,7 +35,7 @@ def channel_can_be_built(context: CheckContext, env: Environment) -> Iterator[An
         yield finding(
             env,
             env.service.location(f"variants.{env.variant.name}.channel"),
-            f"{channel} has {other.what}, which torchpin does not lock or build",
+            f"torchpin does not lock or build from {channel}: it has {other.what}",
             help=f"choose a channel such as cu128, cpu or pypi; {channel} would need {other.needs}",
             about=channel,
             evidence=other.citation,

@@ -18,7 +18,7 @@ from torchpin.compat.publication import (
     published_releases,
     wheel_fit,
 )
-from torchpin.description.environments import base_path, torch_build
+from torchpin.description.environments import base_path, has_other_channel, torch_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,8 @@ def torch_is_published(context: CheckContext, env: Environment) -> Iterator[Answ
 
     Sources: index snapshots of the PyTorch wheel index; PyTorch's release compatibility matrix; PyPI's list of files.
     """
+    if has_other_channel(env):
+        return  # CHN001 has the finding
     channel, version = env.variant.channel, env.service.torch.version
     placed = publication(channel, version, env.variant.platform)
     if placed.status == "unknown":
@@ -139,6 +141,8 @@ def wheels_fit(context: CheckContext, env: Environment) -> Iterator[Answer]:
     Sources: the file names in the index snapshots of PyTorch channels; the C libraries of the distributions.
     """
     del context
+    if has_other_channel(env):
+        return  # CHN001 has the finding
     for name, version in env.service.torch.family.items():
         fit = wheel_fit(
             env.variant.channel, name, str(version), env.service.python, env.variant.platform
@@ -210,6 +214,8 @@ def channel_is_alive(context: CheckContext, env: Environment) -> Iterator[Answer
     Sources: PyTorch's release compatibility matrix; index snapshots of the PyTorch wheel index.
     """
     del context
+    if has_other_channel(env):
+        return  # CHN001 has the finding
     channel = env.variant.channel
     if env.service.torch.origin == "base":
         return

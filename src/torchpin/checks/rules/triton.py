@@ -18,7 +18,7 @@ from torchpin.compat.triton import (
     triton_users,
     triton_version,
 )
-from torchpin.description.environments import torch_build
+from torchpin.description.environments import has_other_channel, torch_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,8 +45,7 @@ def triton_compiles_for_gpus(context: CheckContext, env: Environment) -> Iterato
     issue 8539; pytorch/pytorch issue 163801.
     """
     word = env.service.run.compiles
-    is_other = facts.other_channel(env.variant.channel) is not None  # CHN001 has the finding
-    if torch_build(env) in {"cpu", None} or is_other:
+    if torch_build(env) in {"cpu", None} or has_other_channel(env):
         return
     pins, release = list_pins(env, current_lock(context, env)), facts.release(str(env.service.torch.version))
     if release and release.triton is None and "triton" not in pins:

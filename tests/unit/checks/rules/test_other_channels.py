@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from packaging.version import Version
 
 from support.checks import judge_check, make_torch
 from torchpin import facts
+from torchpin.bump import torch as bump_torch
+from torchpin.bump.model import HeldError
+from torchpin.bump.target import parse_target
+from torchpin.commands import bump, lock
 from torchpin.compat.gpus import judge_gpu
+from torchpin.errors import InputError
 
 if TYPE_CHECKING:
     from support.fixture_types import Environments
@@ -32,7 +38,7 @@ def test_a_channel_of_another_kind_is_said_to_be_one(
     result = judge_check(environment(channel=channel, torch=make_torch("2.8.0")), "CHN001")
     (finding,) = result.findings
     assert result.status == "incompatible"
-    assert finding.message.startswith(f"{channel} has {what}")
+    assert finding.message.startswith(f"torchpin does not lock or build from {channel}: it has {what}")
     assert f"{channel} would need " in finding.help
     assert finding.evidence
 
@@ -45,10 +51,21 @@ def test_a_channel_of_pytorchs_releases_is_none(channel: str, environment: Envir
 
 def test_gpus_and_drivers_of_other_builds_are_not_judged(environment: Environments) -> None:
     env = environment(channel="rocm6.3", torch=make_torch("2.8.0"), gpus=("MI300X",), driver="570.26")
-    for check in ("GPU001", "GPU002", "GPU003"):
+    for check in ("GPU001", "GPU002", "GPU003", "TOR001", "TOR003", "TOR004", "BAS003", "FAC001"):
         assert judge_check(env, check).status == "not applicable", check
     verdict = judge_gpu(env, facts.gpu("MI300X"))
     assert (verdict.status, verdict.reason) == (
         "unknown", "rocm6.3 has builds for AMD GPUs (ROCm), which are not judged",
     )  # fmt: skip
     assert judge_gpu(env, facts.gpu("H100")).status == "unknown"
+
+
+def test_no_lock_and_no_update_is_made_of_one(environment: Environments) -> None:
+    env, nothing = environment(channel="rocm6.3", torch=make_torch("2.8.0")), cast("Any", None)
+    text = "rocm6.3: it has builds for AMD GPUs"
+    with pytest.raises(InputError, match=text), lock._channel_index(nothing, env, recorded=False):
+        pass
+    with pytest.raises(InputError, match=text):
+        bump.bump_context(nothing, parse_target("torch==2.9.1"), channel="rocm6.3")
+    with pytest.raises(HeldError, match=text):
+        bump_torch._choose_channel(env, Version("2.9.1"), "")
