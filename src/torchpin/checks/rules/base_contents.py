@@ -175,7 +175,10 @@ def base_has_the_torch(context: CheckContext, env: Environment) -> Iterator[Answ
     row, torch = facts.base_image(env.base.image), env.service.torch
     described = f"{torch.version}+{env.variant.channel}"
     if torch.origin == "index":
-        if row and row.brings_torch:
+        if row is None:
+            message = f"whether {env.base.image} has a torch of its own is not in the facts"
+            yield Unknown(message=message, about=env.base.image)
+        elif row.brings_torch:
             message = f"{row.image} has {f'torch {row.torch}' if row.torch else 'a torch'}, and torch {torch.version} is installed on top of it"
             help_text = "set `from: base` under `torch:`, or choose a base image without torch"
             yield finding(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torchpin.checks.pin_fixes import Pins
     from torchpin.checks.registry import Answer
     from torchpin.compat.undeclared_requirements import RequirementStatus
-    from torchpin.model import Environment, Finding
+    from torchpin.model import Environment, Finding, Lock
 
 
 @check("DEP001", "a package does not match what another one requires", judge=True)
@@ -48,6 +48,7 @@ def requirements_hold(context: CheckContext, env: Environment) -> Iterator[Answe
         and not _is_numpy_of_torch(evaluation)
         and _is_relevant(context, env, evaluation.undeclared)
     ]
+    yield from _requirements_of_unknown_gpus(context, env, lock)
     for evaluation in evaluations:
         if evaluation.satisfied is None and not evaluation.undeclared.seen:
             requirement = _requirement_text(evaluation, pins)
@@ -87,6 +88,25 @@ def _is_relevant(context: CheckContext, env: Environment, requirement: facts.Und
     return torch_build(env) != "cpu" and any(
         undeclared_requirements.applies_to(requirement, gpu) for gpu in gpus
     )
+
+
+def _requirements_of_unknown_gpus(
+    context: CheckContext, env: Environment, lock: Lock | None
+) -> Iterator[Answer]:
+    """The requirements of some GPUs that do not hold, where it is unknown whether a target is one of these GPUs."""
+    gpus = {name: facts.gpu(name) for name, _ in target_gpus(context, env)}
+    unknown = [name for name, gpu in gpus.items() if gpu is None or gpu.capability is None]
+    if not unknown or torch_build(env) == "cpu":
+        return
+    for evaluation in undeclared_requirements.evaluate(env, lock, include_metadata=True):
+        requirement = evaluation.undeclared
+        if (
+            requirement.capability
+            and not evaluation.satisfied
+            and not _is_relevant(context, env, requirement)
+        ):
+            message = f"{evaluation.package} requires {requirement.needs} on GPUs from capability {requirement.capability}; that of {', '.join(unknown)} is not in the facts"
+            yield Unknown(message=message, about=requirement.id)
 
 
 def _requirement_text(evaluation: RequirementStatus, pins: Pins) -> str:

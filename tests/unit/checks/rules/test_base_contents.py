@@ -125,6 +125,11 @@ def test_a_second_torch_beside_the_base_s_is_a_warning(environment: Environments
     result = judge_check(environment_on(environment, PYTORCH), "BAS005")
     assert [(finding.level, finding.about) for finding in result.findings] == [("warning", PYTORCH)]
     assert judge_check(environment_on(environment, "ubuntu:22.04"), "BAS005").status == "not applicable"
+    unknown = judge_check(environment_on(environment, "example/own:1"), "BAS005")
+    assert (unknown.status, unknown.unknown) == (
+        "unknown",
+        ("whether example/own:1 has a torch of its own is not in the facts",),
+    )
 
 
 @pytest.mark.parametrize("check", ["BAS003", "BAS004", "BAS005"])

@@ -148,7 +148,6 @@ def test_a_torch_below_the_minimum_of_every_use_is_an_error(environment: Environ
         ({"gpus": ("H100", "B200")}, 1),
         ({"gpus": ("RTX 5090",)}, 1),
         ({"gpus": ("H100",)}, 0),
-        ({"gpus": ("Voodoo 2",)}, 0),
         ({}, 0),
         ({"gpus": ("B200",), "channel": "cpu"}, 0),
     ],
@@ -170,6 +169,17 @@ def test_a_requirement_of_some_gpus_applies_to_a_target_gpu(environment: Environ
         "bitsandbytes==0.45.1 does not satisfy bitsandbytes>=0.45.3, which is required for Blackwell "
     )
     assert finding.fix[0].value == "bitsandbytes==0.45.3"
+
+
+def test_a_requirement_of_some_gpus_is_unknown_for_a_gpu_without_facts(environment: Environments) -> None:
+    env = make_environment(environment, "bitsandbytes==0.45.1", gpus=("Voodoo 2", "H100"))
+    result = judge_check(env, "DEP001")
+    assert (result.status, result.findings) == ("unknown", ())
+    assert result.unknown == (
+        "bitsandbytes requires bitsandbytes>=0.45.3 on GPUs from capability 10.0; that of Voodoo 2 is not in the facts",
+    )
+    satisfied = make_environment(environment, "bitsandbytes==0.46.0", gpus=("Voodoo 2",))
+    assert judge_check(satisfied, "DEP001").unknown == ()
 
 
 def test_a_requirement_is_waived_by_its_id(environment: Environments) -> None:
