@@ -9,9 +9,13 @@ import pytest
 from packaging.version import Version
 
 from support.check_cases import Case, assert_finds, assert_passes, parametrize_cases
-from support.checks import FILE, Builders, judge_check, make_positions, make_torch, run_check
+from support.checks import FILE, TODAY, UV, Builders, judge_check, make_positions, make_torch, run_check
+from torchpin import facts
 from torchpin.checks import run
-from torchpin.model import Base, Change
+from torchpin.checks.context import CheckContext
+from torchpin.checks.registry import REGISTRY, Ok
+from torchpin.description.environments import with_build
+from torchpin.model import Base, Change, Environment, Finding
 
 if TYPE_CHECKING:
     from support.fixture_types import Environments
@@ -214,6 +218,49 @@ def test_the_remedy_is_the_channel_of_the_nearest_cuda(
 ) -> None:
     (found,) = judge_check(environment(channel=channel, torch=make_torch(version)), "TOR001").findings
     assert found.fix == (Change(path="variants.gpu.channel", value=nearest),)
+
+
+CHANNELS = (
+    "cpu",
+    "cu92",
+    "cu113",
+    "cu117",
+    "cu121",
+    "cu122",
+    "cu126",
+    "cu128",
+    "cu129",
+    "cu130",
+    "cu132",
+    "cu134",
+    "pypi",
+)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
+def test_the_remedy_ends_the_finding(channel: str, platform: str, environment: Environments) -> None:
+    """Of each release on each channel: whatever the finding says to write, the release is there then."""
+    for version in (*(release.version for release in facts.releases()), "2.5.9"):
+        env = environment(
+            channel=channel, platform=platform, torch=make_torch(version), python=Version("3.12.11")
+        )
+        (answer,) = answers(env, "TOR001")
+        if not isinstance(answer, Finding):
+            continue
+        values = {change.path: str(change.value) for change in answer.fix}
+        assert values, (channel, version)
+        fixed = with_build(
+            env, Version(values.get("torch.version", version)), values.get("variants.gpu.channel", channel)
+        )
+        assert isinstance(answers(fixed, "TOR001")[0], Ok), (channel, version, values)
+        (wheel,) = answers(fixed, "TOR003")
+        assert not isinstance(wheel, Finding), (channel, version, values)
+
+
+def answers(env: Environment, check: str) -> list[Any]:
+    """The answers of one check alone, since it is asked hundreds of times."""
+    return list(REGISTRY[check].run(CheckContext(environments=(env,), today=TODAY, uv=UV), env))
 
 
 def test_a_release_that_other_channels_have_is_named_with_them(environment: Environments) -> None:
