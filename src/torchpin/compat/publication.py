@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
+# Older wheels of torch for aarch64 are CPU builds, which every CUDA page lists too (torch.yaml, aarch64-no-suffix).
+_FIRST_CUDA_ON_AARCH64 = Version("2.4")
 Grade = Literal["index snapshot", "release matrix", "PyPI"]
 
 
@@ -53,7 +55,7 @@ def listed_files(channel: str, package: str) -> Mapping[Version, Mapping[str, fr
 
     Only builds of this channel: pages also list wheels with the local part of another channel. Many builds have no local
     part: those for aarch64 of some series, those of CPU channels, and those with the CUDA version of PyPI's wheels up to
-    1.8.0, such as torch 1.8.0 on cu102. The post releases of 2016, which all pages list, are left out.
+    1.8.0, such as torch 1.8.0 on cu102. What all pages list is left out: post releases of 2016, CPU builds for aarch64.
     """
     page = facts.index_snapshot(channel)
     files_by_version: dict[Version, dict[str, frozenset[Tag]]] = {}
@@ -62,10 +64,22 @@ def listed_files(channel: str, package: str) -> Mapping[Version, Mapping[str, fr
             _, version, _, tags = parse_wheel_filename(name)
         except InvalidWheelFilename:
             continue  # old pages list some; no current installer accepts them
-        is_stable = not version.is_prerelease and not version.is_postrelease
-        if version.local == channel or (version.local is None and is_stable):
+        if version.local == channel or (version.local is None and _is_own(channel, package, version, tags)):
             files_by_version.setdefault(Version(version.public), {})[name] = tags
     return files_by_version
+
+
+def _is_own(channel: str, package: str, version: Version, tags: frozenset[Tag]) -> bool:
+    """Whether a file without local part is a build of the channel that lists it."""
+    if version.is_prerelease or version.is_postrelease:
+        return False
+    is_aarch64 = all(tag.platform.endswith("aarch64") for tag in tags)
+    return (
+        package != "torch"
+        or channel == "cpu"
+        or not is_aarch64
+        or version.release >= _FIRST_CUDA_ON_AARCH64.release
+    )
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import InvalidVersion, Version
@@ -10,11 +11,16 @@ from packaging.version import InvalidVersion, Version
 from torchpin import facts
 from torchpin.compat.publication import (
     channels_with_release,
+    listed_files,
+    listed_releases,
     publication,
     published_releases,
     required_glibc,
     wheel_fit,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RECORDED = [row.name for row in facts.channels() if facts.index_snapshot(row.name)]
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
@@ -37,9 +43,17 @@ def listed_wheels(channel: str) -> set[tuple[str, str, str]]:
             stable = not Version(public).is_prerelease and not Version(public).is_postrelease
         except InvalidVersion:
             continue
+        if machine == "aarch64" and not local and channel != "cpu" and Version(public) < Version("2.4"):
+            continue  # CPU builds, which every page lists
         if local in {channel, ""} and stable and machine and abi in {python_tag, f"{python_tag}m", "none"}:
             wheels.add((public, python_tag, machine))
     return wheels
+
+
+BY_INDEX = {
+    (channel, release.version, platform): publication(channel, Version(release.version), platform).status
+    for channel, platform, release in product(RECORDED, MACHINES, facts.releases())
+}
 
 
 @pytest.mark.parametrize("channel", RECORDED)
@@ -72,6 +86,9 @@ def test_release_and_wheel_are_answered_exactly_as_the_index_lists_them(channel:
         ("cu117", "2.0.1", AMD64, "published", "index snapshot"),
         ("cu117", "2.5.1", AMD64, "absent", "index snapshot"),
         ("cu124", "2.6.0", ARM64, "absent", "index snapshot"),
+        ("cu124", "2.5.1", ARM64, "published", "index snapshot"),  # its wheel for aarch64 has no local part
+        ("cu121", "2.0.1", ARM64, "absent", "index snapshot"),  # the page lists the CPU build
+        ("cpu", "2.0.1", ARM64, "published", "index snapshot"),
         ("cu121", "2.6.0", AMD64, "absent", "index snapshot"),
         ("cu128", "2.11.0", AMD64, "published", "release matrix"),  # the snapshot is older
         ("cu128", "2.12.0", AMD64, "absent", "release matrix"),
@@ -110,6 +127,30 @@ def test_a_release_is_decided_by_the_index_else_by_the_release_matrix(
     assert (placed.status, placed.grade) == (status, grade)
     assert bool(placed.reason) == (status == "unknown")
     assert placed.evidence.startswith((grade or "", "the releases of torch")) or status == "unknown"
+
+
+@pytest.fixture
+def no_snapshots(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The facts without any index snapshot."""
+    caches = (listed_files, listed_releases, publication, published_releases, wheel_fit)
+    monkeypatch.setattr(facts, "index_snapshot", lambda _: None)
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
+
+
+def test_without_index_snapshots_the_release_matrix_says_the_same_or_nothing(no_snapshots: None) -> None:
+    """Of each release on each recorded channel: the two grades contradict each other nowhere."""
+    assert facts.index_snapshot("cu121") is None
+    for channel, platform in product(RECORDED, MACHINES):
+        for release in facts.releases():
+            by_matrix = publication(channel, Version(release.version), platform).status
+            if release.released <= "2026-03-15":
+                by_index = BY_INDEX[channel, release.version, platform]
+                assert by_matrix in {by_index, "unknown"}, (channel, release.version, platform)
+                assert platform == ARM64 or by_matrix == by_index, (channel, release.version)
 
 
 def test_the_evidence_says_why_the_index_did_not_decide() -> None:

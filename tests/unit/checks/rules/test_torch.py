@@ -91,7 +91,7 @@ FAILS = [
             kit.environment(channel="cu118", platform="linux/arm64", torch=make_torch("2.7.1"), positions=make_positions("variants.gpu.channel")),
             "TOR001",
         ),
-        f"{FILE}:7:3", "torch 2.7.1 does not exist on cu118, whose last recorded release is 2.0.1; it exists on cpu, cu128",
+        f"{FILE}:7:3", "torch 2.7.1 does not exist on cu118, which has no release for linux/arm64; it exists on cpu, cu128",
     ),
     Case(
         "TOR001", "a release that PyPI does not have",
