@@ -18,6 +18,7 @@ DOCKERFILE_TEMPLATE = f"{DOCKER}/Dockerfile.j2"
 RUNTIME = f"{DOCKER}/runtime"
 _SBOM = "sbom.cdx.json"
 INDEX_SNAPSHOTS = "src/torchpin/facts/data/index"
+MEASURED = "src/torchpin/facts/data/measured"
 
 # Scanners of vulnerabilities find the files of a lock by it: "Lock files are named for scanners" in docs/ARCHITECTURE.md.
 _LOCK_SUFFIX = ".requirements.txt"

@@ -1,4 +1,4 @@
-"""`facts`: the tables and index snapshots checked for contradictions and age; the index snapshots renewed."""
+"""`facts`: the tables and index snapshots checked for contradictions and age; the index snapshots and what is measured renewed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from torchpin.workspace import writer
 from torchpin.workspace.evidence import current_date
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date
 
+    from torchpin.commands.measure import MeasureResult
     from torchpin.facts.index_pages import Page, SnapshotDifference
     from torchpin.workspace.workspace import Repository
 
@@ -230,25 +231,35 @@ def _closing_lines(refreshed: RefreshResult) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FactsOptions:
-    """Either `check` or `refresh`; the others belong to `refresh`."""
+    """One of `check`, `refresh` and `measure`; `packages` belong to `measure`, the others to `refresh`."""
 
     check: bool = False
     refresh: bool = False
+    measure: bool = False
+    packages: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     write: bool = False
     accept_changed_hashes: bool = False
 
     def __post_init__(self) -> None:
-        if self.check == self.refresh:
-            raise InputError("either `--check` or `--refresh` is required")
-        if self.check and (self.channels or self.write or self.accept_changed_hashes):
+        if [self.check, self.refresh, self.measure].count(True) != 1:
+            raise InputError("one of `--check`, `--refresh` and `--measure` is required")
+        if not self.refresh and (self.channels or self.write or self.accept_changed_hashes):
             raise InputError("`--channel`, `--write` and `--accept-changed-hashes` require `--refresh`")
+        if self.packages and not self.measure:
+            raise InputError("`--package` requires `--measure`")
 
 
-def examine_facts(options: FactsOptions) -> FactsReport | RefreshResult:
-    """Checks the facts, or compares their index snapshots with the indexes."""
+def examine_facts(
+    options: FactsOptions, report: Callable[[str], object]
+) -> FactsReport | RefreshResult | MeasureResult:
+    """Checks the facts, compares their index snapshots with the indexes, or measures packages. `report` gets what is done."""
     if options.check:
         return check_facts(current_date())
+    if options.measure:
+        from torchpin.commands.measure import measure_packages
+
+        return measure_packages(open_repository(), options.packages, today=current_date(), report=report)
     return refresh_snapshots(
         open_repository(),
         options.channels,

@@ -9,6 +9,7 @@ from torchpin.checks import context, registry, run
 from torchpin.checks.report import findings_text
 from torchpin.checks.rules.deviations import ending_waivers
 from torchpin.commands.report import CommandReport
+from torchpin.compat.measured import package_share
 from torchpin.errors import FindingsError, InputError
 from torchpin.model import Outcome
 from torchpin.tools.files import write_files
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.commands.selection import Workspace
+    from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment
     from torchpin.queries.why import Explanation
     from torchpin.workspace.workspace import Repository
@@ -32,6 +34,15 @@ def judge(
 ) -> tuple[registry.Result, ...]:
     """The results of the judge's checks, from descriptions, locks and facts; no network, no process."""
     return run.run(for_judge(repo, environments, gpus=gpus, driver=driver), judge=True)
+
+
+def judge_with_shares(
+    repo: Repository, environments: Sequence[Environment], *, gpus: Sequence[str] = (), driver: str = ""
+) -> tuple[tuple[registry.Result, ...], dict[str, PackageShare]]:
+    """The same, with how many packages of each environment have measured facts."""
+    check_context = for_judge(repo, environments, gpus=gpus, driver=driver)
+    shares = {env.name: package_share(env, context.current_lock(check_context, env)) for env in environments}
+    return run.run(check_context, judge=True), shares
 
 
 def why(repo: Repository, env: Environment, component: str) -> Explanation:

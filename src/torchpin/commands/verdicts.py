@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,13 @@ from torchpin.queries.support import build_matrix, select_gpus
 from torchpin.workspace.evidence import current_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
     from torchpin.checks.registry import Result
     from torchpin.commands.fix import FixedFile
     from torchpin.commands.report import Watcher
+    from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment
     from torchpin.queries.support import Matrix
     from torchpin.queries.why import Explanation
@@ -39,7 +40,10 @@ class JudgeOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """The judge's results. `gpus`: the columns of the matrix; `notices`: waivers that end soon."""
+    """The judge's results. `gpus`: the columns of the matrix; `notices`: waivers that end soon.
+
+    `shares`: by environment, which packages have measured facts.
+    """
 
     environments: tuple[Environment, ...]
     results: tuple[Result, ...]
@@ -47,6 +51,7 @@ class Judgement:
     today: date
     notices: tuple[str, ...] = ()
     strict: bool = False
+    shares: Mapping[str, PackageShare] = field(default_factory=dict)
 
     @property
     def matrix(self) -> Matrix:
@@ -72,9 +77,13 @@ def judge_selection(
         show_fixes(apply_safe_fixes(workspace.repo, workspace.environments))
         workspace = open_workspace(selection, watcher)
     environments = workspace.environments
+    results, shares = judge.judge_with_shares(
+        workspace.repo, environments, gpus=options.gpus, driver=options.driver
+    )
     return Judgement(
         environments=environments,
-        results=judge.judge(workspace.repo, environments, gpus=options.gpus, driver=options.driver),
+        results=results,
+        shares=shares,
         gpus=select_gpus(environments),
         today=current_date(),
         notices=judge.waiver_notices(environments),

@@ -35,6 +35,21 @@ from torchpin.facts.compilers import (
 from torchpin.facts.gpus import driver, gate, gpu, gpu_candidates, gpus, is_same_gpu, known_gpus
 from torchpin.facts.image_names import ImageName, parse_image_name
 from torchpin.facts.load import RawRow, Table, build_row, load_snapshot, load_table
+from torchpin.facts.measured import (
+    MeasuredCheck,
+    MeasuredImport,
+    forget_measured,
+    is_measured,
+    measured_checks,
+    measured_citation,
+    measured_document,
+    measured_imports,
+    measured_python,
+    measured_releases,
+    measured_requirements,
+    name_ranges,
+    provides_name,
+)
 from torchpin.facts.near_gpus import near_gpus
 from torchpin.facts.packages import (
     NoWheel,
@@ -109,6 +124,8 @@ __all__ = [
     "ImageName",
     "ImpliedPackages",
     "KnownFailure",
+    "MeasuredCheck",
+    "MeasuredImport",
     "Metadata",
     "NativeNeeds",
     "NoWheel",
@@ -143,6 +160,7 @@ __all__ = [
     "expired_rows",
     "failures",
     "find_wheel",
+    "forget_measured",
     "gate",
     "gpu",
     "gpu_candidates",
@@ -152,10 +170,19 @@ __all__ = [
     "image_description",
     "implied_packages",
     "index_snapshot",
+    "is_measured",
     "is_same_gpu",
     "known_gpus",
+    "measured_checks",
+    "measured_citation",
+    "measured_document",
+    "measured_imports",
+    "measured_python",
+    "measured_releases",
+    "measured_requirements",
     "metadata",
     "metadata_date",
+    "name_ranges",
     "native_needs",
     "near_gpus",
     "notes",
@@ -165,6 +192,7 @@ __all__ = [
     "partner_requirements",
     "partners",
     "problems",
+    "provides_name",
     "pypi_wheels",
     "recorded_hash",
     "release",
@@ -267,12 +295,11 @@ def problems(
     today: date | None = None,
 ) -> tuple[str, ...]:
     """The problems of the tables and index snapshots, empty if there are none; with `tables`, of these and of `pages` only."""
-    from torchpin.facts import index_pages, load, readers, validate
+    from torchpin.facts import index_pages, load, measured, readers, validate, validate_measured
 
-    unread: tuple[str, ...] = ()
+    further: list[str] = []
     if tables is None:
         tables, pages = load.all_tables(), index_pages.all_pages() if pages is None else pages
-        unread = tuple(
-            f"readers.yaml: {message}" for message in readers.problems(tables, load.load_readers())
-        )
-    return (*validate.problems(tables, pages, today), *unread)
+        further += validate_measured.problems(measured.measured_documents(), today)
+        further += (f"readers.yaml: {message}" for message in readers.problems(tables, load.load_readers()))
+    return (*validate.problems(tables, pages, today), *further)

@@ -16,6 +16,7 @@ from torchpin.errors import ToolError
 from torchpin.parsing import parse_toml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO
 
 # Bounds of an archive, of which two megabytes can hold gigabytes of zeros.
@@ -56,6 +57,40 @@ def package_metadata(content: bytes, filename: str) -> bytes:
         return (_read_member(content, filename, "PKG-INFO") or "").encode()
     except _UNREADABLE as error:
         raise ToolError(f"{filename} cannot be read ({error}); pin a version that has a wheel") from None
+
+
+def python_files(content: bytes, filename: str) -> dict[str, bytes]:
+    """The Python modules of a source distribution, by their paths in the top folder, or below `src/` in it.
+
+    Raises ToolError as build_requirements does.
+    """
+    try:
+        return {
+            path.removeprefix("src/"): text
+            for path, text in _members(content, filename)
+            if path.endswith((".py", ".pyi"))
+        }
+    except _UNREADABLE as error:
+        raise ToolError(f"{filename} cannot be read ({error}); pin a version that has a wheel") from None
+
+
+def _members(content: bytes, filename: str) -> Iterator[tuple[str, bytes]]:
+    """The files of a source archive that may be modules, without the top folder. Raises ValueError beyond a bound."""
+    if filename.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for path in archive.namelist()[:_MOST_MEMBERS]:
+                if path.endswith((".py", ".pyi")) and archive.getinfo(path).file_size <= _LARGEST_READ:
+                    yield path.partition("/")[2], archive.read(path)
+        return
+    with _decompressed(content) as stream, tarfile.TarFile(fileobj=_BoundedFile(stream), mode="r") as tar:  # type: ignore[arg-type]
+        for _ in range(_MOST_MEMBERS):
+            member = tar.next()
+            tar.members.clear()  # type: ignore[attr-defined]  # it keeps each one otherwise
+            if member is None:
+                return
+            if member.isfile() and member.name.endswith((".py", ".pyi")) and member.size <= _LARGEST_READ:
+                extracted = tar.extractfile(member)
+                yield member.name.partition("/")[2], extracted.read() if extracted else b""
 
 
 def _parse_requires(text: str | None) -> list[str]:

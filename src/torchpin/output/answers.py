@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torchpin.commands.bump_plan import PlannedBump
     from torchpin.commands.doctor import MachineCheck
     from torchpin.commands.facts import FactsReport, RefreshResult
+    from torchpin.commands.measure import MeasureResult
     from torchpin.commands.verdicts import Judgement
     from torchpin.queries.diff import Difference
     from torchpin.queries.outdated import UpdateList
@@ -36,7 +37,12 @@ def print_page(page: str) -> None:
 
 def print_judgement(judgement: Judgement, form: str) -> None:
     terminal.print_verdicts(
-        judgement.results, judgement.environments, judgement.today, form=form, notices=judgement.notices
+        judgement.results,
+        judgement.environments,
+        judgement.today,
+        form=form,
+        notices=judgement.notices,
+        shares=judgement.shares,
     )
 
 
@@ -100,11 +106,17 @@ def print_machine(checks: Sequence[MachineCheck]) -> None:
     terminal.print_table("", ("check", "state", "found", "what to do"), rows)
 
 
-def print_facts_result(result: FactsReport | RefreshResult) -> None:
-    from torchpin.commands.facts import FactsReport, refresh_report
+def print_facts_result(result: FactsReport | RefreshResult | MeasureResult) -> None:
+    from torchpin.commands.facts import FactsReport, RefreshResult, refresh_report
 
     if isinstance(result, FactsReport):
         terminal.print_facts(result)
+        return
+    if not isinstance(result, RefreshResult):
+        for line in (
+            *result.lines, *result.unread, *(f"wrote {path}" for path in result.written), *result.problems
+        ):  # fmt: skip
+            terminal.print_line(line)
         return
     for line in refresh_report(result):
         terminal.print_line(line)

@@ -13,12 +13,13 @@ from torchpin.output.console import console, print_hanging
 from torchpin.queries.support import explain_cells, gpus_by_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
 
     from torchpin.adopt.scan import Match
     from torchpin.checks.registry import Result
+    from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment
     from torchpin.queries.support import Matrix
 
@@ -133,6 +134,15 @@ def print_service_verdicts(results: Sequence[Result], environments: Sequence[Env
     out = console(sys.stdout)
     for name, verdict in verdicts(results, environments).items():
         out.print(Text.assemble((f"{verdict:<{_VERDICT_WIDTH}}", _STYLES[verdict]), (name, "bold")))
+
+
+def print_shares(shares: Mapping[str, PackageShare]) -> None:
+    """How far the checks could look: how many of the packages have measured facts."""
+    packages = {package for share in shares.values() for package in share.packages}
+    measured = {package for share in shares.values() for package in share.measured}
+    if packages:
+        line = f"{len(measured)} of {len(packages)} packages have measured facts"
+        print_hanging(console(sys.stdout), Text(line, style="dim"), 2)
 
 
 def print_matrix(matrix: Matrix) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from torchpin import __version__, paths
@@ -11,11 +12,12 @@ from torchpin.checks.report import entries
 from torchpin.checks.run import verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     from torchpin.checks.registry import Result
     from torchpin.checks.report import Entry
+    from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment
 
 CHECKS_URL = f"https://github.com/torchpin/torchpin/blob/main/{paths.CHECKS}"
@@ -31,14 +33,23 @@ _GITHUB_LEVELS = {
 
 
 def json_document(
-    results: Sequence[Result], environments: Sequence[Environment], today: date, notices: Sequence[str] = ()
+    results: Sequence[Result],
+    environments: Sequence[Environment],
+    today: date,
+    notices: Sequence[str] = (),
+    shares: Mapping[str, PackageShare] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """`{version, today, notices, services: {name: verdict}, results: [{check, environment, status, findings, …}]}`."""
+    """`{version, today, notices, services: {name: verdict}, packages: {environment: {all, measured}}, results: [{check,
+    environment, status, findings, …}]}`; `packages` counts those of which facts were measured."""
     return {
         "version": __version__,
         "today": today.isoformat(),
         "notices": list(notices),
         "services": verdicts(results, environments),
+        "packages": {
+            name: {"all": len(share.packages), "measured": len(share.measured)}
+            for name, share in shares.items()
+        },
         "results": [asdict(result) for result in results],
     }
 

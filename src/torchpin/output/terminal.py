@@ -18,6 +18,7 @@ from torchpin.output.findings import (
     print_entry,
     print_results,
     print_service_verdicts,
+    print_shares,
 )
 from torchpin.output.program import name_program
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from torchpin.commands.adopt import Adopted
     from torchpin.commands.facts import FactsReport
     from torchpin.commands.fix import FixedFile
+    from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment, Outcome
 
 _OUTCOME_LABELS = {"changed": ("done", "green"), "same": ("same", "dim"), "failed": ("FAILED", "bold red")}
@@ -89,12 +91,16 @@ def print_verdicts(
     *,
     form: str = "text",
     notices: Sequence[str] = (),
+    shares: Mapping[str, PackageShare] | None = None,
 ) -> None:
-    """The judge's results as text (with a verdict a service), JSON, SARIF or workflow commands of GitHub."""
+    """The judge's results as text (with a verdict a service), JSON, SARIF or workflow commands of GitHub.
+
+    `shares`: by environment, which packages have measured facts.
+    """
     from torchpin.output import machine_readable
 
     if form == "json":
-        print_json(machine_readable.json_document(rows, environments, today, notices))
+        print_json(machine_readable.json_document(rows, environments, today, notices, shares or {}))
     elif form == "sarif":
         print_json(machine_readable.sarif_document(rows))
     elif form == "github":
@@ -102,6 +108,7 @@ def print_verdicts(
     else:
         print_results(rows, notices=notices)
         print_service_verdicts(rows, environments)
+        print_shares(shares or {})
 
 
 def print_fixes(rows: Sequence[FixedFile], *, aside: bool = False) -> None:

@@ -9,21 +9,23 @@ import re
 import time
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
 from http.client import HTTPResponse as ClientResponse
 from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
+from ssl import SSLContext, create_default_context
 from typing import IO, TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener, url2pathname
 
 from torchpin.errors import ToolError
 from torchpin.redaction import USERINFO, redact_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from http.client import HTTPMessage
     from socket import socket
 
@@ -90,17 +92,21 @@ def fetch(
     most_bytes: int = _MOST_BYTES,
     seconds: float = _MOST_SECONDS,
     byte_range: str = "",
+    accept: str = "",
 ) -> HttpResponse:
     """The response to a request, tried again after each of the `waits` (seconds) while the failure is transient.
 
     `timeout` is for a connection that is silent, `seconds` for everything together, however slowly a server sends.
-    `byte_range` asks for a part of a file, as the Range header does: `0-99`, or `-100` for the last bytes.
+    `byte_range` asks for a part of a file, as the Range header does: `0-99`, or `-100` for the last bytes; `accept` is the
+    media type to ask for.
     Raises FetchError for a failure, for every status that is not a success, and for a body of more than `most_bytes`.
     """
     bounds = _Bounds(size=most_bytes, deadline=time.monotonic() + seconds, seconds=seconds)
+    headers = {"Range": f"bytes={byte_range}"} if byte_range else {}
+    headers |= {"Accept": accept} if accept else {}
     for wait in (*waits, None):
         try:
-            return _fetch_once(url, method, timeout, bounds, byte_range)
+            return _fetch_once(url, method, timeout, bounds, headers)
         except FetchError as error:
             if wait is None or not error.transient or time.monotonic() + wait >= bounds.deadline:
                 raise
@@ -108,14 +114,16 @@ def fetch(
     raise AssertionError
 
 
-def _fetch_once(url: str, method: str, timeout: float, bounds: _Bounds, byte_range: str) -> HttpResponse:
+def _fetch_once(
+    url: str, method: str, timeout: float, bounds: _Bounds, headers: Mapping[str, str]
+) -> HttpResponse:
     try:
         _require_scheme(url)
-        handlers = (_Redirects, _Http(bounds), _Https(bounds))
+        opener = build_opener(_Redirects, _Http(bounds), _Https(bounds))
         silence = min(timeout, bounds.remaining())
-        with build_opener(*handlers).open(_request(url, method, byte_range), timeout=silence) as response:
+        with opener.open(_request(url, method, headers), timeout=silence) as response:
             length = response.headers.get("Content-Length") or ""
-            is_whole_file = byte_range and response.status != HTTPStatus.PARTIAL_CONTENT
+            is_whole_file = "Range" in headers and response.status != HTTPStatus.PARTIAL_CONTENT
             has_body = method != "HEAD" and not is_whole_file
             content = _read_body(response, bounds) if has_body else b""
             if length.isdecimal() and has_body and len(content) < int(length):
@@ -212,19 +220,23 @@ class _Https(HTTPSHandler):
         self.bounds = bounds
 
     def https_open(self, req: Request) -> ClientResponse:
-        return self.do_open(_timed_connection(HTTPSConnection, self.bounds), req)
+        return self.do_open(_timed_connection(HTTPSConnection, self.bounds), req, context=_tls_context())
 
 
-def _request(url: str, method: str, byte_range: str = "") -> Request:
+@cache
+def _tls_context() -> SSLContext:
+    """One for all requests: reading the certificates takes longer than most of them."""
+    return create_default_context()
+
+
+def _request(url: str, method: str, headers: Mapping[str, str]) -> Request:
     """A request with the address's userinfo as a header: urllib would take it for a part of the host's name."""
     head, userinfo = _split_userinfo(url)
-    request = Request(head, method=method)  # noqa: S310 - the address is from a description, or uv read it from an index
+    request = Request(head, method=method, headers=dict(headers))  # noqa: S310 - the address is from a description, or uv read it from an index
     if userinfo:
         user, _, password = userinfo.partition(":")
         token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {token}")
-    if byte_range:
-        request.add_header("Range", f"bytes={byte_range}")
     return request
 
 
@@ -281,6 +293,11 @@ def with_credentials(url: str, mirrors: Iterable[str | None]) -> str:
         if not url_userinfo and mirror_userinfo and origin(mirror or "") == origin(plain_url):
             return plain_url.replace("://", f"://{mirror_userinfo}@", 1)
     return url
+
+
+def join(page: str, link: str) -> str:
+    """The address of a link of a page, which may be relative to the page's."""
+    return urljoin(page, link)
 
 
 def filename(url: str) -> str:

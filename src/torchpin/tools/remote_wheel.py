@@ -1,21 +1,29 @@
-"""The METADATA and the table of contents of a wheel that lies on a server: ranges of its bytes are read, and no more."""
+"""The METADATA, the table of contents and files of a wheel that lies on a server: ranges of its bytes are read, and no more."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from torchpin.errors import ToolError
 from torchpin.measure.contents import WheelFile
 from torchpin.tools import http
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _TAIL = 65_536  # bytes; the list of a wheel's files is at its end, and its metadata mostly just before
 _MOST_READ = 30_000_000  # bytes; torch lists some ten thousand files in about a megabyte
 _LARGEST_METADATA = 1_000_000  # bytes; real ones have some ten thousand
+_BLOCK = (
+    131_072  # bytes that are read at once where several files are wanted: modules are small and lie together
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,25 +46,58 @@ def read_wheel(url: str, filename: str, size: int) -> RemoteWheel | None:
                 WheelFile(path=info.filename, size=info.file_size, crc=info.CRC)
                 for info in archive.infolist()
             )
-            paths = [file.path for file in files if _is_metadata(file.path, filename)]
+            paths = [file.path for file in files if is_metadata(file.path, filename)]
             metadata = b""
             if len(paths) == 1 and archive.getinfo(paths[0]).file_size <= _LARGEST_METADATA:
                 with archive.open(paths[0]) as file:
                     metadata = file.read(_LARGEST_METADATA)
             return RemoteWheel(metadata=metadata, files=files)
-    except (
-        _NoRangesError,
-        zipfile.BadZipFile,
-        zlib.error,
-        ValueError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-    ):
+    except _DAMAGED:
         return None
 
 
-def _is_metadata(path: str, filename: str) -> bool:
+class UnreadableWheelError(ToolError):
+    """The server sends no ranges, or the wheel is damaged, or larger than any bound."""
+
+
+class OpenWheel:
+    """An open wheel on a server. `files`: each file with what tells equal contents, its checksum and size."""
+
+    def __init__(self, archive: zipfile.ZipFile, filename: str) -> None:
+        self.filename = filename
+        self._archive = archive
+        self.files: Mapping[str, str] = {
+            entry.filename: f"{entry.CRC:08x}{entry.file_size}"
+            for entry in archive.infolist()
+            if not entry.is_dir()
+        }
+
+    def read(self, path: str, most_bytes: int) -> bytes | None:
+        """A file; None where it is larger than a bound. Raises UnreadableWheelError for a damaged one."""
+        if self._archive.getinfo(path).file_size > most_bytes:
+            return None
+        try:
+            with self._archive.open(path) as file:
+                return file.read(most_bytes)
+        except _DAMAGED as error:
+            raise UnreadableWheelError(f"{self.filename}: {path} cannot be read: {error!r}") from None
+
+
+@contextmanager
+def open_wheel(url: str, filename: str, size: int) -> Iterator[OpenWheel]:
+    """A wheel of `size` bytes, of which only what is read is requested, in blocks.
+
+    Raises UnreadableWheelError, and FetchError for a request that fails.
+    """
+    try:
+        archive = zipfile.ZipFile(io.BufferedReader(_BlockwiseFile(url, size), _BLOCK))
+    except _DAMAGED as error:
+        raise UnreadableWheelError(f"{filename} cannot be read by ranges: {error!r}") from None
+    with archive:
+        yield OpenWheel(archive, filename)
+
+
+def is_metadata(path: str, filename: str) -> bool:
     """Whether a path in a wheel is that of its own METADATA; vendored packages have theirs below other folders."""
     folder, _, file = path.partition("/")
     if file != "METADATA" or not folder.endswith(".dist-info"):
@@ -70,6 +111,12 @@ def _is_metadata(path: str, filename: str) -> bool:
 
 class _NoRangesError(Exception):
     """The server sends whole files only, or the list of files is larger than that of any wheel."""
+
+
+# What is raised for a wheel that is damaged, encrypted, or compressed in a way that no wheel is.
+_DAMAGED = (
+    _NoRangesError, zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 class _RemoteFile(io.RawIOBase):
@@ -114,6 +161,26 @@ class _RemoteFile(io.RawIOBase):
             content = self.tail[start - self.tail_start : end - self.tail_start]
         else:
             content = self._request(start, end)
+        buffer[: len(content)] = content
+        self.position += len(content)
+        return len(content)
+
+
+class _BlockwiseFile(_RemoteFile):
+    """A file on a server that is read in blocks, each of them once."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self.blocks: dict[int, bytes] = {}
+        super().__init__(url, size)
+
+    def readinto(self, buffer: Any) -> int:
+        if self.position >= min(self.tail_start, self.size):
+            return super().readinto(buffer)
+        number = self.position // _BLOCK
+        if number not in self.blocks:
+            self.blocks[number] = self._request(number * _BLOCK, min((number + 1) * _BLOCK, self.size))
+        start = self.position - number * _BLOCK
+        content = self.blocks[number][start : start + len(buffer)]
         buffer[: len(content)] = content
         self.position += len(content)
         return len(content)

@@ -37,7 +37,7 @@ def test_an_address_is_told_without_its_credentials(text: str, expected: str) ->
     ],
 )
 def test_credentials_are_sent_as_a_header_that_does_not_travel(url: str, expected: str | None) -> None:
-    request = http._request(url, "HEAD")
+    request = http._request(url, "HEAD", {})
     assert request.get_header("Authorization") == expected
     assert "Authorization" not in request.headers
     assert (request.host, request.selector, request.get_method()) == ("127.0.0.1:8", "/whl", "HEAD")

@@ -14,6 +14,7 @@ from torchpin.checks.rules import (
     gpus,
     image_and_record,
     lock,
+    measured,
     other_channels,
     partners,
     source_requirements,

@@ -64,12 +64,14 @@ def doctor(_: Context) -> None:
 
 
 @command(
-    iterable=["channel"],
+    iterable=["channel", "package"],
     help={
         "check": "validate that every fact has a source and a date, is consistent with the others, and is not expired",
         "refresh": "compare the index snapshots with PyTorch's index, or its mirrors",
         "channel": "a channel to refresh; may be given several times; all recorded ones if omitted",
         "write": "write the refreshed snapshots",
+        "measure": "read the facts of packages out of their releases on PyPI, and write them",
+        "package": "a package to measure; may be given several times; all measured ones if omitted",
         "accept_changed_hashes": "write them even if the hash of a recorded file has changed",
     },
 )
@@ -80,10 +82,13 @@ def facts(
     channel: Sequence[str] | None = None,
     write: bool = False,
     accept_changed_hashes: bool = False,
+    measure: bool = False,
+    package: Sequence[str] | None = None,
 ) -> None:
-    """Validate the facts behind the verdicts, or compare the index snapshots with PyTorch's index."""
+    """Validate the facts behind the verdicts, compare the index snapshots with PyTorch's index, or measure packages."""
     from torchpin.commands.facts import FactsOptions, examine_facts
     from torchpin.output.answers import print_facts_result
+    from torchpin.output.terminal import print_status
 
     with task_run() as run:
         options = FactsOptions(
@@ -92,8 +97,10 @@ def facts(
             channels=tuple(channel or ()),
             write=write,
             accept_changed_hashes=accept_changed_hashes,
+            measure=measure,
+            packages=tuple(package or ()),
         )
-        result = examine_facts(options)
+        result = examine_facts(options, print_status)
         print_facts_result(result)
         run.end_with(result.code)
 

@@ -1,0 +1,315 @@
+"""What packages need of each other at run time, as it was measured: names that they import, versions that they check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from torchpin import facts
+from torchpin.compat.markers import marker_holds
+from torchpin.compat.pins import list_pins
+from torchpin.description.environments import MACHINES
+from torchpin.measure.packages import PACKAGES, provided_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from torchpin.compat.pins import Pin
+    from torchpin.facts import MeasuredCheck
+    from torchpin.model import Environment, Lock
+
+    Pins = Mapping[str, Pin]
+    Name = tuple[str, str]  # a module and a name in it, "" for the module itself
+
+
+_FAMILY = {"torch", "torchvision", "torchaudio", "triton"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportStatus:
+    """What one package imports of another, and whether that is there.
+
+    `provider`: the package that has the names; `version`: its version, None where it is not installed. `missing`: the names
+    that it does not have, by (module, name); `looked_up`: how many of them are decided. `entry`, `file`: where the first missing
+    one is imported. `is_feature`: the import of the package itself succeeds. `assumed`: a resolver would take this version.
+    """
+
+    package: str
+    provider: str
+    version: Version | None
+    missing: tuple[Name, ...]
+    looked_up: int
+    entry: str = ""
+    file: str = ""
+    is_feature: bool = False
+    assumed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckStatus:
+    """A check of a version that a package runs, of another one that is pinned."""
+
+    package: str
+    check: MeasuredCheck
+    required: str
+    version: Version
+    satisfied: bool
+    is_feature: bool
+
+
+def known_pins(env: Environment, lock: Lock | None) -> dict[str, Pin]:
+    """The pins of an environment, with what its torch brings: a torch of the base image is not in the lock with its triton."""
+    return {**list_pins(env, None), **list_pins(env, lock)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageShare:
+    """The packages of an environment by `name==version`: all that are pinned, and those with measured facts."""
+
+    packages: frozenset[str]
+    measured: frozenset[str]
+
+
+def package_share(env: Environment, lock: Lock | None) -> PackageShare:
+    """Which packages of an environment have measured facts."""
+    pins = [pin for pin in list_pins(env, lock).values() if not pin.known_from]
+    return PackageShare(
+        packages=frozenset(f"{pin.name}=={pin.version}" for pin in pins),
+        measured=frozenset(
+            f"{pin.name}=={pin.version}" for pin in pins if facts.is_measured(pin.name, pin.version)
+        ),
+    )
+
+
+def import_statuses(env: Environment, lock: Lock | None) -> Iterator[ImportStatus]:
+    """What each measured package imports of each other one, where that is decided, in the order of the pins."""
+    pins = known_pins(env, lock)
+    assumed = _AssumedVersions(env=env, pins=pins) if lock is None else None
+    for name, pin in pins.items():
+        by_provider: dict[str, list[tuple[Name, str, str]]] = {}
+        for row in facts.measured_imports(name, pin.version):
+            provider = provided_modules()[row.module.partition(".")[0]]
+            by_provider.setdefault(provider, []).extend(
+                ((row.module, imported), row.entry, row.file) for imported in row.names
+            )
+        for provider, rows in by_provider.items():
+            status = _import_status(env, name, provider, rows, pins, assumed)
+            if status:
+                yield status
+
+
+def _import_status(
+    env: Environment,
+    package: str,
+    provider: str,
+    rows: Iterable[tuple[Name, str, str]],
+    pins: Pins,
+    assumed: _AssumedVersions | None,
+) -> ImportStatus | None:
+    version = pins[provider].version if provider in pins else None
+    if version is None and assumed:
+        version = assumed.version(provider)
+    if version is None and (
+        assumed or _may_be_in_base(env) or not is_undeclared(package, pins[package].version, provider)
+    ):
+        return None
+    rows = list(rows)
+    answers = {
+        name: False if version is None else facts.provides_name(provider, version, *name)
+        for name, _, _ in rows
+    }
+    looked_up = sum(answer is not None for answer in answers.values())
+    # what ends the import of the package itself stands before what ends that of a part of it
+    missing = sorted(
+        (row for row in rows if answers[row[0]] is False), key=lambda row: row[1] in features(package)
+    )
+    if not looked_up:
+        return None
+    _, entry, file = missing[0] if missing else (("", ""), "", "")
+    return ImportStatus(
+        package=package,
+        provider=provider,
+        version=version,
+        missing=tuple(dict.fromkeys(name for name, _, _ in missing)),
+        looked_up=looked_up,
+        entry=entry,
+        file=file,
+        is_feature=entry in features(package),
+        assumed=provider not in pins and version is not None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _AssumedVersions:
+    """The versions that a resolver would take of packages that are not pinned, worked out once."""
+
+    env: Environment
+    pins: Pins
+    known: dict[str, Version | None] = field(default_factory=dict)
+
+    def version(self, package: str) -> Version | None:
+        """None for torch's family, which comes with torch, and where no measured release is allowed."""
+        if package in _FAMILY:
+            return None
+        if package not in self.known:
+            self.known[package] = newest_allowed(self.env, self.pins, package)
+        return self.known[package]
+
+
+@cache
+def features(package: str) -> frozenset[str]:
+    """The modules of a package that only some of its users import."""
+    return frozenset(entry for row in PACKAGES if row.name == package for entry in row.features)
+
+
+def _may_be_in_base(env: Environment) -> bool:
+    """Whether what is not in the lock may be there all the same: it is inherited from the base image with torch."""
+    return env.service.torch.origin == "base"
+
+
+def is_undeclared(package: str, version: Version, required: str) -> bool:
+    """Whether the metadata of a release does not require a package: what it requires is in a lock, or its marker does not hold."""
+    return all(
+        canonicalize_name(_requirement(text).name) != required
+        for text in facts.measured_requirements(package, version)
+    )
+
+
+def check_statuses(env: Environment, lock: Lock | None) -> Iterator[CheckStatus]:
+    """The checks of versions that measured packages run, of packages that are pinned."""
+    pins = known_pins(env, lock)
+    for name, pin in pins.items():
+        for check in facts.measured_checks(name, pin.version):
+            needs = _requirement(check.needs)
+            required = canonicalize_name(needs.name)
+            if required in pins:
+                yield CheckStatus(
+                    package=name,
+                    check=check,
+                    required=required,
+                    version=pins[required].version,
+                    satisfied=needs.specifier.contains(pins[required].version, prereleases=True),
+                    is_feature=bool(check.function) or check.entry in features(name),
+                )
+
+
+@cache
+def _requirement(text: str) -> Requirement:
+    return Requirement(text)
+
+
+def newest_allowed(env: Environment, pins: Pins, package: str) -> Version | None:
+    """The newest measured release of a package that all pins allow and this Python has: what a resolver takes; None: none."""
+    allowed = (Version(text) for text in reversed(facts.measured_releases(package)))
+    return next((version for version in allowed if is_allowed(env, pins, package, version)), None)
+
+
+def is_allowed(env: Environment, pins: Pins, package: str, version: Version) -> bool:
+    """Whether a release of a package fits this Python, what the other pins require of it, and what it requires of them."""
+    python = str(env.service.python)
+    requires_python = facts.measured_python(package, version)
+    if requires_python and not _requirement(f"python{requires_python}").specifier.contains(python):
+        return False
+    environment = _marker_environment(env)
+    if not all(
+        text.specifier.contains(version, prereleases=True)
+        for name, pin in pins.items()
+        if name != package
+        for text in map(_requirement, facts.measured_requirements(name, pin.version))
+        if canonicalize_name(text.name) == package and marker_holds(text.marker, environment)
+    ):
+        return False
+    return all(
+        text.specifier.contains(pins[name].version, prereleases=True)
+        for text in map(_requirement, facts.measured_requirements(package, version))
+        if (name := canonicalize_name(text.name)) in pins and marker_holds(text.marker, environment)
+    )
+
+
+def _marker_environment(env: Environment) -> dict[str, str]:
+    """The names of PEP 508 in an environment, but for those of its kernel."""
+    python = env.service.python
+    return {
+        "python_version": f"{python.major}.{python.minor}",
+        "python_full_version": str(python),
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "implementation_version": str(python),
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "platform_machine": MACHINES[env.variant.platform],
+    }
+
+
+def works_with(pins: Pins, package: str, version: Version) -> bool:
+    """Whether a release of a package imports nothing that another pin lacks, lacks nothing that another pin imports, and none
+    of them raises about the version of the other on import; what is not known counts as well."""
+    moved = {name: pin.version for name, pin in pins.items()} | {package: version}
+    return all(
+        _imports_hold(name, other, moved) and _checks_hold(name, other, moved)
+        for name, other in moved.items()
+        if name == package or _concerns(name, other, package)
+    )
+
+
+def _concerns(name: str, version: Version, package: str) -> bool:
+    """Whether a release imports or checks a package."""
+    modules = [module for module, provider in provided_modules().items() if provider == package]
+    return any(
+        row.module.partition(".")[0] in modules for row in facts.measured_imports(name, version)
+    ) or any(
+        canonicalize_name(_requirement(check.needs).name) == package
+        for check in facts.measured_checks(name, version)
+    )
+
+
+def _imports_hold(name: str, version: Version, versions: Mapping[str, Version]) -> bool:
+    return all(
+        facts.provides_name(provider, versions[provider], row.module, imported) is not False
+        for row in facts.measured_imports(name, version)
+        if (provider := provided_modules()[row.module.partition(".")[0]]) in versions
+        for imported in row.names
+    )
+
+
+def _checks_hold(name: str, version: Version, versions: Mapping[str, Version]) -> bool:
+    return all(
+        _requirement(check.needs).specifier.contains(versions[required], prereleases=True)
+        for check in facts.measured_checks(name, version)
+        if check.raises and (required := canonicalize_name(_requirement(check.needs).name)) in versions
+    )
+
+
+def nearest_release(
+    env: Environment, pins: Pins, package: str, *, pair: tuple[str, str] | None = None
+) -> Version | None:
+    """The measured release of a package nearest to its pin that fits all other pins, a later one first; None: none is known.
+
+    `pair`: two packages of which all checks of the first about the second have to hold then. Of a package that is not
+    pinned, the newest release.
+    """
+    releases = [Version(text) for text in facts.measured_releases(package)]
+    current = Version(pins[package].version.public) if package in pins else None
+    later = [version for version in releases if current and version > current]
+    earlier = [version for version in reversed(releases) if not current or version < current]
+    return next((version for version in (*later, *earlier) if _fits(env, pins, package, version, pair)), None)
+
+
+def _fits(env: Environment, pins: Pins, package: str, version: Version, pair: tuple[str, str] | None) -> bool:
+    if not is_allowed(env, pins, package, version) or not works_with(pins, package, version):
+        return False
+    if pair is None:
+        return True
+    checking, required = pair
+    versions = {name: pin.version for name, pin in pins.items()} | {package: version}
+    return all(
+        needs.specifier.contains(versions[required], prereleases=True)
+        for check in facts.measured_checks(checking, versions[checking])
+        if canonicalize_name((needs := _requirement(check.needs)).name) == required
+    )

@@ -1,0 +1,126 @@
+"""The packages whose releases are measured, and the modules that people import of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeasuredPackage:
+    """A package on PyPI. `entries`: the modules that whoever uses it imports; without these it is read as a provider alone.
+
+    `features`: modules of which each is imported by some of its users only. `modules`: the modules that others import.
+    """
+
+    name: str
+    entries: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+def _package(
+    name: str, *others: str, features: tuple[str, ...] = (), module: str = "", provides: bool = False
+) -> MeasuredPackage:
+    """A package of the module of its name, and `others` that its users always import."""
+    module = module or name.replace("-", "_")
+    return MeasuredPackage(
+        name=name, entries=(module, *others), features=features, modules=(module,) if provides else ()
+    )
+
+
+PACKAGES = (
+    # what others import names from, and nothing else of them is read
+    MeasuredPackage(name="torch", modules=("torch",)),
+    MeasuredPackage(name="torchvision", modules=("torchvision",)),
+    MeasuredPackage(name="torchaudio", modules=("torchaudio",)),
+    MeasuredPackage(name="triton", modules=("triton",)),
+    MeasuredPackage(name="numpy", modules=("numpy",)),
+    MeasuredPackage(name="setuptools", modules=("pkg_resources",)),
+    MeasuredPackage(name="tokenizers", modules=("tokenizers",)),
+    MeasuredPackage(name="safetensors", modules=("safetensors",)),
+    _package("huggingface-hub", provides=True),
+    _package(
+        "transformers",
+        "transformers.modeling_utils",
+        "transformers.generation.utils",
+        features=("transformers.trainer", "transformers.pipelines"),
+        provides=True,
+    ),
+    _package(
+        "diffusers",
+        "diffusers.models.modeling_utils",
+        "diffusers.pipelines.pipeline_utils",
+        features=("diffusers.loaders",),
+        provides=True,
+    ),
+    _package("accelerate", provides=True),
+    _package("peft", provides=True),
+    _package("datasets", provides=True),
+    _package("timm", provides=True),
+    _package("torchmetrics", provides=True),
+    _package("kornia", provides=True),
+    _package("librosa", provides=True),
+    _package("basicsr", provides=True),
+    _package("torchao", provides=True),
+    _package("bitsandbytes", provides=True),
+    _package("xformers", "xformers.ops", provides=True),
+    _package("lightning", "lightning.pytorch", provides=True),
+    _package("pytorch-lightning", provides=True),
+    _package("torchcodec"),
+    _package("torchdata"),
+    _package("torchtext"),
+    _package("vllm", features=("vllm.entrypoints.llm",)),
+    _package("ctranslate2"),
+    _package("faster-whisper"),
+    _package("openai-whisper", module="whisper"),
+    _package("whisperx"),
+    _package("pyannote-audio", module="pyannote.audio"),
+    _package("speechbrain", features=("speechbrain.inference",)),
+    _package("open-clip-torch", module="open_clip"),
+    _package("clip-interrogator"),
+    _package("gradio"),
+    _package("onnxruntime", module="onnxruntime"),
+    _package("onnxruntime-gpu", module="onnxruntime"),
+    _package("tensorboard", "tensorboard.main"),
+    _package("tensorboardx", module="tensorboardX"),
+    _package("tts", "TTS.api", module="TTS"),
+    _package("coqui-tts", "TTS.api", module="TTS"),
+    _package("audiocraft", features=("audiocraft.models",)),
+    _package("gfpgan"),
+    _package("realesrgan"),
+    _package("facexlib"),
+    _package("ultralytics"),
+    _package("deepspeed"),
+    _package(
+        "trl",
+        features=("trl.trainer.sft_trainer", "trl.trainer.dpo_trainer", "trl.trainer.grpo_trainer"),
+    ),
+    _package("unsloth"),
+    _package("unsloth-zoo"),
+    _package("optimum", features=("optimum.exporters", "optimum.onnxruntime")),
+    _package("optimum-quanto", module="optimum.quanto"),
+    _package("sentence-transformers"),
+    _package("controlnet-aux"),
+    _package("insightface"),
+    _package("spandrel"),
+    _package("compel"),
+    _package("k-diffusion"),
+    _package("auto-gptq"),
+    _package("autoawq", module="awq"),
+    _package("torchsde"),
+    _package("albumentations"),
+    _package("rembg"),
+    _package("demucs"),
+    _package("sam2"),
+    _package("segment-anything"),
+    _package("torch-fidelity"),
+    _package("lpips"),
+)
+
+# Packages that a requirement is kept on, besides those above: other compiled ones that packages hold to a version.
+REQUIRED = ("scipy", "numba", "sympy", "opencv-python", "opencv-python-headless", "flash-attn")
+
+
+def provided_modules() -> dict[str, str]:
+    """The module of each package that others import names from, to its package: `pkg_resources` to `setuptools`."""
+    return {module: package.name for package in PACKAGES for module in package.modules}
