@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -330,5 +331,18 @@ def expired_names(distribution: Distribution, module: str) -> frozenset[str]:
     for place, table in (("numpy._expired_attrs_2_0", "__expired_attributes__"), ("numpy", "_type_info")):
         source = distribution.source(place)
         if source:
-            names |= python_source.literal_names(source.tree, table)
+            names |= _literal_names(source.tree, table)
     return frozenset(names)
+
+
+def _literal_names(tree: ast.Module, table: str) -> frozenset[str]:
+    """The keys of a mapping, or the elements of a collection (the first of tuples), that a module holds under a name."""
+    for statement, _ in python_source.executed(tree.body):
+        if isinstance(statement, ast.Assign) and any(
+            python_source.last_name(target) == table for target in statement.targets
+        ):
+            value = statement.value
+            nodes = value.keys if isinstance(value, ast.Dict) else getattr(value, "elts", [])
+            first = [node.elts[0] if isinstance(node, ast.Tuple) and node.elts else node for node in nodes]
+            return frozenset(text for node in first if (text := python_source.text_of(node)))
+    return frozenset()

@@ -80,7 +80,7 @@ def _read_module(tree: ast.Module, module: str, *, is_package: bool) -> ModuleSo
     package = module if is_package else module.rpartition(".")[0]
     statements = [statement for statement, certain in executed(tree.body) if certain]
     everything = [statement for statement, _ in executed(tree.body, every_branch=True)]
-    calls = {_last_name(node.func) for node in _module_level(everything, ast.Call)}
+    calls = {last_name(node.func) for node in _module_level(everything, ast.Call)}
     lazy = _lazy_names(everything)
     names = frozenset(name for statement in everything for name in defined_names(statement))
     return ModuleSource(
@@ -171,7 +171,7 @@ def _catches_import_errors(caught: ast.expr | None) -> bool:
     if caught is None:
         return True
     parts = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-    return any(_last_name(part) in _IMPORT_ERRORS for part in parts)
+    return any(last_name(part) in _IMPORT_ERRORS for part in parts)
 
 
 def _imports(statements: Iterable[ast.stmt], package: str) -> Iterator[Import]:
@@ -283,11 +283,13 @@ def _lazy_names(statements: Iterable[ast.stmt]) -> dict[str, str]:
         if isinstance(statement, (ast.Assign, ast.AnnAssign)):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             for target in targets:
-                if isinstance(target, ast.Subscript) and (key := _text(target.slice)) is not None:
+                if isinstance(target, ast.Subscript) and (key := text_of(target.slice)) is not None:
                     lazy |= _named(statement.value, key)
         for node in _module_level([statement], ast.Dict):
             for key_node, value in zip(node.keys, node.values, strict=True):
-                if (key := _text(key_node)) is not None and isinstance(value, (ast.List, ast.Tuple, ast.Set)):
+                if (key := text_of(key_node)) is not None and isinstance(
+                    value, (ast.List, ast.Tuple, ast.Set)
+                ):
                     lazy |= {key: key, **_named(value, key)}
         for call in _module_level([statement], ast.Call):
             lazy |= _added(call)
@@ -299,7 +301,7 @@ def _added(call: ast.Call) -> dict[str, str]:
     function = call.func
     if not (isinstance(function, ast.Attribute) and function.attr in {"append", "extend"} and call.args):
         return {}
-    if not isinstance(function.value, ast.Subscript) or (key := _text(function.value.slice)) is None:
+    if not isinstance(function.value, ast.Subscript) or (key := text_of(function.value.slice)) is None:
         return {}
     return _named(call.args[0], key)
 
@@ -314,14 +316,14 @@ def _named(value: ast.expr | None, key: str) -> dict[str, str]:
     }
 
 
-def _text(node: ast.expr | None) -> str | None:
+def text_of(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def _lazy_folders(statements: Iterable[ast.stmt], package: str) -> Iterator[str]:
     """The folders of `define_import_structure(Path(__file__).parent / "models")`, which exports what their modules do."""
     for call in _module_level(statements, ast.Call):
-        if _last_name(call.func) == "define_import_structure":
+        if last_name(call.func) == "define_import_structure":
             parts = [
                 node.value
                 for argument in call.args[:1]
@@ -329,19 +331,6 @@ def _lazy_folders(statements: Iterable[ast.stmt], package: str) -> Iterator[str]
                 if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value != "__file__"
             ]
             yield ".".join([package, *parts])
-
-
-def literal_names(tree: ast.Module, table: str) -> frozenset[str]:
-    """The keys of a mapping, or the elements of a collection (the first of tuples), that a module holds under a name."""
-    for statement, _ in executed(tree.body):
-        if isinstance(statement, ast.Assign) and any(
-            _last_name(target) == table for target in statement.targets
-        ):
-            value = statement.value
-            nodes = value.keys if isinstance(value, ast.Dict) else getattr(value, "elts", [])
-            first = [node.elts[0] if isinstance(node, ast.Tuple) and node.elts else node for node in nodes]
-            return frozenset(text for node in first if (text := _text(node)))
-    return frozenset()
 
 
 def _is_opaque(
@@ -370,13 +359,13 @@ def _writes_globals(statements: Iterable[ast.stmt]) -> bool:
 
 
 def _is_namespace(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and _last_name(node.func) in {"globals", "vars", "locals"}
+    return isinstance(node, ast.Call) and last_name(node.func) in {"globals", "vars", "locals"}
 
 
 def _replaces_itself(statements: Iterable[ast.stmt]) -> bool:
     """Whether `sys.modules[__name__]` is set."""
     return any(
-        isinstance(node.ctx, ast.Store) and _last_name(node.value) == "modules"
+        isinstance(node.ctx, ast.Store) and last_name(node.value) == "modules"
         for node in _module_level(statements, ast.Subscript)
     )
 
@@ -386,19 +375,19 @@ def _plugins(statements: Iterable[ast.stmt], tree: ast.Module) -> Iterator[tuple
     prefixes = [
         text
         for call in _module_level(statements, ast.Call)
-        if _last_name(call.func) == "import_module" and call.args and isinstance(call.args[0], ast.JoinedStr)
-        if (text := _text(call.args[0].values[0])) and text.endswith(".")
+        if last_name(call.func) == "import_module" and call.args and isinstance(call.args[0], ast.JoinedStr)
+        if (text := text_of(call.args[0].values[0])) and text.endswith(".")
     ]
     endings = tuple(
         text.removesuffix(".py")
         for node in (ast.walk(tree) if prefixes else ())
-        if isinstance(node, ast.Call) and _last_name(node.func) == "endswith" and node.args
-        if (text := _text(node.args[0]))
+        if isinstance(node, ast.Call) and last_name(node.func) == "endswith" and node.args
+        if (text := text_of(node.args[0]))
     )
     yield from ((prefix.rstrip("."), endings) for prefix in prefixes)
 
 
-def _last_name(node: ast.expr | None) -> str:
+def last_name(node: ast.expr | None) -> str:
     """`version` for `importlib.metadata.version`, "" for what is no name."""
     if isinstance(node, ast.Attribute):
         return node.attr

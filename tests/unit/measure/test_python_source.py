@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from torchpin.measure import python_source
+from torchpin.measure import package, python_source
 from torchpin.measure.python_source import Import, ModuleSource
 
 
@@ -178,6 +178,6 @@ def test_literal_tables_are_read() -> None:
     tree = parse(
         '__expired_attributes__ = {"float_": "use float64"}\n_type_info = [("object", ""), ("bool", "")]'
     ).tree
-    assert python_source.literal_names(tree, "__expired_attributes__") == {"float_"}
-    assert python_source.literal_names(tree, "_type_info") == {"object", "bool"}
-    assert python_source.literal_names(tree, "missing") == frozenset()
+    assert package._literal_names(tree, "__expired_attributes__") == {"float_"}
+    assert package._literal_names(tree, "_type_info") == {"object", "bool"}
+    assert package._literal_names(tree, "missing") == frozenset()
