@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-SPANS = {"python": {}, "requires": {}, "cuda": {}, "libraries": {}}
+SPANS: dict[str, dict[str, str]] = {"python": {}, "requires": {}, "cuda": {}, "libraries": {}}
 
 
 def document(package: str, releases: Iterable[str], **sections: Any) -> dict[str, Any]:

@@ -92,9 +92,9 @@ def measure_packages(
     Raises InputError for a package that is not of those measured, ToolError where PyPI cannot be read.
     """
     repo = replace(repo)
+    measurements = [_Measurement(package=package) for package in _select(names)]
     index = pypi.index_address(repo.settings)
     with ThreadPoolExecutor(_PACKAGES_AT_ONCE) as pool:
-        measurements = [_Measurement(package=package) for package in _select(names)]
         try:
             _finish(pool.submit(_measure, index, row, today, report) for row in measurements)
             wanted = _all_wanted(measurements)

@@ -16,8 +16,8 @@ def parse(text: str, module: str = "package.module", *, is_package: bool = False
     return source
 
 
-def imported(text: str, **options: bool) -> set[tuple[str, str]]:
-    return {(row.module, row.name) for row in parse(text, **options).imports}
+def imported(text: str) -> set[tuple[str, str]]:
+    return {(row.module, row.name) for row in parse(text).imports}
 
 
 def test_imports_that_certainly_run_are_read() -> None:
