@@ -327,8 +327,8 @@ class WheelContents:
     `requires` has the requirements on torch's family, and those that name a CUDA major with their extras; each applies in
     the environment. `installs` are the folders and files in site-packages. `cuda_libraries` are the CUDA versions among which it chooses a library,
     `cuda_runtimes` the majors whose runtime lies in it. `shares` has the packages of the lock that come before it by name.
-    `contents_of` is the file that was read where it is not the locked one, but another build of the same release: then only
-    `installs` is known. `unread` is why nothing was read.
+    `contents_of` is the file that was read where the table of contents is not that of the locked one: another build of the
+    same release, or the source archive itself; then only `installs` is known. `unread` is why nothing was read.
     """
 
     name: str

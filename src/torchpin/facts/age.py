@@ -55,6 +55,7 @@ KEYS = {  # the columns that identify a row of a section; ID where a section is 
     ("sources", "requirements"): ("repo", "tag"),
     ("sources", "upstreams"): ("repo",),
     ("packages", "brings"): ("when",),
+    ("packages", "library_choices"): ("package", "when"),
     ("packages", "native"): ("package",),
     ("compilers", "compilers"): ("package",),
     ("compilers", "packages"): ("package",),

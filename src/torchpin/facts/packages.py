@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from torchpin.facts.load import RawRow, build_row, load_table
-from torchpin.facts.rows import Conflict, ImpliedPackages, NativeNeeds, Wheel
+from torchpin.facts.rows import Conflict, ImpliedPackages, LibraryChoice, NativeNeeds, Wheel
 from torchpin.facts.torch import channel, channels, cxx11_abi, release
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from packaging.version import Version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,9 +75,10 @@ def abi_packages() -> frozenset[str]:
 def wheels() -> tuple[Wheel, ...]:
     """Every recorded wheel with an ABI in its file name."""
     tables = load_table("wheels")
-    keys = ("release", "requires", "min_capability", "archs")
+    keys = ("release", "requires", "min_capability", "archs", "glibc", "installs", "contents_source")
     package_columns = {
-        (row["package"], row["version"]): {key: row[key] for key in keys} for row in tables["packages"]
+        (row["package"], row["version"]): {key: row[key] for key in keys if key in row}
+        for row in tables["packages"]
     }
     return tuple(
         build_row(Wheel, {**package_columns[row["package"], row["version"]], **row})
@@ -201,6 +205,17 @@ def _join(parts: Iterable[str]) -> str:
 def conflicts() -> tuple[Conflict, ...]:
     """The sets of packages that overwrite each other's files."""
     return tuple(build_row(Conflict, row) for row in load_table("packages")["conflicts"])
+
+
+def library_choice(package: str, version: Version) -> LibraryChoice | None:
+    """How a version of a package chooses among its libraries for CUDA versions; None: not in the facts."""
+    rows = (
+        row
+        for row in load_table("packages")["library_choices"]
+        if row["package"] == package and SpecifierSet(row["when"]).contains(version, prereleases=True)
+    )
+    row = next(rows, None)
+    return build_row(LibraryChoice, row) if row else None
 
 
 @cache

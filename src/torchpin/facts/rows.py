@@ -312,6 +312,19 @@ class Conflict(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LibraryChoice(Row):
+    """How a package chooses among its libraries for CUDA versions: `exact`, or another of the same `major` where it has one.
+
+    `when`: the versions of the package, as a specifier; `variable`: what names another version at run time, as digits.
+    """
+
+    package: str
+    when: str
+    choice: Literal["exact", "major"]
+    variable: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImpliedPackages(Row):
     """The packages that a requirement pulls in, of those that conflicts name."""
 
@@ -337,7 +350,11 @@ class NativeNeeds(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wheel(Row):
-    """A wheel with an ABI in its file name; `requires`: its dependencies other than torch."""
+    """A wheel with an ABI in its file name; `requires`: its dependencies other than torch.
+
+    `glibc`: the minimum version that its libraries need, which a plain `linux` tag does not tell; None: not known.
+    `installs`: its folders and modules in site-packages. `contents_source`: the source of these two.
+    """
 
     package: str
     version: str
@@ -352,6 +369,9 @@ class Wheel(Row):
     requires: tuple[str, ...]
     min_capability: str
     archs: tuple[str, ...]
+    glibc: str | None = None
+    installs: tuple[str, ...] = ()
+    contents_source: str = ""
 
     @property
     def url(self) -> str:

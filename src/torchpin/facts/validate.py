@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from torchpin.facts import index_pages, validate_channels, validate_images, validate_partners
@@ -192,6 +193,10 @@ def _packages(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
         if not _parses(Requirement, row["when"]):
             yield f"brings: {row['when']!r} is not a requirement"
     named += [name for row in table["brings"] for name in row["packages"]]
+    for row in table["library_choices"]:
+        if not _parses(SpecifierSet, row["when"]) or row["choice"] not in {"exact", "major"}:
+            yield f"library_choices: {row['package']} {row['when']!r}: not a specifier, or a choice that is not exact or major"
+    named += [row["package"] for row in table["library_choices"]]
     for name in (*named, *(row["package"] for row in table["native"])):
         if name != canonicalize_name(name):
             yield f"{name!r} is not a normalized name"
@@ -226,6 +231,10 @@ def _wheel_package(row: RawRow) -> Iterator[str]:
         yield f"release {row['release']!r} is not the URL of a folder"
     if not re.fullmatch(r"\d+\.\d", str(row["min_capability"])):
         yield f"min_capability {row['min_capability']!r} is not like 8.0"
+    if not re.fullmatch(r"2\.\d+", str(row.get("glibc", "2.17"))):
+        yield f"glibc {row['glibc']!r} is not like 2.17"
+    if ("glibc" in row or "installs" in row) and not row.get("contents_source"):
+        yield "glibc and installs have no contents_source"
     for line in row["requires"]:
         if not _parses(Requirement, line) or Requirement(line).name == "torch":
             yield f"requires {line!r}: not a requirement, or one of torch itself"

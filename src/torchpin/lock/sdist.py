@@ -28,6 +28,7 @@ _LARGEST_READ = (
     1_000_000  # bytes of a pyproject.toml, or of a member's header; real ones have some ten thousand
 )
 
+_TOP_LEVEL = re.compile(r"(?:src/)?[^/]+\.egg-info/top_level\.txt")
 
 # What the readers of TOML and of archives raise for damaged ones: tarfile passes on what the decompressors raise.
 _UNREADABLE = (
@@ -93,6 +94,18 @@ def _members(content: bytes, filename: str) -> Iterator[tuple[str, bytes]]:
                 yield member.name.partition("/")[2], extracted.read() if extracted else b""
 
 
+def top_level(content: bytes, filename: str) -> tuple[str, ...]:
+    """The folders and modules that a source distribution of setuptools installs, sorted; empty where it does not list them.
+
+    Raises ToolError as build_requirements does.
+    """
+    try:
+        text = _read_member(content, filename, _TOP_LEVEL) or ""
+    except _UNREADABLE as error:
+        raise ToolError(f"{filename} cannot be read ({error}); pin a version that has a wheel") from None
+    return tuple(sorted({line.strip().partition("/")[0] for line in text.splitlines() if line.strip()}))
+
+
 def _parse_requires(text: str | None) -> list[str]:
     """The build requirements of a pyproject.toml; setuptools without one. Raises ValueError for another type."""
     build_system = parse_toml(text).get("build-system", {}) if text else {}
@@ -103,11 +116,15 @@ def _parse_requires(text: str | None) -> list[str]:
     return [*requires]
 
 
-def _read_member(content: bytes, filename: str, name: str) -> str | None:
-    """The text of a file in the top folder of a source archive; None if it has none. Raises ValueError beyond a bound."""
+def _read_member(content: bytes, filename: str, name: str | re.Pattern[str]) -> str | None:
+    """The text of a file in a source archive; None if it has none. Raises ValueError beyond a bound.
+
+    `name`: of a file in the top folder, or a pattern of the path below it.
+    """
+    pattern = re.compile(re.escape(name)) if isinstance(name, str) else name
     if filename.endswith(".zip"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            paths = [path for path in archive.namelist() if path.split("/")[1:] == [name]]
+            paths = [path for path in archive.namelist() if pattern.fullmatch(path.partition("/")[2])]
             if not paths:
                 return None
             with archive.open(paths[0]) as file:
@@ -118,7 +135,7 @@ def _read_member(content: bytes, filename: str, name: str) -> str | None:
             tar.members.clear()  # type: ignore[attr-defined]  # it keeps each one otherwise
             if member is None:
                 return None
-            if member.isfile() and member.name.split("/")[1:] == [name]:
+            if member.isfile() and pattern.fullmatch(member.name.partition("/")[2]):
                 extracted = tar.extractfile(member)
                 return _read_bounded(extracted) if extracted else None
     message = f"it has more than {_MOST_MEMBERS} files"

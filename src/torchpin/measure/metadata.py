@@ -36,6 +36,7 @@ _LIBRARIES = {
     *("nvidia-cusolver", "nvidia-cusparse", "nvidia-npp", "nvidia-nvjitlink", "nvidia-nvjpeg"),
 }
 CUDA_RUNTIME = "nvidia-cuda-runtime"
+_FIRST_WITHOUT_SUFFIX = 13  # the CUDA major from which on the packages of the toolkit have no suffix
 _DEVELOPMENT_EXTRAS = re.compile(
     r"(?:tests?|testing|dev|develop|development|docs?|lint|ci|benchmarks?)(?:[-_.].*)?"
 )
@@ -114,6 +115,8 @@ def cuda_major_of_version(version: str) -> int | None:
 
 def cuda_major_of_file(filename: str) -> int | None:
     """The CUDA major in the file name of a wheel: of its package, else of its local version; None for one without."""
+    if "cu" not in filename:
+        return None
     try:
         name, version, _, _ = parse_wheel_filename(filename)
     except InvalidWheelFilename:
@@ -178,4 +181,9 @@ def library(name: str, version: str | None = None) -> tuple[str, int] | None:
     major = cuda_major_of_name(canonical)
     if major is None and version and stem in _TOOLKIT_VERSIONED:
         major = Version(version).major
-    return stem, major or 13
+    return stem, major or _FIRST_WITHOUT_SUFFIX
+
+
+def library_package(name: str, major: int) -> str:
+    """The package of a library for a CUDA major: up to CUDA 12 its name has a suffix, later the toolkit's version is its own."""
+    return f"{name}-cu{major}" if major < _FIRST_WITHOUT_SUFFIX else f"{name} (CUDA {major})"

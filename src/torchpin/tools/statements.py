@@ -45,10 +45,14 @@ _SOURCE_ARCHIVE = "it is a source archive: what it installs is known when it is 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Reading:
-    """What was read of a file: its METADATA or PKG-INFO, empty where there is none; its table of contents, or why not."""
+    """What was read of a file: its METADATA or PKG-INFO, empty where there is none; its table of contents, or why not.
+
+    `installs`: what a source archive lists of its folders and modules.
+    """
 
     metadata: bytes = b""
     files: tuple[WheelFile, ...] | None = None
+    installs: tuple[str, ...] = ()
     unread: str = ""
 
 
@@ -101,15 +105,16 @@ def _unread_files(
     wheels: Mapping[str, WheelContents],
 ) -> list[Artifact]:
     """The files of which the present lock does not know all: the contents of those that are installed, else the license."""
-    return [
-        package
-        for package in artifacts
-        if not (
-            contents.is_read(wheels.get(package.sha256))
-            if package.sha256 in installed
-            else package.sha256 in licenses
+
+    def is_known(package: Artifact) -> bool:
+        if package.sha256 not in installed:
+            return package.sha256 in licenses
+        # a source archive tells the same whenever it is read; a wheel that was not read may be there now
+        return contents.is_read(wheels.get(package.sha256)) or (
+            package.is_source and package.sha256 in wheels
         )
-    ]
+
+    return [package for package in artifacts if not is_known(package)]
 
 
 def _order(statement: LicenseStatement | WheelContents) -> tuple[str, str]:
@@ -122,6 +127,9 @@ def _wheel_contents(
     """The contents of a file that was read; what is present where that is of another build, and nothing better was read."""
     if reading.files is not None:
         return contents.wheel_contents(env, package, reading.metadata, reading.files)
+    if reading.installs:
+        source = contents.unread_wheel(env, package, "", reading.metadata)
+        return replace(source, installs=reading.installs, contents_of=package.filename)
     if present and present.contents_of:
         return present
     return contents.unread_wheel(env, package, reading.unread, reading.metadata)
@@ -204,7 +212,7 @@ def _read_wheel(artifact: Artifact, address: str) -> _Reading:
 
 
 def _read_source(artifact: Artifact, address: str) -> _Reading:
-    """The PKG-INFO of a source archive; empty for one that is very large."""
+    """The PKG-INFO of a source archive, and what it lists of its folders; nothing of one that is very large."""
     if (artifact.size or 0) > _LARGEST_SOURCE:
         return _Reading(unread=_SOURCE_ARCHIVE)
     content = http.fetch(address).content
@@ -212,7 +220,11 @@ def _read_source(artifact: Artifact, address: str) -> _Reading:
         raise ToolError(
             f"{artifact.filename} does not match the hash that the index lists: {artifact.sha256}"
         )
-    return _Reading(metadata=sdist.package_metadata(content, artifact.filename), unread=_SOURCE_ARCHIVE)
+    return _Reading(
+        metadata=sdist.package_metadata(content, artifact.filename),
+        installs=sdist.top_level(content, artifact.filename),
+        unread=_SOURCE_ARCHIVE,
+    )
 
 
 def _add_other_build(

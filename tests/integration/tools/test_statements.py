@@ -45,12 +45,13 @@ def wheel(metadata: str, *, folder: str = "six-1.dist-info", padding: int = 200_
     return content.getvalue()
 
 
-def sdist(metadata: str) -> bytes:
+def sdist(metadata: str, **files: str) -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        member = tarfile.TarInfo("six-1/PKG-INFO")
-        member.size = len(metadata)
-        archive.addfile(member, io.BytesIO(metadata.encode()))
+        for path, text in {"six-1/PKG-INFO": metadata, **files}.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
     return content.getvalue()
 
 
@@ -266,6 +267,20 @@ def test_what_rules_need_is_read_out_of_each_wheel() -> None:
     )
     assert wheels["beside"].unread == "its index serves no parts of the file, or the file is damaged"
     assert wheels["source"].unread == "it is a source archive: what it installs is known when it is built"
+
+
+def test_a_source_archive_lists_its_folders_and_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = published("listed-1.tar.gz", sdist(MIT, **{"six-1/src/x.egg-info/top_level.txt": "antlr4\n"}))
+    lock = locked(listed, FILES[3])
+    with index_server.serve({"x": {"six": (listed, FILES[3])}}) as base_url:
+        statements, wheels = read(f"{base_url}/x/files", lock)
+    assert {wheel.name: (wheel.installs, wheel.contents_of) for wheel in wheels} == {
+        "listed": (("antlr4",), "listed-1.tar.gz"),
+        "source": ((), ""),
+    }
+    monkeypatch.setattr(http, "fetch", lambda *_, **__: pytest.fail("it was read again"))
+    present = replace(lock, licenses=statements, wheels=wheels)
+    assert read("http://127.0.0.1:9", lock, present) == (statements, wheels)
 
 
 def test_a_new_wheel_is_compared_with_one_that_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from packaging.version import Version
 
 from support.facts import make_archs
 from torchpin import facts
@@ -236,7 +237,7 @@ def test_every_row_is_reached_by_a_torch_of_its_abi(
 
 
 def test_the_four_opencvs_overwrite_each_other() -> None:
-    (opencv,) = facts.conflicts()
+    (opencv,) = (row for row in facts.conflicts() if row.id == "opencv")
     assert set(opencv.names) == {
         *("opencv-python", "opencv-python-headless"),
         *("opencv-contrib-python", "opencv-contrib-python-headless"),
@@ -272,3 +273,17 @@ def test_decord_can_only_be_installed_on_x86_64() -> None:
 
 def test_of_a_package_without_a_row_nothing_is_known() -> None:
     assert facts.native_needs("tqdm") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "choice"),
+    [("0.42.0", "exact"), ("0.49.2", "exact"), ("0.50.0", "major"), ("0.51.0.dev0", "major")],
+)
+def test_how_a_release_chooses_its_library(version: str, choice: str) -> None:
+    row = facts.library_choice("bitsandbytes", Version(version))
+    assert row
+    assert (row.choice, row.variable) == (choice, "BNB_CUDA_VERSION")
+
+
+def test_how_another_package_chooses_is_not_in_the_facts() -> None:
+    assert facts.library_choice("numpy", Version("2.0")) is None

@@ -55,6 +55,27 @@ def test_a_source_says_what_builds_it(content: bytes, requirements: tuple[str, .
     assert sdist.build_requirements(content, "a-1.tar.gz") == requirements
 
 
+@pytest.mark.parametrize(
+    ("files", "installs"),
+    [
+        ({"a-1/a.egg-info/top_level.txt": "flash_attn\nhopper\n"}, ("flash_attn", "hopper")),
+        ({"a-1/src/antlr.egg-info/top_level.txt": "antlr4\n\n"}, ("antlr4",)),
+        ({"a-1/vendored/src/b.egg-info/top_level.txt": "b\n", "a-1/top_level.txt": "c\n"}, ()),
+        ({"a-1/PKG-INFO": ""}, ()),
+    ],
+)
+def test_a_source_of_setuptools_lists_what_it_installs(
+    files: dict[str, str], installs: tuple[str, ...]
+) -> None:
+    assert sdist.top_level(make_tar(**files), "a-1.tar.gz") == installs
+    assert sdist.top_level(make_zip(**files), "a-1.zip") == installs
+
+
+def test_a_damaged_source_lists_nothing() -> None:
+    with pytest.raises(ToolError, match=r"^a-1\.zip cannot be read"):
+        sdist.top_level(b"PK", "a-1.zip")
+
+
 def test_a_zipped_source_says_what_builds_it() -> None:
     assert sdist.build_requirements(make_zip(a__pyproject_toml=FLIT), "a-1.zip") == ("flit_core >=3.2,<4",)
     assert sdist.build_requirements(make_zip(a__setup=""), "a-1.zip") == ("setuptools", "wheel")

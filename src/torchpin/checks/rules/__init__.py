@@ -17,6 +17,7 @@ from torchpin.checks.rules import (
     measured,
     other_channels,
     partners,
+    shared_files,
     source_requirements,
     sources,
     torch,

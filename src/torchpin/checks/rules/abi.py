@@ -9,7 +9,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import Version
 
 from torchpin import facts, paths
-from torchpin.checks.context import CheckContext, current_lock
+from torchpin.checks.context import CheckContext, current_lock, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.pins import list_pins
 from torchpin.compat.wheels import best_wheel
@@ -31,20 +31,24 @@ _ABI_WHEEL = re.compile(
 )
 
 
+_PLAIN_LINUX = re.compile(r"[-.]linux_\w+\.whl$")
+
+
 @check("ABI001", "a wheel's tags do not match Python, torch, CUDA or the C++11 ABI", judge=True)
 def wheels_fit(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """Choose a version, torch, channel or Python that a wheel exists for; the finding names those near it.
 
     The file name of a compiled wheel says what it was built for. Installers reject a wheel for another Python or machine,
     but install one for another torch, CUDA or C++11 ABI, whose import then fails with an undefined symbol. From torch 2.7
-    on the ABI is 1 (TRUE), whatever older instructions say.
+    on the ABI is 1 (TRUE), whatever older instructions say. A platform tag such as manylinux_2_28 promises that glibc 2.28 is
+    enough; a plain linux_x86_64 promises nothing, so the facts about such a wheel decide, and without one it is unknown.
 
     Example: flash_attn-2.8.3+cu12torch2.7cxx11abiFALSE-cp310-cp310-linux_x86_64.whl in an image with Python 3.11 and
     torch 2.7.1: neither its Python nor its ABI matches.
 
     Sources: file names of the releases; TorchConfig.cmake in torch's wheels; Dao-AILab/flash-attention #975, #1783.
     """
-    yield from _check_pins(env)
+    yield from _check_pins(context, env)
     yield from _check_recommendations(env)
     yield from _check_lock(context, env)
     yield from _check_machines(context, env)
@@ -67,14 +71,13 @@ def _select_wheel(env: Environment, name: str, version: str) -> Wheel | NoWheel:
     )
 
 
-def _check_pins(env: Environment) -> Iterator[Answer]:
+def _check_pins(context: CheckContext, env: Environment) -> Iterator[Answer]:
     for name, pin in list_pins(env, None).items():
         if name not in facts.abi_packages() or not pin.path:
             continue
         wheel = _select_wheel(env, name, str(pin.version))
         if isinstance(wheel, facts.Wheel):
-            evidence = f"{wheel.filename} is for Python {_python_version(env)} and {_build_text(env)}: {wheel.citation}"
-            yield Ok(about=name, evidence=evidence)
+            yield _check_glibc(context, env, pin.location, wheel)
         elif wheel.certain:
             yield finding(
                 env,
@@ -86,6 +89,34 @@ def _check_pins(env: Environment) -> Iterator[Answer]:
             )
         else:
             yield Unknown(message=wheel.message, about=name)
+
+
+def _check_glibc(context: CheckContext, env: Environment, location: str, wheel: Wheel) -> Answer:
+    """Whether a wheel that fits by its name finds the C library that it needs: a plain `linux` tag promises none."""
+    name, base = wheel.package, facts.base_image(env.base.image)
+    fits = f"{wheel.filename} is for Python {_python_version(env)} and {_build_text(env)}"
+    if not wheel.platform.startswith("linux_") or uses_stubs(context):
+        return Ok(about=name, evidence=f"{fits}: {wheel.citation}")
+    if wheel.glibc is None:
+        message = f"the tag of {wheel.filename} promises no C library, and what it needs is not in the facts"
+        return Unknown(message=message, about=name)
+    if base is None or base.glibc is None:
+        message = f"{name} {wheel.version} requires glibc {wheel.glibc}; the C library of {env.base.image} is not in the facts"
+        return Unknown(message=message, about=name)
+    if base.glibc != "musl" and Version(base.glibc) >= Version(wheel.glibc):
+        evidence = (
+            f"{fits}, and {env.base.image} has glibc {base.glibc} (at least {wheel.glibc}): {wheel.citation}"
+        )
+        return Ok(about=name, evidence=f"{evidence}; {base.citation}")
+    c_library = "musl instead of glibc" if base.glibc == "musl" else f"glibc {base.glibc}"
+    return finding(
+        env,
+        location,
+        f"{name} {wheel.version} requires glibc {wheel.glibc}; {env.base.image} has {c_library}, so its import fails",
+        help=f"choose a base image with glibc {wheel.glibc} or later, such as one of Ubuntu 22.04 or Debian 12, or remove {name}",
+        about=name,
+        evidence=f"{wheel.contents_source}; {base.citation}",
+    )
 
 
 def _wheel_citation(name: str) -> str:
@@ -242,11 +273,20 @@ def _check_lock(context: CheckContext, env: Environment) -> Iterator[Answer]:
                 message = f"{package.filename} does not fit Python {python} on {env.variant.platform}"
                 path = paths.lock_path(env.name, layer.file)
                 yield finding(env, path, message, help="run `invoke lock`", about=package.name)
+            elif _promises_no_glibc(env, package):
+                message = f"the tag of {package.filename} promises no C library, and what it needs is not in the facts"
+                yield Unknown(message=message, about=package.name)
     evidence = (
         f"the tags of {count} locked files were compared with Python {python} on {env.variant.platform}: "
         f"{paths.lock_folder(env.name)}"
     )
     yield Ok(about="lock", evidence=evidence)
+
+
+def _promises_no_glibc(env: Environment, package: Artifact) -> bool:
+    """Whether a file has a plain `linux` tag; those of torch's family, and ABI wheels, are judged by the facts about them."""
+    is_judged = package.name in {*env.service.torch.family, *facts.abi_packages()}
+    return bool(_PLAIN_LINUX.search(package.filename)) and not is_judged
 
 
 def _check_machines(context: CheckContext, env: Environment) -> Iterator[Answer]:

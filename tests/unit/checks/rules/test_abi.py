@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -225,3 +226,67 @@ def test_a_package_without_a_wheel_for_a_machine_and_nothing_to_build_from_is_re
         )
         assert finding.help == "remove decord from the variants for linux/arm64"
         assert "dmlc/decord #207" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("image", "status"),
+    [
+        ("nvidia/cuda:12.6.3-devel-ubuntu22.04", "ok"),
+        ("nvidia/cuda:12.6.3-devel-ubuntu20.04", "incompatible"),
+        ("python:3.12-alpine", "incompatible"),
+        ("example.org/own/image:1", "unknown"),
+    ],
+)
+def test_a_plain_linux_tag_is_no_promise_of_a_c_library(
+    image: str, status: str, environment: Environments
+) -> None:
+    env = make_environment(environment, "flash-attn==2.8.3", base=Base(image=image))
+    assert run_abi001(env).status == status
+
+
+def test_the_c_library_of_an_older_distribution_is_named(environment: Environments) -> None:
+    image = "nvidia/cuda:12.6.3-devel-ubuntu20.04"
+    env = make_environment(environment, "flash-attn==2.8.3", base=Base(image=image))
+    (finding,) = run_abi001(env).findings
+    assert finding.message == (
+        f"flash-attn 2.8.3 requires glibc 2.32; {image} has glibc 2.31, so its import fails"
+    )
+    assert (finding.location, finding.about) == (f"{FILE}:5:9", "flash-attn")
+    assert "#1708" in finding.evidence
+
+
+def test_without_a_fact_about_the_wheel_its_c_library_is_unknown(
+    environment: Environments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tuple(replace(row, glibc=None) for row in facts.wheels())
+    find_wheel = facts.find_wheel
+
+    def without_glibc(*args: Any, **options: Any) -> facts.Wheel | facts.NoWheel:
+        wheel = find_wheel(*args, **options)
+        return next(
+            (row for row in rows if isinstance(wheel, facts.Wheel) and row.filename == wheel.filename), wheel
+        )
+
+    monkeypatch.setattr(facts, "find_wheel", without_glibc)
+    result = run_abi001(make_environment(environment, "flash-attn==2.8.3"))
+    assert result.status == "unknown"
+    assert "promises no C library" in result.unknown[0]
+
+
+@pytest.mark.parametrize(
+    ("filename", "status"),
+    [
+        ("causal_conv1d-1.5.0-cp310-cp310-linux_x86_64.whl", "unknown"),
+        ("causal_conv1d-1.5.0-cp310-cp310-manylinux_2_28_x86_64.whl", "ok"),
+        ("causal_conv1d-1.5.0-py3-none-any.whl", "ok"),
+    ],
+)
+def test_a_locked_wheel_with_a_plain_linux_tag_is_unknown(
+    filename: str, status: str, environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    env = make_environment(environment, "causal-conv1d==1.5.0")
+    wheel = artifact("causal-conv1d", "1.5.0", filename=filename)
+    torch = artifact("torch", "2.7.1+cu126")
+    result = run_abi001(env, lock(env, torch, wheel))
+    assert result.status == status
+    assert [line for line in result.unknown if filename in line] == [*result.unknown]

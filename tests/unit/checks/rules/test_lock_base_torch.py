@@ -14,7 +14,7 @@ from support.abi_wheels import WHEEL
 from support.check_cases import Case, parametrize_cases
 from support.checks import LOCK_DIR, UV, Builders, replace_layer
 from torchpin.lock.layers import split_layers
-from torchpin.model import Artifact, Environment, Layer, Lock, Torch
+from torchpin.model import Artifact, Environment, Layer, Lock, Torch, WheelContents
 
 TORCH_FILE = "torch-2.7.1+cu126-cp311-cp311-manylinux_2_28_x86_64.whl"
 TORCH_DIGEST = "e1a8465165708c2e2e90786ade8a3e1b1d01eca1f022792cd397caad9d8c21bc"
@@ -46,7 +46,12 @@ def lock_with_base_torch(kit: Builders, *packages: Artifact, env: Environment | 
     )
     by_name = {package.name: package for package in (*defaults, *packages)}
     layers, provided = split_layers(env, list(by_name.values()), uv=UV)
-    return Lock(layers=layers, provided=provided)
+    lock = Lock(layers=layers, provided=provided)
+    wheels = [
+        WheelContents(name=package.name, version=package.version, sha256=package.sha256)
+        for package in lock.all_packages.values()
+    ]
+    return replace(lock, wheels=tuple(wheels))
 
 
 def replace_base_layer(lock: Lock, **changes: Any) -> Lock:
