@@ -112,8 +112,8 @@ def sections_with_questions(questions: Sequence[Question]) -> tuple[Section, ...
                 if rows.read:
                     readers[key].append(question)
     finally:
-        for (name, section), rows in plain.items():
-            tables[name][section] = rows
+        for (name, section), plain_rows in plain.items():
+            tables[name][section] = plain_rows
         clear_caches()
     return tuple(
         Section(table=name, name=section, rows=tuple(rows), questions=tuple(readers[name, section]))

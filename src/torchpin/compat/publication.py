@@ -10,6 +10,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.compat import partners
 from torchpin.description.environments import MACHINES
 from torchpin.facts.versions import major_minor
 
@@ -239,10 +240,10 @@ def _preview_pythons(package: str, version: str) -> tuple[str, ...]:
 
 def _torch_of(package: str, version: str) -> str | None:
     """The oldest torch that a version of a companion goes with; None: not in the facts."""
-    partners = (
-        release.version for release in facts.releases() if version in release.companions.get(package, ())
-    )
-    return min(partners, key=Version, default=None)
+    row = partners.partner_row(package, Version(version))
+    releases = [release.version for release in facts.releases()] if row else []
+    fitting = (release for release in releases if row and partners.goes_with(row, Version(release)))
+    return min(fitting, key=Version, default=None)
 
 
 def _snapshot_fit(
