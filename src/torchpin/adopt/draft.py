@@ -23,6 +23,7 @@ from torchpin.adopt.installs import (
     run_commands,
 )
 from torchpin.adopt.project import parse_project
+from torchpin.adopt.python_version import choose_python
 from torchpin.adopt.registry import TORCH_FAMILY, torch_channel
 from torchpin.adopt.run_settings import run_settings
 from torchpin.adopt.secret_values import without_secrets
@@ -31,7 +32,7 @@ from torchpin.compat.markers import marker_holds
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
-from torchpin.facts.versions import is_version, major_minor
+from torchpin.facts.versions import is_version
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
 from torchpin.redaction import redact_credentials
 
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from torchpin.adopt.installs import Project
     from torchpin.adopt.scan import Match
 
-# For a project that names a minor version only, since a description has a full one.
-_PYTHON_PATCHES = {"3.10": "3.10.14", "3.12": "3.12.11", "3.13": "3.13.5"}
 _MOST_LAYERS = 100  # an image has at most 127 layers, and torchpin's own are among them
 _MOST_PACKAGES = 2_000  # of a draft; real projects install some hundred
 _MOST_OMITTED = 500  # lines of the opening comment: people read them
@@ -246,7 +245,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
     return Service(
         name=name,
         summary=f"Describe {name} in one line",
-        python=_python_version(project, stage, base, torch_from_base=bool(base_torch)),
+        python=choose_python(project, base, torch_from_base=bool(base_torch)),
         base=Base(
             image=image,
             digest=digest or None,
@@ -292,34 +291,6 @@ def _companions(draft: _Draft, version: str) -> Mapping[str, Version]:
         if name in draft.versions and is_version(companion_version):
             companions[name] = Version(companion_version)
     return MappingProxyType(companions)
-
-
-def _python_version(
-    project: Project, stage: Stage | None, base: facts.BaseImage | None, *, torch_from_base: bool
-) -> Version:
-    """The Python of a base image with torch; else an exact version from the base image, its tag or pyproject.toml.
-
-    Where uv.lock is installed, uv brings another Python than the image's if `requires-python` demands it.
-    """
-    image = stage.image if stage else ""
-    tag = re.search(r"python:(3\.\d+(?:\.\d+)?)", image)
-    in_image = (
-        (base.python if base else None)
-        or (tag[1] if tag else "")
-        or (base.apt_python if base else None)
-        or ""
-    )
-    version = in_image or uv_files.required_python(project.pyproject)
-    if project.locked and not uv_files.allows_python(project.pyproject, in_image):
-        version = uv_files.required_python(project.pyproject)
-    if torch_from_base:
-        return Version(version or "3.11")
-    minor = major_minor(version or "3.11")
-    return Version(
-        version
-        if version and patterns.PYTHON.pattern.fullmatch(version)
-        else _PYTHON_PATCHES.get(minor, f"{minor}.13")
-    )
 
 
 def _variant(channel: str, stage: Stage | None) -> Variant:

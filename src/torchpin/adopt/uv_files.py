@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.markers import InvalidMarker, Marker
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from torchpin.compat.markers import marker_holds
-from torchpin.facts.versions import is_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NEWEST_MINOR = 14  # of Python 3, the newest that has wheels of torch
 _LINUX = {
     "sys_platform": "linux",
     "platform_system": "Linux",
@@ -117,32 +114,6 @@ def index_name(pyproject: Mapping[str, Any], url: str) -> str:
         if isinstance(row, dict) and str(row.get("url", "")).rstrip("/") == url.rstrip("/")
     )
     return next((str(row.get("name", "")) for row in same), "")
-
-
-def allows_python(pyproject: Mapping[str, Any], version: str) -> bool:
-    """Whether `requires-python` admits a Python such as 3.12 or 3.12.4; without it, every one."""
-    specifier = _requires_python(pyproject)
-    return specifier is None or (is_version(version) and specifier.contains(version, prereleases=True))
-
-
-def required_python(pyproject: Mapping[str, Any]) -> str:
-    """The Python that `requires-python` names, as 3.12 or 3.12.4: its first version that it admits, else the newest minor.
-
-    "" where it is missing, or admits none.
-    """
-    specifier = _requires_python(pyproject)
-    if specifier is None:
-        return ""
-    named = re.findall(r"3\.\d+(?:\.\d+)?", str(specifier))
-    minors = [f"3.{minor}" for minor in range(_NEWEST_MINOR, 0, -1)]
-    return next((version for version in (*named, *minors) if specifier.contains(version)), "")
-
-
-def _requires_python(pyproject: Mapping[str, Any]) -> SpecifierSet | None:
-    try:
-        return SpecifierSet(str(_table(pyproject, "project")["requires-python"]))
-    except (KeyError, InvalidSpecifier):
-        return None
 
 
 def _table(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:

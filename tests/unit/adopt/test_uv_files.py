@@ -9,6 +9,7 @@ import pytest
 
 from torchpin.adopt import uv_files
 from torchpin.adopt.draft import draft_adoption
+from torchpin.adopt.python_version import required_python
 from torchpin.commands.adopt import _judge_draft
 from torchpin.description import read
 
@@ -117,7 +118,7 @@ def test_the_lock_s_fork_for_linux_counts() -> None:
     [("==3.12.*", "3.12"), (">=3.11,<3.13", "3.11"), ("<3.14", "3.13"), ("<3", "")],
 )
 def test_the_python_of_requires_python(python: str, version: str) -> None:
-    required = uv_files.required_python({"project": {"requires-python": python}})
+    required = required_python({"project": {"requires-python": python}})
     assert required.startswith(version)
     assert bool(required) == bool(version)
 
@@ -136,7 +137,7 @@ def test_wrong_types_are_no_tables() -> None:
         uv_files.configured_index({"tool": {"uv": {"index": [{"url": "u", "default": True}, 1]}}}, "torch")
         == "u"
     )
-    assert uv_files.required_python({"project": []}) == ""
+    assert required_python({"project": []}) == ""
 
 
 @pytest.mark.parametrize(
