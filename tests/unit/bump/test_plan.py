@@ -146,7 +146,7 @@ def test_a_channel_that_is_asked_for_is_taken_or_holds_back() -> None:
     ("version", "message"),
     [
         ("2.7.9", "torch 2.7.9 does not exist: its neighbours are 2.7.1 and 2.8.0, the newest known release is 2.15.0"),
-        ("0.4.9", "torch 0.4.9 does not exist: its neighbour is 1.13.0, the newest known release is 2.15.0"),
+        ("0.4.9", "torch 0.4.9 does not exist: its neighbour is 1.7.0, the newest known release is 2.15.0"),
         ("9.9", "torch 9.9 is not known: the newest known release is 2.15.0, before it 2.14.0 and 2.14.1"),
         ("2.16.0", "torch 2.16.0 is not known: the newest known release is 2.15.0, before it 2.14.0 and 2.14.1"),
     ],
