@@ -11,15 +11,16 @@ from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock
 from torchpin.checks.pin_fixes import help_text, pin_changes, pin_location
 from torchpin.checks.registry import Ok, check, finding
-from torchpin.compat import measured
+from torchpin.compat import measured, undeclared_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from torchpin.checks.registry import Answer
     from torchpin.compat.measured import CheckStatus, ImportStatus, Pins
-    from torchpin.model import Environment, Finding, Level
+    from torchpin.model import Environment, Finding, Level, Lock
 
+_FOLDER = "src/torchpin/facts/data/measured"
 _SHOWN_NAMES = 3
 # What comes with torch, by its release and its channel: another version of it is another torch.
 _FAMILY = {"torch", "torchvision", "torchaudio", "triton"}
@@ -42,8 +43,11 @@ def imported_names_are_there(context: CheckContext, env: Environment) -> Iterato
     """
     lock = current_lock(context, env)
     pins = measured.known_pins(env, lock)
+    described = _described_pairs(env, lock)
     verified: list[ImportStatus] = []
     for status in measured.import_statuses(env, lock):
+        if (status.package, status.provider) in described:
+            continue
         if status.missing:
             yield _import_finding(env, status, pins)
         elif not status.assumed:
@@ -54,7 +58,13 @@ def imported_names_are_there(context: CheckContext, env: Environment) -> Iterato
         yield Ok(about="imports", evidence=f"{number} imported names are there: {pairs} ({_FOLDER})")
 
 
-_FOLDER = "src/torchpin/facts/data/measured"
+def _described_pairs(env: Environment, lock: Lock | None) -> set[tuple[str, str]]:
+    """The pairs of packages of which DEP001 and DEP002 judge more than was measured: for which use, on which GPUs."""
+    removals = {row.id: row.package for row in facts.removals()}
+    return {
+        (evaluation.package, removals.get(evaluation.undeclared.interface or "", evaluation.required))
+        for evaluation in undeclared_requirements.evaluate(env, lock)
+    }
 
 
 def _import_finding(env: Environment, status: ImportStatus, pins: Pins) -> Finding:
@@ -135,7 +145,10 @@ def checked_versions_hold(context: CheckContext, env: Environment) -> Iterator[A
     pins = measured.known_pins(env, lock)
     satisfied: list[CheckStatus] = []
     open_statuses: dict[tuple[str, str], list[CheckStatus]] = {}
+    described = _described_pairs(env, lock)
     for status in measured.check_statuses(env, lock):
+        if (status.package, status.required) in described:
+            continue
         if status.satisfied:
             satisfied.append(status)
         else:

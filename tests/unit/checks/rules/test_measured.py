@@ -159,12 +159,12 @@ def test_a_package_that_is_not_installed_is_reported_if_it_is_undeclared(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    tensorboard = document(
-        "tensorboard", ["2.18.0"], imports=[_imports("pkg_resources", "", entry="tensorboard")]
+    rembg = document(
+        "rembg", ["2.0.60"], imports=[_imports("pkg_resources", "", entry="rembg")]
     )
     setuptools = document("setuptools", ["81.0.0", "82.0.0"], names={"pkg_resources": {"81.0.0": [""]}})
-    use_documents(monkeypatch, tmp_path, tensorboard, setuptools)
-    env = make_environment(environment, "tensorboard==2.18.0")
+    use_documents(monkeypatch, tmp_path, rembg, setuptools)
+    env = make_environment(environment, "rembg==2.0.60")
     (finding,) = judge_check(env, "DEP005", make_lock(env, lock, artifact)).findings
     assert "imports the module pkg_resources, but setuptools is not installed" in finding.message
     assert finding.fix == (Change(path="layers[0].packages[+]", value="setuptools==81.0.0"),)
