@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from torchpin.errors import ToolError
-from torchpin.tools import pypi
+from torchpin.tools import http, pypi
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,9 +35,9 @@ def index(folder: Path, page: Any) -> str:
 
 
 def read(address: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    fetch = pypi.http.fetch
+    fetch = http.fetch
     # a folder has no server that would answer with its page
-    monkeypatch.setattr(pypi.http, "fetch", lambda url, **options: fetch(f"{url}index.json", **options))
+    monkeypatch.setattr(http, "fetch", lambda url, **options: fetch(f"{url}index.json", **options))
     releases = pypi.release_files(address, "Peft", until=DAY)
     return {str(version): [file.filename for file in files] for version, files in releases.items()}
 
