@@ -7,6 +7,7 @@ from torchpin.checks.rules import (
     base_image,
     compiler,
     conflicts,
+    cuda_packages,
     dependencies,
     deviations,
     facts_age,
