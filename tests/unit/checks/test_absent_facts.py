@@ -26,7 +26,7 @@ from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.facts.age import ID, KEYS
 from torchpin.facts.load import NAMES, load_table
-from torchpin.model import Base, Layer, Source
+from torchpin.model import Base, Layer, Run, Source
 from torchpin.workspace import workspace
 from torchpin.workspace.evidence import for_judge
 
@@ -46,6 +46,8 @@ DEFECTS = {
     ("packages", "conflicts"),
     ("packages", "brings"),
     ("packages", "native"),
+    ("compilers", "settings"),
+    ("compilers", "packages"),
 }
 # Without the row the lock no longer matches its description, so that other questions are asked.
 LAYOUT = {("wheels", "packages")}
@@ -81,6 +83,8 @@ CASES: tuple[dict[str, Any], ...] = (
     {"channel": "cu128", "torch": make_torch("2.8.0"), "base": Base(image="runpod/pytorch:2.8.0-py3.11-cuda12.8.1-cudnn-devel-ubuntu22.04")},
     {"sources": (KOHYA,), "layers": (Layer(name="training", packages=(Requirement("transformers==4.44.0"), Requirement("accelerate==0.25.0"))),)},
     {"channel": "cu124", "torch": make_torch("2.5.1"), "layers": (Layer(name="x", packages=(Requirement("bitsandbytes==0.44.1"),)),), "gpus": ("H100", "RTX 5090")},
+    {"channel": "cu128", "torch": make_torch("2.8.0"), "run": Run(env={"TORCH_COMPILE": "1"}), "base": Base(image="python:3.12-slim-bookworm")},
+    {"channel": "cu128", "torch": make_torch("2.8.0"), "run": Run(compiles=True), "apt": ("gcc", "libc6-dev"), "base": Base(image="nvidia/cuda:12.8.1-base-ubuntu22.04")},
     {"torch": make_torch("2.1.0", torchvision="0.16.0"), "layers": (Layer(name="x", packages=(Requirement("numpy==2.1.0"),)),)},
 )  # fmt: skip
 
