@@ -138,7 +138,8 @@ def is_same_gpu(name: str, other: str) -> bool:
 def names_gpu(row: RawRow, name: str) -> bool:
     """Whether a row of the section `gpus` or `families` has a GPU of a name."""
     written = parse_gpu_name(name)
-    return any(matches(written, parts, entry.architecture) for entry, parts in _entries(row))
+    entries = _entries(row, written.model)
+    return any(matches(written, parts, entry.architecture) for entry, parts in entries)
 
 
 def gpu_name_problems(table: Table) -> Iterator[str]:
