@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Answer
     from torchpin.model import Environment
 
+_MAX_PATCHES = 10  # of one minor of CUDA; NVIDIA has never published more
 _WITHOUT_CUDA = "choose a base image without CUDA if nothing is compiled in the image"
 
 
@@ -108,11 +109,9 @@ def _is_same_version(base: str, wheel: str) -> bool:
 def _base_help(cuda: str, row: facts.BaseImage) -> str:
     """The help: the smallest base image with the wheels' CUDA, that is without cuDNN, and a toolkit only if `row` has one."""
     kind = "devel" if "devel" in row.variant else "base"
-    candidates = [
-        base
-        for base in facts.base_images(f"nvidia/cuda:{cuda}.")
-        if base.status == "supported" and base.os == row.os and base.variant == kind
-    ]
+    names = (f"nvidia/cuda:{cuda}.{patch}-{kind}-{row.os}" for patch in range(_MAX_PATCHES))
+    bases = (facts.base_image(name) for name in names)
+    candidates = [base for base in bases if base and base.status == "supported"]
     if not candidates:
         return f"{_WITHOUT_CUDA}; no nvidia/cuda image with the CUDA of the wheels is in the facts"
     best = max(candidates, key=lambda base: Version(base.cuda or "0"))
