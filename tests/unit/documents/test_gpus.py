@@ -165,7 +165,7 @@ def test_common_gpus_and_every_capability_stand_in_tables_at_the_end(service: Se
     assert set(first_cells(capabilities)) == {"Capability", "---", *known}
     (row,) = [line for line in capabilities.splitlines() if line.startswith("| 6.1 |")]
     assert row.startswith("| 6.1 | Pascal | ")
-    assert row.endswith("| 8.0 to 12.9 | 1.13.0 on `cu116` | `lora-gpu` |")
+    assert row.endswith("| 8.0 to 12.9 | 1.7.0 on `cu92` | `lora-gpu` |")
 
 
 def first_cells(text: str) -> list[str]:

@@ -254,19 +254,20 @@ def gpu_rows(torch: str, *variants: Variant, gpus: tuple[str, ...]) -> list[list
 
 
 def test_each_gpu_is_told_whether_each_build_has_code_for_it() -> None:
+    arm = "no: PyPI's wheel for aarch64 is a CPU build"
     gpus = ("A6000", "B200", "B100", "GH200", "Voodoo 2")
     assert gpu_rows("2.5.1", GPU, CPU, ARM, gpus=gpus) == [
-        ["A6000", "8.6", "yes", "no: a CPU build", "no: a CPU build"],
+        ["A6000", "8.6", "yes", "no: a CPU build", arm],
         [
             "B200",
             "10.0",
             "no: compiled for sm_50, sm_60, sm_70, sm_75, sm_80, sm_86, sm_90, without PTX",
             "no: a CPU build",
-            "no: a CPU build",
+            arm,
         ],
-        ["B100", "unknown", "unknown: its capability is not in the facts", "no: a CPU build", "no: a CPU build"],
-        ["GH200", "9.0", "no: its hosts are aarch64, but this build is for linux/amd64", "no: a CPU build", "no: a CPU build"],
-        ["Voodoo 2", "unknown", "unknown: this GPU is not in the facts", "no: a CPU build", "no: a CPU build"],
+        ["B100", "unknown", "unknown: its capability is not in the facts", "no: a CPU build", arm],
+        ["GH200", "9.0", "no: its hosts are aarch64, but this build is for linux/amd64", "no: a CPU build", arm],
+        ["Voodoo 2", "unknown", "unknown: this GPU is not in the facts", "no: a CPU build", arm],
     ]  # fmt: skip
 
 
