@@ -19,6 +19,7 @@ RUNTIME = f"{DOCKER}/runtime"
 _SBOM = "sbom.cdx.json"
 INDEX_SNAPSHOTS = "src/torchpin/facts/data/index"
 MEASURED = "src/torchpin/facts/data/measured"
+PARTNERS = "src/torchpin/facts/data/partners.yaml"
 
 # Scanners of vulnerabilities find the files of a lock by it: "Lock files are named for scanners" in docs/ARCHITECTURE.md.
 _LOCK_SUFFIX = ".requirements.txt"

@@ -231,23 +231,24 @@ def _closing_lines(refreshed: RefreshResult) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FactsOptions:
-    """One of `check`, `refresh` and `measure`; `packages` belong to `measure`, the others to `refresh`."""
+    """One of `check`, `refresh`, `measure` and `partners`; `packages` belong to these two, the others to `refresh`."""
 
     check: bool = False
     refresh: bool = False
     measure: bool = False
+    partners: bool = False
     packages: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     write: bool = False
     accept_changed_hashes: bool = False
 
     def __post_init__(self) -> None:
-        if [self.check, self.refresh, self.measure].count(True) != 1:
-            raise InputError("one of `--check`, `--refresh` and `--measure` is required")
+        if [self.check, self.refresh, self.measure, self.partners].count(True) != 1:
+            raise InputError("one of `--check`, `--refresh`, `--measure` and `--partners` is required")
         if not self.refresh and (self.channels or self.write or self.accept_changed_hashes):
             raise InputError("`--channel`, `--write` and `--accept-changed-hashes` require `--refresh`")
-        if self.packages and not self.measure:
-            raise InputError("`--package` requires `--measure`")
+        if self.packages and not (self.measure or self.partners):
+            raise InputError("`--package` requires `--measure` or `--partners`")
 
 
 def examine_facts(
@@ -260,6 +261,10 @@ def examine_facts(
         from torchpin.commands.measure import measure_packages
 
         return measure_packages(open_repository(), options.packages, today=current_date(), report=report)
+    if options.partners:
+        from torchpin.commands.measure_partners import measure_partners
+
+        return measure_partners(open_repository(), options.packages, today=current_date(), report=report)
     return refresh_snapshots(
         open_repository(),
         options.channels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
@@ -11,7 +12,9 @@ from packaging.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
+_DECLARED_DATE = re.compile(r'(\n  declared: \{date: ")[0-9-]+')
 _ENVIRONMENT = {
     "sys_platform": "linux",
     "platform_system": "Linux",
@@ -60,3 +63,10 @@ def format_declared(requirements: Mapping[str, Mapping[str, str | None]]) -> str
             if specifier:
                 lines.append(f'- {{package: {package}, torch: "{specifier}", versions: [{names}]}}')
     return "\n".join([*lines, ""])
+
+
+def renewed_table(text: str, requirements: Mapping[str, Mapping[str, str | None]], today: date) -> str:
+    """The text of partners.yaml with these requirements and the day on which they were read; what people write stays."""
+    head, _, _ = text.partition("\ndeclared:\n")
+    dated = _DECLARED_DATE.sub(rf"\g<1>{today.isoformat()}", head, count=1)
+    return f"{dated}\n{format_declared(requirements)}"

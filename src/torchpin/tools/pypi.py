@@ -34,13 +34,14 @@ _LARGEST_PAGE = 50_000_000  # bytes; the pages of packages with nightly releases
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseFile:
-    """A wheel or a source archive of a release; `size` in bytes, `uploaded` as `2026-11-26`."""
+    """A wheel or a source archive of a release; `size` in bytes, `uploaded` as `2026-11-26`, `yanked` by who made it."""
 
     filename: str
     version: Version
     url: str
     size: int
     uploaded: str
+    yanked: bool = False
 
     @property
     def is_wheel(self) -> bool:
@@ -100,4 +101,5 @@ def _parse_file(row: Mapping[str, Any], address: str) -> ReleaseFile | None:
         url=http.join(address, str(row["url"])),
         size=row["size"],
         uploaded=str(row["upload-time"])[:10],
+        yanked=bool(row.get("yanked")),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from torchpin.facts import load
-from torchpin.measure.partners import format_declared, torch_requirement
+from torchpin.measure.partners import format_declared, renewed_table, torch_requirement
 
 HEAD = "Metadata-Version: 2.1\nName: x\nVersion: 1\n"
 
@@ -36,6 +37,17 @@ def test_versions_with_one_requirement_share_a_row_and_silent_ones_have_none() -
         "declared:\n"
         '- {package: torchdata, torch: "==2.1.0", versions: ["0.7.0"]}\n'
         '- {package: torchdata, torch: ">=2", versions: ["0.9.0", "0.10.0"]}\n'
+    )
+
+
+def test_a_renewed_table_keeps_what_people_wrote() -> None:
+    text = (
+        '# comment\n\ndefaults:\n  declared: {date: "2026-01-01", source: "METADATA"}\n'
+        "published:\n- {package: a}\n\ndeclared:\n- {package: b}\n"
+    )
+    renewed = renewed_table(text, {"b": {"2": "==2.8.0"}}, date(2026, 12, 1))
+    assert renewed == text.replace("2026-01-01", "2026-12-01").replace(
+        "{package: b}", '{package: b, torch: "==2.8.0", versions: ["2"]}'
     )
 
 

@@ -71,7 +71,8 @@ def doctor(_: Context) -> None:
         "channel": "a channel to refresh; may be given several times; all recorded ones if omitted",
         "write": "write the refreshed snapshots",
         "measure": "read the facts of packages out of their releases on PyPI, and write them",
-        "package": "a package to measure; may be given several times; all measured ones if omitted",
+        "partners": "read what torch's partners require of torch out of their releases on PyPI, and write it",
+        "package": "a package to measure; may be given several times; all of them if omitted",
         "accept_changed_hashes": "write them even if the hash of a recorded file has changed",
     },
 )
@@ -83,6 +84,7 @@ def facts(
     write: bool = False,
     accept_changed_hashes: bool = False,
     measure: bool = False,
+    partners: bool = False,
     package: Sequence[str] | None = None,
 ) -> None:
     """Validate the facts behind the verdicts, compare the index snapshots with PyTorch's index, or measure packages."""
@@ -98,6 +100,7 @@ def facts(
             write=write,
             accept_changed_hashes=accept_changed_hashes,
             measure=measure,
+            partners=partners,
             packages=tuple(package or ()),
         )
         result = examine_facts(options, print_status)

@@ -1,0 +1,119 @@
+"""`facts --partners`: what torch's partners require of torch, read out of the METADATA of their releases on PyPI."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from torchpin import facts, paths
+from torchpin.commands.measure import MeasureResult
+from torchpin.errors import InputError
+from torchpin.facts import load
+from torchpin.measure.partners import renewed_table, torch_requirement
+from torchpin.tools import http, pypi, remote_wheel
+from torchpin.workspace import writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+
+    from torchpin.tools.pypi import ReleaseFile
+    from torchpin.workspace.workspace import Repository
+
+_CONNECTIONS = 8
+_SERVER_ERROR = 500  # the first HTTP status that is the server's fault
+_LARGEST_METADATA = 1_000_000
+
+
+def measure_partners(
+    repo: Repository, names: Sequence[str], *, today: date, report: Callable[[str], object]
+) -> MeasureResult:
+    """Adds the releases of these partners (of all, if none is named) that the table does not have, and writes it.
+
+    A release is immutable, so those in the table are not read again; nor are those before its oldest. Raises InputError for
+    a package that is not in the table, ToolError where PyPI cannot be read.
+    """
+    repo = replace(repo)
+    index, unread = pypi.index_address(repo.settings), list[str]()
+    declared = {name: _declared(name) for name in _select(names)}
+    for name, known in declared.items():
+        missing = {
+            version: files
+            for version, files in pypi.release_files(index, name, until=today).items()
+            if not _is_known(name, version) and version > _oldest(name)
+            if not all(file.yanked for file in files)  # nobody is to choose it
+        }
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            found = dict(zip(missing, pool.map(_read, missing.values()), strict=True))
+        known |= {str(version): specifier for version, specifier in found.items() if specifier}
+        unread += [
+            f"{name} {version} requires no release of torch in its METADATA: see what its project publishes"
+            for version, specifier in found.items()
+            if not specifier
+        ]
+        report(f"{name}: {len(missing)} new releases read")
+    text = repo.text(paths.PARTNERS)
+    if text is None:
+        raise InputError(f"{paths.PARTNERS} is missing; restore it")
+    kept = {name: _declared(name) for name in facts.partners()} | declared
+    with writer.exclusive(repo):
+        written = writer.write(
+            repo, {paths.PARTNERS: renewed_table(text, kept, today)}, before={paths.PARTNERS: text}
+        )
+    for cached in (load.load_table, facts.partners, facts.partner_requirements):
+        cached.cache_clear()
+    count = sum(map(len, kept.values()))
+    return MeasureResult(
+        lines=(f"{count} requirements of {len(kept)} packages",),
+        unread=tuple(unread),
+        written=written,
+        problems=facts.problems(today=today),
+    )
+
+
+def _select(names: Sequence[str]) -> list[str]:
+    wanted: list[str] = [*map(canonicalize_name, names)] or sorted(facts.partners())
+    unknown = [name for name in wanted if name not in facts.partners()]
+    if unknown:
+        raise InputError(f"not a partner of torch: {', '.join(unknown)}; add a row to {paths.PARTNERS}")
+    return list(dict.fromkeys(wanted))
+
+
+def _declared(name: str) -> dict[str, str | None]:
+    rows = [row for row in facts.partners()[name] if row.declared]
+    return {version: row.torch for row in rows for version in row.versions}
+
+
+def _is_known(name: str, version: Version) -> bool:
+    return any(version == Version(known) for row in facts.partners()[name] for known in row.versions)
+
+
+def _oldest(name: str) -> Version:
+    return min(Version(version) for row in facts.partners()[name] for version in row.versions)
+
+
+def _read(files: Sequence[ReleaseFile]) -> str | None:
+    """The requirement of torch in a release's METADATA, None where it has none or no wheel."""
+    wheels = sorted((file for file in files if file.is_wheel), key=_preference)
+    if not wheels:
+        return None
+    wheel = wheels[0]
+    try:
+        return torch_requirement(http.fetch(f"{wheel.url}.metadata").content)
+    except http.FetchError as error:
+        if error.status is None or error.status >= _SERVER_ERROR:
+            raise
+    with remote_wheel.open_wheel(wheel.url, wheel.filename, wheel.size) as archive:
+        found = [path for path in archive.files if remote_wheel.is_metadata(path, wheel.filename)]
+        return (
+            torch_requirement(archive.read(found[0], _LARGEST_METADATA) or b"") if len(found) == 1 else None
+        )
+
+
+def _preference(file: ReleaseFile) -> tuple[bool, str]:
+    name = file.filename
+    return (not (name.endswith("-any.whl") or ("linux" in name and "x86_64" in name)), name)
