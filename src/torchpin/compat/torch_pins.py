@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -32,8 +34,21 @@ class TorchPins:
 
 
 def is_torch_pinned(name: str) -> bool:
-    """Whether a package is one of those that CUDA builds of torch require in one version."""
-    return name == "triton" or name.startswith("nvidia-")
+    """Whether a package is one of those that CUDA builds of torch require in one version, for whatever CUDA major."""
+    return name == "triton" or (name.startswith("nvidia-") and _library(name) in _torch_libraries())
+
+
+def _library(name: str) -> str:
+    """The name without its CUDA major: nvidia-cudnn for nvidia-cudnn-cu12."""
+    return re.sub(r"-cu\d+$", "", name)
+
+
+@cache
+def _torch_libraries() -> frozenset[str]:
+    """NVIDIA's libraries that any recorded METADATA of torch require, without their CUDA major."""
+    lines = (line for row in facts.metadata() if row.package == "torch" for line in row.requires_dist)
+    names = (re.match(r"nvidia-[a-z0-9-]+", line) for line in lines)
+    return frozenset(_library(name[0]) for name in names if name)
 
 
 def torch_pins(env: Environment) -> TorchPins:

@@ -220,7 +220,9 @@ def test_a_range_of_torch_is_kept_to_and_has_no_fix(environment: Environments) -
     [
         ("monai==1.5.1", "2.9.1", "cu128", "not applicable"),
         ("triton==3.3.1", "2.8.0", "cpu", "not applicable"),  # a CPU build requires none
-        ("nvidia-ml-py==13.580.82", "2.9.1", "cu128", "not applicable"),  # its METADATA do not name it
+        ("nvidia-ml-py==13.580.82", "2.9.1", "cu128", "not applicable"),  # no torch requires it
+        ("nvidia-ml-py==13.580.82", "2.11.0", "cu128", "not applicable"),
+        ("nvidia-nvjpeg-cu12==12.3.3.54", "2.11.0", "cu128", "not applicable"),
         ("nvidia-nccl-cu12==2.26.2", "2.10.0", "cu126", "unknown"),  # its METADATA are not recorded
     ],
 )
