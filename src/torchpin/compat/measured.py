@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat.markers import marker_holds
+from torchpin.compat.partners import goes_with, partner_row
 from torchpin.compat.pins import list_pins
 from torchpin.description.environments import MACHINES
 from torchpin.measure.packages import PACKAGES, provided_modules
@@ -303,6 +304,9 @@ def nearest_release(
 
 def _fits(env: Environment, pins: Pins, package: str, version: Version, pair: tuple[str, str] | None) -> bool:
     if not is_allowed(env, pins, package, version) or not works_with(pins, package, version):
+        return False
+    partner = partner_row(package, version)
+    if partner and partner.level == "error" and goes_with(partner, env.service.torch.version) is False:
         return False
     if pair is None:
         return True

@@ -10,7 +10,7 @@ from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock
 from torchpin.checks.pin_fixes import help_text, pin_changes, pin_location
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.compat import partners, torch_pins
+from torchpin.compat import measured, partners, torch_pins
 from torchpin.compat.pins import list_pins
 from torchpin.model import Change
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torchpin.compat.partners import Choice
     from torchpin.compat.pins import Pin
     from torchpin.facts import Partner
-    from torchpin.model import Environment, Finding
+    from torchpin.model import Environment, Finding, Level
 
 
 @check("TOR002", "a package does not go with the torch release", judge=True)
@@ -63,7 +63,10 @@ def partners_go_with_torch(context: CheckContext, env: Environment) -> Iterator[
 
 def _wrong_partner(env: Environment, pins: Pins, name: str, row: Partner) -> Finding:
     torch, pin = env.service.torch.version, pins[name]
-    fitting = partners.choices(name, torch)
+    fitting, level = partners.choices(name, torch), row.level
+    if level == "warning":  # it works, if less well: what another package refuses to work with is no remedy
+        fitting = tuple(choice for choice in fitting if measured.works_with(pins, name, choice.version))
+        level = level if fitting else "notice"
     best = fitting[-1] if fitting else None
     replacement = Requirement(f"{name}=={best.version}") if best else None
     in_companions = pin.path.startswith("torch.companions.") or (
@@ -79,10 +82,10 @@ def _wrong_partner(env: Environment, pins: Pins, name: str, row: Partner) -> Fin
         env,
         pin.location if in_companions else pin_location(pins, replacement, name),
         f"{name} {pin.version.public} does not match torch {torch}; it goes with {_wanted(row)}{because}",
-        help=_help(env, pins, name, fitting, in_companions=in_companions),
+        help=_help(env, pins, name, fitting, in_companions=in_companions, level=level),
         about=name,
         evidence=row.citation,
-        level=row.level,
+        level=level,
         fix=fix,
         fix_is_safe=bool(best and best.certain),
     )
@@ -92,7 +95,11 @@ def _wanted(row: Partner) -> str:
     return f"torch{row.torch}" if row.torch != "<0" else "none"
 
 
-def _help(env: Environment, pins: Pins, name: str, fitting: Sequence[Choice], *, in_companions: bool) -> str:
+def _help(
+    env: Environment, pins: Pins, name: str, fitting: Sequence[Choice], *, in_companions: bool, level: Level
+) -> str:
+    if not fitting and level == "notice":
+        return f"no {name} goes with torch {env.service.torch.version} and with the other pins: choose another torch, or leave it"
     if not fitting:
         place = "`companions`" if in_companions else "its layer"
         return f"no known {name} goes with torch {env.service.torch.version}: choose another torch, or remove {name} from {place}"

@@ -249,3 +249,13 @@ def test_pins_of_public_reports(
     assert any(name in finding.message for finding in result.findings), result
     result = judge_check(make_environment(environment, *right, torch=torch), check)
     assert (result.findings, result.status) == ((), "ok")
+
+
+def test_a_partner_that_another_package_refuses_is_no_remedy(environment: Environments) -> None:
+    # torchao 0.15.0 goes with torch 2.9.1, and peft 0.19.1 refuses it
+    wanted = make_environment(environment, "peft==0.19.1", "torchao==0.17.0", torch="2.9.1")
+    result = judge_check(wanted, "TOR002")
+    assert (result.findings, [notice.fix for notice in result.notices]) == ((), [()])
+    alone = make_environment(environment, "torchao==0.17.0", torch="2.9.1")
+    (finding,) = judge_check(alone, "TOR002").findings
+    assert finding.fix == (Change(path="layers[0].packages[0]", value="torchao==0.15.0"),)
