@@ -249,41 +249,30 @@ def _marker_environment(env: Environment) -> dict[str, str]:
 
 
 def works_with(pins: Pins, package: str, version: Version) -> bool:
-    """Whether a release of a package imports nothing that another pin lacks, lacks nothing that another pin imports, and none
-    of them raises about the version of the other on import; what is not known counts as well."""
+    """Whether a release of a package and the other pins import nothing of each other that is missing, and none raises about
+    the version of the other; what is not known counts as well."""
     moved = {name: pin.version for name, pin in pins.items()} | {package: version}
-    return all(
-        _imports_hold(name, other, moved) and _checks_hold(name, other, moved)
-        for name, other in moved.items()
-        if name == package or _concerns(name, other, package)
-    )
+    return all(_imports_hold(name, package, moved) and _checks_hold(name, package, moved) for name in moved)
 
 
-def _concerns(name: str, version: Version, package: str) -> bool:
-    """Whether a release imports or checks a package."""
-    modules = [module for module, provider in provided_modules().items() if provider == package]
-    return any(
-        row.module.partition(".")[0] in modules for row in facts.measured_imports(name, version)
-    ) or any(
-        canonicalize_name(_requirement(check.needs).name) == package
-        for check in facts.measured_checks(name, version)
-    )
-
-
-def _imports_hold(name: str, version: Version, versions: Mapping[str, Version]) -> bool:
+def _imports_hold(name: str, package: str, versions: Mapping[str, Version]) -> bool:
+    """Whether a package has what it imports of another one; if it is not `package` itself, of that one."""
     return all(
         facts.provides_name(provider, versions[provider], row.module, imported) is not False
-        for row in facts.measured_imports(name, version)
+        for row in facts.measured_imports(name, versions[name])
         if (provider := provided_modules()[row.module.partition(".")[0]]) in versions
+        and package in {name, provider}
         for imported in row.names
     )
 
 
-def _checks_hold(name: str, version: Version, versions: Mapping[str, Version]) -> bool:
+def _checks_hold(name: str, package: str, versions: Mapping[str, Version]) -> bool:
     return all(
         _requirement(check.needs).specifier.contains(versions[required], prereleases=True)
-        for check in facts.measured_checks(name, version)
-        if check.raises and (required := canonicalize_name(_requirement(check.needs).name)) in versions
+        for check in facts.measured_checks(name, versions[name])
+        if check.raises
+        and (required := canonicalize_name(_requirement(check.needs).name)) in versions
+        and package in {name, required}
     )
 
 

@@ -79,7 +79,12 @@ class Distribution:
             self.words[key] = self.before.words[key]
         if key not in self.words:
             content = self.read(path) or b""
-            present = frozenset(name for name in self.wanted if name.encode() in content)
+            present = frozenset(
+                name
+                for name in self.wanted
+                # the search for a text spares that for a word, which takes much longer
+                if name.encode() in content and re.search(rb"\b%s\b" % re.escape(name.encode()), content)
+            )
             exports = b" ".join(_EXPORTS.findall(content)) if present else b""
             exported = {*_WORD.findall(exports)}
             self.words[key] = (frozenset(name for name in present if name.encode() in exported), present)
@@ -290,6 +295,9 @@ def _defines(distribution: Distribution, module: str, name: str, seen: set[str])
         for text in (source, stub)
         if text
         for star in text.stars
+        if not any(
+            f"{star}.".startswith(f"{folder}.") for folder in source.folders
+        )  # looked at below, as a whole
     }
     answers |= {_in_folder(distribution, folder, name) for folder in source.folders}
     if True in answers:

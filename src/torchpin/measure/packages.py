@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +122,7 @@ PACKAGES = (
 REQUIRED = ("scipy", "numba", "sympy", "opencv-python", "opencv-python-headless", "flash-attn")
 
 
+@cache
 def provided_modules() -> dict[str, str]:
     """The module of each package that others import names from, to its package: `pkg_resources` to `setuptools`."""
     return {module: package.name for package in PACKAGES for module in package.modules}
