@@ -29,7 +29,8 @@ class CudaUse:
     """The CUDA majors that a package is built for. `because`: what says so.
 
     `libraries`: the libraries of the toolkit that its metadata name, (name without suffix, major). `brings`: the majors whose
-    runtime lies in the wheel. `is_complete`: it requires all that it names, so a lock has them.
+    runtime lies in the wheel. `is_complete`: it requires all that it names, so a lock has them. `is_optional`: it may load
+    without them, and then does not use the GPU.
     """
 
     package: str
@@ -39,6 +40,7 @@ class CudaUse:
     libraries: frozenset[tuple[str, int]] = frozenset()
     brings: tuple[int, ...] = ()
     is_complete: bool = False
+    is_optional: bool = False
 
 
 def cuda_uses(env: Environment, lock: Lock | None) -> Iterator[CudaUse]:
@@ -96,9 +98,10 @@ def _cuda_use(name: str, version: Version, wheel: WheelContents | None, filename
             brings=brings,
             is_complete=all(_is_on_library(requirement) for requirement in required),
         )
+    use = None
     if not _GPU_WORDS.isdisjoint(name.split("-")):
-        return _optional_use(name, version, named, libraries, brings)
-    return None
+        use = _optional_use(name, version, named, libraries, brings)
+    return use or _recorded_use(name, version)
 
 
 def _optional_use(
@@ -118,7 +121,28 @@ def _optional_use(
     else:
         because = "its metadata name it"
     return CudaUse(
-        package=name, version=version, majors=majors, because=because, libraries=libraries, brings=brings
+        package=name,
+        version=version,
+        majors=majors,
+        because=because,
+        libraries=libraries,
+        brings=brings,
+        is_optional=True,
+    )
+
+
+def _recorded_use(name: str, version: Version) -> CudaUse | None:
+    """A package whose metadata do not tell its CUDA major, by the facts."""
+    row = facts.cuda_build(name, version)
+    if row is None:
+        return None
+    return CudaUse(
+        package=name,
+        version=version,
+        majors=(row.cuda,),
+        because=row.citation,
+        libraries=frozenset((library, row.cuda) for library in row.libraries),
+        is_optional=True,
     )
 
 

@@ -56,6 +56,7 @@ KEYS = {  # the columns that identify a row of a section; ID where a section is 
     ("sources", "upstreams"): ("repo",),
     ("packages", "brings"): ("when",),
     ("packages", "library_choices"): ("package", "when"),
+    ("packages", "cuda_builds"): ("package", "when"),
     ("packages", "native"): ("package",),
     ("compilers", "compilers"): ("package",),
     ("compilers", "packages"): ("package",),

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from torchpin.facts.load import RawRow, build_row, load_table
-from torchpin.facts.rows import Conflict, ImpliedPackages, LibraryChoice, NativeNeeds, Wheel
+from torchpin.facts.rows import Conflict, CudaBuild, ImpliedPackages, LibraryChoice, NativeNeeds, Wheel
 from torchpin.facts.torch import channel, channels, cxx11_abi, release
 from torchpin.facts.versions import major_minor
 
@@ -209,13 +209,24 @@ def conflicts() -> tuple[Conflict, ...]:
 
 def library_choice(package: str, version: Version) -> LibraryChoice | None:
     """How a version of a package chooses among its libraries for CUDA versions; None: not in the facts."""
+    row = _row_of_version("library_choices", package, version)
+    return build_row(LibraryChoice, row) if row else None
+
+
+def cuda_build(package: str, version: Version) -> CudaBuild | None:
+    """The CUDA major of a version of a package whose metadata do not tell it; None: not in the facts."""
+    row = _row_of_version("cuda_builds", package, version)
+    return build_row(CudaBuild, row) if row else None
+
+
+def _row_of_version(section: str, package: str, version: Version) -> RawRow | None:
+    """The row of packages.yaml about a version of a package."""
     rows = (
         row
-        for row in load_table("packages")["library_choices"]
+        for row in load_table("packages")[section]
         if row["package"] == package and SpecifierSet(row["when"]).contains(version, prereleases=True)
     )
-    row = next(rows, None)
-    return build_row(LibraryChoice, row) if row else None
+    return next(rows, None)
 
 
 @cache

@@ -312,6 +312,19 @@ class Conflict(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CudaBuild(Row):
+    """The CUDA major that versions of a package are built for, where their metadata do not tell; `when` is a specifier.
+
+    `libraries`: packages of the toolkit, without suffix, that it loads when it first uses a GPU.
+    """
+
+    package: str
+    when: str
+    cuda: int
+    libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LibraryChoice(Row):
     """How a package chooses among its libraries for CUDA versions: `exact`, or another of the same `major` where it has one.
 

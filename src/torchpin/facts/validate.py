@@ -193,13 +193,24 @@ def _packages(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
         if not _parses(Requirement, row["when"]):
             yield f"brings: {row['when']!r} is not a requirement"
     named += [name for row in table["brings"] for name in row["packages"]]
-    for row in table["library_choices"]:
-        if not _parses(SpecifierSet, row["when"]) or row["choice"] not in {"exact", "major"}:
-            yield f"library_choices: {row['package']} {row['when']!r}: not a specifier, or a choice that is not exact or major"
-    named += [row["package"] for row in table["library_choices"]]
+    yield from _rows_by_version(table)
+    named += [row["package"] for section in ("library_choices", "cuda_builds") for row in table[section]]
     for name in (*named, *(row["package"] for row in table["native"])):
         if name != canonicalize_name(name):
             yield f"{name!r} is not a normalized name"
+
+
+def _rows_by_version(table: Table) -> Iterator[str]:
+    for section in ("library_choices", "cuda_builds"):
+        for row in table[section]:
+            if not _parses(SpecifierSet, row["when"]):
+                yield f"{section}: {row['package']}: {row['when']!r} is not a specifier"
+    for row in table["library_choices"]:
+        if row["choice"] not in {"exact", "major"}:
+            yield f"library_choices: {row['package']}: {row['choice']!r} is not exact or major"
+    for row in table["cuda_builds"]:
+        if not isinstance(row["cuda"], int):
+            yield f"cuda_builds: {row['package']}: {row['cuda']!r} is not a CUDA major"
 
 
 def _wheels(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:

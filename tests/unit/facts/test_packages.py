@@ -287,3 +287,17 @@ def test_how_a_release_chooses_its_library(version: str, choice: str) -> None:
 
 def test_how_another_package_chooses_is_not_in_the_facts() -> None:
     assert facts.library_choice("numpy", Version("2.0")) is None
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "major"),
+    [("ctranslate2", "3.24.0", 11), ("ctranslate2", "4.6.0", 12), ("onnxruntime-gpu", "1.17.1", 11)],
+)
+def test_the_cuda_major_of_packages_that_do_not_tell_it(package: str, version: str, major: int) -> None:
+    row = facts.cuda_build(package, Version(version))
+    assert row
+    assert row.cuda == major
+
+
+def test_a_version_without_a_row_has_no_cuda_major() -> None:
+    assert facts.cuda_build("ctranslate2", Version("5.0")) is None

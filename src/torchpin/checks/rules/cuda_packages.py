@@ -45,7 +45,8 @@ def packages_fit_cuda_major(context: CheckContext, env: Environment) -> Iterator
     The libraries of CUDA carry the major in their file names: what is linked against libcudart.so.13 does not find it among
     those of CUDA 12, which torch brings. A package tells its major in its name (`-cu12`, `-cuda12x`), in its local version, or
     in its metadata, extras included (`nvidia-cuda-runtime-cu13`). It fits all the same where the lock or the base image has the
-    libraries of its own major, or the wheel itself.
+    libraries of its own major, or the wheel itself. A package that names them in an extra alone, or loads them when it first
+    uses a GPU, may be imported all the same and run on the CPU: that is a warning.
 
     Example: `onnxruntime-gpu==1.27.0`, built for CUDA 13, beside torch 2.8.0 from cu128: `import onnxruntime` fails.
 
@@ -101,6 +102,7 @@ def _check_major(env: Environment, use: CudaUse, major: int, pins: Pins, missing
         else f"pin a release or a package that is built for CUDA {major}; or choose {other}",
         about=use.package,
         evidence=measured.measured_citation(use.package) if nearest else paths.lock_path(env.name, WHEELS),
+        level="warning" if use.is_optional else "error",
         fix=pin_changes(env, pins, nearest, use.package),
     )
 

@@ -27,14 +27,14 @@ def onnxruntime(version: str) -> dict[str, Any]:
     return {"requires": in_extra("cuda", *ONNXRUNTIME_GPU[version])}
 
 
-def test_a_package_whose_extras_name_another_major_is_an_error(
+def test_a_package_whose_extras_name_another_major_is_a_warning(
     environment: Environments, wheel_lock: WheelLocks
 ) -> None:
     env = make_environment(
         environment, "onnxruntime-gpu==1.27.0", torch="2.8.0", channel="cu128", base=CUDA12
     )
     (finding,) = judge_check(env, "ABI002", wheel_lock(env, onnxruntime_gpu=onnxruntime("1.27.0"))).findings
-    assert (finding.location, finding.about, finding.level) == (f"{FILE}:1:9", "onnxruntime-gpu", "error")
+    assert (finding.location, finding.about, finding.level) == (f"{FILE}:1:9", "onnxruntime-gpu", "warning")
     assert finding.message == (
         "onnxruntime-gpu 1.27.0 is built for CUDA 13 (its metadata name nvidia-cuda-nvrtc-cu13 in its extra cuda), but torch "
         "2.8.0 from cu128 brings CUDA 12, and neither the pins nor nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04 have CUDA 13"
@@ -56,10 +56,34 @@ def test_the_facts_tell_the_major_of_a_release_before_there_is_a_lock(environmen
         environment, "onnxruntime-gpu==1.22.0", torch="2.8.0", channel="cu128", base=CUDA12
     )
     assert judge_check(env, "ABI002").status == "ok"
-    env = make_environment(
-        environment, "onnxruntime-gpu==1.17.0", torch="2.8.0", channel="cu128", base=CUDA12
-    )
-    assert judge_check(env, "ABI002").status == "not applicable"  # its metadata name no CUDA
+
+
+@pytest.mark.parametrize(
+    ("pin", "channel", "status"),
+    [
+        ("onnxruntime-gpu==1.17.0", "cu128", "warning"),
+        ("onnxruntime-gpu==1.17.0", "cu118", "ok"),
+        ("onnxruntime-gpu==1.20.0", "cu128", "ok"),
+        ("ctranslate2==3.24.0", "cu121", "warning"),
+        ("ctranslate2==4.6.0", "cu130", "warning"),
+        ("ctranslate2==4.6.0", "cu128", "ok"),
+        ("ctranslate2==9.0.0", "cu130", "not applicable"),
+    ],
+)
+def test_the_facts_tell_the_major_of_packages_whose_metadata_do_not(
+    pin: str, channel: str, status: str, environment: Environments
+) -> None:
+    env = make_environment(environment, pin, torch="2.9.1", channel=channel, base=UBUNTU)
+    assert judge_check(env, "ABI002").status == status
+
+
+def test_a_library_that_is_pinned_serves_the_package_that_loads_it(
+    environment: Environments, wheel_lock: WheelLocks
+) -> None:
+    pins = ("ctranslate2==4.6.0", "nvidia-cublas-cu12==12.8.4.1")
+    env = make_environment(environment, *pins, torch="2.9.1", channel="cu130", base=UBUNTU)
+    for present in (None, wheel_lock(env)):
+        assert judge_check(env, "ABI002", present).status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +184,7 @@ def test_pins_of_the_libraries_of_cuda_13_have_no_suffix(
     ("image", "status"),
     [
         ("nvidia/cuda:13.0.1-cudnn-runtime-ubuntu22.04", "ok"),
-        ("nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04", "incompatible"),
+        ("nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04", "warning"),
         ("example.org/own/image:1", "unknown"),
     ],
 )

@@ -159,9 +159,7 @@ def test_a_package_that_is_not_installed_is_reported_if_it_is_undeclared(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    rembg = document(
-        "rembg", ["2.0.60"], imports=[_imports("pkg_resources", "", entry="rembg")]
-    )
+    rembg = document("rembg", ["2.0.60"], imports=[_imports("pkg_resources", "", entry="rembg")])
     setuptools = document("setuptools", ["81.0.0", "82.0.0"], names={"pkg_resources": {"81.0.0": [""]}})
     use_documents(monkeypatch, tmp_path, rembg, setuptools)
     env = make_environment(environment, "rembg==2.0.60")
