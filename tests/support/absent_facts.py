@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeGuard
 
 import torchpin
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 # Made of index snapshots alone, or the tables themselves; all other caches may hold what was made of a row.
 KEPT_CACHES = {"load_table", "load_snapshot", "index_snapshot", "listed_files", "listed_releases", "metadata"}
-ROOM = ("facts", "compat", "checks", "description", "lock")
+ROOMS = ("facts", "compat", "checks", "description", "lock")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +72,28 @@ class _ReadRows(list[Any]):
         return super().__getitem__(index)
 
 
+@cache
+def _caches() -> tuple[Any, ...]:
+    """The caches of the look-ups, which may hold what was made of a row."""
+    packages = [importlib.import_module(f"{torchpin.__name__}.{room}") for room in ROOMS]
+    names = [
+        info.name
+        for package in packages
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
+    found = {
+        id(value): value
+        for module in (*packages, *map(importlib.import_module, names))
+        for name, value in vars(module).items()
+        if hasattr(value, "cache_clear") and name not in KEPT_CACHES
+    }
+    return tuple(found.values())
+
+
 def clear_caches() -> None:
     """Forgets all that was made of the tables, so that the next look-up reads them."""
-    for room in ROOM:
-        package = importlib.import_module(f"{torchpin.__name__}.{room}")
-        names = [info.name for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
-        for module in (package, *map(importlib.import_module, names)):
-            for name, value in vars(module).items():
-                if hasattr(value, "cache_clear") and name not in KEPT_CACHES:
-                    value.cache_clear()
+    for cached in _caches():
+        cached.cache_clear()
 
 
 @contextmanager

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Answer
 
 ROOT = Path(__file__).parents[3]
-# Rows that are the question themselves: a defect of a package, found where it applies. Of a defect that has no row nothing can
-# be asked; the checks say of how many they know.
+# Rows that are the question themselves: a defect of a package, a channel that is not built, found where they apply. Of a
+# defect that has no row nothing can be asked; the checks say of how many they know.
 DEFECTS = {
+    ("other_channels", "channels"),
     ("undeclared_requirements", "undeclared"),
     ("undeclared_requirements", "pinned"),
     ("packages", "conflicts"),
@@ -72,6 +73,7 @@ CASES: tuple[dict[str, Any], ...] = (
     {"channel": "cu132", "torch": make_torch("2.12.1", torchvision="0.27.1"), "platform": "linux/arm64", "base": Base(image="debian:12")},
     {"channel": "cu134", "torch": make_torch("2.14.1")},
     {"channel": "cu126", "torch": make_torch("2.15.0")},
+    {"channel": "rocm6.3", "torch": make_torch("2.8.0")},
     {"channel": "cu128", "torch": make_torch("2.12.0")},
     {"channel": "cu113", "torch": make_torch("1.11.0", torchvision="0.12.0"), "python": Version("3.9.18")},
     {"channel": "pypi", "torch": make_torch("2.8.0", torchvision="0.23.0"), "gpus": ("H100",), "driver": "570.124.06", "base": Base(image="ubuntu:22.04")},

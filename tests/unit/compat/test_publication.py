@@ -111,6 +111,13 @@ def test_release_and_wheel_are_answered_exactly_as_the_index_lists_them(channel:
         ("cu134", "2.14.1", AMD64, "absent", "release matrix"),  # there is no such channel
         ("cu122", "2.1.2", AMD64, "absent", "release matrix"),
         ("cpu", "2.15.0", ARM64, "published", "release matrix"),
+        (
+            "rocm6.3",
+            "2.8.0",
+            AMD64,
+            "unknown",
+            "release matrix",
+        ),  # only channels of CUDA and CPU builds are known
         ("cu130", "2.13.1", AMD64, "absent", None),  # there is no such release
         ("cu130", "2.15.1", AMD64, "unknown", None),  # it may have come since
         ("cu130", "2.14.0rc1", AMD64, "unknown", None),

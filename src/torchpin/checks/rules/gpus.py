@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Answer
     from torchpin.model import Environment, Finding
 
+_FIRST_TOOLKIT = Version("11.7")
+
 
 @check("GPU001", "the torch build has no code for a described GPU", judge=True)
 def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answer]:
@@ -126,6 +128,10 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
         return
     yield from _check_gpu_drivers(context, env, driver, location)
     yield from _check_runtime_gate(context, env, driver, location)
+    if minimums.family is None and Version(driver) < Version(minimums.toolkit):
+        message = f"the oldest driver for CUDA {cuda} is not in the facts; {driver} is older than {minimums.toolkit}, which is shipped with it"
+        yield Unknown(message=message, about="driver")
+        return
     compatible = "" if Version(driver) >= Version(minimums.toolkit) else ", by minor-version compatibility"
     yield Ok(about="driver", evidence=f"driver {driver} runs CUDA {cuda}{compatible}: {minimums.citation}")
 
@@ -145,20 +151,26 @@ def _check_gpu_drivers(
             yield Unknown(message=message, about=name)
             continue
         minimum, reason, evidence = _minimum_driver(gpu)
-        if minimum and Version(driver) < Version(minimum):
+        if minimum is None:
+            yield Unknown(message=f"the driver that {name} requires is not in the facts", about=name)
+        elif minimum and Version(driver) < Version(minimum):
             message = f"driver {driver} is too old: {name} requires {minimum} or later{reason}"
             help_text = f"update the driver on hosts with {name} to {minimum} or later"
             yield finding(env, location, message, help=help_text, about=name, evidence=evidence)
 
 
-def _minimum_driver(gpu: facts.Gpu) -> tuple[str, str, str]:
-    """The oldest driver for a GPU, why, and the evidence; empty where none is known."""
+def _minimum_driver(gpu: facts.Gpu) -> tuple[str | None, str, str]:
+    """The oldest driver for a GPU, why, and the evidence; "": any driver; None: not in the facts."""
     if gpu.min_driver:
         return gpu.min_driver, "", gpu.citation
-    toolkits = facts.toolkits_of(gpu.capability) if gpu.capability else None
+    if gpu.capability is None:
+        return "", "", ""
+    toolkits = facts.toolkits_of(gpu.capability)
     first = facts.driver(toolkits.min_toolkit) if toolkits else None
     if toolkits is None or first is None:
-        return "", "", ""
+        # drivers.yaml begins with this CUDA: the driver of a later one knows what older ones compile for.
+        is_older = toolkits is not None and Version(toolkits.min_toolkit) < _FIRST_TOOLKIT
+        return "" if is_older else None, "", ""
     # The branch of the driver of the first CUDA that knows the capability: no older branch knows the GPU.
     reason = f": compute capability {gpu.capability} came with CUDA {toolkits.min_toolkit}"
     return first.toolkit.partition(".")[0], reason, f"{first.citation}; {toolkits.citation}"

@@ -320,6 +320,14 @@ def test_a_frozen_channel_is_a_notice_which_fails_nothing_unless_strict(environm
     assert run.is_failure(result, strict=True)
 
 
+@pytest.mark.parametrize("check", ["TOR001", "TOR003", "TOR004", "FAC001"])
+@pytest.mark.parametrize("channel", ["rocm6.3", "xpu", "nightly/cu130", "jp6/cu126"])
+def test_what_is_no_channel_of_cuda_or_cpu_builds_is_left_to_another_check(
+    channel: str, check: str, environment: Environments
+) -> None:
+    assert judge_check(environment(channel=channel), check).status == "not applicable"
+
+
 def test_torch_from_the_base_asks_no_channel(environment: Environments) -> None:
     env = environment()
     base_torch = replace(env.service.torch, origin="base")
