@@ -97,13 +97,13 @@ def context_of(*environments: Any) -> CheckContext:
 
 @pytest.fixture(scope="module")
 def questions(environment: Environments) -> tuple[Question, ...]:
-    """Every check of the judge, of the described services with their locks, of the seeds without, and of the cases."""
+    """Every check of the judge, of a described service with its lock, of a seed without, and of the cases."""
     repo = workspace.open_repository(ROOT)
-    contexts = [for_judge(repo, select_environments(repo.services))]
-    for path in sorted((ROOT / "tests/seeds").glob("*.yaml")):
-        text = path.read_text(encoding="utf-8")
-        envs = select_environments(read.read_services({f"services/{path.stem}/service.yaml": text}))
-        contexts.append(context_of(*envs))
+    contexts = [for_judge(repo, select_environments(repo.services, service="seedvr"))]
+    text = (ROOT / "tests/seeds/lora.yaml").read_text(encoding="utf-8")
+    contexts.append(
+        context_of(*select_environments(read.read_services({"services/lora/service.yaml": text})))
+    )
     contexts += [context_of(environment(**case)) for case in CASES]
     return tuple(question for context in contexts for question in questions_of(context))
 
