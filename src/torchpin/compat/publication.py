@@ -153,9 +153,8 @@ def _by_matrix(channel: str, release: facts.TorchRelease, platform: str) -> Publ
         reason = f"whether torch {version} on {channel} has builds for {platform} is not in the facts"
         return Publication(status="unknown", reason=reason)
     complete = facts.complete_series(version)
-    if (
-        row is None and facts.channel_cuda(channel) is None
-    ):  # complete are the channels of CUDA and CPU builds
+    # Of a series, the channels of CUDA and CPU builds are completely known, and no others.
+    if row is None and facts.channel_cuda(channel) is None:
         return Publication(status="unknown", reason=f"the releases on {channel} are not in the facts")
     if complete is None:
         reason = f"the channels of torch {series} are not all in the facts, so {channel} may be among them"

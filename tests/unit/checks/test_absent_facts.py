@@ -87,6 +87,7 @@ CASES: tuple[dict[str, Any], ...] = (
     {"channel": "cu124", "torch": make_torch("2.5.1"), "layers": (Layer(name="x", packages=(Requirement("bitsandbytes==0.44.1"),)),), "gpus": ("H100", "RTX 5090")},
     {"channel": "cu128", "torch": make_torch("2.8.0"), "run": Run(env={"TORCH_COMPILE": "1"}), "base": Base(image="python:3.12-slim-bookworm")},
     {"channel": "cu128", "torch": make_torch("2.8.0"), "run": Run(compiles=True), "apt": ("gcc", "libc6-dev"), "base": Base(image="nvidia/cuda:12.8.1-base-ubuntu22.04")},
+    {"channel": "cu128", "torch": make_torch("2.9.1"), "layers": (Layer(name="x", packages=(Requirement("triton==3.5.0"), Requirement("nvidia-cudnn-cu12==9.15.1.9"))),)},
     {"torch": make_torch("2.1.0", torchvision="0.16.0"), "layers": (Layer(name="x", packages=(Requirement("numpy==2.1.0"),)),)},
 )  # fmt: skip
 
