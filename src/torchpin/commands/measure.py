@@ -39,7 +39,7 @@ _DAYS = 3 * 365  # how far back releases are read
 _LATEST = 5  # releases that are read of packages that have had none since
 _MOST_READ = 40  # releases of a package that are all read; of more, the first and last of each minor, and where they differ
 _PACKAGES_AT_ONCE = 6
-_LARGEST_SOURCE = 60_000_000  # bytes of a source archive that is read where a release has no wheel
+_LARGEST_SOURCE = 120_000_000  # bytes of a source archive that is read where a release has no wheel
 _LARGEST_METADATA = 1_000_000
 _SERVER_ERROR = 500  # the first HTTP status that is the server's fault
 

@@ -127,7 +127,7 @@ def _import_status(
     looked_up = sum(answer is not None for answer in answers.values())
     # what ends the import of the package itself stands before what ends that of a part of it
     missing = sorted(
-        (row for row in rows if answers[row[0]] is False), key=lambda row: row[1] in features(package)
+        (row for row in rows if answers[row[0]] is False), key=lambda row: is_part(package, row[1])
     )
     if not looked_up:
         return None
@@ -140,7 +140,7 @@ def _import_status(
         looked_up=looked_up,
         entry=entry,
         file=file,
-        is_feature=entry in features(package),
+        is_feature=is_part(package, entry),
         assumed=provider not in pins and version is not None,
     )
 
@@ -166,6 +166,11 @@ class _AssumedVersions:
 def features(package: str) -> frozenset[str]:
     """The modules of a package that only some of its users import."""
     return frozenset(entry for row in PACKAGES if row.name == package for entry in row.features)
+
+
+def is_part(package: str, entry: str) -> bool:
+    """Whether an import is that of a part, or what one function uses: the import of the package itself succeeds without."""
+    return entry in features(package) or entry.endswith("()")
 
 
 def _may_be_in_base(env: Environment) -> bool:

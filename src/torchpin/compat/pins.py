@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -55,13 +56,18 @@ def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
     layers = ((lock.provided,) if lock.provided else ()) + lock.layers
     locked = {
         package.name: Pin(
-            name=package.name, version=Version(package.version), location=lock_path(env.name, layer.file)
+            name=package.name, version=_version(package.version), location=lock_path(env.name, layer.file)
         )
         for layer in layers
         for package in layer.packages
     }
     # Declared pins win: the line in the description is the one to change.
     return locked | declared
+
+
+@lru_cache(maxsize=20_000)  # every check asks for the pins of its environment
+def _version(text: str) -> Version:
+    return Version(text)
 
 
 def declared_pins(env: Environment) -> dict[str, Pin]:

@@ -45,6 +45,7 @@ _LISTED = {
 }  # repositories with rows of single tags, in sections of their owners
 
 
+@cache
 def base_image(image: str) -> BaseImage | None:
     """What is known of an image such as `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`; None: its name says nothing."""
     name = parse_image_name(image)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torchpin.measure import python_source, version_checks
+from torchpin.measure.function_uses import fills_module, function_uses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -101,7 +102,7 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Need:
-    """What a distribution imports of another: in a file, loaded by the import of `entry`."""
+    """What a distribution imports of another: in a file, loaded by the import of `entry`; with `()`, used by that function."""
 
     imported: Import
     file: str
@@ -172,13 +173,20 @@ def _loaded_by_name(distribution: Distribution, imported: Import) -> Iterator[st
 def needs(
     distribution: Distribution, entries: Iterable[str], packages: Mapping[str, str]
 ) -> tuple[Need, ...]:
-    """What the imports of `entries` need of other packages; `packages`: name of a module to its package."""
+    """What the imports of `entries` need of other packages, and functions of what they load; `packages`: module to package."""
     rows: dict[Import, Need] = {}
-    for module, entry in loaded_modules(distribution, entries).items():
+    loaded = loaded_modules(distribution, entries)
+    for module, entry in loaded.items():
         source = distribution.source(module)
         for imported in source.imports if source else ():
             top = imported.module.partition(".")[0]
             if top in packages and top != module.partition(".")[0] and imported not in rows:
+                rows[imported] = Need(imported=imported, file=distribution.path(module), entry=entry)
+    for module in loaded:
+        source = distribution.source(module)
+        for function, imported in function_uses(source.tree) if source else ():
+            if imported.module in packages and imported not in rows:
+                entry = f"{module}.{function}()"
                 rows[imported] = Need(imported=imported, file=distribution.path(module), entry=entry)
     return tuple(rows.values())
 
@@ -302,7 +310,8 @@ def _defines(distribution: Distribution, module: str, name: str, seen: set[str])
     answers |= {_in_folder(distribution, folder, name) for folder in source.folders}
     if True in answers:
         return True
-    return None if None in answers or source.opaque or _hides_names(distribution, source) else False
+    is_open = None in answers or source.opaque or _hides_names(distribution, source)
+    return None if is_open or _is_filled_by_others(distribution, module) else False
 
 
 def _in_folder(distribution: Distribution, folder: str, name: str) -> bool | None:
@@ -329,6 +338,14 @@ def _hides_names(distribution: Distribution, source: ModuleSource) -> bool:
         return False
     keys = {key.lstrip(".") for key in source.lazy.values()}
     return not any(distribution.path(f"{source.module}.{key}") for key in keys)
+
+
+def _is_filled_by_others(distribution: Distribution, module: str) -> bool:
+    """Whether what the import of a top module loads gives it names: `setattr(torchaudio, name, …)`."""
+    if "." in module:
+        return False
+    sources = map(distribution.source, loaded_modules(distribution, [module]))
+    return any(source and fills_module(source.tree, module) for source in sources)
 
 
 def expired_names(distribution: Distribution, module: str) -> frozenset[str]:

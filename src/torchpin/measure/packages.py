@@ -116,6 +116,13 @@ PACKAGES = (
     _package("segment-anything"),
     _package("torch-fidelity"),
     _package("lpips"),
+    _package("silero-vad"),
+    _package("deepfilternet", "df.enhance", module="df"),
+    _package(
+        "resemble-perth", features=("perth.perth_net.perth_net_implicit.perth_watermarker",), module="perth"
+    ),
+    _package("webrtcvad"),
+    _package("face-recognition-models"),
 )
 
 # Packages that a requirement is kept on, besides those above: other compiled ones that packages hold to a version.

@@ -69,8 +69,10 @@ def _described_pairs(env: Environment, lock: Lock | None) -> set[tuple[str, str]
 
 def _import_finding(env: Environment, status: ImportStatus, pins: Pins) -> Finding:
     pin = pins[status.package]
-    where = f" when {status.entry} is imported" if status.is_feature else ""
-    subject = f"{status.package}=={pin.version} imports {_names_text(status)}{where}"
+    verb, where = "imports", f" when {status.entry} is imported" if status.is_feature else ""
+    if status.entry.endswith("()"):
+        verb, where = "uses", f" in {status.entry}"
+    subject = f"{status.package}=={pin.version} {verb} {_names_text(status)}{where}"
     if status.version is None:
         state = f"but {status.provider} is not installed"
     else:

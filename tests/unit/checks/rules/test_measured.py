@@ -257,3 +257,26 @@ def test_a_partner_that_another_package_refuses_is_no_remedy(environment: Enviro
     alone = make_environment(environment, "torchao==0.17.0", torch="2.9.1")
     (finding,) = judge_check(alone, "TOR002").findings
     assert finding.fix == (Change(path="layers[0].packages[0]", value="torchao==0.15.0"),)
+
+
+def test_what_a_function_uses_is_a_warning(
+    environment: Environments, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    entry = "speechbrain.dataio.read_audio_info()"
+    speechbrain = document(
+        "speechbrain",
+        ["1.0.3", "1.1.0"],
+        imports=[_imports("torchaudio", "info", ranges="1.0.3", entry=entry)],
+    )
+    torchaudio = document("torchaudio", ["2.8.0", "2.9.0"], names={"torchaudio": {"2.8.0": ["info"]}})
+    use_documents(monkeypatch, tmp_path, speechbrain, torchaudio)
+    (finding,) = judge_check(
+        make_environment(environment, "speechbrain==1.0.3", "torchaudio==2.9.0"), "DEP005"
+    ).findings
+    assert finding.level == "warning"
+    assert finding.message.startswith(
+        f"speechbrain==1.0.3 uses torchaudio.info in {entry}, which torchaudio 2.9.0"
+    )
+    assert finding.fix == (Change(path="layers[0].packages[0]", value="speechbrain==1.1.0"),)
+    fine = make_environment(environment, "speechbrain==1.0.3", "torchaudio==2.8.0")
+    assert judge_check(fine, "DEP005").status == "ok"
