@@ -154,7 +154,7 @@ def test_a_right_remedy_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"fix": (Change(path="torch.companions.torchvision", value="0.20.2"),)}, "leads to TOR002"),
+        ({"fix": (Change(path="torch.companions.torchvision", value="0.21.0"),)}, "leads to TOR002"),
         ({"fix": (Change(path="torch.companions.torchvision", value="newest"),)}, "cannot be written"),
         ({"fix": (), "help": "pin numpy<2, or raise torch"}, "cannot be written"),
         ({"fix": (), "help": "add `- tqdm==4.67.1` to the layer training"}, "does not end the finding"),
