@@ -99,8 +99,12 @@ def _pin_path(env: Environment, package: str) -> str:
     return plain or "layers[0].packages[+]"
 
 
-def remedy_problem(described: Description, result: Result, finding: Finding) -> str:
-    """What is wrong with the edits that a finding tells; "" where they are right, or where it tells none."""
+def remedy_problem(described: Description, result: Result, finding: Finding, *, steps: int = 2) -> str:
+    """What is wrong with the edits that a finding tells; "" where they are right, or where it tells none.
+
+    An edit may lead to an error of another check, which tells the next edit: of another pin that has to move too. The last
+    of `steps` may not, and no edit may bring the finding back.
+    """
     env = described.environment
     changes = told_changes(env, finding)
     if not changes:
@@ -111,18 +115,39 @@ def remedy_problem(described: Description, result: Result, finding: Finding) -> 
     except (InputError, ValueError) as error:
         return f"cannot be written: {_problems(error)}"
     (after_env,) = _same_variant(described, services)
-    after = run.run(replace(described.context, environments=(after_env,)), judge=True)
-    if (result.check, finding.about, finding.message) in _findings(after):
+    after = Description(
+        name=described.name, text=text, context=replace(described.context, environments=(after_env,))
+    )
+    results = run.run(after.context, judge=True)
+    if _key(result, finding) in _findings(results):
         return "does not end the finding"
     before = {(other.check, error.about) for other, error in _errors(run.run(described.context, judge=True))}
     places = {after_env.service.location(change.path) for change in changes}
     errors = [
         f"{other.check}: {error.message}"
-        for other, error in _errors(after)
+        for other, error in _errors(results)
         if (other.check, error.about) == (result.check, finding.about)
         or (error.location in places and (other.check, error.about) not in before)
+        if other.check == result.check or not _is_next_step(after, other, error, _key(result, finding), steps)
     ]
     return f"leads to {'; '.join(errors)}" if errors else ""
+
+
+def _is_next_step(
+    after: Description, result: Result, error: Finding, first: tuple[str, str, str], steps: int
+) -> bool:
+    """Whether the error after an edit tells another edit that ends it, and does not bring the first finding back."""
+    changes = told_changes(after.environment, error)
+    if steps < 2 or not changes or remedy_problem(after, result, error, steps=steps - 1):
+        return False
+    file = after.environment.service.file
+    services = read.read_services({file: edit.apply_changes(after.text, changes, file=file)})
+    (env,) = _same_variant(after, services)
+    return first not in _findings(run.run(replace(after.context, environments=(env,)), judge=True))
+
+
+def _key(result: Result, finding: Finding) -> tuple[str, str, str]:
+    return result.check, finding.about, finding.message
 
 
 def _errors(results: Iterable[Result]) -> Iterator[tuple[Result, Finding]]:
@@ -145,11 +170,7 @@ def _same_variant(described: Description, services: Iterable[Service]) -> list[E
 
 
 def _findings(results: Iterable[Result]) -> set[tuple[str, str, str]]:
-    return {
-        (result.check, finding.about, finding.message)
-        for result in results
-        for finding in (*result.findings, *result.notices)
-    }
+    return {_key(result, finding) for result in results for finding in (*result.findings, *result.notices)}
 
 
 def all_problems(described: Description) -> dict[str, str]:
