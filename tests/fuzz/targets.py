@@ -1,6 +1,6 @@
 """All fuzz targets by name."""
 
-from fuzz import descriptions, documents, lock_files, projects, small_inputs, state_files
+from fuzz import descriptions, documents, lock_files, projects, python_sources, small_inputs, state_files
 from fuzz.harness import Target
 
 TARGETS: dict[str, Target] = {
@@ -14,6 +14,7 @@ TARGETS: dict[str, Target] = {
         projects.REQUIREMENTS,
         projects.ADOPTION,
         lock_files.TARGET,
+        python_sources.TARGET,
         small_inputs.SETTINGS,
         small_inputs.BUMP_TARGET,
         small_inputs.INDEX_PAGE,

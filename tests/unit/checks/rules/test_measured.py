@@ -236,6 +236,14 @@ REPORTED = [
         ["peft==0.17.1", "transformers==4.56.2"],
         "HybridCache",
     ),
+    ("DEP005", "2.9.1", ["torchao==0.18.0"], ["torchao==0.17.0"], "torch.nn.functional.ScalingType"),
+    (
+        "DEP005",
+        "2.5.1",
+        ["pyannote-audio==3.1.1", "numpy==2.1.3"],
+        ["pyannote-audio==3.1.1", "numpy==1.26.4"],
+        "numpy.NaN",
+    ),
 ]
 
 
