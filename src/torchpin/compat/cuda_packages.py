@@ -9,7 +9,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.compat.pins import list_pins
 from torchpin.compat.released_contents import released_libraries, released_majors
 from torchpin.compat.wheel_contents import locked_contents
 from torchpin.measure import metadata
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from torchpin.compat.pins import Pin
     from torchpin.model import Environment, Lock, WheelContents
 
 _GPU_WORDS = {"cuda", "gpu"}
@@ -43,14 +43,14 @@ class CudaUse:
     is_optional: bool = False
 
 
-def cuda_uses(env: Environment, lock: Lock | None) -> Iterator[CudaUse]:
+def cuda_uses(env: Environment, lock: Lock | None, pins: Mapping[str, Pin]) -> Iterator[CudaUse]:
     """The packages that are built for a CUDA major, by the lock's metadata, the facts or their names.
 
     Torch's family and the ABI wheels are left out, which are chosen for a channel, and NVIDIA's libraries themselves.
     """
     contents = locked_contents(lock) if lock else {}
     files = lock.all_packages if lock else {}
-    for name, pin in list_pins(env, lock).items():
+    for name, pin in pins.items():
         if name in env.service.torch.family or name in facts.abi_packages() or _is_library(name):
             continue
         filename = files[name].filename if name in files and files[name].version == str(pin.version) else ""
@@ -155,10 +155,9 @@ def _is_on_library(requirement: Requirement) -> bool:
     return canonicalize_name(requirement.name).startswith(("nvidia-", "cuda-toolkit"))
 
 
-def locked_libraries(env: Environment, lock: Lock | None) -> frozenset[tuple[str, int]]:
+def installed_libraries(pins: Mapping[str, Pin]) -> frozenset[tuple[str, int]]:
     """The libraries of the CUDA toolkit that are installed as packages, (name without suffix, major)."""
-    versions = {name: str(pin.version) for name, pin in list_pins(env, lock).items()}
-    keys = (metadata.library(name, version) for name, version in versions.items())
+    keys = (metadata.library(name, str(pin.version)) for name, pin in pins.items())
     return frozenset(key for key in keys if key)
 
 
@@ -197,10 +196,10 @@ class LibraryUse:
         return None if self.choice is None else self.choice.choice == "major"
 
 
-def library_uses(env: Environment, lock: Lock | None) -> Iterator[LibraryUse]:
+def library_uses(env: Environment, lock: Lock | None, pins: Mapping[str, Pin]) -> Iterator[LibraryUse]:
     """The packages with libraries for several CUDA versions, by the lock's wheels, else by the facts of their releases."""
     contents: Mapping[str, WheelContents] = locked_contents(lock) if lock else {}
-    for name, pin in list_pins(env, lock).items():
+    for name, pin in pins.items():
         use = library_use(env, name, pin.version, contents.get(name))
         if use:
             yield use

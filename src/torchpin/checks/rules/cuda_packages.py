@@ -14,9 +14,9 @@ from torchpin.compat.cuda_packages import (
     CudaUse,
     LibraryUse,
     cuda_uses,
+    installed_libraries,
     library_use,
     library_uses,
-    locked_libraries,
     missing_libraries,
 )
 from torchpin.compat.pins import list_pins
@@ -53,7 +53,8 @@ def packages_fit_cuda_major(context: CheckContext, env: Environment) -> Iterator
     Sources: METADATA of the PyPI wheels onnxruntime-gpu 1.26.0 and 1.27.0; microsoft/onnxruntime #29500.
     """
     lock = current_lock(context, env)
-    uses = list(cuda_uses(env, lock))
+    pins = list_pins(env, lock)
+    uses = list(cuda_uses(env, lock, pins))
     build = torch_build(env)
     if build is None or facts.channel(build) is None:
         for use in uses:
@@ -63,7 +64,7 @@ def packages_fit_cuda_major(context: CheckContext, env: Environment) -> Iterator
     cuda = cuda_version(env)
     if cuda is None:
         return  # a build without CUDA brings none, and needs none
-    pins, installed = list_pins(env, lock), locked_libraries(env, lock)
+    installed = installed_libraries(pins)
     for use in uses:
         yield _check_major(env, use, int(cuda.partition(".")[0]), pins, missing_libraries(use, installed))
     if lock:
@@ -155,7 +156,7 @@ def packages_have_a_library(context: CheckContext, env: Environment) -> Iterator
     if cuda is None or uses_stubs(context):
         return
     pins = list_pins(env, lock)
-    for use in library_uses(env, lock):
+    for use in library_uses(env, lock, pins):
         yield _check_library(env, use, cuda, pins)
 
 
