@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class GpuName:
         return frozenset(word for word in self.model if not re.search(r"\d", word))
 
 
+@lru_cache(maxsize=4096)
 def parse_gpu_name(text: str) -> GpuName:
     """The parts of a name such as `NVIDIA A100-SXM4-80GB`, `RTX_4070S_Ti` or `NVIDIA RTX 6000 Ada Generation`."""
     words = [word for token in _tokens(text) for word in _split(token)]

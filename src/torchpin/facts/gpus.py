@@ -45,12 +45,25 @@ def _entries(row: RawRow, words: frozenset[str] = frozenset()) -> Iterator[tuple
 
     `words`: only of names that contain these, since reading all takes longer than a judgement may.
     """
+    for name in _names(row):
+        if not words or all(word in name.lower() for word in words):
+            yield _entry(row, name)
+
+
+def _entry(row: RawRow, name: str) -> tuple[Gpu, GpuName]:
     brand = row.get("brand", "")
-    names = row["names"].split(", ") if "names" in row else (row["name"], *row.get("aliases", ()))
-    for name in names:
-        if all(word in name.lower() for word in words):
-            own = f"{brand} {name}" if brand in _PREFIXED_BRANDS else name if brand else row.get("name", name)
-            yield _build_gpu({**row, "name": own}), parse_gpu_name(f"{brand} {name}")
+    own = f"{brand} {name}" if brand in _PREFIXED_BRANDS else name if brand else row.get("name", name)
+    return _build_gpu({**row, "name": own}), parse_gpu_name(f"{brand} {name}")
+
+
+def _names(row: RawRow) -> tuple[str, ...]:
+    return tuple(row["names"].split(", ")) if "names" in row else (row["name"], *row.get("aliases", ()))
+
+
+@cache
+def _lowercase_names() -> tuple[tuple[str, RawRow, str], ...]:
+    """Every name in lower case, with its row and as it is written there."""
+    return tuple((name.lower(), row, name) for row in _rows() for name in _names(row))
 
 
 def _build_gpu(row: RawRow) -> Gpu:
@@ -72,15 +85,14 @@ def gpu_candidates(name: str) -> tuple[Gpu, ...]:
     written = parse_gpu_name(name)
     if not written.is_specific:
         return ()
-    found = [
-        (row, parts)
-        for raw in _rows()
-        for row, parts in _entries(raw, written.model)
-        if matches(written, parts, row.architecture)
-    ]
-    branded = [(row, parts) for row, parts in found if parts.brand == written.brand]
+    names = _lowercase_names()
+    for word in written.model:
+        names = tuple(entry for entry in names if word in entry[0])
+    entries = (_entry(row, name) for _, row, name in names)
+    matching = [(row, parts) for row, parts in entries if matches(written, parts, row.architecture)]
+    branded = [(row, parts) for row, parts in matching if parts.brand == written.brand]
     # Many write a wrong brand, as Quadro RTX A6000 and Tesla A100: it counts where it tells GPUs apart.
-    chosen = branded if written.brand and branded else found
+    chosen = branded if written.brand and branded else matching
     return tuple(dict.fromkeys(row for row, _ in chosen))
 
 
