@@ -248,6 +248,7 @@ OTHER_FINDINGS = {
     ("lora", "DEP001", "bitsandbytes-blackwell"), ("lora", "TOR004", "cu121"), ("lora", "SRC002", "transformers"),
     ("lora", "SRC002", "diffusers"), ("lora", "SRC002", "prodigyopt"), ("lora", "SRC002", "huggingface-hub"),
     ("lora", "SRC002", "sentencepiece"),
+    ("lora", "DEP006", "diffusers accelerate"),  # 0.31.0 loads bitsandbytes models with accelerate 0.26.0 or later only
     ("seedvr", "BAS002", "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel"),
     ("videogen", "BAS002", "runpod/pytorch:2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04"), ("videogen", "DEV001", "torchvision"),
     ("zopilot", "DEP001", "bitsandbytes-blackwell"), ("zopilot", "TOR004", "cu124"),
@@ -272,9 +273,11 @@ def test_the_seeds_have_no_other_finding() -> None:
     assert reported == claimed | OTHER_FINDINGS
 
 
-def test_frozen_channels_a_second_toolkit_and_a_triton_without_a_compiler_are_notices() -> None:
+def test_frozen_channels_second_toolkits_kernels_without_compiler_and_checks_of_one_function_are_notices() -> (
+    None
+):
     notices = {result.check for name in NAMES for result in judge_seed(name) if result.notices}
-    assert notices == {"TOR004", "BAS003", "CMP001"}
+    assert notices == {"TOR004", "BAS003", "CMP001", "DEP006"}
 
 
 def test_right_claims_of_the_seeds_are_ok() -> None:
