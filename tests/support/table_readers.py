@@ -31,7 +31,9 @@ def definitions() -> tuple[dict[Node, Definition], dict[Node, Node]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torchpin"):
                 for alias in node.names:
-                    imported[module, alias.asname or alias.name] = (str(node.module), alias.name)
+                    origin = (str(node.module), alias.name)
+                    if origin != (module, alias.asname or alias.name):  # a package imports its own module
+                        imported[module, alias.asname or alias.name] = origin
         for statement in tree.body:
             for name in _defined(statement):
                 definition = found.setdefault((module, name), Definition())
