@@ -131,14 +131,16 @@ def _plan_moves(unchanged: Plan, service: Service, target: Target, context: Bump
     text, moves = _apply_edits(unchanged.before, unchanged.file, first_edits)
     after = _snapshot(parse_service(text, unchanged.file), context)
     reasons: dict[str, tuple[str, str]] = {}
+    requested, tried = {move.path for move in moves}, {(move.path, move.after) for move in moves}
     for _ in range(_MAX_FIXES):  # one fix at a time: each changes what the next check sees
-        finding = _next_fixable(before, after, {move.path for move in moves})
+        finding = _next_fixable(before, after, requested, tried)
         if finding is None:
             break
         text, new_moves = _apply_edits(
             text, unchanged.file, [(change, finding.message) for change in finding.fix]
         )
-        moves += new_moves
+        tried |= {(move.path, move.after) for move in new_moves}
+        moves = _join_moves(moves, new_moves)
         reasons |= {_component(move): (finding.message, finding.evidence) for move in new_moves}
         after = _snapshot(parse_service(text, unchanged.file), context)
     unresolved = _new_errors(before, after)
@@ -211,6 +213,17 @@ def _apply_edits(text: str, file: str, requested_edits: Sequence[Edit]) -> tuple
     return apply_changes(text, [change for change, _ in requested_edits], file=file), moves
 
 
+def _join_moves(moves: Sequence[Move], new_moves: Sequence[Move]) -> list[Move]:
+    """Moves with later ones; a value that moves again goes from its first text to its last, for both reasons."""
+    joined = {move.path: move for move in moves}
+    for move in new_moves:
+        first = joined.get(move.path)
+        joined[move.path] = (
+            replace(move, before=first.before, why=f"{first.why}; {move.why}") if first else move
+        )
+    return list(joined.values())
+
+
 def _display_name(path: str, pin: str) -> str:
     """The name of a changed value: a package's name, else the key path."""
     if ".packages[" in path:
@@ -251,10 +264,13 @@ def _new_errors(before: ServiceSnapshot, after: ServiceSnapshot) -> list[Finding
     return [finding for _, finding in findings if finding.level == "error"]
 
 
-def _next_fixable(before: ServiceSnapshot, after: ServiceSnapshot, touched: set[str]) -> Finding | None:
-    """The next new finding with a fix that touches none of the values that have changed already."""
+def _next_fixable(
+    before: ServiceSnapshot, after: ServiceSnapshot, requested: set[str], tried: set[tuple[str, str]]
+) -> Finding | None:
+    """The next new finding with a fix that touches no requested value, and gives none a text that it had already."""
     for check_id, finding in new_findings(before.findings, after.findings):
-        is_independent = not {change.path for change in finding.fix} & touched
+        edits = {(change.path, str(change.value or "")) for change in finding.fix}
+        is_independent = not ({path for path, _ in edits} & requested or edits & tried)
         if (
             check_id not in DEVIATION_CHECKS
             and finding.fix

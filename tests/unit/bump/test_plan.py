@@ -51,7 +51,7 @@ def test_lora_goes_to_cu128_with_base_companions_and_bitsandbytes() -> None:
     }
     reasons = {move.what: move.why for move in lora.moves}
     assert reasons["variants.gpu.channel"].endswith("cu128 has code for A6000, H100, B200")
-    assert "triton.ops" in reasons["bitsandbytes"]
+    assert "but torch from cu128 is for CUDA 12.8" in reasons["bitsandbytes"]
     assert lora.gained == ("B200 in lora-gpu",)
     assert lora.lost == ()
     assert "triton 3.1.0 -> 3.3.1 in lora-gpu" in lora.also_changes
@@ -73,7 +73,7 @@ def test_what_lora_accepted_closes_and_opens_by_itself() -> None:
     assert "torch 2.7.1+cu128 deviates; recommended: 2.5.1+cu121 (earlier page), 2.5.x (report)" in lora.new
     reasons = {reason.component: reason.because for reason in after.reasons}
     assert reasons["torch"] == BUMP_REASON
-    assert "triton.ops" in reasons["bitsandbytes"]
+    assert "but torch from cu128 is for CUDA 12.8" in reasons["bitsandbytes"]
     assert (
         reasons["transformers"]
         == {reason.component: reason.because for reason in before.reasons}["transformers"]
@@ -131,10 +131,13 @@ def test_a_release_that_no_page_shows_yet_is_planned_by_the_matrix() -> None:
 
 
 def test_a_channel_that_is_asked_for_is_taken_or_holds_back() -> None:
-    assert (
-        moved_pins(plans("torch==2.7.1", channel="cu126", reason=BUMP_REASON)["lora"])["variants.gpu.channel"]
-        == "cu126"
-    )
+    moved = plans("torch==2.7.1", channel="cu126", reason=BUMP_REASON)["lora"]
+    assert moved_pins(moved)["variants.gpu.channel"] == "cu126"
+    # 0.45.0 is the first with a library for CUDA 12.6, and imports what triton no longer has
+    (bitsandbytes,) = (move for move in moved.moves if move.what == "bitsandbytes")
+    assert (bitsandbytes.before, bitsandbytes.after) == ("bitsandbytes==0.44.1", "bitsandbytes==0.45.3")
+    assert "12.6" in bitsandbytes.why
+    assert "triton.ops" in bitsandbytes.why
     held_back = plans("torch==2.7.1", channel="cu124")["lora"]
     assert held_back.held_back.startswith("cu124 does not have torch 2.7.1")
     assert "cu128" in held_back.help
