@@ -32,22 +32,14 @@ class FixedFile:
 def apply_safe_fixes(repo: Repository, environments: Sequence[Environment]) -> tuple[FixedFile, ...]:
     """Applies every safe fix of the judge's open findings, and writes the descriptions.
 
+    Where findings propose different values for one place, none is applied: neither follows from facts alone.
     Raises InputError, with nothing written, where the judge still has a finding that was fixed, or has a new one.
     """
     results = judge.judge(repo, environments)
+    findings = _undisputed_findings(_open_findings(results))
     fixed_files = tuple(
-        _fix_description(
-            repo,
-            service,
-            [
-                finding
-                for finding in _open_findings(results)
-                if finding.service == service and finding.fix_is_safe
-            ],
-        )
-        for service in dict.fromkeys(
-            finding.service for finding in _open_findings(results) if finding.fix_is_safe
-        )
+        _fix_description(repo, service, [finding for finding in findings if finding.service == service])
+        for service in dict.fromkeys(finding.service for finding in findings)
     )
     _require_improvement(repo, results, fixed_files)
     writer.write_with_outcomes(repo, {fixed_file.file: fixed_file.after for fixed_file in fixed_files})
@@ -56,6 +48,20 @@ def apply_safe_fixes(repo: Repository, environments: Sequence[Environment]) -> t
 
 def _open_findings(results: Iterable[Result]) -> list[Finding]:
     return [finding for result in results for finding in result.findings]
+
+
+def _undisputed_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings with a safe fix whose places no other finding wants to be something else."""
+    values: dict[tuple[str, str], set[str]] = {}
+    for finding in findings:
+        for change in finding.fix:
+            values.setdefault((finding.service, change.path), set()).add(str(change.value))
+    return [
+        finding
+        for finding in findings
+        if finding.fix_is_safe
+        and all(len(values[finding.service, change.path]) == 1 for change in finding.fix)
+    ]
 
 
 def _fix_description(repo: Repository, service: str, findings: Sequence[Finding]) -> FixedFile:

@@ -76,9 +76,7 @@ def test_a_repair_that_brings_another_finding_is_not_written(
 
     def wrong(finding: Finding) -> Finding:
         return (
-            replace(finding, fix=(Change(path="torch.version", value="2.6.0"),))
-            if finding.fix_is_safe
-            else finding
+            replace(finding, fix=(Change(path="python", value="3.14.0"),)) if finding.fix_is_safe else finding
         )
 
     def worse(repo: Repository, environments: Sequence[Environment]) -> tuple[Result, ...]:
@@ -94,3 +92,23 @@ def test_a_repair_that_brings_another_finding_is_not_written(
     ):
         fix.apply_safe_fixes(repo, select_environments(repo.services))
     assert text(repo) == before
+
+
+def test_a_place_for_which_findings_propose_different_values_is_left_to_people(repo: Repository) -> None:
+    """ABI003 asks for a later bitsandbytes on cu128 than the import of triton.ops does."""
+    file = repo.root / "services/lora/service.yaml"
+    changed = text(repo).replace('version: "2.5.1"', 'version: "2.7.1"').replace("cu121", "cu128")
+    changed = changed.replace('torchaudio: "2.5.1"', 'torchaudio: "2.7.1"')
+    file.write_text(changed.replace('torchvision: "0.20.1"', 'torchvision: "0.22.1"'))
+    opened = workspace.open_repository(repo.root)
+    proposed = {
+        (result.check, str(change.value))
+        for result in judge.judge(opened, select_environments(opened.services))
+        for finding in result.findings
+        for change in finding.fix
+        if "bitsandbytes" in str(change.value)
+    }
+    assert len({value for _, value in proposed}) > 1
+    before = next(line for line in text(opened).splitlines() if "bitsandbytes" in line)
+    fix.apply_safe_fixes(opened, select_environments(opened.services))
+    assert before in text(workspace.open_repository(repo.root))
