@@ -217,24 +217,41 @@ def newest_allowed(env: Environment, pins: Pins, package: str) -> Version | None
 
 def is_allowed(env: Environment, pins: Pins, package: str, version: Version) -> bool:
     """Whether a release of a package fits this Python, what the other pins require of it, and what it requires of them."""
-    python = str(env.service.python)
-    requires_python = facts.measured_python(package, version)
-    if requires_python and not _requirement(f"python{requires_python}").specifier.contains(python):
+    if not accepts_python(env, package, version) or refused_requirements(env, pins, package, version):
         return False
-    environment = _marker_environment(env)
-    if not all(
-        text.specifier.contains(version, prereleases=True)
-        for name, pin in pins.items()
-        if name != package
-        for text in map(_requirement, facts.measured_requirements(name, pin.version))
-        if canonicalize_name(text.name) == package and marker_holds(text.marker, environment)
-    ):
-        return False
+    others = [(name, pin.version) for name, pin in pins.items() if name != package]
     return all(
-        text.specifier.contains(pins[name].version, prereleases=True)
-        for text in map(_requirement, facts.measured_requirements(package, version))
-        if (name := canonicalize_name(text.name)) in pins and marker_holds(text.marker, environment)
+        text.specifier.contains(version, prereleases=True)
+        for name, pinned_version in others
+        for text in _requirements(env, name, pinned_version)
+        if canonicalize_name(text.name) == package
     )
+
+
+def accepts_python(env: Environment, package: str, version: Version) -> bool:
+    """Whether the metadata of a release accept the Python of an environment; where they were not measured, they do."""
+    requires_python = facts.measured_python(package, version)
+    python = str(env.service.python)
+    return not requires_python or _requirement(f"python{requires_python}").specifier.contains(python)
+
+
+def refused_requirements(
+    env: Environment, pins: Pins, package: str, version: Version
+) -> tuple[Requirement, ...]:
+    """The requirements in the metadata of a release that pins contradict."""
+    return tuple(
+        text
+        for text in _requirements(env, package, version)
+        if (name := canonicalize_name(text.name)) in pins
+        and not text.specifier.contains(pins[name].version, prereleases=True)
+    )
+
+
+def _requirements(env: Environment, package: str, version: Version) -> list[Requirement]:
+    """The measured requirements of a release whose markers hold in an environment."""
+    environment = _marker_environment(env)
+    texts = map(_requirement, facts.measured_requirements(package, version))
+    return [text for text in texts if marker_holds(text.marker, environment)]
 
 
 def _marker_environment(env: Environment) -> dict[str, str]:

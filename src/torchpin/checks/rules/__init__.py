@@ -16,6 +16,7 @@ from torchpin.checks.rules import (
     image_and_record,
     lock,
     measured,
+    metadata,
     other_channels,
     partners,
     shared_files,
