@@ -40,8 +40,6 @@ _LATEST = 5  # releases that are read of packages that have had none since
 _MOST_READ = 40  # releases of a package that are all read; of more, the first and last of each minor, and where they differ
 _PACKAGES_AT_ONCE = 6
 _LARGEST_SOURCE = 120_000_000  # bytes of a source archive that is read where a release has no wheel
-_LARGEST_METADATA = 1_000_000
-_SERVER_ERROR = 500  # the first HTTP status that is the server's fault
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,7 +204,7 @@ def _read(measurement: _Measurement, version: Version, names: set[Name]) -> None
     except remote_wheel.UnreadableWheelError as error:
         measurement.unread.append(str(error))
     except http.FetchError as error:
-        if error.status is None or error.status >= _SERVER_ERROR:
+        if not error.is_refusal:
             raise
         measurement.unread.append(f"{package.name} {version}: {error}")
 
@@ -217,14 +215,12 @@ def _open(measurement: _Measurement, version: Version) -> Iterator[tuple[Distrib
     file = min(measurement.files[version], key=_preference)
     if file.is_wheel:
         with remote_wheel.open_wheel(file.url, file.filename, file.size) as wheel:
-            metadata = [path for path in wheel.files if remote_wheel.is_metadata(path, file.filename)]
-            text = wheel.read(metadata[0], _LARGEST_METADATA) if len(metadata) == 1 else None
             distribution = Distribution(
                 files=wheel.files,
                 read=lambda path: wheel.read(path, LARGEST_SOURCE),
                 before=_without_before(measurement.last),
             )
-            yield distribution, text or b""
+            yield distribution, wheel.metadata()
         return
     if file.size > _LARGEST_SOURCE:
         raise remote_wheel.UnreadableWheelError(f"{file.filename} is too large to be read")

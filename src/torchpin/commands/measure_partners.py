@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 _CONNECTIONS = 8
-_SERVER_ERROR = 500  # the first HTTP status that is the server's fault
-_LARGEST_METADATA = 1_000_000
 
 
 def measure_partners(
@@ -105,13 +103,10 @@ def _read(files: Sequence[ReleaseFile]) -> str | None:
     try:
         return torch_requirement(http.fetch(f"{wheel.url}.metadata").content)
     except http.FetchError as error:
-        if error.status is None or error.status >= _SERVER_ERROR:
+        if not error.is_refusal:
             raise
     with remote_wheel.open_wheel(wheel.url, wheel.filename, wheel.size) as archive:
-        found = [path for path in archive.files if remote_wheel.is_metadata(path, wheel.filename)]
-        return (
-            torch_requirement(archive.read(found[0], _LARGEST_METADATA) or b"") if len(found) == 1 else None
-        )
+        return torch_requirement(archive.metadata())
 
 
 def _preference(file: ReleaseFile) -> tuple[bool, str]:

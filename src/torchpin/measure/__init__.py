@@ -1,1 +1,1 @@
-"""What is read out of a wheel: its METADATA and its table of contents."""
+"""What is read out of a wheel: its METADATA, its table of contents, and the syntax trees of its modules."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from socket import socket
 
 _WAITS = (1, 2, 4)  # seconds between attempts, for failures that pass
-_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_CLIENT_ERROR, _TOO_MANY_REQUESTS, _SERVER_ERROR = 400, 429, 500
 _SCHEMES = ("http", "https", "file")
 _MOST_BYTES = 50_000_000  # of a body; the largest page of an index that is read has some two megabytes
 _MOST_SECONDS = 120  # of a request with all its attempts and redirects
@@ -51,6 +51,11 @@ class FetchError(ToolError):
         super().__init__(f"{redact_credentials(url)} could not be read: {self.reason}")
         self.status = status
         self.transient = transient
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether a server answered that it does not give the file."""
+        return self.status is not None and _CLIENT_ERROR <= self.status < _SERVER_ERROR
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -82,6 +82,11 @@ class OpenWheel:
         except _DAMAGED as error:
             raise UnreadableWheelError(f"{self.filename}: {path} cannot be read: {error!r}") from None
 
+    def metadata(self) -> bytes:
+        """Its own METADATA, empty where it has none. Raises UnreadableWheelError for a damaged one."""
+        paths = [path for path in self.files if is_metadata(path, self.filename)]
+        return (self.read(paths[0], _LARGEST_METADATA) if len(paths) == 1 else None) or b""
+
 
 @contextmanager
 def open_wheel(url: str, filename: str, size: int) -> Iterator[OpenWheel]:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     )
 
 _CONNECTIONS = 8
-_CLIENT_ERROR, _SERVER_ERROR = 400, 500  # HTTP statuses
 _LARGEST_SOURCE = 50_000_000  # bytes of a source archive that is read for its PKG-INFO alone
 _NO_ADDRESS = "no index has its file"
 _NOT_SERVED = "its index does not serve the file"
@@ -181,14 +180,9 @@ def _read_file(artifact: Artifact, url: str) -> _Reading:
     try:
         return read(artifact, address)
     except http.FetchError as error:
-        if _is_refusal(error):
+        if error.is_refusal:
             return _Reading(unread=_NOT_SERVED)
         raise ToolError(f"the metadata of {artifact.filename} cannot be read: {error}") from None
-
-
-def _is_refusal(error: http.FetchError) -> bool:
-    """Whether a server answered that it does not give the file."""
-    return error.status is not None and _CLIENT_ERROR <= error.status < _SERVER_ERROR
 
 
 def _read_wheel(artifact: Artifact, address: str) -> _Reading:
@@ -198,7 +192,7 @@ def _read_wheel(artifact: Artifact, address: str) -> _Reading:
         try:
             wheel = remote_wheel.read_wheel(address, artifact.filename, artifact.size)
         except http.FetchError as error:
-            if not _is_refusal(error):
+            if not error.is_refusal:
                 raise
             reason, wheel = _NOT_SERVED, None
         if wheel is not None:
@@ -206,7 +200,7 @@ def _read_wheel(artifact: Artifact, address: str) -> _Reading:
     try:
         return _Reading(metadata=http.fetch(f"{address}.metadata").content, unread=reason)
     except http.FetchError as error:
-        if not _is_refusal(error):
+        if not error.is_refusal:
             raise
         return _Reading(unread=reason)
 
