@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin.facts.versions import is_version
+from torchpin.measure.python_source import last_name, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,7 +80,7 @@ def _is_presence(test: ast.expr, scope: Scope) -> bool:
     """Whether a test asks if a package is there: `is_x_available()`, `_torchao_available`, `version is not None`."""
     match test:
         case ast.Call(func=function, args=[], keywords=[]):
-            return bool(AVAILABLE.fullmatch(name_of(function)))
+            return bool(AVAILABLE.fullmatch(last_name(function)))
         case ast.Name(id=name):
             return name.endswith(("_available", "_installed")) or bool(_version_of(test, scope))
         case ast.Compare(ops=[ast.IsNot()]):
@@ -97,16 +98,20 @@ def _compared(left: ast.expr, operator: str, right: ast.expr, scope: Scope) -> I
 
 def _called_comparison(call: ast.Call, scope: Scope) -> Iterator[Comparison]:
     """`is_torch_version(">=", "2.0")`, `is_torch_greater_or_equal("2.0")`, `compare_versions("torch", "<", "2.0")`."""
-    name = name_of(call.func)
+    name = last_name(call.func)
     arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
     if (match := _IS_VERSION.fullmatch(name)) and len(arguments) == 2:  # noqa: PLR2004 - operator and version
-        package, operator, version = match[1], text_of(arguments[0]), constant_version(arguments[1], scope)
+        package, operator, version = (
+            match[1],
+            text_of(arguments[0]) or "",
+            constant_version(arguments[1], scope),
+        )
     elif (match := _AT_LEAST.fullmatch(name) or AVAILABLE.fullmatch(name)) and arguments:
         package, operator, version = match[1], ">=", constant_version(arguments[0], scope)
     elif name == "compare_versions" and len(arguments) == 3:  # noqa: PLR2004 - package, operator and version
         package, operator, version = (
-            text_of(arguments[0]),
-            text_of(arguments[1]),
+            text_of(arguments[0]) or "",
+            text_of(arguments[1]) or "",
             constant_version(arguments[2], scope),
         )
     else:
@@ -121,16 +126,16 @@ def _version_of(node: ast.expr, scope: Scope, depth: int = 0) -> str:
     match node:
         case ast.Attribute(value=ast.Name(id=module), attr="__version__" | "__version_tuple__"):
             return scope.modules.get(module, "")
-        case ast.Call(func=function, args=[argument, *_]) if name_of(function) in _READERS and text_of(
+        case ast.Call(func=function, args=[argument, *_]) if last_name(function) in _READERS and text_of(
             argument
         ):
-            package = text_of(argument)
+            package = text_of(argument) or ""
             return package if _PACKAGE.fullmatch(package) and not _VERSION.fullmatch(package) else ""
         case ast.Attribute(value=value, attr="base_version" | "public" | "release" | "version"):
             inner = value
         case ast.Subscript(value=ast.Call(func=ast.Attribute(value=value, attr="split" | "partition"))):
             inner = value
-        case ast.Call(func=function, args=[argument]) if name_of(function) in _PARSERS:
+        case ast.Call(func=function, args=[argument]) if last_name(function) in _PARSERS:
             inner = argument
         case ast.Name(id=name) if not isinstance(scope.values.get(name), ast.Constant):
             inner = scope.values.get(name)
@@ -144,19 +149,9 @@ def constant_version(node: ast.expr, scope: Scope, depth: int = 0) -> tuple[str,
     match node:
         case ast.Constant(value=str(text)) if _VERSION.fullmatch(text) and is_version(text):
             return text, ""
-        case ast.Call(func=function, args=[argument]) if name_of(function) in _PARSERS:
+        case ast.Call(func=function, args=[argument]) if last_name(function) in _PARSERS:
             return constant_version(argument, scope, depth + 1)
         case ast.Name(id=name) if name in scope.values:
             version, inner = constant_version(scope.values[name], scope, depth + 1)
             return version, inner or name
     return "", ""
-
-
-def text_of(node: ast.expr) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def name_of(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""

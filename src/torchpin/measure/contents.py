@@ -20,7 +20,6 @@ _VERSIONED_FOLDER = re.compile(
     r"(?P<stem>.*?)(?:^|/)cu(?:da)?[_-]?(?P<version>\d{2,3})/(?P<rest>[^/]+(?:/[^/]+)*\.so)(?:\.\d+)*"
 )
 _BUNDLED_RUNTIME = re.compile(r"(?:^|/)libcudart(?:-[0-9a-f]{8})?\.so\.(\d+)(?:\.\d+)*")
-_EXTENSION = re.compile(r"(?:^|/)[^/.]+\.(?P<tag>cpython-[^/.]+|abi3)(?:-[\w-]+)?\.so")
 _DATA_SCHEME = re.compile(r"[^/]+\.data/(?P<scheme>purelib|platlib|scripts|data|headers)/(?P<path>.+)")
 _INFO_FOLDER = re.compile(r"[^/]+\.(?:dist-info|data)/.*")
 # Folders and files that packages install by mistake beside their own: which of them is kept changes nothing.
@@ -87,12 +86,6 @@ def bundled_runtimes(paths: Iterable[str]) -> tuple[int, ...]:
     """The CUDA majors whose runtime library lies in the wheel itself, in ascending order."""
     matches = (_BUNDLED_RUNTIME.search(path) for path in map(installed_path, paths))
     return tuple(sorted({int(match[1]) for match in matches if match}))
-
-
-def extension_tags(paths: Iterable[str]) -> tuple[str, ...]:
-    """The tags in the names of extension modules (`cpython-312-x86_64-linux-gnu`, `abi3`), sorted."""
-    matches = (_EXTENSION.search(path) for path in map(installed_path, paths))
-    return tuple(sorted({match["tag"] for match in matches if match}))
 
 
 def shared_places(first: Mapping[str, WheelFile], second: Mapping[str, WheelFile]) -> tuple[str, ...]:

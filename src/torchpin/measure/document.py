@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from torchpin.facts.measured import UNCLEAR
 from torchpin.facts.ranges import format_ranges
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from torchpin.measure.release import Name, ReleaseFacts
-
-UNCLEAR = "?"  # before the ranges of releases whose text does not show whether they have a name
 
 
 def build_document(

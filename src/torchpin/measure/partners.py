@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from torchpin.measure.metadata import parse_requirements, requirements_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,24 +27,12 @@ def torch_requirement(metadata: bytes) -> str | None:
 
     Empty where torch is required in any version, None where it is not required at all or the METADATA cannot be parsed.
     """
-    try:
-        fields, _ = parse_email(metadata)
-    except (ValueError, LookupError):
-        return None
     specifiers = [
         ",".join(sorted(map(str, requirement.specifier), reverse=True))
-        for line in fields.get("requires_dist", [])
-        if (requirement := _parse(line)) and canonicalize_name(requirement.name) == "torch"
+        for requirement in requirements_on(parse_requirements(metadata), {"torch"})
         if requirement.marker is None or requirement.marker.evaluate(_ENVIRONMENT)
     ]
     return ",".join(filter(None, specifiers)) if specifiers else None
-
-
-def _parse(line: str) -> Requirement | None:
-    try:
-        return Requirement(line)
-    except InvalidRequirement:
-        return None
 
 
 def format_declared(requirements: Mapping[str, Mapping[str, str | None]]) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from torchpin.measure.comparisons import AVAILABLE, Scope, comparisons, constant_version, name_of, text_of
-from torchpin.measure.python_source import executed
+from torchpin.measure.comparisons import AVAILABLE, Scope, comparisons, constant_version
+from torchpin.measure.python_source import executed, last_name, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -236,8 +236,8 @@ def _checks(test: ast.expr, scope: Scope, raises: str, *, opposite: bool) -> Ite
 
 def _required(call: ast.Call, scope: Scope) -> Iterator[VersionCheck]:
     """`require_version("torch>=2.0")` and `require_version_core(deps["torch"])`."""
-    if name_of(call.func) in _REQUIRE and call.args:
-        text = text_of(call.args[0])
+    if last_name(call.func) in _REQUIRE and call.args:
+        text = text_of(call.args[0]) or ""
         match call.args[0]:
             case ast.Subscript(value=ast.Name(id=table), slice=ast.Constant(value=str(key))):
                 text = scope.tables.get(table, {}).get(key, "")
@@ -248,11 +248,11 @@ def _required(call: ast.Call, scope: Scope) -> Iterator[VersionCheck]:
 def _looped_requirements(statements: Iterable[ast.stmt], scope: Scope) -> Iterator[VersionCheck]:
     """`for name in names: require_version_core(deps[name])` at the top of a module, less the names that it may pass over."""
     for loop in (statement for statement in statements if isinstance(statement, ast.For)):
-        names = _strings(scope.values.get(name_of(loop.iter), loop.iter))
+        names = _strings(scope.values.get(last_name(loop.iter), loop.iter))
         tables = {
-            name_of(node.args[0].value)
+            last_name(node.args[0].value)
             for node in ast.walk(loop)
-            if isinstance(node, ast.Call) and name_of(node.func) in _REQUIRE and node.args
+            if isinstance(node, ast.Call) and last_name(node.func) in _REQUIRE and node.args
             if isinstance(node.args[0], ast.Subscript)
         }
         passed_over = {

@@ -26,7 +26,6 @@ TORCH, NEXT_TORCH = "2.7.1", "2.8.0"
 OLD_TAG, TAG = "v0.9", "v1.0"
 CHANNEL = "cpu"
 PACKAGES = {"plainlib": ("1.0", "1.1"), "helperlib": ("2.0",)}
-FAMILY_REQUIRES = ("filelock", "typing-extensions>=4.8.0")
 COMMAND_SECONDS = 120  # what no command of this small repository takes, however busy the machine is
 _SMOKE_TEST = '"""Torch is a stub."""\n\nimport torch\n\nassert torch.__torchpin_stub__\nprint("smoke: ok")\n'
 _DESCRIPTION = """\

@@ -70,11 +70,6 @@ def test_top_level_folders_and_files_of_all_schemes_that_lead_there() -> None:
     assert contents.top_level(paths) == ("compiled.so", "inside", "onnxruntime", "rec2idx.py")
 
 
-def test_tags_of_extension_modules() -> None:
-    paths = ["a/_C.cpython-312-x86_64-linux-gnu.so", "a/b.abi3.so", "a/libc.so", "a/libz.so.1", "a/text.py"]
-    assert contents.extension_tags(paths) == ("abi3", "cpython-312-x86_64-linux-gnu")
-
-
 def test_places_of_files_with_other_bytes() -> None:
     cpu = wheel(("onnxruntime/__init__.py", 1), ("onnxruntime/capi/state.so", 2), ("onnxruntime/LICENSE", 3))
     gpu = wheel(("onnxruntime/__init__.py", 4), ("onnxruntime/capi/state.so", 5), ("onnxruntime/LICENSE", 3))
