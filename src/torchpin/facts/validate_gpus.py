@@ -6,23 +6,20 @@ import re
 from typing import TYPE_CHECKING
 
 from torchpin.facts.gpus import gpu_name_problems
+from torchpin.facts.table_references import channel_names, parses, rows
 from torchpin.facts.versions import version_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from torchpin.facts.load import RawRow, Table
+    from torchpin.facts.load import Table
 
 ARCH = re.compile(r"(?:sm|compute)_\d{2,3}a?")
 
 
-def _rows(tables: Mapping[str, Table], name: str, section: str) -> list[RawRow]:
-    return tables.get(name, {}).get(section, [])
-
-
 def archs_problems(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     """A message for each problem of archs.yaml."""
-    series = {row["name"]: row["series"] for row in _rows(tables, "channels", "channels")}
+    series = {row["name"]: row["series"] for row in rows(tables, "channels", "channels")}
     for row in table["archs"]:
         label = f"{row['series']} {row['channel']} {row['platform']}"
         if row["channel"] not in series:
@@ -53,7 +50,7 @@ def _hole_problems(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     """Every series of a CUDA channel has a row of architectures, or is listed as a hole with the reason."""
     listed = {(row["series"], row["channel"]) for row in table["archs"]}
     holes = {(row["series"], row["channel"]) for row in table.get("holes", ())}
-    channels = [row for row in _rows(tables, "channels", "channels") if row["cuda"]]
+    channels = [row for row in rows(tables, "channels", "channels") if row["cuda"]]
     matrix = {(series, row["name"]) for row in channels for series in row["series"]}
     yield from (
         f"{' '.join(pair)}: listed in neither archs nor holes" for pair in sorted(matrix - listed - holes)
@@ -67,7 +64,7 @@ def _hole_problems(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
 
 def _is_unknown_toolkit(cuda: str | None, tables: Mapping[str, Table]) -> bool:
     """Whether a CUDA version is missing in drivers.yaml though it is not older than its oldest row."""
-    toolkits = [row["cuda"] for row in _rows(tables, "drivers", "toolkits")]
+    toolkits = [row["cuda"] for row in rows(tables, "drivers", "toolkits")]
     return bool(
         cuda
         and toolkits
@@ -98,7 +95,7 @@ def _gpu_pattern_problems(table: Table) -> Iterator[str]:
         if row["gpu"] not in names:
             yield f"instances: {row['pattern']}: {row['gpu']} is not a name of the table"
     for row in (*table.get("instances", ()), *table.get("vendors", ())):
-        if not _compiles(row["pattern"]):
+        if not parses(re.compile, row["pattern"]):
             yield f"{row['pattern']}: the pattern does not compile"
     for row in table.get("families", ()):
         if not re.fullmatch(r"\d+\.\d", str(row["capability"])):
@@ -108,18 +105,7 @@ def _gpu_pattern_problems(table: Table) -> Iterator[str]:
 def other_channels_problems(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     """A message for each problem of other_channels.yaml."""
     for row in table["channels"]:
-        if not _compiles(row["pattern"]):
+        if not parses(re.compile, row["pattern"]):
             yield f"{row['id']}: the pattern does not compile"
-        elif any(
-            re.fullmatch(row["pattern"], name)
-            for name in {row["name"] for row in _rows(tables, "channels", "channels")}
-        ):
+        elif any(re.fullmatch(row["pattern"], name) for name in channel_names(tables)):
             yield f"{row['id']}: the pattern matches a channel of channels.yaml"
-
-
-def _compiles(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except re.error:
-        return False
-    return True
