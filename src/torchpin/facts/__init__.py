@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from torchpin.facts.age import DatedRow, SectionAge, expired_rows, section_ages
 from torchpin.facts.archs import (
-    BundledPtxas,
     Toolkits,
     Triton,
     bundled_ptxas,
@@ -23,10 +22,6 @@ from torchpin.facts.archs import (
 )
 from torchpin.facts.base_images import base_image, base_images, image_description, tag_violation
 from torchpin.facts.compilers import (
-    CompilingPackage,
-    CompilingSetting,
-    ImageCompiler,
-    SystemCompiler,
     compiling_packages,
     compiling_settings,
     image_compiler,
@@ -37,7 +32,6 @@ from torchpin.facts.image_names import ImageName, parse_image_name
 from torchpin.facts.load import RawRow, Table, build_row, load_snapshot, load_table
 from torchpin.facts.measured import (
     MeasuredCheck,
-    MeasuredImport,
     forget_measured,
     is_measured,
     measured_checks,
@@ -51,6 +45,14 @@ from torchpin.facts.measured import (
     provides_name,
 )
 from torchpin.facts.near_gpus import near_gpus
+from torchpin.facts.package_rows import (
+    Conflict,
+    LibraryChoice,
+    Partner,
+    Removal,
+    UndeclaredRequirement,
+    Wheel,
+)
 from torchpin.facts.packages import (
     NoWheel,
     abi_packages,
@@ -67,28 +69,13 @@ from torchpin.facts.rows import (
     Archs,
     BaseImage,
     Channel,
-    ChannelPackage,
-    CompleteSeries,
-    Conflict,
-    CudaBuild,
-    Driver,
     Gate,
     Gpu,
-    ImpliedPackages,
     IndexSnapshot,
     KnownFailure,
-    LibraryChoice,
     Metadata,
-    NativeNeeds,
-    Note,
-    OtherChannel,
-    Partner,
-    PypiWheels,
-    Removal,
     SourceTag,
     TorchRelease,
-    UndeclaredRequirement,
-    Wheel,
 )
 from torchpin.facts.torch import (
     channel,
@@ -113,35 +100,21 @@ if TYPE_CHECKING:
 __all__ = [
     "Archs",
     "BaseImage",
-    "BundledPtxas",
     "Channel",
-    "ChannelPackage",
-    "CompilingPackage",
-    "CompilingSetting",
-    "CompleteSeries",
     "Conflict",
-    "CudaBuild",
     "DatedRow",
-    "Driver",
     "Gate",
     "Gpu",
-    "ImageCompiler",
     "ImageName",
-    "ImpliedPackages",
     "KnownFailure",
     "LibraryChoice",
     "MeasuredCheck",
-    "MeasuredImport",
     "Metadata",
-    "NativeNeeds",
     "NoWheel",
-    "OtherChannel",
     "Partner",
-    "PypiWheels",
     "Removal",
     "SectionAge",
     "SourceTag",
-    "SystemCompiler",
     "Toolkits",
     "TorchRelease",
     "Triton",
@@ -193,7 +166,6 @@ __all__ = [
     "name_ranges",
     "native_needs",
     "near_gpus",
-    "notes",
     "other_channel",
     "parse_capability",
     "parse_image_name",
@@ -290,11 +262,6 @@ def failures() -> tuple[KnownFailure, ...]:
     """The known failures in the order in which to search them: special before general."""
     rows = load_table("known_failures")["failures"]
     return tuple(build_row(KnownFailure, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
-
-
-def notes(name: str) -> tuple[Note, ...]:
-    """The notes of a table (`torch`, `bases`, `drivers`, `sources`)."""
-    return tuple(build_row(Note, row) for row in load_table(name).get("facts", []))
 
 
 def problems(

@@ -10,7 +10,14 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from torchpin.facts.load import RawRow, build_row, load_table
-from torchpin.facts.rows import Conflict, CudaBuild, ImpliedPackages, LibraryChoice, NativeNeeds, Wheel
+from torchpin.facts.package_rows import (
+    Conflict,
+    CudaBuild,
+    ImpliedPackages,
+    LibraryChoice,
+    NativeNeeds,
+    Wheel,
+)
 from torchpin.facts.torch import channel, channels, cxx11_abi, release
 from torchpin.facts.versions import major_minor
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from torchpin.facts.load import build_row, load_table
-from torchpin.facts.rows import ChannelPackage, Partner, UndeclaredRequirement
+from torchpin.facts.package_rows import ChannelPackage, Partner, UndeclaredRequirement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
