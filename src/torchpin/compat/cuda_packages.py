@@ -9,7 +9,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.compat.released_contents import released_libraries, released_majors
 from torchpin.compat.wheel_contents import locked_contents
 from torchpin.measure import metadata
 
@@ -112,7 +111,7 @@ def _optional_use(
     brings: tuple[int, ...],
 ) -> CudaUse | None:
     """A package for GPUs whose extras name a CUDA major: by what the lock has of its metadata, else by the facts."""
-    majors = metadata.cuda_majors(named) or released_majors(name, version) or ()
+    majors = metadata.cuda_majors(named) or facts.measured_cuda_majors(name, version) or ()
     if not majors:
         return None
     if named:
@@ -213,7 +212,7 @@ def library_use(
     None where it has none, or nothing is known of it.
     """
     is_locked = wheel is not None and not wheel.unread and not wheel.contents_of
-    recorded = released_libraries(name, version) if env.variant.platform == "linux/amd64" else None
+    recorded = facts.measured_cuda_libraries(name, version) if env.variant.platform == "linux/amd64" else None
     libraries = wheel.cuda_libraries if wheel and is_locked else recorded
     if not libraries:
         return None

@@ -18,7 +18,7 @@ from torchpin.description.environments import MACHINES
 from torchpin.measure.packages import PACKAGES, provided_modules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from torchpin.compat.pins import Pin
     from torchpin.facts import MeasuredCheck
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Name = tuple[str, str]  # a module and a name in it, "" for the module itself
 
 
-_FAMILY = {"torch", "torchvision", "torchaudio", "triton"}
+# What comes with torch, by its release and its channel: another version of it is another torch.
+FAMILY = frozenset({"torch", "torchvision", "torchaudio", "triton"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +156,7 @@ class _AssumedVersions:
 
     def version(self, package: str) -> Version | None:
         """None for torch's family, which comes with torch, and where no measured release is allowed."""
-        if package in _FAMILY:
+        if package in FAMILY:
             return None
         if package not in self.known:
             self.known[package] = newest_allowed(self.env, self.pins, package)
@@ -299,29 +300,37 @@ def _checks_hold(name: str, package: str, versions: Mapping[str, Version]) -> bo
 
 
 def nearest_release(
-    env: Environment, pins: Pins, package: str, *, pair: tuple[str, str] | None = None
+    env: Environment, pins: Pins, package: str, fits: Callable[[Version], bool] | None = None
 ) -> Version | None:
     """The measured release of a package nearest to its pin that fits all other pins, a later one first; None: none is known.
 
-    `pair`: two packages of which all checks of the first about the second have to hold then. Of a package that is not
-    pinned, the newest release.
+    `fits`: what it has to be besides. Of a package that is not pinned, the newest release.
     """
     releases = [Version(text) for text in facts.measured_releases(package)]
     current = Version(pins[package].version.public) if package in pins else None
     later = [version for version in releases if current and version > current]
     earlier = [version for version in reversed(releases) if not current or version < current]
-    return next((version for version in (*later, *earlier) if _fits(env, pins, package, version, pair)), None)
+    return next(
+        (
+            version
+            for version in (*later, *earlier)
+            if (fits is None or fits(version)) and _fits_pins(env, pins, package, version)
+        ),
+        None,
+    )
 
 
-def _fits(env: Environment, pins: Pins, package: str, version: Version, pair: tuple[str, str] | None) -> bool:
+def _fits_pins(env: Environment, pins: Pins, package: str, version: Version) -> bool:
     if not is_allowed(env, pins, package, version) or not works_with(pins, package, version):
         return False
     partner = partner_row(package, version)
-    if partner and partner.level == "error" and goes_with(partner, env.service.torch.version) is False:
-        return False
-    if pair is None:
-        return True
-    checking, required = pair
+    return not (
+        partner and partner.level == "error" and goes_with(partner, env.service.torch.version) is False
+    )
+
+
+def checks_hold(pins: Pins, checking: str, required: str, package: str, version: Version) -> bool:
+    """Whether all checks that a package runs of another one hold when `package` is moved to a version."""
     versions = {name: pin.version for name, pin in pins.items()} | {package: version}
     return all(
         needs.specifier.contains(versions[required], prereleases=True)

@@ -112,21 +112,33 @@ def _rows(package: str, version: Version, section: str) -> Iterator[Mapping[str,
 
 
 def measured_requirements(package: str, version: Version) -> tuple[str, ...]:
-    """What the metadata of a release requires of measured packages, without extras."""
-    return _values(package, version, "requires")
+    """What the metadata of a release requires of measured packages, without extras; nothing where it is not measured."""
+    return _values(package, version, "requires") or ()
 
 
-def _values(package: str, version: Version, section: str) -> tuple[str, ...]:
+def measured_cuda_majors(package: str, version: Version) -> tuple[int, ...] | None:
+    """The CUDA majors that the metadata of a release name, extras included; None: it is not measured."""
+    values = _values(package, version, "cuda")
+    return None if values is None else tuple(map(int, values))
+
+
+def measured_cuda_libraries(package: str, version: Version) -> tuple[str, ...] | None:
+    """The CUDA versions that a release has libraries for; None: it is not measured."""
+    return _values(package, version, "libraries")
+
+
+def _values(package: str, version: Version, section: str) -> tuple[str, ...] | None:
+    """The values of a section that hold for a release; None: it is not measured."""
     document = measured_document(package)
     if document is None or not is_measured(package, version):
-        return ()
+        return None
     public = Version(version.public)
     return tuple(value for value, ranges in document[section].items() if in_ranges(ranges, public))
 
 
 def measured_python(package: str, version: Version) -> str:
     """The Pythons that a release requires, `>=3.9`; "" where that is not known."""
-    return next(iter(_values(package, version, "python")), "")
+    return next(iter(_values(package, version, "python") or ()), "")
 
 
 def measured_releases(package: str) -> tuple[str, ...]:

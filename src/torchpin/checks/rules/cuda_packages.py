@@ -19,11 +19,10 @@ from torchpin.compat.cuda_packages import (
     library_uses,
     missing_libraries,
 )
+from torchpin.compat.measured import nearest_release
 from torchpin.compat.pins import list_pins
-from torchpin.compat.released_contents import nearest_release, released_majors
 from torchpin.compat.wheel_contents import locked_contents
 from torchpin.description.environments import cuda_version, torch_build
-from torchpin.facts import measured
 from torchpin.lock.statements import WHEELS
 from torchpin.measure.metadata import cuda_version_in_digits
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
     from torchpin.checks.pin_fixes import Pins
     from torchpin.checks.registry import Answer
-    from torchpin.compat.pins import Pin
     from torchpin.model import Environment, Lock
 
 
@@ -91,7 +89,12 @@ def _check_major(env: Environment, use: CudaUse, major: int, pins: Pins, missing
             about=use.package, evidence=f"{built}, and {env.base.image} has CUDA {base.cuda}: {base.citation}"
         )
     pin = pins[use.package]
-    nearest = _nearest(env, pin, lambda release: major in (released_majors(use.package, release) or ()))
+    nearest = _nearest(
+        env,
+        pins,
+        use.package,
+        lambda release: major in (facts.measured_cuda_majors(use.package, release) or ()),
+    )
     other = f"a channel with CUDA {_join(use)}, or the packages {', '.join(missing)}"
     return finding(
         env,
@@ -102,7 +105,7 @@ def _check_major(env: Environment, use: CudaUse, major: int, pins: Pins, missing
         if nearest
         else f"pin a release or a package that is built for CUDA {major}; or choose {other}",
         about=use.package,
-        evidence=measured.measured_citation(use.package) if nearest else paths.lock_path(env.name, WHEELS),
+        evidence=facts.measured_citation(use.package) if nearest else paths.lock_path(env.name, WHEELS),
         level="warning" if use.is_optional else "error",
         fix=pin_changes(env, pins, nearest, use.package),
     )
@@ -135,9 +138,11 @@ def _join(use: CudaUse) -> str:
     return " or ".join(map(str, use.majors))
 
 
-def _nearest(env: Environment, pin: Pin, fits: Callable[[Version], bool]) -> Requirement | None:
-    release = nearest_release(env, pin, fits)
-    return Requirement(f"{pin.name}=={release}") if release else None
+def _nearest(
+    env: Environment, pins: Pins, package: str, fits: Callable[[Version], bool]
+) -> Requirement | None:
+    release = nearest_release(env, pins, package, fits)
+    return Requirement(f"{package}=={release}") if release else None
 
 
 @check("ABI003", "a package has no library for torch's CUDA version", judge=True)
@@ -175,7 +180,7 @@ def _check_library(env: Environment, use: LibraryUse, cuda: str, pins: Pins) -> 
         message = f"{has}, and {wanted}; whether it takes another one of the same major is not in the facts"
         return Unknown(message=message, about=use.package)
     nearest = (
-        _nearest(env, pin, lambda release: _serves(env, use.package, release, cuda))
+        _nearest(env, pins, use.package, lambda release: _serves(env, use.package, release, cuda))
         if named is None
         else None
     )
@@ -209,5 +214,5 @@ def _library_help(
 
 
 def _library_evidence(env: Environment, use: LibraryUse) -> str:
-    source = paths.lock_path(env.name, WHEELS) if use.is_locked else measured.measured_citation(use.package)
+    source = paths.lock_path(env.name, WHEELS) if use.is_locked else facts.measured_citation(use.package)
     return "; ".join(filter(None, (source, use.choice.citation if use.choice else "")))

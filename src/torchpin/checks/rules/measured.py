@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 _FOLDER = "src/torchpin/facts/data/measured"
 _SHOWN_NAMES = 3
-# What comes with torch, by its release and its channel: another version of it is another torch.
-_FAMILY = {"torch", "torchvision", "torchaudio", "triton"}
 
 
 @check("DEP005", "a package imports a name that another one does not have", judge=True)
@@ -114,11 +113,13 @@ def _availability(status: ImportStatus) -> str:
 
 def _import_replacement(env: Environment, status: ImportStatus, pins: Pins) -> Requirement | None:
     """The pin of one of the two packages that ends the finding: of the provider, unless it comes with torch."""
-    if status.provider not in _FAMILY:
+    if status.provider not in measured.FAMILY:
         version = measured.nearest_release(env, pins, status.provider)
         if version is not None:
             return Requirement(f"{status.provider}=={version}")
-    version = measured.nearest_release(env, pins, status.package) if status.package not in _FAMILY else None
+    version = (
+        measured.nearest_release(env, pins, status.package) if status.package not in measured.FAMILY else None
+    )
     return Requirement(f"{status.package}=={version}") if version is not None else None
 
 
@@ -201,9 +202,10 @@ def _check_finding(env: Environment, status: CheckStatus, pins: Pins) -> Finding
 
 def _check_replacement(env: Environment, status: CheckStatus, pins: Pins) -> Requirement | None:
     """The pin that ends the finding: of the checked package, unless it comes with torch; else of the one that checks."""
-    name = status.package if status.required in _FAMILY else status.required
-    pair = (status.package, status.required)
-    version = measured.nearest_release(env, pins, name, pair=pair)
-    if version is None and name == status.required:
-        name, version = status.package, measured.nearest_release(env, pins, status.package, pair=pair)
-    return Requirement(f"{name}=={version}") if version is not None else None
+    names = [status.package] if status.required in measured.FAMILY else [status.required, status.package]
+    for name in names:
+        holds = partial(measured.checks_hold, pins, status.package, status.required, name)
+        version = measured.nearest_release(env, pins, name, holds)
+        if version is not None:
+            return Requirement(f"{name}=={version}")
+    return None
