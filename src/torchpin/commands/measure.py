@@ -89,7 +89,7 @@ def measure_packages(
 
     Raises InputError for a package that is not of those measured, ToolError where PyPI cannot be read.
     """
-    repo = replace(repo)
+    repo = replace(repo)  # which has read nothing: what is read from here on must stay until it is written
     measurements = [_Measurement(package=package) for package in _select(names)]
     index = pypi.index_address(repo.settings)
     with ThreadPoolExecutor(_PACKAGES_AT_ONCE) as pool:

@@ -35,25 +35,18 @@ def measure_partners(
     A release is immutable, so those in the table are not read again; nor are those before its oldest. Raises InputError for
     a package that is not in the table, ToolError where PyPI cannot be read.
     """
-    repo = replace(repo)
+    repo = replace(repo)  # which has read nothing: what is read from here on must stay until it is written
     index, unread = pypi.index_address(repo.settings), list[str]()
     declared = {name: _declared(name) for name in _select(names)}
     for name, known in declared.items():
-        missing = {
-            version: files
-            for version, files in pypi.release_files(index, name, until=today).items()
-            if not _is_known(name, version) and version > _oldest(name)
-            if not all(file.yanked for file in files)  # nobody is to choose it
-        }
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            found = dict(zip(missing, pool.map(_read, missing.values()), strict=True))
-        known |= {str(version): specifier for version, specifier in found.items() if specifier}
+        specifiers = _read_releases(index, name, today)
+        known |= {str(version): specifier for version, specifier in specifiers.items() if specifier}
         unread += [
             f"{name} {version} requires no release of torch in its METADATA: see what its project publishes"
-            for version, specifier in found.items()
+            for version, specifier in specifiers.items()
             if not specifier
         ]
-        report(f"{name}: {len(missing)} new releases read")
+        report(f"{name}: {len(specifiers)} new releases read")
     text = repo.text(paths.PARTNERS)
     if text is None:
         raise InputError(f"{paths.PARTNERS} is missing; restore it")
@@ -71,6 +64,18 @@ def measure_partners(
         written=written,
         problems=facts.problems(today=today),
     )
+
+
+def _read_releases(index: str, name: str, today: date) -> dict[Version, str | None]:
+    """What the releases of a package that the table does not have require of torch, as `_read` says it."""
+    missing = {
+        version: files
+        for version, files in pypi.release_files(index, name, until=today).items()
+        if not _is_known(name, version) and version > _oldest(name)
+        if not all(file.yanked for file in files)  # nobody is to choose it
+    }
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        return dict(zip(missing, pool.map(_read, missing.values()), strict=True))
 
 
 def _select(names: Sequence[str]) -> list[str]:

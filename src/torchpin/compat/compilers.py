@@ -40,7 +40,7 @@ def image_compiler(env: Environment) -> Compiler:
     """The compilers of an environment's image, from its base image and its system packages."""
     service = env.service
     rows = {row.package: row for row in facts.system_compilers()}
-    names = [_plain_name(name, service.run.env) for name in service.apt]
+    names = [_plain_name(name, has_variable="CC" in service.run.env) for name in service.apt]
     installed = [rows[name] for name in names if name in rows]
     base = facts.image_compiler(env.base.image)
     fallback = base.compiler if base else None
@@ -55,10 +55,10 @@ def image_compiler(env: Environment) -> Compiler:
     )
 
 
-def _plain_name(package: str, variables: object) -> str:
-    """The package's name, without its version where the variable CC can name it: gcc-12 is no `gcc`."""
+def _plain_name(package: str, *, has_variable: bool) -> str:
+    """The package's name, without its version where the variable CC can name it: gcc-12 has no `gcc`."""
     match = _VERSIONED.fullmatch(package)
-    return match["name"] if match and "CC" in (variables or ()) else package  # type: ignore[operator]
+    return match["name"] if match and has_variable else package
 
 
 def compiling_signs(env: Environment, packages: Iterable[str]) -> Iterator[Sign]:

@@ -55,10 +55,8 @@ def judge_triton(env: Environment, gpu: facts.Gpu, triton: str, users: Sequence[
     if toolkits.is_compiled_by(cuda):
         reason = f"triton {row.version} has the ptxas of CUDA {cuda}, which compiles for {toolkits.sm}"
         return GpuVerdict(status="ok", evidence=f"{reason}: {row.citation}; {toolkits.citation}")
-    other = _described_ptxas(env, row, toolkits) or ("" if users else _bundled_ptxas(env, toolkits))
-    if other:
-        return other if isinstance(other, GpuVerdict) else GpuVerdict(status="ok", evidence=other)
-    return GpuVerdict(
+    other = _described_ptxas(env, row, toolkits) or (None if users else _bundled_ptxas(env, toolkits))
+    return other or GpuVerdict(
         status="incompatible",
         reason=f"triton {row.version} has the ptxas of CUDA {cuda}, and {toolkits.sm} needs that of {toolkits.min_toolkit}",
         evidence=f"{row.citation}; {toolkits.citation}",
@@ -94,16 +92,14 @@ def _described_ptxas(env: Environment, row: facts.Triton, toolkits: facts.Toolki
     return GpuVerdict(status="unknown", reason=f"the CUDA of {path} is not in the facts")
 
 
-def _bundled_ptxas(env: Environment, toolkits: facts.Toolkits) -> str:
-    """The evidence for a ptxas in torch's own wheel that compiles for a capability; empty where there is none."""
+def _bundled_ptxas(env: Environment, toolkits: facts.Toolkits) -> GpuVerdict | None:
+    """The verdict on a ptxas in torch's own wheel that compiles for a capability; None where there is none."""
     machine = MACHINES[env.variant.platform]
-    own = facts.bundled_ptxas(str(env.service.torch.version), torch_build(env) or "", machine)
-    if own is None or not toolkits.is_compiled_by(own.ptxas):
-        return ""
-    reason = (
-        f"torch.compile uses the ptxas of CUDA {own.ptxas} in torch's wheel, which compiles for {toolkits.sm}"
-    )
-    return f"{reason}: {own.citation}; {toolkits.citation}"
+    bundled = facts.bundled_ptxas(str(env.service.torch.version), torch_build(env) or "", machine)
+    if bundled is None or not toolkits.is_compiled_by(bundled.ptxas):
+        return None
+    reason = f"torch.compile uses the ptxas of CUDA {bundled.ptxas} in torch's wheel, which compiles for {toolkits.sm}"
+    return GpuVerdict(status="ok", evidence=f"{reason}: {bundled.citation}; {toolkits.citation}")
 
 
 def first_release_for(env: Environment, gpu: facts.Gpu) -> facts.TorchRelease | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -66,35 +66,18 @@ def version_checks(
     """The comparisons of versions in a module. `constants`, `tables`: what it imports from modules of its own package."""
     values: dict[str, ast.expr] = {name: ast.Constant(value) for name, value in (constants or {}).items()}
     every = list(_every_statement(tree.body))
-    modules = _module_aliases(every)
     scope = Scope(
         values=values | _assigned(tree.body),
-        modules=modules,
+        modules=_module_aliases(every),
         tables={**(tables or {}), **requirement_tables(tree)},
     )
     certain = [statement for statement, is_certain in executed(tree.body) if is_certain]
     checks = [check for statement in certain for check in _statement_checks([statement], scope)]
     checks += _looped_requirements(certain, scope)
-    for function in every:
-        if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            continue
-        if not any(_may_check(statement) for statement in _blocks(function.body)):
-            continue
-        inner = Scope(
-            values={**scope.values, **_assigned(function.body)},
-            modules=modules,
-            tables=scope.tables,
-            function=function.name,
-        )
-        for block in _all_blocks(function.body):
-            checks += _statement_checks(block, inner)
-    called = {
-        statement.value.func.id
-        for statement in certain
-        if isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Call)
-        and isinstance(statement.value.func, ast.Name)
-    }
+    for statement in every:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            checks += _function_checks(statement, scope)
+    called = _called_functions(certain)
     # what a function raises that the module calls at its top ends the import
     return tuple(
         dict.fromkeys(
@@ -104,6 +87,27 @@ def version_checks(
             for check in checks
         )
     )
+
+
+def _function_checks(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope
+) -> Iterator[VersionCheck]:
+    if any(_may_check(statement) for statement in _blocks(function.body)):
+        values = {**scope.values, **_assigned(function.body)}
+        inner = replace(scope, values=values, function=function.name)
+        for block in _all_blocks(function.body):
+            yield from _statement_checks(block, inner)
+
+
+def _called_functions(statements: Iterable[ast.stmt]) -> set[str]:
+    """The functions that statements call for their own sake: `check_versions()`."""
+    return {
+        statement.value.func.id
+        for statement in statements
+        if isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Call)
+        and isinstance(statement.value.func, ast.Name)
+    }
 
 
 def _may_check(statement: ast.stmt) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -206,13 +205,7 @@ def _shared_finding(
     libraries = all(name.startswith("nvidia-") and name in required_by for name in names)
     return finding(
         env,
-        next(
-            iter(
-                chain(
-                    (pins[name].location for name in names if pins[name].path), (pins[wheel.name].location,)
-                )
-            )
-        ),
+        next((pins[name].location for name in names if pins[name].path), pins[wheel.name].location),
         f"{_owners(names, required_by)} write {shared.count} {files} with different bytes, such as {shared.example}",
         help=_help(env, pins, names, required_by),
         about=f"{shared.package}, {wheel.name}",
