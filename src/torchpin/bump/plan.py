@@ -73,7 +73,7 @@ def _require_existing(target: Target) -> None:
 
 def _unknown_torch_message(version: Version) -> str:
     """That a release of torch is not known, with its neighbours by version and the newest known one."""
-    known = sorted(Version(release.version) for release in facts.releases())
+    known = facts.release_versions()
     older = [str(release) for release in known if release < version][-1:]
     newer = [str(release) for release in known if release > version][:1]
     newest = f"the newest known release is {known[-1]}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def marker_environment(env: Environment) -> dict[str, str]:
-    """The values of an environment's markers, by the names of PEP 508."""
+    """The values of an environment's markers, by the names of PEP 508; those of its kernel are left out."""
     python = str(env.service.python)
     return {
         "python_version": major_minor(python),
@@ -27,6 +27,9 @@ def marker_environment(env: Environment) -> dict[str, str]:
         "sys_platform": "linux",
         "platform_system": "Linux",
         "os_name": "posix",
+        "implementation_name": "cpython",
+        "implementation_version": python,
+        "platform_python_implementation": "CPython",
     }
 
 

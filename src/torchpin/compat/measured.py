@@ -11,10 +11,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.compat.markers import marker_holds
+from torchpin.compat.markers import marker_environment, marker_holds
 from torchpin.compat.partners import goes_with, partner_row
 from torchpin.compat.pins import list_pins
-from torchpin.description.environments import MACHINES
 from torchpin.measure.packages import PACKAGES, provided_modules
 
 if TYPE_CHECKING:
@@ -250,7 +249,7 @@ def refused_requirements(
 
 def _requirements(env: Environment, package: str, version: Version) -> list[Requirement]:
     """The measured requirements of a release whose markers hold in an environment."""
-    environment = _marker_environment(env)
+    environment = marker_environment(env)
     texts = map(_requirement, facts.measured_requirements(package, version))
     return [text for text in texts if marker_holds(text.marker, environment)]
 

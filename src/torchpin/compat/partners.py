@@ -50,7 +50,7 @@ def goes_with(row: Partner, torch: Version) -> bool | None:
     if not _specifier(row.torch).contains(torch.public, prereleases=True):
         return False
     is_promise = not row.declared and not is_closed(row)
-    return None if is_promise and torch > _newest_release() else True
+    return None if is_promise and torch > facts.release_versions()[-1] else True
 
 
 def is_closed(row: Partner) -> bool:
@@ -67,11 +67,6 @@ def newest_declared(name: str) -> tuple[Version, Partner] | None:
 @cache
 def _specifier(text: str) -> SpecifierSet:
     return SpecifierSet(text)
-
-
-@cache
-def _newest_release() -> Version:
-    return max(Version(release.version) for release in facts.releases())
 
 
 def choices(name: str, torch: Version) -> tuple[Choice, ...]:

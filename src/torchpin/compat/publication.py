@@ -131,7 +131,7 @@ def _on_pypi(version: Version) -> Publication:
 
 def _unlisted_release(version: Version) -> Publication:
     """Of a release without a row: it does not exist between the known ones, since only the newest series gets patches."""
-    known = sorted(Version(release.version) for release in facts.releases())
+    known = facts.release_versions()
     stable = not version.is_prerelease and not version.is_postrelease
     if known and stable and known[0] < version < known[-1]:
         newest = facts.release(str(known[-1]))

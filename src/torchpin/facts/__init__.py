@@ -88,6 +88,7 @@ from torchpin.facts.torch import (
     other_channel,
     pypi_wheels,
     release,
+    release_versions,
     releases,
 )
 
@@ -180,6 +181,7 @@ __all__ = [
     "pypi_wheels",
     "recorded_hash",
     "release",
+    "release_versions",
     "releases",
     "removals",
     "runs_on",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from torchpin.facts.archs import toolkits_of
@@ -52,8 +53,8 @@ def _entries(row: RawRow, words: frozenset[str] = frozenset()) -> Iterator[tuple
 
 def _entry(row: RawRow, name: str) -> tuple[Gpu, GpuName]:
     brand = row.get("brand", "")
-    own = f"{brand} {name}" if brand in _PREFIXED_BRANDS else name if brand else row.get("name", name)
-    return _build_gpu({**row, "name": own}), parse_gpu_name(f"{brand} {name}")
+    full_name = f"{brand} {name}" if brand in _PREFIXED_BRANDS else name if brand else row.get("name", name)
+    return _build_gpu({**row, "name": full_name}), parse_gpu_name(f"{brand} {name}")
 
 
 def _names(row: RawRow) -> tuple[str, ...]:
@@ -158,7 +159,7 @@ def gpu_name_problems(table: Table) -> Iterator[str]:
     """A message for each name that names no model, or two GPUs though nothing tells them apart."""
     taken: dict[tuple[GpuName, str], str] = {}
     for section in ("gpus", "families"):
-        for entry, parts in (found for row in table.get(section, ()) for found in _entries(row)):
+        for entry, parts in chain.from_iterable(map(_entries, table.get(section, ()))):
             if not parts.is_specific:
                 yield f"{entry.name} names no model"
             # A name that GPUs of two capabilities have, such as GT 730, is in two families, and so means neither.

@@ -14,11 +14,6 @@ DOCUMENTATION = "documentation"
 _READER = re.compile(r"[A-Z]{3}\d{3}|[a-z_]+(?:\.[a-z_]+)*")
 
 
-def readers_of(entry: Any) -> Sequence[str]:
-    """The readers of an entry; empty for documentation."""
-    return () if entry == DOCUMENTATION else tuple(entry)
-
-
 def problems(tables: Mapping[str, Table], readers: Readers) -> Iterator[str]:
     """A message for each section or row of prose without a reader, and for each reader of none."""
     for name, table in tables.items():

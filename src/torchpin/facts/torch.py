@@ -6,6 +6,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from torchpin.facts.load import build_row, load_table
 from torchpin.facts.rows import Channel, CompleteSeries, OtherChannel, PypiWheels, TorchRelease
 from torchpin.facts.versions import major_minor
@@ -60,6 +62,12 @@ def other_channel(name: str) -> OtherChannel | None:
 def releases() -> tuple[TorchRelease, ...]:
     """Every release of torch in the facts."""
     return tuple(build_row(TorchRelease, row) for row in load_table("torch")["releases"])
+
+
+@cache
+def release_versions() -> tuple[Version, ...]:
+    """The versions of torch in the facts, in ascending order."""
+    return tuple(sorted(Version(row.version) for row in releases()))
 
 
 def release(version: str) -> TorchRelease | None:

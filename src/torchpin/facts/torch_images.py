@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from torchpin.facts.image_rows import UNREAD, Reading, read_row, table
 from torchpin.facts.rows import cite
-from torchpin.facts.torch import release, releases
+from torchpin.facts.torch import release, release_versions, releases
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def read_pytorch_tag(tag: str) -> Reading:
     series = next(
         (row for row in table()["pytorch_series"] if row["series"] == major_minor(match["torch"])), None
     )
-    is_newer = Version(match["torch"]) > max(Version(known.version) for known in releases())
+    is_newer = Version(match["torch"]) > release_versions()[-1]
     if series is None or is_newer:
         return Reading(row=_pytorch_row(match.groupdict(), series or {}, listed=False))
     if violation := _pytorch_violation(series, **match.groupdict()):
@@ -69,8 +69,8 @@ def _pytorch_violation(series: RawRow, *, torch: str, cuda: str, cudnn: str, var
     """Why PyTorch published no such image of a series; "" where it did, or may have."""
     del variant
     if release(torch) is None:
-        known = [known.version for known in releases() if major_minor(known.version) == series["series"]]
-        return f"torch {torch} does not exist; of its series there are {', '.join(known)}"
+        versions = [row.version for row in releases() if major_minor(row.version) == series["series"]]
+        return f"torch {torch} does not exist; of its series there are {', '.join(versions)}"
     if cudnn != series["cudnn"]:
         return f"the images of torch {torch} have cudnn{series['cudnn']}, not cudnn{cudnn}"
     if cuda not in series["cuda"] and series.get("complete", True):
@@ -92,9 +92,9 @@ def pytorch_tags() -> tuple[str, ...]:
     """The tags of pytorch/pytorch that follow from the releases and their CUDA versions."""
     series = {row["series"]: row for row in table()["pytorch_series"]}
     rows = [
-        (known.version, series[major_minor(known.version)])
-        for known in releases()
-        if major_minor(known.version) in series
+        (row.version, series[major_minor(row.version)])
+        for row in releases()
+        if major_minor(row.version) in series
     ]
     return tuple(
         f"{version}-cuda{cuda}-cudnn{row['cudnn']}-{variant}"
@@ -116,7 +116,7 @@ def read_runpod_tag(tag: str) -> Reading:
             "python": match["python"],
             "variant": "devel",
         }
-        cuda = f"{match['cu'][:2]}.{match['cu'][2]}"
+        cuda = _cuda_minor(match["cu"])
         return Reading(row=read_row(None, listed=False, cuda=cuda, gate_cuda=cuda, **columns))
     if _RUNPOD_ROCM.fullmatch(tag):
         return UNREAD
@@ -150,12 +150,17 @@ def _read_runpod(match: re.Match[str]) -> Reading:
 
 def _release_of_code(code: str) -> str | None:
     """The torch release of a code such as `271`: 2.7.1."""
-    return next((known.version for known in releases() if known.version.replace(".", "") == code), None)
+    return next((row.version for row in releases() if row.version.replace(".", "") == code), None)
 
 
 def _dotted(code: str) -> str:
     """The CUDA version of a code such as `1281`: 12.8.1; a version stays as it is."""
     return code if "." in code else f"{code[:2]}.{code[2]}.{code[3:] or '0'}"
+
+
+def _cuda_minor(code: str) -> str:
+    """The CUDA version of a code such as `128`: 12.8."""
+    return f"{code[:2]}.{code[2]}"
 
 
 def _ubuntu(code: str) -> str | None:
@@ -220,7 +225,7 @@ def read_aws_tag(repository: str, tag: str) -> Reading:
     match = _AWS.fullmatch(tag)
     if match is None or "pytorch" not in repository:
         return UNREAD
-    cuda = f"{match['cuda'][:2]}.{match['cuda'][2]}" if match["cuda"] else None
+    cuda = _cuda_minor(match["cuda"]) if match["cuda"] else None
     local = f"+cu{match['cuda']}" if match["cuda"] else "+cpu"
     row = read_row(
         match["os"], "AWS Deep Learning Containers, list of images", listed=False, cuda=cuda,
@@ -235,7 +240,7 @@ def read_google_name(repository: str, _: str) -> Reading:
     match = _GOOGLE.fullmatch(repository.rpartition("/")[2])
     if match is None:
         return UNREAD
-    cuda = f"{match['cuda'][:2]}.{match['cuda'][2]}" if match["cuda"] else None
+    cuda = _cuda_minor(match["cuda"]) if match["cuda"] else None
     os = _ubuntu(f"ubuntu{match['os']}") if match["os"] else None
     row = read_row(
         os, "Google Cloud, deep learning containers", listed=False, cuda=cuda,

@@ -7,11 +7,12 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
 from torchpin.facts.measured import UNCLEAR
 from torchpin.facts.ranges import parse_ranges
+from torchpin.facts.table_references import parses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +55,7 @@ def _document(name: str, document: Mapping[str, Any], today: date | None) -> Ite
     known = frozenset(releases)
     yield from (message for ranges in _all_ranges(document) for message in _range(ranges, known))
     for text in (*document["requires"], *(row.get("needs", "") for row in document["checks"])):
-        if not _is_requirement(text):
+        if not parses(Requirement, text):
             yield f"{text!r} is not a requirement"
     yield from _rows(document)
 
@@ -92,13 +93,6 @@ def _range(ranges: str, releases: frozenset[Version]) -> Iterator[str]:
     for first, last in bounds:
         if first > last or not {first, last} <= releases:
             yield f"{ranges!r} is not between releases"
-
-
-def _is_requirement(text: str) -> bool:
-    try:
-        return bool(Requirement(text).name)
-    except InvalidRequirement:
-        return False
 
 
 def _rows(document: Mapping[str, Any]) -> Iterator[str]:

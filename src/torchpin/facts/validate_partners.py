@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
+
+from torchpin.facts.table_references import parses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,9 +34,7 @@ def problems(table: Table, _: Mapping[str, Table]) -> Iterator[str]:
 
 
 def _row_problems(row: RawRow) -> Iterator[str]:
-    try:
-        SpecifierSet(row["torch"] or "not a specifier")
-    except InvalidSpecifier:
+    if not row["torch"] or not parses(SpecifierSet, row["torch"]):
         yield "not a specifier of torch"
     if row["package"] != canonicalize_name(row["package"]):
         yield f"{row['package']!r} is not a normalized name"
@@ -42,8 +42,6 @@ def _row_problems(row: RawRow) -> Iterator[str]:
         yield f"level is {row['level']!r}, not one of {', '.join(_LEVELS)}"
     if not row["versions"]:
         yield "versions is empty"
-    for version in row["versions"]:
-        try:
-            Version(version)
-        except InvalidVersion:
-            yield f"{version!r} is not a version"
+    yield from (
+        f"{version!r} is not a version" for version in row["versions"] if not parses(Version, version)
+    )

@@ -11,6 +11,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from torchpin.compat.markers import marker_environment
+from torchpin.compat.measured import FAMILY
 from torchpin.measure import contents, metadata
 from torchpin.model import SharedFiles, WheelContents
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     FilesOf = Mapping[str, Mapping[str, WheelFile]]  # by SHA-256 of a wheel, then by place in site-packages
 
-_TORCH_FAMILY = {"torch", "torchaudio", "torchvision", "triton"}
 _MOST_INSTALLED = 500  # folders and files in site-packages; real wheels have some ten
 
 
@@ -63,7 +63,7 @@ def _requirement_lines(env: Environment, text: bytes) -> tuple[str, ...]:
         for requirement in metadata.parse_requirements(text)
         if metadata.applies(requirement, target) and not requirement.url
     ]
-    of_family = metadata.requirements_on(requirements, _TORCH_FAMILY)
+    of_family = metadata.requirements_on(requirements, FAMILY)
     selected = [
         *(requirement for requirement in of_family if not metadata.extras(requirement)),
         *metadata.cuda_requirements(requirements),

@@ -38,13 +38,9 @@ _WHEEL_FIELDS = {
 def licenses_text(environment: str, statements: Sequence[LicenseStatement]) -> str:
     """The file of what the metadata of the locked files say of their licenses."""
     lines = [
-        f"{statement.name}=={statement.version} sha256:{statement.sha256} "
-        + json.dumps(
-            {
-                key: getattr(statement, field)
-                for field, key in _LICENSE_FIELDS.items()
-                if getattr(statement, field)
-            }
+        _statement_line(
+            statement,
+            {key: value for field, key in _LICENSE_FIELDS.items() if (value := getattr(statement, field))},
         )
         for statement in statements
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,16 +14,26 @@ from torchpin.checks.registry import REGISTRY
 from torchpin.facts import readers
 from torchpin.facts.load import all_tables, load_readers
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 assert adopt_rules  # importing them registers the rules
 assert check_rules  # and the checks
 
 READERS = load_readers()
+
+
+def readers_of(entry: Any) -> Sequence[str]:
+    """The readers of an entry; empty for documentation."""
+    return () if entry == readers.DOCUMENTATION else tuple(entry)
+
+
 SECTIONS = [
     (table, section, reader)
     for table, sections in READERS.items()
     for section, entry in sections.items()
     if not isinstance(entry, dict)
-    for reader in readers.readers_of(entry)
+    for reader in readers_of(entry)
 ]
 PROSE = [
     (table, section, id, reader)
@@ -31,7 +41,7 @@ PROSE = [
     for section, entry in sections.items()
     if isinstance(entry, dict)
     for id, row in entry.items()
-    for reader in readers.readers_of(row)
+    for reader in readers_of(row)
 ]
 
 

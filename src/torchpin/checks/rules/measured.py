@@ -192,7 +192,7 @@ def _check_finding(env: Environment, status: CheckStatus, pins: Pins) -> Finding
         f"{status.required} {status.version} is used; {effect}",
         help=help_text(env, pins, replacement, status.package)
         if replacement
-        else f"use {check_row.needs}, or another version of {status.package}, if you need what it checks that for",
+        else f"use {check_row.needs}, or another version of {status.package}, if the service needs what the check is for",
         about=f"{status.package} {status.required}",
         evidence=facts.measured_citation(status.package),
         level=_LEVELS[severity],

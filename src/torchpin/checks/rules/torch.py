@@ -101,7 +101,7 @@ def _availability(version: Version, channels: tuple[str, ...]) -> str:
     """Where a release exists instead, as a clause; the neighbours of one that does not exist."""
     if channels:
         return f"it exists on {', '.join(channels)}"
-    known = sorted(Version(release.version) for release in facts.releases())
+    known = facts.release_versions()
     if version in known:
         return "no channel has it for this platform"
     neighbours = [

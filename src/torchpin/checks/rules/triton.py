@@ -87,13 +87,13 @@ def _finding(
 
 
 def _help(env: Environment, pins: Mapping[str, Pin], name: str) -> str:
-    gpu, nothing = facts.gpu(name), "say `compiles: false` under `run:` if nothing is compiled at run time"
+    gpu, opt_out = facts.gpu(name), "say `compiles: false` under `run:` if nothing is compiled at run time"
     release = first_release_for(env, gpu) if gpu else None
     toolkits = facts.toolkits_of(gpu.capability) if gpu and gpu.capability else None
     if release is None or toolkits is None:
-        return nothing
+        return opt_out
     variable = ptxas_variable(triton_version(env, pins), toolkits.capability)
     return (
         f"move to torch {release.version}, whose triton {release.triton} knows it, or set {variable} under `run.env:` to the "
-        f"ptxas of CUDA {toolkits.min_toolkit} or later, as of an nvidia/cuda devel image; or {nothing}"
+        f"ptxas of CUDA {toolkits.min_toolkit} or later, as of an nvidia/cuda devel image; or {opt_out}"
     )
