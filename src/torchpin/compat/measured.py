@@ -14,6 +14,7 @@ from torchpin import facts
 from torchpin.compat.markers import marker_environment, marker_holds
 from torchpin.compat.partners import goes_with, partner_row
 from torchpin.compat.pins import list_pins
+from torchpin.compat.undeclared_requirements import breaks_undeclared
 from torchpin.measure.packages import PACKAGES, provided_modules
 
 if TYPE_CHECKING:
@@ -321,6 +322,8 @@ def nearest_release(
 
 def _fits_pins(env: Environment, pins: Pins, package: str, version: Version) -> bool:
     if not is_allowed(env, pins, package, version) or not works_with(pins, package, version):
+        return False
+    if breaks_undeclared(env, package, version, pins):
         return False
     partner = partner_row(package, version)
     return not (

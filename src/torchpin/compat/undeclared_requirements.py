@@ -16,6 +16,7 @@ from torchpin.compat.pins import list_pins, pinned_version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from torchpin.compat.pins import Pin
     from torchpin.model import Environment, Lock
 
 
@@ -80,6 +81,28 @@ def metadata_requirements(env: Environment, package: str, version: Version) -> t
         and dependent.specifier.contains(version, prereleases=True)
         and _marker_applies(dependent, env)
     )
+
+
+def breaks_undeclared(env: Environment, package: str, version: Version, pins: Mapping[str, Pin]) -> bool:
+    """Whether a release of a package requires, undeclared, a version of a pinned package that its pin does not have.
+
+    A requirement on some GPUs counts where one of them is described; what is not pinned does not count.
+    """
+    gpus = [facts.gpu(name) for name in env.service.gpus]
+    for row in facts.undeclared_requirements():
+        dependent, needs = _requirement(row.when), _requirement(row.needs)
+        pin = pins.get(canonicalize_name(needs.name))
+        if (
+            pin
+            and canonicalize_name(dependent.name) == package
+            and not dependent.extras
+            and dependent.specifier.contains(version, prereleases=True)
+            and not needs.specifier.contains(pin.version, prereleases=True)
+            and _marker_applies(dependent, env)
+            and (row.capability is None or any(applies_to(row, gpu) for gpu in gpus))
+        ):
+            return True
+    return False
 
 
 def _marker_applies(dependent: Requirement, env: Environment) -> bool:

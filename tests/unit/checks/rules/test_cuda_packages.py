@@ -240,6 +240,13 @@ def test_a_package_without_a_library_for_the_channel_is_an_error_and_the_next_re
         assert finding.fix == (Change(path="layers[0].packages[0]", value="bitsandbytes==0.46.1"),)
 
 
+def test_a_release_that_needs_another_torch_undeclared_is_no_remedy(environment: Environments) -> None:
+    """0.45.0 has a library for CUDA 12.6, but imports triton.ops, which torch 2.7 has no more."""
+    env = make_environment(environment, "bitsandbytes==0.44.1", torch="2.7.1", channel="cu126", base=UBUNTU)
+    (finding,) = judge_check(env, "ABI003").findings
+    assert finding.fix == (Change(path="layers[0].packages[0]", value="bitsandbytes==0.45.1"),)
+
+
 @pytest.mark.parametrize(
     ("version", "channel", "status"),
     [
