@@ -51,6 +51,8 @@ def print_list(title: str, lines: Sequence[tuple[Judgement, str]]) -> None:
 
 
 def main(kind: str = "") -> int:
+    if kind not in {"", *KINDS}:
+        sys.exit(f"unknown kind: {kind}; choose one of {', '.join(KINDS)}")
     judgements = [judge(case) for case in load_cases() if kind in {"", case.kind}]
     print_table(judgements)
     print_list(

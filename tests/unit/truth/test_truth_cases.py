@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import runpy
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -93,3 +94,9 @@ def test_defaults_are_the_values_of_rows_that_state_none(small_lock: tuple[Case,
     case, _ = small_lock
     assert (case.pins["python"], case.pins["base"]) == ("3.10", "ubuntu:22.04")
     assert str(environment(case).service.python) == "3.10.18"
+
+
+def test_an_unknown_kind_is_refused_and_not_met_by_no_case() -> None:
+    main = runpy.run_path(str(FOLDER / "run.py"))["main"]
+    with pytest.raises(SystemExit, match="unknown kind: realease; choose one of release, python"):
+        main("realease")
