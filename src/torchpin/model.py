@@ -325,8 +325,9 @@ class WheelContents:
     """What was read out of a locked wheel: its METADATA and its table of contents.
 
     `requires` has the requirements on torch's family, and those that name a CUDA major with their extras; each applies in
-    the environment. `installs` are the folders and files in site-packages. `cuda_libraries` are the CUDA versions among which it chooses a library,
-    `cuda_runtimes` the majors whose runtime lies in it. `shares` has the packages of the lock that come before it by name.
+    the environment. `installs` are the folders and files in site-packages. `cuda_libraries` are the CUDA versions among
+    which it chooses a library, `cuda_runtimes` the majors whose runtime lies in it. `shares` has the packages of the lock
+    that come before it by name.
     `contents_of` is the file that was read where the table of contents is not that of the locked one: another build of the
     same release, or the source archive itself; then only `installs` is known. `unread` is why nothing was read.
     """

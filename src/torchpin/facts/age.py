@@ -253,6 +253,8 @@ def _row_predicates(
     image, base_row = name.original, base_image(base)
     cudas = {row["cuda"] for row in tables["channels"]["channels"] if row["name"] in channels and row["cuda"]}
     families = {f"{cuda.partition('.')[0]}.x" for cuda in cudas}
+    gate_cuda = base_row.gate_cuda if base_row else None
+    gates = {gate_cuda, major_minor(gate_cuda)} if gate_cuda else set()
     predicates: dict[tuple[str, str], Callable[[RawRow], bool]] = {
         ("channels", "channels"): lambda row: row["name"] in channels,
         ("channels", "complete"): lambda row: series in row["series"],
@@ -263,11 +265,7 @@ def _row_predicates(
         ("gpus", "families"): lambda row: any(names_gpu(row, name) for name in gpus),
         ("drivers", "toolkits"): lambda row: row["cuda"] in cudas,
         ("drivers", "families"): lambda row: row["family"] in families,
-        ("drivers", "gates"): lambda row: bool(
-            base_row
-            and base_row.gate_cuda
-            and row["cuda"] in {base_row.gate_cuda, major_minor(base_row.gate_cuda)}
-        ),
+        ("drivers", "gates"): lambda row: row["cuda"] in gates,
         ("base_images", "systems"): lambda row: base_row is not None and row["os"] == base_row.os,
         ("base_images", "pythons"): lambda row: (
             name.repository == "python"

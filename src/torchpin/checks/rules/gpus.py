@@ -112,9 +112,8 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
     location = f"--driver {driver}" if context.target_driver else env.service.location("driver")
     minimums = facts.driver(cuda) if cuda else None
     if minimums is None:
-        yield Unknown(
-            message=f"the driver that {f'CUDA {cuda}' if cuda else 'the CUDA of this build'} requires is not in the facts"
-        )
+        subject = f"CUDA {cuda}" if cuda else "the CUDA of this build"
+        yield Unknown(message=f"the driver that {subject} requires is not in the facts")
         return
     if minimums.family and Version(driver) < Version(minimums.family):
         yield finding(
