@@ -149,45 +149,34 @@ def compiler_findings() -> list[dict[str, str]]:
     path = compiler()
     if path is None:
         message = "kernels are compiled at run time, and there is no C compiler (no cc, gcc or clang, and CC is not set)"
-        return [
-            finding(
-                "IMG010",
-                ERROR,
-                "compiler",
-                message,
-                "add gcc and libc6-dev to `apt:`, or say `compiles: false` under `run:`",
-            )
-        ]
+        help = "add gcc and libc6-dev to `apt:`, or say `compiles: false` under `run:`"
+        return [finding("IMG010", ERROR, "compiler", message, help)]
+    error = compile_error(path)
+    if error is None:
+        return []
+    help = "add python3-dev to `apt:`" if "Python.h" in error else "add gcc and libc6-dev to `apt:`"
+    message = f"kernels are compiled at run time, and {path} fails: {error}"
+    return [finding("IMG010", ERROR, "compiler", message, help)]
+
+
+def compile_error(path: str) -> str | None:
+    """Return the first error of a C compiler that compiles a small module for Python; None: it compiles it."""
     paths = sysconfig.get_paths()
-    includes = dict.fromkeys([paths["include"], paths["platinclude"]])
+    includes = [f"-I{folder}" for folder in dict.fromkeys([paths["include"], paths["platinclude"]])]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.c")
         source.write_text(SOURCE, encoding="utf-8")
-        command = [
-            path,
-            "-shared",
-            "-fPIC",
-            *(f"-I{include}" for include in includes),
-            str(source),
-            "-o",
-            f"{folder}/probe.so",
-        ]
+        command = [path, "-shared", "-fPIC", *includes, str(source), "-o", f"{folder}/probe.so"]
         try:
             completed = subprocess.run(
                 command, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False
             )
-            output, code = completed.stderr, completed.returncode
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            output, code = str(error), 1
-    if code == 0:
-        return []
-    last = next((line.strip() for line in output.splitlines() if "error" in line), output.strip()[-200:])
-    help = "add python3-dev to `apt:`" if "Python.h" in last else "add gcc and libc6-dev to `apt:`"
-    return [
-        finding(
-            "IMG010", ERROR, "compiler", f"kernels are compiled at run time, and {path} fails: {last}", help
-        )
-    ]
+            return str(error)[-200:]
+    if completed.returncode == 0:
+        return None
+    lines = completed.stderr.splitlines()
+    return next((line.strip() for line in lines if "error" in line), completed.stderr.strip()[-200:])
 
 
 def file_findings(
