@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from torchpin import facts
-from torchpin.description.environments import MACHINES, torch_build
+from torchpin.description.environments import MACHINES, has_own_torch, torch_build
 
 if TYPE_CHECKING:
     from torchpin.model import Environment
@@ -24,19 +24,35 @@ class GpuVerdict:
 def judge_gpu(env: Environment, gpu: facts.Gpu | None) -> GpuVerdict:
     """Whether the torch build of an environment has code for a GPU; None: a GPU that is not in the facts."""
     build, platform, channel = torch_build(env), env.variant.platform, env.variant.channel
+    if has_own_torch(env):
+        return _judge_own_torch(env, gpu)
     if is_pypi_cpu_build(env):
         return _judge_pypi_cpu_build(env)
     if build == "cpu":
         return GpuVerdict(status="incompatible", reason="a CPU build", evidence=f"the channel {channel}")
     if gpu and gpu.vendor != "NVIDIA":
         return _judge_foreign_gpu(channel, gpu)
-    if gpu and gpu.capability and gpu.machine == "aarch64" and platform == "linux/amd64":
-        reason = f"its hosts are aarch64, but this build is for {platform}"
-        return GpuVerdict(status="incompatible", reason=reason, evidence=gpu.citation)
+    if gpu and (other_host := _judge_host(platform, gpu)):
+        return other_host
     missing = _missing_fact(build, channel, gpu)
     if missing or gpu is None or build is None:
         return GpuVerdict(status="unknown", reason=missing)
     return _judge_architectures(str(env.service.torch.version), build, MACHINES[platform], gpu)
+
+
+def _judge_own_torch(env: Environment, gpu: facts.Gpu | None) -> GpuVerdict:
+    """A verdict on a build of the base image's publisher, whose architectures are its own."""
+    other_host = _judge_host(env.variant.platform, gpu) if gpu else None
+    reason = f"the architectures that the torch of {env.base.image} is compiled for are not in the facts"
+    return other_host or GpuVerdict(status="unknown", reason=reason)
+
+
+def _judge_host(platform: str, gpu: facts.Gpu) -> GpuVerdict | None:
+    """The verdict on a GPU whose hosts are of another architecture than the platform; None where they may be of it."""
+    if not gpu.capability or gpu.machine != "aarch64" or platform != "linux/amd64":
+        return None
+    reason = f"its hosts are aarch64, but this build is for {platform}"
+    return GpuVerdict(status="incompatible", reason=reason, evidence=gpu.citation)
 
 
 def is_pypi_cpu_build(env: Environment) -> bool:

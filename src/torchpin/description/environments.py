@@ -103,6 +103,12 @@ def has_other_channel(env: Environment) -> bool:
     return facts.other_channel(env.variant.channel) is not None
 
 
+def has_own_torch(env: Environment) -> bool:
+    """Whether torch is that of the base image, and is its publisher's own build or not known: no channel's wheel is used."""
+    row = facts.base_image(env.base.image)
+    return env.service.torch.origin == "base" and (row is None or row.own_build or row.torch is None)
+
+
 def cuda_version(env: Environment) -> str | None:
     """The CUDA version that this environment's torch is built with; None for a CPU build or an unknown one."""
     row = facts.channel(torch_build(env) or "")

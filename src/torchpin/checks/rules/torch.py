@@ -18,7 +18,7 @@ from torchpin.compat.publication import (
     published_releases,
     wheel_fit,
 )
-from torchpin.description.environments import base_path, has_other_channel, torch_build
+from torchpin.description.environments import base_path, has_other_channel, has_own_torch, torch_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +44,8 @@ def torch_is_published(context: CheckContext, env: Environment) -> Iterator[Answ
 
     Sources: index snapshots of the PyTorch wheel index; PyTorch's release compatibility matrix; PyPI's list of files.
     """
-    if has_other_channel(env):
-        return  # CHN001 has the finding
+    if has_other_channel(env) or has_own_torch(env):
+        return  # CHN001 has the finding, or nothing is installed from the channel
     channel, version = env.variant.channel, env.service.torch.version
     placed = publication(channel, version, env.variant.platform)
     if placed.status == "unknown":
@@ -141,8 +141,8 @@ def wheels_fit(context: CheckContext, env: Environment) -> Iterator[Answer]:
     Sources: the file names in the index snapshots of PyTorch channels; the C libraries of the distributions.
     """
     del context
-    if has_other_channel(env):
-        return  # CHN001 has the finding
+    if has_other_channel(env) or has_own_torch(env):
+        return  # CHN001 has the finding, or nothing is installed from the channel
     for name, version in env.service.torch.family.items():
         fit = wheel_fit(
             env.variant.channel, name, str(version), env.service.python, env.variant.platform

@@ -220,3 +220,42 @@ def test_an_image_on_nvidia_cuda_asks_for_a_driver(
     torch = Torch(version=Version("2.8.0"), companions={})
     env = environment_on(environment, image, channel="cu128", torch=torch)
     assert judge_check(env, "GPU002", target_driver="555.42.06").status == status
+
+
+@pytest.mark.parametrize("check", ["TOR001", "TOR003", "GPU001", "GPU003"])
+@pytest.mark.parametrize(
+    ("image", "torch", "channel", "platform", "gpu"),
+    [
+        ("nvcr.io/nvidia/pytorch:24.04-py3", "2.3.0", "cu124", "linux/amd64", "H100"),
+        ("nvcr.io/nvidia/pytorch:24.04-py3", "2.3.0", "cu124", "linux/arm64", "GH200"),
+        ("nvcr.io/nvidia/pytorch:25.08-py3", "2.8.0", "cu129", "linux/arm64", "Jetson Thor"),
+        ("nvcr.io/nvidia/pytorch:25.09-py3", "2.9.0", "cu130", "linux/arm64", "GB10"),
+        ("nvcr.io/nvidia/l4t-pytorch:r35.2.1-pth2.0-py3", "2.0.0", "cu118", "linux/arm64", "Jetson AGX Orin"),
+        ("dustynv/l4t-pytorch:r36.4.0", "2.4.0", "cu126", "linux/arm64", "Jetson AGX Orin"),
+    ],
+)
+def test_a_torch_of_the_base_image_s_publisher_is_not_judged_as_a_wheel_of_the_channel(
+    image: str, torch: str, channel: str, platform: str, gpu: str, check: str, environment: Environments
+) -> None:
+    env = environment_on(environment, image, torch=torch_of_base(torch), channel=channel, gpus=(gpu,))
+    env = replace(env, variant=replace(env.variant, platform=platform))
+    result = judge_check(env, check)
+    assert (result.findings, result.notices) == ((), ())
+    assert result.status == ("unknown" if check == "GPU001" else "not applicable")
+    installed = replace(env, service=replace(env.service, torch=replace(env.service.torch, origin="index")))
+    assert judge_check(installed, check).status != "not applicable" or check == "GPU003"
+
+
+def test_a_torch_of_the_base_image_that_is_a_channel_s_build_is_judged_as_that(
+    environment: Environments,
+) -> None:
+    image = "pytorch/pytorch:2.5.1-cuda12.1-cudnn9-devel"
+    env = environment_on(environment, image, torch=torch_of_base("2.5.1"), channel="cu121", gpus=("B200",))
+    assert judge_check(env, "TOR001").status == "ok"
+    assert judge_check(env, "GPU001").status == "incompatible"
+
+
+def test_a_gpu_of_another_machine_is_an_error_beside_any_torch(environment: Environments) -> None:
+    env = environment_on(environment, NGC, torch=torch_of_base("2.9.0"), channel="cu130", gpus=("GH200",))
+    (finding,) = judge_check(env, "GPU001").findings
+    assert "its hosts are aarch64" in finding.message
