@@ -29,7 +29,7 @@ class CudaUse:
 
     `libraries`: the libraries of the toolkit that its metadata name, (name without suffix, major). `brings`: the majors whose
     runtime lies in the wheel. `is_complete`: it requires all that it names, so a lock has them. `is_optional`: it may load
-    without them, and then does not use the GPU.
+    without them, and then does not use the GPU. `is_name_alone`: nothing but its name is known, not what it requires.
     """
 
     package: str
@@ -40,6 +40,7 @@ class CudaUse:
     brings: tuple[int, ...] = ()
     is_complete: bool = False
     is_optional: bool = False
+    is_name_alone: bool = False
 
 
 def cuda_uses(env: Environment, lock: Lock | None, pins: Mapping[str, Pin]) -> Iterator[CudaUse]:
@@ -86,6 +87,7 @@ def _cuda_use(name: str, version: Version, wheel: WheelContents | None, filename
             because=text,
             libraries=libraries,
             brings=brings,
+            is_name_alone=wheel is None and not filename,
         )
     if required:
         return CudaUse(

@@ -23,9 +23,14 @@ class GpuVerdict:
 
 def judge_gpu(env: Environment, gpu: facts.Gpu | None) -> GpuVerdict:
     """Whether the torch build of an environment has code for a GPU; None: a GPU that is not in the facts."""
-    build, platform, channel = torch_build(env), env.variant.platform, env.variant.channel
     if has_own_torch(env):
         return _judge_own_torch(env, gpu)
+    return _judge_wheel(env, gpu)
+
+
+def _judge_wheel(env: Environment, gpu: facts.Gpu | None) -> GpuVerdict:
+    """Whether the wheel of a channel has code for a GPU."""
+    build, platform, channel = torch_build(env), env.variant.platform, env.variant.channel
     if is_pypi_cpu_build(env):
         return _judge_pypi_cpu_build(env)
     if build == "cpu":

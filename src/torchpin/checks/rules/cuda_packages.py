@@ -43,7 +43,7 @@ def packages_fit_cuda_major(context: CheckContext, env: Environment) -> Iterator
     The libraries of CUDA carry the major in their file names: what is linked against libcudart.so.13 does not find it among
     those of CUDA 12, which torch brings. A package tells its major in its name (`-cu12`, `-cuda12x`), in its local version, or
     in its metadata, extras included (`nvidia-cuda-runtime-cu13`). It fits all the same where the lock or the base image has the
-    libraries of its own major, or the wheel itself. A package that names them in an extra alone, or loads them when it first
+    libraries of its own major, or the wheel itself; what no more than a name tells is unknown without a lock. A package that names them in an extra alone, or loads them when it first
     uses a GPU, may be imported all the same and run on the CPU: that is a warning.
 
     Example: `onnxruntime-gpu==1.27.0`, built for CUDA 13, beside torch 2.8.0 from cu128: `import onnxruntime` fails.
@@ -81,13 +81,17 @@ def _check_major(env: Environment, use: CudaUse, major: int, pins: Pins, missing
     if not missing:
         return Ok(about=use.package, evidence=f"{built}, and its libraries are installed as packages")
     base = facts.base_image(env.base.image)
-    if base is None:
-        message = f"{built}, torch brings CUDA {major}; whether {env.base.image} has CUDA {_join(use)} is not in the facts"
-        return Unknown(message=message, about=use.package)
-    if base.cuda and int(base.cuda.partition(".")[0]) in use.majors:
+    if base and base.cuda and int(base.cuda.partition(".")[0]) in use.majors:
         return Ok(
             about=use.package, evidence=f"{built}, and {env.base.image} has CUDA {base.cuda}: {base.citation}"
         )
+    if use.is_name_alone or base is None:
+        open_question = (
+            "whether it requires the libraries of its own is not known without a lock"
+            if use.is_name_alone
+            else f"whether {env.base.image} has CUDA {_join(use)} is not in the facts"
+        )
+        return Unknown(message=f"{built}, torch brings CUDA {major}; {open_question}", about=use.package)
     pin = pins[use.package]
     nearest = _nearest(
         env,

@@ -221,10 +221,27 @@ def test_a_compiled_wheel_whose_metadata_were_not_read_is_unknown(
     assert judge_check(env, "ABI002", compiled_lock).status == "unknown"
 
 
-def test_the_name_tells_the_major_before_there_is_a_lock(environment: Environments) -> None:
-    env = make_environment(environment, "cupy-cuda12x==13.6.0", torch="2.9.1", channel="cu130", base=UBUNTU)
-    (finding,) = judge_check(env, "ABI002").findings
-    assert "cupy-cuda12x 13.6.0 is built for CUDA 12 (its name says so)" in finding.message
+@pytest.mark.parametrize(
+    ("pin", "channel"),
+    [
+        ("faiss-gpu-cu12==1.11.0", "cu118"),
+        ("faiss-gpu-cu11==1.11.0", "cu128"),
+        ("tensorrt-cu12==10.8.0.43", "cu130"),
+        ("cupy-cuda12x==13.6.0", "cu130"),
+    ],
+)
+def test_a_name_alone_tells_the_major_but_not_whether_its_libraries_come_with_it(
+    pin: str, channel: str, environment: Environments, wheel_lock: WheelLocks
+) -> None:
+    env = make_environment(environment, pin, torch="2.7.1", channel=channel, base=UBUNTU)
+    result = judge_check(env, "ABI002")
+    assert (result.status, result.findings) == ("unknown", ())
+    package, _, version = pin.partition("==")
+    (message,) = result.unknown
+    assert message.startswith(f"{package} {version} is built for CUDA ")
+    assert message.endswith("whether it requires the libraries of its own is not known without a lock")
+    lock = wheel_lock(env, **{package.replace("-", "_"): {}})
+    assert judge_check(env, "ABI002", lock).status == "incompatible"
 
 
 def test_a_package_without_a_library_for_the_channel_is_an_error_and_the_next_release_is_named(
