@@ -161,7 +161,10 @@ def read_distroless(repository: str, _: str) -> Reading:
     if match is None or row is None:
         return UNREAD
     columns = {"python": row["apt_python"]} if match["name"] == "python3" and row.get("apt_python") else {}
-    return Reading(row=read_row(row["os"], "GoogleContainerTools/distroless", listed=True, **columns))
+    # The tags with `debug` have a shell, but as /busybox/sh.
+    return Reading(
+        row=read_row(row["os"], "GoogleContainerTools/distroless", listed=True, has_shell=False, **columns)
+    )
 
 
 def read_lambda(tag: str) -> Reading:

@@ -170,7 +170,7 @@ class BaseImage(Row):
     `os_ends`: end of life of its system. `listed`: the facts show that the tag exists; `withdrawn`: that it was deleted.
     `moves`: the tag names no exact release. `gate_cuda`: the CUDA of the nvidia/cuda image that it is built on, whose
     required driver it inherits. `has_torch`: it has a torch, though `torch` may not be known; `own_build`: its torch is
-    no build of PyTorch's index. `platforms`: those it is published for, empty where that is not known.
+    no build of PyTorch's index. `has_shell`: it has /bin/sh, which every step of a build runs. `platforms`: those it is published for, empty where that is not known.
     """
 
     image: str
@@ -183,6 +183,7 @@ class BaseImage(Row):
     apt_python: str | None = None
     torch: str | None = None
     has_torch: bool = False
+    has_shell: bool = True
     own_build: bool = False
     status: str | None = None
     listed: bool = True

@@ -5,6 +5,7 @@ from torchpin.checks.rules import (
     abi,
     base_contents,
     base_image,
+    base_packages,
     compiler,
     conflicts,
     cuda_packages,
