@@ -125,7 +125,7 @@ def _requirers(env: Environment, lock: Lock) -> dict[str, str]:
 def _preferred(env: Environment, names: Sequence[str], required_by: Mapping[str, str]) -> str:
     """The package that stays: one that another package requires would be installed again; else that of the variant's device.
 
-    Else the headless one, which needs no libGL.
+    Else that with the contrib modules, which has all of the other's, and the headless one, which needs no libGL.
     """
     with_cuda = cuda_version(env) is not None
     return min(
@@ -133,6 +133,7 @@ def _preferred(env: Environment, names: Sequence[str], required_by: Mapping[str,
         key=lambda name: (
             name not in required_by,
             _is_for_gpu(name) != with_cuda,
+            "contrib" not in name.split("-"),
             not name.endswith("-headless"),
         ),
     )

@@ -45,6 +45,25 @@ def test_of_two_pinned_packages_the_headless_one_stays(environment: Environments
     assert finding.fix == (Change(path="layers[0].packages[1]", value=None),)
 
 
+@pytest.mark.parametrize("smaller", ["opencv-python", "opencv-python-headless"])
+@pytest.mark.parametrize("larger", ["opencv-contrib-python", "opencv-contrib-python-headless"])
+def test_the_package_with_the_contrib_modules_stays(
+    smaller: str, larger: str, environment: Environments
+) -> None:
+    env = make_environment(environment, f"{smaller}==4.12.0.88", f"{larger}==4.12.0.88")
+    (finding,) = judge_check(env, "DEP004").findings
+    assert finding.help == f"remove `- {smaller}==4.12.0.88`; {larger} stays installed"
+    assert finding.fix == (Change(path="layers[0].packages[0]", value=None),)
+
+
+@pytest.mark.parametrize("other", ["onnxruntime-openvino", "onnxruntime-directml"])
+def test_another_runtime_is_not_called_that_of_the_cpu(other: str, environment: Environments) -> None:
+    env = make_environment(environment, "onnxruntime-gpu==1.22.0", f"{other}==1.22.0")
+    (finding,) = judge_check(env, "DEP004").findings
+    assert "CPU" not in finding.message
+    assert "only the execution providers of the last one are there" in finding.message
+
+
 def test_a_lock_shows_what_requires_the_second(
     environment: Environments, lock: Locks, artifact: Artifacts
 ) -> None:
