@@ -12,6 +12,7 @@ from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.builds import Build, build_changes, candidate_builds
 from torchpin.compat.gpus import GpuVerdict, is_integrated, is_pypi_cpu_build, judge_gpu, unknown_gpu_text
 from torchpin.description.environments import cuda_version, has_other_channel, torch_build
+from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,8 +98,10 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
     """Update the driver of the hosts, or choose a channel of an older CUDA.
 
     A driver runs the CUDA version that it was released with and every older one. Within a CUDA major, builds also run on
-    older drivers down to a minimum (minor-version compatibility); below it CUDA does not start. Some GPUs require a later
-    driver, and nvidia/cuda images make the container runtime check for the driver of their own CUDA before they start.
+    older drivers down to a minimum (minor-version compatibility). Below it CUDA starts only with the driver libraries of
+    an nvidia/cuda image (cuda-compat), on driver branches that the image lists and not on GeForce GPUs (forward compatibility):
+    a warning. Some GPUs require a later driver, and nvidia/cuda images make the container runtime check for a driver of their
+    own CUDA before they start.
 
     Example: a host with driver 520.61.05 cannot run torch 2.8.0+cu128, since CUDA 12 requires 525 or later.
 
@@ -116,14 +119,10 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
         yield Unknown(message=f"the driver that {subject} requires is not in the facts")
         return
     if minimums.family and Version(driver) < Version(minimums.family):
-        yield finding(
-            env,
-            location,
-            f"driver {driver} is too old: CUDA {cuda and cuda.split('.')[0]} requires {minimums.family} or later",
-            help=f"update the driver on the hosts to {minimums.toolkit}, which is shipped with CUDA {cuda}, or at least to {minimums.family}",
-            about="driver",
-            evidence=minimums.citation,
-        )
+        old = _old_driver_finding(context, env, (driver, location), minimums)
+        yield old
+        if old.level == "warning":
+            yield from _check_gpu_drivers(context, env, driver, location)
         return
     yield from _check_gpu_drivers(context, env, driver, location)
     yield from _check_runtime_gate(context, env, driver, location)
@@ -133,6 +132,58 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
         return
     compatible = "" if Version(driver) >= Version(minimums.toolkit) else ", by minor-version compatibility"
     yield Ok(about="driver", evidence=f"driver {driver} runs CUDA {cuda}{compatible}: {minimums.citation}")
+
+
+def _old_driver_finding(
+    context: CheckContext, env: Environment, driver_at: tuple[str, str], minimums: facts.Driver
+) -> Finding:
+    """A warning where the base image's own driver libraries run the CUDA on this driver, an error elsewhere."""
+    driver, location = driver_at
+    compat = _compat_package(context, env, driver, minimums)
+    if compat is None:
+        return finding(
+            env,
+            location,
+            f"driver {driver} is too old: CUDA {minimums.cuda.split('.')[0]} requires {minimums.family} or later",
+            help=f"update the driver on the hosts to {minimums.toolkit}, which is shipped with CUDA {minimums.cuda}, or at least to {minimums.family}",
+            about="driver",
+            evidence=minimums.citation,
+        )
+    package, evidence = compat
+    return finding(
+        env,
+        location,
+        f"driver {driver} runs CUDA {minimums.cuda} only by forward compatibility, with {package} of the base image",
+        help=f"update the driver on the hosts to {minimums.family} or later; or keep {package} in the image and use "
+        "data center GPUs only, since GeForce GPUs do not support it",
+        about="driver",
+        evidence=f"{minimums.citation}; {evidence}",
+        level="warning",
+    )
+
+
+def _compat_package(
+    context: CheckContext, env: Environment, driver: str, minimums: facts.Driver
+) -> tuple[str, str] | None:
+    """The package of the base image that runs the CUDA on an older driver, and the evidence; None: there is none."""
+    base = facts.base_image(env.base.image)
+    gate = facts.gate(base.gate_cuda) if base and base.gate_cuda else None
+    if gate is None or _branch(driver) not in gate.older_branches or _geforce_names(context, env):
+        return None
+    cuda = gate.needs.removeprefix(">=")
+    libraries = facts.driver(cuda)
+    if libraries is None or Version(libraries.toolkit) < Version(minimums.family or minimums.toolkit):
+        return None
+    return f"cuda-compat-{cuda.replace('.', '-')}", gate.citation
+
+
+def _branch(driver: str) -> int:
+    """The branch of a driver, by which NVIDIA_REQUIRE_CUDA names it: the first part of its version."""
+    return int(driver.partition(".")[0])
+
+
+def _geforce_names(context: CheckContext, env: Environment) -> tuple[str, ...]:
+    return tuple(name for name, _ in target_gpus(context, env) if (gpu := facts.gpu(name)) and gpu.geforce)
 
 
 def _check_gpu_drivers(
@@ -183,9 +234,10 @@ def _check_runtime_gate(
     if base is not None and base.gate_cuda is None:
         return  # it is not built on an nvidia/cuda image, which alone require drivers
     gate = facts.gate(base.gate_cuda) if base and base.gate_cuda else None
-    base_minimum = facts.driver(base.gate_cuda) if base and base.gate_cuda else None
+    # An image requires a CUDA version, 12.8 and not 12.8.1, which every driver reports from that of update 0 on.
+    base_minimum = facts.driver(major_minor(base.gate_cuda)) if base and base.gate_cuda else None
     if base_minimum and Version(driver) >= Version(base_minimum.toolkit):
-        return  # a driver of the image's own CUDA satisfies whatever it requires
+        return
     if gate is None or base_minimum is None:
         message = f"whether {env.base.image} requires a later driver than {driver} is not in the facts"
         yield Unknown(message=message, about=env.base.image)
@@ -197,10 +249,8 @@ def _compare_with_gate(
     context: CheckContext, env: Environment, driver_at: tuple[str, str], gate: facts.Gate, toolkit_driver: str
 ) -> Iterator[Answer]:
     driver, location = driver_at
-    # NVIDIA_REQUIRE_CUDA names driver branches by the first part of their version.
-    branch = int(driver.partition(".")[0])
-    geforce = [name for name, _ in target_gpus(context, env) if (gpu := facts.gpu(name)) and gpu.geforce]
-    if branch not in gate.older_branches:
+    geforce = _geforce_names(context, env)
+    if _branch(driver) not in gate.older_branches:
         allowed = ", ".join(map(str, gate.older_branches))
         message = f"{env.base.image} requires a driver of CUDA {gate.needs}, or of branch {allowed}; {driver} is neither"
     elif geforce and not gate.geforce:
