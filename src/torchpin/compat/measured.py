@@ -255,22 +255,6 @@ def _requirements(env: Environment, package: str, version: Version) -> list[Requ
     return [text for text in texts if marker_holds(text.marker, environment)]
 
 
-def _marker_environment(env: Environment) -> dict[str, str]:
-    """The names of PEP 508 in an environment, but for those of its kernel."""
-    python = env.service.python
-    return {
-        "python_version": f"{python.major}.{python.minor}",
-        "python_full_version": str(python),
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "implementation_version": str(python),
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "os_name": "posix",
-        "platform_machine": MACHINES[env.variant.platform],
-    }
-
-
 def works_with(pins: Pins, package: str, version: Version) -> bool:
     """Whether a release of a package and the other pins import nothing of each other that is missing, and none raises about
     the version of the other; what is not known counts as well."""

@@ -34,7 +34,7 @@ def triton_compiles_for_gpus(context: CheckContext, env: Environment) -> Iterato
 
     torch itself runs, since a cubin of an equal major capability is enough for it. But triton, and so torch.compile, compiles
     for the GPU that it finds, by a ptxas in its own wheel, and stops with a PTXASError where that one is older than the
-    GPU. On a GPU that is older than capability 7.0 triton does not run at all. `compiles` under `run` says whether kernels
+    GPU. On a GPU that is older than capability 7.0 no release of triton runs at all. `compiles` under `run` says whether kernels
     are compiled: true makes it an error, false ends the matter. Without the word it is a warning, and on the older GPUs
     a notice, unless a variable, an option, an import or a package shows that something is compiled.
 
@@ -79,15 +79,18 @@ def _finding(
         env,
         location,
         f"{', '.join(('torch.compile', *users))} cannot compile for {name}: {verdict.reason}",
-        help=_help(env, pins, name),
+        help=_help(env, pins, name, listed=not location.startswith("--gpu")),
         about=name,
         evidence=verdict.evidence,
         level=level,
     )
 
 
-def _help(env: Environment, pins: Mapping[str, Pin], name: str) -> str:
+def _help(env: Environment, pins: Mapping[str, Pin], name: str, *, listed: bool) -> str:
     gpu, opt_out = facts.gpu(name), "say `compiles: false` under `run:` if nothing is compiled at run time"
+    if gpu is not None and is_too_old(gpu):
+        remove = f"remove {name} from `gpus:`" if listed else f"do not use {name}"
+        return f"do not compile on {name}, as no release of triton supports it: {opt_out}, or {remove}"
     release = first_release_for(env, gpu) if gpu else None
     toolkits = facts.toolkits_of(gpu.capability) if gpu and gpu.capability else None
     if release is None or toolkits is None:

@@ -70,6 +70,22 @@ def test_what_triton_cannot_compile_for_is_said_with_the_remedy(environment: Env
     assert "PyPI triton 3.4.0" in finding.evidence
 
 
+@pytest.mark.parametrize("version", ["2.3.1", "2.6.0"])
+@pytest.mark.parametrize("gpu", ["P40", "P100", "GTX 1080 Ti", "M40"])
+def test_a_card_before_volta_has_no_triton_to_move_to(
+    version: str, gpu: str, environment: Environments
+) -> None:
+    channel = "cu121" if version == "2.3.1" else "cu126"
+    env = environment(channel=channel, torch=make_torch(version), gpus=(gpu,), run=Run(compiles=True))
+    (finding,) = judge_check(env, "GPU003").findings
+    assert finding.help == (
+        f"do not compile on {gpu}, as no release of triton supports it: say `compiles: false` under `run:` if nothing "
+        f"is compiled at run time, or remove {gpu} from `gpus:`"
+    )
+    (asked,) = judge_check(env, "GPU003", target_gpus=(gpu,)).findings
+    assert asked.help.endswith(f"or do not use {gpu}")
+
+
 DEVEL = "nvidia/cuda:{}-cudnn-devel-ubuntu22.04"
 
 
