@@ -38,6 +38,12 @@ _BEFORE_MODEL = re.compile(
 )
 _AFTER_NUMBER = re.compile(r"(\d{3,4})((?:ti|super|s|d|ada|laptop|mobile|maxq)+)")
 _AFTER_MODEL = re.compile(r"([abglhptv]{1,2}\d{1,3}[a-z]?)(sxm\d?|pcie|nvl)")
+_PROFILE = re.compile(r"\d{1,2}[abcq]")
+_VIRTUAL_MODEL = re.compile(
+    r"([ahv]\d{3})(?:dx?|xm?|xl|l)"
+)  # before a profile: memory and form, as in A100DX-80C
+_AMPERE_MODEL = re.compile(r"a(\d{4})")
+_AFTER_AMPERE = {"ada", "blackwell"}  # whose workstation GPUs have numbers without the A
 _WORD = re.compile(r"ti|super|s|d|ada|laptop|mobile|maxq")
 
 
@@ -89,6 +95,10 @@ def parse_gpu_name(text: str) -> GpuName:
             suffixes.add(_SUFFIXES[word])
         elif word not in lines and not _is_ignored(word):
             model.append(word)
+    if any(_PROFILE.fullmatch(word) for word in words):
+        model = _virtual_model(model)
+    if generation in _AFTER_AMPERE:
+        model = [_AMPERE_MODEL.sub(r"\1", word) if _AMPERE_MODEL.fullmatch(word) else word for word in model]
     return GpuName(
         model=frozenset(_without_details(model)),
         suffixes=frozenset(suffixes),
@@ -96,6 +106,13 @@ def parse_gpu_name(text: str) -> GpuName:
         brand=brand,
         generation=generation,
     )
+
+
+def _virtual_model(model: list[str]) -> list[str]:
+    """The words of a virtual GPU's model, without the number of slices: A100 for those of `A100D-1-20C`."""
+    matches = [(_VIRTUAL_MODEL.fullmatch(word), word) for word in model]
+    words = [match[1] if match else word for match, word in matches]
+    return [word for word in words if not re.fullmatch(r"\d", word)] or words
 
 
 def _tokens(text: str) -> list[str]:

@@ -11,6 +11,33 @@ from torchpin.facts.gpu_names import parse_gpu_name
 
 # By source: `written > GPU` a line, `written` where both are the same but for the vendor.
 SPELLINGS = {
+    "profiles of virtual GPUs, whose letters after the model tell memory and form": """
+        GRID A100D-20C > A100
+        GRID A100D-1-20C > A100
+        NVIDIA A100-4-20C > A100
+        GRID A100DX-80C > A100
+        GRID A100X-40C > A100
+        GRID V100D-8Q > V100
+        GRID V100DX-32C > V100
+        NVIDIA H100XM-80C > H100
+        NVIDIA H100L-94C > H100
+    """,
+    "the A of Ampere before the number of a later generation": """
+        RTX A6000 Ada > RTX 6000 Ada
+        A6000 Ada > RTX 6000 Ada
+        NVIDIA RTX A5000 Ada Generation > RTX 5000 Ada
+        RTX A6000 Ampere > RTX A6000
+    """,
+    "shapes of Oracle's cloud": """
+        BM.GPU.H100.8 > H100
+        VM.GPU.A10.1 > A10
+        BM.GPU.A100-v2.8 > A100
+        BM.GPU4.8 > A100
+        BM.GPU.B4.8 > A100
+        BM.GPU.L40S.4 > L40S
+        BM.GPU.GB200.4 > GB200
+        VM.GPU3.2 > V100
+    """,
     "nvidia-smi and NVML, as the driver prints them": """
         NVIDIA A100-SXM4-40GB > A100
         NVIDIA A100-SXM4-80GB > A100
