@@ -72,16 +72,30 @@ def _specifier(text: str) -> SpecifierSet:
 def choices(name: str, torch: Version) -> tuple[Choice, ...]:
     """The known versions of a partner that go with a torch, the best last: those with an upper end, of these the newest.
 
+    A minimum that a later version replaced by an end shows only that the version was built against that minor.
     The best is certain where all choices are one release, a post-release of it included, and has an upper end.
     """
     fitting = [(version, row) for version, row in _rows(name).items() if goes_with(row, torch)]
     if not fitting:
         return ()
+    is_unique = len({candidate.base_version for candidate, _ in fitting}) == 1
+    fitting = [item for item in fitting if not _is_outdated_promise(name, *item, torch)]
+    if not fitting:
+        return ()
     ordered = sorted(fitting, key=lambda item: (is_closed(item[1]), item[0]))
     version, row = ordered[-1]
-    is_unique = len({candidate.base_version for candidate, _ in ordered}) == 1
     best = Choice(version=version, row=row, certain=is_unique and is_closed(row))
     return (*(Choice(version=other, row=other_row) for other, other_row in ordered[:-1]), best)
+
+
+def _is_outdated_promise(name: str, version: Version, row: Partner, torch: Version) -> bool:
+    """Whether a version declares a minimum of an earlier minor alone, and later versions of the package an upper end too."""
+    if is_closed(row) or not row.declared:
+        return False
+    minimums = [Version(clause.version).release[:2] for clause in _specifier(row.torch)]
+    return torch.release[:2] not in minimums and any(
+        later > version and is_closed(other) for later, other in _rows(name).items()
+    )
 
 
 def best_choice(name: str, torch: Version, current: Version | None = None) -> Choice | None:

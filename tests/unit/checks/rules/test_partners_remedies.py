@@ -86,3 +86,22 @@ def test_a_right_service_has_no_finding(
     torch: str, pins: tuple[str, ...], companions: str, channel: str
 ) -> None:
     assert judge(describe(torch, *pins, companions=companions, channel=channel)) == []
+
+
+def test_a_minimum_that_later_versions_bound_is_no_remedy_for_later_releases() -> None:
+    """vllm 0.2.5 requires torch>=2.1.1 and is compiled against 2.1; its later versions name one torch each."""
+    ((_, finding),) = judge(describe("2.7.1", "vllm==0.9.1"))
+    assert "0.10.1.1" in finding.help
+    assert "0.2.5" not in finding.help
+    ((_, finding),) = judge(describe("2.12.1", "vllm==0.9.1", channel="cu130"))  # no vllm names this torch
+    assert finding.help.startswith("no known vllm goes with torch 2.12.1")
+    assert not finding.fix
+
+
+def test_a_minimum_counts_for_its_own_minor_and_where_no_later_version_bounds_it() -> None:
+    ((_, finding),) = judge(describe("2.1.1", "vllm==0.9.1", channel="cu121"))
+    assert "`- vllm==0.2.5`" in finding.help
+    ((_, finding),) = judge(
+        describe("2.15.0", "tqdm==4.66.5", companions='torchvision: "0.28.0"', channel="cu130")
+    )
+    assert '`torchvision: "0.29.2"`' in finding.help
