@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchpin.checks.registry import Answer
+    from torchpin.facts.rows import Driver
     from torchpin.model import Environment, Finding
 
 _FIRST_TOOLKIT = Version("11.7")
@@ -135,7 +136,7 @@ def driver_is_new_enough(context: CheckContext, env: Environment) -> Iterator[An
 
 
 def _old_driver_finding(
-    context: CheckContext, env: Environment, driver_at: tuple[str, str], minimums: facts.Driver
+    context: CheckContext, env: Environment, driver_at: tuple[str, str], minimums: Driver
 ) -> Finding:
     """A warning where the base image's own driver libraries run the CUDA on this driver, an error elsewhere."""
     driver, location = driver_at
@@ -163,7 +164,7 @@ def _old_driver_finding(
 
 
 def _compat_package(
-    context: CheckContext, env: Environment, driver: str, minimums: facts.Driver
+    context: CheckContext, env: Environment, driver: str, minimums: Driver
 ) -> tuple[str, str] | None:
     """The package of the base image that runs the CUDA on an older driver, and the evidence; None: there is none."""
     base = facts.base_image(env.base.image)
