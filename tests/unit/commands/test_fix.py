@@ -94,8 +94,26 @@ def test_a_repair_that_brings_another_finding_is_not_written(
     assert text(repo) == before
 
 
-def test_a_place_for_which_findings_propose_different_values_is_left_to_people(repo: Repository) -> None:
-    """ABI003 asks for a later bitsandbytes on cu128 than the import of triton.ops does."""
+def test_a_place_for_which_findings_propose_different_values_is_left_to_people(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ABI003 and the import of triton.ops ask for one bitsandbytes on cu128; with another of ABI003 they are at odds."""
+    real_judge = judge.judge
+
+    def other(finding: Finding) -> Finding:
+        return replace(
+            finding, fix=tuple(replace(change, value="bitsandbytes==0.45.5") for change in finding.fix)
+        )
+
+    def at_odds(repo: Repository, environments: Sequence[Environment]) -> tuple[Result, ...]:
+        return tuple(
+            replace(result, findings=tuple(map(other, result.findings)))
+            if result.check == "ABI003"
+            else result
+            for result in real_judge(repo, environments)
+        )
+
+    monkeypatch.setattr(judge, "judge", at_odds)
     file = repo.root / "services/lora/service.yaml"
     changed = text(repo).replace('version: "2.5.1"', 'version: "2.7.1"').replace("cu121", "cu128")
     changed = changed.replace('torchaudio: "2.5.1"', 'torchaudio: "2.7.1"')
