@@ -73,13 +73,15 @@ class Conflict(Row):
 class CudaBuild(Row):
     """The CUDA major that versions of a package are built for, where their metadata do not tell; `when` is a specifier.
 
-    `libraries`: packages of the toolkit, without suffix, that it loads when it first uses a GPU.
+    `libraries`: packages of the toolkit, without suffix, that it loads when it first uses a GPU. `cudnn`: the major of the
+    cuDNN that it loads; None: none.
     """
 
     package: str
     when: str
     cuda: int
     libraries: tuple[str, ...]
+    cudnn: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -211,6 +211,8 @@ def _rows_by_version(table: Table) -> Iterator[str]:
     for row in table["cuda_builds"]:
         if not isinstance(row["cuda"], int):
             yield f"cuda_builds: {row['package']}: {row['cuda']!r} is not a CUDA major"
+        if not isinstance(row.get("cudnn", 1), int):
+            yield f"cuda_builds: {row['package']}: {row['cudnn']!r} is not a cuDNN major"
 
 
 def _wheels(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from torchpin.checks.rules import (
     compiler,
     conflicts,
     cuda_packages,
+    cudnn,
     dependencies,
     deviations,
     facts_age,

@@ -1,0 +1,98 @@
+"""The cuDNN that packages load at run time, against those that an environment has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from torchpin import facts
+from torchpin.compat.measured import is_allowed
+from torchpin.compat.pins import cudnn_version
+from torchpin.compat.released_contents import nearest_release
+from torchpin.description.environments import cuda_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torchpin.compat.pins import Pin
+    from torchpin.model import Environment
+
+_PACKAGE = re.compile(r"nvidia-cudnn-cu\d+")
+_SYSTEM_PACKAGE = re.compile(r"libcudnn(\d+)\b.*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CudnnUse:
+    """A package that loads a cuDNN of one major at run time, by its row in the facts."""
+
+    pin: Pin
+    cudnn: int
+    row: facts.CudaBuild
+
+
+def cudnn_uses(pins: Mapping[str, Pin]) -> Iterator[CudnnUse]:
+    """The pinned packages that load cuDNN and whose metadata do not name it."""
+    for name, pin in pins.items():
+        row = facts.cuda_build(name, pin.version)
+        if row and row.cudnn:
+            yield CudnnUse(pin=pin, cudnn=row.cudnn, row=row)
+
+
+def torch_cudnn(env: Environment) -> int | None:
+    """The major of the cuDNN that a CUDA build of torch brings; None: not in the facts.
+
+    All channels of a release for x86_64 have one major, if not one version.
+    """
+    release = facts.release(str(env.service.torch.version))
+    is_cuda = cuda_version(env) is not None and env.variant.platform == "linux/amd64"
+    version = cudnn_version(env) or (release.cudnn if release and is_cuda else None)
+    return _major(version) if version else None
+
+
+def other_cudnns(env: Environment, pins: Mapping[str, Pin]) -> dict[int, str]:
+    """The cuDNN majors beside torch's own, each with what brings it: a pin, a package of the system, or the base image."""
+    found = {pin.version.major: name for name, pin in pins.items() if _PACKAGE.fullmatch(name)}
+    found |= {
+        int(match[1]): name
+        for name in env.service.apt
+        if (match := _SYSTEM_PACKAGE.fullmatch(name)) is not None
+    }
+    base = facts.base_image(env.base.image)
+    if base and base.cudnn:
+        found[_major(base.cudnn)] = env.base.image
+    return found
+
+
+def base_is_known(env: Environment) -> bool:
+    """Whether the facts tell whether the base image has a cuDNN: images with CUDA that are not NVIDIA's may have one unsaid."""
+    base = facts.base_image(env.base.image)
+    if base is None:
+        return False
+    is_plain = base.cuda is None and base.gate_cuda is None and not base.has_torch
+    return is_plain or base.cudnn is not None or base.repository.endswith("nvidia/cuda")
+
+
+def fitting_release(env: Environment, pins: Mapping[str, Pin], use: CudnnUse, major: int) -> Version | None:
+    """The nearest release of a package that loads torch's cuDNN, or none, and that the other pins allow."""
+
+    def fits(release: Version) -> bool:
+        row = facts.cuda_build(use.pin.name, release)
+        return row is not None and row.cudnn in {None, major} and is_allowed(env, pins, use.pin.name, release)
+
+    return nearest_release(env, use.pin, fits)
+
+
+def nearest_torch(cudnn: int, torch: Version) -> str | None:
+    """The release of torch nearest to this one that brings a cuDNN of a major; None: none is known."""
+    versions = [Version(row.version) for row in facts.releases() if row.cudnn and _major(row.cudnn) == cudnn]
+    earlier = [version for version in versions if version < torch]
+    later = [version for version in versions if version > torch]
+    nearest = max(earlier) if earlier else min(later) if later else None
+    return str(nearest) if nearest else None
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])
