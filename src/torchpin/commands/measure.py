@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from torchpin import facts, paths
 from torchpin.errors import FINDINGS, InputError, ToolError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from datetime import date
-
-    from packaging.version import Version
 
     from torchpin.measure.packages import MeasuredPackage
     from torchpin.measure.release import Name, ReleaseFacts
@@ -137,7 +136,9 @@ def _all_wanted(measurements: Sequence[_Measurement]) -> dict[str, set[Name]]:
 def _measure(index: str, measurement: _Measurement, today: date, report: Callable[[str], object]) -> None:
     """Reads the releases of a package: all of them, or of many those between which something changes."""
     name = measurement.package.name
-    measurement.files = _recent(pypi.release_files(index, name, until=today), today)
+    measurement.files = _recent(
+        pypi.release_files(index, name, until=today), today, measurement.package.since
+    )
     versions = list(measurement.files)
     anchors = versions if len(versions) <= _MOST_READ else _ends_of_minors(versions)
     for version in anchors:
@@ -155,12 +156,14 @@ def _add_names(measurement: _Measurement, names: set[Name], report: Callable[[st
 
 
 def _recent(
-    files: Mapping[Version, Sequence[ReleaseFile]], today: date
+    files: Mapping[Version, Sequence[ReleaseFile]], today: date, first: str = ""
 ) -> dict[Version, Sequence[ReleaseFile]]:
     since = (today - timedelta(days=_DAYS)).isoformat()
     recent = {version for version, rows in files.items() if max(row.uploaded for row in rows) >= since} | {
         *list(files)[-_LATEST:]
     }
+    if first:
+        recent |= {version for version in files if version >= Version(first)}
     return {version: rows for version, rows in files.items() if version in recent}
 
 

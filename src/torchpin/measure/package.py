@@ -287,14 +287,14 @@ def _is_alias(distribution: Distribution, module: str) -> bool:
 
 
 def _defines(distribution: Distribution, module: str, name: str, seen: set[str]) -> bool | None:
-    if module in seen:
+    if module in seen or name in expired_names(distribution, module):
         return False
     seen.add(module)
-    if name in expired_names(distribution, module):
-        return False
     source, stub = distribution.source(module), distribution.source(module, ".pyi")
     if any(text and (name in text.names or name in text.lazy) for text in (source, stub)):
         return True
+    if not distribution.has_module(module) and not _is_alias(distribution, module):
+        return False  # whoever takes all names of it over would fail
     if source is None:  # compiled, or not readable; or a folder without a file, which has modules alone
         return None if distribution.path(module) or not _is_folder(distribution, module) else False
     top = module.partition(".")[0]

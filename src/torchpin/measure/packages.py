@@ -11,21 +11,32 @@ class MeasuredPackage:
     """A package on PyPI. `entries`: the modules that whoever uses it imports; without these it is read as a provider alone.
 
     `features`: modules of which each is imported by some of its users only. `modules`: the modules that others import.
+    `since`: the first release that is read, where people still pin older ones than those of the last three years.
     """
 
     name: str
     entries: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    since: str = ""
 
 
 def _package(
-    name: str, *others: str, features: tuple[str, ...] = (), module: str = "", provides: bool = False
+    name: str,
+    *others: str,
+    features: tuple[str, ...] = (),
+    module: str = "",
+    provides: bool = False,
+    since: str = "",
 ) -> MeasuredPackage:
     """A package of the module of its name, and `others` that its users always import."""
     module = module or name.replace("-", "_")
     return MeasuredPackage(
-        name=name, entries=(module, *others), features=features, modules=(module,) if provides else ()
+        name=name,
+        entries=(module, *others),
+        features=features,
+        modules=(module,) if provides else (),
+        since=since,
     )
 
 
@@ -36,6 +47,7 @@ PACKAGES = (
     MeasuredPackage(name="torchaudio", modules=("torchaudio",)),
     MeasuredPackage(name="triton", modules=("triton",)),
     MeasuredPackage(name="numpy", modules=("numpy",)),
+    MeasuredPackage(name="pyarrow", modules=("pyarrow",), since="8"),
     MeasuredPackage(name="setuptools", modules=("pkg_resources",)),
     MeasuredPackage(name="tokenizers", modules=("tokenizers",)),
     MeasuredPackage(name="safetensors", modules=("safetensors",)),
@@ -53,10 +65,11 @@ PACKAGES = (
         "diffusers.pipelines.pipeline_utils",
         features=("diffusers.loaders",),
         provides=True,
+        since="0.19",
     ),
     _package("accelerate", provides=True),
     _package("peft", provides=True),
-    _package("datasets", provides=True),
+    _package("datasets", provides=True, since="2.12"),
     _package("timm", provides=True),
     _package("torchmetrics", provides=True),
     _package("kornia", provides=True),
@@ -65,8 +78,8 @@ PACKAGES = (
     _package("torchao", provides=True),
     _package("bitsandbytes", provides=True),
     _package("xformers", "xformers.ops", provides=True),
-    _package("lightning", "lightning.pytorch", provides=True),
-    _package("pytorch-lightning", provides=True),
+    _package("lightning", "lightning.pytorch", provides=True, since="1.9"),
+    _package("pytorch-lightning", provides=True, since="1.7"),
     _package("torchcodec"),
     _package("torchdata"),
     _package("torchtext"),
@@ -91,7 +104,7 @@ PACKAGES = (
     _package("realesrgan"),
     _package("facexlib"),
     _package("ultralytics"),
-    _package("deepspeed"),
+    _package("deepspeed", "deepspeed.elasticity.elastic_agent"),
     _package(
         "trl",
         features=("trl.trainer.sft_trainer", "trl.trainer.dpo_trainer", "trl.trainer.grpo_trainer"),
@@ -100,7 +113,7 @@ PACKAGES = (
     _package("unsloth-zoo"),
     _package("optimum", features=("optimum.exporters", "optimum.onnxruntime")),
     _package("optimum-quanto", module="optimum.quanto"),
-    _package("sentence-transformers"),
+    _package("sentence-transformers", since="2.2"),
     _package("controlnet-aux"),
     _package("insightface"),
     _package("spandrel"),

@@ -19,7 +19,10 @@ LARGEST_SOURCE = (
 )
 _COMPARING = re.compile(rb"ersion|_greater_or_equal|_available\([^)]|_gte\(")
 _IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
-_ATTRIBUTES_OF = {"numpy"}  # the modules whose attributes are noted where they are used during the import
+_ATTRIBUTES_OF = {
+    "numpy",
+    "pyarrow",
+}  # the modules whose attributes are noted where they are used during the import
 # Calls after which a module may have names that its text does not show.
 _OPAQUE_CALLS = {"exec", "eval", "setattr", "attach_stub"}
 
@@ -189,6 +192,9 @@ def _imports(statements: Iterable[ast.stmt], package: str) -> Iterator[Import]:
                         Import(module=module, name="" if alias.name == "*" else alias.name)
                         for alias in statement.names
                     )
+    for call in _module_level(statements, ast.Call):
+        if last_name(call.func) == "__import__" and call.args and (module := text_of(call.args[0])):
+            yield Import(module=module)
     yield from _attribute_uses(statements, aliases)
 
 

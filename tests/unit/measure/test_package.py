@@ -138,6 +138,10 @@ def test_stars_of_each_other_end() -> None:
     assert package.has_name(distribution(files), "a", "name") is False
 
 
+def test_a_star_of_a_module_that_is_not_there_brings_no_names() -> None:
+    assert package.has_name(distribution({"a/__init__.py": "from .gone import *"}), "a", "name") is False
+
+
 def test_names_of_other_packages_that_a_star_brings_are_not_shown() -> None:
     assert package.has_name(distribution({"a/__init__.py": "from other import *"}), "a", "name") is None
 

@@ -83,6 +83,18 @@ def test_attributes_of_numpy_that_run_with_the_import_are_read() -> None:
     assert ("numpy", "complex_") not in rows
 
 
+def test_modules_that_are_imported_by_a_call_and_attributes_of_pyarrow_are_read() -> None:
+    rows = imported(
+        """
+        import pyarrow as pa
+        __import__("pkg_resources").declare_namespace(__name__)
+        class Array(pa.PyExtensionType): ...
+        def later(): __import__("torchvision")
+        """
+    )
+    assert rows == {("pyarrow", ""), ("pyarrow", "PyExtensionType"), ("pkg_resources", "")}
+
+
 def test_names_of_every_branch_are_defined() -> None:
     source = parse(
         """
