@@ -11,7 +11,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.compat.measured import is_allowed
 from torchpin.compat.pins import cudnn_version
-from torchpin.compat.released_contents import nearest_release
+from  import nearest_release
 from torchpin.description.environments import cuda_version
 
 if TYPE_CHECKING:
