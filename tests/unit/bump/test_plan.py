@@ -12,6 +12,7 @@ import pytest
 from support.bumps import bump_context, plans
 from support.descriptions import LORA
 from torchpin.bump import pins, plan
+from torchpin.bump.model import Move
 from torchpin.bump.target import parse_target
 from torchpin.description import read
 from torchpin.errors import InputError
@@ -277,3 +278,13 @@ def test_a_base_that_does_not_exist_is_an_error_with_the_images_near_it() -> Non
     message = r"12\.8\.9-devel-ubuntu22\.04 does not exist: .*did you mean nvidia/cuda:12\.8\.[01]-devel-ubuntu22\.04"
     with pytest.raises(InputError, match=message):
         plans("base=nvidia/cuda:12.8.9-devel-ubuntu22.04", reason=BUMP_REASON)
+
+
+def test_a_value_that_moves_twice_is_one_move_for_both_reasons() -> None:
+    def move(before: str, after: str, why: str, path: str = "layers[0].packages[1]") -> Move:
+        return Move(path=path, what="bitsandbytes", before=before, after=after, why=why)
+
+    torch = move("2.5.1", "2.7.1", "requested", path="torch.version")
+    first, second = move("0.44.1", "0.45.0", "no library"), move("0.45.0", "0.45.3", "no triton.ops")
+    joined = plan._join_moves([torch, first], [second])
+    assert joined == [torch, move("0.44.1", "0.45.3", "no library; no triton.ops")]
