@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.compat.measured import is_allowed
+from torchpin.compat.measured import nearest_release
 from torchpin.compat.pins import cudnn_version
-from  import nearest_release
 from torchpin.description.environments import cuda_version
 
 if TYPE_CHECKING:
@@ -80,9 +79,9 @@ def fitting_release(env: Environment, pins: Mapping[str, Pin], use: CudnnUse, ma
 
     def fits(release: Version) -> bool:
         row = facts.cuda_build(use.pin.name, release)
-        return row is not None and row.cudnn in {None, major} and is_allowed(env, pins, use.pin.name, release)
+        return row is not None and row.cudnn in {None, major}
 
-    return nearest_release(env, use.pin, fits)
+    return nearest_release(env, pins, use.pin.name, fits)
 
 
 def nearest_torch(cudnn: int, torch: Version) -> str | None:
