@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from torchpin.compat.pins import Pin
+    from torchpin.facts.package_rows import CudaBuild
     from torchpin.model import Environment
 
 _PACKAGE = re.compile(r"nvidia-cudnn-cu\d+")
@@ -29,7 +30,7 @@ class CudnnUse:
 
     pin: Pin
     cudnn: int
-    row: facts.CudaBuild
+    row: CudaBuild
 
 
 def cudnn_uses(pins: Mapping[str, Pin]) -> Iterator[CudnnUse]:

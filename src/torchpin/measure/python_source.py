@@ -193,8 +193,8 @@ def _imports(statements: Iterable[ast.stmt], package: str) -> Iterator[Import]:
                         for alias in statement.names
                     )
     for call in _module_level(statements, ast.Call):
-        if last_name(call.func) == "__import__" and call.args and (module := text_of(call.args[0])):
-            yield Import(module=module)
+        if last_name(call.func) == "__import__" and call.args and (name := text_of(call.args[0])):
+            yield Import(module=name)
     yield from _attribute_uses(statements, aliases)
 
 
