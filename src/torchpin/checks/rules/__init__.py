@@ -3,6 +3,7 @@
 # ruff: noqa: F401
 from torchpin.checks.rules import (
     abi,
+    abi_gpus,
     base_contents,
     base_image,
     base_packages,
