@@ -30,14 +30,22 @@ _REQUIRABLE = {"docker", "gpu", "network", "image", "clone", "record"}
 
 
 def judge(
-    repo: Repository, environments: Sequence[Environment], *, gpus: Sequence[str] = (), driver: str = ""
+    repo: Repository,
+    environments: Sequence[Environment],
+    *,
+    gpus: Sequence[str] = (),
+    driver: str | None = None,
 ) -> tuple[registry.Result, ...]:
     """The results of the judge's checks, from descriptions, locks and facts; no network, no process."""
     return run.run(for_judge(repo, environments, gpus=gpus, driver=driver), judge=True)
 
 
 def judge_with_shares(
-    repo: Repository, environments: Sequence[Environment], *, gpus: Sequence[str] = (), driver: str = ""
+    repo: Repository,
+    environments: Sequence[Environment],
+    *,
+    gpus: Sequence[str] = (),
+    driver: str | None = None,
 ) -> tuple[tuple[registry.Result, ...], dict[str, PackageShare]]:
     """The same, with how many packages of each environment have measured facts."""
     check_context = for_judge(repo, environments, gpus=gpus, driver=driver)

@@ -10,7 +10,7 @@ from torchpin.commands import judge
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, open_workspace
 from torchpin.queries.support import build_matrix, select_gpus
-from torchpin.workspace.evidence import current_date
+from torchpin.workspace.evidence import current_date, require_gpu_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ class JudgeOptions:
     """
 
     gpus: tuple[str, ...] = ()
-    driver: str = ""
+    driver: str | None = None
     fix: bool = False
     strict: bool = False
 
@@ -94,7 +94,11 @@ def judge_selection(
 def judge_gpus(
     selection: Selection, watcher: Watcher, *, gpus: Sequence[str] = (), every: bool = False
 ) -> Judgement:
-    """The selected environments on these GPUs. `every`: on all that facts describe."""
+    """The selected environments on these GPUs. `every`: on all that facts describe.
+
+    Raises InputError for an empty name of a GPU.
+    """
+    require_gpu_names(gpus)
     workspace = open_workspace(selection, watcher)
     return Judgement(
         environments=workspace.environments,

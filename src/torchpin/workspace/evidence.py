@@ -34,16 +34,28 @@ def from_descriptions(environments: Sequence[Environment]) -> CheckContext:
 
 
 def for_judge(
-    repo: Repository, environments: Sequence[Environment], *, gpus: Sequence[str] = (), driver: str = ""
+    repo: Repository,
+    environments: Sequence[Environment],
+    *,
+    gpus: Sequence[str] = (),
+    driver: str | None = None,
 ) -> CheckContext:
     """A context for the judge: descriptions and locks, with target GPUs or a driver other than the described ones.
 
-    Raises InputError for a driver that is no version.
+    Raises InputError for a driver that is no version, and for an empty name of a GPU.
     """
-    if driver and not DRIVER.pattern.fullmatch(driver):
+    require_gpu_names(gpus)
+    if driver is not None and not DRIVER.pattern.fullmatch(driver):
         raise InputError(f"--driver: {driver!r} is not {DRIVER.expected.partition(' (')[0]}")
     context = from_repository(repo, environments, texts=False)
-    return replace(context, target_gpus=tuple(gpus), target_driver=driver)
+    return replace(context, target_gpus=tuple(gpus), target_driver=driver or "")
+
+
+def require_gpu_names(gpus: Sequence[str]) -> None:
+    """Raises InputError for an empty name, as an unset variable gives it."""
+    for name in gpus:
+        if not name.strip():
+            raise InputError(f"--gpu: {name!r} is not the name of a GPU, such as A100")
 
 
 def from_repository(

@@ -11,7 +11,7 @@ from torchpin.checks.registry import Result
 from torchpin.commands import judge
 from torchpin.errors import FindingsError, InputError
 from torchpin.model import Finding
-from torchpin.workspace.evidence import for_judge
+from torchpin.workspace.evidence import for_judge, require_gpu_names
 
 if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Environments, Locks
@@ -105,9 +105,19 @@ def test_an_image_that_is_required_cannot_be_skipped_for_want_of_an_engine(
     assert judge.exit_code([check_result], require=(require,)) == 1
 
 
-@pytest.mark.parametrize("driver", ["foo", "550", "v550.54.14", "550.54.14 "])
+@pytest.mark.parametrize("driver", ["", "foo", "550", "v550.54.14", "550.54.14 "])
 def test_a_driver_that_is_no_version_is_wrong_input(driver: str, environment: Environments) -> None:
     with pytest.raises(InputError) as raised:
         for_judge(cast("Any", None), [environment()], driver=driver)
     assert str(raised.value) == f"--driver: {driver!r} is not an NVIDIA driver version such as 550.54.14"
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize("gpus", [("",), ("A100", " ")])
+def test_an_empty_name_of_a_gpu_is_wrong_input(gpus: tuple[str, ...], environment: Environments) -> None:
+    with pytest.raises(InputError) as raised:
+        for_judge(cast("Any", None), [environment()], gpus=gpus)
+    assert str(raised.value) == f"--gpu: {gpus[-1]!r} is not the name of a GPU, such as A100"
+    with pytest.raises(InputError):
+        require_gpu_names(gpus)
     assert raised.value.exit_code == 2

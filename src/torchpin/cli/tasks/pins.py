@@ -46,7 +46,7 @@ def judge(
     _: Context,
     service: str = "",
     gpu: Sequence[str] | None = None,
-    driver: str = "",
+    driver: str | None = None,
     json: bool = False,
     sarif: bool = False,
     github: bool = False,
