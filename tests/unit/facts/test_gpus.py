@@ -34,9 +34,12 @@ def test_pypi_is_judged_as_the_build_that_it_serves() -> None:
     assert facts.compiled_archs("9.9.9", "pypi") is None
 
 
-def test_an_architecture_list_that_is_not_known_has_a_ceiling_only() -> None:
-    assert facts.compiled_archs("2.7.1", "cu118") is None
-    assert facts.highest_arch("2.7.1", "cu118") == "sm_90"
+def test_an_architecture_list_that_is_not_known_has_a_ceiling_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"series": "9.8", "channel": "cu118", "platform": "x86_64", "sm": None, "upper_bound": "sm_90"}
+    with monkeypatch.context() as patch:
+        patch.setattr("torchpin.facts.archs.load_table", lambda _: {"archs": [row]})
+        assert facts.compiled_archs("9.8.1", "cu118") is None
+        assert facts.highest_arch("9.8.1", "cu118") == "sm_90"
     assert facts.highest_arch("2.7.1", "cu126") is None
     assert facts.highest_arch("2.7.1", "cu121") is None
 

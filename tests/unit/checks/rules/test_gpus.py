@@ -79,8 +79,10 @@ CU128 = "nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04"
         ("2.7.1", "cu128", "V100", "incompatible"),  # the list begins at sm_75
         ("2.7.1", "cu128", "GB200", "incompatible"),  # its hosts are aarch64
         ("2.7.1", "cu126", "RTX 5090", "incompatible"),
-        ("2.6.0", "cu118", "RTX 5090", "incompatible"),  # the list is not known; CUDA 11.8 cannot reach it
-        ("2.6.0", "cu118", "A100", "unknown"),  # and below that nothing is known
+        ("2.6.0", "cu118", "RTX 5090", "incompatible"),
+        ("2.6.0", "cu118", "A100", "ok"),
+        ("2.7.1", "cu118", "V100", "ok"),
+        ("2.7.1", "cu118", "B200", "incompatible"),
         ("2.5.1", "cu121", "B100", "unknown"),
         ("2.5.1", "cu121", "Voodoo 2", "unknown"),
         ("2.5.1", "cu121", "RTX 4000", "unknown"),  # three GPUs have this name
