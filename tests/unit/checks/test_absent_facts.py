@@ -84,7 +84,7 @@ CASES: tuple[dict[str, Any], ...] = (
     {"channel": "cu126", "torch": replace(make_torch("2.7.1"), origin="base"), "base": Base(image="pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel")},
     {"channel": "cu128", "torch": make_torch("2.8.0"), "base": Base(image="runpod/pytorch:2.8.0-py3.11-cuda12.8.1-cudnn-devel-ubuntu22.04")},
     {"sources": (KOHYA,), "layers": (Layer(name="training", packages=(Requirement("transformers==4.44.0"), Requirement("accelerate==0.25.0"))),)},
-    {"channel": "cu124", "torch": make_torch("2.5.1"), "layers": (Layer(name="x", packages=(Requirement("bitsandbytes==0.44.1"),)),), "gpus": ("H100", "RTX 5090")},
+    {"channel": "cu124", "torch": make_torch("2.5.1"), "layers": (Layer(name="x", packages=(Requirement("bitsandbytes==0.44.1"), Requirement("ctranslate2==4.4.0"))),), "gpus": ("H100", "RTX 5090")},
     {"channel": "cu128", "torch": make_torch("2.8.0"), "run": Run(env={"TORCH_COMPILE": "1"}), "base": Base(image="python:3.12-slim-bookworm")},
     {"channel": "cu128", "torch": make_torch("2.8.0"), "run": Run(compiles=True), "apt": ("gcc", "libc6-dev"), "base": Base(image="nvidia/cuda:12.8.1-base-ubuntu22.04")},
     {"channel": "cu128", "torch": make_torch("2.9.1"), "layers": (Layer(name="x", packages=(Requirement("triton==3.5.0"), Requirement("nvidia-cudnn-cu12==9.15.1.9"))),)},

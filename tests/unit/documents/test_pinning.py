@@ -277,11 +277,10 @@ def test_a_build_of_a_release_without_facts_is_unknown() -> None:
     ]
 
 
-def test_where_the_architectures_are_not_known_the_ceiling_tells() -> None:
-    variant = Variant(name="gpu", channel="cu118", platform="linux/amd64")
-    assert gpu_rows("2.7.0", variant, gpus=("B200", "H100")) == [
-        ["B200", "10.0", "no: the CUDA of this build compiles up to sm_90 only"],
-        ["H100", "9.0", "unknown: the architectures of this build are not in the facts"],
+def test_where_the_architectures_are_not_known_it_is_said() -> None:
+    variant = Variant(name="gpu", channel="cu111", platform="linux/amd64")
+    assert gpu_rows("1.8.0", variant, gpus=("V100",)) == [
+        ["V100", "7.0", "unknown: the architectures of this build are not in the facts"],
     ]
 
 
