@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_REMOUNTS = 5
 # without these capabilities root is bound by the modes of files, as everyone else is
 _BOUND_ROOT = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
 
@@ -48,9 +50,13 @@ def small_file_system(folder: Path, size: int) -> Iterator[None]:
 
 
 def enlarge(folder: Path, size: int) -> None:
-    reason = run_privileged("mount", "-o", f"remount,size={size}", str(folder))
-    if reason:
-        raise RuntimeError(f"remount {folder}: {reason}")
+    # mount reads the kernel's list of mounts, and may miss a line of it while another trial unmounts
+    for _ in range(_REMOUNTS):
+        reason = run_privileged("mount", "-o", f"remount,size={size}", str(folder))
+        if not reason:
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"remount {folder}: {reason}")
 
 
 def free_bytes(folder: Path) -> int:
