@@ -68,12 +68,20 @@ class CheckContext:
     # GPUs and driver to judge for instead of the described ones (`--gpu`, `--driver`).
     target_gpus: tuple[str, ...] = ()
     target_driver: str = ""
+    # What `current_lock` gave, by the identity of the environment: most checks ask for it.
+    current_locks: dict[int, tuple[Environment, Lock | None]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
 
 def current_lock(context: CheckContext, env: Environment) -> Lock | None:
     """The lock of an environment, None while it is missing or no longer matches its description."""
-    lock = context.locks.get(env.name)
-    return None if lock is None or outdated_files(env, lock) else lock
+    remembered = context.current_locks.get(id(env))
+    if remembered is None or remembered[0] is not env:
+        lock = context.locks.get(env.name)
+        remembered = (env, None if lock is None or outdated_files(env, lock) else lock)
+        context.current_locks[id(env)] = remembered
+    return remembered[1]
 
 
 def uses_stubs(context: CheckContext) -> bool:

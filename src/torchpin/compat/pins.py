@@ -55,10 +55,8 @@ def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
         return _bundled_pins(env) | declared
     layers = ((lock.provided,) if lock.provided else ()) + lock.layers
     locked = {
-        package.name: Pin(
-            name=package.name, version=_version(package.version), location=lock_path(env.name, layer.file)
-        )
-        for layer in layers
+        package.name: Pin(name=package.name, version=_version(package.version), location=location)
+        for layer, location in ((layer, lock_path(env.name, layer.file)) for layer in layers)
         for package in layer.packages
     }
     # Declared pins win: the line in the description is the one to change.

@@ -73,6 +73,7 @@ class _NoTorchError(_NoWheelError):
     """No wheel fits, and none can be built, since the build of torch does not exist."""
 
 
+@cache
 def abi_packages() -> frozenset[str]:
     """The normalized names of the packages whose wheels also depend on torch, CUDA and the C++11 ABI."""
     return frozenset(row["package"] for row in load_table("wheels")["packages"])
