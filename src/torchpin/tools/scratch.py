@@ -31,6 +31,10 @@ UNSEEN_AFTER = 24 * 60 * 60
 _FOLDER_NAME = re.compile(r"torchpin-(?:[a-z]+-)?[a-z0-9_]{8}")
 _OWNER = re.compile(r"(\d{1,10})-(\d{1,20})-([0-9a-f]{8})-([0-9a-f]{8})-(\d{1,20})-(\d{1,16})")
 _MARKER_BYTES = 200
+_REMOVALS, _REMOVAL_PAUSE = (
+    5,
+    0.1,
+)  # tries to remove a folder into which something still writes; seconds between them
 # What building a file tree mounts in it; these hold no files of anyone, so they can be unmounted.
 _PSEUDO_FILE_SYSTEMS = {"proc", "sysfs", "devtmpfs", "devpts", "mqueue", "tmpfs", "overlay"}
 _PROC = Path("/proc")
@@ -108,10 +112,23 @@ def temporary_folder(kind: str = "") -> Iterator[Path]:
     left, but for labs: they have more than a folder, which the next lab clears.
     """
     _clear_abandoned(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{kind}-" if kind else PREFIX) as name:
-        folder = Path(name)
+    directory = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{kind}-" if kind else PREFIX)
+    folder = Path(directory.name)
+    try:
         (folder / MARKER).write_text(str(current_owner()))
         yield folder
+    finally:
+        _remove_when_still(directory)
+
+
+def _remove_when_still(directory: tempfile.TemporaryDirectory[str]) -> None:
+    """Remove a folder, and what a process that is just ending still writes into it."""
+    for _ in range(_REMOVALS):
+        with suppress(OSError):
+            directory.cleanup()
+            return
+        time.sleep(_REMOVAL_PAUSE)
+    directory.cleanup()
 
 
 @lru_cache(maxsize=1)
