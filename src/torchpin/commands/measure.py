@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -22,6 +21,7 @@ from torchpin.measure.packages import PACKAGES
 from torchpin.measure.python_source import LARGEST_SOURCE
 from torchpin.measure.release import measure_names, measure_release, missing_entries, wanted_names
 from torchpin.tools import http, pypi, remote_wheel
+from torchpin.tools.threads import thread_pool
 from torchpin.workspace import writer
 
 if TYPE_CHECKING:
@@ -91,18 +91,14 @@ def measure_packages(
     repo = replace(repo)  # which has read nothing: what is read from here on must stay until it is written
     measurements = [_Measurement(package=package) for package in _select(names)]
     index = pypi.index_address(repo.settings)
-    with ThreadPoolExecutor(_PACKAGES_AT_ONCE) as pool:
-        try:
-            _finish(pool.submit(_measure, index, row, today, report) for row in measurements)
-            wanted = _all_wanted(measurements)
-            _finish(
-                pool.submit(_add_names, row, wanted[row.package.name], report)
-                for row in measurements
-                if row.package.name in wanted
-            )
-        except BaseException:  # an interrupt too: what is not begun yet is not read any more
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with thread_pool(_PACKAGES_AT_ONCE) as pool:
+        _finish(pool.submit(_measure, index, row, today, report) for row in measurements)
+        wanted = _all_wanted(measurements)
+        _finish(
+            pool.submit(_add_names, row, wanted[row.package.name], report)
+            for row in measurements
+            if row.package.name in wanted
+        )
     return _write(repo, measurements, wanted, today)
 
 

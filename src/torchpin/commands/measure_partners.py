@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from torchpin.errors import InputError
 from torchpin.facts import load
 from torchpin.measure.partners import renewed_table, torch_requirement
 from torchpin.tools import http, pypi, remote_wheel
+from torchpin.tools.threads import thread_pool
 from torchpin.workspace import writer
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _read_releases(index: str, name: str, today: date) -> dict[Version, str | No
         if not _is_known(name, version) and version > _oldest(name)
         if not all(file.yanked for file in files)  # nobody is to choose it
     }
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+    with thread_pool(_CONNECTIONS) as pool:
         return dict(zip(missing, pool.map(_read, missing.values()), strict=True))
 
 

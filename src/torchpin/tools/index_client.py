@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
 from torchpin.facts import index_pages
 from torchpin.redaction import redact_credentials
 from torchpin.tools import http
+from torchpin.tools.threads import thread_pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +21,9 @@ def fetch_pages(index: str, packages: Sequence[str]) -> dict[str, Files]:
 
     Raises ToolError for a page that cannot be read, is not an index page, or lists no Linux wheel.
     """
-    with ThreadPoolExecutor(8) as pool:
+    with thread_pool(8) as pool:
         futures = [pool.submit(_fetch_page, f"{index.rstrip('/')}/{package}/") for package in packages]
-        try:
-            return {package: future.result() for package, future in zip(packages, futures, strict=True)}
-        except BaseException:  # an interrupt too: what is not begun yet is not fetched any more
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        return {package: future.result() for package, future in zip(packages, futures, strict=True)}
 
 
 def _fetch_page(address: str) -> Files:

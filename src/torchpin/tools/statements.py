@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from torchpin.lock import contents, sdist, uv_project
 from torchpin.lock.metadata import license_statement
 from torchpin.measure.contents import installed_files
 from torchpin.tools import http, remote_wheel
+from torchpin.tools.threads import thread_pool
 from torchpin.tools.uv_compile import (
     NoSolutionError,
     compile_command,
@@ -159,16 +159,12 @@ def _with_shared_files(
 
 def _read_files(packages: Sequence[Artifact], urls: Mapping[str, str]) -> dict[str, _Reading]:
     """What was read of files, by their SHA-256."""
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+    with thread_pool(_CONNECTIONS) as pool:
         futures = {
             package.sha256: pool.submit(_read_file, package, urls.get(package.sha256, ""))
             for package in packages
         }
-        try:
-            return {key: future.result() for key, future in futures.items()}
-        except BaseException:  # an interrupt too: what is not begun yet is not read any more
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        return {key: future.result() for key, future in futures.items()}
 
 
 def _read_file(artifact: Artifact, url: str) -> _Reading:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -171,3 +173,23 @@ def test_a_command_clears_what_killed_commands_left_but_not_labs(
     with scratch.temporary_folder() as folder:
         assert {*tmp_path.iterdir()} == {folder, lab, young}
     assert {*tmp_path.iterdir()} == {lab, young}
+
+
+@pytest.mark.parametrize("failures", [1, 4])
+def test_a_folder_into_which_something_still_writes_is_removed_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(scratch, "_REMOVAL_PAUSE", 0)
+    left, real_cleanup = [failures], tempfile.TemporaryDirectory.cleanup
+
+    def cleanup(directory: tempfile.TemporaryDirectory[str]) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), directory.name)
+        real_cleanup(directory)
+
+    monkeypatch.setattr(tempfile.TemporaryDirectory, "cleanup", cleanup)
+    with scratch.temporary_folder() as folder:
+        assert folder.is_dir()
+    assert [*tmp_path.iterdir()] == []

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from torchpin.checks.pin_fixes import Pins
     from torchpin.checks.registry import Answer
-    from torchpin.model import Environment, Lock
+    from torchpin.model import Environment, Finding, Lock
 
 
 @check("ABI002", "a package is built for another CUDA major than torch", judge=True)
@@ -70,21 +70,10 @@ def packages_fit_cuda_major(context: CheckContext, env: Environment) -> Iterator
 
 
 def _check_major(env: Environment, use: CudaUse, major: int, pins: Pins, missing: tuple[str, ...]) -> Answer:
-    package = f"{use.package} {use.version}"
-    built = f"{package} is built for CUDA {_join(use)} ({use.because})"
-    if major in use.majors:
-        return Ok(about=use.package, evidence=f"{built}, as torch's {env.variant.channel} is")
-    if not {*use.brings}.isdisjoint(use.majors):
-        return Ok(
-            about=use.package, evidence=f"{built}, and its wheel brings the runtime of CUDA {_join(use)}"
-        )
-    if not missing:
-        return Ok(about=use.package, evidence=f"{built}, and its libraries are installed as packages")
+    built = f"{use.package} {use.version} is built for CUDA {_join(use)} ({use.because})"
     base = facts.base_image(env.base.image)
-    if base and base.cuda and int(base.cuda.partition(".")[0]) in use.majors:
-        return Ok(
-            about=use.package, evidence=f"{built}, and {env.base.image} has CUDA {base.cuda}: {base.citation}"
-        )
+    if provider := _provider(env, use, major, missing, base):
+        return Ok(about=use.package, evidence=f"{built}, {provider}")
     if use.is_name_alone or base is None:
         open_question = (
             "whether it requires the libraries of its own is not known without a lock"
@@ -92,7 +81,27 @@ def _check_major(env: Environment, use: CudaUse, major: int, pins: Pins, missing
             else f"whether {env.base.image} has CUDA {_join(use)} is not in the facts"
         )
         return Unknown(message=f"{built}, torch brings CUDA {major}; {open_question}", about=use.package)
-    pin = pins[use.package]
+    return _other_major(env, use, major, pins, missing, built)
+
+
+def _provider(
+    env: Environment, use: CudaUse, major: int, missing: tuple[str, ...], base: facts.BaseImage | None
+) -> str:
+    """What has the CUDA that a package is built for, as the end of a sentence; "" for nothing that is known."""
+    if major in use.majors:
+        return f"as torch's {env.variant.channel} is"
+    if not {*use.brings}.isdisjoint(use.majors):
+        return f"and its wheel brings the runtime of CUDA {_join(use)}"
+    if not missing:
+        return "and its libraries are installed as packages"
+    if base and base.cuda and int(base.cuda.partition(".")[0]) in use.majors:
+        return f"and {env.base.image} has CUDA {base.cuda}: {base.citation}"
+    return ""
+
+
+def _other_major(
+    env: Environment, use: CudaUse, major: int, pins: Pins, missing: tuple[str, ...], built: str
+) -> Finding:
     nearest = _nearest(
         env,
         pins,
@@ -102,7 +111,7 @@ def _check_major(env: Environment, use: CudaUse, major: int, pins: Pins, missing
     other = f"a channel with CUDA {_join(use)}, or the packages {', '.join(missing)}"
     return finding(
         env,
-        pin.location,
+        pins[use.package].location,
         f"{built}, but torch {env.service.torch.version} from {env.variant.channel} brings CUDA {major}, and neither the pins "
         f"nor {env.base.image} have CUDA {_join(use)}",
         help=f"{help_text(env, pins, nearest, use.package)}; or choose {other}"
