@@ -9,7 +9,18 @@ NAME = text_rule(
     "a name (lower-case letters, digits and inner dashes, at most 39 characters)",
 )
 PYTHON = text_rule(r"3\.\d{1,2}\.\d{1,2}", "a full Python version such as 3.10.14")
-BASE_PYTHON = text_rule(r"3\.\d{1,2}(?:\.\d{1,2})?", "the base image's Python version such as 3.11")
+ANY_PYTHON = text_rule(r"3\.\d{1,2}(?:\.\d{1,2})?", "a Python version such as 3.10.14")
+_RELEASE = (
+    r"(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*(?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|preview)[-_.]?[0-9]*)?"
+    r"(?:-[0-9]+|[-_.]?(?:post|rev|r)[-_.]?[0-9]*)?(?:[-_.]?dev[-_.]?[0-9]*)?"
+)
+RELEASE = text_rule(_RELEASE, "a release version")
+_PACKAGE = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+PIN = text_rule(
+    rf"{_PACKAGE} *(?:\[[A-Za-z0-9._, -]*\])? *== *v?{_RELEASE}(?:\+[A-Za-z0-9]+(?:[-_.][A-Za-z0-9]+)*)? *",
+    "an exact pin such as tqdm==4.66.5",
+)
+COMPANION = text_rule(r"(?!torch$)[a-z0-9]+(?:-[a-z0-9]+)*", "the package name of a companion")
 IMAGE = text_rule(
     r"(?:[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/)?(?:[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*/)*"
     r"[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
@@ -36,6 +47,7 @@ URL = text_rule(
 )
 # A user or password in an address, which must not be committed. `ssh://git@host` is no secret.
 CREDENTIALS = re.compile(r"(?!ssh:)[A-Za-z]+://[^/]*@|ssh://[^/]*:[^/]*@")
+COMPONENT = text_rule(r".*", "the name of a component")
 INSIDE = text_rule(
     r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+(?<!/)", "a path inside the repository"
 )

@@ -121,6 +121,10 @@ class Reader:
     def add_problem(self, node: yaml.Node, path: str, message: str) -> None:
         self.problems.append(Problem(position=self.position(node), path=path, message=message))
 
+    def add_problem_at(self, path: str, message: str) -> None:
+        """Adds a problem of a value that was read, by its key path."""
+        self.problems.append(Problem(position=self.positions[path], path=path, message=message))
+
     def mapping(
         self, node: yaml.Node, path: str, allowed: tuple[str, ...] | None = None
     ) -> dict[str, yaml.Node]:
@@ -151,10 +155,8 @@ class Reader:
                 self.positions[key_path] = self.position(value)
         return values
 
-    def items(self, node: yaml.Node | None, path: str) -> Iterator[tuple[str, yaml.Node]]:
-        """The entries of a list, each with its key path; a missing list is empty."""
-        if node is None:
-            return
+    def items(self, node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.Node]]:
+        """The entries of a list, each with its key path."""
         if not isinstance(node, yaml.SequenceNode):
             self.add_problem(node, path, f"expected a list, found {describe_node(node)}")
             return
@@ -188,18 +190,6 @@ class Reader:
             return ""
         return value
 
-    def texts(self, node: yaml.Node | None, path: str, rule: TextRule) -> tuple[str, ...]:
-        """A list of texts that match a rule. Duplicates are problems."""
-        values: list[str] = []
-        accepted: set[str] = set()
-        for item_path, item in self.items(node, path):
-            value = self.text(item, item_path, rule)
-            if value and value in accepted:
-                self.add_problem(item, item_path, f"duplicate {value!r}; keep one")
-            values.append(value)
-            accepted.add(value)
-        return tuple(values)
-
     def number(self, node: yaml.Node, path: str, *, low: int, high: int) -> int:
         """A whole number within bounds; `low`, and a problem, for anything else."""
         value = self.scalar(node, path, "a number")
@@ -213,8 +203,8 @@ class Reader:
             return low
         return int(value)
 
-    def flag(self, node: yaml.Node | None, path: str) -> bool:
-        value = self.scalar(node, path, "true or false") if node is not None else None
+    def flag(self, node: yaml.Node, path: str) -> bool:
+        value = self.scalar(node, path, "true or false")
         return value is not None and value.lower() in {"true", "yes", "on"}
 
     def parse(self, node: yaml.Node, path: str, parse: Callable[[str], T], expected: str) -> T | None:

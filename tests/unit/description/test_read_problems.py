@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 
 from support.descriptions import LORA, PLAIN, SOURCE, problem_lines, read_service, replace_in_plain
 from torchpin.description import read
+from torchpin.description.sections.layers import parse_pin
 from torchpin.errors import InputError
 
 BAD = {
@@ -49,7 +50,7 @@ BAD = {
     "digits of another script": (
         '"3.10.14"',
         '"3.\u0661\u0660.14"',
-        ["3:9: python: '3.\u0661\u0660.14' is not a full Python version such as 3.10.14"],
+        ["3:9: python: '3.\u0661\u0660.14' is not a Python version such as 3.10.14"],
     ),
     "another folder's name": (
         "name: lora",
@@ -281,7 +282,7 @@ def test_a_loose_pin_is_refused(requirement: str, why: str) -> None:
 
 @pytest.mark.parametrize("requirement", ["tqdm==4.0", "Diffusers[torch]==0.32.1", "a==1!2.0rc1", "a==1+x"])
 def test_an_exact_pin_is_taken(requirement: str) -> None:
-    assert read.parse_pin(requirement) == Requirement(requirement)
+    assert parse_pin(requirement) == Requirement(requirement)
 
 
 def test_problems_of_several_files_come_at_once_sorted_by_file_and_line() -> None:
