@@ -6,11 +6,9 @@ import io
 import os
 import sys
 import tempfile
-from pathlib import Path
 
-# The image's own folder; a native install names the checkout.
-HOME = os.environ.get("TORCHPIN_HOME")
-sys.path.insert(0, str(Path(HOME) / "docker" / "runtime" if HOME else "/opt/torchpin"))
+# The scripts that the image carries; a native install names another folder of them.
+sys.path.insert(0, os.environ.get("TORCHPIN_RUNTIME", "/opt/torchpin"))
 
 
 def main() -> None:

@@ -14,8 +14,10 @@ DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS)
 
 SETTINGS = "torchpin.toml"  # of one machine, and in .gitignore
 BUMP_LOG = f"{RECORDS}/log.yaml"
+# A repository's own, in place of those that torchpin brings along.
 DOCKERFILE_TEMPLATE = f"{DOCKER}/Dockerfile.j2"
 RUNTIME = f"{DOCKER}/runtime"
+RESOURCES = "src/torchpin/resources"  # in torchpin's own repository
 _SBOM = "sbom.cdx.json"
 INDEX_SNAPSHOTS = "src/torchpin/facts/data/index"
 MEASURED = "src/torchpin/facts/data/measured"

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_dockerfile
+from torchpin.tools import resources
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torchpin.model import Environment, Lock
 
-TEMPLATE = (Path(__file__).parents[2] / "docker/Dockerfile.j2").read_text(encoding="utf-8")
+TEMPLATE = resources.read_resource("Dockerfile.j2")
+
+
+def write_template(root: Path) -> Path:
+    """A template of a repository's own, which is torchpin's."""
+    path = root / paths.DOCKERFILE_TEMPLATE
+    path.write_text(TEMPLATE, encoding="utf-8")
+    return path
 
 
 def dockerfile(env: Environment, lock: Lock) -> str:

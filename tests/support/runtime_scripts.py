@@ -1,4 +1,4 @@
-"""The scripts of docker/runtime as modules, and an environment for the probe to look at."""
+"""The scripts of images as modules, and an environment for the probe to look at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-RUNTIME = Path(__file__).parents[2] / "docker" / "runtime"
+RUNTIME = Path(__file__).parents[2] / "src/torchpin/resources/runtime"
 COMMIT = "966e9d7f6bb4058abbddb815dd40462b35ffb1d2"
 OTHER = "0123456789abcdef0123456789abcdef01234567"
 

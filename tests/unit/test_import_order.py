@@ -47,7 +47,12 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-PATHS = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+RESOURCES = PACKAGE / "resources"  # scripts for images: they are data here
+PATHS = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path != PACKAGE / "__init__.py" and RESOURCES not in path.parents
+)
 MODULES = {module_name(path) for path in PATHS}
 
 

@@ -279,7 +279,7 @@ def test_nothing_in_torchpin_is_written_for_one_service() -> None:
     names = "|".join(repo_service.name for repo_service in repo().services)
     mentions = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in [*(ROOT / "src").rglob("*.py"), ROOT / "docker/Dockerfile.j2"]
+        for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.j2")]
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
         if re.search(rf"[\"'/](?:{names})(?:-gpu)?[\"'/]", line)
     ]

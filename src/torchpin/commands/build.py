@@ -275,7 +275,7 @@ def _labels(repo: Repository, env: Environment, lock: Lock, rendered: generated.
         raise FindingsError(f"{sbom_path}: out of date; run `invoke render --service {env.service.name}`")
     inputs = (
         *(paths.service_folder(env.service.name), paths.lock_folder(env.name), paths.image_folder(env.name)),
-        *(paths.DOCKERFILE_TEMPLATE, paths.RUNTIME),
+        *(paths.DOCKERFILE_TEMPLATE, paths.RUNTIME, paths.RESOURCES),
     )
     origin, revision = git_checkout.checkout_state(repo.root, inputs)
     labels = image_labels(env, lock, sbom_digest=digest(sbom), origin=origin, revision=revision)

@@ -23,6 +23,7 @@ from torchpin.lock import export
 from torchpin.model import Outcome
 from torchpin.tools import files, process, uv, uv_install, uv_resolve
 from torchpin.tools.scratch import temporary_folder
+from torchpin.workspace import generated
 from torchpin.workspace.workspace import read_lock
 
 if TYPE_CHECKING:
@@ -121,14 +122,15 @@ def _local_environment(env: Environment) -> Environment:
     return local_env
 
 
-def _verification_scripts(repo: Repository, env: Environment) -> tuple[Path, Path]:
-    """The probe and the service's smoke test, without links: they are run on this machine, and not in a container."""
-    names = (f"{paths.RUNTIME}/probe.py", paths.smoke_path(env.service.name))
-    for name in names:
-        if files.read_inside(repo.root, name) is None:
-            raise InputError(f"{name} is missing; it verifies what is installed, so restore it first")
-    probe, smoke_test = (files.expect_inside(repo.root, name) for name in names)
-    return probe, smoke_test
+def _verification_scripts(repo: Repository, env: Environment) -> tuple[dict[str, str], Path]:
+    """The probe with its modules, name to text, and the service's smoke test.
+
+    Neither is a link out of the repository: they are run on this machine, and not in a container.
+    """
+    name = paths.smoke_path(env.service.name)
+    if files.read_inside(repo.root, name) is None:
+        raise InputError(f"{name} is missing; it verifies what is installed, so restore it first")
+    return generated.runtime_scripts(repo), files.expect_inside(repo.root, name)
 
 
 def _local_lock(
@@ -173,12 +175,14 @@ def _verify(
     locked: Lock,
     into: Path,
     folder: Path,
-    scripts: tuple[Path, Path],
+    scripts: tuple[dict[str, str], Path],
     show_status: StatusCallback,
 ) -> None:
     """Runs the probe with the plan's expectations, then the service's smoke test, in a native environment."""
-    python, (probe_script, smoke_script) = str(into / "bin" / "python"), scripts
+    python, (runtime, smoke_script) = str(into / "bin" / "python"), scripts
     expectations = plan.probe_expectations(env, locked, home=str(repo.root))
+    runtime_folder = folder / "runtime"
+    files.write_files({runtime_folder / name: text for name, text in runtime.items()})
     files.write_files({folder / "expect.json": json.dumps(expectations)})
     environ = {
         name: value
@@ -188,7 +192,7 @@ def _verify(
     probe = (
         python,
         "-B",
-        str(probe_script),
+        str(runtime_folder / "probe.py"),
         "--expect",
         str(folder / "expect.json"),
     )
@@ -201,7 +205,7 @@ def _verify(
     show_status(completed.stderr.strip().splitlines()[-1])
     smoke_test = process.run(
         (python, "-B", str(smoke_script)),
-        env=environ | {"TORCHPIN_HOME": str(repo.root)},
+        env=environ | {"TORCHPIN_HOME": str(repo.root), "TORCHPIN_RUNTIME": str(runtime_folder)},
         timeout=process.LONG,
     )
     show_status(smoke_test.stdout.strip())

@@ -202,7 +202,7 @@ def _outputs_section(service: Service, locks: Mapping[str, Lock], records: Mappi
     return paragraphs(
         "**pip freeze location**:" + ("" if freeze else " none, the description has no `run.freeze`."),
         block([freeze]) if freeze else "",
-        f"`{paths.RUNTIME}/start.sh` writes it at every start of a container." if freeze else "",
+        "`start.sh` writes it at every start of a container." if freeze else "",
         "**Committed records**:",
         "\n".join(lines),
     )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 
-_COPIED_PATHS = (paths.DOCKERFILE_TEMPLATE, paths.RUNTIME, "requirements")
+_COPIED_PATHS = (paths.DOCKERFILE_TEMPLATE, paths.RUNTIME)
 _SMOKE_TEST = '''"""The lab's smoke test: torch is the lab's stub."""
 
 import torch
@@ -145,10 +145,10 @@ def _copy_repository(root: Path, scratch: Path) -> None:
         path = root / name
         if path.is_dir():
             shutil.copytree(path, scratch / name)
-        else:
+        elif path.exists():
             (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, scratch / name)
-    (scratch / paths.SERVICES).mkdir()
+    (scratch / paths.SERVICES).mkdir(parents=True)
 
 
 def _create_origins(

@@ -16,6 +16,7 @@ from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
 from torchpin.model import Position, Problem
 from torchpin.records import bump_log
+from torchpin.tools import resources
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -106,10 +107,22 @@ def _sections(repo: Repository, locked: Mapping[str, Lock]) -> dict[str, tuple[s
 
 
 def runtime_scripts(repo: Repository) -> dict[str, str]:
-    """The scripts that every image contains, name to text."""
-    folder = repo.root / paths.RUNTIME
-    names = sorted(path.name for path in folder.iterdir() if path.suffix in {".py", ".sh"})
-    return {name: repo.text(f"{paths.RUNTIME}/{name}") or "" for name in names}
+    """The scripts that every image contains, name to text: torchpin's own, and the repository's, which win by their names."""
+    own = {path.name for path in (repo.root / paths.RUNTIME).glob("*") if path.suffix in {".py", ".sh"}}
+    packaged = {name.rpartition("/")[2]: name for name in resources.resource_names("runtime")}
+    scripts = {}
+    for name in sorted(own | packaged.keys()):
+        text = repo.text(f"{paths.RUNTIME}/{name}")
+        if text is None and name in packaged:
+            text = resources.read_resource(packaged[name])
+        scripts[name] = text or ""
+    return scripts
+
+
+def dockerfile_template(repo: Repository) -> str:
+    """The template of Dockerfiles: the repository's own where it has one, else torchpin's."""
+    text = repo.text(paths.DOCKERFILE_TEMPLATE)
+    return resources.read_resource("Dockerfile.j2") if text is None else text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +158,7 @@ def render_environment(repo: Repository, env: Environment, lock: Lock) -> Render
     if smoke is None:
         raise InputError(f"{path} is missing; it runs inside the image as its smoke test")
     context = plan.build_context(env, lock, runtime=runtime_scripts(repo), smoke=smoke)
-    template = repo.text(paths.DOCKERFILE_TEMPLATE)
-    if template is None:
-        raise InputError(f"{paths.DOCKERFILE_TEMPLATE} is missing; Dockerfiles are rendered from it")
-    dockerfile = render_dockerfile(template, plan.image_plan(env, lock))
+    dockerfile = render_dockerfile(dockerfile_template(repo), plan.image_plan(env, lock))
     listing = render_context_list(context)
     files = dict(zip(paths.rendered_paths(env.name), (dockerfile, listing), strict=True))
     return Rendering(

@@ -73,15 +73,16 @@ class Repository:
 
 
 def find_root(start: Path) -> Path:
-    """The root of the repository that a folder is in: the nearest one with services/ and docker/Dockerfile.j2.
+    """The root of the repository that a folder is in: the nearest one whose services/ has a description.
 
-    Raises InputError when there is none.
+    Where none has one, the nearest one with services/. Raises InputError when there is none either.
     """
-    for folder in (start, *start.parents):
-        if (folder / paths.SERVICES).is_dir() and (folder / paths.DOCKERFILE_TEMPLATE).is_file():
-            return folder
+    roots = [folder for folder in (start, *start.parents) if (folder / paths.SERVICES).is_dir()]
+    described = (root for root in roots if any((root / paths.SERVICES).glob("*/service.yaml")))
+    for root in (*described, *roots):
+        return root
     raise InputError(
-        f"{start} is not in a torchpin repository: no folder above it has services/ and docker/Dockerfile.j2"
+        f"{start} is not in a torchpin repository: neither it nor a folder above it has services/"
     )
 
 
@@ -180,7 +181,7 @@ def orphaned_folders(repo: Repository) -> tuple[str, ...]:
         orphaned += [
             f"{parent}/{folder.name}"
             for folder in folders
-            # docker/runtime has the scripts of images; git tracks no empty folders
+            # docker/runtime may have scripts of images; git tracks no empty folders
             if folder.name not in environment_names | {"runtime"} and any(folder.glob("*"))
         ]
     return tuple(orphaned)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.command_line import replace_text, run_command, tree
+from support.dockerfile import write_template
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +89,7 @@ def test_a_description_that_was_committed_alone_is_no_edit_of_what_it_gives(root
 
 
 def test_a_template_that_was_changed_is_no_edit_of_what_it_gives(root: Path) -> None:
+    write_template(root)
     replace_text(
         root, "docker/Dockerfile.j2", "mkdir -p /opt/torchpin {{", "mkdir -p /opt/torchpin /opt/more {{"
     )

@@ -141,7 +141,7 @@ def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
         result = run_command(tmp_path, *task.split())
         assert (result.code, result.out) == (2, "")
         assert result.err == (
-            f"{tmp_path} is not in a torchpin repository: no folder above it has services/ and docker/Dockerfile.j2\n"
+            f"{tmp_path} is not in a torchpin repository: neither it nor a folder above it has services/\n"
         )
     assert tree(tmp_path) == {}
 

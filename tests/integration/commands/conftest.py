@@ -38,8 +38,7 @@ def plain_tools(plain_git: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def root(tmp_path: Path) -> Path:
     """A repository of two commits: six moves, and then the base."""
     path = tmp_path / "repository"
-    (path / "docker").mkdir(parents=True)
-    (path / "docker" / "Dockerfile.j2").write_text("FROM scratch\n")
+    path.mkdir()
     git(path, "init", "-q", "-b", "main")
     for number, (description, six) in enumerate([(DESCRIPTION, "1.16.0"), (DESCRIPTION, "1.17.0")], start=1):
         write_service(path, description, six=six)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.dockerfile import write_template
 from support.labs import OPTIONS, ROOT, build_environment, change_service, image_tags
 from torchpin.checks.run import blocking_findings
 from torchpin.commands import generate, judge
@@ -218,7 +219,7 @@ def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scra
 def test_an_image_with_a_package_beyond_the_lock_fails_before_anything_is_tagged(
     scratch: Repository, env: Environment
 ) -> None:
-    template = scratch.root / "docker" / "Dockerfile.j2"
+    template = write_template(scratch.root)
     extra = 'RUN d=$(python -c "import site; print(site.getsitepackages()[0])")/sneaked-1.0.dist-info && mkdir "$d" && printf "Metadata-Version: 2.1\\nName: sneaked\\nVersion: 1.0\\n" >"$d/METADATA"\n'
     template.write_text(template.read_text().replace("# Copied in a step", extra + "# Copied in a step"))
     assert not any(outcome.code for outcome in generate.write_renderings(scratch, [env]))

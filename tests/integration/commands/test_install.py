@@ -35,7 +35,7 @@ def test_what_cannot_be_native_is_refused_before_anything_is_made(
         install.install(repo, env)
 
 
-@pytest.mark.parametrize("script", ["docker/runtime/probe.py", "services/lora/smoke.py"])
+@pytest.mark.parametrize("script", ["docker/runtime/probe.py", "docker/runtime", "services/lora/smoke.py"])
 def test_a_script_that_is_a_link_elsewhere_is_not_run(
     monorepo: Repository,
     script: str,
@@ -43,17 +43,30 @@ def test_a_script_that_is_a_link_elsewhere_is_not_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(uv_install, "local_platform", lambda: "linux/amd64")
-    outside = tmp_path_factory.mktemp("outside") / "script.py"
+    folder = tmp_path_factory.mktemp("outside")
+    outside = folder / "probe.py"
     outside.write_text("raise SystemExit('this was to be refused before')\n")
+    outside = outside if script.endswith(".py") else folder
     (env,) = select_environments(monorepo.services, service="lora")
-    (monorepo.root / script).unlink()
-    with pytest.raises(InputError, match=f"^{script} is missing; it verifies what is installed"):
-        install.install(monorepo, env)
+    (monorepo.root / script).parent.mkdir(exist_ok=True)
+    (monorepo.root / script).unlink(missing_ok=True)
     (monorepo.root / script).symlink_to(outside)
     with pytest.raises(ToolError) as excinfo:
         install.install(monorepo, env)
     assert f"{script} is a link out of {monorepo.root}, to {outside}; " in str(excinfo.value)
     assert not (monorepo.root / ".venvs").exists()
+
+
+def test_without_a_smoke_test_nothing_is_installed(
+    monorepo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv_install, "local_platform", lambda: "linux/amd64")
+    (env,) = select_environments(monorepo.services, service="lora")
+    (monorepo.root / "services/lora/smoke.py").unlink()
+    with pytest.raises(
+        InputError, match=r"^services/lora/smoke\.py is missing; it verifies what is installed"
+    ):
+        install.install(monorepo, env)
 
 
 @pytest.mark.docker

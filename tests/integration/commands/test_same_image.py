@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from support.dockerfile import write_template
 from support.labs import build_environment, change_service, image_tag
 from torchpin.commands import generate
 from torchpin.commands.build import BuildOptions, build
@@ -80,7 +81,7 @@ def first(lora_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Builds:
 
 
 def change_template(repo: Repository, *changes: tuple[str, str]) -> None:
-    template = repo.root / "docker" / "Dockerfile.j2"
+    template = write_template(repo.root)
     text = template.read_text()
     for before, after in changes:
         assert text.count(before) == 1, before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -181,9 +180,7 @@ def _create_origin(folder: Path) -> dict[str, str]:
 
 
 def _write_repository(root: Path, commit: str) -> None:
-    for name in ("docker/runtime", "requirements"):
-        shutil.copytree(ROOT / name, root / name)
-    shutil.copy(ROOT / "docker/Dockerfile.j2", root / "docker/Dockerfile.j2")
+    root.mkdir()
     (root / ".gitignore").write_text("/.torchpin/\n/.venvs/\n/third_party/\n/torchpin.toml\n")
     (root / "notes.txt").write_text("not torchpin's\n")
     for name, sources in {"alpha": _SOURCES.format(tag=TAG, commit=commit), "beta": ""}.items():

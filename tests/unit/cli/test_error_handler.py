@@ -30,8 +30,6 @@ def end_with(error: BaseException) -> int:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty repository, which is the current folder."""
     (tmp_path / "services").mkdir()
-    (tmp_path / "docker").mkdir()
-    (tmp_path / "docker" / "Dockerfile.j2").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

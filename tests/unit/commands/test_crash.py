@@ -48,8 +48,6 @@ def test_a_repository_that_cannot_be_written_leaves_the_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "services").mkdir()
-    (tmp_path / "docker").mkdir()
-    (tmp_path / "docker" / "Dockerfile.j2").touch()
     (tmp_path / ".torchpin").touch()  # a file, where a folder belongs
     monkeypatch.chdir(tmp_path)
     temporary = tmp_path / "temporary"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 ROOT = Path(__file__).parents[3]
+RESOURCES = ROOT / paths.RESOURCES
 LOCK_FILE = "lockfiles/zopilot-gpu/00-torch.requirements.txt"
 
 
@@ -27,10 +28,11 @@ LOCK_FILE = "lockfiles/zopilot-gpu/00-torch.requirements.txt"
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """A repository with one of the services."""
     monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: None)
-    for name in ("services/zopilot", "lockfiles/zopilot-gpu", "docker/zopilot-gpu", "docker/runtime", "docs"):
+    for name in ("services/zopilot", "lockfiles/zopilot-gpu", "docker/zopilot-gpu", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    for name in (paths.DEVIATIONS, paths.DOCKERFILE_TEMPLATE):
-        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(RESOURCES / "runtime", tmp_path / paths.RUNTIME)
+    shutil.copy(RESOURCES / "Dockerfile.j2", tmp_path / paths.DOCKERFILE_TEMPLATE)
+    shutil.copy(ROOT / paths.DEVIATIONS, tmp_path / paths.DEVIATIONS)
     repo = workspace.open_repository(tmp_path)
     generate.write_documents(repo)
     return repo

@@ -26,10 +26,8 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Repository:
-    """A repository with the five services and the template, nothing else."""
+    """A repository with the five services, nothing else."""
     shutil.copytree(ROOT / "services", tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "docker").mkdir()
-    shutil.copy2(ROOT / "docker/Dockerfile.j2", tmp_path / "docker")
     return workspace.open_repository(tmp_path)
 
 

@@ -33,8 +33,6 @@ def root(tmp_path: Path) -> Path:
         )
         for parent in ("lockfiles", "docker", "records"):
             shutil.copytree(ROOT / parent / f"{service}-gpu", tmp_path / parent / f"{service}-gpu")
-    shutil.copytree(ROOT / "docker/runtime", tmp_path / "docker/runtime")
-    shutil.copy2(ROOT / "docker/Dockerfile.j2", tmp_path / "docker")
     (tmp_path / "records/zopilot-gpu/pip_freeze.txt").write_text("torch==2.8.0\n")
     (tmp_path / "docs").mkdir()
     repo = workspace.open_repository(tmp_path)

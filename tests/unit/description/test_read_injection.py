@@ -36,7 +36,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[3]
-TEMPLATE = (ROOT / "docker/Dockerfile.j2").read_text()
+TEMPLATE = (ROOT / "src/torchpin/resources/Dockerfile.j2").read_text()
 
 
 def _text_locations(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -36,16 +36,22 @@ def write_lock(repo: workspace.Repository, env: Environment, locks: Locks) -> No
     )
 
 
-def test_the_root_is_the_nearest_folder_with_services_and_the_template(tmp_path: Path) -> None:
-    write_files({tmp_path / paths.DOCKERFILE_TEMPLATE: "FROM scratch\n", tmp_path / "services/a/x": ""})
+def test_the_root_is_the_nearest_folder_whose_services_have_a_description(tmp_path: Path) -> None:
+    write_files({tmp_path / "services/a/service.yaml": "", tmp_path / "backend/services/web/main.go": ""})
     assert workspace.find_root(tmp_path / "services" / "a") == tmp_path
+    assert workspace.find_root(tmp_path / "backend" / "services") == tmp_path
+
+
+def test_without_a_description_the_root_is_the_nearest_folder_with_services(tmp_path: Path) -> None:
+    write_files({tmp_path / "services/README.md": "", tmp_path / "docs/a": ""})
+    assert workspace.find_root(tmp_path / "docs") == tmp_path
 
 
 def test_a_folder_outside_of_a_repository_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError) as excinfo:
         workspace.find_root(tmp_path)
     assert str(excinfo.value) == (
-        f"{tmp_path} is not in a torchpin repository: no folder above it has services/ and docker/Dockerfile.j2"
+        f"{tmp_path} is not in a torchpin repository: neither it nor a folder above it has services/"
     )
 
 
@@ -65,7 +71,7 @@ def test_every_description_that_is_not_utf_8_is_named_with_its_line(tmp_path: Pa
 
 def test_a_description_that_is_too_large_is_named_before_it_is_parsed(tmp_path: Path) -> None:
     path = paths.description_path("lora")
-    write_files({tmp_path / path: "", tmp_path / paths.DOCKERFILE_TEMPLATE: ""})
+    write_files({tmp_path / path: ""})
     with (tmp_path / path).open("wb") as file:
         file.truncate(10 * 2**30)
     with pytest.raises(InputError) as excinfo:
@@ -135,6 +141,26 @@ def test_a_missing_or_damaged_build_record_is_empty(
     assert workspace.read_build_record(repo, environment()) == record
 
 
+def test_scripts_of_a_repository_win_by_their_names_and_others_add_to_torchpins(
+    repo: workspace.Repository,
+) -> None:
+    packaged = generated.runtime_scripts(repo)
+    assert {"probe.py", "start.sh"} <= packaged.keys()
+    write_files(
+        {repo.root / paths.RUNTIME / name: f"# {name}\n" for name in ("start.sh", "warm_up.py", "notes.md")}
+    )
+    assert generated.runtime_scripts(repo) == packaged | {
+        "start.sh": "# start.sh\n",
+        "warm_up.py": "# warm_up.py\n",
+    }
+
+
+def test_the_template_of_a_repository_wins_as_a_whole(repo: workspace.Repository) -> None:
+    assert generated.dockerfile_template(repo).startswith("{#")
+    write_files({repo.root / paths.DOCKERFILE_TEMPLATE: "FROM scratch\n"})
+    assert generated.dockerfile_template(repo) == "FROM scratch\n"
+
+
 def _link_out(repo: workspace.Repository, link: str) -> Path:
     """A link in the repository to a folder beside it, which has a file of each name that is read."""
     away = repo.root.parent / "away"
@@ -184,7 +210,7 @@ def test_a_link_out_of_the_repository_is_refused_with_both_names(
 
 
 def test_settings_that_are_not_utf_8_are_wrong_input(tmp_path: Path) -> None:
-    write_files({tmp_path / paths.DOCKERFILE_TEMPLATE: "FROM scratch\n", tmp_path / "services/README.md": ""})
+    write_files({tmp_path / "services/README.md": ""})
     (tmp_path / paths.SETTINGS).write_bytes("[build]\n# für\n".encode("latin-1"))
     with pytest.raises(InputError) as excinfo:
         workspace.open_repository(tmp_path)
