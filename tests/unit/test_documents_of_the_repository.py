@@ -12,6 +12,7 @@ import pytest
 from torchpin.checks import rules
 from torchpin.checks.registry import registered
 from torchpin.cli.main import namespace
+from torchpin.paths import DOCKERFILE_TEMPLATE, RUNTIME
 
 if TYPE_CHECKING:
     from invoke import Task
@@ -94,6 +95,8 @@ def exists(word: str) -> bool:
     pattern = re.sub(r"<[^>]+>", "*", word).rstrip("/")
     if pattern.split("/", maxsplit=1)[0] in ignored_paths() | ABSENT:
         return True
+    if pattern in {DOCKERFILE_TEMPLATE, RUNTIME}:
+        return True  # of other repositories: here they are torchpin's own
     if "<" in word and pattern.startswith("records/"):
         return True  # comes with the first image that is built
     paths = ROOT.glob(pattern) if "/" in pattern else ROOT.glob(f"*/**/{pattern}")
