@@ -1,4 +1,4 @@
-"""Where the two programs begin: streams and interrupts are handled before anything else is imported."""
+"""Where the two programs begin: streams, interrupts and variables are settled before anything else is imported."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torchpin.cli.interrupts import handle_interrupts
 from torchpin.output.program import INVOKE
 from torchpin.output.streams import guard_streams
+from torchpin.tools.git_variables import settle_variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ def main() -> None:
     """The `torchpin` command."""
     handle_interrupts()
     guard_streams()
+    settle_variables()
     from torchpin.cli.main import main as run_torchpin
 
     run_torchpin()
@@ -29,6 +31,7 @@ def invoke_tasks(argv: Sequence[str]) -> Collection:
     if called:
         handle_interrupts()
         guard_streams()
+    settle_variables()
     from torchpin.cli.main import namespace
     from torchpin.cli.program import check_invoke
 

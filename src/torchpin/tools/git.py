@@ -6,19 +6,18 @@ import os
 import re
 import shutil
 import string
-import threading
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from git import Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo
+
 from torchpin.errors import ToolError
 from torchpin.redaction import redact_credentials
 from torchpin.tools import clone_bounds, files, process
-
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else GitPython cannot be imported without git
-from git import Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo
+from torchpin.tools.git_variables import OVERRIDES, git_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,16 +26,6 @@ if TYPE_CHECKING:
 
 _MOST_REQUIREMENTS = 1_000_000  # bytes of a requirements file; the longest have some ten thousand
 PRESENT, CLONED, REPLACED = "present", "cloned", "replaced"
-# A git hook or an editor's terminal may set these for another repository.
-_GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE",
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES", "GIT_PREFIX")  # fmt: skip
-_GIT_OVERRIDES = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-    # a transfer that stands still ends, under 1000 bytes a second for a minute
-    "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
-    "GIT_HTTP_LOW_SPEED_TIME": "60",
-}
 
 
 def describe_state(root: Path, source: Source) -> str:
@@ -45,7 +34,7 @@ def describe_state(root: Path, source: Source) -> str:
     if not path.exists():
         return "not cloned" if not path.is_symlink() else "a broken link"
     try:
-        with git_environment(), Repo(path) as repo:
+        with open_repository(path) as repo:
             return _describe_clone(repo, path, source)
     except (InvalidGitRepositoryError, NoSuchPathError):
         return "not a git repository" if not path.is_dir() or _has_files(path) else "incomplete"
@@ -215,14 +204,14 @@ def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
     Raises ToolError when the origin cannot be read.
     """
     url = address(source, settings)
-    with git_environment():
-        try:
-            Git.check_unsafe_protocols(url)
-            listing = _run_git("ls-remote", "--tags", "--", url, timeout=process.QUERY)
-        except (GitError, ToolError) as error:
-            raise ToolError(
-                f"{source.name}: {redact_credentials(url)} cannot be read by git:\n{git_error_text(error)}"
-            ) from None
+    require_git()
+    try:
+        Git.check_unsafe_protocols(url)
+        listing = _run_git("ls-remote", "--tags", "--", url, timeout=process.QUERY)
+    except (GitError, ToolError) as error:
+        raise ToolError(
+            f"{source.name}: {redact_credentials(url)} cannot be read by git:\n{git_error_text(error)}"
+        ) from None
     tags: dict[str, str] = {}
     for line in listing.splitlines():
         commit, _, ref = line.partition("\t")
@@ -234,31 +223,30 @@ def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
 
 def _clone(source: Source, settings: Settings, staged: Path) -> None:
     """Clone a source's tag, without history. Raises ToolError when it fails or the tag is not the recorded commit."""
+    require_git()
     url = address(source, settings)
     staged.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with git_environment():
-            Git.check_unsafe_protocols(url)
-            options = ("--depth=1", "--single-branch", "--no-checkout", f"--branch={source.tag}")
-            _run_git(
-                "clone",
-                *options,
-                "--",
-                url,
-                str(staged),
-                timeout=process.LONG,
-                watch=partial(clone_bounds.require_small_folder, staged),
-            )
-            clone_bounds.require_small_tree(
-                _run_git("-C", str(staged), "ls-tree", "-r", "-l", "-z", "HEAD", timeout=process.QUERY)
-            )
-            _run_git("-C", str(staged), "checkout", "--quiet", "HEAD", timeout=process.LONG)
-            repo = Repo(staged)
+        Git.check_unsafe_protocols(url)
+        options = ("--depth=1", "--single-branch", "--no-checkout", f"--branch={source.tag}")
+        _run_git(
+            "clone",
+            *options,
+            "--",
+            url,
+            str(staged),
+            timeout=process.LONG,
+            watch=partial(clone_bounds.require_small_folder, staged),
+        )
+        clone_bounds.require_small_tree(
+            _run_git("-C", str(staged), "ls-tree", "-r", "-l", "-z", "HEAD", timeout=process.QUERY)
+        )
+        _run_git("-C", str(staged), "checkout", "--quiet", "HEAD", timeout=process.LONG)
     except (GitError, ToolError) as error:
         raise ToolError(
             f"{source.name}: {redact_credentials(url)} could not be cloned at {source.tag}:\n{git_error_text(error)}"
         ) from None
-    with git_environment(), repo:
+    with open_repository(staged) as repo:
         if repo.head.commit.hexsha != source.commit:
             raise ToolError(
                 f"{source.name}: tag {source.tag} is {repo.head.commit.hexsha}, but {source.commit} is recorded"
@@ -282,7 +270,7 @@ def _expect_no_submodules(repo: Repo, source: Source) -> None:
 def _run_git(*arguments: str, timeout: float, watch: Callable[[], None] | None = None) -> str:
     """The output of a git command, within bounds that GitPython does not have. Raises ToolError with git's own message."""
     command = (Git.GIT_PYTHON_GIT_EXECUTABLE or "git", *arguments)
-    completed = process.run(command, check=False, timeout=timeout, watch=watch)
+    completed = process.run(command, env=git_variables(), check=False, timeout=timeout, watch=watch)
     if completed.returncode:
         raise ToolError(completed.stderr.strip() or f"git failed with exit code {completed.returncode}")
     return completed.stdout
@@ -294,48 +282,22 @@ def git_error_text(error: GitError | ToolError) -> str:
     return process.indent(redact_credentials(message).strip().removeprefix("stderr: ").strip("'\n "))
 
 
-class _GitEnvironment:
-    """The variables of git in this process, which all threads share: the first to need them sets them, the last restores."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._saved: dict[str, str] = {}
-
-    def enter(self) -> None:
-        with self._lock:
-            if not self._users:
-                names = (*_GIT_VARIABLES, *_GIT_OVERRIDES)
-                self._saved = {name: os.environ.pop(name) for name in names if name in os.environ}
-                os.environ.update(_GIT_OVERRIDES)
-            self._users += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if not self._users:
-                for name in _GIT_OVERRIDES:
-                    os.environ.pop(name, None)
-                os.environ.update(self._saved)
-
-
-_ENVIRONMENT = _GitEnvironment()
+def require_git() -> None:
+    """Raises ToolError when git is not installed."""
+    if not process.which(Git.GIT_PYTHON_GIT_EXECUTABLE or "git"):
+        raise process.command_not_found("git")
 
 
 @contextmanager
-def git_environment() -> Iterator[None]:
-    """Environment variables for git, set in this process, since GitPython reads them there; for several threads too.
+def open_repository(path: Path, *, search_parent_directories: bool = False) -> Iterator[Repo]:
+    """The repository of a folder, whose git does not wait for a password. Raises ToolError when git is not installed.
 
-    Variables that point to another repository are unset, and git does not prompt for a password. Without optional locks
-    `git status` does not rewrite the index. Raises ToolError when git is not installed.
+    GitPython reads variables such as GIT_DIR where it opens one: they were unset when the program started.
     """
-    if not process.which(Git.GIT_PYTHON_GIT_EXECUTABLE or "git"):
-        raise process.command_not_found("git")
-    _ENVIRONMENT.enter()
-    try:
-        yield
-    finally:
-        _ENVIRONMENT.leave()
+    require_git()
+    with Repo(path, search_parent_directories=search_parent_directories) as repo:
+        repo.git.update_environment(**OVERRIDES)
+        yield repo
 
 
 def read_requirements(root: Path, source: Source) -> str:

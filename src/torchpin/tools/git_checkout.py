@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError, ToolError
 from torchpin.tools import files
-from torchpin.tools.git import git_environment, git_error_text
+from torchpin.tools.git import git_error_text, open_repository, require_git
 from torchpin.tools.scratch import temporary_folder
 
 from git import Blob, Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo  # isort: skip
@@ -30,7 +30,7 @@ def texts_at_revision(root: Path, revision: str, prefixes: Sequence[str]) -> dic
     Raises InputError when the revision does not exist, or when the root is not in a git repository.
     """
     try:
-        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+        with open_repository(root, search_parent_directories=True) as repo:
             commit = repo.commit(_commit_id(repo, revision))
             folder = root.resolve().relative_to(str(repo.working_tree_dir)).as_posix()
             tree = commit.tree if folder == "." else commit.tree / folder
@@ -42,7 +42,7 @@ def texts_at_revision(root: Path, revision: str, prefixes: Sequence[str]) -> dic
 def last_revisions(root: Path, path: str, count: int) -> tuple[str, ...]:
     """The commits that last changed a file, the newest first; none outside of a git repository."""
     try:
-        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+        with open_repository(root, search_parent_directories=True) as repo:
             arguments = (f"--max-count={count}", "--format=%H", "HEAD", "--", str((root / path).absolute()))
             return tuple(str(repo.git.log(*arguments)).split())
     except (InvalidGitRepositoryError, NoSuchPathError):
@@ -54,7 +54,7 @@ def last_revisions(root: Path, path: str, count: int) -> tuple[str, ...]:
 def is_unchanged_since(root: Path, revision: str, folder: Path) -> bool:
     """Whether a folder holds what it held at a revision; one that is not in the repository always does."""
     try:
-        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+        with open_repository(root, search_parent_directories=True) as repo:
             if not folder.resolve().is_relative_to(Path(str(repo.working_tree_dir)).resolve()):
                 return True
             arguments = ("--name-only", revision, "--", str(folder.resolve()))
@@ -69,7 +69,7 @@ def uncommitted_paths(root: Path, paths: Sequence[str], *, ignored: bool = False
     What git was told to assume of a file does not count. `ignored`: those that git ignores, too, which no commit has.
     """
     try:
-        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+        with open_repository(root, search_parent_directories=True) as repo:
             top = Path(str(repo.working_tree_dir)).resolve()
             absolute_paths = [str((root / path).resolve()) for path in paths]
             lines = _status_of_last_commit(repo, absolute_paths, ignored=ignored)
@@ -85,7 +85,7 @@ def uncommitted_paths(root: Path, paths: Sequence[str], *, ignored: bool = False
 def is_in_repository(root: Path) -> bool:
     """Whether a folder is in a work tree of git."""
     try:
-        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+        with open_repository(root, search_parent_directories=True) as repo:
             return not repo.bare
     except (InvalidGitRepositoryError, NoSuchPathError):
         return False
@@ -110,7 +110,7 @@ def checkout_state(root: Path, paths: Sequence[str]) -> tuple[str, str]:
     "" for what there is none of.
     """
     try:
-        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+        with open_repository(root, search_parent_directories=True) as repo:
             origin = repo.remote("origin").url if "origin" in [remote.name for remote in repo.remotes] else ""
             revision = repo.head.commit.hexsha if repo.head.is_valid() else ""
     except (InvalidGitRepositoryError, NoSuchPathError):
@@ -121,7 +121,7 @@ def checkout_state(root: Path, paths: Sequence[str]) -> tuple[str, str]:
 def last_change(root: Path, path: str) -> int | None:
     """When a path was last changed by a commit, in seconds since 1970; None outside of git, or if it never was."""
     try:
-        with git_environment(), Repo(root, search_parent_directories=True) as repo:
+        with open_repository(root, search_parent_directories=True) as repo:
             times = str(repo.git.log("-1", "--format=%ct", "--", str((root / path).resolve())))
     except (InvalidGitRepositoryError, NoSuchPathError, GitError):
         return None
@@ -130,9 +130,9 @@ def last_change(root: Path, path: str) -> int | None:
 
 def author(root: Path) -> str:
     """The author's name in git's configuration, else the name of the user who is logged in."""
+    require_git()
     try:
-        with git_environment():
-            identity = str(Git(str(root)).var("GIT_AUTHOR_IDENT"))
+        identity = str(Git(str(root)).var("GIT_AUTHOR_IDENT"))
         return identity.rpartition(" <")[0]
     except GitError:
         return getpass.getuser()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from torchpin.errors import ToolError
 from torchpin.tools import git_repository
-from torchpin.tools.git import git_environment
+from torchpin.tools.git import open_repository
 from torchpin.tools.git_repository import GitObject, TreeEntry
-
-from git import Repo  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from git import Repo
 
     from torchpin.model import Source
     from torchpin.tools.git_repository import ObjectKind
@@ -30,7 +30,7 @@ def export_clone(root: Path, source: Source, into: Path) -> None:
     submodules are empty folders, and files of Git LFS their pointers.
     Raises ToolError for a path that git would not check out.
     """
-    with git_environment(), Repo(root / source.path) as repo:
+    with open_repository(root / source.path) as repo:
         entries = _list_tree(repo, source)
         into.mkdir(parents=True)
         _write_tree(repo, entries, into)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.checks import SOURCE
+from support.git_repositories import git
+from support.small_service import DESCRIPTION, read_environment
 from torchpin.commands import doctor
 from torchpin.model import Settings
 from torchpin.workspace.workspace import Repository
@@ -40,3 +45,36 @@ def test_the_doctor_outlives_an_address_without_a_server(tmp_path: Path) -> None
     mirror_row = index_row(tmp_path, "http://user:S3CRET@127.0.0.1:1/whl")
     assert not mirror_row.ok
     assert "S3CRET" not in mirror_row.detail
+
+
+def test_the_doctor_reads_many_sources_at_once_and_leaves_the_environment_alone(
+    plain_git: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variables of a process are read by every thread, so a change of them breaks whatever copies them just then."""
+    (tmp_path / "work").mkdir()
+    git(tmp_path / "work", "init", "-q", "-b", "main")
+    git(tmp_path / "work", "commit", "-q", "--allow-empty", "-m", "a")
+    git(tmp_path / "work", "tag", "v1")
+    commit = git(tmp_path / "work", "rev-parse", "HEAD")
+    sources = tuple(
+        replace(SOURCE, name=f"source-{number}", url=(tmp_path / "work").as_uri(), tag="v1", commit=commit)
+        for number in range(12)
+    )
+    env = read_environment(DESCRIPTION)
+    env = replace(env, service=replace(env.service, sources=sources))
+    monkeypatch.setattr(
+        doctor, "_check_index", lambda repo, channel: doctor.MachineCheck(name=channel, ok=True, detail="")
+    )
+    before, edits = dict(os.environ), []
+
+    def note_edit(value: str) -> bytes:
+        edits.append(value)
+        return os.fsencode(value)
+
+    monkeypatch.setattr(os.environ, "encodevalue", note_edit)
+    rows = doctor.check_machine(
+        Repository(root=tmp_path, services=(env.service,), settings=Settings()), [env]
+    )
+    found = {row.name: row.ok for row in rows}
+    assert all(found[f"source {source.name}"] for source in sources)
+    assert (dict(os.environ), edits) == (before, [])

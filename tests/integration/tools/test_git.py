@@ -22,6 +22,7 @@ from torchpin.tools.git import (
     read_requirements,
     remote_tags,
 )
+from torchpin.tools.git_variables import settle_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,9 +137,9 @@ def test_another_repository_s_environment_does_not_disturb(
     root: Path, source: Source, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "/elsewhere")
+    settle_variables()
     assert clone(root, source, NO_SETTINGS) == "cloned"
     assert clone(root, source, NO_SETTINGS, verify_tag=True) == "present"
-    assert os.environ[name] == "/elsewhere"
 
 
 def test_a_leftover_of_a_killed_clone_is_cleared(root: Path, source: Source) -> None:
@@ -241,7 +242,10 @@ def test_without_git_everything_says_so(
     with pytest.raises(ToolError) as excinfo:
         describe_state(root, source)
     assert str(excinfo.value) == message
-    code = "from torchpin.commands import doctor; print(doctor._check_git())"
+    code = (
+        "from torchpin.tools.git_variables import settle_variables; settle_variables()\n"
+        "from torchpin.commands import doctor; print(doctor._check_git())"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "detail='none', help='install git'" in result.stdout
 
