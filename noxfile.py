@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ UNSET_VARIABLES = (
     "UV_SYSTEM_PYTHON",
     "UV_TARGET",
 )
+UV_PIN = Path("src/torchpin/resources/uv.txt")
 REQUIREMENTS = (
     ("requirements/run.txt", ("pyproject.toml", "--extra", "build")),
     ("requirements/dev.txt", ("pyproject.toml", "--all-extras", "--constraint", "requirements/run.txt")),
@@ -134,3 +136,16 @@ def requirements(session: nox.Session) -> None:
         )
         if check and target.read_bytes() != Path(file).read_bytes():
             session.error(f"{file} is out of date for pyproject.toml; run `nox -s requirements`")
+    write_uv_pin(session, check=check)
+
+
+def write_uv_pin(session: nox.Session, *, check: bool) -> None:
+    """Write uv's pin with the hashes of its files, which the package brings along: images of other platforms get it by them."""
+    requirements = Path("requirements/run.txt").read_text(encoding="utf-8")
+    pin = re.search(r"^uv==.*?(?=^\S|\Z)", requirements, re.MULTILINE | re.DOTALL)
+    if pin is None:
+        session.error("requirements/run.txt does not pin uv")
+    if not check:
+        UV_PIN.write_text(pin[0], encoding="utf-8")
+    elif UV_PIN.read_text(encoding="utf-8") != pin[0]:
+        session.error(f"{UV_PIN} is out of date for requirements/run.txt; run `nox -s requirements`")

@@ -24,7 +24,7 @@ from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.redaction import redact_credentials
 from torchpin.tools import uv_install
 from torchpin.tools.buildx import NO_ATTESTATIONS, Attestations
-from torchpin.tools.files import expect_inside
+from torchpin.tools.files import expect_inside, make_work_folder
 from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace import generated, workspace
 from torchpin.workspace.hand_edits import require_unedited
@@ -198,18 +198,18 @@ def _run_build(
     lock, rendered, labels = inputs
     _require_unique_packages(env, lock)
     buildx.expect_platform(env.variant.platform, builder=options.builder)
+    make_work_folder(repo.root)
     expect_inside(repo.root, paths.LOGS)
     log = repo.root / paths.LOGS / f"{env.name}-{rendered.image_key[:12]}.log"
     sizes = {
         f"layer {layer.name}": sum(package.size or 0 for package in layer.packages) for layer in lock.layers
     }
     watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
-    uv_text = repo.text("requirements/run.txt") or ""
     with (
         temporary_folder() as folder,
         buildx.secret_files(repo.settings) as secrets,
     ):
-        uv = uv_install.uv_for_platform(env.variant.platform, uv_text, folder)
+        uv = uv_install.uv_for_platform(env.variant.platform, folder)
         with buildx.assemble_context(repo.root, rendered.context, rendered.dockerfile, uv) as context:
             command = _build_command(repo, env, labels, options, context, secrets)
             lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))

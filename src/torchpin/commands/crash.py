@@ -14,7 +14,7 @@ from pathlib import Path
 from torchpin import __version__, paths
 from torchpin.errors import TorchpinError
 from torchpin.redaction import redact_credentials
-from torchpin.tools.files import write_files
+from torchpin.tools.files import make_work_folder, write_files
 from torchpin.workspace.workspace import find_root
 
 
@@ -40,7 +40,9 @@ def crash_text(error: BaseException) -> str:
 def _log_folders() -> list[Path]:
     temporary = Path(tempfile.gettempdir())
     try:
-        return [find_root(Path.cwd()) / paths.LOGS, temporary]
+        root = find_root(Path.cwd())
+        make_work_folder(root)
+        return [root / paths.LOGS, temporary]
     except (TorchpinError, OSError):  # no repository, or a current folder that was deleted
         return [temporary]
 

@@ -71,7 +71,7 @@ def _check_uv() -> MachineCheck:
         name="uv",
         ok=uv_version == uv.UV_VERSION,
         detail=uv_version or "none",
-        help=f"run bootstrap.py again to get uv {uv.UV_VERSION}, the pinned version",
+        help=f"install torchpin again, which brings uv {uv.UV_VERSION}",
         needed=True,
     )
 

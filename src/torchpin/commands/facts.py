@@ -251,6 +251,16 @@ class FactsOptions:
             raise InputError("`--package` requires `--measure` or `--partners`")
 
 
+def _facts_repository() -> Repository:
+    """The repository of the current folder. Raises InputError where it is not torchpin's own, which has the facts."""
+    repo = open_repository()
+    if not (repo.root / paths.INDEX_SNAPSHOTS).is_dir():
+        raise InputError(
+            "the facts are part of torchpin, and are renewed in its own repository; `--check` works everywhere"
+        )
+    return repo
+
+
 def examine_facts(
     options: FactsOptions, report: Callable[[str], object]
 ) -> FactsReport | RefreshResult | MeasureResult:
@@ -260,13 +270,13 @@ def examine_facts(
     if options.measure:
         from torchpin.commands.measure import measure_packages
 
-        return measure_packages(open_repository(), options.packages, today=current_date(), report=report)
+        return measure_packages(_facts_repository(), options.packages, today=current_date(), report=report)
     if options.partners:
         from torchpin.commands.measure_partners import measure_partners
 
-        return measure_partners(open_repository(), options.packages, today=current_date(), report=report)
+        return measure_partners(_facts_repository(), options.packages, today=current_date(), report=report)
     return refresh_snapshots(
-        open_repository(),
+        _facts_repository(),
         options.channels,
         today=current_date(),
         write=options.write,

@@ -25,7 +25,7 @@ from torchpin.lab.docker_engine import extend_image
 from torchpin.lab.leftovers import clear_leftovers, new_prefix
 from torchpin.lab.reduce import lab_package_names, reduce_service
 from torchpin.tools import index_server, process, uv_install
-from torchpin.tools.files import read_text, write_files
+from torchpin.tools.files import make_work_folder, read_text, write_files
 from torchpin.tools.scratch import LAB, temporary_folder
 from torchpin.workspace import workspace
 
@@ -127,6 +127,7 @@ def _open_base(
 
 def keep_logs(lab: Lab) -> tuple[Path, ...]:
     """Copy a lab's build logs to the original repository, since the lab is removed at its end; their new paths."""
+    make_work_folder(lab.original.root)
     logs_folder = lab.original.root / paths.LOGS
     logs = sorted((lab.repo.root / paths.LOGS).glob("*.log"))
     write_files({logs_folder / f"lab-{log.name}": read_text(log) for log in logs})

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,19 @@ def expect_inside(root: Path, path: str) -> Path:
     raise ToolError(
         f"{link} is {reason}, to {os.path.realpath(link)}; replace it with a plain file or folder"
     )
+
+
+def make_work_folder(root: Path) -> Path:
+    """The folder of working files in a repository; git ignores it by a file that it holds.
+
+    Raises ToolError for a link out of the repository.
+    """
+    expect_inside(root, WORK)
+    folder = root / WORK
+    folder.mkdir(exist_ok=True)
+    with suppress(OSError, ToolError):  # where it cannot be written, the next write says why
+        write_files({folder / ".gitignore": "*\n"})
+    return folder
 
 
 def write_files(files: Mapping[Path, str | None]) -> tuple[Path, ...]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import platform
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.description.environments import MACHINES, uv_platform
-from torchpin.errors import ToolError
 from torchpin.lock.file_format import BUILD
 from torchpin.tools import files, process
+from torchpin.tools.resources import read_resource
 from torchpin.tools.uv import uv_executable
 
 if TYPE_CHECKING:
@@ -57,18 +56,14 @@ def install_command(step: plan.InstallStep, into: Path, folder: Path) -> tuple[s
             *(build_options if step.builds else ("--no-build",)), "--requirements", str(folder / step.file))  # fmt: skip
 
 
-def uv_for_platform(target: str, requirements: str, into: Path) -> Path:
+def uv_for_platform(target: str, into: Path) -> Path:
     """The pinned uv's executable for a build's platform: this machine's if it fits, else from PyPI, by hash.
 
-    `requirements` is the text of requirements/run.txt, which has uv's hashes for every platform. Raises ToolError when
-    it does not pin uv, or when the download fails.
+    Raises ToolError when the download fails.
     """
     if local_platform() == target:  # nothing to download, also offline
         return Path(uv_executable())
-    block = re.search(r"^uv==.*?(?=^\S|\Z)", requirements, re.MULTILINE | re.DOTALL)
-    if not block:
-        raise ToolError("requirements/run.txt does not pin uv; restore it from git")
-    (into / "uv.txt").write_text(block[0])
+    (into / "uv.txt").write_text(read_resource("uv.txt"))
     process.run((uv_executable(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
                "--python-platform", uv_platform(target), "--requirements", str(into / "uv.txt")), timeout=process.LONG)  # fmt: skip
     return into / "uv-tree" / "bin" / "uv"

@@ -10,7 +10,7 @@ from torchpin import paths
 from torchpin.errors import ToolError
 from torchpin.model import Outcome
 from torchpin.tools import transaction
-from torchpin.tools.files import expect_inside
+from torchpin.tools.files import make_work_folder
 from torchpin.workspace import description_files
 from torchpin.workspace.hand_edits import require_unedited, written_state
 
@@ -35,9 +35,7 @@ def exclusive(repo: Repository | Path, activity: str = "writing", *, patience: f
     from filelock import FileLock, Timeout
 
     root = repo if isinstance(repo, PurePath) else repo.root
-    expect_inside(root, paths.WORK)
-    folder = root / paths.WORK
-    folder.mkdir(exist_ok=True)
+    folder = make_work_folder(root)
     try:
         with FileLock(folder / f"{activity.replace(' ', '-')}.lock", timeout=patience):
             yield

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Tree = dict[str, tuple[int, bytes]]  # by path: mode with type, and content
 _WHEN = re.compile(rb"(?m)^.*\bwhen: .*\n")  # the log's times differ from run to run
-_WORK_FILES = re.compile(r"(bump|written)\.json|[\w-]+\.lock|logs")
+_WORK_FILES = re.compile(r"(bump|written)\.json|[\w-]+\.lock|logs|\.gitignore")
 _STATE_OF_CLONES = {
     "HEAD",
     "shallow",

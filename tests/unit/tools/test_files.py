@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from torchpin.errors import ToolError
-from torchpin.tools.files import read_inside, read_text, write_files
+from torchpin.tools.files import make_work_folder, read_inside, read_text, write_files
 
 
 def names(folder: Path) -> list[str]:
@@ -189,3 +189,19 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         read_text(tmp_path / "pipe")
     with pytest.raises(ToolError, match="is a folder, not a file; move it away"):
         read_text(tmp_path)
+
+
+def test_git_ignores_the_folder_of_working_files_by_what_it_holds(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert make_work_folder(tmp_path) == tmp_path / ".torchpin"
+        assert names(tmp_path) == [".gitignore", ".torchpin"]
+    assert (tmp_path / ".torchpin" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_folder_of_working_files_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "away").mkdir()
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository" / ".torchpin").symlink_to(tmp_path / "away")
+    with pytest.raises(ToolError, match="is a link out of"):
+        make_work_folder(tmp_path / "repository")
+    assert names(tmp_path / "away") == []
