@@ -163,13 +163,21 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
         raise InputError("run `invoke lock` to write them again, or restore them from git", problems)
     special_layers = {layer.name: layer for layer in layers if layer.name in {BUILD, PROVIDED}}
     return Lock(
-        layers=tuple(layer for layer in layers if layer.name not in special_layers),
+        layers=tuple(
+            sorted((layer for layer in layers if layer.name not in special_layers), key=_install_order)
+        ),
         build=special_layers.get(BUILD),
         provided=special_layers.get(PROVIDED),
         upstreams=tuple(upstreams),
         licenses=licenses,
         wheels=wheels,
     )
+
+
+def _install_order(layer: LayerLock) -> tuple[int, str, str]:
+    """By the number in a layer's name, then by the rest: file names would put `100-…` before `99-…`, and `02-a-b.` before `02-a.`."""
+    number = layer.name.partition("-")[0].lstrip("0")
+    return len(number), number, layer.name
 
 
 def _misnamed(name: str, expected_name: str) -> str:

@@ -88,6 +88,18 @@ def test_a_lock_reads_back_as_it_was_written(lock: Lock) -> None:
     assert file_format.lock_texts(file_format.parse_lock(FOLDER, texts)) == texts
 
 
+@pytest.mark.parametrize(
+    "layer_names",
+    [("00-torch", "01-torch-deps", "02-a", "02-a-b"), ("98-z", "99-y", "100-x", "101-w", "1000-v")],
+)
+def test_layers_read_back_in_their_order_whatever_the_order_of_their_files(
+    lock: Callable[..., Lock], layer_names: tuple[str, ...]
+) -> None:
+    layer = lock().layers[2]
+    numbered_lock = Lock(layers=tuple(replace(layer, name=name) for name in layer_names))
+    assert file_format.parse_lock(FOLDER, file_format.lock_texts(numbered_lock)) == numbered_lock
+
+
 @pytest.fixture(scope="module")
 def texts(lock: Callable[..., Lock], artifact: Callable[..., Artifact]) -> dict[str, str]:
     source = artifact("dadaptation", "3.2", filename="dadaptation-3.2.tar.gz", size=None, by=("lora",))
