@@ -12,6 +12,9 @@ SERVICES, LOCKFILES, DOCKER, RECORDS = "services", "lockfiles", "docker", "recor
 PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
 DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS)
 
+SERVICE_REFERENCE = "docs/SERVICE.md"
+SCHEMA = "docs/service.schema.json"  # of service.yaml, for editors
+
 SETTINGS = "torchpin.toml"  # of one machine, and in .gitignore
 BUMP_LOG = f"{RECORDS}/log.yaml"
 # A repository's own, in place of those that torchpin brings along.

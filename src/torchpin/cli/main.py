@@ -11,7 +11,7 @@ from torchpin.cli.program import torchpin_program
 from torchpin.cli.tasks.images import build, clone, freeze, install, run
 from torchpin.cli.tasks.lock_and_documents import document, export, lock, render, verify
 from torchpin.cli.tasks.pins import bump, explain, judge, outdated, support, why
-from torchpin.cli.tasks.project import adopt, audit, diff, doctor, facts, new, remove, services
+from torchpin.cli.tasks.project import adopt, audit, diff, doctor, facts, new, remove, schema, services
 
 namespace = Collection(
     *(
@@ -26,6 +26,7 @@ namespace = Collection(
         document,
         export,
         new,
+        schema,
         remove,
         services,
         doctor,

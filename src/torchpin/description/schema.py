@@ -40,6 +40,11 @@ def service_schema() -> dict[str, Any]:
     }
 
 
+def schema_text() -> str:
+    """The JSON Schema of a service.yaml as a file."""
+    return json.dumps(service_schema(), indent=1, ensure_ascii=True) + "\n"
+
+
 def _schema(shape: Shape) -> dict[str, Any]:
     return _SCHEMAS[type(shape)](shape)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from torchpin.description import patterns
 from torchpin.description.environments import mirror_variable, split_image_name
 from torchpin.errors import ToolError
 from torchpin.image import build_log
@@ -51,6 +52,18 @@ def rewrites_times(builder: str = "") -> bool:
         if line.startswith("Driver:")
     ]
     return any(driver != "docker" for driver in drivers)
+
+
+def image_digest(image: str) -> str | None:
+    """The digest that a registry gives for an image's tag, all its platforms; None where none answers."""
+    if not which("docker"):
+        return None
+    command = ("docker", "buildx", "imagetools", "inspect", image, "--format", "{{.Manifest.Digest}}")
+    try:
+        digest = run(command, check=False, timeout=QUERY).stdout.strip()
+    except ToolError:
+        return None
+    return digest if patterns.DIGEST.pattern.fullmatch(digest) else None
 
 
 def expect_platform(platform: str, *, builder: str = "") -> None:

@@ -7,6 +7,11 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
+from torchpin.parsing import parse_json
+from torchpin.tools import process
+
 if TYPE_CHECKING:
     from torchpin.model import Settings
 
@@ -38,3 +43,23 @@ def uv_environment(settings: Settings) -> dict[str, str]:
         | ({"UV_DEFAULT_INDEX": mirror} if mirror else {})
         | ({"UV_PYTHON_INSTALL_MIRROR": python} if python else {})
     )
+
+
+def installable_pythons() -> tuple[Version, ...]:
+    """The CPython releases that the pinned uv installs, by its own list; no network is asked."""
+    command = (
+        uv_executable(),
+        "python",
+        "list",
+        "--all-versions",
+        "--only-downloads",
+        "--output-format",
+        "json",
+        "--offline",
+    )
+    output = process.run(command).stdout
+    rows = [
+        row for row in parse_json(output) if (row["implementation"], row["variant"]) == ("cpython", "default")
+    ]
+    versions = (Version(row["version"]) for row in rows)
+    return tuple(version for version in versions if not version.is_prerelease)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.new_services import write_new_service
 from torchpin import facts
-from torchpin.commands import judge, new
+from torchpin.commands import judge
 from torchpin.commands.lock import lock
 from torchpin.description.environments import select_environments
 from torchpin.workspace import workspace
@@ -30,7 +31,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 def test_a_sixth_service_touches_its_own_folder_only_and_locks_at_once(monorepo: Repository) -> None:
     before = tree(monorepo.root)
-    new.write_scaffold(monorepo, "whisper")
+    write_new_service(monorepo, "whisper")
     after_scaffold = tree(monorepo.root)
     assert {path for path in {*before, *after_scaffold} if before.get(path) != after_scaffold.get(path)} == {
         "services/whisper/service.yaml", "services/whisper/smoke.py",

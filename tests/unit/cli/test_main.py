@@ -20,6 +20,7 @@ NAMES = sorted(TASKS)
 OWN_HELP = {
     *{("facts", "check"), ("facts", "write")},  # of no file that is generated, and of no new one
     ("remove", "dry_run"),  # a list instead of a command
+    ("new", "gpu"),  # to run on, not to judge for
     *{("bump", "channel"), ("bump", "dry_run")},  # to move to, and a plan instead of a command
 }
 

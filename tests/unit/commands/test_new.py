@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.new_services import write_new_service
 from torchpin.checks import rules, run
-from torchpin.commands import new
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.tools import index_server
@@ -41,7 +41,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_a_new_service_is_two_files_and_changes_no_other(repo: Repository) -> None:
     before = tree(repo.root)
-    outcomes = new.write_scaffold(repo, "whisper")
+    outcomes = write_new_service(repo, "whisper")
     assert [(outcome.name, outcome.status, outcome.code) for outcome in outcomes] == [
         ("services/whisper/service.yaml", "changed", 0),
         ("services/whisper/smoke.py", "changed", 0),
@@ -52,7 +52,7 @@ def test_a_new_service_is_two_files_and_changes_no_other(repo: Repository) -> No
 
 
 def test_a_new_service_is_one_more_environment_that_the_judge_accepts(repo: Repository) -> None:
-    new.write_scaffold(repo, "whisper-2")
+    write_new_service(repo, "whisper-2")
     reopened = workspace.open_repository(repo.root)
     assert len(reopened.services) == len(repo.services) + 1
     (env,) = select_environments(reopened.services, service="whisper-2")
@@ -67,7 +67,7 @@ def test_a_new_service_is_one_more_environment_that_the_judge_accepts(repo: Repo
 def test_a_new_service_s_channel_is_recorded_so_it_locks_where_the_index_is_out_of_reach(
     repo: Repository,
 ) -> None:
-    new.write_scaffold(repo, "whisper")
+    write_new_service(repo, "whisper")
     (env,) = select_environments(workspace.open_repository(repo.root).services, service="whisper")
     files = index_server.recorded_files(env.variant.channel)
     for name, version in env.service.torch.family.items():
@@ -78,7 +78,7 @@ def test_a_new_service_s_channel_is_recorded_so_it_locks_where_the_index_is_out_
 
 
 def test_its_smoke_test_is_python_that_uses_torch(repo: Repository) -> None:
-    new.write_scaffold(repo, "whisper")
+    write_new_service(repo, "whisper")
     text = (repo.root / "services/whisper/smoke.py").read_text(encoding="utf-8")
     module = ast.parse(text)
     assert "whisper" in str(ast.get_docstring(module))
@@ -91,7 +91,7 @@ def test_its_smoke_test_is_python_that_uses_torch(repo: Repository) -> None:
 def test_a_name_that_is_taken_is_refused(repo: Repository, name: str) -> None:
     before = tree(repo.root)
     with pytest.raises(InputError, match=f"services/{name} already exists; choose another name"):
-        new.write_scaffold(repo, name)
+        write_new_service(repo, name)
     assert tree(repo.root) == before
 
 
@@ -101,7 +101,7 @@ def test_a_name_that_is_taken_is_refused(repo: Repository, name: str) -> None:
 def test_a_name_that_no_folder_or_image_may_have_is_refused(repo: Repository, name: str) -> None:
     before = tree(repo.root)
     with pytest.raises(InputError):
-        new.write_scaffold(repo, name)
+        write_new_service(repo, name)
     assert tree(repo.root) == before
 
 
@@ -112,4 +112,4 @@ def test_a_name_whose_environment_another_service_has_is_refused(repo: Repositor
     path.write_text(text.replace("\n  cpu:\n", "\n  x-gpu:\n"), encoding="utf-8")
     reopened = workspace.open_repository(repo.root)
     with pytest.raises(InputError):
-        new.write_scaffold(reopened, "coaxial-x")
+        write_new_service(reopened, "coaxial-x")

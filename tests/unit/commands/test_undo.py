@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.bumps import ENTRY, TODAY, plans
+from support.new_services import write_new_service
 from support.updates import COAXIAL, LORA, change_summary, copy_repository, put_tree, tree, update_lora
 from torchpin import paths
 from torchpin.bump.model import BumpContext
 from torchpin.bump.target import parse_target
-from torchpin.commands import build, bump, bump_steps, generate, new, undo
+from torchpin.commands import build, bump, bump_steps, generate, undo
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.records import bump_log
 from torchpin.records.undo_state import UndoState, render_undo_state
 from torchpin.tools import docker, transaction
+from torchpin.tools.resources import read_resource
 from torchpin.workspace import generated, workspace, writer
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ def test_an_edit_of_a_generated_section_is_in_the_way(updated: Repository) -> No
 
 def test_prose_is_not_in_the_way_where_another_service_is_not_locked(updated: Repository) -> None:
     append(updated.root, paths.PINNING, "\nA note.\n")
-    new.write_scaffold(updated, "whisper")
+    write_new_service(updated, "whisper")
     before = tree(updated.root)
     with pytest.raises(InputError) as excinfo:
         undo.undo(updated)
@@ -153,7 +155,8 @@ def test_a_rendered_file_that_was_rendered_again_since_is_rendered_from_before(r
         paths.BUMP_LOG: bump_log.render_log([ENTRY]),
     }
     undo.write_update_files(repo, files, before, {}, ENTRY)
-    append(repo.root, paths.DOCKERFILE_TEMPLATE, "# a new line\n")
+    template = read_resource("Dockerfile.j2") + "# a new line\n"
+    (repo.root / paths.DOCKERFILE_TEMPLATE).write_text(template, encoding="utf-8")
     generate.write_renderings(after, select_environments(after.services, service="lora"))
     undo.undo(after)
     assert (repo.text(dockerfile) or "").endswith("# a new line\n")

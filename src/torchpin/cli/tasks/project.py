@@ -13,13 +13,41 @@ if TYPE_CHECKING:
     from invoke import Context
 
 
-@command(help={"service": "the new service's name: lower-case letters, digits and inner dashes"})
-def new(_: Context, service: str) -> None:
-    """Write a minimal description of a new service, ready to be locked."""
-    from torchpin.commands.new import create_service
+@command(
+    iterable=["gpu"],
+    help={
+        "service": "the new service's name: lower-case letters, digits and inner dashes",
+        "gpu": "a GPU that it has to run on; may be given several times",
+        "torch": "a release or series of torch, such as 2.9; the newest recorded one if omitted",
+        "python": "a Python, such as 3.12",
+        "from_": "the folder of a project whose Dockerfiles and requirement files are adopted",
+    },
+)
+def new(
+    _: Context,
+    service: str,
+    gpu: Sequence[str] | None = None,
+    torch: str = "",
+    python: str = "",
+    from_: str = "",
+) -> None:
+    """Write the description of a new service, ready to be locked; channel, base image and partners are chosen from facts."""
+    from torchpin.commands.new import NewOptions, create_service
+    from torchpin.queries.starting_pins import PinRequest
 
     with task_run() as run:
-        run.report(create_service(service))
+        pins = PinRequest(gpus=tuple(gpu or ()), torch=torch, python=python)
+        run.report(create_service(NewOptions(service=service, pins=pins, project=from_)))
+
+
+@command
+def schema(_: Context) -> None:
+    """Print the JSON Schema of service.yaml, for editors; docs/SERVICE.md says the same to people."""
+    from torchpin.description.schema import schema_text
+    from torchpin.output.terminal import print_raw
+
+    with task_run():
+        print_raw(schema_text())
 
 
 @command(
