@@ -421,10 +421,13 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """The result of a command for one environment, source or file; `code` is the exit code that it requires."""
+    """The result of a command for one environment, source or file; `code` is the exit code that it requires.
+
+    `kept`: a file that exists, and is not what would be written.
+    """
 
     name: str
-    status: Literal["changed", "same", "failed"]
+    status: Literal["changed", "same", "kept", "failed"]
     detail: str = ""
     code: int = 0
     seconds: float = 0.0

@@ -22,6 +22,13 @@ DOCKERFILE_TEMPLATE = f"{DOCKER}/Dockerfile.j2"
 RUNTIME = f"{DOCKER}/runtime"
 RESOURCES = "src/torchpin/resources"  # in torchpin's own repository
 _SBOM = "sbom.cdx.json"
+
+# What `init` writes beside the first service.
+SERVICES_README = f"{SERVICES}/README.md"
+TASKS, NOXFILE, GITIGNORE = "tasks.py", "noxfile.py", ".gitignore"
+WORKFLOW, PRE_COMMIT = ".github/workflows/torchpin.yml", ".pre-commit-config.yaml"
+
+# In torchpin's own repository, whose facts are measured and renewed there.
 INDEX_SNAPSHOTS = "src/torchpin/facts/data/index"
 MEASURED = "src/torchpin/facts/data/measured"
 PARTNERS = "src/torchpin/facts/data/partners.yaml"

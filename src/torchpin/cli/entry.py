@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchpin.cli.interrupts import handle_interrupts
 from torchpin.output.program import INVOKE
@@ -12,7 +12,7 @@ from torchpin.tools.git_variables import settle_variables
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from invoke import Collection
+    from invoke import Collection, Task
 
 
 def main() -> None:
@@ -25,19 +25,23 @@ def main() -> None:
     run_torchpin()
 
 
-def invoke_tasks(argv: Sequence[str]) -> Collection:
-    """The tasks for a repository's tasks.py. Raises Exit for help, once it is printed, and for what cannot be parsed."""
+def invoke_tasks(argv: Sequence[str], *own: Task[Any]) -> Collection:
+    """The tasks for a repository's tasks.py, with its own ones, which win by their names.
+
+    Raises Exit for help, once it is printed, and for what cannot be parsed.
+    """
     called = is_invoke(argv[0])
     if called:
         handle_interrupts()
         guard_streams()
     settle_variables()
     from torchpin.cli.main import namespace
-    from torchpin.cli.program import check_invoke
+    from torchpin.cli.program import check_invoke, combined
 
+    tasks = combined(namespace, own) if own else namespace
     if called:
-        check_invoke(namespace, argv)
-    return namespace
+        check_invoke(tasks, argv)
+    return tasks
 
 
 def is_invoke(executable: str) -> bool:

@@ -11,7 +11,19 @@ from torchpin.cli.program import torchpin_program
 from torchpin.cli.tasks.images import build, clone, freeze, install, run
 from torchpin.cli.tasks.lock_and_documents import document, export, lock, render, verify
 from torchpin.cli.tasks.pins import bump, explain, judge, outdated, support, why
-from torchpin.cli.tasks.project import adopt, audit, diff, doctor, facts, new, remove, schema, services
+from torchpin.cli.tasks.project import (
+    adopt,
+    audit,
+    diff,
+    doctor,
+    eject,
+    facts,
+    init,
+    new,
+    remove,
+    schema,
+    services,
+)
 
 namespace = Collection(
     *(
@@ -25,6 +37,8 @@ namespace = Collection(
         verify,
         document,
         export,
+        init,
+        eject,
         new,
         schema,
         remove,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from invoke import Exit, ParseError, Program
+from invoke import Collection, Exit, ParseError, Program
 from invoke.parser import Parser
 
 from torchpin.cli.command_line import HelpRequested
@@ -16,7 +16,7 @@ from torchpin.output.program import INVOKE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from invoke import Collection
+    from invoke import Task
 
 
 class CommandProgram(Program):
@@ -73,6 +73,14 @@ class InvokeCheck(CommandProgram):
         if requested:
             self.print_task_help(requested)
             raise Exit
+
+
+def combined(tasks: Collection, own: Sequence[Task[Any]]) -> Collection:
+    """A collection with tasks of a repository's own in place of those of the same name, and beside the others."""
+    collection = Collection(*tasks.tasks.values())
+    for task in own:
+        collection.add_task(task)
+    return collection
 
 
 def check_invoke(tasks: Collection, argv: Sequence[str]) -> None:

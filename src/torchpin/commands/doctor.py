@@ -46,7 +46,9 @@ def check_machine(repo: Repository, environments: Sequence[Environment]) -> list
         _check_gpu,
     ]
     channels = dict.fromkeys(env.variant.channel for env in environments)
-    probes += [partial(_check_index, repo, channel) for channel in [*channels, "pypi"] if channel]
+    probes += [
+        partial(_check_index, repo, channel) for channel in dict.fromkeys([*channels, "pypi"]) if channel
+    ]
     named = {source.name: source for env in environments for source in env.service.sources}
     probes += [partial(_check_source, repo, source) for source in named.values()]
     uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe

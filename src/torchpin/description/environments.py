@@ -26,8 +26,13 @@ GLIBC_MINOR = 28
 def select_environments(
     services: Iterable[Service], *, service: str = "", variant: str = ""
 ) -> tuple[Environment, ...]:
-    """All environments, or those of one service and variant. Raises InputError for a name that does not exist."""
+    """All environments, or those of one service and variant.
+
+    Raises InputError for a name that does not exist, and where there is no service at all.
+    """
     services_by_name = {candidate.name: candidate for candidate in services}
+    if not services_by_name:
+        raise InputError("there is no service yet; `invoke new --service NAME` writes one to start from")
     if service and service not in services_by_name:
         raise _unknown_name_error("service", service, services_by_name)
     chosen = [services_by_name[service]] if service else list(services_by_name.values())

@@ -35,7 +35,12 @@ if TYPE_CHECKING:
     from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment, Outcome
 
-_OUTCOME_LABELS = {"changed": ("done", "green"), "same": ("same", "dim"), "failed": ("FAILED", "bold red")}
+_OUTCOME_LABELS = {
+    "changed": ("done", "green"),
+    "same": ("same", "dim"),
+    "kept": ("kept", "dim"),
+    "failed": ("FAILED", "bold red"),
+}
 # Columns of a table that goes to a file: rich takes 80 there, which would leave no room for digests and paths.
 _LOG_WIDTH = 160
 

@@ -82,6 +82,15 @@ def uncommitted_paths(root: Path, paths: Sequence[str], *, ignored: bool = False
     )
 
 
+def top_folder(root: Path) -> Path | None:
+    """The top of the work tree of git that a folder is in, without links; None outside of one."""
+    try:
+        with open_repository(root, search_parent_directories=True) as repo:
+            return Path(str(repo.working_tree_dir)).resolve() if repo.working_tree_dir else None
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return None
+
+
 def is_in_repository(root: Path) -> bool:
     """Whether a folder is in a work tree of git."""
     try:

@@ -77,13 +77,24 @@ def find_root(start: Path) -> Path:
 
     Where none has one, the nearest one with services/. Raises InputError when there is none either.
     """
-    roots = [folder for folder in (start, *start.parents) if (folder / paths.SERVICES).is_dir()]
-    described = (root for root in roots if any((root / paths.SERVICES).glob("*/service.yaml")))
-    for root in (*described, *roots):
-        return root
+    described = find_described_root(start)
+    if described:
+        return described
+    for folder in (start, *start.parents):
+        if (folder / paths.SERVICES).is_dir():
+            return folder
     raise InputError(
-        f"{start} is not in a torchpin repository: neither it nor a folder above it has services/"
+        f"{start} is not in a torchpin repository: neither it nor a folder above it has services/; "
+        "`invoke init` makes a folder one"
     )
+
+
+def find_described_root(start: Path) -> Path | None:
+    """The nearest folder, from this one upwards, whose services/ has a description; None where none has."""
+    for folder in (start, *start.parents):
+        if any((folder / paths.SERVICES).glob("*/service.yaml")):
+            return folder
+    return None
 
 
 def open_repository(root: Path, *, prefix: str = "torchpin", leaving: str = "") -> Repository:

@@ -115,3 +115,14 @@ def create_files(repo: Repository, files: Mapping[str, str]) -> tuple[Outcome, .
     """Write new files, all or none. Raises ToolError, with nothing written, for one that exists by now."""
     repo.inputs.update(dict.fromkeys(files))
     return write_with_outcomes(repo, {**files})
+
+
+def create_missing_files(repo: Repository, files: Mapping[str, str]) -> tuple[Outcome, ...]:
+    """Write those files that do not exist, all or none; one that exists is `same` or, with another text, `kept`."""
+    existing = {path: text for path in files if (text := repo.text(path)) is not None}
+    missing = {path: text for path, text in files.items() if path not in existing}
+    created = {outcome.name: outcome for outcome in create_files(repo, missing)} if missing else {}
+    return tuple(
+        created.get(path) or Outcome(name=path, status="same" if existing[path] == text else "kept")
+        for path, text in files.items()
+    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from invoke import Program
+from invoke import Program, task
 
 from torchpin.cli.entry import is_invoke
 from torchpin.cli.main import main, namespace
-from torchpin.cli.program import torchpin_program
+from torchpin.cli.program import combined, torchpin_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,3 +141,15 @@ def test_the_command_of_the_package_is_the_torchpin_program(
 )
 def test_tasks_are_checked_for_invoke_alone(executable: str, expected: bool) -> None:
     assert is_invoke(executable) is expected
+
+
+def test_tasks_of_a_repository_stand_beside_the_others_and_win_by_their_names() -> None:
+    def greet(_: object) -> None:
+        """Say hello."""
+
+    own: list[Any] = [task(greet), task(greet, name="build")]
+    tasks = combined(namespace, own)
+    assert {*tasks.task_names} == {*NAMES, "greet"}
+    assert tasks["build"].body is greet
+    assert namespace["build"].body is not greet
+    assert tasks["lock"] is namespace["lock"]

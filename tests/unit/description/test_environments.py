@@ -65,9 +65,12 @@ def test_a_name_that_nothing_has_is_refused(
 
 
 def test_a_repository_without_services_says_so() -> None:
-    with pytest.raises(InputError) as excinfo:
-        select_environments((), service="lora")
-    assert str(excinfo.value) == "service 'lora' does not exist (known: none)"
+    for service in ("", "lora"):
+        with pytest.raises(InputError) as excinfo:
+            select_environments((), service=service)
+        assert str(excinfo.value) == (
+            "there is no service yet; `invoke new --service NAME` writes one to start from"
+        )
 
 
 @pytest.mark.parametrize(

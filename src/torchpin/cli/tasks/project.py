@@ -1,4 +1,4 @@
-"""The tasks about services and projects: new, remove, services, doctor, adopt, diff, audit, facts."""
+"""The tasks about services and projects: init, eject, new, remove, services, doctor, adopt, diff, audit, facts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from invoke import Context
+
+
+@command(help={"example": "with a service that can be locked at once"})
+def init(_: Context, example: bool = False) -> None:
+    """Make the current folder, which is in git, a repository of services; files that exist are kept."""
+    from torchpin.commands.init import initialize
+
+    with task_run() as run:
+        run.report(initialize(example=example))
+
+
+@command(help={"part": "template (of Dockerfiles) or runtime (the scripts that images carry)"})
+def eject(_: Context, part: str) -> None:
+    """Write torchpin's template or scripts into docker/, where they can be changed; files that exist are kept."""
+    from torchpin.commands.eject import eject
+
+    with task_run() as run:
+        run.report(eject(part))
 
 
 @command(
