@@ -37,7 +37,7 @@ HOMES = {  # the modules or folders that may import a library
     "rich": ("output",),
     "spdx_tools": ("sbom.spdx_document",),
     "subprocess": ("tools.process",),
-    "urllib": ("tools.http", "tools.index_server"),
+    "urllib": ("tools.credentials", "tools.http", "tools.index_server"),
     "yaml": ("description", "facts.load", "records.bump_log"),
 }
 

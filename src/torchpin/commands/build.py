@@ -209,7 +209,7 @@ def _run_build(
         temporary_folder() as folder,
         buildx.secret_files(repo.settings) as secrets,
     ):
-        uv = uv_install.uv_for_platform(env.variant.platform, folder)
+        uv = uv_install.uv_for_platform(env.variant.platform, folder, repo.settings)
         with buildx.assemble_context(repo.root, rendered.context, rendered.dockerfile, uv) as context:
             command = _build_command(repo, env, labels, options, context, secrets)
             lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))

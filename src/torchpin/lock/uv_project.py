@@ -34,9 +34,9 @@ def resolution_requirements(env: Environment, wheels: Mapping[str, Wheel]) -> tu
 
 
 def without_requirements(packages: Iterable[Artifact]) -> str:
-    """Tables for a uv project by which packages require nothing: uv neither reads their metadata nor builds them."""
+    """Tables for a uv.toml by which packages require nothing: uv neither reads their metadata nor builds them."""
     return "".join(
-        f"[[tool.uv.dependency-metadata]]\nname = {quote(package.name)}\nversion = {quote(package.version)}\n"
+        f"[[dependency-metadata]]\nname = {quote(package.name)}\nversion = {quote(package.version)}\n"
         for package in packages
     )
 

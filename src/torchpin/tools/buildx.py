@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +15,7 @@ from torchpin.description.environments import mirror_variable, split_image_name
 from torchpin.errors import ToolError
 from torchpin.image import build_log
 from torchpin.redaction import redact_credentials
-from torchpin.tools import files
+from torchpin.tools import credentials, files
 from torchpin.tools.process import QUERY, QUICK, command_not_found, indent, run, stream, which
 from torchpin.tools.scratch import temporary_folder
 
@@ -209,10 +209,14 @@ def _set_modes(folder: Path) -> None:
 
 @contextmanager
 def secret_files(settings: Settings) -> Iterator[dict[str, Path]]:
-    """The secrets of a build by id: `network` for mirrors, `ca` for certificates; empty without either."""
+    """The secrets of a build by id: `network` for mirrors, with what this machine has to get in; `ca` for certificates.
+
+    Empty without either.
+    """
     ca_paths = (os.environ.get(name, "") for name in _CA_VARIABLES)
     ca_file = next((path for path in ca_paths if os.path.isfile(path)), None)  # noqa: PTH113 - "" is not a path
-    script = network_script(settings, ca=bool(ca_file))
+    mirrors = {name: credentials.with_known(url) for name, url in settings.mirrors.items()}
+    script = network_script(replace(settings, mirrors=mirrors), ca=bool(ca_file))
     if not script.strip():
         yield {}
         return

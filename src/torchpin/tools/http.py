@@ -1,13 +1,16 @@
-"""HTTP requests with retries, bounded in size and in total time; credentials in an address are sent as a header.
+"""HTTP requests with retries, bounded in size and in total time; credentials are sent as a header.
+
+They are those of the address, else what this machine has for the server once that refuses to answer without. Proxies and
+hosts whose certificate is not checked are those that uv is configured with.
 
 urllib, since neither requests nor urllib3 bounds the time of a whole response, or reads file:// addresses.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -15,14 +18,25 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidU
 from http.client import HTTPResponse as ClientResponse
 from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
-from ssl import SSLContext, create_default_context
+from ssl import CERT_NONE, SSLContext, create_default_context
 from typing import IO, TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urljoin, urlsplit
-from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener, url2pathname
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    ProxyHandler,
+    Request,
+    build_opener,
+    getproxies,
+    url2pathname,
+)
 
 from torchpin.errors import ToolError
 from torchpin.redaction import USERINFO, redact_credentials
+from torchpin.tools import credentials
+from torchpin.tools.uv import machine_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +50,11 @@ _MOST_BYTES = 50_000_000  # of a body; the largest page of an index that is read
 _MOST_SECONDS = 120  # of a request with all its attempts and redirects
 _CHUNK = 1 << 16
 _LONGEST_REASON = 200  # characters of what a server says
+# Who is not let in gets one of these; GitHub says that there is no such file.
+_NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+_accepted: set[tuple[str, str]] = (
+    set()
+)  # servers and the header that opened them: the next request has it at once
 
 
 class FetchError(ToolError):
@@ -111,7 +130,7 @@ def fetch(
     headers |= {"Accept": accept} if accept else {}
     for wait in (*waits, None):
         try:
-            return _fetch_once(url, method, timeout, bounds, headers)
+            return _fetch_as_known(url, method, timeout, bounds, headers)
         except FetchError as error:
             if wait is None or not error.transient or time.monotonic() + wait >= bounds.deadline:
                 raise
@@ -119,14 +138,41 @@ def fetch(
     raise AssertionError
 
 
-def _fetch_once(
+def _fetch_as_known(
     url: str, method: str, timeout: float, bounds: _Bounds, headers: Mapping[str, str]
+) -> HttpResponse:
+    """A response, with this machine's credentials where the server does not let in who has none."""
+    has_own = bool(_split_userinfo(url)[1]) or not url.startswith(("http://", "https://"))
+    server = str(origin(url))
+    if not has_own and any(server == name for name, _ in _accepted):
+        header = credentials.authorization(url)
+        if header and (server, header) in _accepted:
+            return _fetch_once(url, method, timeout, bounds, headers, header)
+    try:
+        return _fetch_once(url, method, timeout, bounds, headers)
+    except FetchError as error:
+        header = "" if has_own or error.status not in _NOT_LET_IN else credentials.authorization(url)
+        if not header:
+            raise
+    response = _fetch_once(url, method, timeout, bounds, headers, header)
+    _accepted.add((server, header))
+    return response
+
+
+def _fetch_once(
+    url: str, method: str, timeout: float, bounds: _Bounds, headers: Mapping[str, str], token: str = ""
 ) -> HttpResponse:
     try:
         _require_scheme(url)
-        opener = build_opener(_Redirects, _Http(bounds), _Https(bounds))
+        variables = machine_variables(os.environ)
+        opener = build_opener(
+            _Redirects,
+            _Http(bounds),
+            _Https(bounds, variables.get("UV_INSECURE_HOST", "").split()),
+            _Proxies(variables),
+        )
         silence = min(timeout, bounds.remaining())
-        with opener.open(_request(url, method, headers), timeout=silence) as response:
+        with opener.open(_request(url, method, headers, token), timeout=silence) as response:
             length = response.headers.get("Content-Length") or ""
             is_whole_file = "Range" in headers and response.status != HTTPStatus.PARTIAL_CONTENT
             has_body = method != "HEAD" and not is_whole_file
@@ -220,28 +266,53 @@ class _Http(HTTPHandler):
 
 
 class _Https(HTTPSHandler):
-    def __init__(self, bounds: _Bounds) -> None:
+    """`insecure`: hosts whose certificate is not checked: a name, a name with a port, or an address."""
+
+    def __init__(self, bounds: _Bounds, insecure: Sequence[str]) -> None:
         super().__init__()
-        self.bounds = bounds
+        self.bounds, self.insecure = bounds, {entry.partition("://")[2] or entry for entry in insecure}
 
     def https_open(self, req: Request) -> ClientResponse:
-        return self.do_open(_timed_connection(HTTPSConnection, self.bounds), req, context=_tls_context())
+        checked = self.insecure.isdisjoint({req.host, urlsplit(f"//{req.host}").hostname})
+        connection = _timed_connection(HTTPSConnection, self.bounds)
+        return self.do_open(connection, req, context=_tls_context(checked=checked))
 
 
 @cache
-def _tls_context() -> SSLContext:
+def _tls_context(*, checked: bool) -> SSLContext:
     """One for all requests: reading the certificates takes longer than most of them."""
-    return create_default_context()
+    context = create_default_context()
+    if not checked:
+        context.check_hostname, context.verify_mode = False, CERT_NONE
+    return context
 
 
-def _request(url: str, method: str, headers: Mapping[str, str]) -> Request:
-    """A request with the address's userinfo as a header: urllib would take it for a part of the host's name."""
+class _Proxies(ProxyHandler):
+    """The proxies of this machine, which uv's configuration may name, too, and the hosts that are reached without."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        names = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY"}
+        configured = {kind: variables[name] for kind, name in names.items() if variables.get(name)}
+        super().__init__({**configured, **getproxies()})
+        entries = variables.get("NO_PROXY", "").replace(" ", "").split(",")
+        self.direct = [entry.lstrip("*.") for entry in entries if entry]
+
+    def proxy_open(self, req: Request, proxy: str, type: str) -> Any:  # noqa: A002 - urllib's name
+        host = urlsplit(f"//{req.host}").hostname or ""
+        if any(host == entry or host.endswith(f".{entry}") or not entry for entry in self.direct):
+            return None
+        return super().proxy_open(req, proxy, type)
+
+
+def _request(url: str, method: str, headers: Mapping[str, str], token: str = "") -> Request:
+    """A request with the address's userinfo as a header, else with `token`: urllib would take it for a part of the host's name."""
     head, userinfo = _split_userinfo(url)
     request = Request(head, method=method, headers=dict(headers))  # noqa: S310 - the address is from a description, or uv read it from an index
     if userinfo:
         user, _, password = userinfo.partition(":")
-        token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-        request.add_unredirected_header("Authorization", f"Basic {token}")
+        token = credentials.basic(unquote(user), unquote(password))
+    if token:
+        request.add_unredirected_header("Authorization", token)
     return request
 
 

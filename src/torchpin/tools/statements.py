@@ -10,7 +10,7 @@ from torchpin.errors import ToolError
 from torchpin.lock import contents, sdist, uv_project
 from torchpin.lock.metadata import license_statement
 from torchpin.measure.contents import installed_files
-from torchpin.tools import http, remote_wheel
+from torchpin.tools import credentials, http, remote_wheel
 from torchpin.tools.threads import thread_pool
 from torchpin.tools.uv_compile import (
     NoSolutionError,
@@ -262,5 +262,5 @@ def _find_other_build(
             return None
         files = [file for package in pylock_packages(folder) for file in pylock_files(package)]
     for build, url in files[:1]:
-        return build, _read_file(build, http.with_credentials(url, [settings.mirrors.get("pypi")]))
+        return build, _read_file(build, http.with_credentials(url, [credentials.default_index(settings)]))
     return None

@@ -36,11 +36,16 @@ def file_locations(
         return {}
     pins = [f"{package.name}=={package.version}" for package in locked.values()]
     project = uv_project.render_uv_project(env, index=index, pins=pins)
-    with temporary_project(project + uv_project.without_requirements(locked.values())) as folder:
+    with temporary_project(project) as folder:
+        # uv takes these tables from its configuration only, which is this file and none of the machine
+        configuration = folder / "uv.toml"
+        configuration.write_text(uv_project.without_requirements(locked.values()))
+        variables = uv_environment(settings) | {"TMPDIR": str(folder), "UV_CONFIG_FILE": str(configuration)}
+        del variables["UV_NO_CONFIG"]
         completed = process.run(
             compile_command(env, "pylock.toml", extra=("--no-deps",)),
             cwd=folder,
-            env=uv_environment(settings) | {"TMPDIR": str(folder)},
+            env=variables,
             check=False,
             timeout=_SECONDS,
         )

@@ -12,11 +12,11 @@ from torchpin.description.environments import MACHINES, uv_platform
 from torchpin.lock.file_format import BUILD
 from torchpin.tools import files, process
 from torchpin.tools.resources import read_resource
-from torchpin.tools.uv import uv_executable
+from torchpin.tools.uv import uv_environment, uv_executable
 
 if TYPE_CHECKING:
     from torchpin.image import plan
-    from torchpin.model import Environment
+    from torchpin.model import Environment, Settings
 
 
 def local_platform() -> str:
@@ -56,7 +56,7 @@ def install_command(step: plan.InstallStep, into: Path, folder: Path) -> tuple[s
             *(build_options if step.builds else ("--no-build",)), "--requirements", str(folder / step.file))  # fmt: skip
 
 
-def uv_for_platform(target: str, into: Path) -> Path:
+def uv_for_platform(target: str, into: Path, settings: Settings) -> Path:
     """The pinned uv's executable for a build's platform: this machine's if it fits, else from PyPI, by hash.
 
     Raises ToolError when the download fails.
@@ -65,7 +65,8 @@ def uv_for_platform(target: str, into: Path) -> Path:
         return Path(uv_executable())
     (into / "uv.txt").write_text(read_resource("uv.txt"))
     process.run((uv_executable(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build", "--target", str(into / "uv-tree"),
-               "--python-platform", uv_platform(target), "--requirements", str(into / "uv.txt")), timeout=process.LONG)  # fmt: skip
+               "--python-platform", uv_platform(target), "--requirements", str(into / "uv.txt")),
+               env=uv_environment(settings), timeout=process.LONG)  # fmt: skip
     return into / "uv-tree" / "bin" / "uv"
 
 

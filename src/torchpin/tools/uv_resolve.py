@@ -24,7 +24,7 @@ from torchpin.lock.file_format import BUILD
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
 from torchpin.redaction import redact_credentials
-from torchpin.tools import http
+from torchpin.tools import credentials, http
 from torchpin.tools.statements import read_statements
 from torchpin.tools.uv import UV_VERSION
 from torchpin.tools.uv_compile import (
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, PublishedHashes, Settings, Upstream
 
 
-_NO_SIZE_STATUSES = (404, 405)  # the file does not exist, or the server has no HEAD
+# who asks is not let in, the file does not exist, or the server has no HEAD
+_NO_SIZE_STATUSES = (401, 403, 404, 405)
 # Bounds of a source archive whose size no index tells: the largest have some hundred megabytes.
 _LARGEST_SOURCE, _SOURCE_SECONDS = 500_000_000, 1800
 _PIN_LINE = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+?)\s+# via (?P<via>.+)")
@@ -239,7 +240,9 @@ def _package_indexes(
     env: Environment, settings: Settings, index: str | None, package: Mapping[str, Any]
 ) -> tuple[str | None, ...]:
     """The indexes that a package may come from: the channel first for torch's family, else PyPI."""
-    pypi = settings.mirrors.get("pypi") or os.environ.get("UV_DEFAULT_INDEX")
+    pypi = credentials.default_index(settings)
+    if index:
+        index = credentials.with_index_credentials(env.variant.channel, index, os.environ)
     of_channel = canonicalize_name(package["name"]) in channel_names(env)
     return (index, pypi) if of_channel else (pypi, index)
 
