@@ -16,7 +16,8 @@ SERVICE_REFERENCE = "docs/SERVICE.md"
 SCHEMA = "docs/service.schema.json"  # of service.yaml, for editors
 
 SETTINGS = "torchpin.toml"  # of one machine, and in .gitignore
-BUMP_LOG = f"{RECORDS}/log.yaml"
+BUMPS = f"{RECORDS}/bumps"  # a file an update
+FORMER_BUMP_LOG = f"{RECORDS}/log.yaml"  # all updates, as it was once
 # A repository's own, in place of those that torchpin brings along.
 DOCKERFILE_TEMPLATE = f"{DOCKER}/Dockerfile.j2"
 RUNTIME = f"{DOCKER}/runtime"
@@ -42,7 +43,7 @@ _FORMER_LOCK_FILE = re.compile(r"(\d\d-[\w-]+|build|upstream-[\w-]+)\.txt")
 WORK = ".torchpin"
 LOGS = f"{WORK}/logs"
 TRANSACTION = f"{WORK}/transaction"
-UNDO = f"{WORK}/bump.json"
+UNDO = f"{WORK}/bumps"  # what undoes an update, a file each
 WRITTEN = f"{WORK}/written.json"  # the generated files as torchpin last wrote them
 
 
@@ -108,6 +109,26 @@ def build_path(environment: str) -> str:
     return f"{RECORDS}/{environment}/build.json"
 
 
+def bump_path(name: str) -> str:
+    """The record of an update, by its name."""
+    return f"{BUMPS}/{name}.yaml"
+
+
+def bump_name(path: str) -> str:
+    """The name of an update, by the path of its record."""
+    return path.removeprefix(f"{BUMPS}/").removesuffix(".yaml")
+
+
+def is_bump(path: str) -> bool:
+    """Whether a path is of the record of an update, or of the log of all of them that there was once."""
+    return path == FORMER_BUMP_LOG or (path.startswith(f"{BUMPS}/") and path.endswith(".yaml"))
+
+
+def undo_path(name: str) -> str:
+    """What undoes an update, by its name."""
+    return f"{UNDO}/{name}.json"
+
+
 def sbom_path(environment: str) -> str:
     """The software bill of materials, in CycloneDX."""
     return f"{RECORDS}/{environment}/{_SBOM}"
@@ -119,5 +140,5 @@ def environment_paths(environment: str) -> tuple[str, ...]:
 
 
 def is_record(path: str) -> bool:
-    """Whether a path is of what was read out of an image, or of the log: written by torchpin alone, never from a lock."""
+    """Whether a path is of what was read out of an image, or of an update: written by torchpin alone, never from a lock."""
     return path.startswith(f"{RECORDS}/") and not path.endswith(f"/{_SBOM}")

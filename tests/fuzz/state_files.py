@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hypothesis import strategies as st
@@ -33,6 +34,9 @@ from torchpin.tools.transaction import journal
 from torchpin.workspace.hand_edits import read_written
 from torchpin.workspace.workspace import Repository, read_build_record
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _lines = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=10)
 _clauses = st.lists(_lines, max_size=3).map(tuple)
 _steps = st.builds(
@@ -51,24 +55,16 @@ _entries = st.builds(
     steps=st.tuples(*[_steps] * len(bump_log.STEPS)),
     freeze=st.dictionaries(st.sampled_from(["lora-gpu"]), _clauses, max_size=1),
 )
-_LOGS = (
-    bump_log.render_log(
-        [
-            bump_log.BumpEntry(
-                bump="torch==2.7.1",
-                why="B200",
-                services={
-                    "lora": bump_log.ServiceChange(
-                        pins=("torch 2.5.1 -> 2.7.1",), new=("TOR004 about cu128",)
-                    )
-                },
-                held_back={"seedvr": "has it already"},
-                freeze={"lora-gpu": ("torch 2.5.1 -> 2.7.1",)},
-            )
-        ]
-    ),
-    read_texts(paths.BUMP_LOG)[0][:3_000],
+_ENTRY = bump_log.BumpEntry(
+    bump="torch==2.7.1",
+    why="B200",
+    services={"lora": bump_log.ServiceChange(pins=("torch 2.5.1 -> 2.7.1",), new=("TOR004 about cu128",))},
+    held_back={"seedvr": "has it already"},
+    freeze={"lora-gpu": ("torch 2.5.1 -> 2.7.1",)},
 )
+_NAMED = bump_log.with_name(_ENTRY)
+_RECORD = bump_log.render_entry(_ENTRY)
+_LOGS = (bump_log.render_former_log([_ENTRY]), _RECORD, read_texts(f"{paths.BUMPS}/*.yaml")[0][:3_000])
 _LOG_PIECES = fragments(
     *("- bump: x\n", "  why: y\n", "services: {}", "steps: []", "told: ", "held: {a: 1}", "freeze: [a]", "&a ", "*a", "? ", "<<: ", "- - -", "[[[["),
     *("2024-01-01", "5", "{1: 2}", "pins: a", "state: other", "!!python/name:os ", "!!binary a", "!!set {a}", "---\n", "{" * 1500),
@@ -83,7 +79,7 @@ _yaml_values = st.recursive(
 @st.composite
 def _log_trees(draw: st.DrawFn) -> str:
     """A log in which one value has another type."""
-    (row,) = yaml.safe_load(bump_log.render_log([draw(_entries)]))
+    row = yaml.safe_load(bump_log.render_entry(draw(_entries)))
     key = draw(st.sampled_from(sorted(row)))
     value = draw(_yaml_values)
     inner: Any = row[key]
@@ -106,23 +102,35 @@ logs = st.one_of(
 def check_log(value: str | tuple[bump_log.BumpEntry, ...]) -> None:
     """A log reads back as it is written; any other text is refused with its place."""
     if not isinstance(value, str):
-        text = bump_log.render_log(value)
-        assert bump_log.parse_log(text) == value
-        assert bump_log.render_log(bump_log.parse_log(text)) == text
+        text = bump_log.render_former_log(value)
+        entries = bump_log.parse_former_log(text)
+        assert tuple(replace(entry, name="") for entry in entries) == value
+        assert bump_log.render_former_log(entries) == text
+        assert len({entry.name for entry in entries}) == len(entries)
+        for entry in entries:
+            assert bump_log.parse_entry(entry.file, bump_log.render_entry(entry)) == entry
         return
+    check_log_text(value, paths.FORMER_BUMP_LOG, bump_log.parse_former_log)
+    file = paths.bump_path("a")
+    check_log_text(value, file, lambda text: (bump_log.parse_entry(file, text),))
+
+
+def check_log_text(text: str, file: str, parse: Callable[[str], tuple[bump_log.BumpEntry, ...]]) -> None:
+    """A former log, or the record of one update: read, or refused with its place."""
     try:
-        entries = bump_log.parse_log(value)
+        entries = parse(text)
     except InputError as error:
-        require_located(error, {paths.BUMP_LOG: value})
+        require_located(error, {file: text})
         return
-    assert bump_log.parse_log(bump_log.render_log(entries)) == entries
     for entry in entries:
+        assert re.fullmatch(r"[\w.+-]+", entry.name)
+        assert bump_log.parse_entry(entry.file, bump_log.render_entry(entry)) == entry
         require_printable(f"{entry.bump}{entry.why}")
         assert all(step.state in {"done", "pending"} for step in entry.steps)
 
 
 _ENVIRONMENT = select_environments((read_service(PLAIN),))[0]
-_UNDO = json.dumps({"entry": _LOGS[0], "before": {"a": "x", "b": None}, "after": {"a": "00", "b": None}})
+_UNDO = json.dumps({"entry": _RECORD, "before": {"a": "x", "b": None}, "after": {"a": "00", "b": None}})
 _WRITTEN = json.dumps({"docs/PINNING.md": "a"})
 _JOURNAL = json.dumps(
     {"rows": [{"path": "a", "before": None, "after": "00"}], "folders": ["b"], "mark": "0f"}
@@ -167,12 +175,14 @@ def check_state(text: str) -> None:
         root=ROOT,
         services=(),
         settings=Settings(),
-        staged=dict.fromkeys((paths.UNDO, paths.WRITTEN, paths.build_path(_ENVIRONMENT.name)), text),
+        staged=dict.fromkeys(
+            (paths.undo_path(_NAMED.name), paths.WRITTEN, paths.build_path(_ENVIRONMENT.name)), text
+        ),
     )
     assert all(isinstance(content, str) for content in read_written(repo).values())
     assert isinstance(read_build_record(repo, _ENVIRONMENT), dict)
     try:
-        state = read_undo_state(repo)
+        state = read_undo_state(repo, _NAMED)
     except TorchpinError as error:
         require_printable(str(error))
     else:

@@ -1,4 +1,4 @@
-"""Plans of bumps on the committed services, with lora as it was before its first bump, and an entry of the log."""
+"""Plans of bumps on the committed services, with lora as it was before its first bump, and the record of one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def plans(text: str, **changes: object) -> dict[str, Plan]:
 
 
 STEP = bump_log.PolicyStep(state="done", when="2026-11-24T12:00:00Z", who="somebody", note="locked")
-ENTRY = bump_log.BumpEntry(
+_ENTRY = bump_log.BumpEntry(
     bump="torch==2.7.1",
     why="B200: it's wanted",
     services={
@@ -51,3 +51,9 @@ ENTRY = bump_log.BumpEntry(
     steps=(STEP, STEP, *(bump_log.PolicyStep(),) * 3),
     freeze={"lora-gpu": ("torch 2.5.1 -> 2.7.1",)},
 )
+ENTRY = bump_log.with_name(_ENTRY)
+
+
+def other_entry(**changes: object) -> bump_log.BumpEntry:
+    """Another update of the same second, which changes something else."""
+    return bump_log.with_name(replace(ENTRY, **{"bump": "tqdm==4.67.1", **changes}))  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from torchpin.records import bump_log
 from torchpin.workspace import generated, workspace
 
 if TYPE_CHECKING:
+    from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ LORA, COAXIAL = "services/lora/service.yaml", "services/coaxial/service.yaml"
 
 
 def copy_repository(root: Path) -> Repository:
-    """A copy of this repository, with fresh documents and without a log."""
+    """A copy of this repository, with fresh documents and without updates."""
     for name in ("services", "lockfiles", "docker", "docs"):
         shutil.copytree(ROOT / name, root / name)
     shutil.copy(ROOT / paths.DEVIATIONS, root / paths.DEVIATIONS)
@@ -31,14 +32,19 @@ def copy_repository(root: Path) -> Repository:
 
 
 def update_lora(repo: Repository) -> Repository:
-    """The copy after an update of lora, which changes its description, documents and log."""
-    records = (paths.freeze_path("lora-gpu"), paths.build_path("lora-gpu"))
-    before = {path: repo.text(path) for path in (LORA, paths.BUMP_LOG, *records, *paths.DOCUMENTS)}
-    after = change_summary(repo.root, LORA, "updated")
-    (repo.root / LORA).write_text(before[LORA] or "")
-    staged = {LORA: after.descriptions[LORA], paths.BUMP_LOG: bump_log.render_log([ENTRY])}
+    return update(repo, LORA, ENTRY)
+
+
+def update(repo: Repository, file: str, entry: BumpEntry) -> Repository:
+    """The copy after an update, which changes a description, its documents and the update's record."""
+    environment = f"{repo.root.joinpath(file).parent.name}-gpu"
+    records = (paths.freeze_path(environment), paths.build_path(environment))
+    before = {path: repo.text(path) for path in (file, entry.file, *records, *paths.DOCUMENTS)}
+    after = change_summary(repo.root, file, "updated")
+    (repo.root / file).write_text(before[file] or "")
+    staged = {file: after.descriptions[file], entry.file: bump_log.render_entry(entry)}
     documents = generated.expected_documents(replace(after, staged=staged), {}, strict=True)
-    undo.write_update_files(repo, {**staged, **documents}, before, {}, ENTRY)
+    undo.write_update_files(repo, {**staged, **documents}, before, {}, entry)
     return workspace.open_repository(repo.root)
 
 

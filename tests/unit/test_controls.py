@@ -8,6 +8,7 @@ import pytest
 from invoke import Context, Exit
 from rich.text import Text
 
+from torchpin import paths
 from torchpin.cli.command_line import command
 from torchpin.controls import show_controls
 from torchpin.errors import InputError
@@ -71,15 +72,15 @@ def test_a_lock_file_with_a_control_is_refused_with_its_place() -> None:
 
 def test_an_update_log_with_a_control_is_refused_with_its_place() -> None:
     with pytest.raises(InputError, match=r"records/log\.yaml:2:8: a text has a control character"):
-        bump_log.parse_log('- bump: x\n  why: "\\e[2J"\n')
+        bump_log.parse_former_log('- bump: x\n  why: "\\e[2J"\n')
     with pytest.raises(
-        InputError, match=r"records/log\.yaml:1:1: invalid YAML: special characters are not allowed"
+        InputError, match=r"records/bumps/a\.yaml:1:1: invalid YAML: special characters are not allowed"
     ):
-        bump_log.parse_log("a\x1db\n")
+        bump_log.parse_entry(paths.bump_path("a"), "a\x1db\n")
 
 
 def test_a_note_from_a_program_is_written_without_controls() -> None:
     steps = (bump_log.PolicyStep(state="done", note="\x1b[31mred\x1b[2J"), *[bump_log.PolicyStep()] * 4)
     entry = bump_log.BumpEntry(bump="a", why="b", services={}, steps=steps)
-    (read,) = bump_log.parse_log(bump_log.render_log([entry]))
+    read = bump_log.parse_entry(paths.bump_path("a"), bump_log.render_entry(entry))
     assert read.steps[0].note == "red\\x1b[2J"

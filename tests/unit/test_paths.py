@@ -77,4 +77,12 @@ def test_a_file_that_never_was_of_a_lock_keeps_its_name() -> None:
 def test_paths_of_images_and_records_are_inside_their_folders() -> None:
     assert paths.rendered_paths("lora-gpu")[0] == f"{paths.image_folder('lora-gpu')}/Dockerfile"
     assert paths.freeze_path("lora-gpu").startswith(f"{paths.RECORDS}/lora-gpu/")
-    assert paths.BUMP_LOG == "records/log.yaml"
+    assert paths.bump_path("2026-a") == f"{paths.BUMPS}/2026-a.yaml"
+    assert paths.bump_name(paths.bump_path("2026-a")) == "2026-a"
+
+
+def test_the_records_of_updates_are_told_from_those_of_images() -> None:
+    assert paths.is_bump(paths.bump_path("2026-a"))
+    assert paths.is_bump(paths.FORMER_BUMP_LOG)
+    assert not paths.is_bump(paths.freeze_path("bumps-gpu"))
+    assert not paths.is_bump(f"{paths.BUMPS}/README.md")

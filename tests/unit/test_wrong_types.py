@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.bumps import ENTRY
 from torchpin.adopt.draft import draft_adoption
 from torchpin.adopt.project import parse_project
 from torchpin.commands.undo import read_undo_state
 from torchpin.description.read import read_services
 from torchpin.description.settings import parse_settings
 from torchpin.errors import TorchpinError
-from torchpin.records.bump_log import STEPS, parse_log
+from torchpin.records.bump_log import STEPS, parse_entry, parse_former_log
 from torchpin.tools.transaction.journal import read_journal
 from torchpin.workspace.hand_edits import read_written
 from torchpin.workspace.workspace import read_build_record
@@ -54,7 +55,7 @@ DESCRIPTION = {
     "layers": [{"name": "app", "packages": ["tqdm==1.0"]}], "run": {"env": {"A": "1"}, "ports": [80]},
     "sources": [{"name": "s", "url": "https://x.example/s", "path": "third_party/s", "tag": "v1", "commit": "a" * 40}],
 }  # fmt: skip
-STATE = {"entry": json.dumps(LOG), "before": {"a": "b"}, "after": {"a": "c"}}
+STATE = {"entry": json.dumps(LOG[0]), "before": {"a": "b"}, "after": {"a": "c"}}
 JOURNAL = {"rows": [{"path": "a", "before": "b", "after": None}], "folders": ["f"], "mark": "m"}
 
 
@@ -86,9 +87,10 @@ def repository(text: str) -> Any:
 
 
 READERS: dict[str, tuple[Any, Callable[[str], object]]] = {
-    "update log": (LOG, parse_log),
+    "former log": (LOG, parse_former_log),
+    "record of an update": (LOG[0], lambda text: parse_entry("records/bumps/a.yaml", text)),
     "description": (DESCRIPTION, lambda text: read_services({"services/lora/service.yaml": text})),
-    "state for undoing": (STATE, lambda text: read_undo_state(repository(text))),
+    "state for undoing": (STATE, lambda text: read_undo_state(repository(text), ENTRY)),
     "written texts": ({"a": "b"}, lambda text: read_written(repository(text))),
     "build record": (
         {"key": "k", "packages": {"a": "1"}},

@@ -9,11 +9,12 @@ from torchpin import facts
 from torchpin.bump import model
 from torchpin.bump.pins import is_known
 from torchpin.checks.context import current_lock
+from torchpin.commands.bump_records import migrate
 from torchpin.commands.parallel import ignore
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError, TorchpinError
-from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, environment_paths, freeze_path
-from torchpin.records import bump_log
+from torchpin.paths import BUMPS, DOCUMENTS, build_path, environment_paths, freeze_path
+from torchpin.workspace.bumps import read_bumps
 from torchpin.workspace.evidence import for_judge
 from torchpin.workspace.writer import exclusive, exclusive_services
 
@@ -114,7 +115,7 @@ def generated_paths(bump_plan: Plan) -> tuple[str, ...]:
     return (
         *(path for env in environments for path in environment_paths(env.name)),
         *DOCUMENTS,
-        BUMP_LOG,
+        f"{BUMPS}/",
         *(path for env in environments for path in (freeze_path(env.name), build_path(env.name))),
     )
 
@@ -133,7 +134,6 @@ def bump(
     Raises what stopped it: InputError for plans without changes or reasons, ToolError while another update runs.
     """
     from torchpin.commands import bump_steps
-    from torchpin.commands.undo import undo_text
 
     require_changes(plans, target)
     require_reason(plans, context.reason)
@@ -150,21 +150,20 @@ def bump(
             show_status=show_status,
         )
         require_reason(update.plans, context.reason)  # again: the new locks may have brought findings
-        earlier_state = undo_text(repo)
+        migrate(repo, overwrite=options.overwrite)
         entry = bump_steps.write_update(
             repo, update, skip_build=not options.build, overwrite=options.overwrite
         )
-        show_status(f"{target}: wrote the descriptions, locks, rendered files, documents and the log")
+        show_status(f"{target}: wrote the descriptions, locks, rendered files, documents and the record")
         if not options.build:
             return (*update.outcomes, bump_steps.progress(entry))
-        finished = _finish_or_roll_back(repo, entry, earlier_state, options, show_status)
+        finished = _finish_or_roll_back(repo, entry, options, show_status)
         return (*update.outcomes, *finished)
 
 
 def _finish_or_roll_back(
     repo: Repository,
     entry: BumpEntry,
-    earlier_state: str | None,
     options: BumpOptions,
     show_status: StatusCallback,
 ) -> tuple[Outcome, ...]:
@@ -180,19 +179,19 @@ def _finish_or_roll_back(
             overwrite=options.overwrite,
         )
     except BaseException as error:  # an interrupt too
-        message = f"{error}\n{_roll_back(repo, entry, earlier_state)}"
+        message = f"{error}\n{_roll_back(repo, entry)}"
         if isinstance(error, TorchpinError):
             raise type(error)(message) from None
         show_status(message)
         raise
 
 
-def _roll_back(repo: Repository, entry: BumpEntry, earlier_state: str | None) -> str:
+def _roll_back(repo: Repository, entry: BumpEntry) -> str:
     """Takes a failed update back, and returns what was done, or why it could not be: the failure itself is told first."""
     from torchpin.commands.undo import can_restore, restore
 
     try:
-        restore(repo, entry=entry, earlier_state=earlier_state)
+        restore(repo, entry=entry)
     except TorchpinError as error:
         help_text = (
             "remove what is in the way, then run `invoke bump --undo`"
@@ -213,11 +212,12 @@ def resume(
     """
     from torchpin.commands import bump_steps
 
-    pending = [entry for entry in bump_log.parse_log(repo.text(BUMP_LOG)) if entry.pending]
+    pending = [entry for entry in read_bumps(repo) if entry.pending]
     if not pending:
         raise InputError("no update is pending")
     obstacle = bump_steps.build_obstacle(bump_steps.environments_of(repo, pending[-1].services))
     if obstacle:
         raise ToolError(f"{pending[-1].bump} cannot be finished: {obstacle}; its steps stay pending")
     with exclusive(repo, "bumping", patience=0), exclusive_services(repo, pending[-1].services):
+        migrate(repo, overwrite=overwrite)
         return bump_steps.finish(repo, pending[-1], show_status, overwrite=overwrite)

@@ -6,77 +6,53 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchpin import paths
+from torchpin.commands.bump_records import require_former_log_unedited
 from torchpin.errors import FindingsError, InputError
-from torchpin.records import bump_log
+from torchpin.workspace.bumps import bump_texts, read_bumps
 from torchpin.workspace.hand_edits import changed_lines, quote_lines, require_unedited
 from torchpin.workspace.regenerated import current_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
 
 def require_committed(repo: Repository, texts: Mapping[str, str | None]) -> None:
     """Raises FindingsError, with file and line, for edits in files that an update writes.
 
-    `texts`: the files, as they are. Those that git does not have would be mixed with the update's, and of the log and of
+    `texts`: the files, as they are. Those that git does not have would be mixed with the update's, and of
     generated text they would be lost. Prose of documents stays, so it may be edited.
     """
     from torchpin.tools import git_checkout
 
+    former = repo.text(paths.FORMER_BUMP_LOG)
+    texts = {**texts, **bump_texts(repo)}
     changed = git_checkout.uncommitted_paths(repo.root, sorted(texts))
     edits = _uncommitted_lines(repo, texts) if changed else []
     if edits:
-        log = bump_log.parse_log(texts.get(paths.BUMP_LOG))
-        pending = any(line.startswith(f"{paths.BUMP_LOG}:") for line in edits) and log and log[-1].pending
-        hint = "an update is pending: finish it with `invoke bump --resume`; " if pending else ""
+        advice = (
+            "commit or revert them, or run the command with `--overwrite`, which keeps edits of descriptions"
+        )
         raise FindingsError(
             "\n".join(
                 [
                     "the update writes files with edits that are not committed; nothing was changed:",
                     *quote_lines(edits),
-                    f"help: {hint}commit or revert them, or run the command with `--overwrite`, which keeps edits of descriptions",
+                    f"help: {_pending_hint(repo, edits)}{advice}",
                 ]
             )
         )
     fresh_texts = current_texts(replace(repo))
-    require_unedited(repo, {path: fresh_texts.get(path) for path in texts})
-    require_log_of_torchpin(texts.get(paths.BUMP_LOG))
+    require_unedited(repo, {path: fresh_texts.get(path) for path in texts if not paths.is_bump(path)})
+    require_former_log_unedited(former)
 
 
-def require_log_of_torchpin(text: str | None, entry: BumpEntry | None = None) -> None:
-    """Raises FindingsError, with file and line, for a log that holds more than its entries: a comment would be lost.
-
-    So would an edit of an `entry` that is about to be written; it is given as it was last written or read.
-    """
-    lines = log_edits(text, entry)
-    if lines:
-        raise FindingsError(
-            "\n".join(
-                [
-                    "the log was edited by hand, and these lines would be lost; nothing was changed:",
-                    *quote_lines(lines),
-                    "help: move them elsewhere, or run the command with `--overwrite`",
-                ]
-            )
-        )
-
-
-def log_edits(
-    text: str | None, entry: BumpEntry | None = None, *, key: tuple[str, str] | None = None
-) -> list[str]:
-    """The lines of a log, as `path:line: text`, that are not of its entries, or not what this `entry` of it holds.
-
-    `key`: that of the entry in the log, where it is another one.
-    """
-    if not text:
-        return []
-    log = [
-        entry if entry and logged.key == (key or entry.key) else logged for logged in bump_log.parse_log(text)
-    ]
-    return changed_lines(paths.BUMP_LOG, text, [bump_log.render_log(log)])
+def _pending_hint(repo: Repository, edits: Sequence[str]) -> str:
+    pending = [entry for entry in read_bumps(repo) if entry.pending]
+    files = tuple(f"{path}:" for entry in pending[-1:] for path in (entry.file, paths.FORMER_BUMP_LOG))
+    uncommitted = any(line.startswith(files) for line in edits)
+    return "an update is pending: finish it with `invoke bump --resume`; " if uncommitted else ""
 
 
 def _uncommitted_lines(repo: Repository, texts: Mapping[str, str | None]) -> list[str]:

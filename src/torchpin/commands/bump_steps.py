@@ -1,4 +1,4 @@
-"""The five steps of the update policy: resolve, write, build, validate, record; and the entry of the log about them."""
+"""The five steps of the update policy: resolve, write, build, validate, record; and the record of them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from torchpin.bump import plan
 from torchpin.commands import build, install, judge, lock
-from torchpin.commands.bump_guard import require_committed, require_log_of_torchpin
+from torchpin.commands.bump_guard import require_committed
+from torchpin.commands.bump_records import require_record_unedited
 from torchpin.commands.undo import write_step_files, write_update_files
 from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, ToolError, TorchpinError
 from torchpin.lock import compare
 from torchpin.model import Outcome
-from torchpin.paths import BUMP_LOG, DOCUMENTS, build_path, environment_paths, freeze_path, lock_folder
+from torchpin.paths import DOCUMENTS, build_path, environment_paths, freeze_path, lock_folder
 from torchpin.records import bump_log
 from torchpin.records.bump_log import BUILD, RECORD, VALIDATE, BumpEntry, PolicyStep, ServiceChange
 from torchpin.records.freeze import freeze_changes
@@ -88,7 +89,7 @@ def resolve_update(
 
 def _current_texts(repo: Repository, active_plans: Sequence[Plan]) -> dict[str, str | None]:
     """Everything that an update of these services may write, as it is."""
-    paths = [*(bump_plan.file for bump_plan in active_plans), *DOCUMENTS, BUMP_LOG]
+    paths = [*(bump_plan.file for bump_plan in active_plans), *DOCUMENTS]
     for env in environments_of(repo, {bump_plan.service for bump_plan in active_plans}):
         folder = lock_folder(env.name)
         paths += [f"{folder}/{name}" for name in workspace.read_lock_files(repo, env)]
@@ -126,13 +127,12 @@ def _download_summary(before: Lock | None, after: Lock) -> str:
 def write_update(
     repo: Repository, update: ResolvedUpdate, *, skip_build: bool, overwrite: bool = False
 ) -> BumpEntry:
-    """Step 2: descriptions, locks, rendered files, documents and log, in one transaction that can be undone.
+    """Step 2: descriptions, locks, rendered files, documents and record, in one transaction that can be undone.
 
     Raises FindingsError, without `overwrite`, where somebody has a file of his own under the name of a new one.
     """
     entry = _new_entry(repo, update, skip_build=skip_build)
-    log = (*bump_log.parse_log(repo.text(BUMP_LOG)), entry)
-    after = _staged_repository(repo, {bump_plan.file: bump_plan.after for bump_plan in update.plans}, log)
+    after = _staged_repository(repo, {bump_plan.file: bump_plan.after for bump_plan in update.plans}, entry)
     environments = environments_of(after, {bump_plan.service for bump_plan in update.plans})
     files = {
         **after.staged,
@@ -145,7 +145,7 @@ def write_update(
     if not overwrite:
         require_unedited(repo, {path: files[path] for path in new_texts})
     read_texts = new_texts | repo.inputs | after.inputs | {**repo.descriptions, **update.before}
-    read_texts |= planned_texts
+    read_texts |= {**planned_texts, entry.file: None}
     require_same_services(repo)
     write_update_files(repo, files, update.before, read_texts, entry)
     return entry
@@ -153,7 +153,7 @@ def write_update(
 
 def _new_entry(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) -> BumpEntry:
     who, build_note = _author(repo), "skipped (--no-build)" if skip_build else ""
-    return BumpEntry(
+    entry = BumpEntry(
         bump=str(update.target),
         why=update.context.reason or "requested",
         services={
@@ -169,10 +169,11 @@ def _new_entry(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) ->
             PolicyStep(),
         ),
     )
+    return bump_log.with_name(entry)
 
 
 def _service_change(bump_plan: Plan, before: Mapping[str, Lock], after: Mapping[str, Lock]) -> ServiceChange:
-    """A service's part of the log: the pins that were edited, and the packages that the resolver changed."""
+    """A service's part of the record: the pins that were edited, and the packages that the resolver changed."""
     packages = []
     for env in select_environments([bump_plan.service_after]):
         old_packages = before[env.name].packages if env.name in before else {}
@@ -207,7 +208,7 @@ def finish(
     verify_natively: bool = False,
     overwrite: bool = False,
 ) -> tuple[Outcome, ...]:
-    """Steps 3 to 5, recorded in the log; where no image can be built, they stay pending.
+    """Steps 3 to 5, with their record; where no image can be built, they stay pending.
 
     `verify_natively`: the locks are then installed and verified without Docker. Raises FindingsError for an image that does
     not pass the checks, and for edits by hand that would be lost, without `overwrite`; ToolError for a build that fails.
@@ -306,24 +307,20 @@ def _done_step(repo: Repository, note: str) -> PolicyStep:
 
 
 def _write_log(repo: Repository, entry: BumpEntry, *, logged: BumpEntry, overwrite: bool = False) -> None:
-    """Writes the log with a changed entry, and the documents, in one transaction that `bump --undo` covers too.
+    """Writes the record of an update, and the documents, in one transaction that `bump --undo` covers too.
 
-    `logged`: the entry as it was last written or read. Raises ToolError where the log has lost it, and FindingsError for
+    `logged`: the entry as it was last written or read. Raises ToolError where its file is gone, and FindingsError for
     edits by hand that would be lost, without `overwrite`.
     """
-    text = repo.text(BUMP_LOG)
-    entries = bump_log.parse_log(text)
-    if all(other.key != entry.key for other in entries):
-        raise ToolError(
-            f"{BUMP_LOG} has no entry of {entry.bump} any more, which began {entry.steps[0].when}; nothing was written"
-        )
-    log = [entry if other.key == entry.key else other for other in entries]
-    after = _staged_repository(repo, {}, log)
+    text = repo.text(entry.file)
+    if text is None:
+        raise ToolError(f"{entry.file}, the record of {entry.bump}, is gone; nothing was written")
+    after = _staged_repository(repo, {}, entry)
     files = {**after.staged, **expected_documents(after, {})}
     if not overwrite:
-        require_log_of_torchpin(text, logged)
+        require_record_unedited(text, logged)
         require_unedited(repo, files)
-    write_step_files(repo, files, {**after.inputs, BUMP_LOG: text}, entry)
+    write_step_files(repo, files, {**after.inputs, entry.file: text}, entry)
 
 
 def progress(entry: BumpEntry) -> Outcome:
@@ -345,11 +342,11 @@ def environments_of(repo: Repository, services: Iterable[str]) -> tuple[Environm
 
 
 def _staged_repository(
-    repo: Repository, texts: Mapping[str, str], log: Sequence[BumpEntry] = ()
+    repo: Repository, texts: Mapping[str, str], entry: BumpEntry | None = None
 ) -> Repository:
-    """The repository as if these descriptions and this log were written."""
+    """The repository as if these descriptions and this record were written."""
     descriptions = {service.file: repo.text(service.file) or "" for service in repo.services} | dict(texts)
-    staged = {**texts, **({BUMP_LOG: bump_log.render_log(log)} if log else {})}
+    staged = {**texts, **({entry.file: bump_log.render_entry(entry)} if entry else {})}
     return replace(repo, services=read.read_services(descriptions), staged=staged)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torchpin.commands.bump_records import migrate
 from torchpin.commands.judge import check_workspace
 from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.model import Outcome
 from torchpin.workspace import generated
 from torchpin.workspace.workspace import read_lock
 from torchpin.workspace.writer import write_with_outcomes
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torchpin.commands.selection import Workspace
-    from torchpin.model import Environment, Outcome
+    from torchpin.model import Environment
     from torchpin.workspace.workspace import Repository
 
 
@@ -36,7 +38,9 @@ def write_documents(repo: Repository, *, overwrite: bool = False) -> tuple[Outco
     """Writes the generated sections of the documents; prose outside their markers stays as it is."""
     repo = replace(repo)
     documents = generated.expected_documents(repo, {}, strict=True)
-    return write_with_outcomes(repo, {**documents}, overwrite=overwrite)
+    moved = migrate(repo, overwrite=overwrite)
+    outcomes = write_with_outcomes(repo, {**documents}, overwrite=overwrite)
+    return *(Outcome(name=path, status="changed") for path in moved), *outcomes
 
 
 def render_workspace(workspace: Workspace, *, check: bool, overwrite: bool) -> CommandReport:

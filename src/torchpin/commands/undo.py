@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.checks.rules.generated_files import first_differing_line
-from torchpin.commands.bump_guard import log_edits
 from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, TorchpinError
@@ -17,15 +16,20 @@ from torchpin.model import Outcome
 from torchpin.records import bump_log
 from torchpin.records.undo_state import UndoState, parse_undo_state, render_undo_state, text_digest
 from torchpin.workspace import generated, workspace, writer
-from torchpin.workspace.hand_edits import committed_texts, read_written
+from torchpin.workspace.bumps import read_bumps
+from torchpin.workspace.hand_edits import changed_lines, committed_texts, read_written
 from torchpin.workspace.writer import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from torchpin.model import Environment, Lock
     from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
+
+
+_MOST_UNDOABLE = 20  # updates: what undoes one holds its files as they were
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,43 +57,40 @@ def undo(repo: Repository) -> tuple[Outcome, ...]:
     return *files, Outcome(name=undone.bump, status="changed", detail=detail)
 
 
-def restore(repo: Repository, *, entry: BumpEntry | None = None, earlier_state: str | None = None) -> Undone:
-    """Takes the last update back, which must be that of `entry`; for callers that hold the lock of `undo`.
+def restore(repo: Repository, *, entry: BumpEntry | None = None) -> Undone:
+    """Takes the update of `entry` back, or the last one; for callers that hold the lock of `undo`.
 
-    What undoes it is kept unless all of it was in the files: it may be in a stash, or on another branch. Else
-    `earlier_state` takes its place, the text of what undoes the update before it.
+    What undoes it is kept unless all of it was in the files: it may be in a stash, or on another branch.
     """
     with exclusive(repo):
         repo = replace(repo)  # which has read nothing: the update has written since
-        state = read_undo_state(repo)
+        state = read_undo_state(repo, entry)
         if state is None:
             raise InputError("no update to undo: none was made in this checkout, or it is already undone")
-        if entry is not None and state.entry.key != entry.key:
-            raise InputError(f"{paths.UNDO} is of another update, {state.entry.bump}; nothing was changed")
         unchanged = _unchanged_paths(repo, state)
         if not _is_present(repo, state):
             return Undone(bump=state.entry.bump, unchanged=unchanged)
         restored = restored_texts(repo, state)
         for path in restored:
             repo.text(path)
-        next_state = {} if unchanged else {paths.UNDO: earlier_state}
-        changed = writer.write(repo, {**restored, **next_state}, before=repo.inputs)
-    changed = tuple(path for path in changed if path != paths.UNDO)
+        state_file = paths.undo_path(state.entry.name)
+        files = restored if unchanged else {**restored, state_file: None}
+        changed = writer.write(repo, files, before=repo.inputs)
+    changed = tuple(path for path in changed if path != state_file)
     return Undone(bump=state.entry.bump, changed=changed, unchanged=unchanged)
 
 
 def can_restore(repo: Repository, entry: BumpEntry) -> bool:
     """Whether what undoes an update is there to be read."""
     try:
-        state = read_undo_state(repo)
+        return read_undo_state(repo, entry) is not None
     except TorchpinError:
         return False
-    return state is not None and state.entry.key == entry.key
 
 
 def _is_present(repo: Repository, state: UndoState) -> bool:
-    """Whether anything of an update is in the files: its entry, or a file that is as it wrote it."""
-    return _logged_entry(repo, state) is not None or any(
+    """Whether anything of an update is in the files: its record, or a file that is as it wrote it."""
+    return repo.text(state.entry.file) is not None or any(
         text_digest(repo.text(path)) == state.after[path] for path in _written_files(state)
     )
 
@@ -100,25 +101,20 @@ def _unchanged_paths(repo: Repository, state: UndoState) -> tuple[str, ...]:
         for path in _written_files(state)
         if text_digest(repo.text(path)) == text_digest(state.before[path])
     ]
-    return *unchanged, *([] if _logged_entry(repo, state) else [paths.BUMP_LOG])
+    return *unchanged, *([] if repo.text(state.entry.file) is not None else [state.entry.file])
 
 
 def _written_files(state: UndoState) -> list[str]:
-    """The files that an update has changed, without those that hold what others wrote, too: the log and the documents."""
-    shared = {*paths.DOCUMENTS, paths.BUMP_LOG}
+    """The files that an update has changed, without its record, and the documents, which hold what others wrote, too."""
+    shared = {*paths.DOCUMENTS, state.entry.file}
     return [path for path in state.before if path not in shared and state.is_written(path)]
-
-
-def _logged_entry(repo: Repository, state: UndoState) -> BumpEntry | None:
-    log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
-    return next((entry for entry in log if entry.key == state.entry.key), None)
 
 
 def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:
     """What each file of an update holds without it. Raises InputError, which names the edits that are in the way.
 
-    The log loses the update's entry, and the documents are made from the descriptions and locks of before: both keep
-    what was written into them elsewhere. A rendered file that was rendered again since is rendered from before, too.
+    The documents are made from the descriptions and locks of before, and keep what was written into them elsewhere. A
+    rendered file that was rendered again since is rendered from before, too.
     A record goes with the lock that its image was built from, whoever built it.
     """
     unwritten = [path for path in state.before if not state.is_written(path) and repo.text(path) is not None]
@@ -129,12 +125,12 @@ def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:
         path
         for path in before
         if text_digest(repo.text(path)) not in {state.after[path], text_digest(before[path])}
-        if path != paths.BUMP_LOG  # whose entries are told apart
+        if path != state.entry.file  # which a later step may have written
     ]
     known_records = _known_records(repo, edited)
     edited = [path for path in edited if path not in known_records]
-    _require_generated(repo, edited, _log_edits(repo, state))
-    restored = {**before, **_restored_log(repo, state)}
+    _require_generated(repo, edited, _record_edits(repo, state))
+    restored = {**before, state.entry.file: None}
     again = [path for path in before if path in edited or path in paths.DOCUMENTS]
     fresh_texts = _texts_without_update(repo, restored, again)
     missing = [path for path in edited if path not in fresh_texts]
@@ -153,14 +149,14 @@ def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:
 
 def _known_records(repo: Repository, files: Iterable[str]) -> set[str]:
     """Those of these files that are records of images, as torchpin last wrote them here or as git has them."""
-    records = [path for path in files if paths.is_record(path) and path != paths.BUMP_LOG]
+    records = [path for path in files if paths.is_record(path) and not paths.is_bump(path)]
     written = read_written(repo) if records else {}
     unknown = [path for path in records if repo.text(path) != written.get(path)]
     committed = (committed_texts(repo, unknown) if unknown else {}) or {}
     return {path for path in records if path not in unknown or repo.text(path) == committed.get(path)}
 
 
-def _require_generated(repo: Repository, edited: list[str], log_edits: list[str]) -> None:
+def _require_generated(repo: Repository, edited: list[str], record_edits: list[str]) -> None:
     """Raises InputError, with file and line, for files that hold more than what descriptions and locks give now.
 
     Of a record, that is what torchpin last wrote.
@@ -173,7 +169,7 @@ def _require_generated(repo: Repository, edited: list[str], log_edits: list[str]
         for path in edited
         if path not in fresh_texts or repo.text(path) != fresh_texts[path]
     ]
-    edits += [":".join(line.split(":")[:2]) for line in log_edits]
+    edits += [":".join(line.split(":")[:2]) for line in record_edits]
     if edits:
         raise InputError(
             f"edited since the update: {', '.join(edits)}; revert these edits first, nothing was changed"
@@ -197,40 +193,20 @@ def _place(path: str, text: str | None, expected: str | None) -> str:
     return path if text is None or expected is None else f"{path}:{first_differing_line(text, expected)}"
 
 
-def _log_edits(repo: Repository, state: UndoState) -> list[str]:
-    """The lines of the log, as `path:line: text`, that would be lost with the update's entry, or are of none.
+def _record_edits(repo: Repository, state: UndoState) -> list[str]:
+    """The lines of the update's record, as `path:line: text`, that would be lost with it; an edit that git has is not.
 
-    An edit of the entry that git has is not lost. One of what it is known by is an edit, too: it would stay without its
-    update.
+    A record under another name is an edit, too: it would stay without its update.
     """
-    text, logged = repo.text(paths.BUMP_LOG), _logged_entry(repo, state)
-    if logged is None:
-        known = {entry.key for entry in bump_log.parse_log(state.before.get(paths.BUMP_LOG))}
-        new = [entry for entry in bump_log.parse_log(text) if entry.key not in known]
-        alike = [entry.key for entry in new if {*entry.key} & {*state.entry.key}]
-        return log_edits(text, state.entry, key=alike[0] if alike else None)
-    return log_edits(text, logged if _is_committed(repo, logged) else state.entry)
-
-
-def _is_committed(repo: Repository, entry: BumpEntry) -> bool:
-    """Whether git has an entry of the log, as it is."""
-    text = (committed_texts(repo, [paths.BUMP_LOG]) or {}).get(paths.BUMP_LOG)
-    try:
-        return entry in bump_log.parse_log(text)
-    except InputError:
-        return False
-
-
-def _restored_log(repo: Repository, state: UndoState) -> dict[str, str | None]:
-    """The log without the update's entry; byte for byte as before where it has no other new one."""
-    text_before = state.before.get(paths.BUMP_LOG)
-    text = repo.text(paths.BUMP_LOG)
-    if text is None:  # somebody removed it, and with it the entries of other updates
-        return {paths.BUMP_LOG: text_before}
-    log = bump_log.parse_log(text)
-    remaining = tuple(entry for entry in log if entry.key != state.entry.key)
-    same = remaining == bump_log.parse_log(text_before)
-    return {paths.BUMP_LOG: text_before if same else bump_log.render_log(remaining)}
+    file, text = state.entry.file, repo.text(state.entry.file)
+    if text is None:
+        known = (state.entry.bump, state.entry.steps[0].when)
+        return [
+            f"{entry.file}:1: " for entry in read_bumps(repo) if (entry.bump, entry.steps[0].when) == known
+        ]
+    if text == (committed_texts(repo, [file]) or {}).get(file):
+        return []
+    return changed_lines(file, text, [bump_log.render_entry(state.entry)])
 
 
 def _texts_without_update(
@@ -282,18 +258,19 @@ def _generated_texts(repo: Repository, locks: Mapping[str, Lock], wanted_paths: 
     return {path: texts[path] for path in wanted_paths if path in texts}
 
 
-def undo_text(repo: Repository) -> str | None:
-    """The file of what undoes the last update, as it is; None for one that cannot be read."""
-    try:
-        return repo.text(paths.UNDO)
-    except TorchpinError:
-        return None
+def read_undo_state(repo: Repository, entry: BumpEntry | None = None) -> UndoState | None:
+    """What undoes an update, else the last one; None where nothing does. Raises InputError for a damaged file."""
+    names = [entry.name] if entry else _undoable(repo.root)[-1:]
+    for name in names:
+        text = repo.text(paths.undo_path(name))
+        if text:
+            return parse_undo_state(name, text)
+    return None
 
 
-def read_undo_state(repo: Repository) -> UndoState | None:
-    """What undoes the last update; None without one. Raises InputError for a damaged file."""
-    text = repo.text(paths.UNDO)
-    return parse_undo_state(text) if text else None
+def _undoable(root: Path) -> list[str]:
+    """The names of the updates that can be undone, the oldest first."""
+    return sorted(file.stem for file in (root / paths.UNDO).glob("*.json"))
 
 
 def write_update_files(
@@ -313,13 +290,18 @@ def write_update_files(
         texts = {path: files.get(path, text) for path, text in originals.items()}
         after = {path: text_digest(text) for path, text in texts.items()}
         state = UndoState(entry=entry, before=originals, after=after)
-        writer.write(repo, {**files, paths.UNDO: render_undo_state(state)}, before=expected)
+        oldest = _undoable(repo.root)[: -_MOST_UNDOABLE + 1]
+        states = {
+            **{paths.undo_path(name): None for name in oldest},
+            paths.undo_path(entry.name): render_undo_state(state),
+        }
+        writer.write(repo, {**files, **states}, before=expected)
 
 
 def write_step_files(
     repo: Repository, files: Mapping[str, str | None], expected: Mapping[str, str | None], entry: BumpEntry
 ) -> None:
-    """Writes the files of a later step of an update, with its entry as it is now; what undoes another one stays as it is."""
+    """Writes the files of a later step of an update, with its record as it is now."""
     with exclusive(repo):
         writer.write(repo, {**files, **extended_state(repo, files, entry)}, before=expected)
 
@@ -327,16 +309,16 @@ def write_step_files(
 def extended_state(
     repo: Repository, files: Mapping[str, str | None], entry: BumpEntry | None = None
 ) -> dict[str, str | None]:
-    """The file of what undoes the last update, once these files are written; empty if they are not that update's.
+    """The file of what undoes an update, once these files are written; empty if they are not that update's.
 
-    `entry`: the update's that writes them; None for the record of an image, which is the update's while the log has it.
+    `entry`: the update's that writes them; None for the record of an image, which is the last update's while that is
+    recorded.
     """
     try:
-        state = read_undo_state(repo)
-        logged = entry or (_logged_entry(repo, state) if state else None)
+        state = read_undo_state(repo, entry)
     except TorchpinError:  # what is damaged stops no build; undoing names it
         return {}
-    if state is None or logged is None or logged.key != state.entry.key:
+    if state is None or (entry is None and repo.text(state.entry.file) is None):
         return {}
     if entry is None and not any(paths.is_record(path) and path in state.before for path in files):
         return {}
@@ -348,4 +330,4 @@ def extended_state(
         if path not in paths.DOCUMENTS or text_digest(repo.text(path)) == state.after[path]
     }
     extended = replace(state, entry=entry or state.entry, after={**state.after, **written})
-    return {paths.UNDO: render_undo_state(extended)}
+    return {paths.undo_path(extended.entry.name): render_undo_state(extended)}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def section(log: Sequence[BumpEntry]) -> str:
-    """A table of the bumps in the log, newest first, with the steps that are pending."""
+    """A table of the bumps, newest first, with the steps that are pending."""
     rows = [
         (
             prose(entry.steps[0].when[:10]),
@@ -27,8 +27,8 @@ def section(log: Sequence[BumpEntry]) -> str:
         for name, change in entry.services.items()
     ]
     bump_table = table(("When", "Bump", "Service", "Changes", "Why", "Steps"), rows)
-    opening = f"Every bump, newest first; `{paths.BUMP_LOG}` has the details of each step."
-    return wrap_section("bumps", paragraphs("## Bumps", opening, bump_table), source=paths.BUMP_LOG)
+    opening = f"Every bump, newest first; `{paths.BUMPS}` has the details of each step."
+    return wrap_section("bumps", paragraphs("## Bumps", opening, bump_table), source=paths.BUMPS)
 
 
 def _progress(entry: BumpEntry) -> str:

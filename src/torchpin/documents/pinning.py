@@ -277,6 +277,6 @@ def _policy_section(service: Service) -> str:
             f"4. Run the validation suite: `invoke verify --service {name}`.",
             f"5. Record the new `pip_freeze.txt`: commit {records} with the rest.",
             "",
-            f"`invoke bump PIN --service {name}` carries these steps out, and records them in `{paths.BUMP_LOG}`.",
+            f"`invoke bump PIN --service {name}` carries these steps out, and records them in `{paths.BUMPS}`.",
         ]
     )

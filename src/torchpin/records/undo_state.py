@@ -1,4 +1,4 @@
-"""What undoes an update: what its files held before, and what it has written; it belongs to one entry of the log."""
+"""What undoes an update: what its files held before, and what it has written; it belongs to one update."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UndoState:
-    """`entry`: the update's entry of the log, as torchpin last wrote it; its key says whose state this is.
+    """`entry`: the update's record, as torchpin last wrote it; its name says whose state this is.
 
     `before`: by path, the text of each file that the update may write; None where there was none. `after`: the digest of
     what the update last wrote there.
@@ -41,16 +41,16 @@ def text_digest(text: str | None) -> str | None:
 
 
 def render_undo_state(state: UndoState) -> str:
-    entry = bump_log.render_log([state.entry])
+    entry = bump_log.render_entry(state.entry)
     return json.dumps({"entry": entry, "before": {**state.before}, "after": {**state.after}}, indent=1) + "\n"
 
 
-def parse_undo_state(text: str) -> UndoState:
-    """The state of a text. Raises InputError for a damaged one."""
+def parse_undo_state(name: str, text: str) -> UndoState:
+    """The state of the update of that name. Raises InputError for a damaged one."""
     try:
         document = parse_json(text)
         before, after = document["before"], document["after"]
-        (entry,) = bump_log.parse_log(document["entry"])
+        entry = bump_log.parse_entry(paths.bump_path(name), document["entry"])
         texts = [text for text in (*before.values(), *after.values()) if text is not None]
         paths_and_texts = "".join([*after, *texts])
         paths_and_texts.encode()  # raises ValueError for half of a surrogate pair
@@ -59,7 +59,7 @@ def parse_undo_state(text: str) -> UndoState:
         is_whole = False
     if not is_whole:
         raise InputError(
-            f"{paths.UNDO} is damaged, or of another version of torchpin; restore the files with git, then remove it; "
+            f"{paths.undo_path(name)} is damaged, or of another version of torchpin; restore the files with git, then remove it; "
             "nothing was changed"
         )
     return UndoState(entry=entry, before=before, after=after)

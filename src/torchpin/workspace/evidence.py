@@ -12,7 +12,6 @@ from torchpin.description.patterns import DRIVER
 from torchpin.errors import InputError, ToolError, TorchpinError
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
-from torchpin.records import bump_log
 from torchpin.tools import process, uv
 from torchpin.workspace import workspace
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torchpin.model import Environment, Lock, Problem
+    from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
 
@@ -112,10 +112,11 @@ def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContex
     )
 
 
-def _last_bumps(repo: Repository, environments: Sequence[Environment]) -> dict[str, bump_log.BumpEntry]:
-    """The last entry of the bump log for each environment's service."""
-    log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
-    last = {service: entry for entry in log for service in entry.services}
+def _last_bumps(repo: Repository, environments: Sequence[Environment]) -> dict[str, BumpEntry]:
+    """The last update of each environment's service."""
+    from torchpin.workspace.bumps import read_bumps  # which the judge does not need
+
+    last = {service: entry for entry in read_bumps(repo) for service in entry.services}
     return {env.name: last[env.service.name] for env in environments if env.service.name in last}
 
 

@@ -15,9 +15,9 @@ from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
 from torchpin.model import Position, Problem
-from torchpin.records import bump_log
 from torchpin.tools import resources
 from torchpin.workspace import workspace
+from torchpin.workspace.bumps import read_bumps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ def expected_documents(
 def _sections(repo: Repository, locked: Mapping[str, Lock]) -> dict[str, tuple[str, dict[str, str]]]:
     """Each document's text above its sections, for a new one, and its generated sections by name."""
     records = {name: repo.text(paths.freeze_path(name)) for name in locked}
-    log = bump_log.parse_log(repo.text(paths.BUMP_LOG))
+    log = read_bumps(repo)
     bumped = {_BUMPS: bumps.section(log)} if log else {}
     return {
         paths.PINNING: (pinning.PINNING_OPENING, pinning.pinning_sections(repo.services, locked, records)),

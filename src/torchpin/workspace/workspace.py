@@ -193,7 +193,8 @@ def orphaned_folders(repo: Repository) -> tuple[str, ...]:
             f"{parent}/{folder.name}"
             for folder in folders
             # docker/runtime may have scripts of images; git tracks no empty folders
-            if folder.name not in environment_names | {"runtime"} and any(folder.glob("*"))
+            if f"{parent}/{folder.name}" not in {paths.RUNTIME, paths.BUMPS}
+            if folder.name not in environment_names and any(folder.glob("*"))
         ]
     return tuple(orphaned)
 

@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -29,9 +30,9 @@ from torchpin.commands.bump import BumpOptions, bump, bump_context, resume
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.lab import lab
-from torchpin.records import bump_log
 from torchpin.tools.transaction import disk
 from torchpin.workspace import workspace, writer
+from torchpin.workspace.bumps import read_bumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,7 +145,7 @@ def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) ->
     assert record["torch"]["version"] == "2.7.1+cu128"
     assert "torch==2.7.1+cu128" in (repo.text(paths.freeze_path(env.name)) or "")
     assert "GPU001" not in {waiver.check for waiver in env.service.waivers}
-    (entry,) = bump_log.parse_log(repo.text(paths.BUMP_LOG))
+    (entry,) = read_bumps(repo)
     assert entry.pending == ()
     assert "torch 2.5.1+cu121 -> 2.7.1+cu128" in entry.freeze["lora-gpu"]
     assert all(step.when and step.who for step in entry.steps)
@@ -164,7 +165,7 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
         outcomes = run_bump(scratch, with_build=True)
         repo = reopen(scratch)
         assert outcomes[-1].detail.startswith("pending: steps 3 (rebuild the image), 4")
-        first, *_ = bump_log.parse_log(repo.text(paths.BUMP_LOG))[0].steps
+        first, *_ = read_bumps(repo)[0].steps
         assert first.note == "locked, judged, and verified without Docker: lora-gpu"
         assert (repo.root / ".venvs/lora-gpu").is_dir()
         (bump_result,) = [
@@ -181,7 +182,7 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
             resume(repo)
         assert tree(repo) == pending
     resume(repo)
-    assert bump_log.parse_log(repo.text(paths.BUMP_LOG))[0].pending == ()
+    assert read_bumps(repo)[0].pending == ()
     with pytest.raises(InputError, match="no update is pending"):
         resume(repo)
     undo.undo(repo)
@@ -263,7 +264,7 @@ def test_a_package_moves_alone_and_what_it_downloads_is_told(scratch: Repository
     target, options = parse_target("toml==0.10.1"), BumpOptions(build=False)
     bump(scratch, plans, target, context, options, show_status=messages.append)
     assert "lora-gpu: 1 new file to download, 0 MB" in messages
-    (entry,) = bump_log.parse_log(scratch.text(paths.BUMP_LOG))
+    (entry,) = read_bumps(scratch)
     assert entry.services["lora"].packages == ("lora-gpu: toml 0.10.2 -> 0.10.1",)
 
 
@@ -359,7 +360,7 @@ def test_of_two_bumps_at_once_one_is_refused_and_none_is_lost(scratch: Repositor
         run_bump(scratch)
     assert tree(scratch) == before
     run_bump(scratch)
-    assert bump_log.parse_log(reopen(scratch).text(paths.BUMP_LOG))[0].bump == "torch==2.7.1"
+    assert read_bumps(reopen(scratch))[0].bump == "torch==2.7.1"
 
 
 def test_a_second_bump_waits_for_the_first_to_be_committed(scratch: Repository) -> None:
@@ -370,16 +371,16 @@ def test_a_second_bump_waits_for_the_first_to_be_committed(scratch: Repository) 
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "--message", "bump")
     run_bump(repo, "toml==0.10.1")
-    assert [entry.bump for entry in bump_log.parse_log(repo.text(paths.BUMP_LOG))] == [
+    assert [entry.bump for entry in read_bumps(repo)] == [
         "torch==2.7.1",
         "toml==0.10.1",
     ]
 
 
-def without_log_times(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Files without the times of the log, which differ from run to run."""
-    log = files.get(paths.BUMP_LOG, b"").splitlines()
-    return files | {paths.BUMP_LOG: b"\n".join(line for line in log if not line.strip().startswith(b"when:"))}
+def without_times(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Files without the times of updates, which differ from run to run."""
+    same = {re.sub(r"\d{6}Z", "", path): re.sub(rb"\d{6}Z", b"", content) for path, content in files.items()}
+    return {path: re.sub(rb"(?m)^ *when:.*\n", b"", content) for path, content in same.items()}
 
 
 class ProcessStopped(BaseException):
@@ -435,7 +436,7 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
     scratch: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real bump's own files; what it resolved is kept, so that each round is short."""
-    before = without_log_times(tree(scratch))
+    before = without_times(tree(scratch))
     plans, context = plan_bump(scratch)
     resolve_once(monkeypatch)
 
@@ -443,9 +444,9 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
         bump(scratch, plans, TORCH, context, BumpOptions(build=False))
 
     stopped_bump()
-    after = without_log_times(tree(scratch))
+    after = without_times(tree(scratch))
     undo.undo(scratch)
-    assert without_log_times(tree(scratch)) == before
+    assert without_times(tree(scratch)) == before
     endings, rounds = {"before": 0, "after": 0}, 0
     for fault in (
         OSError(errno.ENOSPC, "No space left on device"),
@@ -461,7 +462,7 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
             rounds += 1
             if isinstance(fault, ProcessStopped):
                 writer.recover(scratch.root)
-            current = without_log_times(tree(scratch))
+            current = without_times(tree(scratch))
             assert current in (before, after), (fail_at, fault)
             assert isinstance(fault, ProcessStopped) or not (scratch.root / ".torchpin/transaction").exists()
             endings["before" if current == before else "after"] += 1
@@ -473,10 +474,10 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
 
 def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
     """SIGKILL at random moments of the whole command, most of them around the writing at its end."""
-    before = without_log_times(tree(scratch))
+    before = without_times(tree(scratch))
     start = time.monotonic()
     run_bump(scratch)
-    duration, after = time.monotonic() - start, without_log_times(tree(scratch))
+    duration, after = time.monotonic() - start, without_times(tree(scratch))
     undo.undo(scratch)
     fork, rng, endings = multiprocessing.get_context("fork"), random.Random(27), {"before": 0, "after": 0}
     for number in range(10):
@@ -486,10 +487,10 @@ def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
         child.kill()
         child.join()
         writer.recover(scratch.root)
-        current = without_log_times(tree(scratch))
+        current = without_times(tree(scratch))
         assert current in (before, after), {name for name in current if current[name] != before.get(name)}
         endings["before" if current == before else "after"] += 1
         if current == after:
             undo.undo(scratch)
-            assert without_log_times(tree(scratch)) == before
+            assert without_times(tree(scratch)) == before
     print(f"10 kills: {endings['before']} ended before, {endings['after']} after")  # noqa: T201 - how many, and how they ended

@@ -43,13 +43,12 @@ def commit(root: Path) -> None:
 
 
 def finish_elsewhere(repo: Repository) -> None:
-    """Writes what another checkout records of an image: the record, the log's entry, the documents."""
+    """Writes what another checkout records of an image: its record, that of the update, the documents."""
     (repo.root / RECORD).parent.mkdir(parents=True, exist_ok=True)
     (repo.root / RECORD).write_text("torch==2.7.1\n")
     step = bump_log.PolicyStep(state="done", when="later")
-    (repo.root / paths.BUMP_LOG).write_text(
-        bump_log.render_log([bump_log.with_step(ENTRY, bump_log.BUILD, step)])
-    )
+    finished = bump_log.with_step(ENTRY, bump_log.BUILD, step)
+    (repo.root / ENTRY.file).write_text(bump_log.render_entry(finished))
     generate.write_documents(repo, overwrite=True)
 
 
@@ -77,7 +76,7 @@ def test_an_update_in_a_stash_can_be_undone_when_it_is_back(updated: Repository)
 
 def test_an_update_that_was_finished_elsewhere_is_undone_once_git_has_it(updated: Repository) -> None:
     finish_elsewhere(updated)
-    with pytest.raises(InputError, match=r"^edited since the update: .*records/log\.yaml:\d+; revert"):
+    with pytest.raises(InputError, match=rf"^edited since the update: .*{ENTRY.file}:\d+; revert"):
         undo.undo(updated)
     commit(updated.root)
     undo.undo(updated)

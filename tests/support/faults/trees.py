@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Tree = dict[str, tuple[int, bytes]]  # by path: mode with type, and content
-_WHEN = re.compile(rb"(?m)^.*\bwhen: .*\n")  # the log's times differ from run to run
-_WORK_FILES = re.compile(r"(bump|written)\.json|[\w-]+\.lock|logs|\.gitignore")
+# the times of updates, which differ from run to run, in the names of their records and in texts
+_TIME = re.compile(r"(?<=-\d\dT)\d{6}(?=Z)")
+_TIME_IN_TEXT = re.compile(rb"(?m)(?<=-\d\dT)\d{6}(?=Z)|^.*\bwhen: .*\n")
+_WORK_FILES = re.compile(r"written\.json|[\w-]+\.lock|logs|bumps|\.gitignore")
 _STATE_OF_CLONES = {
     "HEAD",
     "shallow",
@@ -44,7 +46,9 @@ def read_tree(root: Path) -> Tree:
             entry.is_symlink() or not entry.is_dir() for entry in path.rglob("*")
         ):
             continue  # git knows no folder that holds no file
-        tree[name] = (status.st_mode, _WHEN.sub(b"", content) if name == paths.BUMP_LOG else content)
+        if parts[0] in {"records", "docs"}:
+            name, content = _TIME.sub("", name), _TIME_IN_TEXT.sub(b"", content)
+        tree[name] = (status.st_mode, content)
     return tree
 
 

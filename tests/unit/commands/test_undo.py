@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.bumps import ENTRY, TODAY, plans
+from support.bumps import ENTRY, STEP, TODAY, other_entry, plans
 from support.new_services import write_new_service
-from support.updates import COAXIAL, LORA, change_summary, copy_repository, put_tree, tree, update_lora
+from support.updates import (
+    COAXIAL,
+    LORA,
+    change_summary,
+    copy_repository,
+    put_tree,
+    tree,
+    update,
+    update_lora,
+)
 from torchpin import paths
 from torchpin.bump.model import BumpContext
 from torchpin.bump.target import parse_target
@@ -23,6 +32,7 @@ from torchpin.records.undo_state import UndoState, render_undo_state
 from torchpin.tools import docker, transaction
 from torchpin.tools.resources import read_resource
 from torchpin.workspace import generated, workspace, writer
+from torchpin.workspace.bumps import read_bumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +40,8 @@ if TYPE_CHECKING:
 
     from torchpin.workspace.workspace import Repository
 
-EARLIER = render_undo_state(UndoState(entry=replace(ENTRY, bump="tqdm==4.67.1"), before={}, after={}))
+OTHER = other_entry()
+EARLIER = render_undo_state(UndoState(entry=OTHER, before={}, after={}))
 BUILT = bump_log.with_step(ENTRY, bump_log.BUILD, bump_log.PolicyStep(note="x"))
 
 
@@ -118,7 +129,7 @@ def test_prose_is_not_in_the_way_where_another_service_is_not_locked(updated: Re
 def test_a_record_that_was_edited_since_is_in_the_way(updated: Repository) -> None:
     record = paths.freeze_path("lora-gpu")
     writer.write(updated, {record: "torch==2.5.1\n"})
-    before = {record: "torch==2.4.0\n", paths.BUMP_LOG: None}
+    before = {record: "torch==2.4.0\n", ENTRY.file: None}
     undo.write_update_files(updated, {record: "torch==2.7.1\n"}, before, {}, ENTRY)
     append(updated.root, record, "mine==1\n")
     with pytest.raises(InputError, match=rf"^edited since the update: .*{record}:2; revert"):
@@ -128,20 +139,47 @@ def test_a_record_that_was_edited_since_is_in_the_way(updated: Repository) -> No
     assert updated.text(record) == "torch==2.4.0\n"
 
 
-def test_a_comment_in_the_log_is_in_the_way(updated: Repository) -> None:
-    append(updated.root, paths.BUMP_LOG, "# mine\n")
-    line = (updated.text(paths.BUMP_LOG) or "").count("\n")
-    with pytest.raises(InputError, match=rf"^edited since the update: records/log\.yaml:{line}; revert"):
+def test_a_comment_in_the_record_of_the_update_is_in_the_way(updated: Repository) -> None:
+    append(updated.root, ENTRY.file, "# mine\n")
+    line = (updated.text(ENTRY.file) or "").count("\n")
+    with pytest.raises(InputError, match=rf"^edited since the update: {ENTRY.file}:{line}; revert"):
         undo.undo(updated)
 
 
-def test_entries_of_other_updates_stay_in_the_log(updated: Repository) -> None:
-    later = replace(ENTRY, bump="tqdm==4.67.1")
-    (updated.root / paths.BUMP_LOG).write_text(bump_log.render_log([ENTRY, later]))
+def test_records_of_other_updates_stay(updated: Repository) -> None:
+    (updated.root / OTHER.file).write_text(bump_log.render_entry(OTHER))
     generate.write_documents(updated)
     undo.undo(updated)
-    assert bump_log.parse_log(updated.text(paths.BUMP_LOG)) == (later,)
+    assert read_bumps(workspace.open_repository(updated.root)) == (OTHER,)
     assert are_documents_fresh(updated.root)
+
+
+def test_two_updates_of_one_second_are_undone_one_by_one(repo: Repository) -> None:
+    """Of different services, so that either may go first."""
+    start = tree(repo.root)
+    other = other_entry(services={"coaxial": bump_log.ServiceChange()})
+    update(update_lora(repo), COAXIAL, other)
+    names = {undo.undo(workspace.open_repository(repo.root))[-1].name}
+    assert len(read_bumps(workspace.open_repository(repo.root))) == 1
+    assert are_documents_fresh(repo.root)
+    names.add(undo.undo(workspace.open_repository(repo.root))[-1].name)
+    assert names == {ENTRY.bump, other.bump}
+    assert tree(repo.root) == start
+    with pytest.raises(InputError, match=r"^no update to undo: "):
+        undo.undo(repo)
+
+
+def test_what_undoes_the_oldest_updates_goes_at_some_time(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undo, "_MOST_UNDOABLE", 2)
+    entries = [
+        other_entry(steps=(replace(STEP, when=f"2026-11-2{day}T12:00:00Z"), *ENTRY.steps[1:]))
+        for day in range(3)
+    ]
+    for entry in entries:
+        undo.write_update_files(repo, {entry.file: bump_log.render_entry(entry)}, {}, {}, entry)
+    assert [undo.can_restore(repo, entry) for entry in entries] == [False, True, True]
 
 
 def test_a_rendered_file_that_was_rendered_again_since_is_rendered_from_before(repo: Repository) -> None:
@@ -152,7 +190,7 @@ def test_a_rendered_file_that_was_rendered_again_since_is_rendered_from_before(r
     files = {
         LORA: after.descriptions[LORA],
         dockerfile: "# of the update\n",
-        paths.BUMP_LOG: bump_log.render_log([ENTRY]),
+        ENTRY.file: bump_log.render_entry(ENTRY),
     }
     undo.write_update_files(repo, files, before, {}, ENTRY)
     template = read_resource("Dockerfile.j2") + "# a new line\n"
@@ -173,17 +211,26 @@ def test_a_rendered_file_that_was_rendered_again_since_is_rendered_from_before(r
     ],
 )
 def test_an_edit_of_the_entry_is_in_the_way(before: str, after: str, updated: Repository) -> None:
-    text = updated.text(paths.BUMP_LOG) or ""
+    text = updated.text(ENTRY.file) or ""
     before = before.replace("note:", "told:")
     assert before in text
-    (updated.root / paths.BUMP_LOG).write_text(text.replace(before, after.replace("note:", "told:"), 1))
+    (updated.root / ENTRY.file).write_text(text.replace(before, after.replace("note:", "told:"), 1))
     number = text[: text.index(before)].count("\n") + 1
     edited = tree(updated.root)
-    with pytest.raises(InputError, match=rf"^edited since the update: records/log\.yaml:{number}; revert"):
+    with pytest.raises(InputError, match=rf"^edited since the update: {ENTRY.file}:{number}; revert"):
         undo.undo(updated)
     assert tree(updated.root) == edited
-    (updated.root / paths.BUMP_LOG).write_text(text)
+    (updated.root / ENTRY.file).write_text(text)
     assert undo.undo(updated)[-1].detail == "undone"
+
+
+def test_a_record_of_another_name_is_in_the_way(updated: Repository) -> None:
+    renamed = paths.bump_path("mine")
+    (updated.root / ENTRY.file).rename(updated.root / renamed)
+    edited = tree(updated.root)
+    with pytest.raises(InputError, match=rf"^edited since the update: {renamed}:1; revert"):
+        undo.undo(updated)
+    assert tree(updated.root) == edited
 
 
 def test_an_update_that_is_elsewhere_is_not_undone_and_can_be_there(
@@ -210,41 +257,30 @@ def test_an_update_of_which_a_part_is_elsewhere_can_be_undone_there(
     before = tree(repo.root)
     updated = request.getfixturevalue("updated")
     after = tree(repo.root)
-    put_tree(repo.root, before | {paths.BUMP_LOG: after[paths.BUMP_LOG]})
+    put_tree(repo.root, before | {ENTRY.file: after[ENTRY.file]})
     assert f"already as before it: {LORA};" in undo.undo(updated)[-1].detail
     assert tree(repo.root) == before
-    put_tree(repo.root, {path: content for path, content in after.items() if path != paths.BUMP_LOG})
-    assert f"already as before it: {paths.BUMP_LOG};" in undo.undo(updated)[-1].detail
+    put_tree(repo.root, {path: content for path, content in after.items() if path != ENTRY.file})
+    assert f"already as before it: {ENTRY.file};" in undo.undo(updated)[-1].detail
     assert tree(repo.root) == before
-
-
-def test_a_log_that_is_gone_is_put_back_with_its_other_entries(repo: Repository) -> None:
-    earlier = bump_log.render_log([replace(ENTRY, bump="tqdm==4.67.1")])
-    log = bump_log.render_log([replace(ENTRY, bump="tqdm==4.67.1"), ENTRY])
-    before: dict[str, str | None] = {LORA: repo.descriptions[LORA], paths.BUMP_LOG: earlier}
-    files = {LORA: f"{before[LORA]}# of the update\n", paths.BUMP_LOG: log}
-    undo.write_update_files(repo, files, before, {}, ENTRY)
-    (repo.root / paths.BUMP_LOG).unlink()
-    undo.undo(repo)
-    assert {path: repo.text(path) for path in before} == before
 
 
 def test_a_step_of_another_update_leaves_the_state_as_it_is(updated: Repository) -> None:
-    other = replace(ENTRY, bump="tqdm==4.67.1", services={"coaxial": bump_log.ServiceChange()})
-    (updated.root / paths.BUMP_LOG).write_text(bump_log.render_log([other, ENTRY]))
+    other = other_entry(services={"coaxial": bump_log.ServiceChange()})
+    (updated.root / other.file).write_text(bump_log.render_entry(other))
     generate.write_documents(updated)
-    state = updated.text(paths.UNDO)
+    state = updated.text(paths.undo_path(ENTRY.name))
     finished = bump_log.with_step(other, bump_log.BUILD, bump_log.PolicyStep(state="done", when="later"))
     bump_steps._write_log(updated, finished, logged=other)
-    assert updated.text(paths.UNDO) == state
+    assert updated.text(paths.undo_path(ENTRY.name)) == state
     assert undo.undo(updated)[-1].name == ENTRY.bump
-    assert bump_log.parse_log(updated.text(paths.BUMP_LOG)) == (finished,)
+    assert read_bumps(workspace.open_repository(updated.root)) == (finished,)
     assert "summary: updated" not in (updated.text(LORA) or "")
     assert are_documents_fresh(updated.root)
 
 
 def test_a_step_of_an_update_that_was_made_elsewhere_makes_no_state(updated: Repository) -> None:
-    (updated.root / paths.UNDO).unlink()
+    (updated.root / paths.undo_path(ENTRY.name)).unlink()
     bump_steps._write_log(updated, BUILT, logged=ENTRY)
     after = tree(updated.root)
     with pytest.raises(InputError, match=r"^no update to undo: none was made in this checkout"):
@@ -254,14 +290,14 @@ def test_a_step_of_an_update_that_was_made_elsewhere_makes_no_state(updated: Rep
 
 def test_a_step_does_not_write_over_an_edit_of_its_entry(updated: Repository) -> None:
     edited = replace(ENTRY, why="a long story")
-    (updated.root / paths.BUMP_LOG).write_text(bump_log.render_log([edited]))
+    (updated.root / ENTRY.file).write_text(bump_log.render_entry(edited))
     before = tree(updated.root)
-    with pytest.raises(FindingsError, match=r"\nrecords/log\.yaml:\d+:   why: a long story\n"):
+    with pytest.raises(FindingsError, match=rf"\n{ENTRY.file}:\d+: why: a long story\n"):
         bump_steps._write_log(updated, BUILT, logged=ENTRY)
-    (updated.root / paths.BUMP_LOG).unlink()
-    with pytest.raises(ToolError, match=r"^records/log\.yaml has no entry of torch==2\.7\.1 any more"):
+    (updated.root / ENTRY.file).unlink()
+    with pytest.raises(ToolError, match=rf"^{ENTRY.file}, the record of torch==2\.7\.1, is gone; nothing"):
         bump_steps._write_log(updated, BUILT, logged=ENTRY, overwrite=True)
-    assert {**tree(updated.root), paths.BUMP_LOG: before[paths.BUMP_LOG]} == before
+    assert {**tree(updated.root), ENTRY.file: before[ENTRY.file]} == before
 
 
 def test_prose_that_cannot_be_told_from_the_update_is_not_lost(updated: Repository) -> None:
@@ -315,10 +351,11 @@ def test_an_edit_of_the_record_of_an_updates_image_is_in_the_way(
 def test_a_build_goes_on_where_what_undoes_an_update_is_damaged(
     updated: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (updated.root / paths.UNDO).write_text("{")
+    state = updated.root / paths.undo_path(ENTRY.name)
+    state.write_text("{")
     record_image(updated, monkeypatch)
     assert (updated.root / paths.freeze_path("lora-gpu")).is_file()
-    assert (updated.root / paths.UNDO).read_text() == "{"
+    assert state.read_text() == "{"
 
 
 def fail_bump(repo: Repository, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> str:
@@ -336,13 +373,8 @@ def fail_bump(repo: Repository, monkeypatch: pytest.MonkeyPatch, meanwhile: Call
     )  # fmt: skip
     monkeypatch.setattr(bump_steps, "resolve_update", lambda *_, **__: update)
 
-    def write_update(*_: object, **__: object) -> bump_log.BumpEntry:
-        transaction.write(repo.root, {paths.UNDO: written})
-        return ENTRY
-
-    written = repo.text(paths.UNDO)
-    transaction.write(repo.root, {paths.UNDO: EARLIER})
-    monkeypatch.setattr(bump_steps, "write_update", write_update)
+    transaction.write(repo.root, {paths.undo_path(OTHER.name): EARLIER})
+    monkeypatch.setattr(bump_steps, "write_update", lambda *_, **__: ENTRY)
     monkeypatch.setattr(bump_steps, "finish", fail)
     with pytest.raises(ToolError) as excinfo:
         bump.bump(repo, [planned], target, update.context, bump.BumpOptions())
@@ -360,13 +392,13 @@ def test_a_build_that_fails_is_told_before_what_is_in_the_way(
     ]
 
 
-@pytest.mark.parametrize("state", [None, "{", "of another update"])
+@pytest.mark.parametrize("state", [None, "{"])
 def test_an_update_that_nothing_undoes_any_more_is_left_to_git(
     state: str | None, updated: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = EARLIER if state and " " in state else state
     after = tree(updated.root)
-    message = fail_bump(updated, monkeypatch, lambda: transaction.write(updated.root, {paths.UNDO: text}))
+    files = {paths.undo_path(ENTRY.name): state}
+    message = fail_bump(updated, monkeypatch, lambda: transaction.write(updated.root, files))
     assert message.startswith("the build failed\nthe update was not rolled back: ")
     assert message.endswith(
         "\nhelp: its files are as the update wrote them; what undoes it is gone, so restore them with git"
@@ -380,7 +412,7 @@ def test_an_update_whose_image_is_recorded_and_rejected_is_rolled_back(
     before = tree(repo.root)
     updated = request.getfixturevalue("updated")
     message = fail_bump(updated, monkeypatch, lambda: record_image(updated, monkeypatch))
-    assert repo.text(paths.UNDO) == EARLIER  # the update before it can still be undone
+    assert repo.text(paths.undo_path(OTHER.name)) == EARLIER  # the update before it can still be undone
     assert message.splitlines()[1:] == [
         "the update was rolled back: every file that it wrote is as it was before"
     ]

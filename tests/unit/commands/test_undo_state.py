@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from support.bumps import ENTRY
+from torchpin import paths
 from torchpin.commands.undo import read_undo_state
 from torchpin.errors import InputError
 from torchpin.records import bump_log
@@ -32,7 +33,7 @@ STATE = UndoState(entry=ENTRY, before={"a": "x", "b": None}, after={"a": text_di
 
 
 def read_state(text: str) -> UndoState | None:
-    return read_undo_state(cast("Repository", Files(text)))
+    return read_undo_state(cast("Repository", Files(text)), ENTRY)
 
 
 def test_a_state_is_read_as_it_was_written() -> None:
@@ -42,7 +43,9 @@ def test_a_state_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("text", ["{", "{}", "[]", "5", "[" * 100_000])
 def test_a_damaged_state_is_an_error_with_its_file(text: str) -> None:
-    with pytest.raises(InputError, match=r"^\.torchpin/bump\.json is damaged, or of another version of"):
+    with pytest.raises(
+        InputError, match=rf"^{paths.undo_path(ENTRY.name)} is damaged, or of another version of"
+    ):
         read_state(text)
 
 
@@ -60,14 +63,16 @@ def test_a_damaged_state_is_an_error_with_its_file(text: str) -> None:
         ("entry", ["torch==2.7.1", "2026-11-24T12:00:00Z"]),  # as it was once
         ("entry", ""),
         ("entry", "- 5"),
-        ("entry", bump_log.render_log([ENTRY, ENTRY])),
+        ("entry", bump_log.render_former_log([ENTRY])),  # as it was later
     ],
 )
 def test_a_state_with_a_wrong_value_is_damaged(key: str, value: object) -> None:
     state = json.loads(render_undo_state(STATE))
-    with pytest.raises(InputError, match=r"^\.torchpin/bump\.json is damaged, or of another version of"):
+    with pytest.raises(
+        InputError, match=rf"^{paths.undo_path(ENTRY.name)} is damaged, or of another version of"
+    ):
         read_state(json.dumps({**state, key: value}))
 
 
 def test_without_a_state_there_is_none() -> None:
-    assert read_undo_state(cast("Repository", Files(""))) is None
+    assert read_state("") is None

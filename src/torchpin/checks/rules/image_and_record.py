@@ -39,13 +39,13 @@ def bump_is_recorded(context: CheckContext, env: Environment) -> Iterator[Findin
     The last step of an update records the freeze of the new image. While steps are pending, this check is skipped with
     their numbers.
 
-    Example: all steps of torch==2.7.1 are done according to the log, and the environment has no pip_freeze.txt.
+    Example: all steps of torch==2.7.1 are done according to its record, and the environment has no pip_freeze.txt.
 
-    Sources: records/log.yaml; the documented update policy, step 5.
+    Sources: records/bumps; the documented update policy, step 5.
     """
     if context.records.get(env.name) is None:
         bump = context.bumps[env.name].bump
-        message = f"{paths.freeze_path(env.name)} is missing, but the update {bump} is recorded by its log"
+        message = f"{paths.freeze_path(env.name)} is missing, but all steps of the update {bump} are done"
         yield finding(env, paths.freeze_path(env.name), message, about=env.name)
 
 

@@ -60,7 +60,7 @@ FAILS = [
         "REC002", "an update whose record is missing",
         lambda kit: kit.check_lock("REC002", bumps=BUMPED),
         "records/lora-gpu/pip_freeze.txt",
-        "records/lora-gpu/pip_freeze.txt is missing, but the update torch==2.7.1 is recorded by its log",
+        "records/lora-gpu/pip_freeze.txt is missing, but all steps of the update torch==2.7.1 are done",
     ),
     Case(
         "IMG001", "an image whose probe fails",
