@@ -423,11 +423,12 @@ class Settings:
 class Outcome:
     """The result of a command for one environment, source or file; `code` is the exit code that it requires.
 
-    `kept`: a file that exists, and is not what would be written.
+    `kept`: a file that exists, and is not what would be written. `open`: the command has ended well, and left something for
+    people to decide.
     """
 
     name: str
-    status: Literal["changed", "same", "kept", "failed"]
+    status: Literal["changed", "same", "kept", "open", "failed"]
     detail: str = ""
     code: int = 0
     seconds: float = 0.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from support.descriptions import LORA
 from torchpin.bump import plan
 from torchpin.bump.model import BumpContext, Plan
-from torchpin.bump.target import parse_target
+from torchpin.bump.target import parse_targets
 from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.lock import file_format
@@ -36,7 +36,7 @@ def plans(text: str, **changes: object) -> dict[str, Plan]:
     context = replace(bump_context(), **changes)  # type: ignore[arg-type]
     return {
         service_plan.service: service_plan
-        for service_plan in plan.plans(read.read_services(context.texts), parse_target(text), context)
+        for service_plan in plan.plans(read.read_services(context.texts), parse_targets(text), context)
     }
 
 

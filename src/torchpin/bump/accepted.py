@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from torchpin.bump.known_reasons import is_generated
+from torchpin.bump.model import Opening
 from torchpin.checks import run
 from torchpin.compat.recommendations import compute_deviations, used_components
 from torchpin.model import Change
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from torchpin.model import Deviation, Environment, Finding, Lock, Service
+    from torchpin.model import Deviation, Environment, Finding, Lock, Reason, Service
 
     CheckedFindings = Sequence[tuple[str, Finding]]  # with the id of the check
 
@@ -72,21 +74,24 @@ class ServiceSnapshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acceptance:
-    """`resolved`, `new`: sentences; `changes`: the edits of the description; `notes`: what people should review."""
+    """`resolved`, `new`: sentences; `openings`: those of the new that people accept; `changes`: the edits of the description;
+    `notes`: what people should review."""
 
     resolved: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    openings: tuple[Opening, ...] = ()
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reasoning:
-    """The user's reason; `by_component`: reason and evidence of components that change with another."""
+    """`given`: people's reasons by the key of an opening, and their `evidence`; `known`: reason and evidence that follow from
+    facts, by component."""
 
-    reason: str
-    evidence: str
-    by_component: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
+    evidence: str = ""
+    known: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def _component_key(component: str) -> str:
@@ -96,12 +101,13 @@ def _component_key(component: str) -> str:
 def compute_acceptance(
     before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning, today: date
 ) -> Acceptance:
-    """The waivers and reasons that an update removes, adds and rewrites."""
+    """The waivers and reasons that an update removes and adds; a reason of people is rewritten only by another one of theirs."""
     waivers = _waiver_changes(before, after, reasoning, today)
     reasons = _reason_changes(before, after, reasoning)
     return Acceptance(
         resolved=(*waivers.resolved, *reasons.resolved),
         new=(*waivers.new, *reasons.new),
+        openings=(*waivers.openings, *reasons.openings),
         changes=(*waivers.changes, *reasons.changes),
         notes=(*waivers.notes, *reasons.notes),
     )
@@ -134,26 +140,41 @@ def _waiver_changes(
         for check_id, finding in new_findings(before.findings, after.findings)
         if check_id not in DEVIATION_CHECKS
     }
-    to_waive = {key: finding for key, finding in new.items() if finding.level != "notice"}
-    review = (today + REVIEW_PERIOD).isoformat()
-    for check_id, about in to_waive:
-        row = {"check": check_id, "about": about, "reason": reasoning.reason, "review_by": review}
-        changes.append(Change(path="waivers[+]", value=row))
+    to_waive = {
+        key: finding
+        for key, finding in new.items()
+        if finding.level != "notice"
+        and not any(
+            waiver.check == key[0] and run.matches_waiver(waiver, finding)
+            for waiver in before.service.waivers
+        )
+    }
     messages = {key: f"{key[0]} about {key[1]}: {finding.message}" for key, finding in new.items()}
+    openings = [
+        Opening(key=opening_key, message=messages[key], reason=reasoning.given.get(opening_key, ""))
+        for key in to_waive
+        for opening_key in [f"{key[0]}:{key[1]}"]
+    ]
+    review = (today + REVIEW_PERIOD).isoformat()
+    for (check_id, about), opening in zip(to_waive, openings, strict=True):
+        if opening.reason:
+            row = {"check": check_id, "about": about, "reason": opening.reason, "review_by": review}
+            changes.append(Change(path="waivers[+]", value=row))
     return Acceptance(
         resolved=tuple(resolved),
         new=tuple(messages[key] for key in to_waive),
+        openings=tuple(openings),
         changes=tuple(changes),
-        notes=tuple(message for key, message in messages.items() if key not in to_waive),
+        notes=tuple(messages[key] for key, finding in new.items() if finding.level == "notice"),
     )
 
 
 def _reason_changes(before: ServiceSnapshot, after: ServiceSnapshot, reasoning: Reasoning) -> Acceptance:
-    """Reasons without a deviation are removed; those of a new deviation, or that mention a changed value, are rewritten."""
+    """Reasons without a deviation are removed; a new deviation, and a reason that mentions a changed value, ask for another."""
     reasons = {_component_key(reason.component): reason for reason in before.service.reasons}
     deviations, new_unmet = after.deviations, after.unmet_recommendations - before.unmet_recommendations
     changed, old_values = _changed_components(before, after)
-    resolved, messages, changes, notes = [], [], [], []
+    resolved, messages, openings, changes, notes = [], [], list[Opening](), [], []
     for key, reason in reasons.items():
         if key not in deviations and key in before.deviations and after.is_locked:
             resolved.append(f"{reason.component} no longer deviates from a recommendation")
@@ -163,24 +184,43 @@ def _reason_changes(before: ServiceSnapshot, after: ServiceSnapshot, reasoning: 
             f"{requirement} ({recommender})" for name, recommender, requirement in new_unmet if name == key
         )
         existing = reasons.get(key)
-        is_outdated = (
-            existing and key in changed and _mentions(f"{existing.because} {existing.evidence}", old_values)
-        )
-        if recommendations or is_outdated:
-            component = existing.component if existing else deviation.component
-            because, evidence = _reason_text(key, reasoning)
-            value = {"because": because, "evidence": evidence}
-            changes.append(Change(path=f"reasons.{component}", value=value))
-            messages.append(
-                f"{component} {deviation.used} deviates; recommended: {', '.join(recommendations)}"
-                if recommendations
-                else f"{component} {deviation.used}: the recorded reason mentions the previous version"
-            )
-        elif existing and _mentions(f"{existing.because} {existing.evidence}", old_values):
+        is_outdated = existing and _mentions(f"{existing.because} {existing.evidence}", old_values)
+        if recommendations or (is_outdated and key in changed):
+            message = _deviation_message(deviation, recommendations)
+            messages.append(message)
+            written, opening = _written_reason(deviation, message, existing, reasoning)
+            openings += [opening] if opening else []
+            if written:
+                component = existing.component if existing else deviation.component
+                changes.append(Change(path=f"reasons.{component}", value=written))
+        elif existing and is_outdated:
             notes.append(f"the reason for {existing.component} mentions a version that changed; review it")
     return Acceptance(
-        resolved=tuple(resolved), new=tuple(messages), changes=tuple(changes), notes=tuple(notes)
+        resolved=tuple(resolved),
+        new=tuple(messages),
+        openings=tuple(openings),
+        changes=tuple(changes),
+        notes=tuple(notes),
     )
+
+
+def _deviation_message(deviation: Deviation, recommendations: Sequence[str]) -> str:
+    subject = f"{deviation.component} {deviation.used}"
+    if recommendations:
+        return f"{subject} deviates; recommended: {', '.join(recommendations)}"
+    return f"{subject}: the recorded reason mentions the previous version"
+
+
+def _written_reason(
+    deviation: Deviation, message: str, existing: Reason | None, reasoning: Reasoning
+) -> tuple[dict[str, str], Opening | None]:
+    """What is written below `reasons:`, empty for nothing, and the opening where it is for people to say."""
+    key = existing.component if existing else deviation.component
+    given, known = reasoning.given.get(key, ""), reasoning.known.get(_component_key(key))
+    if known and not given and (existing is None or is_generated(existing)):
+        return {"because": known[0], "evidence": known[1]}, None
+    opening = Opening(key=key, message=message, reason=given, is_review=existing is not None)
+    return ({"because": given, "evidence": reasoning.evidence} if given else {}), opening
 
 
 def _changed_components(before: ServiceSnapshot, after: ServiceSnapshot) -> tuple[set[str], set[str]]:
@@ -199,9 +239,3 @@ def _changed_components(before: ServiceSnapshot, after: ServiceSnapshot) -> tupl
 def _mentions(text: str, values: Iterable[str]) -> bool:
     # a whole version: 2.5 is not mentioned by 2.5.1, nor by 12.5
     return any(re.search(rf"(?<![\w.]){re.escape(value)}(?![\w]|\.\d)", text) for value in values if value)
-
-
-def _reason_text(key: str, reasoning: Reasoning) -> tuple[str, str]:
-    if key in reasoning.by_component:
-        return reasoning.by_component[key]
-    return reasoning.reason, reasoning.evidence

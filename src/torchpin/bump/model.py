@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,33 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Opening:
+    """What an update introduces and only people can accept: a finding, by a waiver, or a deviation, by its reason.
+
+    `key`: what names it after `--reason`, `GPU001:V100` or the component; `reason`: theirs, "" while it is open.
+    `is_review`: the component has a reason of before the update, which stays where nobody writes another one.
+    """
+
+    key: str
+    message: str
+    reason: str = ""
+    is_review: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the judge reports it after the update."""
+        return not (self.reason or self.is_review)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """The update of one service. `held_back`: why it has none; `help`: what to do about that.
 
+    `is_conflict`: pins that contradict each other hold it back. `present`: the targets that it has already, as sentences.
     `also_changes`: packages that no description names, as far as facts predict them (triton, cuDNN); `resolved`, `new`:
-    findings and deviations, as sentences; `gained`, `lost`: GPUs; `outdated_layers`: the lock layers to be resolved again,
-    `present_bytes`: their present size; `before`, `after`: the description's text.
+    findings and deviations, as sentences; `openings`: those of the new that people accept; `gained`, `lost`: GPUs;
+    `outdated_layers`: the lock layers to be resolved again, `present_bytes`: their present size; `resolution`: how it is
+    known whether the pins resolve, "" where nothing has to be resolved; `before`, `after`: the description's text.
     """
 
     service: str
@@ -45,13 +67,17 @@ class Plan:
     also_changes: tuple[str, ...] = ()
     held_back: str = ""
     help: str = ""
+    is_conflict: bool = False
+    present: tuple[str, ...] = ()
     resolved: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    openings: tuple[Opening, ...] = ()
     gained: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     outdated_layers: tuple[str, ...] = ()
     present_bytes: int = 0
+    resolution: str = ""
     before: str = ""
     after: str = ""
     moved_text: str = ""  # the description's text before its waivers and reasons are edited
@@ -68,11 +94,20 @@ class Plan:
         return parse_service(self.after, self.file)
 
 
+def service_label(bump_plan: Plan) -> str:
+    """How messages call the service of a plan: a package of the same name may stand beside it."""
+    pin = rf"(?<![\w.-]){re.escape(bump_plan.service)}(\[[^\]]*\])?=="
+    is_package = re.search(pin, bump_plan.before, re.IGNORECASE)
+    return f"service {bump_plan.service}" if is_package else bump_plan.service
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BumpContext:
     """What a plan is made from: descriptions by path, the locks that are up to date, today, and the user's options.
 
     `commits`: by source, of the target's tag where facts do not have it. `services`: the requested ones; none: all.
+    `reason`: of the update itself; `reasons`: by what they speak of, a finding's `ID`, `ID:SUBJECT`, or a component.
+    `requirements`: what METADATA of targets require that facts do not have, by `name==version`, one requirement a text.
     """
 
     texts: Mapping[str, str]
@@ -81,16 +116,25 @@ class BumpContext:
     services: tuple[str, ...] = ()
     channel: str = ""
     reason: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    requirements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     commits: Mapping[str, str] | None = None
     published: PublishedHashes | None = None
 
 
 class HeldError(Exception):
-    """A service cannot be updated. `why` and `help` become those of its plan; the other services go on."""
+    """A service cannot be updated. `why` and `help` become those of its plan; the other services go on.
 
-    def __init__(self, why: str, help: str = "") -> None:
+    `is_conflict`: pins contradict each other.
+    """
+
+    def __init__(self, why: str, help: str = "", *, is_conflict: bool = False) -> None:
         super().__init__(why)
-        self.why, self.help = why, help
+        self.why, self.help, self.is_conflict = why, help, is_conflict
+
+
+class PresentError(Exception):
+    """A service has a target already."""
 
 
 Edit = tuple[Change, str]  # the change, and why it is made

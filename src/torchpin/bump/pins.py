@@ -9,8 +9,15 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
-from torchpin.bump.torch import base_edits, torch_edits
+from torchpin.bump.model import (
+    MAX_SUGGESTIONS,
+    BumpContext,
+    Edit,
+    HeldError,
+    PresentError,
+    deduplicate,
+)
+from torchpin.bump.torch import base_edits
 from torchpin.compat.pins import extras_text, pinned_version
 from torchpin.compat.sources import recorded_tags
 from torchpin.description.environments import select_environments
@@ -24,9 +31,10 @@ if TYPE_CHECKING:
 
 
 def edits_of_target(service: Service, target: Target, context: BumpContext) -> list[Edit]:
-    """The edits of a service's description that bring it to the target. Raises HeldError where there are none."""
-    if target.kind == "torch":
-        return torch_edits(service, Version(target.to), context)
+    """The edits that bring a service to a target other than torch.
+
+    Raises PresentError where the service has it already, HeldError where it cannot have it.
+    """
     if target.kind == "base":
         return _base_image_edits(service, target, context)
     if target.kind == "source":
@@ -36,13 +44,17 @@ def edits_of_target(service: Service, target: Target, context: BumpContext) -> l
         raise HeldError(f"{target.name} is not pinned")
     current_version = _pinned_version(service, path)
     if Version(current_version) == Version(target.to):
-        raise HeldError(f"{target.name} is already at {current_version}")
-    value = target.to if target.kind == "python" else _pin_text(service, path, target.to)
-    return [(Change(path=path, value=value), "requested")]
+        raise PresentError(f"{target.name} is already at {current_version}")
+    is_plain = target.kind == "python" or _is_companion(path)
+    return [
+        (Change(path=path, value=target.to if is_plain else _pin_text(service, path, target.to)), "requested")
+    ]
 
 
 def pin_path(service: Service, name: str) -> str | None:
-    """The key path of a package's pin, as `layers[0].packages[2]`; None where no layer has the package."""
+    """The key path of a package's pin, as `layers[0].packages[2]`; None where neither a layer nor the companions have it."""
+    if name in service.torch.companions:
+        return f"torch.companions.{name}"
     for number, layer in enumerate(service.layers):
         for index, package in enumerate(layer.packages):
             if canonicalize_name(package.name) == name:
@@ -50,9 +62,15 @@ def pin_path(service: Service, name: str) -> str | None:
     return None
 
 
+def _is_companion(path: str) -> bool:
+    return path.startswith("torch.companions.")
+
+
 def _pinned_version(service: Service, path: str) -> str:
     if path == "python":
         return str(service.python)
+    if _is_companion(path):
+        return str(service.torch.companions[path.removeprefix("torch.companions.")])
     return pinned_version(_requirement(service, path))
 
 
@@ -85,7 +103,7 @@ def _base_image_edits(service: Service, target: Target, context: BumpContext) ->
             f"pass `--service {service.name}` to replace it",
         )
     if all((env.base.image, env.base.digest or "") == (target.to, digest) for env in envs):
-        raise HeldError(f"the base image is already {target.to}")
+        raise PresentError(f"the base image is already {target.to}")
     moves = [edit for env in envs for edit in base_edits(env, target.to, digest, "requested")]
     return deduplicate(moves)
 
@@ -104,7 +122,7 @@ def _source_edits(service: Service, target: Target, context: BumpContext) -> lis
             f"the commit of {source.name} {target.to} is unknown: the facts do not have it, and its origin was not queried"
         )
     if (source.tag, source.commit) == (target.to, new_commit):
-        raise HeldError(f"{source.name} is already at {target.to}")
+        raise PresentError(f"{source.name} is already at {target.to}")
     return [
         (Change(path=f"sources[{number}].tag", value=target.to), "requested"),
         (Change(path=f"sources[{number}].commit", value=new_commit), f"the commit of {target.to}"),
@@ -123,7 +141,7 @@ def recorded_commit(source: Source, tag: str) -> str | None:
     )
 
 
-def is_known(source: Source, tag: str) -> bool:
+def is_known_tag(source: Source, tag: str) -> bool:
     """Whether facts have a tag's commit, or record that the tag does not exist."""
     return any(
         known_tag.tag == tag and (known_tag.commit or not known_tag.exists)

@@ -1,16 +1,19 @@
-"""The target of an update, parsed from its text: `torch==2.7.1`, `base=IMAGE`, `SOURCE@TAG`."""
+"""The targets of an update, parsed from their texts: `torch==2.7.1`, `base=IMAGE`, `SOURCE@TAG`."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
 from torchpin.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _EXAMPLES = "torch==2.7.1, transformers==4.54.1, python==3.11.9, base=nvidia/cuda:12.8.1-devel-ubuntu22.04 or sd-scripts@v0.10.1"
 
@@ -27,6 +30,22 @@ class Target:
     def __str__(self) -> str:
         sign = {"base": "=", "source": "@"}.get(self.kind, "==")
         return f"{self.name}{sign}{self.to}{f'@{self.digest}' if self.digest else ''}"
+
+
+def parse_targets(*texts: str) -> tuple[Target, ...]:
+    """The targets of one update, in their order. Raises InputError for one that is given twice, or with two values."""
+    targets: dict[tuple[str, str], Target] = {}
+    for target in map(parse_target, texts):
+        earlier = targets.setdefault((target.kind, target.name), target)
+        if earlier is not target:
+            advice = "name it once" if earlier == target else "one update takes one of them"
+            raise InputError(f"{earlier} and {target} are the same pin; {advice}")
+    return tuple(targets.values())
+
+
+def join_targets(targets: Sequence[Target]) -> str:
+    """The targets as they are written after `bump`."""
+    return " ".join(map(str, targets))
 
 
 def parse_target(text: str) -> Target:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.bump.model import MAX_SUGGESTIONS, BumpContext, Edit, HeldError, deduplicate
+from torchpin.bump.model import (
+    MAX_SUGGESTIONS,
+    BumpContext,
+    Edit,
+    HeldError,
+    PresentError,
+    deduplicate,
+)
 from torchpin.compat import releases
 from torchpin.compat.builds import Build, candidate_builds, upward_distance
 from torchpin.compat.gpus import judge_gpu
@@ -22,38 +30,57 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Service
 
 
-def torch_edits(service: Service, version: Version, context: BumpContext) -> list[Edit]:
-    """The edits that bring a service to a torch release. Raises HeldError where it has it, or cannot have it."""
-    torch = service.torch
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TorchMove:
+    """The release that torch is to have, and why. `required_by`: the target that requires it, "" for torch itself.
+
+    `fixed`: the packages whose versions are requested, and so do not follow torch.
+    """
+
+    version: Version
+    why: str = "requested"
+    required_by: str = ""
+    fixed: frozenset[str] = frozenset()
+
+
+def torch_edits(service: Service, move: TorchMove, context: BumpContext) -> list[Edit]:
+    """The edits that bring a service to a torch release.
+
+    Raises PresentError where the service has it already, HeldError where it cannot have it.
+    """
+    torch, version = service.torch, move.version
     envs = select_environments([service])
     if torch.version == version and context.channel in {"", *(env.variant.channel for env in envs)}:
-        raise HeldError(f"torch is already at {version}")
-    if torch.version > version and service.name not in context.services:
+        raise PresentError(f"torch is already at {version}")
+    # what a requested package requires was requested with it
+    if torch.version > version and not (move.required_by or service.name in context.services):
         raise HeldError(
             f"torch is at {torch.version}, which is newer", f"pass `--service {service.name}` to downgrade it"
         )
     if torch.origin == "base":
-        return _torch_base_edits(service, version)
+        return _torch_base_edits(service, move)
     moves: list[Edit] = []
-    reason = "requested"
+    reason = move.why
     for env in envs:
         channel, why = _choose_channel(env, version, context.channel)
         if channel in releases.unrecorded_channels(env, str(version)):
-            reason = f"requested; only the release matrix lists it on {channel}"
+            reason = f"{move.why}; only the release matrix lists it on {channel}"
         if channel != env.variant.channel:
             moves.append((Change(path=f"variants.{env.variant.name}.channel", value=channel), why))
         moves += _base_for_channel(env, channel)
-    return [*_family_edits(service, version, reason), *deduplicate(moves)]
+    return [*_family_edits(service, move, reason), *deduplicate(moves)]
 
 
-def _family_edits(service: Service, version: Version, reason: str = "requested") -> list[Edit]:
+def _family_edits(service: Service, move: TorchMove, reason: str) -> list[Edit]:
     """The edits of torch and of its partners, in companions and layers. Raises HeldError where a partner has no version for it."""
-    torch, moves = service.torch, []
+    torch, version, moves = service.torch, move.version, []
     if torch.version != version:
         moves.append((Change(path="torch.version", value=str(version)), reason))
     env = select_environments([service])[0]
     pins = declared_pins(env)
     for name, new_version in releases.partner_versions(env, str(version)).items():
+        if name in move.fixed:
+            continue
         in_companions = name in torch.companions
         current_version = torch.companions[name] if in_companions else pins[name].version
         if not new_version:
@@ -184,8 +211,9 @@ def base_edits(env: Environment, image: str, digest: str, why: str) -> list[Edit
     return moves
 
 
-def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
+def _torch_base_edits(service: Service, move: TorchMove) -> list[Edit]:
     """The edits where torch comes from the base image: to the image of the same repository that contains the release."""
+    version = move.version
     env = select_environments([service])[0]
     name, current_base = facts.parse_image_name(env.base.image), facts.base_image(env.base.image)
     repository = name.repository
@@ -218,7 +246,7 @@ def _torch_base_edits(service: Service, version: Version) -> list[Edit]:
                 f"the channel of the torch in {best.image}",
             )
         )
-    return [*_family_edits(service, version), *moves]
+    return [*_family_edits(service, move, move.why), *moves]
 
 
 def _recorded_digest(image: str) -> str:

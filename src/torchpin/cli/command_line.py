@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from invoke import Argument, Exit, ParseError, Task, task
+from invoke.parser.parser import ParseMachine
 
 from torchpin.cli.error_handler import handle_errors
 from torchpin.controls import CONTROL
@@ -36,6 +37,8 @@ class UnknownOptionError(ParseError):
 class PositionalArgument(Argument):
     """A positional argument that takes no option for its value. `replaced_by`: flags that may stand in its place.
 
+    One of the kind `list` takes every further word that is neither an option nor a task.
+
     invoke 3.0.3 gives the next word to a positional argument that is missing, whatever it looks like, so `--help` too
     (https://github.com/pyinvoke/invoke/issues/982); this class can go when the parser looks for flags first.
     """
@@ -47,9 +50,10 @@ class PositionalArgument(Argument):
     @property
     def value(self) -> Any:
         """None while it is missing."""
-        if self._value is None and any(flag.value for flag in self.replaced_by):
-            return ""
-        return self._value
+        is_missing = self._value is None or (self.kind is list and not self._value)
+        if is_missing and any(flag.value for flag in self.replaced_by):
+            return [] if self.kind is list else ""
+        return None if is_missing else self._value
 
     @value.setter
     def value(self, text: str) -> None:
@@ -60,7 +64,37 @@ class PositionalArgument(Argument):
             raise HelpRequested(self.task_name)
         if value.startswith("-") and value != "-":
             raise UnknownOptionError(self.task_name, value.partition("=")[0])
-        super().set_value(value, cast=cast)
+        if self.kind is list:
+            self.raw_value, self._value = value, [*(self._value or ()), value]
+        else:
+            super().set_value(value, cast=cast)
+
+
+def _take_further_words() -> None:
+    """Makes invoke give a positional list, once it has its first word, the further ones.
+
+    invoke 3.0.3 asks a context only for the positional arguments that are still missing, and its parser cannot be replaced
+    from a tasks.py (https://github.com/pyinvoke/invoke/issues/760); this can go when a positional argument may be a list.
+    """
+    handle = ParseMachine.handle
+
+    def handle_word(self: ParseMachine, token: str) -> None:
+        context = self.context
+        words = [
+            argument
+            for argument in (context.positional_args if context else ())
+            if isinstance(argument, PositionalArgument) and argument.kind is list and argument.value
+        ]
+        is_word = not (token.startswith("-") or token in self.contexts or self.waiting_for_flag_value)
+        if words and is_word and not context.missing_positional_args:
+            words[-1].value = token
+        else:
+            handle(self, token)
+
+    ParseMachine.handle = handle_word  # type: ignore[method-assign]
+
+
+_take_further_words()
 
 
 class CommandTask(Task):  # type: ignore[type-arg]

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from torchpin import facts
 from torchpin.bump import model
-from torchpin.bump.pins import is_known
+from torchpin.bump.model import service_label
+from torchpin.bump.pins import is_known_tag
+from torchpin.bump.reasons import Reasons
+from torchpin.bump.required_torch import is_known_target
+from torchpin.bump.target import join_targets
 from torchpin.checks.context import current_lock
 from torchpin.commands.bump_records import migrate
 from torchpin.commands.parallel import ignore
 from torchpin.description.environments import select_environments
-from torchpin.errors import InputError, ToolError, TorchpinError
+from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
+from torchpin.model import Outcome
 from torchpin.paths import BUMPS, DOCUMENTS, build_path, environment_paths, freeze_path
 from torchpin.workspace.bumps import read_bumps
 from torchpin.workspace.evidence import for_judge
@@ -20,10 +28,12 @@ from torchpin.workspace.writer import exclusive, exclusive_services
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
-    from torchpin.bump.model import BumpContext, Plan
+    from torchpin.bump.model import BumpContext, Opening, Plan
     from torchpin.bump.target import Target
-    from torchpin.model import Outcome, StatusCallback
+    from torchpin.commands.bump_steps import ResolvedUpdate
+    from torchpin.model import StatusCallback
     from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
@@ -42,15 +52,17 @@ class BumpOptions:
 
 def bump_context(
     repo: Repository,
-    target: Target,
+    targets: Sequence[Target],
     *,
     services: Sequence[str] = (),
     channel: str = "",
-    reason: str = "",
+    reasons: Reasons | None = None,
+    offline: bool = True,
 ) -> BumpContext:
     """What a plan is made from. The origin of a source is read only for a tag whose commit facts do not have.
 
-    Raises InputError for an unknown service or tag, ToolError where the origin cannot be read.
+    `offline` False: METADATA of packages are read that facts do not have. Raises InputError for an unknown service or tag,
+    ToolError where the origin cannot be read.
     """
     if other := facts.other_channel(channel):
         raise InputError(f"--channel: torchpin does not build from {channel}: it has {other.what}")
@@ -59,52 +71,109 @@ def bump_context(
         select_environments(repo.services, service=name)  # raises InputError for an unknown name
     context = for_judge(repo, environments)
     current_locks = {env.name: current_lock(context, env) for env in environments}
+    reasons = reasons or Reasons()
     return model.BumpContext(
         texts={service.file: repo.text(service.file) or "" for service in repo.services},
         locks={name: lock for name, lock in current_locks.items() if lock},
         today=context.today,
         services=tuple(services),
         channel=channel,
-        reason=" ".join(reason.split()),  # on one line, as service.yaml holds reasons
-        commits=_source_commits(repo, target) if target.kind == "source" else {},
+        reason=reasons.update,
+        reasons=reasons.by_key,
+        requirements={} if offline else _read_requirements(repo, targets, context.today),
+        commits=_source_commits(repo, targets),
         published=repo.published,
     )
 
 
-def _source_commits(repo: Repository, target: Target) -> dict[str, str]:
-    """The commit of the target's tag, by source, read from the origin; empty where facts have it."""
+def _source_commits(repo: Repository, targets: Sequence[Target]) -> dict[str, str]:
+    """The commits of the targets' tags, by source, read from the origins; without those that facts have."""
     from torchpin.tools import git
 
+    commits: dict[str, str] = {}
+    tags_by_name = {target.name: target.to for target in targets if target.kind == "source"}
     for source in (source for service in repo.services for source in service.sources):
-        if source.name == target.name and not is_known(source, target.to):
+        wanted = tags_by_name.get(source.name)
+        if wanted and source.name not in commits and not is_known_tag(source, wanted):
             tags = git.remote_tags(source, repo.settings)
-            if target.to not in tags:
-                near = ", ".join(git.nearest_tags(target.to, tags)) or "none, it has no tags"
-                raise InputError(
-                    f"{source.name} has no tag {target.to}; nearest: {near}; nothing was changed"
-                )
-            return {source.name: tags[target.to]}
-    return {}
+            if wanted not in tags:
+                near = ", ".join(git.nearest_tags(wanted, tags)) or "none, it has no tags"
+                raise InputError(f"{source.name} has no tag {wanted}; nearest: {near}; nothing was changed")
+            commits[source.name] = tags[wanted]
+    return commits
 
 
-def require_changes(plans: Sequence[Plan], target: Target) -> None:
-    """Raises InputError where no service can be updated, with the reason why each one is held back, and its help."""
-    if not any(bump_plan.moves for bump_plan in plans):
-        text = "\n".join(
-            f"    {bump_plan.service}: {bump_plan.held_back}{f' ({bump_plan.help})' if bump_plan.help else ''}"
-            for bump_plan in plans
+def _read_requirements(
+    repo: Repository, targets: Sequence[Target], today: date
+) -> dict[str, tuple[str, ...]]:
+    """What the METADATA of requested packages require that facts do not have; without those that cannot be read."""
+    packages = [target for target in targets if target.kind == "package" and not is_known_target(target)]
+    if not packages:
+        return {}
+    from torchpin.tools import pypi, release_metadata
+
+    requirements: dict[str, tuple[str, ...]] = {}
+    with suppress(ToolError):  # the resolver says it then, if it matters
+        index = pypi.index_address(repo.settings)
+        for target in packages:
+            requirements[str(target)] = release_metadata.read_requirements(
+                index, target.name, Version(target.to), until=today
+            )
+    return requirements
+
+
+def require_changes(plans: Sequence[Plan], targets: Sequence[Target]) -> None:
+    """Raises, with the reason why each service is held back, where none can be updated and one has to be.
+
+    FindingsError where pins contradict each other, else InputError. A service that has all targets already needs no update.
+    """
+    held = [bump_plan for bump_plan in plans if bump_plan.held_back]
+    if not held or any(bump_plan.moves for bump_plan in plans):
+        return
+    lines = [
+        f"    {service_label(bump_plan)}: {bump_plan.held_back}{f' ({bump_plan.help})' if bump_plan.help else ''}"
+        for bump_plan in held
+    ]
+    lines += [
+        f"    {service_label(bump_plan)}: {'; '.join(bump_plan.present)}"
+        for bump_plan in plans
+        if bump_plan.present
+    ]
+    error_type = FindingsError if any(bump_plan.is_conflict for bump_plan in held) else InputError
+    text = "\n".join(lines)
+    raise error_type(f"no service can be updated to {join_targets(targets)}; nothing was changed:\n{text}")
+
+
+def unchanged(plans: Sequence[Plan]) -> tuple[Outcome, ...]:
+    """That services have all targets already, as outcomes."""
+    return tuple(
+        Outcome(name=service_label(bump_plan), status="same", detail="; ".join(bump_plan.present))
+        for bump_plan in plans
+    )
+
+
+def open_findings(plans: Sequence[Plan]) -> tuple[Outcome, ...]:
+    """What an update introduced and nobody gave a reason for, an outcome a finding or deviation.
+
+    What has a reason of before the update fails nothing, since the judge takes that one.
+    """
+    return tuple(
+        Outcome(
+            name=service_label(bump_plan),
+            status="open",
+            detail=f"{opening.message}; {_advice(opening, bump_plan.file)}",
+            code=FindingsError.exit_code if opening.is_open else 0,
         )
-        raise InputError(f"no service can be updated to {target}; nothing was changed:\n{text}")
+        for bump_plan in plans
+        for opening in bump_plan.openings
+        if not opening.reason
+    )
 
 
-def require_reason(plans: Sequence[Plan], reason: str) -> None:
-    """Raises InputError where an update has new findings or deviations and no reason."""
-    new = [f"    {bump_plan.service}: {message}" for bump_plan in plans for message in bump_plan.new]
-    if new and not reason:
-        text = "\n".join(new)
-        raise InputError(
-            f"the update requires a `--reason` for new findings and deviations; nothing was changed:\n{text}"
-        )
+def _advice(opening: Opening, file: str) -> str:
+    if opening.is_review:
+        return f"review its reason in {file}, which is of before the update"
+    return f"accept it by `{'waivers' if ':' in opening.key else 'reasons'}:` in {file}, or end it"
 
 
 def generated_paths(bump_plan: Plan) -> tuple[str, ...]:
@@ -123,42 +192,48 @@ def generated_paths(bump_plan: Plan) -> tuple[str, ...]:
 def bump(
     repo: Repository,
     plans: Sequence[Plan],
-    target: Target,
+    targets: Sequence[Target],
     context: BumpContext,
     options: BumpOptions,
     *,
+    update: ResolvedUpdate | None = None,
     show_status: StatusCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Carries plans through the policy. On any failure every file is as it was before; without an engine, steps stay pending.
 
-    Raises what stopped it: InputError for plans without changes or reasons, ToolError while another update runs.
+    `update`: the plans with their locks, where they are resolved already. What has no reason stays open, and is among the
+    outcomes. Raises what stopped it: InputError or FindingsError where no service can be updated, ToolError while another
+    update runs.
     """
     from torchpin.commands import bump_steps
 
-    require_changes(plans, target)
-    require_reason(plans, context.reason)
+    require_changes(plans, targets)
+    if not any(bump_plan.moves for bump_plan in plans):
+        return unchanged(plans)
     # no waiting for another update: this plan would be out of date when that one ends
     moving = [bump_plan.service for bump_plan in plans if bump_plan.moves]
     with exclusive(repo, "bumping", patience=0), exclusive_services(repo, moving):
-        update = bump_steps.resolve_update(
+        update = update or bump_steps.resolve_update(
             repo,
             plans,
-            target,
+            targets,
             context,
             recorded=options.recorded,
             overwrite=options.overwrite,
             show_status=show_status,
         )
-        require_reason(update.plans, context.reason)  # again: the new locks may have brought findings
+        still_open = open_findings(update.plans)
         migrate(repo, overwrite=options.overwrite)
         entry = bump_steps.write_update(
             repo, update, skip_build=not options.build, overwrite=options.overwrite
         )
-        show_status(f"{target}: wrote the descriptions, locks, rendered files, documents and the record")
+        show_status(
+            f"{join_targets(targets)}: wrote the descriptions, locks, rendered files, documents and the record"
+        )
         if not options.build:
-            return (*update.outcomes, bump_steps.progress(entry))
+            return (*update.outcomes, bump_steps.progress(entry), *still_open)
         finished = _finish_or_roll_back(repo, entry, options, show_status)
-        return (*update.outcomes, *finished)
+        return (*update.outcomes, *finished, *still_open)
 
 
 def _finish_or_roll_back(

@@ -1,34 +1,43 @@
-"""`bump --dry-run`: the request of an update, and its plan."""
+"""The request of an update, and its plan: from facts, and where these do not tell whether the pins resolve, from uv."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchpin.bump import plan
+from torchpin.bump.reasons import parse_reasons
+from torchpin.bump.target import join_targets, parse_targets
+from torchpin.commands import bump_steps
 from torchpin.commands.bump import BumpOptions, bump_context, generated_paths
-from torchpin.errors import InputError
+from torchpin.description.environments import select_environments
+from torchpin.errors import InputError, ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torchpin.bump.model import BumpContext, Plan
+    from torchpin.bump.model import BumpContext, Opening, Plan
+    from torchpin.bump.reasons import Reasons
     from torchpin.bump.target import Target
+    from torchpin.commands.bump_steps import ResolvedUpdate
+    from torchpin.model import StatusCallback
     from torchpin.workspace.workspace import Repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BumpRequest:
-    """An update as it was requested. `services`: only these; `confirmed`: no confirmation on a terminal.
+    """An update as it was requested: `targets` and `reasons` as they were written, `services`: only these.
 
-    `quiet`: a program reads the output, so the plan is shown once and without confirmation.
+    `offline`: the plan rests on facts alone; `confirmed`: no questions on a terminal; `quiet`: a program reads the output, so
+    the plan is shown once and without questions. Raises InputError for what cannot be combined.
     """
 
-    target: str = ""
+    targets: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     channel: str = ""
-    reason: str = ""
+    reasons: tuple[str, ...] = ()
     dry_run: bool = False
+    offline: bool = False
     confirmed: bool = False
     quiet: bool = False
     build: bool = True
@@ -39,35 +48,136 @@ class BumpRequest:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if (self.resume or self.undo) and (self.target or self.resume == self.undo):
+        if (self.resume or self.undo) and (self.targets or self.resume == self.undo):
             raise InputError("`--resume` and `--undo` cannot be combined with each other or with a target")
         if self.undo and self.overwrite:
             raise InputError(
                 "`--undo` conflicts with `--overwrite`: it takes back what the update wrote, nothing else"
             )
+        if self.offline and not self.dry_run:
+            raise InputError("`--offline` needs `--dry-run`: an update is resolved before it is written")
 
     @property
     def options(self) -> BumpOptions:
         return BumpOptions(build=self.build, recorded=self.recorded, overwrite=self.overwrite)
 
+    @property
+    def parsed_targets(self) -> tuple[Target, ...]:
+        """Raises InputError for what names no target, and for one that is named twice."""
+        return parse_targets(*self.targets)
+
+    @property
+    def parsed_reasons(self) -> Reasons:
+        """Raises InputError for reasons that exclude each other."""
+        return parse_reasons(self.reasons)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedBump:
-    """A plan for each service, and the context that they were made from."""
+    """A plan for each service, and the context that they were made from; `update`: with their locks, where they are resolved."""
 
-    target: Target
+    targets: tuple[Target, ...]
     context: BumpContext
     plans: tuple[Plan, ...]
+    update: ResolvedUpdate | None = None
+
+    @property
+    def title(self) -> str:
+        return join_targets(self.targets)
 
     @property
     def generated(self) -> dict[str, tuple[str, ...]]:
         """By service, the files that are generated from its description and locks."""
         return {service_plan.service: generated_paths(service_plan) for service_plan in self.plans}
 
+    @property
+    def unanswered(self) -> tuple[Opening, ...]:
+        """What asks for a reason and has none, each once."""
+        openings = [
+            opening for bump_plan in self.plans for opening in bump_plan.openings if not opening.reason
+        ]
+        return tuple({opening.key: opening for opening in openings}.values())
 
-def plan_bump(
-    repo: Repository, target: Target, request: BumpRequest, *, services: Sequence[str]
+
+def plan_bump(repo: Repository, request: BumpRequest, *, services: Sequence[str]) -> PlannedBump:
+    """The plans of an update, from facts. Raises InputError for a target that does not exist."""
+    targets, reasons = request.parsed_targets, request.parsed_reasons
+    context = bump_context(
+        repo, targets, services=services, channel=request.channel, reasons=reasons, offline=request.offline
+    )
+    return PlannedBump(targets=targets, context=context, plans=plan.plans(repo.services, targets, context))
+
+
+def with_reasons(planned: PlannedBump, reasons: Reasons) -> PlannedBump:
+    """A planned update with other reasons. Raises InputError for reasons that speak of nothing."""
+    context = replace(planned.context, reason=reasons.update, reasons=reasons.by_key)
+    locks = planned.update.locks if planned.update else None
+    plans = plan.finalize(planned.plans, planned.targets, context, locks)
+    update = planned.update
+    if update:
+        active = tuple(bump_plan for bump_plan in plans if bump_plan.moves)
+        update = replace(update, context=context, plans=active)
+    return replace(planned, context=context, plans=plans, update=update)
+
+
+def resolve_plan(
+    repo: Repository, planned: PlannedBump, request: BumpRequest, show_status: StatusCallback
 ) -> PlannedBump:
-    """The plans of an update. Raises InputError for a target that does not exist."""
-    context = bump_context(repo, target, services=services, channel=request.channel, reason=request.reason)
-    return PlannedBump(target=target, context=context, plans=plan.plans(repo.services, target, context))
+    """A planned update that says how it is known whether its pins resolve; by uv, where that changes no clone.
+
+    Raises FindingsError, with the pins that contradict each other, where they do not, and ToolError where uv cannot tell and
+    the update is to be made.
+    """
+    unresolved = [
+        bump_plan for bump_plan in planned.plans if bump_plan.moves and _has_to_resolve(planned, bump_plan)
+    ]
+    if not unresolved:
+        return planned
+    obstacle = "`--offline`" if request.offline else _clone_obstacle(repo, unresolved)
+    if obstacle:
+        return _undecided(planned, unresolved, obstacle)
+    try:
+        update = bump_steps.resolve_update(
+            repo,
+            planned.plans,
+            planned.targets,
+            planned.context,
+            recorded=request.recorded,
+            overwrite=request.overwrite or request.dry_run,  # which writes nothing
+            show_status=show_status,
+        )
+    except ToolError as error:
+        if not request.dry_run:
+            raise
+        return _undecided(planned, unresolved, " ".join(str(error).split())[:300])
+    final = {bump_plan.service: bump_plan for bump_plan in update.plans}
+    plans = tuple(final.get(bump_plan.service, bump_plan) for bump_plan in planned.plans)
+    return replace(planned, plans=plans, update=update)
+
+
+def _has_to_resolve(planned: PlannedBump, bump_plan: Plan) -> bool:
+    """Whether a lock is to be resolved again, so that facts alone do not tell whether the pins resolve."""
+    environments = select_environments([bump_plan.service_after])
+    is_locked = all(env.name in planned.context.locks for env in environments)
+    return bool(bump_plan.outdated_layers) or not is_locked
+
+
+def _clone_obstacle(repo: Repository, plans: Sequence[Plan]) -> str:
+    """What would have to be cloned before the locks can be resolved, as a sentence; "" for nothing."""
+    from torchpin.tools import git
+
+    sources = [
+        source for bump_plan in plans for source in bump_plan.service_after.sources if source.requirements
+    ]
+    missing = [f"{source.name} {source.tag}" for source in sources if git.describe_state(repo.root, source)]
+    return f"{', '.join(missing)} has to be cloned first" if missing else ""
+
+
+def _undecided(planned: PlannedBump, unresolved: Sequence[Plan], obstacle: str) -> PlannedBump:
+    resolution = f"unknown, by facts alone: {obstacle}"
+    services = {bump_plan.service for bump_plan in unresolved}
+    plans = tuple(
+        replace(bump_plan, resolution=resolution) if bump_plan.service in services else bump_plan
+        for bump_plan in planned.plans
+    )
+    return replace(planned, plans=plans)

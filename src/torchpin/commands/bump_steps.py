@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchpin.bump import plan
+from torchpin.bump.model import service_label
+from torchpin.bump.no_solution import explain_no_solution
+from torchpin.bump.target import join_targets
+from torchpin.checks.run import registered_checks
 from torchpin.commands import build, install, judge, lock
 from torchpin.commands.bump_guard import require_committed
 from torchpin.commands.bump_records import require_record_unedited
@@ -42,7 +46,7 @@ class ResolvedUpdate:
     `held`: by service, why it is held back; `before`: what the files to be written held when the step started.
     """
 
-    target: Target
+    targets: tuple[Target, ...]
     context: BumpContext
     plans: tuple[Plan, ...]
     held: Mapping[str, str]
@@ -55,7 +59,7 @@ class ResolvedUpdate:
 def resolve_update(
     repo: Repository,
     plans: Sequence[Plan],
-    target: Target,
+    targets: Sequence[Target],
     context: BumpContext,
     *,
     recorded: bool,
@@ -64,8 +68,8 @@ def resolve_update(
 ) -> ResolvedUpdate:
     """Step 1: the locks of the planned descriptions, resolved and judged; nothing is written.
 
-    Raises FindingsError for edits in files to be written, and for pins that the new locks show to be incompatible, ToolError
-    where a resolver fails.
+    Raises FindingsError for edits in files to be written, for pins that have no solution, and for pins that the new locks show
+    to be incompatible, ToolError where a resolver fails.
     """
     active_plans = [bump_plan for bump_plan in plans if bump_plan.moves]
     before = _current_texts(repo, active_plans)
@@ -76,9 +80,12 @@ def resolve_update(
     for name, new_lock in new_locks.items():
         show_status(f"{name}: {_download_summary(context.locks.get(name), new_lock)}")
     return ResolvedUpdate(
-        target=target,
+        targets=tuple(targets),
         context=context,
-        plans=tuple(plan.finalize(bump_plan, target, context, new_locks) for bump_plan in active_plans),
+        plans=tuple(
+            replace(bump_plan, resolution=_resolution(bump_plan, new_locks))
+            for bump_plan in plan.finalize(active_plans, targets, context, new_locks)
+        ),
         held={bump_plan.service: bump_plan.held_back for bump_plan in plans if bump_plan.held_back},
         locks=new_locks,
         outcomes=outcomes,
@@ -106,12 +113,34 @@ def _resolve_locks(
     outcomes, new_locks = lock.resolve_all(after, environments, recorded=recorded, show_status=show_status)
     failed = [outcome for outcome in outcomes if outcome.code]
     if failed:
-        text = "\n".join(f"{outcome.name}: {outcome.detail}" for outcome in failed)
+        services = {
+            env.name: bump_plan
+            for bump_plan in active_plans
+            for env in environments
+            if env.service.name == bump_plan.service
+        }
+        text = "\n".join(_failure(services[outcome.name], outcome) for outcome in failed)
         error_type: type[TorchpinError] = (
             FindingsError if failed[0].code == FindingsError.exit_code else ToolError
         )
         raise error_type(f"{text}\nnothing was changed")
     return outcomes, new_locks
+
+
+def _failure(bump_plan: Plan, outcome: Outcome) -> str:
+    """What ended a resolution: for pins without a solution first which contradict each other, and below what uv says."""
+    text = f"{outcome.name}: {outcome.detail}"
+    if outcome.code != FindingsError.exit_code:
+        return text
+    explanation = explain_no_solution(outcome.detail, bump_plan)
+    return f"{service_label(bump_plan)}: {explanation}\n{text}" if explanation else text
+
+
+def _resolution(bump_plan: Plan, new_locks: Mapping[str, Lock]) -> str:
+    """How many packages were resolved, by environment."""
+    environments = select_environments([bump_plan.service_after])
+    counts = ", ".join(f"{len(new_locks[env.name].packages)} packages in {env.name}" for env in environments)
+    return f"resolved by uv: {counts}"
 
 
 def _download_summary(before: Lock | None, after: Lock) -> str:
@@ -154,7 +183,7 @@ def write_update(
 def _new_entry(repo: Repository, update: ResolvedUpdate, *, skip_build: bool) -> BumpEntry:
     who, build_note = _author(repo), "skipped (--no-build)" if skip_build else ""
     entry = BumpEntry(
-        bump=str(update.target),
+        bump=join_targets(update.targets),
         why=update.context.reason or "requested",
         services={
             bump_plan.service: _service_change(bump_plan, update.context.locks, update.locks)
@@ -287,8 +316,11 @@ def _build_images(
 
 
 def _validate_images(repo: Repository, environments: Sequence[Environment]) -> PolicyStep:
+    """The validation suite on the new images. A warning of the judge stops no build, and so none here: it stays open."""
     results = judge.verify(repo, environments, require=("image",))
-    if judge.exit_code(results, require=("image",)):
+    judge_ids = {check.id for check in registered_checks() if check.judge}
+    warnings = [result for result in results if result.status == "warning" and result.check in judge_ids]
+    if judge.exit_code([result for result in results if result not in warnings], require=("image",)):
         messages = [
             f"{finding.location}: {finding.message}" for result in results for finding in result.findings
         ]
@@ -299,7 +331,8 @@ def _validate_images(repo: Repository, environments: Sequence[Environment]) -> P
         ]
         raise FindingsError("\n".join(["the new images do not pass the checks:", *messages, *skipped]))
     ok_count = sum(result.status == "ok" for result in results)
-    return _done_step(repo, f"{ok_count} of {len(results)} results ok, none open")
+    open_ids = ", ".join(sorted({result.check for result in warnings})) or "none"
+    return _done_step(repo, f"{ok_count} of {len(results)} results ok, {open_ids} open")
 
 
 def _done_step(repo: Repository, note: str) -> PolicyStep:

@@ -224,12 +224,12 @@ def _bump_service(
     ) as workspace:
         if workspace.lab.has_docker and request.build:
             _require_success("build", _build(workspace, BuildOptions(), watcher), watcher)
-        lab_plan = plan_bump(workspace.repo, planned.target, request, services=(service_plan.service,))
+        lab_plan = plan_bump(workspace.repo, request, services=(service_plan.service,))
         show(lab_plan)
         outcomes = bump(
             workspace.repo,
             lab_plan.plans,
-            planned.target,
+            planned.targets,
             lab_plan.context,
             request.options,
             show_status=watcher.status,

@@ -13,7 +13,7 @@ from torchpin.commands.measure import MeasureResult
 from torchpin.errors import InputError
 from torchpin.facts import load
 from torchpin.measure.partners import renewed_table, torch_requirement
-from torchpin.tools import http, pypi, remote_wheel
+from torchpin.tools import pypi, release_metadata
 from torchpin.tools.threads import thread_pool
 from torchpin.workspace import writer
 
@@ -101,19 +101,5 @@ def _oldest(name: str) -> Version:
 
 def _read(files: Sequence[ReleaseFile]) -> str | None:
     """The requirement of torch in a release's METADATA, None where it has none or no wheel."""
-    wheels = sorted((file for file in files if file.is_wheel), key=_preference)
-    if not wheels:
-        return None
-    wheel = wheels[0]
-    try:
-        return torch_requirement(http.fetch(f"{wheel.url}.metadata").content)
-    except http.FetchError as error:
-        if not error.is_refusal:
-            raise
-    with remote_wheel.open_wheel(wheel.url, wheel.filename, wheel.size) as archive:
-        return torch_requirement(archive.metadata())
-
-
-def _preference(file: ReleaseFile) -> tuple[bool, str]:
-    name = file.filename
-    return (not (name.endswith("-any.whl") or ("linux" in name and "x86_64" in name)), name)
+    metadata = release_metadata.read_metadata(files)
+    return torch_requirement(metadata) if metadata is not None else None

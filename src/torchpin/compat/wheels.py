@@ -65,6 +65,12 @@ def best_wheel(files: Iterable[Artifact], python: Version, platform: str) -> Art
     return min(sources, key=lambda file: not file.filename.endswith(".tar.gz"), default=None)
 
 
+def installed_python(env: Environment) -> str:
+    """The Python that wheels are installed for: that of the base image where it provides torch, else the described one."""
+    base = facts.base_image(env.base.image) if env.service.torch.origin == "base" else None
+    return base.python if base and base.python else str(env.service.python)
+
+
 def abi_pin(layer: Layer) -> Requirement | None:
     """The pin of a layer whose wheel has an ABI in its file name, which torchpin selects itself; None: it has no such pin.
 

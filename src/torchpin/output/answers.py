@@ -130,4 +130,4 @@ def print_draft(adopted: Adopted, *, json: bool) -> None:
 
 
 def print_planned_bump(planned: PlannedBump, *, json: bool) -> None:
-    terminal.print_plans(planned.plans, planned.target, planned.generated, json=json)
+    terminal.print_plans(planned.plans, planned.title, planned.generated, json=json)

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from torchpin.bump.model import Plan
-    from torchpin.bump.target import Target
+    from torchpin.bump.model import Opening, Plan
     from torchpin.checks.registry import Result
     from torchpin.commands.adopt import Adopted
     from torchpin.commands.facts import FactsReport
@@ -39,6 +38,7 @@ _OUTCOME_LABELS = {
     "changed": ("done", "green"),
     "same": ("same", "dim"),
     "kept": ("kept", "dim"),
+    "open": ("open", "yellow"),
     "failed": ("FAILED", "bold red"),
 }
 # Columns of a table that goes to a file: rich takes 80 there, which would leave no room for digests and paths.
@@ -179,25 +179,30 @@ def print_adoption_json(adoption_result: Adopted) -> None:
 
 
 def print_plans(
-    plans: Sequence[Plan], target: Target, derived: Mapping[str, Sequence[str]], *, json: bool = False
+    plans: Sequence[Plan], title: str, derived: Mapping[str, Sequence[str]], *, json: bool = False
 ) -> None:
     """The plan of each service: its changed values, their effects, the files, and the description's unified diff.
 
-    `derived`: the files that are generated from a service's description and locks.
+    `title`: the targets; `derived`: the files that are generated from a service's description and locks.
     """
+    from torchpin.bump.model import service_label
+
     if json:
         services = [{**_plan_json(plan), "derived": derived[plan.service]} for plan in plans]
-        print_json({"bump": str(target), "services": services})
+        print_json({"bump": title, "services": services})
         return
     for plan in plans:
+        label = service_label(plan)
         if plan.held_back:
-            print_line(f"{plan.service}: held back: {plan.held_back}{f' ({plan.help})' if plan.help else ''}")
-        else:
+            print_line(f"{label}: held back: {plan.held_back}{f' ({plan.help})' if plan.help else ''}")
+        elif plan.moves:
+            print_line(f"{label}: planned changes")
             _print_plan(plan, derived[plan.service])
+        else:
+            print_line(f"{label}: nothing to change: {'; '.join(plan.present)}")
 
 
 def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
-    print_line(f"{plan.service}: planned changes")
     for move in plan.moves:
         print_line(f"  {move.what}: {move.before or '(none)'} -> {move.after or '(none)'}")
         print_line(f"    why: {move.why}")
@@ -207,7 +212,10 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
         "GPUs lost": plan.lost,
         "resolved": plan.resolved,
         "new": plan.new,
-        "note": plan.notes,
+        "reason": [f"{row.key}: {row.reason}" for row in plan.openings if row.reason],
+        "wants a reason": [_wanted_reason(row) for row in plan.openings if not row.reason],
+        "note": (*plan.present, *plan.notes),
+        "resolution": [plan.resolution] if plan.resolution else (),
     }
     for label, messages in effects.items():
         for message in messages:
@@ -220,6 +228,13 @@ def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
     print_raw(plan.difference)
 
 
+def _wanted_reason(opening: Opening) -> str:
+    from torchpin.bump.reasons import reason_option
+
+    otherwise = "the present one stays" if opening.is_review else "it stays open"
+    return f"{opening.key}, by `{reason_option(opening.key)}`; without, {otherwise}"
+
+
 def _plan_json(plan: Plan) -> dict[str, Any]:
     left_out = {"before", "after", "moved_text", "why"}
     return {k: v for k, v in asdict(plan).items() if k not in left_out} | {"diff": plan.difference}
@@ -227,10 +242,23 @@ def _plan_json(plan: Plan) -> dict[str, Any]:
 
 def confirm(question: str) -> bool:
     """Asks a yes-or-no question on a terminal; True without asking where stdin or stdout is none."""
-    # Python sets a stream to None whose file descriptor is closed
-    if not (sys.stdin and sys.stdout and sys.stdin.isatty() and sys.stdout.isatty()):
+    if not _is_interactive():
         return True
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def _is_interactive() -> bool:
+    # Python sets a stream to None whose file descriptor is closed
+    return bool(sys.stdin and sys.stdout and sys.stdin.isatty() and sys.stdout.isatty())
+
+
+def ask_reason(opening: Opening) -> str:
+    """Asks for a reason on a terminal; "" without an answer, and without asking where stdin or stdout is no terminal."""
+    if not _is_interactive():
+        return ""
+    print_line(opening.message)
+    otherwise = "keep the present one" if opening.is_review else "leave it open"
+    return input(f"Reason for {opening.key} (empty: {otherwise}): ").strip()
 
 
 def print_results_json(rows: Sequence[Result], *, notices: Sequence[str] = ()) -> None:

@@ -22,7 +22,8 @@ import pytest
 from support.command_line import run_process
 from torchpin import paths
 from torchpin.bump import model, plan
-from torchpin.bump.target import parse_target
+from torchpin.bump.reasons import Reasons, parse_reasons
+from torchpin.bump.target import parse_targets
 from torchpin.commands import build as build_module
 from torchpin.commands import bump_steps, generate, judge, lock, undo
 from torchpin.commands.build import BuildOptions, build
@@ -46,7 +47,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.network]
 ROOT = Path(__file__).parents[3]
 BEFORE = ROOT / "tests" / "before"
 REASON = "B200 is to be served"
-TORCH = parse_target("torch==2.7.1")
+TORCH = parse_targets("torch==2.7.1")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def opened_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
     shutil.copytree(BEFORE / "lockfiles", root / "lockfiles" / "lora-gpu")
     repo = workspace.open_repository(root)
     (bump_plan,) = plan.plans(
-        repo.services, TORCH, bump_context(repo, TORCH, services=["lora"], reason=REASON)
+        repo.services, TORCH, bump_context(repo, TORCH, services=["lora"], reasons=Reasons(update=REASON))
     )
     target_environments = select_environments([bump_plan.service_after])
     messages: list[str] = []
@@ -112,8 +113,8 @@ def tree(repo: Repository) -> dict[str, bytes]:
 def plan_bump(
     repo: Repository, text: str = "torch==2.7.1", reason: str = REASON
 ) -> tuple[list[Plan], model.BumpContext]:
-    target = parse_target(text)
-    context = bump_context(repo, target, services=["lora"], reason=reason)
+    target = parse_targets(text)
+    context = bump_context(repo, target, services=["lora"], reasons=parse_reasons([reason]))
     return [*plan.plans(repo.services, target, context)], context
 
 
@@ -121,7 +122,7 @@ def run_bump(
     repo: Repository, text: str = "torch==2.7.1", *, with_build: bool = False
 ) -> tuple[Outcome, ...]:
     plans, context = plan_bump(repo, text)
-    return bump(repo, plans, parse_target(text), context, BumpOptions(build=with_build))
+    return bump(repo, plans, parse_targets(text), context, BumpOptions(build=with_build))
 
 
 def reopen(repo: Repository) -> Repository:
@@ -261,7 +262,7 @@ def test_a_package_moves_alone_and_what_it_downloads_is_told(scratch: Repository
     messages: list[str] = []
     plans, context = plan_bump(scratch, "toml==0.10.1", reason='why: "so"  #1\nand é')
     assert context.reason == 'why: "so" #1 and é'
-    target, options = parse_target("toml==0.10.1"), BumpOptions(build=False)
+    target, options = parse_targets("toml==0.10.1"), BumpOptions(build=False)
     bump(scratch, plans, target, context, options, show_status=messages.append)
     assert "lora-gpu: 1 new file to download, 0 MB" in messages
     (entry,) = read_bumps(scratch)

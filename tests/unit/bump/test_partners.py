@@ -9,7 +9,7 @@ import pytest
 
 from torchpin.bump import plan
 from torchpin.bump.model import BumpContext
-from torchpin.bump.target import parse_target
+from torchpin.bump.target import parse_targets
 from torchpin.description import read
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def plan_bump(torch: str, to: str, *pins: str, companions: str = "") -> Plan:
     lines = "".join(f"      - {pin}\n" for pin in pins)
     text = TEXT.format(torch=torch, companions=companions, pins=lines)
     context = BumpContext(texts={CLIPS: text}, locks={}, today=date(2026, 11, 24), services=("clips",))
-    (planned,) = plan.plans(read.read_services({CLIPS: text}), parse_target(f"torch=={to}"), context)
+    (planned,) = plan.plans(read.read_services({CLIPS: text}), parse_targets(f"torch=={to}"), context)
     return planned
 
 

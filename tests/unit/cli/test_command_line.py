@@ -110,9 +110,40 @@ def test_a_flag_that_is_set_stands_in_the_place_of_an_argument() -> None:
 
 @pytest.mark.parametrize("flag", ["resume", "undo"])
 def test_only_its_own_flags_replace_what_a_bump_wants(flag: str) -> None:
-    assert parse("bump", f"--{flag}")[1].as_kwargs["what"] == ""
+    assert parse("bump", f"--{flag}")[1].as_kwargs["what"] == []
     with pytest.raises(Exception, match="'what'"):
         parse("bump", "--dry-run")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("a==1", "b==2", "--yes"),
+        ("a==1", "--yes", "b==2"),
+        ("--service", "lora", "a==1", "b==2"),
+        ("a==1", "--service", "lora", "b==2"),
+    ],
+)
+def test_a_list_takes_every_word_that_is_no_option(words: tuple[str, ...]) -> None:
+    (_, bump) = parse("bump", *words)
+    assert bump.as_kwargs["what"] == ["a==1", "b==2"]
+
+
+def test_a_list_ends_at_the_next_task() -> None:
+    _, first, second, third = parse("bump", "a==1", "b==2", "judge", "bump", "c==3")
+    assert (first.as_kwargs["what"], second.name) == (["a==1", "b==2"], "judge")
+    assert third.as_kwargs["what"] == ["c==3"]
+
+
+@pytest.mark.parametrize("words", [("bump", "a==1", "--offlin"), ("bump", "a==1", "b==2", "-x")])
+def test_an_option_that_does_not_exist_is_no_word_of_a_list(words: tuple[str, ...]) -> None:
+    with pytest.raises(Exception, match="No idea what"):
+        parse(*words)
+
+
+def test_a_task_without_a_list_takes_no_further_word() -> None:
+    with pytest.raises(Exception, match="No idea what 'numpy'"):
+        parse("why", "lora", "torch", "numpy")
 
 
 # --- short flags -----------------------------------------------------------------------------------------------------

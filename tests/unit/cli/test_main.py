@@ -21,7 +21,8 @@ OWN_HELP = {
     *{("facts", "check"), ("facts", "write")},  # of no file that is generated, and of no new one
     ("remove", "dry_run"),  # a list instead of a command
     ("new", "gpu"),  # to run on, not to judge for
-    *{("bump", "channel"), ("bump", "dry_run")},  # to move to, and a plan instead of a command
+    # to move to, a plan instead of a command, and a plan that is not resolved
+    *{("bump", "channel"), ("bump", "dry_run"), ("bump", "offline")},
 }
 
 
@@ -89,7 +90,7 @@ def test_a_bump_wants_its_word_unless_it_is_resumed_or_undone(
 def test_a_bump_takes_its_word_and_several_services() -> None:
     argv = ["bump", "torch==2.7.1", "--service", "lora", "--service", "zopilot"]
     parsed = Parser(contexts=deepcopy(namespace).to_contexts()).parse_argv(argv)
-    assert parsed[0].args["what"].value == "torch==2.7.1"
+    assert parsed[0].args["what"].value == ["torch==2.7.1"]
     assert parsed[0].args["service"].value == ["lora", "zopilot"]
 
 

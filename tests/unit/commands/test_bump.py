@@ -6,13 +6,13 @@ import pytest
 
 from support.bumps import ENTRY, bump_context, plans
 from torchpin.bump.predict import predict_lock
-from torchpin.bump.target import parse_target
+from torchpin.bump.target import parse_targets
 from torchpin.commands import bump, bump_steps
 from torchpin.description.environments import select_environments
-from torchpin.errors import InputError
+from torchpin.errors import FindingsError, InputError
 from torchpin.records.bump_log import BUILD, PolicyStep, with_step
 
-TORCH = parse_target("torch==2.7.1")
+TORCH = parse_targets("torch==2.7.1")
 
 
 def test_the_files_that_are_made_again_are_told() -> None:
@@ -26,29 +26,57 @@ def test_the_files_that_are_made_again_are_told() -> None:
 
 
 def test_an_update_that_changes_no_service_is_an_error_with_what_holds_each_back() -> None:
-    planned = plans("torch==2.7.1", services=("seedvr",))
+    planned = plans("torch==2.7.1")
     with pytest.raises(InputError) as excinfo:
-        bump.require_changes([*planned.values()], TORCH)
+        bump.require_changes([planned["coaxial"], planned["seedvr"]], TORCH)
     assert str(excinfo.value) == (
-        "no service can be updated to torch==2.7.1; nothing was changed:\n    seedvr: torch is already at 2.7.1"
+        "no service can be updated to torch==2.7.1; nothing was changed:\n"
+        "    coaxial: torch is at 2.8.0, which is newer (pass `--service coaxial` to downgrade it)\n"
+        "    seedvr: torch is already at 2.7.1"
     )
-    bump.require_changes([*plans("torch==2.7.1").values()], TORCH)
+    bump.require_changes([*planned.values()], TORCH)
 
 
-def test_new_findings_and_deviations_require_a_reason() -> None:
-    lora = plans("torch==2.7.1")["lora"]
-    with pytest.raises(
-        InputError,
-        match=r"^the update requires a `--reason` for new findings and deviations; nothing was changed:\n    lora: torch",
-    ):
-        bump.require_reason([lora], "")
-    bump.require_reason([lora], "B200")
+def test_pins_that_contradict_each_other_are_findings() -> None:
+    zopilot = plans("numpy==2.2.6")["zopilot"]
+    with pytest.raises(FindingsError, match=r"\n    zopilot: scipy==1\.12\.0 requires numpy<1\.29.*\(.+\)"):
+        bump.require_changes([zopilot], parse_targets("numpy==2.2.6"))
 
 
-def test_notices_alone_require_no_reason() -> None:
+def test_where_all_is_there_already_nothing_is_to_be_done() -> None:
+    seedvr = plans("torch==2.7.1", services=("seedvr",))["seedvr"]
+    bump.require_changes([seedvr], TORCH)
+    (outcome,) = bump.unchanged([seedvr])
+    assert (outcome.status, outcome.detail, outcome.code) == ("same", "torch is already at 2.7.1", 0)
+
+
+def test_what_nobody_accepts_is_open_and_fails_the_command() -> None:
+    zopilot = plans("torch==2.7.1", reasons={"torch": "it is needed"})["zopilot"]
+    (outcome,) = bump.open_findings([zopilot])
+    assert (outcome.status, outcome.code) == ("open", 1)
+    assert outcome.detail == (
+        "BAS002 about nvidia/cuda:12.6.3-devel-ubuntu22.04: nvidia/cuda:12.6.3-devel-ubuntu22.04 is not pinned by digest; "
+        "accept it by `waivers:` in services/zopilot/service.yaml, or end it"
+    )
+    answered = plans(
+        "torch==2.7.1", reasons={"torch": "it is needed", "BAS002": "its digest is not recorded"}
+    )
+    assert bump.open_findings([answered["zopilot"]]) == ()
+
+
+def test_a_reason_that_is_there_and_speaks_of_the_version_before_is_to_be_reviewed() -> None:
+    outcomes = bump.open_findings([plans("torch==2.7.1")["lora"]])
+    assert [(outcome.status, outcome.code) for outcome in outcomes] == [("open", 0)] * 4
+    assert outcomes[0].detail.startswith("torch 2.7.1+cu128 deviates; recommended: ")
+    assert outcomes[0].detail.endswith(
+        "review its reason in services/lora/service.yaml, which is of before the update"
+    )
+
+
+def test_notices_alone_ask_for_no_reason() -> None:
     coaxial = plans("base=nvidia/cuda:12.8.1-devel-ubuntu22.04", services=("coaxial",))["coaxial"]
     assert any(note.startswith("BAS003 about") for note in coaxial.notes)
-    bump.require_reason([coaxial], "")
+    assert coaxial.openings == ()
 
 
 def test_the_log_lists_the_pins_and_who_requires_the_changed_packages() -> None:

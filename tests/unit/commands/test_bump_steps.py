@@ -12,7 +12,7 @@ from support.bumps import bump_context, plans
 from support.descriptions import LORA
 from torchpin import paths
 from torchpin.bump.predict import predict_lock
-from torchpin.bump.target import parse_target
+from torchpin.bump.target import parse_targets
 from torchpin.commands import bump_steps
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError
@@ -38,12 +38,12 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
 
 
 def resolved_update(repo: Repository) -> bump_steps.ResolvedUpdate:
-    target, context, planned = parse_target("torch==2.7.1"), bump_context(), plans("torch==2.7.1")["lora"]
+    target, context, planned = parse_targets("torch==2.7.1"), bump_context(), plans("torch==2.7.1")["lora"]
     (env,) = select_environments([planned.service_after])
     new_lock = predict_lock(env, context.locks[env.name])
     assert new_lock
     return bump_steps.ResolvedUpdate(
-        target=target, context=context, plans=(planned,), held={}, locks={env.name: new_lock}, outcomes=(),
+        targets=target, context=context, plans=(planned,), held={}, locks={env.name: new_lock}, outcomes=(),
         before=bump_steps._current_texts(repo, [planned]), started="2026-11-24T12:00:00Z",
     )  # fmt: skip
 

@@ -23,7 +23,7 @@ from support.updates import (
 )
 from torchpin import paths
 from torchpin.bump.model import BumpContext
-from torchpin.bump.target import parse_target
+from torchpin.bump.target import parse_targets
 from torchpin.commands import build, bump, bump_steps, generate, undo
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError, ToolError
@@ -365,10 +365,10 @@ def fail_bump(repo: Repository, monkeypatch: pytest.MonkeyPatch, meanwhile: Call
         meanwhile()
         raise ToolError("the build failed")
 
-    target = parse_target("torch==2.7.1")
+    target = parse_targets("torch==2.7.1")
     planned = plans("torch==2.7.1")["lora"]
     update = bump_steps.ResolvedUpdate(
-        target=target, context=BumpContext(texts={}, locks={}, today=TODAY, reason="so"),
+        targets=target, context=BumpContext(texts={}, locks={}, today=TODAY, reason="so"),
         plans=(planned,), held={}, locks={}, outcomes=(), before={}, started="",
     )  # fmt: skip
     monkeypatch.setattr(bump_steps, "resolve_update", lambda *_, **__: update)

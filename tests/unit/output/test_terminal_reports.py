@@ -13,7 +13,6 @@ from support.results import FINDING, WARNING, make_result
 from torchpin.adopt.draft import Adoption
 from torchpin.adopt.scan import Match
 from torchpin.bump.model import Move, Plan
-from torchpin.bump.target import parse_target
 from torchpin.commands.adopt import Adopted
 from torchpin.commands.facts import FactsReport
 from torchpin.commands.fix import FixedFile
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 HEADERS = ("environment", "base", "state")
 ROWS = [("coaxial-gpu", "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04", "not recorded yet")]
-TARGET = parse_target("torch==2.8.0")
+TITLE = "torch==2.8.0"
 PLAN = Plan(
     service="lora",
     file="services/lora/service.yaml",
@@ -126,7 +125,7 @@ def test_facts_without_a_maximum_age_never_expire(capsys: pytest.CaptureFixture[
 
 
 def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_plans([PLAN], TARGET, {"lora": ["docker/lora-gpu/Dockerfile", "docs/PINNING.md"]})
+    terminal.print_plans([PLAN], TITLE, {"lora": ["docker/lora-gpu/Dockerfile", "docs/PINNING.md"]})
     assert capsys.readouterr().out.splitlines() == [
         "lora: planned changes",
         "  torch: 2.7.1 -> 2.8.0",
@@ -153,7 +152,7 @@ def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixtu
 def test_a_service_that_is_held_back_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     plan = Plan(service="lora", file="f", held_back="has torch 2.8.0 already")
     helped = Plan(service="seedvr", file="f", held_back="no wheel for cu126", help="name --channel cu128")
-    terminal.print_plans([plan, helped], TARGET, {})
+    terminal.print_plans([plan, helped], TITLE, {})
     assert capsys.readouterr().out.splitlines() == [
         "lora: held back: has torch 2.8.0 already",
         "seedvr: held back: no wheel for cu126 (name --channel cu128)",
@@ -161,7 +160,7 @@ def test_a_service_that_is_held_back_says_why(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_plan_as_json_has_no_texts_of_whole_files(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_plans([PLAN], TARGET, {"lora": ["docs/PINNING.md"]}, json=True)
+    terminal.print_plans([PLAN], TITLE, {"lora": ["docs/PINNING.md"]}, json=True)
     document = json.loads(capsys.readouterr().out)
     (service,) = document["services"]
     assert document["bump"] == "torch==2.8.0"

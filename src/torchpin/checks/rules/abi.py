@@ -12,7 +12,7 @@ from torchpin import facts, paths
 from torchpin.checks.context import CheckContext, current_lock, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.pins import list_pins
-from torchpin.compat.wheels import best_wheel
+from torchpin.compat.wheels import best_wheel, installed_python
 from torchpin.description.environments import MACHINES, cuda_version, torch_build
 from torchpin.facts.versions import major_minor
 from torchpin.model import Artifact
@@ -54,17 +54,11 @@ def wheels_fit(context: CheckContext, env: Environment) -> Iterator[Answer]:
     yield from _check_machines(context, env)
 
 
-def _python_version(env: Environment) -> str:
-    """The Python that wheels are installed for: that of the base image where it provides torch, else the described one."""
-    base = facts.base_image(env.base.image) if env.service.torch.origin == "base" else None
-    return base.python if base and base.python else str(env.service.python)
-
-
 def _select_wheel(env: Environment, name: str, version: str) -> Wheel | NoWheel:
     return facts.find_wheel(
         name,
         version,
-        python=_python_version(env),
+        python=installed_python(env),
         torch=str(env.service.torch.version),
         channel=env.variant.channel,
         machine=MACHINES[env.variant.platform],
@@ -94,7 +88,7 @@ def _check_pins(context: CheckContext, env: Environment) -> Iterator[Answer]:
 def _check_glibc(context: CheckContext, env: Environment, location: str, wheel: Wheel) -> Answer:
     """Whether a wheel that fits by its name finds the C library that it needs: a plain `linux` tag promises none."""
     name, base = wheel.package, facts.base_image(env.base.image)
-    fits = f"{wheel.filename} is for Python {_python_version(env)} and {_build_text(env)}"
+    fits = f"{wheel.filename} is for Python {installed_python(env)} and {_build_text(env)}"
     if not wheel.platform.startswith("linux_") or uses_stubs(context):
         return Ok(about=name, evidence=f"{fits}: {wheel.citation}")
     if wheel.glibc is None:
@@ -176,13 +170,13 @@ def _check_file(
     elif not bound or isinstance(matching_wheel, facts.Wheel):
         yield Ok(
             about=recommendation.component,
-            evidence=f"{file}, which {recommendation.by} recommends, fits Python {_python_version(env)} and {_build_text(env)}",
+            evidence=f"{file}, which {recommendation.by} recommends, fits Python {installed_python(env)} and {_build_text(env)}",
         )
 
 
 def _abi_mismatches(env: Environment, match: re.Match[str]) -> list[str]:
     """A clause for each part of a wheel's file name that does not fit an environment."""
-    python = "".join(_python_version(env).split(".")[:2])
+    python = "".join(installed_python(env).split(".")[:2])
     series = major_minor(str(env.service.torch.version))
     cuda, abi = (cuda_version(env) or "").partition(".")[0], _cxx11_abi(env)
     major = match["cuda"][:2]  # cu12, cu128
@@ -191,7 +185,7 @@ def _abi_mismatches(env: Environment, match: re.Match[str]) -> list[str]:
     conditions = (
         (
             match["python"] != python,
-            f"it is for Python {_dotted_version(match['python'])}, but {_python_owner(env)} is {_python_version(env)}",
+            f"it is for Python {_dotted_version(match['python'])}, but {_python_owner(env)} is {installed_python(env)}",
         ),
         (
             match["torch"] != series,
@@ -216,7 +210,7 @@ def _dotted_version(python: str) -> str:
 
 
 def _python_owner(env: Environment) -> str:
-    differs = _python_version(env) != str(env.service.python)
+    differs = installed_python(env) != str(env.service.python)
     return f"the Python in {env.base.image}" if differs else "the environment's"
 
 
@@ -230,9 +224,9 @@ def _tag_mismatches(env: Environment, file: str) -> list[str]:
     except InvalidWheelFilename:
         return ["it is not the file name of a wheel"]
     artifact = Artifact(name=name, version=str(version), filename=file, sha256="")
-    if best_wheel((artifact,), Version(_python_version(env)), env.variant.platform):
+    if best_wheel((artifact,), Version(installed_python(env)), env.variant.platform):
         return []
-    return [f"it does not fit Python {_python_version(env)} on {env.variant.platform}"]
+    return [f"it does not fit Python {installed_python(env)} on {env.variant.platform}"]
 
 
 def _mismatch_finding(
@@ -265,7 +259,7 @@ def _check_lock(context: CheckContext, env: Environment) -> Iterator[Answer]:
     lock = current_lock(context, env)
     if lock is None:
         return
-    python, count = Version(_python_version(env)), 0
+    python, count = Version(installed_python(env)), 0
     for layer in ((lock.provided,) if lock.provided else ()) + lock.layers:
         for package in layer.packages:
             count += 1

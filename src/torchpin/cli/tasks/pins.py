@@ -152,13 +152,16 @@ def outdated(_: Context, service: str = "", json: bool = False, offline: bool = 
 @command(
     positional=["what"],
     replaced_by={"what": ("resume", "undo")},
-    iterable=["service"],
+    iterable=["what", "service", "reason"],
     help={
-        "what": "the target, such as torch==2.7.1, transformers==4.54.1, python==3.11.9, base=IMAGE or sd-scripts@v0.10.1",
+        "what": "one or more targets, such as torch==2.7.1, vllm==0.10.0, python==3.11.9, base=IMAGE or sd-scripts@v0.10.1; "
+        "several are one update",
         "service": "only this service; may be given several times",
         "channel": "the channel of torch, such as cu128; by default the nearest one that supports the GPUs",
-        "reason": "the reason, written to the description and the log; required if the update introduces a new deviation or finding",
+        "reason": "why, for the log; or ID=TEXT, ID:SUBJECT=TEXT or COMPONENT=TEXT, the reason for a finding or deviation that the "
+        "update introduces, such as GPU001:V100=TEXT or torch=TEXT; may be given several times",
         "dry_run": "print the plan without changing anything",
+        "offline": "plan from facts alone: neither uv nor PyPI is asked whether the pins resolve; with `--dry-run` only",
         **JSON,
         "yes": "do not ask for confirmation",
         "no_build": "leave the steps that need a Docker engine pending",
@@ -171,11 +174,12 @@ def outdated(_: Context, service: str = "", json: bool = False, offline: bool = 
 )
 def bump(  # noqa: PLR0913, PLR0917 - a parameter for each option
     _: Context,
-    what: str = "",
+    what: Sequence[str] | None = None,
     service: Sequence[str] | None = None,
     channel: str = "",
-    reason: str = "",
+    reason: Sequence[str] | None = None,
     dry_run: bool = False,
+    offline: bool = False,
     json: bool = False,
     yes: bool = False,
     no_build: bool = False,
@@ -189,13 +193,15 @@ def bump(  # noqa: PLR0913, PLR0917 - a parameter for each option
     from torchpin.commands.bump_plan import BumpRequest
     from torchpin.commands.run_bump import run_bump
     from torchpin.output.answers import print_planned_bump
-    from torchpin.output.terminal import confirm
+    from torchpin.output.terminal import ask_reason, confirm
 
     with task_run(document_form(json=json)) as run:
         request = BumpRequest(
-            target=what, services=tuple(service or ()), channel=channel, reason=reason,
-            dry_run=dry_run, confirmed=yes, quiet=json, build=not no_build,
+            targets=tuple(what or ()), services=tuple(service or ()), channel=channel, reasons=tuple(reason or ()),
+            dry_run=dry_run, offline=offline, confirmed=yes, quiet=json, build=not no_build,
             resume=resume, undo=undo, recorded=recorded, lab=lab, overwrite=overwrite,
         )  # fmt: skip
         show = partial(print_planned_bump, json=json)
-        run.report(run_bump(request, run.watcher, show=show, confirm=partial(confirm, "Do this?")))
+        run.report(
+            run_bump(request, run.watcher, show=show, confirm=partial(confirm, "Do this?"), ask=ask_reason)
+        )

@@ -11,7 +11,7 @@ from support.checks import judge_check, make_torch
 from torchpin import facts
 from torchpin.bump import torch as bump_torch
 from torchpin.bump.model import HeldError
-from torchpin.bump.target import parse_target
+from torchpin.bump.target import parse_targets
 from torchpin.commands import bump, lock
 from torchpin.compat.gpus import judge_gpu
 from torchpin.errors import InputError
@@ -66,6 +66,6 @@ def test_no_lock_and_no_update_is_made_of_one(environment: Environments) -> None
     with pytest.raises(InputError, match=text), lock._channel_index(nothing, env, recorded=False):
         pass
     with pytest.raises(InputError, match=text):
-        bump.bump_context(nothing, parse_target("torch==2.9.1"), channel="rocm6.3")
+        bump.bump_context(nothing, parse_targets("torch==2.9.1"), channel="rocm6.3")
     with pytest.raises(HeldError, match=text):
         bump_torch._choose_channel(env, Version("2.9.1"), "")

@@ -1,0 +1,100 @@
+"""Reasons that people give after `--reason`: the update's own, and those for what it introduces."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from torchpin import facts
+from torchpin.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torchpin.bump.model import Opening
+
+# GPU001=TEXT, GPU001:RTX 5090=TEXT, DEP001:a==1=TEXT, torch=TEXT; `torch==2.7.1 is wanted` and `a = b` are plain texts
+_KEYED = re.compile(
+    r"(?P<key>(?P<check>[A-Z]{2,4}\d{3})(:(?P<subject>(?:[^=]|==)+))?|[A-Za-z][\w.-]*)=(?!=)(?P<text>.*)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reasons:
+    """`update`: why it is made; `by_key`: by a finding's `ID` or `ID:SUBJECT`, or by component."""
+
+    update: str = ""
+    by_key: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_reasons(texts: Sequence[str]) -> Reasons:
+    """The reasons of the option's texts, each on one line. Raises InputError for two of the same, and for an empty one."""
+    update, by_key = "", dict[str, str]()
+    for text in (" ".join(text.split()) for text in texts):
+        match = _KEYED.fullmatch(text)
+        if match is None:
+            if update and text:
+                raise InputError(
+                    f"`--reason`: {update!r} and {text!r} are both the reason of the update; write what is for one finding as ID=TEXT, "
+                    "and what is for one deviation as COMPONENT=TEXT"
+                )
+            update = update or text
+            continue
+        key, reason = match["key"].strip(), match["text"].strip()
+        if not reason:
+            raise InputError(f"`--reason {key}=`: the reason is empty; write it behind the `=`")
+        if key in by_key:
+            raise InputError(f"`--reason {key}=` is given twice; give one reason")
+        by_key[key] = reason
+    return Reasons(update=update, by_key=by_key)
+
+
+def assign_reasons(openings: Sequence[Opening], reasons: Reasons, *, is_final: bool = True) -> dict[str, str]:
+    """The reason of each opening that has one, by its key.
+
+    The update's own reason is that of an opening only where the update has no other one; it never replaces a reason that is
+    there already. Raises InputError for a reason that speaks of nothing (`is_final` False: of nothing so far), or of several.
+    """
+    keys = list(dict.fromkeys(opening.key for opening in openings))
+    assigned: dict[str, str] = {}
+    for given, text in reasons.by_key.items():
+        matching = [key for key in keys if _speaks_of(given, key)]
+        if len(matching) > 1:
+            choices = ", ".join(f"`{reason_option(key)}`" for key in matching)
+            raise InputError(
+                f"`--reason {given}=`: several findings have this id; give each its own reason: {choices}"
+            )
+        if not matching and is_final:
+            introduced = (
+                f"the update introduces {', '.join(keys)}"
+                if keys
+                else "the update introduces none that asks for a reason"
+            )
+            raise InputError(
+                f"`--reason {given}=`: no finding or deviation of this name; {introduced}; nothing was changed"
+            )
+        assigned |= dict.fromkeys(matching, text)
+    new = list(dict.fromkeys(opening.key for opening in openings if not opening.is_review))
+    if reasons.update and len(new) == 1 and new[0] not in assigned:
+        assigned[new[0]] = reasons.update
+    return assigned
+
+
+def reason_option(key: str) -> str:
+    """The option that gives a reason for an opening, as it is written in a shell."""
+    return f"--reason {quote(f'{key}=TEXT')}"
+
+
+def _speaks_of(given: str, key: str) -> bool:
+    check, _, subject = given.partition(":")
+    key_check, separator, key_subject = key.partition(":")
+    if not separator:
+        return not subject and canonicalize_name(given) == canonicalize_name(key)
+    return check == key_check and (
+        not subject or subject == key_subject or facts.is_same_gpu(subject, key_subject)
+    )
