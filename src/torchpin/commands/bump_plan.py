@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torchpin.bump.reasons import Reasons
     from torchpin.bump.target import Target
     from torchpin.commands.bump_steps import ResolvedUpdate
-    from torchpin.model import StatusCallback
+    from torchpin.model import StatusCallback, Upstream
     from torchpin.workspace.workspace import Repository
 
 
@@ -133,7 +133,8 @@ def resolve_plan(
     ]
     if not unresolved:
         return planned
-    obstacle = "`--offline`" if request.offline else _clone_obstacle(repo, unresolved)
+    known = _known_upstreams(planned) if request.dry_run else ()  # else the update clones them
+    obstacle = "`--offline`" if request.offline else _clone_obstacle(repo, planned, unresolved)
     if obstacle:
         return _undecided(planned, unresolved, obstacle)
     try:
@@ -144,6 +145,7 @@ def resolve_plan(
             planned.context,
             recorded=request.recorded,
             overwrite=request.overwrite or request.dry_run,  # which writes nothing
+            known_upstreams=known,
             show_status=show_status,
         )
     except ToolError as error:
@@ -162,12 +164,20 @@ def _has_to_resolve(planned: PlannedBump, bump_plan: Plan) -> bool:
     return bool(bump_plan.outdated_layers) or not is_locked
 
 
-def _clone_obstacle(repo: Repository, plans: Sequence[Plan]) -> str:
-    """What would have to be cloned before the locks can be resolved, as a sentence; "" for nothing."""
+def _known_upstreams(planned: PlannedBump) -> tuple[Upstream, ...]:
+    return tuple(upstream for lock in planned.context.locks.values() for upstream in lock.upstreams)
+
+
+def _clone_obstacle(repo: Repository, planned: PlannedBump, plans: Sequence[Plan]) -> str:
+    """Which sources would be cloned, or replaced, before anybody has agreed; "" for none."""
     from torchpin.tools import git
 
+    present = {upstream.commit for upstream in _known_upstreams(planned)}
     sources = [
-        source for bump_plan in plans for source in bump_plan.service_after.sources if source.requirements
+        source
+        for bump_plan in plans
+        for source in bump_plan.service_after.sources
+        if source.requirements and source.commit not in present
     ]
     missing = [f"{source.name} {source.tag}" for source in sources if git.describe_state(repo.root, source)]
     return f"{', '.join(missing)} has to be cloned first" if missing else ""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from torchpin.bump.model import BumpContext, Plan
     from torchpin.bump.target import Target
-    from torchpin.model import Environment, Lock, StatusCallback
+    from torchpin.model import Environment, Lock, StatusCallback, Upstream
     from torchpin.workspace.workspace import Repository
 
 
@@ -64,19 +64,22 @@ def resolve_update(
     *,
     recorded: bool,
     overwrite: bool,
+    known_upstreams: Sequence[Upstream] = (),
     show_status: StatusCallback,
 ) -> ResolvedUpdate:
     """Step 1: the locks of the planned descriptions, resolved and judged; nothing is written.
 
     Raises FindingsError for edits in files to be written, for pins that have no solution, and for pins that the new locks show
-    to be incompatible, ToolError where a resolver fails.
+    to be incompatible, ToolError where a resolver fails. `known_upstreams`: requirements of sources that are not cloned then.
     """
     active_plans = [bump_plan for bump_plan in plans if bump_plan.moves]
     before = _current_texts(repo, active_plans)
     if not overwrite:
         require_committed(repo, before)
     started = _utc_now()
-    outcomes, new_locks = _resolve_locks(repo, active_plans, show_status, recorded=recorded)
+    outcomes, new_locks = _resolve_locks(
+        repo, active_plans, show_status, recorded=recorded, known_upstreams=known_upstreams
+    )
     for name, new_lock in new_locks.items():
         show_status(f"{name}: {_download_summary(context.locks.get(name), new_lock)}")
     return ResolvedUpdate(
@@ -106,11 +109,18 @@ def _current_texts(repo: Repository, active_plans: Sequence[Plan]) -> dict[str, 
 
 
 def _resolve_locks(
-    repo: Repository, active_plans: Sequence[Plan], show_status: StatusCallback, *, recorded: bool
+    repo: Repository,
+    active_plans: Sequence[Plan],
+    show_status: StatusCallback,
+    *,
+    recorded: bool,
+    known_upstreams: Sequence[Upstream],
 ) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
     after = _staged_repository(repo, {bump_plan.file: bump_plan.after for bump_plan in active_plans})
     environments = environments_of(after, {bump_plan.service for bump_plan in active_plans})
-    outcomes, new_locks = lock.resolve_all(after, environments, recorded=recorded, show_status=show_status)
+    outcomes, new_locks = lock.resolve_all(
+        after, environments, recorded=recorded, known_upstreams=known_upstreams, show_status=show_status
+    )
     failed = [outcome for outcome in outcomes if outcome.code]
     if failed:
         services = {

@@ -111,9 +111,13 @@ def resolve_all(
     *,
     upgrade: Sequence[str] = (),
     recorded: bool = False,
+    known_upstreams: Sequence[Upstream] = (),
     show_status: StatusCallback = ignore,
 ) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
-    """The new locks by environment, judged; nothing is written. An environment without a solution has none."""
+    """The new locks by environment, judged; nothing is written. An environment without a solution has none.
+
+    `known_upstreams`: requirements of sources, which are then not cloned.
+    """
     require_compatible(repo, environments)
     _require_complete(repo, environments)
     uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe
@@ -121,7 +125,9 @@ def resolve_all(
 
     def resolve_environment(env: Environment) -> Outcome:
         current = _present_lock(repo, env)
-        new_lock = _resolve(repo, env, current, upgrade, show_status, recorded=recorded)
+        new_lock = _resolve(
+            repo, env, current, upgrade, show_status, recorded=recorded, known_upstreams=known_upstreams
+        )
         new_locks[env.name] = new_lock
         changes = compare.package_changes(current.packages if current else {}, new_lock.packages)
         detail = f"{len(new_lock.packages)} packages" + (
@@ -142,11 +148,17 @@ def _resolve(
     show_status: StatusCallback,
     *,
     recorded: bool,
+    known_upstreams: Sequence[Upstream] = (),
 ) -> Lock:
     """The new lock of an environment, with the requirements of its sources."""
+    known = {(upstream.source, upstream.commit, upstream.file): upstream for upstream in known_upstreams}
     with _channel_index(repo, env, recorded=recorded) as address:
-        with_requirements = [source for source in env.service.sources if source.requirements]
-        upstreams = tuple(_read_upstream(repo, source, show_status) for source in with_requirements)
+        upstreams = tuple(
+            known.get((source.name, source.commit, source.requirements))
+            or _read_upstream(repo, source, show_status)
+            for source in env.service.sources
+            if source.requirements
+        )
         show_status(f"{env.name}: resolving")
         return uv_resolve.resolve(
             env,

@@ -58,7 +58,7 @@ def _run_planned(
     show(planned)
     bump.require_changes(planned.plans, planned.targets)
     if not any(bump_plan.moves for bump_plan in planned.plans):
-        return report_outcomes(() if request.quiet else bump.unchanged(planned.plans))
+        return CommandReport()  # the plan says what is there already
     if request.dry_run:
         return CommandReport()
     if not (request.confirmed or request.quiet):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from torchpin.description.environments import uv_platform
-from torchpin.errors import ToolError
+from torchpin.errors import FINDINGS, ToolError
 from torchpin.model import Artifact
 from torchpin.parsing import parse_toml
 from torchpin.redaction import redact_credentials
@@ -49,7 +49,9 @@ def temporary_project(text: str) -> Iterator[Path]:
 
 
 class NoSolutionError(ToolError):
-    """The indexes answered, and nothing that they have fits the requirements."""
+    """The indexes answered, and nothing that they have fits the requirements: the pins are wrong, and not the machine."""
+
+    exit_code = FINDINGS
 
 
 def run_compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
