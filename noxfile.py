@@ -92,7 +92,8 @@ def unit(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Tests with real tools; a test skips without its tool, and fails if TORCHPIN_REQUIRE (docker,network) names it."""
     prepare(session)
-    session.run("pytest", "tests/integration", *session.posargs)
+    # Two at once, each with an engine of its own; more of them only wait for the disk.
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "tests/integration", *session.posargs)
 
 
 @nox.session(default=False)
