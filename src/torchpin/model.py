@@ -277,6 +277,7 @@ class LayerLock:
     inputs_digest: str
     packages: tuple[Artifact, ...]
     optional: bool = False
+    cutoff: str = ""  # files that were published later were left out; "" for none
 
     @property
     def file(self) -> str:

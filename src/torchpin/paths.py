@@ -15,6 +15,7 @@ DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS)
 SERVICE_REFERENCE = "docs/SERVICE.md"
 SCHEMA = "docs/service.schema.json"  # of service.yaml, for editors
 
+POLICY = f"{SERVICES}/policy.yaml"  # what holds for all services of a repository
 SETTINGS = "torchpin.toml"  # of one machine, and in .gitignore
 BUMPS = f"{RECORDS}/bumps"  # a file an update
 FORMER_BUMP_LOG = f"{RECORDS}/log.yaml"  # all updates, as it was once

@@ -60,6 +60,7 @@ GLOBAL_FIELDS = {
     "engine_problem",
     "gpu_problem",
     "orphans",
+    "policy",
 }  # not by environment
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import date
     from typing import Any
 
+    from torchpin.description.policy import Policy
     from torchpin.model import Environment, Lock, PublishedHashes
     from torchpin.records.bump_log import BumpEntry
 
@@ -26,6 +27,8 @@ class CheckContext:
     environments: tuple[Environment, ...]
     today: date
     uv: str  # the version of uv that torchpin pins
+    # What holds for all services; None where the repository was not read.
+    policy: Policy | None = None
     # The lock files as they are committed: file name to text.
     lock_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # The locks that can be parsed, up to date or not.

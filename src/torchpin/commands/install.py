@@ -19,7 +19,7 @@ from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.description.environments import native_environment
 from torchpin.errors import InputError, ToolError
 from torchpin.image import plan
-from torchpin.lock import export
+from torchpin.lock import cooldown, export
 from torchpin.model import Outcome
 from torchpin.tools import files, process, uv, uv_install, uv_resolve
 from torchpin.tools.scratch import temporary_folder
@@ -144,7 +144,12 @@ def _local_lock(
         f"{env.name} is locked for {env.variant.platform}; resolving its pins for {local_env.variant.platform}"
     )
     return uv_resolve.resolve(
-        local_env, repo.settings, index=None, current=locked, upstreams=locked.upstreams
+        local_env,
+        repo.settings,
+        index=None,
+        current=locked,
+        upstreams=locked.upstreams,
+        cutoff=cooldown.locked_cutoff(locked),
     )
 
 

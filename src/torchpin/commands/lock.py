@@ -16,10 +16,11 @@ from torchpin.description.environments import index_url
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
+from torchpin.lock.cooldown import choose_cutoff
 from torchpin.model import Outcome, Position, Problem, Upstream
 from torchpin.tools import index_server, uv, uv_resolve
 from torchpin.workspace import generated
-from torchpin.workspace.evidence import from_descriptions
+from torchpin.workspace.evidence import current_date, from_descriptions
 from torchpin.workspace.hand_edits import require_unedited
 from torchpin.workspace.workspace import read_lock_files
 from torchpin.workspace.writer import (
@@ -31,10 +32,11 @@ from torchpin.workspace.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Workspace
+    from torchpin.lock.cooldown import CutOff
     from torchpin.model import Environment, Lock, Source, StatusCallback
     from torchpin.workspace.workspace import Repository
 
@@ -121,17 +123,24 @@ def resolve_all(
     require_compatible(repo, environments)
     _require_complete(repo, environments)
     uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe
+    policy, today = repo.policy, current_date()
     new_locks: dict[str, Lock] = {}
 
     def resolve_environment(env: Environment) -> Outcome:
         current = _present_lock(repo, env)
+        notices: dict[str, None] = {}  # each once, in their order
+        cutoff = choose_cutoff(policy, env, current, upgrade=upgrade, today=today)
+        age = _Age(cutoff=cutoff, add_notice=notices.setdefault)
         new_lock = _resolve(
-            repo, env, current, upgrade, show_status, recorded=recorded, known_upstreams=known_upstreams
+            repo, env, current, upgrade, show_status, age, recorded=recorded, known_upstreams=known_upstreams
         )
         new_locks[env.name] = new_lock
         changes = compare.package_changes(current.packages if current else {}, new_lock.packages)
         detail = f"{len(new_lock.packages)} packages" + (
             f"; changed: {', '.join(changes)}" if current and changes else ""
+        )
+        detail += (
+            f"; younger than the cool-down allows, and excepted: {', '.join(notices)}" if notices else ""
         )
         same = file_format.lock_texts(new_lock) == read_lock_files(repo, env)
         return Outcome(name=env.name, status="same" if same else "changed", detail=detail)
@@ -140,12 +149,21 @@ def resolve_all(
     return tuple(_judge_outcome(repo, environments, new_locks, outcome) for outcome in outcomes), new_locks
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Age:
+    """The cut-off of a resolution, and what is told of files that are younger and excepted."""
+
+    cutoff: CutOff | None
+    add_notice: Callable[[str], object]
+
+
 def _resolve(
     repo: Repository,
     env: Environment,
     current: Lock | None,
     upgrade: Sequence[str],
     show_status: StatusCallback,
+    age: _Age,
     *,
     recorded: bool,
     known_upstreams: Sequence[Upstream] = (),
@@ -168,6 +186,8 @@ def _resolve(
             upgrade=upgrade,
             upstreams=upstreams,
             published=repo.published,
+            cutoff=age.cutoff,
+            add_notice=age.add_notice,
         )
 
 

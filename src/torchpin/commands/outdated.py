@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchpin.errors import InputError
+from torchpin.lock import cooldown
 from torchpin.queries import outdated
 from torchpin.tools import uv_audit
-from torchpin.workspace.evidence import for_judge
+from torchpin.workspace.evidence import current_date, for_judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +28,14 @@ def outlooks(
     """
     locks = {env.name: _readable_lock(repo, env) for env in environments}
     requested = {env.name: (env, outdated.independent_packages(env, locks[env.name])) for env in environments}
-    newest = {} if offline else uv_audit.newest_versions(requested, repo.settings)
-    return tuple(outdated.list_updates(env, locks[env.name], newest.get(env.name)) for env in environments)
+    policy = repo.policy
+    cutoff = cooldown.cutoff_of_day(policy, current_date())
+    newest = {} if offline else uv_audit.newest_versions(requested, repo.settings, cutoff)
+    lists = [outdated.list_updates(env, locks[env.name], newest.get(env.name)) for env in environments]
+    if cutoff is None or offline:
+        return tuple(lists)
+    note = f"cool-down of {cutoff.days} days: what PyPI has had only since {cutoff.time[:10]} is left out"
+    return tuple(replace(updates, notes=(*updates.notes, note)) for updates in lists)
 
 
 def _readable_lock(repo: Repository, env: Environment) -> Lock:

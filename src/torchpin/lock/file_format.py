@@ -30,6 +30,7 @@ _PACKAGE_LINE = re.compile(
 )
 # `answers` is LayerLock.inputs_digest; the name stays, since committed locks have it.
 _HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
+_CUTOFF = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 BUILD, PROVIDED = "build", "00-given"  # the layers that are not installed
 UPSTREAM_PREFIX = "upstream-"
 
@@ -54,6 +55,7 @@ def layer_text(layer: LayerLock) -> str:
         layer.inputs_digest,
     )
     fields = dict(zip(_HEADER_FIELDS, values, strict=True)) | ({"optional": "true"} if layer.optional else {})
+    fields |= {"cutoff": layer.cutoff} if layer.cutoff else {}
     lines = [_package_line(package) for package in layer.packages]
     return seal(f"# torchpin lock of {layer.environment}, layer {layer.name}", fields, lines)
 
@@ -61,8 +63,10 @@ def layer_text(layer: LayerLock) -> str:
 def parse_layer(file: str, text: str) -> LayerLock:
     """The layer of a file's text. Raises InputError with file:line if it was edited or is not a layer."""
     fields, lines = unseal(file, text)
-    if {*fields} - {"optional"} != {*_HEADER_FIELDS}:
+    if {*fields} - {"optional", "cutoff"} != {*_HEADER_FIELDS}:
         raise broken_file_error(file, 1, f"expected the header fields {', '.join(_HEADER_FIELDS)}")
+    if not _CUTOFF.fullmatch(fields.get("cutoff", "2000-01-01T00:00:00Z")):
+        raise broken_file_error(file, 1, "cutoff: expected a time such as 2026-11-19T00:00:00Z")
     packages = {package.name: package for package in (_parse_package(file, *numbered) for numbered in lines)}
     if len(packages) != len(lines):
         raise broken_file_error(file, 1, "locks a package more than once")
@@ -76,6 +80,7 @@ def parse_layer(file: str, text: str) -> LayerLock:
         inputs_digest=fields["answers"],
         packages=tuple(packages.values()),
         optional="optional" in fields,
+        cutoff=fields.get("cutoff", ""),
     )
 
 

@@ -48,6 +48,7 @@ class File:
     content: bytes | None = None
     requires_python: str | None = None
     size: int | None = None
+    uploaded: str = ""  # the time, as of PEP 700
 
 
 class IndexResponse(NamedTuple):
@@ -151,6 +152,8 @@ def _file_entry(file: File, address: str) -> dict[str, Any]:
         row["requires-python"] = file.requires_python
     if file.size is not None:
         row["size"] = file.size
+    if file.uploaded:
+        row["upload-time"] = file.uploaded
     if file.metadata is not None:
         row["core-metadata"] = {"sha256": hashlib.sha256(file.metadata.encode()).hexdigest()}
     return row

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from torchpin.description.environments import mirror_variable
 from torchpin.errors import ToolError
 from torchpin.lock import uv_project
+from torchpin.lock.cooldown import uv_options
 from torchpin.queries import vulnerabilities
 from torchpin.tools import process, uv, uv_compile
 from torchpin.tools.scratch import temporary_folder
@@ -18,6 +19,7 @@ from torchpin.tools.scratch import temporary_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from torchpin.lock.cooldown import CutOff
     from torchpin.model import Environment, Settings
     from torchpin.queries.vulnerabilities import Advisory, NameAndVersion
 
@@ -53,26 +55,32 @@ def query_advisories(pins: Sequence[NameAndVersion], settings: Settings) -> tupl
 
 
 def newest_versions(
-    requests: Mapping[str, tuple[Environment, Sequence[str]]], settings: Settings
+    requests: Mapping[str, tuple[Environment, Sequence[str]]],
+    settings: Settings,
+    cutoff: CutOff | None = None,
 ) -> dict[str, dict[str, str]]:
     """By environment, the newest version on PyPI of each named package that fits the environment's Python and platform.
 
     Each package is resolved alone: only a lock shows whether they fit each other. Raises ToolError when PyPI cannot be
-    read.
+    read. Releases after `cutoff` do not count, but for excepted packages.
     """
     uv.uv_executable()  # found and cached before the threads start: Python's sysconfig is not thread-safe
     with ThreadPoolExecutor(4) as pool:
         versions = pool.map(
-            lambda request: _resolve_newest(request[0], request[1], settings), requests.values()
+            lambda request: _resolve_newest(request[0], request[1], settings, cutoff), requests.values()
         )
         return dict(zip(requests, versions, strict=True))
 
 
-def _resolve_newest(env: Environment, names: Sequence[str], settings: Settings) -> dict[str, str]:
+def _resolve_newest(
+    env: Environment, names: Sequence[str], settings: Settings, cutoff: CutOff | None
+) -> dict[str, str]:
     with temporary_folder() as folder:
         (folder / "pyproject.toml").write_text(uv_project.render_uv_project(env, index=None, pins=names))
         command = uv_compile.compile_command(
-            env, "newest.txt", extra=("--no-deps", "--upgrade", "--no-annotate")
+            env,
+            "newest.txt",
+            extra=("--no-deps", "--upgrade", "--no-annotate", *(uv_options(cutoff, ()) if cutoff else ())),
         )
         process_env = uv.uv_environment(settings) | {"TMPDIR": str(folder)}
         completed = process.run(command, cwd=folder, env=process_env, check=False, timeout=process.LONG)

@@ -19,12 +19,12 @@ from torchpin.compat.pins import declared_names
 from torchpin.compat.wheels import abi_wheels, best_wheel
 from torchpin.description.environments import mirror_variable
 from torchpin.errors import InputError, ToolError
-from torchpin.lock import sdist, uv_project
+from torchpin.lock import cooldown, sdist, uv_project
 from torchpin.lock.file_format import BUILD
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
 from torchpin.redaction import redact_credentials
-from torchpin.tools import credentials, http
+from torchpin.tools import credentials, http, uv_cutoff
 from torchpin.tools.statements import read_statements
 from torchpin.tools.uv import UV_VERSION
 from torchpin.tools.uv_compile import (
@@ -36,11 +36,13 @@ from torchpin.tools.uv_compile import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from torchpin.facts import Wheel
+    from torchpin.lock.cooldown import CutOff
     from torchpin.model import Environment, PublishedHashes, Settings, Upstream
+    from torchpin.tools.uv_cutoff import AgeRule
 
 
 # who asks is not let in, the file does not exist, or the server has no HEAD
@@ -67,17 +69,24 @@ def resolve(
     upgrade: Sequence[str] = (),
     upstreams: tuple[Upstream, ...] = (),
     published: PublishedHashes | None = None,
+    cutoff: CutOff | None = None,
+    add_notice: Callable[[str], object] = str,
 ) -> Lock:
     """Resolve an environment into a lock; the pins of `current`, its present lock, are kept where they still fit.
 
     `index` is the address of the channel, `upgrade` names packages whose present pins are dropped. `published` holds
-    the hashes of the lab's stub wheels, which replace those of the facts for wheels that are in no index.
-    Raises ToolError when there is no solution, or when a package has no hashed file for this Python and platform.
+    the hashes of the lab's stub wheels, which replace those of the facts for wheels that are in no index. Files of PyPI that
+    were published after `cutoff` are left out; what is younger and excepted is told to `add_notice`, once or more.
+    Raises FindingsError for pins that are younger, ToolError when there is no solution, or when a package has no hashed file
+    for this Python and platform.
     """
     wheels = abi_wheels(env)
     previous = current.all_packages.values() if current else ()
     kept = [package for package in previous if package.name not in wheels]
-    pins, files, members = _resolve_family(env, settings, wheels, index=index, previous=kept, upgrade=upgrade)
+    rule = uv_cutoff.age_rule(env, cutoff, add_notice, has_channel=index is not None)
+    pins, files, members = _resolve_family(
+        env, settings, wheels, index=index, previous=kept, upgrade=upgrade, rule=rule
+    )
     required_by = _add_abi_wheels(env, _parse_required_by(pins, env.service.name, members), wheels)
     _require_channel_builds(env, files)
     artifacts = [
@@ -85,8 +94,10 @@ def resolve(
         *(_abi_artifact(env, wheel, published) for wheel in wheels.values()),
     ]
     layers, provided_layer = split_layers(env, artifacts, uv=UV_VERSION)
-    build, build_files = _build_layer(env, settings, _locked_sources(files, layers), current=current)
+    sources = _locked_sources(files, layers)
+    build, build_files = _build_layer(env, settings, sources, current=current, rule=rule)
     lock = Lock(layers=layers, build=build, provided=provided_layer, upstreams=upstreams)
+    lock = cooldown.with_cutoff(lock, cutoff)
     urls = {file.artifact.sha256: file.url for file in (*files, *build_files)}
     licenses, contents = read_statements(
         env, settings, lock, urls, current=current, other_builds=published is None
@@ -108,6 +119,7 @@ def _resolve_family(
     index: str | None,
     previous: Sequence[Artifact],
     upgrade: Sequence[str],
+    rule: AgeRule | None,
 ) -> tuple[str, list[_LocatedArtifact], frozenset[str]]:
     """Resolve an environment, and again where other packages bring members of torch's family: those come from the channel.
 
@@ -121,7 +133,9 @@ def _resolve_family(
     members: dict[str, str] = {}
     while True:
         project = uv_project.render_uv_project(env, index=index, pins=requirements, members=members)
-        pins, files = _resolve_project(env, settings, project, index=index, previous=kept, upgrade=upgrade)
+        pins, files = _resolve_project(
+            env, settings, project, index=index, previous=kept, upgrade=upgrade, rule=rule
+        )
         versions = {file.artifact.name: Version(file.artifact.version).public for file in files}
         _require_companions(env, versions, _parse_required_by(pins, env.service.name))
         brought = ({*versions} & channel_names(env)) - required - {*members}
@@ -154,6 +168,7 @@ def _resolve_project(
     previous: Iterable[Artifact],
     upgrade: Sequence[str] = (),
     options: tuple[str, ...] = (),
+    rule: AgeRule | None = None,
 ) -> tuple[str, list[_LocatedArtifact]]:
     """Resolve a uv project: its pins, with uv's `# via` comments, and the selected file of each package."""
     with temporary_project(project) as folder:
@@ -162,13 +177,18 @@ def _resolve_project(
             "".join(f"{package.name}=={package.version}\n" for package in previous)
         )
         # Two runs, since requirements.txt alone says what requires a package, and pylock.toml alone has URLs and sizes.
-        run_compile(env, settings, folder, compile_command(env, "pins.txt", upgrade=upgrade, extra=options))
-        constraints = (*options, "--constraints", "pins.txt")
+        with uv_cutoff.explained(env, settings, folder, rule, options):
+            aged = (*options, *(rule.options() if rule else ()))
+            run_compile(env, settings, folder, compile_command(env, "pins.txt", upgrade=upgrade, extra=aged))
+        constraints = (*aged, "--constraints", "pins.txt")
         run_compile(env, settings, folder, compile_command(env, "pylock.toml", extra=constraints))
+        packages = pylock_packages(folder)
         files = [
             _absolute_url(_select_file(env, package), folder, _package_indexes(env, settings, index, package))
-            for package in pylock_packages(folder)
+            for package in packages
         ]
+        if rule:
+            uv_cutoff.judge_age(env, rule, packages, [file.artifact for file in files])
         return (folder / "pins.txt").read_text(), files
 
 
@@ -313,7 +333,12 @@ def _mirror_help() -> str:
 
 
 def _build_layer(
-    env: Environment, settings: Settings, sources: Sequence[_LocatedArtifact], *, current: Lock | None
+    env: Environment,
+    settings: Settings,
+    sources: Sequence[_LocatedArtifact],
+    *,
+    current: Lock | None,
+    rule: AgeRule | None,
 ) -> tuple[LayerLock | None, list[_LocatedArtifact]]:
     """The build requirements of packages that have no wheel, resolved together and locked as wheels; and their addresses.
 
@@ -337,6 +362,7 @@ def _build_layer(
         previous=current.build.packages if current and current.build else (),
         # a build tool without a wheel would have build requirements again
         options=("--only-binary", ":all:"),
+        rule=replace(rule, untimed=frozenset(), pinned=frozenset()) if rule else None,
     )
     artifacts = [
         replace(artifact, required_by=tuple(names.split())) for artifact in _with_sizes(files, current)

@@ -75,6 +75,7 @@ def from_repository(
             broken[env.name] = tuple(str(problem) for problem in error.problems)
     context = replace(
         from_descriptions(environments),
+        policy=repo.policy,
         published=repo.published,
         lock_files=files,
         locks=parsed,

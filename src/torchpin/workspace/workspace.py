@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torchpin import paths
 from torchpin.description import read
 from torchpin.description.environments import select_environments
+from torchpin.description.policy import parse_policy
 from torchpin.description.settings import parse_settings
 from torchpin.description.yaml_reader import MOST_CHARACTERS
 from torchpin.errors import InputError, ToolError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from torchpin.description.policy import Policy
     from torchpin.model import Environment, Lock, PublishedHashes, Service, Settings
 
 
@@ -56,6 +58,11 @@ class Repository:
         text = read_inside(self.root, path)
         self._note_input(path, text)
         return text
+
+    @property
+    def policy(self) -> Policy:
+        """What holds for all its services. Raises InputError with every problem of services/policy.yaml."""
+        return parse_policy(self.text(paths.POLICY))
 
     def _note_input(self, path: str, text: str | None) -> None:
         if path in paths.DOCUMENTS:

@@ -9,35 +9,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.version import Version
 
 from support.private_index import PASSWORD, USER, serve_privately
+from support.stub_service import CHANNELS, environment
 from torchpin.errors import InputError, ToolError
-from torchpin.lab.stub_wheels import build_wheel, index_file
 from torchpin.lock import file_format
-from torchpin.model import Base, Environment, Layer, Lock, Service, Settings, Torch, Variant
+from torchpin.model import Settings
 from torchpin.tools import credentials, http, index_server, uv, uv_export, uv_resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.private_index import PrivateServer
-    from torchpin.tools.index_server import File
+    from torchpin.model import Lock
 
 
-def stub(name: str, version: str, *requires: str) -> File:
-    return index_file(*build_wheel(name, version, requires=requires, modules={f"{name}.py": ""}))
-
-
-CHANNELS = {
-    "cpu": {"torch": [stub("torch", "2.5.1+cpu", "sympy")]},
-    "pypi": {
-        "torch": [stub("torch", "2.5.1", "sympy")],
-        "sympy": [stub("sympy", "1.13.1"), stub("sympy", "1.14.0"), stub("sympy", "1.15.0rc1")],
-        "api": [stub("api", "1.0", "sympy>=1.13")],
-    },
-}
 # What changes a resolution, as people have it for other projects.
 SETTINGS = """\
 exclude-newer = "2015-01-01"
@@ -68,20 +54,6 @@ VARIABLES = {
     "UV_NO_SOURCES": "1",
     "UV_SYSTEM_PYTHON": "1",
 }
-
-
-def environment() -> Environment:
-    variant = Variant(name="cpu", channel="cpu", platform="linux/amd64")
-    service = Service(
-        name="cropper",
-        summary="",
-        python=Version("3.12.11"),
-        base=Base(image="ubuntu:22.04"),
-        torch=Torch(version=Version("2.5.1"), companions=MappingProxyType({})),
-        variants=(variant,),
-        layers=(Layer(name="model", packages=(Requirement("api==1.0"),)),),
-    )
-    return Environment(service=service, variant=variant)
 
 
 def resolve(

@@ -16,6 +16,7 @@ from torchpin import facts, paths
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.family import channel_names, layer_members, needs_companion
 from torchpin.compat.wheels import best_wheel
+from torchpin.lock import cooldown
 from torchpin.lock.file_format import PROVIDED, UPSTREAM_PREFIX
 from torchpin.lock.layers import TORCH, layer_index, outdated_files
 from torchpin.lock.statements import LICENSES, WHEELS
@@ -309,3 +310,39 @@ def nothing_is_orphaned(context: CheckContext, env: Environment) -> Iterator[Fin
         return  # orphans belong to the repository: reported once, for the first environment
     for folder in context.orphans:
         yield finding(env, folder, f"{folder} belongs to no described environment", about=folder)
+
+
+@check("LCK008", "the lock does not keep the cool-down", "lock")
+def lock_keeps_the_cooldown(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Run `invoke lock`, which resolves with the cut-off that the cool-down gives, and records it.
+
+    `cooldown: 7 days` in services/policy.yaml means that nothing is locked before PyPI has had it for so long: most harmful
+    releases are found and withdrawn within days. A lock names its cut-off in its header and keeps it while nothing moves.
+
+    Example: 02-training.requirements.txt was locked before the cool-down was decided on, or with a shorter one.
+
+    Sources: the documentation of uv, exclude-newer.
+    """
+    if context.policy is None:
+        return
+    lock = context.locks[env.name]
+    latest = cooldown.newest_cutoff(context.policy, context.today)
+    for layer in cooldown.dated_layers(lock):
+        message = _broken_cooldown(layer, context.policy.cooldown, latest)
+        if message:
+            yield finding(env, paths.lock_path(env.name, layer.file), message, about=layer.name)
+            return  # all layers are locked at once
+
+
+def _broken_cooldown(layer: LayerLock, days: int, latest: str) -> str:
+    """How a layer does not keep a cool-down whose cut-off is at most `latest`, "" if it does."""
+    if layer.cutoff and not days:
+        return f"was locked with a cool-down (until {layer.cutoff[:10]}), and {paths.POLICY} has none"
+    if days and not layer.cutoff:
+        return f"was locked without the cool-down of {days} days"
+    if layer.cutoff > latest:
+        return (
+            f"has files that were published up to {layer.cutoff[:10]}, and the cool-down of {days} days allows them up to "
+            f"{latest[:10]}"
+        )
+    return ""

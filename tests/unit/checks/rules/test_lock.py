@@ -21,6 +21,7 @@ from support.checks import (
     replace_layer,
     run_check,
 )
+from torchpin.description.policy import Policy
 from torchpin.lock.layers import layer_names
 from torchpin.model import Layer, Upstream, WheelContents
 
@@ -81,6 +82,9 @@ PASSES = [
                 }
             },
         ),
+    ),
+    Case(
+        "LCK008", "no cool-down", lambda kit: kit.check_lock("LCK008", policy=Policy())
     ),
     Case("LCK007", "nothing left over", lambda kit: run_check(kit.environment(), "LCK007")),
     Case(
@@ -288,6 +292,11 @@ FAILS = [
         "LCK007", "a lock of a service that is gone",
         lambda kit: run_check(kit.environment(), "LCK007", orphans=("lockfiles/old-gpu",)),
         "lockfiles/old-gpu", "lockfiles/old-gpu belongs to no described environment",
+    ),
+    Case(
+        "LCK008", "a lock of before the cool-down",
+        lambda kit: kit.check_lock("LCK008", policy=Policy(cooldown=7)),
+        f"{LOCK_DIR}/01-torch-deps.requirements.txt", "was locked without the cool-down of 7 days",
     ),
 ]  # fmt: skip
 
