@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from torchpin.description.environments import index_url, mirror_variable
-from torchpin.errors import TOOL, TorchpinError
+from torchpin.errors import TOOL, InputError, TorchpinError
 from torchpin.redaction import redact_credentials
 from torchpin.tools import git, http, process, uv
 
@@ -141,7 +141,17 @@ def _check_gpu() -> MachineCheck:
 
 
 def _check_index(repo: Repository, channel: str) -> MachineCheck:
-    """Whether a channel's index or its mirror can be read; PyPI by uv, which has the user's settings for it."""
+    """Whether a channel's index or its mirror can be read, where uv's settings of this machine can be read themselves."""
+    try:
+        return _ask_index(repo, channel)
+    except InputError as error:
+        problem, _, help_text = str(error).rpartition("\n")
+        name = "PyPI" if channel == "pypi" else f"index {channel}"
+        return MachineCheck(name=name, ok=False, detail=problem, help=help_text, needed=channel == "pypi")
+
+
+def _ask_index(repo: Repository, channel: str) -> MachineCheck:
+    """Whether an index can be read: PyPI by uv, which has the user's settings for it."""
     variable = mirror_variable(channel)
     address = repo.settings.mirrors.get(channel) or index_url(channel)
     if channel == "pypi" or address is None:

@@ -47,6 +47,16 @@ def test_the_doctor_outlives_an_address_without_a_server(tmp_path: Path) -> None
     assert "S3CRET" not in mirror_row.detail
 
 
+def test_the_doctor_names_settings_of_uv_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uv.toml").write_text("offline = 1\n")
+    monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
+    row = index_row(tmp_path, "http://127.0.0.1:1/whl")
+    assert (row.ok, row.detail) == (False, f"{tmp_path}/uv.toml:1:1: offline: expected true or false")
+    assert "UV_NO_CONFIG" in row.help
+
+
 def test_the_doctor_reads_many_sources_at_once_and_leaves_the_environment_alone(
     plain_git: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
