@@ -11,6 +11,7 @@ SERVICES, LOCKFILES, DOCKER, RECORDS = "services", "lockfiles", "docker", "recor
 
 PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
 DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS)
+SERVICE_PAGES = "docs/services"  # a page a service
 
 SERVICE_REFERENCE = "docs/SERVICE.md"
 SCHEMA = "docs/service.schema.json"  # of service.yaml, for editors
@@ -108,6 +109,16 @@ def freeze_path(environment: str) -> str:
 def build_path(environment: str) -> str:
     """The build record: the image's key, id, size, base, and what its probe reported."""
     return f"{RECORDS}/{environment}/build.json"
+
+
+def page_path(service: str) -> str:
+    """The page of a service."""
+    return f"{SERVICE_PAGES}/{service}.md"
+
+
+def is_document(path: str) -> bool:
+    """Whether a path is of a page with generated sections."""
+    return path in DOCUMENTS or (path.startswith(f"{SERVICE_PAGES}/") and path.endswith(".md"))
 
 
 def bump_path(name: str) -> str:

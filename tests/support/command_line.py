@@ -20,6 +20,9 @@ from torchpin.cli.main import namespace
 ROOT = Path(__file__).parents[2]
 LOCK = "lockfiles/lora-gpu"
 DOCUMENTS = ("docs/PINNING.md", "DEVIATIONS.md", "docs/GPUS.md", "docs/CHECKS.md")
+SERVICE_PAGES = tuple(
+    f"docs/services/{name}.md" for name in ("coaxial", "lora", "seedvr", "videogen", "zopilot")
+)
 DESCRIPTION = "services/lora/service.yaml"
 
 

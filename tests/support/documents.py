@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.documents import pinning
+from torchpin.documents import service_page
 from torchpin.lock.layers import layer_lock, layer_names, split_layers
 from torchpin.model import Artifact, Base, Environment, Layer, Lock, Service, Torch, Upstream, Variant
 
@@ -87,17 +87,17 @@ def declared_locks(service: Service, **extra: Artifact) -> dict[str, Lock]:
     }
 
 
-def pinning_page(service: Service, locked: dict[str, Lock] | None = None, **records: str) -> str:
+def service_text(service: Service, locked: dict[str, Lock] | None = None, **records: str) -> str:
+    """The generated section of a service's page; `records` are by variant."""
     env_locks = declared_locks(service) if locked is None else locked
-    return pinning.pinning_sections(
-        [service], env_locks, {f"{service.name}-{variant}": text for variant, text in records.items()}
-    )[service.name]
+    env_records = {f"{service.name}-{variant}": text for variant, text in records.items()}
+    return service_page.page_section(service, env_locks, env_records, ())
 
 
 def page_section(text: str, title: str) -> str:
-    """What stands below a heading of the third level."""
-    _, _, section = text.partition(f"\n### {title} of ")
-    return section.partition("\n\n")[2].partition("\n### ")[0].partition("\n<!--")[0]
+    """What stands below a heading of the second level."""
+    _, _, section = text.partition(f"\n## {title}\n")
+    return section.removeprefix("\n").partition("\n## ")[0].partition("\n<!--")[0]
 
 
 SEEDVR_GPU = Variant(name="gpu", channel="cu126", platform="linux/amd64")

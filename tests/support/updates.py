@@ -39,7 +39,7 @@ def update(repo: Repository, file: str, entry: BumpEntry) -> Repository:
     """The copy after an update, which changes a description, its documents and the update's record."""
     environment = f"{repo.root.joinpath(file).parent.name}-gpu"
     records = (paths.freeze_path(environment), paths.build_path(environment))
-    before = {path: repo.text(path) for path in (file, entry.file, *records, *paths.DOCUMENTS)}
+    before = {path: repo.text(path) for path in (file, entry.file, *records, *generated.document_paths(repo))}
     after = change_summary(repo.root, file, "updated")
     (repo.root / file).write_text(before[file] or "")
     staged = {file: after.descriptions[file], entry.file: bump_log.render_entry(entry)}

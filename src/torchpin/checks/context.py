@@ -38,10 +38,11 @@ class CheckContext:
     # Path to (committed, expected) text of what is rendered; committed None: no such file. Empty without a current lock.
     renderings: Mapping[str, Mapping[str, tuple[str | None, str]]] = field(default_factory=dict)
     # The same for the documents, by path alone: they are the repository's.
-    documents: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+    documents: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     # Section markers of documents that cannot be parsed: `file:line:column: message` each.
     document_problems: tuple[str, ...] = ()
-    # Sections of services that are described no more, but have a lock or a record: `file:line:column: message; help`.
+    # Sections of services that are described no more, but have a lock, a record or prose, and a former log of updates:
+    # `file:line:column: message; help`.
     standing_sections: tuple[str, ...] = ()
     # Source to the state of its clone: "" is right, else `not cloned`, `changed (train.py)` and the like.
     clones: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

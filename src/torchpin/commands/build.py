@@ -94,7 +94,11 @@ def build(
             path for env in chosen for path in (paths.freeze_path(env.name), paths.build_path(env.name))
         ]
         require_unedited(
-            repo, {**dict.fromkeys([*paths.DOCUMENTS, *records]), **generated.expected_documents(repo, {})}
+            repo,
+            {
+                **dict.fromkeys([*generated.document_paths(repo), *records]),
+                **generated.expected_documents(repo, {}),
+            },
         )
     with docker.engine() as client:
         buildx.expect_buildx()

@@ -21,7 +21,7 @@ from torchpin.commands.parallel import ignore
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
 from torchpin.model import Outcome
-from torchpin.paths import BUMPS, DOCUMENTS, build_path, environment_paths, freeze_path
+from torchpin.paths import BUMPS, DOCUMENTS, build_path, environment_paths, freeze_path, page_path
 from torchpin.workspace.bumps import read_bumps
 from torchpin.workspace.evidence import for_judge
 from torchpin.workspace.writer import exclusive, exclusive_services
@@ -184,6 +184,7 @@ def generated_paths(bump_plan: Plan) -> tuple[str, ...]:
     return (
         *(path for env in environments for path in environment_paths(env.name)),
         *DOCUMENTS,
+        page_path(bump_plan.service),
         f"{BUMPS}/",
         *(path for env in environments for path in (freeze_path(env.name), build_path(env.name))),
     )

@@ -9,6 +9,7 @@ from torchpin import paths
 from torchpin.commands.bump_records import require_former_log_unedited
 from torchpin.errors import FindingsError, InputError
 from torchpin.workspace.bumps import bump_texts, read_bumps
+from torchpin.workspace.generated import document_paths
 from torchpin.workspace.hand_edits import changed_lines, quote_lines, require_unedited
 from torchpin.workspace.regenerated import current_texts
 
@@ -44,7 +45,8 @@ def require_committed(repo: Repository, texts: Mapping[str, str | None]) -> None
             )
         )
     fresh_texts = current_texts(replace(repo))
-    require_unedited(repo, {path: fresh_texts.get(path) for path in texts if not paths.is_bump(path)})
+    generated = [path for path in (*texts, *document_paths(repo)) if not paths.is_bump(path)]
+    require_unedited(repo, {path: fresh_texts.get(path) for path in generated})
     require_former_log_unedited(former)
 
 

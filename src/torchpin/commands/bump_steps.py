@@ -20,7 +20,7 @@ from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, ToolError, TorchpinError
 from torchpin.lock import compare
 from torchpin.model import Outcome
-from torchpin.paths import DOCUMENTS, build_path, environment_paths, freeze_path, lock_folder
+from torchpin.paths import DOCUMENTS, build_path, environment_paths, freeze_path, lock_folder, page_path
 from torchpin.records import bump_log
 from torchpin.records.bump_log import BUILD, RECORD, VALIDATE, BumpEntry, PolicyStep, ServiceChange
 from torchpin.records.freeze import freeze_changes
@@ -100,6 +100,7 @@ def resolve_update(
 def _current_texts(repo: Repository, active_plans: Sequence[Plan]) -> dict[str, str | None]:
     """Everything that an update of these services may write, as it is."""
     paths = [*(bump_plan.file for bump_plan in active_plans), *DOCUMENTS]
+    paths += [page_path(bump_plan.service) for bump_plan in active_plans]
     for env in environments_of(repo, {bump_plan.service for bump_plan in active_plans}):
         folder = lock_folder(env.name)
         paths += [f"{folder}/{name}" for name in workspace.read_lock_files(repo, env)]

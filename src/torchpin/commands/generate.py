@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torchpin.commands.bump_records import migrate
 from torchpin.commands.judge import check_workspace
 from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.errors import FindingsError
 from torchpin.model import Outcome
 from torchpin.workspace import generated
 from torchpin.workspace.workspace import read_lock
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torchpin.commands.selection import Workspace
-    from torchpin.model import Environment
+    from torchpin.model import Environment, Problem
     from torchpin.workspace.workspace import Repository
 
 
@@ -35,12 +36,25 @@ def write_renderings(
 
 
 def write_documents(repo: Repository, *, overwrite: bool = False) -> tuple[Outcome, ...]:
-    """Writes the generated sections of the documents; prose outside their markers stays as it is."""
+    """Writes the generated sections of the documents; prose outside their markers stays as it is.
+
+    The page of a service that is described no more goes; where it has prose, it stays, and its outcome says so.
+    """
     repo = replace(repo)
     documents = generated.expected_documents(repo, {}, strict=True)
     moved = migrate(repo, overwrite=overwrite)
     outcomes = write_with_outcomes(repo, {**documents}, overwrite=overwrite)
-    return *(Outcome(name=path, status="changed") for path in moved), *outcomes
+    return (
+        *(Outcome(name=path, status="changed") for path in moved),
+        *outcomes,
+        *map(_stray_page, generated.stray_pages(replace(repo))),
+    )
+
+
+def _stray_page(problem: Problem) -> Outcome:
+    return Outcome(
+        name=problem.position.file, status="failed", detail=problem.message, code=FindingsError.exit_code
+    )
 
 
 def render_workspace(workspace: Workspace, *, check: bool, overwrite: bool) -> CommandReport:

@@ -233,7 +233,7 @@ def _require_complete(repo: Repository, environments: Sequence[Environment]) -> 
             position = Position(file=paths.smoke_path(service.name), line=0, column=0)
             message = "is missing; it runs inside the image as its smoke test"
             problems.append(Problem(position=position, path="", message=message))
-    for path in paths.DOCUMENTS:
+    for path in generated.document_paths(repo):
         try:
             markdown.splice_sections(path, repo.text(path) or "", {})
         except InputError as error:

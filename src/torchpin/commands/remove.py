@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from torchpin.commands.report import Watcher
     from torchpin.workspace.workspace import Repository
 
-_SERVICE_PAGES = (paths.PINNING, paths.DEVIATIONS)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoveOptions:
@@ -109,10 +107,14 @@ def remove(root: Path, options: RemoveOptions, uncommitted: Sequence[str] | None
     name = options.service
     repo = workspace.open_repository(root, leaving=name)
     files = _service_files(repo, name)
-    before = {path: repo.text(path) for path in paths.DOCUMENTS} | _readable_texts(root, files)
-    if not files and not any(name in _section_names(repo, path) for path in _SERVICE_PAGES):
+    before = {path: repo.text(path) for path in generated.document_paths(repo)} | _readable_texts(root, files)
+    if not files and name not in generated.section_names(repo):
         select_environments(repo.services, service=name)  # which names those that exist
-    new_pages = {path: text for path, text in _new_pages(repo, name).items() if text != before[path]}
+    new_pages = {
+        path: text
+        for path, text in _new_pages(repo, name).items()
+        if text != before.get(path) and path not in files
+    }
     objections: dict[str, str] = {}
     if not options.everything:
         objections = _objections(repo, name, files, new_pages, uncommitted)
@@ -153,23 +155,20 @@ def _outcome(path: str, detail: str) -> Outcome:
     return Outcome(name=path, status="same", detail=detail)
 
 
-def _section_names(repo: Repository, path: str) -> set[str]:
-    return {*markdown.section_lines(path, repo.text(path) or "")} - generated.OTHER_SECTIONS
-
-
-def _new_pages(repo: Repository, name: str) -> dict[str, str]:
-    """The documents without a service; while another one is not locked, only its own sections are taken out."""
+def _new_pages(repo: Repository, name: str) -> dict[str, str | None]:
+    """The documents without a service; while another one is not locked, only its own section is taken out."""
     up_to_date = generated.expected_documents(repo, {}, leaving=name) if repo.services else {}
-    pages = {path: repo.text(path) for path in _SERVICE_PAGES}
-    return up_to_date or {
-        path: markdown.remove_section(path, text, name) for path, text in pages.items() if text is not None
-    }
+    path, text = paths.DEVIATIONS, repo.text(paths.DEVIATIONS)
+    return up_to_date or ({path: markdown.remove_section(path, text, name)} if text is not None else {})
 
 
 def _service_files(repo: Repository, name: str) -> tuple[str, ...]:
-    """Every file in the folders of a service and of its environments. Raises InputError for what is no plain file."""
-    names = {name, *description_files.service_names(repo.root)}
-    names |= {section for path in _SERVICE_PAGES for section in _section_names(repo, path)}
+    """A service's page, and every file in its folders and those of its environments.
+
+    Raises InputError for what is no plain file.
+    """
+    pages = generated.service_pages(repo)
+    names = {name, *description_files.service_names(repo.root), *pages, *generated.section_names(repo)}
     taken = {env.name for env in select_environments(repo.services)} if repo.services else set()
     folders = [paths.service_folder(name)]
     for parent in (paths.LOCKFILES, paths.DOCKER, paths.RECORDS):
@@ -178,7 +177,8 @@ def _service_files(repo: Repository, name: str) -> tuple[str, ...]:
             for folder in (repo.root / parent).glob("*")
             if folder.name not in taken and workspace.service_of_folder(folder.name, names) == name
         )
-    return tuple(path for folder in folders for path in _folder_files(repo.root, folder))
+    page = [pages[name]] if name in pages else []
+    return *(path for folder in folders for path in _folder_files(repo.root, folder)), *page
 
 
 def _folder_files(root: Path, folder: str) -> Iterator[str]:
@@ -205,20 +205,25 @@ def _objections(
     repo: Repository,
     name: str,
     files: tuple[str, ...],
-    new_pages: Mapping[str, str],
+    new_pages: Mapping[str, str | None],
     uncommitted: Sequence[str] | None,
 ) -> dict[str, str]:
     """Why a file is not only torchpin's, or would be lost, by path; of lines that somebody wrote, by path and line."""
     renderings = _current_renderings(repo.root, name)
+    page = paths.page_path(name)
     objections = {
         path: _objection(repo.root, path, renderings.get(path)) or _unsaved(path, uncommitted)
         for path in files
+        if path != page
     }
+    if page in files and generated.has_prose(repo, name):
+        objections[page] = "has text of its own, outside of its generated section"
     objections = {path: objection for path, objection in objections.items() if objection}
     not_rendered = [
         path
         for path in files
-        if path in paths.environment_paths(path.split("/")[1]) and path not in {*renderings, *objections}
+        if path == page or path in paths.environment_paths(path.split("/")[1])
+        if path not in {*renderings, *objections}
     ]
     lines = edited_lines(repo, {**new_pages, **dict.fromkeys(not_rendered)})
     places = [line.split(":", 2) for line in lines]

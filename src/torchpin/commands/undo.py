@@ -106,8 +106,8 @@ def _unchanged_paths(repo: Repository, state: UndoState) -> tuple[str, ...]:
 
 def _written_files(state: UndoState) -> list[str]:
     """The files that an update has changed, without its record, and the documents, which hold what others wrote, too."""
-    shared = {*paths.DOCUMENTS, state.entry.file}
-    return [path for path in state.before if path not in shared and state.is_written(path)]
+    own = [path for path in state.before if path != state.entry.file and not paths.is_document(path)]
+    return [path for path in own if state.is_written(path)]
 
 
 def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:
@@ -131,7 +131,7 @@ def restored_texts(repo: Repository, state: UndoState) -> dict[str, str | None]:
     edited = [path for path in edited if path not in known_records]
     _require_generated(repo, edited, _record_edits(repo, state))
     restored = {**before, state.entry.file: None}
-    again = [path for path in before if path in edited or path in paths.DOCUMENTS]
+    again = [path for path in before if path in edited or paths.is_document(path)]
     fresh_texts = _texts_without_update(repo, restored, again)
     missing = [path for path in edited if path not in fresh_texts]
     if missing:
@@ -163,7 +163,7 @@ def _require_generated(repo: Repository, edited: list[str], record_edits: list[s
     """
     fresh_texts = _generated_texts(workspace.reread(repo), {}, edited) if edited else {}
     written = read_written(repo)
-    _require_documents(repo, [path for path in edited if path in paths.DOCUMENTS and path not in fresh_texts])
+    _require_documents(repo, [path for path in edited if paths.is_document(path) and path not in fresh_texts])
     edits = [
         _place(path, repo.text(path), fresh_texts.get(path, written.get(path)))
         for path in edited
@@ -216,7 +216,7 @@ def _texts_without_update(
     descriptions = {
         path: text for path, text in restored.items() if path.startswith(f"{paths.SERVICES}/") and text
     }
-    staged = {path: text for path, text in restored.items() if path not in paths.DOCUMENTS}
+    staged = {path: text for path, text in restored.items() if not paths.is_document(path)}
     texts = {**workspace.read_descriptions(repo.root), **descriptions}
     repo_before = replace(repo, services=read.read_services(texts), staged=staged)
     locks: dict[str, Lock] = {}
@@ -249,8 +249,9 @@ def _lock_before(repo: Repository, env: Environment, restored: Mapping[str, str 
 def _generated_texts(repo: Repository, locks: Mapping[str, Lock], wanted_paths: list[str]) -> dict[str, str]:
     """Those of these paths that are generated, as their descriptions and locks give them; `locks` before those on disk."""
     texts: dict[str, str] = {}
-    if any(path in paths.DOCUMENTS for path in wanted_paths):
-        texts |= generated.expected_documents(repo, locks)
+    if any(map(paths.is_document, wanted_paths)):
+        documents = generated.expected_documents(repo, locks)
+        texts |= {path: text for path, text in documents.items() if text is not None}
     for env in select_environments(repo.services):
         if {*paths.environment_paths(env.name)} & {*wanted_paths}:
             lock = locks[env.name] if env.name in locks else workspace.read_lock(repo, env)
@@ -327,7 +328,7 @@ def extended_state(
         for path, text in files.items()
         if path in state.before
         # a document that others wrote since is told from the update's
-        if path not in paths.DOCUMENTS or text_digest(repo.text(path)) == state.after[path]
+        if not paths.is_document(path) or text_digest(repo.text(path)) == state.after[path]
     }
     extended = replace(state, entry=entry or state.entry, after={**state.after, **written})
     return {paths.undo_path(extended.entry.name): render_undo_state(extended)}

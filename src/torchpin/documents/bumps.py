@@ -1,34 +1,34 @@
-"""The section of DEVIATIONS.md that lists every bump."""
+"""The table of a service's updates."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin import paths
-from torchpin.documents.markdown import code, paragraphs, prose, table, wrap_section
+from torchpin.documents.markdown import code, link, prose, table
+from torchpin.documents.sections import ROOT
 from torchpin.records.bump_log import STEPS, BumpEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torchpin.model import Service
 
-def section(log: Sequence[BumpEntry]) -> str:
-    """A table of the bumps, newest first, with the steps that are pending."""
+
+def bump_table(service: Service, log: Sequence[BumpEntry]) -> str:
+    """The updates of a service, the newest first, with the steps that are pending."""
     rows = [
         (
             prose(entry.steps[0].when[:10]),
-            code(entry.bump),
-            prose(name),
-            prose("; ".join(change.pins)),
+            link(code(entry.bump), f"{ROOT}{entry.file}"),
+            prose("; ".join(entry.services[service.name].pins)),
             prose(entry.why),
             prose(_progress(entry)),
         )
         for entry in reversed(log)
-        for name, change in entry.services.items()
+        if service.name in entry.services
     ]
-    bump_table = table(("When", "Bump", "Service", "Changes", "Why", "Steps"), rows)
-    opening = f"Every bump, newest first; `{paths.BUMPS}` has the details of each step."
-    return wrap_section("bumps", paragraphs("## Bumps", opening, bump_table), source=paths.BUMPS)
+    headers = ("When", "Bump", "Changes", "Why", "Steps")
+    return table(headers, rows) if rows else "None yet."
 
 
 def _progress(entry: BumpEntry) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.compat.recommendations import compute_deviations
-from torchpin.documents.markdown import code, escape_literal, paragraphs, prose, table, wrap_section
+from torchpin.documents.markdown import code, escape_literal, link, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import (
     NOTHING,
     generated_from,
@@ -35,11 +36,19 @@ def deviation_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -
     return {
         service.name: wrap_section(
             service.name,
-            paragraphs(heading(service), deviation_table(service, locks), _waiver_table(service)),
+            paragraphs(
+                heading(service), deviation_table(service, locks), _waiver_table(service), _pages(service)
+            ),
             source=generated_from(service),
         )
         for service in services
     }
+
+
+def _pages(service: Service) -> str:
+    page = paths.page_path(service.name)
+    pins, bumps = link("pins", page), link("bumps", f"{page}#bumps")
+    return f"Its {pins} and {bumps} are on a page of their own."
 
 
 def deviation_table(service: Service, locks: Mapping[str, Lock]) -> str:

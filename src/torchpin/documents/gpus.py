@@ -1,4 +1,4 @@
-"""The generated sections of docs/GPUS.md, and the cells about GPUs that other pages share."""
+"""The generated sections of docs/GPUS.md, and what the pages of services tell of their GPUs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torchpin.compat import undeclared_requirements
 from torchpin.compat.gpus import judge_gpu
 from torchpin.description.environments import cuda_version, torch_build
 from torchpin.documents.markdown import anchor, code, link, paragraphs, prose, table, wrap_section
-from torchpin.documents.sections import environments
+from torchpin.documents.sections import ROOT, environments
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -64,20 +64,14 @@ def _is_published(channel: facts.Channel, release: str) -> bool:
     return major_minor(release) in channel.series
 
 
-def required_gpus(environments: Sequence[Environment], locks: Mapping[str, Lock]) -> str:
-    """Every GPU that a service lists, once under its own name, with the verdict of every environment."""
+def listed_gpus(service: Service, locks: Mapping[str, Lock]) -> str:
+    """Every GPU that a service lists, once under its own name, with its facts and the verdict of each environment."""
     gpus: dict[str, facts.Gpu | None] = {}
-    for env in environments:
-        for name in env.service.gpus:
-            gpu = facts.gpu(name)
-            gpus.setdefault(gpu.name if gpu else name, gpu)
-    contents = [f"- {link(prose(name), f'#{anchor(name)}')}" for name in gpus]
-    bodies = (_gpu_section(name, gpu, environments, locks) for name, gpu in gpus.items())
-    return paragraphs(
-        "## GPUs that a service lists",
-        "\n".join(contents) or "No service lists a GPU.",
-        *bodies,
-    )
+    for name in service.gpus:
+        gpu = facts.gpu(name)
+        gpus.setdefault(gpu.name if gpu else name, gpu)
+    envs = environments(service)
+    return paragraphs(*(_gpu_section(name, gpu, envs, locks) for name, gpu in gpus.items()))
 
 
 def _gpu_section(
@@ -86,8 +80,6 @@ def _gpu_section(
     rows = [
         (
             code(env.name),
-            code(f"{env.service.torch.version} on {env.variant.channel}"),
-            _required_text(env.service, name),
             verdict_text(env, gpu),
             _environment_driver(env),
             _base_driver(env, gpu),
@@ -96,12 +88,13 @@ def _gpu_section(
         for env in environments
     ]
     headers = (
-        "Environment", "torch", "Listed", "Code for it", "Driver for its CUDA", "Driver that its base requires", "Limits",
+        "Environment", "Code for it", "Driver for its CUDA", "Driver that its base requires", "Limits",
     )  # fmt: skip
     lines = _gpu_lines(gpu) if gpu else ["- This GPU is not in the facts: correct its name in the descriptions, or add it to `src/torchpin/facts/data/gpus.yaml`."]  # fmt: skip
+    failures = f"{ROOT}{paths.GPUS}#{anchor(FAILURES)}"
     failing = [code(env.name) for env in environments if verdict_text(env, gpu).startswith("no: compiled")]
     warning = (
-        f"In {', '.join(failing)} torch starts and sees the GPU, and the first kernel fails: see {link(FAILURES, f'#{anchor(FAILURES)}')}."
+        f"In {', '.join(failing)} torch starts and sees the GPU, and the first kernel fails: see {link(FAILURES, failures)}."
         if failing
         else ""
     )
@@ -142,12 +135,6 @@ def _builds_text(gpu: facts.Gpu) -> str:
         for name, (first, last) in builds_by_channel.items()
     )
     return f"torch {release} on {code(channel)} is the first; known builds: {ranges}."
-
-
-def _required_text(service: Service, name: str) -> str:
-    described_names = [described for described in service.gpus if facts.is_same_gpu(described, name)]
-    waivers = [waivers_text(service, described) for described in described_names]
-    return ("yes" + "".join(f"; waived: {text}" for text in waivers if text)) if described_names else "-"
 
 
 def _environment_driver(env: Environment) -> str:
@@ -201,7 +188,7 @@ def failure_table() -> str:
     return paragraphs(f"## {FAILURES}", table(("Message", "Meaning", "Help"), rows))
 
 
-def common_gpus(environments: Sequence[Environment]) -> str:
+def common_gpus() -> str:
     """A table of the GPUs with facts of their own."""
     rows = [
         (
@@ -211,11 +198,10 @@ def common_gpus(environments: Sequence[Environment]) -> str:
             f"CUDA {gpu.min_toolkit}" if gpu.min_toolkit else UNKNOWN,
             _minimum_driver(gpu).partition(",")[0],
             _first_build(gpu),
-            _serving(environments, gpu),
         )
         for gpu in facts.gpus()
     ]
-    headers = ("GPU", "Architecture", "Capability", "Minimum toolkit", "Minimum driver", "First build", "torch has code for it in")  # fmt: skip
+    headers = ("GPU", "Architecture", "Capability", "Minimum toolkit", "Minimum driver", "First build")
     return paragraphs(
         "## Common GPUs",
         "Those that services list, and those that clouds rent or that people have most. What runs on a GPU follows from its capability, so the next table is about every other one too.",
@@ -228,12 +214,7 @@ def _first_build(gpu: facts.Gpu) -> str:
     return f"{first[1][0]} on {code(first[0])}" if first else UNKNOWN
 
 
-def _serving(environments: Sequence[Environment], gpu: facts.Gpu) -> str:
-    served = [code(env.name) for env in environments if verdict_text(env, gpu) == "yes"]
-    return ", ".join(served) or "none"
-
-
-def all_capabilities(environments: Sequence[Environment]) -> str:
+def all_capabilities() -> str:
     """A table of all compute capabilities in the facts, with how many GPUs have each."""
     names_by_capability: dict[str, list[str]] = {}
     for gpu in facts.known_gpus():
@@ -252,7 +233,6 @@ def all_capabilities(environments: Sequence[Environment]) -> str:
                 f"{len(names)}: {examples}, …" if len(names) > _EXAMPLES else examples,
                 cuda,
                 _first_build(capability_gpu),
-                _serving(environments, capability_gpu),
             )
         )
     headers = (
@@ -261,7 +241,6 @@ def all_capabilities(environments: Sequence[Environment]) -> str:
         "GPUs",
         "CUDA toolkits",
         "First build",
-        "torch has code for it in",
     )
     return paragraphs(
         "## Every compute capability",
@@ -273,23 +252,41 @@ def all_capabilities(environments: Sequence[Environment]) -> str:
 GPUS_OPENING = """\
 # GPUs
 
-This page lists for each GPU which of our images run on it, which torch builds would, and what fails where neither does.
+This page lists which GPUs each of our images runs on, which torch builds would run on a GPU, and what fails where none does.
 It is computed from the descriptions and from the facts in `src/torchpin/facts`; nothing was run on these GPUs for this page.
 Text outside the generated sections is kept.
 """
 
 
-def gpu_sections(services: Sequence[Service], locks: Mapping[str, Lock]) -> dict[str, str]:
-    """The sections of docs/GPUS.md: the GPUs that services list, known failures, common GPUs, and every capability."""
-    envs = [env for service in services for env in environments(service)]
+def _services(services: Sequence[Service]) -> str:
+    opening = "Of the common GPUs below, those that the torch of each environment has code for."
+    return paragraphs(
+        "## Services", opening, *(map(_served_gpus, services) if services else ["There is no service yet."])
+    )
+
+
+def _served_gpus(service: Service) -> str:
+    """The common GPUs that a service's environments have code for, between two lines that its pins do not change."""
+    lines = []
+    for env in environments(service):
+        served = [gpu.name for gpu in facts.gpus() if judge_gpu(env, gpu).status == "ok"]
+        torch = f"torch {env.service.torch.version} on {code(env.variant.channel)}"
+        lines.append(f"- {code(env.name)}, {torch}: {', '.join(served) or 'none'}")
+    page = paths.page_path(service.name).removeprefix(f"{paths.GPUS.rpartition('/')[0]}/")
+    listed = link(f"GPUs of {service.name}", f"{page}#gpus")
+    return paragraphs(f"### {service.name}", "\n".join(lines), f"Drivers, and limits of packages: {listed}.")
+
+
+def gpu_sections(services: Sequence[Service]) -> dict[str, str]:
+    """The sections of docs/GPUS.md: what each service runs on, known failures, common GPUs, and every capability."""
     origins = {
-        "wanted": f"{paths.description_path('*')}, their locks and src/torchpin/facts",
+        "services": f"{paths.description_path('*')} and src/torchpin/facts",
         "failures": "src/torchpin/facts/data/known_failures.yaml",
         "known": "src/torchpin/facts/data/gpus.yaml",
     }
     bodies = {
-        "wanted": required_gpus(envs, locks),
+        "services": _services(services),
         "failures": failure_table(),
-        "known": paragraphs(common_gpus(envs), all_capabilities(envs)),
+        "known": paragraphs(common_gpus(), all_capabilities()),
     }
     return {name: wrap_section(name, body, source=origins[name]) for name, body in bodies.items()}

@@ -91,8 +91,8 @@ class _SectionSpan:
 def splice_sections(file: str, text: str, sections: Mapping[str, str]) -> str:
     """A text with its generated sections replaced; everything outside their markers stays, byte for byte.
 
-    `sections`: by name, as `wrap_section` makes them. One that the text does not have is appended, one that is not
-    among them is removed with its markers. Raises InputError with file:line for markers that do not pair, or repeat.
+    `sections`: by name, as `wrap_section` makes them. One that the text does not have is put before those that follow it
+    in `sections`, or at the end; one that is not among them is removed with its markers. Raises InputError with file:line for markers that do not pair, or repeat.
     """
     spans = _find_sections(file, text)
     parts, offset = [], 0
@@ -101,10 +101,13 @@ def splice_sections(file: str, text: str, sections: Mapping[str, str]) -> str:
         parts += [text[offset : span.start], replacement.replace("\n", span.newline) if replacement else ""]
         offset = span.end if replacement else _after_gap(text, span.end)
     whole = "".join([*parts, text[offset:]])
-    present = {span.name for span in spans}
-    for name, content in sections.items():
+    names = [*sections]
+    present = [span.name for span in spans]
+    for number, name in reversed([*enumerate(names)]):
         if name not in present:
-            whole = _append_section(whole, content)
+            following = [later for later in names[number + 1 :] if later in present]
+            whole = _insert_section(file, whole, sections[name], following)
+            present.append(name)
     return whole
 
 
@@ -136,6 +139,18 @@ def _after_gap(text: str, offset: int) -> int:
     """The offset after the line ends that follow: a section is removed with the blank lines below it."""
     gap = re.compile(r"[\r\n]*").match(text, offset)
     return gap.end() if gap else offset
+
+
+def _insert_section(file: str, text: str, content: str, following: Sequence[str]) -> str:
+    """A text with one more section, before the first of those that follow it, or at the end."""
+    starts = (
+        {span.name: (span.start, span.newline) for span in _find_sections(file, text)} if following else {}
+    )
+    places = [starts[name] for name in following if name in starts]
+    if not places:
+        return _append_section(text, content)
+    start, newline = min(places)
+    return f"{text[:start]}{content.replace(chr(10), newline)}{newline * 2}{text[start:]}"
 
 
 def _append_section(text: str, content: str) -> str:

@@ -1,282 +1,134 @@
-"""The generated sections of docs/PINNING.md, from descriptions, locks and records."""
+"""docs/PINNING.md: on one screen what each environment is pinned to, the update policy, and how to verify.
+
+A line of it is about one environment alone, and a service begins and ends with a line that its pins do not change: so
+git merges branches that move different services.
+"""
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from torchpin import facts, paths
-from torchpin.compat.pins import declared_names
-from torchpin.compat.recommendations import ABSENT, list_recommendations, used_components
-from torchpin.description.environments import cuda_version, torch_build
-from torchpin.documents import gpus, pinning_build, pinning_layers, pinning_risks
-from torchpin.documents.deviations import deviation_table
-from torchpin.documents.markdown import anchor, block, code, link, paragraphs, prose, table, wrap_section
-from torchpin.documents.sections import (
-    NOTHING,
-    environments,
-    generated_from,
-    group_by_text,
-    heading,
-    locked_environments,
-    missing_locks_text,
-    pluralize,
-    recommendations_text,
-)
-from torchpin.errors import InputError
+from torchpin.compat.gpus import judge_gpu
+from torchpin.compat.recommendations import used_components
+from torchpin.description.environments import torch_build
+from torchpin.documents.markdown import anchor, block, code, link, prose, table, wrap_section
+from torchpin.documents.sections import environments, pluralize
+from torchpin.documents.service_page import cuda_cell, torch_cell
 from torchpin.records.freeze import freeze_differences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from torchpin.model import Environment, Lock, Service, Source
+    from torchpin.model import Environment, Lock, Service
+    from torchpin.records.bump_log import BumpEntry
 
-PINNING_OPENING = """\
+PINNING_OPENING = f"""\
 # Environment pinning
 
-This page lists what every image is built from, so that it can be built again.
+This page shows what every image is pinned to; the page of each service, in `{paths.SERVICE_PAGES}`, has all of it.
 Text outside the generated sections is kept: `invoke document` replaces what is between their markers and nothing else.
 A version is changed in `services/<service>/service.yaml`, never here.
 """
-CONTENTS = "contents"
+_HEADERS = ("Environment", "torch", "CUDA", "Python", "Base image", "GPUs", "State")
+_POLICY = f"""\
+## Update policy
+
+1. Test new versions locally first: try them in `services/<service>/service.yaml`, then `invoke lock --service <service>` and `invoke install --service <service>`.
+2. Update the description and the documents: keep what worked, give the reason where it deviates, then `invoke document`.
+3. Rebuild the Docker image: `invoke render`, then `invoke build --service <service>`.
+4. Run the validation suite: `invoke verify --service <service>`.
+5. Record the new `pip_freeze.txt`: commit `{paths.freeze_path("<environment>")}` with the rest.
+
+`invoke bump PIN` carries these steps out, for the services that it concerns, and writes a file about them to `{paths.BUMPS}`.
+Branches that move different services merge without conflicts."""
+_COMMANDS = (
+    "invoke judge              # whether the pins can work together; needs no network",
+    "invoke lock --check       # whether the locks are those of the descriptions",
+    "invoke render --check     # whether the Dockerfiles are those of the locks",
+    "invoke document --check   # whether the documents are",
+    "invoke build              # an image that is not its lock is not tagged",
+    "invoke verify             # every check that this machine can run",
+)
 
 
 def pinning_sections(
-    services: Sequence[Service], locks: Mapping[str, Lock], records: Mapping[str, str | None]
+    services: Sequence[Service],
+    locks: Mapping[str, Lock],
+    records: Mapping[str, str | None],
+    log: Sequence[BumpEntry] = (),
 ) -> dict[str, str]:
-    """The sections of docs/PINNING.md: the table of contents, and one for each service.
+    """The sections of docs/PINNING.md.
 
-    `locks` and `records` (freeze records) are by environment name. Raises InputError for a service named `contents`.
+    `locks` and `records` (freeze records) are by environment name; `log`: all updates, the oldest first.
     """
-    parts: dict[str, Callable[[Service], str]] = {
-        "Base image": _base_section,
-        "Core versions": lambda service: _core_section(service, locks),
-        "Python packages": lambda service: pinning_layers.packages_section(service, locks, records),
-        "Risks": lambda service: pinning_risks.risk_table(service, locks),
-        "Sources": _sources_section,
-        "Build order": lambda service: pinning_build.build_order(service, locks),
-        "Compatibility matrix": lambda service: pinning_build.matrix(service, locks, records),
-        "Runtime outputs": lambda service: _outputs_section(service, locks, records),
-        "Verification commands": _verification_section,
-        "Verification checklist": lambda service: pinning_build.checklist(service, locks),
-        "GPUs": _gpus_section,
-        "Deviation log": lambda service: _deviations_section(service, locks),
-        "Update policy": _policy_section,
-        "Rollback": pinning_build.rollback,
+    last = {name: entry for entry in log for name in entry.services}
+    rows = [
+        row for service in services for row in _service_rows(service, locks, records, last.get(service.name))
+    ]
+    contents = table(_HEADERS, rows) if rows else "There is no service yet."
+    bodies = {
+        "services": (f"## Services\n\n{contents}", f"{paths.description_path('*')} and their locks"),
+        "policy": (_POLICY, "torchpin"),
+        "verification": (f"## How to verify\n\n{block(_COMMANDS, 'bash')}", "torchpin"),
     }
-    lines = []
-    sections = {CONTENTS: ""}
-    for service in services:
-        if service.name == CONTENTS:
-            raise InputError(
-                f"{service.file}: {paths.PINNING} has a section 'contents'; choose another name for the service"
-            )
-        titles = {f"{part} of {service.name}": make for part, make in parts.items()}
-        links = (link(part, f"#{anchor(title)}") for part, title in zip(parts, titles, strict=True))
-        lines.append(f"- {link(service.name, f'#{anchor(service.name)}')}: {', '.join(links)}")
-        body = [heading(service), *(f"### {title}\n\n{make(service)}" for title, make in titles.items())]
-        sections[service.name] = wrap_section(service.name, paragraphs(*body), source=generated_from(service))
-    contents = "\n".join(["## Contents", "", *(lines or ["There is no service yet."])])
-    sections[CONTENTS] = wrap_section(CONTENTS, contents, source=paths.description_path("*"))
-    return sections
+    return {name: wrap_section(name, body, source=source) for name, (body, source) in bodies.items()}
 
 
-def _base_section(service: Service) -> str:
-    return group_by_text((env, _base_text(env)) for env in environments(service))
-
-
-def _base_text(env: Environment) -> str:
-    base = env.base
-    digest = code(base.digest) if base.digest else "not recorded: the tag alone decides what is pulled"
-    family = ", ".join(code(f"{name} {version}") for name, version in env.service.torch.family.items())
-    return paragraphs(
-        block([base.reference]),
-        f"**Digest**: {digest}",
-        f"**Rationale**: {prose(base.rationale) or 'not given'}",
-        f"**Provides**: {family}, {pinning_layers.PROVIDED_NOTE}"
-        if env.service.torch.origin == "base"
-        else "",
+def _service_rows(
+    service: Service,
+    locks: Mapping[str, Lock],
+    records: Mapping[str, str | None],
+    bump: BumpEntry | None,
+) -> list[tuple[str, ...]]:
+    """A row with the name, a row for each environment, and a row with links."""
+    name, empty = service.name, ("",) * (len(_HEADERS) - 1)
+    page = paths.page_path(name).removeprefix(f"{paths.PINNING.rpartition('/')[0]}/")
+    links = (
+        link("all pins", page),
+        link("deviations", f"../{paths.DEVIATIONS}#{anchor(name)}"),
+        link("description", f"../{service.file}"),
     )
-
-
-def _core_section(service: Service, locks: Mapping[str, Lock]) -> str:
-    parts = []
-    for env, lock in locked_environments(service, locks):
-        folder, variant = paths.lock_folder(env.name), env.variant
-        built = f"channel {code(variant.channel)}, platform {code(variant.platform)}"
-        parts += [
-            f"Environment {code(env.name)}: {built}, lock {link(code(folder), f'../{folder}')}.",
-            table(("Component", "Pinned version", "Report says"), _core_rows(env, lock)),
-        ]
-    return paragraphs(*parts, missing_locks_text(service, locks))
-
-
-def _core_rows(env: Environment, lock: Lock) -> list[tuple[str, str, str]]:
-    values = used_components(env, lock)
-    advice = {
-        canonicalize_name(name): recommendations
-        for name, recommendations in list_recommendations(env, lock).items()
-    }
-    companions = [name for name in env.service.torch.family if name != "torch"]
-    pinned = {
-        "Python": code(values["python"]),
-        "PyTorch": _torch_cell(env, values),
-        **{name: code(values[name]) if name in values else ABSENT for name in companions},
-        "CUDA": _cuda_cell(env),
-        "cuDNN": _cudnn_cell(env, values),
-    }
-    keys = {"PyTorch": "torch"}
     return [
-        (name, value, recommendations_text(advice.get(canonicalize_name(keys.get(name, name)), ())))
-        for name, value in pinned.items()
-    ]
-
-
-def _torch_cell(env: Environment, values: Mapping[str, str]) -> str:
-    """The version that torch reports: `__version__` has a local part that PyPI's file names lack."""
-    version, build = values.get("torch"), torch_build(env)
-    if version is None:
-        return ABSENT
-    provided_note = f", {pinning_layers.PROVIDED_NOTE}" if env.service.torch.origin == "base" else ""
-    if "+" in version or not build or env.variant.platform != "linux/amd64":
-        return code(version) + provided_note
-    return f"{code(f'{version}+{build}')} ({code(version)} in its file name){provided_note}"
-
-
-def _cuda_cell(env: Environment) -> str:
-    cuda = cuda_version(env)
-    return code(cuda) if cuda else "none: a CPU build" if torch_build(env) == "cpu" else gpus.UNKNOWN
-
-
-def _cudnn_cell(env: Environment, values: Mapping[str, str]) -> str:
-    if "cudnn" in values:
-        return code(values["cudnn"])
-    base = facts.base_image(env.base.image) if env.service.torch.origin == "base" else None
-    if base and base.cudnn:
-        return f"{code(base.cudnn)}, from the base image"
-    cpu = torch_build(env) == "cpu"
-    return "none: a CPU build" if cpu else f"{gpus.UNKNOWN}: no package contains it"
-
-
-def _sources_section(service: Service) -> str:
-    return paragraphs(*(_source_text(service, source) for source in service.sources)) or "Nothing is cloned."
-
-
-def _source_text(service: Service, source: Source) -> str:
-    component = canonicalize_name(source.name)
-    note = ["The tag must point to this commit, or nothing is cloned."]
-    if source.requirements:
-        note.append(f"Its `{source.requirements}` is compared with the lock, never installed.")
-    note += [
-        prose(reason.because)
-        for reason in service.reasons
-        if canonicalize_name(reason.component) == component
-    ]
-    path = shlex.quote(source.path)
-    commands = [
-        f"invoke clone --service {service.name}",
-        "",
-        "# or with git alone",
-        f"git clone {shlex.quote(source.url)} {path}",
-        f"cd {path}",
-        f"git checkout {source.commit}  # {source.tag}",
-    ]
-    return paragraphs(
-        f"#### Source {source.name}",
-        "**Repository**:",
-        block([source.url]),
-        f"**Pinned tag**: {code(source.tag)}",
-        f"**Pinned commit**: {code(source.commit)}",
-        f"**Note**: {' '.join(note)}",
-        "**Clone command**:",
-        block(commands, "bash"),
-    )
-
-
-def _outputs_section(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
-    freeze = service.run.freeze
-    names = [env.name for env in environments(service)]
-    lines = [f"- {code(name)}: {_record_text(name, locks.get(name), records.get(name))}" for name in names]
-    return paragraphs(
-        "**pip freeze location**:" + ("" if freeze else " none, the description has no `run.freeze`."),
-        block([freeze]) if freeze else "",
-        "`start.sh` writes it at every start of a container." if freeze else "",
-        "**Committed records**:",
-        "\n".join(lines),
-    )
-
-
-def _record_text(name: str, lock: Lock | None, freeze: str | None) -> str:
-    if freeze is None:
-        return "not recorded yet: no image of this environment was built where this page was generated"
-    path = paths.freeze_path(name)
-    differences = freeze_differences(freeze, lock) if lock else ()
-    note_on_lock = (
-        f", which differs from the lock in {pluralize(len(differences), 'package')}" if differences else ""
-    )
-    return link(code(path), f"../{path}") + note_on_lock
-
-
-def _verification_section(service: Service) -> str:
-    names = declared_names(service.layers[:1])
-    modules = {
-        module: canonicalize_name(module) for module in service.imports if canonicalize_name(module) in names
-    }
-    statements = [
-        "import torch; print('PyTorch:', torch.__version__)",
-        "import torch; print('CUDA available:', torch.cuda.is_available())",
+        (f"**{name}**", *empty),
         *(
-            f"import importlib.metadata, {module}; print('{name}:', importlib.metadata.version('{name}'))"
-            for module, name in modules.items()
+            _environment_row(env, locks.get(env.name), records.get(env.name), bump)
+            for env in environments(service)
         ),
+        (", ".join(links), *empty),
     ]
-    lines = ["# Check versions, inside the image", *(f'python -c "{statement}"' for statement in statements)]
-    for source in service.sources:
-        home = shlex.quote(f"{service.home}/{source.path}")
-        lines += [
-            "",
-            f"# Check the commit of {source.name}, inside the image: {source.commit}",
-            f"git -C {home} rev-parse HEAD",
-        ]
-    lines += ["", "# Check everything, in this repository", f"invoke verify --service {service.name}"]
-    return block(lines, "bash")
 
 
-def _gpus_section(service: Service) -> str:
-    if not service.gpus:
-        return "The description lists no GPU."
-    service_environments = environments(service)
-    waived = {name: gpus.waivers_text(service, name) for name in service.gpus}
-    headers = ["GPU", "Capability", *(f"Code in {code(env.name)}" for env in service_environments)]
-    rows = []
-    for name in service.gpus:
-        gpu = facts.gpu(name)
-        cells = [prose(name), (gpu and gpu.capability) or gpus.UNKNOWN]
-        rows.append([*cells, *(gpus.verdict_text(env, gpu) for env in service_environments)])
-    if any(waived.values()):
-        headers.append("Waiver")
-        rows = [[*cells, waived[name] or NOTHING] for name, cells in zip(service.gpus, rows, strict=True)]
-    return paragraphs(table(headers, rows), f"What would run on each: {link('GPUS.md', 'GPUS.md')}.")
-
-
-def _deviations_section(service: Service, locks: Mapping[str, Lock]) -> str:
-    page = link(paths.DEVIATIONS, f"../{paths.DEVIATIONS}#{anchor(service.name)}")
-    return f"Every deviation from what was recommended, as in {page}:\n\n{deviation_table(service, locks)}"
-
-
-def _policy_section(service: Service) -> str:
-    name = service.name
-    records = ", ".join(code(paths.freeze_path(env.name)) for env in environments(service))
-    return "\n".join(
-        [
-            f"1. Test new versions locally first: try them in `{service.file}`, then `invoke lock --service {name}` and `invoke install --service {name}`.",
-            f"2. Update the description and these documents: keep what worked in `{service.file}`, give the reason where it deviates, then `invoke document`.",
-            f"3. Rebuild the Docker image: `invoke render`, then `invoke build --service {name}`.",
-            f"4. Run the validation suite: `invoke verify --service {name}`.",
-            f"5. Record the new `pip_freeze.txt`: commit {records} with the rest.",
-            "",
-            f"`invoke bump PIN --service {name}` carries these steps out, and records them in `{paths.BUMPS}`.",
-        ]
+def _environment_row(
+    env: Environment, lock: Lock | None, freeze: str | None, bump: BumpEntry | None
+) -> tuple[str, ...]:
+    torch = torch_cell(env, used_components(env, lock)) if lock else code(str(env.service.torch.version))
+    return (
+        code(env.name),
+        f"{torch} of the base image" if env.service.torch.origin == "base" else torch,
+        cuda_cell(env),
+        code(str(env.service.python)),
+        code(env.base.image),
+        _gpus_cell(env),
+        _state_cell(lock, freeze, bump),
     )
+
+
+def _gpus_cell(env: Environment) -> str:
+    """The described GPUs, those that this build does not serve with a word about it."""
+    if torch_build(env) == "cpu":
+        return "none: a CPU build"
+    words = {"ok": "", "incompatible": " (no code)", "unknown": " (unknown)"}
+    verdicts = {name: judge_gpu(env, facts.gpu(name)).status for name in env.service.gpus}
+    return ", ".join(f"{prose(name)}{words[status]}" for name, status in verdicts.items()) or "none listed"
+
+
+def _state_cell(lock: Lock | None, freeze: str | None, bump: BumpEntry | None) -> str:
+    if lock is None:
+        return "not locked yet"
+    differences = freeze_differences(freeze, lock) if freeze is not None else ()
+    built = "built and recorded" if freeze is not None else "no image recorded"
+    if differences:
+        built = f"the recorded image differs in {pluralize(len(differences), 'package')}"
+    pending = f"{code(bump.bump)} pending at step {bump.pending[0]}" if bump and bump.pending else ""
+    return "; ".join(filter(None, ("locked", built, pending)))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torchpin.model import Lock, Service
 
 NOTHING = "-"
+ROOT = "../../"  # from the page of a service
 
 
 def recommendations_text(recommendations: Iterable[tuple[str, str]]) -> str:

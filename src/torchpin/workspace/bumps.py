@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin import paths
+from torchpin.model import Position, Problem
 from torchpin.records import bump_log
 
 if TYPE_CHECKING:
@@ -42,3 +43,14 @@ def migrated_texts(repo: Repository) -> dict[str, str | None]:
         **{entry.file: bump_log.render_entry(entry) for entry in entries if repo.text(entry.file) is None},
         paths.FORMER_BUMP_LOG: None,
     }
+
+
+def former_log_problems(repo: Repository) -> tuple[Problem, ...]:
+    """What is said of a log that holds all updates."""
+    if repo.text(paths.FORMER_BUMP_LOG) is None:
+        return ()
+    position = Position(file=paths.FORMER_BUMP_LOG, line=1, column=1)
+    message = (
+        f"holds all updates, as it once did; run `invoke document`, which gives each a file in {paths.BUMPS}"
+    )
+    return (Problem(position=position, path="", message=message),)

@@ -87,14 +87,15 @@ def from_repository(
 
 def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContext:
     # it loads every document, which the judge does not need
-    from torchpin.workspace.generated import expected_documents, standing_sections
+    from torchpin.workspace.bumps import former_log_problems
+    from torchpin.workspace.generated import expected_documents, standing_sections, stray_pages
 
     rendered = {env.name: _render(repo, env, context.locks.get(env.name)) for env in context.environments}
-    pages_expected: dict[str, str] = {}
+    pages_expected: dict[str, str | None] = {}
     problems: tuple[str, ...] = ()
     standing: tuple[Problem, ...] = ()
     try:
-        standing = standing_sections(repo)
+        standing = (*standing_sections(repo), *stray_pages(repo), *former_log_problems(repo))
         pages_expected = expected_documents(repo, {})
     except InputError as error:
         problems = tuple(map(str, error.problems))

@@ -9,7 +9,7 @@ from torchpin import paths
 from torchpin.adopt import scan
 from torchpin.checks.run import registered_checks
 from torchpin.description.environments import select_environments
-from torchpin.documents import bumps, checks, deviations, markdown, pinning
+from torchpin.documents import checks, deviations, markdown, pinning, service_page
 from torchpin.documents.gpus import GPUS_OPENING, gpu_sections
 from torchpin.errors import InputError
 from torchpin.image import plan
@@ -25,8 +25,24 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Lock
     from torchpin.workspace.workspace import Repository
 
-_BUMPS = "bumps"
-OTHER_SECTIONS = frozenset({pinning.CONTENTS, _BUMPS})  # of the pages of services, but of none of them
+_FORMER_BUMPS = "bumps"  # a section of DEVIATIONS.md that was there once
+
+
+def service_pages(repo: Repository) -> dict[str, str]:
+    """The pages of services that torchpin has written, by service; a file without a section of its name is not one."""
+    pages: dict[str, str] = {}
+    for file in sorted((repo.root / paths.SERVICE_PAGES).glob("*.md")):
+        path = paths.page_path(file.stem)
+        if file.stem in markdown.section_lines(path, repo.text(path) or ""):
+            pages[file.stem] = path
+    return pages
+
+
+def document_paths(repo: Repository) -> tuple[str, ...]:
+    """The paths that documents have or may have: what is not torchpin's has no generated sections."""
+    files = sorted((repo.root / paths.SERVICE_PAGES).glob("*.md"))
+    names = (*(service.name for service in repo.services), *(file.stem for file in files))
+    return *paths.DOCUMENTS, *dict.fromkeys(map(paths.page_path, names))
 
 
 def standing_sections(repo: Repository, *, leaving: str = "") -> tuple[Problem, ...]:
@@ -34,32 +50,68 @@ def standing_sections(repo: Repository, *, leaving: str = "") -> tuple[Problem, 
 
     `leaving` is a service whose folders are about to be removed.
     """
-    lines = {
-        path: markdown.section_lines(path, repo.text(path) or "")
-        for path in (paths.PINNING, paths.DEVIATIONS)
-    }
-    described = {service.name for service in repo.services} | OTHER_SECTIONS | {leaving}
-    names = {name for section_lines in lines.values() for name in section_lines} | described
+    places = {(name, path) for name, path in service_pages(repo).items()}
+    places |= {(name, paths.DEVIATIONS) for name in section_names(repo)}
+    described = {service.name for service in repo.services} | {leaving}
+    names = {name for name, _ in places} | described
     folders = {
         workspace.service_of_folder(folder, names): folder for folder in workspace.orphaned_folders(repo)
     }
     return tuple(
-        Problem(
-            position=Position(file=path, line=line, column=1),
-            path="",
-            message=f"the section {name!r} has no description, but {folders[name]} still stands; restore "
+        _problem(
+            repo,
+            path,
+            name,
+            f"the section {name!r} has no description, but {folders[name]} still stands; restore "
             f"{paths.description_path(name)}, or run `invoke remove --service {name}`",
         )
-        for path, section_lines in lines.items()
-        for name, line in section_lines.items()
+        for name, path in sorted(places)
         if name in folders and name not in described
     )
 
 
+def section_names(repo: Repository) -> set[str]:
+    """The services that have a section in DEVIATIONS.md."""
+    names = {*markdown.section_lines(paths.DEVIATIONS, repo.text(paths.DEVIATIONS) or "")}
+    return names - ({_FORMER_BUMPS} - {service.name for service in repo.services})
+
+
+def stray_pages(repo: Repository) -> tuple[Problem, ...]:
+    """The pages of services that are described no more, which hold text that somebody wrote: they are not removed."""
+    return tuple(
+        _problem(
+            repo,
+            path,
+            name,
+            f"no service {name!r} is described, and the page has text of its own; move that text, then run "
+            f"`invoke remove --service {name} --everything`",
+        )
+        for name, path in _pages_without_service(repo).items()
+        if has_prose(repo, name)
+    )
+
+
+def has_prose(repo: Repository, service: str) -> bool:
+    """Whether the page of a service holds more than its generated section and its first opening."""
+    path = paths.page_path(service)
+    text = markdown.remove_section(path, repo.text(path) or "", service).replace("\r\n", "\n")
+    return text.strip() not in {"", service_page.page_opening(service).strip()}
+
+
+def _pages_without_service(repo: Repository) -> dict[str, str]:
+    described = {service.name for service in repo.services}
+    return {name: path for name, path in service_pages(repo).items() if name not in described}
+
+
+def _problem(repo: Repository, path: str, section: str, message: str) -> Problem:
+    line = markdown.section_lines(path, repo.text(path) or "")[section]
+    return Problem(position=Position(file=path, line=line, column=1), path="", message=message)
+
+
 def expected_documents(
     repo: Repository, unwritten: Mapping[str, Lock], *, strict: bool = False, leaving: str = ""
-) -> dict[str, str]:
-    """The up-to-date documents, path to text; `unwritten` are locks that are not written yet.
+) -> dict[str, str | None]:
+    """The up-to-date documents, path to text, None for one that goes; `unwritten` are locks that are not written yet.
 
     Empty while an environment has no current lock, or a section would go whose service still has one; with `strict`
     InputError is raised then. `leaving` is a service whose folders are about to be removed.
@@ -81,28 +133,40 @@ def expected_documents(
             if strict:
                 raise
             return {}
-    return {
+    documents: dict[str, str | None] = {
         path: markdown.splice_sections(path, repo.text(path) or opening, generated)
         for path, (opening, generated) in _sections(repo, locked).items()
     }
+    gone = (path for name, path in _pages_without_service(repo).items() if not has_prose(repo, name))
+    return documents | dict.fromkeys(gone)
 
 
 def _sections(repo: Repository, locked: Mapping[str, Lock]) -> dict[str, tuple[str, dict[str, str]]]:
     """Each document's text above its sections, for a new one, and its generated sections by name."""
     records = {name: repo.text(paths.freeze_path(name)) for name in locked}
     log = read_bumps(repo)
-    bumped = {_BUMPS: bumps.section(log)} if log else {}
+    pages = {
+        paths.page_path(service.name): (
+            service_page.page_opening(service.name),
+            {service.name: service_page.page_section(service, locked, records, log)},
+        )
+        for service in repo.services
+    }
     return {
-        paths.PINNING: (pinning.PINNING_OPENING, pinning.pinning_sections(repo.services, locked, records)),
+        paths.PINNING: (
+            pinning.PINNING_OPENING,
+            pinning.pinning_sections(repo.services, locked, records, log),
+        ),
         paths.DEVIATIONS: (
             deviations.DEVIATIONS_OPENING,
-            deviations.deviation_sections(repo.services, locked) | bumped,
+            deviations.deviation_sections(repo.services, locked),
         ),
-        paths.GPUS: (GPUS_OPENING, gpu_sections(repo.services, locked)),
+        paths.GPUS: (GPUS_OPENING, gpu_sections(repo.services)),
         paths.CHECKS: (
             checks.CHECKS_OPENING,
             checks.check_sections(registered_checks(), scan.registered_rules()),
         ),
+        **pages,
     }
 
 

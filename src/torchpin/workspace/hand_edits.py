@@ -123,7 +123,7 @@ def _is_witnessed(path: str) -> bool:
     """Whether a file is one whose text is kept as it was written: a document, a rendered file, or a record of an image."""
     environment = path.rpartition("/")[0].partition("/")[2]
     records = (paths.freeze_path(environment), paths.build_path(environment))
-    return path in paths.DOCUMENTS or _is_rendered(path) or path in records
+    return paths.is_document(path) or _is_rendered(path) or path in records
 
 
 def _is_rendered(path: str) -> bool:
@@ -163,7 +163,7 @@ def changed_lines(path: str, text: str, known: Sequence[str], *, base: str | Non
 
 def _parts(path: str, text: str) -> dict[str, tuple[int, str]]:
     """The generated parts of a file, by name: first line and text. A document has one a section, all others are one."""
-    return markdown.generated_sections(path, text) if path in paths.DOCUMENTS else {"": (1, text)}
+    return markdown.generated_sections(path, text) if paths.is_document(path) else {"": (1, text)}
 
 
 def _changed_lines(base: str, text: str) -> list[tuple[int, str]]:

@@ -27,6 +27,7 @@ _INPUTS = (
     f"{paths.LOCKFILES}/",
     f"{paths.DOCKER}/",
     f"{paths.RECORDS}/",
+    f"{paths.SERVICE_PAGES}/",
     *paths.DOCUMENTS,
 )
 
@@ -73,7 +74,8 @@ def _generate(repo: Repository, revision: str) -> dict[str, str]:
 
 def current_texts(repo: Repository) -> dict[str, str]:
     """All generated files as a repository's descriptions, locks and records give them; none where a lock is not current."""
-    texts = generated.expected_documents(repo, {})
+    documents = generated.expected_documents(repo, {})
+    texts = {path: text for path, text in documents.items() if text is not None}
     for env in select_environments(repo.services):
         with suppress(InputError):
             texts |= generated.environment_files(repo, env, workspace.read_lock(repo, env))

@@ -65,7 +65,7 @@ class Repository:
         return parse_policy(self.text(paths.POLICY))
 
     def _note_input(self, path: str, text: str | None) -> None:
-        if path in paths.DOCUMENTS:
+        if paths.is_document(path):
             self.inputs[path] = text  # the last one: what is written into a document rests on that
         elif not path.startswith(f"{paths.WORK}/"):
             self.inputs.setdefault(path, text)

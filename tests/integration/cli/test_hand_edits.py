@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOCKERFILE = "docker/zopilot-gpu/Dockerfile"
-PINNING = "docs/PINNING.md"
+PAGE = "docs/services/zopilot.md"
 RENDER = ("render", "--service", "zopilot")
 
 
@@ -34,9 +34,9 @@ def root(copy: Path) -> Path:
 
 def edit_section(root: Path) -> int:
     """A line of somebody in a generated section; its number."""
-    lines = (root / PINNING).read_text().split("\n")
+    lines = (root / PAGE).read_text().split("\n")
     number = next(number for number, line in enumerate(lines) if line.startswith("<!-- begin generated: zop"))
-    (root / PINNING).write_text("\n".join([*lines[: number + 1], "MINE", *lines[number + 1 :]]))
+    (root / PAGE).write_text("\n".join([*lines[: number + 1], "MINE", *lines[number + 1 :]]))
     return number + 2
 
 
@@ -64,14 +64,14 @@ def test_an_edit_of_an_sbom_that_is_committed_is_named(root: Path) -> None:
 
 @pytest.mark.parametrize("in_git", [False, True], ids=["in the tree", "in git"])
 def test_an_edit_of_a_section_is_named_and_written_over_on_request(root: Path, *, in_git: bool) -> None:
-    text = (root / PINNING).read_text()
+    text = (root / PAGE).read_text()
     line = edit_section(root)
     if in_git:
         commit(root)
     result = run_command(root, "document")
-    assert (result.code, f"{PINNING}:{line}: MINE\n" in result.err) == (1, True), result.output
+    assert (result.code, f"{PAGE}:{line}: MINE\n" in result.err) == (1, True), result.output
     assert run_command(root, "document", "--overwrite").code == 0
-    assert (root / PINNING).read_text() == text
+    assert (root / PAGE).read_text() == text
 
 
 def test_a_description_that_was_committed_alone_is_no_edit_of_what_it_gives(root: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_description_that_was_committed_alone_is_no_edit_of_what_it_gives(root
         "".join("summary: new\n" if line.startswith("summary:") else line for line in lines)
     )
     commit(root)
-    (root / PINNING).write_text((root / PINNING).read_text() + "\nprose\n")
+    (root / PAGE).write_text((root / PAGE).read_text() + "\nprose\n")
     commit(root)
     result = run_command(root, "document")
     assert result.code == 0, result.output
@@ -103,14 +103,14 @@ def test_an_update_names_edits_before_anything_is_resolved(root: Path, *, in_git
     if in_git:
         commit(root)
     result = run_command(root, "bump", "tqdm==4.67.0", "--no-build", "--recorded", "--yes", "--reason", "a")
-    assert (result.code, f"{PINNING}:{line}: MINE\n" in result.err) == (1, True), result.output
+    assert (result.code, f"{PAGE}:{line}: MINE\n" in result.err) == (1, True), result.output
 
 
 def test_an_update_names_the_lines_of_a_description_that_are_not_committed(root: Path) -> None:
     path = "services/lora/service.yaml"
     number = (root / path).read_text().count("\n") + 1
     (root / path).write_text((root / path).read_text() + "# mine\n")
-    (root / PINNING).write_text((root / PINNING).read_text() + "\nprose of people\n")
+    (root / PAGE).write_text((root / PAGE).read_text() + "\nprose of people\n")
     result = run_command(root, "bump", "tqdm==4.67.0", "--no-build", "--recorded", "--yes", "--reason", "a")
     assert result.code == 1
     first, named, *others = result.err.splitlines()
@@ -135,7 +135,7 @@ def test_a_service_is_not_removed_over_edits_of_generated_text(root: Path, *, in
     before = tree(root)
     result = run_command(root, *REMOVE)
     assert result.code == 1, result.output
-    assert f"{PINNING}:{line}: was edited by hand: MINE\n" in result.err
+    assert f"{PAGE}:{line}: was edited by hand: MINE\n" in result.err
     assert ": was edited by hand: # MINE\n" in result.err
     assert {path: text for path, text in tree(root).items() if path in before} == before
     assert run_command(root, *REMOVE, "--everything").code == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.command_line import DOCUMENTS, run_command, run_process, tree
+from support.command_line import DOCUMENTS, SERVICE_PAGES, run_command, run_process, tree
 from torchpin.description.environments import select_environments
 from torchpin.workspace import workspace
 
@@ -49,7 +49,9 @@ def test_documenting_again_changes_nothing(copy: Path) -> None:
     second = run_command(copy, "document")
     assert (first.code, second.code) == (0, 0), first.output
     assert first.out == second.out
-    assert [line.split() for line in second.out.splitlines()] == [["same", name] for name in DOCUMENTS]
+    assert [line.split() for line in second.out.splitlines()] == [
+        ["same", name] for name in (*DOCUMENTS, *SERVICE_PAGES)
+    ]
     after = {name: content for name, content in tree(copy).items() if not name.startswith(".torchpin")}
     assert after == before
 
@@ -63,7 +65,7 @@ def test_rendering_again_changes_nothing(copy: Path) -> None:
     assert after == before
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", [*DOCUMENTS, SERVICE_PAGES[1]])
 def test_prose_outside_the_markers_is_free(name: str, copy: Path) -> None:
     path = copy / name
     text = path.read_text(encoding="utf-8")

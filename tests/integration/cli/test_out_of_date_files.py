@@ -12,6 +12,7 @@ from support.command_line import (
     DOCUMENTS,
     LOCK,
     ROOT,
+    SERVICE_PAGES,
     change_character,
     different_character,
     replace_text,
@@ -99,7 +100,7 @@ def test_no_rendering_goes_missing_unseen(name: str, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("part", [0.05, 0.5, 0.95])
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", [*DOCUMENTS, SERVICE_PAGES[1]])
 def test_no_character_of_a_generated_section_changes_unseen(name: str, part: float, copy: Path) -> None:
     text = (copy / name).read_text(encoding="utf-8")
     begin = text.index("-->", text.index("<!-- begin generated: ")) + 4
@@ -115,7 +116,7 @@ def test_no_character_of_a_generated_section_changes_unseen(name: str, part: flo
     )
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", [*DOCUMENTS, SERVICE_PAGES[1]])
 def test_a_broken_marker_is_found_at_its_line_and_nothing_is_written_over_it(name: str, copy: Path) -> None:
     text = (copy / name).read_text(encoding="utf-8")
     offset = text.index("<!-- end generated: ")

@@ -53,7 +53,7 @@ def test_a_description_that_is_gone_takes_no_section_along(copy: Path) -> None:
     assert "run `invoke remove --service zopilot`" in result.err
     check = run_command(copy, "document", "--check")
     assert check.code == 1, check.output
-    assert "] docs/PINNING.md:" in check.output
+    assert "] DEVIATIONS.md:" in check.output
     assert (
         "help: restore services/zopilot/service.yaml, or run `invoke remove --service zopilot`"
         in check.output

@@ -58,7 +58,7 @@ def test_the_image_is_built_proven_recorded_and_documented(
     assert record["torch"]["version"] == "2.7.1+cu128"
     assert record["torch"]["cuda"] == "12.8"
     assert record["sources"] == {"/opt/lora/third_party/sd-scripts": env.service.sources[0].commit}
-    assert "not recorded yet" not in str(scratch.text("docs/PINNING.md"))
+    assert "not recorded yet" not in str(scratch.text("docs/services/lora.md"))
 
     results = judge.verify(scratch, [env], require=["docker", "image"])
     assert judge.exit_code(results, require=["docker", "image", "clone", "record"]) == 0, blocking_findings(

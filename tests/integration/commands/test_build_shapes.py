@@ -245,7 +245,7 @@ def test_a_lost_optional_layer_is_told_by_the_record_and_the_documents(
     assert outcome.code == 0, outcome.detail
     assert workspace.read_build_record(repo, env)["optional_missing"] == ["toml"]
     assert "toml" not in freeze_record(repo, env)
-    text = str(repo.text("docs/PINNING.md"))
+    text = str(repo.text("docs/services/videogen.md"))
     assert any("toml" in line and "missing" in line for line in text.splitlines())
     assert images.freeze(repo, [env])[0].code == 0
 

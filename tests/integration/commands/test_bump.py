@@ -150,7 +150,7 @@ def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) ->
     assert entry.pending == ()
     assert "torch 2.5.1+cu121 -> 2.7.1+cu128" in entry.freeze["lora-gpu"]
     assert all(step.when and step.who for step in entry.steps)
-    assert "`torch==2.7.1`" in (repo.text("DEVIATIONS.md") or "")
+    assert "`torch==2.7.1`" in (repo.text("docs/services/lora.md") or "")
     assert not judge.exit_code(judge.verify(repo, [env], require=("image",)), require=("image",))
     undo.undo(repo)
     assert tree(repo) == before

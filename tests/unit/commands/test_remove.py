@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin.commands import lock
+from torchpin import paths
+from torchpin.commands import generate, lock
 from torchpin.commands.remove import RemoveOptions, leftovers, remove, remove_service
 from torchpin.commands.report import Watcher
 from torchpin.description.environments import select_environments
@@ -16,10 +18,14 @@ from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.workspace import generated, workspace, writer
 
+if TYPE_CHECKING:
+    from torchpin.workspace.workspace import Repository
+
 ROOT = Path(__file__).parents[3]
 ZOPILOT = RemoveOptions(service="zopilot")
-PAGES = ("docs/PINNING.md", "DEVIATIONS.md")
-FOLDERS = ("services/zopilot", "lockfiles/zopilot-gpu", "docker/zopilot-gpu", "records/zopilot-gpu")
+SHARED = ("docs/PINNING.md", "DEVIATIONS.md", "docs/GPUS.md")
+PAGE = paths.page_path("zopilot")
+FOLDERS = ("services/zopilot", "lockfiles/zopilot-gpu", "docker/zopilot-gpu", "records/zopilot-gpu", PAGE)
 
 
 @pytest.fixture
@@ -34,10 +40,11 @@ def root(tmp_path: Path) -> Path:
         for parent in ("lockfiles", "docker", "records"):
             shutil.copytree(ROOT / parent / f"{service}-gpu", tmp_path / parent / f"{service}-gpu")
     (tmp_path / "records/zopilot-gpu/pip_freeze.txt").write_text("torch==2.8.0\n")
-    (tmp_path / "docs").mkdir()
+    (tmp_path / paths.SERVICE_PAGES).mkdir(parents=True)
     repo = workspace.open_repository(tmp_path)
     for path, text in generated.expected_documents(repo, {}, strict=True).items():
-        (tmp_path / path).write_text(f"{text}\nprose of people\n", encoding="utf-8")
+        prose = "" if path == PAGE else "\nprose of people\n"
+        (tmp_path / path).write_text(f"{text}{prose}", encoding="utf-8")
     return tmp_path
 
 
@@ -49,10 +56,6 @@ def tree(root: Path) -> dict[str, bytes]:
     }
 
 
-def sections(root: Path, path: str) -> set[str]:
-    return {*markdown.section_lines(path, (root / path).read_text(encoding="utf-8"))}
-
-
 def test_all_of_a_service_goes_at_once_and_nothing_else(root: Path) -> None:
     before = tree(root)
     outcomes = remove(root, ZOPILOT)
@@ -61,8 +64,8 @@ def test_all_of_a_service_goes_at_once_and_nothing_else(root: Path) -> None:
     assert {*before} - {*after} == gone
     assert {outcome.name for outcome in outcomes if outcome.detail == "removed"} == gone
     assert not [folder for folder in FOLDERS if (root / folder).exists()]
-    assert {path for path in after if after[path] != before[path]} == {*PAGES, "docs/GPUS.md"}
-    assert all("zopilot" not in sections(root, path) for path in PAGES)
+    assert {path for path in after if after[path] != before[path]} == {*SHARED}
+    assert not [path for path in SHARED if b"zopilot" in after[path]]
     repo = workspace.open_repository(root)
     assert (
         generated.expected_documents(repo, {}, strict=True).items()
@@ -77,9 +80,7 @@ def test_a_dry_run_lists_what_would_go_and_removes_nothing(root: Path) -> None:
     assert {outcome.name for outcome in outcomes if outcome.detail == "would be removed"} == {
         path for path in before if path.startswith(FOLDERS)
     }
-    assert {outcome.name for outcome in outcomes if outcome.detail == "would change"} == {
-        *PAGES, "docs/GPUS.md",
-    }  # fmt: skip
+    assert {outcome.name for outcome in outcomes if outcome.detail == "would change"} == {*SHARED}
 
 
 FOREIGN = {
@@ -162,11 +163,15 @@ def insert_line(root: Path, path: str, after: str, line: str) -> str:
     return f"{path}:{number + 1}"
 
 
-@pytest.mark.parametrize("section", ["seedvr", "zopilot"])
-def test_a_line_of_somebody_in_a_section_stops_it(root: Path, section: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "section"),
+    [("DEVIATIONS.md", "seedvr"), ("DEVIATIONS.md", "zopilot"), ("docs/PINNING.md", "services"), (PAGE, "zopilot"),
+     (paths.page_path("seedvr"), "seedvr")],
+)  # fmt: skip
+def test_a_line_of_somebody_in_a_section_stops_it(root: Path, path: str, section: str) -> None:
     repo = workspace.open_repository(root)
-    writer.write(repo, {path: repo.text(path) for path in PAGES})
-    place = insert_line(root, "docs/PINNING.md", f"<!-- begin generated: {section} ", "MINE: 1")
+    writer.write(repo, {path: repo.text(path)})
+    place = insert_line(root, path, f"<!-- begin generated: {section} ", "MINE: 1")
     before = tree(root)
     with pytest.raises(FindingsError) as excinfo:
         remove(root, ZOPILOT)
@@ -175,7 +180,76 @@ def test_a_line_of_somebody_in_a_section_stops_it(root: Path, section: str) -> N
     assert [(row.name, row.code) for row in planned if row.status == "failed"] == [(place, 1)]
     assert tree(root) == before
     remove(root, RemoveOptions(service="zopilot", everything=True))
-    assert "MINE" not in (root / "docs/PINNING.md").read_text(encoding="utf-8")
+    assert not [file for file, content in tree(root).items() if b"MINE" in content]
+
+
+def test_prose_of_the_page_stops_it(root: Path) -> None:
+    (root / PAGE).write_text((root / PAGE).read_text(encoding="utf-8") + "\nmine\n", encoding="utf-8")
+    before = tree(root)
+    with pytest.raises(
+        FindingsError, match=rf"^{PAGE}: has text of its own, outside of its generated section\n"
+    ):
+        remove(root, ZOPILOT)
+    assert tree(root) == before
+    remove(root, RemoveOptions(service="zopilot", everything=True))
+    assert not (root / PAGE).exists()
+
+
+def test_a_page_that_is_not_torchpin_s_stays(root: Path) -> None:
+    (root / PAGE).write_text("# Zopilot\n\nmine\n", encoding="utf-8")
+    remove(root, ZOPILOT)
+    assert (root / PAGE).read_text(encoding="utf-8") == "# Zopilot\n\nmine\n"
+
+
+def remove_by_hand(root: Path) -> Repository:
+    """The repository after somebody has removed all of a service but its page and its section."""
+    for folder in FOLDERS[:-1]:
+        shutil.rmtree(root / folder)
+    return workspace.open_repository(root)
+
+
+def test_the_page_of_a_service_that_was_removed_by_hand_goes_with_the_next_documents(root: Path) -> None:
+    repo = remove_by_hand(root)
+    assert generated.expected_documents(repo, {}, strict=True)[PAGE] is None
+    assert generated.stray_pages(repo) == ()
+    generate.write_documents(repo)
+    assert not (root / PAGE).exists()
+    assert not any(text is None for text in generated.expected_documents(repo, {}, strict=True).values())
+
+
+def test_a_renamed_service_leaves_no_page(root: Path) -> None:
+    remove_by_hand(root)
+    description = (ROOT / "services/lora/service.yaml").read_text(encoding="utf-8")
+    (root / "services/renamed").mkdir()
+    (root / "services/renamed/service.yaml").write_text(
+        description.replace("name: lora", "name: renamed", 1), encoding="utf-8"
+    )
+    shutil.copytree(ROOT / "lockfiles/lora-gpu", root / "lockfiles/renamed-gpu")
+    repo = workspace.open_repository(root)
+    locks = {
+        "renamed-gpu": workspace.read_lock(
+            workspace.open_repository(ROOT),
+            select_environments(workspace.open_repository(ROOT).services, service="lora")[0],
+        )
+    }
+    documents = generated.expected_documents(repo, locks, strict=True)
+    assert documents[PAGE] is None
+    assert documents[paths.page_path("renamed")]
+
+
+def test_a_page_with_prose_outlives_its_service_and_is_told(root: Path) -> None:
+    (root / PAGE).write_text((root / PAGE).read_text(encoding="utf-8") + "\nmine\n", encoding="utf-8")
+    repo = remove_by_hand(root)
+    before = (root / PAGE).read_text(encoding="utf-8")
+    outcome = generate.write_documents(repo)[-1]
+    assert (outcome.name, outcome.status, outcome.code) == (PAGE, "failed", 1)
+    assert outcome.detail == (
+        "no service 'zopilot' is described, and the page has text of its own; move that text, then run "
+        "`invoke remove --service zopilot --everything`"
+    )
+    assert (root / PAGE).read_text(encoding="utf-8") == before
+    remove(root, RemoveOptions(service="zopilot", everything=True))
+    assert not (root / PAGE).exists()
 
 
 @pytest.mark.parametrize("file", ["docker/zopilot-gpu/Dockerfile", "docker/zopilot-gpu/context.txt"])
@@ -228,12 +302,12 @@ def test_a_service_without_a_description_keeps_its_sections_until_it_is_removed(
     shutil.rmtree(root / "services/zopilot")
     before = tree(root)
     repo = workspace.open_repository(root)
-    line = markdown.section_lines("p", before["docs/PINNING.md"].decode())["zopilot"]
+    line = markdown.section_lines("p", before["DEVIATIONS.md"].decode())["zopilot"]
     assert generated.expected_documents(repo, {}) == {}
     with pytest.raises(InputError) as excinfo:
         generated.expected_documents(repo, {}, strict=True)
     assert str(excinfo.value).splitlines()[0] == (
-        f"docs/PINNING.md:{line}:1: the section 'zopilot' has no description, but records/zopilot-gpu still stands; "
+        f"DEVIATIONS.md:{line}:1: the section 'zopilot' has no description, but records/zopilot-gpu still stands; "
         "restore services/zopilot/service.yaml, or run `invoke remove --service zopilot`"
     )
     with pytest.raises(InputError, match=r"the section 'zopilot' has no description"):
@@ -247,10 +321,11 @@ def test_a_service_without_a_description_keeps_its_sections_until_it_is_removed(
 
 def test_while_another_service_is_not_locked_only_its_own_sections_go(root: Path) -> None:
     shutil.rmtree(root / "lockfiles/seedvr-gpu")
-    before = {path: (root / path).read_text(encoding="utf-8") for path in PAGES}
+    before = {path: (root / path).read_text(encoding="utf-8") for path in SHARED}
     remove(root, ZOPILOT)
     for path, text in before.items():
         assert (root / path).read_text(encoding="utf-8") == markdown.remove_section(path, text, "zopilot")
+    assert not (root / PAGE).exists()
 
 
 def test_a_folder_belongs_to_the_service_with_the_longest_name() -> None:

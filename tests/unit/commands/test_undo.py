@@ -98,16 +98,17 @@ def test_an_edit_that_was_made_before_the_last_step_is_not_undone(updated: Repos
 def test_sections_of_other_services_stay_as_they_are_now(updated: Repository) -> None:
     generate.write_documents(change_summary(updated.root, COAXIAL, "changed later"))
     undo.undo(workspace.open_repository(updated.root))
-    assert "changed later" in (updated.text(paths.PINNING) or "")
+    assert "changed later" in (updated.text(paths.DEVIATIONS) or "")
     assert are_documents_fresh(updated.root)
 
 
-def test_an_edit_of_a_generated_section_is_in_the_way(updated: Repository) -> None:
-    lines = (updated.text(paths.PINNING) or "").split("\n")
-    number = next(number for number, line in enumerate(lines) if line.startswith("<!-- begin generated: zop"))
-    (updated.root / paths.PINNING).write_text("\n".join([*lines[: number + 1], "MINE", *lines[number + 1 :]]))
+@pytest.mark.parametrize("path", [paths.DEVIATIONS, paths.page_path("lora")])
+def test_an_edit_of_a_generated_section_is_in_the_way(path: str, updated: Repository) -> None:
+    lines = (updated.text(path) or "").split("\n")
+    number = next(number for number, line in enumerate(lines) if line.startswith("<!-- begin generated: "))
+    (updated.root / path).write_text("\n".join([*lines[: number + 1], "MINE", *lines[number + 1 :]]))
     before = tree(updated.root)
-    with pytest.raises(InputError, match=rf"^edited since the update: docs/PINNING\.md:{number + 2}; revert"):
+    with pytest.raises(InputError, match=rf"^edited since the update: .*{path}:{number + 2}; revert"):
         undo.undo(updated)
     assert tree(updated.root) == before
 

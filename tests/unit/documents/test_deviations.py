@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from support.descriptions import lora_service
-from support.documents import CPU, GPU, SMALL, declared_lock, declared_locks, page_section, pinning_page
+from support.documents import CPU, GPU, SMALL, declared_lock, declared_locks, page_section, service_text
 from torchpin.documents import deviations
 from torchpin.model import Lock, Reason, Recommendation, Service, Source, Waiver
 
@@ -86,4 +86,4 @@ def test_waivers_are_listed_where_there_are_any() -> None:
 def test_the_two_pages_hold_the_same_deviations() -> None:
     service = lora_service()
     table = next(block for block in deviation_log(service).split("\n\n") if block.startswith("| Component"))
-    assert table in page_section(pinning_page(service), "Deviation log")
+    assert table in page_section(service_text(service), "Deviation log")

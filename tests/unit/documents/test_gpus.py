@@ -1,9 +1,8 @@
-"""docs/GPUS.md: every GPU with its facts, each environment's verdict, what would serve it, and what failure looks like."""
+"""docs/GPUS.md and the GPUs of a service: their facts, each environment's verdict, what would serve them, how it fails."""
 
 from __future__ import annotations
 
 import re
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +12,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.documents import gpus, markdown
 from torchpin.lock.layers import split_layers
-from torchpin.model import Base, Environment, Layer, Lock, Service, Torch, Variant, Waiver
+from torchpin.model import Base, Environment, Layer, Lock, Service, Torch, Variant
 
 if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Services
@@ -25,8 +24,9 @@ ARM = Variant(name="arm64", channel="cpu", platform="linux/arm64")
 PLAIN = {"torch": Torch(version=Version("2.5.1"), companions={})}
 
 
-def gpu_section(services: list[Service], name: str, locks: dict[str, Lock] | None = None) -> str:
-    text = gpus.gpu_sections(services, locks or {})["wanted"]
+def gpu_section(service: Service, name: str, locks: dict[str, Lock] | None = None) -> str:
+    """What the page of a service tells of a GPU."""
+    text = f"\n{gpus.listed_gpus(service, locks or {})}"
     assert f"\n### {name}\n" in text
     return text.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
 
@@ -37,7 +37,7 @@ def environment_row(text: str, name: str) -> list[str]:
 
 
 def test_a_card_has_its_facts(service: Services) -> None:
-    text = gpu_section([service(gpus=("RTX 5060 Ti",))], "RTX 5060 Ti")
+    text = gpu_section(service(gpus=("RTX 5060 Ti",)), "RTX 5060 Ti")
     assert "- **Architecture**: Blackwell\n- **Capability**: 12.0\n- **Minimum toolkit**: CUDA 12.8\n" in text
     assert "- **Minimum driver**: 570.26, the driver of the first toolkit that supports it;" in text
     assert "- **Builds with code for it**: torch 2.7.0 on `cu128` is the first;" in text
@@ -46,68 +46,59 @@ def test_a_card_has_its_facts(service: Services) -> None:
 
 
 def test_a_card_with_a_driver_of_its_own_and_one_of_another_host(service: Services) -> None:
-    text = gpu_section([service(gpus=("B200", "GH200"))], "B200")
+    text = gpu_section(service(gpus=("B200", "GH200")), "B200")
     assert "- **Minimum driver**: 570.133.20, which is documented for this GPU." in text
-    text = gpu_section([service(gpus=("B200", "GH200"))], "GH200")
+    text = gpu_section(service(gpus=("B200", "GH200")), "GH200")
     assert "- **Host**: aarch64; images for linux/amd64 do not run there." in text
     assert "torch 2.4.0 on `cu124` is the first" in text
 
 
 def test_what_the_facts_do_not_know_is_said_and_not_guessed(service: Services) -> None:
     lora = service(gpus=("B100", "Voodoo 2"))
-    assert "- **Capability**: unknown" in gpu_section([lora], "B100")
-    assert "- **Builds with code for it**: none is known." in gpu_section([lora], "B100")
-    assert "This GPU is not in the facts: correct its name" in gpu_section([lora], "Voodoo 2")
-    assert environment_row(gpu_section([lora], "Voodoo 2"), "lora-gpu")[2:4] == [
-        "yes",
-        "unknown: this GPU is not in the facts",
-    ]
+    assert "- **Capability**: unknown" in gpu_section(lora, "B100")
+    assert "- **Builds with code for it**: none is known." in gpu_section(lora, "B100")
+    assert "This GPU is not in the facts: correct its name" in gpu_section(lora, "Voodoo 2")
+    assert environment_row(gpu_section(lora, "Voodoo 2"), "lora-gpu")[1] == (
+        "unknown: this GPU is not in the facts"
+    )
 
 
 def test_a_card_stands_once_however_it_is_written(service: Services) -> None:
-    services = [service(gpus=("A6000",)), service(name="other", gpus=("RTX A6000", "L40"))]
-    text = gpus.gpu_sections(services, {})["wanted"]
+    text = f"\n{gpus.listed_gpus(service(gpus=('A6000', 'RTX A6000', 'L40')), {})}"
     assert re.findall(r"^### (.*)$", text, re.MULTILINE) == ["RTX A6000", "L40"]
-    assert [environment_row(gpu_section(services, "L40"), name)[2] for name in ("lora-gpu", "other-gpu")] == [
-        "-",
-        "yes",
-    ]
 
 
 def test_each_environment_is_told_yes_no_or_unknown(service: Services) -> None:
     old = service(**PLAIN, gpus=("RTX 5090",), variants=(GPU, CPU, ARM))
     new = service(
-        name="fresh", torch=Torch(version=Version("2.8.0"), companions={}), variants=(NEW,),
+        name="fresh", torch=Torch(version=Version("2.8.0"), companions={}), variants=(NEW,), gpus=("RTX 5090",),
         base=Base(image="nvidia/cuda:12.8.1-cudnn-devel-ubuntu22.04"),
     )  # fmt: skip
-    text = gpu_section([old, new], "RTX 5090")
-    assert environment_row(text, "lora-gpu")[3].startswith("no: compiled for sm_50, ")
-    assert environment_row(text, "lora-cpu")[3] == environment_row(text, "lora-arm64")[3] == "no: a CPU build"
-    assert environment_row(text, "fresh-new")[3:6] == [
+    text = gpu_section(old, "RTX 5090")
+    assert environment_row(text, "lora-gpu")[1].startswith("no: compiled for sm_50, ")
+    assert environment_row(text, "lora-cpu")[1] == environment_row(text, "lora-arm64")[1] == "no: a CPU build"
+    assert environment_row(gpu_section(new, "RTX 5090"), "fresh-new")[1:4] == [
         "yes",
         "525 or later; CUDA 12.8 came with 570.26",
         "a driver of CUDA >=12.8; on GeForce no older branch is accepted",
     ]
-    assert "In `lora-gpu` torch starts and sees the GPU, and the first kernel fails: see [Known" in text
-    assert "first kernel fails" not in gpu_section([service(**PLAIN, gpus=("H100",))], "H100")
+    assert (
+        "In `lora-gpu` torch starts and sees the GPU, and the first kernel fails: "
+        "see [Known failures](../../docs/GPUS.md#known-failures)."
+    ) in text
+    assert "first kernel fails" not in gpu_section(service(**PLAIN, gpus=("H100",)), "H100")
 
 
 def test_what_a_base_asks_of_a_driver(service: Services) -> None:
-    text = gpu_section([service(**PLAIN, gpus=("H100",), variants=(GPU, CPU))], "H100")
-    assert environment_row(text, "lora-gpu")[5] == "a driver of CUDA >=12.1, or of branch 470, 525"
+    text = gpu_section(service(**PLAIN, gpus=("H100",), variants=(GPU, CPU)), "H100")
+    assert environment_row(text, "lora-gpu")[3] == "a driver of CUDA >=12.1, or of branch 470, 525"
     text = gpu_section(
-        [service(**PLAIN, base=Base(image="debian:12"), gpus=("H100",), variants=(GPU, CPU))], "H100"
+        service(**PLAIN, base=Base(image="debian:12"), gpus=("H100",), variants=(GPU, CPU)), "H100"
     )
-    assert [environment_row(text, name)[5] for name in ("lora-gpu", "lora-cpu")] == [
+    assert [environment_row(text, name)[3] for name in ("lora-gpu", "lora-cpu")] == [
         "unknown",
         "none: a CPU build",
     ]
-
-
-def test_a_waiver_stands_with_the_wish(service: Services) -> None:
-    waiver = Waiver(check="GPU001", about="B200", reason="later", review_by=date(2027, 1, 31))
-    text = gpu_section([service(gpus=("B200",), waivers=(waiver,))], "B200")
-    assert environment_row(text, "lora-gpu")[2] == "yes; waived: `GPU001`, review by 2027-01-31: later"
 
 
 def package_cell(
@@ -118,7 +109,7 @@ def package_cell(
     env = Environment(service=lora, variant=lora.variants[0])
     packages = (artifact("torch", "2.5.1+cu121"), artifact(package, version, **file))
     locks = {env.name: Lock(layers=split_layers(env, packages, uv="0.13.9")[0])}
-    return environment_row(gpu_section([lora], gpu, locks), "lora-gpu")[6]
+    return environment_row(gpu_section(lora, gpu, locks), "lora-gpu")[4]
 
 
 def test_a_locked_package_that_does_not_serve_a_card_is_named(service: Services, artifact: Artifacts) -> None:
@@ -136,7 +127,7 @@ def test_a_wheel_that_takes_newer_cards_only_is_named(service: Services, artifac
 
 
 def test_without_a_lock_nothing_is_said_of_packages(service: Services) -> None:
-    assert environment_row(gpu_section([service(gpus=("H100",))], "H100"), "lora-gpu")[6] == "not locked yet"
+    assert environment_row(gpu_section(service(gpus=("H100",)), "H100"), "lora-gpu")[4] == "not locked yet"
 
 
 def test_the_failures_are_those_of_cards_and_drivers_at_run_time() -> None:
@@ -152,12 +143,12 @@ def test_the_failures_are_those_of_cards_and_drivers_at_run_time() -> None:
 
 
 def test_common_gpus_and_every_capability_stand_in_tables_at_the_end(service: Services) -> None:
-    sections = gpus.gpu_sections([service(**PLAIN, variants=(GPU, CPU))], {})
-    assert list(sections) == ["wanted", "failures", "known"]
+    sections = gpus.gpu_sections([service(**PLAIN, variants=(GPU, CPU))])
+    assert list(sections) == ["services", "failures", "known"]
     common, _, capabilities = sections["known"].partition("## Every compute capability")
     assert first_cells(common) == ["GPU", "---", *(gpu.name for gpu in facts.gpus())]
-    assert "| H100 | Hopper | 9.0 | CUDA 11.8 | 520.61.05 | 2.0.0 on `cu118` | `lora-gpu` |" in common
-    assert "| RTX 5060 Ti | Blackwell | 12.0 | CUDA 12.8 | 570.26 | 2.7.0 on `cu128` | none |" in common
+    assert "| H100 | Hopper | 9.0 | CUDA 11.8 | 520.61.05 | 2.0.0 on `cu118` |" in common
+    assert "| RTX 5060 Ti | Blackwell | 12.0 | CUDA 12.8 | 570.26 | 2.7.0 on `cu128` |" in common
     known = {gpu.capability for gpu in facts.known_gpus()} - {
         None,
         "2.1",
@@ -165,7 +156,7 @@ def test_common_gpus_and_every_capability_stand_in_tables_at_the_end(service: Se
     assert set(first_cells(capabilities)) == {"Capability", "---", *known}
     (row,) = [line for line in capabilities.splitlines() if line.startswith("| 6.1 |")]
     assert row.startswith("| 6.1 | Pascal | ")
-    assert row.endswith("| 8.0 to 12.9 | 1.7.0 on `cu92` | `lora-gpu` |")
+    assert row.endswith("| 8.0 to 12.9 | 1.7.0 on `cu92` |")
 
 
 def first_cells(text: str) -> list[str]:
@@ -173,13 +164,25 @@ def first_cells(text: str) -> list[str]:
 
 
 def test_the_page_stays_small_however_many_gpus_are_known(service: Services) -> None:
-    section = gpus.gpu_sections([service(**PLAIN)], {})["known"]
+    section = gpus.gpu_sections([service(**PLAIN)])["known"]
     assert len(section.splitlines()) < 110
     assert max(map(len, section.splitlines())) < 300
 
 
-def test_where_no_service_wants_a_gpu_the_page_says_so() -> None:
-    assert "No service lists a GPU." in gpus.gpu_sections([], {})["wanted"]
+def test_the_page_tells_of_each_environment_which_common_gpus_it_serves(service: Services) -> None:
+    text = gpus.gpu_sections([service(**PLAIN, variants=(GPU, CPU))])["services"]
+    (line,) = [
+        line for line in text.splitlines() if line.startswith("- `lora-gpu`, torch 2.5.1 on `cu121`: ")
+    ]
+    served = line.partition(": ")[2].split(", ")
+    assert {"V100", "H100"} <= {*served}
+    assert not {"RTX 5090", "B200"} & {*served}
+    assert "\n- `lora-cpu`, torch 2.5.1 on `cpu`: none\n" in text
+    assert "[GPUs of lora](services/lora.md#gpus)" in text
+
+
+def test_without_a_service_the_page_says_so() -> None:
+    assert "There is no service yet." in gpus.gpu_sections([])["services"]
 
 
 @pytest.mark.parametrize(
@@ -200,10 +203,10 @@ def test_the_builds_of_a_card_by_channel(name: str, channel: str, span: tuple[st
 
 def test_the_page_is_whole_its_links_meet_and_it_is_made_the_same_twice(service: Services) -> None:
     services = [service(**PLAIN, gpus=("A6000", "RTX 5060 Ti", "B200"), variants=(GPU, CPU, ARM))]
-    sections = gpus.gpu_sections(services, {})
+    sections = gpus.gpu_sections(services)
     text = markdown.splice_sections("p", gpus.GPUS_OPENING, sections)
     assert text.startswith("# GPUs\n")
-    assert markdown.splice_sections("p", text, gpus.gpu_sections(services, {})) == text
+    assert markdown.splice_sections("p", text, gpus.gpu_sections(services)) == text
     assert re.search(r"\n{3}|[ \t]$", text, re.MULTILINE) is None
     anchors = {markdown.anchor(line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")}
     assert {*re.findall(r"\(#([^)]*)\)", text)} <= anchors

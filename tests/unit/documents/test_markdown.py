@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from support.descriptions import LORA
-from support.documents import SMALL, pinning_page
+from support.documents import SMALL, service_text
 from torchpin.documents import markdown
 from torchpin.documents.markdown import escape_literal, prose
 from torchpin.errors import InputError
@@ -27,7 +27,7 @@ def test_a_cell_keeps_its_bars_and_its_line_breaks() -> None:
 def test_prose_keeps_its_markdown_but_makes_no_html_and_no_marker() -> None:
     assert prose("see `<name>` and <b>, 1 <2\n  then") == "see `<name>` and \\<b>, 1 <2 then"
     assert escape_literal("2.* / ~=3\n<x") == "2.\\* / \\~=3 \\<x"
-    text = pinning_page(replace(SMALL, summary="<!-- end generated: small -->"))
+    text = service_text(replace(SMALL, summary="<!-- end generated: small -->"))
     assert markdown.splice_sections("p", text, {"small": text}) == text
 
 
@@ -74,6 +74,22 @@ def test_one_blank_line_stands_before_an_appended_section(text: str, gap: str) -
     assert markdown.splice_sections("p", text, {"one": NEW}) == text + gap + (NEW + "\n").replace(
         "\n", newline
     )
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("present", ["ac", "ca", "c", "a", "xc", ""])
+def test_a_missing_section_goes_before_those_that_follow_it(present: str, newline: str) -> None:
+    sections = {name: markdown.wrap_section(name, "x", source="here") for name in "abc"}
+    parts = ["prose", *(markdown.wrap_section(name, "x", source="here") for name in present), ""]
+    text = "\n\n".join(parts).replace("\n", newline)
+    spliced = markdown.splice_sections("p", text, sections)
+    order = "".join(markdown.generated_sections("p", spliced))
+    assert {*order} == {*"abc"}
+    assert order.index("b") < order.index("c")
+    assert [name for name in order if name in present] == [name for name in present if name in "abc"]
+    assert spliced.count("\r\n") == (spliced.count("\n") if newline == "\r\n" else 0)
+    assert "\n\n\n" not in spliced.replace("\r", "").rstrip("\n")
+    assert markdown.splice_sections("p", spliced, sections) == spliced
 
 
 def test_an_indented_marker_and_one_in_a_sentence_are_prose() -> None:

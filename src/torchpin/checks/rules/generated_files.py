@@ -75,6 +75,9 @@ def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Fin
         message = "the documents cannot be compared, because a lock no longer matches its description"
         yield finding(env, "docs", message, help="run `invoke lock`, which also writes the documents")
     for path, (committed, expected) in context.documents.items():
+        if expected is None:
+            yield finding(env, path, "is the page of a service that is described no more", about=path)
+            continue
         line = first_differing_line(committed, expected)
         if line is not None:
             message = "is missing" if committed is None else "has generated sections that are out of date"

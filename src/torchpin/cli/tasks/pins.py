@@ -158,7 +158,7 @@ def outdated(_: Context, service: str = "", json: bool = False, offline: bool = 
         "several are one update",
         "service": "only this service; may be given several times",
         "channel": "the channel of torch, such as cu128; by default the nearest one that supports the GPUs",
-        "reason": "why, for the log; or ID=TEXT, ID:SUBJECT=TEXT or COMPONENT=TEXT, the reason for a finding or deviation that the "
+        "reason": "why, for the bump's record; or ID=TEXT, ID:SUBJECT=TEXT or COMPONENT=TEXT, the reason for a finding or deviation that the "
         "update introduces, such as GPU001:V100=TEXT or torch=TEXT; may be given several times",
         "dry_run": "print the plan without changing anything",
         "offline": "plan from facts alone: neither uv nor PyPI is asked whether the pins resolve; with `--dry-run` only",

@@ -56,6 +56,11 @@ FAILS = [
         "DEVIATIONS.md", "is missing",
     ),
     Case(
+        "DOC001", "a page whose service is gone",
+        lambda kit: kit.check_lock("DOC001", documents={"docs/services/a.md": ("a\n", None)}),
+        "docs/services/a.md", "is the page of a service that is described no more",
+    ),
+    Case(
         "DOC001", "broken markers",
         lambda kit: kit.check_lock("DOC001", document_problems=("DEVIATIONS.md:7:1: the section 'lora' has no end",)),
         "DEVIATIONS.md:7:1", "the section 'lora' has no end",

@@ -1,4 +1,4 @@
-"""The packages that deserve attention and why: a section of docs/PINNING.md."""
+"""The packages that deserve attention and why: a section of a service's page."""
 
 from __future__ import annotations
 

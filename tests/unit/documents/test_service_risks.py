@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from torchpin.documents import pinning_risks
+from torchpin.documents import service_risks
 from torchpin.lock.layers import split_layers
 from torchpin.model import Artifact, Environment, Layer, Lock, Recommendation, Torch, Upstream, Variant
 
@@ -51,7 +51,7 @@ def risk_reasons(
         file="requirements.txt",
         requirements=upstream_requirements,
     )
-    reasons = pinning_risks.risk_reasons(
+    reasons = service_risks.risk_reasons(
         env, Lock(layers=locked_layers, provided=base_packages, upstreams=(upstream,))
     )
     return {name: "; ".join(lines) for name, lines in reasons.items()}
@@ -199,7 +199,7 @@ def risk_table(service: Services, artifact: Artifacts, *, everywhere: bool) -> s
         env = Environment(service=described_service, variant=variant)
         packages = (artifact("torch", "2.5.1+cpu"), artifact("old", "1.0", **fields))
         locks[env.name] = Lock(layers=split_layers(env, packages, uv="0.13.9")[0])
-    return pinning_risks.risk_table(described_service, locks)
+    return service_risks.risk_table(described_service, locks)
 
 
 def test_a_reason_of_one_environment_names_it(service: Services, artifact: Artifacts) -> None:
@@ -211,7 +211,7 @@ def test_no_reason_and_no_lock_are_told_apart(
     service: Services, environment: Callable[..., Environment], lock: Callable[..., Lock]
 ) -> None:
     assert (
-        pinning_risks.risk_table(service(), {"lora-gpu": lock(environment())})
+        service_risks.risk_table(service(), {"lora-gpu": lock(environment())})
         == "No package needs attention."
     )
-    assert pinning_risks.risk_table(service(), {}).startswith("Not locked yet: `lora-gpu`.")
+    assert service_risks.risk_table(service(), {}).startswith("Not locked yet: `lora-gpu`.")

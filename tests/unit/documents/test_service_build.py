@@ -1,4 +1,4 @@
-"""docs/PINNING.md: how an image is made, what of it is proven, what to look at, and how to go back."""
+"""The page of a service: how an image is made, what of it is proven, what to look at, and how to go back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from support.documents import EXTRA, FLASH
-from torchpin.documents import pinning_build
+from torchpin.documents import service_build
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, Base, Environment, Layer, Lock, Service, Source, Torch, Variant
 
@@ -60,7 +60,7 @@ def service_with_base_torch(service: Services, *layers: Layer) -> Service:
 def test_the_build_order_of_an_index_service(service: Services, artifact: Artifacts) -> None:
     lora = make_service(service, sources=(SOURCE,))
     hashed = "each by its hash, without dependencies"
-    assert pinning_build.build_order(lora, make_locks(lora, artifact)).splitlines() == [
+    assert service_build.build_order(lora, make_locks(lora, artifact)).splitlines() == [
         "1. Base image: `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`.",
         "2. System packages, by apt: `curl`, `git`.",
         "3. Python 3.10.14: that of the base image if it is exactly this, else the build that uv 0.13.9 has by hash, in a virtual environment.",
@@ -75,7 +75,7 @@ def test_the_build_order_of_an_index_service(service: Services, artifact: Artifa
 
 def test_the_build_order_of_a_base_service_installs_no_torch(service: Services, artifact: Artifacts) -> None:
     lora = service_with_base_torch(service, FLASH, TOOLS)
-    text = pinning_build.build_order(lora, make_locks(lora, artifact, artifact("flash-attn", "2.8.3")))
+    text = service_build.build_order(lora, make_locks(lora, artifact, artifact("flash-attn", "2.8.3")))
     assert "3. Python 3.10.14: that of the base image, in a virtual environment that sees" in text
     assert "4. torch and its companions: from the base image, never installed, always verified;" in text
     assert "5. Layer `01-flash.requirements.txt`: 1 package from flash-attn's own release," in text
@@ -86,7 +86,7 @@ def test_variants_are_told_apart_where_their_order_differs(service: Services, ar
     gpu = Variant(name="gpu", channel="cu121", platform="linux/amd64")
     arm = Variant(name="arm64", channel="pypi", platform="linux/arm64", base=Base(image="debian:12"))
     lora = make_service(service, variants=(gpu, arm), apt=())
-    text = pinning_build.build_order(lora, make_locks(lora, artifact))
+    text = service_build.build_order(lora, make_locks(lora, artifact))
     assert "In `lora-gpu`:\n\n1. Base image: `nvidia/cuda:" in text
     assert "In `lora-arm64`:\n\n1. Base image: `debian:12`.\n2. System packages, by apt: none." in text
     assert "4. Layer `00-torch.requirements.txt`: 1 package from PyPI," in text
@@ -95,14 +95,14 @@ def test_variants_are_told_apart_where_their_order_differs(service: Services, ar
 def verification_column(
     service: Service, locks: Mapping[str, Lock], freeze: str | None, name: str = "lora-gpu"
 ) -> dict[str, str]:
-    lines = pinning_build.matrix(service, locks, {name: freeze}).splitlines()[2:]
+    lines = service_build.matrix(service, locks, {name: freeze}).splitlines()[2:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     return {row[0]: row[3] for row in rows}
 
 
 def test_the_matrix_has_component_version_and_source(service: Services, artifact: Artifacts) -> None:
     lora = make_service(service, sources=(SOURCE,))
-    text = pinning_build.matrix(lora, make_locks(lora, artifact), {})
+    text = service_build.matrix(lora, make_locks(lora, artifact), {})
     for row in (
         "| Component | Version | Source | Verified |",
         "| Base image | nvidia/cuda `12.1.1-cudnn8-devel-ubuntu22.04` | its registry | not yet: no digest is recorded |",
@@ -149,14 +149,14 @@ def test_torch_of_the_base_is_proven_by_the_probe_alone(service: Services, artif
     assert verification["torch"] == "yes, by the build's probe"
     assert verification["Base image"] == "yes, by its digest"
     assert verification_column(lora, make_locks(lora, artifact), None)["torch"] == "not yet"
-    assert "| torch | `2.7.1+cu126` | the base image |" in pinning_build.matrix(
+    assert "| torch | `2.7.1+cu126` | the base image |" in service_build.matrix(
         lora, make_locks(lora, artifact), {}
     )
 
 
 def test_a_cpu_build_has_no_cuda_row(service: Services, artifact: Artifacts) -> None:
     lora = make_service(service, variants=(Variant(name="cpu", channel="cpu", platform="linux/amd64"),))
-    assert "CUDA of torch" not in pinning_build.matrix(lora, make_locks(lora, artifact), {})
+    assert "CUDA of torch" not in service_build.matrix(lora, make_locks(lora, artifact), {})
 
 
 def test_what_is_declared_and_not_locked_is_told(service: Services, artifact: Artifacts) -> None:
@@ -168,7 +168,7 @@ def test_what_is_declared_and_not_locked_is_told(service: Services, artifact: Ar
 
 def test_the_checklist_of_an_index_service(service: Services, artifact: Artifacts) -> None:
     lora = make_service(service, sources=(SOURCE,), imports=("torch", "tqdm"))
-    text = pinning_build.checklist(lora, make_locks(lora, artifact))
+    text = service_build.checklist(lora, make_locks(lora, artifact))
     for line in (
         "- [ ] Python is 3.10.14.",
         "- [ ] torch reports version `2.5.1+cu121`, with CUDA 12.1, compiled for sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90 at least.",
@@ -189,7 +189,7 @@ def test_the_checklist_of_a_base_service_wants_no_torch_installed(
     service: Services, artifact: Artifacts
 ) -> None:
     lora = service_with_base_torch(service)
-    text = pinning_build.checklist(lora, make_locks(lora, artifact))
+    text = service_build.checklist(lora, make_locks(lora, artifact))
     assert "- [ ] The base image's packages are unchanged: `torch==2.7.1+cu126`." in text
     assert "- [ ] No line has `+ torch==`: torch is the base image's, and stays." in text
     assert "One line has" not in text
@@ -197,18 +197,18 @@ def test_the_checklist_of_a_base_service_wants_no_torch_installed(
 
 def test_the_checklist_of_a_cpu_build_has_no_cuda(service: Services, artifact: Artifacts) -> None:
     lora = make_service(service, variants=(Variant(name="cpu", channel="cpu", platform="linux/amd64"),))
-    assert "torch 2.5.1+cpu, no CUDA." in pinning_build.checklist(lora, make_locks(lora, artifact))
+    assert "torch 2.5.1+cpu, no CUDA." in service_build.checklist(lora, make_locks(lora, artifact))
 
 
 def test_what_is_not_locked_yet_has_commands_alone(service: Services) -> None:
-    text = pinning_build.checklist(make_service(service), {})
+    text = service_build.checklist(make_service(service), {})
     assert "- [ ]" not in text
     assert "Not locked yet: `lora-gpu`." in text
-    assert pinning_build.build_order(make_service(service), {}).startswith("Not locked yet")
+    assert service_build.build_order(make_service(service), {}).startswith("Not locked yet")
 
 
 def test_a_rollback_takes_description_and_lock_together(service: Services) -> None:
-    text = pinning_build.rollback(make_service(service))
+    text = service_build.rollback(make_service(service))
     assert "git log --oneline -- services/lora lockfiles/lora-gpu" in text
     assert "git revert COMMIT  # description and lock together" in text
     assert "invoke build --service lora" in text

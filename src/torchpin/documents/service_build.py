@@ -1,4 +1,4 @@
-"""Build order, compatibility matrix, verification checklist and rollback: sections of docs/PINNING.md."""
+"""Build order, compatibility matrix, verification checklist and rollback: sections of a service's page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torchpin import facts, paths
 from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import ABSENT
 from torchpin.description.environments import cuda_version, torch_build
-from torchpin.documents import pinning_layers
+from torchpin.documents import service_layers
 from torchpin.documents.markdown import block, code, paragraphs, prose, table
 from torchpin.documents.sections import (
     NOTHING,
@@ -52,7 +52,7 @@ def _build_steps(env: Environment, lock: Lock) -> list[str]:
         f"System packages, by apt: {apt_packages}.",
         f"Python {service.python}: {_python_source(env, lock)}.",
         *(
-            [f"torch and its companions: {pinning_layers.PROVIDED_NOTE}; no later step may replace them."]
+            [f"torch and its companions: {service_layers.PROVIDED_NOTE}; no later step may replace them."]
             if lock.provided
             else []
         ),

@@ -1,4 +1,4 @@
-"""The Python packages of each layer: a section of docs/PINNING.md."""
+"""The Python packages of each layer: a section of a service's page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def packages_section(service: Service, locks: Mapping[str, Lock], records: Mappi
     parts = []
     if env_locks:
         parts = [
-            "#### Layer torch",
+            "### Layer torch",
             group_by_text((env, _torch_layer_text(env, lock)) for env, lock in env_locks),
         ]
     for number, layer in enumerate(service.layers if env_locks else ()):
@@ -38,7 +38,7 @@ def packages_section(service: Service, locks: Mapping[str, Lock], records: Mappi
             (env, missing_packages_text(layer, records.get(env.name)))
             for env, layer in _optional_layers(env_locks, number)
         ]
-        parts += [f"#### Layer {layer.name}", may_fail, group_by_text(texts), group_by_text(lacking)]
+        parts += [f"### Layer {layer.name}", may_fail, group_by_text(texts), group_by_text(lacking)]
     return paragraphs(*parts, missing_locks_text(service, locks))
 
 
