@@ -32,11 +32,11 @@ def bump_context() -> BumpContext:
     return BumpContext(texts=texts, locks=locked, today=TODAY)
 
 
-def plans(text: str, **changes: object) -> dict[str, Plan]:
+def plans(*texts: str, **changes: object) -> dict[str, Plan]:
     context = replace(bump_context(), **changes)  # type: ignore[arg-type]
     return {
         service_plan.service: service_plan
-        for service_plan in plan.plans(read.read_services(context.texts), parse_targets(text), context)
+        for service_plan in plan.plans(read.read_services(context.texts), parse_targets(*texts), context)
     }
 
 

@@ -77,9 +77,9 @@ def _find(env: Environment, pin: Pin, version: str) -> Wheel | NoWheel:
 
 
 def _help(pin: Pin, no_wheel: NoWheel) -> str:
-    near = (
-        f"choose a {no_wheel.column} that has one: {', '.join(no_wheel.nearest)}; or "
-        if no_wheel.nearest
-        else ""
-    )
-    return f"{near}remove {pin.name} from its layer"
+    if not no_wheel.nearest:
+        return f"remove {pin.name} from its layer"
+    near = ", ".join(no_wheel.nearest)
+    pythons = ", ".join(re.sub(r"^cp(\d)", r"\1.", tag) for tag in no_wheel.nearest)
+    choices = {"python": f"Python {pythons}", "torch": f"torch {near}", "cuda": f"a channel with CUDA {near}"}
+    return f"choose {choices.get(no_wheel.column, near)}; or remove {pin.name} from its layer"

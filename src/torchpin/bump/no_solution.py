@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _DEPENDS = re.compile(
-    rf"(?P<package>{_NAME})(\[[^\]]*\])?==(?P<version>[\w.+!-]+?) depends on (?P<needs>{_NAME})(\[[^\]]*\])?"
+    rf"(?P<package>{_NAME})(?P<extras>\[[^\]]*\])?==(?P<version>[\w.+!-]+?) depends on (?P<needs>{_NAME})(\[[^\]]*\])?"
     r"(?P<specifier>(?:[=!<>~]=?=?[\w.*+!-]+,?)*)(?=[\s,.;]|$)"
 )
 _ABSENT = re.compile(rf"(?:there is no version of|no versions? of) (?P<pin>{_NAME}==[\w.+!-]+\w)")
@@ -35,12 +35,13 @@ class _Clause:
     """That a release requires another package: `vllm==0.10.0`, `torch`, `==2.7.1`."""
 
     package: str
+    extras: str
     version: str
     needs: str
     specifier: SpecifierSet
 
     def __str__(self) -> str:
-        return f"{self.package}=={self.version} requires {self.needs}{self.specifier}"
+        return f"{self.package}{self.extras}=={self.version} requires {self.needs}{self.specifier}"
 
 
 def explain_no_solution(uv_text: str, bump_plan: Plan) -> str:
@@ -51,7 +52,7 @@ def explain_no_solution(uv_text: str, bump_plan: Plan) -> str:
     absent = next((match["pin"] for match in _ABSENT.finditer(text) if _is_pinned(match["pin"], pins)), None)
     if absent:
         name = absent.partition("==")[0]
-        return f"{absent} is not on the index that it comes from; choose a version of {name} that exists"
+        return f"the index has no {absent}; choose a version of {name} that exists"
     clauses = list(_clauses(text))
     for clause in clauses:
         pin = pins.get(clause.needs)
@@ -83,6 +84,7 @@ def _clauses(text: str) -> Iterator[_Clause]:
             continue
         yield _Clause(
             package=canonicalize_name(match["package"]),
+            extras=match["extras"] or "",
             version=match["version"],
             needs=canonicalize_name(match["needs"]),
             specifier=specifier,
@@ -108,7 +110,7 @@ def _ways(clause: _Clause, pin: Pin, bump_plan: Plan) -> str:
     exact = [
         bound.version for bound in clause.specifier if bound.operator == "==" and "*" not in bound.version
     ]
-    target = f"{pin.name}=={exact[0]}" if exact else f"{pin.name} to a version in {clause.specifier}"
+    target = f"{pin.name}=={exact[0]}" if exact else f"{pin.name} to {clause.specifier}"
     if not exact and pin.name == "torch":
         allowed = [version for version in facts.release_versions() if clause.specifier.contains(version)]
         target = f"torch=={allowed[-1]}" if allowed else target

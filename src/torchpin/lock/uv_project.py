@@ -46,6 +46,12 @@ def quote(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def project_name(service: str, dependencies: Iterable[str]) -> str:
+    """The name of a service's uv project, which none of these requirements has."""
+    names = {canonicalize_name(Requirement(text).name) for text in dependencies}
+    return f"{service}-service" if canonicalize_name(service) in names else service
+
+
 def render_uv_project(
     env: Environment,
     *,
@@ -57,14 +63,15 @@ def render_uv_project(
 
     `index` is the address of the channel or of its mirror; with None all comes from PyPI. `pins` are by default those
     of the description. `members`: packages of the family that only other packages require, with their versions. uv takes
-    from an explicit index only what the project itself requires, so it requires them too.
+    from an explicit index only what the project itself requires, so it requires them too. A service that is called like one
+    of its packages gives the project another name, which uv's messages then tell apart.
     """
     service = env.service
     declared = resolution_requirements(env, {}) if pins is None else pins
     dependencies = [*declared, *(f"{name}=={version}" for name, version in sorted((members or {}).items()))]
     lines = [
         "[project]",
-        f"name = {quote(service.name)}",
+        f"name = {quote(project_name(service.name, dependencies))}",
         'version = "0"',
         f'requires-python = "=={service.python.major}.{service.python.minor}.*"',
         "dependencies = [",

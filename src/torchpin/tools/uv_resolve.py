@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _NO_SIZE_STATUSES = (401, 403, 404, 405)
 # Bounds of a source archive whose size no index tells: the largest have some hundred megabytes.
 _LARGEST_SOURCE, _SOURCE_SECONDS = 500_000_000, 1800
+_PROJECT = " (pyproject.toml)"  # how uv marks it among those that require a package
 _PIN_LINE = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+?)\s+# via (?P<via>.+)")
 
 
@@ -222,7 +223,7 @@ def _abi_artifact(env: Environment, wheel: Wheel, published: PublishedHashes | N
 
 
 def _parse_required_by(pins: str, service: str, members: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
-    """What requires each package, from uv's `# via` comments; a parent of the project's name is the service.
+    """What requires each package, from uv's `# via` comments; the project is the service.
 
     The service does not require `members`: they stand in the project for the sake of their index.
     """
@@ -230,11 +231,10 @@ def _parse_required_by(pins: str, service: str, members: Collection[str] = ()) -
     for line in pins.splitlines():
         match = _PIN_LINE.match(line)
         if match:
-            parents = {part.split(" ")[0].split("[")[0] for part in match["via"].split(", ")}
             parents = {
-                service if parent == service else canonicalize_name(parent)
-                for parent in parents
-                if parent != "-c"  # `-c pins.txt` names the constraints
+                service if part.endswith(_PROJECT) else canonicalize_name(part.split(" ")[0].split("[")[0])
+                for part in match["via"].split(", ")
+                if not part.startswith("-c ")  # `-c pins.txt` names the constraints
             }
             name = canonicalize_name(match["name"])
             required_by[name] = tuple(sorted(parents - ({service} if name in members else set())))

@@ -88,3 +88,8 @@ def test_a_resolution_is_asked_for_the_wheel_s_wants_and_not_for_the_wheel(envir
         "torch==2.7.1", "torchvision==0.22.1", "torchaudio==2.7.1", "a==1", "einops",
     )  # fmt: skip
     assert uv_project.resolution_requirements(env, {})[3:] == (FLASH, "a==1")
+
+
+def test_a_service_that_is_called_like_a_package_gives_its_project_another_name() -> None:
+    assert uv_project.project_name("vllm", ["torch==2.7.1", "VLLM[audio]==0.10.0"]) == "vllm-service"
+    assert uv_project.project_name("lora", ["torch==2.7.1", "lora-tools==1"]) == "lora"

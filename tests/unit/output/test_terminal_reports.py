@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from support.results import FINDING, WARNING, make_result
 from torchpin.adopt.draft import Adoption
 from torchpin.adopt.scan import Match
-from torchpin.bump.model import Move, Plan
+from torchpin.bump.model import Move, Opening, Plan
 from torchpin.commands.adopt import Adopted
 from torchpin.commands.facts import FactsReport
 from torchpin.commands.fix import FixedFile
@@ -147,6 +148,57 @@ def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixtu
         "-torch: 2.7.1",
         "+torch: 2.8.0",
     ]
+
+
+def test_a_plan_says_which_reasons_it_asks_for(capsys: pytest.CaptureFixture[str]) -> None:
+    openings = (
+        Opening(key="GPU001:RTX 5090", message="GPU001 about RTX 5090: no code"),
+        Opening(key="CUDA", message="CUDA 12.8 deviates", is_review=True),
+        Opening(key="torch", message="torch 2.8.0 deviates", reason="needed"),
+    )
+    plan = replace(
+        PLAN,
+        openings=openings,
+        present=("tqdm is already at 4.67.1",),
+        resolution="resolved by uv: 9 packages",
+    )
+    terminal.print_plans([plan], TITLE, {"lora": []})
+    lines = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if "reason" in line or "tqdm" in line or "uv" in line
+    ]
+    assert lines == [
+        "  reason: torch: needed",
+        "  wants a reason: GPU001:RTX 5090, by `--reason 'GPU001:RTX 5090=TEXT'`; without, it stays open",
+        "  wants a reason: CUDA, by `--reason CUDA=TEXT`; without, the present one stays",
+        "  note: tqdm is already at 4.67.1",
+        "  note: the reason of CUDA names an updated package",
+        "  resolution: resolved by uv: 9 packages",
+    ]
+
+
+def test_a_service_that_has_all_already_and_one_called_like_a_package(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    present = Plan(service="lora", file="f", present=("torch is already at 2.8.0",), before="- tqdm==1\n")
+    held = Plan(
+        service="vllm", file="f", held_back="vllm==1 requires torch==2", before="- vllm[audio]==0.10.0\n"
+    )
+    terminal.print_plans([present, held], TITLE, {})
+    assert capsys.readouterr().out.splitlines() == [
+        "lora: nothing to change: torch is already at 2.8.0",
+        "service vllm: held back: vllm==1 requires torch==2",
+    ]
+
+
+def test_a_reason_is_asked_for_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    opening = Opening(key="torch", message="torch 2.8.0 deviates")
+    monkeypatch.setattr("builtins.input", lambda question: f" {question}")
+    monkeypatch.setattr(terminal, "_is_interactive", lambda: False)
+    assert terminal.ask_reason(opening) == ""
+    monkeypatch.setattr(terminal, "_is_interactive", lambda: True)
+    assert terminal.ask_reason(opening) == "Reason for torch (empty: leave it open):"
 
 
 def test_a_service_that_is_held_back_says_why(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,11 @@ def test_the_service_does_not_require_what_stands_in_the_project_for_its_index()
     assert uv_resolve._parse_required_by(pins, "lora", {"torchvision"}) == {"torchvision": ("timm",)}
 
 
+def test_a_project_and_a_package_are_told_apart_by_what_uv_writes() -> None:
+    pins = "torch==2.7.1   # via vllm, vllm-service (pyproject.toml)\nrich==1   # via vllm\n"
+    assert uv_resolve._parse_required_by(pins, "server") == {"torch": ("server", "vllm"), "rich": ("vllm",)}
+
+
 def test_a_line_without_a_comment_tells_nothing() -> None:
     assert uv_resolve._parse_required_by("torch==2.5.1\n# a comment\n\n", "lora") == {}
 
