@@ -288,7 +288,8 @@ def resume(
     """
     from torchpin.commands import bump_steps
 
-    pending = [entry for entry in read_bumps(repo) if entry.pending]
+    bumps = read_bumps(repo)
+    pending = [entry for entry in bumps if entry.pending]
     if not pending:
         raise InputError("no update is pending")
     obstacle = bump_steps.build_obstacle(bump_steps.environments_of(repo, pending[-1].services))
@@ -296,4 +297,12 @@ def resume(
         raise ToolError(f"{pending[-1].bump} cannot be finished: {obstacle}; its steps stay pending")
     with exclusive(repo, "bumping", patience=0), exclusive_services(repo, pending[-1].services):
         migrate(repo, overwrite=overwrite)
-        return bump_steps.finish(repo, pending[-1], show_status, overwrite=overwrite)
+        return bump_steps.finish(
+            repo, pending[-1], show_status, overwrite=overwrite, later=_later_updates(bumps, pending[-1])
+        )
+
+
+def _later_updates(bumps: Sequence[BumpEntry], entry: BumpEntry) -> tuple[str, ...]:
+    """The updates since an entry that changed one of its services."""
+    number = next(index for index, other in enumerate(bumps) if other.key == entry.key)
+    return tuple(other.bump for other in bumps[number + 1 :] if {*other.services} & {*entry.services})

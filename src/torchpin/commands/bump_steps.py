@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchpin.bump import plan
-from torchpin.bump.model import service_label
-from torchpin.bump.no_solution import explain_no_solution
+from torchpin.bump.resolution import failure_text, resolution_text
 from torchpin.bump.target import join_targets
 from torchpin.checks.run import registered_checks
 from torchpin.commands import build, install, judge, lock
@@ -86,7 +85,7 @@ def resolve_update(
         targets=tuple(targets),
         context=context,
         plans=tuple(
-            replace(bump_plan, resolution=_resolution(bump_plan, new_locks))
+            replace(bump_plan, resolution=resolution_text(bump_plan, new_locks))
             for bump_plan in plan.finalize(active_plans, targets, context, new_locks)
         ),
         held={bump_plan.service: bump_plan.held_back for bump_plan in plans if bump_plan.held_back},
@@ -124,34 +123,14 @@ def _resolve_locks(
     )
     failed = [outcome for outcome in outcomes if outcome.code]
     if failed:
-        services = {
-            env.name: bump_plan
-            for bump_plan in active_plans
-            for env in environments
-            if env.service.name == bump_plan.service
-        }
-        text = "\n".join(_failure(services[outcome.name], outcome) for outcome in failed)
+        plan_of = {bump_plan.service: bump_plan for bump_plan in active_plans}
+        service_of = {env.name: env.service.name for env in environments}
+        text = "\n".join(failure_text(plan_of[service_of[row.name]], row) for row in failed)
         error_type: type[TorchpinError] = (
             FindingsError if failed[0].code == FindingsError.exit_code else ToolError
         )
         raise error_type(f"{text}\nnothing was changed")
     return outcomes, new_locks
-
-
-def _failure(bump_plan: Plan, outcome: Outcome) -> str:
-    """What ended a resolution: for pins without a solution first which contradict each other, and below what uv says."""
-    text = f"{outcome.name}: {outcome.detail}"
-    if outcome.code != FindingsError.exit_code:
-        return text
-    explanation = explain_no_solution(outcome.detail, bump_plan)
-    return f"{service_label(bump_plan)}: {explanation}\n{text}" if explanation else text
-
-
-def _resolution(bump_plan: Plan, new_locks: Mapping[str, Lock]) -> str:
-    """How many packages were resolved, by environment."""
-    environments = select_environments([bump_plan.service_after])
-    counts = ", ".join(f"{len(new_locks[env.name].packages)} packages in {env.name}" for env in environments)
-    return f"resolved by uv: {counts}"
 
 
 def _download_summary(before: Lock | None, after: Lock) -> str:
@@ -247,10 +226,12 @@ def finish(
     *,
     verify_natively: bool = False,
     overwrite: bool = False,
+    later: Sequence[str] = (),
 ) -> tuple[Outcome, ...]:
     """Steps 3 to 5, with their record; where no image can be built, they stay pending.
 
-    `verify_natively`: the locks are then installed and verified without Docker. Raises FindingsError for an image that does
+    `verify_natively`: the locks are then installed and verified without Docker. `later`: the updates of the same services
+    since, which the images have too. Raises FindingsError for an image that does
     not pass the checks, and for edits by hand that would be lost, without `overwrite`; ToolError for a build that fails.
     """
     logged = entry
@@ -268,10 +249,12 @@ def finish(
     # read before the build, which writes the new records
     old_freezes = {env.name: after.text(freeze_path(env.name)) or "" for env in environments}
     built, build_step = _build_images(after, environments, show_status, overwrite=overwrite)
-    entry = bump_log.with_step(entry, BUILD, build_step)
-    entry = bump_log.with_step(entry, VALIDATE, _validate_images(after, environments))
     record_step = _done_step(after, ", ".join(freeze_path(env.name) for env in environments))
-    entry = bump_log.with_step(entry, RECORD, record_step)
+    for number, step in (
+        (BUILD, build_step), (VALIDATE, _validate_images(after, environments)), (RECORD, record_step),
+    ):  # fmt: skip
+        note = f"together with the later {', '.join(later)}: {step.note}" if later else step.note
+        entry = bump_log.with_step(entry, number, replace(step, note=note))
     changes = {
         env.name: freeze_changes(old_freezes[env.name], after.text(freeze_path(env.name)) or "")
         for env in environments
