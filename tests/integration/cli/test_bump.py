@@ -9,8 +9,8 @@ import pytest
 
 from support.command_line import run_command, run_process, tree
 from torchpin import paths
-from torchpin.records import bump_log
 from torchpin.workspace import workspace
+from torchpin.workspace.bumps import read_bumps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,7 @@ def test_two_pins_are_one_update_with_one_entry_and_one_undo(locked: Path, tmp_p
         "open   service rich  rich 14.1.0 deviates; recommended: 14.0.0 (report); accept it by" in result.out
     )
     repo = workspace.open_repository(root)
-    (entry,) = [row for row in bump_log.parse_log(repo.text(paths.BUMP_LOG)) if "rich" in row.services]
+    (entry,) = [row for row in read_bumps(repo) if "rich" in row.services]
     assert (entry.bump, entry.why) == ("rich==14.1.0 tqdm==4.67.1", "both are wanted")
     assert entry.services["rich"].pins == ("rich 14.0.0 -> 14.1.0", "tqdm 4.66.5 -> 4.67.1")
     text = (root / FILE).read_text()
