@@ -131,6 +131,22 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CopiedFiles:
+    """A file or folder of the repository that is copied into the image.
+
+    `origin` is its path in the repository; `target` its place in the image, absolute or below the service's home (`.`: the
+    home itself). `owner` is a user or `uid:gid`, `mode` octal digits, None: as git has it. `ignore` are patterns as in a
+    .dockerignore, relative to the folder.
+    """
+
+    origin: str
+    target: str
+    owner: str = "root"
+    mode: str | None = None
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
     """A HEALTHCHECK; times in seconds."""
 
@@ -145,16 +161,25 @@ class Health:
 class Run:
     """How a container runs; `freeze` is the file in it that every start writes its freeze record to.
 
+    `entrypoint` stands in place of torchpin's start script. `user` is a name or `uid:gid`, None: root; `writable` are folders
+    of the image that it owns. `env_files` are files of the host, `secrets` the names of what is mounted at /run/secrets.
     `compiles`: whether kernels are compiled at run time (triton, torch.compile); None: the description does not say.
     """
 
     command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
     volumes: tuple[str, ...] = ()
     freeze: str | None = None
     user: str | None = None
+    writable: tuple[str, ...] = ()
     health: Health | None = None
+    shm_size: str | None = None
+    ipc: str | None = None
+    env_files: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
     compiles: bool | None = None
 
 
@@ -206,6 +231,7 @@ class Service:
     apt: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
+    files: tuple[CopiedFiles, ...] = ()
     run: Run = field(default_factory=Run)
     budget_bytes: int | None = None
     recommends: tuple[Recommendation, ...] = ()
@@ -227,6 +253,10 @@ class Service:
     def home(self) -> str:
         """The service's folder in its image; not below /workspace, where a mounted volume would hide it."""
         return f"/opt/{self.name}"
+
+    def path_in_image(self, path: str) -> str:
+        """The absolute path of one that may be relative to the home; `.` is the home."""
+        return path if path.startswith("/") else self.home if path == "." else f"{self.home}/{path}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,6 +20,7 @@ POLICY = f"{SERVICES}/policy.yaml"  # what holds for all services of a repositor
 SETTINGS = "torchpin.toml"  # of one machine, and in .gitignore
 BUMPS = f"{RECORDS}/bumps"  # a file an update
 FORMER_BUMP_LOG = f"{RECORDS}/log.yaml"  # all updates, as it was once
+DOCKERIGNORE = ".dockerignore"  # what `files:` leave out, too
 # A repository's own, in place of those that torchpin brings along.
 DOCKERFILE_TEMPLATE = f"{DOCKER}/Dockerfile.j2"
 RUNTIME = f"{DOCKER}/runtime"

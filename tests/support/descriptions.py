@@ -14,6 +14,7 @@ from torchpin.description import read, write
 from torchpin.errors import INPUT, InputError
 from torchpin.model import (
     Base,
+    CopiedFiles,
     Health,
     Layer,
     Reason,
@@ -94,6 +95,13 @@ _RUN = Run(
     volumes=("/workspace",),
     freeze="/workspace/freeze.txt",
     user="worker",
+    entrypoint=("tini", "--", "/opt/torchpin/start.sh"),
+    writable=("/app/cache",),
+    shm_size="8GB",
+    ipc="private",
+    env_files=("services/lora/.env",),
+    secrets=("HF_TOKEN",),
+    labels={"org.example.team": "speech"},
     health=Health(command=("curl", "-f", "http://127.0.0.1")),
 )
 
@@ -116,6 +124,11 @@ def full_text() -> str:
         apt=("git", "curl"),
         imports=("torch",),
         sources=(_SOURCE,),
+        files=(
+            CopiedFiles(
+                origin="services/lora/app", target="/app", owner="worker", mode="0640", ignore=("tests",)
+            ),
+        ),
         run=_RUN,
         budget_bytes=10**9,
         recommends=(Recommendation(component="torch", says="2.5.x"),),

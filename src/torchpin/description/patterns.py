@@ -55,9 +55,25 @@ ABSOLUTE = text_rule(
     r"/(?!(?:.*/)?\.{0,2}(?:/|$))[A-Za-z0-9._/-]+",
     "an absolute path inside the container, such as /workspace",
 )
+TARGET = text_rule(
+    rf"\.|{INSIDE.pattern.pattern}|{ABSOLUTE.pattern.pattern}",
+    "a path in the image: absolute, or below the service's folder in it",
+)
+MODE = text_rule(r"0?[0-7]{3}", 'a mode of three octal digits such as "0755" (quote it)')
+IGNORED = text_rule(r"(?!#)!?[^\s!](?:.*\S)?", "a pattern as in a .dockerignore, such as **/*.log")
+HOST_FILE = text_rule(
+    r"(?!.*(?:^|/)\.\.(?:/|$))(?:~?/)?(?!/)(?!.*//)[A-Za-z0-9._/-]*[A-Za-z0-9._-]",
+    "the path of a file on the host: absolute, from the home (~/) or in the repository",
+)
+SHARED_MEMORY = text_rule(r"[1-9]\d{0,5}(?:MB|GB)", "a size such as 8GB")
+IPC = text_rule("host|private|shareable", "host, private or shareable")
+LABEL = text_rule(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?", "the name of a label such as org.example.team"
+)
 KEY = text_rule(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 VALUE = text_rule(r"[^\"\\$`]*", "a plain value (no quotes, backslashes, dollars or backticks)")
-USER = text_rule(r"[a-z_][a-z0-9_-]{0,31}", "a user name")
+_ID = r"(?:0|[1-9]\d{0,8})"
+USER = text_rule(rf"[a-z_][a-z0-9_-]{{0,31}}|{_ID}:{_ID}", 'a user name, or uid:gid such as "1000:1000"')
 SIZE = text_rule(r"\d{1,15}(?:\.\d{1,6})?(?:MB|GB|TB)", "a size such as 20GB")
 CHECK = text_rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
 # Zero-width characters alone look like no text at all.
@@ -70,6 +86,27 @@ OWN_VARIABLES = ("PATH", "VIRTUAL_ENV", "HOME")
 SYSTEM = re.compile(
     r"/(?:(?:bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|tmp|usr)/.*|(?:opt|var)/|opt/(?:venv|python|torchpin)/.*|var/(?:cache|lib|log)/.*)$"
 )
+# What copied files would be lost below (the engine mounts it) or would break: the system, the environment, the probe.
+NO_TARGET = re.compile(
+    r"/(?:(?:bin|boot|dev|lib|lib64|proc|run|sbin|sys|tmp)(?:/.*)?|usr(?!/local/).*|etc(?:/(?:passwd|group|shadow|gshadow"
+    r"|hosts|hostname|resolv\.conf))?|opt(?:/(?:venv|python|torchpin)(?:/.*)?)?|var(?:/(?:cache|lib|log|run)(?:/.*)?)?|home|root)"
+)
+# Labels that torchpin and the image formats set.
+OWN_LABELS = frozenset(
+    f"org.opencontainers.image.{name}"
+    for name in (
+        "title",
+        "description",
+        "version",
+        "source",
+        "revision",
+        "licenses",
+        "created",
+        "base.name",
+        "base.digest",
+    )
+)
+RESERVED_LABELS = ("io.torchpin.", "com.docker.", "io.docker.", "org.dockerproject.")
 # Users and groups of Debian's and Ubuntu's images: `useradd` fails for them.
 TAKEN_USERS = frozenset((
     "_apt", "adm", "audio", "backup", "bin", "cdrom", "crontab", "daemon", "dialout", "dip", "disk", "fax",

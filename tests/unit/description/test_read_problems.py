@@ -231,7 +231,7 @@ ADDED = {
     "run: {health: {command: []}}": "run.health.command: expected at least one argument",
     "run: {health: {command: curl}}": "run.health.command: expected a list, found 'curl'",
     "run: {health: {command: [a], retries: 0}}": "run.health.retries: expected a whole number from 1 to 86400, found 0",
-    "run: {user: Root}": "run.user: 'Root' is not a user name",
+    "run: {user: Root}": "run.user: 'Root' is not a user name, or uid:gid such as \"1000:1000\"",
     "gpus: H100": "gpus: expected a list, found 'H100'",
     "gpus: [H100, H100]": "gpus[1]: duplicate 'H100'; keep one",
     "apt: [git-]": "apt[0]: 'git-' is not a Debian package name",

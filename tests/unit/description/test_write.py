@@ -13,8 +13,10 @@ from packaging.version import Version
 
 from support.descriptions import lora_service, read_service
 from torchpin.description import patterns, write
+from torchpin.description.sections.run import START_SCRIPT
 from torchpin.model import (
     Base,
+    CopiedFiles,
     Health,
     Layer,
     Reason,
@@ -100,7 +102,14 @@ def runs(draw: st.DrawFn) -> Run:
         ports=some(draw, st.integers(1, 65535)),
         volumes=some(draw, absolute),
         freeze=draw(st.none() | absolute),
-        user=draw(st.none() | st.just("worker")),
+        user=draw(st.none() | st.sampled_from(["worker", "1000:1000"])),
+        entrypoint=draw(st.just(()) | commands.map(lambda words: (*words, START_SCRIPT))),
+        writable=some(draw, absolute),
+        shm_size=draw(st.none() | st.just("8GB")),
+        ipc=draw(st.sampled_from([None, "private"])),
+        env_files=some(draw, st.sampled_from([".env", "~/a.env", "/etc/a.env"])),
+        secrets=some(draw, st.from_regex(r"[A-Z_]{1,8}", fullmatch=True)),
+        labels=draw(st.dictionaries(st.from_regex(r"org\.[a-z]{1,8}", fullmatch=True), prose, max_size=2)),
         health=draw(st.none() | health),
         compiles=draw(st.sampled_from([None, True, False])),
     )
@@ -122,6 +131,15 @@ waivers = st.builds(
 )
 
 
+copied = st.builds(
+    CopiedFiles,
+    origin=st.sampled_from(["a", "a/b.py"]),
+    target=st.from_regex(r"(/srv/)?[a-z]{1,8}\.txt", fullmatch=True),
+    mode=st.sampled_from([None, "0755", "640"]),
+    ignore=st.just(()) | st.just(("**/*.log", "!a.log")),
+)
+
+
 @st.composite
 def services(draw: st.DrawFn) -> Service:
     return Service(
@@ -140,6 +158,7 @@ def services(draw: st.DrawFn) -> Service:
         apt=some(draw, st.sampled_from(["git", "g++", "libc6", "libgl1"])),
         imports=some(draw, st.sampled_from(["torch", "a.b", "_c"])),
         sources=draw(sources()),
+        files=some(draw, copied, lambda entry: entry.target),
         run=draw(runs()),
         budget_bytes=draw(st.none() | st.integers(0, 10**20)),
         recommends=some(draw, st.builds(Recommendation, component=prose, says=prose, by=prose)),

@@ -19,6 +19,7 @@ from torchpin.description.patterns import (
     TAKEN_HOMES,
 )
 from torchpin.description.sections.base import BASE, base_mapping, build_base
+from torchpin.description.sections.files import FILES, build_files, check_files, files_mapping
 from torchpin.description.sections.layers import LAYERS, build_layers, check_layers, layer_mapping
 from torchpin.description.sections.reasons import (
     REASONS,
@@ -116,6 +117,12 @@ SERVICE = Record(
             example="[torch, fastapi]",
         ),
         Key(name="sources", shape=SOURCES, doc="Git repositories that are cloned into the image."),
+        Key(
+            name="files",
+            shape=FILES,
+            doc="Files and folders of the repository that are copied into the image, in its last layers.",
+            example="[{from: services/whisper/server.py, to: server.py}]",
+        ),
         Key(name="run", shape=RUN, doc="How a container runs."),
         Key(name="budget", shape=_BUDGET, doc="Limits of the image.", example="{image: 20GB}"),
         Key(
@@ -151,6 +158,7 @@ def check_service(reader: Reader, values: Mapping[str, Any]) -> None:
     check_layers(reader, values.get("layers") or (), torch)
     check_sources(reader, values.get("sources") or ())
     check_run(reader, values.get("run") or {}, f"/opt/{name}")
+    check_files(reader, values, f"/opt/{name}")
 
 
 def build_service(values: Mapping[str, Any], positions: Mapping[str, Position]) -> Service:
@@ -169,6 +177,7 @@ def build_service(values: Mapping[str, Any], positions: Mapping[str, Position]) 
         apt=values.get("apt", ()),
         imports=values.get("imports", ()),
         sources=build_sources(values.get("sources", ())),
+        files=build_files(values.get("files", ())),
         run=build_run(values["run"]) if "run" in values else Run(),
         budget_bytes=_parse_size(budget) if budget else None,
         recommends=build_recommendations(values.get("recommends", ())),
@@ -197,6 +206,7 @@ def service_mapping(service: Service) -> dict[str, object]:
         "apt": list(service.apt),
         "imports": list(service.imports),
         "sources": [source_mapping(source) for source in service.sources],
+        "files": [files_mapping(files) for files in service.files],
         "run": run_mapping(service.run),
         "budget": None if budget is None else {"image": f"{Decimal(budget) / 10**6:f}MB"},
         "recommends": [recommendation_mapping(recommendation) for recommendation in service.recommends],
