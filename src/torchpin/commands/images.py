@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from torchpin.errors import FindingsError
 from torchpin.model import Outcome
 from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.tools import process
+from torchpin.tools.run_files import run_files
 from torchpin.workspace.workspace import read_lock
 
 if TYPE_CHECKING:
@@ -63,19 +65,24 @@ def _compare_freeze(client: Any, repo: Repository, env: Environment) -> Outcome:
 def run(
     repo: Repository, env: Environment, *, command: Sequence[str] = (), dry_run: bool = False
 ) -> tuple[tuple[str, ...], int]:
-    """Runs a service's container as described, in the foreground; returns the command and its exit code."""
+    """Runs a service's container as described, in the foreground; returns the command and its exit code.
+
+    Raises InputError for a secret or a file of variables that is not there.
+    """
     from torchpin.tools import docker
 
     with docker.engine() as client:
         tag = built_tag(client, repo, env)
-    docker_command = docker.run_command(
-        env,
-        tag,
-        command=command,
-        gpus=bool(process.which("nvidia-smi")),
-        terminal=bool(sys.stdin and sys.stdin.isatty()),
-    )
-    return docker_command, 0 if dry_run else process.run_interactive(docker_command)
+    with run_files(repo.root, env.service, os.environ, dry_run=dry_run) as container_files:
+        docker_command = docker.run_command(
+            env,
+            tag,
+            command=command,
+            gpus=bool(process.which("nvidia-smi")),
+            terminal=bool(sys.stdin and sys.stdin.isatty()),
+            run_files=container_files,
+        )
+        return docker_command, 0 if dry_run else process.run_interactive(docker_command)
 
 
 def freeze_workspace(workspace: Workspace) -> CommandReport:

@@ -67,6 +67,7 @@ def compiling_signs(env: Environment, packages: Iterable[str]) -> Iterator[Sign]
     values = [
         *(("variable", f"run.env.{name}", name, value) for name, value in service.run.env.items()),
         *(("argument", f"run.command[{number}]", word, word) for number, word in enumerate(service.run.command)),
+        *(("argument", f"run.entrypoint[{number}]", word, word) for number, word in enumerate(service.run.entrypoint)),
         *(("import", f"imports[{number}]", name, name) for number, name in enumerate(service.imports)),
     ]  # fmt: skip
     for where, path, name, value in values:

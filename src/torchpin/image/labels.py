@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from torchpin import facts
+from torchpin.description.environments import MACHINES, cuda_version, torch_build
 from torchpin.redaction import redact_credentials
 from torchpin.sbom.inventory import image_reference
 from torchpin.sbom.licenses import interpret_statement, joint_expression
@@ -20,7 +22,7 @@ _SCP_ADDRESS = re.compile(r"(?:[^\s/@:]+@)?(?P<host>[\w.-]+\.[\w.-]+):(?P<path>(
 def image_labels(
     env: Environment, lock: Lock, *, sbom_digest: str, origin: str = "", revision: str = ""
 ) -> dict[str, str]:
-    """The labels of an image: its SBOM's digest, the base image, the packages' licenses, and what it was built from.
+    """The labels of an image: its SBOM's digest, the base image, the packages' licenses, what it was built from, its torch.
 
     `origin` is the address of the repository, `revision` its commit; a folder of this machine is no address.
     """
@@ -34,8 +36,23 @@ def image_labels(
         f"{_OCI}.base.digest": env.base.digest or "",
         f"{_OCI}.licenses": joint_expression(licenses) if statements else "",
         SBOM_LABEL: sbom_digest,
+        **_torch_labels(env),
     }
     return {label: value for label, value in labels.items() if value}
+
+
+def _torch_labels(env: Environment) -> dict[str, str]:
+    """What tells whether an image fits a machine: torch, CUDA, Python, architectures, and the oldest driver; "" if not known."""
+    release, build, cuda = str(env.service.torch.version), torch_build(env), cuda_version(env)
+    compiled = facts.compiled_archs(release, build, MACHINES[env.variant.platform]) if build else None
+    driver = facts.driver(cuda) if cuda else None
+    return {
+        "io.torchpin.torch": f"{release}+{build}" if build else release,
+        "io.torchpin.cuda": cuda or "",
+        "io.torchpin.python": str(env.service.python),
+        "io.torchpin.archs": " ".join(compiled.sm) if compiled else "",
+        "io.torchpin.driver": (driver.family or driver.toolkit) if driver else "",
+    }
 
 
 def public_address(address: str) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,7 +16,7 @@ from torchpin.redaction import redact_credentials
 from torchpin.tools import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from docker import DockerClient
 
@@ -34,6 +35,17 @@ _MOST_WRAPPERS = 20  # exceptions that are looked into for the one of the operat
 _PROBE_SECONDS = 1800  # for importing torch and what it needs, on an emulated platform too
 _MOST_OUTPUT = 50_000_000  # bytes that the probe may print; a real report has some hundred thousand
 PROBE = ("-B", "/opt/torchpin/probe.py")  # -B: no bytecode is written
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFiles:
+    """The files of the host that a container reads when it starts: those of variables, and a secret's by its name."""
+
+    env_files: tuple[Path, ...] = ()
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+
+
+NO_RUN_FILES = RunFiles()
 
 
 @contextmanager
@@ -198,16 +210,33 @@ def find_image(client: Client, tag: str, key: str) -> Any | None:
 
 
 def run_command(
-    env: Environment, tag: str, *, command: Sequence[str], gpus: bool, terminal: bool
+    env: Environment,
+    tag: str,
+    *,
+    command: Sequence[str],
+    gpus: bool,
+    terminal: bool,
+    run_files: RunFiles = NO_RUN_FILES,
 ) -> tuple[str, ...]:
-    """The `docker run` command of a service: its ports, a named volume for each of its volumes, and the GPUs if any."""
+    """The `docker run` command of a service: its ports, a named volume for each of its volumes, and the GPUs if any.
+
+    Variables and secrets are given as files of the host, so no value of theirs is in the command.
+    """
     run = env.service.run
+    secrets = (
+        f"type=bind,source={path},target=/run/secrets/{name},readonly"
+        for name, path in run_files.secrets.items()
+    )
     volumes = ((f"{env.name}{path.replace('/', '-')}", path) for path in run.volumes)
     return (
         "docker", "run", "--rm", "--name", env.name,
         *(("--interactive", "--tty") if terminal else ()),
         *(word for port in run.ports for word in ("--publish", f"{port}:{port}")),
         *(word for name, path in volumes for word in ("--volume", f"{name}:{path}")),
+        *(word for path in run_files.env_files for word in ("--env-file", str(path))),
+        *(word for secret in secrets for word in ("--mount", secret)),
+        *(("--shm-size", run.shm_size) if run.shm_size else ()),
+        *(("--ipc", run.ipc) if run.ipc else ()),
         *(("--gpus", "all") if gpus and env.variant.channel != "cpu" else ()),
         "--platform", env.variant.platform,
         tag, *command,
@@ -234,6 +263,14 @@ def remove_tags(client: Client, tags: Sequence[str]) -> None:
     for tag in tags:
         with suppress(ImageNotFound):
             client.images.remove(tag, force=True)
+
+
+def ignore_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """What says whether a path is left out by patterns, as the engine reads those of a .dockerignore."""
+    from docker.utils.build import PatternMatcher
+
+    matcher = PatternMatcher(patterns)
+    return lambda path: bool(matcher.matches(path))  # type: ignore[arg-type] # the stubs name a type that it does not need
 
 
 def source_options(env: Environment) -> tuple[str, ...]:

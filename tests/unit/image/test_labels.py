@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
 from torchpin.commands.build import parse_attestations
 from torchpin.errors import InputError
 from torchpin.image.labels import image_labels, public_address
-from torchpin.model import Base, LicenseStatement
+from torchpin.model import Base, LicenseStatement, Torch
 from torchpin.tools.buildx import Attestations
 
 if TYPE_CHECKING:
@@ -37,14 +38,22 @@ def test_an_image_says_what_it_was_built_from(environment: Environments, lock: L
         "org.opencontainers.image.base.digest": DIGEST,
         "org.opencontainers.image.licenses": "MIT",
         "io.torchpin.sbom": "sha256:1",
+        "io.torchpin.torch": "2.5.1+cu121",
+        "io.torchpin.cuda": "12.1",
+        "io.torchpin.python": "3.10.14",
+        "io.torchpin.archs": "sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90",
+        "io.torchpin.driver": "525",
     }
 
 
 def test_what_is_not_known_has_no_label(environment: Environments, lock: Locks) -> None:
-    env = environment(base=Base(image="python:3.10"))
+    torch = Torch(version=Version("9.9.9"), companions={})
+    env = environment(base=Base(image="python:3.10"), torch=torch, channel="cpu")
     assert image_labels(env, lock(env), sbom_digest="sha256:1") == {
         "org.opencontainers.image.base.name": "docker.io/library/python:3.10",
         "io.torchpin.sbom": "sha256:1",
+        "io.torchpin.torch": "9.9.9+cpu",
+        "io.torchpin.python": "3.10.14",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,17 @@ def test_the_whole_run_command(environment: Environments) -> None:
         *("--publish", "7860:7860", "--publish", "8000:8000"),
         *("--volume", "lora-gpu-workspace:/workspace", "--volume", "lora-gpu-app-logs:/app/logs"),
         *("--gpus", "all", "--platform", "linux/amd64", "torchpin/lora-gpu:0123", "bash", "-l"),
+    )
+
+
+def test_memory_variables_and_secrets_are_in_the_run_command_as_files(environment: Environments) -> None:
+    env = environment(run=Run(shm_size="8GB", ipc="private"))
+    files = docker.RunFiles(env_files=(Path("/r/.env"),), secrets={"HF_TOKEN": Path("/t/HF_TOKEN")})
+    command = docker.run_command(env, "image", command=(), gpus=False, terminal=False, run_files=files)
+    assert command == (
+        *("docker", "run", "--rm", "--name", "lora-gpu", "--env-file", "/r/.env"),
+        *("--mount", "type=bind,source=/t/HF_TOKEN,target=/run/secrets/HF_TOKEN,readonly"),
+        *("--shm-size", "8GB", "--ipc", "private", "--platform", "linux/amd64", "image"),
     )
 
 
