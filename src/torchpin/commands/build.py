@@ -214,7 +214,11 @@ def _run_build(
         buildx.secret_files(repo.settings) as secrets,
     ):
         uv = uv_install.uv_for_platform(env.variant.platform, folder, repo.settings)
-        with buildx.assemble_context(repo.root, rendered.context, rendered.dockerfile, uv) as context:
+        with buildx.assemble_context(
+            *(repo.root, rendered.context, rendered.dockerfile, uv),
+            service=env.service,
+            copied=rendered.copied,
+        ) as context:
             command = _build_command(repo, env, labels, options, context, secrets)
             lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
     problem = _log_problem(lock, lines)
@@ -279,7 +283,8 @@ def _labels(repo: Repository, env: Environment, lock: Lock, rendered: generated.
         raise FindingsError(f"{sbom_path}: out of date; run `invoke render --service {env.service.name}`")
     inputs = (
         *(paths.service_folder(env.service.name), paths.lock_folder(env.name), paths.image_folder(env.name)),
-        *(paths.DOCKERFILE_TEMPLATE, paths.RUNTIME, paths.RESOURCES),
+        *(paths.DOCKERFILE_TEMPLATE, paths.RUNTIME, paths.RESOURCES, paths.DOCKERIGNORE),
+        *(entry.origin for entry in env.service.files),
     )
     origin, revision = git_checkout.checkout_state(repo.root, inputs)
     labels = image_labels(env, lock, sbom_digest=digest(sbom), origin=origin, revision=revision)

@@ -70,6 +70,10 @@ def install(
             show_status(f"installing {paths.lock_part(step.file)}")
             _install_step(repo, step, into, folder, environ, show_status)
         _verify(repo, local_env, locked, into, folder, scripts, show_status)
+    for entry in env.service.files:
+        show_status(
+            f"{entry.origin} stays in the checkout; an image has it as {env.service.path_in_image(entry.target)}"
+        )
     detail = f"installed and verified: {into}"
     return Outcome(name=env.name, status="changed", detail=detail, seconds=time.monotonic() - start)
 

@@ -62,6 +62,10 @@ def _build_steps(env: Environment, lock: Lock) -> list[str]:
             for source in service.sources
         ),
         f"The runtime's scripts to `/opt/torchpin`, and `smoke.py` to {code(service.home)}.",
+        *(
+            f"The repository's {code(entry.origin)}, as it is at the build, to {code(service.path_in_image(entry.target))}."
+            for entry in service.files
+        ),
         "Verification: `probe.py` compares the image with its lock, then `smoke.py` runs; only an image that passes both is tagged.",
     ]
 

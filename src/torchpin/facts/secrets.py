@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,30 @@ class SecretForm(Row):
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
     example: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecretFile(Row):
+    """Names of files that hold secrets, as shell patterns; those of `others` hold none."""
+
+    id: str
+    names: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+
+@cache
+def secret_files() -> tuple[SecretFile, ...]:
+    """The names of files that hold secrets."""
+    return tuple(build_row(SecretFile, row) for row in load_table("secrets")["files"])
+
+
+def is_secret_file(name: str) -> bool:
+    """Whether a file with this name, without its folder, is one that holds secrets."""
+    return any(
+        any(fnmatchcase(name, pattern) for pattern in row.names)
+        and not any(fnmatchcase(name, pattern) for pattern in row.others)
+        for row in secret_files()
+    )
 
 
 @cache

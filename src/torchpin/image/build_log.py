@@ -18,6 +18,7 @@ _OUTPUT = re.compile(r"(?P<seconds>\d+\.\d+) (?P<text>.*)")
 _BYTES = re.compile(r"(?P<done>[\d.]+\s?[kMGT]?B) / (?P<all>[\d.]+\s?[kMGT]?B)")
 # The build requirements are mounted beside a layer with source-only packages, and do not name the step.
 _LAYER = re.compile(rf"target=/run/torchpin/layers/(?P<file>(?!{re.escape(paths.lock_file(BUILD))})[\w.-]+)")
+_COPY = re.compile(r"/run/torchpin/files (?P<target>/[\w./-]+)")
 _SOURCE = re.compile(r"source=sources/(?P<name>[\w.-]+),")
 # uv prints `+ name==version` for an installed package, `-` for a removed and `~` for a reinstalled one.
 _CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
@@ -109,6 +110,9 @@ def step_title(text: str) -> str:
     source = _SOURCE.search(text)
     if source:
         return f"source {source['name']}"
+    copied = _COPY.search(text)
+    if copied:
+        return f"files in {copied['target']}"
     plain = re.sub(r"^\[(?:[\w-]+ )?\s*(?:\d+/\d+\])?\s*|--mount=\S+\s*", "", text)
     return next((title for part, title in _TITLES if part in plain), plain.rstrip("]")[:60])
 

@@ -40,9 +40,19 @@ def _compile_template(template: str) -> jinja2.Template:
 
 
 def render_dockerfile(template: str, image: Image) -> str:
-    """The Dockerfile of an image. Raises InputError for an error of the template, such as an unknown name."""
+    """The Dockerfile of an image. Raises InputError for an error of the template, such as an unknown name.
+
+    A template that copies no files is one, too, where a service has some.
+    """
     import jinja2
 
+    if image.files and "image.files" not in template:
+        position = Position(file=paths.DOCKERFILE_TEMPLATE, line=1, column=1)
+        message = f"has no step for the `files:` of {image.service.file}; loop over image.files, as torchpin's own template does"
+        raise InputError(
+            "correct the template; nothing was written",
+            (Problem(position=position, path="", message=message),),
+        )
     try:
         return _compile_template(template).render(image=image)
     except (jinja2.TemplateError, TypeError) as error:
@@ -53,11 +63,15 @@ def render_dockerfile(template: str, image: Image) -> str:
 
 
 def render_context_list(context: BuildContext) -> str:
-    """The list of a build context, one line a file or source; with the Dockerfile it determines the image."""
+    """The list of a build context, one line a file or source; with the Dockerfile it determines the image.
+
+    Copied files of the repository are named without a digest, which their every edit would change: the image key has it.
+    """
     lines = [f"{path}  {sealing.digest(text)}" for path, text in context.files.items()]
     lines += [
         f"{path}/  {source.url} {source.tag} {source.commit}" for path, source in context.sources.items()
     ]
+    lines += [f"{path}  {copied.origin}" for path, copied in context.copied.items()]
     lines.append(f"uv  {context.uv}")
     return "# What the image's build reads. Made by `invoke render`; do not edit.\n" + "".join(
         f"{line}\n" for line in sorted(lines)

@@ -17,7 +17,7 @@ from torchpin.lock.export import install_file, wheel_release
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin.model import Environment, Lock, Service, Source, Variant
+    from torchpin.model import CopiedFiles, Environment, Lock, Service, Source, Variant
 
 # Variables that name a folder in which libraries keep what they download or compile.
 _CACHE_VARIABLE = re.compile(r"(HF|TORCH|XDG_\w+)_HOME|\w+_CACHE(_DIR)?|MPLCONFIGDIR|TMPDIR")
@@ -41,8 +41,25 @@ class InstallStep:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CopyStep:
+    """One copy step of an image: `origin` in the repository, `context` in the build context, `target` in the image.
+
+    `owner` is `user:group`, "" for root.
+    """
+
+    origin: str
+    context: str
+    target: str
+    owner: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """The values that the Dockerfile template may use. `sources` are (source, its folder in the image)."""
+    """The values that the Dockerfile template may use. `sources` are (source, its folder in the image).
+
+    `owner` is `user:group` of the container's user, "" for root; `uid` and `gid` are its numbers where it has no name of its
+    own. `folders` are made for it.
+    """
 
     environment: str
     service: Service
@@ -53,6 +70,11 @@ class Image:
     steps: tuple[InstallStep, ...]
     build_file: str  # of the build requirements
     sources: tuple[tuple[Source, str], ...]
+    files: tuple[CopyStep, ...]
+    owner: str
+    uid: str
+    gid: str
+    folders: tuple[str, ...]
     env: Mapping[str, str]
     epoch: int
     time_reason: str
@@ -60,11 +82,16 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildContext:
-    """A build context: texts by path, the uv release, and sources by their path in the context."""
+    """A build context: texts by path, the uv release, and by their path in the context the sources and copied files.
+
+    `left_out` are files of the repository that no copied folder brings along.
+    """
 
     files: Mapping[str, str]
     uv: str
     sources: Mapping[str, Source] = field(default_factory=dict)
+    copied: Mapping[str, CopiedFiles] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 def install_steps(lock: Lock) -> tuple[InstallStep, ...]:
@@ -108,6 +135,8 @@ def image_plan(env: Environment, lock: Lock) -> Image:
         "TORCHPIN_SOURCES": ":".join(home for _, home in homes),
     }
     epoch, time_reason = image_time(env)
+    user = service.run.user or ""
+    uid, _, gid = user.partition(":") if ":" in user else ("", "", "")
     return Image(
         environment=env.name,
         service=service,
@@ -118,10 +147,33 @@ def image_plan(env: Environment, lock: Lock) -> Image:
         steps=install_steps(lock),
         build_file=paths.lock_file(file_format.BUILD),
         sources=homes,
+        files=copy_steps(service),
+        owner=_ownership(user),
+        uid=uid,
+        gid=gid,
+        folders=(*(service.run.volumes if user else ()), *service.run.writable),
         env={**service.run.env, **{name: value for name, value in torchpin_env.items() if value}},
         epoch=epoch,
         time_reason=time_reason,
     )
+
+
+def copy_steps(service: Service) -> tuple[CopyStep, ...]:
+    """The copy steps of a service's own files."""
+    return tuple(
+        CopyStep(
+            origin=files.origin,
+            context=f"files/{number}",
+            target=service.path_in_image(files.target),
+            owner="" if files.owner == "root" else _ownership(files.owner),
+        )
+        for number, files in enumerate(service.files)
+    )
+
+
+def _ownership(user: str) -> str:
+    """`user:group` of a user, whose group has its name; ids stay as they are."""
+    return user if ":" in user or not user else f"{user}:{user}"
 
 
 def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None) -> dict[str, object]:
@@ -166,15 +218,18 @@ def requested_packages(env: Environment) -> set[str]:
 def access_expectations(env: Environment) -> dict[str, object]:
     """What the probe checks as the user of the container: who it is, what it has to read, and where it writes.
 
-    It writes to the volumes, to its home (`~`), to the folder of the freeze record and to the caches that variables name.
+    It writes to the volumes, to its home (`~`), to the folder of the freeze record, to the caches that variables name and to
+    what is described as writable. A user that is ids has a name that its base image decides: the Dockerfile compares the ids.
     """
     service, run = env.service, env.service.run
     caches = [value for name, value in sorted(run.env.items()) if _CACHE_VARIABLE.fullmatch(name)]
     freeze = [run.freeze.rpartition("/")[0] or "/"] if run.freeze else []
+    writable = ["~", "/tmp", *run.volumes, *freeze, *caches, *run.writable]  # noqa: S108 - in the image
+    copied = [step.target for step in copy_steps(service) if not step.target.startswith(f"{service.home}/")]
     return {
-        "user": run.user or "root",
-        "readable": [service.home, "/opt/torchpin", "/opt/venv"],
-        "writable": list(dict.fromkeys(["~", "/tmp", *run.volumes, *freeze, *caches])),  # noqa: S108 - in the image
+        "user": "" if ":" in (run.user or "") else run.user or "root",
+        "readable": list(dict.fromkeys([service.home, "/opt/torchpin", "/opt/venv", *copied])),
+        "writable": list(dict.fromkeys(writable)),
     }
 
 
@@ -188,10 +243,31 @@ def build_context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], s
         json.dumps({**probe_expectations(env, lock), **access_expectations(env)}, indent=1) + "\n"
     )
     sources = {f"sources/{source.name}": source for source in env.service.sources}
-    return BuildContext(files=files, uv=lock.layers[0].uv, sources=sources)
+    copied = {
+        step.context: entry for step, entry in zip(copy_steps(env.service), env.service.files, strict=True)
+    }
+    return BuildContext(
+        files=files,
+        uv=lock.layers[0].uv,
+        sources=sources,
+        copied=copied,
+        left_out=left_out_files(env.service),
+    )
 
 
-def image_key(env: Environment, dockerfile: str, listing: str) -> str:
-    """The hash of all inputs of an image: 64 hexadecimal digits. `listing` is its context list."""
+def left_out_files(service: Service) -> tuple[str, ...]:
+    """Files of the repository that no copied folder brings along: what torchpin reads itself, and files of variables."""
+    inside = (path for path in service.run.env_files if not path.startswith(("/", "~")))
+    return (service.file, paths.smoke_path(service.name), *inside)
+
+
+def image_key(
+    env: Environment, dockerfile: str, listing: str, copied: Mapping[str, str] | None = None
+) -> str:
+    """The hash of all inputs of an image: 64 hexadecimal digits. `listing` is its context list.
+
+    `copied` has the digests of the copied files by their path in the context.
+    """
     inputs = f"{env.name}\n\n{env.variant.platform}\n\n{dockerfile}\n\n{listing}"
+    inputs += "".join(f"\n\n{path}  {digest}" for path, digest in sorted((copied or {}).items()))
     return sealing.digest(inputs).removeprefix("sha256:")

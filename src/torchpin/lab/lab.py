@@ -20,12 +20,18 @@ from torchpin.compat.wheels import abi_wheels
 from torchpin.description import write
 from torchpin.description.environments import MACHINES, cuda_version, select_environments
 from torchpin.errors import InputError, ToolError
+from torchpin.image.plan import left_out_files
 from torchpin.lab import base_image, stub_wheels
 from torchpin.lab.docker_engine import extend_image
 from torchpin.lab.leftovers import clear_leftovers, new_prefix
 from torchpin.lab.reduce import lab_package_names, reduce_service
 from torchpin.tools import index_server, process, uv_install
+<<<<<<< HEAD
 from torchpin.tools.files import make_work_folder, read_text, write_files
+=======
+from torchpin.tools.copied_files import copy_members, list_members
+from torchpin.tools.files import read_text, write_files
+>>>>>>> 8ee3a21 (Own files are copied into an image's last layers)
 from torchpin.tools.scratch import LAB, temporary_folder
 from torchpin.workspace import workspace
 
@@ -88,6 +94,7 @@ def open_lab(
             stack, environments[0].service, prefix, scratch, show_status, docker=docker
         )
         _copy_repository(repo.root, scratch)
+        _copy_own_files(repo.root, scratch, environments)
         origins = _create_origins(folder, environments, locks)
         services = _reduce_services(environments, locks, origins, base=base, python=python)
         served = _stub_channels(services, updated_environments)
@@ -150,6 +157,16 @@ def _copy_repository(root: Path, scratch: Path) -> None:
             (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, scratch / name)
     (scratch / paths.SERVICES).mkdir(parents=True)
+
+
+def _copy_own_files(root: Path, scratch: Path, environments: Sequence[Environment]) -> None:
+    """What `files:` name, at the same paths."""
+    services = {env.service.name: env.service for env in environments}
+    for service in services.values():
+        for entry in service.files:
+            members = list_members(root, service, entry, left_out_files(service))
+            if not (scratch / entry.origin).exists():
+                copy_members(members, scratch / entry.origin)
 
 
 def _create_origins(

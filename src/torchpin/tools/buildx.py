@@ -15,7 +15,11 @@ from torchpin.description.environments import mirror_variable, split_image_name
 from torchpin.errors import ToolError
 from torchpin.image import build_log
 from torchpin.redaction import redact_credentials
+<<<<<<< HEAD
 from torchpin.tools import credentials, files
+=======
+from torchpin.tools import copied_files, files
+>>>>>>> 8ee3a21 (Own files are copied into an image's last layers)
 from torchpin.tools.process import QUERY, QUICK, command_not_found, indent, run, stream, which
 from torchpin.tools.scratch import temporary_folder
 
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.image.plan import BuildContext
-    from torchpin.model import Environment, Settings
+    from torchpin.model import Environment, Service, Settings
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"  # of `docker info`; the older store holds images alone
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -176,8 +180,20 @@ def network_script(settings: Settings, *, ca: bool) -> str:
 
 
 @contextmanager
-def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Path) -> Iterator[Path]:
-    """A temporary folder with exactly the files of a build context, the Dockerfile and uv."""
+def assemble_context(
+    root: Path,
+    context: BuildContext,
+    dockerfile: str,
+    uv: Path,
+    *,
+    service: Service | None = None,
+    copied: Mapping[str, str] | None = None,
+) -> Iterator[Path]:
+    """A temporary folder with exactly the files of a build context, the Dockerfile and uv.
+
+    `copied` has the digests of the copied files of `service` by their path in the context. Raises ToolError where these have
+    changed since.
+    """
     from torchpin.tools import git_export
 
     scripts = [path for path, text in context.files.items() if text.startswith("#!")]
@@ -193,7 +209,18 @@ def assemble_context(root: Path, context: BuildContext, dockerfile: str, uv: Pat
         for path, source in context.sources.items():
             git_export.export_clone(root, source, folder / path)
         _set_modes(folder)
+        if service:
+            _copy_files(root, service, context, copied or {}, folder)
         yield folder
+
+
+def _copy_files(
+    root: Path, service: Service, context: BuildContext, digests: Mapping[str, str], folder: Path
+) -> None:
+    for path, entry in context.copied.items():
+        members = copied_files.list_members(root, service, entry, context.left_out)
+        if copied_files.copy_members(members, folder / path) != digests.get(path):
+            raise ToolError(f"{entry.origin} changed while the build was prepared; build again")
 
 
 def _set_modes(folder: Path) -> None:

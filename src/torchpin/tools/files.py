@@ -25,7 +25,7 @@ KINDS = {  # what is not a file, by the type bits of its mode
     stat.S_IFBLK: "a device",
 }
 # What a link may not lead to, though it is inside the repository: settings and git's own files can hold credentials.
-_PRIVATE_FILES = frozenset({SETTINGS, ".git", WORK})
+PRIVATE_FILES = frozenset({SETTINGS, ".git", WORK})
 
 
 def read_text(path: Path, *, follow: bool = True, most_bytes: int = MOST_BYTES) -> str | None:
@@ -95,7 +95,7 @@ def expect_inside(root: Path, path: str) -> Path:
     resolved_root = Path(os.path.realpath(root))
     target = Path(os.path.realpath(root / path))
     if target.is_relative_to(resolved_root):
-        private = {*target.relative_to(resolved_root).parts} & _PRIVATE_FILES
+        private = {*target.relative_to(resolved_root).parts} & PRIVATE_FILES
         if not private - {*Path(path).parts}:
             return target
         reason = "a link to what is not for others to read"

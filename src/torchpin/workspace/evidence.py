@@ -10,9 +10,11 @@ from torchpin import paths
 from torchpin.checks.context import CheckContext
 from torchpin.description.patterns import DRIVER
 from torchpin.errors import InputError, ToolError, TorchpinError
+from torchpin.image.plan import left_out_files
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
 from torchpin.tools import process, uv
+from torchpin.tools.copied_files import copy_problem, find_problem
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -81,8 +83,13 @@ def from_repository(
         locks=parsed,
         broken=broken,
         orphans=workspace.orphaned_folders(repo),
+        file_problems={env.name: _file_problems(repo, env) for env in environments if env.service.files},
     )
     return _add_generated_files(repo, context) if texts else context
+
+
+def _file_problems(repo: Repository, env: Environment) -> tuple[str, ...]:
+    return tuple(find_problem(repo.root, env.service, entry) for entry in env.service.files)
 
 
 def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContext:
@@ -103,9 +110,13 @@ def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContex
         context,
         renderings={
             name: {path: (repo.text(path), text) for path, text in files.items()}
-            for name, (files, _) in rendered.items()
+            for name, (files, *_) in rendered.items()
         },
-        keys={name: key for name, (_, key) in rendered.items() if key},
+        keys={name: key for name, (_, key, _) in rendered.items() if key},
+        file_problems={
+            **context.file_problems,
+            **{name: problems for name, (*_, problems) in rendered.items() if problems},
+        },
         documents={path: (repo.text(path), text) for path, text in pages_expected.items()},
         document_problems=problems,
         standing_sections=tuple(map(str, standing)),
@@ -122,14 +133,24 @@ def _last_bumps(repo: Repository, environments: Sequence[Environment]) -> dict[s
     return {env.name: last[env.service.name] for env in environments if env.service.name in last}
 
 
-def _render(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict[str, str], str]:
-    """An environment's rendered files and image key; none while its lock is missing or out of date."""
-    from torchpin.workspace.generated import render_environment, sbom_text
+def _render(
+    repo: Repository, env: Environment, lock: Lock | None
+) -> tuple[dict[str, str], str, tuple[str, ...]]:
+    """An environment's rendered files and image key, and what is wrong with each entry of `files:`, if anything is.
+
+    Nothing while its lock is missing or out of date; no key while files cannot be copied.
+    """
+    from torchpin.workspace.generated import environment_files, render_environment
 
     if lock is None or outdated_files(env, lock):
-        return {}, ""
-    rendering = render_environment(repo, env, lock)
-    return {**rendering.files, paths.sbom_path(env.name): sbom_text(env, lock)}, rendering.image_key
+        return {}, "", ()
+    files = environment_files(repo, env, lock)
+    problems = tuple(
+        copy_problem(repo.root, env.service, entry, left_out_files(env.service))
+        for entry in env.service.files
+    )
+    key = "" if any(problems) else render_environment(repo, env, lock).image_key
+    return files, key, problems
 
 
 def from_machine(

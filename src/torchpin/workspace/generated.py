@@ -16,6 +16,7 @@ from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
 from torchpin.model import Position, Problem
 from torchpin.tools import resources
+from torchpin.tools.copied_files import copied_digests
 from torchpin.workspace import workspace
 from torchpin.workspace.bumps import read_bumps
 
@@ -196,13 +197,14 @@ class Rendering:
     files: dict[str, str]  # path to text: the Dockerfile and the context list
     dockerfile: str
     context: plan.BuildContext  # of the files in the context list
+    copied: dict[str, str]  # the digests of copied files, by their path in the context
     image_key: str
 
 
 def environment_files(repo: Repository, env: Environment, lock: Lock) -> dict[str, str]:
     """All files that are generated from an environment's lock, path to text: the rendered files and the SBOM."""
     return {
-        **render_environment(repo, env, lock).files,
+        **_render_texts(repo, env, lock)[0],
         paths.sbom_path(env.name): sbom_text(env, lock),
     }
 
@@ -216,7 +218,24 @@ def sbom_text(env: Environment, lock: Lock) -> str:
 
 
 def render_environment(repo: Repository, env: Environment, lock: Lock) -> Rendering:
-    """Render an environment's Dockerfile and context list. Raises InputError when its smoke test is missing."""
+    """Render an environment's Dockerfile and context list, and read the repository's files that its image gets a copy of.
+
+    Raises InputError when its smoke test is missing, and for files that cannot be copied.
+    """
+    files, context = _render_texts(repo, env, lock)
+    dockerfile, listing = files.values()
+    copied = copied_digests(repo.root, env.service, context.copied, context.left_out)
+    return Rendering(
+        files=files,
+        dockerfile=dockerfile,
+        context=context,
+        copied=copied,
+        image_key=plan.image_key(env, dockerfile, listing, copied),
+    )
+
+
+def _render_texts(repo: Repository, env: Environment, lock: Lock) -> tuple[dict[str, str], plan.BuildContext]:
+    """An environment's Dockerfile and context list by path, and the context that they are of."""
     path = paths.smoke_path(env.service.name)
     smoke = repo.text(path)
     if smoke is None:
@@ -224,10 +243,4 @@ def render_environment(repo: Repository, env: Environment, lock: Lock) -> Render
     context = plan.build_context(env, lock, runtime=runtime_scripts(repo), smoke=smoke)
     dockerfile = render_dockerfile(dockerfile_template(repo), plan.image_plan(env, lock))
     listing = render_context_list(context)
-    files = dict(zip(paths.rendered_paths(env.name), (dockerfile, listing), strict=True))
-    return Rendering(
-        files=files,
-        dockerfile=dockerfile,
-        context=context,
-        image_key=plan.image_key(env, dockerfile, listing),
-    )
+    return dict(zip(paths.rendered_paths(env.name), (dockerfile, listing), strict=True)), context

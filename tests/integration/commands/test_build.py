@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.dockerfile import write_template
-from support.labs import OPTIONS, ROOT, build_environment, change_service, image_tags
+from support.labs import OPTIONS, ROOT, build_environment, change_service, image_tag, image_tags
 from torchpin.checks.run import blocking_findings
 from torchpin.commands import generate, judge
 from torchpin.commands.build import build
@@ -26,6 +26,7 @@ from torchpin.description.environments import mirror_variable, select_environmen
 from torchpin.errors import FindingsError, ToolError
 from torchpin.lab import docker_engine, stub_wheels
 from torchpin.lock import file_format, sealing
+from torchpin.model import CopiedFiles, Health
 from torchpin.tools import docker, index_server, uv
 from torchpin.tools.files import write_files
 from torchpin.workspace import generated, workspace
@@ -35,6 +36,16 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
+
+
+_SERVER = """\
+import json, os, stat
+
+paths = ["/app", *("/app/" + name for name in sorted(os.listdir("/app"))), "/opt/lora/tool.sh"]
+found = {path: os.lstat(path) for path in paths}
+answer = {path: [status.st_uid, status.st_gid, f"{status.st_mode:o}"] for path, status in found.items()}
+print(json.dumps({"ids": [os.getuid(), os.getgid()], **answer}))
+"""
 
 
 def run_container(tag: str, *command: str, **options: Any) -> str:
@@ -117,14 +128,30 @@ def test_an_image_holds_no_uv_no_cache_and_no_address_of_a_mirror(
     assert "TORCHPIN_MIRROR_CU128:-https://download.pytorch.org/whl/cu128" in history
 
 
-def test_a_user_a_health_check_and_a_lost_optional_layer(scratch: Repository) -> None:
+def test_own_files_a_user_of_ids_a_health_check_and_a_lost_optional_layer(scratch: Repository) -> None:
     def change(service: Service) -> Service:
-        from torchpin.model import Health
-
         health = Health(command=("python", "-c", "import torch"))
         layers = tuple(replace(layer, optional=layer.name == "utilities") for layer in service.layers)
-        return replace(service, layers=layers, run=replace(service.run, user="worker", health=health))
+        run = replace(
+            service.run,
+            user="1000:1000",
+            writable=("/app/cache",),
+            labels={"org.example.team": "speech"},
+            health=health,
+            command=("python", "/app/server.py"),
+        )
+        files = (
+            CopiedFiles(
+                origin="services/lora/app", target="/app", owner="1000:1000", mode="0640", ignore=("*.log",)
+            ),
+            CopiedFiles(origin="services/lora/tool.sh", target="tool.sh"),
+        )
+        return replace(service, layers=layers, run=run, files=files)
 
+    app = scratch.root / "services/lora/app"
+    write_files({app / "server.py": _SERVER, app / "debug.log": "", app.parent / "tool.sh": "#!/bin/sh\n"})
+    (app / "link.py").symlink_to("server.py")
+    (app.parent / "tool.sh").chmod(0o700)
     repo, env = change_service(scratch, change)
     assert not any(outcome.code for outcome in lock(repo, [env]))
     _spoil_hash(repo, env, "05-utilities", "toml")
@@ -134,10 +161,33 @@ def test_a_user_a_health_check_and_a_lost_optional_layer(scratch: Repository) ->
         package.name for package in workspace.read_lock(repo, env).layers[5].packages
     )
     (tag, *_) = image_tags(repo)
-    assert run_container(tag, "-c", "import os; print(os.getuid())", entrypoint=["python"]).strip() == "10001"
+    assert json.loads(run_container(tag).splitlines()[-1]) == {
+        "ids": [1000, 1000],
+        "/app": [1000, 1000, "40750"],
+        "/app/cache": [1000, 1000, "40755"],
+        "/app/link.py": [1000, 1000, "120777"],
+        "/app/server.py": [1000, 1000, "100640"],
+        "/opt/lora/tool.sh": [0, 0, "100755"],
+    }
     with docker.engine() as client:
         config = client.images.get(tag).attrs["Config"]
+        layers_before = client.images.get(tag).attrs["RootFS"]["Layers"]
     assert config["Healthcheck"]["Test"] == ["CMD", "python", "-c", "import torch"]
+    assert config["Labels"]["org.example.team"] == "speech"
+    assert config["Labels"]["io.torchpin.torch"] == "2.7.1+cu128"
+
+    # an edit is a new image whose layers are the same but for the last
+    write_files({app / "server.py": f"{_SERVER}# edited\n"})
+    outcome = build_environment(repo, env)
+    assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
+    with docker.engine() as client:
+        layers_after = client.images.get(image_tag(repo, env)).attrs["RootFS"]["Layers"]
+    assert layers_after[:-4] == layers_before[:-4]  # behind: both entries, WORKDIR and the report of the proof
+    assert layers_after[-4] != layers_before[-4]
+
+    (app / "server.py").unlink()
+    (app / "link.py").unlink()
+    assert "nothing of services/lora/app is left" in build_environment(repo, env).detail
 
 
 def test_the_base_comes_from_a_mirror_of_its_registry(scratch: Repository) -> None:

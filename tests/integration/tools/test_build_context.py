@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from torchpin.description.read import read_services
+from torchpin.errors import ToolError
 from torchpin.image.plan import BuildContext
 from torchpin.tools import buildx
+from torchpin.tools.copied_files import copied_digests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,3 +52,34 @@ def test_a_context_s_files_have_the_time_at_which_they_were_written(tmp_path: Pa
     context = BuildContext(files=FILES, uv="1")
     with buildx.assemble_context(tmp_path, context, "FROM a\n", tmp_path / "uv") as folder:
         assert all((folder / name).stat().st_mtime > began for name in FILES)
+
+
+COPIED = """\
+name: lora
+summary: Training
+python: "3.10.14"
+base: {image: "debian:12"}
+torch: {version: "2.5.1"}
+variants: {gpu: {channel: cu121, platform: linux/amd64}}
+layers: []
+files: [{from: app, to: /app, mode: "0775"}]
+"""
+
+
+def test_copied_files_have_their_modes_and_a_change_since_is_an_error(tmp_path: Path) -> None:
+    (service,) = read_services({"services/lora/service.yaml": COPIED})
+    (tmp_path / "uv").write_text("uv")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "server.py").write_text("server")
+    context = BuildContext(files=FILES, uv="1", copied={"files/0": service.files[0]})
+    digests = copied_digests(tmp_path, service, context.copied, ())
+    arguments = (tmp_path, context, "FROM a\n", tmp_path / "uv")
+    with buildx.assemble_context(*arguments, service=service, copied=digests) as folder:
+        assert (folder / "files/0/server.py").read_text() == "server"
+        assert (folder / "files/0/server.py").stat().st_mode & 0o777 == 0o775
+    (tmp_path / "app" / "server.py").write_text("serves")
+    with (
+        pytest.raises(ToolError, match="app changed while the build was prepared; build again"),
+        buildx.assemble_context(*arguments, service=service, copied=digests),
+    ):
+        pytest.fail("a context with other files was built")

@@ -9,6 +9,7 @@ from torchpin.checks.rules import (
     base_packages,
     compiler,
     conflicts,
+    copied_files,
     cuda_packages,
     cudnn,
     dependencies,

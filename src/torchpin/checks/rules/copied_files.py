@@ -1,0 +1,40 @@
+"""FIL: what `files:` name can be copied into the image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchpin.checks.registry import Ok, check, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.checks.context import CheckContext
+    from torchpin.checks.registry import Answer
+    from torchpin.model import Environment
+
+
+@check("FIL001", "a file that the image gets a copy of is missing or cannot be copied", judge=True)
+def files_can_be_copied(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Add the file, correct its path in `files:`, or leave out with `ignore` what is not for the image.
+
+    Paths are from the root of the repository. A link out of its folder, a pointer of Git LFS, a file that holds secrets by its
+    name, and models too large for a layer are no files to copy either. A lock needs none of them, so this stops a build alone;
+    `verify` looks at each file of a folder, `judge` at the folder.
+
+    Example: `files:` has services/whisper/serve.py, and the file is services/whisper/server.py.
+
+    Sources: Docker documentation, COPY and .dockerignore; Git LFS specification.
+    """
+    for number, problem in enumerate(context.file_problems.get(env.name, ())):
+        origin = env.service.files[number].origin
+        if problem:
+            message, _, help_text = problem.partition("; ")
+            location = env.service.location(f"files[{number}].from")
+            yield finding(env, location, message, about=origin, help=help_text, level="warning")
+        else:
+            yield Ok(about=origin, evidence=f"{origin} can be copied to {_target(env, number)}")
+
+
+def _target(env: Environment, number: int) -> str:
+    return env.service.path_in_image(env.service.files[number].target)
