@@ -304,5 +304,5 @@ def resume(
 
 def _later_updates(bumps: Sequence[BumpEntry], entry: BumpEntry) -> tuple[str, ...]:
     """The updates since an entry that changed one of its services."""
-    number = next(index for index, other in enumerate(bumps) if other.key == entry.key)
+    number = next(index for index, other in enumerate(bumps) if other.file == entry.file)
     return tuple(other.bump for other in bumps[number + 1 :] if {*other.services} & {*entry.services})

@@ -182,7 +182,9 @@ def test_own_files_a_user_of_ids_a_health_check_and_a_lost_optional_layer(scratc
     assert (outcome.status, outcome.code) == ("changed", 0), outcome.detail
     with docker.engine() as client:
         layers_after = client.images.get(image_tag(repo, env)).attrs["RootFS"]["Layers"]
-    assert layers_after[:-4] == layers_before[:-4]  # behind: both entries, WORKDIR and the report of the proof
+    assert (
+        layers_after[:-4] == layers_before[:-4]
+    )  # behind: both entries, WORKDIR and the report of the proof
     assert layers_after[-4] != layers_before[-4]
 
     (app / "server.py").unlink()
