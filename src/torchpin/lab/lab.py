@@ -26,12 +26,8 @@ from torchpin.lab.docker_engine import extend_image
 from torchpin.lab.leftovers import clear_leftovers, new_prefix
 from torchpin.lab.reduce import lab_package_names, reduce_service
 from torchpin.tools import index_server, process, uv_install
-<<<<<<< HEAD
-from torchpin.tools.files import make_work_folder, read_text, write_files
-=======
 from torchpin.tools.copied_files import copy_members, list_members
-from torchpin.tools.files import read_text, write_files
->>>>>>> 8ee3a21 (Own files are copied into an image's last layers)
+from torchpin.tools.files import make_work_folder, read_text, write_files
 from torchpin.tools.scratch import LAB, temporary_folder
 from torchpin.workspace import workspace
 

@@ -15,11 +15,7 @@ from torchpin.description.environments import mirror_variable, split_image_name
 from torchpin.errors import ToolError
 from torchpin.image import build_log
 from torchpin.redaction import redact_credentials
-<<<<<<< HEAD
-from torchpin.tools import credentials, files
-=======
-from torchpin.tools import copied_files, files
->>>>>>> 8ee3a21 (Own files are copied into an image's last layers)
+from torchpin.tools import copied_files, credentials, files
 from torchpin.tools.process import QUERY, QUICK, command_not_found, indent, run, stream, which
 from torchpin.tools.scratch import temporary_folder
 
