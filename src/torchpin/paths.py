@@ -10,11 +10,11 @@ import re
 SERVICES, LOCKFILES, DOCKER, RECORDS = "services", "lockfiles", "docker", "records"
 
 PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
-DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS)
+SERVICE_REFERENCE = "docs/SERVICE.md"
+DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS, SERVICE_REFERENCE)
+SCHEMA = "docs/service.schema.json"  # of service.yaml, for editors; no document, since it has no sections
 SERVICE_PAGES = "docs/services"  # a page a service
 
-SERVICE_REFERENCE = "docs/SERVICE.md"
-SCHEMA = "docs/service.schema.json"  # of service.yaml, for editors
 
 POLICY = f"{SERVICES}/policy.yaml"  # what holds for all services of a repository
 SETTINGS = "torchpin.toml"  # of one machine, and in .gitignore

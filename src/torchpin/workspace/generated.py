@@ -9,8 +9,10 @@ from torchpin import paths
 from torchpin.adopt import scan
 from torchpin.checks.run import registered_checks
 from torchpin.description.environments import select_environments
+from torchpin.description.schema import schema_text
 from torchpin.documents import checks, deviations, markdown, pinning, service_page
 from torchpin.documents.gpus import GPUS_OPENING, gpu_sections
+from torchpin.documents.service_reference import SERVICE_OPENING, reference_sections
 from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
@@ -138,6 +140,7 @@ def expected_documents(
         path: markdown.splice_sections(path, repo.text(path) or opening, generated)
         for path, (opening, generated) in _sections(repo, locked).items()
     }
+    documents[paths.SCHEMA] = schema_text()
     gone = (path for name, path in _pages_without_service(repo).items() if not has_prose(repo, name))
     return documents | dict.fromkeys(gone)
 
@@ -163,6 +166,7 @@ def _sections(repo: Repository, locked: Mapping[str, Lock]) -> dict[str, tuple[s
             deviations.deviation_sections(repo.services, locked),
         ),
         paths.GPUS: (GPUS_OPENING, gpu_sections(repo.services)),
+        paths.SERVICE_REFERENCE: (SERVICE_OPENING, reference_sections()),
         paths.CHECKS: (
             checks.CHECKS_OPENING,
             checks.check_sections(registered_checks(), scan.registered_rules()),

@@ -123,7 +123,7 @@ def _is_witnessed(path: str) -> bool:
     """Whether a file is one whose text is kept as it was written: a document, a rendered file, or a record of an image."""
     environment = path.rpartition("/")[0].partition("/")[2]
     records = (paths.freeze_path(environment), paths.build_path(environment))
-    return paths.is_document(path) or _is_rendered(path) or path in records
+    return paths.is_document(path) or path == paths.SCHEMA or _is_rendered(path) or path in records
 
 
 def _is_rendered(path: str) -> bool:
