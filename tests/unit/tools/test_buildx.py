@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from torchpin.image.build_log import Failure
 from torchpin.model import Base, Settings
-from torchpin.tools import buildx
+from torchpin.tools import buildx, credentials
 
 if TYPE_CHECKING:
     from support.fixture_types import Environments
@@ -198,3 +198,18 @@ def test_a_failed_build_without_a_known_remedy_says_none() -> None:
     message = buildx.failure_message(Failure(step="the build", lines=("a",)), Path("x.log"))
     assert message == "the build failed at the build; nothing was tagged or recorded\n    a\nlog: x.log"
     assert "help:" not in message
+
+
+def test_a_build_gets_what_this_machine_has_to_get_in_at_a_mirror_as_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine corp.example login reader password a/b\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    credentials._authorization.cache_clear()
+    with buildx.secret_files(Settings(mirrors={"pypi": "https://corp.example/simple"})) as secrets:
+        assert (
+            "export TORCHPIN_MIRROR_PYPI=https://reader:a%2Fb@corp.example/simple\n"
+            in secrets["network"].read_text()
+        )
+        assert secrets["network"].stat().st_mode & 0o777 == 0o600
+    credentials._authorization.cache_clear()
