@@ -22,7 +22,7 @@ import pytest
 from support.command_line import run_process
 from torchpin import paths
 from torchpin.bump import model, plan
-from torchpin.bump.reasons import Reasons, parse_reasons
+from torchpin.bump.reasons import parse_reasons
 from torchpin.bump.target import parse_targets
 from torchpin.commands import build as build_module
 from torchpin.commands import bump_steps, generate, judge, lock, undo
@@ -60,9 +60,7 @@ def opened_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
     shutil.rmtree(root / "lockfiles" / "lora-gpu")
     shutil.copytree(BEFORE / "lockfiles", root / "lockfiles" / "lora-gpu")
     repo = workspace.open_repository(root)
-    (bump_plan,) = plan.plans(
-        repo.services, TORCH, bump_context(repo, TORCH, services=["lora"], reasons=Reasons(update=REASON))
-    )
+    (bump_plan,) = plan_bump(repo)[0]
     target_environments = select_environments([bump_plan.service_after])
     messages: list[str] = []
     with lab.open_lab(
@@ -113,9 +111,9 @@ def tree(repo: Repository) -> dict[str, bytes]:
 def plan_bump(
     repo: Repository, text: str = "torch==2.7.1", reason: str = REASON
 ) -> tuple[list[Plan], model.BumpContext]:
-    target = parse_targets(text)
-    context = bump_context(repo, target, services=["lora"], reasons=parse_reasons([reason]))
-    return [*plan.plans(repo.services, target, context)], context
+    targets = parse_targets(text)
+    context = bump_context(repo, targets, services=["lora"], reasons=parse_reasons([reason]))
+    return [*plan.plans(repo.services, targets, context)], context
 
 
 def run_bump(
@@ -123,6 +121,10 @@ def run_bump(
 ) -> tuple[Outcome, ...]:
     plans, context = plan_bump(repo, text)
     return bump(repo, plans, parse_targets(text), context, BumpOptions(build=with_build))
+
+
+def progress_of(outcomes: Sequence[Outcome]) -> str:
+    return next(row.detail for row in outcomes if row.name == "torch==2.7.1")
 
 
 def reopen(repo: Repository) -> Repository:
@@ -139,9 +141,7 @@ def test_lora_is_carried_through_all_five_steps_and_back(scratch: Repository) ->
     before = tree(scratch)
     assert "GPU001" in before["services/lora/service.yaml"].decode()
     outcomes = run_bump(scratch, with_build=True)
-    assert [row.detail for row in outcomes if row.name == "torch==2.7.1"] == [
-        "all five steps of the update policy are done"
-    ]
+    assert progress_of(outcomes) == "all five steps of the update policy are done"
     repo = reopen(scratch)
     (env,) = select_environments(repo.services)
     record = workspace.read_build_record(repo, env)
@@ -167,8 +167,7 @@ def test_without_an_engine_the_steps_are_pending_and_finished_later(
         patch.setenv("DOCKER_HOST", f"unix://{scratch.root}/none.sock")
         outcomes = run_bump(scratch, with_build=True)
         repo = reopen(scratch)
-        (progress,) = [row.detail for row in outcomes if row.name == "torch==2.7.1"]
-        assert progress.startswith("pending: steps 3 (rebuild the image), 4")
+        assert progress_of(outcomes).startswith("pending: steps 3 (rebuild the image), 4")
         first, *_ = read_bumps(repo)[0].steps
         assert first.note == "locked, judged, and verified without Docker: lora-gpu"
         assert (repo.root / ".venvs/lora-gpu").is_dir()
@@ -274,9 +273,7 @@ def test_a_package_moves_alone_and_what_it_downloads_is_told(scratch: Repository
 
 def test_a_resolver_that_finds_nothing_changes_nothing(scratch: Repository) -> None:
     before = tree(scratch)
-    with pytest.raises(
-        FindingsError, match=r"^lora: the index has no toml==9\.9\.9; choose a version of toml that exists\n"
-    ):
+    with pytest.raises(FindingsError, match=r"^lora: the index has no toml==9\.9\.9; choose a version of"):
         run_bump(scratch, "toml==9.9.9")
     assert tree(scratch) == before
 
@@ -479,7 +476,7 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
 
 
 def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
-    """SIGKILL at random moments of the whole command, most of them around the writing at its end."""
+    """SIGKILL at random moments of the whole command."""
     before = without_times(tree(scratch))
     start = time.monotonic()
     run_bump(scratch)
@@ -499,4 +496,4 @@ def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
         if current == after:
             undo.undo(scratch)
             assert without_times(tree(scratch)) == before
-    print(f"10 kills: {endings['before']} ended before, {endings['after']} after")  # noqa: T201 - how many, and how they ended
+    print(f"10 kills: {endings['before']} ended before, {endings['after']} after")  # noqa: T201 - how they ended

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
-from support.bumps import ENTRY, bump_context, plans
+from support.bumps import ENTRY, ROOT, bump_context, other_entry, plans
+from support.results import FINDING, WARNING, make_result
 from torchpin.bump.predict import predict_lock
 from torchpin.bump.target import parse_targets
-from torchpin.commands import bump, bump_steps
+from torchpin.commands import bump, bump_steps, judge
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError
-from torchpin.records.bump_log import BUILD, PolicyStep, with_step
+from torchpin.records.bump_log import BUILD, PolicyStep, ServiceChange, with_step
+from torchpin.workspace import workspace
+
+if TYPE_CHECKING:
+    from torchpin.checks.registry import Result
 
 TORCH = parse_targets("torch==2.7.1")
 
@@ -90,6 +98,40 @@ def test_the_log_lists_the_pins_and_who_requires_the_changed_packages() -> None:
     assert not [pin for pin in change.pins if "digest" in pin]
     (triton,) = [package for package in change.packages if package.startswith("lora-gpu: triton ")]
     assert triton.endswith("3.3.1 (required by torch)")
+
+
+def test_an_update_that_others_overtook_names_those_of_its_services() -> None:
+    later = [
+        other_entry(bump="tqdm==4.67.1"),
+        other_entry(bump="numpy==2", services={"zopilot": ServiceChange()}),
+        other_entry(bump="toml==1", services={"zopilot": ServiceChange(), "lora": ServiceChange()}),
+    ]
+    assert bump._later_updates([ENTRY, *later], ENTRY) == ("tqdm==4.67.1", "toml==1")
+    assert bump._later_updates([*later[:1], ENTRY], ENTRY) == ()
+
+
+@pytest.mark.parametrize(
+    ("result", "passes"),
+    [
+        (make_result(status="ok"), True),
+        (make_result(status="warning", findings=(WARNING,)), True),
+        (make_result(status="incompatible", findings=(FINDING,)), False),
+        (replace(make_result(status="warning", findings=(WARNING,)), check="IMG002"), False),
+        (replace(make_result(status="skipped", image=True, need="image"), check="IMG001"), False),
+    ],
+)
+def test_an_open_warning_of_the_judge_stops_no_new_image(
+    result: Result, passes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "verify", lambda *_, **__: (result,))
+    monkeypatch.setattr(bump_steps, "_author", lambda _: "somebody")
+    repo = workspace.open_repository(ROOT)
+    if passes:
+        open_ids = "GPU001" if result.findings else "none"
+        assert bump_steps._validate_images(repo, ()).note.endswith(f"results ok, {open_ids} open")
+    else:
+        with pytest.raises(FindingsError, match="the new images do not pass the checks"):
+            bump_steps._validate_images(repo, ())
 
 
 def test_the_pending_steps_are_listed_with_their_cause() -> None:
