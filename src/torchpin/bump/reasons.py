@@ -85,6 +85,16 @@ def assign_reasons(openings: Sequence[Opening], reasons: Reasons, *, is_final: b
     return assigned
 
 
+def relevant_reasons(openings: Sequence[Opening], texts: Sequence[str]) -> tuple[str, ...]:
+    """The texts that are the update's reason or speak of one of these openings: for one service of several."""
+    return tuple(
+        text
+        for text in texts
+        if not (by_key := parse_reasons([text]).by_key)
+        or any(_speaks_of(given, opening.key) for given in by_key for opening in openings)
+    )
+
+
 def reason_option(key: str) -> str:
     """The option that gives a reason for an opening, as it is written in a shell."""
     return f"--reason {quote(f'{key}=TEXT')}"

@@ -6,7 +6,7 @@ The other commands are imported where they are called: most that import this mod
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchpin.commands.report import CommandReport, report_outcomes
@@ -211,6 +211,7 @@ def _bump_service(
     watcher: Watcher,
     show: Callable[[PlannedBump], object],
 ) -> CommandReport:
+    from torchpin.bump.reasons import relevant_reasons
     from torchpin.commands.build import BuildOptions
     from torchpin.commands.bump import bump
     from torchpin.commands.bump_plan import plan_bump
@@ -224,7 +225,8 @@ def _bump_service(
     ) as workspace:
         if workspace.lab.has_docker and request.build:
             _require_success("build", _build(workspace, BuildOptions(), watcher), watcher)
-        lab_plan = plan_bump(workspace.repo, request, services=(service_plan.service,))
+        own = replace(request, reasons=relevant_reasons(service_plan.openings, request.reasons))
+        lab_plan = plan_bump(workspace.repo, own, services=(service_plan.service,))
         show(lab_plan)
         outcomes = bump(
             workspace.repo,

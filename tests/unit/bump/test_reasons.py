@@ -11,7 +11,7 @@ from support.bumps import bump_context, plans
 from support.descriptions import LORA
 from torchpin.bump import plan
 from torchpin.bump.model import Opening
-from torchpin.bump.reasons import Reasons, assign_reasons, parse_reasons
+from torchpin.bump.reasons import Reasons, assign_reasons, parse_reasons, relevant_reasons
 from torchpin.bump.target import parse_targets
 from torchpin.description import read
 from torchpin.errors import InputError
@@ -106,6 +106,12 @@ def test_a_reason_that_speaks_of_nothing_is_refused_once_all_is_known(key: str) 
     ):
         assign_reasons([GPU, TORCH], reasons)
     assert assign_reasons([GPU, TORCH], reasons, is_final=False) == {}
+
+
+def test_of_several_services_each_has_the_reasons_that_speak_of_it() -> None:
+    texts = ("for all", "GPU001=a", "torch=b", "numpy=c")
+    assert relevant_reasons([GPU, TORCH], texts) == ("for all", "GPU001=a", "torch=b")
+    assert relevant_reasons([], texts) == ("for all",)
 
 
 def test_two_openings_and_one_reason_waive_nothing() -> None:
