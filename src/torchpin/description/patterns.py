@@ -59,7 +59,9 @@ TARGET = text_rule(
     rf"\.|{INSIDE.pattern.pattern}|{ABSOLUTE.pattern.pattern}",
     "a path in the image: absolute, or below the service's folder in it",
 )
-MODE = text_rule(r"0?[0-7]{3}", 'a mode of three octal digits such as "0755" (quote it)')
+MODE = text_rule(
+    r"0?[4-7][0-7]{2}", 'a mode that its owner can read, in three octal digits such as "0755" (quote it)'
+)
 IGNORED = text_rule(r"(?!#)!?[^\s!](?:.*\S)?", "a pattern as in a .dockerignore, such as **/*.log")
 HOST_FILE = text_rule(
     r"(?!.*(?:^|/)\.\.(?:/|$))(?:~?/)?(?!/)(?!.*//)[A-Za-z0-9._/-]*[A-Za-z0-9._-]",

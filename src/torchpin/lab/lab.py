@@ -27,7 +27,7 @@ from torchpin.lab.leftovers import clear_leftovers, new_prefix
 from torchpin.lab.reduce import lab_package_names, reduce_service
 from torchpin.tools import index_server, process, uv_install
 from torchpin.tools.copied_files import copy_members, list_members
-from torchpin.tools.files import make_work_folder, read_text, write_files
+from torchpin.tools.files import make_work_folder, read_inside, read_text, write_files
 from torchpin.tools.scratch import LAB, temporary_folder
 from torchpin.workspace import workspace
 
@@ -156,13 +156,16 @@ def _copy_repository(root: Path, scratch: Path) -> None:
 
 
 def _copy_own_files(root: Path, scratch: Path, environments: Sequence[Environment]) -> None:
-    """What `files:` name, at the same paths."""
+    """What `files:` name, at the same paths, and what they leave out."""
     services = {env.service.name: env.service for env in environments}
     for service in services.values():
         for entry in service.files:
-            members = list_members(root, service, entry, left_out_files(service))
-            if not (scratch / entry.origin).exists():
-                copy_members(members, scratch / entry.origin)
+            plain = replace(entry, mode=None)  # that of the image may keep this user from clearing up
+            members = list_members(root, service, plain, left_out_files(service))
+            target = scratch / entry.origin
+            copy_members((member for member in members if not (target / member.path).exists()), target)
+    ignored = read_inside(root, paths.DOCKERIGNORE)
+    write_files({scratch / paths.DOCKERIGNORE: ignored} if ignored else {})
 
 
 def _create_origins(

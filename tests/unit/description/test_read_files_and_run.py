@@ -101,7 +101,7 @@ REFUSED = {
     ),
     "files: [{from: a, to: b, mode: 0755}]": "files[0].mode: expected text, found 0755 (quote it)",
     'files: [{from: a, to: b, mode: "4755"}]': (
-        'files[0].mode: \'4755\' is not a mode of three octal digits such as "0755" (quote it)'
+        'files[0].mode: \'4755\' is not a mode that its owner can read, in three octal digits such as "0755" (quote it)'
     ),
     'files: [{from: a, to: b, ignore: ["# x"]}]': (
         "files[0].ignore[0]: '# x' is not a pattern as in a .dockerignore, such as **/*.log"

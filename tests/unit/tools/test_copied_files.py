@@ -117,7 +117,7 @@ def test_the_digest_is_of_paths_modes_and_contents_and_of_nothing_else(root: Pat
         lambda: write(root, {"app/server.py": "serves"}),
         lambda: (root / "app/server.py").chmod(0o755),
         lambda: (root / "app/debug.log").rename(root / "app/debug2.log"),
-        lambda: [(root / "app/link").unlink(), (root / "app/link").symlink_to("static/b.css")],
+        (root / "app/static/up").unlink,
         lambda: write(root, {"app/new.py": ""}),
     ):
         change()
