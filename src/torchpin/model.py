@@ -117,17 +117,42 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A git checkout at a commit, which the tag must point to; `path` is where it is checked out.
+    """A git checkout at a commit, which the tag, if there is one, must point to; `path` is where it is checked out.
 
-    `requirements` is a file of the source: its requirements are compared with the lock and never installed.
+    `to` is its folder below the service's home in the image, by default its path. `requirements` are files of the source:
+    what they ask for is compared with the lock and, with `install`, resolved into it. `install` names what is installed:
+    the requirements alone, or the source too, as `editable` or as a `wheel`; `without` are packages that they ask for and
+    that are left out.
+    `submodules` are all (True), those at these paths, or none (False, an empty tuple); None: it must have none. `lfs` is
+    whether files of Git LFS are fetched; None: it must have none.
     """
 
     name: str
     url: str
-    tag: str
     commit: str
     path: str
-    requirements: str | None = None
+    tag: str | None = None
+    to: str | None = None
+    requirements: tuple[str, ...] = ()
+    install: Literal["requirements", "editable", "wheel"] | None = None
+    without: tuple[str, ...] = ()
+    submodules: bool | tuple[str, ...] | None = None
+    lfs: bool | None = None
+
+    @property
+    def version(self) -> str:
+        """The tag, else the first twelve digits of the commit."""
+        return self.tag or self.commit[:12]
+
+    @property
+    def folder(self) -> str:
+        """Its folder below the service's home in the image."""
+        return self.to or self.path
+
+    @property
+    def is_package(self) -> bool:
+        """Whether the source itself is installed."""
+        return self.install in {"editable", "wheel"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -316,13 +341,24 @@ class LayerLock:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Upstream:
-    """The requirements file of a source at the locked commit, one requirement a line as pip reads it."""
+    """What a source asks for at the locked commit: one requirement a line as pip reads it, `-c …` for a constraint.
+
+    `file` are its requirements files, separated by spaces. Of a source that is installed itself, `distribution` is the
+    name that it is installed under, and `build` what its build requires.
+    """
 
     source: str
-    tag: str
     commit: str
     file: str
     requirements: tuple[str, ...]
+    tag: str | None = None
+    distribution: str = ""
+    build: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """The tag, else the first twelve digits of the commit."""
+        return self.tag or self.commit[:12]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -396,6 +432,11 @@ class Lock:
     def packages(self) -> dict[str, Artifact]:
         """The installed packages by name."""
         return {package.name: package for layer in self.layers for package in layer.packages}
+
+    @property
+    def source_distributions(self) -> tuple[str, ...]:
+        """The names that installed sources have as packages; their versions are those of their commits."""
+        return tuple(upstream.distribution for upstream in self.upstreams if upstream.distribution)
 
     @property
     def all_packages(self) -> dict[str, Artifact]:

@@ -86,7 +86,7 @@ _SOURCE = Source(
     tag="v1",
     commit="0f" * 20,
     path="third_party/a",
-    requirements="requirements.txt",
+    requirements=("requirements.txt",),
 )
 _RUN = Run(
     command=("python", "a.py"),

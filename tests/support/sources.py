@@ -22,7 +22,7 @@ SD_SCRIPTS = Source(
     tag="v0.10.0",
     commit=V0_10_0,
     path="third_party/sd-scripts",
-    requirements="requirements.txt",
+    requirements=("requirements.txt",),
 )
 PATHS = ("sources[0].tag", "sources[0].commit", "torch.version", "recommends[0]", "layers[0].packages[0]")
 POSITIONS = {path: Position(file=FILE, line=number, column=3) for number, path in enumerate(PATHS, start=1)}

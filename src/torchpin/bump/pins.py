@@ -21,6 +21,7 @@ from torchpin.bump.torch import base_edits
 from torchpin.compat.pins import extras_text, pinned_version
 from torchpin.compat.sources import recorded_tags
 from torchpin.description.environments import select_environments
+from torchpin.description.patterns import COMMIT
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ def _source_edits(service: Service, target: Target, context: BumpContext) -> lis
     number, source = next(
         (index, candidate) for index, candidate in enumerate(service.sources) if candidate.name == target.name
     )
+    if is_commit(target.to):
+        return _commit_edits(number, source, target.to)
     recorded_tag = next((tag for tag in recorded_tags(source) if tag.tag == target.to), None)
     new_commit = (context.commits or {}).get(source.name) or recorded_commit(source, target.to)
     if recorded_tag and not recorded_tag.exists:
@@ -127,6 +130,21 @@ def _source_edits(service: Service, target: Target, context: BumpContext) -> lis
         (Change(path=f"sources[{number}].tag", value=target.to), "requested"),
         (Change(path=f"sources[{number}].commit", value=new_commit), f"the commit of {target.to}"),
     ]
+
+
+def _commit_edits(number: int, source: Source, commit: str) -> list[Edit]:
+    """The edits to a commit, which may have no tag; the tag of another commit goes."""
+    if source.commit == commit:
+        raise PresentError(f"{source.name} is already at {commit[:12]}")
+    edits = [(Change(path=f"sources[{number}].commit", value=commit), "requested")]
+    if source.tag:
+        edits.append((Change(path=f"sources[{number}].tag", value=None), f"{source.tag} is another commit"))
+    return edits
+
+
+def is_commit(text: str) -> bool:
+    """Whether the target of a source is a commit, in full, and no tag."""
+    return COMMIT.pattern.fullmatch(text) is not None
 
 
 def recorded_commit(source: Source, tag: str) -> str | None:

@@ -140,15 +140,19 @@ def _predict_upstream(source: Source, lock: Lock) -> Upstream | None:
     if locked and (locked.tag, locked.commit) == (source.tag, source.commit):
         return locked
     row = next(
-        (known_tag for known_tag in recorded_tags(source) if known_tag.tag == source.tag and known_tag.pins),
+        (
+            known_tag
+            for known_tag in recorded_tags(source)
+            if source.tag and known_tag.tag == source.tag and known_tag.pins
+        ),
         None,
     )
-    if row is None:
+    if row is None or source.install or len(source.requirements) != 1:
         return None
     return Upstream(
         source=source.name,
         tag=source.tag,
         commit=source.commit,
-        file=str(source.requirements),
+        file=source.requirements[0],
         requirements=tuple(f"{name}{specifier}" for name, specifier in row.pins.items()),
     )

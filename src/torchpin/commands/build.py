@@ -164,7 +164,7 @@ def _build(
     new = image is None
     if new:
         for source in env.service.sources:
-            show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.tag}")
+            show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.version}")
         _run_build(client, repo, env, options, (lock, rendered, labels), watch)
         image = client.images.get(tags[0])
     recorded = not new and _is_recorded(repo, env, lock, rendered)

@@ -11,7 +11,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.bump import model
 from torchpin.bump.model import service_label
-from torchpin.bump.pins import is_known_tag
+from torchpin.bump.pins import is_commit, is_known_tag
 from torchpin.bump.reasons import Reasons
 from torchpin.bump.required_torch import is_known_target
 from torchpin.bump.target import join_targets
@@ -94,7 +94,12 @@ def _source_commits(repo: Repository, targets: Sequence[Target]) -> dict[str, st
     tags_by_name = {target.name: target.to for target in targets if target.kind == "source"}
     for source in (source for service in repo.services for source in service.sources):
         wanted = tags_by_name.get(source.name)
-        if wanted and source.name not in commits and not is_known_tag(source, wanted):
+        if (
+            wanted
+            and not is_commit(wanted)
+            and source.name not in commits
+            and not is_known_tag(source, wanted)
+        ):
             tags = git.remote_tags(source, repo.settings)
             if wanted not in tags:
                 near = ", ".join(git.nearest_tags(wanted, tags)) or "none, it has no tags"

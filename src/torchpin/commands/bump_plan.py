@@ -177,9 +177,11 @@ def _clone_obstacle(repo: Repository, planned: PlannedBump, plans: Sequence[Plan
         source
         for bump_plan in plans
         for source in bump_plan.service_after.sources
-        if source.requirements and source.commit not in present
+        if (source.requirements or source.is_package) and source.commit not in present
     ]
-    missing = [f"{source.name} {source.tag}" for source in sources if git.describe_state(repo.root, source)]
+    missing = [
+        f"{source.name} {source.version}" for source in sources if git.describe_state(repo.root, source)
+    ]
     return f"{', '.join(missing)} has to be cloned first" if missing else ""
 
 

@@ -1,4 +1,4 @@
-"""`clone`: every source at its tag."""
+"""`clone`: every source at its commit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
-    """Clones every source of the environments at its tag, which must give the recorded commit."""
+    """Clones every source of the environments at its commit, which its tag must give if it has one."""
     from torchpin.tools import git
 
     outcomes = []
@@ -32,7 +32,7 @@ def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcom
         start = time.monotonic()
         try:
             action = clone_source(repo, source, verify_tag=True)
-            detail = f"{action} at {source.tag} = {source.commit[:12]}"
+            detail = f"{action} at {f'{source.tag} = ' if source.tag else ''}{source.commit[:12]}"
             outcome = Outcome(
                 name=source.path, status="same" if action == git.PRESENT else "changed", detail=detail
             )

@@ -199,9 +199,8 @@ def _check_source(repo: Repository, source: Source) -> MachineCheck:
             detail=str(error).splitlines()[0].removesuffix(":"),
             help=help_text,
         )
-    return MachineCheck(
-        name=f"source {source.name}", ok=True, detail=f"{address}: {source.tag} = {source.commit[:12]}"
-    )
+    tag = f"{source.tag} = " if source.tag else ""
+    return MachineCheck(name=f"source {source.name}", ok=True, detail=f"{address}: {tag}{source.commit[:12]}")
 
 
 def machine_exit_code(rows: Sequence[MachineCheck]) -> int:

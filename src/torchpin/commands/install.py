@@ -21,7 +21,7 @@ from torchpin.errors import InputError, ToolError
 from torchpin.image import plan
 from torchpin.lock import cooldown, export
 from torchpin.model import Outcome
-from torchpin.tools import files, process, uv, uv_install, uv_resolve
+from torchpin.tools import files, git_export, process, uv, uv_install, uv_resolve
 from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace import generated
 from torchpin.workspace.workspace import read_lock
@@ -69,6 +69,7 @@ def install(
         for step in plan.install_steps(locked):
             show_status(f"installing {paths.lock_part(step.file)}")
             _install_step(repo, step, into, folder, environ, show_status)
+        _install_sources(repo, env, locked, into, folder, environ, show_status)
         _verify(repo, local_env, locked, into, folder, scripts, show_status)
     for entry in env.service.files:
         show_status(
@@ -176,6 +177,29 @@ def _install_step(
         uv_install.remove_direct_urls(into)
     if completed.returncode:
         show_status(f"the optional layer {step.file} could not be installed; continuing without it")
+
+
+def _install_sources(
+    repo: Repository,
+    env: Environment,
+    locked: Lock,
+    into: Path,
+    folder: Path,
+    environ: dict[str, str],
+    show_status: StatusCallback,
+) -> None:
+    """Installs the sources that are packages, built by what is locked for it: a wheel of the commit, or the clone itself."""
+    sources = [source for source in env.service.sources if source.is_package]
+    if sources and locked.build:
+        process.run(uv_install.tools_command(into, folder), cwd=folder, env=environ)
+    for source in sources:
+        show_status(f"installing {source.name}")
+        editable = source.install == "editable"
+        checkout = repo.root / source.path if editable else folder / "sources" / source.name
+        if not editable:
+            git_export.export_clone(repo.root, source, checkout)
+        command = uv_install.source_command(into, checkout, editable=editable)
+        process.run(command, cwd=folder, env=environ | {"PYTHONPATH": str(folder / "tools")})
 
 
 def _verify(

@@ -11,20 +11,19 @@ from torchpin.checks import run
 from torchpin.commands.judge import check_workspace, require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.commands.report import CommandReport, report_outcomes
-from torchpin.controls import CONTROL
 from torchpin.description.environments import index_url
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
 from torchpin.lock.cooldown import choose_cutoff
-from torchpin.model import Outcome, Position, Problem, Upstream
+from torchpin.model import Outcome, Position, Problem
 from torchpin.tools import index_server, uv, uv_resolve
 from torchpin.workspace import generated
 from torchpin.workspace.evidence import current_date, from_descriptions
 from torchpin.workspace.hand_edits import require_unedited
+from torchpin.workspace.upstreams import read_upstream
 from torchpin.workspace.workspace import read_lock_files
 from torchpin.workspace.writer import (
-    clone_source,
     exclusive,
     exclusive_services,
     require_same_services,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Workspace
     from torchpin.lock.cooldown import CutOff
-    from torchpin.model import Environment, Lock, Source, StatusCallback
+    from torchpin.model import Environment, Lock, StatusCallback, Upstream
     from torchpin.workspace.workspace import Repository
 
 
@@ -169,13 +168,16 @@ def _resolve(
     known_upstreams: Sequence[Upstream] = (),
 ) -> Lock:
     """The new lock of an environment, with the requirements of its sources."""
-    known = {(upstream.source, upstream.commit, upstream.file): upstream for upstream in known_upstreams}
+    known = {
+        (upstream.source, upstream.commit, upstream.file, bool(upstream.distribution)): upstream
+        for upstream in known_upstreams
+    }
     with _channel_index(repo, env, recorded=recorded) as address:
         upstreams = tuple(
-            known.get((source.name, source.commit, source.requirements))
-            or _read_upstream(repo, source, show_status)
+            known.get((source.name, source.commit, " ".join(source.requirements), source.is_package))
+            or read_upstream(repo, env, source, show_status)
             for source in env.service.sources
-            if source.requirements
+            if source.requirements or source.is_package
         )
         show_status(f"{env.name}: resolving")
         return uv_resolve.resolve(
@@ -267,38 +269,6 @@ def _channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Ite
             yield f"{base_url}/{channel}/"
     else:
         yield None if channel == "pypi" else repo.settings.mirrors.get(channel) or index_url(channel)
-
-
-def _read_upstream(repo: Repository, source: Source, show_status: StatusCallback) -> Upstream:
-    from torchpin.tools import git
-
-    action = clone_source(repo, source)
-    if action != git.PRESENT:
-        show_status(f"{source.path}: {action} at {source.tag}")
-    text = git.read_requirements(repo.root, source)
-    _require_plain(f"{source.path}/{source.requirements}", text)
-    return Upstream(
-        source=source.name,
-        tag=source.tag,
-        commit=source.commit,
-        file=str(source.requirements),
-        requirements=file_format.requirement_lines(text),
-    )
-
-
-def _require_plain(file: str, text: str) -> None:
-    """Raises InputError, with the position, for a control character, which would go into the lock."""
-    problems = []
-    for number, line in enumerate(text.replace("\t", " ").splitlines(), start=1):
-        control = CONTROL.search(line)
-        if control:
-            position = Position(file=file, line=number, column=control.start() + 1)
-            problems.append(Problem(position=position, path="", message="a control character"))
-    if problems:
-        raise InputError(
-            "these requirements would be written into the lock; choose another `requirements` file or tag",
-            problems[:20],
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,7 +37,7 @@ def service_rows(repo: Repository, environments: Sequence[Environment]) -> list[
             results[env.name, "REC001"], "not recorded yet"
         )
         service = env.service
-        tags = ", ".join(f"{source.name} {source.tag}" for source in service.sources)
+        tags = ", ".join(f"{source.name} {source.version}" for source in service.sources)
         torch = f"{service.torch.version} ({env.variant.channel})"
         return env.name, str(service.python), torch, env.base.image, tags, lock, image, record
 

@@ -19,13 +19,13 @@ from torchpin.model import Deviation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.model import Environment, Lock
+    from torchpin.model import Environment, Lock, Upstream
 
 ABSENT = "not installed"
 
 
 def used_components(env: Environment, lock: Lock | None) -> dict[str, str]:
-    """Component to its version in an environment: packages, sources (their tag), Python, base image, CUDA, cuDNN.
+    """Component to its version in an environment: packages, sources (their tag or commit), Python, base image, CUDA, cuDNN.
 
     GPUs are components too, with their compute capability. Without a lock, only pins and facts count.
     """
@@ -52,7 +52,7 @@ def used_components(env: Environment, lock: Lock | None) -> dict[str, str]:
     }
     return (
         packages
-        | {source.name: source.tag for source in service.sources}
+        | {source.name: source.version for source in service.sources}
         | {name: value for name, value in baseline.items() if value}
         | capabilities
     )
@@ -132,7 +132,9 @@ def list_recommendations(env: Environment, lock: Lock | None) -> dict[str, list[
             name = canonicalize_name(requirement.name)
             component = spellings.setdefault(_component_key(name), name)
             specifier = str(requirement.specifier) or "any"
-            recommendations.setdefault(component, []).append((f"{upstream.source} {upstream.tag}", specifier))
+            recommendations.setdefault(component, []).append(
+                (f"{upstream.source} {upstream.version}", specifier)
+            )
     return recommendations
 
 
@@ -146,6 +148,16 @@ def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[
             continue  # a path or a URL, which has no version to compare with; brackets that are nested too deep
         if marker_holds(requirement.marker, target):
             yield requirement
+
+
+def installed_requirements(env: Environment, upstream: Upstream) -> Iterable[Requirement]:
+    """The requirements of a source that are resolved with the pins, none where it is not installed."""
+    for source in env.service.sources:
+        if source.name == upstream.source and source.install:
+            left_out = {*map(canonicalize_name, source.without)}
+            for requirement in applicable_requirements(upstream.requirements, env):
+                if canonicalize_name(requirement.name) not in left_out:
+                    yield requirement
 
 
 def _component_key(component: str) -> str:

@@ -20,6 +20,7 @@ PIN = text_rule(
     rf"{_PACKAGE} *(?:\[[A-Za-z0-9._, -]*\])? *== *v?{_RELEASE}(?:\+[A-Za-z0-9]+(?:[-_.][A-Za-z0-9]+)*)? *",
     "an exact pin such as tqdm==4.66.5",
 )
+PACKAGE = text_rule(_PACKAGE, "the name of a package")
 COMPANION = text_rule(r"(?!torch$)[a-z0-9]+(?:-[a-z0-9]+)*", "the package name of a companion")
 IMAGE = text_rule(
     r"(?:[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/)?(?:[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*/)*"
@@ -82,6 +83,10 @@ CHECK = text_rule(r"[A-Z]{3}\d{3}", "a check's id such as GPU001")
 PROSE = text_rule(r".*[^\s\u00ad\u200b-\u200d\u2060-\u2064\ufeff].*", "a sentence")
 ORIGIN = text_rule(
     "index|base", "'index' (torch comes from the variant's channel) or 'base' (the base image brings it)"
+)
+INSTALL = text_rule(
+    "requirements|editable|wheel",
+    "'requirements' (what the source asks for), 'editable' or 'wheel' (the source itself too)",
 )
 OWN_VARIABLES = ("PATH", "VIRTUAL_ENV", "HOME")
 # A volume there would hide the system, the virtual environment or the probe; most of /opt and /var is free.

@@ -10,7 +10,17 @@ import yaml
 
 from torchpin.controls import CONTROL
 from torchpin.description.sections.service import SERVICE
-from torchpin.description.shapes import Alternatives, Date, Flag, Items, Number, Record, Table, Text
+from torchpin.description.shapes import (
+    Alternatives,
+    Date,
+    Flag,
+    Items,
+    Number,
+    OneOrList,
+    Record,
+    Table,
+    Text,
+)
 from torchpin.description.yaml_reader import Loader
 
 if TYPE_CHECKING:
@@ -104,6 +114,10 @@ def _alternatives(shape: Alternatives) -> dict[str, Any]:
     return {"anyOf": [_schema(shape.text), _schema(shape.record)]}
 
 
+def _one_or_list(shape: OneOrList) -> dict[str, Any]:
+    return {"anyOf": [_schema(shape.one), _schema(shape.several)]}
+
+
 def _pattern(rule: TextRule) -> str:
     """The pattern of a rule for a whole text, without what only Python reads as it is meant."""
     parts: list[str] = []
@@ -132,4 +146,5 @@ _SCHEMAS: Mapping[type, Callable[..., dict[str, Any]]] = {
     Table: _table,
     Record: _record,
     Alternatives: _alternatives,
+    OneOrList: _one_or_list,
 }

@@ -51,7 +51,10 @@ def parse_settings(text: str | None, environ: Mapping[str, str], services: Itera
     """
     problems: list[_SettingProblem] = []
     tables = _parse_tables(text, problems)
-    mirrors = _parse_mirrors(tables.get("mirrors", {}), environ, mirror_names(services), problems)
+    services = tuple(services)
+    mirrors = _parse_mirrors(
+        tables.get("mirrors", {}), environ, mirror_names(services), problems, _with_submodules(services)
+    )
     build = tables.get("build", {})
     unknown = sorted({*build} - {"registry", "network"})
     problems += [
@@ -95,8 +98,13 @@ def _parse_mirrors(
     environ: Mapping[str, str],
     names: Sequence[str],
     problems: list[_SettingProblem],
+    outer: tuple[str, ...],
 ) -> dict[str, str]:
-    """The mirrors by name, those of the variables over those of the file."""
+    """The mirrors by name, those of the variables over those of the file; `outer` are sources with submodules.
+
+    A submodule is named after its source and path: `trainer-engine`, TORCHPIN_MIRROR_TRAINER_ENGINE.
+    """
+    names = [*names, *_submodule_names(configured, environ, outer)]
     variables = {mirror_variable(name): name for name in names}
     mirrors: dict[str, str] = {}
     for name, value in configured.items():
@@ -167,6 +175,25 @@ def _parse_tables(text: str | None, problems: list[_SettingProblem]) -> dict[str
         if name in _TABLES and not isinstance(value, dict)
     ]
     return {name: value for name, value in tables.items() if isinstance(value, dict)}
+
+
+def _with_submodules(services: Iterable[Service]) -> tuple[str, ...]:
+    """The names of the sources that come with submodules."""
+    return tuple(source.name for service in services for source in service.sources if source.submodules)
+
+
+def _submodule_names(
+    configured: Iterable[str], environ: Iterable[str], outer: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The names of mirrors of submodules, of which a description need not have the paths."""
+    prefixes = tuple(f"{name}-" for name in outer)
+    given = [name for name in configured if name.startswith(prefixes)]
+    given += [
+        variable.removeprefix("TORCHPIN_MIRROR_").lower().replace("_", "-")
+        for variable in environ
+        if variable.startswith(tuple(f"{mirror_variable(name)}_" for name in outer))
+    ]
+    return tuple(dict.fromkeys(given))
 
 
 def mirror_names(services: Iterable[Service]) -> tuple[str, ...]:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from torchpin.description.shapes import Alternatives, Date, Flag, Items, Number, Record, Table, Text
+from torchpin.description.shapes import (
+    Alternatives,
+    Date,
+    Flag,
+    Items,
+    Number,
+    OneOrList,
+    Record,
+    Table,
+    Text,
+)
 from torchpin.description.yaml_reader import describe_node
 
 if TYPE_CHECKING:
@@ -37,6 +47,10 @@ def _read_flag(reader: Reader, node: yaml.Node, path: str, _shape: Flag) -> bool
 
 def _read_alternatives(reader: Reader, node: yaml.Node, path: str, shape: Alternatives) -> Any:
     return read_shape(reader, node, path, shape.text if isinstance(node, yaml.ScalarNode) else shape.record)
+
+
+def _read_one_or_list(reader: Reader, node: yaml.Node, path: str, shape: OneOrList) -> Any:
+    return read_shape(reader, node, path, shape.several if isinstance(node, yaml.SequenceNode) else shape.one)
 
 
 def _read_text(reader: Reader, node: yaml.Node, path: str, shape: Text) -> Any:
@@ -115,4 +129,5 @@ _READERS: Mapping[type, Callable[..., Any]] = {
     Table: _read_table,
     Record: _read_record,
     Alternatives: _read_alternatives,
+    OneOrList: _read_one_or_list,
 }

@@ -10,7 +10,19 @@ if TYPE_CHECKING:
 
     from torchpin.description.yaml_reader import TextRule
 
-__all__ = ["Alternatives", "Date", "Flag", "Items", "Key", "Number", "Record", "Shape", "Table", "Text"]
+__all__ = [
+    "Alternatives",
+    "Date",
+    "Flag",
+    "Items",
+    "Key",
+    "Number",
+    "OneOrList",
+    "Record",
+    "Shape",
+    "Table",
+    "Text",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,4 +109,12 @@ class Alternatives:
     record: Record
 
 
-Shape = Text | Number | Flag | Date | Items | Table | Record | Alternatives
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OneOrList:
+    """Either a single value, or a list; `one` is a text or a flag."""
+
+    one: Text | Flag
+    several: Items
+
+
+Shape = Text | Number | Flag | Date | Items | Table | Record | Alternatives | OneOrList

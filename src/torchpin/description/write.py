@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from torchpin.description.sections.service import SERVICE, service_mapping
-from torchpin.description.shapes import Alternatives, Items, Key, Record, Table
+from torchpin.description.shapes import Alternatives, Items, Key, OneOrList, Record, Table
 
 if TYPE_CHECKING:
     from torchpin.description.shapes import Shape
@@ -41,6 +41,6 @@ def _without_defaults(value: object, shape: Shape) -> object:
 
 
 def _is_default(value: object, key: Key) -> bool:
-    if value is None or value in ("", [], {}):
+    if value is None or value in ("", {}) or (value == [] and not isinstance(key.shape, OneOrList)):
         return True
     return str(value).lower() == key.default if isinstance(value, (bool, int)) else value == key.default

@@ -58,7 +58,7 @@ def _build_steps(env: Environment, lock: Lock) -> list[str]:
         ),
         *(_layer_step(layer, lock) for layer in lock.layers if layer.packages),
         *(
-            f"Source {source.name}: tag {code(source.tag)} at commit {code(source.commit)}, to {code(f'{service.home}/{source.path}')}."
+            f"Source {source.name}: {f'tag {code(source.tag)} at ' if source.tag else ''}commit {code(source.commit)}, to {code(f'{service.home}/{source.folder}')}."
             for source in service.sources
         ),
         f"The runtime's scripts to `/opt/torchpin`, and `smoke.py` to {code(service.home)}.",
@@ -128,7 +128,12 @@ def _matrix_rows(env: Environment, lock: Lock, freeze: str | None) -> list[tuple
         else:
             rows.append((name, code(package.version), "the base image", probed))
     rows += [
-        (source.name, f"{code(source.tag)} at {code(source.commit[:12])}", prose(source.url), probed)
+        (
+            source.name,
+            f"{code(source.tag)} at {code(source.commit[:12])}" if source.tag else code(source.commit),
+            prose(source.url),
+            probed,
+        )
         for source in service.sources
     ]
     return rows

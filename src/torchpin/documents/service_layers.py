@@ -8,11 +8,12 @@ from packaging.utils import canonicalize_name
 
 from torchpin import facts, paths
 from torchpin.compat.pins import extras_text
+from torchpin.compat.recommendations import installed_requirements
 from torchpin.description.environments import MACHINES
 from torchpin.documents.markdown import block, code, paragraphs, prose
 from torchpin.documents.sections import group_by_text, locked_environments, missing_locks_text, pluralize
-from torchpin.lock.file_format import PROVIDED
-from torchpin.lock.layers import TORCH, TORCH_DEPS, declared_layers
+from torchpin.lock.file_format import BUILD, PROVIDED
+from torchpin.lock.layers import TORCH, TORCH_DEPS, declared_layers, source_layers
 from torchpin.records.freeze import parse_freeze
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def packages_section(service: Service, locks: Mapping[str, Lock], records: Mappi
             for env, layer in _optional_layers(env_locks, number)
         ]
         parts += [f"### Layer {layer.name}", may_fail, group_by_text(texts), group_by_text(lacking)]
+    for number, source in enumerate(source for source in service.sources if source.install and env_locks):
+        texts = [(env, _source_layer_text(env, lock, number)) for env, lock in env_locks]
+        parts += [f"### Layer {source.name}", group_by_text(texts)]
     return paragraphs(*parts, missing_locks_text(service, locks))
 
 
@@ -96,6 +100,29 @@ def _declared_layer_text(env: Environment, lock: Lock, number: int) -> str:
     )
     return paragraphs(
         block(pins) if pins else "No package of its own.", _layer_summary(lock, name, names), *wheels
+    )
+
+
+def _source_layer_text(env: Environment, lock: Lock, number: int) -> str:
+    """The packages that a source asks for and that no layer above pins, and what comes with them."""
+    name, source = [*source_layers(env).items()][number]
+    layer = _find_layer(lock, name)
+    upstreams = [upstream for upstream in lock.upstreams if upstream.source == source.name]
+    asked = {
+        canonicalize_name(row.name) for upstream in upstreams for row in installed_requirements(env, upstream)
+    }
+    packages = [package for package in (layer.packages if layer else ()) if package.name in asked]
+    itself = (
+        f"The source itself is installed after it, built with {code(paths.lock_file(BUILD))}."
+        if source.is_package
+        else ""
+    )
+    pins = [f"{package.name}=={package.version}" for package in packages]
+    return paragraphs(
+        f"What {prose(source.name)} {code(source.version)} asks for, and no layer above pins.",
+        block(pins) if pins else "No package of its own.",
+        _layer_summary(lock, name, [package.name for package in packages]),
+        itself,
     )
 
 

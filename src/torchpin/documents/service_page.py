@@ -162,9 +162,12 @@ def _sources_section(service: Service) -> str:
 
 def _source_text(service: Service, source: Source) -> str:
     component = canonicalize_name(source.name)
-    note = ["The tag must point to this commit, or nothing is cloned."]
-    if source.requirements:
-        note.append(f"Its `{source.requirements}` is compared with the lock, never installed.")
+    note = [
+        "The tag must point to this commit, or nothing is cloned."
+        if source.tag
+        else "No tag is pinned: the commit is fetched by its id."
+    ]
+    note += _source_notes(source)
     note += [
         prose(reason.because)
         for reason in service.reasons
@@ -177,18 +180,41 @@ def _source_text(service: Service, source: Source) -> str:
         "# or with git alone",
         f"git clone {shlex.quote(source.url)} {path}",
         f"cd {path}",
-        f"git checkout {source.commit}  # {source.tag}",
+        f"git checkout {source.commit}{f'  # {source.tag}' if source.tag else ''}",
+        *(["git submodule update --init --recursive"] if source.submodules else []),
     ]
     return paragraphs(
         f"### Source {source.name}",
         "**Repository**:",
         block([source.url]),
-        f"**Pinned tag**: {code(source.tag)}",
+        f"**Pinned tag**: {code(source.tag)}" if source.tag else "",
         f"**Pinned commit**: {code(source.commit)}",
         f"**Note**: {' '.join(note)}",
         "**Clone command**:",
         block(commands, "bash"),
     )
+
+
+def _source_notes(source: Source) -> list[str]:
+    """What is done with the requirements, the submodules and the LFS files of a source, a sentence each."""
+    files = " and ".join(map(code, source.requirements))
+    notes = []
+    if source.install:
+        notes.append(f"What {files or 'its pyproject.toml'} asks for is resolved into the lock.")
+    elif files:
+        notes.append(
+            f"Its {files} {'is' if len(source.requirements) == 1 else 'are'} compared with the lock, never installed."
+        )
+    if source.is_package:
+        notes.append(f"The source itself is installed ({source.install}), without dependencies.")
+    if source.submodules:
+        names = source.submodules if isinstance(source.submodules, tuple) else ()
+        notes.append(
+            f"It comes with {'its submodules' if not names else ', '.join(map(code, names))}, at the commits that it names."
+        )
+    if source.lfs:
+        notes.append("Its files in Git LFS are fetched, each by its hash.")
+    return notes
 
 
 def _outputs_section(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
@@ -230,7 +256,7 @@ def _verification_section(service: Service) -> str:
     ]
     lines = ["# Check versions, inside the image", *(f'python -c "{statement}"' for statement in statements)]
     for source in service.sources:
-        home = shlex.quote(f"{service.home}/{source.path}")
+        home = shlex.quote(f"{service.home}/{source.folder}")
         lines += [
             "",
             f"# Check the commit of {source.name}, inside the image: {source.commit}",

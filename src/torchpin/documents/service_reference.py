@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin.description.sections.service import SERVICE
-from torchpin.description.shapes import Alternatives, Date, Flag, Items, Number, Record, Table, Text
+from torchpin.description.shapes import (
+    Alternatives,
+    Date,
+    Flag,
+    Items,
+    Number,
+    OneOrList,
+    Record,
+    Table,
+    Text,
+)
 from torchpin.documents.markdown import code, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import NOTHING
 
@@ -87,4 +97,5 @@ _TYPES: Mapping[type, Callable[..., str]] = {
     Table: _table_type,
     Record: _record_type,
     Alternatives: lambda shape: f"{type_text(shape.text)}, or a mapping",
+    OneOrList: lambda shape: f"{type_text(shape.one)}, or {type_text(shape.several)}",
 }

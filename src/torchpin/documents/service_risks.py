@@ -164,7 +164,7 @@ def _requirement_text(evaluation: undeclared_requirements.RequirementStatus) -> 
 
 def _upstream_mismatches(env: Environment, lock: Lock) -> dict[str, list[str]]:
     """The locked versions that do not meet the requirements of a source at its locked commit."""
-    upstreams = {f"{upstream.source} {upstream.tag}" for upstream in lock.upstreams}
+    upstreams = {f"{upstream.source} {upstream.version}" for upstream in lock.upstreams}
     texts: dict[str, list[str]] = {}
     for deviation in compute_deviations(env, lock):
         for adviser, requirement in deviation.recommendations if not deviation.is_choice else ():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import jinja2
 
     from torchpin.image.plan import BuildContext, Image
+    from torchpin.model import Source
 
 
 def _quote_for_dockerfile(value: str) -> str:
@@ -62,15 +63,24 @@ def render_dockerfile(template: str, image: Image) -> str:
         raise InputError("correct the template; nothing was written", (problem,)) from None
 
 
+def _source_words(source: Source) -> tuple[str, ...]:
+    """What decides the files of a source: its address, tag and commit, and which submodules and LFS files come with it."""
+    submodules = source.submodules
+    if isinstance(submodules, tuple):
+        words = tuple(f"submodule={path}" for path in submodules)
+    else:
+        words = ("submodules",) if submodules else ()
+    tag = (source.tag,) if source.tag else ()
+    return (source.url, *tag, source.commit, *words, *(("lfs",) if source.lfs else ()))
+
+
 def render_context_list(context: BuildContext) -> str:
     """The list of a build context, one line a file or source; with the Dockerfile it determines the image.
 
     Copied files of the repository are named without a digest, which their every edit would change: the image key has it.
     """
     lines = [f"{path}  {sealing.digest(text)}" for path, text in context.files.items()]
-    lines += [
-        f"{path}/  {source.url} {source.tag} {source.commit}" for path, source in context.sources.items()
-    ]
+    lines += [f"{path}/  {' '.join(_source_words(source))}" for path, source in context.sources.items()]
     lines += [f"{path}  {copied.origin}" for path, copied in context.copied.items()]
     lines.append(f"uv  {context.uv}")
     return "# What the image's build reads. Made by `invoke render`; do not edit.\n" + "".join(

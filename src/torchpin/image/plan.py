@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from torchpin import facts, paths
 from torchpin.compat.pins import declared_names
+from torchpin.compat.recommendations import installed_requirements
 from torchpin.description.environments import MACHINES, cuda_version, index_url, mirror_variable, torch_build
 from torchpin.lock import file_format, sealing
 from torchpin.lock.export import install_file, wheel_release
@@ -54,6 +57,15 @@ class CopyStep:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SourceInstall:
+    """A source that is installed itself: its folder in the image, and whether what is imported is that folder."""
+
+    name: str
+    home: str
+    editable: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
     """The values that the Dockerfile template may use. `sources` are (source, its folder in the image).
 
@@ -75,6 +87,8 @@ class Image:
     uid: str
     gid: str
     folders: tuple[str, ...]
+    source_installs: tuple[SourceInstall, ...]
+    has_build_tools: bool  # whether these have build requirements
     env: Mapping[str, str]
     epoch: int
     time_reason: str
@@ -111,6 +125,19 @@ def install_steps(lock: Lock) -> tuple[InstallStep, ...]:
     )
 
 
+def source_installs(env: Environment) -> tuple[SourceInstall, ...]:
+    """The sources that are installed themselves, in the order of the description."""
+    return tuple(
+        SourceInstall(
+            name=source.name,
+            home=f"{env.service.home}/{source.folder}",
+            editable=source.install == "editable",
+        )
+        for source in env.service.sources
+        if source.is_package
+    )
+
+
 def image_time(env: Environment) -> tuple[int, str]:
     """The time of an image and of its files in seconds since 1970, and what it is.
 
@@ -127,7 +154,7 @@ def image_time(env: Environment) -> tuple[int, str]:
 def image_plan(env: Environment, lock: Lock) -> Image:
     """The image of an environment, for the template."""
     service = env.service
-    homes = tuple((source, f"{service.home}/{source.path}") for source in service.sources)
+    homes = tuple((source, f"{service.home}/{source.folder}") for source in service.sources)
     reported = sorted(declared_names(service.layers[:1]))
     torchpin_env = {
         "TORCHPIN_FREEZE": service.run.freeze or "",
@@ -152,6 +179,8 @@ def image_plan(env: Environment, lock: Lock) -> Image:
         uid=uid,
         gid=gid,
         folders=(*(service.run.volumes if user else ()), *service.run.writable),
+        source_installs=source_installs(env),
+        has_build_tools=any(upstream.build for upstream in lock.upstreams),
         env={**service.run.env, **{name: value for name, value in torchpin_env.items() if value}},
         epoch=epoch,
         time_reason=time_reason,
@@ -192,7 +221,10 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
     return {
         "environment": env.name,
         "python": str(env.service.python),
-        "distributions": {name: version for name, version in versions.items() if name not in optional},
+        "distributions": {
+            **{name: version for name, version in versions.items() if name not in optional},
+            **dict.fromkeys(sorted(lock.source_distributions), ""),  # the commit decides the version
+        },
         "optional": {name: version for name, version in versions.items() if name in optional},
         "inherited": inherited,
         "torch": {
@@ -201,18 +233,27 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
             "archs": list(compiled.sm) if compiled else None,
         },
         "imports": list(env.service.imports),
-        "requested": sorted(requested_packages(env)),
+        "requested": sorted(requested_packages(env, lock)),
         "compiles": env.service.run.compiles is True,
         "sources": {
-            f"{home or env.service.home}/{source.path}": source.commit for source in env.service.sources
+            (f"{home}/{source.path}" if home else f"{env.service.home}/{source.folder}"): source.commit
+            for source in env.service.sources
         },
     }
 
 
-def requested_packages(env: Environment) -> set[str]:
-    """The packages that a description names itself, without those of optional layers; their files have to be usable."""
+def requested_packages(env: Environment, lock: Lock) -> set[str]:
+    """The packages that a description or an installed source names; their files have to be usable.
+
+    Those of optional layers are left out.
+    """
     required = (layer for layer in env.service.layers if not layer.optional)
-    return {*declared_names(required), *env.service.torch.family}
+    of_sources = {
+        canonicalize_name(row.name)
+        for upstream in lock.upstreams
+        for row in installed_requirements(env, upstream)
+    }
+    return {*declared_names(required), *env.service.torch.family, *(of_sources & {*lock.packages})}
 
 
 def access_expectations(env: Environment) -> dict[str, object]:

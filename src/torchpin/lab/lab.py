@@ -24,7 +24,7 @@ from torchpin.image.plan import left_out_files
 from torchpin.lab import base_image, stub_wheels
 from torchpin.lab.docker_engine import extend_image
 from torchpin.lab.leftovers import clear_leftovers, new_prefix
-from torchpin.lab.reduce import lab_package_names, reduce_service
+from torchpin.lab.reduce import lab_package_names, reduce_service, requirement_name
 from torchpin.tools import index_server, process, uv_install
 from torchpin.tools.copied_files import copy_members, list_members
 from torchpin.tools.files import make_work_folder, read_inside, read_text, write_files
@@ -41,6 +41,17 @@ if TYPE_CHECKING:
 
 
 _COPIED_PATHS = (paths.DOCKERFILE_TEMPLATE, paths.RUNTIME)
+_STUB_PACKAGE = """[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "{name}"
+version = "0"
+
+[tool.setuptools]
+py-modules = []
+"""
 _SMOKE_TEST = '''"""The lab's smoke test: torch is the lab's stub."""
 
 import torch
@@ -331,11 +342,14 @@ def _create_origin(folder: Path, source: Source, lock: Lock, names: frozenset[st
     The same input gives the same commit, since author and dates are fixed and the user's git settings are ignored.
     """
     upstream = next((candidate for candidate in lock.upstreams if candidate.source == source.name), None)
-    lines = [line for line in (upstream.requirements if upstream else ()) if _requirement_name(line) in names]
+    lines = [line for line in (upstream.requirements if upstream else ()) if requirement_name(line) in names]
     work, bare = folder / f"{source.name}-work", folder / f"{source.name}.git"
-    files = {work / "README.md": f"A stub of {source.name} {source.tag}.\n"}
+    files = {work / "README.md": f"A stub of {source.name} {source.version}.\n"}
     if source.requirements:
-        files[work / source.requirements] = "".join(f"{line}\n" for line in lines)
+        files[work / source.requirements[0]] = "".join(f"{line}\n" for line in lines)
+        files |= dict.fromkeys((work / name for name in source.requirements[1:]), "")
+    if upstream and upstream.distribution:
+        files[work / "pyproject.toml"] = _STUB_PACKAGE.format(name=upstream.distribution)
     write_files(files)
     stamp = "2000-01-01T00:00:00+0000"
     person = {"NAME": "torchpin lab", "EMAIL": "lab@localhost"}
@@ -352,8 +366,8 @@ def _create_origin(folder: Path, source: Source, lock: Lock, names: frozenset[st
     for command in (
         ("git", "init", "--quiet", "--initial-branch=main", str(work)),
         ("git", "-C", str(work), "add", "."),
-        ("git", "-C", str(work), "commit", "--quiet", "--message", f"Stub of {source.tag}"),
-        ("git", "-C", str(work), "tag", source.tag),
+        ("git", "-C", str(work), "commit", "--quiet", "--message", f"Stub of {source.version}"),
+        *([("git", "-C", str(work), "tag", source.tag)] if source.tag else []),
         ("git", "clone", "--quiet", "--bare", str(work), str(bare)),
     ):
         process.run(command, env=clean | identity | dates, timeout=process.QUERY)
@@ -362,13 +376,3 @@ def _create_origin(folder: Path, source: Source, lock: Lock, names: frozenset[st
     ).stdout.strip()
     shutil.rmtree(work)
     return f"file://{bare}", commit
-
-
-def _requirement_name(line: str) -> str:
-    """The normalized name of a requirement line, "" for a line that is not a requirement (PEP 508)."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        return canonicalize_name(Requirement(line).name)
-    except InvalidRequirement:
-        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -74,7 +75,13 @@ def reduce_service(
         imports=tuple(name for name in service.imports if name in importable),
         # another URL, since the facts about the real source are not true of its stub
         sources=tuple(
-            replace(source, commit=commits[source.name], url=f"https://stub.invalid/{source.name}")
+            replace(
+                source,
+                commit=commits[source.name],
+                url=f"https://stub.invalid/{source.name}",
+                submodules=None,  # a stub has none, and no files of Git LFS
+                lfs=None,
+            )
             for source in service.sources
         ),
         budget_bytes=None,  # an image of stubs has another size
@@ -136,8 +143,31 @@ def _torch_family(lock: Lock) -> set[str]:
 def lab_package_names(service: Service, lock: Lock) -> frozenset[str]:
     """The packages of a service in the lab: torch's family, its declared small packages, and what these require."""
     family = {*service.torch.family}
-    roots = {*declared_names(service.layers)} & small_packages(lock)
+    roots = ({*declared_names(service.layers)} | _source_names(service, lock)) & small_packages(lock)
     return frozenset(family | required_closure(lock.packages.values(), roots, without=family))
+
+
+def _source_names(service: Service, lock: Lock) -> set[str]:
+    """The packages that the installed sources of a service ask for."""
+    left_out = {
+        source.name: {*map(canonicalize_name, source.without)} for source in service.sources if source.install
+    }
+    names = {
+        requirement_name(line)
+        for upstream in lock.upstreams
+        if upstream.source in left_out
+        for line in upstream.requirements
+        if requirement_name(line) not in left_out[upstream.source]
+    }
+    return names & {*lock.packages}
+
+
+def requirement_name(line: str) -> str:
+    """The normalized name of a requirement line, "" for a line that is not a requirement (PEP 508)."""
+    try:
+        return canonicalize_name(Requirement(line).name)
+    except InvalidRequirement:
+        return ""
 
 
 def _local_variant(env: Environment, variant: Variant, local_platform: str) -> Variant:

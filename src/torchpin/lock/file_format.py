@@ -33,6 +33,7 @@ _HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", 
 _CUTOFF = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 BUILD, PROVIDED = "build", "00-given"  # the layers that are not installed
 UPSTREAM_PREFIX = "upstream-"
+_BUILD_SEPARATOR = " | "  # between the build requirements of a source, which may have commas and semicolons
 
 
 def _package_line(package: Artifact) -> str:
@@ -110,21 +111,32 @@ def _parse_package(file: str, number: int, line: str) -> Artifact:
 
 def upstream_text(upstream: Upstream) -> str:
     """The file of a source's requirements."""
-    fields = {
+    values = {
         "source": upstream.source,
-        "tag": upstream.tag,
+        "tag": upstream.tag or "",
         "commit": upstream.commit,
         "file": upstream.file,
+        "distribution": upstream.distribution,
+        "build": _BUILD_SEPARATOR.join(upstream.build),
     }
-    return seal(f"# What {upstream.source} {upstream.tag} itself asks for", fields, upstream.requirements)
+    fields = {name: value for name, value in values.items() if value}
+    return seal(f"# What {upstream.source} {upstream.version} itself asks for", fields, upstream.requirements)
 
 
 def parse_upstream(file: str, text: str) -> Upstream:
     """A source's requirements from their file's text. Raises InputError as parse_layer does."""
     fields, lines = unseal(file, text)
-    if {*fields} != {"source", "tag", "commit", "file"}:
+    if {*fields} - {"tag", "distribution", "build", "file"} != {"source", "commit"}:
         raise broken_file_error(file, 1, "expected the header fields source, tag, commit, file")
-    return Upstream(**fields, requirements=tuple(line for _, line in lines))
+    return Upstream(
+        source=fields["source"],
+        tag=fields.get("tag"),
+        commit=fields["commit"],
+        file=fields.get("file", ""),
+        distribution=fields.get("distribution", ""),
+        build=tuple(filter(None, fields.get("build", "").split(_BUILD_SEPARATOR))),
+        requirements=tuple(line for _, line in lines),
+    )
 
 
 def lock_texts(lock: Lock) -> dict[str, str]:

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from torchpin import paths
 from torchpin.compat.family import channel_names
+from torchpin.compat.recommendations import installed_requirements
 from torchpin.compat.wheels import abi_pin
 from torchpin.errors import InputError
 from torchpin.lock import file_format, sealing
@@ -17,9 +18,9 @@ from torchpin.lock.file_format import BUILD, PROVIDED
 from torchpin.model import Artifact, Environment, LayerLock, Lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from torchpin.model import Layer
+    from torchpin.model import Layer, Source, Upstream
 
 TORCH, TORCH_DEPS = "00-torch", "01-torch-deps"
 OUT_OF_DATE = "no longer matches its description"
@@ -38,9 +39,16 @@ def declared_layers(env: Environment) -> dict[str, Layer]:
     }
 
 
+def source_layers(env: Environment) -> dict[str, Source]:
+    """The layers of sources whose requirements are installed, by their numbered names: they come after the declared ones."""
+    first = (len(_torch_layers(env)) or 1) + len(env.service.layers)
+    installed = [source for source in env.service.sources if source.install]
+    return {f"{number:02}-{source.name}": source for number, source in enumerate(installed, start=first)}
+
+
 def layer_names(env: Environment) -> tuple[str, ...]:
     """The names of all installed layers, in install order."""
-    return (*_torch_layers(env), *declared_layers(env))
+    return (*_torch_layers(env), *declared_layers(env), *source_layers(env))
 
 
 def inputs_digest(env: Environment, layer: str) -> str:
@@ -49,6 +57,10 @@ def inputs_digest(env: Environment, layer: str) -> str:
     if layer in {TORCH, TORCH_DEPS, PROVIDED}:
         inputs["channel"] = env.variant.channel
         inputs["torch"] = {name: str(version) for name, version in env.service.torch.family.items()}
+    elif source := source_layers(env).get(layer):
+        # the commit decides what is in its files
+        inputs |= {"source": [source.commit, *source.requirements], "install": source.install}
+        inputs |= {"without": sorted(source.without)} if source.without else {}
     elif layer != BUILD:
         declared = declared_layers(env)[layer]
         inputs["packages"] = sorted(str(package) for package in declared.packages)
@@ -86,7 +98,10 @@ def _outdated_layers(env: Environment, lock: Lock) -> Iterator[tuple[str, str, s
 
 
 def _outdated_build(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
-    source_only = sorted(name for name, package in lock.packages.items() if package.is_source)
+    built_sources = {upstream.source for upstream in lock.upstreams if upstream.build}
+    source_only = sorted(
+        built_sources | {name for name, package in lock.packages.items() if package.is_source}
+    )
     packages = lock.build.packages if lock.build else ()
     built = sorted({name for package in packages for name in package.required_by})
     if source_only != built:
@@ -98,25 +113,31 @@ def _outdated_build(env: Environment, lock: Lock) -> Iterator[tuple[str, str, st
 
 def _outdated_upstreams(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
     described = {
-        (source.name, source.tag, source.commit, str(source.requirements))
+        (source.name, source.tag, source.commit, " ".join(source.requirements), source.is_package)
         for source in env.service.sources
-        if source.requirements
+        if source.requirements or source.is_package
     }
-    locked = {(upstream.source, upstream.tag, upstream.commit, upstream.file) for upstream in lock.upstreams}
+    locked = {
+        (upstream.source, upstream.tag, upstream.commit, upstream.file, bool(upstream.distribution))
+        for upstream in lock.upstreams
+    }
     for name in sorted({row[0] for row in described ^ locked}):
         yield file_format.upstream_file(name), OUT_OF_DATE, name
 
 
 def split_layers(
-    env: Environment, packages: Sequence[Artifact], *, uv: str
+    env: Environment, packages: Sequence[Artifact], *, uv: str, upstreams: Iterable[Upstream] = ()
 ) -> tuple[tuple[LayerLock, ...], LayerLock | None]:
     """One resolution as install layers, and the layer that the base image provides (None if it provides no torch).
 
-    `required_by` of the packages is the dependency graph; a declared package is required by the service. Raises
+    `required_by` of the packages is the dependency graph; a declared package is required by the service. `upstreams` have
+    what the sources require. Raises
     InputError if an ABI wheel requires a package that no layer can hold.
     """
-    layer_of = _assign_layers(env, packages)
-    layers: dict[str, list[Artifact]] = {name: [] for name in (TORCH, TORCH_DEPS, *declared_layers(env))}
+    layer_of = _assign_layers(env, packages, _source_roots(env, upstreams))
+    layers: dict[str, list[Artifact]] = {
+        name: [] for name in (TORCH, TORCH_DEPS, *declared_layers(env), *source_layers(env))
+    }
     for artifact in sorted(packages, key=lambda artifact: artifact.name):
         layers[layer_of.get(artifact.name, TORCH_DEPS)].append(artifact)
     layer_locks = {
@@ -130,7 +151,18 @@ def split_layers(
     return tuple(layer_locks.values()), provided_layer
 
 
-def _assign_layers(env: Environment, packages: Sequence[Artifact]) -> dict[str, str]:
+def _source_roots(env: Environment, upstreams: Iterable[Upstream]) -> dict[str, list[str]]:
+    """The packages that each installed source requires, by its layer."""
+    roots: dict[str, list[str]] = {
+        upstream.source: [canonicalize_name(row.name) for row in installed_requirements(env, upstream)]
+        for upstream in upstreams
+    }
+    return {name: roots.get(source.name, []) for name, source in source_layers(env).items()}
+
+
+def _assign_layers(
+    env: Environment, packages: Sequence[Artifact], source_roots: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
     """The layer of each package that is declared or required by a declared one; those of torch alone are left out.
 
     Torch's family is in one layer, since the files of a layer have one origin, whoever requires a member of it.
@@ -141,13 +173,18 @@ def _assign_layers(env: Environment, packages: Sequence[Artifact]) -> dict[str, 
     family = channel_names(env)
     declared = declared_layers(env)
     abi_layers = [name for name, layer in declared.items() if abi_pin(layer)]
-    plain_layers = sorted(
-        (name for name in declared if name not in abi_layers), key=lambda name: declared[name].optional
-    )
+    plain = [name for name in declared if name not in abi_layers]
+    plain_layers = [
+        *(name for name in plain if not declared[name].optional),
+        *source_roots,
+        *(name for name in plain if declared[name].optional),
+    ]
     layer_of = dict.fromkeys(family, TORCH)
     for name, layer in declared.items():
         members = {canonicalize_name(package.name) for package in layer.packages}
         layer_of |= dict.fromkeys(members - family, name)
+    for name, roots in source_roots.items():
+        layer_of |= dict.fromkeys({*roots} - {*layer_of}, name)
     for name in [*plain_layers, *abi_layers]:
         roots = [package for package, layer in layer_of.items() if layer == name]
         for package in sorted(required_closure(packages, roots, without=family) - {*layer_of}):

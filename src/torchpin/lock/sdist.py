@@ -43,10 +43,14 @@ def build_requirements(content: bytes, filename: str) -> tuple[str, ...]:
     Raises ToolError for an archive that cannot be read, or exceeds a bound.
     """
     try:
-        text = _read_member(content, filename, "pyproject.toml")
-        requires = _parse_requires(text)
+        return parse_build_requirements(_read_member(content, filename, "pyproject.toml"))
     except _UNREADABLE as error:
         raise ToolError(f"{filename} cannot be read ({error}); pin a version that has a wheel") from None
+
+
+def parse_build_requirements(text: str | None) -> tuple[str, ...]:
+    """The build requirements of a pyproject.toml, None where there is none. Raises ValueError for one that cannot be read."""
+    requires = _parse_requires(text)
     if any(re.match(r"setuptools\b", requirement) for requirement in requires):
         requires.append("wheel")  # setuptools before 70.1 has no bdist_wheel of its own
     return tuple(sorted({*requires}))

@@ -9,18 +9,24 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from torchpin.compat.family import channel_names
+from torchpin.compat.pins import declared_names, extras_text
+from torchpin.compat.recommendations import applicable_requirements, installed_requirements
+from torchpin.lock.requirement_files import CONSTRAINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torchpin.facts import Wheel
-    from torchpin.model import Artifact, Environment
+    from torchpin.model import Artifact, Environment, Upstream
 
 
-def resolution_requirements(env: Environment, wheels: Mapping[str, Wheel]) -> tuple[str, ...]:
+def resolution_requirements(
+    env: Environment, wheels: Mapping[str, Wheel], upstreams: Iterable[Upstream] = ()
+) -> tuple[str, ...]:
     """The requirements of a resolution: every exact pin, but instead of an ABI wheel what it requires beside torch.
 
-    uv cannot resolve an ABI wheel: it is in no index, and facts choose its file.
+    uv cannot resolve an ABI wheel: it is in no index, and facts choose its file. `upstreams` have the requirements of sources:
+    those of the installed ones are resolved with the pins.
     """
     family = [f"{name}=={version}" for name, version in env.service.torch.family.items()]
     declared = [
@@ -30,7 +36,49 @@ def resolution_requirements(env: Environment, wheels: Mapping[str, Wheel]) -> tu
         if canonicalize_name(package.name) not in wheels
     ]
     wheel_requirements = [requirement for wheel in wheels.values() for requirement in wheel.requires]
-    return (*family, *map(str, declared), *wheel_requirements)
+    return (*family, *map(str, declared), *wheel_requirements, *source_requirements(env, upstreams))
+
+
+def source_requirements(env: Environment, upstreams: Iterable[Upstream]) -> tuple[str, ...]:
+    """What the installed sources ask for beside what the description pins.
+
+    A pin of the description stands for what they say of its package, so of theirs only the extras count; the versions of
+    torch's family go with the torch that is pinned.
+    """
+    extras = {
+        canonicalize_name(package.name): package.extras
+        for layer in env.service.layers
+        for package in layer.packages
+    }
+    pinned, channel = {*env.service.torch.family, *extras}, channel_names(env)
+    requirements: dict[str, None] = {}
+    for upstream in _installed(env, upstreams):
+        for requirement in installed_requirements(env, upstream):
+            name = canonicalize_name(requirement.name)
+            if name in pinned and requirement.extras <= extras.get(name, set()):
+                continue
+            if name in pinned or name in channel or requirement.url:
+                requirement = Requirement(f"{requirement.name}{extras_text(requirement.extras)}")  # noqa: PLW2901
+            requirements[str(requirement)] = None
+    return tuple(requirements)
+
+
+def source_constraints(env: Environment, upstreams: Iterable[Upstream]) -> tuple[str, ...]:
+    """What the installed sources constrain, without the packages that the description pins and torch's family."""
+    pinned = {*declared_names(env.service.layers), *channel_names(env)}
+    lines = [
+        line.removeprefix(CONSTRAINT)
+        for upstream in _installed(env, upstreams)
+        for line in upstream.requirements
+        if line.startswith(CONSTRAINT)
+    ]
+    constraints = applicable_requirements(lines, env)
+    return tuple(dict.fromkeys(str(row) for row in constraints if canonicalize_name(row.name) not in pinned))
+
+
+def _installed(env: Environment, upstreams: Iterable[Upstream]) -> list[Upstream]:
+    names = {source.name for source in env.service.sources if source.install}
+    return [upstream for upstream in upstreams if upstream.source in names]
 
 
 def without_requirements(packages: Iterable[Artifact]) -> str:
@@ -58,13 +106,15 @@ def render_uv_project(
     index: str | None,
     pins: Iterable[str] | None = None,
     members: Mapping[str, str] | None = None,
+    constraints: Iterable[str] = (),
 ) -> str:
     """The pyproject.toml of the uv project, with torch's family from one explicit index.
 
     `index` is the address of the channel or of its mirror; with None all comes from PyPI. `pins` are by default those
     of the description. `members`: packages of the family that only other packages require, with their versions. uv takes
     from an explicit index only what the project itself requires, so it requires them too. A service that is called like one
-    of its packages gives the project another name, which uv's messages then tell apart.
+    of its packages gives the project another name, which uv's messages then tell apart. `constraints` limit
+    what is required anyway.
     """
     service = env.service
     declared = resolution_requirements(env, {}) if pins is None else pins
@@ -78,6 +128,9 @@ def render_uv_project(
         *(f"  {quote(pin)}," for pin in dependencies),
         "]",
     ]
+    limits = [f"  {quote(constraint)}," for constraint in constraints]
+    if limits:
+        lines += ["[tool.uv]", "constraint-dependencies = [", *limits, "]"]
     if index:
         name = quote(env.variant.channel)
         lines += [

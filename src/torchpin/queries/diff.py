@@ -15,7 +15,7 @@ from torchpin.records.freeze import parse_freeze
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from torchpin.model import Artifact, Environment, Lock
+    from torchpin.model import Artifact, Environment, Lock, Source, Upstream
 
 ChangeKind = Literal["added", "removed", "moved", "other file"]
 
@@ -104,9 +104,13 @@ def _described_environments(path: str, text: str) -> dict[str, EnvironmentSnapsh
     }
 
 
+def _described(source: Source | Upstream) -> str:
+    return f"{source.tag} ({source.commit[:12]})" if source.tag else source.version
+
+
 def _description_baseline(env: Environment) -> dict[str, str]:
     service = env.service
-    sources = {f"source {source.name}": f"{source.tag} ({source.commit[:12]})" for source in service.sources}
+    sources = {f"source {source.name}": _described(source) for source in service.sources}
     return {
         "Python": str(service.python),
         "channel": env.variant.channel,
@@ -122,9 +126,7 @@ def _lock_baseline(lock: Lock) -> dict[str, str]:
     first = lock.provided or (lock.layers[0] if lock.layers else None)
     if first is None:
         return {}
-    sources = {
-        f"source {upstream.source}": f"{upstream.tag} ({upstream.commit[:12]})" for upstream in lock.upstreams
-    }
+    sources = {f"source {upstream.source}": _described(upstream) for upstream in lock.upstreams}
     torch = (
         {"torch": lock.all_packages["torch"].version.partition("+")[0]}
         if "torch" in lock.all_packages

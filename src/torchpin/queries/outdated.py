@@ -258,7 +258,14 @@ def _base_updates(env: Environment) -> Iterator[Update]:
 def _source_updates(env: Environment, lock: Lock) -> Iterator[Update]:
     for source in env.service.sources:
         tags = [tag for tag in recorded_tags(source) if tag.exists]
-        position = next((number for number, tag in enumerate(tags) if tag.tag == source.tag), len(tags))
+        position = next(
+            (
+                number
+                for number, tag in enumerate(tags)
+                if tag.tag == source.tag or (not source.tag and tag.commit == source.commit)
+            ),
+            len(tags),
+        )
         for tag in tags[position + 1 :]:
             yield _source_update(env, lock, source, tags[position], tag)
 
@@ -274,11 +281,11 @@ def _source_update(
     requirement_notes = (
         [f"it requires {', '.join(new_requirements[:_MAX_SHOWN])}{suffix}"] if new_requirements else []
     )
-    introduced, resolved = _recommendation_changes(env, lock, source.name, source.tag, tag.tag)
+    introduced, resolved = _recommendation_changes(env, lock, source.name, source.version, tag.tag)
     return Update(
         kind="source",
         name=source.name,
-        used=source.tag,
+        used=source.version,
         to=tag.tag,
         introduces=(*requirement_notes, *introduced),
         resolves=tuple(resolved),

@@ -162,7 +162,7 @@ def _location(env: Environment, name: str, pin: Pin | None) -> str:
         return pin.location
     for number, source in enumerate(env.service.sources):
         if source.name == name:
-            return env.service.location(f"sources[{number}].tag")
+            return env.service.location(f"sources[{number}].{'tag' if source.tag else 'commit'}")
     for number, gpu in enumerate(env.service.gpus):
         if gpu == name:
             return env.service.location(f"gpus[{number}]")

@@ -60,17 +60,27 @@ def _frozen_package(name: str, version: str, sha256: str | None) -> Artifact:
 def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
     """How a freeze record differs from a lock, one clause a package that starts with its name; none where they match.
 
-    Packages of an optional layer may be missing from the record.
+    Packages of an optional layer may be missing from the record; the version of an installed source is that of its commit.
     """
     installed = {name: package.version for name, package in parse_freeze(freeze).items()}
+    missing_sources = [name for name in lock.source_distributions if name not in installed]
+    installed = {
+        name: version for name, version in installed.items() if name not in lock.source_distributions
+    }
     locked: dict[str, str] = {
         canonicalize_name(name): package.version for name, package in lock.packages.items()
     }
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
-    return tuple(
-        _difference(name, locked.get(name), installed.get(name))
-        for name in sorted({*installed, *locked})
-        if installed.get(name) != locked.get(name) and not (name in optional and name not in installed)
+    return (
+        *(
+            f"{name}: the source is installed by its lock, but it is not installed"
+            for name in missing_sources
+        ),
+        *(
+            _difference(name, locked.get(name), installed.get(name))
+            for name in sorted({*installed, *locked})
+            if installed.get(name) != locked.get(name) and not (name in optional and name not in installed)
+        ),
     )
 
 

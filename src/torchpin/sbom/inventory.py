@@ -125,7 +125,7 @@ def _source_component(source: Source) -> BomComponent:
         ref=f"{SOURCE_REF}{source.name}",
         kind="source",
         name=source.name,
-        version=source.tag,
+        version=source.version,
         purl=purl.to_string(),
         address=f"git+{address}@{source.commit}",
     )

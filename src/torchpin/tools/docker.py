@@ -275,7 +275,7 @@ def ignore_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
 
 def source_options(env: Environment) -> tuple[str, ...]:
     """The options by which the probe reads the commit of each source in an image."""
-    homes = [f"{env.service.home}/{source.path}" for source in env.service.sources]
+    homes = [f"{env.service.home}/{source.folder}" for source in env.service.sources]
     return tuple(option for home in homes for option in ("--source", home))
 
 

@@ -8,7 +8,6 @@ import shutil
 import string
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +15,16 @@ from git import Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuc
 
 from torchpin.errors import ToolError
 from torchpin.redaction import redact_credentials
-from torchpin.tools import clone_bounds, files, process
-from torchpin.tools.git_variables import OVERRIDES, git_variables
+from torchpin.tools import files, git_command, git_lfs, git_submodules, process
+from torchpin.tools.git_variables import OVERRIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from torchpin.model import Settings, Source
 
 _MOST_REQUIREMENTS = 1_000_000  # bytes of a requirements file; the longest have some ten thousand
+_EGG_INFO = re.compile(r"(?:^|/)[^/]+\.egg-info/")
 PRESENT, CLONED, REPLACED = "present", "cloned", "replaced"
 
 
@@ -48,28 +48,56 @@ def _describe_clone(repo: Repo, path: Path, source: Source) -> str:
     has_files = _has_files(path)
     at_recorded = commit == source.commit and has_files
     local_changes = (
-        _local_changes(repo, valid=bool(commit), at_recorded=at_recorded)
+        _local_changes(
+            repo, valid=bool(commit), at_recorded=at_recorded, editable=source.install == "editable"
+        )
         if has_files
         else _unpushed_commits(repo, valid=bool(commit))
     )
     if local_changes:
         return f"changed ({', '.join(local_changes[:3])}{' and more' if len(local_changes) > 3 else ''})"  # noqa: PLR2004
     if at_recorded:
-        names = _submodules(repo, commit)
-        return f"without its submodule{'s'[: len(names) > 1]} {', '.join(names)}" if names else ""
+        return git_submodules.submodule_state(source, path, commit) or git_lfs.lfs_state(
+            source, [("", path), *_submodule_folders(source, path, commit)]
+        )
     if not commit or not has_files:
         return "incomplete"
     return "a link" if path.is_symlink() else f"at {commit[:12]}, not at {source.commit[:12]}"
 
 
-def _local_changes(repo: Repo, *, valid: bool, at_recorded: bool) -> list[str]:
-    """Changed files of a clone; where it would be replaced, ignored files and unpushed commits count too."""
+def _submodule_folders(source: Source, path: Path, commit: str) -> list[tuple[str, Path]]:
+    """The fetched submodules of a clone: their paths with a slash, and their folders."""
+    return [
+        (f"{name}/", folder) for name, folder, _ in git_submodules.fetched_submodules(source, path, commit)
+    ]
+
+
+def _local_changes(repo: Repo, *, valid: bool, at_recorded: bool, editable: bool = False) -> list[str]:
+    """Changed files of a clone; where it would be replaced, ignored files and unpushed commits count too.
+
+    What an editable install writes beside the code is no change.
+    """
     ignored = [] if at_recorded else ["--ignored"]
     lines = repo.git.status("--porcelain", "--untracked-files=all", *ignored).splitlines()
     if not valid:  # without a commit, git calls every file of its index added
         lines = [line for line in lines if not line.startswith("A ")]
     names = [line[3:] for line in lines if not (line.startswith("!!") and "__pycache__/" in line)]
-    return names if names or at_recorded else _unpushed_commits(repo, valid=valid)
+    if editable:
+        names = [name for name in names if not _EGG_INFO.search(name)]
+    if names or at_recorded:
+        return names
+    return _unpushed_commits(repo, valid=valid) or (_submodule_changes(repo) if valid else [])
+
+
+def _submodule_changes(repo: Repo) -> list[str]:
+    """The local changes in the submodules of a clone that would be replaced, which git's status of the clone does not show."""
+    folder = Path(repo.working_dir)
+    names = []
+    for path, commit in git_submodules.gitlinks(folder, "HEAD").items():
+        if git_command.head_commit(folder / path) == commit:
+            with open_repository(folder / path) as inner:
+                names += [f"{path}: {name}" for name in _local_changes(inner, valid=True, at_recorded=False)]
+    return names
 
 
 def _unpushed_commits(repo: Repo, *, valid: bool) -> list[str]:
@@ -78,12 +106,6 @@ def _unpushed_commits(repo: Repo, *, valid: bool) -> list[str]:
     tips += ["refs/stash"] if repo.git.for_each_ref("refs/stash") else []
     unpushed = repo.git.rev_list("--max-count=1", *tips, "--branches", "--not", "--remotes", "--tags")
     return ["unpushed commits"] if unpushed else []
-
-
-def _submodules(repo: Repo, commit: str) -> tuple[str, ...]:
-    """The paths of a commit's submodules: a clone has an empty folder at each."""
-    entries = str(repo.git.ls_tree("-r", "-z", "--full-tree", commit)).split("\0")
-    return tuple(entry.partition("\t")[2] for entry in entries if entry.startswith("160000 "))
 
 
 def _has_files(path: Path) -> bool:
@@ -96,7 +118,7 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
     A clone at the recorded commit is kept (`verify_tag` also checks, if the origin can be read, that the tag has not
     moved); an incomplete one, or one at another commit, is replaced.
     Raises ToolError for a clone with local changes, when the tag does not exist or is another commit, when the commit
-    has submodules, and when the origin cannot be read.
+    has submodules or files of Git LFS of which the description does not speak, and when the origin cannot be read.
     """
     path = root / source.path
     replaced = path.parent / f".{path.name}.replaced"
@@ -150,6 +172,8 @@ def _remove_tree(folder: Path) -> None:
 
 
 def _expect_unmoved_tag(source: Source, settings: Settings) -> None:
+    if not source.tag:
+        return
     try:
         tags = remote_tags(source, settings)
     except ToolError:
@@ -158,12 +182,17 @@ def _expect_unmoved_tag(source: Source, settings: Settings) -> None:
 
 
 def expect_tag(source: Source, settings: Settings) -> None:
-    """Raises ToolError when a source's tag does not exist at its origin, or is not the recorded commit."""
+    """Raises ToolError when a source's tag does not exist at its origin, or is not the recorded commit.
+
+    Of a source without a tag only the origin is read: whether it has the commit shows when it is fetched.
+    """
     expect_commit(source, remote_tags(source, settings))
 
 
 def expect_commit(source: Source, tags: dict[str, str]) -> None:
     """Raises ToolError when a source's tag is not among the tags, or is not the recorded commit."""
+    if not source.tag:
+        return
     if source.tag not in tags:
         near = ", ".join(sorted(nearest_tags(source.tag, tags), key=_version_key))
         raise ToolError(
@@ -207,7 +236,7 @@ def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
     require_git()
     try:
         Git.check_unsafe_protocols(url)
-        listing = _run_git("ls-remote", "--tags", "--", url, timeout=process.QUERY)
+        listing = git_command.run_git("ls-remote", "--tags", "--", url, timeout=process.QUERY)
     except (GitError, ToolError) as error:
         raise ToolError(
             f"{source.name}: {redact_credentials(url)} cannot be read by git:\n{git_error_text(error)}"
@@ -222,58 +251,37 @@ def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
 
 
 def _clone(source: Source, settings: Settings, staged: Path) -> None:
-    """Clone a source's tag, without history. Raises ToolError when it fails or the tag is not the recorded commit."""
+    """Clone a source at its tag or commit, without history, with what its description asks for beside its own tree.
+
+    Raises ToolError when it fails or the tag is not the recorded commit.
+    """
     require_git()
     url = address(source, settings)
     staged.parent.mkdir(parents=True, exist_ok=True)
     try:
         Git.check_unsafe_protocols(url)
-        options = ("--depth=1", "--single-branch", "--no-checkout", f"--branch={source.tag}")
-        _run_git(
-            "clone",
-            *options,
-            "--",
-            url,
-            str(staged),
-            timeout=process.LONG,
-            watch=partial(clone_bounds.require_small_folder, staged),
-        )
-        clone_bounds.require_small_tree(
-            _run_git("-C", str(staged), "ls-tree", "-r", "-l", "-z", "HEAD", timeout=process.QUERY)
-        )
-        _run_git("-C", str(staged), "checkout", "--quiet", "HEAD", timeout=process.LONG)
+        if source.tag:
+            git_command.clone_tag(url, source.tag, staged)
+        else:
+            git_command.fetch_commit(url, source.commit, staged)
+        git_command.check_out(staged)
     except (GitError, ToolError) as error:
         raise ToolError(
-            f"{source.name}: {redact_credentials(url)} could not be cloned at {source.tag}:\n{git_error_text(error)}"
+            f"{source.name}: {redact_credentials(url)} could not be cloned at {source.version}:\n{git_error_text(error)}"
         ) from None
+    commit = git_command.head_commit(staged)
+    if commit != source.commit:
+        raise ToolError(f"{source.name}: tag {source.tag} is {commit}, but {source.commit} is recorded")
+    folders = [staged, *git_submodules.fetch_submodules(source, staged, url=url, mirrors=settings.mirrors)]
+    for folder in folders:
+        git_lfs.fetch_files(source, folder)
+    # The mirror's address may hold a password, and .git is copied into images: the remote and the reflog name it.
     with open_repository(staged) as repo:
-        if repo.head.commit.hexsha != source.commit:
-            raise ToolError(
-                f"{source.name}: tag {source.tag} is {repo.head.commit.hexsha}, but {source.commit} is recorded"
-            )
-        _expect_no_submodules(repo, source)
-        # The mirror's address may hold a password, and .git is copied into images: the remote and the reflog name it.
         if "origin" in repo.remotes:
             repo.remotes.origin.set_url(source.url)
-        shutil.rmtree(staged / ".git" / "logs", ignore_errors=True)
-
-
-def _expect_no_submodules(repo: Repo, source: Source) -> None:
-    names = _submodules(repo, source.commit)
-    if names:
-        raise ToolError(
-            f"{source.name}: {source.tag} has the submodule{'s'[: len(names) > 1]} {', '.join(names)}, and submodules are "
-            "not cloned, so the image would have empty folders; choose a tag, or a fork, whose own tree has these files"
-        )
-
-
-def _run_git(*arguments: str, timeout: float, watch: Callable[[], None] | None = None) -> str:
-    """The output of a git command, within bounds that GitPython does not have. Raises ToolError with git's own message."""
-    command = (Git.GIT_PYTHON_GIT_EXECUTABLE or "git", *arguments)
-    completed = process.run(command, env=git_variables(), check=False, timeout=timeout, watch=watch)
-    if completed.returncode:
-        raise ToolError(completed.stderr.strip() or f"git failed with exit code {completed.returncode}")
-    return completed.stdout
+    for folder in folders:
+        shutil.rmtree(folder / ".git" / "logs", ignore_errors=True)
+        (folder / ".git" / "FETCH_HEAD").unlink(missing_ok=True)
 
 
 def git_error_text(error: GitError | ToolError) -> str:
@@ -284,7 +292,7 @@ def git_error_text(error: GitError | ToolError) -> str:
 
 def require_git() -> None:
     """Raises ToolError when git is not installed."""
-    if not process.which(Git.GIT_PYTHON_GIT_EXECUTABLE or "git"):
+    if not process.which(git_command.git_executable()):
         raise process.command_not_found("git")
 
 
@@ -300,11 +308,16 @@ def open_repository(path: Path, *, search_parent_directories: bool = False) -> I
         yield repo
 
 
-def read_requirements(root: Path, source: Source) -> str:
-    """The text of a clone's requirements file. Raises ToolError when it does not exist, or is a link out of the clone."""
-    text = files.read_inside(root / source.path, str(source.requirements), most_bytes=_MOST_REQUIREMENTS)
+def read_requirements(root: Path, source: Source, name: str) -> str:
+    """The text of a requirements file of a clone. Raises ToolError when it does not exist, or is a link out of the clone."""
+    text = read_file(root, source, name)
     if text is None:
         raise ToolError(
-            f"{source.name} at {source.tag} has no {source.requirements}; correct `requirements` in its description"
+            f"{source.name} at {source.version} has no {name}; correct `requirements` in its description"
         )
     return text
+
+
+def read_file(root: Path, source: Source, name: str) -> str | None:
+    """The text of a file of a clone, None where it has none. Raises ToolError when it is a link out of the clone."""
+    return files.read_inside(root / source.path, name, most_bytes=_MOST_REQUIREMENTS)

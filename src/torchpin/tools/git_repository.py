@@ -48,19 +48,20 @@ def write_repository(
     folder: Path,
     *,
     commit: str,
-    tag: str,
+    tag: str | None,
     url: str,
     entries: Sequence[TreeEntry],
     objects: Iterable[GitObject],
 ) -> None:
-    """Writes the .git folder of a shallow clone at a commit. `objects` are the commit and all that it holds.
+    """Writes the .git folder of a shallow clone at a commit, with its tag if it has one. `objects` are the commit and all that it holds.
 
     Raises ToolError for objects of 2 GiB and more.
     """
     texts = {
         "HEAD": f"{commit}\n",
         "shallow": f"{commit}\n",
-        "packed-refs": f"# pack-refs with: peeled fully-peeled sorted \n{commit} refs/tags/{tag}\n",
+        "packed-refs": "# pack-refs with: peeled fully-peeled sorted \n"
+        + (f"{commit} refs/tags/{tag}\n" if tag else ""),
         "config": (
             "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n"
             f'[remote "origin"]\n\turl = {url}\n'

@@ -56,6 +56,18 @@ def install_command(step: plan.InstallStep, into: Path, folder: Path) -> tuple[s
             *(build_options if step.builds else ("--no-build",)), "--requirements", str(folder / step.file))  # fmt: skip
 
 
+def tools_command(into: Path, folder: Path) -> tuple[str, ...]:
+    """The uv command that unpacks the build requirements of sources into the folder `tools`, for the Python of a venv."""
+    return (uv_executable(), "pip", "install", "--python", str(into), "--no-deps", "--require-hashes", "--no-build",
+            "--target", str(folder / "tools"), "--requirements", str(folder / paths.lock_file(BUILD)))  # fmt: skip
+
+
+def source_command(into: Path, checkout: Path, *, editable: bool) -> tuple[str, ...]:
+    """The uv command that installs a source itself, with the same options as in the image's Dockerfile."""
+    return (uv_executable(), "pip", "install", "--python", str(into), "--offline", "--no-deps", "--no-build-isolation",
+            *(("--editable",) if editable else ()), str(checkout))  # fmt: skip
+
+
 def uv_for_platform(target: str, into: Path, settings: Settings) -> Path:
     """The pinned uv's executable for a build's platform: this machine's if it fits, else from PyPI, by hash.
 

@@ -86,7 +86,7 @@ def resolve(
     kept = [package for package in previous if package.name not in wheels]
     rule = uv_cutoff.age_rule(env, cutoff, add_notice, has_channel=index is not None)
     pins, files, members = _resolve_family(
-        env, settings, wheels, index=index, previous=kept, upgrade=upgrade, rule=rule
+        env, settings, wheels, upstreams, index=index, previous=kept, upgrade=upgrade, rule=rule
     )
     required_by = _add_abi_wheels(env, _parse_required_by(pins, env.service.name, members), wheels)
     _require_channel_builds(env, files)
@@ -94,9 +94,9 @@ def resolve(
         *(replace(file, required_by=required_by.get(file.name, ())) for file in _with_sizes(files, current)),
         *(_abi_artifact(env, wheel, published) for wheel in wheels.values()),
     ]
-    layers, provided_layer = split_layers(env, artifacts, uv=UV_VERSION)
+    layers, provided_layer = split_layers(env, artifacts, uv=UV_VERSION, upstreams=upstreams)
     sources = _locked_sources(files, layers)
-    build, build_files = _build_layer(env, settings, sources, current=current, rule=rule)
+    build, build_files = _build_layer(env, settings, sources, upstreams, current=current, rule=rule)
     lock = Lock(layers=layers, build=build, provided=provided_layer, upstreams=upstreams)
     lock = cooldown.with_cutoff(lock, cutoff)
     urls = {file.artifact.sha256: file.url for file in (*files, *build_files)}
@@ -116,6 +116,7 @@ def _resolve_family(
     env: Environment,
     settings: Settings,
     wheels: Mapping[str, Wheel],
+    upstreams: Sequence[Upstream],
     *,
     index: str | None,
     previous: Sequence[Artifact],
@@ -128,12 +129,18 @@ def _resolve_family(
     the pins, the selected files, and the names of these members. Raises InputError where the base image would have to have
     them.
     """
-    requirements = uv_project.resolution_requirements(env, wheels)
+    requirements = uv_project.resolution_requirements(env, wheels, upstreams)
+    constraints = uv_project.source_constraints(env, upstreams)
+    of_sources = {
+        canonicalize_name(Requirement(text).name) for text in uv_project.source_requirements(env, upstreams)
+    }
     required = {*env.service.torch.family, *layer_members(env)}
     kept = [_as_on_pypi(package) if package.name not in required else package for package in previous]
     members: dict[str, str] = {}
     while True:
-        project = uv_project.render_uv_project(env, index=index, pins=requirements, members=members)
+        project = uv_project.render_uv_project(
+            env, index=index, pins=requirements, members=members, constraints=constraints
+        )
         pins, files = _resolve_project(
             env, settings, project, index=index, previous=kept, upgrade=upgrade, rule=rule
         )
@@ -141,7 +148,7 @@ def _resolve_family(
         _require_companions(env, versions, _parse_required_by(pins, env.service.name))
         brought = ({*versions} & channel_names(env)) - required - {*members}
         if not brought:
-            return pins, files, frozenset(members)
+            return pins, files, frozenset({*members} - of_sources)
         members |= {name: versions[name] for name in brought}
 
 
@@ -336,15 +343,17 @@ def _build_layer(
     env: Environment,
     settings: Settings,
     sources: Sequence[_LocatedArtifact],
+    upstreams: Sequence[Upstream],
     *,
     current: Lock | None,
     rule: AgeRule | None,
 ) -> tuple[LayerLock | None, list[_LocatedArtifact]]:
-    """The build requirements of packages that have no wheel, resolved together and locked as wheels; and their addresses.
+    """The build requirements of packages that have no wheel, and of sources that are installed themselves.
 
-    None without such packages.
+    They are resolved together and locked as wheels; their addresses come with them. None without such packages.
     """
-    if not sources:
+    built = [upstream for upstream in upstreams if upstream.build]
+    if not sources and not built:
         return None, []
     requirements = sorted(
         {
@@ -352,8 +361,11 @@ def _build_layer(
             for source in sources
             for requirement in sdist.build_requirements(_fetch_source(source), source.artifact.filename)
         }
+        | {requirement for upstream in built for requirement in upstream.build}
     )
-    names = " ".join(sorted(source.artifact.name for source in sources))
+    names = " ".join(
+        sorted({source.artifact.name for source in sources} | {upstream.source for upstream in built})
+    )
     _, files = _resolve_project(
         env,
         settings,

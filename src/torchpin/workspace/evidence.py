@@ -178,7 +178,7 @@ def _tag_problems(repo: Repository, env: Environment) -> tuple[dict[str, str], s
     from torchpin.tools import git
 
     wrong: dict[str, str] = {}
-    for source in env.service.sources:
+    for source in (source for source in env.service.sources if source.tag):
         try:
             tags = git.remote_tags(source, repo.settings)
         except ToolError as error:

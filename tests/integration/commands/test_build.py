@@ -293,7 +293,7 @@ def test_a_moved_tag_stops_the_build_with_both_commits(
 
     tree = git("rev-parse", f"{source.tag}^{{tree}}")
     moved_commit = git("commit-tree", tree, "-m", "moved")
-    git("tag", "--force", source.tag, moved_commit)
+    git("tag", "--force", source.version, moved_commit)
     repo = replace(
         scratch,
         settings=replace(

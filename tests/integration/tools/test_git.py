@@ -166,9 +166,9 @@ def test_an_end_in_the_middle_leaves_no_folder(
 def test_a_clone_s_own_requirements_are_read(root: Path, source: Source) -> None:
     clone(root, source, NO_SETTINGS)
     (root / PATH / "requirements.txt").write_text("numpy\n")
-    assert read_requirements(root, replace(source, requirements="requirements.txt")) == "numpy\n"
+    assert read_requirements(root, source, "requirements.txt") == "numpy\n"
     with pytest.raises(ToolError) as excinfo:
-        read_requirements(root, replace(source, requirements="none.txt"))
+        read_requirements(root, source, "none.txt")
     assert (
         str(excinfo.value)
         == "sd-scripts at v0.9.1 has no none.txt; correct `requirements` in its description"
@@ -487,7 +487,7 @@ def test_a_requirements_file_that_is_a_link_out_of_the_clone_is_refused(
     clone(root, source, NO_SETTINGS)
     (root / PATH / "linked.txt").symlink_to(private)
     with pytest.raises(ToolError) as excinfo:
-        read_requirements(root, replace(source, requirements="linked.txt"))
+        read_requirements(root, source, "linked.txt")
     assert f"{root / PATH / 'linked.txt'} is a link out of {root / PATH}, to {private}; " in str(
         excinfo.value
     )

@@ -33,7 +33,7 @@ def source(tmp_path: Path, plain_git: None) -> Source:
     run_git(origin, "tag", "v1")
     commit = run_git(origin, "rev-parse", "HEAD").strip()
     return Source(
-        name="lib", url=origin.as_uri(), tag="v1", commit=commit, path="third_party/lib", requirements="requirements.txt"
+        name="lib", url=origin.as_uri(), tag="v1", commit=commit, path="third_party/lib", requirements=("requirements.txt",)
     )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_a_requirements_file_that_is_none_is_not_read(
         with path.open("wb") as file:
             file.truncate(10 * 2**30)
     with pytest.raises(ToolError) as excinfo:
-        git.read_requirements(tmp_path, source)
+        git.read_requirements(tmp_path, source, "requirements.txt")
     assert str(excinfo.value) == f"{path} {message}"
 
 

@@ -15,7 +15,7 @@ from torchpin.description import read
 from torchpin.description.schema import service_schema
 from torchpin.description.sections.service import SERVICE
 from torchpin.description.shape_reader import read_shape
-from torchpin.description.shapes import Alternatives, Items, Record, Table, Text
+from torchpin.description.shapes import Alternatives, Items, OneOrList, Record, Table, Text
 from torchpin.description.yaml_reader import Reader
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def places(shape: Shape, value: Any, path: tuple[Any, ...] = ()) -> Iterator[tup
     yield path, shape
     if isinstance(shape, Alternatives):
         shape = shape.record if isinstance(value, dict) else shape.text
+    if isinstance(shape, OneOrList):
+        shape = shape.several if isinstance(value, list) else shape.one
     if isinstance(shape, Record):
         for key in shape.keys:
             if key.name in value:
@@ -151,7 +153,7 @@ def test_the_schema_refuses_an_unknown_key_and_a_missing_one() -> None:
 
 @pytest.mark.parametrize(("path", "shape"), PLACES, ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "")  # fmt: skip
 def test_reader_and_schema_agree_on_wrong_values_of_a_key(path: tuple[Any, ...], shape: Shape) -> None:
-    values = [*_OTHER_TYPES, *(_TEXTS if isinstance(shape, Text | Alternatives) else ())]
+    values = [*_OTHER_TYPES, *(_TEXTS if isinstance(shape, Text | Alternatives | OneOrList) else ())]
     if isinstance(shape, Items) and shape.unique:
         values.append(["a", "a"])
     differing = []

@@ -84,10 +84,14 @@ def sources(draw: st.DrawFn) -> tuple[Source, ...]:
         Source,
         name=names,
         url=st.just("https://example.org/a.git"),
-        tag=st.sampled_from(["v1", "a/b+c"]),
+        tag=st.sampled_from([None, "v1", "a/b+c"]),
         commit=st.from_regex(r"[0-9a-f]{40}", fullmatch=True),
         path=names.map("third_party/{}".format),
-        requirements=st.sampled_from([None, "requirements.txt", "a/b.txt"]),
+        to=st.none() | names.map("nodes/{}".format),
+        requirements=st.sampled_from([("requirements.txt",), ("a/b.txt", "c.txt")]),
+        install=st.sampled_from([None, "requirements", "editable", "wheel"]),
+        submodules=st.sampled_from([None, True, False, (), ("libs/a",), ("a", "b")]),
+        lfs=st.sampled_from([None, True, False]),
     )
     by_path = some(draw, source, lambda sampled_source: sampled_source.path)
     return tuple({sampled_source.name: sampled_source for sampled_source in by_path}.values())

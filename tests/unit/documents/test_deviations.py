@@ -23,7 +23,7 @@ SOURCE = Source(
     tag="v1",
     commit="a" * 40,
     path="third_party/scripts",
-    requirements="requirements.txt",
+    requirements=("requirements.txt",),
 )
 
 

@@ -241,9 +241,7 @@ def test_records_are_linked_told_apart_from_the_lock_or_said_to_be_missing() -> 
 
 
 def test_a_source_without_requirements_is_compared_with_nothing() -> None:
-    source = Source(
-        name="x", url="https://host/~me/x", tag="v1", commit="a" * 40, path="third_party/x", requirements=None
-    )
+    source = Source(name="x", url="https://host/~me/x", tag="v1", commit="a" * 40, path="third_party/x")
     text = page_section(service_text(replace(SMALL, sources=(source,))), "Sources")
     assert "compared with the lock" not in text
     assert "git clone 'https://host/~me/x' third_party/x\n" in text

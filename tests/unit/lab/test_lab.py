@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin.lab import lab
+from torchpin.lab import lab, reduce
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_cudnn_s_version_is_the_number_that_torch_answers(version: str | None, n
     ],
 )
 def test_a_requirement_line_s_name_is_normalized(line: str, name: str) -> None:
-    assert lab._requirement_name(line) == name
+    assert reduce.requirement_name(line) == name

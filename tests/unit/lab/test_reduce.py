@@ -14,7 +14,7 @@ from packaging.version import Version
 from torchpin.compat.recommendations import compute_deviations, stale_reasons
 from torchpin.description import read, write
 from torchpin.description.environments import select_environments
-from torchpin.lab import lab, reduce
+from torchpin.lab import reduce
 from torchpin.lock import file_format
 from torchpin.lock.layers import split_layers
 from torchpin.model import (
@@ -45,7 +45,7 @@ SOURCE = Source(
     tag="v0.10.0",
     commit="9" * 40,
     path="third_party/sd-scripts",
-    requirements="requirements.txt",
+    requirements=("requirements.txt",),
 )
 LARGE = reduce.MAX_PACKAGE_BYTES + 1
 
@@ -253,7 +253,7 @@ def lock_reduced(env: Environment, full_lock: Lock, service: Service) -> tuple[E
         replace(
             upstream,
             requirements=tuple(
-                line for line in upstream.requirements if lab._requirement_name(line) in names
+                line for line in upstream.requirements if reduce.requirement_name(line) in names
             ),
         )
         for upstream in full_lock.upstreams

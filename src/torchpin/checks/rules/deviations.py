@@ -64,7 +64,7 @@ def deviations_have_reasons(context: CheckContext, env: Environment) -> Iterator
 
 def _recommendations_of_people(deviation: Deviation, lock: Lock | None) -> tuple[tuple[str, str], ...]:
     """The recommendations of people as (recommender, requirement), without the requirements of sources."""
-    sources = {f"{upstream.source} {upstream.tag}" for upstream in (lock.upstreams if lock else ())}
+    sources = {f"{upstream.source} {upstream.version}" for upstream in (lock.upstreams if lock else ())}
     return tuple(pair for pair in deviation.recommendations if pair[0] not in sources)
 
 

@@ -60,7 +60,9 @@ def requirements_are_met(context: CheckContext, env: Environment) -> Iterator[An
     for number, source in enumerate(env.service.sources):
         required = _source_requirements(env, source, lock)
         if required is None:
-            message = f"the requirements of {source.name} {source.tag} are neither locked nor in the facts"
+            message = (
+                f"the requirements of {source.name} {source.version} are neither locked nor in the facts"
+            )
             yield Unknown(message=message, about=source.name)
         else:
             yield from _compare_requirements(env, lock, number, required)
@@ -74,7 +76,7 @@ def _source_requirements(env: Environment, source: Source, lock: Lock | None) ->
         else None
     )
     if locked:
-        by, lines = locked.tag, locked.requirements
+        by, lines = locked.version, locked.requirements
         evidence = paths.lock_path(env.name, upstream_file(source.name))
     elif row := _requirements_row(source):
         by, lines = row.tag, tuple(f"{name}{specifier}" for name, specifier in row.pins.items())
@@ -137,7 +139,11 @@ def _unmet_requirement(
     reason = f"`{name}:` with `because` and `evidence`"
     return finding(
         env,
-        pin.location if pin else env.service.location(f"sources[{number}].tag"),
+        pin.location
+        if pin
+        else env.service.location(
+            f"sources[{number}].{'tag' if env.service.sources[number].tag else 'commit'}"
+        ),
         f"{required.requirer} requires {requirement_text}, but {used}, without a reason",
         help=f"{action}, or add the reason under `reasons:` as {reason}",
         about=name,
@@ -161,7 +167,9 @@ def minimums_are_met(context: CheckContext, env: Environment) -> Iterator[Answer
     for source in env.service.sources:
         row = _requirements_row(source)
         if row is None:
-            message = f"the minimum torch, Python and CUDA of {source.name} {source.tag} are not in the facts"
+            message = (
+                f"the minimum torch, Python and CUDA of {source.name} {source.version} are not in the facts"
+            )
             yield Unknown(message=message, about=source.name)
         elif not any((row.min_torch, row.min_python, row.min_cuda)):
             tested = f", tested with torch {row.tested_torch}" if row.tested_torch else ""

@@ -33,20 +33,23 @@ def tag_is_the_commit(context: CheckContext, env: Environment) -> Iterator[Answe
     if uses_stubs(context):
         return  # the lab's sources are stubs, with commits of their own
     for number, source in enumerate(env.service.sources):
-        yield _check_tag(env, number, source)
+        if source.tag:
+            yield _check_tag(env, number, source, source.tag)
+        elif row := next((tag for tag in recorded_tags(source) if tag.commit == source.commit), None):
+            yield Ok(about=source.name, evidence=f"commit {source.commit} is {row.tag} ({row.citation})")
 
 
-def _check_tag(env: Environment, number: int, source: Source) -> Answer:
+def _check_tag(env: Environment, number: int, source: Source, name: str) -> Answer:
     tags = recorded_tags(source)
-    row = next((tag for tag in tags if tag.tag == source.tag), None)
+    row = next((tag for tag in tags if tag.tag == name), None)
     if not tags:
         return Unknown(message=f"the tags of {source.url} are not in the facts", about=source.name)
     if row and row.exists:
         return _check_commit(env, number, source, row)
-    if row or _is_covered(source.tag, tags):
-        return _missing_tag(env, number, source, row or tags[-1])
+    if row or _is_covered(name, tags):
+        return _missing_tag(env, number, source, name, row or tags[-1])
     latest = max((tag for tag in tags if tag.exists), key=lambda tag: _tag_version(tag.tag))
-    message = f"{source.name} {source.tag} is not in the facts, which end at {latest.tag} ({latest.source})"
+    message = f"{source.name} {name} is not in the facts, which end at {latest.tag} ({latest.source})"
     return Unknown(message=message, about=source.name)
 
 
@@ -78,9 +81,9 @@ def _check_commit(env: Environment, number: int, source: Source, row: SourceTag)
     )
 
 
-def _missing_tag(env: Environment, number: int, source: Source, row: SourceTag) -> Finding:
+def _missing_tag(env: Environment, number: int, source: Source, name: str, row: SourceTag) -> Finding:
     tags = recorded_tags(source)
-    nearest = _nearest_tags(source.tag, tags)
+    nearest = _nearest_tags(name, tags)
     tag_of_commit = next((tag for tag in tags if tag.exists and tag.commit == source.commit), None)
     chosen = tag_of_commit or nearest[-1]  # the commit shows which tag was meant; else the newer one
     note = f"; the commit in the description is {tag_of_commit.tag}" if tag_of_commit else ""
@@ -89,7 +92,7 @@ def _missing_tag(env: Environment, number: int, source: Source, row: SourceTag) 
     return finding(
         env,
         env.service.location(f"{path}.tag"),
-        f"{source.name} has no tag {source.tag}; nearest: {near}{note}",
+        f"{source.name} has no tag {name}; nearest: {near}{note}",
         help=f"set `tag: {chosen.tag}` and `commit: {chosen.commit}`, or those of another existing tag",
         about=source.name,
         evidence=row.citation,

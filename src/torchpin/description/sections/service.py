@@ -156,7 +156,7 @@ def check_service(reader: Reader, values: Mapping[str, Any]) -> None:
     if python and torch.get("from") != "base" and not PYTHON.pattern.fullmatch(python):
         reader.add_problem_at("python", f"{python!r} is not {PYTHON.expected}")
     check_layers(reader, values.get("layers") or (), torch)
-    check_sources(reader, values.get("sources") or ())
+    check_sources(reader, values.get("sources") or (), values.get("layers") or ())
     check_run(reader, values.get("run") or {}, f"/opt/{name}")
     check_files(reader, values, f"/opt/{name}")
 

@@ -38,7 +38,7 @@ PASSES = [
         "with what it builds and what its source requires",
         lambda kit: kit.check_lock(
             "LCK001",
-            environment_with_source(kit, requirements="requirements.txt"),
+            environment_with_source(kit, requirements=("requirements.txt",)),
             locks=replace(
                 kit.lock(
                     kit.environment(),
@@ -151,14 +151,14 @@ FAILS = [
     ),
     Case(
         "LCK001", "without the requirements of its source",
-        lambda kit: kit.check_lock("LCK001", environment_with_source(kit, requirements="requirements.txt")),
+        lambda kit: kit.check_lock("LCK001", environment_with_source(kit, requirements=("requirements.txt",))),
         UPSTREAM_FILE, "no longer matches its description",
     ),
     Case(
         "LCK001", "with the requirements of its source at another tag",
         lambda kit: kit.check_lock(
             "LCK001",
-            environment_with_source(kit, requirements="requirements.txt"),
+            environment_with_source(kit, requirements=("requirements.txt",)),
             locks=replace(kit.lock(), upstreams=(replace(UPSTREAM, tag="v0.9.1"),)),
         ),
         UPSTREAM_FILE, "no longer matches its description",

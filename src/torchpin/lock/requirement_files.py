@@ -1,0 +1,195 @@
+"""The requirements files of a source, as they are resolved: with the files that they include, and what of them is not used."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from torchpin.compat.markers import marker_environment, marker_holds
+from torchpin.model import Position, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from torchpin.model import Environment
+
+CONSTRAINT = "-c "  # before the text of a constraint
+_MOST_FILES = 50  # that include each other
+_INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=|(?<=-[rc]))(?P<file>\S.*)")
+_EDITABLE = re.compile(r"(?:-e|--editable)(?:\s+|=)?(?P<target>\S+)")
+_OPTION = re.compile(r"(?P<name>--?[A-Za-z][A-Za-z-]*)")
+_ITSELF = re.compile(r"\.(?:/)?(?:\[[A-Za-z0-9._, -]*\])?")
+# Options about where and how pip looks for files, which torchpin decides itself.
+_UNUSED = {
+    **dict.fromkeys(
+        ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--trusted-host"),
+        "torch's family comes from the variant's channel, all else from PyPI; pin in a layer what is not there",
+    ),
+    **dict.fromkeys(
+        ("--pre", "--prefer-binary", "--no-binary", "--only-binary", "--use-feature", "--require-hashes"),
+        "the lock has one hashed file of each package; pin in a layer what has to be another one",
+    ),
+}
+
+
+@dataclass(kw_only=True, slots=True)
+class SourceRequirements:
+    """What files ask for: requirements as pip reads them, and constraints behind `-c `; `notes` say what is not used."""
+
+    lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(kw_only=True, slots=True)
+class _FileReading:
+    env: Environment
+    folder: str
+    read: Callable[[str], str | None]
+    pinned: Collection[str]
+    is_package: bool
+    result: SourceRequirements
+    seen: set[tuple[str, bool]] = field(default_factory=set)
+    target: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_requirement_files(
+    env: Environment,
+    names: Collection[str],
+    *,
+    folder: str,
+    read: Callable[[str], str | None],
+    pinned: Collection[str],
+    is_package: bool,
+) -> SourceRequirements:
+    """What the files of a source ask for, in the order of their lines.
+
+    `folder` is that of the clone, for messages; `read` gives the text of a file in it, None where there is none. `pinned` are
+    the packages that the description pins: their lines need not be installable. `is_package`: the source itself is
+    installed, as a line `-e .` wants it.
+    """
+    reading = _FileReading(
+        env=env,
+        folder=folder,
+        read=read,
+        pinned=pinned,
+        is_package=is_package,
+        result=SourceRequirements(),
+        target=marker_environment(env),
+    )
+    for name in names:
+        _read_file(reading, name, Position(file=f"{folder}/{name}", line=0, column=0), is_constraint=False)
+    return reading.result
+
+
+def _read_file(reading: _FileReading, name: str, position: Position, *, is_constraint: bool) -> None:
+    """Read a file of the clone, each once; `position` is of what names it."""
+    name = posixpath.normpath(name)
+    if (name, is_constraint) in reading.seen:
+        return
+    reading.seen.add((name, is_constraint))
+    if name.startswith(("/", "../")) or name == ".." or "://" in name or "$" in name:
+        _refuse(reading, position, f"{name} is not in the clone; copy what it pins into a layer")
+        return
+    if len(reading.seen) > _MOST_FILES:
+        _refuse(reading, position, f"more than {_MOST_FILES} files are included")
+        return
+    text = reading.read(name)
+    if text is None:
+        _refuse(reading, position, f"{name} is not in the clone")
+        return
+    for number, line in _logical_lines(text):
+        place = Position(file=f"{reading.folder}/{name}", line=number, column=1)
+        _read_line(reading, name, line, place, is_constraint=is_constraint)
+
+
+def _refuse(reading: _FileReading, position: Position, message: str) -> None:
+    reading.result.problems.append(Problem(position=position, path="", message=message))
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines as pip joins them, without comments, with the numbers at which they begin."""
+    pending, start = "", 0
+    lines = text.removeprefix("\ufeff").splitlines()
+    for number, line in enumerate(lines, start=1):
+        start = start or number
+        if line.endswith("\\") and number < len(lines):
+            pending += line[:-1] + " "
+            continue
+        whole = re.split(r"(?:^|\s)#", pending + line.rstrip("\\"), maxsplit=1)[0].strip()
+        if whole:
+            yield start, whole
+        pending, start = "", 0
+
+
+def _read_line(
+    reading: _FileReading, name: str, line: str, position: Position, *, is_constraint: bool
+) -> None:
+    include, editable = _INCLUDE.fullmatch(line), _EDITABLE.fullmatch(line)
+    if include:
+        included = posixpath.join(posixpath.dirname(name), include["file"].strip("\"'"))
+        within_constraints = is_constraint or include[1] in {"-c", "--constraint"}
+        _read_file(reading, included, position, is_constraint=within_constraints)
+    elif editable or line.startswith((".", "/", "file:")):
+        _read_path(reading, editable["target"] if editable else line, line, position)
+    elif line.startswith("-"):
+        _read_option(reading, line, position)
+    else:
+        _read_requirement(reading, line, position, is_constraint=is_constraint)
+
+
+def _read_path(reading: _FileReading, target: str, line: str, position: Position) -> None:
+    """A line that installs a folder: the source itself is installed by a word of the description, others cannot be."""
+    named = re.search(r"#egg=(?P<name>[\w.-]+)", target)
+    if _ITSELF.fullmatch(target):
+        if not reading.is_package:
+            note = f"{position.file}:{position.line}: `{line}` is left out; `install: editable` installs the source itself"
+            reading.result.notes.append(note)
+    elif named and canonicalize_name(named["name"]) in reading.pinned:
+        return
+    else:
+        _refuse(
+            reading,
+            position,
+            f"`{line}` installs a folder or a repository, which a lock has no hash of; add a source with `install: wheel`",
+        )
+
+
+def _read_option(reading: _FileReading, line: str, position: Position) -> None:
+    match = _OPTION.match(line)
+    why = _UNUSED.get(match["name"]) if match else None
+    if why:
+        reading.result.notes.append(f"{position.file}:{position.line}: `{line}` is not used: {why}")
+    else:
+        _refuse(reading, position, f"`{line}` is an option that torchpin does not know")
+
+
+def _read_requirement(reading: _FileReading, line: str, position: Position, *, is_constraint: bool) -> None:
+    text = re.split(r"\s--", line, maxsplit=1)[
+        0
+    ].strip()  # hashes of their files, and options of their builds
+    try:
+        requirement = Requirement(text)
+    except (InvalidRequirement, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        _refuse(
+            reading,
+            position,
+            f"{text!r} is not a requirement ({reason}); name another file in `requirements`",
+        )
+        return
+    name = canonicalize_name(requirement.name)
+    is_needed = name not in reading.pinned and marker_holds(requirement.marker, reading.target)
+    if requirement.url and is_needed:
+        _refuse(
+            reading,
+            position,
+            f"{requirement.name} comes from an address, {requirement.url}; pin a version of it in a layer, which is used instead",
+        )
+        return
+    reading.result.lines.append(f"{CONSTRAINT if is_constraint else ''}{text}")
