@@ -190,10 +190,10 @@ def distribution_problems(document: dict[str, Any], expect: dict[str, Any]) -> l
         if name not in actual:
             base = document["inherited"].get(name)
             reason = f"not installed in the environment; the base has {base}" if base else "not installed"
-            differences.append(f"{name}: expected {expected[name]}, {reason}")
+            differences.append(f"{name}: expected {expected[name] or 'any version'}, {reason}")
         elif name not in expected:
             differences.append(f"{name}: expected not to be installed, found {actual[name]}")
-        elif comparable(actual[name]) != comparable(expected[name]):
+        elif expected[name] and comparable(actual[name]) != comparable(expected[name]):
             differences.append(differs(name, expected[name], actual[name]))
     differences += [f"{name}: recorded more than once in site-packages" for name in document["duplicates"]]
     return differences
