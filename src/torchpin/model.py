@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
+
+from packaging.requirements import Requirement
 
 from torchpin import paths
 
@@ -12,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import date
 
-    from packaging.requirements import Requirement
     from packaging.version import Version
 
     StatusCallback = Callable[[str], None]  # called with a line about the next step of a command
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 Level = Literal["error", "warning", "notice"]
 Verdict = Literal["ok", "incompatible", "failed", "warning", "unknown", "not applicable", "waived", "skipped"]
+
+FileOrigin = Literal["", "address", "repository", "git"]
 
 _NO_POSITIONS: Mapping[str, Position] = MappingProxyType({})
 
@@ -107,12 +111,71 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """An index of packages beside PyPI and the channels; its address has no credentials."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageFile:
+    """Where a package comes from that is in no index: one of a wheel at `url`, a wheel of the repository at `path`, a git commit.
+
+    `sha256` is that of the wheel at `url`; `subdirectory` is the folder of the git repository that the package is in.
+    """
+
+    url: str = ""
+    sha256: str = ""
+    path: str = ""
+    git: str = ""
+    commit: str = ""
+    subdirectory: str = ""
+
+    @property
+    def filename(self) -> str:
+        """The name of the wheel; "" for a git commit."""
+        name = (self.url or self.path).rpartition("/")[2]
+        return re.sub("%([0-9A-Fa-f]{2})", lambda escape: chr(int(escape[1], 16)), name) if self.url else name
+
+    @property
+    def origin(self) -> FileOrigin:
+        return "address" if self.url else "repository" if self.path else "git"
+
+
+class Package(Requirement):
+    """An exact pin with more to say of it: the variants that it is for (all if empty), and its file if it is in no index."""
+
+    def __init__(self, pin: str, *, variants: tuple[str, ...] = (), file: PackageFile | None = None) -> None:
+        super().__init__(pin)
+        self.variants = variants
+        self.file = file
+
+    def __eq__(self, other: object) -> bool:
+        of_other = (other.variants, other.file) if isinstance(other, Package) else ((), None)
+        return super().__eq__(other) and (self.variants, self.file) == of_other
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+
+def package_path(layer: int, index: int, package: Requirement) -> str:
+    """The key path of a pin by the numbers of its layer and of its place in it."""
+    return f"layers[{layer}].packages[{index}]" + (".pin" if isinstance(package, Package) else "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Layer:
-    """An install step; when an optional one fails, the image is built without it."""
+    """An install step; when an optional one fails, the image is built without it.
+
+    `index` names the index of its packages, "" for PyPI; `variants` are those that have the layer, all if empty.
+    """
 
     name: str
     packages: tuple[Requirement, ...]
     optional: bool = False
+    index: str = ""
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -251,6 +314,7 @@ class Service:
     torch: Torch
     variants: tuple[Variant, ...]
     layers: tuple[Layer, ...]
+    indexes: tuple[Index, ...] = ()
     gpus: tuple[str, ...] = ()
     driver: str | None = None
     apt: tuple[str, ...] = ()
@@ -299,10 +363,37 @@ class Environment:
     def base(self) -> Base:
         return self.variant.base or self.service.base
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of this variant, with its packages."""
+        return tuple(
+            replace(layer, packages=tuple(package for package in layer.packages if self._has(package)))
+            for layer in self.service.layers
+            if self._has(layer)
+        )
+
+    @property
+    def declared_packages(self) -> tuple[tuple[str, Layer, Requirement], ...]:
+        """The packages of this variant: the key path of the pin, such as `layers[0].packages[2]`, the layer as described, the pin."""
+        return tuple(
+            (package_path(number, index, package), layer, package)
+            for number, layer in enumerate(self.service.layers)
+            if self._has(layer)
+            for index, package in enumerate(layer.packages)
+            if self._has(package)
+        )
+
+    def _has(self, part: Layer | Requirement) -> bool:
+        variants = part.variants if isinstance(part, (Layer, Package)) else ()
+        return not variants or self.variant.name in variants
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
-    """A locked file, the only one that may be installed for its package; `size` in bytes, None if not published."""
+    """A locked file, the only one that may be installed for its package; `size` in bytes, None if not published.
+
+    `origin` is where it comes from if not from the index of its layer: an address, this repository, or git.
+    """
 
     name: str
     version: str
@@ -310,6 +401,7 @@ class Artifact:
     sha256: str
     size: int | None = None
     required_by: tuple[str, ...] = ()
+    origin: FileOrigin = ""
 
     @property
     def is_source(self) -> bool:

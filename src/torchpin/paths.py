@@ -46,6 +46,7 @@ _FORMER_LOCK_FILE = re.compile(r"(\d\d-[\w-]+|build|upstream-[\w-]+)\.txt")
 WORK = ".torchpin"
 LOGS = f"{WORK}/logs"
 TRANSACTION = f"{WORK}/transaction"
+PACKAGES = f"{WORK}/packages"  # the archives of git commits that packages are built from
 UNDO = f"{WORK}/bumps"  # what undoes an update, a file each
 WRITTEN = f"{WORK}/written.json"  # the generated files as torchpin last wrote them
 

@@ -22,7 +22,7 @@ from torchpin.compat.pins import extras_text, pinned_version
 from torchpin.compat.sources import recorded_tags
 from torchpin.description.environments import select_environments
 from torchpin.description.patterns import COMMIT
-from torchpin.model import Change
+from torchpin.model import Change, Package, package_path
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -43,6 +43,8 @@ def edits_of_target(service: Service, target: Target, context: BumpContext) -> l
     path = "python" if target.kind == "python" else pin_path(service, target.name)
     if path is None:
         raise HeldError(f"{target.name} is not pinned")
+    if target.kind == "package":
+        _require_one_pin(service, target.name)
     current_version = _pinned_version(service, path)
     if Version(current_version) == Version(target.to):
         raise PresentError(f"{target.name} is already at {current_version}")
@@ -56,11 +58,35 @@ def pin_path(service: Service, name: str) -> str | None:
     """The key path of a package's pin, as `layers[0].packages[2]`; None where neither a layer nor the companions have it."""
     if name in service.torch.companions:
         return f"torch.companions.{name}"
-    for number, layer in enumerate(service.layers):
-        for index, package in enumerate(layer.packages):
-            if canonicalize_name(package.name) == name:
-                return f"layers[{number}].packages[{index}]"
-    return None
+    return next(iter(_pins(service, name)), None)
+
+
+def _pins(service: Service, name: str) -> dict[str, Requirement]:
+    """The pins of a package by their key paths: several where variants have pins of their own."""
+    return {
+        package_path(number, index, package): package
+        for number, layer in enumerate(service.layers)
+        for index, package in enumerate(layer.packages)
+        if canonicalize_name(package.name) == name
+    }
+
+
+def _require_one_pin(service: Service, name: str) -> None:
+    """Raises HeldError for a package that variants pin apart, or that is in no index."""
+    pins = _pins(service, name)
+    if len(pins) > 1:
+        places = " and ".join(map(service.location, pins))
+        raise HeldError(
+            f"{name} is pinned for some variants each, at {places}", "edit the pins, then `invoke lock`"
+        )
+    for path, package in pins.items():
+        file = package.file if isinstance(package, Package) else None
+        if file:
+            key = "url" if file.url else "path" if file.path else "git"
+            raise HeldError(
+                f"{name} is from no index, so its other versions are not known",
+                f"edit `pin` and `{key}` at {service.location(path)}, then `invoke lock`",
+            )
 
 
 def _is_companion(path: str) -> bool:
@@ -76,7 +102,7 @@ def _pinned_version(service: Service, path: str) -> str:
 
 
 def _requirement(service: Service, path: str) -> Requirement:
-    number, index = map(int, re.findall(r"\d+", path))
+    number, index = map(int, re.findall(r"\[(\d+)\]", path))
     return service.layers[number].packages[index]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.compat.pins import extras_text
+from torchpin.compat.pins import extras_text, file_packages
 from torchpin.model import Change
 
 if TYPE_CHECKING:
@@ -43,14 +43,15 @@ def pin_changes(
     if replacement is None:
         return ()
     pin = pins.get(canonicalize_name(replacement.name))
+    if pin and pin.name in file_packages(env):
+        return ()  # another version is another file, which nobody can tell
     if pin and pin.path.startswith("layers["):
         value = f"{replacement.name}{extras_text(pin.extras)}{replacement.specifier}"
         return (Change(path=pin.path, value=value),)
     requirer_layer = pins[requirer].path.partition(".")[0]
-    # The layer of an ABI wheel has a release page as its index, so nothing from PyPI may be added to it.
     layer = (
         requirer_layer
-        if requirer_layer.startswith("layers[") and not _is_abi_layer(env, requirer_layer)
+        if requirer_layer.startswith("layers[") and _is_plain_layer(env, requirer_layer)
         else _first_plain_layer(env)
     )
     return (Change(path=f"{layer}.packages[+]", value=str(replacement)),) if layer else ()
@@ -75,12 +76,14 @@ def _layer_number(layer: str) -> int:
 
 
 def _first_plain_layer(env: Environment) -> str:
-    """The key path of the first layer without an ABI wheel, "" where there is none."""
+    """The key path of the first layer of the variant that a pin of PyPI may be added to, "" where there is none."""
     paths = (f"layers[{number}]" for number in range(len(env.service.layers)))
-    return next((path for path in paths if not _is_abi_layer(env, path)), "")
+    return next((path for path in paths if _is_plain_layer(env, path)), "")
 
 
-def _is_abi_layer(env: Environment, path: str) -> bool:
-    """Whether a layer holds an ABI wheel."""
-    packages = env.service.layers[_layer_number(path)].packages
-    return any(canonicalize_name(package.name) in facts.abi_packages() for package in packages)
+def _is_plain_layer(env: Environment, path: str) -> bool:
+    """Whether a layer of the variant is from PyPI: that of an ABI wheel has a release page as its index."""
+    layer = env.service.layers[_layer_number(path)]
+    is_own = layer.name in {of_variant.name for of_variant in env.layers}
+    names = {canonicalize_name(package.name) for package in layer.packages}
+    return is_own and not layer.index and not names & facts.abi_packages()

@@ -39,7 +39,11 @@ def audit(repo: Repository, environments: Sequence[Environment]) -> Audit:
         )
     advisories = uv_audit.query_advisories(query_pins(locks.values()), repo.settings)
     results = (audit_result(env, locks.get(env.name), advisories, context.today) for env in environments)
-    notices = audit_notices([env for env in environments if env.name in locks], locks.values(), advisories)
+    notices = audit_notices(
+        [env for env in environments if env.name in locks],
+        [locks[env.name] for env in environments if env.name in locks],
+        advisories,
+    )
     return Audit(results=tuple(results), notices=notices)
 
 

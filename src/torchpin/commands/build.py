@@ -211,17 +211,18 @@ def _run_build(
     watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
     with (
         temporary_folder() as folder,
-        buildx.secret_files(repo.settings) as secrets,
+        buildx.secret_files(repo.settings, env.service.indexes) as secrets,
     ):
         uv = uv_install.uv_for_platform(env.variant.platform, folder, repo.settings)
         with buildx.assemble_context(
             *(repo.root, rendered.context, rendered.dockerfile, uv),
             service=env.service,
             copied=rendered.copied,
+            settings=repo.settings,
         ) as context:
             command = _build_command(repo, env, labels, options, context, secrets)
             lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
-    problem = _log_problem(lock, lines)
+    problem = _log_problem(env, lock, lines)
     if problem:
         docker.remove_tags(client, _tags(repo, env, rendered.image_key))
         raise ToolError(f"{env.name}: {problem}; the image's tags were removed\nlog: {log}")
@@ -237,9 +238,13 @@ def _require_unique_packages(env: Environment, lock: Lock) -> None:
         )
 
 
-def _log_problem(lock: Lock, lines: Sequence[str]) -> str:
+def _log_problem(env: Environment, lock: Lock, lines: Sequence[str]) -> str:
     """How the installs in a build's log differ from the lock, "" where they do not."""
-    expected_indexes = {step.file: step.index for step in plan.install_steps(lock) if step.index}
+    expected_indexes = {
+        step.file: step.index
+        for step in plan.install_steps(env, lock)
+        if step.index and not (step.own_index and step.builds)
+    }
     if build_log.layer_indexes(lines) != expected_indexes:
         return f"the layer of torch was not installed from {', '.join(expected_indexes.values())}"
     repeated = build_log.repeated_installs(lines)

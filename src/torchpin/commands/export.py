@@ -35,24 +35,24 @@ def export(repo: Repository, env: Environment, form: str) -> str:
 def _requirements(repo: Repository, env: Environment, lock: Lock) -> str:
     from torchpin.lock.export import render_requirements
 
-    return render_requirements(env, lock, _known_urls(repo, lock))
+    return render_requirements(env, lock, _known_urls(repo, env, lock))
 
 
 def _pylock(repo: Repository, env: Environment, lock: Lock) -> str:
     from torchpin.lock.pylock import Location, build_pylock, pylock_text
     from torchpin.tools.uv_export import file_locations
 
-    known = {name: Location(url=url) for name, url in _known_urls(repo, lock).items()}
+    known = {name: Location(url=url) for name, url in _known_urls(repo, env, lock).items()}
     unknown = [package for name, package in lock.packages.items() if name not in known]
     index = repo.settings.mirrors.get(env.variant.channel) if env.variant.channel != "pypi" else None
     locations = known | file_locations(env, unknown, repo.settings, index=index)
     return pylock_text(env, lock, build_pylock(env, lock, locations))
 
 
-def _known_urls(repo: Repository, lock: Lock) -> dict[str, str]:
+def _known_urls(repo: Repository, env: Environment, lock: Lock) -> dict[str, str]:
     from torchpin.lock.locations import file_urls
 
-    urls = file_urls(lock, repo.settings.mirrors)
+    urls = file_urls(env, lock, repo.settings.mirrors)
     return {name: redact_credentials(url) for name, url in urls.items()}
 
 

@@ -21,7 +21,7 @@ from torchpin.errors import InputError, ToolError
 from torchpin.image import plan
 from torchpin.lock import cooldown, export
 from torchpin.model import Outcome
-from torchpin.tools import files, git_export, process, uv, uv_install, uv_resolve
+from torchpin.tools import files, git_export, package_files, process, uv, uv_install, uv_resolve
 from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace import generated
 from torchpin.workspace.workspace import read_lock
@@ -65,8 +65,10 @@ def install(
         _make_venv(env, into, environ, folder)
         layers = [*locked.layers, *([locked.build] if locked.build else [])]
         files.write_files({folder / layer.file: export.install_file(layer) for layer in layers})
-        environ |= {"TMPDIR": str(folder)}
-        for step in plan.install_steps(locked):
+        for path, (package, file) in plan.context_packages(local_env, locked).items():
+            package_files.copy_package(repo.root, package, file, folder / path, repo.settings)
+        environ |= {"TMPDIR": str(folder), export.FILES_VARIABLE: (folder / "packages").as_uri()}
+        for step in plan.install_steps(env, locked):
             show_status(f"installing {paths.lock_part(step.file)}")
             _install_step(repo, step, into, folder, environ, show_status)
         _install_sources(repo, env, locked, into, folder, environ, show_status)
@@ -168,12 +170,18 @@ def _install_step(
 ) -> None:
     address = repo.settings.mirrors.get(step.origin) or step.release or step.index
     variable = step.mirror if step.release else "UV_DEFAULT_INDEX"
+    if step.own_index and step.builds:
+        variable, environ = "UV_INDEX", environ | {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    environ = environ | {
+        name: repo.settings.mirrors.get(package, folder_address)
+        for package, name, folder_address in step.addresses
+    }
     command = uv_install.install_command(step, into, folder)
     # no bound of time: a layer may compile for hours, and uv itself gives up a download that stands still
     completed = process.run(
         command, cwd=folder, env=environ | ({variable: address} if address else {}), check=not step.optional
     )
-    if step.release:
+    if step.release or step.addresses or step.packages:
         uv_install.remove_direct_urls(into)
     if completed.returncode:
         show_status(f"the optional layer {step.file} could not be installed; continuing without it")

@@ -17,7 +17,7 @@ from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
 from torchpin.lock.cooldown import choose_cutoff
 from torchpin.model import Outcome, Position, Problem
-from torchpin.tools import index_server, uv, uv_resolve
+from torchpin.tools import index_server, package_files, uv, uv_resolve
 from torchpin.workspace import generated
 from torchpin.workspace.evidence import current_date, from_descriptions
 from torchpin.workspace.hand_edits import require_unedited
@@ -179,6 +179,7 @@ def _resolve(
             for source in env.service.sources
             if source.requirements or source.is_package
         )
+        located = package_files.locate_files(repo.root, env, repo.settings)
         show_status(f"{env.name}: resolving")
         return uv_resolve.resolve(
             env,
@@ -190,6 +191,7 @@ def _resolve(
             published=repo.published,
             cutoff=age.cutoff,
             add_notice=age.add_notice,
+            located=located,
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.compat.pins import pinned_version
+from torchpin.compat.pins import file_packages, index_packages, pinned_version
 from torchpin.description.environments import torch_build
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def channel_names(env: Environment) -> frozenset[str]:
     """The names of torch, its companions, and all other packages that have a build for the channel of the environment.
 
     A package that the recorded page of the channel does not list comes from PyPI, and so does everything where torch
-    does. Where the base image has torch, only companions are taken to be in it: of the other packages PyPI's build is used
+    does. One that the description takes from an index of its own, or from a file, comes from there. Where the base image has torch, only companions are taken to be in it: of the other packages PyPI's build is used
     where it is for the same CUDA (`needs_companion`).
     """
     family = frozenset(env.service.torch.family)
@@ -26,7 +26,17 @@ def channel_names(env: Environment) -> frozenset[str]:
     if channel == "pypi" or env.service.torch.origin == "base":
         return family
     page = facts.index_snapshot(channel)
-    return family | {name for name in facts.channel_packages() if page is None or name in page.packages}
+    elsewhere = _from_elsewhere(env)
+    return family | {
+        name
+        for name in facts.channel_packages()
+        if (page is None or name in page.packages) and name not in elsewhere
+    }
+
+
+def _from_elsewhere(env: Environment) -> set[str]:
+    """The packages that the description takes from an index of its own, or from a file."""
+    return {*index_packages(env), *file_packages(env)}
 
 
 def needs_companion(env: Environment, name: str) -> bool:
@@ -36,6 +46,7 @@ def needs_companion(env: Environment, name: str) -> bool:
         env.service.torch.origin == "base"
         and name in facts.channel_packages()
         and name not in env.service.torch.companions
+        and name not in _from_elsewhere(env)
         and (release is None or release.pypi_local != torch_build(env))
     )
 
@@ -45,7 +56,7 @@ def layer_members(env: Environment) -> dict[str, str]:
     names = channel_names(env)
     return {
         name: pinned_version(package)
-        for layer in env.service.layers
+        for layer in env.layers
         for package in layer.packages
         if (name := canonicalize_name(package.name)) in names
     }

@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
 from torchpin.description.environments import MACHINES, torch_build
+from torchpin.model import Package
 from torchpin.paths import lock_path
 
 if TYPE_CHECKING:
@@ -48,6 +49,24 @@ def declared_names(layers: Iterable[Layer]) -> tuple[str, ...]:
     return tuple(canonicalize_name(package.name) for layer in layers for package in layer.packages)
 
 
+def file_packages(env: Environment) -> dict[str, Package]:
+    """The packages that are in no index, but come from an address, the repository or git, by normalized name."""
+    return {
+        canonicalize_name(package.name): package
+        for _, _, package in env.declared_packages
+        if isinstance(package, Package) and package.file
+    }
+
+
+def index_packages(env: Environment) -> dict[str, str]:
+    """The index of each package that a layer takes from an index of the description, by normalized name."""
+    return {
+        canonicalize_name(package.name): layer.index
+        for _, layer, package in env.declared_packages
+        if layer.index
+    }
+
+
 def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
     """Every package whose version is known, by normalized name; without a lock, indirect dependencies are missing."""
     declared = declared_pins(env) | _family_pins(env)
@@ -71,17 +90,15 @@ def _version(text: str) -> Version:
 def declared_pins(env: Environment) -> dict[str, Pin]:
     """The packages that the layers of a description declare, by normalized name."""
     declared_pins: dict[str, Pin] = {}
-    for number, layer in enumerate(env.service.layers):
-        for index, package in enumerate(layer.packages):
-            path = f"layers[{number}].packages[{index}]"
-            name = canonicalize_name(package.name)
-            declared_pins[name] = Pin(
-                name=name,
-                version=Version(pinned_version(package)),
-                location=env.service.location(path),
-                path=path,
-                extras=frozenset(package.extras),
-            )
+    for path, _, package in env.declared_packages:
+        name = canonicalize_name(package.name)
+        declared_pins[name] = Pin(
+            name=name,
+            version=Version(pinned_version(package)),
+            location=env.service.location(path),
+            path=path,
+            extras=frozenset(package.extras),
+        )
     return declared_pins
 
 

@@ -12,6 +12,7 @@ from torchpin import facts
 from torchpin.compat.pins import pinned_version
 from torchpin.description.environments import GLIBC_MINOR, MACHINES, MIN_MACOS
 from torchpin.errors import InputError
+from torchpin.model import Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,10 +75,15 @@ def installed_python(env: Environment) -> str:
 def abi_pin(layer: Layer) -> Requirement | None:
     """The pin of a layer whose wheel has an ABI in its file name, which torchpin selects itself; None: it has no such pin.
 
+    A description that names an index or a file of its own for such a package selects it.
     Raises InputError where the layer has other pins too: such a wheel comes from a release page, not from an index.
     """
     abi_packages = [
-        package for package in layer.packages if canonicalize_name(package.name) in facts.abi_packages()
+        package
+        for package in layer.packages
+        if canonicalize_name(package.name) in facts.abi_packages()
+        and not layer.index
+        and not (isinstance(package, Package) and package.file)
     ]
     if abi_packages and len(layer.packages) > 1:
         raise InputError(
@@ -93,7 +99,8 @@ def abi_wheels(env: Environment) -> dict[str, Wheel]:
     Raises InputError, with the position of the pin and the reason, where none fits.
     """
     wheels: dict[str, Wheel] = {}
-    for number, layer in enumerate(env.service.layers):
+    paths = {id(package): path for path, _, package in env.declared_packages}
+    for layer in env.layers:
         pin = abi_pin(layer)
         if pin is None:
             continue
@@ -106,7 +113,7 @@ def abi_wheels(env: Environment) -> dict[str, Wheel]:
             machine=MACHINES[env.variant.platform],
         )
         if isinstance(wheel, facts.NoWheel):
-            location = env.service.location(f"layers[{number}].packages[0]")
+            location = env.service.location(paths[id(pin)])
             raise InputError(f"{location}: {pin}: {wheel}")
         wheels[canonicalize_name(pin.name)] = wheel
     return wheels

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torchpin import facts
 from torchpin.description.suggestions import name_hint
 from torchpin.errors import InputError
-from torchpin.model import Environment, Service
+from torchpin.model import Environment, Index, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,6 +101,17 @@ def index_url(channel: str) -> str | None:
     """The channel's address; None for PyPI, which is the default index of the clients."""
     row = facts.channel(channel)
     return row.url if row and channel != "pypi" else None
+
+
+def service_index(env: Environment, name: str) -> Index | None:
+    """An index of the description by its name; None for another name."""
+    return next((index for index in env.service.indexes if index.name == name), None)
+
+
+def origin_url(env: Environment, origin: str) -> str | None:
+    """The address of a layer's origin: of an index of the description, or of a channel; None for PyPI."""
+    index = service_index(env, origin)
+    return index.url if index else index_url(origin)
 
 
 def has_other_channel(env: Environment) -> bool:

@@ -46,6 +46,19 @@ URL = text_rule(
     r"|git@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._/-]+",
     "a git address (without a password, which belongs in git's credential store)",
 )
+_WEB = r"https?://(?!-)[A-Za-z0-9.-]+(?::\d{1,5})?"
+INDEX_URL = text_rule(
+    rf"{_WEB}(?:/[A-Za-z0-9._~%+-]*)*", "the address of an index, such as https://example.org/simple"
+)
+WHEEL_URL = text_rule(
+    rf"{_WEB}(?:/[A-Za-z0-9._~%+-]+)*/[A-Za-z0-9._%+!-]+\.whl",
+    "the address of a wheel, without anything behind .whl",
+)
+WHEEL_PATH = text_rule(
+    r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/+!-]+\.whl",
+    "the path of a wheel inside the repository",
+)
+SHA256 = text_rule(r"[0-9a-f]{64}", "a SHA-256 of 64 hexadecimal digits")
 # A user or password in an address, which must not be committed. `ssh://git@host` is no secret.
 CREDENTIALS = re.compile(r"(?!ssh:)[A-Za-z]+://[^/]*@|ssh://[^/]*:[^/]*@")
 COMPONENT = text_rule(r".*", "the name of a component")

@@ -6,16 +6,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from torchpin import facts
 from torchpin.description.environments import mirror_variable
 from torchpin.description.sections.service import SERVICE, build_service, check_service
-from torchpin.description.settings import mirror_names
+from torchpin.description.settings import file_package_names, mirror_names
 from torchpin.description.shape_reader import read_shape
 from torchpin.description.yaml_reader import Reader
 from torchpin.errors import InputError
 from torchpin.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from torchpin.model import Service
 
@@ -53,16 +54,32 @@ def _require_unique_environments(described: Iterable[tuple[Reader, Service | Non
 
 
 def _require_unique_mirrors(described: Iterable[tuple[Reader, Service | None]]) -> None:
-    """Adds a problem for a source whose mirror variable is that of a channel, `pypi` or a registry (`docker-io`)."""
-    bare = [replace(service, sources=()) for _, service in described if service]
-    taken = {mirror_variable(name): name for name in mirror_names(bare)}
+    """Adds a problem for a source, an index or a package with the mirror variable of another address.
+
+    That is one of a channel, `pypi`, a registry (`docker-io`), or of another source, index or package of the service.
+    """
+    bare = [replace(service, sources=(), indexes=(), layers=()) for _, service in described if service]
+    common = {mirror_variable(name): name for name in mirror_names(bare)}
     for reader, service in described:
-        for number, source in enumerate(service.sources if service else ()):
-            name = taken.get(mirror_variable(source.name))
-            if name:
-                path = f"sources[{number}].name"
-                message = f"{source.name!r} has the mirror variable of {name}; choose another name"
+        taken = dict(common)
+        for path, name, kind in _named_addresses(service) if service else ():
+            owner = taken.setdefault(mirror_variable(name), kind)
+            if owner != kind:
+                message = f"{name!r} has the mirror variable of {owner}; choose another name"
                 reader.problems.append(Problem(position=reader.positions[path], path=path, message=message))
+
+
+def _named_addresses(service: Service) -> Iterator[tuple[str, str, str]]:
+    """The key path, the name, and what has the name, of everything whose address a mirror can replace."""
+    for number, source in enumerate(service.sources):
+        yield f"sources[{number}].name", source.name, f"the source {source.name}"
+    for index in service.indexes:
+        yield f"indexes.{index.name}", index.name, f"the index {index.name}"
+    for path, name in file_package_names(service):
+        if (
+            name not in facts.abi_packages()
+        ):  # its release page has this variable, and the file may be there as well
+            yield path, name, f"the package {name}"
 
 
 def _read_service(reader: Reader, text: str) -> Service | None:

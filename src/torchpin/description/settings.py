@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from packaging.utils import canonicalize_name
+
 from torchpin import facts, paths
 from torchpin.description.environments import mirror_variable
 from torchpin.description.suggestions import name_hint
 from torchpin.description.toml_lines import find_key, key_lines
 from torchpin.errors import InputError
-from torchpin.model import Position, Problem, Settings
+from torchpin.model import Package, Position, Problem, Settings, package_path
 from torchpin.parsing import parse_toml
 
 if TYPE_CHECKING:
@@ -196,8 +198,20 @@ def _submodule_names(
     return tuple(dict.fromkeys(given))
 
 
+def file_package_names(service: Service) -> list[tuple[str, str]]:
+    """The packages whose file comes from an address or from git, which a mirror can replace: key path and name."""
+    return [
+        (package_path(number, index, package), canonicalize_name(package.name))
+        for number, layer in enumerate(service.layers)
+        for index, package in enumerate(layer.packages)
+        if isinstance(package, Package) and package.file and not package.file.path
+    ]
+
+
 def mirror_names(services: Iterable[Service]) -> tuple[str, ...]:
-    """The names whose address can be replaced: channels, PyPI, Python builds, sources, registries of base images."""
+    """The names whose address can be replaced: channels, PyPI, Python builds, sources, indexes, packages from an address or
+    git, registries of base images.
+    """
     names = [
         *(channel.name for channel in facts.channels()),
         "pypi",
@@ -208,6 +222,8 @@ def mirror_names(services: Iterable[Service]) -> tuple[str, ...]:
     ]
     for service in services:
         names += [source.name for source in service.sources]
+        names += [index.name for index in service.indexes]
+        names += [name for _, name in file_package_names(service)]
         bases = [service.base, *(variant.base for variant in service.variants if variant.base)]
         parts = [base.image.partition("/") for base in bases]
         names += [registry for registry, _, path in parts if path and ("." in registry or ":" in registry)]

@@ -46,7 +46,7 @@ def _read_flag(reader: Reader, node: yaml.Node, path: str, _shape: Flag) -> bool
 
 
 def _read_alternatives(reader: Reader, node: yaml.Node, path: str, shape: Alternatives) -> Any:
-    return read_shape(reader, node, path, shape.text if isinstance(node, yaml.ScalarNode) else shape.record)
+    return read_shape(reader, node, path, shape.record if isinstance(node, yaml.MappingNode) else shape.text)
 
 
 def _read_one_or_list(reader: Reader, node: yaml.Node, path: str, shape: OneOrList) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torchpin import facts, paths
 from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import ABSENT
-from torchpin.description.environments import cuda_version, torch_build
+from torchpin.description.environments import cuda_version, service_index, torch_build
 from torchpin.documents import service_layers
 from torchpin.documents.markdown import block, code, paragraphs, prose, table
 from torchpin.documents.sections import (
@@ -19,6 +19,7 @@ from torchpin.documents.sections import (
     pluralize,
 )
 from torchpin.image import plan
+from torchpin.lock.export import FILE_ORIGINS
 from torchpin.lock.file_format import BUILD
 from torchpin.lock.layers import TORCH
 from torchpin.records.freeze import freeze_differences, parse_freeze
@@ -56,7 +57,7 @@ def _build_steps(env: Environment, lock: Lock) -> list[str]:
             if lock.provided
             else []
         ),
-        *(_layer_step(layer, lock) for layer in lock.layers if layer.packages),
+        *(_layer_step(env, layer, lock) for layer in lock.layers if layer.packages),
         *(
             f"Source {source.name}: {f'tag {code(source.tag)} at ' if source.tag else ''}commit {code(source.commit)}, to {code(f'{service.home}/{source.folder}')}."
             for source in service.sources
@@ -77,10 +78,15 @@ def _python_source(env: Environment, lock: Lock) -> str:
     return f"that of the base image if it is exactly this, else the build that uv {uv} has by hash, in a virtual environment"
 
 
-def _layer_step(layer: LayerLock, lock: Lock) -> str:
+def _layer_step(env: Environment, layer: LayerLock, lock: Lock) -> str:
     sources = [package.name for package in layer.packages if package.is_source]
     parts = [
-        f"{pluralize(len(layer.packages), 'package')} from {_origin_text(layer)}, each by its hash, without dependencies",
+        f"{pluralize(len(layer.packages), 'package')} from {_origin_text(env, layer)}, each by its hash, without dependencies",
+        *(
+            f"{package.name} from {FILE_ORIGINS[package.origin]}"
+            for package in layer.packages
+            if package.origin
+        ),
         f"{', '.join(sources)} built from source with {code(paths.lock_file(BUILD))}"
         if sources and lock.build
         else "",
@@ -89,7 +95,10 @@ def _layer_step(layer: LayerLock, lock: Lock) -> str:
     return f"Layer {code(layer.file)}: {'; '.join(filter(None, parts))}."
 
 
-def _origin_text(layer: LayerLock) -> str:
+def _origin_text(env: Environment, layer: LayerLock) -> str:
+    index = service_index(env, layer.origin)
+    if index:
+        return f"the index {code(index.name)} at <{index.url}>"
     if layer.origin in facts.abi_packages():
         return f"{layer.origin}'s own release"
     return "PyPI" if layer.origin == "pypi" else f"the channel {code(layer.origin)}"
@@ -117,8 +126,12 @@ def _matrix_rows(env: Environment, lock: Lock, freeze: str | None) -> list[tuple
         *([("CUDA of torch", code(cuda), f"torch of {code(torch_build(env) or NOTHING)}", probed)] if cuda else []),
     ]  # fmt: skip
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
-    origins = {package.name: _origin_text(layer) for layer in lock.layers for package in layer.packages}
-    for name in dict.fromkeys([*service.torch.family, *declared_names(service.layers)]):
+    origins = {
+        package.name: FILE_ORIGINS.get(package.origin) or _origin_text(env, layer)
+        for layer in lock.layers
+        for package in layer.packages
+    }
+    for name in dict.fromkeys([*service.torch.family, *declared_names(env.layers)]):
         package = lock.all_packages.get(name)
         if package is None:
             rows.append((name, ABSENT, NOTHING, "no: it is not locked"))

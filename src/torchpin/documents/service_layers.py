@@ -19,7 +19,7 @@ from torchpin.records.freeze import parse_freeze
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.model import Artifact, Environment, LayerLock, Lock, Service
+    from torchpin.model import Artifact, Environment, Layer, LayerLock, Lock, Service
 
 PROVIDED_NOTE = "from the base image, never installed, always verified"
 
@@ -32,14 +32,16 @@ def packages_section(service: Service, locks: Mapping[str, Lock], records: Mappi
             "### Layer torch",
             group_by_text((env, _torch_layer_text(env, lock)) for env, lock in env_locks),
         ]
-    for number, layer in enumerate(service.layers if env_locks else ()):
+    for layer in service.layers if env_locks else ():
         may_fail = "Optional: if it cannot be installed, the image is built without it." * layer.optional
-        texts = [(env, _declared_layer_text(env, lock, number)) for env, lock in env_locks]
+        only = f"Only in {', '.join(map(code, layer.variants))}." if layer.variants else ""
+        having = [(env, lock) for env, lock in env_locks if _lock_name(env, layer)]
+        texts = [(env, _declared_layer_text(env, lock, layer)) for env, lock in having]
         lacking = [
-            (env, missing_packages_text(layer, records.get(env.name)))
-            for env, layer in _optional_layers(env_locks, number)
+            (env, missing_packages_text(layer_lock, records.get(env.name)))
+            for env, layer_lock in _optional_layers(having, layer)
         ]
-        parts += [f"### Layer {layer.name}", may_fail, group_by_text(texts), group_by_text(lacking)]
+        parts += [f"### Layer {layer.name}", only, may_fail, group_by_text(texts), group_by_text(lacking)]
     for number, source in enumerate(source for source in service.sources if source.install and env_locks):
         texts = [(env, _source_layer_text(env, lock, number)) for env, lock in env_locks]
         parts += [f"### Layer {source.name}", group_by_text(texts)]
@@ -47,11 +49,16 @@ def packages_section(service: Service, locks: Mapping[str, Lock], records: Mappi
 
 
 def _optional_layers(
-    env_locks: Iterable[tuple[Environment, Lock]], number: int
+    env_locks: Iterable[tuple[Environment, Lock]], declared: Layer
 ) -> list[tuple[Environment, LayerLock]]:
-    """The declared layer of that number in each lock, if it is optional."""
-    layers = ((env, _find_layer(lock, [*declared_layers(env)][number])) for env, lock in env_locks)
+    """A declared layer in each lock, if it is optional."""
+    layers = ((env, _find_layer(lock, _lock_name(env, declared))) for env, lock in env_locks)
     return [(env, layer) for env, layer in layers if layer and layer.optional]
+
+
+def _lock_name(env: Environment, declared: Layer) -> str:
+    """The numbered name of a declared layer in the lock of an environment; "" where its variant has no such layer."""
+    return next((name for name, layer in declared_layers(env).items() if layer.name == declared.name), "")
 
 
 def missing_packages_text(layer: LayerLock, freeze: str | None) -> str:
@@ -84,14 +91,14 @@ def _torch_layer_text(env: Environment, lock: Lock) -> str:
     return paragraphs(block(pins), "\n".join(filter(None, notes)))
 
 
-def _declared_layer_text(env: Environment, lock: Lock, number: int) -> str:
+def _declared_layer_text(env: Environment, lock: Lock, declared: Layer) -> str:
     pins, names = [], []
-    for package in env.service.layers[number].packages:
+    name = _lock_name(env, declared)
+    for package in declared_layers(env)[name].packages:
         locked_package = lock.packages.get(canonicalize_name(package.name))
         if locked_package:
             pins.append(f"{package.name}{extras_text(package.extras)}=={locked_package.version}")
             names.append(locked_package.name)
-    name = [*declared_layers(env)][number]
     layer = _find_layer(lock, name)
     wheels = (
         [_abi_wheel_text(env, package) for package in layer.packages if package.name in facts.abi_packages()]

@@ -44,7 +44,7 @@ def risk_reasons(env: Environment, lock: Lock) -> dict[str, tuple[str, ...]]:
 
     A package that no description declares is listed only for a file conflict or an ABI.
     """
-    declared = list(dict.fromkeys([*env.service.torch.family, *declared_names(env.service.layers)]))
+    declared = list(dict.fromkeys([*env.service.torch.family, *declared_names(env.layers)]))
     conflicts = {name: _conflict_reasons(name, lock) for name in lock.all_packages}
     undeclared = sorted(
         name

@@ -82,6 +82,7 @@ def render_context_list(context: BuildContext) -> str:
     lines = [f"{path}  {sealing.digest(text)}" for path, text in context.files.items()]
     lines += [f"{path}/  {' '.join(_source_words(source))}" for path, source in context.sources.items()]
     lines += [f"{path}  {copied.origin}" for path, copied in context.copied.items()]
+    lines += [f"{path}  sha256:{package.sha256}" for path, (package, _) in context.packages.items()]
     lines.append(f"uv  {context.uv}")
     return "# What the image's build reads. Made by `invoke render`; do not edit.\n" + "".join(
         f"{line}\n" for line in sorted(lines)

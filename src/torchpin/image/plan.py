@@ -11,17 +11,26 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts, paths
-from torchpin.compat.pins import declared_names
+from torchpin.compat.pins import declared_names, file_packages
 from torchpin.compat.recommendations import installed_requirements
-from torchpin.description.environments import MACHINES, cuda_version, index_url, mirror_variable, torch_build
+from torchpin.description.environments import (
+    MACHINES,
+    cuda_version,
+    mirror_variable,
+    origin_url,
+    service_index,
+    torch_build,
+)
 from torchpin.lock import file_format, sealing
 from torchpin.lock.export import install_file, wheel_release
+from torchpin.lock.locations import address_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin.model import CopiedFiles, Environment, Lock, Service, Source, Variant
+    from torchpin.model import Artifact, CopiedFiles, Environment, Lock, PackageFile, Service, Source, Variant
 
+_IN_CONTEXT = ("repository", "git")  # origins of files that a build context has
 # Variables that name a folder in which libraries keep what they download or compile.
 _CACHE_VARIABLE = re.compile(r"(HF|TORCH|XDG_\w+)_HOME|\w+_CACHE(_DIR)?|MPLCONFIGDIR|TMPDIR")
 
@@ -31,7 +40,9 @@ class InstallStep:
     """One install step of an image: a layer file, from one origin.
 
     `index` is the address of a channel, None for PyPI; `release` is that of an ABI wheel's release. `mirror` is the
-    variable that replaces the address; `builds` is whether a package is built from source.
+    variable that replaces the address; `builds` is whether a package is built from source. `own_index`: the index is one of
+    the description. `addresses`: the package, the variable and the folder of each file at an address; `packages`: whether files of the
+    build context are installed.
     """
 
     file: str
@@ -41,6 +52,9 @@ class InstallStep:
     optional: bool
     builds: bool
     release: str | None = None
+    own_index: bool = False
+    addresses: tuple[tuple[str, str, str], ...] = ()
+    packages: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +110,8 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildContext:
-    """A build context: texts by path, the uv release, and by their path in the context the sources and copied files.
+    """A build context: texts by path, the uv release, and by their path in the context the sources, copied files and locked
+    files.
 
     `left_out` are files of the repository that no copied folder brings along.
     """
@@ -106,19 +121,28 @@ class BuildContext:
     sources: Mapping[str, Source] = field(default_factory=dict)
     copied: Mapping[str, CopiedFiles] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    packages: Mapping[str, tuple[Artifact, PackageFile]] = field(default_factory=dict)
 
 
-def install_steps(lock: Lock) -> tuple[InstallStep, ...]:
+def install_steps(env: Environment, lock: Lock) -> tuple[InstallStep, ...]:
     """The install steps of a lock, without empty layers."""
+    folders = address_folders(env)
     return tuple(
         InstallStep(
             file=layer.file,
             origin=layer.origin,
-            index=index_url(layer.origin),
+            index=origin_url(env, layer.origin),
             release=wheel_release(layer),
             mirror=mirror_variable(layer.origin),
             optional=layer.optional,
             builds=any(package.is_source for package in layer.packages),
+            own_index=service_index(env, layer.origin) is not None,
+            addresses=tuple(
+                (package.name, mirror_variable(package.name), folders[package.name])
+                for package in layer.packages
+                if package.origin == "address" and package.name in folders
+            ),
+            packages=any(package.origin in _IN_CONTEXT for package in layer.packages),
         )
         for layer in lock.layers
         if layer.packages
@@ -155,7 +179,7 @@ def image_plan(env: Environment, lock: Lock) -> Image:
     """The image of an environment, for the template."""
     service = env.service
     homes = tuple((source, f"{service.home}/{source.folder}") for source in service.sources)
-    reported = sorted(declared_names(service.layers[:1]))
+    reported = sorted(declared_names(env.layers[:1]))
     torchpin_env = {
         "TORCHPIN_FREEZE": service.run.freeze or "",
         "TORCHPIN_REPORT": " ".join(reported),
@@ -171,7 +195,7 @@ def image_plan(env: Environment, lock: Lock) -> Image:
         base=env.base.reference,
         torch=lock.all_packages["torch"].version,
         python_mirror=mirror_variable("python"),
-        steps=install_steps(lock),
+        steps=install_steps(env, lock),
         build_file=paths.lock_file(file_format.BUILD),
         sources=homes,
         files=copy_steps(service),
@@ -247,7 +271,7 @@ def requested_packages(env: Environment, lock: Lock) -> set[str]:
 
     Those of optional layers are left out.
     """
-    required = (layer for layer in env.service.layers if not layer.optional)
+    required = (layer for layer in env.layers if not layer.optional)
     of_sources = {
         canonicalize_name(row.name)
         for upstream in lock.upstreams
@@ -293,7 +317,19 @@ def build_context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], s
         sources=sources,
         copied=copied,
         left_out=left_out_files(env.service),
+        packages=context_packages(env, lock),
     )
+
+
+def context_packages(env: Environment, lock: Lock) -> dict[str, tuple[Artifact, PackageFile]]:
+    """The locked files that a build context has, since no index has them, by their path in it."""
+    described = file_packages(env)
+    return {
+        f"packages/{package.filename}": (package, file)
+        for package in lock.packages.values()
+        if package.origin in _IN_CONTEXT and package.name in described
+        if (file := described[package.name].file)
+    }
 
 
 def left_out_files(service: Service) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from torchpin import paths
 from torchpin.compat.family import channel_names
+from torchpin.compat.pins import file_packages, index_packages
 from torchpin.lock.layers import outdated_files
 
 if TYPE_CHECKING:
@@ -116,15 +117,14 @@ def pinned_packages(env: Environment) -> dict[str, str]:
         canonicalize_name(name): service.location(f"torch.companions.{name}") for name in service.torch.family
     }
     pins["torch"] = service.location("torch.version")
-    for number, layer in enumerate(service.layers):
-        for index, package in enumerate(layer.packages):
-            pins[canonicalize_name(package.name)] = service.location(f"layers[{number}].packages[{index}]")
+    for path, _, package in env.declared_packages:
+        pins[canonicalize_name(package.name)] = service.location(path)
     return pins
 
 
 def exempt_packages(env: Environment, *, has_channel: bool) -> frozenset[str]:
-    """The packages that come from the channel, which publishes no times."""
-    return channel_names(env) if has_channel else frozenset()
+    """The packages that come from where no times are published: the channel, an index of the description, a file."""
+    return (channel_names(env) if has_channel else frozenset()) | {*index_packages(env), *file_packages(env)}
 
 
 def uv_options(cutoff: CutOff, free: Iterable[str]) -> tuple[str, ...]:

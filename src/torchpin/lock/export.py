@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.description.environments import mirror_variable
+from torchpin.description.environments import mirror_variable, service_index
 from torchpin.lock import file_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torchpin.model import Artifact, Environment, LayerLock, Lock
+
+_FILE_NOTES: Mapping[str, str] = {
+    "repository": "# {} is a file of the repository: pass its folder to the installer with --find-links",
+    "git": "# {} is built by `invoke lock` from git: pass the folder of the archive with --find-links",
+}
+# Where a file is from that is in no index, for sentences.
+FILE_ORIGINS: Mapping[str, str] = {
+    "address": "its own address",
+    "repository": "this repository",
+    "git": "a git commit",
+}
+FILES_VARIABLE = "TORCHPIN_PACKAGES"  # the folder, as an address, of the files that a build context has
 
 
 def wheel_release(layer: LayerLock) -> str | None:
@@ -25,17 +37,27 @@ def wheel_release(layer: LayerLock) -> str | None:
 def install_file(layer: LayerLock) -> str:
     """The requirements of a layer for an installer, without header and comments.
 
-    A file that is in no index has the variable of its mirror in its address.
+    A file that is in no index has a variable in its address: that of its mirror, or that of the folder of such files.
     """
     # The cache of an image build is keyed by this text, which a header would change without a change of packages.
     if not wheel_release(layer):
-        return file_format.installer_requirements(layer)
+        return file_format.installer_requirements(
+            layer, {p.name: _file_address(p) for p in layer.packages if p.origin}
+        )
     base_url = f"${{{mirror_variable(layer.origin)}}}"
-    lines = (
-        f"{package.name} @ {base_url}/{package.filename.replace('+', '%2B')} --hash=sha256:{package.sha256}\n"
-        for package in layer.packages
+    return file_format.installer_requirements(
+        layer, {package.name: f"{base_url}/{_quoted(package)}" for package in layer.packages}
     )
-    return "".join(lines)
+
+
+def _file_address(package: Artifact) -> str:
+    """The address of a file that is in no index, with the variable that its step of the installation sets."""
+    variable = mirror_variable(package.name) if package.origin == "address" else FILES_VARIABLE
+    return f"${{{variable}}}/{_quoted(package)}"
+
+
+def _quoted(package: Artifact) -> str:
+    return package.filename.replace("+", "%2B")
 
 
 def render_requirements(env: Environment, lock: Lock, urls: Mapping[str, str]) -> str:
@@ -49,12 +71,21 @@ def render_requirements(env: Environment, lock: Lock, urls: Mapping[str, str]) -
     if lock.provided:
         parts.append("# torch and its companions are provided by the base image and are not in this file")
     for layer in lock.layers:
-        parts += [f"# {layer.name}, from {_origin_text(layer)}"]
-        parts += [_requirement_line(package, urls) for package in layer.packages]
+        parts += [f"# {layer.name}, from {_origin_text(env, layer)}"]
+        for package in layer.packages:
+            note = (
+                [_FILE_NOTES[package.origin].format(package.filename)]
+                if package.origin in _FILE_NOTES
+                else []
+            )
+            parts += [*note, _requirement_line(package, urls)]
     return "\n".join([*parts, ""])
 
 
-def _origin_text(layer: LayerLock) -> str:
+def _origin_text(env: Environment, layer: LayerLock) -> str:
+    index = service_index(env, layer.origin)
+    if index:
+        return f"the index {index.name}, {index.url}"
     if layer.origin in facts.abi_packages():
         return f"the releases of {layer.origin}"
     return "PyPI" if layer.origin == "pypi" else f"the {layer.origin} index"

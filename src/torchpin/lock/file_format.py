@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torchpin import paths
@@ -21,13 +22,19 @@ from torchpin.model import Artifact, LayerLock, Lock, Upstream
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin.model import LicenseStatement, Problem, WheelContents
+    from torchpin.model import FileOrigin, LicenseStatement, Problem, WheelContents
 
 # A line names no host, so pip and uv install it from any index or mirror. The comment has what they do not need.
 _PACKAGE_LINE = re.compile(
     r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9a-z.+!_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
-    r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>[0-9]{1,18} bytes|size not published)(?:, source only)?(?:, for (?P<required_by>[a-z0-9 -]+))?"
+    r"  # (?P<filename>[A-Za-z0-9_.+!-]+), (?P<size>[0-9]{1,18} bytes|size not published)(?:, source only)?"
+    r"(?:, (?P<origin>by address|of this repository|from git))?(?:, for (?P<required_by>[a-z0-9 -]+))?"
 )
+_ORIGINS: Mapping[FileOrigin, str] = {
+    "address": "by address",
+    "repository": "of this repository",
+    "git": "from git",
+}
 # `answers` is LayerLock.inputs_digest; the name stays, since committed locks have it.
 _HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
 _CUTOFF = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -39,9 +46,10 @@ _BUILD_SEPARATOR = " | "  # between the build requirements of a source, which ma
 def _package_line(package: Artifact) -> str:
     size = "size not published" if package.size is None else f"{package.size} bytes"
     kind = ", source only" if package.is_source else ""
+    origin = f", {_ORIGINS[package.origin]}" if package.origin else ""
     required_by = f", for {' '.join(package.required_by)}" if package.required_by else ""
     requirement = f"{package.name}=={package.version} --hash=sha256:{package.sha256}"
-    return f"{requirement}  # {package.filename}, {size}{kind}{required_by}"
+    return f"{requirement}  # {package.filename}, {size}{kind}{origin}{required_by}"
 
 
 def layer_text(layer: LayerLock) -> str:
@@ -103,6 +111,7 @@ def _parse_package(file: str, number: int, line: str) -> Artifact:
         sha256=match["sha256"],
         size=int(size) if size.isdigit() else None,
         required_by=tuple((match["required_by"] or "").split()),
+        origin=next((origin for origin, text in _ORIGINS.items() if text == match["origin"]), ""),
     )
     if line != _package_line(package):
         raise broken_file_error(file, number, f"not as `invoke lock` writes a package: {line[:80]!r}")
@@ -209,11 +218,14 @@ def with_present_names(texts: Mapping[str, str]) -> dict[str, str]:
     return moved | {name: text for name, text in texts.items() if name in moved}
 
 
-def installer_requirements(layer: LayerLock) -> str:
-    """The requirements of a layer alone, without header and comments."""
-    return "".join(
-        f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n" for package in layer.packages
-    )
+def installer_requirements(layer: LayerLock, addresses: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The requirements of a layer alone, without header and comments; `addresses` has those of files by package."""
+    lines = []
+    for package in layer.packages:
+        address = addresses.get(package.name)
+        requirement = f"{package.name} @ {address}" if address else f"{package.name}=={package.version}"
+        lines.append(f"{requirement} --hash=sha256:{package.sha256}\n")
+    return "".join(lines)
 
 
 def requirement_lines(text: str) -> tuple[str, ...]:

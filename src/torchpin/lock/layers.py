@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -11,11 +12,12 @@ from torchpin import paths
 from torchpin.compat.family import channel_names
 from torchpin.compat.recommendations import installed_requirements
 from torchpin.compat.wheels import abi_pin
+from torchpin.description.environments import service_index
 from torchpin.errors import InputError
 from torchpin.lock import file_format, sealing
 from torchpin.lock.dependencies import required_closure
 from torchpin.lock.file_format import BUILD, PROVIDED
-from torchpin.model import Artifact, Environment, LayerLock, Lock
+from torchpin.model import Artifact, Environment, LayerLock, Lock, Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,14 +36,12 @@ def _torch_layers(env: Environment) -> tuple[str, ...]:
 def declared_layers(env: Environment) -> dict[str, Layer]:
     """The declared layers by their numbered names, such as `02-training`."""
     first = len(_torch_layers(env)) or 1  # 00 is the layer that the base image provides
-    return {
-        f"{number:02}-{layer.name}": layer for number, layer in enumerate(env.service.layers, start=first)
-    }
+    return {f"{number:02}-{layer.name}": layer for number, layer in enumerate(env.layers, start=first)}
 
 
 def source_layers(env: Environment) -> dict[str, Source]:
     """The layers of sources whose requirements are installed, by their numbered names: they come after the declared ones."""
-    first = (len(_torch_layers(env)) or 1) + len(env.service.layers)
+    first = (len(_torch_layers(env)) or 1) + len(env.layers)
     installed = [source for source in env.service.sources if source.install]
     return {f"{number:02}-{source.name}": source for number, source in enumerate(installed, start=first)}
 
@@ -65,9 +65,21 @@ def inputs_digest(env: Environment, layer: str) -> str:
         declared = declared_layers(env)[layer]
         inputs["packages"] = sorted(str(package) for package in declared.packages)
         inputs["optional"] = declared.optional
+        inputs |= _origin_inputs(env, declared)
         # The file of an ABI wheel depends on the torch build too.
         inputs |= {"torch": f"{env.service.torch.version}+{env.variant.channel}"} if abi_pin(declared) else {}
     return sealing.digest(json.dumps(inputs, sort_keys=True))
+
+
+def _origin_inputs(env: Environment, layer: Layer) -> dict[str, object]:
+    """What a layer's files depend on beside its pins, where they are not PyPI's: the index, and the files that pins name."""
+    index = service_index(env, layer.index)
+    files = {
+        str(package): asdict(package.file)
+        for package in layer.packages
+        if isinstance(package, Package) and package.file
+    }
+    return {**({"index": [index.name, index.url]} if index else {}), **({"files": files} if files else {})}
 
 
 def outdated_files(env: Environment, lock: Lock) -> tuple[tuple[str, str, str], ...]:
@@ -167,13 +179,13 @@ def _assign_layers(
 
     Torch's family is in one layer, since the files of a layer have one origin, whoever requires a member of it.
     A package goes into the first layer that requires it. Optional layers are last, so that what another layer requires
-    is not lost when an optional one fails. What only an ABI wheel requires goes into the first plain layer, since the
-    files of a layer have one origin.
+    is not lost when an optional one fails. What only an ABI wheel or a layer with an index of its own requires goes into the
+    first plain layer, since the files of a layer have one origin.
     """
     family = channel_names(env)
     declared = declared_layers(env)
-    abi_layers = [name for name, layer in declared.items() if abi_pin(layer)]
-    plain = [name for name in declared if name not in abi_layers]
+    own_layers = [name for name, layer in declared.items() if abi_pin(layer) or layer.index]
+    plain = [name for name in declared if name not in own_layers]
     plain_layers = [
         *(name for name in plain if not declared[name].optional),
         *source_roots,
@@ -185,7 +197,7 @@ def _assign_layers(
         layer_of |= dict.fromkeys(members - family, name)
     for name, roots in source_roots.items():
         layer_of |= dict.fromkeys({*roots} - {*layer_of}, name)
-    for name in [*plain_layers, *abi_layers]:
+    for name in [*plain_layers, *own_layers]:
         roots = [package for package, layer in layer_of.items() if layer == name]
         for package in sorted(required_closure(packages, roots, without=family) - {*layer_of}):
             if not plain_layers and env.service.torch.origin == "index":
@@ -199,12 +211,12 @@ def _assign_layers(
 
 
 def layer_index(env: Environment, layer: str) -> str:
-    """The origin of a layer's files: a channel, `pypi`, or the package of its ABI wheel."""
+    """The origin of a layer's files: a channel, `pypi`, an index of the description, or the package of its ABI wheel."""
     if layer in {TORCH, PROVIDED}:
         return env.variant.channel
     declared = declared_layers(env).get(layer)
     pin = abi_pin(declared) if declared else None
-    return canonicalize_name(pin.name) if pin else "pypi"
+    return canonicalize_name(pin.name) if pin else (declared and declared.index) or "pypi"
 
 
 def layer_lock(env: Environment, name: str, packages: Iterable[Artifact], *, uv: str) -> LayerLock:

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchpin.compat.pins import file_packages
 from torchpin.description.environments import index_url
 from torchpin.lock.export import wheel_release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin.model import Artifact, LayerLock, Lock
+    from torchpin.model import Artifact, Environment, LayerLock, Lock
 
 
-def file_urls(lock: Lock, mirrors: Mapping[str, str]) -> dict[str, str]:
-    """The addresses that follow from a lock, by package: of files in a channel of PyTorch or on a release page.
+def file_urls(env: Environment, lock: Lock, mirrors: Mapping[str, str]) -> dict[str, str]:
+    """The addresses that are known without an index, by package: of files in a channel of PyTorch, on a release page, or at
+    the address that the description has.
 
     `mirrors` are addresses by origin. A file of PyPI is left out, since its address holds another hash than the lock;
     so is one of a mirrored channel, whose mirror may lay its files out otherwise.
     """
-    return {
+    folders = address_folders(env)
+    urls = {
         package.name: f"{base_url}/{file_name_in_url(package)}"
         for layer in lock.layers
         for base_url in [_base_url(layer, mirrors)]
         if base_url
         for package in layer.packages
+    }
+    return urls | {
+        name: f"{mirrors.get(name, folders[name]).rstrip('/')}/{file_name_in_url(package)}"
+        for name, package in lock.packages.items()
+        if package.origin == "address" and name in folders
+    }
+
+
+def address_folders(env: Environment) -> dict[str, str]:
+    """The folder of each wheel that the description takes from an address, by package, without a slash at its end."""
+    return {
+        name: package.file.url.rpartition("/")[0]
+        for name, package in file_packages(env).items()
+        if package.file and package.file.url
     }
 
 

@@ -19,7 +19,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from torchpin.description.environments import MACHINES, index_url
+from torchpin.description.environments import MACHINES, origin_url
 from torchpin.errors import InputError
 from torchpin.lock.locations import file_name_in_url
 
@@ -49,7 +49,9 @@ def build_pylock(env: Environment, lock: Lock, locations: Mapping[str, Location]
         f'python_version == "{python}" and implementation_name == "cpython" and sys_platform == "linux" '
         f'and platform_machine == "{MACHINES[env.variant.platform]}"'
     )
-    indexes = {package.name: index_url(layer.origin) for layer in lock.layers for package in layer.packages}
+    indexes = {
+        package.name: origin_url(env, layer.origin) for layer in lock.layers for package in layer.packages
+    }
     indexes = {
         name: index
         for name, index in indexes.items()

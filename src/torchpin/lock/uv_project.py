@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from torchpin.compat.family import channel_names
-from torchpin.compat.pins import declared_names, extras_text
+from torchpin.compat.pins import declared_names, extras_text, index_packages
 from torchpin.compat.recommendations import applicable_requirements, installed_requirements
 from torchpin.lock.requirement_files import CONSTRAINT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from torchpin.facts import Wheel
     from torchpin.model import Artifact, Environment, Upstream
+
+
+# an index that no description can name, and its place in the project
+FILES, FILES_FOLDER = "torchpin.files", "./files"
 
 
 def resolution_requirements(
@@ -31,7 +36,7 @@ def resolution_requirements(
     family = [f"{name}=={version}" for name, version in env.service.torch.family.items()]
     declared = [
         package
-        for layer in env.service.layers
+        for layer in env.layers
         for package in layer.packages
         if canonicalize_name(package.name) not in wheels
     ]
@@ -47,7 +52,7 @@ def source_requirements(env: Environment, upstreams: Iterable[Upstream]) -> tupl
     """
     extras = {
         canonicalize_name(package.name): package.extras
-        for layer in env.service.layers
+        for layer in env.layers
         for package in layer.packages
     }
     pinned, channel = {*env.service.torch.family, *extras}, channel_names(env)
@@ -65,7 +70,7 @@ def source_requirements(env: Environment, upstreams: Iterable[Upstream]) -> tupl
 
 def source_constraints(env: Environment, upstreams: Iterable[Upstream]) -> tuple[str, ...]:
     """What the installed sources constrain, without the packages that the description pins and torch's family."""
-    pinned = {*declared_names(env.service.layers), *channel_names(env)}
+    pinned = {*declared_names(env.layers), *channel_names(env)}
     lines = [
         line.removeprefix(CONSTRAINT)
         for upstream in _installed(env, upstreams)
@@ -107,6 +112,8 @@ def render_uv_project(
     pins: Iterable[str] | None = None,
     members: Mapping[str, str] | None = None,
     constraints: Iterable[str] = (),
+    indexes: Mapping[str, str] = MappingProxyType({}),
+    files: Collection[str] = (),
 ) -> str:
     """The pyproject.toml of the uv project, with torch's family from one explicit index.
 
@@ -115,6 +122,8 @@ def render_uv_project(
     from an explicit index only what the project itself requires, so it requires them too. A service that is called like one
     of its packages gives the project another name, which uv's messages then tell apart. `constraints` limit
     what is required anyway.
+    `indexes` are the addresses of the description's indexes, by name; their packages come from them. `files`: packages that
+    come from the project's own folder of files.
     """
     service = env.service
     declared = resolution_requirements(env, {}) if pins is None else pins
@@ -131,16 +140,24 @@ def render_uv_project(
     limits = [f"  {quote(constraint)}," for constraint in constraints]
     if limits:
         lines += ["[tool.uv]", "constraint-dependencies = [", *limits, "]"]
+    names = dict.fromkeys(canonicalize_name(Requirement(dependency).name) for dependency in dependencies)
+    homes = dict.fromkeys(channel_names(env), env.variant.channel) if index else {}
+    homes |= {name: home for name, home in index_packages(env).items() if home in indexes}
+    homes |= dict.fromkeys(files, FILES)
+    used = {homes[name] for name in names if name in homes}
     if index:
-        name = quote(env.variant.channel)
+        lines += _index_table(env.variant.channel, index)
+    for name, address in indexes.items():
+        lines += _index_table(name, address) if name in used else []
+    lines += [*_index_table(FILES, FILES_FOLDER), 'format = "flat"'] if FILES in used else []
+    if index or used:
+        lines.append("[tool.uv.sources]")
         lines += [
-            "[[tool.uv.index]]",
-            f"name = {name}",
-            f"url = {quote(index)}",
-            "explicit = true",  # else uv would look for every package in this index first
-            "[tool.uv.sources]",
+            f"{package} = {{ index = {quote(homes[package])} }}" for package in names if package in homes
         ]
-        names = dict.fromkeys(canonicalize_name(Requirement(dependency).name) for dependency in dependencies)
-        family = channel_names(env)
-        lines += [f"{package} = {{ index = {name} }}" for package in names if package in family]
     return "\n".join([*lines, ""])
+
+
+def _index_table(name: str, address: str) -> list[str]:
+    # explicit, else uv would look for every package in this index first
+    return ["[[tool.uv.index]]", f"name = {quote(name)}", f"url = {quote(address)}", "explicit = true"]

@@ -14,7 +14,9 @@ from torchpin.compat import partners, releases, undeclared_requirements
 from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import list_recommendations, satisfies, used_components
 from torchpin.compat.sources import recorded_tags
+from torchpin.description.environments import service_index
 from torchpin.facts.versions import is_later, major_minor
+from torchpin.lock.export import FILE_ORIGINS
 from torchpin.lock.layers import TORCH, TORCH_DEPS
 
 if TYPE_CHECKING:
@@ -60,7 +62,11 @@ def list_updates(env: Environment, lock: Lock, newest: Mapping[str, str] | None)
         *_source_updates(env, lock),
         *_package_updates(env, lock, newest or {}),
     )
-    notes = (*_torch_notes(env), *(("PyPI was not queried",) if newest is None else ()))
+    notes = (
+        *_torch_notes(env),
+        *_origin_notes(env, lock),
+        *(("PyPI was not queried",) if newest is None else ()),
+    )
     return UpdateList(environment=env.name, updates=updates, notes=notes)
 
 
@@ -80,7 +86,7 @@ def _replace_versions(lock: Lock, versions: Mapping[str, str]) -> Lock:
 
 
 def _declared_names(env: Environment) -> set[str]:
-    return {*declared_names(env.service.layers), *env.service.torch.family}
+    return {*declared_names(env.layers), *env.service.torch.family}
 
 
 def _unmet_requirements(env: Environment, lock: Lock) -> dict[str, str]:
@@ -313,7 +319,24 @@ def independent_packages(env: Environment, lock: Lock) -> tuple[str, ...]:
     """The packages that can be updated alone: not torch's family, its own dependencies, or a package bound to an ABI."""
     excluded = {*env.service.torch.family, *facts.abi_packages()}
     layers = [layer for layer in lock.layers if layer.name not in {TORCH, TORCH_DEPS}]
-    return tuple(sorted({package.name for layer in layers for package in layer.packages} - excluded))
+    on_pypi = {
+        package.name
+        for layer in layers
+        for package in layer.packages
+        if not package.origin and not service_index(env, layer.origin)
+    }
+    return tuple(sorted(on_pypi - excluded))
+
+
+def _origin_notes(env: Environment, lock: Lock) -> Iterator[str]:
+    """What is not looked for, since it is not from PyPI."""
+    for layer in lock.layers:
+        names = [package.name for package in layer.packages if not package.origin]
+        if names and service_index(env, layer.origin):
+            yield f"{', '.join(names)}: from the index {layer.origin}, where newer releases were not looked for"
+        for package in layer.packages:
+            if package.origin:
+                yield f"{package.name}: from {FILE_ORIGINS[package.origin]}, so its newer releases are not known"
 
 
 def _package_updates(env: Environment, lock: Lock, newest: Mapping[str, str]) -> Iterator[Update]:

@@ -11,6 +11,7 @@ from packaging.version import Version
 from torchpin import paths
 from torchpin.checks.registry import Accepted, Ok, Result
 from torchpin.compat.pins import list_pins
+from torchpin.description.environments import service_index
 from torchpin.errors import ToolError
 from torchpin.facts.versions import is_later, is_version
 from torchpin.lock.file_format import BUILD
@@ -241,11 +242,24 @@ def audit_notices(
     environments: Iterable[Environment], locks: Iterable[Lock], advisories: Sequence[Advisory]
 ) -> tuple[str, ...]:
     """How many packages were checked, which of them by their public version, and waivers of no open advisory."""
+    environments, locks = tuple(environments), tuple(locks)
     package_versions = {
         (package.name, package.version) for lock in locks for package in locked_packages(lock)
     }
     local = sorted({name for name, version in package_versions if public_version(version) != version})
     public_note = f", {', '.join(local)} by their public version" if local else ""
+    elsewhere = sorted(
+        {
+            package.name
+            for env, lock in zip(environments, locks, strict=True)
+            for layer in lock.layers
+            for package in layer.packages
+            if package.origin or service_index(env, layer.origin)
+        }
+    )
+    public_note += (
+        f", {', '.join(elsewhere)} by their names, though they are not from PyPI" if elsewhere else ""
+    )
     summary = f"{len({(name, public_version(version)) for name, version in package_versions})} packages checked{public_note}"
     services = {env.service.name: env.service for env in environments}
     stale = [

@@ -15,6 +15,7 @@ from torchpin.compat.recommendations import compute_deviations, list_recommendat
 from torchpin.description.environments import base_path
 from torchpin.errors import InputError
 from torchpin.lock.dependencies import required_closure
+from torchpin.lock.export import FILE_ORIGINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,7 +78,7 @@ def explain_component(
         sha256=artifact.sha256 if artifact else "",
         size=artifact.size if artifact else None,
         layer=layer.name if layer else "",
-        origin=layer.origin if layer else "",
+        origin=FILE_ORIGINS.get(artifact.origin, layer.origin) if layer and artifact else "",
         dependencies=tuple(sorted(pulls)),
         dependency_bytes=sum(pulled.size or 0 for pulled in pulls.values()),
         required_by=artifact.required_by if artifact else (),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from packageurl import PackageURL
 
-from torchpin.description.environments import DOCKER_HUB, index_url, split_image_name
+from torchpin.compat.pins import file_packages
+from torchpin.description.environments import DOCKER_HUB, origin_url, split_image_name
 from torchpin.lock.export import wheel_release
 from torchpin.redaction import redact_credentials
 from torchpin.sbom.licenses import UNKNOWN, License, interpret_statement
@@ -63,6 +64,7 @@ def environment_inventory(env: Environment, lock: Lock) -> Inventory:
         *map(_source_component, env.service.sources),
         *(
             _package_component(
+                env,
                 layer,
                 package,
                 is_build=layer is lock.build,
@@ -83,6 +85,7 @@ def environment_inventory(env: Environment, lock: Lock) -> Inventory:
 
 
 def _package_component(
+    env: Environment,
     layer: LayerLock,
     package: Artifact,
     *,
@@ -90,10 +93,7 @@ def _package_component(
     is_provided: bool,
     statement: LicenseStatement | None,
 ) -> BomComponent:
-    index, release = index_url(layer.origin), wheel_release(layer)
-    quoted = package.filename.replace("+", "%2B")
-    address = f"{release or index}/{quoted}" if release or index else ""
-    qualifiers = {"download_url": address} if release else {"repository_url": index} if index else {}
+    address, qualifiers = _package_address(env, layer, package)
     return BomComponent(
         ref=f"{BUILD_REF if is_build else PACKAGE_REF}{package.name}",
         kind="build requirement" if is_build else "package",
@@ -109,6 +109,21 @@ def _package_component(
         optional=layer.optional,
         provided=is_provided,
     )
+
+
+def _package_address(env: Environment, layer: LayerLock, package: Artifact) -> tuple[str, dict[str, str]]:
+    """Where a package is from, as an address and as the qualifiers of its purl; both are empty for PyPI and the repository."""
+    described = file_packages(env).get(package.name)
+    file = described.file if described and package.origin else None
+    if file and file.git:
+        address = f"git+{redact_credentials(file.git)}@{file.commit}"
+        return address, {"vcs_url": address}
+    if file:
+        return file.url, {"download_url": file.url} if file.url else {}
+    index, release = origin_url(env, layer.origin), wheel_release(layer)
+    quoted = package.filename.replace("+", "%2B")
+    address = f"{release or index}/{quoted}" if release or index else ""
+    return address, {"download_url": address} if release else {"repository_url": index} if index else {}
 
 
 def _source_component(source: Source) -> BomComponent:

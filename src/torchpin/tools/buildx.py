@@ -14,6 +14,7 @@ from torchpin.description import patterns
 from torchpin.description.environments import mirror_variable, split_image_name
 from torchpin.errors import ToolError
 from torchpin.image import build_log
+from torchpin.model import Settings
 from torchpin.redaction import redact_credentials
 from torchpin.tools import copied_files, credentials, files
 from torchpin.tools.process import QUERY, QUICK, command_not_found, indent, run, stream, which
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.image.plan import BuildContext
-    from torchpin.model import Environment, Service, Settings
+    from torchpin.model import Environment, Index, Service
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"  # of `docker info`; the older store holds images alone
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -184,13 +185,14 @@ def assemble_context(
     *,
     service: Service | None = None,
     copied: Mapping[str, str] | None = None,
+    settings: Settings | None = None,
 ) -> Iterator[Path]:
     """A temporary folder with exactly the files of a build context, the Dockerfile and uv.
 
     `copied` has the digests of the copied files of `service` by their path in the context. Raises ToolError where these have
     changed since.
     """
-    from torchpin.tools import git_export
+    from torchpin.tools import git_export, package_files
 
     scripts = [path for path, text in context.files.items() if text.startswith("#!")]
     with temporary_folder() as parent:
@@ -204,6 +206,8 @@ def assemble_context(
             (folder / path).chmod(0o755)
         for path, source in context.sources.items():
             git_export.export_clone(root, source, folder / path)
+        for path, (artifact, package) in context.packages.items():
+            package_files.copy_package(root, artifact, package, folder / path, settings or Settings())
         _set_modes(folder)
         if service:
             _copy_files(root, service, context, copied or {}, folder)
@@ -231,11 +235,15 @@ def _set_modes(folder: Path) -> None:
 
 
 @contextmanager
-def secret_files(settings: Settings) -> Iterator[dict[str, Path]]:
+def secret_files(settings: Settings, indexes: Sequence[Index] = ()) -> Iterator[dict[str, Path]]:
     """The secrets of a build by id: `network` for mirrors, with what this machine has to get in; `ca` for certificates.
 
-    Empty without either.
+    An index that this machine has credentials for is a mirror of itself, with them in its address. Empty without any.
     """
+    own = {index.name: index.url for index in indexes if index.name not in settings.mirrors}
+    known = {name: credentials.with_index_credentials(name, url, os.environ) for name, url in own.items()}
+    private = {name: url for name, url in known.items() if credentials.with_known(url) != own[name]}
+    settings = replace(settings, mirrors={**settings.mirrors, **private})
     ca_paths = (os.environ.get(name, "") for name in _CA_VARIABLES)
     ca_file = next((path for path in ca_paths if os.path.isfile(path)), None)  # noqa: PTH113 - "" is not a path
     mirrors = {name: credentials.with_known(url) for name, url in settings.mirrors.items()}

@@ -371,6 +371,11 @@ def with_credentials(url: str, mirrors: Iterable[str | None]) -> str:
     return url
 
 
+def local_path(url: str) -> Path:
+    """The path of a `file:` address."""
+    return Path(url2pathname(urlsplit(url).path))
+
+
 def join(page: str, link: str) -> str:
     """The address of a link of a page, which may be relative to the page's."""
     return urljoin(page, link)

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
@@ -17,6 +17,7 @@ from torchpin.tools import http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _TAIL = 65_536  # bytes; the list of a wheel's files is at its end, and its metadata mostly just before
 _MOST_READ = 30_000_000  # bytes; torch lists some ten thousand files in about a megabyte
@@ -40,20 +41,39 @@ def read_wheel(url: str, filename: str, size: int) -> RemoteWheel | None:
     None where the server sends no ranges, or the wheel is damaged. Raises FetchError for a request that fails.
     """
     try:
-        remote = _RemoteFile(url, size)
-        with zipfile.ZipFile(io.BufferedReader(remote, _TAIL)) as archive:
-            files = tuple(
-                WheelFile(path=info.filename, size=info.file_size, crc=info.CRC)
-                for info in archive.infolist()
-            )
-            paths = [file.path for file in files if is_metadata(file.path, filename)]
-            metadata = b""
-            if len(paths) == 1 and archive.getinfo(paths[0]).file_size <= _LARGEST_METADATA:
-                with archive.open(paths[0]) as file:
-                    metadata = file.read(_LARGEST_METADATA)
-            return RemoteWheel(metadata=metadata, files=files)
+        return _read_archive(io.BufferedReader(_RemoteFile(url, size), _TAIL), filename)
     except _DAMAGED:
         return None
+
+
+def read_local_wheel(path: Path) -> RemoteWheel | None:
+    """What `read_wheel` gives, of a wheel on this machine; None for a damaged one."""
+    try:
+        with path.open("rb") as file:
+            return _read_archive(file, path.name)
+    except _DAMAGED:
+        return None
+
+
+def read_wheel_content(content: bytes, filename: str) -> RemoteWheel | None:
+    """What `read_wheel` gives, of the bytes of a wheel; None for a damaged one."""
+    try:
+        return _read_archive(io.BytesIO(content), filename)
+    except _DAMAGED:
+        return None
+
+
+def _read_archive(opened: IO[bytes], filename: str) -> RemoteWheel:
+    with zipfile.ZipFile(opened) as archive:
+        files = tuple(
+            WheelFile(path=info.filename, size=info.file_size, crc=info.CRC) for info in archive.infolist()
+        )
+        paths = [file.path for file in files if is_metadata(file.path, filename)]
+        metadata = b""
+        if len(paths) == 1 and archive.getinfo(paths[0]).file_size <= _LARGEST_METADATA:
+            with archive.open(paths[0]) as file:
+                metadata = file.read(_LARGEST_METADATA)
+        return RemoteWheel(metadata=metadata, files=files)
 
 
 class UnreadableWheelError(ToolError):

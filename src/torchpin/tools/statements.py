@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from torchpin.description.environments import service_index
 from torchpin.errors import ToolError
 from torchpin.lock import contents, sdist, uv_project
 from torchpin.lock.metadata import license_statement
@@ -39,6 +40,7 @@ _LARGEST_SOURCE = 50_000_000  # bytes of a source archive that is read for its P
 _NO_ADDRESS = "no index has its file"
 _NOT_SERVED = "its index does not serve the file"
 _NO_RANGES = "its index serves no parts of the file, or the file is damaged"
+_DAMAGED = "the file is damaged"
 _SOURCE_ARCHIVE = "it is a source archive: what it installs is known when it is built"
 
 
@@ -86,9 +88,9 @@ def read_statements(
         if package.sha256 in installed:
             wheels[package.sha256] = _wheel_contents(env, package, reading, present.get(package.sha256))
     for package in unread if other_builds else ():
-        if origins[package.sha256] != "pypi" and (
-            package.sha256 not in licenses or package.sha256 not in present
-        ):
+        # an index of the description may have a package that has but the name of PyPI's
+        may_be_on_pypi = origins[package.sha256] != "pypi" and not service_index(env, origins[package.sha256])
+        if may_be_on_pypi and (package.sha256 not in licenses or package.sha256 not in present):
             _add_other_build(env, settings, package, licenses, wheels)
     compared = _with_shared_files([wheels[key] for key in installed], artifacts, readings, urls, current)
     return (
@@ -169,6 +171,8 @@ def _read_files(packages: Sequence[Artifact], urls: Mapping[str, str]) -> dict[s
 
 def _read_file(artifact: Artifact, url: str) -> _Reading:
     """What can be read of a file at an address. Raises ToolError when its server fails."""
+    if artifact.origin in {"repository", "git"} and url.startswith("file://"):
+        return _read_local(artifact, url)
     if not url.startswith(("http://", "https://")):
         return _Reading(unread=_NO_ADDRESS)
     address, _, _ = url.partition("#")
@@ -179,6 +183,14 @@ def _read_file(artifact: Artifact, url: str) -> _Reading:
         if error.is_refusal:
             return _Reading(unread=_NOT_SERVED)
         raise ToolError(f"the metadata of {artifact.filename} cannot be read: {error}") from None
+
+
+def _read_local(artifact: Artifact, url: str) -> _Reading:
+    """What a file on this machine states: a wheel of the repository, or an archive of a git commit."""
+    if artifact.is_source:
+        return _Reading(unread=_SOURCE_ARCHIVE)
+    wheel = remote_wheel.read_local_wheel(http.local_path(url))
+    return _Reading(metadata=wheel.metadata, files=wheel.files) if wheel else _Reading(unread=_DAMAGED)
 
 
 def _read_wheel(artifact: Artifact, address: str) -> _Reading:

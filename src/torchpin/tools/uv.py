@@ -18,7 +18,7 @@ from torchpin.tools import process
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from torchpin.model import Settings
+    from torchpin.model import Environment, Settings
 
 
 UV_VERSION = version("uv")
@@ -30,6 +30,11 @@ def uv_executable() -> str:
     from uv import find_uv_bin
 
     return str(find_uv_bin())
+
+
+def index_addresses(env: Environment, settings: Settings) -> dict[str, str]:
+    """The addresses of the indexes of a description, or of their mirrors, by name."""
+    return {index.name: settings.mirrors.get(index.name, index.url) for index in env.service.indexes}
 
 
 def uv_environment(settings: Settings) -> dict[str, str]:

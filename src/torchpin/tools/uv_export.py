@@ -11,7 +11,7 @@ from torchpin.lock import uv_project
 from torchpin.lock.pylock import Location
 from torchpin.redaction import redact_credentials
 from torchpin.tools import process
-from torchpin.tools.uv import uv_environment
+from torchpin.tools.uv import index_addresses, uv_environment
 from torchpin.tools.uv_compile import compile_command, error_output, pylock_packages, temporary_project
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def file_locations(
     if not locked:
         return {}
     pins = [f"{package.name}=={package.version}" for package in locked.values()]
-    project = uv_project.render_uv_project(env, index=index, pins=pins)
+    project = uv_project.render_uv_project(
+        env, index=index, pins=pins, indexes=index_addresses(env, settings)
+    )
     with temporary_project(project) as folder:
         # uv takes these tables from its configuration only, which is this file and none of the machine
         configuration = folder / "uv.toml"

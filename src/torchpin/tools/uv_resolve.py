@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin.compat.family import channel_names, layer_members, needs_companion
-from torchpin.compat.pins import declared_names
+from torchpin.compat.pins import declared_names, index_packages
 from torchpin.compat.wheels import abi_wheels, best_wheel
 from torchpin.description.environments import mirror_variable
 from torchpin.errors import InputError, ToolError
@@ -24,9 +24,9 @@ from torchpin.lock.file_format import BUILD
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
 from torchpin.redaction import redact_credentials
-from torchpin.tools import credentials, http, uv_cutoff
+from torchpin.tools import credentials, http, package_files, uv_cutoff
 from torchpin.tools.statements import read_statements
-from torchpin.tools.uv import UV_VERSION
+from torchpin.tools.uv import UV_VERSION, index_addresses
 from torchpin.tools.uv_compile import (
     compile_command,
     pylock_files,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from torchpin.facts import Wheel
     from torchpin.lock.cooldown import CutOff
     from torchpin.model import Environment, PublishedHashes, Settings, Upstream
+    from torchpin.tools.package_files import LocatedFile
     from torchpin.tools.uv_cutoff import AgeRule
 
 
@@ -72,12 +73,14 @@ def resolve(
     published: PublishedHashes | None = None,
     cutoff: CutOff | None = None,
     add_notice: Callable[[str], object] = str,
+    located: Sequence[LocatedFile] = (),
 ) -> Lock:
     """Resolve an environment into a lock; the pins of `current`, its present lock, are kept where they still fit.
 
     `index` is the address of the channel, `upgrade` names packages whose present pins are dropped. `published` holds
     the hashes of the lab's stub wheels, which replace those of the facts for wheels that are in no index. Files of PyPI that
     were published after `cutoff` are left out; what is younger and excepted is told to `add_notice`, once or more.
+    `located` are the files of the packages that are in no index.
     Raises FindingsError for pins that are younger, ToolError when there is no solution, or when a package has no hashed file
     for this Python and platform.
     """
@@ -86,7 +89,15 @@ def resolve(
     kept = [package for package in previous if package.name not in wheels]
     rule = uv_cutoff.age_rule(env, cutoff, add_notice, has_channel=index is not None)
     pins, files, members = _resolve_family(
-        env, settings, wheels, upstreams, index=index, previous=kept, upgrade=upgrade, rule=rule
+        env,
+        settings,
+        wheels,
+        upstreams,
+        index=index,
+        previous=kept,
+        upgrade=upgrade,
+        rule=rule,
+        located=located,
     )
     required_by = _add_abi_wheels(env, _parse_required_by(pins, env.service.name, members), wheels)
     _require_channel_builds(env, files)
@@ -122,6 +133,7 @@ def _resolve_family(
     previous: Sequence[Artifact],
     upgrade: Sequence[str],
     rule: AgeRule | None,
+    located: Sequence[LocatedFile],
 ) -> tuple[str, list[_LocatedArtifact], frozenset[str]]:
     """Resolve an environment, and again where other packages bring members of torch's family: those come from the channel.
 
@@ -139,10 +151,16 @@ def _resolve_family(
     members: dict[str, str] = {}
     while True:
         project = uv_project.render_uv_project(
-            env, index=index, pins=requirements, members=members, constraints=constraints
+            env,
+            index=index,
+            pins=requirements,
+            members=members,
+            constraints=constraints,
+            indexes=index_addresses(env, settings),
+            files=[file.artifact.name for file in located],
         )
         pins, files = _resolve_project(
-            env, settings, project, index=index, previous=kept, upgrade=upgrade, rule=rule
+            env, settings, project, index=index, previous=kept, upgrade=upgrade, rule=rule, located=located
         )
         versions = {file.artifact.name: Version(file.artifact.version).public for file in files}
         _require_companions(env, versions, _parse_required_by(pins, env.service.name))
@@ -177,9 +195,15 @@ def _resolve_project(
     upgrade: Sequence[str] = (),
     options: tuple[str, ...] = (),
     rule: AgeRule | None = None,
+    located: Sequence[LocatedFile] = (),
 ) -> tuple[str, list[_LocatedArtifact]]:
     """Resolve a uv project: its pins, with uv's `# via` comments, and the selected file of each package."""
+    own_files = {
+        file.artifact.name: _LocatedArtifact(artifact=file.artifact, url=file.url) for file in located
+    }
     with temporary_project(project) as folder:
+        if located:
+            package_files.write_flat_index(folder / uv_project.FILES_FOLDER, located)
         # uv keeps the versions of an output file that exists
         (folder / "pins.txt").write_text(
             "".join(f"{package.name}=={package.version}\n" for package in previous)
@@ -192,7 +216,10 @@ def _resolve_project(
         run_compile(env, settings, folder, compile_command(env, "pylock.toml", extra=constraints))
         packages = pylock_packages(folder)
         files = [
-            _absolute_url(_select_file(env, package), folder, _package_indexes(env, settings, index, package))
+            own_files.get(canonicalize_name(package["name"]))
+            or _absolute_url(
+                _select_file(env, package), folder, _package_indexes(env, settings, index, package)
+            )
             for package in packages
         ]
         if rule:
@@ -204,7 +231,7 @@ def _add_abi_wheels(
     env: Environment, required_by: Mapping[str, tuple[str, ...]], wheels: Mapping[str, Wheel]
 ) -> dict[str, tuple[str, ...]]:
     """`required_by` with the ABI wheels added: uv resolved their requirements as the service's, not the wheels."""
-    declared = declared_names(env.service.layers)
+    declared = declared_names(env.layers)
     merged = dict(required_by)
     for name, wheel in wheels.items():
         for dependency in (canonicalize_name(Requirement(text).name) for text in wheel.requires):
@@ -267,6 +294,10 @@ def _package_indexes(
     env: Environment, settings: Settings, index: str | None, package: Mapping[str, Any]
 ) -> tuple[str | None, ...]:
     """The indexes that a package may come from: the channel first for torch's family, else PyPI."""
+    own_index = index_packages(env).get(canonicalize_name(package["name"]))
+    if own_index:
+        address = index_addresses(env, settings)[own_index]
+        return (credentials.with_index_credentials(own_index, address, os.environ),)
     pypi = credentials.default_index(settings)
     if index:
         index = credentials.with_index_credentials(env.variant.channel, index, os.environ)

@@ -73,7 +73,7 @@ def _resolved_lines(
         source.requirements,
         folder=source.path,
         read=lambda name: _plain(source, name, read(name)),
-        pinned={*declared_names(env.service.layers), *channel_names(env)},
+        pinned={*declared_names(env.layers), *channel_names(env)},
         is_package=source.is_package,
     )
     if requirements.problems:

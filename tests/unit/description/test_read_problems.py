@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from support.descriptions import LORA, PLAIN, SOURCE, problem_lines, read_service, replace_in_plain
 from torchpin.description import read
-from torchpin.description.sections.layers import parse_pin
+from torchpin.description.sections.packages import parse_pin
 from torchpin.errors import InputError
 
 BAD = {
@@ -260,14 +260,20 @@ def test_what_a_key_does_not_take_is_refused(line: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("requirement", "why"),
     [
-        ("tqdm", "pin one version with =="),
-        ("tqdm>=4", "pin one version with =="),
-        ("tqdm==4.*", "pin one version with =="),
-        ("tqdm===4.0", "pin one version with =="),
-        ("tqdm~=4.0", "pin one version with =="),
-        ("tqdm==4.0,!=4.1", "pin one version with =="),
-        ("tqdm==4.0; python_version > '3'", "pin one version with =="),
-        ("tqdm @ https://example.org/tqdm.whl", "pin one version with =="),
+        ("tqdm", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
+        ("tqdm>=4", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
+        ("tqdm==4.*", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
+        ("tqdm===4.0", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
+        ("tqdm~=4.0", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
+        ("tqdm==4.0,!=4.1", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
+        (
+            "tqdm==4.0; python_version > '3'",
+            "a variant has one Python and one platform; name those that have it: {pin: tqdm==4.0, variants: [gpu]}",
+        ),
+        (
+            "tqdm @ https://example.org/tqdm.whl",
+            "pin one version with ==, and give the address a key: {pin: tqdm==1.0, url: …, sha256: …}",
+        ),
         ("tqdm[", "Expected matching RIGHT_BRACKET for LEFT_BRACKET, after extras"),
         ("", "Expected package name at the start of dependency specifier"),
         ("-e .", "Expected package name at the start of dependency specifier"),

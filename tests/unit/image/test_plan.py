@@ -81,7 +81,7 @@ def test_steps_are_the_layers_that_hold_something(
         "mirror": "TORCHPIN_MIRROR_CU121",
     }
     plain: dict[str, Any] = {"optional": False, "builds": False}
-    assert plan.install_steps(locked) == (
+    assert plan.install_steps(env, locked) == (
         plan.InstallStep(file="00-torch.requirements.txt", **cu121, **plain),
         plan.InstallStep(file="01-torch-deps.requirements.txt", **pypi, **plain),
         plan.InstallStep(file="03-training.requirements.txt", **pypi, **plain),
@@ -160,8 +160,9 @@ def test_the_key_changes_with_every_input(environment: Environments, lock: Locks
 def test_the_step_of_a_wheel_with_an_abi_knows_its_release_and_no_index(
     environment: Environments, artifact: Artifacts
 ) -> None:
-    lock = make_lock(make_environment(environment, ATTENTION, LAYER_ONE), resolution(artifact))
-    assert plan.install_steps(lock) == (
+    env = make_environment(environment, ATTENTION, LAYER_ONE)
+    lock = make_lock(env, resolution(artifact))
+    assert plan.install_steps(env, lock) == (
         plan.InstallStep(
             file="01-attention.requirements.txt", origin="flash-attn", index=None, mirror="TORCHPIN_MIRROR_FLASH_ATTN",
             optional=False, builds=False, release=RELEASE,

@@ -118,7 +118,7 @@ def test_optional_layers_keep_their_word(environment: Environments, artifact: Ar
     assert [(layer_lock.name, layer_lock.optional) for layer_lock in lock.layers] == [
         ("01-attention", True), ("02-one", False), ("03-two", True),
     ]  # fmt: skip
-    assert [step.optional for step in plan.install_steps(lock)] == [True, False, True]
+    assert [step.optional for step in plan.install_steps(env, lock)] == [True, False, True]
     expectations: Any = plan.probe_expectations(env, lock)
     assert expectations["optional"] == {"b": "1", "flash-attn": "2.8.3"}
     assert {*expectations["distributions"]} == {"a", "einops", "filelock"}

@@ -38,9 +38,9 @@ COMMITTED = select_environments(REPOSITORY.services)
 UPLOADED = datetime(2024, 8, 3, 1, 2, 3, tzinfo=timezone.utc)
 
 
-def locations(lock: Lock) -> dict[str, Location]:
+def locations(env: Environment, lock: Lock) -> dict[str, Location]:
     """The known addresses, and one for each file of PyPI."""
-    known = file_urls(lock, {})
+    known = file_urls(env, lock, {})
     return {
         name: Location(url=known[name])
         if name in known
@@ -82,7 +82,9 @@ def tags(env: Environment) -> Iterator[Tag]:
 @pytest.mark.parametrize("env", COMMITTED, ids=[env.name for env in COMMITTED])
 def test_an_installer_selects_the_locked_file_of_every_package(env: Environment) -> None:
     lock = workspace.read_lock(REPOSITORY, env)
-    pylock = Pylock.from_dict(tomllib.loads(pylock_text(env, lock, build_pylock(env, lock, locations(lock)))))
+    pylock = Pylock.from_dict(
+        tomllib.loads(pylock_text(env, lock, build_pylock(env, lock, locations(env, lock))))
+    )
     selected = {
         package.name: file.hashes["sha256"]  # type: ignore[union-attr]
         for package, file in pylock.select(environment=target(env), tags=[*tags(env)])
@@ -98,7 +100,7 @@ def test_an_installer_selects_the_locked_file_of_every_package(env: Environment)
 def test_another_machine_is_refused(other: dict[str, str]) -> None:
     env = COMMITTED[0]
     lock = workspace.read_lock(REPOSITORY, env)
-    pylock = build_pylock(env, lock, locations(lock))
+    pylock = build_pylock(env, lock, locations(env, lock))
     with pytest.raises(PylockSelectError):
         [*pylock.select(environment=target(env) | other, tags=[*tags(env)])]
 
@@ -108,7 +110,7 @@ def test_a_file_has_its_address_size_hash_and_the_index_that_it_is_of(
 ) -> None:
     env = environment()
     locked = lock(env)
-    packages = packages_of(build_pylock(env, locked, locations(locked)))
+    packages = packages_of(build_pylock(env, locked, locations(env, locked)))
     (wheel,) = packages["tqdm"].wheels or ()
     assert (packages["tqdm"].version, packages["tqdm"].index) == (Version("4.66.5"), None)
     assert (wheel.url, wheel.name) == ("https://files.example/tqdm-4.66.5-py3-none-any.whl", None)
@@ -121,7 +123,7 @@ def test_a_file_whose_address_does_not_end_with_its_name_is_named(
 ) -> None:
     env = environment()
     locked = lock(env)
-    placed = locations(locked) | {"tqdm": Location(url="https://mirror.example/download/17", size=3)}
+    placed = locations(env, locked) | {"tqdm": Location(url="https://mirror.example/download/17", size=3)}
     packages = packages_of(build_pylock(env, locked, placed))
     (wheel,) = packages["tqdm"].wheels or ()
     assert (wheel.name, wheel.size) == ("tqdm-4.66.5-py3-none-any.whl", 3)
@@ -132,7 +134,7 @@ def test_a_wheel_whose_name_has_another_version_is_an_archive_without_one(
 ) -> None:
     env = make_environment(environment, ATTENTION, LAYER_ONE)
     locked = make_lock(env, resolution(artifact))
-    text = pylock_text(env, locked, build_pylock(env, locked, locations(locked)))
+    text = pylock_text(env, locked, build_pylock(env, locked, locations(env, locked)))
     (row,) = [row for row in tomllib.loads(text)["packages"] if row["name"] == "flash-attn"]
     assert row == {
         "name": "flash-attn",
@@ -151,7 +153,7 @@ def test_what_exists_as_source_only_is_a_source(
 ) -> None:
     env = environment()
     locked = lock(env, artifact("schedulefree", "1.4", filename="schedulefree-1.4.tar.gz", by=("lora",)))
-    packages = packages_of(build_pylock(env, locked, locations(locked)))
+    packages = packages_of(build_pylock(env, locked, locations(env, locked)))
     assert (packages["schedulefree"].sdist is not None, packages["schedulefree"].wheels) == (True, None)
 
 
@@ -164,4 +166,4 @@ def test_what_is_no_file_of_its_package_is_refused(
         InputError,
         match=r"^lora-gpu cannot be written as pylock\.toml: .*'b-1\.tar\.gz' is not consistent with package name 'a'",
     ):
-        build_pylock(env, locked, locations(locked))
+        build_pylock(env, locked, locations(env, locked))

@@ -11,7 +11,7 @@ from packaging.version import Version
 from torchpin import facts, paths
 from torchpin.checks.context import CheckContext, current_lock, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
-from torchpin.compat.pins import list_pins
+from torchpin.compat.pins import declared_pins, file_packages, index_packages, list_pins
 from torchpin.compat.wheels import best_wheel, installed_python
 from torchpin.description.environments import MACHINES, cuda_version, torch_build
 from torchpin.facts.versions import major_minor
@@ -49,6 +49,7 @@ def wheels_fit(context: CheckContext, env: Environment) -> Iterator[Answer]:
     Sources: file names of the releases; TorchConfig.cmake in torch's wheels; Dao-AILab/flash-attention #975, #1783.
     """
     yield from _check_pins(context, env)
+    yield from _check_files(env)
     yield from _check_recommendations(env)
     yield from _check_lock(context, env)
     yield from _check_machines(context, env)
@@ -66,8 +67,9 @@ def _select_wheel(env: Environment, name: str, version: str) -> Wheel | NoWheel:
 
 
 def _check_pins(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    elsewhere = {*file_packages(env), *index_packages(env)}
     for name, pin in list_pins(env, None).items():
-        if name not in facts.abi_packages() or not pin.path:
+        if name not in facts.abi_packages() or not pin.path or name in elsewhere:
             continue
         wheel = _select_wheel(env, name, str(pin.version))
         if isinstance(wheel, facts.Wheel):
@@ -83,6 +85,31 @@ def _check_pins(context: CheckContext, env: Environment) -> Iterator[Answer]:
             )
         else:
             yield Unknown(message=wheel.message, about=name)
+
+
+def _check_files(env: Environment) -> Iterator[Answer]:
+    """Whether the wheels that a description names by address or path are for its environments, as far as their names say."""
+    locations = {name: pin.location for name, pin in declared_pins(env).items()}
+    for name, package in file_packages(env).items():
+        filename = package.file.filename if package.file else ""
+        if not filename:
+            continue  # it is built for the environment
+        bound = _ABI_WHEEL.fullmatch(filename)
+        mismatches = _abi_mismatches(env, bound) if bound else _tag_mismatches(env, filename)
+        if mismatches:
+            message = f"{filename} does not fit: {'; '.join(mismatches)}"
+            help_text = f"name the wheel for {_build_text(env)} and Python {installed_python(env)}; with `variants`, each has its own"
+            yield finding(env, locations[name], message, help=help_text, about=name)
+        elif bound and _cxx11_abi(env) is None:
+            yield Unknown(
+                message=f"{filename}: the C++11 ABI of {_build_text(env)} is not in the facts", about=name
+            )
+        else:
+            fits = f"{filename} is for Python {installed_python(env)}"
+            yield Ok(
+                about=name,
+                evidence=f"{fits} and {_build_text(env)}" if bound else f"{fits} on {env.variant.platform}",
+            )
 
 
 def _check_glibc(context: CheckContext, env: Environment, location: str, wheel: Wheel) -> Answer:

@@ -205,9 +205,10 @@ def _name_matches(package: Artifact) -> bool:
     except (InvalidSdistFilename, InvalidWheelFilename):
         return False
     locked_version = Version(package.version)
+    has_abi_name = name in facts.abi_packages() or package.origin in {"address", "repository"}
     # An ABI wheel has its ABI as a local version in the file name, and not in its metadata.
     return name == package.name and version in {locked_version, Version(locked_version.public)} | (
-        {version} if version.public == locked_version.public and name in facts.abi_packages() else set()
+        {version} if version.public == locked_version.public and has_abi_name else set()
     )
 
 

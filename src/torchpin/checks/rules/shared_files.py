@@ -192,7 +192,8 @@ def _conflict_finding(
         evidence=cite(conflict, *rows),
         level="warning",
         fix=[
-            Change(path=pins[name].path, value=None) for name in _removable(env, pins, present, required_by)
+            Change(path=pins[name].path.removesuffix(".pin"), value=None)
+            for name in _removable(env, pins, present, required_by)
         ],
     )
 
@@ -213,5 +214,8 @@ def _shared_finding(
         evidence=f"the tables of contents of {shared.package} and {wheel.name} {wheel.version}: "
         f"{paths.lock_path(env.name, WHEELS)}",
         level="notice" if libraries else "warning",
-        fix=[Change(path=pins[name].path, value=None) for name in _removable(env, pins, names, required_by)],
+        fix=[
+            Change(path=pins[name].path.removesuffix(".pin"), value=None)
+            for name in _removable(env, pins, names, required_by)
+        ],
     )

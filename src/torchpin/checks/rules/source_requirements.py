@@ -15,7 +15,7 @@ from torchpin.compat.pins import list_pins
 from torchpin.compat.recommendations import applicable_requirements, satisfies, used_components
 from torchpin.compat.sources import recorded_tags
 from torchpin.description.environments import cuda_version
-from torchpin.description.sections.layers import parse_pin
+from torchpin.description.sections.packages import parse_pin
 from torchpin.lock.file_format import upstream_file
 from torchpin.model import Change
 

@@ -20,6 +20,7 @@ from torchpin.description.patterns import (
 )
 from torchpin.description.sections.base import BASE, base_mapping, build_base
 from torchpin.description.sections.files import FILES, build_files, check_files, files_mapping
+from torchpin.description.sections.indexes import INDEXES, build_indexes, index_mapping
 from torchpin.description.sections.layers import LAYERS, build_layers, check_layers, layer_mapping
 from torchpin.description.sections.reasons import (
     REASONS,
@@ -93,6 +94,12 @@ SERVICE = Record(
             required=True,
         ),
         Key(
+            name="indexes",
+            shape=INDEXES,
+            doc="Indexes of packages beside PyPI, by name; a layer comes from one by `index`.",
+            example="{corp: {url: https://wheels.example.org/simple}}",
+        ),
+        Key(
             name="gpus",
             shape=Items(of=Text(rule=PROSE), unique=True),
             doc="The GPUs that the service has to run on: models, machine types or capabilities.",
@@ -155,7 +162,7 @@ def check_service(reader: Reader, values: Mapping[str, Any]) -> None:
         reader.add_problem_at("name", f"expected {folder!r}, the name of its folder, found {name!r}")
     if python and torch.get("from") != "base" and not PYTHON.pattern.fullmatch(python):
         reader.add_problem_at("python", f"{python!r} is not {PYTHON.expected}")
-    check_layers(reader, values.get("layers") or (), torch)
+    check_layers(reader, values)
     check_sources(reader, values.get("sources") or (), values.get("layers") or ())
     check_run(reader, values.get("run") or {}, f"/opt/{name}")
     check_files(reader, values, f"/opt/{name}")
@@ -172,6 +179,7 @@ def build_service(values: Mapping[str, Any], positions: Mapping[str, Position]) 
         torch=build_torch(values["torch"]),
         variants=build_variants(values["variants"]),
         layers=build_layers(values["layers"]),
+        indexes=build_indexes(values.get("indexes", {})),
         gpus=values.get("gpus", ()),
         driver=values.get("driver"),
         apt=values.get("apt", ()),
@@ -201,6 +209,7 @@ def service_mapping(service: Service) -> dict[str, object]:
         "base": base_mapping(service.base),
         "torch": torch_mapping(service.torch),
         "variants": {variant.name: variant_mapping(variant) for variant in service.variants},
+        "indexes": {index.name: index_mapping(index) for index in service.indexes},
         "gpus": list(service.gpus),
         "driver": service.driver,
         "apt": list(service.apt),
