@@ -16,16 +16,18 @@ from packaging.utils import canonicalize_name
 from torchpin import facts, paths
 from torchpin.compat import partners
 from torchpin.compat.family import channel_names
+from torchpin.compat.pins import file_packages
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description import write
 from torchpin.description.environments import MACHINES, cuda_version, select_environments
+from torchpin.description.settings import file_package_names
 from torchpin.errors import InputError, ToolError
 from torchpin.image.plan import left_out_files
 from torchpin.lab import base_image, stub_wheels
 from torchpin.lab.docker_engine import extend_image
 from torchpin.lab.leftovers import clear_leftovers, new_prefix
 from torchpin.lab.reduce import lab_package_names, reduce_service, requirement_name
-from torchpin.tools import index_server, process, uv_install
+from torchpin.tools import index_server, package_files, process, uv_install
 from torchpin.tools.copied_files import copy_members, list_members
 from torchpin.tools.files import make_work_folder, read_inside, read_text, write_files
 from torchpin.tools.scratch import LAB, temporary_folder
@@ -102,6 +104,7 @@ def open_lab(
         )
         _copy_repository(repo.root, scratch)
         _copy_own_files(repo.root, scratch, environments)
+        _copy_wheels(repo.root, scratch, environments)
         origins = _create_origins(folder, environments, locks)
         services = _reduce_services(environments, locks, origins, base=base, python=python)
         served = _stub_channels(services, updated_environments)
@@ -179,6 +182,15 @@ def _copy_own_files(root: Path, scratch: Path, environments: Sequence[Environmen
     write_files({scratch / paths.DOCKERIGNORE: ignored} if ignored else {})
 
 
+def _copy_wheels(root: Path, scratch: Path, environments: Sequence[Environment]) -> None:
+    """Copy the wheels of the repository that descriptions name."""
+    packages = [package for env in environments for package in file_packages(env).values()]
+    for path in sorted({package.file.path for package in packages if package.file and package.file.path}):
+        wheel = package_files.repository_wheel(root, path)
+        (scratch / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(wheel, scratch / path)
+
+
 def _create_origins(
     folder: Path, environments: Sequence[Environment], locks: Mapping[str, Lock]
 ) -> dict[str, tuple[str, str]]:
@@ -227,8 +239,16 @@ def _index_mirrors(address: str, served: Channels) -> dict[str, str]:
 def _open_scratch(
     repo: Repository, scratch: Path, prefix: str, mirrors: Mapping[str, str], served: Channels
 ) -> Repository:
-    """The scratch repository with the lab's mirrors, and the machine's own for PyPI and Python."""
-    machine_mirrors = {name: url for name, url in repo.settings.mirrors.items() if name in {"pypi", "python"}}
+    """The scratch repository with the lab's mirrors, and the machine's own for what is real in it."""
+    real = {"pypi", "python"} | {
+        name
+        for service in repo.services
+        for name in (
+            *(index.name for index in service.indexes),
+            *(row[1] for row in file_package_names(service)),
+        )
+    }
+    machine_mirrors = {name: url for name, url in repo.settings.mirrors.items() if name in real}
     # the index is on the loopback address: builds reach it in the host's network only
     settings = replace(repo.settings, mirrors={**machine_mirrors, **mirrors}, registry="", network="host")
     published = {

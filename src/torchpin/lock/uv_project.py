@@ -51,9 +51,7 @@ def source_requirements(env: Environment, upstreams: Iterable[Upstream]) -> tupl
     torch's family go with the torch that is pinned.
     """
     extras = {
-        canonicalize_name(package.name): package.extras
-        for layer in env.layers
-        for package in layer.packages
+        canonicalize_name(package.name): package.extras for layer in env.layers for package in layer.packages
     }
     pinned, channel = {*env.service.torch.family, *extras}, channel_names(env)
     requirements: dict[str, None] = {}

@@ -260,12 +260,12 @@ def test_what_a_key_does_not_take_is_refused(line: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("requirement", "why"),
     [
-        ("tqdm", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
-        ("tqdm>=4", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
-        ("tqdm==4.*", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
-        ("tqdm===4.0", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
-        ("tqdm~=4.0", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
-        ("tqdm==4.0,!=4.1", "pin one version with ==; `invoke add tqdm` finds the newest that fits"),
+        ("tqdm", "pin one version with ==, such as the newest that fits"),
+        ("tqdm>=4", "pin one version with ==, such as the newest that fits"),
+        ("tqdm==4.*", "pin one version with ==, such as the newest that fits"),
+        ("tqdm===4.0", "pin one version with ==, such as the newest that fits"),
+        ("tqdm~=4.0", "pin one version with ==, such as the newest that fits"),
+        ("tqdm==4.0,!=4.1", "pin one version with ==, such as the newest that fits"),
         (
             "tqdm==4.0; python_version > '3'",
             "a variant has one Python and one platform; name those that have it: {pin: tqdm==4.0, variants: [gpu]}",

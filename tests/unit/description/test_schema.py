@@ -65,6 +65,8 @@ def schema_errors(description: object) -> list[str]:
 
 def complete(shape: Shape, example: str = "") -> Any:
     """A value of a shape in which every key is given, by the examples of the keys."""
+    if isinstance(shape, Items) and isinstance(shape.of, Alternatives):
+        return [*yaml.safe_load(example), complete(shape.of.record)]
     if example:
         return yaml.safe_load(example)
     if isinstance(shape, Record):

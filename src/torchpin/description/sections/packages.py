@@ -51,7 +51,7 @@ def _advice(requirement: Requirement, *, is_exact: bool) -> str:
     if requirement.url:
         return f"pin one version with ==, and give the address a key: {{pin: {name}==1.0, url: …, sha256: …}}"
     if not is_exact:
-        return f"pin one version with ==; `invoke add {name}` finds the newest that fits"
+        return "pin one version with ==, such as the newest that fits"
     if requirement.marker:
         pin = f"{name}{requirement.specifier}"
         return f"a variant has one Python and one platform; name those that have it: {{pin: {pin}, variants: [gpu]}}"
