@@ -46,6 +46,10 @@ class InputError(TorchpinError):
         super().__init__("\n".join([*map(str, self.problems), message]))
 
 
+class NoServiceError(InputError):
+    """There is no repository or no service in it yet, so there is nothing that a command could act on."""
+
+
 class FindingsError(TorchpinError):
     """The repository or an image does not match what the descriptions require. Exit code 1.
 

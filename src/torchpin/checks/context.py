@@ -39,6 +39,8 @@ class CheckContext:
     renderings: Mapping[str, Mapping[str, tuple[str | None, str]]] = field(default_factory=dict)
     # The same for the documents, by path alone: they are the repository's.
     documents: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    # Services that are passed over, since their descriptions cannot be read: the documents, which show all, are not compared.
+    passed_over: tuple[str, ...] = ()
     # Section markers of documents that cannot be parsed: `file:line:column: message` each.
     document_problems: tuple[str, ...] = ()
     # Sections of services that are described no more, but have a lock, a record or prose, and a former log of updates:

@@ -18,7 +18,7 @@ from torchpin.description import patterns, read
 from torchpin.description.environments import select_environments
 from torchpin.errors import FINDINGS, InputError, ToolError
 from torchpin.tools.files import expect_inside
-from torchpin.workspace import evidence, workspace
+from torchpin.workspace import evidence
 from torchpin.workspace.writer import create_files
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def write(repo: Repository, adopted: Adopted) -> tuple[model.Outcome, ...]:
     if not draft.text:
         raise InputError(f"no description to write: {draft.missing}")
     path = paths.description_path(draft.name)
-    read.read_services({**workspace.read_descriptions(repo.root), path: draft.text})
+    read.read_services({**repo.descriptions, path: draft.text})
     return create_files(repo, {path: draft.text})
 
 
@@ -182,13 +182,13 @@ class AdoptOptions:
 
 def adopt_project(options: AdoptOptions) -> Adopted:
     """The project's draft, judged. Raises InputError for a destination that is taken."""
-    name = parse_destination(open_repository(), options.destination) if options.destination else ""
+    name = parse_destination(open_repository(only=()), options.destination) if options.destination else ""
     return adopt(Path(options.folder), name=name)
 
 
 def store_draft(adopted: Adopted, options: AdoptOptions) -> CommandReport:
     """Writes the draft where a destination was named. Raises InputError where there is no draft."""
-    written = report_outcomes(write(open_repository(), adopted) if options.destination else ())
+    written = report_outcomes(write(open_repository(only=()), adopted) if options.destination else ())
     if not adopted.adoption.text:
         raise InputError(f"no description was drafted: {adopted.adoption.missing}")
     return replace(written, exit_code=written.exit_code or (FINDINGS if adopted.has_problems else 0))

@@ -236,8 +236,7 @@ def finish(
     """
     logged = entry
     # read again: the descriptions on disk are newer than those that `repo` was opened with
-    after = workspace.open_repository(repo.root, prefix=repo.prefix)
-    after = replace(after, settings=repo.settings, published=repo.published)
+    after = workspace.reread(replace(repo, staged={}))
     environments = environments_of(after, entry.services)
     obstacle = build_obstacle(environments)
     if obstacle:

@@ -8,7 +8,6 @@ from torchpin.errors import InputError
 from torchpin.paths import LOCKFILES, RECORDS, SERVICES
 from torchpin.queries.diff import compare_snapshots, lock_snapshot, record_snapshot, repository_snapshot
 from torchpin.tools.files import read_text
-from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,4 +64,4 @@ def _working_tree_texts(repo: Repository) -> dict[str, str]:
     locks = {
         name: repo.text(name) or "" for name in (path.relative_to(repo.root).as_posix() for path in paths)
     }
-    return workspace.read_descriptions(repo.root) | locks
+    return {**repo.descriptions} | locks

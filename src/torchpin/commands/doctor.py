@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchpin.commands.selection import Selection, Workspace, open_workspace
 from torchpin.description.environments import index_url, mirror_variable
-from torchpin.errors import TOOL, InputError, TorchpinError
+from torchpin.description.settings import parse_settings
+from torchpin.errors import TOOL, InputError, NoServiceError, TorchpinError
 from torchpin.redaction import redact_credentials
 from torchpin.tools import git, http, process, uv
+from torchpin.workspace.workspace import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from torchpin.commands.report import Watcher
     from torchpin.model import Environment, Source
-    from torchpin.workspace.workspace import Repository
 
 _MIN_FREE_BYTES = 30 * 10**9  # a devel base image and one CUDA torch, while they are built
 
@@ -33,6 +38,16 @@ class MachineCheck:
     detail: str
     help: str = ""
     needed: bool = False
+
+
+def open_machine(watcher: Watcher) -> Workspace:
+    """The workspace of the current folder; outside of a repository, and before the first service, an empty one."""
+    try:
+        return open_workspace(Selection(), watcher, partly=True)
+    except NoServiceError as error:
+        watcher.notice(f"{error}; the machine alone is checked")
+        settings = parse_settings(None, os.environ, (), complete=False)
+        return Workspace(repo=Repository(root=Path.cwd(), services=(), settings=settings), environments=())
 
 
 def check_machine(repo: Repository, environments: Sequence[Environment]) -> list[MachineCheck]:

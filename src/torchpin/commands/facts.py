@@ -253,7 +253,7 @@ class FactsOptions:
 
 def _facts_repository() -> Repository:
     """The repository of the current folder. Raises InputError where it is not torchpin's own, which has the facts."""
-    repo = open_repository()
+    repo = open_repository(only=())
     if not (repo.root / paths.INDEX_SNAPSHOTS).is_dir():
         raise InputError(
             "the facts are part of torchpin, and are renewed in its own repository; `--check` works everywhere"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchpin.checks import context, registry, run
@@ -147,9 +147,10 @@ class VerifyOptions:
 def verify_workspace(workspace: Workspace, options: VerifyOptions) -> CommandReport:
     """Every check on what is committed, cloned, built and recorded."""
     results = verify(workspace.repo, workspace.environments, require=options.require)
-    return report_results(
+    report = report_results(
         results,
         require=options.require,
         strict=options.strict,
         notices=waiver_notices(workspace.environments),
     )
+    return replace(report, exit_code=workspace.exit_code or report.exit_code)

@@ -45,10 +45,16 @@ class LabWorkspace(Workspace):
 
 @contextmanager
 def workspace_for(
-    selection: Selection, *, lab: bool, watcher: Watcher, needs: Sequence[LabStage] = ()
+    selection: Selection,
+    *,
+    lab: bool,
+    watcher: Watcher,
+    needs: Sequence[LabStage] = (),
+    partly: bool = False,
 ) -> Iterator[Workspace]:
     """The repository's own workspace or, with `lab`, a scratch copy without an engine that is removed at the end.
 
+    `partly`: services whose descriptions cannot be read are passed over (`open_workspace`), but not in the lab.
     `needs`: the stages that are run in a scratch copy first, since it starts without locks and clones.
     Raises LabStageError where one of them fails.
     """
@@ -56,7 +62,7 @@ def workspace_for(
         with lab_workspace(selection, watcher=watcher, needs=needs) as scratch:
             yield scratch
     else:
-        yield open_workspace(selection, watcher)
+        yield open_workspace(selection, watcher, partly=partly)
 
 
 @contextmanager

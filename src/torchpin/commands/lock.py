@@ -77,6 +77,14 @@ def lock(
     return tuple(_with_written_files(outcome, changed) for outcome in outcomes)
 
 
+def documents_note(repo: Repository) -> str:
+    """Why a lock is written without the documents; "" where they are written with it."""
+    if not repo.broken:
+        return ""
+    names = ", ".join(repo.broken)
+    return f"the documents show all services and are not written, since the description of {names} cannot be read"
+
+
 def _with_written_files(outcome: Outcome, changed: Sequence[str]) -> Outcome:
     """An outcome that is not *same* where a rendered file was written."""
     rendered = [path for path in paths.environment_paths(outcome.name) if path in changed]
@@ -294,6 +302,8 @@ def lock_workspace(workspace: Workspace, options: LockOptions, watcher: Watcher)
     """Locks the environments, or with `check` compares their locks with their descriptions."""
     if options.check:
         return check_workspace(workspace, "LCK")
+    if note := documents_note(workspace.repo):
+        watcher.notice(note)
     outcomes = lock(
         workspace.repo,
         workspace.environments,

@@ -15,7 +15,6 @@ from torchpin.errors import InputError
 from torchpin.queries.starting_pins import PinRequest, choose_pins
 from torchpin.tools.buildx import image_digest
 from torchpin.tools.uv import installable_pythons
-from torchpin.workspace import workspace
 from torchpin.workspace.writer import create_files
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class NewOptions:
 
 def create_service(options: NewOptions) -> CommandReport:
     """Writes a new service into the repository of the current folder, and says why its pins were chosen."""
-    repo = open_repository()
+    repo = open_repository(only=())
     drafted = _adopted_service(options) if options.project else None
     if drafted and options.pins == PinRequest():
         return report_outcomes(write_service(repo, options.service, write.to_yaml(drafted)))
@@ -105,7 +104,7 @@ def write_service(repo: Repository, name: str, text: str) -> tuple[Outcome, ...]
     if (repo.root / folder).exists():
         raise InputError(f"{folder} already exists; choose another name")
     described = _HEADER.format(name=name, schema=paths.SCHEMA) + text
-    read.read_services({**workspace.read_descriptions(repo.root), paths.description_path(name): described})
+    read.read_services({**repo.descriptions, paths.description_path(name): described})
     files = {paths.description_path(name): described, paths.smoke_path(name): _SMOKE.format(name=name)}
     return create_files(repo, files)
 

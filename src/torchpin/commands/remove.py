@@ -69,7 +69,7 @@ def leftovers(root: Path, name: str) -> tuple[str, ...]:
     Clones may hold somebody's work, and only the Docker engine knows its images; without a description neither is known.
     """
     try:
-        repo = workspace.open_repository(root)
+        repo = workspace.open_repository(root, only=(name,))
     except TorchpinError:
         return (f"its description cannot be read, so clones and images of {name} are not known; they stay",)
     environments = [env for env in select_environments(repo.services) if env.service.name == name]
@@ -105,7 +105,7 @@ def remove(root: Path, options: RemoveOptions, uncommitted: Sequence[str] | None
     ToolError for a file that is too large to read.
     """
     name = options.service
-    repo = workspace.open_repository(root, leaving=name)
+    repo = workspace.open_repository(root, leaving=name, only=())
     files = _service_files(repo, name)
     before = {path: repo.text(path) for path in generated.document_paths(repo)} | _readable_texts(root, files)
     if not files and name not in generated.section_names(repo):
@@ -242,7 +242,7 @@ def _unsaved(path: str, uncommitted: Sequence[str] | None) -> str:
 def _current_renderings(root: Path, name: str) -> dict[str, str]:
     """What `render` would write for a service; empty where it cannot."""
     try:
-        repo = workspace.open_repository(root)
+        repo = workspace.open_repository(root, only=(name,))
         renderings = [
             generated.environment_files(repo, env, workspace.read_lock(repo, env))
             for env in select_environments(repo.services, service=name)

@@ -33,7 +33,7 @@ def run_bump(
     `show` is given each plan before anything is changed; `ask` what introduces it, for the reason, "" for none; then `confirm`
     decides.
     """
-    repo = open_workspace(Selection(), watcher).repo
+    repo = open_workspace(Selection(), watcher, named=request.services).repo
     if request.undo:
         from torchpin.commands.undo import undo
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.commands import judge
-from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.commands.report import CommandReport, Watcher, report_outcomes
 from torchpin.commands.selection import Selection, open_workspace
 from torchpin.queries.support import build_matrix, select_gpus
 from torchpin.workspace.evidence import current_date, require_gpu_names
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from torchpin.checks.registry import Result
     from torchpin.commands.fix import FixedFile
-    from torchpin.commands.report import Watcher
     from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment
     from torchpin.queries.support import Matrix
@@ -52,6 +51,7 @@ class Judgement:
     notices: tuple[str, ...] = ()
     strict: bool = False
     shares: Mapping[str, PackageShare] = field(default_factory=dict)
+    passed_over: int = 0  # the exit code of services that could not be read
 
     @property
     def matrix(self) -> Matrix:
@@ -59,7 +59,7 @@ class Judgement:
 
     @property
     def exit_code(self) -> int:
-        return judge.exit_code(self.results, strict=self.strict)
+        return self.passed_over or judge.exit_code(self.results, strict=self.strict)
 
 
 def judge_selection(
@@ -70,12 +70,12 @@ def judge_selection(
     show_fixes: Callable[[Sequence[FixedFile]], object],
 ) -> Judgement:
     """Whether the selected pins can work. `show_fixes` is given what `options.fix` changed."""
-    workspace = open_workspace(selection, watcher)
+    workspace = open_workspace(selection, watcher, partly=True)
     if options.fix:
         from torchpin.commands.fix import apply_safe_fixes
 
         show_fixes(apply_safe_fixes(workspace.repo, workspace.environments))
-        workspace = open_workspace(selection, watcher)
+        workspace = open_workspace(selection, Watcher(), partly=True)  # who is passed over has been said
     environments = workspace.environments
     results, shares = judge.judge_with_shares(
         workspace.repo, environments, gpus=options.gpus, driver=options.driver
@@ -88,6 +88,7 @@ def judge_selection(
         today=current_date(),
         notices=judge.waiver_notices(environments),
         strict=options.strict,
+        passed_over=workspace.exit_code,
     )
 
 
@@ -99,12 +100,13 @@ def judge_gpus(
     Raises InputError for an empty name of a GPU.
     """
     require_gpu_names(gpus)
-    workspace = open_workspace(selection, watcher)
+    workspace = open_workspace(selection, watcher, partly=True)
     return Judgement(
         environments=workspace.environments,
         results=judge.judge(workspace.repo, workspace.environments),
         gpus=select_gpus(workspace.environments, gpus, every=every),
         today=current_date(),
+        passed_over=workspace.exit_code,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import facts
 from torchpin.description.suggestions import name_hint
-from torchpin.errors import InputError
+from torchpin.errors import InputError, NoServiceError
 from torchpin.model import Environment, Index, Service
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ def select_environments(
 ) -> tuple[Environment, ...]:
     """All environments, or those of one service and variant.
 
-    Raises InputError for a name that does not exist, and where there is no service at all.
+    Raises InputError for a name that does not exist, NoServiceError where there is no service at all.
     """
     services_by_name = {candidate.name: candidate for candidate in services}
     if not services_by_name:
-        raise InputError("there is no service yet; `invoke new --service NAME` writes one to start from")
+        raise NoServiceError("there is no service yet; `invoke new --service NAME` writes one to start from")
     if service and service not in services_by_name:
         raise _unknown_name_error("service", service, services_by_name)
     chosen = [services_by_name[service]] if service else list(services_by_name.values())

@@ -26,18 +26,32 @@ def read_services(texts: Mapping[str, str]) -> tuple[Service, ...]:
 
     Raises InputError with every problem of every file.
     """
+    services, problems = read_valid_services(texts)
+    if problems:
+        raise description_error(problem for file_problems in problems.values() for problem in file_problems)
+    return services
+
+
+def description_error(problems: Iterable[Problem]) -> InputError:
+    """The error for descriptions with these problems, which are listed by file and line."""
+    listed = sorted(
+        problems,
+        key=lambda problem: (problem.position.file, problem.position.line, problem.position.column),
+    )
+    count = f"{len(listed)} problem{'s' if len(listed) > 1 else ''}"
+    return InputError(f"{count} in the descriptions; nothing was written", listed)
+
+
+def read_valid_services(
+    texts: Mapping[str, str],
+) -> tuple[tuple[Service, ...], dict[str, tuple[Problem, ...]]]:
+    """The services whose descriptions have no problem, and by path the problems of the others."""
     readers = [(Reader(path), text) for path, text in sorted(texts.items())]
     described = [(reader, _read_service(reader, text)) for reader, text in readers]
     _require_unique_environments(described)
     _require_unique_mirrors(described)
-    problems = sorted(
-        (problem for reader, _ in readers for problem in reader.problems),
-        key=lambda problem: (problem.position.file, problem.position.line, problem.position.column),
-    )
-    if problems:
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        raise InputError(f"{count} in the descriptions; nothing was written", problems)
-    return tuple(service for _, service in described if service)
+    valid = tuple(service for reader, service in described if service and not reader.problems)
+    return valid, {reader.file: tuple(reader.problems) for reader, _ in readers if reader.problems}
 
 
 def _require_unique_environments(described: Iterable[tuple[Reader, Service | None]]) -> None:

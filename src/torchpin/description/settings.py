@@ -32,6 +32,7 @@ _REGISTRY_MIRROR = re.compile(
 _REGISTRY = re.compile(r"(?:[a-z0-9._-]+(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?)?")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}(?::[0-9]{1,5})?")  # of a key; a wrong one may be an address
 _MOST_TEXT = 1_000_000  # characters of torchpin.toml; real ones have below a thousand
+_MIRROR_PREFIX = "TORCHPIN_MIRROR_"
 _MOST_PROBLEMS = 50  # that are told at once
 _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib ends a message
 _TOML_END = " (at end of document)"  # how it ends one where the file is not finished
@@ -46,17 +47,22 @@ class _SettingProblem(NamedTuple):
     names: tuple[str, ...] = ()
 
 
-def parse_settings(text: str | None, environ: Mapping[str, str], services: Iterable[Service]) -> Settings:
+def parse_settings(
+    text: str | None, environ: Mapping[str, str], services: Iterable[Service], *, complete: bool = True
+) -> Settings:
     """The settings of a file's text (None: no file) and of environment variables, which take precedence.
 
-    Raises InputError for an unknown mirror or key, and for a value that is not an address.
+    `complete`: `services` are all; else a mirror that they do not name may be another's, and is passed over. Raises InputError
+    for an unknown mirror or key, and for a value that is not an address.
     """
     problems: list[_SettingProblem] = []
     tables = _parse_tables(text, problems)
     services = tuple(services)
-    mirrors = _parse_mirrors(
-        tables.get("mirrors", {}), environ, mirror_names(services), problems, _with_submodules(services)
-    )
+    names, outer, configured = mirror_names(services), _with_submodules(services), tables.get("mirrors", {})
+    if not complete:
+        known = (*names, *_submodule_names(configured, environ, outer))
+        configured, environ = _known_mirrors(configured, environ, known)
+    mirrors = _parse_mirrors(configured, environ, names, problems, outer)
     build = tables.get("build", {})
     unknown = sorted({*build} - {"registry", "network"})
     problems += [
@@ -95,6 +101,18 @@ def _located_problem(problem: _SettingProblem, lines: Sequence[KeyLine]) -> Prob
     return Problem(position=position, path="", message=message)
 
 
+def _known_mirrors(
+    configured: Mapping[str, str], environ: Mapping[str, str], names: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The mirrors of a file and of the variables that have one of these names; other variables stay."""
+    variables = {mirror_variable(name) for name in names}
+    return {name: value for name, value in configured.items() if name in names}, {
+        name: value
+        for name, value in environ.items()
+        if name in variables or not name.startswith(_MIRROR_PREFIX)
+    }
+
+
 def _parse_mirrors(
     configured: Mapping[str, object],
     environ: Mapping[str, str],
@@ -124,7 +142,7 @@ def _parse_mirrors(
         else:
             mirrors[name] = str(value)
     for variable, value in sorted(environ.items()):
-        if not variable.startswith("TORCHPIN_MIRROR_") or not value:
+        if not variable.startswith(_MIRROR_PREFIX) or not value:
             continue
         if variable not in variables:
             hint = name_hint(variable, variables)

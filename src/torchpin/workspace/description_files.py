@@ -6,26 +6,30 @@ import stat
 from typing import TYPE_CHECKING
 
 from torchpin import paths
-from torchpin.errors import InputError
+from torchpin.description.yaml_reader import MOST_CHARACTERS
+from torchpin.errors import InputError, ToolError
 from torchpin.model import Position, Problem
-from torchpin.tools.files import KINDS
+from torchpin.tools.files import KINDS, expect_inside, read_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 _ADVICE = "restore it from git, or run `invoke remove --service {}`"
+_OWN_FILES = frozenset({"service.yaml", "service.yml", "smoke.py"})  # in lower case
 _LINK_ADVICE = "restore it from git, or delete it and run `invoke remove --service {}`"
 
 
 def service_names(root: Path) -> tuple[str, ...]:
-    """The names of the folders and links below services/, sorted, but for those that git or Python leave behind.
+    """The names of the folders and links below services/ that are services, sorted.
 
-    A hidden folder, an empty one and `__pycache__` are none as long as they have no service.yaml. Raises InputError when
-    services/ cannot be listed.
+    Without service.yaml, a hidden folder, an empty one, `__pycache__` and somebody else's are none; one with a smoke test, or
+    of which a lock, a rendering or a record stands, has lost its description. Raises InputError when services/ cannot be
+    listed.
     """
     folder = root / paths.SERVICES
     try:
-        return tuple(name for name in _list_names(folder) if _is_service(folder / name))
+        return tuple(name for name in _list_names(folder) if _is_service(root, folder / name))
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -36,7 +40,7 @@ def _list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def _is_service(path: Path) -> bool:
+def _is_service(root: Path, path: Path) -> bool:
     if path.is_symlink():
         return not path.is_file()
     if not path.is_dir():
@@ -46,7 +50,79 @@ def _is_service(path: Path) -> bool:
     except OSError:
         return True  # what it holds is unknown, so it is not passed over
     hidden = path.name.startswith(".") or path.name == "__pycache__"
-    return bool(content) and (not hidden or "service.yaml" in content)
+    if hidden or not content:
+        return "service.yaml" in content
+    return bool({name.lower() for name in content} & _OWN_FILES) or _is_made_of(root, path.name)
+
+
+def _is_made_of(root: Path, name: str) -> bool:
+    """Whether a folder of an environment stands that may be of this service."""
+    return any(
+        folder.name.startswith(f"{name}-") and is_environment_folder(root, parent, folder.name)
+        for parent in (paths.LOCKFILES, paths.DOCKER, paths.RECORDS)
+        for folder in (root / parent).glob("*/")
+    )
+
+
+def is_environment_folder(root: Path, parent: str, name: str) -> bool:
+    """Whether a folder of `parent` has what is made for an environment; in docker/ and records/ people have folders, too."""
+    if parent == paths.LOCKFILES:
+        return any((root / parent / name).glob("*"))  # git tracks no empty folders
+    made = (
+        paths.rendered_paths(name)[1:]  # a Dockerfile may be somebody's
+        if parent == paths.DOCKER
+        else (paths.sbom_path(name), paths.freeze_path(name), paths.build_path(name))
+    )
+    return any((root / path).exists() for path in made)
+
+
+def read_texts(
+    root: Path, *, leaving: str = "", only: Collection[str] | None = None
+) -> tuple[dict[str, str], dict[str, tuple[Problem, ...]]]:
+    """The texts of every services/<name>/service.yaml but that of `leaving`, by path, and why others cannot be read.
+
+    Raises ToolError for a link out of the repository, of a service in `only` (None: of any).
+    """
+    texts: dict[str, str] = {}
+    problems: dict[str, tuple[Problem, ...]] = {}
+    for name in service_names(root):
+        if name == leaving:
+            continue
+        path = paths.description_path(name)
+        try:
+            text = _read_text(root, name)
+        except ToolError as error:
+            if only is None or name in only:
+                raise
+            text = _problem(path, str(error).removeprefix(f"{root / path} "), name)
+        if isinstance(text, str):
+            texts[path] = text
+        else:
+            problems[path] = (text,)
+    return texts, problems
+
+
+def _read_text(root: Path, name: str) -> str | Problem:
+    """The text of a service.yaml, or why it cannot be read. Raises ToolError for a link out of the repository."""
+    problem = find_problem(root, name)
+    if problem:
+        return problem
+    path = paths.description_path(name)
+    expect_inside(root, path)
+    try:
+        content = read_bytes(root / path, most_bytes=MOST_CHARACTERS) or b""
+    except ToolError as error:
+        return _problem(path, str(error).removeprefix(f"{root / path} "), name)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        return encoding_problem(path, content, error)
+
+
+def encoding_problem(path: str, content: bytes, error: UnicodeDecodeError) -> Problem:
+    position = Position(file=path, line=content[: error.start].count(b"\n") + 1, column=1)
+    message = f"not UTF-8 at byte {error.start}; save the file as UTF-8"
+    return Problem(position=position, path="", message=message)
 
 
 def find_problem(root: Path, name: str) -> Problem | None:

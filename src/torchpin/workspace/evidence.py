@@ -120,6 +120,7 @@ def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContex
         documents={path: (repo.text(path), text) for path, text in pages_expected.items()},
         document_problems=problems,
         standing_sections=tuple(map(str, standing)),
+        passed_over=tuple(repo.broken),
         records={env.name: repo.text(paths.freeze_path(env.name)) for env in context.environments},
         bumps=_last_bumps(repo, context.environments),
     )

@@ -9,6 +9,7 @@ from torchpin import paths
 from torchpin.adopt import scan
 from torchpin.checks.run import registered_checks
 from torchpin.description.environments import select_environments
+from torchpin.description.read import description_error
 from torchpin.description.schema import schema_text
 from torchpin.documents import checks, deviations, markdown, pinning, service_page
 from torchpin.documents.gpus import GPUS_OPENING, gpu_sections
@@ -102,7 +103,7 @@ def has_prose(repo: Repository, service: str) -> bool:
 
 
 def _pages_without_service(repo: Repository) -> dict[str, str]:
-    described = {service.name for service in repo.services}
+    described = {service.name for service in repo.services} | repo.broken.keys()
     return {name: path for name, path in service_pages(repo).items() if name not in described}
 
 
@@ -116,9 +117,13 @@ def expected_documents(
 ) -> dict[str, str | None]:
     """The up-to-date documents, path to text, None for one that goes; `unwritten` are locks that are not written yet.
 
-    Empty while an environment has no current lock, or a section would go whose service still has one; with `strict`
-    InputError is raised then. `leaving` is a service whose folders are about to be removed.
+    Empty while an environment has no current lock, a description cannot be read, or a section would go whose service still
+    has a lock; with `strict` InputError is raised then. `leaving` is a service whose folders are about to be removed.
     """
+    if repo.broken and strict:
+        raise description_error(problem for problems in repo.broken.values() for problem in problems)
+    if repo.broken:
+        return {}
     standing = standing_sections(repo, leaving=leaving)
     if standing and strict:
         raise InputError(

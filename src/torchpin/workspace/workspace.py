@@ -11,21 +11,20 @@ from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.description.policy import parse_policy
 from torchpin.description.settings import parse_settings
-from torchpin.description.yaml_reader import MOST_CHARACTERS
-from torchpin.errors import InputError, ToolError
+from torchpin.errors import InputError, NoServiceError
 from torchpin.lock import file_format, sealing
 from torchpin.lock.layers import outdated_files
-from torchpin.model import Position, Problem
+from torchpin.model import Settings
 from torchpin.parsing import parse_json
 from torchpin.tools.files import expect_inside, read_bytes, read_inside
 from torchpin.workspace import description_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from torchpin.description.policy import Policy
-    from torchpin.model import Environment, Lock, PublishedHashes, Service, Settings
+    from torchpin.model import Environment, Lock, Problem, PublishedHashes, Service
 
 
 _MOST_SETTINGS = 1_000_000  # bytes of a torchpin.toml, of which each mirror takes a hundred
@@ -43,6 +42,10 @@ class Repository:
     published: PublishedHashes | None = None
     # the texts that `services` were read from, by path: what is written later rests on them
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    # the problems of services whose descriptions cannot be read, by name: they are not among `services`
+    broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    # the services that have to be readable; None: all
+    only: Collection[str] | None = None
     # texts by path that are not written yet, but read as if they were
     staged: Mapping[str, str | None] = field(default_factory=dict)
     # what was read from files, by path, for a writer to compare; `replace(repo)` has read nothing yet
@@ -82,7 +85,7 @@ class Repository:
 def find_root(start: Path) -> Path:
     """The root of the repository that a folder is in: the nearest one whose services/ has a description.
 
-    Where none has one, the nearest one with services/. Raises InputError when there is none either.
+    Where none has one, the nearest one with services/. Raises NoServiceError when there is none either.
     """
     described = find_described_root(start)
     if described:
@@ -90,7 +93,7 @@ def find_root(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / paths.SERVICES).is_dir():
             return folder
-    raise InputError(
+    raise NoServiceError(
         f"{start} is not in a torchpin repository: neither it nor a folder above it has services/; "
         "`invoke init` makes a folder one"
     )
@@ -104,14 +107,45 @@ def find_described_root(start: Path) -> Path | None:
     return None
 
 
-def open_repository(root: Path, *, prefix: str = "torchpin", leaving: str = "") -> Repository:
-    """Read a repository, without the service `leaving`. Raises InputError with all problems of descriptions or settings."""
-    descriptions = read_descriptions(root, leaving=leaving)
-    services = read.read_services(descriptions)
-    machine_settings = parse_settings(_read_settings(root), os.environ, services)
-    return Repository(
-        root=root, services=services, settings=machine_settings, prefix=prefix, descriptions=descriptions
-    )
+def open_repository(
+    root: Path, *, prefix: str = "torchpin", leaving: str = "", only: Collection[str] | None = None
+) -> Repository:
+    """Read a repository, without the service `leaving`.
+
+    Raises InputError with all problems of settings, and of descriptions; with `only`, of the descriptions of these services:
+    others that cannot be read are `broken`.
+    """
+    repo = Repository(root=root, services=(), settings=Settings(), prefix=prefix, only=only)
+    described = _read_services(repo, leaving=leaving)
+    complete = not described.broken
+    settings = parse_settings(_read_settings(root), os.environ, described.services, complete=complete)
+    return replace(described, settings=settings)
+
+
+def _read_services(repo: Repository, *, leaving: str = "") -> Repository:
+    """A repository with its descriptions as they are now. Raises InputError for those that have to be read."""
+    texts, unreadable = description_files.read_texts(repo.root, leaving=leaving, only=repo.only)
+    services, invalid = read.read_valid_services(texts)
+    for problems, error in ((unreadable, _unreadable_error), (invalid, read.description_error)):
+        stopping = [
+            problem
+            for path, file_problems in problems.items()
+            if repo.only is None or _service_of(path) in repo.only
+            for problem in file_problems
+        ]
+        if stopping:
+            raise error(stopping)
+    broken = {_service_of(path): problems for path, problems in {**unreadable, **invalid}.items()}
+    descriptions = {path: text for path, text in texts.items() if path not in invalid}
+    return replace(repo, services=services, descriptions=descriptions, broken=broken)
+
+
+def _service_of(path: str) -> str:
+    return path.split("/")[1]
+
+
+def _unreadable_error(problems: Sequence[Problem]) -> InputError:
+    return InputError("correct these first, since no service is passed over; nothing was written", problems)
 
 
 def _read_settings(root: Path) -> str | None:
@@ -120,50 +154,20 @@ def _read_settings(root: Path) -> str | None:
     try:
         return None if content is None else content.decode()
     except UnicodeDecodeError as error:
-        problem = _encoding_problem(paths.SETTINGS, content or b"", error)
+        problem = description_files.encoding_problem(paths.SETTINGS, content or b"", error)
         raise InputError("correct this first; nothing was written", [problem]) from None
 
 
-def _encoding_problem(path: str, content: bytes, error: UnicodeDecodeError) -> Problem:
-    position = Position(file=path, line=content[: error.start].count(b"\n") + 1, column=1)
-    message = f"not UTF-8 at byte {error.start}; save the file as UTF-8"
-    return Problem(position=position, path="", message=message)
-
-
 def reread(repo: Repository) -> Repository:
-    """A repository with its descriptions as they are now. Raises InputError with all problems of them."""
-    descriptions = read_descriptions(repo.root)
-    return replace(repo, services=read.read_services(descriptions), descriptions=descriptions)
+    """A repository with its descriptions as they are now. Raises InputError as `open_repository` does."""
+    return _read_services(repo)
 
 
 def read_descriptions(root: Path, *, leaving: str = "") -> dict[str, str]:
     """Every services/<name>/service.yaml, path to text. Raises InputError with all folders that have none to read."""
-    texts, problems = {}, []
-    for name in description_files.service_names(root):
-        if name == leaving:
-            continue
-        path = paths.description_path(name)
-        problem = description_files.find_problem(root, name)
-        if problem:
-            problems.append(problem)
-            continue
-        expect_inside(root, path)
-        try:
-            content = read_bytes(root / path, most_bytes=MOST_CHARACTERS) or b""
-        except ToolError as error:
-            position = Position(file=path, line=0, column=0)
-            problems.append(
-                Problem(position=position, path="", message=str(error).removeprefix(f"{root / path} "))
-            )
-            continue
-        try:
-            texts[path] = content.decode()
-        except UnicodeDecodeError as error:
-            problems.append(_encoding_problem(path, content, error))
+    texts, problems = description_files.read_texts(root, leaving=leaving)
     if problems:
-        raise InputError(
-            "correct these first, since no service is passed over; nothing was written", problems
-        )
+        raise _unreadable_error([problem for (problem,) in problems.values()])
     return texts
 
 
@@ -199,9 +203,9 @@ def orphaned_folders(repo: Repository) -> tuple[str, ...]:
         orphaned += [
             f"{parent}/{folder.name}"
             for folder in folders
-            # docker/runtime may have scripts of images; git tracks no empty folders
-            if f"{parent}/{folder.name}" not in {paths.RUNTIME, paths.BUMPS}
-            if folder.name not in environment_names and any(folder.glob("*"))
+            if folder.name not in environment_names
+            and description_files.is_environment_folder(repo.root, parent, folder.name)
+            if not service_of_folder(folder.name, repo.broken)
         ]
     return tuple(orphaned)
 

@@ -79,7 +79,11 @@ def write(
 
 def require_same_services(repo: Repository) -> None:
     """Raises ToolError for a service that was added since the descriptions were read: what is written would lack it."""
-    present = [paths.description_path(name) for name in description_files.service_names(repo.root)]
+    present = [
+        paths.description_path(name)
+        for name in description_files.service_names(repo.root)
+        if name not in repo.broken
+    ]
     added = [path for path in present if path not in repo.descriptions]
     if added and repo.descriptions:
         raise ToolError(

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-ALL_COMMANDS = (
+STRICT_COMMANDS = (
     "lock", "lock --check", "lock --recorded", "clone", "render", "render --check", "build", "build --dry-run",
-    "install --service lora", "verify", "verify --json", "document", "document --check", "export --service lora",
-    "services", "doctor",
+    "install --service lora", "verify --service lora", "verify --service lora --json", "document", "document --check",
+    "export --service lora",
 )  # fmt: skip
 
 
@@ -74,14 +74,14 @@ BROKEN_DESCRIPTIONS = {
 @pytest.mark.parametrize(
     ("before", "after", "message"), BROKEN_DESCRIPTIONS.values(), ids=BROKEN_DESCRIPTIONS
 )
-def test_a_broken_description_ends_every_task_with_its_place_and_nothing_is_written(
+def test_a_broken_description_ends_a_task_with_its_place_and_nothing_is_written(
     before: str, after: str, message: str, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_text(copy, DESCRIPTION, before, after)
     monkeypatch.setattr("torchpin.tools.process.run", fail_if_called)
     monkeypatch.setattr("torchpin.tools.files.write_files", fail_if_called)
     files_before = tree(copy)
-    for command_line in ALL_COMMANDS:
+    for command_line in STRICT_COMMANDS:
         result = run_command(copy, *command_line.split())
         assert result.code == 2, (command_line, result.output)
         assert result.out == "", command_line
@@ -95,7 +95,7 @@ def test_a_broken_description_ends_every_task_with_its_place_and_nothing_is_writ
 def test_bytes_that_are_no_text_are_refused_with_their_line(copy: Path) -> None:
     path = copy / DESCRIPTION
     path.write_bytes(path.read_bytes().replace(b"summary: FLUX", b"summary: \xff"))
-    result = run_command(copy, "verify")
+    result = run_command(copy, "lock", "--check")
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"{DESCRIPTION}:3:1: not UTF-8 at byte ")
 
@@ -136,12 +136,35 @@ def test_wrong_words_end_with_a_sentence_and_write_nothing(
     assert tree(committed) == before
 
 
+def test_a_broken_description_stops_the_commands_on_its_own_service_alone(copy: Path) -> None:
+    path = copy / "services/zopilot/service.yaml"
+    path.write_text(path.read_text().replace("platform: linux/amd64", "platform: windows/amd64", 1))
+    position = "services/zopilot/service.yaml:"
+    line = f"{position[:-1]} has 1 problem; zopilot is passed over\n"
+    for command_line in ("lock --check", "render --check", "why lora torch", "export"):
+        words = command_line.split()
+        options = [] if words[0] == "why" else ["--service", "lora"]
+        result = run_command(copy, *words, *options)
+        assert (result.code, result.err) == (0, line), (command_line, result.output)
+    for command_line in ("judge", "services", "verify", "support"):
+        result = run_command(copy, command_line)
+        assert result.code == 2, (command_line, result.output)
+        assert result.err.startswith(position)
+        assert line in result.err
+        assert "lora" in result.out
+    for command_line in ("lock --check", "document --check", "judge --service zopilot"):
+        result = run_command(copy, *command_line.split())
+        assert (result.code, result.out) == (2, ""), (command_line, result.output)
+        assert result.err.startswith(position)
+
+
 def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
     for task in ("services", "verify", "document --check"):
         result = run_command(tmp_path, *task.split())
         assert (result.code, result.out) == (2, "")
         assert result.err == (
-            f"{tmp_path} is not in a torchpin repository: neither it nor a folder above it has services/\n"
+            f"{tmp_path} is not in a torchpin repository: neither it nor a folder above it has services/; "
+            "`invoke init` makes a folder one\n"
         )
     assert tree(tmp_path) == {}
 

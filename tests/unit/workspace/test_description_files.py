@@ -1,4 +1,4 @@
-"""No folder below services/ is passed over: each has a description to read, or is named as what it is."""
+"""No service below services/ is passed over: each has a description to read, or is named as what it is."""
 
 from __future__ import annotations
 
@@ -160,3 +160,24 @@ def test_what_git_and_python_leave_behind_is_no_service(tmp_path: Path) -> None:
     write_files({tmp_path / "services" / name: "" for name in files})
     (tmp_path / "services/empty").mkdir()
     assert workspace.read_descriptions(tmp_path) == {}
+
+
+def test_a_folder_of_somebody_else_is_no_service(tmp_path: Path) -> None:
+    write_files({tmp_path / "services" / name: "" for name in ("web/package.json", "api/main.go")})
+    write_files({tmp_path / name: "" for name in ("docker/web-dev/Dockerfile", "records/api-2026/report.md")})
+    assert workspace.read_descriptions(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "lockfiles/web-gpu/x",
+        "docker/web-cpu/context.txt",
+        "records/web-gpu/build.json",
+        "services/web/smoke.py",
+    ],
+)
+def test_a_folder_that_was_a_service_is_named(trace: str, tmp_path: Path) -> None:
+    write_files({tmp_path / name: "" for name in ("services/web/package.json", trace)})
+    with pytest.raises(InputError, match=r"^services/web: has no service\.yaml"):
+        workspace.read_descriptions(tmp_path)

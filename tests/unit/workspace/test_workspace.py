@@ -51,7 +51,8 @@ def test_a_folder_outside_of_a_repository_is_an_input_error(tmp_path: Path) -> N
     with pytest.raises(InputError) as excinfo:
         workspace.find_root(tmp_path)
     assert str(excinfo.value) == (
-        f"{tmp_path} is not in a torchpin repository: neither it nor a folder above it has services/"
+        f"{tmp_path} is not in a torchpin repository: neither it nor a folder above it has services/; "
+        "`invoke init` makes a folder one"
     )
 
 
@@ -126,11 +127,18 @@ def test_a_lock_of_another_description_is_out_of_date(
 
 
 def test_folders_without_an_environment_are_orphans(repo: workspace.Repository) -> None:
-    write_files(
-        {repo.root / path: "" for path in ("lockfiles/a-gpu/x", "docker/runtime/y", "records/b-cpu/z")}
+    files = (
+        *("lockfiles/a-gpu/x", "docker/b-gpu/context.txt", "records/b-cpu/pip_freeze.txt"),
+        *(
+            "docker/runtime/start.sh",
+            "docker/web/Dockerfile",
+            "records/bumps/a.yaml",
+            "records/2026/report.md",
+        ),
     )
+    write_files({repo.root / path: "" for path in files})
     (repo.root / "docker/empty").mkdir()
-    assert workspace.orphaned_folders(repo) == ("lockfiles/a-gpu", "records/b-cpu")
+    assert workspace.orphaned_folders(repo) == ("lockfiles/a-gpu", "docker/b-gpu", "records/b-cpu")
 
 
 @pytest.mark.parametrize(("text", "record"), [(None, {}), ("{", {}), ('{"key": "ab"}', {"key": "ab"})])

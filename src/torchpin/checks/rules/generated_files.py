@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin import paths
-from torchpin.checks.registry import check, finding
+from torchpin.checks.registry import Unknown, check, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def rendering_is_fresh(context: CheckContext, env: Environment) -> Iterator[Find
 
 
 @check("DOC001", "a document is out of date", "lock")
-def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Finding]:
+def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Finding | Unknown]:
     """Run `invoke document` and commit what it writes; edit only outside the markers.
 
     The sections between markers are generated from descriptions, locks and records, and have to be equal to what these
@@ -63,6 +63,13 @@ def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Fin
     """
     if env != context.environments[0]:
         return  # documents belong to the repository: reported once, for the first environment
+    if context.passed_over:
+        names = ", ".join(context.passed_over)
+        yield Unknown(
+            message=f"the documents show all services, and the description of {names} cannot be read",
+            about="documents",
+        )
+        return
     for problem in context.document_problems:
         location, _, message = problem.partition(": ")
         help_text = "restore the marker lines from git, then run `invoke document`"

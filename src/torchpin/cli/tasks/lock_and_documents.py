@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from invoke import Context
 
+    from torchpin.commands.lab import LabStage
+
 
 @command(
     iterable=["upgrade_package"],
@@ -112,7 +114,8 @@ def verify(
     with task_run(document_form(json=json)) as run:
         options = VerifyOptions(require=split_names(require), strict=strict)
         selection = Selection(service=service)
-        with workspace_for(selection, lab=lab, watcher=run.watcher, needs=("lock", "clone")) as workspace:
+        needs: Sequence[LabStage] = ("lock", "clone")
+        with workspace_for(selection, lab=lab, watcher=run.watcher, needs=needs, partly=True) as workspace:
             run.report(verify_workspace(workspace, options))
 
 

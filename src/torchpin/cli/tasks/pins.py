@@ -135,6 +135,7 @@ def support(
         judgement = judge_gpus(Selection(service=service), run.watcher, gpus=gpu or (), every=every)
         print_support(judgement, json=json)
         run.report(write_verdict_page(html, judgement, verdict_page))
+        run.end_with(judgement.passed_over)
 
 
 @command(help={**SERVICE, **JSON, "offline": "use the recorded facts only, not PyPI"})

@@ -92,21 +92,23 @@ def services(_: Context) -> None:
     from torchpin.output.terminal import print_table
 
     with task_run() as run:
-        print_table("", HEADERS, list_services(open_workspace(Selection(), run.watcher)))
+        workspace = open_workspace(Selection(), run.watcher, partly=True)
+        print_table("", HEADERS, list_services(workspace))
+        run.end_with(workspace.exit_code)
 
 
 @command
 def doctor(_: Context) -> None:
     """Check this machine: Python, uv, git, Docker, disk, GPU, and that each index and source can be reached."""
-    from torchpin.commands.doctor import check_machine, machine_exit_code
-    from torchpin.commands.selection import Selection, open_workspace
+    from torchpin.commands.doctor import check_machine, machine_exit_code, open_machine
     from torchpin.output.answers import print_machine
 
     with task_run() as run:
-        workspace = open_workspace(Selection(), run.watcher)
+        workspace = open_machine(run.watcher)
         checks = check_machine(workspace.repo, workspace.environments)
         print_machine(checks)
         run.end_with(machine_exit_code(checks))
+        run.end_with(workspace.exit_code)
 
 
 @command(
@@ -183,7 +185,7 @@ def diff(_: Context, before: str, after: str, service: str = "", json: bool = Fa
     from torchpin.output.answers import print_differences
 
     with task_run(document_form(json=json)):
-        repo = open_repository()
+        repo = open_repository(only=(service,) if service else None)
         differences = compare_states(repo, before, after, service=service, directory=Path.cwd())
         print_differences(differences, json=json)
 
