@@ -26,6 +26,8 @@ Verdict = Literal["ok", "incompatible", "failed", "warning", "unknown", "not app
 
 FileOrigin = Literal["", "address", "repository", "git"]
 
+# What builds leave in the folder of a Python project; it is no input of another one.
+_BUILD_RESULTS = ("build", "dist", "**/*.egg-info", "**/*.so", "**/*.o", "**/.venv")
 _NO_POSITIONS: Mapping[str, Position] = MappingProxyType({})
 
 
@@ -235,6 +237,49 @@ class CopiedFiles:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltWheel:
+    """A package that is compiled for the image: an exact pin, and what its wheel is made of.
+
+    `source` is a source of the service, `folder` one of the repository; without both it is the package's own source archive
+    on PyPI. `command` writes the wheel, in place of the project's own build backend.
+    """
+
+    package: Requirement
+    source: str | None = None
+    folder: str | None = None
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildStage:
+    """The stage of an image's build that compiles wheels, on a base image of its own; only the wheels go into the image.
+
+    `requires` are the exact pins of what compiles them, beside torch; `variants` are those that need it, all where empty.
+    """
+
+    base: Base
+    wheels: tuple[BuiltWheel, ...]
+    requires: tuple[Requirement, ...] = ()
+    apt: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AptRepository:
+    """A Debian repository beside those of the distribution; `key` is the file of the checkout with what signs it.
+
+    A suite that ends with a slash has no components.
+    """
+
+    name: str
+    url: str
+    suite: str
+    components: tuple[str, ...]
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
     """A HEALTHCHECK; times in seconds."""
 
@@ -318,9 +363,11 @@ class Service:
     gpus: tuple[str, ...] = ()
     driver: str | None = None
     apt: tuple[str, ...] = ()
+    apt_repositories: tuple[AptRepository, ...] = ()
     imports: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     files: tuple[CopiedFiles, ...] = ()
+    build: BuildStage | None = None
     run: Run = field(default_factory=Run)
     budget_bytes: int | None = None
     recommends: tuple[Recommendation, ...] = ()
@@ -386,6 +433,26 @@ class Environment:
     def _has(self, part: Layer | Requirement) -> bool:
         variants = part.variants if isinstance(part, (Layer, Package)) else ()
         return not variants or self.variant.name in variants
+
+    @property
+    def stage(self) -> BuildStage | None:
+        """The stage that compiles wheels for this variant; None: it has none."""
+        stage = self.service.build
+        return stage if stage and (not stage.variants or self.variant.name in stage.variants) else None
+
+    @property
+    def copied_files(self) -> tuple[CopiedFiles, ...]:
+        """What of the repository its build gets a copy of: the service's own files, then the folders that are compiled."""
+        wheels = self.stage.wheels if self.stage else ()
+        folders = (wheel.folder for wheel in wheels if wheel.folder)
+        compiled = (CopiedFiles(origin=folder, target=".", ignore=_BUILD_RESULTS) for folder in folders)
+        return (*self.service.files, *compiled)
+
+    @property
+    def shipped_sources(self) -> tuple[Source, ...]:
+        """The sources that the image holds: one that is compiled to a wheel stays in the stage that does it."""
+        built = {wheel.source for wheel in self.service.build.wheels} if self.service.build else set()
+        return tuple(source for source in self.service.sources if source.name not in built)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -507,7 +574,8 @@ class WheelContents:
 class Lock:
     """The lock of an environment.
 
-    `layers` are in install order. `build` has the build requirements of packages that exist only as source.
+    `layers` are in install order. `build` has the build requirements of packages that exist only as source, `stage` those of
+    the wheels that the service compiles, and their source archives.
     `provided` has torch and its companions if the base image provides them: resolved with, never installed.
     `upstreams` has the requirements of its sources. `licenses` has what was read; a file without a statement is unknown.
     `wheels` has what was read out of the installed files, and out of those that the base image provides.
@@ -515,10 +583,16 @@ class Lock:
 
     layers: tuple[LayerLock, ...]
     build: LayerLock | None = None
+    stage: LayerLock | None = None
     provided: LayerLock | None = None
     upstreams: tuple[Upstream, ...] = ()
     licenses: tuple[LicenseStatement, ...] = ()
     wheels: tuple[WheelContents, ...] = ()
+
+    @property
+    def build_layers(self) -> tuple[LayerLock, ...]:
+        """The layers of what builds packages and is not in the image."""
+        return tuple(layer for layer in (self.build, self.stage) if layer)
 
     @property
     def packages(self) -> dict[str, Artifact]:

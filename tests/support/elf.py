@@ -98,3 +98,19 @@ def place(folder: Path, files: Mapping[str, bytes], package: str = "", version: 
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Name: {package}\nVersion: {version}\n")
         (info / "RECORD").write_text("".join(lines) + f"{info.name}/RECORD,,\n")
+
+
+def with_section(library: bytes, name: str, content: bytes) -> bytes:
+    """A library with a table of two sections behind it: one of this name and content, and the names."""
+    names = b"\0" + name.encode() + b"\0.shstrtab\0"
+    content_at = len(library)
+    names_at = content_at + len(content)
+    table_at = names_at + len(names)
+    sections = [
+        struct.pack("<IIQQQQIIQQ", 1, 1, 0, 0, content_at, len(content), 0, 0, 8, 0),
+        struct.pack("<IIQQQQIIQQ", len(name) + 2, 3, 0, 0, names_at, len(names), 0, 0, 1, 0),
+    ]
+    head = bytearray(library)
+    struct.pack_into("<Q", head, 40, table_at)
+    struct.pack_into("<HHH", head, 58, 64, len(sections), 1)
+    return bytes(head) + content + names + b"".join(sections)

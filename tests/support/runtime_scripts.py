@@ -31,7 +31,8 @@ def load_script(name: str, **imports: ModuleType) -> ModuleType:
 
 probe_expectation = load_script("probe_expectation")
 probe_files = load_script("probe_files", probe_expectation=probe_expectation)
-probe_findings = load_script("probe_findings", probe_files=probe_files)
+probe_code = load_script("probe_code")
+probe_findings = load_script("probe_findings", probe_files=probe_files, probe_code=probe_code)
 probe = load_script("probe", probe_expectation=probe_expectation, probe_findings=probe_findings)
 
 

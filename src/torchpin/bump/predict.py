@@ -16,7 +16,7 @@ from torchpin.compat.sources import recorded_tags
 from torchpin.compat.wheels import abi_wheels
 from torchpin.errors import InputError
 from torchpin.lock import layers
-from torchpin.lock.file_format import BUILD, PROVIDED
+from torchpin.lock.file_format import BUILD, PROVIDED, STAGE
 from torchpin.model import Upstream
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def predict_lock(env: Environment, lock: Lock) -> Lock | None:
         ),
         provided=layer(lock.provided) if lock.provided else None,
         build=replace(lock.build, inputs_digest=layers.inputs_digest(env, BUILD)) if lock.build else None,
+        stage=replace(lock.stage, inputs_digest=layers.inputs_digest(env, STAGE)) if lock.stage else None,
         upstreams=tuple(upstream for upstream in upstreams if upstream),
     )
 

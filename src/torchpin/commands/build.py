@@ -14,6 +14,7 @@ from torchpin.checks.rules.generated_files import first_differing_line
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.commands.undo import extended_state
+from torchpin.compat.compiled import compiled_versions
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
@@ -185,7 +186,11 @@ def _is_recorded(repo: Repository, env: Environment, lock: Lock, rendered: gener
     """Whether the record is of this image and matches its lock."""
     freeze_text = repo.text(paths.freeze_path(env.name))
     key = workspace.read_build_record(repo, env).get("key")
-    return freeze_text is not None and key == rendered.image_key and not freeze_differences(freeze_text, lock)
+    return freeze_text is not None and key == rendered.image_key and _is_as_locked(freeze_text, lock, env)
+
+
+def _is_as_locked(freeze_text: str, lock: Lock, env: Environment) -> bool:
+    return not freeze_differences(freeze_text, lock, compiled_versions(env))
 
 
 def _run_build(
@@ -323,7 +328,7 @@ def _write_record(
     lock, rendered = lock_and_rendered
     probe_report = docker.probe(client, tags[0], *docker.source_options(env), *docker.file_options(env))
     freeze_text = format_freeze(probe_report["distributions"])
-    differences = freeze_differences(freeze_text, lock)
+    differences = freeze_differences(freeze_text, lock, compiled_versions(env))
     if differences:
         docker.remove_tags(client, tags)
         raise ToolError(
@@ -367,7 +372,10 @@ def _write_with_documents(
 def _build_record(
     env: Environment, lock: Lock, rendered: generated.Rendering, image: Any, probe_report: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The content of build.json; `optional_missing`: packages of optional layers that could not be installed."""
+    """The content of build.json; `optional_missing`: packages of optional layers that could not be installed.
+
+    `wheels`: the SHA-256 of each wheel that was compiled, by its file name.
+    """
     return {
         "environment": env.name,
         "key": rendered.image_key,
@@ -379,6 +387,7 @@ def _build_record(
         "python": probe_report["python"],
         "torch": probe_report["torch"],
         "sources": probe_report["sources"],
+        **({"wheels": probe_report["wheels"]} if "wheels" in probe_report else {}),
         "optional_missing": sorted({*lock.packages} - {*probe_report["distributions"]}),
     }
 

@@ -11,6 +11,7 @@ from torchpin import paths
 from torchpin.commands.build import built_tag, with_engine_errors
 from torchpin.commands.parallel import for_each_environment
 from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.compat.compiled import compiled_versions
 from torchpin.errors import FindingsError
 from torchpin.model import Outcome
 from torchpin.records.freeze import format_freeze, freeze_differences
@@ -43,7 +44,8 @@ def _compare_freeze(client: Any, repo: Repository, env: Environment) -> Outcome:
     probe_report = docker.probe(client, tag)
     freeze_text = format_freeze(probe_report["distributions"])
     differences = [
-        f"lock: {difference}" for difference in freeze_differences(freeze_text, read_lock(repo, env))
+        f"lock: {difference}"
+        for difference in freeze_differences(freeze_text, read_lock(repo, env), compiled_versions(env))
     ]
     record = repo.text(paths.freeze_path(env.name))
     if record is None:

@@ -16,6 +16,7 @@ from torchpin.commands.clone import clone
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import ignore
 from torchpin.commands.report import CommandReport, report_outcomes
+from torchpin.compat.compiled import compiled_versions
 from torchpin.description.environments import native_environment
 from torchpin.errors import InputError, ToolError
 from torchpin.image import plan
@@ -125,6 +126,11 @@ def _local_environment(env: Environment) -> Environment:
     if env.service.torch.origin == "base":
         raise ToolError(
             f"{env.name} takes torch from its base image, so it can only be built; run `invoke build`"
+        )
+    if env.stage:
+        raise ToolError(
+            f"{env.name} compiles {', '.join(compiled_versions(env))} in a stage of its image's build, so it can only be built; "
+            "run `invoke build`"
         )
     return local_env
 

@@ -39,13 +39,19 @@ class Sign:
 def image_compiler(env: Environment) -> Compiler:
     """The compilers of an environment's image, from its base image and its system packages."""
     service = env.service
+    return compiler_of(env.base.image, service.apt, has_variable="CC" in service.run.env)
+
+
+def compiler_of(image: str, apt: Iterable[str], *, has_variable: bool) -> Compiler:
+    """The compilers of a base image with system packages; `has_variable`: a variable names one with its version."""
+    packages = [package.partition("=")[0] for package in apt]
     rows = {row.package: row for row in facts.system_compilers()}
-    names = [_plain_name(name, has_variable="CC" in service.run.env) for name in service.apt]
+    names = [_plain_name(name, has_variable=has_variable) for name in packages]
     installed = [rows[name] for name in names if name in rows]
-    base = facts.image_compiler(env.base.image)
+    base = facts.image_compiler(image)
     fallback = base.compiler if base else None
     # gcc without its recommendations has no headers of the C library; most development packages bring them
-    headers = any(row.headers for row in installed) or any(name.endswith("-dev") for name in service.apt)
+    headers = any(row.headers for row in installed) or any(name.endswith("-dev") for name in packages)
     evidence = [f"{row.package} in `apt` ({row.source})" for row in installed if row.c or row.cxx]
     return Compiler(
         c=any(row.c for row in installed) or fallback,

@@ -57,7 +57,7 @@ def other_cudnns(env: Environment, pins: Mapping[str, Pin]) -> dict[int, str]:
     found = {pin.version.major: name for name, pin in pins.items() if _PACKAGE.fullmatch(name)}
     found |= {
         int(match[1]): name
-        for name in env.service.apt
+        for name in (package.partition("=")[0] for package in env.service.apt)
         if (match := _SYSTEM_PACKAGE.fullmatch(name)) is not None
     }
     base = facts.base_image(env.base.image)

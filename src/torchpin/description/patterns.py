@@ -37,7 +37,23 @@ CHANNEL = text_rule(
 )
 PLATFORM = text_rule(r"linux/(?:amd64|arm64)", "a platform (linux/amd64 or linux/arm64)")
 # A trailing `-` would remove the package: `apt-get install git-`.
-APT = text_rule(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", "a Debian package name")
+APT = text_rule(
+    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+](?:=(?:[0-9]+:)?[0-9][A-Za-z0-9.+~-]*)?",
+    "a Debian package name, or one with its version such as git=1:2.43.0-1ubuntu7",
+)
+HTTPS = text_rule(
+    r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?(?:/[A-Za-z0-9._~+-]+)*/?",
+    "an https address without a user, such as https://packages.example.org/debian",
+)
+SUITE = text_rule(
+    r"(?!.*(?:\.\.|//))(?:[A-Za-z0-9][A-Za-z0-9._/-]*|\.?/)",
+    "the name of a suite such as bookworm, or / for a repository without suites",
+)
+WORD = text_rule(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, dots, dashes and underscores")
+ARMORED = text_rule(
+    r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))(?!.*//)[A-Za-z0-9._/-]+\.asc",
+    "an ASCII-armored key in the repository, such as services/whisper/example.asc (`gpg --enarmor` makes one of a .gpg file)",
+)
 MODULE = text_rule(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", "an importable module name")
 COMMIT = text_rule(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")
 TAG = text_rule(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]*(?<![./])", "a git tag")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
+from torchpin.compat.compiled import compiled_versions
 from torchpin.compat.gpus import judge_gpu
 from torchpin.compat.recommendations import used_components
 from torchpin.description.environments import torch_build
@@ -110,7 +111,7 @@ def _environment_row(
         code(str(env.service.python)),
         code(env.base.image),
         _gpus_cell(env),
-        _state_cell(lock, freeze, bump),
+        _state_cell(lock, freeze, bump, compiled_versions(env)),
     )
 
 
@@ -123,10 +124,12 @@ def _gpus_cell(env: Environment) -> str:
     return ", ".join(f"{prose(name)}{words[status]}" for name, status in verdicts.items()) or "none listed"
 
 
-def _state_cell(lock: Lock | None, freeze: str | None, bump: BumpEntry | None) -> str:
+def _state_cell(
+    lock: Lock | None, freeze: str | None, bump: BumpEntry | None, compiled: Mapping[str, str]
+) -> str:
     if lock is None:
         return "not locked yet"
-    differences = freeze_differences(freeze, lock) if freeze is not None else ()
+    differences = freeze_differences(freeze, lock, compiled) if freeze is not None else ()
     built = "built and recorded" if freeze is not None else "no image recorded"
     if differences:
         built = f"the recorded image differs in {pluralize(len(differences), 'package')}"

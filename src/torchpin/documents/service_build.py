@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from torchpin import facts, paths
+from torchpin.compat.compiled import compiled_versions
 from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import ABSENT
 from torchpin.description.environments import cuda_version, service_index, torch_build
@@ -20,14 +21,14 @@ from torchpin.documents.sections import (
 )
 from torchpin.image import plan
 from torchpin.lock.export import FILE_ORIGINS
-from torchpin.lock.file_format import BUILD
+from torchpin.lock.file_format import BUILD, STAGE
 from torchpin.lock.layers import TORCH
 from torchpin.records.freeze import freeze_differences, parse_freeze
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.model import Artifact, Environment, LayerLock, Lock, Service
+    from torchpin.model import Artifact, BuiltWheel, Environment, LayerLock, Lock, Service
 
 VERIFIED_BY_RECORD, VERIFIED_BY_PROBE = "yes, by the record", "yes, by the build's probe"
 NOT_VERIFIED = "not yet"
@@ -58,9 +59,10 @@ def _build_steps(env: Environment, lock: Lock) -> list[str]:
             else []
         ),
         *(_layer_step(env, layer, lock) for layer in lock.layers if layer.packages),
+        *_stage_steps(env),
         *(
             f"Source {source.name}: {f'tag {code(source.tag)} at ' if source.tag else ''}commit {code(source.commit)}, to {code(f'{service.home}/{source.folder}')}."
-            for source in service.sources
+            for source in env.shipped_sources
         ),
         f"The runtime's scripts to `/opt/torchpin`, and `smoke.py` to {code(service.home)}.",
         *(
@@ -69,6 +71,27 @@ def _build_steps(env: Environment, lock: Lock) -> list[str]:
         ),
         "Verification: `probe.py` compares the image with its lock, then `smoke.py` runs; only an image that passes both is tagged.",
     ]
+
+
+def _stage_steps(env: Environment) -> list[str]:
+    """The line about the wheels that a stage of its own compiles, if there are any."""
+    if env.stage is None:
+        return []
+    wheels = ", ".join(
+        f"{code(str(wheel.package))} from {_wheel_source(wheel)}" for wheel in env.stage.wheels
+    )
+    return [
+        (
+            f"Compiled wheels: {wheels}, in a stage on {code(env.stage.base.reference)} with "
+            f"{code(paths.lock_file(STAGE))}, without network; nothing else of that stage gets into the image."
+        )
+    ]
+
+
+def _wheel_source(wheel: BuiltWheel) -> str:
+    if wheel.source:
+        return f"the source {wheel.source}"
+    return f"the folder {code(wheel.folder)}" if wheel.folder else "its source archive on PyPI"
 
 
 def _python_source(env: Environment, lock: Lock) -> str:
@@ -116,7 +139,7 @@ def matrix(service: Service, locks: Mapping[str, Lock], records: Mapping[str, st
 
 def _matrix_rows(env: Environment, lock: Lock, freeze: str | None) -> list[tuple[str, str, str, str]]:
     service = env.service
-    probed = _probe_status(lock, freeze)
+    probed = _probe_status(env, lock, freeze)
     python = "the base image" if service.torch.origin == "base" else "the base image or uv"
     cuda = cuda_version(env)
     tag, digest = env.base.image.rpartition(":")[2], env.base.digest
@@ -152,13 +175,13 @@ def _matrix_rows(env: Environment, lock: Lock, freeze: str | None) -> list[tuple
     return rows
 
 
-def _probe_status(lock: Lock, freeze: str | None) -> str:
+def _probe_status(env: Environment, lock: Lock, freeze: str | None) -> str:
     """Whether the build's probe has verified a lock: an image is recorded only if its probe passed with that lock."""
     if freeze is None:
         return NOT_VERIFIED
     return (
         f"{NOT_VERIFIED}: the record is of another lock"
-        if freeze_differences(freeze, lock)
+        if freeze_differences(freeze, lock, compiled_versions(env))
         else VERIFIED_BY_PROBE
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts, paths
+from torchpin.compat.compiled import compiled_versions
 from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import ABSENT, list_recommendations, used_components
 from torchpin.description.environments import cuda_version, torch_build
@@ -219,8 +220,10 @@ def _source_notes(source: Source) -> list[str]:
 
 def _outputs_section(service: Service, locks: Mapping[str, Lock], records: Mapping[str, str | None]) -> str:
     freeze = service.run.freeze
-    names = [env.name for env in environments(service)]
-    lines = [f"- {code(name)}: {_record_text(name, locks.get(name), records.get(name))}" for name in names]
+    lines = [
+        f"- {code(env.name)}: {_record_text(env, locks.get(env.name), records.get(env.name))}"
+        for env in environments(service)
+    ]
     return paragraphs(
         "**pip freeze location**:" + ("" if freeze else " none, the description has no `run.freeze`."),
         block([freeze]) if freeze else "",
@@ -230,11 +233,11 @@ def _outputs_section(service: Service, locks: Mapping[str, Lock], records: Mappi
     )
 
 
-def _record_text(name: str, lock: Lock | None, freeze: str | None) -> str:
+def _record_text(env: Environment, lock: Lock | None, freeze: str | None) -> str:
     if freeze is None:
         return "not recorded yet: no image of this environment was built where this page was generated"
-    path = paths.freeze_path(name)
-    differences = freeze_differences(freeze, lock) if lock else ()
+    path = paths.freeze_path(env.name)
+    differences = freeze_differences(freeze, lock, compiled_versions(env)) if lock else ()
     note_on_lock = (
         f", which differs from the lock in {pluralize(len(differences), 'package')}" if differences else ""
     )

@@ -118,7 +118,8 @@ def _system_reasons(env: Environment, name: str) -> list[str]:
     texts = []
     system_packages = needs.apt_for(MACHINES[env.variant.platform])
     if system_packages:
-        lacking = [package for package in system_packages if package not in env.service.apt]
+        listed = {package.partition("=")[0] for package in env.service.apt}
+        lacking = [package for package in system_packages if package not in listed]
         verdict = f"**apt does not list {', '.join(lacking)}**" if lacking else "apt lists it"
         texts.append(f"requires {', '.join(map(code, system_packages))} of the system: {verdict}")
     if needs.machines:

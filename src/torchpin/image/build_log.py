@@ -21,10 +21,16 @@ _LAYER = re.compile(rf"target=/run/torchpin/layers/(?P<file>(?!{re.escape(paths.
 _COPY = re.compile(r"/run/torchpin/files (?P<target>/[\w./-]+)")
 _SOURCE = re.compile(r"source=sources/(?P<name>[\w.-]+),")
 # uv prints `+ name==version` for an installed package, `-` for a removed and `~` for a reinstalled one.
+# The wheels are compiled in a stage of this name, with an installation of torch of its own.
+_STAGE = "wheels"
+_STAGE_STEP = re.compile(rf"#(?P<step>[0-9]+) \[{_STAGE} +\d+/\d+\]")
+_COMPILED = re.compile(r"/opt/build/(?P<name>[\w.-]+)")
 _CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
 _INDEX = re.compile(r'export UV_DEFAULT_INDEX="\$\{\w+:-(?P<address>[^}]+)\}"')
 _TITLES = (  # of the other steps of our Dockerfile, by a part of their command
     ("probe.py", "verification"),
+    ("/opt/torchpin/wheels.txt", "compiled wheels"),
+    ("pip download", "source archives"),
     ("/run/torchpin/proof.json", "report of the verification"),
     ("/run/torchpin/smoke.py", "torchpin's files"),
     ("uv venv", "Python"),
@@ -72,16 +78,20 @@ def repeated_installs(log: Iterable[str]) -> tuple[str, ...]:
 
     Steps from the cache have no output, and were checked when they ran.
     """
-    seen: set[str] = set()
+    seen: set[tuple[bool, str]] = set()
     wrong: list[str] = []
+    stage_steps: set[str] = set()
     for line in log:
+        if step := _STAGE_STEP.match(line):
+            stage_steps.add(step["step"])
         match = _CHANGE.match(line)
         if not match:
             continue
         name = re.sub(r"[-_.]+", "-", match["name"]).lower()
-        if match["sign"] != "+" or name in seen:
+        key = (match["step"] in stage_steps, name)
+        if match["sign"] != "+" or key in seen:
             wrong.append(name)
-        seen.add(name)
+        seen.add(key)
     return tuple(dict.fromkeys(wrong))
 
 
@@ -104,6 +114,12 @@ def step_title(text: str) -> str:
     """The short name of a step: its layer, or the start of its instruction; "" for a step of BuildKit."""
     if text.startswith(("[internal]", "[auth]", "[context ")):
         return ""
+    if text.startswith(f"[{_STAGE} "):
+        compiled = _COMPILED.search(text)
+        title = (
+            f"compiling {compiled['name']}" if compiled else step_title(text.replace(f"[{_STAGE} ", "[", 1))
+        )
+        return title if compiled else f"build stage: {title}"
     layer = _LAYER.search(text)
     if layer:
         return f"layer {paths.lock_part(layer['file'])}"

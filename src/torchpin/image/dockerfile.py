@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ def _compile_template(template: str) -> jinja2.Template:
         autoescape=False,  # noqa: S701 - a Dockerfile is not HTML; description/patterns.py limits the texts
     )
     jinja.filters["word"] = _quote_for_dockerfile
+    jinja.filters["shell"] = shlex.join
+    jinja.tests["pinned"] = lambda package: "=" in package
     jinja.filters["exec"] = lambda command: json.dumps(list(command), ensure_ascii=False)
     return jinja.from_string(template)
 

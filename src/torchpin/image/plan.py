@@ -11,50 +11,25 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts, paths
+from torchpin.compat.compiled import compiled_versions, compute_capabilities
 from torchpin.compat.pins import declared_names, file_packages
 from torchpin.compat.recommendations import installed_requirements
-from torchpin.description.environments import (
-    MACHINES,
-    cuda_version,
-    mirror_variable,
-    origin_url,
-    service_index,
-    torch_build,
-)
+from torchpin.description.environments import MACHINES, cuda_version, mirror_variable, torch_build
+from torchpin.image.stage import compiled_folders, repository_files, stage_files, stage_plan
+from torchpin.image.steps import IN_CONTEXT, InstallStep, install_steps
 from torchpin.lock import file_format, sealing
-from torchpin.lock.export import install_file, wheel_release
-from torchpin.lock.locations import address_folders
+from torchpin.lock.export import install_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torchpin.image.stage import StagePlan
     from torchpin.model import Artifact, CopiedFiles, Environment, Lock, PackageFile, Service, Source, Variant
 
-_IN_CONTEXT = ("repository", "git")  # origins of files that a build context has
+__all__ = ["BuildContext", "Image", "InstallStep", "install_steps"]
+
 # Variables that name a folder in which libraries keep what they download or compile.
 _CACHE_VARIABLE = re.compile(r"(HF|TORCH|XDG_\w+)_HOME|\w+_CACHE(_DIR)?|MPLCONFIGDIR|TMPDIR")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InstallStep:
-    """One install step of an image: a layer file, from one origin.
-
-    `index` is the address of a channel, None for PyPI; `release` is that of an ABI wheel's release. `mirror` is the
-    variable that replaces the address; `builds` is whether a package is built from source. `own_index`: the index is one of
-    the description. `addresses`: the package, the variable and the folder of each file at an address; `packages`: whether files of the
-    build context are installed.
-    """
-
-    file: str
-    origin: str
-    index: str | None
-    mirror: str
-    optional: bool
-    builds: bool
-    release: str | None = None
-    own_index: bool = False
-    addresses: tuple[tuple[str, str, str], ...] = ()
-    packages: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +81,7 @@ class Image:
     env: Mapping[str, str]
     epoch: int
     time_reason: str
+    stage: StagePlan | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,31 +98,6 @@ class BuildContext:
     copied: Mapping[str, CopiedFiles] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     packages: Mapping[str, tuple[Artifact, PackageFile]] = field(default_factory=dict)
-
-
-def install_steps(env: Environment, lock: Lock) -> tuple[InstallStep, ...]:
-    """The install steps of a lock, without empty layers."""
-    folders = address_folders(env)
-    return tuple(
-        InstallStep(
-            file=layer.file,
-            origin=layer.origin,
-            index=origin_url(env, layer.origin),
-            release=wheel_release(layer),
-            mirror=mirror_variable(layer.origin),
-            optional=layer.optional,
-            builds=any(package.is_source for package in layer.packages),
-            own_index=service_index(env, layer.origin) is not None,
-            addresses=tuple(
-                (package.name, mirror_variable(package.name), folders[package.name])
-                for package in layer.packages
-                if package.origin == "address" and package.name in folders
-            ),
-            packages=any(package.origin in _IN_CONTEXT for package in layer.packages),
-        )
-        for layer in lock.layers
-        if layer.packages
-    )
 
 
 def source_installs(env: Environment) -> tuple[SourceInstall, ...]:
@@ -178,7 +129,7 @@ def image_time(env: Environment) -> tuple[int, str]:
 def image_plan(env: Environment, lock: Lock) -> Image:
     """The image of an environment, for the template."""
     service = env.service
-    homes = tuple((source, f"{service.home}/{source.folder}") for source in service.sources)
+    homes = tuple((source, f"{service.home}/{source.folder}") for source in env.shipped_sources)
     reported = sorted(declared_names(env.layers[:1]))
     torchpin_env = {
         "TORCHPIN_FREEZE": service.run.freeze or "",
@@ -208,6 +159,7 @@ def image_plan(env: Environment, lock: Lock) -> Image:
         env={**service.run.env, **{name: value for name, value in torchpin_env.items() if value}},
         epoch=epoch,
         time_reason=time_reason,
+        stage=stage_plan(env, lock),
     )
 
 
@@ -261,9 +213,18 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
         "compiles": env.service.run.compiles is True,
         "sources": {
             (f"{home}/{source.path}" if home else f"{env.service.home}/{source.folder}"): source.commit
-            for source in env.service.sources
+            for source in env.shipped_sources
         },
+        **_compiled_expectations(env),
     }
+
+
+def _compiled_expectations(env: Environment) -> dict[str, object]:
+    """What the probe expects of compiled wheels: their versions, and the capabilities that they have code for."""
+    versions = compiled_versions(env)
+    if not versions:
+        return {}
+    return {"compiled": versions, "capabilities": list(compute_capabilities(env))}
 
 
 def requested_packages(env: Environment, lock: Lock) -> set[str]:
@@ -277,7 +238,12 @@ def requested_packages(env: Environment, lock: Lock) -> set[str]:
         for upstream in lock.upstreams
         for row in installed_requirements(env, upstream)
     }
-    return {*declared_names(required), *env.service.torch.family, *(of_sources & {*lock.packages})}
+    return {
+        *declared_names(required),
+        *env.service.torch.family,
+        *(of_sources & {*lock.packages}),
+        *compiled_versions(env),
+    }
 
 
 def access_expectations(env: Environment) -> dict[str, object]:
@@ -298,19 +264,30 @@ def access_expectations(env: Environment) -> dict[str, object]:
     }
 
 
-def build_context(env: Environment, lock: Lock, *, runtime: Mapping[str, str], smoke: str) -> BuildContext:
-    """All that the build of an image reads, except its Dockerfile."""
+def build_context(
+    env: Environment,
+    lock: Lock,
+    *,
+    runtime: Mapping[str, str],
+    smoke: str,
+    keys: Mapping[str, str] | None = None,
+) -> BuildContext:
+    """All that the build of an image reads, except its Dockerfile.
+
+    `keys` are the texts of the keys of Debian repositories by their paths.
+    """
     layers = [*lock.layers, *([lock.build] if lock.build else [])]
     files = {f"layers/{layer.file}": install_file(layer) for layer in layers if layer.packages}
+    files |= stage_files(env, lock)
+    files |= repository_files(env.service.apt_repositories, keys or {})
     files |= {f"runtime/{name}": text for name, text in runtime.items()}
     files["smoke.py"] = smoke
     files["expect.json"] = (
         json.dumps({**probe_expectations(env, lock), **access_expectations(env)}, indent=1) + "\n"
     )
     sources = {f"sources/{source.name}": source for source in env.service.sources}
-    copied = {
-        step.context: entry for step, entry in zip(copy_steps(env.service), env.service.files, strict=True)
-    }
+    contexts = [*(step.context for step in copy_steps(env.service)), *compiled_folders(env)]
+    copied = dict(zip(contexts, env.copied_files, strict=True))
     return BuildContext(
         files=files,
         uv=lock.layers[0].uv,
@@ -327,7 +304,7 @@ def context_packages(env: Environment, lock: Lock) -> dict[str, tuple[Artifact, 
     return {
         f"packages/{package.filename}": (package, file)
         for package in lock.packages.values()
-        if package.origin in _IN_CONTEXT and package.name in described
+        if package.origin in IN_CONTEXT and package.name in described
         if (file := described[package.name].file)
     }
 

@@ -69,6 +69,8 @@ def reduce_service(
         variants=tuple(_local_variant(env, variant, local_platform) for variant in service.variants),
         layers=_reduce_layers(service, env, lock, python),
         apt=(),
+        apt_repositories=(),
+        build=None,  # stubs of torch and of sources compile nothing
         run=replace(
             service.run, compiles=None
         ),  # stubs compile nothing, and there is no compiler without `apt`

@@ -38,7 +38,7 @@ _ORIGINS: Mapping[FileOrigin, str] = {
 # `answers` is LayerLock.inputs_digest; the name stays, since committed locks have it.
 _HEADER_FIELDS = ("environment", "layer", "origin", "python", "platform", "uv", "answers")
 _CUTOFF = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-BUILD, PROVIDED = "build", "00-given"  # the layers that are not installed
+BUILD, STAGE, PROVIDED = "build", "build-stage", "00-given"  # the layers that are not installed
 UPSTREAM_PREFIX = "upstream-"
 _BUILD_SEPARATOR = " | "  # between the build requirements of a source, which may have commas and semicolons
 
@@ -150,7 +150,7 @@ def parse_upstream(file: str, text: str) -> Upstream:
 
 def lock_texts(lock: Lock) -> dict[str, str]:
     """The files of a lock, name to text."""
-    layers = [*lock.layers, *(layer for layer in (lock.build, lock.provided) if layer)]
+    layers = [*lock.layers, *(layer for layer in (*lock.build_layers, lock.provided) if layer)]
     environment = layers[0].environment if layers else ""
     statements = {
         LICENSES: licenses_text(environment, lock.licenses),
@@ -187,12 +187,13 @@ def parse_lock(folder: str, texts: Mapping[str, str]) -> Lock:
             problems += error.problems
     if problems:
         raise InputError("run `invoke lock` to write them again, or restore them from git", problems)
-    special_layers = {layer.name: layer for layer in layers if layer.name in {BUILD, PROVIDED}}
+    special_layers = {layer.name: layer for layer in layers if layer.name in {BUILD, STAGE, PROVIDED}}
     return Lock(
         layers=tuple(
             sorted((layer for layer in layers if layer.name not in special_layers), key=_install_order)
         ),
         build=special_layers.get(BUILD),
+        stage=special_layers.get(STAGE),
         provided=special_layers.get(PROVIDED),
         upstreams=tuple(upstreams),
         licenses=licenses,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import paths
+from torchpin.compat.compiled import archive_versions
 from torchpin.compat.family import channel_names
 from torchpin.compat.recommendations import installed_requirements
 from torchpin.compat.wheels import abi_pin
@@ -16,7 +17,7 @@ from torchpin.description.environments import service_index
 from torchpin.errors import InputError
 from torchpin.lock import file_format, sealing
 from torchpin.lock.dependencies import required_closure
-from torchpin.lock.file_format import BUILD, PROVIDED
+from torchpin.lock.file_format import BUILD, PROVIDED, STAGE
 from torchpin.model import Artifact, Environment, LayerLock, Lock, Package
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def inputs_digest(env: Environment, layer: str) -> str:
         # the commit decides what is in its files
         inputs |= {"source": [source.commit, *source.requirements], "install": source.install}
         inputs |= {"without": sorted(source.without)} if source.without else {}
+    elif layer == STAGE:
+        inputs["requires"] = sorted(str(package) for package in env.stage.requires) if env.stage else []
+        inputs["archives"] = sorted(archive_versions(env).items())
     elif layer != BUILD:
         declared = declared_layers(env)[layer]
         inputs["packages"] = sorted(str(package) for package in declared.packages)
@@ -92,7 +96,12 @@ def outdated_files(env: Environment, lock: Lock) -> tuple[tuple[str, str, str], 
         rows.append(
             (paths.lock_file(PROVIDED), "does not match the torch that the base image provides", PROVIDED)
         )
-    return (*rows, *_outdated_build(env, lock), *_outdated_upstreams(env, lock))
+    return (
+        *rows,
+        *_outdated_build(env, lock),
+        *_outdated_stage(env, lock),
+        *_outdated_upstreams(env, lock),
+    )
 
 
 def _outdated_layers(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
@@ -121,6 +130,14 @@ def _outdated_build(env: Environment, lock: Lock) -> Iterator[tuple[str, str, st
         yield paths.lock_file(BUILD), f"does not match the source-only packages of the lock ({names})", BUILD
     if lock.build and lock.build.inputs_digest != inputs_digest(env, BUILD):
         yield paths.lock_file(BUILD), OUT_OF_DATE, BUILD
+
+
+def _outdated_stage(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:
+    if bool(env.stage) != bool(lock.stage):
+        message = "is missing" if env.stage else "is of a build stage that is not in the description"
+        yield paths.lock_file(STAGE), message, STAGE
+    elif lock.stage and lock.stage.inputs_digest != inputs_digest(env, STAGE):
+        yield paths.lock_file(STAGE), OUT_OF_DATE, STAGE
 
 
 def _outdated_upstreams(env: Environment, lock: Lock) -> Iterator[tuple[str, str, str]]:

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from torchpin.compat.compiled import archive_versions, compiled_versions
 from torchpin.compat.family import channel_names
 from torchpin.compat.pins import declared_names, extras_text, index_packages
 from torchpin.compat.recommendations import applicable_requirements, installed_requirements
 from torchpin.lock.requirement_files import CONSTRAINT
+from torchpin.model import Artifact
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from torchpin.facts import Wheel
-    from torchpin.model import Artifact, Environment, Upstream
+    from torchpin.model import Environment, Upstream
 
 
 # an index that no description can name, and its place in the project
@@ -92,6 +94,25 @@ def without_requirements(packages: Iterable[Artifact]) -> str:
     )
 
 
+def stage_projects(env: Environment) -> Iterator[tuple[str, str]]:
+    """The uv projects of what compiles the wheels of an environment, each with the option for the kind of its files.
+
+    First the tools, as wheels: one without a wheel would have to be built itself. pip is of them where it fetches source
+    archives. Then the archives, whose metadata cannot be read here where they import torch to be built.
+    """
+    archives = archive_versions(env)
+    tools = [*map(str, env.stage.requires if env.stage else ()), *(["pip"] if archives else [])]
+    if tools:
+        yield render_uv_project(env, index=None, pins=tools, excluded=()), "--only-binary"
+    if archives:
+        pins = [f"{name}=={version}" for name, version in archives.items()]
+        packages = (
+            Artifact(name=name, version=version, filename="", sha256="") for name, version in archives.items()
+        )
+        project = render_uv_project(env, index=None, pins=pins, excluded=())
+        yield project + without_requirements(packages), "--no-binary"
+
+
 def quote(value: str) -> str:
     """A double-quoted TOML or JSON string."""
     return json.dumps(value, ensure_ascii=False)
@@ -112,6 +133,7 @@ def render_uv_project(
     constraints: Iterable[str] = (),
     indexes: Mapping[str, str] = MappingProxyType({}),
     files: Collection[str] = (),
+    excluded: Iterable[str] | None = None,
 ) -> str:
     """The pyproject.toml of the uv project, with torch's family from one explicit index.
 
@@ -119,7 +141,7 @@ def render_uv_project(
     of the description. `members`: packages of the family that only other packages require, with their versions. uv takes
     from an explicit index only what the project itself requires, so it requires them too. A service that is called like one
     of its packages gives the project another name, which uv's messages then tell apart. `constraints` limit
-    what is required anyway.
+    what is required anyway. `excluded` are left out whoever requires them: by default what the image's build compiles.
     `indexes` are the addresses of the description's indexes, by name; their packages come from them. `files`: packages that
     come from the project's own folder of files.
     """
@@ -135,9 +157,11 @@ def render_uv_project(
         *(f"  {quote(pin)}," for pin in dependencies),
         "]",
     ]
-    limits = [f"  {quote(constraint)}," for constraint in constraints]
-    if limits:
-        lines += ["[tool.uv]", "constraint-dependencies = [", *limits, "]"]
+    left_out = [*(compiled_versions(env) if excluded is None else excluded)]
+    limits = {"constraint-dependencies": [*constraints], "exclude-dependencies": left_out}
+    if any(limits.values()):
+        lines.append("[tool.uv]")
+    lines += [f"{key} = [{', '.join(map(quote, values))}]" for key, values in limits.items() if values]
     names = dict.fromkeys(canonicalize_name(Requirement(dependency).name) for dependency in dependencies)
     homes = dict.fromkeys(channel_names(env), env.variant.channel) if index else {}
     homes |= {name: home for name, home in index_packages(env).items() if home in indexes}

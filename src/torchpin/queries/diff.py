@@ -142,7 +142,7 @@ def _locked_packages(lock: Lock) -> dict[str, Artifact]:
         package.name: replace(package, size=0)  # comes with the base image: no download of its own
         for package in (lock.provided.packages if lock.provided else ())
     }
-    built = {f"{package.name} (build)": package for package in (lock.build.packages if lock.build else ())}
+    built = {f"{package.name} (build)": package for layer in lock.build_layers for package in layer.packages}
     return provided | lock.packages | built
 
 

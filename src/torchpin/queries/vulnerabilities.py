@@ -14,7 +14,6 @@ from torchpin.compat.pins import list_pins
 from torchpin.description.environments import service_index
 from torchpin.errors import ToolError
 from torchpin.facts.versions import is_later, is_version
-from torchpin.lock.file_format import BUILD
 from torchpin.model import Finding
 from torchpin.parsing import parse_json
 
@@ -54,7 +53,10 @@ def public_version(version: str) -> str:
 
 def locked_packages(lock: Lock) -> tuple[Artifact, ...]:
     """Every package of a lock: installed, provided by the base image, and needed to build sdists."""
-    return (*lock.all_packages.values(), *(lock.build.packages if lock.build else ()))
+    return (
+        *lock.all_packages.values(),
+        *(package for layer in lock.build_layers for package in layer.packages),
+    )
 
 
 def query_pins(locks: Iterable[Lock]) -> tuple[NameAndVersion, ...]:
@@ -202,7 +204,14 @@ def _waiver(env: Environment, advisory: Advisory, today: date) -> Waiver | None:
 
 def _finding(env: Environment, lock: Lock, advisory: Advisory, today: date) -> Finding:
     pin = list_pins(env, lock).get(advisory.package)
-    is_build_package = lock.build and advisory.package in {package.name for package in lock.build.packages}
+    build_file = next(
+        (
+            layer.file
+            for layer in lock.build_layers
+            if advisory.package in {package.name for package in layer.packages}
+        ),
+        "",
+    )
     expired = [
         waiver.review_by
         for waiver in env.service.waivers
@@ -213,8 +222,8 @@ def _finding(env: Environment, lock: Lock, advisory: Advisory, today: date) -> F
     return Finding(
         location=pin.location
         if pin
-        else paths.lock_path(env.name, paths.lock_file(BUILD))
-        if is_build_package
+        else paths.lock_path(env.name, build_file)
+        if build_file
         else paths.lock_folder(env.name),
         message=f"{advisory.package} {advisory.version}: {advisory.summary or 'a known vulnerability'} ({advisory.ids[0]}){note}",
         help=f"{_help(env, advisory, pin)}; or waive it until a date "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from torchpin.compat.compiled import is_compiled_version
 from torchpin.lock.compare import package_changes
 from torchpin.model import Artifact
 
@@ -57,10 +58,11 @@ def _frozen_package(name: str, version: str, sha256: str | None) -> Artifact:
     return Artifact(name=canonicalize_name(name), version=version, filename="", sha256=sha256 or "")
 
 
-def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
+def freeze_differences(freeze: str, lock: Lock, compiled: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """How a freeze record differs from a lock, one clause a package that starts with its name; none where they match.
 
     Packages of an optional layer may be missing from the record; the version of an installed source is that of its commit.
+    `compiled` has the versions of the packages that the image's build compiles, which may have a local part in the record.
     """
     installed = {name: package.version for name, package in parse_freeze(freeze).items()}
     missing_sources = [name for name in lock.source_distributions if name not in installed]
@@ -70,6 +72,9 @@ def freeze_differences(freeze: str, lock: Lock) -> tuple[str, ...]:
     locked: dict[str, str] = {
         canonicalize_name(name): package.version for name, package in lock.packages.items()
     }
+    for name, version in (compiled or {}).items():
+        is_same = name in installed and is_compiled_version(installed[name], version)
+        locked[name] = installed[name] if is_same else version
     optional = {package.name for layer in lock.layers if layer.optional for package in layer.packages}
     return (
         *(

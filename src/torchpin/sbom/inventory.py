@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from packageurl import PackageURL
 
-from torchpin.compat.pins import file_packages
+from torchpin.compat.compiled import compiled_versions, wheel_name
+from torchpin.compat.pins import file_packages, pinned_version
 from torchpin.description.environments import DOCKER_HUB, origin_url, split_image_name
 from torchpin.lock.export import wheel_release
 from torchpin.redaction import redact_credentials
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["package", "build requirement", "source", "base image"]
 PACKAGE_REF, BUILD_REF, SOURCE_REF, BASE_REF = "package:", "build:", "source:", "base"
+_STAGE_REF = "build-stage:"  # of what compiles wheels, at versions of its own
 _GITHUB = re.compile(r"https://github\.com/(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?")
 
 
@@ -58,16 +60,21 @@ class Inventory:
 def environment_inventory(env: Environment, lock: Lock) -> Inventory:
     """What an environment is made of: the locked packages, what builds some of them, its sources, and the base image."""
     statements = {statement.sha256: statement for statement in lock.licenses}
-    layers = (*lock.layers, *(layer for layer in (lock.provided, lock.build) if layer))
+    layers = (*lock.layers, *(layer for layer in (lock.provided, *lock.build_layers) if layer))
     components = [
         _base_component(env.base),
         *map(_source_component, env.service.sources),
+        *_compiled_components(env),
         *(
             _package_component(
                 env,
                 layer,
                 package,
-                is_build=layer is lock.build,
+                prefix=_STAGE_REF
+                if layer is lock.stage
+                else BUILD_REF
+                if layer is lock.build
+                else PACKAGE_REF,
                 is_provided=layer is lock.provided,
                 statement=statements.get(package.sha256),
             )
@@ -89,14 +96,14 @@ def _package_component(
     layer: LayerLock,
     package: Artifact,
     *,
-    is_build: bool,
+    prefix: str,
     is_provided: bool,
     statement: LicenseStatement | None,
 ) -> BomComponent:
     address, qualifiers = _package_address(env, layer, package)
     return BomComponent(
-        ref=f"{BUILD_REF if is_build else PACKAGE_REF}{package.name}",
-        kind="build requirement" if is_build else "package",
+        ref=f"{prefix}{package.name}",
+        kind="package" if prefix == PACKAGE_REF else "build requirement",
         name=package.name,
         version=package.version,
         purl=PackageURL("pypi", None, package.name, package.version, qualifiers).to_string(),
@@ -146,6 +153,25 @@ def _source_component(source: Source) -> BomComponent:
     )
 
 
+def _compiled_components(env: Environment) -> Iterator[BomComponent]:
+    """The packages that the image's build compiles. Their files are made there, so no hash of them is known before."""
+    sources = {source.name: source for source in env.service.sources}
+    for wheel in env.stage.wheels if env.stage else ():
+        name, version = wheel_name(wheel), pinned_version(wheel.package)
+        source = sources.get(wheel.source or "")
+        qualifiers = {"vcs_url": f"git+{redact_credentials(source.url)}@{source.commit}"} if source else {}
+        yield BomComponent(
+            ref=f"{PACKAGE_REF}{name}",
+            kind="package",
+            name=name,
+            version=version,
+            # a folder of the repository is no package of PyPI
+            purl=PackageURL(
+                "generic" if source or wheel.folder else "pypi", None, name, version, qualifiers
+            ).to_string(),
+        )
+
+
 def _base_component(base: Base) -> BomComponent:
     """The base image by its digest; by its tag alone where the description has no digest."""
     name, tag = image_reference(base)
@@ -187,6 +213,10 @@ def _dependencies(
     for requirement in lock.build.packages if lock.build else ():
         for parent in _parents(requirement, lock, env):
             edges[parent].add(f"{BUILD_REF}{requirement.name}")
+    compiled = {f"{PACKAGE_REF}{name}" for name in compiled_versions(env)}
+    edges[env.name] |= compiled
+    for ref in compiled:
+        edges[ref] |= {f"{_STAGE_REF}{tool.name}" for tool in (lock.stage.packages if lock.stage else ())}
     edges[env.name] |= {ref for ref in edges if ref == BASE_REF or ref.startswith(SOURCE_REF)}
     return {ref: tuple(sorted(targets)) for ref, targets in sorted(edges.items())}
 

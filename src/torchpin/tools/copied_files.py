@@ -102,11 +102,12 @@ def copied_digests(
         try:
             digests[context_path] = _digest(list_members(root, service, entry, left_out), _read)
         except TorchpinError as error:
-            path = f"files[{number}].from"
+            own = number < len(service.files)  # behind them are the folders that wheels are compiled from
+            path = f"files[{number}].from" if own else "build.wheels"
             position = service.positions.get(path) or Position(file=service.file, line=0, column=0)
             problems.append(Problem(position=position, path=path, message=str(error)))
     if problems:
-        raise InputError("correct `files:` first; nothing was built", problems)
+        raise InputError("correct these first; nothing was built", problems)
     return digests
 
 

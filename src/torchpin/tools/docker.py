@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from torchpin.compat.compiled import compiled_versions, compute_capabilities
 from torchpin.errors import ToolError
 from torchpin.parsing import parse_json
 from torchpin.redaction import redact_credentials
@@ -275,13 +276,19 @@ def ignore_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
 
 def source_options(env: Environment) -> tuple[str, ...]:
     """The options by which the probe reads the commit of each source in an image."""
-    homes = [f"{env.service.home}/{source.folder}" for source in env.service.sources]
+    homes = [f"{env.service.home}/{source.folder}" for source in env.shipped_sources]
     return tuple(option for home in homes for option in ("--source", home))
 
 
 def file_options(env: Environment) -> tuple[str, ...]:
     """The options by which the probe examines the installed files of an image, and its compiler where kernels are compiled."""
-    return ("--files", *(("--compiles",) if env.service.run.compiles else ()))
+    compiled, capabilities = compiled_versions(env), compute_capabilities(env)
+    return (
+        "--files",
+        *(("--compiles",) if env.service.run.compiles else ()),
+        *(("--compiled", *compiled) if compiled else ()),
+        *(("--capability", *capabilities) if compiled and capabilities else ()),
+    )
 
 
 def probe(client: Client, image: str, *arguments: str, gpus: bool = False) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def read_statements(
     build of the same release is read. A file that states no license has no statement, a wheel always has its contents or why
     they were not read. Raises ToolError when a server fails.
     """
-    layers = [*lock.layers, *(layer for layer in (lock.build, lock.provided) if layer)]
+    layers = [*lock.layers, *(layer for layer in (*lock.build_layers, lock.provided) if layer)]
     artifacts = {package.sha256: package for layer in layers for package in layer.packages}
     origins = {package.sha256: layer.origin for layer in layers for package in layer.packages}
     installed = {package.sha256 for package in lock.all_packages.values()}

@@ -6,7 +6,6 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,11 @@ from torchpin.compat.wheels import abi_wheels, best_wheel
 from torchpin.description.environments import mirror_variable
 from torchpin.errors import InputError, ToolError
 from torchpin.lock import cooldown, sdist, uv_project
-from torchpin.lock.file_format import BUILD
+from torchpin.lock.file_format import BUILD, STAGE
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
-from torchpin.redaction import redact_credentials
 from torchpin.tools import credentials, http, package_files, uv_cutoff
+from torchpin.tools.file_sizes import fetch_size, mirror_help
 from torchpin.tools.statements import read_statements
 from torchpin.tools.uv import UV_VERSION, index_addresses
 from torchpin.tools.uv_compile import (
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
     from torchpin.tools.uv_cutoff import AgeRule
 
 
-# who asks is not let in, the file does not exist, or the server has no HEAD
-_NO_SIZE_STATUSES = (401, 403, 404, 405)
 # Bounds of a source archive whose size no index tells: the largest have some hundred megabytes.
 _LARGEST_SOURCE, _SOURCE_SECONDS = 500_000_000, 1800
 _PROJECT = " (pyproject.toml)"  # how uv marks it among those that require a package
@@ -108,9 +105,10 @@ def resolve(
     layers, provided_layer = split_layers(env, artifacts, uv=UV_VERSION, upstreams=upstreams)
     sources = _locked_sources(files, layers)
     build, build_files = _build_layer(env, settings, sources, upstreams, current=current, rule=rule)
-    lock = Lock(layers=layers, build=build, provided=provided_layer, upstreams=upstreams)
+    stage, stage_files = _stage_layer(env, settings, current=current, rule=rule)
+    lock = Lock(layers=layers, build=build, stage=stage, provided=provided_layer, upstreams=upstreams)
     lock = cooldown.with_cutoff(lock, cutoff)
-    urls = {file.artifact.sha256: file.url for file in (*files, *build_files)}
+    urls = {file.artifact.sha256: file.url for file in (*files, *build_files, *stage_files)}
     licenses, contents = read_statements(
         env, settings, lock, urls, current=current, other_builds=published is None
     )
@@ -334,40 +332,21 @@ def _with_sizes(files: Sequence[_LocatedArtifact], current: Lock | None) -> list
 
     A size stays None where the lock has no file of the same hash.
     """
-    build_packages = current.build.packages if current and current.build else ()
+    build_packages = [
+        package for layer in (current.build_layers if current else ()) for package in layer.packages
+    ]
     recorded_sizes = {
         artifact.sha256: artifact.size
         for artifact in (*(current.all_packages.values() if current else ()), *build_packages)
     }
     with ThreadPoolExecutor(8) as pool:
-        sizes = pool.map(lambda file: file.artifact.size or _fetch_size(file.url), files)
+        sizes = pool.map(lambda file: file.artifact.size or fetch_size(file.url), files)
         return [
             replace(
                 file.artifact, size=size if size is not None else recorded_sizes.get(file.artifact.sha256)
             )
             for file, size in zip(files, sizes, strict=True)
         ]
-
-
-@cache
-def _fetch_size(url: str) -> int | None:
-    """A file's size in bytes, None where the server does not have the file, as an index of snapshots does not.
-
-    Raises ToolError when the server cannot be read.
-    """
-    try:
-        return http.fetch(url, "HEAD").length or None
-    except http.FetchError as error:
-        if error.status in _NO_SIZE_STATUSES:
-            return None
-        raise ToolError(
-            f"the size of {http.filename(url)} could not be read from {redact_credentials(url)}: {error.reason}; "
-            f"{_mirror_help()}"
-        ) from None
-
-
-def _mirror_help() -> str:
-    return f"check {mirror_variable('pypi')} and the channel's mirror, or try again"
 
 
 def _build_layer(
@@ -405,7 +384,7 @@ def _build_layer(
         previous=current.build.packages if current and current.build else (),
         # a build tool without a wheel would have build requirements again
         options=("--only-binary", ":all:"),
-        rule=replace(rule, untimed=frozenset(), pinned=frozenset()) if rule else None,
+        rule=_of_tools(rule),
     )
     artifacts = [
         replace(artifact, required_by=tuple(names.split())) for artifact in _with_sizes(files, current)
@@ -414,13 +393,37 @@ def _build_layer(
     return layer, files
 
 
+def _stage_layer(
+    env: Environment, settings: Settings, *, current: Lock | None, rule: AgeRule | None
+) -> tuple[LayerLock | None, list[_LocatedArtifact]]:
+    """What compiles the wheels of an environment, and their source archives, with the addresses; None without such wheels."""
+    if env.stage is None:
+        return None, []
+    previous = current.stage.packages if current and current.stage else ()
+    files: list[_LocatedArtifact] = []
+    for project, option in uv_project.stage_projects(env):
+        kept = [package for package in previous if package.is_source == (option == "--no-binary")]
+        options = (option, ":all:")
+        _, resolved = _resolve_project(
+            env, settings, project, index=None, previous=kept, options=options, rule=_of_tools(rule)
+        )
+        files += resolved
+    artifacts = sorted(_with_sizes(files, current), key=lambda artifact: artifact.name)
+    return layer_lock(env, STAGE, artifacts, uv=UV_VERSION), files
+
+
+def _of_tools(rule: AgeRule | None) -> AgeRule | None:
+    """A rule of age for what builds packages, which is pinned nowhere else."""
+    return replace(rule, untimed=frozenset(), pinned=frozenset()) if rule else None
+
+
 def _fetch_source(source: _LocatedArtifact) -> bytes:
     """The content of a source archive. Raises ToolError when it cannot be read or does not match its hash."""
     try:
         size = source.artifact.size or _LARGEST_SOURCE
         content = http.fetch(source.url, most_bytes=size, seconds=_SOURCE_SECONDS).content
     except http.FetchError as error:
-        raise ToolError(f"{source.artifact.filename}: {error}; {_mirror_help()}") from None
+        raise ToolError(f"{source.artifact.filename}: {error}; {mirror_help()}") from None
     if sha256(content).hexdigest() != source.artifact.sha256:
         raise ToolError(
             f"{source.artifact.filename} does not match the hash that the index lists: {source.artifact.sha256}"

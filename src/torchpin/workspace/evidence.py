@@ -83,13 +83,13 @@ def from_repository(
         locks=parsed,
         broken=broken,
         orphans=workspace.orphaned_folders(repo),
-        file_problems={env.name: _file_problems(repo, env) for env in environments if env.service.files},
+        file_problems={env.name: _file_problems(repo, env) for env in environments if env.copied_files},
     )
     return _add_generated_files(repo, context) if texts else context
 
 
 def _file_problems(repo: Repository, env: Environment) -> tuple[str, ...]:
-    return tuple(find_problem(repo.root, env.service, entry) for entry in env.service.files)
+    return tuple(find_problem(repo.root, env.service, entry) for entry in env.copied_files)
 
 
 def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContext:
@@ -147,8 +147,7 @@ def _render(
         return {}, "", ()
     files = environment_files(repo, env, lock)
     problems = tuple(
-        copy_problem(repo.root, env.service, entry, left_out_files(env.service))
-        for entry in env.service.files
+        copy_problem(repo.root, env.service, entry, left_out_files(env.service)) for entry in env.copied_files
     )
     key = "" if any(problems) else render_environment(repo, env, lock).image_key
     return files, key, problems

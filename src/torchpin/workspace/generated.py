@@ -20,7 +20,7 @@ from torchpin.image.dockerfile import render_context_list, render_dockerfile
 from torchpin.model import Position, Problem
 from torchpin.tools import resources
 from torchpin.tools.copied_files import copied_digests
-from torchpin.workspace import workspace
+from torchpin.workspace import apt_keys, workspace
 from torchpin.workspace.bumps import read_bumps
 
 if TYPE_CHECKING:
@@ -249,7 +249,13 @@ def _render_texts(repo: Repository, env: Environment, lock: Lock) -> tuple[dict[
     smoke = repo.text(path)
     if smoke is None:
         raise InputError(f"{path} is missing; it runs inside the image as its smoke test")
-    context = plan.build_context(env, lock, runtime=runtime_scripts(repo), smoke=smoke)
+    context = plan.build_context(
+        env,
+        lock,
+        runtime=runtime_scripts(repo),
+        smoke=smoke,
+        keys=apt_keys.read_keys(repo, env),
+    )
     dockerfile = render_dockerfile(dockerfile_template(repo), plan.image_plan(env, lock))
     listing = render_context_list(context)
     return dict(zip(paths.rendered_paths(env.name), (dockerfile, listing), strict=True)), context

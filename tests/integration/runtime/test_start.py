@@ -96,6 +96,7 @@ def test_the_scripts_folder_stays_as_the_image_brought_it(container: Container) 
     assert sorted(path.name for path in Path(container.script).parent.iterdir()) == [
         "envreport.py",
         "probe.py",
+        "probe_code.py",
         "probe_expectation.py",
         "probe_files.py",
         "probe_findings.py",

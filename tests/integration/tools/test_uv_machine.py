@@ -15,7 +15,7 @@ from support.stub_service import CHANNELS, environment
 from torchpin.errors import InputError, ToolError
 from torchpin.lock import file_format
 from torchpin.model import Settings
-from torchpin.tools import credentials, http, index_server, uv, uv_export, uv_resolve
+from torchpin.tools import credentials, file_sizes, http, index_server, uv, uv_export, uv_resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "uv-cache"))
     http._accepted.clear()
     credentials._authorization.cache_clear()
-    uv_resolve._fetch_size.cache_clear()
+    file_sizes.fetch_size.cache_clear()
     return home
 
 

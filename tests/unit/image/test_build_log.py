@@ -367,3 +367,38 @@ def test_the_log_tells_from_which_index_a_layer_came_also_out_of_the_cache() -> 
         "00-torch.requirements.txt": address
     }
     assert build_log.layer_indexes([other_step]) == {}
+
+
+def test_the_stage_that_compiles_has_an_installation_of_its_own() -> None:
+    log = [
+        "#7 [wheels 3/4] RUN uv pip install --requirements /run/torchpin/layers/00-torch.requirements.txt",
+        "#7 0.5  + torch==2.5.1",
+        "#9 [image 3/9] RUN uv pip install --requirements /run/torchpin/layers/00-torch.requirements.txt",
+        "#9 0.5  + torch==2.5.1",
+    ]
+    assert build_log.repeated_installs(log) == ()
+    assert build_log.repeated_installs([*log, "#7 0.9  + torch==2.5.1"]) == ("torch",)
+    assert build_log.repeated_installs([*log, "#9 0.9  + torch==2.5.1"]) == ("torch",)
+
+
+@pytest.mark.parametrize(
+    ("step", "title"),
+    [
+        ("[wheels 2/6] RUN --mount=type=x,target=/run apt-get update", "build stage: system packages"),
+        (
+            (
+                "[wheels 3/6] RUN --mount=type=bind,source=layers/00-torch.requirements.txt,"
+                "target=/run/torchpin/layers/00-torch.requirements.txt uv"
+            ),
+            "build stage: layer 00-torch",
+        ),
+        ("[wheels 4/6] RUN python -m pip download --dest /opt/archives", "build stage: source archives"),
+        ("[wheels 5/6] RUN cp -R /run/torchpin/source /opt/build/my-ops && uv build", "compiling my-ops"),
+        (
+            "[image 9/9] RUN uv pip install my-ops==0.1 && sha256sum x >/opt/torchpin/wheels.txt",
+            "compiled wheels",
+        ),
+    ],
+)
+def test_the_steps_of_the_stage_that_compiles_have_titles(step: str, title: str) -> None:
+    assert build_log.step_title(step) == title

@@ -12,7 +12,7 @@ from support.addresses import ADDRESS
 from torchpin.errors import ToolError
 from torchpin.lock.layers import layer_lock
 from torchpin.model import Artifact, Lock, Settings
-from torchpin.tools import http, uv_resolve
+from torchpin.tools import file_sizes, http, uv_resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,7 +147,7 @@ def fake_web(monkeypatch: pytest.MonkeyPatch, response: http.HttpResponse | http
             raise response
         return response
 
-    uv_resolve._fetch_size.cache_clear()
+    file_sizes.fetch_size.cache_clear()
     monkeypatch.setattr(http, "fetch", fake_fetch)
     return requests
 

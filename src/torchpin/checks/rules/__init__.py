@@ -7,6 +7,7 @@ from torchpin.checks.rules import (
     base_contents,
     base_image,
     base_packages,
+    building,
     compiler,
     conflicts,
     copied_files,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Answer
     from torchpin.model import Environment
 
-_WITH_APT = ("ubuntu", "debian")
+WITH_APT = ("ubuntu", "debian")  # distributions, as the facts name them
 _UBUNTUS = ("ubuntu22.04", "ubuntu24.04", "ubuntu20.04")  # in the order of preference
 
 
@@ -45,7 +45,7 @@ def base_runs_the_build(context: CheckContext, env: Environment) -> Iterator[Ans
     elif row is None or row.os is None:
         message = f"whether {image} has apt-get is not in the facts: its distribution is not known"
         yield Unknown(message=message, about=image)
-    elif row.os.startswith(_WITH_APT):
+    elif row.os.startswith(WITH_APT):
         yield Ok(about=image, evidence=f"{image} is of {row.os}, which has apt-get: {row.citation}")
     else:
         yield _no_apt(env, row.os, row.citation)
@@ -53,7 +53,7 @@ def base_runs_the_build(context: CheckContext, env: Environment) -> Iterator[Ans
 
 def _no_apt(env: Environment, system: str, citation: str) -> Answer:
     image, packages = env.base.image, ", ".join(env.service.apt)
-    other = _on_ubuntu(image, system)
+    other = on_ubuntu(image, system)
     digest = f" and `digest: {other.digest}`" if other and other.digest else ""
     choice = (
         f"set `image: {other.image}`{digest}, the same on Ubuntu"
@@ -76,7 +76,7 @@ def _no_apt(env: Environment, system: str, citation: str) -> Answer:
     )
 
 
-def _on_ubuntu(image: str, system: str) -> facts.BaseImage | None:
+def on_ubuntu(image: str, system: str) -> facts.BaseImage | None:
     """The image of nvidia/cuda with the same tag on an Ubuntu that gets fixes; None where there is none."""
     name = facts.parse_image_name(image)
     if name.repository != "nvidia/cuda" or not name.tag.endswith(f"-{system}"):

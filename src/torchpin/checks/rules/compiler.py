@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock, uses_stubs
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.checks.rules.base_image import image_location
+from torchpin.checks.rules.base_packages import WITH_APT, on_ubuntu
+from torchpin.compat.compiled import compiled_versions
 from torchpin.compat.compilers import compiling_signs, image_compiler
 from torchpin.compat.pins import list_pins
 from torchpin.description.environments import torch_build
@@ -46,7 +49,7 @@ def compiler_is_there(context: CheckContext, env: Environment) -> Iterator[Answe
         )
         return
     on_cpu = torch_build(env) == "cpu"
-    signs = list(compiling_signs(env, () if on_cpu else pins))
+    signs = list(compiling_signs(env, () if on_cpu else {*pins, *compiled_versions(env)}))
     if not (word or signs or "triton" in pins):
         return
     compiler = image_compiler(env)
@@ -89,15 +92,29 @@ def _finding(env: Environment, compiler: Compiler, signs: list[Sign], *, on_cpu:
         if compiler.c
         else "a C compiler"
     )
-    additions = " and ".join(packages)
+    advice, fix = _advice(env, packages)
     evidence = "; ".join(filter(None, (sign.evidence if sign else "", compiler.evidence)))
     return finding(
         env,
         location,
         f"{reason}, and neither {env.base.image} nor `apt` has {missing}",
-        help=f"add {additions} to `apt`" + ("; or set `compiles: false`" if word else f", or {_WORD}"),
+        help=advice + ("; or set `compiles: false`" if word else f", or {_WORD}"),
         about="compiler",
         evidence=evidence,
         level="error" if word else "warning" if sign else "notice",
-        fix=tuple(Change(path="apt[+]", value=package) for package in packages),
+        fix=fix,
+    )
+
+
+def _advice(env: Environment, packages: tuple[str, ...]) -> tuple[str, tuple[Change, ...]]:
+    """How the image gets a compiler, and the edits: by apt-get, where its distribution has one."""
+    additions, image = " and ".join(packages), env.base.image
+    row = facts.base_image(image)
+    if row is None or row.os is None or row.os.startswith(WITH_APT):
+        return f"add {additions} to `apt`", tuple(Change(path="apt[+]", value=name) for name in packages)
+    other = on_ubuntu(image, row.os)
+    choice = f"set `image: {other.image}`" if other else "choose a base image of Debian or Ubuntu"
+    return (
+        f"{row.os} has no apt-get: {choice} and add {additions} to `apt`, or choose a base image with a compiler",
+        (),
     )

@@ -1,4 +1,4 @@
-"""FIL: what `files:` name can be copied into the image."""
+"""FIL: what `files:` and the wheels under `build:` name can be copied into the image."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ def files_can_be_copied(context: CheckContext, env: Environment) -> Iterator[Ans
     Sources: Docker documentation, COPY and .dockerignore; Git LFS specification.
     """
     for number, problem in enumerate(context.file_problems.get(env.name, ())):
-        origin = env.service.files[number].origin
+        origin = env.copied_files[number].origin
         if problem:
             message, _, help_text = problem.partition("; ")
-            location = env.service.location(f"files[{number}].from")
+            own = number < len(env.service.files)
+            location = env.service.location(f"files[{number}].from" if own else "build.wheels")
             yield finding(env, location, message, about=origin, help=help_text, level="warning")
         else:
             yield Ok(about=origin, evidence=f"{origin} can be copied to {_target(env, number)}")
 
 
 def _target(env: Environment, number: int) -> str:
-    return env.service.path_in_image(env.service.files[number].target)
+    files = env.service.files
+    return env.service.path_in_image(files[number].target) if number < len(files) else "the build stage"

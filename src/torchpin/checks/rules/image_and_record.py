@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin import facts, paths
 from torchpin.checks.registry import Ok, Unknown, check, finding
+from torchpin.compat.compiled import compiled_versions
 from torchpin.image import plan
 from torchpin.records import freeze
 
@@ -28,7 +29,8 @@ def record_equals_lock(context: CheckContext, env: Environment) -> Iterator[Find
 
     Sources: the documented update policy: the freeze of the built image is kept.
     """
-    for difference in freeze.freeze_differences(str(context.records[env.name]), context.locks[env.name]):
+    record, compiled = str(context.records[env.name]), compiled_versions(env)
+    for difference in freeze.freeze_differences(record, context.locks[env.name], compiled):
         yield finding(env, paths.freeze_path(env.name), difference, about=difference.split(":")[0])
 
 
@@ -74,7 +76,7 @@ def image_equals_lock(context: CheckContext, env: Environment) -> Iterator[Findi
     Sources: uv issue 11932 and docker-stacks issue 1428, which request this comparison.
     """
     frozen = freeze.format_freeze(_probe_report(context, env).get("distributions", {}))
-    for difference in freeze.freeze_differences(frozen, context.locks[env.name]):
+    for difference in freeze.freeze_differences(frozen, context.locks[env.name], compiled_versions(env)):
         yield finding(env, f"image of {env.name}", difference, about=difference.split(":")[0])
 
 
@@ -238,6 +240,23 @@ def image_compiles(context: CheckContext, env: Environment) -> Iterator[Answer]:
     """
     if env.service.run.compiles:
         yield from _file_findings(context, env, "IMG010")
+
+
+@check("IMG011", "a compiled package has no code for a described GPU", "image")
+def image_code_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Add the architecture to TORCH_CUDA_ARCH_LIST under `build.env`, or to the variable that the project reads instead.
+
+    Of each package that the image's build compiles, the probe reads the headers of the GPU code in its libraries. Machine
+    code runs on its own major capability, from its minor on; PTX on its capability and every higher one; code for an
+    architecture such as sm_90a on that one alone. A package without GPU code is not judged. Projects with a list of their own,
+    such as flash-attn's FLASH_ATTN_CUDA_ARCHS, do not read TORCH_CUDA_ARCH_LIST.
+
+    Example: flash-attn compiled for sm_80 and sm_90, and RTX 5090 (12.0) under `gpus`.
+
+    Sources: NVIDIA's compatibility guides; the headers of fat binaries as nvcc 13.5 writes them, own run of 2026-11-26.
+    """
+    if env.stage:
+        yield from _file_findings(context, env, "IMG011")
 
 
 @check("IMG006", "the image's torch does not run on this machine's GPUs", "lock", "gpu")

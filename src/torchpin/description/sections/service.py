@@ -19,6 +19,16 @@ from torchpin.description.patterns import (
     TAKEN_HOMES,
 )
 from torchpin.description.sections.base import BASE, base_mapping, build_base
+from torchpin.description.sections.building import (
+    REPOSITORIES,
+    STAGE,
+    build_repositories,
+    build_stage,
+    check_repositories,
+    check_stage,
+    repository_mapping,
+    stage_mapping,
+)
 from torchpin.description.sections.files import FILES, build_files, check_files, files_mapping
 from torchpin.description.sections.indexes import INDEXES, build_indexes, index_mapping
 from torchpin.description.sections.layers import LAYERS, build_layers, check_layers, layer_mapping
@@ -114,8 +124,13 @@ SERVICE = Record(
         Key(
             name="apt",
             shape=Items(of=Text(rule=APT), unique=True),
-            doc="System packages of the distribution.",
-            example="[ffmpeg, git]",
+            doc="System packages of the distribution, each with its version where that matters: `git=1:2.43.0-1ubuntu7`.",
+            example="[ffmpeg, git=1:2.43.0-1ubuntu7]",
+        ),
+        Key(
+            name="apt_repositories",
+            shape=REPOSITORIES,
+            doc="Debian repositories beside those of the distribution, for `apt`.",
         ),
         Key(
             name="imports",
@@ -129,6 +144,11 @@ SERVICE = Record(
             shape=FILES,
             doc="Files and folders of the repository that are copied into the image, in its last layers.",
             example="[{from: services/whisper/server.py, to: server.py}]",
+        ),
+        Key(
+            name="build",
+            shape=STAGE,
+            doc="Packages that are compiled for this torch and these GPUs, in a stage of its own: the image gets the wheels, and neither compiler nor toolkit.",
         ),
         Key(name="run", shape=RUN, doc="How a container runs."),
         Key(name="budget", shape=_BUDGET, doc="Limits of the image.", example="{image: 20GB}"),
@@ -164,6 +184,8 @@ def check_service(reader: Reader, values: Mapping[str, Any]) -> None:
         reader.add_problem_at("python", f"{python!r} is not {PYTHON.expected}")
     check_layers(reader, values)
     check_sources(reader, values.get("sources") or (), values.get("layers") or ())
+    check_repositories(reader, values.get("apt_repositories") or ())
+    check_stage(reader, values)
     check_run(reader, values.get("run") or {}, f"/opt/{name}")
     check_files(reader, values, f"/opt/{name}")
 
@@ -183,9 +205,11 @@ def build_service(values: Mapping[str, Any], positions: Mapping[str, Position]) 
         gpus=values.get("gpus", ()),
         driver=values.get("driver"),
         apt=values.get("apt", ()),
+        apt_repositories=build_repositories(values.get("apt_repositories", ())),
         imports=values.get("imports", ()),
         sources=build_sources(values.get("sources", ())),
         files=build_files(values.get("files", ())),
+        build=build_stage(values["build"]) if "build" in values else None,
         run=build_run(values["run"]) if "run" in values else Run(),
         budget_bytes=_parse_size(budget) if budget else None,
         recommends=build_recommendations(values.get("recommends", ())),
@@ -213,9 +237,11 @@ def service_mapping(service: Service) -> dict[str, object]:
         "gpus": list(service.gpus),
         "driver": service.driver,
         "apt": list(service.apt),
+        "apt_repositories": [repository_mapping(repository) for repository in service.apt_repositories],
         "imports": list(service.imports),
         "sources": [source_mapping(source) for source in service.sources],
         "files": [files_mapping(files) for files in service.files],
+        "build": stage_mapping(service.build) if service.build else None,
         "run": run_mapping(service.run),
         "budget": None if budget is None else {"image": f"{Decimal(budget) / 10**6:f}MB"},
         "recommends": [recommendation_mapping(recommendation) for recommendation in service.recommends],

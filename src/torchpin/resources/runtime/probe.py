@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 DRIVER = re.compile(r"Kernel Module\D*? (?:for \S+ +)?(\d+(?:\.\d+)+)")
 DRIVER_FILE = "/proc/driver/nvidia/version"
+WHEELS = "/opt/torchpin/wheels.txt"  # of images whose build compiles wheels
 
 
 def sentence(error: BaseException) -> str:
@@ -305,16 +306,32 @@ def collect(
         "unreadable": unreadable(readable),
         "unwritable": unwritable(writable),
         "gpu": machine_gpus,
+        **({"wheels": wheels} if (wheels := wheel_hashes()) else {}),
     }
 
 
-def examined(requested: Sequence[str], compiles: bool) -> dict[str, Any]:
+def examined(
+    requested: Sequence[str],
+    compiles: bool,
+    compiled: Sequence[str] = (),
+    capabilities: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return what is wrong with the installed files, and with the compiler if kernels are compiled at run time.
 
-    `requested`: the packages and modules that the description names.
+    `requested`: the packages and modules that the description names; `compiled`: those that the image's build compiled, for
+    GPUs of `capabilities`.
     """
-    report = file_findings(*own_and_base(site_folders()), requested, platform.machine())
+    own, base = own_and_base(site_folders())
+    report = file_findings(own, base, requested, platform.machine(), compiled, capabilities)
     return {**report, "findings": [*report["findings"], *(compiler_findings() if compiles else ())]}
+
+
+def wheel_hashes(path: str = WHEELS) -> dict[str, str]:
+    """Return the SHA-256 of each wheel that the image's build compiled, by its file name."""
+    text = attempt(lambda: Path(path).read_text(encoding="utf-8")) or ""
+    rows = (line.split() for line in text.splitlines())
+    pairs = (row for row in rows if len(row) == 2)  # noqa: PLR2004 - as sha256sum writes them
+    return dict(sorted((Path(name).name, digest) for digest, name in pairs))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -341,6 +358,23 @@ def parser() -> argparse.ArgumentParser:
         "--compiles",
         action="store_true",
         help="kernels are compiled at run time: examine the C compiler, too",
+    )
+    argument_parser.add_argument(
+        "--compiled",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="packages that the image's build compiled",
+    )
+    argument_parser.add_argument(
+        "--capability",
+        dest="capabilities",
+        metavar="X.Y",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="GPUs that they have code for",
     )
     argument_parser.add_argument(
         "--freeze", action="store_true", help="print name==version lines and nothing else"
@@ -373,7 +407,12 @@ def main(argv: Sequence[str]) -> int:
     )
     if options.files or options.compiles or expect is not None:
         document.update(
-            examined(requested_names(expected), options.compiles or expected.get("compiles") is True)
+            examined(
+                requested_names(expected),
+                options.compiles or expected.get("compiles") is True,
+                [*expected.get("compiled", ()), *options.compiled],
+                [*expected.get("capabilities", ()), *options.capabilities],
+            )
         )
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
     sys.stdout.flush()

@@ -85,6 +85,8 @@ SHAPE: Mapping[str, Callable[[object], bool]] = {
     "readable": is_list,
     "writable": is_list,
     "requested": is_list,  # the packages that the description names
+    "compiled": is_table,  # the packages that the image's build compiled
+    "capabilities": is_list,  # of the GPUs that they have code for
     "compiles": lambda value: isinstance(value, bool),  # kernels are compiled at run time
 }
 SHOWN_PATHS = 5  # that cannot be read; the others are counted
@@ -183,6 +185,8 @@ def distribution_problems(document: dict[str, Any], expect: dict[str, Any]) -> l
     actual = document["distributions"]
     required = {normalized(name): version for name, version in expect["distributions"].items()}
     optional = {normalized(name): version for name, version in expect.get("optional", {}).items()}
+    compiled = {normalized(name): version for name, version in expect.get("compiled", {}).items()}
+    required.update(compiled)
     expected = {**optional, **required}
     inherited = set(map(normalized, expect.get("inherited", ())))  # reported by inherited_problems
     differences = []
@@ -193,7 +197,11 @@ def distribution_problems(document: dict[str, Any], expect: dict[str, Any]) -> l
             differences.append(f"{name}: expected {expected[name] or 'any version'}, {reason}")
         elif name not in expected:
             differences.append(f"{name}: expected not to be installed, found {actual[name]}")
-        elif expected[name] and comparable(actual[name]) != comparable(expected[name]):
+        elif expected[name] and not (
+            is_version(actual[name], expected[name])  # its project may add a local part to it
+            if name in compiled
+            else comparable(actual[name]) == comparable(expected[name])
+        ):
             differences.append(differs(name, expected[name], actual[name]))
     differences += [f"{name}: recorded more than once in site-packages" for name in document["duplicates"]]
     return differences

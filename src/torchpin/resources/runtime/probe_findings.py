@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probe_files import Owned, Unresolved, records, unresolved
+from probe_code import gpu_code
+from probe_files import LIBRARY, Owned, Unresolved, records, unresolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -179,13 +180,57 @@ def compile_error(path: str) -> str | None:
     return next((line.strip() for line in lines if "error" in line), completed.stderr.strip()[-200:])
 
 
+def code_findings(
+    owners: Mapping[str, Sequence[Owned]], compiled: Iterable[str], capabilities: Sequence[str]
+) -> list[dict[str, str]]:
+    """Return a finding for each compiled package whose GPU code does not run on GPUs of all capabilities.
+
+    A package without any GPU code has none that could be missing.
+    """
+    findings = []
+    for package in sorted(compiled):
+        paths = [
+            path
+            for path, entries in owners.items()
+            if entries[-1].package == package and LIBRARY.search(path)
+        ]
+        codes = gpu_code(paths)
+        missing = [
+            text for text in capabilities if not any(code.runs_on(capability_numbers(text)) for code in codes)
+        ]
+        if codes and missing:
+            names = " ".join(dict.fromkeys(code.name() for code in codes))
+            message = f"{package} was compiled for {names}, which does not run on GPUs of capability {', '.join(missing)}"
+            help = "add the architecture to TORCH_CUDA_ARCH_LIST under `build.env:`, or to what the project's own variable names"
+            findings.append(finding("IMG011", ERROR, package, message, help))
+    return findings
+
+
+def capability_numbers(text: str) -> tuple[int, int]:
+    """Return a capability such as 9.0 or 9.0a as numbers."""
+    major, _, minor = text.rstrip("af").partition(".")
+    return int(major), int(minor)
+
+
 def file_findings(
-    folders: Sequence[str], base: Sequence[str], requested: Iterable[str], machine: str
+    folders: Sequence[str],
+    base: Sequence[str],
+    requested: Iterable[str],
+    machine: str,
+    compiled: Iterable[str] = (),
+    capabilities: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return what is wrong with the installed files, and the number of libraries that were read."""
+    """Return what is wrong with the installed files, and the number of libraries that were read.
+
+    `compiled`: the packages that the image's build compiled, for GPUs of these `capabilities`.
+    """
     owners = records(folders)
     problems, count = unresolved(folders, base, owners, machine)
     return {
         "libraries": count,
-        "findings": [*library_findings(problems, requested, folders), *shared_findings(owners, folders)],
+        "findings": [
+            *library_findings(problems, requested, folders),
+            *shared_findings(owners, folders),
+            *code_findings(owners, compiled, capabilities),
+        ],
     }

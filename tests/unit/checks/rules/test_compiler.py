@@ -207,3 +207,19 @@ def test_kernels_without_a_compiler(text: str) -> None:
     assert status(text) == "warning"
     assert status(text.replace("apt: [", "apt: [build-essential, ")) == "ok"
     assert status(text.replace("run:\n", "run:\n  compiles: false\n")) == "ok"
+
+
+def test_without_apt_get_no_package_of_it_is_proposed(environment: Environments) -> None:
+    (finding,) = check(environment, "nvidia/cuda:12.8.1-base-ubi9", run=Run(compiles=True)).findings
+    assert finding.help == (
+        "ubi9 has no apt-get: set `image: nvidia/cuda:12.8.1-base-ubuntu22.04` and add gcc and libc6-dev to `apt`, or choose a "
+        "base image with a compiler; or set `compiles: false`"
+    )
+    assert finding.fix == ()
+    (other,) = check(environment, "fedora:42", run=Run(compiles=True)).findings
+    assert "choose a base image of Debian or Ubuntu and add gcc" in other.help
+
+
+def test_a_compiler_with_its_version_is_one(environment: Environments) -> None:
+    apt = ("gcc=4:11.2.0-1ubuntu1", "libc6-dev=2.35-0ubuntu3")
+    assert check(environment, run=Run(compiles=True), apt=apt).status == "ok"

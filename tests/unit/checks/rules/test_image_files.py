@@ -1,4 +1,4 @@
-"""IMG007-010: what the probe found about the installed files of an image."""
+"""IMG007-011: what the probe found about the installed files of an image."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from support.check_cases import Case, assert_finds, assert_passes, parametrize_cases
 from support.checks import PROBE_OUTPUT
-from torchpin.model import Run
+from torchpin.model import Base, BuildStage, BuiltWheel, Run
 
 if TYPE_CHECKING:
     from support.checks import Builders
@@ -34,12 +35,20 @@ def compiling(kit: Builders) -> Environment:
     return replace(env, service=replace(env.service, run=Run(compiles=True)))
 
 
+def with_wheels(kit: Builders) -> Environment:
+    env = kit.environment()
+    wheels = (BuiltWheel(package=Requirement("my-ops==0.1"), folder="ops"),)
+    stage = BuildStage(base=Base(image="nvidia/cuda:12.1.1-devel-ubuntu22.04"), wheels=wheels)
+    return replace(env, service=replace(env.service, build=stage))
+
+
 PASSES = [
     Case("IMG007", "libraries that resolve", lambda kit: kit.check_image("IMG007")),
     Case("IMG007", "a finding of another id", lambda kit: kit.check_image("IMG007", probe_reports=reports("IMG008"))),
     Case("IMG008", "a system that is new enough", lambda kit: kit.check_image("IMG008")),
     Case("IMG009", "files with one owner", lambda kit: kit.check_image("IMG009")),
     Case("IMG010", "a compiler that works", lambda kit: kit.check_image("IMG010", compiling(kit))),
+    Case("IMG011", "code for all GPUs", lambda kit: kit.check_image("IMG011", with_wheels(kit))),
 ]  # fmt: skip
 FAILS = [
     Case("IMG007", "a library that is missing", lambda kit: kit.check_image("IMG007", probe_reports=reports("IMG007")),
@@ -49,6 +58,8 @@ FAILS = [
     Case("IMG009", "files with two owners", lambda kit: kit.check_image("IMG009", probe_reports=reports("IMG009")),
          "image of lora-gpu", "cv2 needs libGL.so.1"),
     Case("IMG010", "a compiler that fails", lambda kit: kit.check_image("IMG010", compiling(kit), probe_reports=reports("IMG010", "error")),
+         "image of lora-gpu", "cv2 needs libGL.so.1"),
+    Case("IMG011", "a GPU without code", lambda kit: kit.check_image("IMG011", with_wheels(kit), probe_reports=reports("IMG011", "error")),
          "image of lora-gpu", "cv2 needs libGL.so.1"),
 ]  # fmt: skip
 

@@ -1,0 +1,63 @@
+"""The install steps of an image: one a layer of its lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torchpin.description.environments import mirror_variable, origin_url, service_index
+from torchpin.lock.export import wheel_release
+from torchpin.lock.locations import address_folders
+
+if TYPE_CHECKING:
+    from torchpin.model import Environment, LayerLock, Lock
+
+IN_CONTEXT = ("repository", "git")  # origins of files that a build context has
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstallStep:
+    """One install step of an image: a layer file, from one origin.
+
+    `index` is the address of a channel, None for PyPI; `release` is that of an ABI wheel's release. `mirror` is the
+    variable that replaces the address; `builds` is whether a package is built from source. `own_index`: the index is one of
+    the description. `addresses`: the package, the variable and the folder of each file at an address; `packages`: whether
+    files of the build context are installed.
+    """
+
+    file: str
+    origin: str
+    index: str | None
+    mirror: str
+    optional: bool
+    builds: bool
+    release: str | None = None
+    own_index: bool = False
+    addresses: tuple[tuple[str, str, str], ...] = ()
+    packages: bool = False
+
+
+def install_steps(env: Environment, lock: Lock) -> tuple[InstallStep, ...]:
+    """The install steps of a lock, without empty layers."""
+    return tuple(install_step(env, layer) for layer in lock.layers if layer.packages)
+
+
+def install_step(env: Environment, layer: LayerLock) -> InstallStep:
+    """The install step of a layer of an environment's lock."""
+    folders = address_folders(env)
+    return InstallStep(
+        file=layer.file,
+        origin=layer.origin,
+        index=origin_url(env, layer.origin),
+        release=wheel_release(layer),
+        mirror=mirror_variable(layer.origin),
+        optional=layer.optional,
+        builds=any(package.is_source for package in layer.packages),
+        own_index=service_index(env, layer.origin) is not None,
+        addresses=tuple(
+            (package.name, mirror_variable(package.name), folders[package.name])
+            for package in layer.packages
+            if package.origin == "address" and package.name in folders
+        ),
+        packages=any(package.origin in IN_CONTEXT for package in layer.packages),
+    )
