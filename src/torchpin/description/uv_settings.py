@@ -17,26 +17,24 @@ from torchpin.parsing import parse_toml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-# uv's keys and the variables of the same meaning, by the type of the value
-_TEXTS = {
-    "keyring-provider": "UV_KEYRING_PROVIDER",
-    "http-proxy": "HTTP_PROXY",
-    "https-proxy": "HTTPS_PROXY",
-    "python-install-mirror": "UV_PYTHON_INSTALL_MIRROR",
-    "cache-dir": "UV_CACHE_DIR",
-    "link-mode": "UV_LINK_MODE",
-}
-_SWITCHES = {
-    "native-tls": "UV_SYSTEM_CERTS",
-    "system-certs": "UV_SYSTEM_CERTS",
-    "offline": "UV_OFFLINE",
-    "no-cache": "UV_NO_CACHE",
-}
-_NUMBERS = {
-    "concurrent-downloads": "UV_CONCURRENT_DOWNLOADS",
-    "concurrent-builds": "UV_CONCURRENT_BUILDS",
-    "concurrent-installs": "UV_CONCURRENT_INSTALLS",
-}
+# uv's keys, the variables of the same meaning, and the type of their values
+_SCALARS: tuple[tuple[str, str, type], ...] = (
+    ("keyring-provider", "UV_KEYRING_PROVIDER", str),
+    ("http-proxy", "HTTP_PROXY", str),
+    ("https-proxy", "HTTPS_PROXY", str),
+    ("python-install-mirror", "UV_PYTHON_INSTALL_MIRROR", str),
+    ("python-downloads-json-url", "UV_PYTHON_DOWNLOADS_JSON_URL", str),
+    ("cache-dir", "UV_CACHE_DIR", str),
+    ("link-mode", "UV_LINK_MODE", str),
+    ("native-tls", "UV_SYSTEM_CERTS", bool),
+    ("system-certs", "UV_SYSTEM_CERTS", bool),
+    ("offline", "UV_OFFLINE", bool),
+    ("no-cache", "UV_NO_CACHE", bool),
+    ("concurrent-downloads", "UV_CONCURRENT_DOWNLOADS", int),
+    ("concurrent-builds", "UV_CONCURRENT_BUILDS", int),
+    ("concurrent-installs", "UV_CONCURRENT_INSTALLS", int),
+)
+_EXPECTED = {str: "a text", bool: "true or false", int: "a number"}
 _LISTS = {"allow-insecure-host": ("UV_INSECURE_HOST", " "), "no-proxy": ("NO_PROXY", ",")}
 _IN_PIP = ("index-url", "keyring-provider", "link-mode")  # which `[pip]` may have, too
 # uv's variables of the same kind; every other one is kept from uv.
@@ -44,7 +42,7 @@ _REACHING = re.compile(
     r"UV_(?:DEFAULT_INDEX|INDEX_URL|INDEX_[A-Z0-9_]+_(?:USERNAME|PASSWORD)|KEYRING_PROVIDER|CREDENTIALS_DIR|API_KEY|AUTH_TOKEN"
     r"|GITHUB_TOKEN|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|HTTP_TIMEOUT|HTTP_CONNECT_TIMEOUT|REQUEST_TIMEOUT|HTTP_RETRIES"
     r"|CONCURRENT_(?:DOWNLOADS|BUILDS|INSTALLS)|CACHE_DIR|NO_CACHE|OFFLINE|LINK_MODE|LOCK_TIMEOUT|STACK_SIZE"
-    r"|(?:S3|GCS|AZURE)_ENDPOINT_URL|ASTRAL_MIRROR_URL|PYTHON_(?:INSTALL_DIR|INSTALL_MIRROR|CACHE_DIR|DOWNLOADS|SEARCH_PATH))"
+    r"|(?:S3|GCS|AZURE)_ENDPOINT_URL|ASTRAL_MIRROR_URL|PYTHON_(?:INSTALL_DIR|INSTALL_MIRROR|CACHE_DIR|DOWNLOADS|DOWNLOADS_JSON_URL|SEARCH_PATH))"
 )
 
 
@@ -84,22 +82,15 @@ def parse_uv_settings(files: Sequence[tuple[str, str]]) -> dict[str, str]:
 def _file_variables(
     file: str, text: str, tables: Mapping[str, Any], problems: list[Problem]
 ) -> Iterable[tuple[str, str]]:
+    """The variables of one file; what is wrong with it is added to the problems."""
     pip = tables.get("pip", {})
     values = {**tables, **{key: pip[key] for key in _IN_PIP if isinstance(pip, dict) and key in pip}}
-    for keys, kind, what in (
-        (_TEXTS, str, "a text"),
-        (_SWITCHES, bool, "true or false"),
-        (_NUMBERS, int, "a number"),
-    ):
-        for key, variable in keys.items():
-            if (
-                key in values
-                and isinstance(values[key], kind)
-                and (kind is bool or not isinstance(values[key], bool))
-            ):
-                yield variable, str(values[key]).lower() if kind is bool else str(values[key])
-            elif key in values:
-                problems.append(_problem(file, text, (key,), f"{key}: expected {what}"))
+    for key, variable, kind in _SCALARS:
+        value = values.get(key)
+        if value is not None and type(value) is not kind:  # true is an int, too
+            problems.append(_problem(file, text, (key,), f"{key}: expected {_EXPECTED[kind]}"))
+        elif value is not None:
+            yield variable, str(value).lower() if kind is bool else str(value)
     for key, (variable, joint) in _LISTS.items():
         items = values.get(key, [])
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):

@@ -11,6 +11,7 @@ from base64 import b64decode, b64encode
 from functools import lru_cache
 from netrc import NetrcParseError, netrc
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -28,6 +29,7 @@ _SEGMENTS = 4  # of a path, which tell the index: a server may have several, eac
 _INDEX_NAME = re.compile(
     r"[A-Za-z0-9._-]+=(?=[A-Za-z][A-Za-z0-9+.-]*://)"
 )  # before an address, for UV_INDEX_<NAME>_…
+_FINDING_UV = Lock()  # sysconfig, by which it is found, is not thread-safe
 _SECONDS = 30.0  # for uv, which may open a keyring
 
 
@@ -71,8 +73,10 @@ def basic(user: str, password: str) -> str:
 
 def _of_uv(url: str) -> str:
     """The header out of uv's store, by the credential helper that uv is to other programs; "" where it has none."""
+    with _FINDING_UV:
+        executable = uv_executable()
     command = (
-        uv_executable(),
+        executable,
         "auth",
         "helper",
         "--protocol",
