@@ -12,7 +12,7 @@ import pytest
 from torchpin.checks import rules
 from torchpin.checks.registry import registered
 from torchpin.cli.main import namespace
-from torchpin.paths import DOCKERFILE_TEMPLATE, RUNTIME
+from torchpin.paths import DOCKERFILE_TEMPLATE, POLICY, RUNTIME
 
 if TYPE_CHECKING:
     from invoke import Task
@@ -24,7 +24,7 @@ PAGES = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TASKS: dict[str, Task[Any]] = {name: namespace[name] for name in namespace.task_names}
 NAMES = sorted(TASKS)
-ABSENT = {"pylock.toml", "uv.lock"}  # named, and not committed
+ABSENT = {"pylock.toml", "uv.lock", "uv.toml"}  # named, and not committed
 
 
 def parameters(name: str) -> list[str]:
@@ -95,7 +95,7 @@ def exists(word: str) -> bool:
     pattern = re.sub(r"<[^>]+>", "*", word).rstrip("/")
     if pattern.split("/", maxsplit=1)[0] in ignored_paths() | ABSENT:
         return True
-    if pattern in {DOCKERFILE_TEMPLATE, RUNTIME}:
+    if pattern in {DOCKERFILE_TEMPLATE, RUNTIME, POLICY, "policy.yaml"}:
         return True  # of other repositories: here they are torchpin's own
     if "<" in word and pattern.startswith("records/"):
         return True  # comes with the first image that is built
