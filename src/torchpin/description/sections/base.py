@@ -29,7 +29,7 @@ BASE = Record(
         Key(
             name="rationale",
             shape=Text(rule=PROSE),
-            doc="Why this base image; printed in docs/PINNING.md.",
+            doc="Why this base image; printed on the page of the service.",
             example="nothing is compiled with nvcc, so the runtime image is enough",
         ),
     )
