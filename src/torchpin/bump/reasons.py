@@ -36,8 +36,8 @@ def parse_reasons(texts: Sequence[str]) -> Reasons:
     """The reasons of the option's texts, each on one line. Raises InputError for two of the same, and for an empty one."""
     update, by_key = "", dict[str, str]()
     for text in (" ".join(text.split()) for text in texts):
-        match = _KEYED.fullmatch(text)
-        if match is None:
+        key, reason = _split_key(text)
+        if not key:
             if update and text:
                 raise InputError(
                     f"`--reason`: {update!r} and {text!r} are both the reason of the update; write what is for one finding as ID=TEXT, "
@@ -45,13 +45,22 @@ def parse_reasons(texts: Sequence[str]) -> Reasons:
                 )
             update = update or text
             continue
-        key, reason = match["key"].strip(), match["text"].strip()
         if not reason:
             raise InputError(f"`--reason {key}=`: the reason is empty; write it behind the `=`")
         if key in by_key:
             raise InputError(f"`--reason {key}=` is given twice; give one reason")
         by_key[key] = reason
     return Reasons(update=update, by_key=by_key)
+
+
+def _split_key(text: str) -> tuple[str, str]:
+    """What a text speaks of, "" for the update itself, and the reason."""
+    match = _KEYED.fullmatch(text)
+    if match:
+        return match["key"].strip(), match["text"].strip()
+    gpu, separator, reason = text.partition("=")  # its capability is a component, too
+    is_gpu = bool(separator) and not reason.startswith("=") and facts.gpu(gpu.strip()) is not None
+    return (gpu.strip(), reason.strip()) if is_gpu else ("", text)
 
 
 def assign_reasons(openings: Sequence[Opening], reasons: Reasons, *, is_final: bool = True) -> dict[str, str]:
@@ -104,7 +113,9 @@ def _speaks_of(given: str, key: str) -> bool:
     check, _, subject = given.partition(":")
     key_check, separator, key_subject = key.partition(":")
     if not separator:
-        return not subject and canonicalize_name(given) == canonicalize_name(key)
+        return not subject and (
+            canonicalize_name(given) == canonicalize_name(key) or facts.is_same_gpu(given, key)
+        )
     return check == key_check and (
         not subject or subject == key_subject or facts.is_same_gpu(subject, key_subject)
     )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torchpin.bump.model import BumpContext, Opening, Plan
     from torchpin.bump.target import Target
     from torchpin.commands.bump_steps import ResolvedUpdate
-    from torchpin.model import StatusCallback
+    from torchpin.model import Source, StatusCallback
     from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
@@ -88,24 +88,27 @@ def bump_context(
 
 def _source_commits(repo: Repository, targets: Sequence[Target]) -> dict[str, str]:
     """The commits of the targets' tags, by source, read from the origins; without those that facts have."""
+    wanted = {target.name: target.to for target in targets if target.kind == "source"}
+    sources = {
+        source.name: source
+        for service in repo.services
+        for source in service.sources
+        if source.name in wanted
+        and not is_commit(wanted[source.name])
+        and not is_known_tag(source, wanted[source.name])
+    }
+    return {name: _remote_commit(repo, source, wanted[name]) for name, source in sources.items()}
+
+
+def _remote_commit(repo: Repository, source: Source, tag: str) -> str:
+    """The commit of a tag at a source's origin. Raises InputError where it has no such tag, with those near it."""
     from torchpin.tools import git
 
-    commits: dict[str, str] = {}
-    tags_by_name = {target.name: target.to for target in targets if target.kind == "source"}
-    for source in (source for service in repo.services for source in service.sources):
-        wanted = tags_by_name.get(source.name)
-        if (
-            wanted
-            and not is_commit(wanted)
-            and source.name not in commits
-            and not is_known_tag(source, wanted)
-        ):
-            tags = git.remote_tags(source, repo.settings)
-            if wanted not in tags:
-                near = ", ".join(git.nearest_tags(wanted, tags)) or "none, it has no tags"
-                raise InputError(f"{source.name} has no tag {wanted}; nearest: {near}; nothing was changed")
-            commits[source.name] = tags[wanted]
-    return commits
+    tags = git.remote_tags(source, repo.settings)
+    if tag not in tags:
+        near = ", ".join(git.nearest_tags(tag, tags)) or "none, it has no tags"
+        raise InputError(f"{source.name} has no tag {tag}; nearest: {near}; nothing was changed")
+    return tags[tag]
 
 
 def _read_requirements(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torchpin.bump.reasons import Reasons
     from torchpin.bump.target import Target
     from torchpin.commands.bump_steps import ResolvedUpdate
-    from torchpin.model import StatusCallback, Upstream
+    from torchpin.model import Source, StatusCallback, Upstream
     from torchpin.workspace.workspace import Repository
 
 
@@ -101,6 +101,11 @@ class PlannedBump:
 
 def plan_bump(repo: Repository, request: BumpRequest, *, services: Sequence[str]) -> PlannedBump:
     """The plans of an update, from facts. Raises InputError for a target that does not exist."""
+    names = [word for word in request.targets if word in {service.name for service in repo.services}]
+    if names:
+        raise InputError(
+            f"{names[0]} is a service, and no target; to update it alone, pass `--service {names[0]}`"
+        )
     targets, reasons = request.parsed_targets, request.parsed_reasons
     context = bump_context(
         repo, targets, services=services, channel=request.channel, reasons=reasons, offline=request.offline
@@ -161,24 +166,31 @@ def _has_to_resolve(planned: PlannedBump, bump_plan: Plan) -> bool:
     """Whether a lock is to be resolved again, so that facts alone do not tell whether the pins resolve."""
     environments = select_environments([bump_plan.service_after])
     is_locked = all(env.name in planned.context.locks for env in environments)
-    return bool(bump_plan.outdated_layers) or not is_locked
+    return bool(bump_plan.outdated_layers) or not is_locked or bool(_unread_sources(planned, bump_plan))
 
 
 def _known_upstreams(planned: PlannedBump) -> tuple[Upstream, ...]:
     return tuple(upstream for lock in planned.context.locks.values() for upstream in lock.upstreams)
 
 
+def _unread_sources(planned: PlannedBump, bump_plan: Plan) -> list[Source]:
+    """The sources that a resolution reads, and no lock has at their new commit."""
+    read = {upstream.commit for upstream in _known_upstreams(planned)}
+    sources = bump_plan.service_after.sources
+    return [
+        source
+        for source in sources
+        if (source.requirements or source.is_package) and source.commit not in read
+    ]
+
+
 def _clone_obstacle(repo: Repository, planned: PlannedBump, plans: Sequence[Plan]) -> str:
     """Which sources would be cloned, or replaced, before anybody has agreed; "" for none."""
+    sources = [source for bump_plan in plans for source in _unread_sources(planned, bump_plan)]
+    if not sources:
+        return ""
     from torchpin.tools import git
 
-    present = {upstream.commit for upstream in _known_upstreams(planned)}
-    sources = [
-        source
-        for bump_plan in plans
-        for source in bump_plan.service_after.sources
-        if (source.requirements or source.is_package) and source.commit not in present
-    ]
     missing = [
         f"{source.name} {source.version}" for source in sources if git.describe_state(repo.root, source)
     ]

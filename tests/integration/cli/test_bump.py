@@ -111,3 +111,10 @@ def test_a_version_that_does_not_exist_is_named_before_anything_is_said_to_move(
     assert result.err.startswith(
         "service rich: the index has no tqdm==9.9.9; choose a version of tqdm that exists\n"
     )
+
+
+def test_a_clone_is_not_made_before_anybody_has_agreed(locked: Path) -> None:
+    result = run_command(locked, "bump", "sd-scripts@v0.10.1", "--service", "lora", "--dry-run")
+    assert result.code == 0, result.output
+    assert "  resolution: unknown, by facts alone: sd-scripts v0.10.1 has to be cloned first\n" in result.out
+    assert not (locked / "third_party").exists()

@@ -38,6 +38,7 @@ OLD_CUDA = Opening(key="CUDA", message="CUDA 12.8 deviates", is_review=True)
         ),
         ("torch=B200 needs\n CUDA 12.8", "torch", "B200 needs CUDA 12.8"),
         ("huggingface-hub= spaces ", "huggingface-hub", "spaces"),
+        ("RTX 5060 Ti=it has 12.0", "RTX 5060 Ti", "it has 12.0"),
     ],
 )
 def test_a_reason_may_speak_of_a_finding_or_a_component(text: str, key: str, reason: str) -> None:
