@@ -63,7 +63,7 @@ def test_two_pins_are_one_update_with_one_entry_and_one_undo(locked: Path, tmp_p
     root = tmp_path / "repository"
     shutil.copytree(locked, root)
     before, words = state(root), ("bump", "rich==14.1.0", "tqdm==4.67.1", "--service", "rich")
-    planned = run_process(root, *words, "--recorded", "--dry-run")
+    planned = run_command(root, *words, "--recorded", "--dry-run")
     assert planned.code == 0, planned.output
     assert "service rich: planned changes\n" in planned.out
     assert "  resolution: resolved by uv: " in planned.out
@@ -83,7 +83,7 @@ def test_two_pins_are_one_update_with_one_entry_and_one_undo(locked: Path, tmp_p
     assert ("- rich==14.1.0\n" in text, "- tqdm==4.67.1\n" in text) == (True, True)
     assert ("because: a fix\n" in text, "both are wanted" in text) == (True, False)
 
-    again = run_command(root, *words, *RECORDED)
+    again = run_process(root, *words, *RECORDED)
     assert (again.code, again.out) == (
         0, "service rich: nothing to change: rich is already at 14.1.0; tqdm is already at 4.67.1\n",
     )  # fmt: skip

@@ -190,7 +190,7 @@ def bump(  # noqa: PLR0913, PLR0917 - a parameter for each option
     lab: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Update a pin and everything tied to it, atomically; can be undone."""
+    """Update one or more pins and everything tied to them, as one change that can be undone."""
     from torchpin.commands.bump_plan import BumpRequest
     from torchpin.commands.run_bump import run_bump
     from torchpin.output.answers import print_planned_bump
