@@ -18,7 +18,7 @@ import pytest
 from support.dockerfile import write_template
 from support.labs import OPTIONS, ROOT, build_environment, change_service, image_tag, image_tags
 from torchpin.checks.run import blocking_findings
-from torchpin.commands import generate, judge
+from torchpin.commands import generate, images, judge
 from torchpin.commands.build import build
 from torchpin.commands.lock import lock
 from torchpin.description import write
@@ -44,7 +44,14 @@ import json, os, stat
 paths = ["/app", *("/app/" + name for name in sorted(os.listdir("/app"))), "/opt/lora/tool.sh"]
 found = {path: os.lstat(path) for path in paths}
 answer = {path: [status.st_uid, status.st_gid, f"{status.st_mode:o}"] for path, status in found.items()}
-print(json.dumps({"ids": [os.getuid(), os.getgid()], **answer}))
+shared = os.statvfs("/dev/shm")
+print(json.dumps({
+    "ids": [os.getuid(), os.getgid()],
+    "secret": open("/run/secrets/TOKEN").read(),
+    "variable": os.environ["OF_FILE"],
+    "shared memory": shared.f_blocks * shared.f_frsize,
+    **answer,
+}))
 """
 
 
@@ -128,17 +135,24 @@ def test_an_image_holds_no_uv_no_cache_and_no_address_of_a_mirror(
     assert "TORCHPIN_MIRROR_CU128:-https://download.pytorch.org/whl/cu128" in history
 
 
-def test_own_files_a_user_of_ids_a_health_check_and_a_lost_optional_layer(scratch: Repository) -> None:
+def test_own_files_a_user_of_ids_a_health_check_and_a_lost_optional_layer(
+    scratch: Repository, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     def change(service: Service) -> Service:
         health = Health(command=("python", "-c", "import torch"))
         layers = tuple(replace(layer, optional=layer.name == "utilities") for layer in service.layers)
         run = replace(
             service.run,
             user="1000:1000",
-            writable=("/app/cache",),
+            writable=("/workspace", "/app/cache"),
             labels={"org.example.team": "speech"},
             health=health,
             command=("python", "/app/server.py"),
+            secrets=("TOKEN",),
+            env_files=("services/lora/app/.env",),
+            shm_size="128MB",
+            volumes=(),
+            ports=(),
         )
         files = (
             CopiedFiles(
@@ -150,6 +164,7 @@ def test_own_files_a_user_of_ids_a_health_check_and_a_lost_optional_layer(scratc
 
     app = scratch.root / "services/lora/app"
     write_files({app / "server.py": _SERVER, app / "debug.log": "", app.parent / "tool.sh": "#!/bin/sh\n"})
+    write_files({app / ".env": "OF_FILE=read\n"})
     (app / "link.py").symlink_to("server.py")
     (app.parent / "tool.sh").chmod(0o700)
     repo, env = change_service(scratch, change)
@@ -161,8 +176,15 @@ def test_own_files_a_user_of_ids_a_health_check_and_a_lost_optional_layer(scratc
         package.name for package in workspace.read_lock(repo, env).layers[5].packages
     )
     (tag, *_) = image_tags(repo)
-    assert json.loads(run_container(tag).splitlines()[-1]) == {
+    monkeypatch.setenv("TOKEN", "S3CRET")
+    command, code = images.run(repo, env)
+    output = capfd.readouterr().out
+    assert (code, "S3CRET" in " ".join(command)) == (0, False), output
+    assert json.loads(output.splitlines()[-1]) == {
         "ids": [1000, 1000],
+        "secret": "S3CRET",
+        "variable": "read",
+        "shared memory": 128 * 2**20,
         "/app": [1000, 1000, "40750"],
         "/app/cache": [1000, 1000, "40755"],
         "/app/link.py": [1000, 1000, "120777"],
