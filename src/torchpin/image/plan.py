@@ -36,13 +36,14 @@ _CACHE_VARIABLE = re.compile(r"(HF|TORCH|XDG_\w+)_HOME|\w+_CACHE(_DIR)?|MPLCONFI
 class CopyStep:
     """One copy step of an image: `origin` in the repository, `context` in the build context, `target` in the image.
 
-    `owner` is `user:group`, "" for root.
+    `owner` is `user:group`, "" for root. `source` is the source in whose folder it lies, of which it may replace nothing.
     """
 
     origin: str
     context: str
     target: str
     owner: str
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,9 +172,15 @@ def copy_steps(service: Service) -> tuple[CopyStep, ...]:
             context=f"files/{number}",
             target=service.path_in_image(files.target),
             owner="" if files.owner == "root" else _ownership(files.owner),
+            source=_source_around(service, service.path_in_image(files.target)),
         )
         for number, files in enumerate(service.files)
     )
+
+
+def _source_around(service: Service, path: str) -> str:
+    around = [source for source in service.sources if path.startswith(f"{service.home}/{source.folder}/")]
+    return max(around, key=lambda source: len(source.folder)).name if around else ""
 
 
 def _ownership(user: str) -> str:

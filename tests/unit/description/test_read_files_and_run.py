@@ -115,9 +115,9 @@ REFUSED = {
     "files: [{from: a, to: /data/a}]\nrun: {volumes: [/data]}": (
         "files[0].to: a volume is mounted at /data and hides it; choose another path"
     ),
-    SOURCE + "files: [{from: a, to: third_party/sd-scripts/a}]": (
+    SOURCE + "files: [{from: a, to: third_party/sd-scripts}]": (
         "files[0].to: /opt/lora/third_party/sd-scripts is a source at a commit, which would no longer be what it says; "
-        "choose another path"
+        "choose a path in it that it has not"
     ),
     'run: {user: "0:0"}': "run.user: '0:0' is root; write `user: root`, or the id of another user",
     'run: {user: "1000"}': "run.user: '1000' is not a user name, or uid:gid such as \"1000:1000\"",

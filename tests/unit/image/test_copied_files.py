@@ -12,7 +12,7 @@ from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.build_log import step_title
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
-from torchpin.model import CopiedFiles, Run
+from torchpin.model import CopiedFiles, Run, Source
 
 if TYPE_CHECKING:
     from support.fixture_types import Environments, Locks
@@ -62,6 +62,19 @@ def test_an_entry_is_copied_by_a_step_of_its_own_with_its_owner(lines: Any) -> N
     assert [step_title(f"[image 9/9] {line}") for line in (plain, owned)] == [
         "files in /opt/lora/server.py", "files in /app/common",
     ]  # fmt: skip
+
+
+def test_in_the_folder_of_a_source_nothing_of_the_source_is_replaced(lines: Any) -> None:
+    source = Source(name="ui", url="u", tag="v1", commit="0f" * 20, path="third_party/ui")
+    inside = CopiedFiles(origin="nodes", target="third_party/ui/nodes/mine")
+    (step,) = [
+        line for line in lines(files=(inside,), sources=(source,)) if "target=/run/torchpin/files " in line
+    ]
+    place = "/opt/lora/third_party/ui/nodes/mine"
+    assert (
+        f'if [ -e {place} ]; then echo "torchpin: {place} is the source ui\'s own" >&2; exit 1; fi && '
+        f'mkdir -p "$(dirname {place})" && ' in step
+    )
 
 
 def test_a_user_of_ids_is_made_where_the_base_has_none_and_compared_in_the_proof(lines: Any) -> None:

@@ -93,9 +93,9 @@ def check_files(reader: Reader, values: Mapping[str, Any], home: str) -> None:
 
 
 def _source_folders(values: Mapping[str, Any], home: str) -> list[str]:
-    return [
-        f"{home}/{source['path']}" for source in values.get("sources") or () if (source or {}).get("path")
-    ]
+    """The folders of a description's sources in the image."""
+    sources = [source or {} for source in values.get("sources") or ()]
+    return [f"{home}/{folder}" for source in sources if (folder := source.get("to") or source.get("path"))]
 
 
 def _place_problem(place: str, taken: set[str], volumes: Sequence[str], sources: Sequence[str]) -> str:
@@ -105,8 +105,8 @@ def _place_problem(place: str, taken: set[str], volumes: Sequence[str], sources:
         if f"{place}/".startswith(f"{volume}/"):
             return f"a volume is mounted at {volume} and hides it; choose another path"
     for folder in sources:
-        if f"{place}/".startswith(f"{folder}/"):
-            return f"{folder} is a source at a commit, which would no longer be what it says; choose another path"
+        if place == folder:
+            return f"{folder} is a source at a commit, which would no longer be what it says; choose a path in it that it has not"
     return ""
 
 
