@@ -160,6 +160,16 @@ def installed_requirements(env: Environment, upstream: Upstream) -> Iterable[Req
                     yield requirement
 
 
+def source_names(env: Environment, lock: Lock) -> tuple[str, ...]:
+    """The locked packages that installed sources ask for, in the order of their lines."""
+    names = (
+        canonicalize_name(row.name)
+        for upstream in lock.upstreams
+        for row in installed_requirements(env, upstream)
+    )
+    return tuple(dict.fromkeys(name for name in names if name in lock.packages))
+
+
 def _component_key(component: str) -> str:
     """The key by which components are compared: GPUs by their main name, packages normalized."""
     gpu = facts.gpu(component)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torchpin import facts, paths
 from torchpin.compat.compiled import compiled_versions
 from torchpin.compat.pins import declared_names
-from torchpin.compat.recommendations import ABSENT
+from torchpin.compat.recommendations import ABSENT, source_names
 from torchpin.description.environments import cuda_version, service_index, torch_build
 from torchpin.documents import service_layers
 from torchpin.documents.markdown import block, code, paragraphs, prose, table
@@ -154,7 +154,8 @@ def _matrix_rows(env: Environment, lock: Lock, freeze: str | None) -> list[tuple
         for layer in lock.layers
         for package in layer.packages
     }
-    for name in dict.fromkeys([*service.torch.family, *declared_names(env.layers)]):
+    declared = [*service.torch.family, *declared_names(env.layers), *source_names(env, lock)]
+    for name in dict.fromkeys(declared):
         package = lock.all_packages.get(name)
         if package is None:
             rows.append((name, ABSENT, NOTHING, "no: it is not locked"))

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from torchpin import facts
 from torchpin.compat import undeclared_requirements
 from torchpin.compat.pins import declared_names
-from torchpin.compat.recommendations import compute_deviations
+from torchpin.compat.recommendations import compute_deviations, source_names
 from torchpin.description.environments import MACHINES, torch_build
 from torchpin.documents.markdown import code, escape_literal, paragraphs, prose, table
 from torchpin.documents.sections import locked_environments, missing_locks_text
@@ -44,7 +44,9 @@ def risk_reasons(env: Environment, lock: Lock) -> dict[str, tuple[str, ...]]:
 
     A package that no description declares is listed only for a file conflict or an ABI.
     """
-    declared = list(dict.fromkeys([*env.service.torch.family, *declared_names(env.layers)]))
+    declared = list(
+        dict.fromkeys([*env.service.torch.family, *declared_names(env.layers), *source_names(env, lock)])
+    )
     conflicts = {name: _conflict_reasons(name, lock) for name in lock.all_packages}
     undeclared = sorted(
         name

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from torchpin import facts, paths
 from torchpin.compat.compiled import compiled_versions, compute_capabilities
 from torchpin.compat.pins import declared_names, file_packages
-from torchpin.compat.recommendations import installed_requirements
+from torchpin.compat.recommendations import source_names
 from torchpin.description.environments import MACHINES, cuda_version, mirror_variable, torch_build
 from torchpin.image.stage import compiled_folders, repository_files, stage_files, stage_plan
 from torchpin.image.steps import IN_CONTEXT, InstallStep, install_steps
@@ -240,15 +238,10 @@ def requested_packages(env: Environment, lock: Lock) -> set[str]:
     Those of optional layers are left out.
     """
     required = (layer for layer in env.layers if not layer.optional)
-    of_sources = {
-        canonicalize_name(row.name)
-        for upstream in lock.upstreams
-        for row in installed_requirements(env, upstream)
-    }
     return {
         *declared_names(required),
         *env.service.torch.family,
-        *(of_sources & {*lock.packages}),
+        *source_names(env, lock),
         *compiled_versions(env),
     }
 
