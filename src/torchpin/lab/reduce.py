@@ -81,6 +81,7 @@ def reduce_service(
                 source,
                 commit=commits[source.name],
                 url=f"https://stub.invalid/{source.name}",
+                without=tuple(name for name in source.without if canonicalize_name(name) in names),
                 submodules=None,  # a stub has none, and no files of Git LFS
                 lfs=None,
             )
