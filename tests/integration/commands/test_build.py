@@ -330,9 +330,9 @@ def test_a_moved_tag_stops_the_build_with_both_commits(
 def test_a_file_with_other_bytes_fails_in_its_layer_with_the_log_and_the_remedy(
     scratch: Repository, env: Environment
 ) -> None:
-    _spoil_hash(scratch, env, "03-sd-scripts", "einops")
+    _spoil_hash(scratch, env, "06-sd-scripts", "einops")
     detail = _build_failure(scratch, env)
-    assert "failed at layer 03-sd-scripts" in detail
+    assert "failed at layer 06-sd-scripts" in detail
     assert "\nhelp: " in detail
     log = Path(detail.rsplit("\nlog: ", 1)[1].strip())
     assert "einops" in log.read_text()
