@@ -335,6 +335,15 @@ class Reason:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Override:
+    """A package at a version that another package refuses, or does not name; `package` is an exact pin."""
+
+    package: Requirement
+    because: str
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Waiver:
     """An accepted finding, until a date."""
 
@@ -373,6 +382,7 @@ class Service:
     recommends: tuple[Recommendation, ...] = ()
     reasons: tuple[Reason, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    overrides: tuple[Override, ...] = ()
     positions: Mapping[str, Position] = field(
         default_factory=lambda: _NO_POSITIONS, compare=False, repr=False
     )
@@ -550,8 +560,8 @@ class SharedFiles:
 class WheelContents:
     """What was read out of a locked wheel: its METADATA and its table of contents.
 
-    `requires` has the requirements on torch's family, and those that name a CUDA major with their extras; each applies in
-    the environment. `installs` are the folders and files in site-packages. `cuda_libraries` are the CUDA versions among
+    `requires` has the requirements on torch's family and on overridden packages, and those that name a CUDA major with
+    their extras; each applies in the environment. `installs` are the folders and files in site-packages. `cuda_libraries` are the CUDA versions among
     which it chooses a library, `cuda_runtimes` the majors whose runtime lies in it. `shares` has the packages of the lock
     that come before it by name.
     `contents_of` is the file that was read where the table of contents is not that of the locked one: another build of the

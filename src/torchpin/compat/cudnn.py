@@ -96,3 +96,12 @@ def nearest_torch(cudnn: int, torch: Version) -> str | None:
 
 def _major(version: str) -> int:
     return int(version.partition(".")[0])
+
+
+def cudnn_number(version: str | None) -> int | None:
+    """A cuDNN version as the number that torch reports: 90100 for 9.1.0.70, 8902 for 8.9.2.26."""
+    parts = [int(part) for part in (version or "").split(".")[:3] if part.isdigit()]
+    if len(parts) != 3:  # noqa: PLR2004 - major, minor, patch
+        return None
+    major, minor, patch = parts
+    return major * (10000 if major >= 9 else 1000) + minor * 100 + patch  # noqa: PLR2004 - CUDNN_VERSION changed with 9

@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat.markers import marker_environment, marker_holds
+from torchpin.compat.overrides import overrides
 from torchpin.compat.partners import goes_with, partner_row
 from torchpin.compat.pins import list_pins
 from torchpin.compat.undeclared_requirements import breaks_undeclared
@@ -239,11 +240,13 @@ def accepts_python(env: Environment, package: str, version: Version) -> bool:
 def refused_requirements(
     env: Environment, pins: Pins, package: str, version: Version
 ) -> tuple[Requirement, ...]:
-    """The requirements in the metadata of a release that pins contradict."""
+    """The requirements in the metadata of a release that pins contradict; none on a package that is overridden."""
+    overridden = overrides(env)
     return tuple(
         text
         for text in _requirements(env, package, version)
         if (name := canonicalize_name(text.name)) in pins
+        and name not in overridden
         and not text.specifier.contains(pins[name].version, prereleases=True)
     )
 

@@ -12,9 +12,10 @@ from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
 from torchpin.compat.markers import marker_environment, marker_holds
+from torchpin.compat.overrides import overrides, requirements_on
 from torchpin.compat.pins import cudnn_version, list_pins
 from torchpin.description.environments import cuda_version, torch_build
-from torchpin.model import Deviation
+from torchpin.model import Deviation, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -121,7 +122,10 @@ def _wheel_version(file: str) -> str:
 
 
 def list_recommendations(env: Environment, lock: Lock | None) -> dict[str, list[tuple[str, str]]]:
-    """Component, as first spelled, to its recommendations (who, what): of the description, then of each source's requirements."""
+    """Component, as first spelled, to its recommendations (who, what).
+
+    Of the description, then of each source's requirements, then what packages require of an overridden one.
+    """
     recommendations: dict[str, list[tuple[str, str]]] = {}
     spellings: dict[str, str] = {}  # component key to its first spelling
     for recommendation in env.service.recommends:
@@ -135,6 +139,10 @@ def list_recommendations(env: Environment, lock: Lock | None) -> dict[str, list[
             recommendations.setdefault(component, []).append(
                 (f"{upstream.source} {upstream.version}", specifier)
             )
+    for overridden in overrides(env):
+        component = spellings.setdefault(_component_key(overridden), overridden)
+        for package, requirement in requirements_on(lock, overridden) if lock else ():
+            recommendations.setdefault(component, []).append((package, str(requirement.specifier) or "any"))
     return recommendations
 
 
@@ -183,7 +191,10 @@ def compute_deviations(env: Environment, lock: Lock | None) -> tuple[Deviation, 
     Components whose version is unknown without a lock are left out.
     """
     values = used_components(env, lock)
-    reasons = {_component_key(reason.component): reason for reason in env.service.reasons}
+    reasons = {_component_key(reason.component): reason for reason in env.service.reasons} | {
+        _component_key(name): Reason(component=name, because=row.because, evidence=row.evidence)
+        for name, row in overrides(env).items()
+    }
     deviations = []
     for component, recommendations in list_recommendations(env, lock).items():
         if is_undetermined(env, lock, component, values):

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
 from torchpin.compat.compiled import compiled_versions, compute_capabilities
-from torchpin.compat.pins import declared_names, file_packages
+from torchpin.compat.cudnn import cudnn_number
+from torchpin.compat.overrides import overrides
+from torchpin.compat.pins import declared_names, file_packages, pinned_version
 from torchpin.compat.recommendations import source_names
 from torchpin.description.environments import MACHINES, cuda_version, mirror_variable, torch_build
 from torchpin.image.stage import compiled_folders, repository_files, stage_files, stage_plan
@@ -212,6 +214,7 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
             "version": f"{release}+{build}" if carries_local else release,
             "cuda": cuda_version(env),
             "archs": list(compiled.sm) if compiled else None,
+            **_cudnn_expectation(env),
         },
         "imports": list(env.service.imports),
         "requested": sorted(requested_packages(env, lock)),
@@ -222,6 +225,13 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
         },
         **_compiled_expectations(env),
     }
+
+
+def _cudnn_expectation(env: Environment) -> dict[str, object]:
+    """The cuDNN that torch has to load, as the number that it reports, where its own is overridden."""
+    versions = (row.package for name, row in overrides(env).items() if name.startswith("nvidia-cudnn-cu"))
+    package = next(versions, None)
+    return {"cudnn": cudnn_number(pinned_version(package))} if package else {}
 
 
 def _compiled_expectations(env: Environment) -> dict[str, object]:

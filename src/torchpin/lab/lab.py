@@ -15,8 +15,10 @@ from packaging.utils import canonicalize_name
 
 from torchpin import facts, paths
 from torchpin.compat import partners
+from torchpin.compat.cudnn import cudnn_number
 from torchpin.compat.family import channel_names
-from torchpin.compat.pins import file_packages
+from torchpin.compat.overrides import overrides
+from torchpin.compat.pins import file_packages, pinned_version
 from torchpin.compat.wheels import abi_wheels
 from torchpin.description import write
 from torchpin.description.environments import MACHINES, cuda_version, select_environments
@@ -303,7 +305,6 @@ def _stub_channels(
     for env in (*select_environments(services), *_with_updated_torch(services, updated_environments)):
         torch, channel = env.service.torch, env.variant.channel
         compiled = facts.compiled_archs(str(torch.version), channel, MACHINES[env.variant.platform])
-        release = facts.release(str(torch.version))
         files = stub_wheels.torch_family(
             version=str(torch.version),
             # PyTorch's builds for x86_64 carry their channel as local version
@@ -311,7 +312,7 @@ def _stub_channels(
             companions=_companions(env),
             cuda=cuda_version(env),
             archs=compiled.sm if compiled else (),
-            cudnn=_cudnn_number(release.cudnn) if release and cuda_version(env) else None,
+            cudnn=cudnn_number(_cudnn(env)) if cuda_version(env) else None,
             python_tag=f"cp{env.service.python.major}{env.service.python.minor}",
             # a plain linux tag fits any C library; PyPI would reject it, the lab's index does not
             platform=f"linux_{MACHINES[env.variant.platform]}",
@@ -324,6 +325,13 @@ def _stub_channels(
         for name, wheel in abi_wheels(env).items():
             channels.setdefault(name, {}).setdefault(name, []).append(_abi_stub(name, wheel))
     return channels
+
+
+def _cudnn(env: Environment) -> str | None:
+    """The cuDNN that torch loads: the overriding one, else that of the release."""
+    release = facts.release(str(env.service.torch.version))
+    chosen = [row for name, row in overrides(env).items() if name.startswith("nvidia-cudnn-cu")]
+    return pinned_version(chosen[0].package) if chosen else release.cudnn if release else None
 
 
 def _companions(env: Environment) -> dict[str, str]:
@@ -345,15 +353,6 @@ def _abi_stub(name: str, wheel: facts.Wheel) -> index_server.File:
     return replace(
         stub_wheels.index_file(f"{module}-{wheel.version}-py3-none-any.whl", content), filename=wheel.filename
     )
-
-
-def _cudnn_number(version: str | None) -> int | None:
-    """A cuDNN version as the number that torch reports: 90100 for 9.1.0.70, 8902 for 8.9.2.26."""
-    parts = [int(part) for part in (version or "").split(".")[:3] if part.isdigit()]
-    if len(parts) != 3:  # noqa: PLR2004 - major, minor, patch
-        return None
-    major, minor, patch = parts
-    return major * (10000 if major >= 9 else 1000) + minor * 100 + patch  # noqa: PLR2004 - CUDNN_VERSION changed with 9
 
 
 def _create_origin(folder: Path, source: Source, lock: Lock, names: frozenset[str]) -> tuple[str, str]:

@@ -87,6 +87,7 @@ def reduce_service(
             )
             for source in service.sources
         ),
+        overrides=tuple(row for row in service.overrides if canonicalize_name(row.package.name) in names),
         budget_bytes=None,  # an image of stubs has another size
         recommends=tuple(
             recommendation

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from torchpin.compat.markers import marker_environment
 from torchpin.compat.measured import FAMILY
+from torchpin.compat.overrides import overrides
 from torchpin.measure import contents, metadata
 from torchpin.model import SharedFiles, WheelContents
 
@@ -56,14 +57,17 @@ def unread_wheel(
 
 
 def _requirement_lines(env: Environment, text: bytes) -> tuple[str, ...]:
-    """The requirements on torch's family, and those that name a CUDA major with their extras, that apply in an environment."""
+    """The requirements on torch's family and on overridden packages, and those that name a CUDA major with their extras.
+
+    Only those that apply in an environment.
+    """
     target = marker_environment(env)
     requirements = [
         requirement
         for requirement in metadata.parse_requirements(text)
         if metadata.applies(requirement, target) and not requirement.url
     ]
-    of_family = metadata.requirements_on(requirements, FAMILY)
+    of_family = metadata.requirements_on(requirements, {*FAMILY, *overrides(env)})
     selected = [
         *(requirement for requirement in of_family if not metadata.extras(requirement)),
         *metadata.cuda_requirements(requirements),

@@ -72,6 +72,8 @@ def inputs_digest(env: Environment, layer: str) -> str:
         inputs |= _origin_inputs(env, declared)
         # The file of an ABI wheel depends on the torch build too.
         inputs |= {"torch": f"{env.service.torch.version}+{env.variant.channel}"} if abi_pin(declared) else {}
+    if env.service.overrides and layer not in {PROVIDED, BUILD, STAGE}:
+        inputs["overrides"] = sorted(str(override.package) for override in env.service.overrides)
     return sealing.digest(json.dumps(inputs, sort_keys=True))
 
 

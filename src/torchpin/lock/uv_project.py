@@ -158,7 +158,11 @@ def render_uv_project(
         "]",
     ]
     left_out = [*(compiled_versions(env) if excluded is None else excluded)]
-    limits = {"constraint-dependencies": [*constraints], "exclude-dependencies": left_out}
+    limits = {
+        "constraint-dependencies": [*constraints],
+        "override-dependencies": [str(override.package) for override in service.overrides],
+        "exclude-dependencies": left_out,
+    }
     if any(limits.values()):
         lines.append("[tool.uv]")
     lines += [f"{key} = [{', '.join(map(quote, values))}]" for key, values in limits.items() if values]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from torchpin.compat.overrides import unread_requirers
 from torchpin.description.environments import service_index
 from torchpin.errors import ToolError
 from torchpin.lock import contents, sdist, uv_project
@@ -80,6 +81,8 @@ def read_statements(
     present = {wheel.sha256: wheel for wheel in (current.wheels if current else ())}
     wheels = {**present}
     unread = _unread_files(artifacts.values(), installed, licenses, present)
+    requirers = unread_requirers(env, replace(lock, wheels=tuple(present.values())))
+    unread += [file for file in artifacts.values() if file.name in requirers and file not in unread]
     readings = _read_files(unread, urls)
     for package in unread:
         reading = readings[package.sha256]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import tomli_w
 from packaging.utils import canonicalize_name
 
 from torchpin.description.environments import uv_platform
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from torchpin.model import Environment, Settings
 
+CONFIGURATION = "uv.toml"  # of a temporary project
 _NO_SOLUTION = 1  # uv's exit code; 2 is that it could not read an index, or any other error
 
 
@@ -42,9 +44,15 @@ def compile_command(
 
 @contextmanager
 def temporary_project(text: str) -> Iterator[Path]:
-    """A temporary folder with this pyproject.toml."""
+    """A temporary folder with this pyproject.toml, and a uv.toml with what it constrains, overrides and excludes.
+
+    uv takes these lists from its configuration only, and is told to read this one instead of the machine's.
+    """
+    settings = parse_toml(text).get("tool", {}).get("uv", {})
+    lists = {key: value for key, value in settings.items() if key.endswith("-dependencies")}
     with temporary_folder() as folder:
         (folder / "pyproject.toml").write_text(text)
+        (folder / CONFIGURATION).write_text(tomli_w.dumps(lists))
         yield folder
 
 
@@ -60,13 +68,20 @@ def run_compile(env: Environment, settings: Settings, folder: Path, command: tup
     completed = process.run(
         command,
         cwd=folder,
-        env=uv_environment(settings) | {"TMPDIR": str(folder)},
+        env=configured_environment(settings, folder) | {"TMPDIR": str(folder)},
         check=False,
         timeout=process.LONG,
     )
     if completed.returncode:
         kind = NoSolutionError if completed.returncode == _NO_SOLUTION else ToolError
         raise kind(f"{env.name} cannot be locked:\n{error_output(completed.stderr, completed.stdout)}")
+
+
+def configured_environment(settings: Settings, folder: Path) -> dict[str, str]:
+    """The variables for uv, which reads the configuration of a temporary project and none of the machine."""
+    variables = uv_environment(settings) | {"UV_CONFIG_FILE": str(folder / CONFIGURATION)}
+    del variables["UV_NO_CONFIG"]
+    return variables
 
 
 def error_output(*streams: str) -> str:

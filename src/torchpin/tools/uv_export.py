@@ -11,8 +11,15 @@ from torchpin.lock import uv_project
 from torchpin.lock.pylock import Location
 from torchpin.redaction import redact_credentials
 from torchpin.tools import process
-from torchpin.tools.uv import index_addresses, uv_environment
-from torchpin.tools.uv_compile import compile_command, error_output, pylock_packages, temporary_project
+from torchpin.tools.uv import index_addresses
+from torchpin.tools.uv_compile import (
+    CONFIGURATION,
+    compile_command,
+    configured_environment,
+    error_output,
+    pylock_packages,
+    temporary_project,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,11 +46,8 @@ def file_locations(
         env, index=index, pins=pins, indexes=index_addresses(env, settings)
     )
     with temporary_project(project) as folder:
-        # uv takes these tables from its configuration only, which is this file and none of the machine
-        configuration = folder / "uv.toml"
-        configuration.write_text(uv_project.without_requirements(locked.values()))
-        variables = uv_environment(settings) | {"TMPDIR": str(folder), "UV_CONFIG_FILE": str(configuration)}
-        del variables["UV_NO_CONFIG"]
+        (folder / CONFIGURATION).write_text(uv_project.without_requirements(locked.values()))
+        variables = configured_environment(settings, folder) | {"TMPDIR": str(folder)}
         completed = process.run(
             compile_command(env, "pylock.toml", extra=("--no-deps",)),
             cwd=folder,

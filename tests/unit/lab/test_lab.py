@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin.lab import lab, reduce
+from torchpin.compat.cudnn import cudnn_number
+from torchpin.lab import reduce
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ from torchpin.lab import lab, reduce
     ],
 )
 def test_cudnn_s_version_is_the_number_that_torch_answers(version: str | None, number: int | None) -> None:
-    assert lab._cudnn_number(version) == number
+    assert cudnn_number(version) == number
 
 
 @pytest.mark.parametrize(

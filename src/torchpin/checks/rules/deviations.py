@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock
 from torchpin.checks.registry import Ok, Unknown, check, finding, registered
+from torchpin.compat.overrides import overridden_version, overrides, requirements_on, unread_requirers
 from torchpin.compat.recommendations import (
     compute_deviations,
     is_undetermined,
@@ -104,7 +105,11 @@ def _check_followed(env: Environment, lock: Lock | None, deviations: Iterable[De
         requirement = f"{recommendation.component} {says} is recommended ({recommendation.by})"
         message = f"{requirement}; the version in use is unknown without a lock"
         yield Unknown(message=message, about=recommendation.component)
-    deviating = list(deviations)
+    deviating = [
+        deviation
+        for deviation in deviations
+        if (facts.gpu(deviation.component) or canonicalize_name(deviation.component)) in recommended
+    ]
     explained = [deviation.component for deviation in deviating if deviation.reason]
     followed = len(recommended) - len(undetermined) - len(deviating)
     if followed > 0 or explained:
@@ -158,6 +163,44 @@ def reasons_are_needed(context: CheckContext, env: Environment) -> Iterator[Find
             f"the reason for {component} explains no deviation",
             about=component,
         )
+
+
+@check("DEV004", "an override is not needed", "lock")
+def overrides_are_needed(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Remove the override: what requires the package allows this version by itself, or nothing requires it.
+
+    An override holds a version against what other packages require. Once they allow it, the override only hides what they
+    will require later.
+
+    Example: torch 2.10 requires the cuDNN that was overridden beside torch 2.9.1.
+
+    Sources: METADATA of the locked wheels.
+    """
+    lock = context.locks[env.name]
+    unread = unread_requirers(env, lock)
+    for number, (name, override) in enumerate(overrides(env).items()):
+        version = overridden_version(override)
+        rows = requirements_on(lock, name)
+        refusing = [
+            f"{package} requires {requirement.specifier}"
+            for package, requirement in rows
+            if not requirement.specifier.contains(version, prereleases=True)
+        ]
+        requirers = {*lock.all_packages[name].required_by} if name in lock.all_packages else set()
+        if refusing:
+            yield Ok(about=name, evidence=f"{', '.join(refusing)}, read in its METADATA")
+        elif unread & requirers:
+            names = ", ".join(sorted(unread & requirers))
+            yield Unknown(message=f"what {names} requires of {name} was not read", about=name)
+        else:
+            reason = "everything that requires it allows it" if rows else "nothing that is locked requires it"
+            yield finding(
+                env,
+                env.service.location(f"overrides[{number}].package"),
+                f"the override {override.package} is not needed: {reason}",
+                about=name,
+                level="warning",
+            )
 
 
 def ending_waivers(context: CheckContext, env: Environment) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from torchpin.checks.context import CheckContext, current_lock
 from torchpin.checks.pin_fixes import help_text, pin_changes, pin_location
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat import measured, partners, torch_pins
+from torchpin.compat.overrides import overrides
 from torchpin.compat.pins import list_pins
 from torchpin.model import Change
 
@@ -112,7 +113,7 @@ def _help(
 
 @check("TOR005", "a pin contradicts what torch itself pins", judge=True)
 def torch_pins_are_kept(context: CheckContext, env: Environment) -> Iterator[Answer]:
-    """Write the version that torch requires, or leave the package out: torch brings it.
+    """Write the version that torch requires, or leave the package out: torch brings it. To keep another, override it.
 
     A CUDA build of torch requires its triton and its nvidia-* libraries in one version each. Another version beside it has
     no resolution; where each step installs what it names, the last one wins, and torch runs with a library that it was not
@@ -123,9 +124,14 @@ def torch_pins_are_kept(context: CheckContext, env: Environment) -> Iterator[Ans
     Sources: METADATA of torch's wheels on the channels and on PyPI.
     """
     del context
-    required = torch_pins.torch_pins(env)
+    required, overridden = torch_pins.torch_pins(env), overrides(env)
     for name, pin in list_pins(env, None).items():
         if not torch_pins.is_torch_pinned(name) or not pin.path:
+            continue
+        if override := overridden.get(name):
+            yield Ok(
+                about=name, evidence=f"{override.package} overrides what torch requires: {override.evidence}"
+            )
             continue
         requirement = required.requirements.get(name)
         if requirement is None:
@@ -154,7 +160,9 @@ def _contradiction(env: Environment, pin: Pin, requirement: Requirement, source:
         env,
         pin.location,
         f"{pin.name}=={pin.version} contradicts torch {torch} on {env.variant.channel}, which requires {wanted}",
-        help=f"{remove}, or write `- {pin.name}=={exact}`" if exact else remove,
+        help=f"{remove}, or write `- {pin.name}=={exact}`; to keep it against torch's requirement, say why in `overrides:`"
+        if exact
+        else remove,
         about=pin.name,
         evidence=source,
         fix=fix,

@@ -21,7 +21,7 @@ from torchpin.description.patterns import (
     WORD,
 )
 from torchpin.description.sections.base import BASE, base_mapping, build_base
-from torchpin.description.sections.packages import parse_pin
+from torchpin.description.sections.packages import layer_pins, parse_pin
 from torchpin.description.shapes import Items, Key, Record, Table, Text
 from torchpin.model import AptRepository, BuildStage, BuiltWheel
 
@@ -158,12 +158,7 @@ def check_stage(reader: Reader, values: Mapping[str, Any]) -> None:
     """Adds a problem for each wheel whose source does not exist, or that is pinned a second time."""
     stage = values.get("build") or {}
     sources = {source.get("name"): source for source in values.get("sources") or () if source}
-    pinned: set[str] = {
-        canonicalize_name(pin.name)
-        for layer in values.get("layers") or ()
-        for pin in (layer or {}).get("packages") or ()
-        if pin
-    }
+    pinned: set[str] = {canonicalize_name(pin.name) for _, pin in layer_pins(values)}
     pinned |= {canonicalize_name(pin.name) for pin in stage.get("requires") or () if pin}
     pinned |= {"torch", *((values.get("torch") or {}).get("companions") or {})}
     for number, wheel in enumerate(stage.get("wheels") or ()):

@@ -23,7 +23,7 @@ from torchpin.description.shapes import Alternatives, Items, Key, Record, Text
 from torchpin.model import Package, PackageFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torchpin.description.yaml_reader import Reader
 
@@ -56,6 +56,15 @@ def _advice(requirement: Requirement, *, is_exact: bool) -> str:
         pin = f"{name}{requirement.specifier}"
         return f"a variant has one Python and one platform; name those that have it: {{pin: {pin}, variants: [gpu]}}"
     return ""
+
+
+def layer_pins(values: Mapping[str, Any]) -> Iterator[tuple[str, Requirement]]:
+    """The pins of the layers of a description that is being read, each with its key path; what was refused is left out."""
+    for number, layer in enumerate(values.get("layers") or ()):
+        for index, package in enumerate((layer or {}).get("packages") or ()):
+            pin = package if isinstance(package, Requirement) else (package or {}).get("pin")
+            if pin is not None:
+                yield f"layers[{number}].packages[{index}]", pin
 
 
 def _refuse_credentials(url: str) -> str:

@@ -32,6 +32,12 @@ from torchpin.description.sections.building import (
 from torchpin.description.sections.files import FILES, build_files, check_files, files_mapping
 from torchpin.description.sections.indexes import INDEXES, build_indexes, index_mapping
 from torchpin.description.sections.layers import LAYERS, build_layers, check_layers, layer_mapping
+from torchpin.description.sections.overrides import (
+    OVERRIDES,
+    build_overrides,
+    check_overrides,
+    override_mapping,
+)
 from torchpin.description.sections.reasons import (
     REASONS,
     RECOMMENDS,
@@ -150,6 +156,11 @@ SERVICE = Record(
             shape=STAGE,
             doc="Packages that are compiled for this torch and these GPUs, in a stage of its own: the image gets the wheels, and neither compiler nor toolkit.",
         ),
+        Key(
+            name="overrides",
+            shape=OVERRIDES,
+            doc="Versions that hold against what other packages require of them, such as an exact pin of torch; each is a deviation with its reason.",
+        ),
         Key(name="run", shape=RUN, doc="How a container runs."),
         Key(name="budget", shape=_BUDGET, doc="Limits of the image.", example="{image: 20GB}"),
         Key(
@@ -183,6 +194,7 @@ def check_service(reader: Reader, values: Mapping[str, Any]) -> None:
     if python and torch.get("from") != "base" and not PYTHON.pattern.fullmatch(python):
         reader.add_problem_at("python", f"{python!r} is not {PYTHON.expected}")
     check_layers(reader, values)
+    check_overrides(reader, values)
     check_sources(reader, values.get("sources") or (), values.get("layers") or ())
     check_repositories(reader, values.get("apt_repositories") or ())
     check_stage(reader, values)
@@ -215,6 +227,7 @@ def build_service(values: Mapping[str, Any], positions: Mapping[str, Position]) 
         recommends=build_recommendations(values.get("recommends", ())),
         reasons=build_reasons(values.get("reasons", {})),
         waivers=build_waivers(values.get("waivers", ())),
+        overrides=build_overrides(values.get("overrides", ())),
         positions=positions,
     )
 
@@ -242,6 +255,7 @@ def service_mapping(service: Service) -> dict[str, object]:
         "sources": [source_mapping(source) for source in service.sources],
         "files": [files_mapping(files) for files in service.files],
         "build": stage_mapping(service.build) if service.build else None,
+        "overrides": [override_mapping(override) for override in service.overrides],
         "run": run_mapping(service.run),
         "budget": None if budget is None else {"image": f"{Decimal(budget) / 10**6:f}MB"},
         "recommends": [recommendation_mapping(recommendation) for recommendation in service.recommends],

@@ -68,7 +68,7 @@ def is_build(value: object) -> bool:
     if not isinstance(value, dict):
         return value is None
     cuda, archs = value.get("cuda"), value.get("archs")
-    well_formed = set(value) <= {"version", "cuda", "archs"} and is_text(value.get("version"))
+    well_formed = set(value) <= {"version", "cuda", "archs", "cudnn"} and is_text(value.get("version"))
     return well_formed and (cuda is None or is_text(cuda)) and (archs is None or is_list(archs))
 
 
@@ -231,6 +231,8 @@ def torch_problems(actual: dict[str, Any] | None, expected: dict[str, Any]) -> l
         differences.append(differs("torch.__version__", expected["version"], version))
     if "cuda" in expected and actual["cuda"] != expected["cuda"]:
         differences.append(differs("torch CUDA", expected["cuda"], actual["cuda"]))
+    if "cudnn" in expected and actual["cudnn"] != expected["cudnn"]:
+        differences.append(differs("torch.backends.cudnn.version()", expected["cudnn"], actual["cudnn"]))
     missing = [arch for arch in expected.get("archs") or () if arch not in actual["archs"]]
     if missing:
         differences.append(differs("torch architectures", " ".join(missing), " ".join(actual["archs"])))
