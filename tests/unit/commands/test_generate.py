@@ -64,7 +64,7 @@ def test_what_a_rendering_rests_on_must_not_change_meanwhile(
 ) -> None:
     environments = select_environments(repo.services)
     generate.write_renderings(repo, environments)
-    after_generating(monkeypatch, "render_environment", lambda: append(repo, path))
+    after_generating(monkeypatch, "_render_texts", lambda: append(repo, path))
     line = (repo.root / path).read_text().count("\n") + 1
     with pytest.raises(
         ToolError, match=rf"^{path}:{line} changed while this command ran; nothing was written"
