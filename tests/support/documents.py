@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.documents import service_page
-from torchpin.lock.layers import layer_lock, layer_names, split_layers
+from torchpin.lock.layers import layer_lock, layer_names, source_layers, split_layers
 from torchpin.model import Artifact, Base, Environment, Layer, Lock, Service, Torch, Upstream, Variant
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def declared_lock(
         for layer in service.layers
     ]
     declared[-1] += [package for package in extra if package not in torch_deps]
-    contents = zip(layer_names(env), [torch, torch_deps, *declared], strict=True)
+    of_sources: list[list[Artifact]] = [[] for _ in source_layers(env)]
+    contents = zip(layer_names(env), [torch, torch_deps, *declared, *of_sources], strict=True)
     upstreams = tuple(
         Upstream(
             source=source.name,
