@@ -11,7 +11,8 @@ from torchpin import facts
 from torchpin.compat import partners
 from torchpin.compat.builds import candidate_builds
 from torchpin.compat.gpus import unknown_gpu_text
-from torchpin.compat.releases import is_from_matrix_only
+from torchpin.compat.pins import torch_metadata
+from torchpin.description.environments import with_build
 from torchpin.errors import InputError
 from torchpin.facts.versions import major_minor
 from torchpin.model import Base, Environment, Service, Torch, Variant
@@ -156,16 +157,16 @@ def _draft(request: PinRequest, release: Version, python: Version) -> Environmen
 
 
 def _choose_build(env: Environment, request: PinRequest, releases: Sequence[Version]) -> tuple[Build, str]:
-    """The newest release on the channel with the lowest CUDA, and so the lowest driver, that still gets releases.
+    """The newest release on the channel with the lowest CUDA, and so the oldest driver, that still gets releases.
 
-    Where no release is asked for, those that only the release matrix lists are left out: an index snapshot has the others.
+    Where no release is asked for, those count whose metadata are recorded: they can be locked from index snapshots, too.
     """
     builds = candidate_builds(env, request.gpus)
     fitting = [build for build in builds if build.version in releases and not build.unsupported_gpus]
-    if not request.torch:
-        fitting = [build for build in fitting if not is_from_matrix_only(build.channel, str(build.version))]
     if not fitting:
         raise InputError(_no_build_text(env, request, releases, builds))
+    if not request.torch:
+        fitting = _recorded(env, fitting) or fitting
     newest = max(build.version for build in fitting)
     channels = {build.channel: build for build in fitting if build.version == newest}
     rows = [row for row in facts.channels() if row.name in channels]
@@ -176,6 +177,13 @@ def _choose_build(env: Environment, request: PinRequest, releases: Sequence[Vers
     driver = facts.driver(best.cuda or "")
     floor = f"; NVIDIA driver {driver.family} or newer" if driver and driver.family else ""
     return channels[best.name], f"torch {newest} on {best.name}: {code}{others}{ended}{floor}"
+
+
+def _recorded(env: Environment, builds: Sequence[Build]) -> list[Build]:
+    """The builds whose metadata are recorded, of them those on channels that still get releases where there are any."""
+    recorded = [build for build in builds if torch_metadata(with_build(env, build.version, build.channel))]
+    ended = {row.name for row in facts.channels() if row.ended}
+    return [build for build in recorded if build.channel not in ended] or recorded
 
 
 def _no_build_text(

@@ -11,9 +11,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from torchpin.compat.recommendations import compute_deviations
 from torchpin.errors import InputError
 from torchpin.lab.stub_wheels import build_wheel, index_file
-from torchpin.model import Base, Environment, Layer, Lock, Service, Settings, Torch, Variant
+from torchpin.model import Base, Environment, Layer, Lock, Override, Service, Settings, Torch, Variant
 from torchpin.tools import index_server, uv_resolve
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ CHANNELS = {
         "torchvision": [stub("torchvision", "0.20.1", *PIN), stub("torchvision", "0.21.0", "torch==2.6.0")],
         "torchaudio": [stub("torchaudio", "2.5.1", *PIN)],
         "torchtext": [stub("torchtext", "0.18.0", "torch>=2.3.0")],
+        "pinner": [stub("pinner", "1.0", "helper==1.0")],
+        "helper": [stub("helper", "1.0"), stub("helper", "2.0")],
         "timm": [stub("timm", "1.0.22", "torch", "torchvision")],
         "speechbrain": [stub("speechbrain", "1.0.3", "torch", "torchaudio", "torchtext")],
     },
@@ -94,6 +97,18 @@ def test_what_a_layer_declares_of_the_family_comes_from_the_channel() -> None:
     lock = resolve(environment("torchvision==0.20.1"))
     assert layers(lock)["00-torch"] == {"torch": "2.5.1+cpu", "torchvision": "0.20.1+cpu"}
     assert lock.packages["torchvision"].required_by == ("cropper",)
+
+
+def test_an_override_holds_against_an_exact_pin_and_is_read_beside_what_it_deviates_from() -> None:
+    override = Override(package=Requirement("helper==2.0"), because="a fix", evidence="an issue")
+    plain = environment("pinner==1.0")
+    env = replace(plain, service=replace(plain.service, overrides=(override,)))
+    before = resolve(plain)
+    lock = resolve(env, before)
+    assert (before.packages["helper"].version, lock.packages["helper"].version) == ("1.0", "2.0")
+    (deviation,) = compute_deviations(env, lock)
+    assert deviation.recommendations == (("pinner 1.0", "==1.0"),)
+    assert resolve(env, lock) == lock
 
 
 def test_a_base_that_may_have_it_is_told_to_say_so() -> None:

@@ -36,7 +36,7 @@ def eject(_: Context, part: str) -> None:
     help={
         "service": "the new service's name: lower-case letters, digits and inner dashes",
         "gpu": "a GPU that it has to run on; may be given several times",
-        "torch": "a release or series of torch, such as 2.9; the newest recorded one if omitted",
+        "torch": "a release or series of torch, such as 2.9; the newest whose metadata are recorded if omitted",
         "python": "a Python, such as 3.12",
         "from_": "the folder of a project whose Dockerfiles and requirement files are adopted",
     },
