@@ -83,7 +83,7 @@ def test_what_lora_accepted_closes_and_opens_by_itself() -> None:
 
 
 def test_a_new_warning_is_waived_until_its_review_date() -> None:
-    image = "nvidia/cuda:12.6.3-devel-ubuntu22.04"
+    image = "nvidia/cuda:12.6.3-base-ubuntu22.04"
     zopilot = plans("torch==2.7.1", reason="not this", reasons={"BAS002": BUMP_REASON})["zopilot"]
     assert f"BAS002 about {image}: {image} is not pinned by digest" in zopilot.new
     waiver = zopilot.service_after.waivers[-1]
@@ -113,7 +113,7 @@ def test_a_waiver_of_a_notice_that_ends_is_removed() -> None:
 def test_zopilot_stays_near_its_cuda_and_takes_the_least_bitsandbytes() -> None:
     new_pins = moved_pins(plans("torch==2.7.1", reason=BUMP_REASON)["zopilot"])
     assert new_pins["variants.gpu.channel"] == "cu126"
-    assert new_pins["base.image"] == "nvidia/cuda:12.6.3-devel-ubuntu22.04"
+    assert new_pins["base.image"] == "nvidia/cuda:12.6.3-base-ubuntu22.04"
     assert new_pins["bitsandbytes"] == "bitsandbytes==0.45.1"
 
 

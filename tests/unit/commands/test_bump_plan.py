@@ -57,7 +57,7 @@ def test_reasons_of_the_request_are_those_of_the_plan(repo: Repository) -> None:
 
 def test_what_changes_no_lock_is_not_resolved(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bump_steps, "resolve_update", lambda *_, **__: pytest.fail("resolved"))
-    planned = planned_bump("base=nvidia/cuda:12.4.1-base-ubuntu22.04", service="zopilot")
+    planned = planned_bump("base=nvidia/cuda:12.4.1-runtime-ubuntu22.04", service="zopilot")
     assert planned.plans[0].moves
     request = BumpRequest(targets=("base",), dry_run=True)
     assert bump_plan.resolve_plan(repo, planned, request, ignore) is planned
@@ -111,12 +111,13 @@ def test_a_source_at_another_commit_has_to_be_read_and_one_that_stays_has_not() 
 def test_answers_become_reasons_of_what_they_answer() -> None:
     planned = planned_bump("torch==2.7.1", service="zopilot")
     assert [opening.key for opening in planned.unanswered] == [
-        "BAS002:nvidia/cuda:12.6.3-devel-ubuntu22.04",
+        "BAS002:nvidia/cuda:12.6.3-base-ubuntu22.04",
+        "base",
         "torch",
     ]
-    request = BumpRequest(targets=("x",), reasons=("BAS002:nvidia/cuda:12.6.3-devel-ubuntu22.04=so",))
+    request = BumpRequest(targets=("x",), reasons=("BAS002:nvidia/cuda:12.6.3-base-ubuntu22.04=so",))
     answered = bump_plan.with_reasons(planned, request.parsed_reasons)
-    assert [opening.key for opening in answered.unanswered] == ["torch"]
+    assert [opening.key for opening in answered.unanswered] == ["base", "torch"]
     (waiver,) = answered.plans[0].service_after.waivers
     assert (waiver.check, waiver.reason) == ("BAS002", "so")
     with pytest.raises(InputError, match="no finding or deviation of this name"):
