@@ -40,9 +40,9 @@ def check_sections(registered: Iterable[Check], rules: Iterable[Check]) -> dict[
     body = paragraphs(table(("Check", "What goes wrong", "Needs", "Help"), cells), *explanations)
     rule_sections = paragraphs(*(_rule_page(rule) for rule in rules))
     return {
-        "checks": wrap_section("checks", body, source="src/torchpin/checks/rules"),
+        "checks": wrap_section("checks", body, source="torchpin/checks/rules"),
         "rules": wrap_section(
-            "rules", paragraphs("## Rules", RULES_OPENING, rule_sections), source="src/torchpin/adopt/rules"
+            "rules", paragraphs("## Rules", RULES_OPENING, rule_sections), source="torchpin/adopt/rules"
         ),
     }
 

@@ -90,7 +90,7 @@ def _gpu_section(
     headers = (
         "Environment", "Code for it", "Driver for its CUDA", "Driver that its base requires", "Limits",
     )  # fmt: skip
-    lines = _gpu_lines(gpu) if gpu else ["- This GPU is not in the facts: correct its name in the descriptions, or add it to `src/torchpin/facts/data/gpus.yaml`."]  # fmt: skip
+    lines = _gpu_lines(gpu) if gpu else ["- This GPU is not in the facts: correct its name in the descriptions, or add it to `torchpin/facts/data/gpus.yaml`."]  # fmt: skip
     failures = f"{ROOT}{paths.GPUS}#{anchor(FAILURES)}"
     failing = [code(env.name) for env in environments if verdict_text(env, gpu).startswith("no: compiled")]
     warning = (
@@ -253,7 +253,7 @@ GPUS_OPENING = """\
 # GPUs
 
 This page lists which GPUs each of our images runs on, which torch builds would run on a GPU, and what fails where none does.
-It is computed from the descriptions and from the facts in `src/torchpin/facts`; nothing was run on these GPUs for this page.
+It is computed from the descriptions and from the facts in `torchpin/facts`; nothing was run on these GPUs for this page.
 Text outside the generated sections is kept.
 """
 
@@ -280,9 +280,9 @@ def _served_gpus(service: Service) -> str:
 def gpu_sections(services: Sequence[Service]) -> dict[str, str]:
     """The sections of docs/GPUS.md: what each service runs on, known failures, common GPUs, and every capability."""
     origins = {
-        "services": f"{paths.description_path('*')} and src/torchpin/facts",
-        "failures": "src/torchpin/facts/data/known_failures.yaml",
-        "known": "src/torchpin/facts/data/gpus.yaml",
+        "services": f"{paths.description_path('*')} and torchpin/facts",
+        "failures": "torchpin/facts/data/known_failures.yaml",
+        "known": "torchpin/facts/data/gpus.yaml",
     }
     bodies = {
         "services": _services(services),

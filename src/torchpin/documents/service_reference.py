@@ -38,7 +38,7 @@ _HEADERS = ("Key", "Value", "Default", "What it is", "Example")
 def reference_sections() -> dict[str, str]:
     """The section of docs/SERVICE.md: a table of the keys of a service, then of each mapping in it."""
     body = paragraphs(*_tables(SERVICE, ""))
-    return {"keys": wrap_section("keys", body, source="src/torchpin/description/sections")}
+    return {"keys": wrap_section("keys", body, source="torchpin/description/sections")}
 
 
 def _tables(record: Record, path: str) -> Iterator[str]:

@@ -72,7 +72,7 @@ def _satisfied_text(satisfied: Sequence[str], *, applies: bool) -> str:
     """The evidence of DEP001: how many requirements were checked, and which of them apply and are satisfied."""
     number = len(facts.undeclared_requirements())
     verdict = f"satisfied: {', '.join(satisfied) or 'none'}" if applies else "none applies"
-    return f"{number} recorded requirements were checked; {verdict} (src/torchpin/facts/data/undeclared_requirements.yaml)"
+    return f"{number} recorded requirements were checked; {verdict} (torchpin/facts/data/undeclared_requirements.yaml)"
 
 
 def _is_numpy_of_torch(evaluation: RequirementStatus) -> bool:

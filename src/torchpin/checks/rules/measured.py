@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torchpin.compat.measured import CheckStatus, ImportStatus, Pins
     from torchpin.model import Environment, Finding, Level, Lock
 
-_FOLDER = "src/torchpin/facts/data/measured"
+_FOLDER = "torchpin/facts/data/measured"
 _SHOWN_NAMES = 3
 
 
@@ -38,7 +38,7 @@ def imported_names_are_there(context: CheckContext, env: Environment) -> Iterato
     Example: `basicsr==1.4.2` imports torchvision.transforms.functional_tensor, which torchvision 0.17 removed:
     ModuleNotFoundError: No module named 'torchvision.transforms.functional_tensor'.
 
-    Sources: the Python files of the releases on PyPI (src/torchpin/facts/data/measured); XPixelGroup/BasicSR #663.
+    Sources: the Python files of the releases on PyPI (torchpin/facts/data/measured); XPixelGroup/BasicSR #663.
     """
     lock = current_lock(context, env)
     pins = measured.known_pins(env, lock)
@@ -142,7 +142,7 @@ def checked_versions_hold(context: CheckContext, env: Environment) -> Iterator[A
     Example: `peft==0.19.1` with `torchao==0.14.1`: ImportError: Found an incompatible version of torchao, as soon as an
     adapter is made.
 
-    Sources: the Python files of the releases on PyPI (src/torchpin/facts/data/measured); daydreamlive/DEMON #325.
+    Sources: the Python files of the releases on PyPI (torchpin/facts/data/measured); daydreamlive/DEMON #325.
     """
     lock = current_lock(context, env)
     pins = measured.known_pins(env, lock)

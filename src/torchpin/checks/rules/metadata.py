@@ -33,7 +33,7 @@ def metadata_agree(context: CheckContext, env: Environment) -> Iterator[Answer]:
 
     Example: `transformers==5.0.0` requires Python 3.10 or later, so Python 3.9 has no solution.
 
-    Sources: METADATA of the releases on PyPI (src/torchpin/facts/data/measured).
+    Sources: METADATA of the releases on PyPI (torchpin/facts/data/measured).
     """
     if current_lock(context, env) is not None:
         yield Ok(about="metadata", evidence="the lock is up to date, and its resolution read all metadata")
