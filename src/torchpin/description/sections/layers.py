@@ -55,7 +55,6 @@ _LAYER = Record(
             shape=Items(of=Text(rule=NAME), unique=True, expected="variant, such as gpu"),
             doc="The variants that have the layer.",
             example="[gpu]",
-            default="[]",
         ),
     )
 )

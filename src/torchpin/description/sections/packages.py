@@ -89,7 +89,6 @@ _LONG_FORM = Record(
             shape=Items(of=Text(rule=NAME), unique=True, expected="variant, such as gpu"),
             doc="The variants that have the package. Another version may be pinned for others.",
             example="[gpu]",
-            default="[]",
         ),
         Key(
             name="url",
