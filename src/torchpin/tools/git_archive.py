@@ -41,6 +41,7 @@ def source_archive(root: Path, name: str, version: str, file: PackageFile, setti
     if archive.is_file():
         return archive
     files.expect_inside(root, paths.PACKAGES)
+    files.make_work_folder(root)
     archive.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder() as folder:
         _fetch(folder, name, file, settings)

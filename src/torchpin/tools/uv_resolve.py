@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
@@ -23,7 +21,7 @@ from torchpin.lock.file_format import BUILD, STAGE
 from torchpin.lock.layers import layer_lock, split_layers
 from torchpin.model import Artifact, LayerLock, Lock
 from torchpin.tools import credentials, http, package_files, uv_cutoff
-from torchpin.tools.file_sizes import fetch_size, mirror_help
+from torchpin.tools.located_files import LocatedArtifact, fetch_source, with_sizes
 from torchpin.tools.statements import read_statements
 from torchpin.tools.uv import UV_VERSION, index_addresses
 from torchpin.tools.uv_compile import (
@@ -45,18 +43,8 @@ if TYPE_CHECKING:
     from torchpin.tools.uv_cutoff import AgeRule
 
 
-# Bounds of a source archive whose size no index tells: the largest have some hundred megabytes.
-_LARGEST_SOURCE, _SOURCE_SECONDS = 500_000_000, 1800
 _PROJECT = " (pyproject.toml)"  # how uv marks it among those that require a package
 _PIN_LINE = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+?)\s+# via (?P<via>.+)")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _LocatedArtifact:
-    """An artifact and its address, which is not locked."""
-
-    artifact: Artifact
-    url: str
 
 
 def resolve(
@@ -99,7 +87,7 @@ def resolve(
     required_by = _add_abi_wheels(env, _parse_required_by(pins, env.service.name, members), wheels)
     _require_channel_builds(env, files)
     artifacts = [
-        *(replace(file, required_by=required_by.get(file.name, ())) for file in _with_sizes(files, current)),
+        *(replace(file, required_by=required_by.get(file.name, ())) for file in with_sizes(files, current)),
         *(_abi_artifact(env, wheel, published) for wheel in wheels.values()),
     ]
     layers, provided_layer = split_layers(env, artifacts, uv=UV_VERSION, upstreams=upstreams)
@@ -115,7 +103,7 @@ def resolve(
     return replace(lock, licenses=licenses, wheels=contents)
 
 
-def _locked_sources(files: Sequence[_LocatedArtifact], layers: Iterable[LayerLock]) -> list[_LocatedArtifact]:
+def _locked_sources(files: Sequence[LocatedArtifact], layers: Iterable[LayerLock]) -> list[LocatedArtifact]:
     """The source distributions of layers: they are built, others are of what the base image gives."""
     names = {package.name for layer in layers for package in layer.packages}
     return [file for file in files if file.artifact.is_source and file.artifact.name in names]
@@ -132,7 +120,7 @@ def _resolve_family(
     upgrade: Sequence[str],
     rule: AgeRule | None,
     located: Sequence[LocatedFile],
-) -> tuple[str, list[_LocatedArtifact], frozenset[str]]:
+) -> tuple[str, list[LocatedArtifact], frozenset[str]]:
     """Resolve an environment, and again where other packages bring members of torch's family: those come from the channel.
 
     They keep the version of the first resolution: torch decides it, and not every version of a channel can be read. Gives
@@ -194,10 +182,10 @@ def _resolve_project(
     options: tuple[str, ...] = (),
     rule: AgeRule | None = None,
     located: Sequence[LocatedFile] = (),
-) -> tuple[str, list[_LocatedArtifact]]:
+) -> tuple[str, list[LocatedArtifact]]:
     """Resolve a uv project: its pins, with uv's `# via` comments, and the selected file of each package."""
     own_files = {
-        file.artifact.name: _LocatedArtifact(artifact=file.artifact, url=file.url) for file in located
+        file.artifact.name: LocatedArtifact(artifact=file.artifact, url=file.url) for file in located
     }
     with temporary_project(project) as folder:
         if located:
@@ -273,10 +261,10 @@ def _parse_required_by(pins: str, service: str, members: Collection[str] = ()) -
     return required_by
 
 
-def _select_file(env: Environment, package: Mapping[str, Any]) -> _LocatedArtifact:
+def _select_file(env: Environment, package: Mapping[str, Any]) -> LocatedArtifact:
     """The best file of a resolved package for the environment. Raises ToolError when none has a hash and fits."""
     files = {
-        artifact.filename: _LocatedArtifact(artifact=artifact, url=address)
+        artifact.filename: LocatedArtifact(artifact=artifact, url=address)
         for artifact, address in pylock_files(package)
     }
     best = best_wheel((file.artifact for file in files.values()), env.service.python, env.variant.platform)
@@ -303,14 +291,14 @@ def _package_indexes(
     return (index, pypi) if of_channel else (pypi, index)
 
 
-def _absolute_url(file: _LocatedArtifact, folder: Path, mirrors: Iterable[str | None]) -> _LocatedArtifact:
+def _absolute_url(file: LocatedArtifact, folder: Path, mirrors: Iterable[str | None]) -> LocatedArtifact:
     """A file with an absolute address and the mirror's credentials: uv writes local paths relative to its project."""
     if "://" not in file.url:
         return replace(file, url=(folder / file.url).resolve().as_uri())
     return replace(file, url=http.with_credentials(file.url, mirrors))
 
 
-def _require_channel_builds(env: Environment, files: Iterable[_LocatedArtifact]) -> None:
+def _require_channel_builds(env: Environment, files: Iterable[LocatedArtifact]) -> None:
     """Raises ToolError when the index of an x86_64 channel serves another build of torch's family.
 
     These builds carry the channel as local version (2.9.1+cu128); those for arm64 need not.
@@ -327,37 +315,15 @@ def _require_channel_builds(env: Environment, files: Iterable[_LocatedArtifact])
             )
 
 
-def _with_sizes(files: Sequence[_LocatedArtifact], current: Lock | None) -> list[Artifact]:
-    """Every artifact with its size in bytes: the index's, else the server's Content-Length, else the present lock's.
-
-    A size stays None where the lock has no file of the same hash.
-    """
-    build_packages = [
-        package for layer in (current.build_layers if current else ()) for package in layer.packages
-    ]
-    recorded_sizes = {
-        artifact.sha256: artifact.size
-        for artifact in (*(current.all_packages.values() if current else ()), *build_packages)
-    }
-    with ThreadPoolExecutor(8) as pool:
-        sizes = pool.map(lambda file: file.artifact.size or fetch_size(file.url), files)
-        return [
-            replace(
-                file.artifact, size=size if size is not None else recorded_sizes.get(file.artifact.sha256)
-            )
-            for file, size in zip(files, sizes, strict=True)
-        ]
-
-
 def _build_layer(
     env: Environment,
     settings: Settings,
-    sources: Sequence[_LocatedArtifact],
+    sources: Sequence[LocatedArtifact],
     upstreams: Sequence[Upstream],
     *,
     current: Lock | None,
     rule: AgeRule | None,
-) -> tuple[LayerLock | None, list[_LocatedArtifact]]:
+) -> tuple[LayerLock | None, list[LocatedArtifact]]:
     """The build requirements of packages that have no wheel, and of sources that are installed themselves.
 
     They are resolved together and locked as wheels; their addresses come with them. None without such packages.
@@ -369,7 +335,7 @@ def _build_layer(
         {
             requirement
             for source in sources
-            for requirement in sdist.build_requirements(_fetch_source(source), source.artifact.filename)
+            for requirement in sdist.build_requirements(fetch_source(source), source.artifact.filename)
         }
         | {requirement for upstream in built for requirement in upstream.build}
     )
@@ -387,7 +353,7 @@ def _build_layer(
         rule=_of_tools(rule),
     )
     artifacts = [
-        replace(artifact, required_by=tuple(names.split())) for artifact in _with_sizes(files, current)
+        replace(artifact, required_by=tuple(names.split())) for artifact in with_sizes(files, current)
     ]
     layer = layer_lock(env, BUILD, sorted(artifacts, key=lambda artifact: artifact.name), uv=UV_VERSION)
     return layer, files
@@ -395,12 +361,12 @@ def _build_layer(
 
 def _stage_layer(
     env: Environment, settings: Settings, *, current: Lock | None, rule: AgeRule | None
-) -> tuple[LayerLock | None, list[_LocatedArtifact]]:
+) -> tuple[LayerLock | None, list[LocatedArtifact]]:
     """What compiles the wheels of an environment, and their source archives, with the addresses; None without such wheels."""
     if env.stage is None:
         return None, []
     previous = current.stage.packages if current and current.stage else ()
-    files: list[_LocatedArtifact] = []
+    files: list[LocatedArtifact] = []
     for project, option in uv_project.stage_projects(env):
         kept = [package for package in previous if package.is_source == (option == "--no-binary")]
         options = (option, ":all:")
@@ -408,24 +374,10 @@ def _stage_layer(
             env, settings, project, index=None, previous=kept, options=options, rule=_of_tools(rule)
         )
         files += resolved
-    artifacts = sorted(_with_sizes(files, current), key=lambda artifact: artifact.name)
+    artifacts = sorted(with_sizes(files, current), key=lambda artifact: artifact.name)
     return layer_lock(env, STAGE, artifacts, uv=UV_VERSION), files
 
 
 def _of_tools(rule: AgeRule | None) -> AgeRule | None:
     """A rule of age for what builds packages, which is pinned nowhere else."""
     return replace(rule, untimed=frozenset(), pinned=frozenset()) if rule else None
-
-
-def _fetch_source(source: _LocatedArtifact) -> bytes:
-    """The content of a source archive. Raises ToolError when it cannot be read or does not match its hash."""
-    try:
-        size = source.artifact.size or _LARGEST_SOURCE
-        content = http.fetch(source.url, most_bytes=size, seconds=_SOURCE_SECONDS).content
-    except http.FetchError as error:
-        raise ToolError(f"{source.artifact.filename}: {error}; {mirror_help()}") from None
-    if sha256(content).hexdigest() != source.artifact.sha256:
-        raise ToolError(
-            f"{source.artifact.filename} does not match the hash that the index lists: {source.artifact.sha256}"
-        )
-    return content

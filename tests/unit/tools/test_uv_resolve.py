@@ -12,7 +12,7 @@ from support.addresses import ADDRESS
 from torchpin.errors import ToolError
 from torchpin.lock.layers import layer_lock
 from torchpin.model import Artifact, Lock, Settings
-from torchpin.tools import file_sizes, http, uv_resolve
+from torchpin.tools import file_sizes, http, located_files, uv_resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,7 @@ def test_an_address_s_host_is_asked_with_the_mirror_s_credentials(
     settings = Settings(mirrors={"pypi": "https://a:b@mirror.example/simple"})
 
     def requested_url(name: str, index: str | None, url: str) -> str:
-        candidate = uv_resolve._LocatedArtifact(artifact=ARTIFACT, url=url)
+        candidate = located_files.LocatedArtifact(artifact=ARTIFACT, url=url)
         return uv_resolve._absolute_url(
             candidate, tmp_path, uv_resolve._package_indexes(env, settings, index, {"name": name})
         ).url
@@ -159,10 +159,10 @@ def lock_with_size(environment: Environments, size: int | None) -> Lock:
 
 def test_a_size_is_asked_for_where_the_index_gives_none(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = fake_web(monkeypatch, http.HttpResponse(status=200, length=7, content=b""))
-    (sized,) = uv_resolve._with_sizes([uv_resolve._LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)], None)
+    (sized,) = located_files.with_sizes([located_files.LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)], None)
     assert sized.size == 7
-    (sized,) = uv_resolve._with_sizes(
-        [uv_resolve._LocatedArtifact(artifact=replace(ARTIFACT, size=5), url="x")], None
+    (sized,) = located_files.with_sizes(
+        [located_files.LocatedArtifact(artifact=replace(ARTIFACT, size=5), url="x")], None
     )
     assert sized.size == 5
     assert requests == [f"HEAD {ADDRESS}"]
@@ -173,14 +173,14 @@ def test_a_server_without_the_file_keeps_the_present_lock_s_size(
     status: int, environment: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_web(monkeypatch, http.FetchError(ADDRESS, "HTTP", status=status))
-    candidates = [uv_resolve._LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)]
-    assert uv_resolve._with_sizes(candidates, None)[0].size is None
-    assert uv_resolve._with_sizes(candidates, lock_with_size(environment, None))[0].size is None
-    assert uv_resolve._with_sizes(candidates, lock_with_size(environment, 9))[0].size == 9
+    candidates = [located_files.LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)]
+    assert located_files.with_sizes(candidates, None)[0].size is None
+    assert located_files.with_sizes(candidates, lock_with_size(environment, None))[0].size is None
+    assert located_files.with_sizes(candidates, lock_with_size(environment, 9))[0].size == 9
     changed_candidates = [
-        uv_resolve._LocatedArtifact(artifact=replace(ARTIFACT, sha256="ab" * 32), url=ADDRESS)
+        located_files.LocatedArtifact(artifact=replace(ARTIFACT, sha256="ab" * 32), url=ADDRESS)
     ]
-    assert uv_resolve._with_sizes(changed_candidates, lock_with_size(environment, 9))[0].size is None
+    assert located_files.with_sizes(changed_candidates, lock_with_size(environment, 9))[0].size is None
 
 
 @pytest.mark.parametrize("status", [410, 429, 500, None])
@@ -189,8 +189,8 @@ def test_a_server_that_refuses_is_no_server_without_the_file(
 ) -> None:
     fake_web(monkeypatch, http.FetchError(ADDRESS, f"HTTP {status}", status=status))
     with pytest.raises(ToolError) as excinfo:
-        uv_resolve._with_sizes(
-            [uv_resolve._LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)], lock_with_size(environment, 9)
+        located_files.with_sizes(
+            [located_files.LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)], lock_with_size(environment, 9)
         )
     assert str(excinfo.value) == (
         "the size of a-1-py3-none-any.whl could not be read from https://mirror.example/a-1-py3-none-any.whl: "
@@ -201,11 +201,11 @@ def test_a_server_that_refuses_is_no_server_without_the_file(
 def test_a_source_archive_is_what_its_hash_says(monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = replace(ARTIFACT, filename="a-1.tar.gz", sha256=sha256(b"x").hexdigest())
     fake_web(monkeypatch, http.HttpResponse(status=200, length=1, content=b"x"))
-    assert uv_resolve._fetch_source(uv_resolve._LocatedArtifact(artifact=artifact, url=ADDRESS)) == b"x"
+    assert located_files.fetch_source(located_files.LocatedArtifact(artifact=artifact, url=ADDRESS)) == b"x"
     fake_web(monkeypatch, http.HttpResponse(status=200, length=1, content=b"y"))
     with pytest.raises(ToolError, match="does not match the hash that the index lists"):
-        uv_resolve._fetch_source(uv_resolve._LocatedArtifact(artifact=artifact, url=ADDRESS))
+        located_files.fetch_source(located_files.LocatedArtifact(artifact=artifact, url=ADDRESS))
     fake_web(monkeypatch, http.FetchError(ADDRESS, "HTTP 403 Forbidden", status=403))
     with pytest.raises(ToolError, match=r"HTTP 403 Forbidden.*TORCHPIN_MIRROR_PYPI") as excinfo:
-        uv_resolve._fetch_source(uv_resolve._LocatedArtifact(artifact=artifact, url=ADDRESS))
+        located_files.fetch_source(located_files.LocatedArtifact(artifact=artifact, url=ADDRESS))
     assert "SECRET" not in str(excinfo.value)
