@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from support.labs import FROM_BASE, OPTIONS, ROOT, SHAPES, BuiltLab, BuiltLabs, image_tag, image_tags
+from support.source_packages import make_sources
 from torchpin.checks import run
 from torchpin.commands import build, generate, images, judge
 from torchpin.commands.lock import lock
@@ -264,8 +265,8 @@ def test_a_package_that_is_installed_twice_is_no_proven_image_however_often_it_i
         assert image_tags(repo) == []
 
 
-def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
-    copy_shape: Callable[[str], Repository],
+def test_one_opencv_is_in_the_image_beside_the_pinned_numpy_and_sources_that_are_packages(
+    copy_shape: Callable[[str], Repository], tmp_path: Path
 ) -> None:
     committed = workspace.open_repository(ROOT)
     (real,) = select_environments(committed.services, service="zopilot")
@@ -280,7 +281,8 @@ def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
             layer: (Requirement(f"{package.name}=={package.version}"),) for layer, package in pinned_packages
         }
         layers = tuple(Layer(name=name, packages=packages) for name, packages in pins.items())
-        return replace(service, layers=layers, imports=("torch", "numpy", "cv2"))
+        modules = ("torch", "numpy", "cv2", "my_tool", "my_node", "imagesize")
+        return replace(service, layers=layers, imports=modules, sources=make_sources(tmp_path / "origins"))
 
     repo, (env,) = change_service(copy_shape("zopilot"), "zopilot", change)
     (outcome,) = build.build(repo, [env], OPTIONS)
@@ -295,6 +297,41 @@ def test_one_opencv_is_in_the_image_and_imports_beside_the_pinned_numpy(
     assert owners == ["opencv-python-headless"]
     assert opencv.version.startswith(version)
     assert numpy == locked.packages["numpy"].version
+    check_installed_sources(repo, env)
+
+
+def check_installed_sources(repo: Repository, env: Environment) -> None:
+    """The sources are in the image as the description says, with what they ask for, and without what built them."""
+    locked = workspace.read_lock(repo, env)
+    layers = {layer.name[3:]: [package.name for package in layer.packages] for layer in locked.layers}
+    assert (layers["tool"], layers["node"]) == (["imagesize"], ["six"])
+    assert locked.build is not None
+    assert "torch" not in {package.name for package in locked.build.packages}
+    record = freeze_record(repo, env)
+    assert {name: record[name] for name in ("my-tool", "node", "imagesize", "six")} == {
+        "my-tool": "1.2", "node": "1.3", "imagesize": "1.4.1", "six": "1.16.0",
+    }  # fmt: skip
+    script = (
+        "import importlib.util as u, json, pathlib, site\n"
+        "home, packages = pathlib.Path('/opt/zopilot/tool'), pathlib.Path(site.getsitepackages()[0])\n"
+        "notes = [str(path) for path in packages.glob('*.dist-info/uv_cache.json')]\n"
+        "lines = [line for path in packages.glob('*.dist-info/RECORD') for line in path.open() if 'uv_cache' in line]\n"
+        "print(json.dumps([u.find_spec('my_tool').origin, u.find_spec('my_node').origin, (home / 'data/data.txt').read_text(),\n"
+        "    notes + lines, u.find_spec('setuptools') is None, sorted(path.name for path in home.iterdir())]))"
+    )
+    tool, node, data, notes, is_clean, names = run_script(image_tag(repo, env), script)
+    assert "/site-packages/" in tool
+    assert node == "/opt/zopilot/tool/nodes/node/my_node.py"
+    assert (data, notes, is_clean) == ("data\n", [], True)
+    assert names == [
+        ".git",
+        ".gitmodules",
+        "data",
+        "my_tool.py",
+        "nodes",
+        "pyproject.toml",
+        "requirements.txt",
+    ]
 
 
 def test_three_variants_are_three_images_of_one_description(shapes: BuiltLabs) -> None:
