@@ -32,7 +32,7 @@ def test_the_real_lora_service_reads() -> None:
         "torchaudio": Version("2.7.1"),
     }
     assert service.variants == (Variant(name="gpu", channel="cu128", platform="linux/amd64"),)
-    assert [layer.name for layer in service.layers] == ["training", "sd-scripts", "analysis", "utilities"]
+    assert [layer.name for layer in service.layers] == ["training", "tools", "analysis", "utilities"]
     assert service.sources[0].tag == "v0.10.0"
     assert service.run.freeze == "/workspace/lora_training/logs/pip_freeze.txt"
     assert service.budget_bytes == 50 * 10**9

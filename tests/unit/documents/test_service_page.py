@@ -50,6 +50,7 @@ REQUIRED_SECTIONS = {
         "### Layer training\n\n```\naccelerate==1.6.0\n",
         "diffusers[torch]==0.32.1\n",
         "### Layer sd-scripts\n\nWhat sd-scripts `v0.10.0` asks for, and no layer above pins.",
+        "### Layer tools\n\n```\ndadaptation==3.2\n",
         "### Layer analysis\n\n```\nPillow==10.4.0\n",
         "### Layer utilities\n",
     ),

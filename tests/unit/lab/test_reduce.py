@@ -235,6 +235,9 @@ def lock_reduced(env: Environment, full_lock: Lock, service: Service) -> tuple[E
     small_packages, names = reduce.small_packages(full_lock), reduce.lab_package_names(env.service, full_lock)
     lab_env = Environment(service=service, variant=replace(env.variant))
     required = {"lora", *(package.name for lab_layer in service.layers for package in lab_layer.packages)}
+    required |= {
+        reduce.requirement_name(line) for row in full_lock.upstreams for line in row.requirements
+    } & names
     packages = {
         name: package
         for name, package in full_lock.packages.items()
@@ -359,7 +362,8 @@ def test_lora_in_the_lab_has_something_of_each_kind(lora: tuple[Environment, Loc
     env, locked = lora
     lab_service = reduce_service(env, locked)
     packages = {package.name for lab_layer in lab_service.layers for package in lab_layer.packages}
-    assert {"lion-pytorch", "toml", "tqdm", "schedulefree"} <= packages
+    assert {"dadaptation", "tqdm"} <= packages
+    assert {"lion-pytorch", "toml", "schedulefree"} <= reduce.lab_package_names(env.service, locked)
     assert not packages & {"numpy", "bitsandbytes", "opencv-python-headless"}
     assert any(locked.packages[name].is_source for name in packages)
     assert {"torch", "torchvision", "torchaudio"} <= {*lab_service.imports} <= {*env.service.imports}
