@@ -62,7 +62,7 @@ def test_a_stage_is_for_the_variants_that_it_names() -> None:
 
 
 REFUSED = {
-    "{package: my-ops>=0.1, folder: ops}": "'my-ops>=0.1' is not an exact pin such as tqdm==4.66.5: pin one version with ==",
+    "{package: my-ops>=0.1, folder: ops}": "'my-ops>=0.1' is not an exact pin such as tqdm==4.66.5: pin one version with ==, such as the newest that fits",
     "{package: my-ops==0.1, source: other}": "'other' is no source of this service; add it under `sources`",
     "{package: my-ops==0.1, source: sd-scripts, folder: ops}": "a wheel is made from `source` or from `folder`; keep one",
     "{package: 'my-ops[cuda]==0.1', folder: ops}": "a wheel is built without extras; pin their packages in a layer",
