@@ -1,7 +1,7 @@
 """The GPU code in a shared library: which architectures it was compiled for, by the headers of its fat binaries.
 
 Nothing is loaded, and the code itself is not read. Standard library only, Python 3.8 and later; `probe.py` is in the same
-folder. The headers are not documented: nvcc 13.5 and the libraries of CUDA 12 write them so, and cuobjdump agrees.
+folder. The headers are not documented: nvcc 13.5 and the libraries of CUDA 12 write them so.
 """
 
 from __future__ import annotations
