@@ -1,0 +1,103 @@
+"""What commands and checks answer with: problems, findings, edits, outcomes; and the settings of a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+StatusCallback = Callable[[str], None]  # called with a line about the next step of a command
+Level = Literal["error", "warning", "notice"]
+Verdict = Literal["ok", "incompatible", "failed", "warning", "unknown", "not applicable", "waived", "skipped"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Where a value is in a file: line and column from 1 (line 0: unknown), start and end as text offsets."""
+
+    file: str
+    line: int
+    column: int
+    start: int = 0
+    end: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One error in a user's file: its position, the key path (`torch.version`) and what is wrong."""
+
+    position: Position
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.position}: {self.path}: {self.message}"
+            if self.path
+            else f"{self.position}: {self.message}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One edit of a description: the value at a key path (`base.digest`, `layers[0].packages[1]`); None removes it.
+
+    A mapping is one with texts as values: a waiver or a reason.
+    """
+
+    path: str
+    value: str | Mapping[str, str] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What a check found wrong: the location, a message, what to do (`help`), and the evidence (`source (date)`).
+
+    `about` is the subject that a waiver names. `level`: an error is something that cannot work or does not match what
+    is written; a warning must be fixed or waived; a notice needs no waiver and fails nothing but under `--strict`.
+    `fix` has the edits of the description that resolve it. A safe fix follows from facts alone, so `--fix` applies it.
+    """
+
+    location: str
+    message: str
+    help: str
+    about: str = ""
+    service: str = ""
+    evidence: str = ""
+    level: Level = "error"
+    fix: tuple[Change, ...] = ()
+    fix_is_safe: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The settings of one machine.
+
+    `mirrors` replace addresses by name: a channel, `pypi`, `python`, a source or a registry host. `registry` is where
+    images are pushed; `network` is the network of their builds, as Docker names it.
+    """
+
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    registry: str = ""
+    network: str = "default"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """The result of a command for one environment, source or file; `code` is the exit code that it requires.
+
+    `kept`: a file that exists, and is not what would be written. `open`: the command has ended well, and left something for
+    people to decide.
+    """
+
+    name: str
+    status: Literal["changed", "same", "kept", "open", "failed"]
+    detail: str = ""
+    code: int = 0
+    seconds: float = 0.0
