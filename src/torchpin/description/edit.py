@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,9 @@ from torchpin.errors import InputError
 from torchpin.model import Position, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from torchpin.model import Change
+    from torchpin.model import Change, EditedValue
 
 Keys = tuple["str | int", ...]
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\+)\]")
@@ -114,7 +115,7 @@ def _is_last(parent: yaml.Node | None, keys: Keys) -> bool:
     return len(parent.value) == 1 and _node_at(parent, keys[-1:]) is not None
 
 
-def _apply_to_data(data: Any, keys: Keys, value: str | Mapping[str, str] | None) -> None:
+def _apply_to_data(data: Any, keys: Keys, value: EditedValue | None) -> None:
     """Applies a change to plain data, in place."""
     for number, key in enumerate(keys[:-1]):
         if isinstance(data, dict) and key not in data:
@@ -129,8 +130,12 @@ def _apply_to_data(data: Any, keys: Keys, value: str | Mapping[str, str] | None)
         del data[last]
 
 
-def _plain_value(value: str | Mapping[str, str] | None) -> Any:
-    return value if isinstance(value, str) else dict(value or {})
+def _plain_value(value: EditedValue | None) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, str):
+        return value
+    return {key: _plain_value(part) for key, part in (value or {}).items()}
 
 
 def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file: str) -> _Splice:
@@ -208,37 +213,41 @@ def _is_plain(value: str, *, block: bool) -> bool:
     return parsed.tag.endswith(":str") and "\n" not in value and re.search(r":(\s|$)|\s#", value) is None
 
 
-def _block_lines(value: Mapping[str, str], indent: str) -> list[str]:
-    return [
-        f"{indent}{key}: {text if _DATE.fullmatch(text) else _quote(text, '', block=True)}"
-        for key, text in value.items()
-    ]
+def _block_lines(value: Mapping[str, str | tuple[str, ...]], indent: str) -> list[str]:
+    return [f"{indent}{key}: {_block_value(part)}" for key, part in value.items()]
 
 
-def _flow(value: str | Mapping[str, str]) -> str:
+def _block_value(value: str | tuple[str, ...]) -> str:
+    """A value behind the key of a block mapping."""
+    if isinstance(value, tuple):
+        return _flow(value)
+    return value if _DATE.fullmatch(value) else _quote(value, "", block=True)
+
+
+def _flow(value: EditedValue) -> str:
     if isinstance(value, str):
         return _quote(value, "")
-    return "{" + ", ".join(f"{key}: {_quote(text, '')}" for key, text in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return "{" + ", ".join(f"{key}: {_flow(part)}" for key, part in value.items()) + "}"
 
 
-def _item_lines(value: str | Mapping[str, str], indent: str) -> list[str]:
+def _item_lines(value: EditedValue, indent: str) -> list[str]:
     """An item of a block list, as lines."""
-    if isinstance(value, str):
-        return [f"{indent}- {_quote(value, '', block=True)}"]
+    if not isinstance(value, Mapping):
+        return [f"{indent}- {_block_value(value)}"]
     first, *following = _block_lines(value, f"{indent}  ")
     return [f"{indent}- {first.strip()}", *following]
 
 
-def _pair_lines(key: str, value: str | Mapping[str, str], indent: str) -> list[str]:
+def _pair_lines(key: str, value: EditedValue, indent: str) -> list[str]:
     """A key of a block mapping with its value, as lines."""
-    if isinstance(value, str):
-        return [f"{indent}{key}: {_quote(value, '', block=True)}"]
+    if not isinstance(value, Mapping):
+        return [f"{indent}{key}: {_quote(value, '', block=True) if isinstance(value, str) else _flow(value)}"]
     return [f"{indent}{key}:", *_block_lines(value, f"{indent}  ")]
 
 
-def _add_section(
-    text: str, root: yaml.MappingNode, top: str, last: str | int, value: str | Mapping[str, str]
-) -> _Splice:
+def _add_section(text: str, root: yaml.MappingNode, top: str, last: str | int, value: EditedValue) -> _Splice:
     """A new list or mapping of the top level with its first entry: reasons before waivers, others at the end."""
     inside = _item_lines(value, "  ") if last == "+" else _pair_lines(str(last), value, "  ")
     newline = _newline(text)
@@ -253,9 +262,20 @@ def _add_section(
     return _Splice(start=end, end=len(text), text=f"{newline}{newline}{lines}")
 
 
-def _replace_value(text: str, node: yaml.Node, value: Mapping[str, str]) -> _Splice:
-    """A mapping in place of a value, in block or flow style as the value was."""
-    if not isinstance(node, yaml.MappingNode) or node.flow_style or not node.value:
+def _replace_value(
+    text: str, node: yaml.Node, value: tuple[str, ...] | Mapping[str, str | tuple[str, ...]]
+) -> _Splice:
+    """A mapping or a list in place of a value: a mapping in block or flow style as the value was, a list in flow style."""
+    if isinstance(value, tuple) and isinstance(node, yaml.SequenceNode) and not node.flow_style:
+        start = len(text[: node.start_mark.index].rstrip())  # on the line of the key
+        end = _insert_after(text, node, []).start
+        return _Splice(start=start, end=end, text=f" {_flow(value)}{_newline(text)}")
+    if (
+        isinstance(value, tuple)
+        or not isinstance(node, yaml.MappingNode)
+        or node.flow_style
+        or not node.value
+    ):
         return _Splice(start=node.start_mark.index, end=node.end_mark.index, text=_flow(value))
     newline, indent = _newline(text), " " * node.value[0][0].start_mark.column
     start = text.rfind("\n", 0, node.start_mark.index) + 1
@@ -269,7 +289,7 @@ def _newline(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
-def _append_item(text: str, parent: yaml.SequenceNode, value: str | Mapping[str, str]) -> _Splice:
+def _append_item(text: str, parent: yaml.SequenceNode, value: EditedValue) -> _Splice:
     if parent.flow_style or not parent.value:
         return _insert_into_flow(parent, _flow(value))
     last = parent.value[-1]
@@ -277,7 +297,7 @@ def _append_item(text: str, parent: yaml.SequenceNode, value: str | Mapping[str,
     return _insert_after(text, last, _item_lines(value, line.partition("-")[0]))
 
 
-def _add_key(text: str, parent: yaml.MappingNode, key: str, value: str | Mapping[str, str]) -> _Splice:
+def _add_key(text: str, parent: yaml.MappingNode, key: str, value: EditedValue) -> _Splice:
     if parent.flow_style or not parent.value:
         return _insert_into_flow(parent, f"{key}: {_flow(value)}", after=_PRECEDING_KEY.get(key, ""))
     before = next(

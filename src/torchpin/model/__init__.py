@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torchpin.model.findings import (
     Change,
+    EditedValue,
     Finding,
     Level,
     Outcome,
@@ -58,6 +59,7 @@ __all__ = [
     "Change",
     "CopiedFiles",
     "Deviation",
+    "EditedValue",
     "Environment",
     "FileOrigin",
     "Finding",

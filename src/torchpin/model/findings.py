@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Literal
 
 StatusCallback = Callable[[str], None]  # called with a line about the next step of a command
+EditedValue = str | tuple[str, ...] | Mapping[str, str | tuple[str, ...]]
 Level = Literal["error", "warning", "notice"]
 Verdict = Literal["ok", "incompatible", "failed", "warning", "unknown", "not applicable", "waived", "skipped"]
 
@@ -48,11 +46,11 @@ class Problem:
 class Change:
     """One edit of a description: the value at a key path (`base.digest`, `layers[0].packages[1]`); None removes it.
 
-    A mapping is one with texts as values: a waiver or a reason.
+    A mapping is one with texts as values, or lists of texts: a waiver, a reason, a layer. A tuple is a list of texts.
     """
 
     path: str
-    value: str | Mapping[str, str] | None
+    value: EditedValue | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
