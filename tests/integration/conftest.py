@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.installed_wheel import Installed, install_wheel
 from support.page_server import PageServer
 
 if TYPE_CHECKING:
@@ -238,6 +239,18 @@ def plain_git(monkeypatch: pytest.MonkeyPatch) -> None:
         "GIT_COMMITTER_EMAIL": "a@example.org",
     }.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return install_wheel(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def empty_repository(tmp_path: Path, plain_git: None) -> Path:
+    """A folder in git, without a commit."""
+    subprocess.run(("git", "init", "--quiet", "--initial-branch=main", tmp_path), check=True)
+    return tmp_path
 
 
 @pytest.fixture

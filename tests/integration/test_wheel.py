@@ -3,68 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import torchpin
-from torchpin.tools.uv import uv_executable
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from support.installed_wheel import Installed
 
 pytestmark = pytest.mark.network
-
-
-@dataclass(frozen=True)
-class Installed:
-    """An environment with the wheel, and the files that were built."""
-
-    folder: Path
-    archives: tuple[Path, ...]
-
-    def run(self, folder: Path, *command: str, code: int = 0) -> str:
-        """The output of a command in a folder, of which only this environment's programs are found first."""
-        environ = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("TORCHPIN_", "PYTHON")) and name != "VIRTUAL_ENV"
-        } | {
-            "DOCKER_HOST": "unix:///nowhere/docker.sock",  # the lab with an engine has tests of its own
-            "PATH": os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]]),
-        }
-        completed = subprocess.run(
-            command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=120
-        )
-        output = completed.stdout + completed.stderr
-        assert completed.returncode == code, (command, output)
-        assert str(ROOT) not in output
-        return output
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    folder = tmp_path_factory.mktemp("installed")
-
-    def run(*arguments: str | Path) -> None:
-        subprocess.run((uv_executable(), *arguments), cwd=ROOT, check=True, capture_output=True)
-
-    run("build", "--out-dir", folder / "dist")  # the source archive, and the wheel from it
-    archives = tuple(sorted((folder / "dist").glob("torchpin-*")))
-    run("venv", "--python", sys.executable, folder / "venv")
-    install = ("pip", "install", "--python", folder / "venv")
-    run(*install, "--require-hashes", "--requirements", "requirements/run.txt")
-    run(*install, "--no-deps", next(path for path in archives if path.suffix == ".whl"))
-    return Installed(folder=folder / "venv", archives=archives)
-
-
-@pytest.fixture
-def empty_repository(tmp_path: Path, plain_git: None) -> Path:
-    subprocess.run(("git", "init", "--quiet", "--initial-branch=main", tmp_path), check=True)
-    return tmp_path
 
 
 def test_the_archives_are_fit_for_an_index(installed: Installed, tmp_path: Path) -> None:
