@@ -13,7 +13,7 @@ from torchpin.controls import CONTROL
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 SHORT_FLAGS = {"service": "s", "variant": "v", "json": "j"}  # none of them is one of invoke's own
 
@@ -37,21 +37,31 @@ class UnknownOptionError(ParseError):
 class PositionalArgument(Argument):
     """A positional argument that takes no option for its value. `replaced_by`: flags that may stand in its place.
 
-    One of the kind `list` takes every further word that is neither an option nor a task.
+    One of the kind `list` takes every further word that is neither an option nor a task; one of `any_words` takes the names
+    of tasks too, and one of `may_be_missing` may be left out.
 
     invoke 3.0.3 gives the next word to a positional argument that is missing, whatever it looks like, so `--help` too
     (https://github.com/pyinvoke/invoke/issues/982); this class can go when the parser looks for flags first.
     """
 
-    def __init__(self, task_name: str, *, replaced_by: Iterable[Argument] = (), **options: Any) -> None:
+    def __init__(
+        self,
+        task_name: str,
+        *,
+        replaced_by: Iterable[Argument] = (),
+        any_words: bool = False,
+        may_be_missing: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__(positional=True, **options)
         self.task_name, self.replaced_by = task_name, tuple(replaced_by)
+        self.any_words, self.may_be_missing = any_words, may_be_missing
 
     @property
     def value(self) -> Any:
         """None while it is missing."""
         is_missing = self._value is None or (self.kind is list and not self._value)
-        if is_missing and any(flag.value for flag in self.replaced_by):
+        if is_missing and (self.may_be_missing or any(flag.value for flag in self.replaced_by)):
             return [] if self.kind is list else ""
         return None if is_missing else self._value
 
@@ -83,10 +93,12 @@ def _take_further_words() -> None:
         words = [
             argument
             for argument in (context.positional_args if context else ())
-            if isinstance(argument, PositionalArgument) and argument.kind is list and argument.value
+            if isinstance(argument, PositionalArgument) and argument.kind is list
+            if argument.value or argument.may_be_missing
         ]
-        is_word = not (token.startswith("-") or token in self.contexts or self.waiting_for_flag_value)
-        if words and is_word and not context.missing_positional_args:
+        is_word = words and not token.startswith("-") and not self.waiting_for_flag_value
+        is_task = token in self.contexts and not any(argument.any_words for argument in words)
+        if is_word and not is_task and not context.missing_positional_args:
             words[-1].value = token
         else:
             handle(self, token)
@@ -100,14 +112,22 @@ _take_further_words()
 class CommandTask(Task):  # type: ignore[type-arg]
     """A task with the short flags of the table, whose errors end as messages.
 
-    `replaced_by`: by positional parameter, the flags that may stand in its place.
+    `replaced_by`: by positional parameter, the flags that may stand in its place. `any_words`: positional lists that take the
+    names of tasks too; `may_be_missing`: those that may be left out.
     """
 
     def __init__(
-        self, body: Any, *, replaced_by: Mapping[str, tuple[str, ...]] | None = None, **options: Any
+        self,
+        body: Any,
+        *,
+        replaced_by: Mapping[str, tuple[str, ...]] | None = None,
+        any_words: Collection[str] = (),
+        may_be_missing: Collection[str] = (),
+        **options: Any,
     ) -> None:
         super().__init__(body, **{**options, "auto_shortflags": False})
         self.replaced_by = dict(replaced_by or {})
+        self.any_words, self.may_be_missing = frozenset(any_words), frozenset(may_be_missing)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         with handle_errors():
@@ -132,6 +152,8 @@ class CommandTask(Task):  # type: ignore[type-arg]
         return PositionalArgument(
             self.name,
             replaced_by=[flag for flag in arguments if flag.name in flags],
+            any_words=argument.name in self.any_words,
+            may_be_missing=argument.name in self.may_be_missing,
             names=argument.names,
             kind=argument.kind,
             help=argument.help,

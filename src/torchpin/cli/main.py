@@ -10,7 +10,7 @@ from torchpin import __version__
 from torchpin.cli.program import torchpin_program
 from torchpin.cli.tasks.images import build, clone, freeze, install, run
 from torchpin.cli.tasks.lock_and_documents import document, export, lock, render, verify
-from torchpin.cli.tasks.pins import bump, explain, judge, outdated, support, why
+from torchpin.cli.tasks.pins import add, bump, explain, judge, outdated, support, why
 from torchpin.cli.tasks.project import (
     adopt,
     audit,
@@ -45,7 +45,7 @@ namespace = Collection(
         services,
         doctor,
     ),
-    *(judge, explain, why, support, facts, adopt, diff, audit, outdated, bump),
+    *(judge, explain, why, support, facts, adopt, diff, audit, outdated, add, bump),
 )
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from torchpin.commands.selection import Workspace
     from torchpin.lock.cooldown import CutOff
     from torchpin.model import Environment, Lock, StatusCallback, Upstream
+    from torchpin.tools.package_files import LocatedFile
     from torchpin.workspace.workspace import Repository
 
 
@@ -60,7 +61,7 @@ def lock(
     )  # which has read nothing: all that is read from here on must stay until the locks are written
     services = {env.service.name for env in environments}
     with exclusive_services(repo, services):
-        present = _read_inputs(repo, environments)
+        present = read_inputs(repo, environments)
     outcomes, new_locks = resolve_all(
         repo, environments, upgrade=upgrade, recorded=recorded, show_status=show_status
     )
@@ -73,7 +74,7 @@ def lock(
         }
         if not overwrite:
             require_unedited(repo, files)
-        changed = write(repo, files, before=_unchanged_inputs(repo, files, present))
+        changed = write(repo, files, before=unchanged_inputs(repo, files, present))
     return tuple(_with_written_files(outcome, changed) for outcome in outcomes)
 
 
@@ -93,7 +94,7 @@ def _with_written_files(outcome: Outcome, changed: Sequence[str]) -> Outcome:
     return replace(outcome, status="changed", detail=f"{outcome.detail}; rendered: {', '.join(rendered)}")
 
 
-def _read_inputs(repo: Repository, environments: Sequence[Environment]) -> set[str]:
+def read_inputs(repo: Repository, environments: Sequence[Environment]) -> set[str]:
     """Reads what locks rest on beside the descriptions, before anything is resolved, and returns the present files of locks."""
     for env in environments:
         repo.text(paths.smoke_path(env.service.name))
@@ -106,7 +107,7 @@ def _read_inputs(repo: Repository, environments: Sequence[Environment]) -> set[s
     }
 
 
-def _unchanged_inputs(
+def unchanged_inputs(
     repo: Repository, files: Mapping[str, str | None], present: set[str]
 ) -> dict[str, str | None]:
     """The texts that were read, and None for every lock file that was not present."""
@@ -134,7 +135,7 @@ def resolve_all(
     new_locks: dict[str, Lock] = {}
 
     def resolve_environment(env: Environment) -> Outcome:
-        current = _present_lock(repo, env)
+        current = present_lock(repo, env)
         notices: dict[str, None] = {}  # each once, in their order
         cutoff = choose_cutoff(policy, env, current, upgrade=upgrade, today=today)
         age = _Age(cutoff=cutoff, add_notice=notices.setdefault)
@@ -176,6 +177,43 @@ def _resolve(
     known_upstreams: Sequence[Upstream] = (),
 ) -> Lock:
     """The new lock of an environment, with the requirements of its sources."""
+    with resolution_inputs(
+        repo, env, show_status, recorded=recorded, known_upstreams=known_upstreams
+    ) as inputs:
+        show_status(f"{env.name}: resolving")
+        return uv_resolve.resolve(
+            env,
+            repo.settings,
+            index=inputs.index,
+            current=current,
+            upgrade=upgrade,
+            upstreams=inputs.upstreams,
+            published=repo.published,
+            cutoff=age.cutoff,
+            add_notice=age.add_notice,
+            located=inputs.located,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolutionInputs:
+    """What a resolution reads beside the description: the address of the channel, what sources ask for, package files."""
+
+    index: str | None
+    upstreams: tuple[Upstream, ...]
+    located: Sequence[LocatedFile]
+
+
+@contextmanager
+def resolution_inputs(
+    repo: Repository,
+    env: Environment,
+    show_status: StatusCallback,
+    *,
+    recorded: bool,
+    known_upstreams: Sequence[Upstream] = (),
+) -> Iterator[ResolutionInputs]:
+    """What an environment is resolved with; its sources are cloned where their requirements are not known."""
     known = {
         (upstream.source, upstream.commit, upstream.file, bool(upstream.distribution)): upstream
         for upstream in known_upstreams
@@ -188,19 +226,7 @@ def _resolve(
             if source.requirements or source.is_package
         )
         located = package_files.locate_files(repo.root, env, repo.settings)
-        show_status(f"{env.name}: resolving")
-        return uv_resolve.resolve(
-            env,
-            repo.settings,
-            index=address,
-            current=current,
-            upgrade=upgrade,
-            upstreams=upstreams,
-            published=repo.published,
-            cutoff=age.cutoff,
-            add_notice=age.add_notice,
-            located=located,
-        )
+        yield ResolutionInputs(index=address, upstreams=upstreams, located=located)
 
 
 def generated_texts(
@@ -256,7 +282,7 @@ def _require_complete(repo: Repository, environments: Sequence[Environment]) -> 
         raise InputError("correct these first; nothing was resolved or written", problems)
 
 
-def _present_lock(repo: Repository, env: Environment) -> Lock | None:
+def present_lock(repo: Repository, env: Environment) -> Lock | None:
     """The present lock, whose versions are kept where possible; None for a missing or broken one."""
     try:
         texts = file_format.with_present_names(read_lock_files(repo, env))

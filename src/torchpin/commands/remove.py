@@ -32,11 +32,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoveOptions:
-    """`everything`: also files that were edited by hand or are not torchpin's. `dry_run`: list them, write nothing."""
+    """`everything`: also files that were edited by hand or are not torchpin's. `dry_run`: list them, write nothing.
+
+    `packages`: only the pins of these; `recorded`: they are locked with the index snapshots. Raises InputError for what does
+    not go together.
+    """
 
     service: str
     everything: bool = False
     dry_run: bool = False
+    packages: tuple[str, ...] = ()
+    recorded: bool = False
+
+    def __post_init__(self) -> None:
+        if self.everything and self.packages:
+            raise InputError("`--everything` is for whole services; packages have no files of their own")
+        if self.recorded and not self.packages:
+            raise InputError("`--recorded` needs packages: a service that is removed is not locked")
 
 
 def remove_service(options: RemoveOptions, watcher: Watcher) -> CommandReport:

@@ -160,6 +160,8 @@ def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file:
         raise _edit_error(file, root, change.path, "does not exist")
     if value is None:
         return _remove_node(text, parent, last)
+    if isinstance(value, tuple) and isinstance(node, yaml.SequenceNode) and not node.flow_style:
+        return _replace_list(text, node, _key_end(text, parent, last), value)
     if not isinstance(value, str):
         return _replace_value(text, node, value)
     start, end = node.start_mark.index, node.end_mark.index
@@ -265,11 +267,7 @@ def _add_section(text: str, root: yaml.MappingNode, top: str, last: str | int, v
 def _replace_value(
     text: str, node: yaml.Node, value: tuple[str, ...] | Mapping[str, str | tuple[str, ...]]
 ) -> _Splice:
-    """A mapping or a list in place of a value: a mapping in block or flow style as the value was, a list in flow style."""
-    if isinstance(value, tuple) and isinstance(node, yaml.SequenceNode) and not node.flow_style:
-        start = len(text[: node.start_mark.index].rstrip())  # on the line of the key
-        end = _insert_after(text, node, []).start
-        return _Splice(start=start, end=end, text=f" {_flow(value)}{_newline(text)}")
+    """A mapping in place of a value, in block or flow style as the value was; a list in flow style."""
     if (
         isinstance(value, tuple)
         or not isinstance(node, yaml.MappingNode)
@@ -283,6 +281,21 @@ def _replace_value(
     return _Splice(
         start=start, end=end, text="".join(f"{line}{newline}" for line in _block_lines(value, indent))
     )
+
+
+def _key_end(text: str, parent: yaml.Node, key: str | int) -> int:
+    """The offset behind the colon of a key, or behind the dash of an item."""
+    if isinstance(parent, yaml.MappingNode):
+        name = next(name for name, _ in parent.value if name.value == key)
+        return text.index(":", name.end_mark.index) + 1
+    return text.rindex("-", 0, parent.value[key].start_mark.index) + 1
+
+
+def _replace_list(text: str, node: yaml.SequenceNode, key_end: int, value: tuple[str, ...]) -> _Splice:
+    """A list in flow style in place of one in block style; comments above its items stay."""
+    first_line = text.rfind("\n", 0, node.start_mark.index) + 1
+    end = _insert_after(text, node, []).start
+    return _Splice(start=key_end, end=end, text=f" {_flow(value)}{text[key_end:first_line]}")
 
 
 def _newline(text: str) -> str:

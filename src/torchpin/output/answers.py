@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torchpin.commands.adopt import Adopted
     from torchpin.commands.bump_plan import PlannedBump
     from torchpin.commands.doctor import MachineCheck
+    from torchpin.commands.edited_pins import PinEdit
     from torchpin.commands.facts import FactsReport, RefreshResult
     from torchpin.commands.measure import MeasureResult
     from torchpin.commands.verdicts import Judgement
@@ -44,6 +45,21 @@ def print_judgement(judgement: Judgement, form: str) -> None:
         notices=judgement.notices,
         shares=judgement.shares,
     )
+
+
+def print_pin_edit(edited: PinEdit, *, json: bool = False) -> None:
+    """What an edit of pins changed, or would change: the locks, the description, and what is to be said of it."""
+    if json:
+        keys = ("service", "pins", "diff", "outcomes", "files", "messages", "dry_run")
+        document = {key: getattr(edited, key) for key in keys}
+        terminal.print_json({**document, "outcomes": [asdict(outcome) for outcome in edited.outcomes]})
+        return
+    terminal.print_outcomes(edited.outcomes)
+    terminal.print_line(edited.diff.rstrip("\n"))
+    for message in edited.messages:
+        terminal.print_line(message)
+    if edited.dry_run:
+        terminal.print_line("nothing was changed")
 
 
 def print_support(judgement: Judgement, *, json: bool) -> None:

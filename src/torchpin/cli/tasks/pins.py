@@ -1,4 +1,4 @@
-"""The tasks about pins: judge, explain, why, support, outdated, bump."""
+"""The tasks about pins: judge, explain, why, support, outdated, add, bump."""
 
 from __future__ import annotations
 
@@ -148,6 +148,45 @@ def outdated(_: Context, service: str = "", json: bool = False, offline: bool = 
     with task_run(document_form(json=json)) as run:
         workspace = open_workspace(Selection(service=service), run.watcher)
         print_updates(outlooks(workspace.repo, workspace.environments, offline=offline), json=json)
+
+
+@command(
+    positional=["service", "package"],
+    iterable=["package"],
+    any_words=["package"],
+    help={
+        **ONE_SERVICE,
+        "package": "one or more packages, such as fastapi, 'uvicorn[standard]' or 'pydantic>=2,<3'",
+        "layer": "the layer that gets them, by its name; by default the one that has them as a dependency, else the last one",
+        "dry_run": "print the change of the description without changing anything",
+        **RECORDED,
+        **OVERWRITE,
+        **JSON,
+    },
+)
+def add(
+    _: Context,
+    service: str,
+    package: Sequence[str],
+    layer: str = "",
+    dry_run: bool = False,
+    recorded: bool = False,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Pin the newest versions of packages that go with a service's other pins, and lock it."""
+    from torchpin.commands.add import AddOptions, add_packages
+    from torchpin.commands.edited_pins import EditOptions
+    from torchpin.output.answers import print_pin_edit
+
+    with task_run(document_form(json=json)) as run:
+        options = AddOptions(
+            service=service,
+            packages=tuple(package),
+            layer=layer,
+            edit=EditOptions(recorded=recorded, dry_run=dry_run, overwrite=overwrite),
+        )
+        print_pin_edit(add_packages(options, run.watcher), json=json)
 
 
 @command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin.cli.command_line import command
-from torchpin.cli.common import JSON, ONE_SERVICE, SERVICE, STATE_HELP, document_form, task_run
+from torchpin.cli.common import JSON, ONE_SERVICE, RECORDED, SERVICE, STATE_HELP, document_form, task_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,19 +69,43 @@ def schema(_: Context) -> None:
 
 
 @command(
+    positional=["service", "package"],
+    iterable=["package"],
+    any_words=["package"],
+    may_be_missing=["package"],
     help={
         **ONE_SERVICE,
+        "package": "remove the pins of these packages alone, and lock again",
         "dry_run": "list what would be removed without removing anything",
-        "everything": "also remove what was edited by hand, is not committed, or is not torchpin's",
-    }
+        "everything": "also remove what was edited by hand, is not committed, or is not torchpin's; of whole services only",
+        **RECORDED,
+    },
 )
-def remove(_: Context, service: str, dry_run: bool = False, everything: bool = False) -> None:
-    """Remove a service: its folder, lock, rendered files, record, and sections of the documents."""
+def remove(
+    _: Context,
+    service: str,
+    package: Sequence[str] | None = None,
+    dry_run: bool = False,
+    everything: bool = False,
+    recorded: bool = False,
+) -> None:
+    """Remove packages of a service, or without packages the service: its folder, lock, rendered files, record, sections."""
     from torchpin.commands.remove import RemoveOptions, remove_service
+    from torchpin.commands.remove_packages import remove_packages
+    from torchpin.output.answers import print_pin_edit
 
     with task_run() as run:
-        options = RemoveOptions(service=service, everything=everything, dry_run=dry_run)
-        run.report(remove_service(options, run.watcher))
+        options = RemoveOptions(
+            service=service,
+            everything=everything,
+            dry_run=dry_run,
+            packages=tuple(package or ()),
+            recorded=recorded,
+        )
+        if options.packages:
+            print_pin_edit(remove_packages(options, run.watcher))
+        else:
+            run.report(remove_service(options, run.watcher))
 
 
 @command
