@@ -128,10 +128,12 @@ def _refusals(service: Service, requirement: Requirement) -> Iterator[str]:
     pins = {pin.path: pin for env in select_environments([service]) for pin in declared_pins(env).values()}
     for pin in pins.values():
         if pin.name == name:
-            yield (
-                f"{pin.location}: {name}=={pin.version} is pinned already; "
-                f"`invoke bump {name}==VERSION --service {service.name}` changes it"
-            )
+            pinned = f"{name}{extras_text(pin.extras)}=={pin.version}"
+            way = f"`invoke bump {name}==VERSION --service {service.name}` changes it"
+            if not requirement.extras <= pin.extras:
+                extras = extras_text({*requirement.extras, *pin.extras})
+                way = f"write {name}{extras}=={pin.version} there, then lock"
+            yield f"{pin.location}: {pinned} is pinned already; {way}"
     for number, override in enumerate(service.overrides):
         if canonicalize_name(override.package.name) == name:
             yield (

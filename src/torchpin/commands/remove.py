@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class RemoveOptions:
     """`everything`: also files that were edited by hand or are not torchpin's. `dry_run`: list them, write nothing.
 
-    `packages`: only the pins of these; `recorded`: they are locked with the index snapshots. Raises InputError for what does
-    not go together.
+    `packages`: only the pins of these, for which `recorded` and `overwrite` are those of a lock. Raises InputError for what
+    does not go together.
     """
 
     service: str
@@ -43,12 +43,14 @@ class RemoveOptions:
     dry_run: bool = False
     packages: tuple[str, ...] = ()
     recorded: bool = False
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.everything and self.packages:
             raise InputError("`--everything` is for whole services; packages have no files of their own")
-        if self.recorded and not self.packages:
-            raise InputError("`--recorded` needs packages: a service that is removed is not locked")
+        if (self.recorded or self.overwrite) and not self.packages:
+            option = "recorded" if self.recorded else "overwrite"
+            raise InputError(f"`--{option}` needs packages: a service that is removed is not locked")
 
 
 def remove_service(options: RemoveOptions, watcher: Watcher) -> CommandReport:

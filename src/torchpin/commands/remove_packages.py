@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def remove_packages(options: RemoveOptions, watcher: Watcher) -> PinEdit:
     """Removes the pins of packages from a service of the current folder's repository."""
     repo = open_workspace(Selection(service=options.service), watcher).repo
-    edit_options = EditOptions(recorded=options.recorded, dry_run=options.dry_run)
+    edit_options = EditOptions(
+        recorded=options.recorded, dry_run=options.dry_run, overwrite=options.overwrite
+    )
     return remove_pins(repo, options.service, options.packages, edit_options, watcher)
 
 

@@ -160,10 +160,8 @@ def _splice(text: str, root: yaml.Node | None, keys: Keys, change: Change, file:
         raise _edit_error(file, root, change.path, "does not exist")
     if value is None:
         return _remove_node(text, parent, last)
-    if isinstance(value, tuple) and isinstance(node, yaml.SequenceNode) and not node.flow_style:
-        return _replace_list(text, node, _key_end(text, parent, last), value)
     if not isinstance(value, str):
-        return _replace_value(text, node, value)
+        return _replace_value(text, parent, last, node, value)
     start, end = node.start_mark.index, node.end_mark.index
     written = text[start:end]
     if (
@@ -265,9 +263,15 @@ def _add_section(text: str, root: yaml.MappingNode, top: str, last: str | int, v
 
 
 def _replace_value(
-    text: str, node: yaml.Node, value: tuple[str, ...] | Mapping[str, str | tuple[str, ...]]
+    text: str,
+    parent: yaml.Node,
+    key: str | int,
+    node: yaml.Node,
+    value: tuple[str, ...] | Mapping[str, str | tuple[str, ...]],
 ) -> _Splice:
     """A mapping in place of a value, in block or flow style as the value was; a list in flow style."""
+    if isinstance(value, tuple) and isinstance(node, yaml.SequenceNode) and not node.flow_style:
+        return _replace_list(text, node, _key_end(text, parent, key), value)
     if (
         isinstance(value, tuple)
         or not isinstance(node, yaml.MappingNode)

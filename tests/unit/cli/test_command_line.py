@@ -189,3 +189,38 @@ def test_a_task_can_be_parsed_for_twice() -> None:
 
     texts: list[Any] = [[argument.help for argument in first.get_arguments()] for _ in range(2)]
     assert texts == [["the service"], ["the service"]]
+
+
+# --- lists that take any word ----------------------------------------------------------------------------------------
+
+
+def test_packages_may_be_called_like_tasks() -> None:
+    parsed = parse("add", "whisper", "build", "schema", "--dry-run", "run", "--layer", "app")
+    assert [context.name for context in parsed if context.name] == ["add"]
+    assert parsed[1].as_kwargs["service"] == "whisper"
+    assert parsed[1].as_kwargs["package"] == ["build", "schema", "run"]
+    assert (parsed[1].as_kwargs["dry_run"], parsed[1].as_kwargs["layer"]) == (True, "app")
+
+
+def test_what_is_added_has_to_be_named() -> None:
+    with pytest.raises(Exception, match="'package'"):
+        parse("add", "whisper")
+
+
+@pytest.mark.parametrize(
+    ("words", "packages"),
+    [
+        (("whisper",), []),
+        (("--service", "whisper"), []),
+        (("whisper", "--dry-run"), []),
+        (("whisper", "fastapi"), ["fastapi"]),
+        (("--service", "whisper", "fastapi", "build"), ["fastapi", "build"]),
+        (("whisper", "fastapi", "--dry-run", "uvicorn"), ["fastapi", "uvicorn"]),
+    ],
+)
+def test_a_service_is_removed_or_packages_of_it_are(words: tuple[str, ...], packages: list[str]) -> None:
+    """A word too many never removes more: what stands behind the service is a package, and no task that runs next."""
+    parsed = parse("remove", *words)
+    assert [context.name for context in parsed if context.name] == ["remove"]
+    arguments = parsed[1].as_kwargs
+    assert (arguments["service"], arguments["package"]) == ("whisper", packages)

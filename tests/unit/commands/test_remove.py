@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -354,3 +354,18 @@ def test_what_stays_of_a_service_is_told_with_what_clears_it(root: Path) -> None
     assert leftovers(root, "lora") == (
         "its description cannot be read, so clones and images of lora are not known; they stay",
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"packages": ("six",), "everything": True}, "`--everything` is for whole services"),
+        ({"recorded": True}, "`--recorded` needs packages"),
+        ({"overwrite": True}, "`--overwrite` needs packages"),
+    ],
+)
+def test_options_of_packages_and_of_whole_services_are_not_mixed(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        RemoveOptions(service="zopilot", **options)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin.cli.command_line import command
-from torchpin.cli.common import JSON, ONE_SERVICE, RECORDED, SERVICE, STATE_HELP, document_form, task_run
+from torchpin.cli.common import (
+    JSON,
+    ONE_SERVICE,
+    OVERWRITE,
+    RECORDED,
+    SERVICE,
+    STATE_HELP,
+    document_form,
+    task_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +88,7 @@ def schema(_: Context) -> None:
         "dry_run": "list what would be removed without removing anything",
         "everything": "also remove what was edited by hand, is not committed, or is not torchpin's; of whole services only",
         **RECORDED,
+        **OVERWRITE,
     },
 )
 def remove(
@@ -88,6 +98,7 @@ def remove(
     dry_run: bool = False,
     everything: bool = False,
     recorded: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Remove packages of a service, or without packages the service: its folder, lock, rendered files, record, sections."""
     from torchpin.commands.remove import RemoveOptions, remove_service
@@ -96,12 +107,9 @@ def remove(
 
     with task_run() as run:
         options = RemoveOptions(
-            service=service,
-            everything=everything,
-            dry_run=dry_run,
-            packages=tuple(package or ()),
-            recorded=recorded,
-        )
+            service=service, packages=tuple(package or ()), dry_run=dry_run, everything=everything,
+            recorded=recorded, overwrite=overwrite,
+        )  # fmt: skip
         if options.packages:
             print_pin_edit(remove_packages(options, run.watcher))
         else:
