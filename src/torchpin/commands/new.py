@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from torchpin import paths
 from torchpin.commands.adopt import adopt
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import open_repository
-from torchpin.description import read, write
+from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.queries.starting_pins import PinRequest, choose_pins
 from torchpin.tools.buildx import image_digest
@@ -29,7 +30,7 @@ _HEADER = """\
 # What the {name} service is. `invoke lock --service {name}` follows from this file alone; docs/SERVICE.md lists every key.
 """
 _SERVICE = """\
-name: {name}
+name: {name_value}
 summary: Describe {name} in one line
 python: "{python}"
 
@@ -42,7 +43,7 @@ torch:
   version: "{torch}"
   companions: {companions}
 
-gpus: [{gpus}]
+gpus: {gpus}
 
 variants:
   {variant}: {{channel: {channel}, platform: {platform}}}
@@ -79,43 +80,73 @@ class NewOptions:
     project: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _ReviewedDraft:
+    """The service that a project's files describe, the comment on what is to be reviewed, and the files not read."""
+
+    service: Service
+    review: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+    def header(self, gpus: Sequence[str]) -> str:
+        """The comment, without the line about GPUs where there are some."""
+        return "".join(f"{line}\n" for line in self.review if not (gpus and line.startswith("# - gpus:")))
+
+    @property
+    def summary(self) -> str:
+        """What was not read, and where the rest is to be reviewed."""
+        file = paths.description_path(self.service.name)
+        return "\n".join([*self.skipped, f"{file} names above the description what is to be reviewed"])
+
+
 def create_service(options: NewOptions) -> CommandReport:
     """Writes a new service into the repository of the current folder, and says why its pins were chosen."""
     repo = open_repository(only=())
-    drafted = _adopted_service(options) if options.project else None
-    if drafted and options.pins == PinRequest():
-        return report_outcomes(write_service(repo, options.service, write.to_yaml(drafted)))
-    request = _with_pins_of(drafted, options.pins) if drafted else options.pins
+    _require_new_name(repo, options.service)
+    draft = _adopted_service(options) if options.project else None
+    if draft and options.pins == PinRequest():
+        outcomes = write_service(repo, options.service, draft.header(()) + write.to_yaml(draft.service))
+        return replace(report_outcomes(outcomes), summary=draft.summary)
+    request = _with_pins_of(draft.service, options.pins) if draft else options.pins
     pins = choose_pins(request, installable_pythons())
     if not pins.base.digest:
         pins = replace(pins, base=replace(pins.base, digest=image_digest(pins.base.image)))
     text = (
-        _drafted_text(drafted, request.gpus, pins)
-        if drafted
+        draft.header(request.gpus) + _drafted_text(draft.service, request.gpus, pins)
+        if draft
         else service_text(options.service, request.gpus, pins)
     )
     outcomes = write_service(repo, options.service, text)
-    return replace(report_outcomes(outcomes), summary="\n".join(pins.reasons))
+    lines = [*pins.reasons, *([draft.summary] if draft else [])]
+    return replace(report_outcomes(outcomes), summary="\n".join(lines))
 
 
 def write_service(repo: Repository, name: str, text: str) -> tuple[Outcome, ...]:
     """Writes a new service: its description from a text, and its smoke test. Raises InputError for a taken or invalid name."""
-    folder = paths.service_folder(name)
-    if (repo.root / folder).exists():
-        raise InputError(f"{folder} already exists; choose another name")
+    _require_new_name(repo, name)
     described = _HEADER.format(name=name, schema=paths.SCHEMA) + text
     read.read_services({**repo.descriptions, paths.description_path(name): described})
     files = {paths.description_path(name): described, paths.smoke_path(name): _SMOKE.format(name=name)}
     return create_files(repo, files)
 
 
-def _adopted_service(options: NewOptions) -> Service:
-    """The service that a project's files describe. Raises InputError where they do not say enough."""
-    adoption = adopt(Path(options.project), name=options.service).adoption
-    if not adoption.text:
-        raise InputError(f"{options.project}: no description was drafted: {adoption.missing}")
-    (drafted,) = read.read_services({paths.description_path(options.service): adoption.text})
-    return drafted
+def _require_new_name(repo: Repository, name: str) -> None:
+    if not patterns.NAME.pattern.fullmatch(name):
+        raise InputError(f"--service {name!r} is not {patterns.NAME.expected}")
+    folder = paths.service_folder(name)
+    if (repo.root / folder).exists():
+        raise InputError(f"{folder} already exists; choose another name")
+
+
+def _adopted_service(options: NewOptions) -> _ReviewedDraft:
+    """What a project's files describe. Raises InputError where they do not say enough."""
+    adopted = adopt(Path(options.project), name=options.service)
+    text = adopted.adoption.text
+    if not text:
+        raise InputError(f"{options.project}: no description was drafted: {adopted.adoption.missing}")
+    (service,) = read.read_services({paths.description_path(options.service): text})
+    review = tuple(takewhile(lambda line: line.startswith("#"), text.splitlines()))
+    return _ReviewedDraft(service=service, review=review, skipped=adopted.skipped)
 
 
 def _with_pins_of(drafted: Service, request: PinRequest) -> PinRequest:
@@ -145,6 +176,7 @@ def service_text(name: str, gpus: Sequence[str], pins: StartingPins) -> str:
     companions = pins.torch.companions
     return _SERVICE.format(
         name=name,
+        name_value=write.flow_list([name])[1:-1],
         python=pins.python,
         image=pins.base.image,
         digest=_digest_line(pins.base),
@@ -153,7 +185,7 @@ def service_text(name: str, gpus: Sequence[str], pins: StartingPins) -> str:
         companions="{"
         + ", ".join(f'{package}: "{version}"' for package, version in companions.items())
         + "}",
-        gpus=", ".join(gpus),
+        gpus=write.flow_list(gpus),
         variant=pins.variant.name,
         channel=pins.variant.channel,
         platform=pins.variant.platform,

@@ -10,6 +10,8 @@ from torchpin.description.sections.service import SERVICE, service_mapping
 from torchpin.description.shapes import Alternatives, Items, Key, OneOrList, Record, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torchpin.description.shapes import Shape
     from torchpin.model import Service
 
@@ -19,6 +21,11 @@ def to_yaml(service: Service) -> str:
     values = _without_defaults(service_mapping(service), SERVICE)
     # PyYAML folds lines at 80 columns by default; no text of a description is folded.
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def flow_list(texts: Iterable[str]) -> str:
+    """Texts as a YAML list in brackets; one that YAML would read as a number, a date or the like is in quotes."""
+    return yaml.safe_dump(list(texts), default_flow_style=True, allow_unicode=True, width=10_000).strip()
 
 
 def _without_defaults(value: object, shape: Shape) -> object:

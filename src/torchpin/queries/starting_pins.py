@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat import partners
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _REPOSITORY = "nvidia/cuda"
 _COMPANION = "torchvision"
 _USUAL_PYTHON = 12  # the minor of 3.12: newer ones lack the wheels of some packages, older ones end sooner
+_SERIES = re.compile(r"v?[0-9]+(?:\.[0-9]+)*")  # no local part: the channel follows from the GPUs
 _MAX_NAMED = 5  # releases or builds in a message
 
 
@@ -74,6 +76,8 @@ def choose_pins(request: PinRequest, pythons: Sequence[Version]) -> StartingPins
 
 
 def _require_known_gpus(request: PinRequest) -> None:
+    if not all(name.strip() for name in request.gpus):
+        raise InputError("--gpu needs the name of a GPU, such as H100")
     gpus = {name: facts.gpu(name) for name in request.gpus}
     reasons = [unknown_gpu_text(name) for name, gpu in gpus.items() if gpu is None]
     reasons += [
@@ -102,10 +106,9 @@ def _matching_releases(series: str) -> tuple[Version, ...]:
 
 
 def _is_of_series(version: Version, series: str) -> bool:
-    try:
-        wanted = Version(series).release if series else ()
-    except InvalidVersion:
-        raise InputError(f"--torch {series!r} is not a release or series of torch such as 2.9") from None
+    if series and not _SERIES.fullmatch(series):
+        raise InputError(f"--torch {series!r} is not a release or series of torch such as 2.9")
+    wanted = Version(series).release if series else ()
     return version.release[: len(wanted)] == wanted
 
 
@@ -119,15 +122,20 @@ def _choose_python(
             minors = sorted({version.release[:2] for version in pythons}, reverse=True)
             names = ", ".join(f"{major}.{minor}" for major, minor in minors)
             raise InputError(f"Python {request.python} cannot be installed; uv installs {names}")
-        return max(
-            matching
-        ), f"Python {max(matching)}: the newest patch release of {request.python} that uv installs"
+        return max(matching), _python_reason(max(matching), request.python)
     supported = {
         minor for release in map(facts.release, map(str, releases)) if release for minor in _minors(release)
     }
     minor = _USUAL_PYTHON if _USUAL_PYTHON in supported or not supported else max(supported)
     newest = max(version for version in pythons if version.release[1] == minor)
     return newest, f"Python {newest}: nearly every package has wheels for it; `--python` chooses another"
+
+
+def _python_reason(python: Version, text: str) -> str:
+    if str(python) == text:
+        return f"Python {python}: as asked for"
+    kind = "patch release" if "." in text else "release"
+    return f"Python {python}: the newest {kind} of {text} that uv installs"
 
 
 def _minors(release: facts.TorchRelease) -> set[int]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.new_services import write_new_service
+from support.new_services import PYTHONS, write_new_service
 from torchpin.checks import rules, run
+from torchpin.commands.new import NewOptions, create_service, service_text, write_service
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
+from torchpin.queries.starting_pins import PinRequest, choose_pins
 from torchpin.tools import index_server
 from torchpin.workspace import evidence, workspace
 
@@ -98,11 +101,46 @@ def test_a_name_that_is_taken_is_refused(repo: Repository, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["Whisper", "a_b", "-a", "a b", "../a", "a/b", "", "x" * 200, 'a": "b', "a\nb"]
 )
-def test_a_name_that_no_folder_or_image_may_have_is_refused(repo: Repository, name: str) -> None:
+def test_a_name_that_no_folder_or_image_may_have_is_refused_as_the_option_s(
+    repo: Repository, name: str
+) -> None:
     before = tree(repo.root)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=rf"^--service {re.escape(repr(name))} is not a name \(lower-case"):
         write_new_service(repo, name)
     assert tree(repo.root) == before
+
+
+@pytest.mark.parametrize("name", ["1", "1e3", "null", "true", "2026-01-01"])
+def test_a_name_that_yaml_reads_as_something_else_is_quoted(repo: Repository, name: str) -> None:
+    write_new_service(repo, name)
+    (env,) = select_environments(workspace.open_repository(repo.root).services, service=name)
+    assert env.service.name == name
+
+
+def test_a_capability_among_the_gpus_is_quoted(repo: Repository) -> None:
+    request = PinRequest(gpus=("9.0", "RTX 4090"))
+    write_service(repo, "whisper", service_text("whisper", request.gpus, choose_pins(request, PYTHONS)))
+    (env,) = select_environments(workspace.open_repository(repo.root).services, service="whisper")
+    assert env.service.gpus == request.gpus
+
+
+def test_what_a_project_asks_for_and_its_draft_lacks_is_named_above_the_description(
+    tmp_path: Path, repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "Dockerfile").write_text(
+        "FROM nvidia/cuda:12.6.3-base-ubuntu24.04\nRUN pip install -r requirements.txt\n"
+    )
+    (project / "requirements.txt").write_text("torch==2.8.0\ntqdm==4.67.1\ntransformers>=4.40\n")
+    monkeypatch.chdir(repo.root)
+    report = create_service(NewOptions(service="whisper", pins=PinRequest(), project=str(project)))
+    text = (repo.root / "services/whisper/service.yaml").read_text(encoding="utf-8")
+    assert "# - left out: transformers>=4.40 (no version)\n" in text
+    assert "# - gpus: list the GPUs" in text
+    assert (
+        "services/whisper/service.yaml names above the description what is to be reviewed" in report.summary
+    )
 
 
 def test_a_name_whose_environment_another_service_has_is_refused(repo: Repository) -> None:

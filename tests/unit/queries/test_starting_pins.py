@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -42,6 +43,18 @@ def test_channel_python_and_partner_follow_from_the_gpu_and_the_series(
     )
 
 
+@pytest.mark.parametrize(
+    ("python", "reason"),
+    [
+        ("3.12", "Python 3.12.10: the newest patch release of 3.12 that uv installs"),
+        ("3.12.9", "Python 3.12.9: as asked for"),
+        ("3", "Python 3.14.0: the newest release of 3 that uv installs"),
+    ],
+)
+def test_the_reason_of_a_python_fits_what_was_asked_for(python: str, reason: str) -> None:
+    assert reason in choose_pins(PinRequest(python=python), PYTHONS).reasons
+
+
 def test_the_base_image_is_supported_and_has_the_cuda_of_the_channel_or_less() -> None:
     for channel_torch in ("2.5", "2.7", "2.9", "2.13"):
         pins = choose_pins(PinRequest(torch=channel_torch), PYTHONS)
@@ -68,6 +81,11 @@ def test_the_judge_finds_nothing_in_what_is_chosen_but_the_missing_digest(gpu: s
         (PinRequest(gpus=("MI300X",)), "MI300X is of AMD, and a CUDA build runs on NVIDIA's GPUs only"),
         (PinRequest(torch="9"), "torch 9 does not exist; the newest releases are "),
         (PinRequest(torch="new"), "--torch 'new' is not a release or series of torch such as 2.9"),
+        *(
+            (PinRequest(torch=text), f"--torch '{re.escape(text)}' is not a release or series of torch such as 2.9")
+            for text in ("2.8.0+cu128", "2.8.0rc1", "2.8.0.dev1", "2.8.0.post1", "1!2.8")
+        ),
+        (PinRequest(gpus=("",)), "--gpu needs the name of a GPU, such as H100"),
         (PinRequest(python="3.7"), "Python 3.7 cannot be installed; uv installs 3.14, 3.13, 3.12"),
         (
             PinRequest(gpus=("RTX 5090",), torch="2.5"),
