@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.errors import InputError
+from torchpin.lock.requirement_files import logical_lines
 from torchpin.lock.sealing import broken_file_error, seal, unseal
 from torchpin.lock.statements import (
     LICENSES,
@@ -231,7 +232,5 @@ def installer_requirements(layer: LayerLock, addresses: Mapping[str, str] = Mapp
 
 def requirement_lines(text: str) -> tuple[str, ...]:
     """The requirements of a source's file, sorted; without comments, options and lines such as `-e .`."""
-    # pip joins a line that ends with a backslash to the next one, if there is one, before it removes comments.
-    whole = re.sub(r"\\(?:\n|\Z)", " ", "\n".join(text.removeprefix("\ufeff").splitlines()))
-    lines = (re.split(r"(?:^|\s)(?:#|--)", line, maxsplit=1)[0].strip() for line in whole.splitlines())
+    lines = (re.split(r"(?:^|\s)--", line, maxsplit=1)[0].strip() for _, line in logical_lines(text))
     return tuple(sorted(line for line in lines if line and not line.startswith("-")))

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from torchpin.compat.markers import marker_environment, marker_holds
+from torchpin.controls import CONTROL
 from torchpin.model import Position, Problem
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _MOST_FILES = 50  # that include each other
 _INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=|(?<=-[rc]))(?P<file>\S.*)")
 _EDITABLE = re.compile(r"(?:-e|--editable)(?:\s+|=)?(?P<target>\S+)")
 _OPTION = re.compile(r"(?P<name>--?[A-Za-z][A-Za-z-]*)")
-_ITSELF = re.compile(r"\.(?:/)?(?:\[[A-Za-z0-9._, -]*\])?")
+_ITSELF = re.compile(r"\.(?:/)?(?P<extras>\[[A-Za-z0-9._, -]*\])?")
 # Options about where and how pip looks for files, which torchpin decides itself.
 _UNUSED = {
     **dict.fromkeys(
@@ -87,6 +88,24 @@ def read_requirement_files(
     return reading.result
 
 
+def parse_requirement(text: str) -> Requirement:
+    """The requirement of a text. Raises ValueError for one that is none, or that cannot be written as it was read.
+
+    The strings of markers may have escapes, and quotes or line breaks by them, which packaging writes without escapes.
+    """
+    try:
+        requirement = Requirement(text)
+        written = Requirement(str(requirement))
+    except (ValueError, RecursionError) as error:
+        reason = (str(error).splitlines() or ["it is nested too deep"])[0]
+        message = f"{text!r} is not a requirement ({reason})"
+        raise ValueError(message) from None
+    if CONTROL.search(str(written)):
+        message = f"{text!r} is not a requirement (it has a control character)"
+        raise ValueError(message)
+    return requirement
+
+
 def _read_file(reading: _FileReading, name: str, position: Position, *, is_constraint: bool) -> None:
     """Read a file of the clone, each once; `position` is of what names it."""
     name = posixpath.normpath(name)
@@ -103,7 +122,7 @@ def _read_file(reading: _FileReading, name: str, position: Position, *, is_const
     if text is None:
         _refuse(reading, position, f"{name} is not in the clone")
         return
-    for number, line in _logical_lines(text):
+    for number, line in logical_lines(text):
         place = Position(file=f"{reading.folder}/{name}", line=number, column=1)
         _read_line(reading, name, line, place, is_constraint=is_constraint)
 
@@ -112,13 +131,13 @@ def _refuse(reading: _FileReading, position: Position, message: str) -> None:
     reading.result.problems.append(Problem(position=position, path="", message=message))
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines as pip joins them, without comments, with the numbers at which they begin."""
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines as pip joins them, without comments, with the numbers at which they begin; a line of comment ends a joined one."""
     pending, start = "", 0
     lines = text.removeprefix("\ufeff").splitlines()
     for number, line in enumerate(lines, start=1):
         start = start or number
-        if line.endswith("\\") and number < len(lines):
+        if line.endswith("\\") and number < len(lines) and not line.lstrip().startswith("#"):
             pending += line[:-1] + " "
             continue
         whole = re.split(r"(?:^|\s)#", pending + line.rstrip("\\"), maxsplit=1)[0].strip()
@@ -146,9 +165,14 @@ def _read_line(
 def _read_path(reading: _FileReading, target: str, line: str, position: Position) -> None:
     """A line that installs a folder: the source itself is installed by a word of the description, others cannot be."""
     named = re.search(r"#egg=(?P<name>[\w.-]+)", target)
-    if _ITSELF.fullmatch(target):
+    itself = _ITSELF.fullmatch(target)
+    if itself:
+        place = f"{position.file}:{position.line}"
         if not reading.is_package:
-            note = f"{position.file}:{position.line}: `{line}` is left out; `install: editable` installs the source itself"
+            note = f"{place}: `{line}` is left out; `install: editable` installs the source itself"
+            reading.result.notes.append(note)
+        elif itself["extras"]:
+            note = f"{place}: the extras of `{line}` are left out; pin in a layer what they ask for"
             reading.result.notes.append(note)
     elif named and canonicalize_name(named["name"]) in reading.pinned:
         return
@@ -174,14 +198,9 @@ def _read_requirement(reading: _FileReading, line: str, position: Position, *, i
         0
     ].strip()  # hashes of their files, and options of their builds
     try:
-        requirement = Requirement(text)
-    except (InvalidRequirement, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        _refuse(
-            reading,
-            position,
-            f"{text!r} is not a requirement ({reason}); name another file in `requirements`",
-        )
+        requirement = parse_requirement(text)
+    except ValueError as error:
+        _refuse(reading, position, f"{error}; name another file in `requirements`")
         return
     name = canonicalize_name(requirement.name)
     is_needed = name not in reading.pinned and marker_holds(requirement.marker, reading.target)

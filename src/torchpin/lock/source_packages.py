@@ -7,10 +7,10 @@ import configparser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 
 from torchpin.lock import sdist
+from torchpin.lock.requirement_files import parse_requirement
 from torchpin.parsing import parse_toml
 
 if TYPE_CHECKING:
@@ -39,17 +39,22 @@ def read_package(read: Callable[[str], str | None]) -> SourcePackage | None:
     build = sdist.parse_build_requirements(pyproject)
     project = _table(parse_toml(pyproject) if pyproject else {}, "project")
     if project.get("name"):
-        return SourcePackage(
-            name=canonicalize_name(str(project["name"])), requires=_project_requires(project), build=build
-        )
+        return _checked(project["name"], _project_requires(project), build)
     cfg_name, cfg_requires = _setup_cfg(setup_cfg)
     py_name, py_requires = _setup_py(setup_py)
-    name = cfg_name or py_name
-    return SourcePackage(
-        name=canonicalize_name(name) if name else "",
-        requires=cfg_requires if cfg_requires is not None else py_requires,
-        build=build,
-    )
+    return _checked(cfg_name or py_name, py_requires if cfg_requires is None else cfg_requires, build)
+
+
+def _checked(name: object, requires: tuple[str, ...] | None, build: tuple[str, ...]) -> SourcePackage:
+    """The package of these values. Raises ValueError for a name that no package has, and for what is no requirement."""
+    try:
+        canonical = canonicalize_name(str(name), validate=True) if name else ""
+    except InvalidName:
+        message = f"{name!r} is not the name of a package"
+        raise ValueError(message) from None
+    for text in requires or ():
+        parse_requirement(text)
+    return SourcePackage(name=canonical, requires=requires, build=build)
 
 
 def without_family(requirements: Collection[str], family: Collection[str]) -> tuple[str, ...]:
@@ -59,11 +64,7 @@ def without_family(requirements: Collection[str], family: Collection[str]) -> tu
     """
     kept = []
     for text in requirements:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement as error:
-            message = f"{text!r} is not a requirement ({str(error).splitlines()[0]})"
-            raise ValueError(message) from None
+        requirement = parse_requirement(text)
         if requirement.url:
             message = f"the build requires {text!r}, an address that a lock of PyPI's files has not"
             raise ValueError(message)
@@ -78,7 +79,11 @@ def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _project_requires(project: dict[str, Any]) -> tuple[str, ...] | None:
-    if "dependencies" in (project.get("dynamic") or ()):
+    dynamic = project.get("dynamic", [])
+    if not isinstance(dynamic, list):
+        message = "project.dynamic in pyproject.toml is not a list"
+        raise ValueError(message)  # noqa: TRY004 - as every other fault of the file
+    if "dependencies" in dynamic:
         return None
     requires = project.get("dependencies", [])
     if not isinstance(requires, list) or not all(isinstance(text, str) for text in requires):
@@ -95,11 +100,13 @@ def _setup_cfg(text: str | None) -> tuple[str, tuple[str, ...] | None]:
     except configparser.Error as error:
         message = f"setup.cfg: {str(error).splitlines()[0]}"
         raise ValueError(message) from None
+    name = parser.get("metadata", "name", fallback="").strip()
+    name = "" if name.startswith(("file:", "attr:")) else name
     requires = parser.get("options", "install_requires", fallback=None)
     if requires is None or requires.strip().startswith("file:"):
-        return parser.get("metadata", "name", fallback="").strip(), None
-    lines = tuple(line.strip() for line in requires.replace(";\n", "\n").splitlines() if line.strip())
-    return parser.get("metadata", "name", fallback="").strip(), lines
+        return name, None
+    lines = (line.partition(" #")[0].strip() for line in requires.replace(";\n", "\n").splitlines())
+    return name, tuple(line for line in lines if line)
 
 
 def _setup_py(text: str | None) -> tuple[str, tuple[str, ...] | None]:

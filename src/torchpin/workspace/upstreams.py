@@ -17,6 +17,7 @@ from torchpin.lock import file_format
 from torchpin.lock.requirement_files import read_requirement_files
 from torchpin.lock.source_packages import FILES, read_package, without_family
 from torchpin.model import Position, Problem, Upstream
+from torchpin.redaction import redact_credentials
 from torchpin.workspace.writer import clone_source
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def read_upstream(
         tag=source.tag,
         commit=source.commit,
         file=" ".join(source.requirements),
-        requirements=tuple(sorted(lines)),
+        requirements=tuple(
+            sorted({redact_credentials(line) if "://" in line else line: None for line in lines})
+        ),
         distribution=package.name if package else "",
         build=package.build if package else (),
     )
@@ -80,9 +83,20 @@ def _resolved_lines(
         raise InputError(f"what {source.name} asks for cannot be locked as it is", requirements.problems)
     for note in requirements.notes:
         show_status(note)
-    lines = list(dict.fromkeys([*requirements.lines, *((package.requires if package else None) or ())]))
+    needs = (package.requires if package else None) or ()
+    _require_no_addresses(env, source, needs)
+    lines = list(dict.fromkeys([*requirements.lines, *needs]))
     _require_asked(env, source, lines)
     return lines
+
+
+def _require_no_addresses(env: Environment, source: Source, lines: Sequence[str]) -> None:
+    """Raises InputError for what a package requires from an address, which a lock of an index's files has not."""
+    pinned = {*declared_names(env.layers), *channel_names(env), *map(canonicalize_name, source.without)}
+    for row in applicable_requirements(lines, env):
+        if row.url and canonicalize_name(row.name) not in pinned:
+            message = f"requires {row.name} from an address, {row.url}; pin a version of it in a layer, which is used instead"
+            raise _package_error(env, source, message)
 
 
 def _require_asked(env: Environment, source: Source, lines: Sequence[str]) -> None:

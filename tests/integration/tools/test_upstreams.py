@@ -67,6 +67,14 @@ def test_files_and_package_are_read_as_data(tmp_path: Path) -> None:
     assert messages[1].startswith("third_party/tool/requirements.txt:1: `--pre` is not used: ")
 
 
+def test_credentials_in_an_address_stay_out_of_the_lock(tmp_path: Path) -> None:
+    line = "six @ git+https://reader:S3CRET@example.org/six@main"
+    for values in ({"install": "requirements"}, {}):
+        env = described(tmp_path / "origin", {"r.txt": f"{line}\n"}, requirements=("r.txt",), **values)
+        shutil.rmtree(tmp_path / "third_party", ignore_errors=True)
+        assert read(tmp_path, env)[0].requirements == ("six @ git+https://example.org/six@main",)
+
+
 @pytest.mark.parametrize(
     ("files", "values", "message"),
     [
@@ -75,6 +83,7 @@ def test_files_and_package_are_read_as_data(tmp_path: Path) -> None:
         ({"a.txt": ""}, {"install": "wheel"}, "tool is no package: it has none of pyproject.toml, setup.cfg, setup.py"),
         ({"setup.py": "setup(name=NAME)"}, {"install": "wheel"}, "tool has no name in its pyproject.toml, setup.cfg or setup.py"),
         ({"pyproject.toml": PYPROJECT + 'dynamic = ["dependencies"]\n'}, {"install": "editable"}, "tool computes its requirements in its build; name the files that have them"),
+        ({"pyproject.toml": PYPROJECT + 'dependencies = ["b @ https://example.org/b.whl"]\n'}, {"install": "wheel"}, "tool requires b from an address, https://example.org/b.whl; pin a version of it in a layer"),
         ({"pyproject.toml": "[project"}, {"install": "wheel"}, "tool cannot be read: "),
         ({"a.txt": "einops\x07\n"}, {"requirements": ("a.txt",), "install": "requirements"}, "third_party/tool/a.txt:1:7: a control character"),
     ],

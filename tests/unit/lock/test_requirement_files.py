@@ -44,6 +44,12 @@ def test_lines_are_read_as_pip_reads_them(read: ReadFiles) -> None:
     assert (result.notes, result.problems) == ([], [])
 
 
+def test_a_line_of_comment_is_not_joined_to_the_next_one(read: ReadFiles) -> None:
+    text = "# see \\\na==1\nb \\\n  # why \\\nc\n"
+    result = read({"requirements.txt": text})
+    assert (result.lines, result.problems) == (["a==1", "b", "c"], [])
+
+
 def test_included_files_are_followed_inside_the_clone_each_once(read: ReadFiles) -> None:
     files = {
         "requirements/gpu.txt": "-r base.txt\n--requirement=../more.txt\n-c limits.txt\n",
@@ -67,6 +73,8 @@ def test_included_files_are_followed_inside_the_clone_each_once(read: ReadFiles)
         ("--config x", "`--config x` is an option that torchpin does not know"),
         ("a @ git+https://example.org/a", "a comes from an address, git+https://example.org/a; pin a version of it in a layer"),
         ("git+https://example.org/a", "'git+https://example.org/a' is not a requirement"),
+        ("a; platform_version != 'x\\x27y\"'", "'a; platform_version != \\'x"),
+        ("a; platform_version != 'x\\ny'", "\"a; platform_version != 'x\\\\ny'\" is not a requirement ("),
     ],
 )  # fmt: skip
 def test_what_no_lock_can_hold_is_refused_with_its_line(read: ReadFiles, line: str, message: str) -> None:
@@ -105,7 +113,10 @@ def test_options_that_are_not_used_are_said(read: ReadFiles, line: str) -> None:
 
 def test_the_source_itself_is_left_to_a_word_of_the_description(read: ReadFiles) -> None:
     files = {"requirements.txt": "-e .\n.[gpu]\n"}
-    assert read(files, is_package=True) == SourceRequirements()
+    assert read({"requirements.txt": "-e .\n./\n"}, is_package=True) == SourceRequirements()
+    assert read(files, is_package=True).notes == [
+        "third_party/a/requirements.txt:2: the extras of `.[gpu]` are left out; pin in a layer what they ask for"
+    ]
     assert read(files).notes == [
         f"third_party/a/requirements.txt:{number}: `{line}` is left out; `install: editable` installs the source itself"
         for number, line in ((1, "-e ."), (2, ".[gpu]"))

@@ -40,10 +40,14 @@ SETUPTOOLS = ("setuptools", "wheel")
         ({"setup.py": "setup(name='a', **more)"}, SourcePackage(name="a", requires=None, build=SETUPTOOLS)),
         (
             {
-                "setup.cfg": "[metadata]\nname = a_b\n[options]\ninstall_requires =\n    c>=1\n    d\n",
+                "setup.cfg": "[metadata]\nname = a_b\n[options]\ninstall_requires =\n    c>=1  # why\n    d\n",
                 "setup.py": "setup()",
             },
             SourcePackage(name="a-b", requires=("c>=1", "d"), build=SETUPTOOLS),
+        ),
+        (
+            {"setup.cfg": "[metadata]\nname = file: NAME\n[options]\ninstall_requires = c\n"},
+            SourcePackage(name="", requires=("c",), build=SETUPTOOLS),
         ),
     ],
 )  # fmt: skip
@@ -59,6 +63,12 @@ def test_a_package_is_what_its_files_say(files: dict[str, str], package: SourceP
         {"pyproject.toml": '[build-system]\nrequires = "b"\n'},
         {"setup.cfg": "name = a\n"},
         {"setup.py": "def ("},
+        {"pyproject.toml": '[project]\nname = "a"\ndynamic = true\n'},
+        {"pyproject.toml": '[project]\nname = "a b"\n'},
+        {"pyproject.toml": '[project]\nname = "a\\nb"\n'},
+        {"pyproject.toml": '[project]\nname = "a"\ndependencies = ["not one!"]\n'},
+        {"pyproject.toml": '[project]\nname = "a"\ndependencies = ["b; platform_version != \'\\n\'"]\n'},
+        {"setup.py": "setup(name='a', install_requires=['b; os_name != \"\\n\"'])"},
     ],
 )
 def test_a_file_that_cannot_be_read_is_an_error(files: dict[str, str]) -> None:
