@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / paths.SERVICE_PAGES).mkdir(parents=True)
     repo = workspace.open_repository(tmp_path)
     for path, text in generated.expected_documents(repo, {}, strict=True).items():
-        prose = "" if path == PAGE else "\nprose of people\n"
+        prose = "" if path in {PAGE, paths.SCHEMA} else "\nprose of people\n"
         (tmp_path / path).write_text(f"{text}{prose}", encoding="utf-8")
     return tmp_path
 
@@ -69,7 +69,7 @@ def test_all_of_a_service_goes_at_once_and_nothing_else(root: Path) -> None:
     repo = workspace.open_repository(root)
     assert (
         generated.expected_documents(repo, {}, strict=True).items()
-        <= {path: text.decode() for path, text in after.items() if path.endswith(".md")}.items()
+        <= {path: text.decode() for path, text in after.items() if path.endswith((".md", ".json"))}.items()
     )
 
 

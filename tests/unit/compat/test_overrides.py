@@ -21,7 +21,6 @@ from torchpin.parsing import parse_toml
 
 if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Environments, Locks
-    from torchpin.checks.registry import Result
     from torchpin.model import Environment, Lock
 
 WRITTEN = """\
@@ -98,29 +97,12 @@ def test_what_requires_another_version_is_a_deviation_with_its_reason(kit: Build
     assert (deviation.reason.because, deviation.reason.evidence) == ("less memory", "an issue")
 
 
-def check_need(kit: Builders, requirement: str) -> Result:
-    env = overridden(kit)
-    return kit.check_lock("DEV004", env, locks=locked(kit, env, requirement=requirement))
-
-
-def test_an_override_is_needed_where_a_requirement_refuses_its_version(kit: Builders) -> None:
-    result = check_need(kit, "tqdm<4.60")
-    assert (result.status, result.findings) == ("ok", ())
-
-
-def test_an_override_that_everything_allows_is_a_warning(kit: Builders) -> None:
-    result = check_need(kit, "tqdm>=4")
-    (finding,) = result.findings
-    assert result.status == "warning"
-    assert finding.message == "the override tqdm==4.66.5 is not needed: everything that requires it allows it"
-
-
 def test_what_was_not_read_is_unknown(kit: Builders) -> None:
     env = overridden(kit)
     lock = locked(kit, env, requirement="")
     assert unread_requirers(env, lock) == {"diffusers"}
     assert requirements_on(lock, "tqdm") == ()
-    result = check_need(kit, "")
+    result = kit.check_lock("DEV004", env, locks=lock)
     assert [*result.unknown] == ["what diffusers requires of tqdm was not read"]
 
 

@@ -235,7 +235,7 @@ ADDED = {
     "gpus: H100": "gpus: expected a list, found 'H100'",
     "gpus: [H100, H100]": "gpus[1]: duplicate 'H100'; keep one",
     "apt: [git-]": "apt[0]: 'git-' is not a Debian package name, or one with its version such as git=1:2.43.0-1ubuntu7",
-    "apt: [Git]": "apt[0]: 'Git' is not a Debian package name",
+    "apt: [Git]": "apt[0]: 'Git' is not a Debian package name, or one with its version such as git=1:2.43.0-1ubuntu7",
     "imports: [a.1]": "imports[0]: 'a.1' is not an importable module name",
     "imports: [c\u00e9]": "imports[0]: 'c\u00e9' is not an importable module name",
     "budget: {image: 20}": "budget.image: expected text, found 20 (quote it)",

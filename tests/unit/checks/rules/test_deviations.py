@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from support.check_cases import Case, assert_finds, assert_passes, parametrize_cases
@@ -13,10 +15,27 @@ from support.checks import FILE, TODAY, Builders, judge_check, make_context, mak
 from support.sources import POSITIONS, make_environment, with_upstream_requirements
 from torchpin.checks.rules import deviations
 from torchpin.compat.recommendations import is_undetermined, used_components
-from torchpin.model import Environment, Reason, Recommendation, Torch
+from torchpin.model import Environment, Override, Reason, Recommendation, Torch
 
 if TYPE_CHECKING:
     from support.fixture_types import Environments, Locks
+    from torchpin.checks.registry import Result
+
+
+def check_override(kit: Builders, requirement: str) -> Result:
+    """DEV004 of an override of tqdm, where diffusers requires it so."""
+    override = Override(package=Requirement("tqdm==4.66.5"), because="less memory", evidence="an issue")
+    env = kit.environment(overrides=(override,), positions=make_positions("overrides[0].package"))
+    packages = (
+        kit.artifact("tqdm", "4.66.5", by=("lora", "diffusers")),
+        kit.artifact("diffusers", "0.32.1", by=("lora",)),
+    )
+    lock = kit.lock(env, *packages)
+    wheels = tuple(
+        replace(wheel, requires=(requirement,)) if wheel.name == "diffusers" else wheel
+        for wheel in lock.wheels
+    )
+    return kit.check_lock("DEV004", env, locks=replace(lock, wheels=wheels))
 
 
 def recommendation(component: str, requirement: str) -> dict[str, Any]:
@@ -52,6 +71,7 @@ PASSES = [
             ),
         ),
     ),
+    Case("DEV004", "a package refuses the version", lambda kit: check_override(kit, "tqdm<4.60")),
 ]  # fmt: skip
 
 
@@ -102,6 +122,11 @@ FAILS = [
             ),
         ),
         f"{FILE}:7:3", "the reason for torch explains no deviation",
+    ),
+    Case(
+        "DEV004", "everything allows the version",
+        lambda kit: check_override(kit, "tqdm>=4"),
+        f"{FILE}:7:3", "the override tqdm==4.66.5 is not needed: everything that requires it allows it",
     ),
 ]  # fmt: skip
 
