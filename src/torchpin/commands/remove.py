@@ -121,7 +121,8 @@ def remove(root: Path, options: RemoveOptions, uncommitted: Sequence[str] | None
     name = options.service
     repo = workspace.open_repository(root, leaving=name, only=())
     files = _service_files(repo, name)
-    before = {path: repo.text(path) for path in generated.document_paths(repo)} | _readable_texts(root, files)
+    documents = (*generated.document_paths(repo), paths.SCHEMA)
+    before = {path: repo.text(path) for path in documents} | _readable_texts(root, files)
     if not files and name not in generated.section_names(repo):
         select_environments(repo.services, service=name)  # which names those that exist
     new_pages = {
