@@ -82,6 +82,12 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         place="own",
         reason=REAL_FAMILY,
     ),
+    "torchpin add whisper fastapi": Run(
+        text="in layer app of services/whisper/service.yaml",
+        command="torchpin add whisper fastapi --recorded",
+        place="own",
+        reason=REAL_FAMILY,
+    ),
     "torchpin build --service whisper --lab": Run(
         text="built and verified as an image", place="own", engine=True
     ),
@@ -134,6 +140,15 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         place="changed",
     ),
     "invoke schema": Run(text='"title": "torchpin service"'),
+    "invoke add whisper fastapi": Elsewhere(
+        reason="the same as torchpin's command", test="tests/integration/test_readme.py"
+    ),
+    "invoke remove whisper fastapi": Run(
+        text="-      - fastapi==",
+        command="invoke remove whisper fastapi --recorded",
+        place="own",
+        reason=REAL_FAMILY,
+    ),
     "invoke remove --service NAME": Run(
         text="services/name/service.yaml",
         command="invoke remove --service name --everything",

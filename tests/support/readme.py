@@ -13,7 +13,7 @@ PROGRAMS = {".", "cd", "docker", "git", "invoke", "nox", "pip", "pipx", "python3
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
-_TASK_ROW = re.compile(r"^\| `(?:invoke )?([^`]+)` \| (.*) \|$", re.MULTILINE)
+_TASK_ROW = re.compile(r"^\| `invoke ([^`]+)` \| (.*) \|$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,9 +82,13 @@ def _refusals(service: Service, name: str, locks: Mapping[str, Lock | None]) -> 
         }
     )
     if requirers:
-        yield f"{name} is not pinned: {', '.join(requirers)} requires it; it goes with what requires it"
+        yield f"{name} is not pinned: {_require(requirers)} it; it goes with what requires it"
     else:
         yield f"{service.file}: nothing pins {name} ({name_hint(name, sorted({*pinned, *service.torch.companions}))})"
+
+
+def _require(requirers: Sequence[str]) -> str:
+    return f"{', '.join(requirers)} {'require' if len(requirers) > 1 else 'requires'}"
 
 
 def remaining_words(
@@ -97,7 +101,7 @@ def remaining_words(
         for environment, lock in new_locks.items():
             package = lock.packages.get(name)
             if package:
-                text = f"{package.version}, which {', '.join(package.required_by) or 'torch'} requires"
+                text = f"{package.version}, which {_require(package.required_by)}"
                 holders.setdefault(text, []).append(environment)
         sentences += [
             f"{name} stays as a dependency in {', '.join(environments)}: {text}"
