@@ -58,4 +58,8 @@ def read_task_options(readme: str) -> dict[str, set[str]]:
     """The options that the table of tasks names, by task."""
     table = readme.split("\n## Tasks\n")[1].split("\n## ", maxsplit=1)[0]
     rows = [(command.split(" ")[0], f"{command} {text}") for command, text in _TASK_ROW.findall(table)]
-    return {task: {*re.findall(r"--[a-z][a-z-]*", text)} for task, text in rows if task.isidentifier()}
+    options: dict[str, set[str]] = {}
+    for task, text in rows:
+        if task.isidentifier():
+            options.setdefault(task, set()).update(re.findall(r"--[a-z][a-z-]*", text))
+    return options
