@@ -10,6 +10,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.compat import partners
+from torchpin.compat.family import channel_names
 from torchpin.compat.pins import declared_pins, extras_text
 from torchpin.compat.wheels import abi_pin
 from torchpin.description.environments import select_environments
@@ -223,6 +225,19 @@ def with_pins(env: Environment, additions: Iterable[Addition]) -> Environment:
         layers[addition.layer] = replace(layer, packages=(*layer.packages, pin))
     torch = replace(service.torch, companions=companions)
     return replace(env, service=replace(service, layers=tuple(layers.values()), torch=torch))
+
+
+def version_by_facts(service: Service, addition: Addition) -> Addition:
+    """An addition with the version that goes with the torch, where the channel has the package and facts tell the version.
+
+    Not all that a channel lists can be read: index snapshots have the files of recorded releases alone.
+    """
+    env = with_pins(select_environments([service])[0], [addition])
+    choice = partners.best_choice(addition.name, service.torch.version)
+    if addition.version or choice is None or addition.name not in channel_names(env):
+        return addition
+    fits = addition.requirement.specifier.contains(choice.version, prereleases=True)
+    return addition.pinned(str(choice.version)) if fits else addition
 
 
 def addition_changes(service: Service, additions: Sequence[Addition]) -> list[Change]:

@@ -30,9 +30,11 @@ _NO_VERSION = re.compile(rf"(?:there is no version of|there are no versions of) 
 def explain_refusal(uv_text: str, env: Environment, requested: Sequence[Requirement]) -> str:
     """Why packages cannot be added to an environment, in a sentence; `env` is without them.
 
-    The pin in the way is named where uv's text tells it.
+    The pin in the way is named where uv's text tells it; "" where uv did not come to a conclusion.
     """
     text = " ".join(uv_text.split())
+    if "we can conclude" not in text:
+        return ""
     names: dict[str, Requirement] = {canonicalize_name(row.name): row for row in requested}
     missing = next((name for name in names if f"{name} was not found in the package registry" in text), None)
     if missing:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from torchpin.bump.additions import addition_changes, has_layer, parse_packages, place, with_pins
+from torchpin.bump.additions import (
+    addition_changes,
+    has_layer,
+    parse_packages,
+    place,
+    version_by_facts,
+    with_pins,
+)
 from torchpin.bump.no_addition import explain_refusal
 from torchpin.commands.edited_pins import EditOptions, PinEdit, edit_pins, open_service
 from torchpin.commands.lock import resolution_inputs
@@ -85,7 +92,8 @@ def _select(
     watcher: Watcher,
 ) -> list[Addition]:
     """The packages with their versions, those that the first variant with them selects; the others have to agree."""
-    pinned = {row.name: row for row in additions if row.version}
+    known = (version_by_facts(service, row) for row in additions)
+    pinned = {row.name: row for row in known if row.version}
     for env in select_environments([service]):
         of_env = [pinned.get(row.name, row) for row in additions if has_layer(env, row)]
         if all(row.version for row in of_env):
@@ -123,7 +131,8 @@ def _versions(
             )
         except NoSolutionError as error:
             sentence = explain_refusal(str(error), env, requirements)
-            raise FindingsError(f"{env.name}: {sentence}\n{error}\nnothing was changed") from None
+            head = f"{env.name}: {sentence}\n" if sentence else ""
+            raise FindingsError(f"{head}{error}\nnothing was changed") from None
     left_out = [row.name for row in additions if row.name not in versions]
     if left_out:
         raise InputError(

@@ -8,7 +8,15 @@ import pytest
 from packaging.requirements import Requirement
 
 from support.small_service import DESCRIPTION, make_lock, read_environment
-from torchpin.bump.additions import Addition, addition_changes, has_layer, parse_packages, place, with_pins
+from torchpin.bump.additions import (
+    Addition,
+    addition_changes,
+    has_layer,
+    parse_packages,
+    place,
+    version_by_facts,
+    with_pins,
+)
 from torchpin.description import read
 from torchpin.description.edit import apply_changes
 from torchpin.description.environments import select_environments
@@ -182,6 +190,21 @@ def test_an_environment_with_packages_has_them_in_their_layers() -> None:
     ]
     assert str(placed.service.torch.companions["torchaudio"]) == "2.5.1"
     assert env == read_environment(DESCRIPTION)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("torchaudio", "2.5.1"),
+        ("torchaudio>=2.6", ""),
+        ("torchaudio==2.4.1", "2.4.1"),
+        ("vllm", ""),
+        ("regex", ""),
+    ],
+)
+def test_what_a_channel_has_goes_with_torch_by_facts(text: str, version: str) -> None:
+    (addition,) = place(service(), parse_packages([text]), {}, "")
+    assert version_by_facts(service(), addition).version == version
 
 
 def test_a_new_layer_is_one_change() -> None:

@@ -17,10 +17,8 @@ RANGE = """\
 ABSENT = "Because nonexistent was not found in the package registry and lora depends on nonexistent, we can conclude"
 TOO_NEW = "Because only fastapi<=0.165.0 is available and lora depends on fastapi>=99, we can conclude"
 NO_SUCH = "Because there is no version of fastapi==2.1 and lora depends on fastapi==2.1, we can conclude"
-EVERY = (
-    "Because all versions of strict depend on pydantic>=2 and lora depends on pydantic==1.10.2 and strict, we"
-)
-PINNED = "Because pydantic==1.10.2 depends on typing-extensions<4.0.0 and lora depends on typing-extensions>=4.1, we"
+EVERY = "Because all versions of strict depend on pydantic>=2 and lora depends on pydantic==1.10.2 and strict, we can conclude"
+PINNED = "Because pydantic==1.10.2 depends on typing-extensions<4.0.0 and lora depends on typing-extensions>=4.1, we can conclude"
 
 
 IN_THE_WAY = (
@@ -65,3 +63,8 @@ def test_the_pin_in_the_way_is_named(text: str, request_: str, sentence: str) ->
 def test_a_clause_that_the_pin_fulfils_is_no_reason() -> None:
     text = "Because all versions of loose depend on pydantic>=1 and lora depends on loose, we can conclude"
     assert explain_refusal(text, ENV, [Requirement("loose")]).startswith("no release of loose goes with")
+
+
+def test_an_index_that_cannot_be_read_is_no_reason_against_a_package() -> None:
+    text = "error: Failed to fetch: https://download.pytorch.org/whl/cu121/xformers/ cause: HTTP status 503"
+    assert explain_refusal(text, ENV, [Requirement("xformers")]) == ""
