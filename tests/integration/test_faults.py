@@ -166,11 +166,11 @@ def test_trees_differ_by_content_mode_and_kind(tmp_path: Path) -> None:
     first = read_tree(tmp_path)
     (tmp_path / "empty" / "folder").mkdir(parents=True)
     (tmp_path / ".torchpin").mkdir()
-    (tmp_path / ".torchpin" / "bump.json").write_text("{}")
+    (tmp_path / ".torchpin" / "written.json").write_text("{}")
     assert read_tree(tmp_path) == first
     assert work_problem(tmp_path) == ""
-    (tmp_path / ".torchpin" / ".bump.json.x1").write_text("{}")
-    assert work_problem(tmp_path) == ".torchpin/.bump.json.x1 is left"
+    (tmp_path / ".torchpin" / ".written.json.x1").write_text("{}")
+    assert work_problem(tmp_path) == ".torchpin/.written.json.x1 is left"
     file.chmod(0o600)
     assert describe_difference(read_tree(tmp_path), first) == "file (other)"
     file.unlink()

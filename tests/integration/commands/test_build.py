@@ -169,7 +169,7 @@ def test_own_files_a_user_of_ids_a_health_check_and_a_lost_optional_layer(
     (app.parent / "tool.sh").chmod(0o700)
     repo, env = change_service(scratch, change)
     assert not any(outcome.code for outcome in lock(repo, [env]))
-    _spoil_hash(repo, env, "05-utilities", "toml")
+    _spoil_hash(repo, env, "05-utilities", "tqdm")
     outcome = build_environment(repo, env)
     assert outcome.code == 0, outcome.detail
     assert workspace.read_build_record(repo, env)["optional_missing"] == sorted(
