@@ -20,7 +20,7 @@ from torchpin.description.shapes import (
     Table,
     Text,
 )
-from torchpin.description.yaml_reader import describe_node
+from torchpin.description.yaml_reader import describe_node, is_unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,6 +55,11 @@ def _read_one_or_list(reader: Reader, node: yaml.Node, path: str, shape: OneOrLi
 
 def _read_text(reader: Reader, node: yaml.Node, path: str, shape: Text) -> Any:
     problem_count = len(reader.problems)
+    if (
+        shape.rule and is_unquoted(node) and not shape.rule.pattern.fullmatch(node.value)
+    ):  # quotes alone do not help
+        reader.add_problem(node, path, f"expected {shape.rule.expected}, found {describe_node(node)}")
+        return None
     text = reader.text(node, path)
     value: Any = text
     if len(reader.problems) == problem_count and shape.refuse and (reason := shape.refuse(text)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +23,7 @@ try:
 except ImportError:  # PyYAML without libyaml
     from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
-__all__ = ["MOST_CHARACTERS", "Loader", "Reader", "TextRule", "describe_node", "text_rule"]
+__all__ = ["MOST_CHARACTERS", "Loader", "Reader", "TextRule", "describe_node", "is_unquoted", "text_rule"]
 
 _TAG_NAMES = {
     "tag:yaml.org,2002:str": "text",
@@ -51,6 +52,14 @@ class TextRule(NamedTuple):
 def text_rule(pattern: str, expected: str) -> TextRule:
     """A rule whose `\\d` and `\\w` match ASCII only: Unicode has digits and letters that look like them."""
     return TextRule(re.compile(pattern, re.ASCII), expected)
+
+
+def _plain_path_advice(value: str, rule: TextRule) -> str:
+    """The path to write instead of one with `./`, `//` or a slash at its end; "" for everything else."""
+    plain = posixpath.normpath(value)
+    if plain == value or ".." in value or not rule.pattern.fullmatch(plain):
+        return ""
+    return f"; write {plain!r}"
 
 
 class Reader:
@@ -166,14 +175,9 @@ class Reader:
 
     def scalar(self, node: yaml.Node, path: str, kind: str) -> str | None:
         """The text of a scalar of a kind of _TAG_NAMES; None, and a problem, if it is another."""
-        is_kind = _TAG_NAMES.get(node.tag, node.tag)
-        if isinstance(node, yaml.ScalarNode) and is_kind == kind:
+        if isinstance(node, yaml.ScalarNode) and _TAG_NAMES.get(node.tag, node.tag) == kind:
             return str(node.value)
-        quote = (
-            " (quote it)"
-            if kind == "text" and isinstance(node, yaml.ScalarNode) and is_kind != "nothing"
-            else ""
-        )
+        quote = " (quote it)" if kind == "text" and is_unquoted(node) else ""
         self.add_problem(node, path, f"expected {kind}, found {describe_node(node)}{quote}")
         return None
 
@@ -186,7 +190,7 @@ class Reader:
             self.add_problem(node, path, "expected one line of text without control characters")
             return ""
         if rule and not rule.pattern.fullmatch(value):
-            self.add_problem(node, path, f"{value!r} is not {rule.expected}")
+            self.add_problem(node, path, f"{value!r} is not {rule.expected}{_plain_path_advice(value, rule)}")
             return ""
         return value
 
@@ -229,6 +233,11 @@ class Reader:
         for name in missing:
             self.add_problem(node, path, f"the key {name!r} is missing")
         return not missing
+
+
+def is_unquoted(node: yaml.Node) -> bool:
+    """Whether YAML reads a scalar as a number, a date or the like, which would be text in quotes."""
+    return isinstance(node, yaml.ScalarNode) and _TAG_NAMES.get(node.tag, node.tag) not in {"text", "nothing"}
 
 
 def describe_node(node: yaml.Node) -> str:

@@ -63,6 +63,7 @@ def test_all_of_a_service_goes_at_once_and_nothing_else(root: Path) -> None:
     gone = {path for path in before if path.startswith(FOLDERS)}
     assert {*before} - {*after} == gone
     assert {outcome.name for outcome in outcomes if outcome.detail == "removed"} == gone
+    assert {outcome.name for outcome in outcomes if outcome.detail != "removed"} == {*SHARED}
     assert not [folder for folder in FOLDERS if (root / folder).exists()]
     assert {path for path in after if after[path] != before[path]} == {*SHARED}
     assert not [path for path in SHARED if b"zopilot" in after[path]]

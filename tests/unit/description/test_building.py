@@ -86,6 +86,11 @@ def test_a_wheel_that_cannot_be_made_is_refused(wheel: str, message: str) -> Non
     ("line", "message"),
     [
         ("  variants: [arm]", "'arm' is no variant of this service (gpu)"),
+        ("  requires: [ninja==1.13.0, Ninja==1.11.0]", "ninja is pinned twice; keep one"),
+        (
+            "  requires: [ninja==1.13.0, torch==2.4.0]",
+            "torch is pinned under `torch`, and the stage has it; leave it out",
+        ),
         ("  env: {UV_CACHE_DIR: /x}", "'UV_CACHE_DIR' is set by torchpin; leave it out"),
         ("  env: {SOURCE_DATE_EPOCH: '1'}", "'SOURCE_DATE_EPOCH' is set by torchpin; leave it out"),
         (
@@ -131,7 +136,7 @@ def test_repositories_of_system_packages_are_read_and_written_as_they_were() -> 
     ("old", "new", "message"),
     [
         ("https:", "http:", "is not an https address without a user"),
-        ("//packages", "//user:secret@packages", "is not an https address without a user"),
+        ("//packages", "//user:secret@packages", "the address has a user or a token; leave it out"),
         ("example.asc", "example.gpg", "is not an ASCII-armored key in the repository"),
         ("components: [main], ", "", "the components of 'bookworm' are missing; add them, such as [main]"),
         ("bookworm", "/", "a suite that ends with / has no components; leave them out"),

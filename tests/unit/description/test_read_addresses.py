@@ -17,9 +17,9 @@ from torchpin.errors import InputError
         ("a/../../b", "is not a path inside the repository"),
         ("third_party/../x", "is not a path inside the repository"),
         ("third_party/..", "is not a path inside the repository"),
-        ("third_party/./x", "is not a path inside the repository"),
-        ("third_party//x", "is not a path inside the repository"),
-        ("third_party/x/", "is not a path inside the repository"),
+        ("third_party/./x", "is not a path inside the repository; write 'third_party/x'"),
+        ("third_party//x", "is not a path inside the repository; write 'third_party/x'"),
+        ("third_party/x/", "is not a path inside the repository; write 'third_party/x'"),
         ("~/x", "is not a path inside the repository"),
         ("x", "is not in third_party/, the folder of clones"),
         ("third_party", "is not in third_party/, the folder of clones"),
@@ -30,9 +30,16 @@ def test_a_path_stays_in_the_repository(path: str, why: str) -> None:
     assert problem_lines(text) == [f"{LORA}:18:11: sources[0].path: {path!r} {why}"]
 
 
-@pytest.mark.parametrize("path", ["/..", "/../x", "/a/../x", "/a/..", "//", "/.", "/a//b", "/a/", "a", "/"])
-def test_a_path_in_the_container_is_absolute_and_plain(path: str) -> None:
-    description = "an absolute path inside the container, such as /workspace"
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        *((path, "") for path in ("/..", "/../x", "/a/../x", "/a/..", "//", "/.", "a", "/")),
+        ("/a//b", "; write '/a/b'"),
+        ("/a/", "; write '/a'"),
+    ],
+)
+def test_a_path_in_the_container_is_absolute_and_plain(path: str, advice: str) -> None:
+    description = f"an absolute path inside the container, such as /workspace{advice}"
     assert problem_lines(PLAIN + f"run: {{freeze: {path}}}\n") == [
         f"{LORA}:13:15: run.freeze: {path!r} is not {description}"
     ]

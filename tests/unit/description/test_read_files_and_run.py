@@ -88,7 +88,7 @@ REFUSED = {
         "files[0].to: '../b' is not a path in the image: absolute, or below the service's folder in it"
     ),
     "files: [{from: a, to: /app/}]": (
-        "files[0].to: '/app/' is not a path in the image: absolute, or below the service's folder in it"
+        "files[0].to: '/app/' is not a path in the image: absolute, or below the service's folder in it; write '/app'"
     ),
     **{
         f"files: [{{from: a, to: {place}}}]": (
@@ -129,7 +129,7 @@ REFUSED = {
         "run.freeze: /opt/torchpin/start.sh writes it, which `entrypoint` replaces; leave it out, or let the entrypoint run "
         "that script"
     ),
-    "run: {shm_size: 8}": "run.shm_size: expected text, found 8 (quote it)",
+    "run: {shm_size: 8}": "run.shm_size: expected a size such as 8GB, found 8",
     "run: {shm_size: 8 GB}": "run.shm_size: '8 GB' is not a size such as 8GB",
     "run: {ipc: host, shm_size: 8GB}": (
         "run.shm_size: with `ipc: host` the host's /dev/shm is used; leave out one of them"

@@ -202,7 +202,7 @@ BAD = {
     "a tagged number with a line break": (
         "name: lora",
         'name: !!int "a\\nb"',
-        ["1:7: name: expected text, found 'a\\nb' (quote it)"],
+        ["1:7: name: expected a name (lower-case letters, digits and inner dashes, at most 39 characters), found 'a\\nb'"],
     ),
 }  # fmt: skip
 
@@ -238,7 +238,12 @@ ADDED = {
     "apt: [Git]": "apt[0]: 'Git' is not a Debian package name, or one with its version such as git=1:2.43.0-1ubuntu7",
     "imports: [a.1]": "imports[0]: 'a.1' is not an importable module name",
     "imports: [c\u00e9]": "imports[0]: 'c\u00e9' is not an importable module name",
-    "budget: {image: 20}": "budget.image: expected text, found 20 (quote it)",
+    "budget: {image: 20}": "budget.image: expected a size such as 20GB, found 20",
+    "run: {user: 1000}": 'run.user: expected a user name, or uid:gid such as "1000:1000", found 1000',
+    "files: [{from: lib/, to: a}]": "files[0].from: 'lib/' is not a path inside the repository; write 'lib'",
+    "files: [{from: lib, to: ./a//b}]": "files[0].to: './a//b' is not a path in the image: absolute, or below the service's folder in it; write 'a/b'",
+    "run: {volumes: [/data/]}": "run.volumes[0]: '/data/' is not an absolute path inside the container, such as /workspace; write '/data'",
+    "run: {freeze: /data, volumes: [/data]}": "run.freeze: a volume is mounted at '/data', and this is a file; name one in it, such as /data/pip_freeze.txt",
     "budget: {image: 20 GB}": "budget.image: '20 GB' is not a size such as 20GB",
     f"budget: {{image: {'9' * 400}GB}}": f"budget.image: '{'9' * 400}GB' is not a size such as 20GB",
     "recommends: [{component: torch}]": "recommends[0]: the key 'says' is missing",
@@ -273,6 +278,18 @@ def test_what_a_key_does_not_take_is_refused(line: str, message: str) -> None:
         (
             "tqdm @ https://example.org/tqdm.whl",
             "pin one version with ==, and give the address a key: {pin: tqdm==1.0, url: …, sha256: …}",
+        ),
+        (
+            "tqdm @ git+https://github.com/tqdm/tqdm@main",
+            "pin one version with ==, and give the address a key: {pin: tqdm==1.0, git: …, commit: …}",
+        ),
+        (
+            "git+https://github.com/tqdm/tqdm",
+            "pin one version with ==, and give the address a key: {pin: NAME==1.0, git: …, commit: …}",
+        ),
+        (
+            "https://example.org/tqdm.whl",
+            "pin one version with ==, and give the address a key: {pin: NAME==1.0, url: …, sha256: …}",
         ),
         ("tqdm[", "Expected matching RIGHT_BRACKET for LEFT_BRACKET, after extras"),
         ("", "Expected package name at the start of dependency specifier"),

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from torchpin.description.patterns import (
     APT,
     ARMORED,
+    CREDENTIALS,
     HTTPS,
     INSIDE,
     KEY,
@@ -27,6 +28,9 @@ from torchpin.model import AptRepository, BuildStage, BuiltWheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from packaging.requirements import Requirement
 
     from torchpin.description.yaml_reader import Reader
 
@@ -37,6 +41,11 @@ def _refuse_own_variable(name: str) -> str:
     if name in OWN_VARIABLES or name in _COMPUTED or name.startswith(("TORCHPIN_", "UV_")):
         return f"{name!r} is set by torchpin; leave it out"
     return ""
+
+
+def _refuse_credentials(url: str) -> str:
+    """A message that does not repeat an address with credentials."""
+    return "the address has a user or a token; leave it out" if CREDENTIALS.match(url) else ""
 
 
 _WHEEL = Record(
@@ -124,7 +133,7 @@ REPOSITORIES = Items(
             ),
             Key(
                 name="url",
-                shape=Text(rule=HTTPS),
+                shape=Text(rule=HTTPS, refuse=_refuse_credentials),
                 doc="Its address, by https.",
                 example="https://packages.example.org/debian",
                 required=True,
@@ -158,9 +167,9 @@ def check_stage(reader: Reader, values: Mapping[str, Any]) -> None:
     """Adds a problem for each wheel whose source does not exist, or that is pinned a second time."""
     stage = values.get("build") or {}
     sources = {source.get("name"): source for source in values.get("sources") or () if source}
+    family = {"torch", *((values.get("torch") or {}).get("companions") or {})}
     pinned: set[str] = {canonicalize_name(pin.name) for _, pin in layer_pins(values)}
-    pinned |= {canonicalize_name(pin.name) for pin in stage.get("requires") or () if pin}
-    pinned |= {"torch", *((values.get("torch") or {}).get("companions") or {})}
+    pinned |= _check_requires(reader, stage.get("requires") or (), family) | family
     for number, wheel in enumerate(stage.get("wheels") or ()):
         _check_wheel(reader, wheel or {}, f"build.wheels[{number}]", sources, pinned)
     described = values.get("variants") or {}
@@ -168,6 +177,22 @@ def check_stage(reader: Reader, values: Mapping[str, Any]) -> None:
         if name and name not in described:
             message = f"{name!r} is no variant of this service ({', '.join(described)})"
             reader.add_problem_at(f"build.variants[{number}]", message)
+
+
+def _check_requires(
+    reader: Reader, requires: Sequence[Requirement | None], family: AbstractSet[str]
+) -> set[str]:
+    """The names of what a stage requires; adds a problem for what is pinned twice, and for torch's family."""
+    names: set[str] = set()
+    for number, pin in enumerate(requires):
+        name = canonicalize_name(pin.name) if pin else ""
+        if name in names:
+            reader.add_problem_at(f"build.requires[{number}]", f"{name} is pinned twice; keep one")
+        if name in family:
+            message = f"{name} is pinned under `torch`, and the stage has it; leave it out"
+            reader.add_problem_at(f"build.requires[{number}]", message)
+        names |= {name} if name else set()
+    return names
 
 
 def _check_wheel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from torchpin.description.yaml_reader import Reader
 
+_ADDRESS = re.compile(r"(?:[a-z]+\+)?[a-z]+://|git@")
+_GIT_ADDRESS = re.compile(r"git\+|git://|git@|ssh://|[^#?]*\.git(?:[@#]|$)")
 _FILE_KEYS = ("url", "path", "git")
 _NEEDS = {"url": "sha256", "git": "commit"}  # a key, and the key without which it names no exact file
 _FOLLOWS = {"sha256": "url", "commit": "git", "subdirectory": "git"}
@@ -37,7 +40,7 @@ def parse_pin(text: str) -> Requirement:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        raise ValueError(str(error).splitlines()[0]) from None
+        raise ValueError(_address_advice(text) or str(error).splitlines()[0]) from None
     exact = [s for s in requirement.specifier if s.operator == "==" and not s.version.endswith(".*")]
     message = _advice(requirement, is_exact=len(requirement.specifier) == 1 and bool(exact))
     if message:
@@ -45,11 +48,19 @@ def parse_pin(text: str) -> Requirement:
     return requirement
 
 
+def _address_advice(text: str, name: str = "NAME") -> str:
+    """What to write instead of an address; "" for another text."""
+    if not _ADDRESS.match(text):
+        return ""
+    keys = "git: …, commit: …" if _GIT_ADDRESS.match(text) else "url: …, sha256: …"
+    return f"pin one version with ==, and give the address a key: {{pin: {name}==1.0, {keys}}}"
+
+
 def _advice(requirement: Requirement, *, is_exact: bool) -> str:
     """What to write instead of an address, a range or a marker; "" for an exact pin."""
     name = requirement.name
     if requirement.url:
-        return f"pin one version with ==, and give the address a key: {{pin: {name}==1.0, url: …, sha256: …}}"
+        return _address_advice(requirement.url, name)
     if not is_exact:
         return "pin one version with ==, such as the newest that fits"
     if requirement.marker:

@@ -195,6 +195,9 @@ def check_run(reader: Reader, run: Mapping[str, Any], home: str) -> None:
     for number, volume in enumerate(run.get("volumes") or ()):
         if f"{volume or ''}/".startswith(f"{home}/"):
             reader.add_problem_at(f"run.volumes[{number}]", _hides(volume))
+    if run.get("freeze") and run["freeze"] in (run.get("volumes") or ()):
+        message = f"a volume is mounted at {run['freeze']!r}, and this is a file; name one in it, such as {run['freeze']}/pip_freeze.txt"
+        reader.add_problem_at("run.freeze", message)
     if run.get("freeze") and run.get("entrypoint") and START_SCRIPT not in run["entrypoint"]:
         message = f"{START_SCRIPT} writes it, which `entrypoint` replaces; leave it out, or let the entrypoint run that script"
         reader.add_problem_at("run.freeze", message)
