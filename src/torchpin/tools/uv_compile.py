@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 CONFIGURATION = "uv.toml"  # of a temporary project
 _NO_SOLUTION = 1  # uv's exit code; 2 is that it could not read an index, or any other error
+_UNAUTHORIZED = (
+    "lack of valid authentication credentials (401"  # in a hint of uv, whose exit code is that of no solution
+)
 
 
 def compile_command(
@@ -46,10 +49,11 @@ def compile_command(
 def temporary_project(text: str) -> Iterator[Path]:
     """A temporary folder with this pyproject.toml, and a uv.toml with what it constrains, overrides and excludes.
 
-    uv takes these lists from its configuration only, and is told to read this one instead of the machine's.
+    uv takes these lists from its configuration only, and is told to read this one instead of the machine's. It has the
+    indexes, too: of others uv does not say that they want credentials.
     """
     settings = parse_toml(text).get("tool", {}).get("uv", {})
-    lists = {key: value for key, value in settings.items() if key.endswith("-dependencies")}
+    lists = {key: value for key, value in settings.items() if key.endswith("-dependencies") or key == "index"}
     with temporary_folder() as folder:
         (folder / "pyproject.toml").write_text(text)
         (folder / CONFIGURATION).write_text(tomli_w.dumps(lists))
@@ -73,8 +77,12 @@ def run_compile(env: Environment, settings: Settings, folder: Path, command: tup
         timeout=process.LONG,
     )
     if completed.returncode:
-        kind = NoSolutionError if completed.returncode == _NO_SOLUTION else ToolError
-        raise kind(f"{env.name} cannot be locked:\n{error_output(completed.stderr, completed.stdout)}")
+        output = error_output(completed.stderr, completed.stdout)
+        if _UNAUTHORIZED in output:
+            output += "\nname its user and password in a netrc file or by `uv auth login`, then try again"
+        answered = completed.returncode == _NO_SOLUTION and _UNAUTHORIZED not in output
+        kind = NoSolutionError if answered else ToolError
+        raise kind(f"{env.name} cannot be locked:\n{output}")
 
 
 def configured_environment(settings: Settings, folder: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from support.git_repositories import git
+from support.private_index import serve_privately
 from torchpin.errors import InputError, ToolError
 from torchpin.image import plan
 from torchpin.lab.stub_wheels import build_wheel, index_file
@@ -31,6 +32,7 @@ from torchpin.model import (
     Variant,
 )
 from torchpin.tools import index_server, package_files, uv_resolve
+from torchpin.tools.uv_compile import NoSolutionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,6 +144,21 @@ def test_the_packages_of_a_layer_come_from_its_index_and_what_they_require_from_
     assert resolve(tmp_path, env, lock) == lock
     step = plan.install_steps(env, lock)[-1]
     assert (step.index, step.mirror) == ("https://packages.example/simple", "TORCHPIN_MIRROR_CORP")
+
+
+def test_a_private_index_that_lets_nobody_in_is_no_fault_of_the_pins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "netrc").touch()
+    env = environment(Layer(name="own", packages=(Requirement("inner==1.0"),), index="corp"))
+    with serve_privately(CHANNELS) as server, addresses(corp=f"{server.base}/corp/") as (base, settings):
+        with pytest.raises(ToolError) as excinfo:
+            uv_resolve.resolve(env, settings, index=f"{base}/cpu/", published={})
+        assert not isinstance(excinfo.value, NoSolutionError)
+        assert f"{server.base}/corp" in str(excinfo.value)
+        assert "401 Unauthorized" in str(excinfo.value)
+        assert str(excinfo.value).endswith("a netrc file or by `uv auth login`, then try again")
 
 
 def test_a_wheel_at_an_address_and_one_of_the_repository_are_resolved_with_all_else(tmp_path: Path) -> None:
