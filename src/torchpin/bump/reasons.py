@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from torchpin import facts
 from torchpin.errors import InputError
+from torchpin.redaction import USERINFO, known_forms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ _KEYED = re.compile(
     re.DOTALL,
 )
 
+_NO_SUBJECT = re.compile(r"[A-Z]{2,4}\d{3}: ?=(?!=)")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reasons:
@@ -33,9 +36,13 @@ class Reasons:
 
 
 def parse_reasons(texts: Sequence[str]) -> Reasons:
-    """The reasons of the option's texts, each on one line. Raises InputError for two of the same, and for an empty one."""
+    """The reasons of the option's texts, each on one line.
+
+    Raises InputError for two of the same, for an empty one, and for one with a secret.
+    """
     update, by_key = "", dict[str, str]()
     for text in (" ".join(text.split()) for text in texts):
+        _require_committable(text)
         key, reason = _split_key(text)
         if not key:
             if update and text:
@@ -51,6 +58,18 @@ def parse_reasons(texts: Sequence[str]) -> Reasons:
             raise InputError(f"`--reason {key}=` is given twice; give one reason")
         by_key[key] = reason
     return Reasons(update=update, by_key=by_key)
+
+
+def _require_committable(text: str) -> None:
+    """Raises InputError for a text that is no reason, or that nobody may commit."""
+    if not text:
+        raise InputError("`--reason`: the reason is empty; write why the update is made")
+    if _NO_SUBJECT.match(text):
+        raise InputError(f"`--reason {text}`: nothing is named behind the `:`; write ID:SUBJECT=TEXT")
+    if known_forms(text) or USERINFO.search(text):
+        raise InputError(
+            "`--reason`: the text has a secret in it, and reasons are committed; write it without, and revoke it if it is in use"
+        )
 
 
 def _split_key(text: str) -> tuple[str, str]:

@@ -47,7 +47,15 @@ def test_a_reason_may_speak_of_a_finding_or_a_component(text: str, key: str, rea
 
 @pytest.mark.parametrize(
     "text",
-    ["B200 needs CUDA 12.8", "torch==2.7.1 is wanted", "torch>=2.6 is wanted", "a = b", "why: a=b", "é=1"],
+    [
+        "B200 needs CUDA 12.8",
+        "torch==2.7.1 is wanted",
+        "torch>=2.6 is wanted",
+        "a = b",
+        "why: a=b",
+        "é=1",
+        "https://example.org/issues?id=5 says so",
+    ],
 )
 def test_other_texts_are_the_reason_of_the_update(text: str) -> None:
     assert parse_reasons([text, "GPU001=so"]) == Reasons(update=text, by_key={"GPU001": "so"})
@@ -59,6 +67,10 @@ def test_other_texts_are_the_reason_of_the_update(text: str) -> None:
         (["one thing", "another"], "are both the reason of the update"),
         (["GPU001=a", "GPU001=b"], "`--reason GPU001=` is given twice"),
         (["torch="], "`--reason torch=`: the reason is empty"),
+        (["  "], "`--reason`: the reason is empty"),
+        (["GPU001:=a"], "`--reason GPU001:=a`: nothing is named behind the `:`"),
+        ([f"told by ghp_{'a1B2' * 9}"], "the text has a secret in it, and reasons are committed"),
+        (["torch=see https://me:word@example.org/a"], "the text has a secret in it"),
     ],
 )
 def test_reasons_that_exclude_each_other_are_refused(texts: list[str], message: str) -> None:
