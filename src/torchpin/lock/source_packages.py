@@ -105,7 +105,8 @@ def _setup_cfg(text: str | None) -> tuple[str, tuple[str, ...] | None]:
     requires = parser.get("options", "install_requires", fallback=None)
     if requires is None or requires.strip().startswith("file:"):
         return name, None
-    lines = (line.partition(" #")[0].strip() for line in requires.replace(";\n", "\n").splitlines())
+    rows = requires.replace(";\n", "\n").splitlines() if "\n" in requires else requires.split(";")
+    lines = (line.partition(" #")[0].strip() for line in rows)
     return name, tuple(line for line in lines if line)
 
 

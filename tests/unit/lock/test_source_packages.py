@@ -46,8 +46,8 @@ SETUPTOOLS = ("setuptools", "wheel")
             SourcePackage(name="a-b", requires=("c>=1", "d"), build=SETUPTOOLS),
         ),
         (
-            {"setup.cfg": "[metadata]\nname = file: NAME\n[options]\ninstall_requires = c\n"},
-            SourcePackage(name="", requires=("c",), build=SETUPTOOLS),
+            {"setup.cfg": "[metadata]\nname = file: NAME\n[options]\ninstall_requires = c;d\n"},
+            SourcePackage(name="", requires=("c", "d"), build=SETUPTOOLS),
         ),
     ],
 )  # fmt: skip
