@@ -85,14 +85,12 @@ def test_a_container_runs_as_it_is_described(
     )
     assert "zopilot-gpu" not in capfd.readouterr().out
 
-    script = (
-        "import os, torch; print('ran', torch.__version__, os.environ['HF_HOME'], os.environ['CUDA_HOME'])"
-    )
+    script = "import os, torch; print('ran', torch.__version__, os.environ['HF_HOME'], os.environ['PATH'])"
     command, code = images.run(shape.repo, env, command=("python", "-c", script))
     output = capfd.readouterr().out
     assert code == 0, output
     assert command[-3:] == ("python", "-c", script)
-    assert "ran 2.5.1+cu124 /runpod-volume/huggingface /usr/local/cuda" in output
+    assert "ran 2.5.1+cu124 /runpod-volume/huggingface /opt/venv/bin:" in output
     assert "ENVIRONMENT INFO" in output
 
     command, code = images.run(shape.repo, env, command=("python", "-c", "raise SystemExit(7)"))

@@ -106,6 +106,19 @@ def test_what_was_not_read_is_unknown(kit: Builders) -> None:
     assert [*result.unknown] == ["what diffusers requires of tqdm was not read"]
 
 
+def test_what_torch_declares_may_be_overridden(kit: Builders) -> None:
+    pin = Requirement("sympy==1.13.1")
+    torch = {"torch": make_torch("2.8.0"), "channel": "cu128", "python": Version("3.12.11")}
+    layers = (Layer(name="model", packages=(pin,)),)
+    (finding,) = judge_check(kit.environment(layers=layers, **torch), "DEP001").findings
+    assert finding.message.startswith(
+        "torch==2.8.0 requires sympy>=1.13.3, which conflicts with sympy==1.13.1"
+    )
+    override = Override(package=pin, because="a fix", evidence="an issue")
+    result = judge_check(kit.environment(layers=layers, overrides=(override,), **torch), "DEP001")
+    assert result.findings == ()
+
+
 def test_torch_may_be_contradicted_by_an_override_and_by_nothing_else(kit: Builders) -> None:
     pin = Requirement("nvidia-cudnn-cu12==9.15.1.9")
     layers = (Layer(name="model", packages=(pin,)),)

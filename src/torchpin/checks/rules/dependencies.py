@@ -14,6 +14,7 @@ from torchpin.checks.context import CheckContext, current_lock, target_gpus
 from torchpin.checks.pin_fixes import cite, help_text, pin_changes, pin_location
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat import undeclared_requirements
+from torchpin.compat.overrides import overrides
 from torchpin.compat.pins import list_pins
 from torchpin.description.environments import torch_build
 
@@ -40,12 +41,13 @@ def requirements_hold(context: CheckContext, env: Environment) -> Iterator[Answe
     Sources: METADATA and code of the wheels on PyPI; comfyanonymous/ComfyUI #6685; facebookresearch/xformers #752.
     """
     lock = current_lock(context, env)
-    pins = list_pins(env, lock)
+    pins, overridden = list_pins(env, lock), overrides(env)
     evaluations = [
         evaluation
         for evaluation in undeclared_requirements.evaluate(env, lock, include_metadata=True)
         if not evaluation.undeclared.interface
         and not _is_numpy_of_torch(evaluation)
+        and not (evaluation.undeclared.seen and evaluation.required in overridden)
         and _is_relevant(context, env, evaluation.undeclared)
     ]
     yield from _requirements_of_unknown_gpus(context, env, lock)
