@@ -112,7 +112,7 @@ def test_a_step_that_leaves_the_time_of_the_build_gives_another_layer(
     first: Builds, changed_copy: Repository
 ) -> None:
     """What the comparison above is worth."""
-    end = "    sh /run/torchpin/settle.sh\n\n{% for name, value in image.env"
+    end = "{% endfor %}\n    sh /run/torchpin/settle.sh\n{% for step in image.files"
     change_template(changed_copy, (end, end.replace("sh /run/torchpin/settle.sh", "true")))
     assert not any(outcome.code for outcome in generate.write_renderings(changed_copy, [first.env]))
     outcome = build_environment(changed_copy, first.env)
@@ -130,7 +130,7 @@ def test_what_the_user_cannot_read_or_write_fails_before_anything_is_tagged(
         changed_copy,
         ("cp -R -P /run/torchpin/source/. {{ home }} && \\\n",
          "cp -R -P /run/torchpin/source/. {{ home }} && chmod 600 {{ home }}/README.md && \\\n"),
-        ("install -d -o {{ service.run.user }} -g {{ service.run.user }} {{ volume }}", "install -d {{ volume }}"),
+        ('-o {{ image.owner.split(":")[0] }} -g {{ image.owner.split(":")[1] }} {{ folder }}', "{{ folder }}"),
     )  # fmt: skip
     assert not any(outcome.code for outcome in generate.write_renderings(changed_copy, [first.env]))
     outcome = build_environment(changed_copy, first.env)
