@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchpin.description import read
@@ -73,5 +74,4 @@ def write_service(root: Path, description: str = DESCRIPTION, **versions: str) -
 
 
 def open_repository(root: Path, **mirrors: str) -> Repository:
-    repo = workspace.open_repository(root)
-    return workspace.Repository(root=root, services=repo.services, settings=Settings(mirrors=mirrors))
+    return replace(workspace.open_repository(root), settings=Settings(mirrors=mirrors))
