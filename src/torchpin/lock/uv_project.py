@@ -87,9 +87,9 @@ def _installed(env: Environment, upstreams: Iterable[Upstream]) -> list[Upstream
 
 
 def without_requirements(packages: Iterable[Artifact]) -> str:
-    """Tables for a uv.toml by which packages require nothing: uv neither reads their metadata nor builds them."""
+    """Tables for a uv project by which packages require nothing: uv neither reads their metadata nor builds them."""
     return "".join(
-        f"[[dependency-metadata]]\nname = {quote(package.name)}\nversion = {quote(package.version)}\n"
+        f"[[tool.uv.dependency-metadata]]\nname = {quote(package.name)}\nversion = {quote(package.version)}\n"
         for package in packages
     )
 
@@ -131,6 +131,7 @@ def render_uv_project(
     pins: Iterable[str] | None = None,
     members: Mapping[str, str] | None = None,
     constraints: Iterable[str] = (),
+    overrides: Iterable[str] = (),
     indexes: Mapping[str, str] = MappingProxyType({}),
     files: Collection[str] = (),
     excluded: Iterable[str] | None = None,
@@ -141,7 +142,7 @@ def render_uv_project(
     of the description. `members`: packages of the family that only other packages require, with their versions. uv takes
     from an explicit index only what the project itself requires, so it requires them too. A service that is called like one
     of its packages gives the project another name, which uv's messages then tell apart. `constraints` limit
-    what is required anyway. `excluded` are left out whoever requires them: by default what the image's build compiles.
+    what is required anyway, `overrides` stand for what others require of a package. `excluded` are left out whoever requires them: by default what the image's build compiles.
     `indexes` are the addresses of the description's indexes, by name; their packages come from them. `files`: packages that
     come from the project's own folder of files.
     """
@@ -157,22 +158,37 @@ def render_uv_project(
         *(f"  {quote(pin)}," for pin in dependencies),
         "]",
     ]
-    left_out = [*(compiled_versions(env) if excluded is None else excluded)]
     limits = {
         "constraint-dependencies": [*constraints],
-        "override-dependencies": [str(override.package) for override in service.overrides],
-        "exclude-dependencies": left_out,
+        "override-dependencies": [*overrides],
+        "exclude-dependencies": [*(compiled_versions(env) if excluded is None else excluded)],
     }
     if any(limits.values()):
         lines.append("[tool.uv]")
     lines += [f"{key} = [{', '.join(map(quote, values))}]" for key, values in limits.items() if values]
+    lines += _origin_tables(env, dependencies, index, indexes, files)
+    return "\n".join([*lines, ""])
+
+
+def override_pins(env: Environment) -> tuple[str, ...]:
+    """What an environment overrides; it holds for its packages, and not for what builds them."""
+    return tuple(str(override.package) for override in env.service.overrides)
+
+
+def _origin_tables(
+    env: Environment,
+    dependencies: Iterable[str],
+    index: str | None,
+    indexes: Mapping[str, str],
+    files: Collection[str],
+) -> list[str]:
+    """The tables that say which index each dependency comes from, where that is not PyPI."""
     names = dict.fromkeys(canonicalize_name(Requirement(dependency).name) for dependency in dependencies)
     homes = dict.fromkeys(channel_names(env), env.variant.channel) if index else {}
     homes |= {name: home for name, home in index_packages(env).items() if home in indexes}
     homes |= dict.fromkeys(files, FILES)
     used = {homes[name] for name in names if name in homes}
-    if index:
-        lines += _index_table(env.variant.channel, index)
+    lines = _index_table(env.variant.channel, index) if index else []
     for name, address in indexes.items():
         lines += _index_table(name, address) if name in used else []
     lines += [*_index_table(FILES, FILES_FOLDER), 'format = "flat"'] if FILES in used else []
@@ -181,7 +197,7 @@ def render_uv_project(
         lines += [
             f"{package} = {{ index = {quote(homes[package])} }}" for package in names if package in homes
         ]
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def _index_table(name: str, address: str) -> list[str]:

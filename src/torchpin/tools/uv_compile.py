@@ -47,16 +47,16 @@ def compile_command(
 
 @contextmanager
 def temporary_project(text: str) -> Iterator[Path]:
-    """A temporary folder with this pyproject.toml, and a uv.toml with what it constrains, overrides and excludes.
+    """A temporary folder with this pyproject.toml, and a uv.toml with its `[tool.uv]`: limits and metadata of dependencies.
 
-    uv takes these lists from its configuration only, and is told to read this one instead of the machine's. It has the
+    uv takes these from its configuration only, and is told to read this one instead of the machine's. It has the
     indexes, too: of others uv does not say that they want credentials.
     """
     settings = parse_toml(text).get("tool", {}).get("uv", {})
-    lists = {key: value for key, value in settings.items() if key.endswith("-dependencies") or key == "index"}
+    configured = {key: value for key, value in settings.items() if key != "sources"}
     with temporary_folder() as folder:
         (folder / "pyproject.toml").write_text(text)
-        (folder / CONFIGURATION).write_text(tomli_w.dumps(lists))
+        (folder / CONFIGURATION).write_text(tomli_w.dumps(configured))
         yield folder
 
 

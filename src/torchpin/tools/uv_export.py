@@ -13,7 +13,6 @@ from torchpin.redaction import redact_credentials
 from torchpin.tools import process
 from torchpin.tools.uv import index_addresses
 from torchpin.tools.uv_compile import (
-    CONFIGURATION,
     compile_command,
     configured_environment,
     error_output,
@@ -45,8 +44,7 @@ def file_locations(
     project = uv_project.render_uv_project(
         env, index=index, pins=pins, indexes=index_addresses(env, settings)
     )
-    with temporary_project(project) as folder:
-        (folder / CONFIGURATION).write_text(uv_project.without_requirements(locked.values()))
+    with temporary_project(project + uv_project.without_requirements(locked.values())) as folder:
         variables = configured_environment(settings, folder) | {"TMPDIR": str(folder)}
         completed = process.run(
             compile_command(env, "pylock.toml", extra=("--no-deps",)),

@@ -142,6 +142,7 @@ def _resolve_family(
             pins=requirements,
             members=members,
             constraints=constraints,
+            overrides=uv_project.override_pins(env),
             indexes=index_addresses(env, settings),
             files=[file.artifact.name for file in located],
         )

@@ -49,6 +49,7 @@ def select_versions(
         index=index,
         pins=[*uv_project.resolution_requirements(env, wheels, upstreams), *requested],
         constraints=uv_project.source_constraints(env, upstreams),
+        overrides=uv_project.override_pins(env),
         indexes=index_addresses(placed, settings),
         files=[file.artifact.name for file in located],
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,19 +17,44 @@ from packaging.version import Version
 from torchpin.compat.recommendations import compute_deviations
 from torchpin.errors import InputError
 from torchpin.lab.stub_wheels import build_wheel, index_file
-from torchpin.model import Base, Environment, Layer, Lock, Override, Service, Settings, Torch, Variant
+from torchpin.model import (
+    Base,
+    BuildStage,
+    BuiltWheel,
+    Environment,
+    Layer,
+    Lock,
+    Override,
+    Service,
+    Settings,
+    Torch,
+    Variant,
+)
 from torchpin.tools import index_server, uv_resolve
+from torchpin.tools.index_server import File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.tools.index_server import File
 
 TORCH, PIN = "2.5.1", ("torch==2.5.1",)
 
 
 def stub(name: str, version: str, *requires: str) -> File:
     return index_file(*build_wheel(name, version, requires=requires, modules={f"{name}.py": ""}))
+
+
+def archive(name: str, version: str, setup: str) -> File:
+    """A source archive whose metadata only its setup.py gives."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        texts = {"setup.py": setup, "PKG-INFO": f"Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n"}
+        for path, text in texts.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{path}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    content = buffer.getvalue()
+    return File(filename=f"{name}-{version}.tar.gz", sha256=sha256(content).hexdigest(), content=content)
 
 
 CHANNELS = {
@@ -42,6 +70,8 @@ CHANNELS = {
         "torchtext": [stub("torchtext", "0.18.0", "torch>=2.3.0")],
         "pinner": [stub("pinner", "1.0", "helper==1.0")],
         "helper": [stub("helper", "1.0"), stub("helper", "2.0")],
+        "kernels": [archive("kernels", "1.0", "import torch_of_the_image")],
+        "pip": [stub("pip", "25.0")],
         "timm": [stub("timm", "1.0.22", "torch", "torchvision")],
         "speechbrain": [stub("speechbrain", "1.0.3", "torch", "torchaudio", "torchtext")],
     },
@@ -109,6 +139,18 @@ def test_an_override_holds_against_an_exact_pin_and_is_read_beside_what_it_devia
     (deviation,) = compute_deviations(env, lock)
     assert deviation.recommendations == (("pinner 1.0", "==1.0"),)
     assert resolve(env, lock) == lock
+
+
+def test_an_archive_that_needs_torch_to_be_built_is_locked_unread() -> None:
+    stage = BuildStage(
+        base=Base(image="ubuntu:22.04"), wheels=(BuiltWheel(package=Requirement("kernels==1.0")),)
+    )
+    plain = environment()
+    lock = resolve(replace(plain, service=replace(plain.service, build=stage)))
+    assert lock.stage
+    assert {package.filename for package in lock.stage.packages if package.is_source} == {
+        "kernels-1.0.tar.gz"
+    }
 
 
 def test_a_base_that_may_have_it_is_told_to_say_so() -> None:

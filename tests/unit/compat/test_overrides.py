@@ -15,7 +15,7 @@ from torchpin.compat.overrides import requirements_on, unread_requirers
 from torchpin.compat.recommendations import compute_deviations
 from torchpin.description.write import to_yaml
 from torchpin.lock.layers import inputs_digest, layer_names
-from torchpin.lock.uv_project import render_uv_project
+from torchpin.lock.uv_project import override_pins, render_uv_project
 from torchpin.model import Layer, Override
 from torchpin.parsing import parse_toml
 
@@ -67,9 +67,11 @@ def overridden(kit: Builders, override: Override = TQDM) -> Environment:
 
 def test_uv_is_told_and_every_installed_layer_depends_on_it(kit: Builders) -> None:
     plain, env = kit.environment(), overridden(kit)
-    project = parse_toml(render_uv_project(env, index=None))
+    project = parse_toml(render_uv_project(env, index=None, overrides=override_pins(env)))
     assert project["tool"]["uv"] == {"override-dependencies": ["tqdm==4.66.5"]}
-    assert "tool" not in parse_toml(render_uv_project(plain, index=None))
+    assert "tool" not in parse_toml(
+        render_uv_project(env, index=None, pins=["setuptools"])
+    )  # what builds packages
     assert all(inputs_digest(plain, name) != inputs_digest(env, name) for name in layer_names(env))
 
 

@@ -10,7 +10,6 @@ from packaging.utils import canonicalize_name
 from torchpin.description.patterns import (
     APT,
     ARMORED,
-    CREDENTIALS,
     HTTPS,
     INSIDE,
     KEY,
@@ -21,6 +20,7 @@ from torchpin.description.patterns import (
     VALUE,
     WORD,
 )
+from torchpin.description.sections.addresses import refuse_credentials
 from torchpin.description.sections.base import BASE, base_mapping, build_base
 from torchpin.description.sections.packages import layer_pins, parse_pin
 from torchpin.description.shapes import Items, Key, Record, Table, Text
@@ -43,9 +43,7 @@ def _refuse_own_variable(name: str) -> str:
     return ""
 
 
-def _refuse_credentials(url: str) -> str:
-    """A message that does not repeat an address with credentials."""
-    return "the address has a user or a token; leave it out" if CREDENTIALS.match(url) else ""
+_refuse_credentials = refuse_credentials("")
 
 
 _WHEEL = Record(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torchpin.description.patterns import CHANNEL, CREDENTIALS, INDEX_URL, NAME
+from torchpin.description.patterns import CHANNEL, INDEX_URL, NAME
+from torchpin.description.sections.addresses import refuse_credentials
 from torchpin.description.shapes import Key, Record, Table, Text
 from torchpin.model import Index
 
@@ -20,14 +21,9 @@ def _refuse_taken_name(name: str) -> str:
     return ""
 
 
-def _refuse_credentials(url: str) -> str:
-    """A message that does not repeat an address with credentials."""
-    if CREDENTIALS.match(url):
-        return (
-            "the address has a user or a token; leave it out: it belongs in a netrc file or in `uv auth login`, "
-            "or in the address of the mirror of this index"
-        )
-    return ""
+_refuse_credentials = refuse_credentials(
+    ": it belongs in a netrc file or in `uv auth login`, or in the address of the mirror of this index"
+)
 
 
 _INDEX = Record(

@@ -11,7 +11,6 @@ from packaging.version import Version
 
 from torchpin.description.patterns import (
     COMMIT,
-    CREDENTIALS,
     INSIDE,
     NAME,
     PIN,
@@ -20,6 +19,7 @@ from torchpin.description.patterns import (
     WHEEL_PATH,
     WHEEL_URL,
 )
+from torchpin.description.sections.addresses import refuse_credentials
 from torchpin.description.shapes import Alternatives, Items, Key, Record, Text
 from torchpin.model import Package, PackageFile
 
@@ -78,11 +78,7 @@ def layer_pins(values: Mapping[str, Any]) -> Iterator[tuple[str, Requirement]]:
                 yield f"layers[{number}].packages[{index}]", pin
 
 
-def _refuse_credentials(url: str) -> str:
-    """A message that does not repeat an address with credentials."""
-    if CREDENTIALS.match(url):
-        return "the address has a user or a token; leave it out, it belongs in a netrc file or git's credential store"
-    return ""
+_refuse_credentials = refuse_credentials(", it belongs in a netrc file or git's credential store")
 
 
 _PIN = Text(rule=PIN, parse=parse_pin)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin.description.patterns import (
     COMMIT,
-    CREDENTIALS,
     INSIDE,
     INSTALL,
     NAME,
@@ -16,6 +15,7 @@ from torchpin.description.patterns import (
     TAG,
     URL,
 )
+from torchpin.description.sections.addresses import refuse_credentials
 from torchpin.description.shapes import Flag, Items, Key, OneOrList, Record, Text
 from torchpin.model import Source
 
@@ -25,11 +25,7 @@ if TYPE_CHECKING:
     from torchpin.description.yaml_reader import Reader
 
 
-def _refuse_credentials(url: str) -> str:
-    """A message that does not repeat an address with credentials."""
-    if CREDENTIALS.match(url):
-        return "the address has a user or a token; leave it out, it belongs in git's credential store"
-    return ""
+_refuse_credentials = refuse_credentials(", it belongs in git's credential store")
 
 
 def _refuse_other_folders(path: str) -> str:
