@@ -119,6 +119,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Benchmarks, both sides in one run, to docs/BENCHMARKS.md: `-- builds --runs 3`; an hour for all, on a quiet machine."""
+    prepare(session)
+    session.run("python", "bench/all.py", *session.posargs)
+
+
+@nox.session(default=False)
 def requirements(session: nox.Session) -> None:
     """Write requirements/*.txt from pyproject.toml; `-- --check` compares, other arguments go to uv (`-- --upgrade`)."""
     check = "--check" in session.posargs

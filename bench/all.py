@@ -1,0 +1,34 @@
+"""Runs groups of benchmarks, keeps their figures in bench/results/, and writes docs/BENCHMARKS.md.
+
+    python bench/all.py [GROUP]... [--runs N]
+
+Without a group all are run: an hour on two processors that do nothing else. What a group needs is in its own file.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import builds
+import results
+
+GROUPS = {"builds": ("Images of a real service", lambda runs: builds.main(runs, None))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="nox -s bench --", description="Run benchmarks and write docs/BENCHMARKS.md."
+    )
+    parser.add_argument("groups", metavar="GROUP", nargs="*", help=f"one of {', '.join(GROUPS)}")
+    parser.add_argument("--runs", type=int, default=3, help="counted runs of each side (3)")
+    options = parser.parse_args()
+    if unknown := [group for group in options.groups if group not in GROUPS]:
+        parser.error(f"unknown group: {', '.join(unknown)}; choose from {', '.join(GROUPS)}")
+    for group in options.groups or GROUPS:
+        results.save(group, GROUPS[group][1](options.runs))
+    titles = {group: title for group, (title, _) in GROUPS.items()}
+    results.PAGE.write_text(results.page(titles), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

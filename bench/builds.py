@@ -1,0 +1,208 @@
+"""Builds of a real service: torchpin's two ways against the pip recipe, a Dockerfile by uv's guide, and the floor.
+
+    python bench/builds.py [RUNS] [CHECKOUT]
+
+Requires root on Debian, dockerd, buildx, mmdebstrap, 60 GB of disk and PyPI; about ten minutes a run. With another checkout of
+torchpin (set up by `python3 bootstrap.py invoke --list`) its builds are a side, too. `nox -s bench -- builds` keeps the figures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import workload
+from measuring import Sample, Summary, run_command, run_with_engine, summarize
+from results import Aim, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+RECIPES = Path(__file__).parent / "recipes"
+PIP, GUIDE, FLOOR, TORCHPIN, ASSEMBLED = (
+    "pip recipe",
+    "uv's guide",
+    "floor",
+    "torchpin",
+    "torchpin --assemble",
+)
+LEAF = "aiofiles"  # a package of few kilobytes on which no other package depends
+LEAF_VERSIONS = ("25.1.0", "24.1.0")
+
+
+def main(runs: int, other: Path | None) -> list[Row]:
+    """The rows of builds: cold, one leaf pin moved, nothing to do, first imports."""
+    with workload.engine() as data, tempfile.TemporaryDirectory(prefix="tpb-") as name:
+        workload.make_base()
+        folder = Path(name)
+        bench = BuildBench(folder, data, other)
+        rows = [bench.cold(runs), bench.leaf(runs), bench.nothing_to_do(runs), bench.first_imports(runs)]
+    for row in rows:
+        print_row(row)
+    return rows
+
+
+class BuildBench:
+    """The contexts of the recipes and the projects of torchpin in a folder, and the engine whose data lie in `data`."""
+
+    def __init__(self, folder: Path, data: Path, other: Path | None) -> None:
+        self.data = data
+        self.checkouts = {TORCHPIN: workload.ROOT} | ({"torchpin before": other} if other else {})
+        self.projects = {}
+        for number, (side, checkout) in enumerate(self.checkouts.items()):
+            self.projects[side] = folder / f"project{number}"
+            self.projects[side].mkdir()
+            workload.make_project(self.projects[side], checkout)
+        self.context = folder / "context"
+        self.context.mkdir()
+        self.write_context()
+
+    def write_context(self) -> None:
+        """The build context of the recipes, from the lock of torchpin's project."""
+        project = self.projects[TORCHPIN]
+        versions = workload.locked_requirements(project)
+        pins = "".join(f"{package}=={version}\n" for package, version in sorted(versions.items()))
+        (self.context / "constraints.txt").write_text(pins, encoding="utf-8")
+        (self.context / "requirements.txt").write_text(pins, encoding="utf-8")
+        hashed = [
+            file.read_text(encoding="utf-8")
+            for file in sorted(project.glob("lockfiles/*/*.requirements.txt"))
+        ]
+        (self.context / "locked.txt").write_text("\n".join(hashed), encoding="utf-8")
+        shutil.copyfile(project / "services/zopilot/smoke.py", self.context / "smoke.py")
+        shutil.copy2(workload.ROOT / ".venv/bin/uv", self.context / "uv")
+
+    def recipe(self, name: str) -> Callable[[], object]:
+        command = (
+            *("docker", "buildx", "build", "--quiet", "--load", "--network", "host", "--provenance", "false"),
+            *(
+                "--file",
+                str(RECIPES / f"{name}.Dockerfile"),
+                "--tag",
+                f"torchpin-bench/{name}:1",
+                str(self.context),
+            ),
+        )
+        return lambda: subprocess.run(command, check=True, capture_output=True)
+
+    def torchpin(self, side: str, *options: str) -> Callable[[], object]:
+        command = workload.torchpin(self.checkouts[side], "build", "--service", "zopilot", *options)
+        return lambda: run_command(command, cwd=self.projects[side], env=build_environment())
+
+    def sides(self) -> dict[str, Callable[[], object]]:
+        """What builds the image of each side."""
+        recipes = {PIP: self.recipe("pip"), GUIDE: self.recipe("uv"), FLOOR: self.recipe("floor")}
+        own = {side: self.torchpin(side) for side in self.checkouts}
+        return {**recipes, **own, ASSEMBLED: self.torchpin(TORCHPIN, "--assemble")}
+
+    def cold(self, runs: int) -> Row:
+        """Without images, build cache and stored wheels; the base image is there."""
+        samples: dict[str, list[Sample]] = {}
+        for _ in range(runs):
+            for side, build in self.sides().items():
+                self.forget()
+                samples.setdefault(side, []).append(run_with_engine(build, self.data))
+        aims = [
+            Aim(side=TORCHPIN, other=PIP, limit=1 / 3),
+            Aim(side=ASSEMBLED, other=PIP, limit=1 / 3),
+            Aim(side=TORCHPIN, other=FLOOR, limit=1.3),
+            Aim(side=ASSEMBLED, other=FLOOR, limit=1.3),
+        ]
+        return Row(work="cold build", sides=summaries(samples), aims=aims)
+
+    def leaf(self, runs: int) -> Row:
+        """One pin of a package on which none depends, moved to and fro."""
+        samples: dict[str, list[Sample]] = {}
+        for side, build in self.sides().items():
+            self.forget()
+            build()
+            for number in range(runs):
+                self.move_leaf(*(LEAF_VERSIONS if number % 2 == 0 else LEAF_VERSIONS[::-1]))
+                samples.setdefault(side, []).append(run_with_engine(build, self.data))
+            if runs % 2:
+                self.move_leaf(*LEAF_VERSIONS[::-1])
+        aims = [Aim(side=side, other=PIP, limit=1 / 5) for side in (TORCHPIN, ASSEMBLED)]
+        return Row(work="one leaf pin moved", sides=summaries(samples), aims=aims)
+
+    def move_leaf(self, old: str, new: str) -> None:
+        """Move the leaf's pin in all sides, and lock again; this is not measured."""
+        for side, project in self.projects.items():
+            file = project / workload.SERVICE
+            text = file.read_text(encoding="utf-8").replace(f"{LEAF}=={old}", f"{LEAF}=={new}")
+            file.write_text(text, encoding="utf-8")
+            for command in (("lock",), ("document", "--overwrite")):
+                run_command(workload.torchpin(self.checkouts[side], *command), cwd=project)
+        self.write_context()
+
+    def nothing_to_do(self, runs: int) -> Row:
+        """The image is there: torchpin, and buildx with everything in its cache."""
+        sides = {side: build for side, build in self.sides().items() if side in {GUIDE, *self.checkouts}}
+        samples: dict[str, list[Sample]] = {}
+        for build in sides.values():
+            build()
+        for _ in range(max(runs, 5)):
+            for side, build in sides.items():
+                samples.setdefault(side, []).append(run_with_engine(build, self.data))
+        return Row(
+            work="nothing to do", sides=summaries(samples), aims=[Aim(side=TORCHPIN, other=GUIDE, limit=1.5)]
+        )
+
+    def first_imports(self, runs: int) -> Row:
+        """The smoke test in a new container, as the first thing that runs in it."""
+        images = {PIP: "torchpin-bench/pip:1", TORCHPIN: torchpin_image()}
+        self.sides()[PIP]()
+        self.sides()[TORCHPIN]()
+        samples: dict[str, list[Sample]] = {}
+        for _ in range(max(runs, 3)):
+            for side, image in images.items():
+                command = ("docker", "run", "--rm", "--network", "none", "--entrypoint", "python3", image)
+                work = lambda command=command: run_command((*command, "/opt/zopilot/smoke.py"))  # noqa: E731
+                samples.setdefault(side, []).append(run_with_engine(work, self.data))
+        return Row(
+            work="first imports", sides=summaries(samples), aims=[Aim(side=TORCHPIN, other=PIP, limit=1)]
+        )
+
+    def forget(self) -> None:
+        """Remove all images but the base, the build cache and the stored wheels and layers."""
+        command = ("docker", "images", "--format", "{{.Repository}}:{{.Tag}}")
+        listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        if own := [image for image in listed if image != workload.BASE]:
+            subprocess.run(("docker", "rmi", "--force", *own), check=True, capture_output=True)
+        subprocess.run(("docker", "builder", "prune", "--all", "--force"), check=True, capture_output=True)
+        shutil.rmtree(self.data.parent / "cache", ignore_errors=True)
+        os.environ["XDG_CACHE_HOME"] = str(self.data.parent / "cache")
+
+
+def build_environment() -> Mapping[str, str]:
+    """The variables of a machine that reaches PyPI without certificates of its own."""
+    environ = {
+        name: value for name, value in os.environ.items() if name not in workload.CERTIFICATE_VARIABLES
+    }
+    return {**environ, "TORCHPIN_BUILD_NETWORK": "host"}
+
+
+def torchpin_image() -> str:
+    command = ("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "torchpin/zopilot-gpu")
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
+
+
+def summaries(samples: Mapping[str, list[Sample]]) -> dict[str, Summary]:
+    return {side: summarize(listed) for side, listed in samples.items()}
+
+
+def print_row(row: Row) -> None:
+    first = next(iter(row.sides.values()))
+    for side, summary in row.sides.items():
+        print(
+            f"{row.work}: {side}: {summary.wall:.2f} s ({summary.shortest:.2f} to {summary.longest:.2f}), "
+            f"ratio {summary.wall / first.wall:.3f}, CPU {summary.cpu:.1f} s, {summary.written / 1e9:.2f} GB written"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else 3, Path(sys.argv[2]).resolve() if sys.argv[2:] else None)
