@@ -1,0 +1,140 @@
+"""Groups of packages: how a lock is cut into the layers of an image.
+
+The cut follows from the lock alone. What is large and rarely moves lies below what is small and often moves, so that a moved
+package makes few bytes anew, and what services have in common are the same layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from torchpin import facts
+from torchpin.lock.layers import TORCH, TORCH_DEPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from torchpin.model import Artifact, LayerLock, Lock, WheelContents
+
+# Bytes of a wheel. Both lie in gaps between the sizes of real packages, so that a release seldom crosses them.
+LARGE = 8_000_000  # from here on a package is a layer of its own
+MEDIUM = 300_000  # below are most packages, which together have a hundredth of an image's bytes
+FEW = 16_000_000  # bytes of a layer's medium packages: below these stay with the small ones, which costs one step less
+
+Place = Literal["torch", "large", "ordered"]
+_PLACES: tuple[Place, ...] = ("torch", "large", "ordered")
+
+# Parts of layers. An underscore or a capital letter is in no package's name, so that no package has a group of this name.
+_WITH_TORCH, _MEDIUM, _SOURCES, _FILES = "with_torch", "up_to_8_MB", "from_source", "from_files"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageGroup:
+    """Packages that are installed together and become one layer of an image.
+
+    `layer` is the lock's layer with these packages alone; its name is the group's: that of the lock's layer, for a part of
+    it with a dot and the part's name. `place`: `torch` and what is large of its own libraries are below all else, also below
+    system packages; `large` is one package; `ordered` is everything else, in the order of the lock's layers.
+    """
+
+    layer: LayerLock
+    place: Place
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    @property
+    def file(self) -> str:
+        return self.layer.file
+
+    @property
+    def packages(self) -> tuple[Artifact, ...]:
+        return self.layer.packages
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether a package is built from source, which may need system packages."""
+        return any(package.is_source for package in self.layer.packages)
+
+
+def package_groups(lock: Lock) -> tuple[PackageGroup, ...]:
+    """The groups of a lock in install order; each installed package is in exactly one.
+
+    A package may come before those of earlier layers only where it is known to share no file with them, so what is installed
+    twice is that of the later layer, as if layers were installed one by one. Within a layer nothing is promised. A layer
+    that is optional, of ABI wheels, or has nothing to part stays whole.
+    """
+    wheels = {contents.sha256: contents for contents in lock.wheels}
+    groups: list[PackageGroup] = []
+    for layer in lock.layers:
+        ordered = [package for group in groups if group.place == "ordered" for package in group.packages]
+        groups += _layer_groups(layer, ordered, wheels)
+    return tuple(group for place in _PLACES for group in groups if group.place == place)
+
+
+def _layer_groups(
+    layer: LayerLock, earlier: Sequence[Artifact], wheels: Mapping[str, WheelContents]
+) -> Iterator[PackageGroup]:
+    """The groups of a layer; `earlier` are the packages of other layers that a large one would overtake."""
+    if not layer.packages:
+        return
+    if layer.name == TORCH and not any(package.is_source for package in layer.packages):
+        yield PackageGroup(layer=layer, place="torch")
+        return
+    if layer.optional or layer.origin in facts.abi_packages():
+        large = [package for package in layer.packages if package.size is None or package.size >= LARGE]
+        moves = large and not _shares_any(layer.packages, earlier, wheels)
+        yield PackageGroup(layer=layer, place="large" if moves else "ordered")
+        return
+    parts: dict[tuple[Place, str], list[Artifact]] = {}
+    few = sum(package.size or 0 for package in layer.packages if _part(package, layer)[1] == _MEDIUM) < FEW
+    for package in layer.packages:
+        place, part = _part(package, layer)
+        if place == "large" and _shares_any([package], earlier, wheels):
+            place = "ordered"
+        parts.setdefault((place, "" if part == _MEDIUM and few else part), []).append(package)
+    for place, part in sorted(parts, key=_rank):
+        name = f"{layer.name}.{part}" if part else layer.name
+        yield PackageGroup(layer=replace(layer, name=name, packages=tuple(parts[place, part])), place=place)
+
+
+def _part(package: Artifact, layer: LayerLock) -> tuple[Place, str]:
+    """The place of a package, and the name of its part of a layer; "" is the part that keeps the layer's name."""
+    if package.is_source:
+        return "ordered", _SOURCES
+    if package.origin:
+        return "ordered", _FILES
+    if package.size is None or package.size < MEDIUM:
+        return "ordered", ""
+    if package.size < LARGE:
+        return "ordered", _MEDIUM
+    if layer.name == TORCH_DEPS and "torch" in package.required_by:
+        return "torch", _WITH_TORCH
+    return "large", package.name
+
+
+def _rank(key: tuple[Place, str]) -> tuple[int, int, str]:
+    """What sorts the parts of a layer: the largest packages first, and what is built from source last."""
+    place, part = key
+    order = (_MEDIUM, _FILES, "", _SOURCES)
+    return _PLACES.index(place), order.index(part) if part in order else -1, part
+
+
+def _shares_any(
+    packages: Iterable[Artifact], others: Sequence[Artifact], wheels: Mapping[str, WheelContents]
+) -> bool:
+    return any(_may_share(package, other, wheels) for package in packages for other in others)
+
+
+def _may_share(package: Artifact, other: Artifact, wheels: Mapping[str, WheelContents]) -> bool:
+    """Whether two packages may install different bytes to one place; true where that is unknown."""
+    contents, others = wheels.get(package.sha256), wheels.get(other.sha256)
+    if not contents or not others or contents.unread or others.unread:
+        return True
+    if contents.contents_of or others.contents_of:  # only their folders are known
+        return bool({*contents.installs} & {*others.installs})
+    return other.name in {shared.package for shared in contents.shares} or package.name in {
+        shared.package for shared in others.shares
+    }
