@@ -13,7 +13,7 @@ from torchpin import facts
 from torchpin.lock.layers import TORCH, TORCH_DEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torchpin.model import Artifact, LayerLock, Lock, WheelContents
 
@@ -22,11 +22,13 @@ LARGE = 8_000_000  # from here on a package is a layer of its own
 MEDIUM = 300_000  # below are most packages, which together have a hundredth of an image's bytes
 FEW = 16_000_000  # bytes of a layer's medium packages: below these stay with the small ones, which costs one step less
 
-Place = Literal["torch", "large", "ordered"]
-_PLACES: tuple[Place, ...] = ("torch", "large", "ordered")
+Place = Literal["torch", "family", "large", "ordered"]
+_PLACES: tuple[Place, ...] = ("torch", "family", "large", "ordered")
 
 # Parts of layers. An underscore or a capital letter is in no package's name, so that no package has a group of this name.
-_WITH_TORCH, _MEDIUM, _SOURCES, _FILES = "with_torch", "up_to_8_MB", "from_source", "from_files"
+_FAMILY, _WITH_TORCH, _MEDIUM, _SOURCES, _FILES = (
+    "companions", "with_torch", "up_to_8_MB", "from_source", "from_files",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,8 +36,9 @@ class PackageGroup:
     """Packages that are installed together and become one layer of an image.
 
     `layer` is the lock's layer with these packages alone; its name is the group's: that of the lock's layer, for a part of
-    it with a dot and the part's name. `place`: `torch` and what is large of its own libraries are below all else, also below
-    system packages; `large` is one package; `ordered` is everything else, in the order of the lock's layers.
+    it with a dot and the part's name. `place`: `torch` is torch, and what is large of its own libraries; `family` are its
+    companions; `large` is one package, or an ABI wheel; `ordered` is everything else, in the order of the lock's layers.
+    The first two lie below system packages, too, and depend on torch, channel and Python alone.
     """
 
     layer: LayerLock
@@ -69,43 +72,57 @@ def package_groups(lock: Lock) -> tuple[PackageGroup, ...]:
     wheels = {contents.sha256: contents for contents in lock.wheels}
     groups: list[PackageGroup] = []
     for layer in lock.layers:
-        ordered = [package for group in groups if group.place == "ordered" for package in group.packages]
-        groups += _layer_groups(layer, ordered, wheels)
+        groups += _layer_groups(layer, groups, wheels)
     return tuple(group for place in _PLACES for group in groups if group.place == place)
 
 
 def _layer_groups(
-    layer: LayerLock, earlier: Sequence[Artifact], wheels: Mapping[str, WheelContents]
-) -> Iterator[PackageGroup]:
-    """The groups of a layer; `earlier` are the packages of other layers that a large one would overtake."""
+    layer: LayerLock, earlier: Sequence[PackageGroup], wheels: Mapping[str, WheelContents]
+) -> list[PackageGroup]:
+    """The groups of a layer; `earlier` are those of the layers before it."""
     if not layer.packages:
-        return
-    if layer.name == TORCH and not any(package.is_source for package in layer.packages):
-        yield PackageGroup(layer=layer, place="torch")
-        return
+        return []
     if layer.optional or layer.origin in facts.abi_packages():
-        large = [package for package in layer.packages if package.size is None or package.size >= LARGE]
-        moves = large and not _shares_any(layer.packages, earlier, wheels)
-        yield PackageGroup(layer=layer, place="large" if moves else "ordered")
-        return
+        large = any(package.size is None or package.size >= LARGE for package in layer.packages)
+        place = _allowed_place("large" if large else "ordered", layer.packages, earlier, wheels)
+        return [PackageGroup(layer=layer, place=place)]
     parts: dict[tuple[Place, str], list[Artifact]] = {}
     few = sum(package.size or 0 for package in layer.packages if _part(package, layer)[1] == _MEDIUM) < FEW
     for package in layer.packages:
         place, part = _part(package, layer)
-        if place == "large" and _shares_any([package], earlier, wheels):
-            place = "ordered"
+        if _allowed_place(place, [package], earlier, wheels) != place:
+            place, part = "ordered", package.name
         parts.setdefault((place, "" if part == _MEDIUM and few else part), []).append(package)
-    for place, part in sorted(parts, key=_rank):
-        name = f"{layer.name}.{part}" if part else layer.name
-        yield PackageGroup(layer=replace(layer, name=name, packages=tuple(parts[place, part])), place=place)
+    names = {part: f"{layer.name}.{part}" if part else layer.name for _, part in parts}
+    return [
+        PackageGroup(layer=replace(layer, name=names[part], packages=tuple(parts[place, part])), place=place)
+        for place, part in sorted(parts, key=_rank)
+    ]
+
+
+def _allowed_place(
+    place: Place,
+    packages: Iterable[Artifact],
+    earlier: Sequence[PackageGroup],
+    wheels: Mapping[str, WheelContents],
+) -> Place:
+    """A place where packages overtake none of an earlier layer that they may share files with; else `ordered`."""
+    overtaken = [
+        package
+        for group in earlier
+        if _PLACES.index(group.place) > _PLACES.index(place)
+        for package in group.packages
+    ]
+    shares = any(_may_share(package, other, wheels) for package in packages for other in overtaken)
+    return "ordered" if shares else place
 
 
 def _part(package: Artifact, layer: LayerLock) -> tuple[Place, str]:
     """The place of a package, and the name of its part of a layer; "" is the part that keeps the layer's name."""
-    if package.is_source:
-        return "ordered", _SOURCES
-    if package.origin:
-        return "ordered", _FILES
+    if package.is_source or package.origin:
+        return "ordered", _SOURCES if package.is_source else _FILES
+    if layer.name == TORCH:
+        return ("torch", "") if package.name == "torch" else ("family", _FAMILY)
     if package.size is None or package.size < MEDIUM:
         return "ordered", ""
     if package.size < LARGE:
@@ -120,12 +137,6 @@ def _rank(key: tuple[Place, str]) -> tuple[int, int, str]:
     place, part = key
     order = (_MEDIUM, _FILES, "", _SOURCES)
     return _PLACES.index(place), order.index(part) if part in order else -1, part
-
-
-def _shares_any(
-    packages: Iterable[Artifact], others: Sequence[Artifact], wheels: Mapping[str, WheelContents]
-) -> bool:
-    return any(_may_share(package, other, wheels) for package in packages for other in others)
 
 
 def _may_share(package: Artifact, other: Artifact, wheels: Mapping[str, WheelContents]) -> bool:

@@ -51,8 +51,9 @@ def sized(environment: Environments, lock: Locks, artifact: Artifacts) -> Lock:
 
 def test_what_is_large_lies_below_what_is_small(sized: Lock) -> None:
     assert cut(sized) == [
-        ("torch", "00-torch", ["torch", "torchvision"]),
+        ("torch", "00-torch", ["torch"]),
         ("torch", "01-torch-deps.with_torch", ["nvidia-cudnn-cu12"]),
+        ("family", "00-torch.companions", ["torchvision"]),
         ("large", "03-second.pandas", ["pandas"]),
         ("ordered", "02-first", ["early"]),
         ("ordered", "03-second.up_to_8_MB", ["numpy", "pillow", "pytz"]),
@@ -83,6 +84,12 @@ def test_a_package_that_may_overwrite_files_of_an_earlier_layer_stays_behind_it(
 ) -> None:
     order = [group for _, group, _ in cut(described(sized, name, **changes))]
     assert order.index("03-second.pandas") == order.index("02-first") + 1
+
+
+def test_what_torch_brings_stays_behind_companions_that_it_may_share_files_with(sized: Lock) -> None:
+    shared = (SharedFiles(package="torchvision", count=1, example="a.so"),)
+    order = [group for _, group, _ in cut(described(sized, "nvidia-cudnn-cu12", shares=shared))]
+    assert order.index("00-torch.companions") < order.index("01-torch-deps.nvidia-cudnn-cu12")
 
 
 def test_a_package_overtakes_one_of_which_only_other_folders_are_known(sized: Lock) -> None:
@@ -148,4 +155,6 @@ def test_files_that_are_in_no_index_are_a_group_of_their_own(
 
 def test_an_empty_layer_has_no_group(environment: Environments, lock: Locks) -> None:
     env = environment(layers=(make_layer("empty"), make_layer("training", "tqdm==4.66.5")))
-    assert [name for _, name, _ in cut(lock(env))] == ["00-torch", "01-torch-deps", "03-training"]
+    assert [name for _, name, _ in cut(lock(env))] == [
+        "00-torch", "00-torch.companions", "01-torch-deps", "03-training",
+    ]  # fmt: skip
