@@ -236,26 +236,22 @@ def _verify(
         for name, value in os.environ.items()
         if name not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}  # the probe sees `into` alone
     }
-    probe = (
-        python,
-        "-B",
-        str(runtime_folder / "probe.py"),
-        "--expect",
-        str(folder / "expect.json"),
+    proof = (
+        *(python, "-B", str(runtime_folder / "prove.py"), str(folder / "proof.json"), str(smoke_script)),
+        *("--expect", str(folder / "expect.json")),
     )
-    completed = process.run(probe, env=environ, check=False, timeout=process.LONG)
-    if completed.returncode:
-        lines = [
-            line for line in completed.stderr.splitlines() if line.startswith("probe:")
-        ] or completed.stderr.splitlines()[-15:]
+    environ |= {"TORCHPIN_HOME": str(repo.root), "TORCHPIN_RUNTIME": str(runtime_folder)}
+    completed = process.run(proof, env=environ, check=False, timeout=process.LONG)
+    verdict = [line for line in completed.stderr.splitlines() if line.startswith("probe:")]
+    if completed.returncode and any(line.startswith("probe: ok") for line in verdict):
+        raise ToolError(
+            process.failure_message(proof, completed.returncode, completed.stdout, completed.stderr)
+        )
+    if completed.returncode or not verdict:
+        lines = verdict or completed.stderr.splitlines()[-15:]
         raise ToolError(f"{env.name} does not match its plan:\n" + "\n".join(f"    {line}" for line in lines))
-    show_status(completed.stderr.strip().splitlines()[-1])
-    smoke_test = process.run(
-        (python, "-B", str(smoke_script)),
-        env=environ | {"TORCHPIN_HOME": str(repo.root), "TORCHPIN_RUNTIME": str(runtime_folder)},
-        timeout=process.LONG,
-    )
-    show_status(smoke_test.stdout.strip())
+    show_status(verdict[-1])
+    show_status(completed.stdout.strip())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

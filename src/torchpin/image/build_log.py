@@ -28,7 +28,8 @@ _COMPILED = re.compile(r"/opt/build/(?P<name>[\w.-]+)")
 _CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
 _INDEX = re.compile(r'export UV_DEFAULT_INDEX="\$\{\w+:-(?P<address>[^}]+)\}"')
 _TITLES = (  # of the other steps of our Dockerfile, by a part of their command
-    ("probe.py", "verification"),
+    ("prove.py", "verification"),
+    ("probe.py", "verification"),  # of a repository's own template
     ("/opt/torchpin/wheels.txt", "compiled wheels"),
     ("pip download", "source archives"),
     ("/run/torchpin/proof.json", "report of the verification"),

@@ -403,7 +403,7 @@ def test_an_interrupt_ends_the_build_and_nothing_is_tagged_or_recorded(
     with start_command(scratch, "build", "--service", "lora", "--progress", "json") as process:
         assert process.stdout
         for line in process.stdout:
-            if "probe.py" in line and '"kind": "started"' in line:
+            if "prove.py" in line and '"kind": "started"' in line:
                 break
         time.sleep(1)
         process.send_signal(sent_signal)

@@ -87,7 +87,7 @@ def test_a_user_of_ids_is_made_where_the_base_has_none_and_compared_in_the_proof
     )
     proof = rendered.index("FROM image AS proof")
     assert rendered[proof + 1] == "USER 1000:1001"
-    assert '[ "$(id -u):$(id -g)" = "1000:1001" ] && python -B /opt/torchpin/probe.py' in rendered[proof + 2]
+    assert '[ "$(id -u):$(id -g)" = "1000:1001" ] && python -B /opt/torchpin/prove.py' in rendered[proof + 2]
     assert rendered[-1] == "USER 1000:1001"
 
 

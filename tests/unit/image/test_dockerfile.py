@@ -48,7 +48,10 @@ def test_a_plain_image_is_these_instructions(environment: Environments, lock: Lo
     )
     assert 'ENV TORCHPIN_REPORT="tqdm"' in lines
     assert lines[-5] == "FROM image AS proof"
-    assert lines[-4].endswith(">/tmp/proof.json && python -B /opt/lora/smoke.py")
+    assert (
+        "python -B /opt/torchpin/prove.py /tmp/proof.json /opt/lora/smoke.py --no-gpu --expect" in lines[-4]
+    )
+    assert "if [ ! -s /tmp/proof.json ]; then" in lines[-4]
     assert lines[-3] == "FROM image"
 
 
@@ -134,7 +137,7 @@ def test_a_service_s_user_owns_its_volumes_proves_it_and_runs_it(
     )
     proof = lines.index("FROM image AS proof")
     assert lines[proof + 1] == "USER worker"
-    assert "probe.py" in lines[proof + 2]
+    assert "prove.py" in lines[proof + 2]
     assert "tmpfs" not in lines[proof + 2]  # the volumes as they are in the image
     assert lines[-1] == "USER worker"
 
@@ -143,7 +146,7 @@ def test_volumes_that_no_user_owns_are_made_for_the_proof_alone(
     environment: Environments, lock: Locks
 ) -> None:
     env = environment(run=Run(volumes=("/workspace", "/data")))
-    (proof,) = [line for line in instructions(dockerfile(env, lock(env))) if "probe.py" in line]
+    (proof,) = [line for line in instructions(dockerfile(env, lock(env))) if "prove.py" in line]
     assert "--mount=type=tmpfs,target=/workspace --mount=type=tmpfs,target=/data" in proof
 
 
