@@ -122,6 +122,7 @@ def _judge_filtered(
 ) -> None:
     """Looks at what uv left out for its age, too, until there is a solution; raises FindingsError for what it needed."""
     freed: set[str] = set()
+    (folder / "pylock.toml").unlink(missing_ok=True)  # whose versions would be kept
     for _ in range(_MOST_RUNS):
         names = {canonicalize_name(name) for name in _FILTERED.findall(message)} - freed
         if not names:

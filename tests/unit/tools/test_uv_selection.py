@@ -12,7 +12,7 @@ from support.addresses import ADDRESS
 from torchpin.errors import ToolError
 from torchpin.lock.layers import layer_lock
 from torchpin.model import Artifact, Lock, Settings
-from torchpin.tools import file_sizes, http, located_files, uv_resolve
+from torchpin.tools import file_sizes, http, located_files, uv_selection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ ARTIFACT = Artifact(name="a", version="1", filename="a-1-py3-none-any.whl", sha2
 
 
 def test_who_wants_a_package_is_read_from_uv_s_comments() -> None:
-    assert uv_resolve._parse_required_by(PINS, "lora") == {
+    assert uv_selection.parse_required_by(PINS, "lora") == {
         "accelerate": ("lora",),
         "jinja2": ("torch",),
         "filelock": ("huggingface-hub", "torch", "transformers"),
@@ -41,17 +41,17 @@ def test_who_wants_a_package_is_read_from_uv_s_comments() -> None:
 
 def test_the_service_does_not_require_what_stands_in_the_project_for_its_index() -> None:
     pins = "torchvision==0.23.0+cpu   # via timm, lora (pyproject.toml)\n"
-    assert uv_resolve._parse_required_by(pins, "lora") == {"torchvision": ("lora", "timm")}
-    assert uv_resolve._parse_required_by(pins, "lora", {"torchvision"}) == {"torchvision": ("timm",)}
+    assert uv_selection.parse_required_by(pins, "lora") == {"torchvision": ("lora", "timm")}
+    assert uv_selection.parse_required_by(pins, "lora", {"torchvision"}) == {"torchvision": ("timm",)}
 
 
 def test_a_project_and_a_package_are_told_apart_by_what_uv_writes() -> None:
     pins = "torch==2.7.1   # via vllm, vllm-service (pyproject.toml)\nrich==1   # via vllm\n"
-    assert uv_resolve._parse_required_by(pins, "server") == {"torch": ("server", "vllm"), "rich": ("vllm",)}
+    assert uv_selection.parse_required_by(pins, "server") == {"torch": ("server", "vllm"), "rich": ("vllm",)}
 
 
 def test_a_line_without_a_comment_tells_nothing() -> None:
-    assert uv_resolve._parse_required_by("torch==2.5.1\n# a comment\n\n", "lora") == {}
+    assert uv_selection.parse_required_by("torch==2.5.1\n# a comment\n\n", "lora") == {}
 
 
 def wheel(name: str, digest: str | None = "0f" * 32) -> dict[str, object]:
@@ -69,7 +69,7 @@ def test_one_file_of_a_package_is_chosen_by_its_address(environment: Environment
         ],
         "sdist": wheel("torch_x-1.tar.gz"),
     }
-    artifact = uv_resolve._select_file(environment(), package).artifact
+    artifact = uv_selection._select_file(environment(), package).artifact
     assert (artifact.name, artifact.filename, artifact.size) == (
         "torch-x",
         "torch_x-1+cu121-cp310-cp310-linux_x86_64.whl",
@@ -84,7 +84,7 @@ def test_a_package_without_a_hashed_file_for_the_platform_is_refused(environment
         "wheels": [wheel("a-1-cp311-cp311-linux_x86_64.whl"), wheel("a-1-py3-none-any.whl", None)],
     }
     with pytest.raises(ToolError) as excinfo:
-        uv_resolve._select_file(environment(), package)
+        uv_selection._select_file(environment(), package)
     assert str(excinfo.value) == (
         "a 1 has no hashed file for Python 3.10.14 on linux/amd64; pin a version that has one"
     )
@@ -99,8 +99,8 @@ def test_an_address_s_host_is_asked_with_the_mirror_s_credentials(
 
     def requested_url(name: str, index: str | None, url: str) -> str:
         candidate = located_files.LocatedArtifact(artifact=ARTIFACT, url=url)
-        return uv_resolve._absolute_url(
-            candidate, tmp_path, uv_resolve._package_indexes(env, settings, index, {"name": name})
+        return uv_selection._absolute_url(
+            candidate, tmp_path, uv_selection._package_indexes(env, settings, index, {"name": name})
         ).url
 
     channel_index = "https://c:d@mirror.example/cu121"
@@ -133,7 +133,7 @@ def test_an_address_s_host_is_asked_with_the_mirror_s_credentials(
 
 def test_a_file_by_its_path_is_chosen(environment: Environments) -> None:
     row = {"path": "../files/a-1-py3-none-any.whl", "hashes": {"sha256": "0f" * 32}}
-    candidate = uv_resolve._select_file(environment(), {"name": "a", "version": "1", "wheels": [row]})
+    candidate = uv_selection._select_file(environment(), {"name": "a", "version": "1", "wheels": [row]})
     assert (candidate.artifact.filename, candidate.url) == ("a-1-py3-none-any.whl", row["path"])
 
 
