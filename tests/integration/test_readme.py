@@ -126,6 +126,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         engine=True,
         reason=REAL_BUILD,
     ),
+    "invoke affected --since HEAD~1": Run(text="environments affected since "),
     "invoke install --service lora": Elsewhere(
         reason="the same with bootstrap.py before it", test="tests/integration/test_readme.py"
     ),

@@ -65,6 +65,15 @@ def document_form(*, json: bool) -> Form:
     return "json" if json else "text"
 
 
+def single_form(**flags: bool) -> str:
+    """The one form whose flag is set, else text. Raises InputError for several."""
+    forms = [form for form, is_set in flags.items() if is_set]
+    if len(forms) > 1:
+        *names, last = (f"--{form}" for form in flags)
+        raise InputError(f"{', '.join(names)} and {last} are mutually exclusive; pass only one of them")
+    return forms[0] if forms else "text"
+
+
 def require_choice(option: str, value: str, choices: Sequence[str]) -> None:
     """Raises InputError for a value that an option does not have."""
     if value not in choices:

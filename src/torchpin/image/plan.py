@@ -296,16 +296,20 @@ def build_context(
         json.dumps({**probe_expectations(env, lock), **access_expectations(env)}, indent=1) + "\n"
     )
     sources = {f"sources/{source.name}": source for source in env.service.sources}
-    contexts = [*(step.context for step in copy_steps(env.service)), *compiled_folders(env)]
-    copied = dict(zip(contexts, env.copied_files, strict=True))
     return BuildContext(
         files=files,
         uv=lock.layers[0].uv,
         sources=sources,
-        copied=copied,
+        copied=copied_paths(env),
         left_out=left_out_files(env.service),
         packages=context_packages(env, lock),
     )
+
+
+def copied_paths(env: Environment) -> dict[str, CopiedFiles]:
+    """What of the repository a build context has, by its path in it."""
+    contexts = [*(step.context for step in copy_steps(env.service)), *compiled_folders(env)]
+    return dict(zip(contexts, env.copied_files, strict=True))
 
 
 def context_packages(env: Environment, lock: Lock) -> dict[str, tuple[Artifact, PackageFile]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torchpin.commands.facts import FactsReport, RefreshResult
     from torchpin.commands.measure import MeasureResult
     from torchpin.commands.verdicts import Judgement
+    from torchpin.queries.affected import AffectedList
     from torchpin.queries.diff import Difference
     from torchpin.queries.outdated import UpdateList
     from torchpin.queries.why import Explanation
@@ -111,6 +112,20 @@ def print_differences(differences: Sequence[Difference], *, json: bool) -> None:
         terminal.print_table("", DIFF_HEADERS, rows)
     for difference in differences:
         terminal.print_line(summary_line(difference))
+
+
+def print_affected(affected: AffectedList, form: str) -> None:
+    """The affected environments as a table, as JSON, or as the lines of a GitHub job's outputs."""
+    from torchpin.queries.affected import AFFECTED_HEADERS, affected_rows, github_lines, summary_line
+
+    if form == "json":
+        terminal.print_json(asdict(affected))
+    elif form == "github":
+        terminal.print_raw("".join(f"{line}\n" for line in github_lines(affected)))
+    else:
+        if affected.affected:
+            terminal.print_table("", AFFECTED_HEADERS, affected_rows(affected.affected))
+        terminal.print_line(summary_line(affected))
 
 
 def print_machine(checks: Sequence[MachineCheck]) -> None:

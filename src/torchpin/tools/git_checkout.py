@@ -39,6 +39,42 @@ def texts_at_revision(root: Path, revision: str, prefixes: Sequence[str]) -> dic
         raise InputError(f"{root} is not in a git repository, so {revision!r} cannot be read") from None
 
 
+def export_files(root: Path, revision: str, paths: Sequence[str], folder: Path) -> Path:
+    """Writes the files at or below these paths, as a checkout of the revision has them, and returns the repository's root there.
+
+    The work tree, its index and its branch stay as they are. A path that the revision does not have is skipped.
+    Raises InputError when the revision does not exist, or when the root is not in a git repository, ToolError where git fails.
+    """
+    try:
+        with open_repository(root, search_parent_directories=True) as repo:
+            commit = _commit_id(repo, revision)
+            inside = root.resolve().relative_to(Path(str(repo.working_tree_dir)).resolve())
+            folder.mkdir(parents=True, exist_ok=True)
+            index, names = folder / "index", folder / "names"
+            literal = [f":(top,literal){(inside / path).as_posix()}" for path in paths]
+            with repo.git.custom_environment(GIT_INDEX_FILE=str(index)):
+                repo.git.read_tree(commit)
+                with names.open("wb") as file:
+                    repo.git.ls_files("-z", "--", *literal, output_stream=file)
+                with names.open("rb") as file:
+                    arguments = ("-z", "--stdin", f"--prefix={folder / 'tree'}/")
+                    repo.git.checkout_index(*arguments, istream=file, kill_after_timeout=SLOWEST_COMPARISON)
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        raise InputError(f"{root} is not in a git repository, so {revision!r} cannot be read") from None
+    except GitError as error:
+        raise ToolError(f"{revision} cannot be read by git:\n{git_error_text(error)}") from None
+    return folder / "tree" / inside
+
+
+def commit_id(root: Path, revision: str) -> str:
+    """The commit that a revision names. Raises InputError as `export_files` does."""
+    try:
+        with open_repository(root, search_parent_directories=True) as repo:
+            return _commit_id(repo, revision)
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        raise InputError(f"{root} is not in a git repository, so {revision!r} cannot be read") from None
+
+
 def last_revisions(root: Path, path: str, count: int) -> tuple[str, ...]:
     """The commits that last changed a file, the newest first; none outside of a git repository."""
     try:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin.cli.command_line import command
-from torchpin.cli.common import LAB, ONE_SERVICE, OVERWRITE, SERVICE, VARIANT, require_choice, task_run
+from torchpin.cli.common import (
+    JSON,
+    LAB,
+    ONE_SERVICE,
+    OVERWRITE,
+    SERVICE,
+    VARIANT,
+    document_form,
+    require_choice,
+    single_form,
+    task_run,
+)
 
 if TYPE_CHECKING:
     from invoke import Context
@@ -125,3 +136,30 @@ def run(_: Context, service: str, variant: str = "", command: str = "", dry_run:
     with task_run() as current_run:
         workspace = open_workspace(Selection(service=service, variant=variant), current_run.watcher)
         current_run.report(run_workspace(workspace, command=command, dry_run=dry_run))
+
+
+@command(
+    help={
+        **SERVICE,
+        **VARIANT,
+        "since": "the git revision to compare with; every environment is affected if omitted",
+        **JSON,
+        "github": "print `matrix` and `count` for $GITHUB_OUTPUT instead of text",
+    }
+)
+def affected(
+    _: Context,
+    service: str = "",
+    variant: str = "",
+    since: str = "",
+    json: bool = False,
+    github: bool = False,
+) -> None:
+    """List the environments whose image changes since a revision, by what goes into it."""
+    from torchpin.commands.affected import list_affected
+    from torchpin.commands.selection import Selection
+    from torchpin.output.answers import print_affected
+
+    with task_run(document_form(json=json or github)) as run:
+        form = single_form(json=json, github=github)
+        print_affected(list_affected(Selection(service=service, variant=variant), since, run.watcher), form)

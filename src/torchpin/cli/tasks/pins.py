@@ -18,9 +18,9 @@ from torchpin.cli.common import (
     STRICT,
     VARIANT,
     document_form,
+    single_form,
     task_run,
 )
-from torchpin.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,21 +61,13 @@ def judge(
     from torchpin.output.terminal import print_fixes
 
     with task_run(document_form(json=json or sarif or github)) as run:
-        form = _verdict_form(json=json, sarif=sarif, github=github)
+        form = single_form(json=json, sarif=sarif, github=github)
         options = JudgeOptions(gpus=tuple(gpu or ()), driver=driver, fix=fix, strict=strict)
         show_fixes = partial(print_fixes, aside=form != "text")
         judgement = judge_selection(Selection(service=service), options, run.watcher, show_fixes=show_fixes)
         print_judgement(judgement, form)
         run.report(write_verdict_page(html, judgement, verdict_page))
         run.end_with(judgement.exit_code)
-
-
-def _verdict_form(**flags: bool) -> str:
-    """The one form whose flag is set, else text."""
-    forms = [form for form, is_set in flags.items() if is_set]
-    if len(forms) > 1:
-        raise InputError("--json, --sarif and --github are mutually exclusive; pass only one of them")
-    return forms[0] if forms else "text"
 
 
 @command(help={"id": "the id of a check or rule, such as GPU001"})
