@@ -211,7 +211,8 @@ def _run_build(
     expect_inside(repo.root, paths.LOGS)
     log = repo.root / paths.LOGS / f"{env.name}-{rendered.image_key[:12]}.log"
     sizes = {
-        f"layer {layer.name}": sum(package.size or 0 for package in layer.packages) for layer in lock.layers
+        f"layer {paths.lock_part(step.file)}": sum(package.size or 0 for package in step.artifacts)
+        for step in plan.install_steps(env, lock)
     }
     watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
     with (

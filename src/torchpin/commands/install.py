@@ -20,6 +20,7 @@ from torchpin.compat.compiled import compiled_versions
 from torchpin.description.environments import native_environment
 from torchpin.errors import InputError, ToolError
 from torchpin.image import plan
+from torchpin.image.steps import layer_steps
 from torchpin.lock import cooldown, export
 from torchpin.model import Outcome
 from torchpin.tools import files, git_export, package_files, process, uv, uv_install, uv_resolve
@@ -69,7 +70,7 @@ def install(
         for path, (package, file) in plan.context_packages(local_env, locked).items():
             package_files.copy_package(repo.root, package, file, folder / path, repo.settings)
         environ |= {"TMPDIR": str(folder), export.FILES_VARIABLE: (folder / "packages").as_uri()}
-        for step in plan.install_steps(env, locked):
+        for step in layer_steps(env, locked):
             show_status(f"installing {paths.lock_part(step.file)}")
             _install_step(repo, step, into, folder, environ, show_status)
         _install_sources(repo, env, locked, into, folder, environ, show_status)

@@ -22,7 +22,7 @@ from torchpin.documents.sections import (
 from torchpin.image import plan
 from torchpin.lock.export import FILE_ORIGINS
 from torchpin.lock.file_format import BUILD, STAGE
-from torchpin.lock.layers import TORCH
+from torchpin.lock.layers import TORCH, TORCH_DEPS
 from torchpin.records.freeze import freeze_differences, parse_freeze
 
 if TYPE_CHECKING:
@@ -49,16 +49,19 @@ def _numbered_list(lines: Iterable[str]) -> str:
 def _build_steps(env: Environment, lock: Lock) -> list[str]:
     service = env.service
     apt_packages = ", ".join(map(code, service.apt)) or "none"
+    layers = [layer for layer in lock.layers if layer.packages]
+    below_apt = [layer for layer in layers if layer.name in {TORCH, TORCH_DEPS}]
     return [
         f"Base image: {code(env.base.reference)}.",
-        f"System packages, by apt: {apt_packages}.",
         f"Python {service.python}: {_python_source(env, lock)}.",
         *(
             [f"torch and its companions: {service_layers.PROVIDED_NOTE}; no later step may replace them."]
             if lock.provided
             else []
         ),
-        *(_layer_step(env, layer, lock) for layer in lock.layers if layer.packages),
+        *(_layer_step(env, layer, lock) for layer in below_apt),
+        f"System packages, by apt: {apt_packages}.",
+        *(_layer_step(env, layer, lock) for layer in layers if layer not in below_apt),
         *_stage_steps(env),
         *(
             f"Source {source.name}: {f'tag {code(source.tag)} at ' if source.tag else ''}commit {code(source.commit)}, to {code(f'{service.home}/{source.folder}')}."

@@ -15,8 +15,9 @@ from torchpin.compat.overrides import overrides
 from torchpin.compat.pins import declared_names, file_packages, pinned_version
 from torchpin.compat.recommendations import source_names
 from torchpin.description.environments import MACHINES, cuda_version, mirror_variable, torch_build
+from torchpin.image.groups import package_groups
 from torchpin.image.stage import compiled_folders, repository_files, stage_files, stage_plan
-from torchpin.image.steps import IN_CONTEXT, InstallStep, install_steps
+from torchpin.image.steps import BELOW_APT, IN_CONTEXT, InstallStep, install_steps
 from torchpin.lock import file_format, sealing
 from torchpin.lock.export import install_file
 
@@ -70,6 +71,7 @@ class Image:
     torch: str
     python_mirror: str
     steps: tuple[InstallStep, ...]
+    below_apt: tuple[str, ...]  # the places of steps that come before system packages
     build_file: str  # of the build requirements
     sources: tuple[tuple[Source, str], ...]
     files: tuple[CopyStep, ...]
@@ -148,6 +150,7 @@ def image_plan(env: Environment, lock: Lock) -> Image:
         torch=lock.all_packages["torch"].version,
         python_mirror=mirror_variable("python"),
         steps=install_steps(env, lock),
+        below_apt=BELOW_APT,
         build_file=paths.lock_file(file_format.BUILD),
         sources=homes,
         files=copy_steps(service),
@@ -286,7 +289,7 @@ def build_context(
 
     `keys` are the texts of the keys of Debian repositories by their paths.
     """
-    layers = [*lock.layers, *([lock.build] if lock.build else [])]
+    layers = [*(group.layer for group in package_groups(lock)), *([lock.build] if lock.build else [])]
     files = {f"layers/{layer.file}": install_file(layer) for layer in layers if layer.packages}
     files |= stage_files(env, lock)
     files |= repository_files(env.service.apt_repositories, keys or {})

@@ -1,23 +1,28 @@
-"""The install steps of an image: one a layer of its lock."""
+"""The install steps of an image, one a group of packages, and of a local environment, one a layer of its lock."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torchpin.description.environments import mirror_variable, origin_url, service_index
+from torchpin.image.groups import package_groups
 from torchpin.lock.export import wheel_release
 from torchpin.lock.locations import address_folders
 
 if TYPE_CHECKING:
-    from torchpin.model import Environment, LayerLock, Lock
+    from torchpin.image.groups import Place
+    from torchpin.model import Artifact, Environment, LayerLock, Lock
 
+BELOW_APT: tuple[Place, ...] = ("torch", "family")
 IN_CONTEXT = ("repository", "git")  # origins of files that a build context has
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstallStep:
-    """One install step of an image: a layer file, from one origin.
+    """One install step of an image: a requirements file, from one origin, with its `artifacts`.
+
+    `place` is that of its group (`torchpin.image.groups`): steps in `BELOW_APT` come before system packages.
 
     `index` is the address of a channel, None for PyPI; `release` is that of an ABI wheel's release. `mirror` is the
     variable that replaces the address; `builds` is whether a package is built from source. `own_index`: the index is one of
@@ -35,15 +40,22 @@ class InstallStep:
     own_index: bool = False
     addresses: tuple[tuple[str, str, str], ...] = ()
     packages: bool = False
+    place: Place = "ordered"
+    artifacts: tuple[Artifact, ...] = field(default=(), repr=False)
 
 
 def install_steps(env: Environment, lock: Lock) -> tuple[InstallStep, ...]:
-    """The install steps of a lock, without empty layers."""
+    """The install steps of an environment's image, one a group of packages."""
+    return tuple(install_step(env, group.layer, group.place) for group in package_groups(lock))
+
+
+def layer_steps(env: Environment, lock: Lock) -> tuple[InstallStep, ...]:
+    """The install steps of an environment on this machine, one a layer of the lock, without empty ones."""
     return tuple(install_step(env, layer) for layer in lock.layers if layer.packages)
 
 
-def install_step(env: Environment, layer: LayerLock) -> InstallStep:
-    """The install step of a layer of an environment's lock."""
+def install_step(env: Environment, layer: LayerLock, place: Place = "ordered") -> InstallStep:
+    """The install step of a layer of an environment's lock, or of a part of it."""
     folders = address_folders(env)
     return InstallStep(
         file=layer.file,
@@ -60,4 +72,6 @@ def install_step(env: Environment, layer: LayerLock) -> InstallStep:
             if package.origin == "address" and package.name in folders
         ),
         packages=any(package.origin in IN_CONTEXT for package in layer.packages),
+        place=place,
+        artifacts=layer.packages,
     )

@@ -62,9 +62,9 @@ def test_the_build_order_of_an_index_service(service: Services, artifact: Artifa
     hashed = "each by its hash, without dependencies"
     assert service_build.build_order(lora, make_locks(lora, artifact)).splitlines() == [
         "1. Base image: `nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04`.",
-        "2. System packages, by apt: `curl`, `git`.",
-        "3. Python 3.10.14: that of the base image if it is exactly this, else the build that uv 0.13.9 has by hash, in a virtual environment.",
-        f"4. Layer `00-torch.requirements.txt`: 1 package from the channel `cu121`, {hashed}.",
+        "2. Python 3.10.14: that of the base image if it is exactly this, else the build that uv 0.13.9 has by hash, in a virtual environment.",
+        f"3. Layer `00-torch.requirements.txt`: 1 package from the channel `cu121`, {hashed}.",
+        "4. System packages, by apt: `curl`, `git`.",
         f"5. Layer `02-tools.requirements.txt`: 2 packages from PyPI, {hashed}; old built from source with `build.requirements.txt`.",
         f"6. Layer `03-extra.requirements.txt`: 1 package from PyPI, {hashed}; optional: if it fails, the image goes without it.",
         f"7. Source scripts: tag `v1` at commit `{'c' * 40}`, to `/opt/lora/third_party/x`.",
@@ -76,8 +76,8 @@ def test_the_build_order_of_an_index_service(service: Services, artifact: Artifa
 def test_the_build_order_of_a_base_service_installs_no_torch(service: Services, artifact: Artifacts) -> None:
     lora = service_with_base_torch(service, FLASH, TOOLS)
     text = service_build.build_order(lora, make_locks(lora, artifact, artifact("flash-attn", "2.8.3")))
-    assert "3. Python 3.10.14: that of the base image, in a virtual environment that sees" in text
-    assert "4. torch and its companions: from the base image, never installed, always verified;" in text
+    assert "2. Python 3.10.14: that of the base image, in a virtual environment that sees" in text
+    assert "3. torch and its companions: from the base image, never installed, always verified;" in text
     assert "5. Layer `01-flash.requirements.txt`: 1 package from flash-attn's own release," in text
     assert "00-torch" not in text
 
@@ -88,8 +88,9 @@ def test_variants_are_told_apart_where_their_order_differs(service: Services, ar
     lora = make_service(service, variants=(gpu, arm), apt=())
     text = service_build.build_order(lora, make_locks(lora, artifact))
     assert "In `lora-gpu`:\n\n1. Base image: `nvidia/cuda:" in text
-    assert "In `lora-arm64`:\n\n1. Base image: `debian:12`.\n2. System packages, by apt: none." in text
-    assert "4. Layer `00-torch.requirements.txt`: 1 package from PyPI," in text
+    assert "In `lora-arm64`:\n\n1. Base image: `debian:12`.\n2. Python 3.10.14: " in text
+    assert "3. Layer `00-torch.requirements.txt`: 1 package from PyPI," in text
+    assert "4. System packages, by apt: none." in text
 
 
 def verification_column(

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Environments, Locks, Services
 
 SETTLE = "sh /run/torchpin/settle.sh"
+CLEAR = "rm -rf /opt/venv/.downloads"
+UNPACK = (
+    'if [ -z "$KEEP_DOWNLOADS" ]; then export UV_CACHE_DIR=/opt/venv/.downloads UV_LINK_MODE=hardlink; fi && '
+    "/run/torchpin/uv pip install"
+)
 
 
 def installs(text: str) -> list[str]:
@@ -38,11 +43,10 @@ def test_a_plain_image_is_these_instructions(environment: Environments, lock: Lo
     env = environment()
     lines = instructions(dockerfile(env, lock(env)))
     assert [line.split()[0] for line in lines] == [
-        "FROM", "LABEL", "ARG", "ARG", "ARG", "ARG", "ARG", "ARG", "ARG", "ENV", "ENV", "RUN", "RUN", "RUN", "RUN", "RUN",
-        "ENV", "WORKDIR", "ENTRYPOINT", "FROM", "RUN", "FROM", "ARG", "RUN",
+        "FROM", *["ARG"] * 8, "ENV", "ENV", *["RUN"] * 6, "LABEL", "ENV", "WORKDIR", "ENTRYPOINT", "FROM", "RUN", "FROM", "ARG", "RUN",
     ]  # fmt: skip
     assert lines[0] == "FROM nvidia/cuda:12.1.1-cudnn8-devel-ubuntu22.04 AS image"
-    assert lines[1] == (
+    assert lines[17] == (
         'LABEL org.opencontainers.image.title="lora-gpu" org.opencontainers.image.description="Training" '
         'org.opencontainers.image.version="2.5.1+cu121" io.torchpin.description="services/lora/service.yaml"'
     )
@@ -67,16 +71,20 @@ def test_a_digest_fixes_the_base(environment: Environments, lock: Locks) -> None
 
 
 def test_each_layer_is_installed_from_its_own_index_by_hash(environment: Environments, lock: Locks) -> None:
-    torch, deps, training = installs(dockerfile(environment(), lock()))
+    torch, companions, deps, training = installs(dockerfile(environment(), lock()))
     assert f'export UV_DEFAULT_INDEX="${{TORCHPIN_MIRROR_CU121:-{CU121}}}"' in torch
-    for layer_name, line in ("00-torch", torch), ("01-torch-deps", deps), ("02-training", training):
+    assert UNPACK in torch
+    for layer_name, line in (
+        *(("00-torch", torch), ("00-torch.companions", companions)),
+        *(("01-torch-deps", deps), ("02-training", training)),
+    ):
         assert (
             f"--mount=type=bind,source=layers/{layer_name}.requirements.txt,"
             f"target=/run/torchpin/layers/{layer_name}.requirements.txt" in line
         )
         assert line.endswith(
             "uv pip install --no-deps --require-hashes --no-build "
-            f"--requirements /run/torchpin/layers/{layer_name}.requirements.txt && {SETTLE}"
+            f"--requirements /run/torchpin/layers/{layer_name}.requirements.txt && {CLEAR} && {SETTLE}"
         )
     for line in deps, training:
         assert (
@@ -91,7 +99,7 @@ def test_a_failed_optional_layer_does_not_fail_the_image(environment: Environmen
     *required, optional = installs(dockerfile(env, lock(env)))
     assert re.search(
         r"&& \{ /run/torchpin/uv pip install .* --requirements /run/torchpin/layers/02-training\.requirements\.txt"
-        r' \|\| echo "torchpin: [^"]*" >&2; \} && sh /run/torchpin/settle\.sh$',
+        r' \|\| echo "torchpin: [^"]*" >&2; \} && rm -rf /opt/venv/\.downloads && sh /run/torchpin/settle\.sh$',
         optional,
     )
     assert not [line for line in required if "||" in line]
@@ -102,7 +110,7 @@ def test_a_source_only_layer_is_built_by_what_is_locked(
 ) -> None:
     env = environment(layers=(make_layer("old", "dadaptation==3.2"), make_layer("training", "tqdm==4.66.5")))
     env_lock = lock(env, artifact("dadaptation", "3.2", filename="dadaptation-3.2.tar.gz", by=("lora",)))
-    _, _, old, training = installs(dockerfile(env, env_lock))
+    old, training = installs(dockerfile(env, env_lock))[-2:]
     assert "source=layers/build.requirements.txt,target=/run/torchpin/layers/build.requirements.txt" in old
     assert (
         "--preview-features build-dependency-hashes --require-build-hashes "
@@ -222,7 +230,9 @@ def test_several_sources_are_copied_and_labelled(environment: Environments, lock
         home = f"/opt/lora/third_party/x/{name}"
         assert f"--mount=type=bind,source=sources/{name},target=/run/torchpin/source " in step
         assert step.endswith(f"mkdir -p {home} && cp -R -P /run/torchpin/source/. {home} && {SETTLE}")
-    assert f'io.torchpin.source.b="https://example.org/b@v1#{"0f" * 20}"' in lines[1]
+    assert f'io.torchpin.source.b="https://example.org/b@v1#{"0f" * 20}"' in next(
+        line for line in lines if line.startswith("LABEL")
+    )
 
 
 @given(summary=st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1))
@@ -314,7 +324,9 @@ def test_an_abi_wheel_s_address_is_its_release_s_or_its_mirror_s_and_is_not_kept
     assert f'export TORCHPIN_MIRROR_FLASH_ATTN="${{TORCHPIN_MIRROR_FLASH_ATTN:-{RELEASE}}}" &&' in line
     assert "--no-deps --require-hashes --no-build " in line
     assert "UV_DEFAULT_INDEX" not in line
-    assert line.endswith(f"rm -f /opt/venv/lib/python*/site-packages/*.dist-info/direct_url.json && {SETTLE}")
+    assert line.endswith(
+        f"rm -f /opt/venv/lib/python*/site-packages/*.dist-info/direct_url.json && {CLEAR} && {SETTLE}"
+    )
 
 
 def test_an_optional_abi_wheel_that_fails_leaves_the_image_without_it(
@@ -330,7 +342,7 @@ def test_an_optional_abi_wheel_that_fails_leaves_the_image_without_it(
     assert re.search(r"&& \{ /run/torchpin/uv pip install .*direct_url\.json \|\| echo ", line)
     assert line.endswith(
         '"torchpin: the optional layer 01-attention.requirements.txt could not be installed; the image goes without it" >&2; } && '
-        + SETTLE
+        + f"{CLEAR} && {SETTLE}"
     )
 
 

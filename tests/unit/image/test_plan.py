@@ -13,6 +13,7 @@ from support.abi_wheels import ATTENTION, LAYER_ONE, RELEASE, make_environment, 
 from support.layers import make_layer
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list
+from torchpin.image.steps import layer_steps
 from torchpin.model import Run, Source
 
 if TYPE_CHECKING:
@@ -81,12 +82,26 @@ def test_steps_are_the_layers_that_hold_something(
         "mirror": "TORCHPIN_MIRROR_CU121",
     }
     plain: dict[str, Any] = {"optional": False, "builds": False}
-    assert plan.install_steps(env, locked) == (
-        plan.InstallStep(file="00-torch.requirements.txt", **cu121, **plain),
-        plan.InstallStep(file="01-torch-deps.requirements.txt", **pypi, **plain),
-        plan.InstallStep(file="03-training.requirements.txt", **pypi, **plain),
-        plan.InstallStep(file="04-old.requirements.txt", **pypi, optional=True, builds=True),
+    steps = {
+        "00-torch": plan.InstallStep(file="00-torch.requirements.txt", **cu121, **plain, place="torch"),
+        "00-torch.companions": plan.InstallStep(
+            file="00-torch.companions.requirements.txt", **cu121, **plain, place="family"
+        ),
+        "01-torch-deps": plan.InstallStep(file="01-torch-deps.requirements.txt", **pypi, **plain),
+        "03-training": plan.InstallStep(file="03-training.requirements.txt", **pypi, **plain),
+        "04-old": plan.InstallStep(file="04-old.requirements.txt", **pypi, optional=True, builds=True),
+    }
+    names = {
+        "00-torch": ("torch",), "00-torch.companions": ("torchvision",), "01-torch-deps": ("nvidia-cudnn-cu12",),
+        "03-training": ("tqdm",), "04-old": ("dadaptation",),
+    }  # fmt: skip
+    assert plan.install_steps(env, locked) == tuple(
+        replace(step, artifacts=tuple(locked.packages[package] for package in names[name]))
+        for name, step in steps.items()
     )
+    assert [step.file for step in layer_steps(env, locked)] == [
+        f"{name}.requirements.txt" for name in ("00-torch", "01-torch-deps", "03-training", "04-old")
+    ]
 
 
 def test_an_image_carries_its_own_variables_and_the_service_s(environment: Environments, lock: Locks) -> None:
@@ -114,6 +129,7 @@ def test_a_context_holds_what_the_build_reads(
     built_context = plan.build_context(env, locked, runtime={"probe.py": "probe"}, smoke="smoke")
     assert sorted(built_context.files) == [
         "expect.json",
+        "layers/00-torch.companions.requirements.txt",
         "layers/00-torch.requirements.txt",
         "layers/01-torch-deps.requirements.txt",
         "layers/02-training.requirements.txt",
@@ -165,10 +181,11 @@ def test_the_step_of_a_wheel_with_an_abi_knows_its_release_and_no_index(
     assert plan.install_steps(env, lock) == (
         plan.InstallStep(
             file="01-attention.requirements.txt", origin="flash-attn", index=None, mirror="TORCHPIN_MIRROR_FLASH_ATTN",
-            optional=False, builds=False, release=RELEASE,
+            optional=False, builds=False, release=RELEASE, place="large", artifacts=(lock.packages["flash-attn"],),
         ),
         plan.InstallStep(
             file="02-one.requirements.txt", origin="pypi", index=None, mirror="TORCHPIN_MIRROR_PYPI", optional=False, builds=False,
+            artifacts=lock.layers[1].packages,
         ),
     )  # fmt: skip
 

@@ -80,9 +80,10 @@ def test_both_stages_have_the_same_settings(environment: Environments, lock: Loc
     lines = lines_of(environment, lock, "setuptools")
     starts = [number for number, line in enumerate(lines) if line.startswith("FROM packages")]
     for start in starts:
-        assert [line.split("=")[0] for line in lines[start + 1 : start + 8]] == [
+        assert [line.split("=")[0] for line in lines[start + 1 : start + 9]] == [
             "ARG SOURCE_DATE_EPOCH",
             "ARG PYTHONDONTWRITEBYTECODE",
+            "ARG KEEP_DOWNLOADS",
             "ARG UV_CACHE_DIR",
             "ARG UV_LINK_MODE",
             "ARG UV_NO_CONFIG",
