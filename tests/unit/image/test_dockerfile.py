@@ -342,7 +342,7 @@ def test_an_optional_abi_wheel_that_fails_leaves_the_image_without_it(
     assert re.search(r"&& \{ /run/torchpin/uv pip install .*direct_url\.json \|\| echo ", line)
     assert line.endswith(
         '"torchpin: the optional layer 01-attention.requirements.txt could not be installed; the image goes without it" >&2; } && '
-        + f"{CLEAR} && {SETTLE}"
+        f"{CLEAR} && {SETTLE}"
     )
 
 
