@@ -28,16 +28,19 @@ OUTSIDE = {"git", "docker", "invoke", "rich"} | {
 }
 HOMES = {  # the modules or folders that may import a library
     "cyclonedx": ("sbom",),
+    "deflate": ("assembly.compression",),
     "docker": ("tools.docker",),
     "git": ("tools.git", "tools.git_checkout", "tools.git_export"),
     "invoke": ("cli",),
+    "isal": ("assembly.archive",),
     "jinja2": ("image.dockerfile",),
     "license_expression": ("sbom",),
     "packageurl": ("sbom",),
     "rich": ("output",),
     "spdx_tools": ("sbom.spdx_document",),
     "subprocess": ("tools.process",),
-    "urllib": ("tools.credentials", "tools.http", "tools.index_server"),
+    "urllib": ("tools.credentials", "tools.http", "tools.http_opener", "tools.index_server"),
+    "zstandard": ("assembly.compression",),
     "yaml": ("description", "facts.load", "records.bump_log"),
 }
 

@@ -30,13 +30,28 @@ _REGISTRY_MIRROR = re.compile(
     r"(?:localhost|[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+|[a-z0-9][a-z0-9.-]*(?=:))(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?"
 )
 _REGISTRY = re.compile(r"(?:[a-z0-9._-]+(?::[0-9]{1,5})?(?:/[a-z0-9._-]+)*/?)?")
+_BUILD = {  # the keys of the table `build`: variable, shape, value without one, and what it is
+    "registry": ("TORCHPIN_REGISTRY", _REGISTRY, "", "a registry such as ghcr.io/name"),
+    "network": (
+        "TORCHPIN_BUILD_NETWORK",
+        re.compile("default|host|none"),
+        "default",
+        "default, host or none",
+    ),
+    "cache": (
+        "TORCHPIN_CACHE",
+        re.compile(r"(?:~?/[^\x00-\x1f\x7f]*)?"),  # absolute, so that it is the same wherever a command runs
+        "",
+        "a folder such as /srv/torchpin or ~/torchpin",
+    ),
+}
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}(?::[0-9]{1,5})?")  # of a key; a wrong one may be an address
 _MOST_TEXT = 1_000_000  # characters of torchpin.toml; real ones have below a thousand
 _MIRROR_PREFIX = "TORCHPIN_MIRROR_"
 _MOST_PROBLEMS = 50  # that are told at once
 _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib ends a message
 _TOML_END = " (at end of document)"  # how it ends one where the file is not finished
-_TABLES = {"mirrors": "addresses by name", "build": "registry and network"}
+_TABLES = {"mirrors": "addresses by name", "build": "registry, network and cache"}
 
 
 class _SettingProblem(NamedTuple):
@@ -63,31 +78,35 @@ def parse_settings(
         known = (*names, *_submodule_names(configured, environ, outer))
         configured, environ = _known_mirrors(configured, environ, known)
     mirrors = _parse_mirrors(configured, environ, names, problems, outer)
-    build = tables.get("build", {})
-    unknown = sorted({*build} - {"registry", "network"})
-    problems += [
-        _SettingProblem(
-            "", f"build.{_plain_name(name)}: unknown key (known: network, registry)", ("build", name)
-        )
-        for name in unknown
-    ]
-    registry = environ.get("TORCHPIN_REGISTRY") or build.get("registry", "")
-    if not isinstance(registry, str) or not _REGISTRY.fullmatch(registry):
-        variable = "TORCHPIN_REGISTRY" if environ.get("TORCHPIN_REGISTRY") else ""
-        message = "build.registry: the value is not a registry such as ghcr.io/name"
-        problems.append(_SettingProblem(variable, message, ("build", "registry")))
-    network = environ.get("TORCHPIN_BUILD_NETWORK") or build.get("network", "default")
-    if not isinstance(network, str) or network not in {"default", "host", "none"}:
-        variable = "TORCHPIN_BUILD_NETWORK" if environ.get("TORCHPIN_BUILD_NETWORK") else ""
-        message = "build.network: the value is not default, host or none"
-        problems.append(_SettingProblem(variable, message, ("build", "network")))
+    build = _parse_build(tables.get("build", {}), environ, problems)
     if problems:
         lines = key_lines(text or "")
         located_problems = [_located_problem(problem, lines) for problem in problems[:_MOST_PROBLEMS]]
         raise InputError(
             f"correct {paths.SETTINGS} or the TORCHPIN_… variables; nothing was written", located_problems
         )
-    return Settings(mirrors=mirrors, registry=registry, network=network)
+    return Settings(mirrors=mirrors, **build)
+
+
+def _parse_build(
+    table: Mapping[str, object], environ: Mapping[str, str], problems: list[_SettingProblem]
+) -> dict[str, str]:
+    """The settings of builds by name, those of the variables over those of the file."""
+    known = ", ".join(sorted(_BUILD))
+    problems += [
+        _SettingProblem("", f"build.{_plain_name(name)}: unknown key (known: {known})", ("build", name))
+        for name in sorted({*table} - {*_BUILD})
+    ]
+    values = {}
+    for name, (variable, pattern, default, kind) in _BUILD.items():
+        value = environ.get(variable) or table.get(name, default)
+        if isinstance(value, str) and pattern.fullmatch(value):
+            values[name] = value
+        else:
+            source = variable if environ.get(variable) else ""
+            message = f"build.{name}: the value is not {kind}"
+            problems.append(_SettingProblem(source, message, ("build", name)))
+    return values
 
 
 def _located_problem(problem: _SettingProblem, lines: Sequence[KeyLine]) -> Problem:

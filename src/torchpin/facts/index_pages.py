@@ -89,7 +89,24 @@ def _json_rows(text: str) -> Iterator[tuple[str, str | None]]:
                 raise ValueError(message)
 
 
+def parse_addresses(text: str) -> dict[str, str]:
+    """The address of each file that a package's page lists, by its name; it may be relative to the page's.
+
+    Raises ValueError as `parse_page` does.
+    """
+    if not text.lstrip().startswith("{"):
+        return {_parse_link(href)[0]: href.partition("#")[0] for href in _hrefs(text)}
+    names = [name for name, _ in _json_rows(text)]
+    files = parse_json(text)["files"]
+    return {name: str(row.get("url", "")) for name, row in zip(names, files, strict=True)}
+
+
 def _html_rows(text: str) -> Iterator[tuple[str, str | None]]:
+    return map(_parse_link, _hrefs(text))
+
+
+def _hrefs(text: str) -> Iterator[str]:
+    """The links of a page."""
     position = 0
     while match := _TAG.search(text, position):
         comment = match["comment"] is not None
@@ -100,7 +117,7 @@ def _html_rows(text: str) -> Iterator[tuple[str, str | None]]:
         hrefs = (next(filter(None, href.groups()), "") for href in _HREF.finditer(match["attributes"] or ""))
         href = next(filter(None, hrefs), "")
         if href:
-            yield _parse_link(unescape(href))
+            yield unescape(href)
 
 
 def _parse_link(href: str) -> tuple[str, str | None]:

@@ -78,12 +78,14 @@ class Settings:
     """The settings of one machine.
 
     `mirrors` replace addresses by name: a channel, `pypi`, `python`, a source or a registry host. `registry` is where
-    images are pushed; `network` is the network of their builds, as Docker names it.
+    images are pushed; `network` is the network of their builds, as Docker names it. `cache` is the folder of what is kept
+    for the next image, "" for that of the user's caches.
     """
 
     mirrors: Mapping[str, str] = field(default_factory=dict)
     registry: str = ""
     network: str = "default"
+    cache: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,40 +8,38 @@ urllib, since neither requests nor urllib3 bounds the time of a whole response, 
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from dataclasses import dataclass
-from functools import cache
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
-from http.client import HTTPResponse as ClientResponse
-from io import BufferedReader, BytesIO, RawIOBase
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
-from ssl import CERT_NONE, SSLContext, create_default_context
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urljoin, urlsplit
-from urllib.request import (
-    HTTPHandler,
-    HTTPRedirectHandler,
-    HTTPSHandler,
-    ProxyHandler,
-    Request,
-    build_opener,
-    getproxies,
-    url2pathname,
-)
+from urllib.request import Request, url2pathname
 
 from torchpin.errors import ToolError
 from torchpin.redaction import USERINFO, redact_credentials
 from torchpin.tools import credentials
-from torchpin.tools.uv import machine_variables
+from torchpin.tools.http_opener import Bounds, bounded_opener, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from http.client import HTTPMessage
-    from socket import socket
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    Sink = Callable[[bytes], object]
+
+__all__ = [
+    "FetchError",
+    "HttpResponse",
+    "fetch",
+    "filename",
+    "join",
+    "local_path",
+    "origin",
+    "save",
+    "with_credentials",
+]
 
 _WAITS = (1, 2, 4)  # seconds between attempts, for failures that pass
 _CLIENT_ERROR, _TOO_MANY_REQUESTS, _SERVER_ERROR = 400, 429, 500
@@ -90,23 +88,6 @@ class HttpResponse:
     encoding: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Bounds:
-    """The most bytes of a body, and the time (of time.monotonic) until which it has to be read."""
-
-    size: int
-    deadline: float
-    seconds: float
-
-    def remaining(self) -> float:
-        """The seconds that are left. Raises TimeoutError when there are none."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            message = f"it took longer than {self.seconds:g} s"
-            raise TimeoutError(message)
-        return left
-
-
 def fetch(
     url: str,
     method: str = "GET",
@@ -125,7 +106,7 @@ def fetch(
     media type to ask for.
     Raises FetchError for a failure, for every status that is not a success, and for a body of more than `most_bytes`.
     """
-    bounds = _Bounds(size=most_bytes, deadline=time.monotonic() + seconds, seconds=seconds)
+    bounds = Bounds(size=most_bytes, deadline=time.monotonic() + seconds, seconds=seconds)
     headers = {"Range": f"bytes={byte_range}"} if byte_range else {}
     headers |= {"Accept": accept} if accept else {}
     for wait in (*waits, None):
@@ -138,8 +119,26 @@ def fetch(
     raise AssertionError
 
 
+def save(
+    url: str, sink: Sink, *, most_bytes: int, seconds: float, start: int = 0, timeout: float = 60
+) -> HttpResponse:
+    """Hand a file, from the byte `start` on, to `sink` in parts as they come. One attempt; the response has no content.
+
+    Nothing is handed on, and the status is 200, where the server sends the whole file instead of its end.
+    Raises FetchError as `fetch` does, also after some parts, and for more than `most_bytes`; and what `sink` raises.
+    """
+    bounds = Bounds(size=most_bytes, deadline=time.monotonic() + seconds, seconds=seconds)
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    return _fetch_as_known(url, "GET", timeout, bounds, headers, sink)
+
+
 def _fetch_as_known(
-    url: str, method: str, timeout: float, bounds: _Bounds, headers: Mapping[str, str]
+    url: str,
+    method: str,
+    timeout: float,
+    bounds: Bounds,
+    headers: Mapping[str, str],
+    sink: Sink | None = None,
 ) -> HttpResponse:
     """A response, with this machine's credentials where the server does not let in who has none."""
     has_own = bool(_split_userinfo(url)[1]) or not url.startswith(("http://", "https://"))
@@ -147,44 +146,33 @@ def _fetch_as_known(
     if not has_own and any(server == name for name, _ in _accepted):
         header = credentials.authorization(url)
         if header and (server, header) in _accepted:
-            return _fetch_once(url, method, timeout, bounds, headers, header)
+            return _fetch_once(url, method, timeout, bounds, headers, header, sink)
     try:
-        return _fetch_once(url, method, timeout, bounds, headers)
+        return _fetch_once(url, method, timeout, bounds, headers, "", sink)
     except FetchError as error:
         header = "" if has_own or error.status not in _NOT_LET_IN else credentials.authorization(url)
         if not header:
             raise
-    response = _fetch_once(url, method, timeout, bounds, headers, header)
+    response = _fetch_once(url, method, timeout, bounds, headers, header, sink)
     _accepted.add((server, header))
     return response
 
 
 def _fetch_once(
-    url: str, method: str, timeout: float, bounds: _Bounds, headers: Mapping[str, str], token: str = ""
+    url: str,
+    method: str,
+    timeout: float,
+    bounds: Bounds,
+    headers: Mapping[str, str],
+    token: str,
+    sink: Sink | None,
 ) -> HttpResponse:
     try:
         _require_scheme(url)
-        variables = machine_variables(os.environ)
-        opener = build_opener(
-            _Redirects,
-            _Http(bounds),
-            _Https(bounds, variables.get("UV_INSECURE_HOST", "").split()),
-            _Proxies(variables),
-        )
         silence = min(timeout, bounds.remaining())
-        with opener.open(_request(url, method, headers, token), timeout=silence) as response:
-            length = response.headers.get("Content-Length") or ""
-            is_whole_file = "Range" in headers and response.status != HTTPStatus.PARTIAL_CONTENT
-            has_body = method != "HEAD" and not is_whole_file
-            content = _read_body(response, bounds) if has_body else b""
-            if length.isdecimal() and has_body and len(content) < int(length):
-                raise FetchError(url, f"it ended after {len(content)} of {length} bytes")
-            return HttpResponse(
-                status=response.status,
-                length=int(length) if length.isdecimal() else None,
-                content=content,
-                encoding=response.headers.get("Content-Encoding") or "",
-            )
+        request = _request(url, method, headers, token)
+        with bounded_opener(bounds).open(request, timeout=silence) as response:
+            return _read_response(url, request, response, bounds, sink)
     except HTTPError as error:
         error.close()
         reason = f"HTTP {error.code} {error.reason}"
@@ -199,6 +187,24 @@ def _fetch_once(
         raise FetchError(url, str(error) or type(error).__name__) from None
 
 
+def _read_response(
+    url: str, request: Request, response: Any, bounds: Bounds, sink: Sink | None
+) -> HttpResponse:
+    length = response.headers.get("Content-Length") or ""
+    is_whole_file = request.has_header("Range") and response.status != HTTPStatus.PARTIAL_CONTENT
+    has_body = request.get_method() != "HEAD" and not is_whole_file
+    parts: list[bytes] = []
+    size = _read_body(response, bounds, sink or parts.append) if has_body else 0
+    if length.isdecimal() and has_body and size < int(length):
+        raise FetchError(url, f"it ended after {size} of {length} bytes")
+    return HttpResponse(
+        status=response.status,
+        length=int(length) if length.isdecimal() else None,
+        content=b"".join(parts),
+        encoding=response.headers.get("Content-Encoding") or "",
+    )
+
+
 def _require_scheme(url: str) -> None:
     """Raises ValueError for an address that is not of HTTP or a plain file: a named pipe would be waited for."""
     parts = urlsplit(url)
@@ -211,97 +217,20 @@ def _require_scheme(url: str) -> None:
         raise ValueError(message)
 
 
-def _read_body(response: Any, bounds: _Bounds) -> bytes:
-    """A whole body. Raises ValueError for one of more bytes than its bound, and TimeoutError after its deadline."""
-    parts, size = [], 0
+def _read_body(response: Any, bounds: Bounds, sink: Sink) -> int:
+    """Hand on a whole body, and return its size.
+
+    Raises ValueError for one of more bytes than its bound, and TimeoutError after its deadline.
+    """
+    size = 0
     while chunk := response.read1(_CHUNK) if hasattr(response, "read1") else response.read(_CHUNK):
         bounds.remaining()
         size += len(chunk)
         if size > bounds.size:
             message = f"it has more than {bounds.size} bytes; check the address, or its mirror"
             raise ValueError(message)
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-class _TimedStream(RawIOBase):
-    """What a server sends, byte by byte if it wants to, but until a deadline only: headers as well as the body."""
-
-    def __init__(self, stream: RawIOBase, connection: socket, bounds: _Bounds) -> None:
-        self.stream, self.connection, self.bounds = stream, connection, bounds
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        timeout = self.connection.gettimeout()
-        remaining = self.bounds.remaining()
-        if timeout is None or remaining < timeout:
-            self.connection.settimeout(remaining)
-        return self.stream.readinto(buffer) or 0
-
-    def close(self) -> None:
-        self.stream.close()
-        super().close()
-
-
-def _timed_connection(connection: type[HTTPConnection], bounds: _Bounds) -> Any:
-    """A class of connections whose responses are read until the deadline only."""
-
-    class TimedResponse(ClientResponse):
-        def __init__(self, sock: socket, *arguments: Any, **options: Any) -> None:
-            super().__init__(sock, *arguments, **options)
-            self.fp = BufferedReader(_TimedStream(self.fp.detach(), sock, bounds))
-
-    return type("TimedConnection", (connection,), {"response_class": TimedResponse})
-
-
-class _Http(HTTPHandler):
-    def __init__(self, bounds: _Bounds) -> None:
-        super().__init__()
-        self.bounds = bounds
-
-    def http_open(self, req: Request) -> ClientResponse:
-        return self.do_open(_timed_connection(HTTPConnection, self.bounds), req)
-
-
-class _Https(HTTPSHandler):
-    """`insecure`: hosts whose certificate is not checked: a name, a name with a port, or an address."""
-
-    def __init__(self, bounds: _Bounds, insecure: Sequence[str]) -> None:
-        super().__init__()
-        self.bounds, self.insecure = bounds, {entry.partition("://")[2] or entry for entry in insecure}
-
-    def https_open(self, req: Request) -> ClientResponse:
-        checked = self.insecure.isdisjoint({req.host, urlsplit(f"//{req.host}").hostname})
-        connection = _timed_connection(HTTPSConnection, self.bounds)
-        return self.do_open(connection, req, context=_tls_context(checked=checked))
-
-
-@cache
-def _tls_context(*, checked: bool) -> SSLContext:
-    """One for all requests: reading the certificates takes longer than most of them."""
-    context = create_default_context()
-    if not checked:
-        context.check_hostname, context.verify_mode = False, CERT_NONE
-    return context
-
-
-class _Proxies(ProxyHandler):
-    """The proxies of this machine, which uv's configuration may name, too, and the hosts that are reached without."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        names = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY"}
-        configured = {kind: variables[name] for kind, name in names.items() if variables.get(name)}
-        super().__init__({**configured, **getproxies()})
-        entries = variables.get("NO_PROXY", "").replace(" ", "").split(",")
-        self.direct = [entry.lstrip("*.") for entry in entries if entry]
-
-    def proxy_open(self, req: Request, proxy: str, type: str) -> Any:  # noqa: A002 - urllib's name
-        host = urlsplit(f"//{req.host}").hostname or ""
-        if any(host == entry or host.endswith(f".{entry}") or not entry for entry in self.direct):
-            return None
-        return super().proxy_open(req, proxy, type)
+        sink(chunk)
+    return size
 
 
 def _request(url: str, method: str, headers: Mapping[str, str], token: str = "") -> Request:
@@ -320,45 +249,6 @@ def _split_userinfo(url: str) -> tuple[str, str]:
     """An address without its userinfo, and the userinfo ("" if it has none)."""
     match = USERINFO.search(url)
     return (url[: match.start()] + url[match.end() :], match[0][:-1]) if match else (url, "")
-
-
-class _Redirects(HTTPRedirectHandler):
-    """At most ten redirects, to HTTP alone; their body is not read, and they keep their method (urllib turns HEAD into GET).
-
-    Credentials are kept on the same server only.
-    """
-
-    inf_msg = "too many redirects; check the address, or its mirror. Last: "
-
-    def http_error_302(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
-    ) -> ClientResponse | None:
-        fp.close()
-        return super().http_error_302(req, BytesIO(), code, msg, headers)
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-    def redirect_request(self, req: Request, *arguments: Any) -> Request | None:
-        redirected = super().redirect_request(req, *arguments)
-        if redirected and redirected.type not in {"http", "https"}:
-            message = f"it redirects to an address that is not of HTTP: {redirected.type}"
-            raise ValueError(message)
-        if redirected:
-            redirected.method = req.get_method()
-            token = req.get_header("Authorization")
-            if token and origin(redirected.full_url) == origin(req.full_url):
-                redirected.add_unredirected_header("Authorization", token)
-        return redirected
-
-
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port (the scheme's default if none is given) of an address."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    except ValueError:  # not an address: equal to itself alone
-        return "", url, None
-    return parts.scheme, parts.hostname or "", port
 
 
 def with_credentials(url: str, mirrors: Iterable[str | None]) -> str:

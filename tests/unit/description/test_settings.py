@@ -297,8 +297,8 @@ def test_an_unknown_table_is_refused() -> None:
     ("text", "message"),
     [
         ('mirrors = "x"\n', "mirrors: expected a table of addresses by name"),
-        ("build = 1\n", "build: expected a table of registry and network"),
-        ('[build]\ntag = "x"\n', "build.tag: unknown key (known: network, registry)"),
+        ("build = 1\n", "build: expected a table of registry, network and cache"),
+        ('[build]\ntag = "x"\n', "build.tag: unknown key (known: cache, network, registry)"),
         ("[mirrors]\npypi = 1\n", "mirrors.pypi: the value is not an address such as https://… or file:///…"),
         (
             '[mirrors]\npypi = ""\n',
@@ -363,8 +363,8 @@ def test_every_problem_is_told_at_once_and_in_the_same_order_each_time(lora: Ser
     messages = problem_messages(text, {"TORCHPIN_MIRROR_NONE": "x"}, lora)
     assert len(messages) == 7
     assert [line for line in messages if "unknown key" in line] == [
-        "build.alpha: unknown key (known: network, registry)",
-        "build.zeta: unknown key (known: network, registry)",
+        "build.alpha: unknown key (known: cache, network, registry)",
+        "build.zeta: unknown key (known: cache, network, registry)",
     ]
 
 
