@@ -220,13 +220,16 @@ def _run_build(
         buildx.secret_files(repo.settings, env.service.indexes) as secrets,
     ):
         uv = uv_install.uv_for_platform(env.variant.platform, folder, repo.settings)
+        hashes = bool(secrets) and buildx.hashes_for_secrets(client.version()["Version"], options.builder)
+        machine = buildx.fit_machine(rendered.dockerfile, secrets, hashes=hashes)
         with buildx.assemble_context(
-            *(repo.root, rendered.context, rendered.dockerfile, uv),
+            *(repo.root, rendered.context, machine.dockerfile, uv),
             service=env.service,
             copied=rendered.copied,
             settings=repo.settings,
+            machine_files=machine.files,
         ) as context:
-            command = _build_command(repo, env, labels, options, context, secrets)
+            command = _build_command(repo, env, labels, options, context, machine.secrets)
             lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
     problem = _log_problem(env, lock, lines)
     if problem:
@@ -263,7 +266,7 @@ def _build_command(
     labels: Mapping[str, str],
     options: BuildOptions,
     context: Path,
-    secrets: dict[str, Path],
+    secrets: Mapping[str, Path],
 ) -> tuple[str, ...]:
     from torchpin.tools import buildx, docker
 
@@ -279,6 +282,7 @@ def _build_command(
         no_cache=options.no_cache,
         builder=options.builder,
         attestations=options.attestations,
+        keep_downloads=repo.settings.keep_downloads,
     )
 
 

@@ -57,6 +57,7 @@ def check_machine(repo: Repository, environments: Sequence[Environment]) -> list
         _check_git,
         _check_docker,
         _check_buildx,
+        _check_builder,
         partial(_check_disk, repo),
         _check_gpu,
     ]
@@ -124,6 +125,29 @@ def _check_buildx() -> MachineCheck:
         return MachineCheck(name="buildx", ok=True, detail=buildx.expect_buildx())
     except TorchpinError as error:
         return MachineCheck(name="buildx", ok=False, detail="none", help=str(error))
+
+
+def _check_builder() -> MachineCheck:
+    """Whether steps with secret mounts are as fast as others."""
+    from torchpin.tools import buildx, docker
+
+    try:
+        with docker.engine() as client:
+            version = str(client.version()["Version"])
+        slow = buildx.hashes_for_secrets(version)
+    except TorchpinError:
+        return MachineCheck(
+            name="builder", ok=False, detail="none", help="it comes with the Docker engine and buildx"
+        )
+    return MachineCheck(
+        name="builder",
+        ok=not slow,
+        detail="hashes the whole image before each step that mounts a secret (moby/buildkit#5251)"
+        if slow
+        else "secret mounts cost nothing",
+        help="update the engine to 27.2 or a builder's BuildKit to 0.15.2; until then only builds that need credentials "
+        "for a mirror or an index are slower",
+    )
 
 
 def _check_disk(repo: Repository) -> MachineCheck:

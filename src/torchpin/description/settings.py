@@ -16,7 +16,7 @@ from torchpin.model import Package, Position, Problem, Settings, package_path
 from torchpin.parsing import parse_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from torchpin.description.toml_lines import KeyLine
     from torchpin.model import Service
@@ -44,6 +44,12 @@ _BUILD = {  # the keys of the table `build`: variable, shape, value without one,
         "",
         "a folder such as /srv/torchpin or ~/torchpin",
     ),
+    "keep_downloads": (
+        "TORCHPIN_BUILD_KEEP_DOWNLOADS",
+        re.compile("true|false"),
+        "false",
+        "true or false",
+    ),
 }
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}(?::[0-9]{1,5})?")  # of a key; a wrong one may be an address
 _MOST_TEXT = 1_000_000  # characters of torchpin.toml; real ones have below a thousand
@@ -51,7 +57,7 @@ _MIRROR_PREFIX = "TORCHPIN_MIRROR_"
 _MOST_PROBLEMS = 50  # that are told at once
 _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib ends a message
 _TOML_END = " (at end of document)"  # how it ends one where the file is not finished
-_TABLES = {"mirrors": "addresses by name", "build": "registry, network and cache"}
+_TABLES = {"mirrors": "addresses by name", "build": "registry, network, cache and keep_downloads"}
 
 
 class _SettingProblem(NamedTuple):
@@ -85,7 +91,8 @@ def parse_settings(
         raise InputError(
             f"correct {paths.SETTINGS} or the TORCHPIN_… variables; nothing was written", located_problems
         )
-    return Settings(mirrors=mirrors, **build)
+    keep_downloads = build.pop("keep_downloads", "") == "true"
+    return Settings(mirrors=mirrors, keep_downloads=keep_downloads, **build)
 
 
 def _parse_build(
@@ -99,7 +106,8 @@ def _parse_build(
     ]
     values = {}
     for name, (variable, pattern, default, kind) in _BUILD.items():
-        value = environ.get(variable) or table.get(name, default)
+        given = environ.get(variable) or table.get(name, default)
+        value = str(given).lower() if isinstance(given, bool) and name == "keep_downloads" else given
         if isinstance(value, str) and pattern.fullmatch(value):
             values[name] = value
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from torchpin.description import patterns
 from torchpin.description.environments import mirror_variable, split_image_name
 from torchpin.errors import ToolError
-from torchpin.image import build_log
+from torchpin.image import build_log, secret_mounts
 from torchpin.model import Settings
 from torchpin.redaction import redact_credentials
 from torchpin.tools import copied_files, credentials, files
@@ -134,6 +135,7 @@ def build_command(  # noqa: PLR0913 - each is an option of buildx
     no_cache: bool = False,
     builder: str = "",
     attestations: Attestations = NO_ATTESTATIONS,
+    keep_downloads: bool = False,
 ) -> tuple[str, ...]:
     """The buildx command of an image; `contexts` maps an image that a FROM line names to what replaces it."""
     return (
@@ -141,6 +143,7 @@ def build_command(  # noqa: PLR0913 - each is an option of buildx
         "--provenance", attestations.provenance or "false",
         *(("--sbom", attestations.sbom) if attestations.sbom else ()),
         "--build-arg", f"SOURCE_DATE_EPOCH={times.epoch}",
+        *(("--build-arg", "KEEP_DOWNLOADS=1") if keep_downloads else ()),
         *(word for tag in tags for word in ("--tag", tag)),
         *(word for name, value in sorted(labels.items()) for word in ("--label", f"{name}={value}")),
         *(word for name, path in sorted(secrets.items()) for word in ("--secret", f"id={name},src={path}")),
@@ -186,11 +189,12 @@ def assemble_context(
     service: Service | None = None,
     copied: Mapping[str, str] | None = None,
     settings: Settings | None = None,
+    machine_files: Mapping[str, Path] | None = None,
 ) -> Iterator[Path]:
     """A temporary folder with exactly the files of a build context, the Dockerfile and uv.
 
     `copied` has the digests of the copied files of `service` by their path in the context. Raises ToolError where these have
-    changed since.
+    changed since. `machine_files` are files of this machine by the ids of the secrets that they stand for.
     """
     from torchpin.tools import git_export, package_files
 
@@ -204,6 +208,8 @@ def assemble_context(
         shutil.copy2(uv, folder / "uv")
         for path in (*scripts, "uv"):
             (folder / path).chmod(0o755)
+        for name, file in (machine_files or {}).items():
+            files.write_files({folder / secret_mounts.FOLDER / name: file.read_text()})
         for path, source in context.sources.items():
             git_export.export_clone(root, source, folder / path)
         for path, (artifact, package) in context.packages.items():
@@ -232,6 +238,51 @@ def _set_modes(folder: Path) -> None:
         for path in (Path(parent), *(Path(parent, name) for name in names)):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MachineBuild:
+    """A build on one machine: its Dockerfile, the secrets by id, and the files that are bound in place of secrets."""
+
+    dockerfile: str
+    secrets: Mapping[str, Path]
+    files: Mapping[str, Path]
+
+
+def fit_machine(dockerfile: str, secrets: Mapping[str, Path], *, hashes: bool) -> MachineBuild:
+    """A build with the secret mounts that a machine needs. `hashes`: whether each of them costs a hash of the whole image.
+
+    Then addresses and certificates are bound as files: only credentials are secret. That makes them a part of the builder's
+    cache key, which is why they are secrets everywhere else.
+    """
+    text = "".join(path.read_text(errors="replace") for name, path in secrets.items() if name == "network")
+    bound = secrets if hashes and redact_credentials(text) == text else {}
+    fitted = secret_mounts.fit_secret_mounts(dockerfile, secrets, bound)
+    mounted = secret_mounts.mounted_secrets(fitted)
+    kept = {name: path for name, path in secrets.items() if name in mounted}
+    return MachineBuild(dockerfile=fitted, secrets=kept, files=bound)
+
+
+# BuildKit 0.13 to 0.15.1 takes the secret's missing input for the first one, the image so far, and hashes that: moby/buildkit#5251.
+_HASHING_ENGINES, _HASHING_BUILDKITS = ((26, 0, 0), (27, 2, 0)), ((0, 13, 0), (0, 15, 2))
+
+
+def hashes_for_secrets(engine: str, builder: str = "") -> bool:
+    """Whether a builder hashes the whole image before each step with a secret mount. `engine` is the engine's version."""
+    inspected = run(("docker", "buildx", "inspect", *([builder] if builder else [])), check=False).stdout
+    if _inspected(inspected, "Driver") in {"", "docker"}:
+        return is_hashing_version(engine)
+    buildkit = _inspected(inspected, "BuildKit version") or _inspected(inspected, "Buildkit")
+    return is_hashing_version(buildkit, _HASHING_BUILDKITS)
+
+
+def is_hashing_version(
+    version: str, versions: tuple[tuple[int, ...], tuple[int, ...]] = _HASHING_ENGINES
+) -> bool:
+    """Whether a version, such as 26.1.5+dfsg1, lies in a range; not if it is none."""
+    match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
+    first, mended = versions
+    return match is not None and first <= tuple(int(number or 0) for number in match.groups()) < mended
 
 
 @contextmanager

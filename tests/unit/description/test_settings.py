@@ -297,8 +297,8 @@ def test_an_unknown_table_is_refused() -> None:
     ("text", "message"),
     [
         ('mirrors = "x"\n', "mirrors: expected a table of addresses by name"),
-        ("build = 1\n", "build: expected a table of registry, network and cache"),
-        ('[build]\ntag = "x"\n', "build.tag: unknown key (known: cache, network, registry)"),
+        ("build = 1\n", "build: expected a table of registry, network, cache and keep_downloads"),
+        ('[build]\ntag = "x"\n', "build.tag: unknown key (known: cache, keep_downloads, network, registry)"),
         ("[mirrors]\npypi = 1\n", "mirrors.pypi: the value is not an address such as https://… or file:///…"),
         (
             '[mirrors]\npypi = ""\n',
@@ -331,6 +331,7 @@ def test_an_unknown_table_is_refused() -> None:
         ('[build]\nregistry = "A b"\n', "build.registry: the value is not a registry such as ghcr.io/name"),
         ("[build]\nregistry = 5\n", "build.registry: the value is not a registry such as ghcr.io/name"),
         ('[build]\nnetwork = "bridge"\n', "build.network: the value is not default, host or none"),
+        ("[build]\nkeep_downloads = 1\n", "build.keep_downloads: the value is not true or false"),
         ("[build]\nnetwork = 5\n", "build.network: the value is not default, host or none"),
         ('[build]\nnetwork = ["host"]\n', "build.network: the value is not default, host or none"),
     ],
@@ -344,6 +345,7 @@ def test_a_wrong_value_is_refused(text: str, message: str) -> None:
     [
         ("TORCHPIN_REGISTRY", "the value is not a registry such as ghcr.io/name"),
         ("TORCHPIN_BUILD_NETWORK", "the value is not default, host or none"),
+        ("TORCHPIN_BUILD_KEEP_DOWNLOADS", "the value is not true or false"),
         ("TORCHPIN_MIRROR_PYPI", "the value is not an address such as https://… or file:///…"),
     ],
 )
@@ -363,8 +365,8 @@ def test_every_problem_is_told_at_once_and_in_the_same_order_each_time(lora: Ser
     messages = problem_messages(text, {"TORCHPIN_MIRROR_NONE": "x"}, lora)
     assert len(messages) == 7
     assert [line for line in messages if "unknown key" in line] == [
-        "build.alpha: unknown key (known: cache, network, registry)",
-        "build.zeta: unknown key (known: cache, network, registry)",
+        "build.alpha: unknown key (known: cache, keep_downloads, network, registry)",
+        "build.zeta: unknown key (known: cache, keep_downloads, network, registry)",
     ]
 
 
@@ -399,3 +401,19 @@ def test_the_keys_of_a_long_file_are_found_in_linear_time() -> None:
     with pytest.raises(InputError, match=r"torchpin\.toml:2:1: unknown mirror 'x0'"):
         parse_settings(text, {}, [])
     assert process_time() - start < 10  # under a second on an idle machine
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "expected"),
+    [
+        (None, "", False),
+        ("[build]\nkeep_downloads = true\n", "", True),
+        ("[build]\nkeep_downloads = true\n", "false", False),
+        (None, "true", True),
+    ],
+)
+def test_downloads_are_kept_where_that_is_asked_for(
+    text: str | None, variable: str, *, expected: bool
+) -> None:
+    settings = parse_settings(text, {"TORCHPIN_BUILD_KEEP_DOWNLOADS": variable}, ())
+    assert settings.keep_downloads is expected

@@ -213,3 +213,52 @@ def test_a_build_gets_what_this_machine_has_to_get_in_at_a_mirror_as_a_secret(
         )
         assert secrets["network"].stat().st_mode & 0o777 == 0o600
     credentials._authorization.cache_clear()
+
+
+MOUNTED = "RUN a \\\n    --mount=type=secret,id=network,target=/n \\\n    b\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "hashes", "secrets", "files"),
+    [
+        ("export TORCHPIN_MIRROR_PYPI=https://mirror.example/simple\n", False, ["network"], []),
+        ("export TORCHPIN_MIRROR_PYPI=https://mirror.example/simple\n", True, [], ["network"]),
+        ("export TORCHPIN_MIRROR_PYPI=https://user:S3CRET@mirror.example/simple\n", True, ["network"], []),
+    ],
+)
+def test_credentials_are_a_secret_everywhere_and_addresses_where_that_costs_nothing(
+    tmp_path: Path, script: str, secrets: list[str], files: list[str], *, hashes: bool
+) -> None:
+    path = tmp_path / "network"
+    path.write_text(script)
+    machine = buildx.fit_machine(MOUNTED, {"network": path}, hashes=hashes)
+    assert ([*machine.secrets], [*machine.files]) == (secrets, files)
+    assert ("type=secret" in machine.dockerfile) == bool(secrets)
+    assert ("source=machine/network," in machine.dockerfile) == bool(files)
+
+
+def test_a_machine_without_secrets_mounts_none() -> None:
+    machine = buildx.fit_machine(MOUNTED, {}, hashes=True)
+    assert (machine.dockerfile, machine.secrets, machine.files) == ("RUN a \\\n    b\n", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("25.0.5", False), ("26.0.0", True), ("26.1.5+dfsg1", True), ("27.1.2", True), ("27.2.0", False),
+        ("28.0", False), ("dev", False), ("", False),
+    ],
+)  # fmt: skip
+def test_engines_that_hash_an_image_for_its_secrets_are_known(version: str, *, expected: bool) -> None:
+    assert buildx.is_hashing_version(version) is expected
+
+
+def test_kept_downloads_are_an_argument_of_the_build() -> None:
+    def words(*, keep_downloads: bool) -> tuple[str, ...]:
+        return buildx.build_command(
+            CONTEXT, platform="linux/amd64", tags=(), labels={}, secrets={}, contexts={}, times=TIMES,
+            keep_downloads=keep_downloads,
+        )  # fmt: skip
+
+    assert "KEEP_DOWNLOADS=1" in words(keep_downloads=True)
+    assert "KEEP_DOWNLOADS=1" not in words(keep_downloads=False)
