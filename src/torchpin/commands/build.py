@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from dataclasses import dataclass, replace
@@ -11,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
 from torchpin.checks.rules.generated_files import first_differing_line
+from torchpin.commands.image_record import file_warnings, is_recorded, write_record
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
-from torchpin.commands.undo import extended_state
-from torchpin.compat.compiled import compiled_versions
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
 from torchpin.image.labels import image_labels
 from torchpin.lock.sealing import digest
 from torchpin.model import Outcome
-from torchpin.records.freeze import format_freeze, freeze_differences
 from torchpin.redaction import redact_credentials
 from torchpin.tools import uv_install
 from torchpin.tools.buildx import NO_ATTESTATIONS, Attestations
@@ -29,7 +26,7 @@ from torchpin.tools.files import expect_inside, make_work_folder
 from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace import generated, workspace
 from torchpin.workspace.hand_edits import require_unedited
-from torchpin.workspace.writer import clone_source, exclusive, write
+from torchpin.workspace.writer import clone_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -167,11 +164,13 @@ def _build(
         for source in env.service.sources:
             show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.version}")
         _run_build(client, repo, env, options, (lock, rendered, labels), watch)
-        image = client.images.get(tags[0])
-    recorded = not new and _is_recorded(repo, env, lock, rendered)
+        image = docker.find_image(client, tags[0], rendered.image_key)
+        if image is None:  # another build has moved the tag
+            raise ToolError(f"{tags[0]} is not the image that was built; build again")
+    recorded = not new and is_recorded(repo, env, lock, rendered)
     if not recorded:
-        report = _write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
-        for warning in _file_warnings(env, report):
+        report = write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
+        for warning in file_warnings(env, report):
             show_status(warning)
     if options.push:
         docker.push(client, tags)
@@ -180,17 +179,6 @@ def _build(
     size = image.attrs["Size"] / 1e6
     detail = f"{status}: {tags[0]}, {size:,.0f} MB{', pushed' if options.push else ''}"
     return Outcome(name=env.name, status="same" if recorded else "changed", detail=detail)
-
-
-def _is_recorded(repo: Repository, env: Environment, lock: Lock, rendered: generated.Rendering) -> bool:
-    """Whether the record is of this image and matches its lock."""
-    freeze_text = repo.text(paths.freeze_path(env.name))
-    key = workspace.read_build_record(repo, env).get("key")
-    return freeze_text is not None and key == rendered.image_key and _is_as_locked(freeze_text, lock, env)
-
-
-def _is_as_locked(freeze_text: str, lock: Lock, env: Environment) -> bool:
-    return not freeze_differences(freeze_text, lock, compiled_versions(env))
 
 
 def _run_build(
@@ -310,91 +298,6 @@ def _dry_run(repo: Repository, env: Environment, options: BuildOptions) -> Outco
     labels = _labels(repo, env, *_load_fresh(repo, env))
     command = redact_credentials(shlex.join(_build_command(repo, env, labels, options, Path("CONTEXT"), {})))
     return Outcome(name=env.name, status="same", detail=f"would run: {command}")
-
-
-def _write_record(
-    client: Any,
-    repo: Repository,
-    env: Environment,
-    lock_and_rendered: tuple[Lock, generated.Rendering],
-    image: Any,
-    tags: Sequence[str],
-    *,
-    overwrite: bool,
-) -> Mapping[str, Any]:
-    """Writes the record of an image, read inside the image, and the documents, which show it; the report that was read.
-
-    Raises ToolError for an image that does not match its lock; its tags are removed, and nothing is recorded. Nothing is
-    recorded either where what the image was built from changed meanwhile (ToolError) or, without `overwrite`, where an edit
-    by hand would be lost (FindingsError).
-    """
-    from torchpin.tools import docker
-
-    lock, rendered = lock_and_rendered
-    probe_report = docker.probe(client, tags[0], *docker.source_options(env), *docker.file_options(env))
-    freeze_text = format_freeze(probe_report["distributions"])
-    differences = freeze_differences(freeze_text, lock, compiled_versions(env))
-    if differences:
-        docker.remove_tags(client, tags)
-        raise ToolError(
-            f"{env.name}: the image does not match its lock; its tags were removed\n"
-            + "\n".join(f"    {difference}" for difference in differences)
-        )
-    record = _build_record(env, lock, rendered, image, probe_report)
-    files = {
-        paths.freeze_path(env.name): freeze_text,
-        paths.build_path(env.name): json.dumps(record, indent=1) + "\n",
-    }
-    _write_with_documents(repo, env, files, overwrite=overwrite)
-    return probe_report
-
-
-def _file_warnings(env: Environment, probe_report: Mapping[str, Any]) -> list[str]:
-    """The warnings of a probe about the installed files, a line each; its errors fail the build."""
-    return [
-        f"warning[{entry['id']}] image of {env.name}: {entry['message']}; {entry['help']}"
-        for entry in probe_report.get("findings", ())
-        if entry["level"] == "warning"
-    ]
-
-
-def _write_with_documents(
-    repo: Repository, env: Environment, records: Mapping[str, str | None], *, overwrite: bool
-) -> None:
-    """Writes records and the documents that show them, with what undoes the update that they belong to."""
-    with exclusive(repo):
-        now = workspace.reread(repo)  # a build takes long: another service may be described anew
-        after = replace(now, staged=dict(records))
-        files = {**records, **generated.expected_documents(after, {})}
-        if not overwrite:
-            require_unedited(now, files)
-        description = {path: text for path, text in repo.descriptions.items() if path == env.service.file}
-        built_from = {**repo.inputs, **description}
-        files |= extended_state(now, files)  # the record goes when its update is undone
-        write(repo, files, before={**after.inputs, **now.descriptions, **built_from})
-
-
-def _build_record(
-    env: Environment, lock: Lock, rendered: generated.Rendering, image: Any, probe_report: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The content of build.json; `optional_missing`: packages of optional layers that could not be installed.
-
-    `wheels`: the SHA-256 of each wheel that was compiled, by its file name.
-    """
-    return {
-        "environment": env.name,
-        "key": rendered.image_key,
-        "image": image.id,
-        "size_bytes": image.attrs["Size"],
-        "platform": env.variant.platform,
-        "base": env.base.reference,
-        "uv": rendered.context.uv,
-        "python": probe_report["python"],
-        "torch": probe_report["torch"],
-        "sources": probe_report["sources"],
-        **({"wheels": probe_report["wheels"]} if "wheels" in probe_report else {}),
-        "optional_missing": sorted({*lock.packages} - {*probe_report["distributions"]}),
-    }
 
 
 def built_tag(client: Any, repo: Repository, env: Environment) -> str:

@@ -14,7 +14,7 @@ from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.compat.compiled import compiled_versions
 from torchpin.errors import FindingsError
 from torchpin.model import Outcome
-from torchpin.records.freeze import format_freeze, freeze_differences
+from torchpin.records.freeze import freeze_differences
 from torchpin.tools import process
 from torchpin.tools.run_files import run_files
 from torchpin.workspace.workspace import read_lock
@@ -41,8 +41,8 @@ def _compare_freeze(client: Any, repo: Repository, env: Environment) -> Outcome:
     from torchpin.tools import docker
 
     tag = built_tag(client, repo, env)
-    probe_report = docker.probe(client, tag)
-    freeze_text = format_freeze(probe_report["distributions"])
+    command = (*docker.PROBE, "--freeze")  # the packages alone: nothing is imported
+    freeze_text = docker.run_container(client, tag, command, entrypoint=["python"]).decode(errors="replace")
     differences = [
         f"lock: {difference}"
         for difference in freeze_differences(freeze_text, read_lock(repo, env), compiled_versions(env))

@@ -24,12 +24,12 @@ from support.updates import (
 from torchpin import paths
 from torchpin.bump.model import BumpContext
 from torchpin.bump.target import parse_targets
-from torchpin.commands import build, bump, bump_steps, generate, undo
+from torchpin.commands import bump, bump_steps, generate, image_record, undo
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.records import bump_log
 from torchpin.records.undo_state import UndoState, render_undo_state
-from torchpin.tools import docker, transaction
+from torchpin.tools import image_files, transaction
 from torchpin.tools.resources import read_resource
 from torchpin.workspace import generated, workspace, writer
 from torchpin.workspace.bumps import read_bumps
@@ -317,10 +317,10 @@ def record_image(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = workspace.read_lock(repo, env)
     versions = {name: str(package.version) for name, package in lock.packages.items()}
     report = {"distributions": versions, "python": "3.10.14", "torch": {}, "sources": {}}
-    monkeypatch.setattr(docker, "probe", lambda *_: report)
+    monkeypatch.setattr(image_files, "read_proof", lambda *_: report)
     rendering = generated.render_environment(repo, env, lock)
     image = SimpleNamespace(id="sha256:0", attrs={"Size": 1})
-    build._write_record(None, repo, env, (lock, rendering), image, ["a:b"], overwrite=False)
+    image_record.write_record(None, repo, env, (lock, rendering), image, ["a:b"], overwrite=False)
 
 
 @pytest.mark.parametrize("with_record", [False, True])
