@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    Packed = bytes | bytearray | memoryview
+
 Compression = Literal["none", "gzip", "zstd"]
 COMPRESSIONS: tuple[Compression, ...] = ("none", "gzip", "zstd")
 _TAR = "application/vnd.oci.image.layer.v1.tar"
@@ -23,7 +25,7 @@ _LEVEL = 1
 class Compressor(Protocol):
     """`compress` gives what is ready after another chunk, `flush` the rest. Chunks must always be cut at the same places."""
 
-    def compress(self, chunk: bytes, /) -> bytes: ...
+    def compress(self, data: memoryview, /) -> Packed: ...
 
     def flush(self) -> bytes: ...
 
@@ -31,8 +33,8 @@ class Compressor(Protocol):
 class _Stored:
     """As it is."""
 
-    def compress(self, chunk: bytes, /) -> bytes:
-        return chunk
+    def compress(self, data: memoryview, /) -> Packed:
+        return data
 
     def flush(self) -> bytes:
         return b""
@@ -46,8 +48,8 @@ class _Gzip:
 
         self._compress = gzip_compress
 
-    def compress(self, chunk: bytes, /) -> bytes:
-        return bytes(self._compress(chunk, _LEVEL))
+    def compress(self, data: memoryview, /) -> Packed:
+        return self._compress(data, _LEVEL)
 
     def flush(self) -> bytes:
         return b""

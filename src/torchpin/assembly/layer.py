@@ -59,7 +59,7 @@ def layer_key(plan: LayerPlan, layout: VenvLayout, *, epoch: int, compression: C
     return sha256("\n".join(parts).encode()).hexdigest()
 
 
-def layer_chunks(wheels: Sequence[InstalledWheel], layout: VenvLayout, *, epoch: int) -> Iterator[bytes]:
+def layer_chunks(wheels: Sequence[InstalledWheel], layout: VenvLayout, *, epoch: int) -> Iterator[memoryview]:
     """The tar archive of what wheels install, in chunks of a megabyte, of which the last is smaller.
 
     Raises WheelError for wheels that do not fit together, and for a damaged one.
@@ -95,13 +95,19 @@ def _content(file: TreeFile, wheel: InstalledWheel) -> Iterable[bytes]:
     return [file.content] if file.content is not None else wheel.archive.chunks(file.member)
 
 
-def _rechunk(parts: Iterable[bytes]) -> Iterator[bytes]:
+def _rechunk(parts: Iterable[bytes]) -> Iterator[memoryview]:
     """The same bytes in chunks of one size, wherever the parts end: what compresses them cuts where it gets them."""
-    buffer = bytearray()
+    waiting: list[bytes | memoryview] = []
+    size = 0
     for part in parts:
-        buffer += part
-        while len(buffer) >= _CHUNK:
-            yield bytes(memoryview(buffer)[:_CHUNK])
-            del buffer[:_CHUNK]
-    if buffer:
-        yield bytes(buffer)
+        waiting.append(part)
+        size += len(part)
+        if size < _CHUNK:
+            continue
+        joined = memoryview(b"".join(waiting))
+        end = size - size % _CHUNK
+        for start in range(0, end, _CHUNK):
+            yield joined[start : start + _CHUNK]
+        waiting, size = [joined[end:]], size - end
+    if size:
+        yield memoryview(b"".join(waiting))

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class RecordRow(NamedTuple):
@@ -38,9 +38,7 @@ def read_record(text: str, sizes: Mapping[str, int], unlisted: Iterable[str]) ->
     """
     rows = []
     left = {**sizes}
-    for fields in csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True):
-        if not fields:
-            continue
+    for fields in _lines(text):
         if len(fields) != len(RecordRow._fields) or not (fields[2].isdecimal() or not fields[2]):
             message = f"RECORD has a line that is not path, hash and size: {','.join(fields)[:100]}"
             raise ValueError(message)
@@ -51,6 +49,15 @@ def read_record(text: str, sizes: Mapping[str, int], unlisted: Iterable[str]) ->
     for path in unlisted:
         left.pop(path, None)
     return rows + [RecordRow(path, "", size) for path, size in left.items()]
+
+
+def _lines(text: str) -> Iterator[list[str]]:
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    try:
+        yield from filter(None, reader)
+    except csv.Error as error:
+        message = f"RECORD cannot be read: line {reader.line_num}: {error}"
+        raise ValueError(message) from None
 
 
 def write_record(rows: Iterable[RecordRow]) -> bytes:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 # As uv reads a value, which is `module:function [extra]`.
 _REFERENCE = re.compile(r"(?P<module>[\w.-]+)\s*:\s*(?P<function>[\w.-]+)(?:\s*\[\s*(?:[^,]+,?\s*)+\])?\s*")
-_COMMENT = re.compile(r"[#;].*")
 _VERSIONED_PIP = re.compile(r"pip3\.\d{1,3}")
 _RESERVED = re.compile(
     r"(?:python|pythonw|python3|graalpy|pypy|pypy2|pypy3|python3\.\d{1,3}|pythonw?3\.\d{1,3}t)(?:\.py)?"
@@ -46,7 +45,7 @@ def read_entry_points(text: str, minor: int) -> list[EntryPoint]:
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[method-assign,assignment] # names keep their capitals
     try:
-        parser.read_string("\n".join(_COMMENT.sub("", line).strip() for line in text.splitlines()))
+        parser.read_string("\n".join(line.strip() for line in text.splitlines()))
     except ConfigError as error:
         message = f"entry_points.txt cannot be read: {' '.join(str(error).split())}"
         raise ValueError(message) from None
@@ -93,7 +92,7 @@ def with_interpreter(content: bytes, executable: str) -> bytes | None:
     """A script that begins with `#!python`, with the Python at a path; None for any other script, which stays as it is."""
     if not content.startswith(_PLACEHOLDER):
         return None
-    end = re.search(rb"[\r\n]", content)
+    end = re.search(rb"\r?\n|\r", content)
     return _shebang(executable).encode() + b"\n" + (content[end.end() :] if end else b"")
 
 

@@ -88,10 +88,9 @@ class _Installation:
         file = self.archive.files[member]
         executable = executable or file.executable
         self.files[path] = TreeFile(size=file.size, executable=executable, member=member)
-        self.record(member, path)
 
     def record(self, member: str, path: str) -> None:
-        """Note where a file of the wheel was put."""
+        """Note that a file of the wheel was put elsewhere than it is in the wheel."""
         if member in self.rows:
             name = relative_path(path, self.layout.site_packages)
             self.rows[member] = self.rows[member]._replace(path=name)
@@ -232,6 +231,7 @@ def _install_script(
     )
     if content is None:
         installation.place(member, path, executable=True)
+        installation.record(member, path)
         return
     installation.write(path, content, executable=True)
     installation.rows.pop(member, None)

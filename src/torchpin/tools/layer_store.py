@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from torchpin.assembly.compression import Compression
+    from torchpin.assembly.compression import Compression, Packed
     from torchpin.assembly.layer import LayerPlan
     from torchpin.assembly.wheel import VenvLayout
     from torchpin.model import Artifact
@@ -103,7 +103,7 @@ class LayerStore:
         size = uncompressed = 0
         compress = compressor(self.compression)
 
-        def write(content: bytes) -> int:
+        def write(content: Packed) -> int:
             packed.update(content)
             part.write(content)
             return len(content)
