@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import io
 import os
+import platform
 import stat
 import subprocess
 import sys
 import tarfile
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.utils import parse_wheel_filename
 
 from support.wheel_files import build_wheel
 from torchpin.assembly.archive import WheelArchive, WheelError
 from torchpin.assembly.layer import layer_chunks
 from torchpin.assembly.wheel import VenvLayout, install_wheel
-from torchpin.tools import index_server
+from torchpin.facts import index_pages
+from torchpin.model import Artifact, Settings
+from torchpin.tools import http, index_server, pypi
 from torchpin.tools.index_server import File, metadata_text
 from torchpin.tools.uv import uv_executable
+from torchpin.tools.wheel_store import WheelStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 SCRIPT = b"#!python\nimport sys\nprint(sys.argv)\n"
 LONG = "/".join(["a_folder_with_a_rather_long_name"] * 7)
 EXECUTABLE = 0o755
+LOCK = ".lock"  # of uv itself, for the time that it installs
 ENTRY_POINTS = """\
 [console_scripts]
 hello = hello.cli:main
@@ -209,8 +216,8 @@ def both_trees(venv: Path) -> Iterator[tuple[Tree, Tree]]:
 
 def test_each_path_has_the_mode_and_the_content_that_uv_writes(both_trees: tuple[Tree, Tree]) -> None:
     assembled, installed = both_trees
-    assert {path: assembled.get(path) for path in installed if path != ".lock"} == {
-        path: entry for path, entry in installed.items() if path != ".lock"
+    assert {path: assembled.get(path) for path in installed if path != LOCK} == {
+        path: entry for path, entry in installed.items() if path != LOCK
     }
 
 
@@ -240,3 +247,49 @@ def test_a_wheel_that_uv_refuses_is_refused(files: Mapping[str, bytes], venv: Pa
         install_with_uv(wheels, venv)
     with pytest.raises(WheelError):
         assemble(wheels, venv)
+
+
+REAL_WHEELS = {  # pip's scripts with versions, a manual page, data files, headers, a compiled script, a namespace
+    "pip-26.3-py3-none-any.whl": "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13",
+    "tqdm-4.70.1-py3-none-any.whl": "c293e525e6fef9c20e8728fd4612df02a0aa31bb5fe91ecd93e123b1b7bffa73",
+    "jupyterlab_widgets-3.0.17-py3-none-any.whl": "40ac1e9955acf116c4d995d9bfa082d86ad9ec6d91c4f134827cf5e0a5eb75e0",
+    "pybind11_global-3.1.0-py3-none-any.whl": "ae4ce119e9f0d7a2ef2372a6bd70d7906073a67a7d7c759023601a629c4bbd36",
+    "ninja-1.13.2-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl": "65a24341b5ac09fcadcc37082660be40a94174e51a937fabf6e2cae26225fa2c",
+    "jaraco_functools-4.6.0-py3-none-any.whl": "99e3dc0060c5cbe8fcd1cdb36258e2a65ca40f1566b2033b12abb1bb44dd3c30",
+}
+
+
+@pytest.mark.network
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="a wheel is for x86_64 alone")
+def test_wheels_of_pypi_are_assembled_as_uv_installs_them(venv: Path, tmp_path: Path) -> None:
+    """They are fetched by both; real ones say what no test would think of."""
+    store = WheelStore(folder=tmp_path / "wheels")
+    index = pypi.index_address(Settings())
+    wheels = {}
+    for filename, digest in REAL_WHEELS.items():
+        name, version, *_ = parse_wheel_filename(filename)
+        page = f"{index}/{name}/"
+        links = index_pages.parse_addresses(http.fetch(page).content.decode())
+        artifact = Artifact(name=name, version=str(version), filename=filename, sha256=digest)
+        address = http.join(page, links[filename])
+        wheels[filename] = store.fetch(
+            artifact, lambda address=address: address, lambda size: None
+        ).read_bytes()
+    pins = ["==".join(filename.split("-")[:2]) for filename in REAL_WHEELS]
+    before = read_tree(venv)
+    run_uv(
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build",
+        *pins,
+        folder=venv.parent,
+        VIRTUAL_ENV=str(venv),
+    )
+    installed = {
+        path: entry for path, entry in read_tree(venv).items() if before.get(path) != entry and path != LOCK
+    }
+    assembled = assemble(wheels, venv)
+    assert {path: assembled.get(path) for path in installed} == installed
+    assert {path for path in assembled if path not in installed} <= {*before}
