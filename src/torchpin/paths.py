@@ -48,6 +48,7 @@ LOGS = f"{WORK}/logs"
 TRANSACTION = f"{WORK}/transaction"
 PACKAGES = f"{WORK}/packages"  # the archives of git commits that packages are built from
 UNDO = f"{WORK}/bumps"  # what undoes an update, a file each
+RESOLVED = f"{WORK}/resolved"  # under which policy each lock was resolved, a file each
 WRITTEN = f"{WORK}/written.json"  # the generated files as torchpin last wrote them
 
 

@@ -115,7 +115,7 @@ def _versions(
     placed = with_pins(env, additions)
     requirements = [row.requirement for row in additions]
     names = ", ".join(row.name for row in additions if not row.version)
-    with resolution_inputs(repo, env, watcher.status, recorded=options.edit.recorded) as inputs:
+    with resolution_inputs(repo, env, current, watcher.status, recorded=options.edit.recorded) as inputs:
         watcher.status(f"{env.name}: looking up {names}")
         try:
             versions = select_versions(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
 from torchpin.checks import run
+from torchpin.commands.answered_locks import answered_locks, note_resolved
 from torchpin.commands.judge import check_workspace, require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.commands.report import CommandReport, report_outcomes
@@ -21,7 +23,7 @@ from torchpin.tools import index_server, package_files, uv, uv_resolve
 from torchpin.workspace import generated
 from torchpin.workspace.evidence import current_date, from_descriptions
 from torchpin.workspace.hand_edits import require_unedited
-from torchpin.workspace.upstreams import read_upstream
+from torchpin.workspace.upstreams import known_upstream
 from torchpin.workspace.workspace import read_lock_files
 from torchpin.workspace.writer import (
     exclusive,
@@ -47,12 +49,13 @@ def lock(
     *,
     upgrade: Sequence[str] = (),
     recorded: bool = False,
+    refresh: bool = False,
     overwrite: bool = False,
     show_status: StatusCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Resolves the locks, and writes them in one transaction with their rendered files and the documents.
 
-    `recorded` reads the channels from their index snapshots instead of PyTorch's index. Where resolving fails, the old lock
+    A lock that answers its description is not resolved again, but with `refresh` or `upgrade`. `recorded` reads the channels from their index snapshots instead of PyTorch's index. Where resolving fails, the old lock
     stays. Raises ToolError, with nothing written, where an update of one of the services runs, or where a description or
     lock changed while it was resolved; without `overwrite`, FindingsError where an edit by hand would be lost.
     """
@@ -62,8 +65,14 @@ def lock(
     services = {env.service.name for env in environments}
     with exclusive_services(repo, services):
         present = read_inputs(repo, environments)
+    answered = {} if refresh or upgrade else answered_locks(repo, environments)
     outcomes, new_locks = resolve_all(
-        repo, environments, upgrade=upgrade, recorded=recorded, show_status=show_status
+        repo,
+        environments,
+        upgrade=upgrade,
+        recorded=recorded,
+        answered=answered,
+        show_status=show_status,
     )
     # not while resolving, which takes long and writes nothing
     with exclusive(repo), exclusive_services(repo, services):
@@ -75,6 +84,8 @@ def lock(
         if not overwrite:
             require_unedited(repo, files)
         changed = write(repo, files, before=unchanged_inputs(repo, files, present))
+    resolved = new_locks.keys() - answered.keys()
+    note_resolved(replace(repo), [env for env in environments if env.name in resolved])
     return tuple(_with_written_files(outcome, changed) for outcome in outcomes)
 
 
@@ -122,19 +133,24 @@ def resolve_all(
     upgrade: Sequence[str] = (),
     recorded: bool = False,
     known_upstreams: Sequence[Upstream] = (),
+    answered: Mapping[str, Lock] = MappingProxyType({}),
     show_status: StatusCallback = ignore,
 ) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
     """The new locks by environment, judged; nothing is written. An environment without a solution has none.
 
-    `known_upstreams`: requirements of sources, which are then not cloned.
+    `known_upstreams`: requirements of sources, which are then not cloned. `answered`: present locks that stay, unresolved.
     """
     require_compatible(repo, environments)
     _require_complete(repo, environments)
+    if answered:
+        show_status(_answered_note(len(answered)))
     uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe
     policy, today = repo.policy, current_date()
-    new_locks: dict[str, Lock] = {}
+    new_locks: dict[str, Lock] = {**answered}
 
     def resolve_environment(env: Environment) -> Outcome:
+        if env.name in answered:
+            return Outcome(name=env.name, status="same", detail=_package_count(answered[env.name]))
         current = present_lock(repo, env)
         notices: dict[str, None] = {}  # each once, in their order
         cutoff = choose_cutoff(policy, env, current, upgrade=upgrade, today=today)
@@ -144,7 +160,7 @@ def resolve_all(
         )
         new_locks[env.name] = new_lock
         changes = compare.package_changes(current.packages if current else {}, new_lock.packages)
-        detail = f"{len(new_lock.packages)} packages" + (
+        detail = _package_count(new_lock) + (
             f"; changed: {', '.join(changes)}" if current and changes else ""
         )
         detail += (
@@ -154,7 +170,22 @@ def resolve_all(
         return Outcome(name=env.name, status="same" if same else "changed", detail=detail)
 
     outcomes = for_each_environment(environments, resolve_environment)
-    return tuple(_judge_outcome(repo, environments, new_locks, outcome) for outcome in outcomes), new_locks
+    # the present locks were judged at the start
+    judged = (
+        outcome if outcome.name in answered else _judge_outcome(repo, environments, new_locks, outcome)
+        for outcome in outcomes
+    )
+    return tuple(judged), new_locks
+
+
+def _package_count(lock: Lock) -> str:
+    return f"{len(lock.packages)} packages"
+
+
+def _answered_note(count: int) -> str:
+    if count == 1:
+        return "1 lock is up to date and is not resolved again; `--refresh` asks the indexes"
+    return f"{count} locks are up to date and are not resolved again; `--refresh` asks the indexes"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +209,7 @@ def _resolve(
 ) -> Lock:
     """The new lock of an environment, with the requirements of its sources."""
     with resolution_inputs(
-        repo, env, show_status, recorded=recorded, known_upstreams=known_upstreams
+        repo, env, current, show_status, recorded=recorded, known_upstreams=known_upstreams
     ) as inputs:
         show_status(f"{env.name}: resolving")
         return uv_resolve.resolve(
@@ -208,12 +239,17 @@ class ResolutionInputs:
 def resolution_inputs(
     repo: Repository,
     env: Environment,
+    current: Lock | None,
     show_status: StatusCallback,
     *,
     recorded: bool,
     known_upstreams: Sequence[Upstream] = (),
 ) -> Iterator[ResolutionInputs]:
-    """What an environment is resolved with; its sources are cloned where their requirements are not known."""
+    """What an environment is resolved with.
+
+    Its sources are cloned where neither `current`, its present lock, nor
+    `known_upstreams` have what they ask for.
+    """
     known = {
         (upstream.source, upstream.commit, upstream.file, bool(upstream.distribution)): upstream
         for upstream in known_upstreams
@@ -221,7 +257,7 @@ def resolution_inputs(
     with _channel_index(repo, env, recorded=recorded) as address:
         upstreams = tuple(
             known.get((source.name, source.commit, " ".join(source.requirements), source.is_package))
-            or read_upstream(repo, env, source, show_status)
+            or known_upstream(repo, env, current, source, show_status)
             for source in env.service.sources
             if source.requirements or source.is_package
         )
@@ -309,16 +345,22 @@ def _channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Ite
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockOptions:
-    """`check`: compare, offline. `upgrade`: packages that may change. `recorded`: read channels from index snapshots."""
+    """`check`: compare, offline. `upgrade`: packages that may change. `recorded`: read channels from index snapshots.
+
+    `refresh`: resolve also what answers its description.
+    """
 
     check: bool = False
     upgrade: tuple[str, ...] = ()
     recorded: bool = False
+    refresh: bool = False
     lab: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.lab and (self.check or self.upgrade or self.recorded):
+        if self.check and self.refresh:
+            raise InputError("`--check` is offline and resolves nothing; leave `--refresh` out")
+        if self.lab and (self.check or self.upgrade or self.recorded or self.refresh):
             raise InputError(
                 "`--lab` can be combined with `--service` and `--variant` only: it locks a scratch copy"
             )
@@ -335,6 +377,7 @@ def lock_workspace(workspace: Workspace, options: LockOptions, watcher: Watcher)
         workspace.environments,
         upgrade=options.upgrade,
         recorded=options.recorded,
+        refresh=options.refresh,
         overwrite=options.overwrite,
         show_status=watcher.status,
     )

@@ -14,14 +14,17 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from torchpin.compat.compiled import compiled_versions
+from torchpin.compat.family import channel_names
+from torchpin.compat.pins import declared_names
+from torchpin.compat.recommendations import installed_requirements
 from torchpin.compat.wheels import abi_wheels
 from torchpin.errors import InputError
 from torchpin.lock.abi_wheels import abi_artifact, required_names
-from torchpin.lock.layers import outdated_files, split_layers
+from torchpin.lock.layers import inputs_digest, outdated_files, source_layers, split_layers
 
 if TYPE_CHECKING:
     from torchpin.facts import Wheel
-    from torchpin.model import Environment, LayerLock, Lock, PublishedHashes
+    from torchpin.model import Environment, LayerLock, Lock, PublishedHashes, Source, Upstream
 
 
 def unanswered(env: Environment, lock: Lock, *, uv: str, published: PublishedHashes | None = None) -> str:
@@ -74,3 +77,40 @@ def _is_split(env: Environment, lock: Lock, uv: str) -> bool:
         return False
     locked = [replace(layer, cutoff="") for layer in (*lock.layers, *filter(None, (lock.provided,)))]
     return locked == [*layers, *filter(None, (provided,))]
+
+
+def committed_upstream(env: Environment, lock: Lock, source: Source) -> Upstream | None:
+    """What a lock says that a source asks for, where its clone would say the same: it need not be cloned for it.
+
+    Of an installed source that depends on the description, too: a pin stands for lines that no lock can have, such as
+    an address. None where such a pin may be gone, and for another commit, tag or file.
+    """
+    described = (source.name, source.tag, source.commit, " ".join(source.requirements), source.is_package)
+    for upstream in lock.upstreams:
+        is_package = bool(upstream.distribution)
+        recorded = (upstream.source, upstream.tag, upstream.commit, upstream.file, is_package)
+        if recorded == described and (not source.install or _is_read_alike(env, lock, source)):
+            return upstream
+    return None
+
+
+def _is_read_alike(env: Environment, lock: Lock, source: Source) -> bool:
+    """Whether the lines of an installed source are read as when it was locked: by the same words, and no pin less."""
+    digests = {layer.name: layer.inputs_digest for layer in lock.layers}
+    same_words = any(
+        digests.get(name) == inputs_digest(env, name)
+        for name, described in source_layers(env).items()
+        if described == source
+    )
+    sources = {source.name for source in env.service.sources}
+    asked = {
+        package.name for package in lock.all_packages.values() if env.service.name in package.required_by
+    }
+    by_sources = {
+        canonicalize_name(row.name)
+        for upstream in lock.upstreams
+        if upstream.source in sources
+        for row in installed_requirements(env, upstream)
+        if not row.url
+    }
+    return same_words and asked <= {*declared_names(env.layers), *channel_names(env), *by_sources}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import paths
-from torchpin.compat.compiled import archive_versions
+from torchpin.compat.compiled import archive_versions, compiled_versions
 from torchpin.compat.family import channel_names
 from torchpin.compat.recommendations import installed_requirements
 from torchpin.compat.wheels import abi_pin
@@ -65,6 +65,9 @@ def inputs_digest(env: Environment, layer: str) -> str:
     elif layer == STAGE:
         inputs["requires"] = sorted(str(package) for package in env.stage.requires) if env.stage else []
         inputs["archives"] = sorted(archive_versions(env).items())
+        # what is compiled of a source or a folder is left out of the resolution, too
+        compiled = sorted(compiled_versions(env).keys() - archive_versions(env).keys())
+        inputs |= {"compiled": compiled} if compiled else {}
     elif layer != BUILD:
         declared = declared_layers(env)[layer]
         inputs["packages"] = sorted(str(package) for package in declared.packages)

@@ -14,6 +14,7 @@ from torchpin.compat.recommendations import applicable_requirements
 from torchpin.controls import CONTROL
 from torchpin.errors import InputError
 from torchpin.lock import file_format
+from torchpin.lock.answers import committed_upstream
 from torchpin.lock.requirement_files import read_requirement_files
 from torchpin.lock.source_packages import FILES, read_package, without_family
 from torchpin.model import Position, Problem, Upstream
@@ -24,8 +25,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torchpin.lock.source_packages import SourcePackage
-    from torchpin.model import Environment, Source, StatusCallback
+    from torchpin.model import Environment, Lock, Source, StatusCallback
     from torchpin.workspace.workspace import Repository
+
+
+def known_upstream(
+    repo: Repository,
+    env: Environment,
+    current: Lock | None,
+    source: Source,
+    show_status: StatusCallback,
+) -> Upstream:
+    """What a source asks for at its commit: read from its clone, or without one from `current`, the present lock.
+
+    It is cloned only where neither has it. Raises as `read_upstream` does.
+    """
+    from torchpin.tools import git
+
+    recorded = committed_upstream(env, current, source) if current else None
+    if recorded and git.describe_state(repo.root, source):
+        return recorded
+    return read_upstream(repo, env, source, show_status)
 
 
 def read_upstream(

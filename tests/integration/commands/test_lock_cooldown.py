@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from support.stub_service import CHANNELS, stub
+from torchpin import paths
 from torchpin.commands import lock
 from torchpin.description.environments import select_environments
-from torchpin.errors import FindingsError
+from torchpin.errors import FindingsError, ToolError
 from torchpin.model import Settings
 from torchpin.tools import index_server
 from torchpin.workspace import workspace
@@ -69,9 +70,10 @@ class Checkout:
     def open(self) -> Repository:
         return replace(workspace.open_repository(self.root), settings=self.settings)
 
-    def lock(self, *upgrade: str) -> Outcome:
+    def lock(self, *upgrade: str, refresh: bool = False) -> Outcome:
         repo = self.open()
-        (outcome,) = lock.lock(repo, select_environments(repo.services), upgrade=upgrade)
+        environments = select_environments(repo.services)
+        (outcome,) = lock.lock(repo, environments, upgrade=upgrade, refresh=refresh)
         return outcome
 
     def layer(self, name: str) -> str:
@@ -117,3 +119,19 @@ def test_a_young_pin_is_refused_or_excepted_with_a_notice(tmp_path: Path) -> Non
             f"younger than the cool-down allows, and excepted: api 1.1, published on {TODAY - dt.timedelta(days=3)} "
             "(we need its fix)"
         )
+        assert checkout.lock().status == "same"
+
+        checkout.write("services/policy.yaml", "cooldown: 7 days\n")  # no lock tells what was excepted
+        assert checkout.lock().status == "failed"
+
+
+def test_what_answers_its_description_is_not_resolved_again(tmp_path: Path) -> None:
+    with index_server.serve(CHANNELS_WITH_TIMES) as base:
+        checkout = Checkout(tmp_path, base)
+        checkout.write("services/policy.yaml", "cooldown: 7 days\n")
+        assert checkout.lock().status == "changed"
+    # nothing is served any more
+    assert checkout.lock().status == "same"
+    assert checkout.lock("rows").code == checkout.lock(refresh=True).code == ToolError.exit_code
+    checkout.write(f"{paths.RESOLVED}/cropper-cpu", "something else")
+    assert checkout.lock().code == ToolError.exit_code

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         **LAB,
         "upgrade_package": "update this package to the newest compatible version; may be given several times",
         **RECORDED,
+        "refresh": "resolve also the locks that are up to date: what an index has withdrawn or changed since shows",
         **OVERWRITE,
     },
 )
@@ -48,6 +49,7 @@ def lock(
     check: bool = False,
     upgrade_package: Sequence[str] | None = None,  # a tuple would make invoke take words apart
     recorded: bool = False,
+    refresh: bool = False,
     lab: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -58,7 +60,9 @@ def lock(
 
     with task_run() as run:
         upgrade = tuple(upgrade_package or ())
-        options = LockOptions(check=check, upgrade=upgrade, recorded=recorded, lab=lab, overwrite=overwrite)
+        options = LockOptions(
+            check=check, upgrade=upgrade, recorded=recorded, refresh=refresh, lab=lab, overwrite=overwrite
+        )
         selection = Selection(service=service, variant=variant)
         with workspace_for(selection, lab=lab, watcher=run.watcher) as workspace:
             run.report(lock_workspace(workspace, options, run.watcher))
