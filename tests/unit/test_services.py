@@ -81,7 +81,7 @@ def service(name: str) -> Service:
 
 @cache
 def results(name: str) -> tuple[Result, ...]:
-    context = from_repository(repo(), (environment(name),), texts=False)
+    context = from_repository(repo(), (environment(name),), renderings=False, documents=False, records=False)
     return run.run(context)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torchpin import facts
 from torchpin.checks.context import CheckContext, missing_need
 from torchpin.checks.registry import Accepted, Check, Ok, Result, Unknown, finding, registered
+from torchpin.memory import remembering
 from torchpin.model import Finding
 
 if TYPE_CHECKING:
@@ -25,10 +26,19 @@ def registered_checks() -> tuple[Check, ...]:
     return registered("check")
 
 
-def run(context: CheckContext, *, judge: bool = False) -> tuple[Result, ...]:
-    """The results of every check on every environment, in the order of ids; `judge`: of the judge's checks only."""
-    chosen = [check for check in registered_checks() if check.judge or not judge]
-    return tuple(_run_check(context, env, check) for env in context.environments for check in chosen)
+def run(context: CheckContext, *, judge: bool = False, ids: tuple[str, ...] = ("",)) -> tuple[Result, ...]:
+    """The results of every check on every environment, in the order of ids.
+
+    `judge`: of the judge's checks only; `ids`: of those whose ids start with one of these.
+    """
+    chosen = [
+        check for check in registered_checks() if (check.judge or not judge) and check.id.startswith(ids)
+    ]
+    results: list[Result] = []
+    for env in context.environments:
+        with remembering():
+            results += [_run_check(context, env, check) for check in chosen]
+    return tuple(results)
 
 
 def _run_check(context: CheckContext, env: Environment, check: Check) -> Result:

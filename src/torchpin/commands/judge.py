@@ -79,9 +79,13 @@ def require_compatible(repo: Repository, environments: Sequence[Environment]) ->
 def check(repo: Repository, environments: Sequence[Environment], *ids: str) -> tuple[registry.Result, ...]:
     """The results of the checks whose ids start with one of `ids`, on the committed files. Offline, nothing resolved."""
     check_context = from_repository(
-        repo, environments, texts=any(not check_id.startswith("LCK") for check_id in ids)
+        repo, environments, renderings=_concerns("DKR", ids), documents=_concerns("DOC", ids), records=False
     )
-    return tuple(result for result in run.run(check_context) if result.check.startswith(ids))
+    return run.run(check_context, ids=ids)
+
+
+def _concerns(family: str, ids: Sequence[str]) -> bool:
+    return any(check_id.startswith(family) for check_id in ids)
 
 
 def verify(

@@ -16,7 +16,9 @@ from torchpin.compat.overrides import overrides
 from torchpin.compat.partners import goes_with, partner_row
 from torchpin.compat.pins import list_pins
 from torchpin.compat.undeclared_requirements import breaks_undeclared
+from torchpin.facts.versions import parse_version
 from torchpin.measure.packages import PACKAGES, provided_modules
+from torchpin.memory import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -65,7 +67,8 @@ class CheckStatus:
     is_feature: bool
 
 
-def known_pins(env: Environment, lock: Lock | None) -> dict[str, Pin]:
+@remembered
+def known_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
     """The pins of an environment, with what its torch brings: a torch of the base image is not in the lock with its triton."""
     return {**list_pins(env, None), **list_pins(env, lock)}
 
@@ -89,10 +92,12 @@ def package_share(env: Environment, lock: Lock | None) -> PackageShare:
     )
 
 
-def import_statuses(env: Environment, lock: Lock | None) -> Iterator[ImportStatus]:
+@remembered
+def import_statuses(env: Environment, lock: Lock | None) -> tuple[ImportStatus, ...]:
     """What each measured package imports of each other one, where that is decided, in the order of the pins."""
     pins = known_pins(env, lock)
     assumed = _AssumedVersions(env=env, pins=pins) if lock is None else None
+    statuses: list[ImportStatus] = []
     for name, pin in pins.items():
         by_provider: dict[str, list[tuple[Name, str, str]]] = {}
         for row in facts.measured_imports(name, pin.version):
@@ -103,7 +108,8 @@ def import_statuses(env: Environment, lock: Lock | None) -> Iterator[ImportStatu
         for provider, rows in by_provider.items():
             status = _import_status(env, name, provider, rows, pins, assumed)
             if status:
-                yield status
+                statuses.append(status)
+    return tuple(statuses)
 
 
 def _import_status(
@@ -213,7 +219,7 @@ def _requirement(text: str) -> Requirement:
 
 def newest_allowed(env: Environment, pins: Pins, package: str) -> Version | None:
     """The newest measured release of a package that all pins allow and this Python has: what a resolver takes; None: none."""
-    allowed = (Version(text) for text in reversed(facts.measured_releases(package)))
+    allowed = (parse_version(text) for text in reversed(facts.measured_releases(package)))
     return next((version for version in allowed if is_allowed(env, pins, package, version)), None)
 
 

@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.facts.versions import public_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,7 @@ class Choice:
 
 def partner_row(name: str, version: Version) -> Partner | None:
     """What a version of a partner asks of torch; None: the facts do not have this version, or this package."""
-    return _rows(name).get(Version(version.public))
+    return _rows(name).get(public_version(version))
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -11,6 +10,8 @@ from packaging.version import InvalidVersion, Version
 
 from torchpin import facts
 from torchpin.description.environments import MACHINES, torch_build
+from torchpin.facts.versions import parse_version
+from torchpin.memory import remembered
 from torchpin.model import Package
 from torchpin.paths import lock_path
 
@@ -49,7 +50,8 @@ def declared_names(layers: Iterable[Layer]) -> tuple[str, ...]:
     return tuple(canonicalize_name(package.name) for layer in layers for package in layer.packages)
 
 
-def file_packages(env: Environment) -> dict[str, Package]:
+@remembered
+def file_packages(env: Environment) -> Mapping[str, Package]:
     """The packages that are in no index, but come from an address, the repository or git, by normalized name."""
     return {
         canonicalize_name(package.name): package
@@ -58,7 +60,8 @@ def file_packages(env: Environment) -> dict[str, Package]:
     }
 
 
-def index_packages(env: Environment) -> dict[str, str]:
+@remembered
+def index_packages(env: Environment) -> Mapping[str, str]:
     """The index of each package that a layer takes from an index of the description, by normalized name."""
     return {
         canonicalize_name(package.name): layer.index
@@ -67,14 +70,15 @@ def index_packages(env: Environment) -> dict[str, str]:
     }
 
 
+@remembered
 def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
     """Every package whose version is known, by normalized name; without a lock, indirect dependencies are missing."""
-    declared = declared_pins(env) | _family_pins(env)
+    declared = {**declared_pins(env), **_family_pins(env)}
     if lock is None:
         return _bundled_pins(env) | declared
     layers = ((lock.provided,) if lock.provided else ()) + lock.layers
     locked = {
-        package.name: Pin(name=package.name, version=_version(package.version), location=location)
+        package.name: Pin(name=package.name, version=parse_version(package.version), location=location)
         for layer, location in ((layer, lock_path(env.name, layer.file)) for layer in layers)
         for package in layer.packages
     }
@@ -82,24 +86,20 @@ def list_pins(env: Environment, lock: Lock | None) -> Mapping[str, Pin]:
     return locked | declared
 
 
-@lru_cache(maxsize=20_000)  # every check asks for the pins of its environment
-def _version(text: str) -> Version:
-    return Version(text)
-
-
-def declared_pins(env: Environment) -> dict[str, Pin]:
+@remembered
+def declared_pins(env: Environment) -> Mapping[str, Pin]:
     """The packages that the layers of a description declare, by normalized name."""
-    declared_pins: dict[str, Pin] = {}
+    pins: dict[str, Pin] = {}
     for path, _, package in env.declared_packages:
         name = canonicalize_name(package.name)
-        declared_pins[name] = Pin(
+        pins[name] = Pin(
             name=name,
-            version=Version(pinned_version(package)),
+            version=parse_version(pinned_version(package)),
             location=env.service.location(path),
             path=path,
             extras=frozenset(package.extras),
         )
-    return declared_pins
+    return pins
 
 
 def _family_pins(env: Environment) -> dict[str, Pin]:
@@ -134,6 +134,7 @@ def _bundled_pins(env: Environment) -> dict[str, Pin]:
     return bundled_pins
 
 
+@remembered
 def torch_metadata(env: Environment) -> tuple[facts.Metadata, ...]:
     """The recorded metadata of the wheels of an environment's torch build."""
     key = ("torch", torch_build(env), str(env.service.torch.version))

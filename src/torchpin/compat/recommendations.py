@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -15,6 +16,7 @@ from torchpin.compat.markers import marker_environment, marker_holds
 from torchpin.compat.overrides import overrides, requirements_on
 from torchpin.compat.pins import cudnn_version, list_pins
 from torchpin.description.environments import cuda_version, torch_build
+from torchpin.memory import remembered
 from torchpin.model import Deviation, Reason
 
 if TYPE_CHECKING:
@@ -151,11 +153,16 @@ def applicable_requirements(lines: Iterable[str], env: Environment) -> Iterable[
     target = marker_environment(env)
     for line in lines:
         try:
-            requirement = Requirement(line)
+            requirement = _requirement(line)
         except (InvalidRequirement, RecursionError):
             continue  # a path or a URL, which has no version to compare with; brackets that are nested too deep
         if marker_holds(requirement.marker, target):
             yield requirement
+
+
+@lru_cache(maxsize=5_000)  # variants have the same sources, and many services the same torch
+def _requirement(line: str) -> Requirement:
+    return Requirement(line)
 
 
 def installed_requirements(env: Environment, upstream: Upstream) -> Iterable[Requirement]:
@@ -184,6 +191,7 @@ def _component_key(component: str) -> str:
     return canonicalize_name(gpu.name if gpu else component)
 
 
+@remembered
 def compute_deviations(env: Environment, lock: Lock | None) -> tuple[Deviation, ...]:
     """The deviations of an environment from its recommendations, in the order of the recommendations.
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from torchpin import facts
 from torchpin.compat.pins import list_pins, pinned_version
+from torchpin.facts.versions import parse_version
+from torchpin.memory import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from packaging.version import Version
 
     from torchpin.compat.pins import Pin
     from torchpin.model import Environment, Lock
@@ -48,11 +51,16 @@ def evaluate(
 
     `include_metadata`: also of the recorded requirements that the packages' metadata declares.
     """
+    return _evaluate(env, lock, include_metadata)
+
+
+@remembered
+def _evaluate(env: Environment, lock: Lock | None, include_metadata: bool) -> tuple[RequirementStatus, ...]:
     pins = list_pins(env, lock)
     versions = (
         {name: pin.version for name, pin in pins.items()}
         if lock is None
-        else {name: Version(package.version) for name, package in lock.all_packages.items()}
+        else {name: parse_version(package.version) for name, package in lock.all_packages.items()}
     )
     statuses = []
     for undeclared in facts.undeclared_requirements():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
     from packaging.tags import Tag
+    from packaging.utils import BuildTag
     from packaging.version import Version
 
     from torchpin.facts import Wheel
@@ -54,16 +55,25 @@ def best_wheel(files: Iterable[Artifact], python: Version, platform: str) -> Art
         if file.is_source:
             sources.append(file)
             continue
-        try:
-            _, _, build, tags = parse_wheel_filename(file.filename)
-        except InvalidWheelFilename:
-            continue  # old indexes list some; no current installer accepts them
+        build, tags = _build_and_tags(file.filename)
         rank = min((ranks[tag] for tag in tags if tag in ranks), default=None)
         if rank is not None:
             wheels.append((-rank, build, file))
     if wheels:
         return max(wheels, key=lambda row: row[:2])[2]
     return min(sources, key=lambda file: not file.filename.endswith(".tar.gz"), default=None)
+
+
+@lru_cache(
+    maxsize=20_000
+)  # several checks ask for each file of a lock, and variants and services have many in common
+def _build_and_tags(filename: str) -> tuple[BuildTag, frozenset[Tag]]:
+    """The build number of a wheel's file name and its tags; no tags for a name that is none."""
+    try:
+        _, _, build, tags = parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        return (), frozenset()  # old indexes list some; no current installer accepts them
+    return build, tags
 
 
 def installed_python(env: Environment) -> str:

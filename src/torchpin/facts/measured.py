@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from torchpin.facts.ranges import in_ranges
 from torchpin.facts.rows import cite
+from torchpin.facts.versions import public_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,7 +82,7 @@ def _covered(package: str) -> frozenset[Version]:
 
 def is_measured(package: str, version: Version) -> bool:
     """Whether the facts of a release are known, by its public version: a build for a channel has the modules of PyPI's."""
-    return Version(version.public) in _covered(package)
+    return public_version(version) in _covered(package)
 
 
 def measured_citation(package: str) -> str:
@@ -107,7 +108,7 @@ def measured_checks(package: str, version: Version) -> Iterator[MeasuredCheck]:
 def _rows(package: str, version: Version, section: str) -> Iterator[Mapping[str, Any]]:
     document = measured_document(package)
     if document and is_measured(package, version):
-        public = Version(version.public)
+        public = public_version(version)
         yield from (row for row in document[section] if in_ranges(row["in"], public))
 
 
@@ -132,7 +133,7 @@ def _values(package: str, version: Version, section: str) -> tuple[str, ...] | N
     document = measured_document(package)
     if document is None or not is_measured(package, version):
         return None
-    public = Version(version.public)
+    public = public_version(version)
     return tuple(value for value, ranges in document[section].items() if in_ranges(ranges, public))
 
 
@@ -153,7 +154,7 @@ def provides_name(package: str, version: Version, module: str, name: str = "") -
     if ranges is None or not is_measured(package, version):
         return None
     having, unclear = ranges
-    public = Version(version.public)
+    public = public_version(version)
     if unclear is not None and in_ranges(unclear, public):
         return None
     return in_ranges(having, public)

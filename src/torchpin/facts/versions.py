@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from packaging.version import Version
+
+
+@lru_cache(
+    maxsize=20_000
+)  # of the packages of some hundred environments; a check asks for them over and over
+def parse_version(text: str) -> Version:
+    """The version of a text, which is parsed once. Raises InvalidVersion."""
+    return Version(text)
+
+
+def public_version(version: Version) -> Version:
+    """A version without its local part, which a build for a channel has."""
+    return version if version.local is None else parse_version(version.public)
 
 
 def is_version(text: str) -> bool:

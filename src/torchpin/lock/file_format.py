@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -101,11 +102,21 @@ def upstream_file(source: str) -> str:
 
 def _parse_package(file: str, number: int, line: str) -> Artifact:
     """The package of a line. Raises InputError unless it is written as `_package_line` writes it."""
+    package = _package_of_line(line)
+    if package is None:
+        raise broken_file_error(file, number, f"not a locked package with exactly one hash: {line[:80]!r}")
+    if line != _package_line(package):
+        raise broken_file_error(file, number, f"not as `invoke lock` writes a package: {line[:80]!r}")
+    return package
+
+
+@lru_cache(maxsize=20_000)  # variants and services have many lines in common
+def _package_of_line(line: str) -> Artifact | None:
     match = _PACKAGE_LINE.fullmatch(line)
     if not match:
-        raise broken_file_error(file, number, f"not a locked package with exactly one hash: {line[:80]!r}")
+        return None
     size = match["size"].removesuffix(" bytes")
-    package = Artifact(
+    return Artifact(
         name=match["name"],
         version=match["version"],
         filename=match["filename"],
@@ -114,9 +125,6 @@ def _parse_package(file: str, number: int, line: str) -> Artifact:
         required_by=tuple((match["required_by"] or "").split()),
         origin=next((origin for origin, text in _ORIGINS.items() if text == match["origin"]), ""),
     )
-    if line != _package_line(package):
-        raise broken_file_error(file, number, f"not as `invoke lock` writes a package: {line[:80]!r}")
-    return package
 
 
 def upstream_text(upstream: Upstream) -> str:

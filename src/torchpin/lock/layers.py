@@ -18,6 +18,7 @@ from torchpin.errors import InputError
 from torchpin.lock import file_format, sealing
 from torchpin.lock.dependencies import required_closure
 from torchpin.lock.file_format import BUILD, PROVIDED, STAGE
+from torchpin.memory import remembered
 from torchpin.model import Artifact, Environment, LayerLock, Lock, Package
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ def _torch_layers(env: Environment) -> tuple[str, ...]:
     return (TORCH, TORCH_DEPS) if env.service.torch.origin == "index" else ()
 
 
-def declared_layers(env: Environment) -> dict[str, Layer]:
+@remembered
+def declared_layers(env: Environment) -> Mapping[str, Layer]:
     """The declared layers by their numbered names, such as `02-training`."""
     first = len(_torch_layers(env)) or 1  # 00 is the layer that the base image provides
     return {f"{number:02}-{layer.name}": layer for number, layer in enumerate(env.layers, start=first)}
 
 
-def source_layers(env: Environment) -> dict[str, Source]:
+@remembered
+def source_layers(env: Environment) -> Mapping[str, Source]:
     """The layers of sources whose requirements are installed, by their numbered names: they come after the declared ones."""
     first = (len(_torch_layers(env)) or 1) + len(env.layers)
     installed = [source for source in env.service.sources if source.install]
@@ -91,6 +94,7 @@ def _origin_inputs(env: Environment, layer: Layer) -> dict[str, object]:
     return {**({"index": [index.name, index.url]} if index else {}), **({"files": files} if files else {})}
 
 
+@remembered
 def outdated_files(env: Environment, lock: Lock) -> tuple[tuple[str, str, str], ...]:
     """The files of a lock that do not match the description, as (file, message, subject); none if it is up to date."""
     rows = [*_outdated_layers(env, lock)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from torchpin.lock.sealing import broken_file_error, seal, unseal
@@ -58,14 +59,20 @@ def parse_licenses(file: str, text: str) -> tuple[LicenseStatement, ...]:
         raise broken_file_error(file, 1, "expected the header field environment")
     statements = []
     for number, line in lines:
-        match = _LINE.fullmatch(line)
-        values = _license_values(match["fields"]) if match else None
-        if not match or not values:
+        statement = _parse_license(line)
+        if statement is None:
             raise broken_file_error(file, number, f"not the license of a locked package: {line[:80]!r}")
-        statements.append(
-            LicenseStatement(name=match["name"], version=match["version"], sha256=match["sha256"], **values)
-        )
+        statements.append(statement)
     return tuple(statements)
+
+
+@lru_cache(maxsize=20_000)  # variants and services have many lines in common
+def _parse_license(line: str) -> LicenseStatement | None:
+    match = _LINE.fullmatch(line)
+    values = _license_values(match["fields"]) if match else None
+    if not match or not values:
+        return None
+    return LicenseStatement(name=match["name"], version=match["version"], sha256=match["sha256"], **values)
 
 
 def _license_values(text: str) -> dict[str, Any] | None:
@@ -109,14 +116,20 @@ def parse_wheels(file: str, text: str) -> tuple[WheelContents, ...]:
     wheels = []
     for number, line in lines:
         wheel = _parse_wheel(line)
-        if wheel is None or line != _statement_line(wheel, _wheel_fields(wheel)):
+        if wheel is None:
             raise broken_file_error(file, number, f"not as `invoke lock` writes a wheel: {line[:80]!r}")
         wheels.append(wheel)
     return tuple(wheels)
 
 
+@lru_cache(maxsize=20_000)  # variants and services have many lines in common
 def _parse_wheel(line: str) -> WheelContents | None:
     """The wheel of a line; None for another form than is written."""
+    wheel = _wheel_values(line)
+    return wheel if wheel and line == _statement_line(wheel, _wheel_fields(wheel)) else None
+
+
+def _wheel_values(line: str) -> WheelContents | None:
     match = _LINE.fullmatch(line)
     if not match:
         return None

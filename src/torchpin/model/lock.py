@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin import paths
+from torchpin.memory import remembered
 
 if TYPE_CHECKING:
     from torchpin.model.service import FileOrigin, Reason
@@ -156,7 +157,8 @@ class Lock:
         return tuple(layer for layer in (self.build, self.stage) if layer)
 
     @property
-    def packages(self) -> dict[str, Artifact]:
+    @remembered
+    def packages(self) -> Mapping[str, Artifact]:
         """The installed packages by name."""
         return {package.name: package for layer in self.layers for package in layer.packages}
 
@@ -166,11 +168,11 @@ class Lock:
         return tuple(upstream.distribution for upstream in self.upstreams if upstream.distribution)
 
     @property
-    def all_packages(self) -> dict[str, Artifact]:
+    @remembered
+    def all_packages(self) -> Mapping[str, Artifact]:
         """The installed packages, and torch and its companions if the base image provides them."""
-        return {
-            package.name: package for package in (self.provided.packages if self.provided else ())
-        } | self.packages
+        provided = self.provided.packages if self.provided else ()
+        return {package.name: package for package in provided} | dict(self.packages)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.requirements import Requirement
 
 from torchpin import paths
+from torchpin.memory import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -375,6 +376,7 @@ class Environment:
         return self.variant.base or self.service.base
 
     @property
+    @remembered
     def layers(self) -> tuple[Layer, ...]:
         """The layers of this variant, with its packages."""
         return tuple(
@@ -384,6 +386,7 @@ class Environment:
         )
 
     @property
+    @remembered
     def declared_packages(self) -> tuple[tuple[str, Layer, Requirement], ...]:
         """The packages of this variant: the key path of the pin, such as `layers[0].packages[2]`, the layer as described, the pin."""
         return tuple(

@@ -143,7 +143,7 @@ def _locked_packages(lock: Lock) -> dict[str, Artifact]:
         for package in (lock.provided.packages if lock.provided else ())
     }
     built = {f"{package.name} (build)": package for layer in lock.build_layers for package in layer.packages}
-    return provided | lock.packages | built
+    return {**provided, **lock.packages, **built}
 
 
 def lock_snapshot(name: str, files: Mapping[str, str]) -> Snapshot:

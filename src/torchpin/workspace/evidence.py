@@ -13,6 +13,7 @@ from torchpin.errors import InputError, ToolError, TorchpinError
 from torchpin.image.plan import left_out_files
 from torchpin.lock import file_format
 from torchpin.lock.layers import outdated_files
+from torchpin.memory import remembering
 from torchpin.tools import process, uv
 from torchpin.tools.copied_files import copy_problem, find_problem
 from torchpin.workspace import workspace
@@ -49,7 +50,7 @@ def for_judge(
     require_gpu_names(gpus)
     if driver is not None and not DRIVER.pattern.fullmatch(driver):
         raise InputError(f"--driver: {driver!r} is not {DRIVER.expected.partition(' (')[0]}")
-    context = from_repository(repo, environments, texts=False)
+    context = from_repository(repo, environments, renderings=False, documents=False, records=False)
     return replace(context, target_gpus=tuple(gpus), target_driver=driver or "")
 
 
@@ -61,9 +62,14 @@ def require_gpu_names(gpus: Sequence[str]) -> None:
 
 
 def from_repository(
-    repo: Repository, environments: Sequence[Environment], *, texts: bool = True
+    repo: Repository,
+    environments: Sequence[Environment],
+    *,
+    renderings: bool = True,
+    documents: bool = True,
+    records: bool = True,
 ) -> CheckContext:
-    """A context from the repository's files: locks and, if `texts`, rendered files, documents and records."""
+    """A context from the repository's files: locks and, where asked for, rendered files, documents and records."""
     files, parsed, broken = {}, {}, {}
     # a damaged lock is evidence too: its check reports the problems
     for env in environments:
@@ -85,27 +91,22 @@ def from_repository(
         orphans=workspace.orphaned_folders(repo),
         file_problems={env.name: _file_problems(repo, env) for env in environments if env.copied_files},
     )
-    return _add_generated_files(repo, context) if texts else context
+    if renderings:
+        context = _add_renderings(repo, context)
+    if documents:
+        context = _add_documents(repo, context)
+    return _add_records(repo, context) if records else context
 
 
 def _file_problems(repo: Repository, env: Environment) -> tuple[str, ...]:
     return tuple(find_problem(repo.root, env.service, entry) for entry in env.copied_files)
 
 
-def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContext:
-    # it loads every document, which the judge does not need
-    from torchpin.workspace.bumps import former_log_problems
-    from torchpin.workspace.generated import expected_documents, standing_sections, stray_pages
-
-    rendered = {env.name: _render(repo, env, context.locks.get(env.name)) for env in context.environments}
-    pages_expected: dict[str, str | None] = {}
-    problems: tuple[str, ...] = ()
-    standing: tuple[Problem, ...] = ()
-    try:
-        standing = (*standing_sections(repo), *stray_pages(repo), *former_log_problems(repo))
-        pages_expected = expected_documents(repo, {})
-    except InputError as error:
-        problems = tuple(map(str, error.problems))
+def _add_renderings(repo: Repository, context: CheckContext) -> CheckContext:
+    rendered = {}
+    for env in context.environments:
+        with remembering():
+            rendered[env.name] = _render(repo, env, context.locks.get(env.name))
     return replace(
         context,
         renderings={
@@ -117,10 +118,34 @@ def _add_generated_files(repo: Repository, context: CheckContext) -> CheckContex
             **context.file_problems,
             **{name: problems for name, (*_, problems) in rendered.items() if problems},
         },
+    )
+
+
+def _add_documents(repo: Repository, context: CheckContext) -> CheckContext:
+    # it loads every document, which the judge does not need
+    from torchpin.workspace.bumps import former_log_problems
+    from torchpin.workspace.generated import expected_documents, standing_sections, stray_pages
+
+    pages_expected: dict[str, str | None] = {}
+    problems: tuple[str, ...] = ()
+    standing: tuple[Problem, ...] = ()
+    try:
+        standing = (*standing_sections(repo), *stray_pages(repo), *former_log_problems(repo))
+        pages_expected = expected_documents(repo, {})
+    except InputError as error:
+        problems = tuple(map(str, error.problems))
+    return replace(
+        context,
         documents={path: (repo.text(path), text) for path, text in pages_expected.items()},
         document_problems=problems,
         standing_sections=tuple(map(str, standing)),
         passed_over=tuple(repo.broken),
+    )
+
+
+def _add_records(repo: Repository, context: CheckContext) -> CheckContext:
+    return replace(
+        context,
         records={env.name: repo.text(paths.freeze_path(env.name)) for env in context.environments},
         bumps=_last_bumps(repo, context.environments),
     )

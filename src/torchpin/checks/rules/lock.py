@@ -10,12 +10,12 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import Version
 
 from torchpin import facts, paths
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.family import channel_names, layer_members, needs_companion
 from torchpin.compat.wheels import best_wheel
+from torchpin.facts.versions import parse_version, public_version
 from torchpin.lock import cooldown
 from torchpin.lock.file_format import PROVIDED, UPSTREAM_PREFIX
 from torchpin.lock.layers import TORCH, layer_index, outdated_files
@@ -133,7 +133,7 @@ def _misplaced(
     env: Environment, package: Artifact, layer: LayerLock, home: str, versions: Mapping[str, str]
 ) -> str:
     """Why a locked package does not come from where it should, "" if it does."""
-    channel, release = env.variant.channel, versions.get(package.name, Version(package.version).public)
+    channel, release = env.variant.channel, versions.get(package.name, parse_version(package.version).public)
     is_member = package.name in channel_names(env)
     requirers = " and ".join(name for name in package.required_by if name != env.service.name)
     if needs_companion(env, package.name) and layer.name != home:
@@ -204,10 +204,10 @@ def _name_matches(package: Artifact) -> bool:
             name, version, _, _ = parse_wheel_filename(package.filename)
     except (InvalidSdistFilename, InvalidWheelFilename):
         return False
-    locked_version = Version(package.version)
+    locked_version = parse_version(package.version)
     has_abi_name = name in facts.abi_packages() or package.origin in {"address", "repository"}
     # An ABI wheel has its ABI as a local version in the file name, and not in its metadata.
-    return name == package.name and version in {locked_version, Version(locked_version.public)} | (
+    return name == package.name and version in {locked_version, public_version(locked_version)} | (
         {version} if version.public == locked_version.public and has_abi_name else set()
     )
 
