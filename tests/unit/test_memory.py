@@ -20,7 +20,7 @@ def test_the_same_objects_are_computed_once_inside() -> None:
         assert note_call(first) is note_call(first)
         assert note_call(second)[0] is second  # equal, and another object
         assert note_call(first, None) == (first, None)
-    assert CALLS == [(first,), (second,), (first, None)]
+    assert [(first,), (second,), (first, None)] == CALLS
 
 
 def test_nothing_is_remembered_outside_or_from_one_to_the_next() -> None:
