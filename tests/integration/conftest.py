@@ -1,7 +1,7 @@
 """What integration tests stand on: a Docker engine (one of our own where none answers) and PyPI.
 
-A test marked `docker` or `network` is skipped, with the reason, where its need is not met; where TORCHPIN_REQUIRE
-(`docker`, `network`, `docker,network`) names the need, it fails instead.
+A test marked `docker`, `network` or `registry` is skipped, with the reason, where its need is not met; where TORCHPIN_REQUIRE
+(`docker`, `docker,network`) names the need, it fails instead.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import registries
 from support.installed_wheel import Installed, install_wheel
 from support.page_server import PageServer
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 60  # seconds for an engine to answer, and again to end
 MAX_SOCKET_PATH = 107  # bytes that a unix socket's path may have
-NEEDS = ("docker", "network")
+NEEDS = ("docker", "network", "registry")
 
 
 class UnmetNeed(Exception):  # noqa: N818 - the usual case on a plain machine
@@ -47,6 +48,8 @@ class Needs:
             try:
                 if need == "docker":
                     self.exit_stack.enter_context(docker_engine())
+                elif need == "registry":
+                    require_registry()
                 else:
                     require_pypi()
                 self._reasons[need] = ""
@@ -85,6 +88,14 @@ def require_pypi() -> None:
     )
     if result.returncode:
         raise UnmetNeed(f"PyPI does not answer: {last_line(result)}")
+
+
+def require_registry() -> None:
+    """A registry's program, and a second engine beside the one that answers."""
+    if not registries.program():
+        raise UnmetNeed(f"{registries.PROGRAM} is not installed")
+    if not find_dockerd():
+        raise UnmetNeed("no second engine can be started: no dockerd, or not root")
 
 
 @contextmanager
@@ -223,6 +234,22 @@ def empty_engine(pytestconfig: pytest.Config) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@pytest.fixture(scope="module")
+def other_engine(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The address of a second engine, which has nothing."""
+    require_need(pytestconfig, "registry")
+    with start_engine(find_dockerd() or "") as address:
+        yield address
+
+
+@pytest.fixture
+def registry(pytestconfig: pytest.Config, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty registry."""
+    require_need(pytestconfig, "registry")
+    with registries.start_registry(tmp_path / "registry") as address:
+        yield address
 
 
 @pytest.fixture

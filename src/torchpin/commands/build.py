@@ -13,6 +13,7 @@ from torchpin.checks.rules.generated_files import first_differing_line
 from torchpin.commands.image_record import file_warnings, is_recorded, write_record
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
+from torchpin.commands.stored_images import find_stored, publish
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from torchpin.commands.report import EventCallback
+    from torchpin.commands.stored_images import StoredImage
     from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
 
@@ -41,6 +43,7 @@ class BuildOptions:
     platform: str = ""
     builder: str = ""
     push: bool = False
+    pull: bool = False  # with `push`: load what the registry has, too
     no_cache: bool = False
     dry_run: bool = False
     lab: bool = False
@@ -150,15 +153,21 @@ def _build(
     watch: EventCallback,
 ) -> Outcome:
     """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
-    from torchpin.tools import docker
-
     repo = replace(
         repo
     )  # which has read nothing: all that is read from here on must stay until the record is written
     lock, rendered = _load_fresh(repo, env)
     labels = _labels(repo, env, lock, rendered)
     tags = _tags(repo, env, rendered.image_key)
-    image: Any = None if options.no_cache else docker.find_image(client, tags[0], rendered.image_key)
+    stored = _find_stored(client, repo, env, options, tags, rendered.image_key, show_status)
+    if stored and stored.place == "registry":
+        publish(client, tags, rendered.image_key)
+        return Outcome(
+            name=env.name,
+            status="same",
+            detail=f"in the registry already: {tags[0]}; `--pull` loads it",
+        )
+    image: Any = stored.image if stored else None
     new = image is None
     if new:
         for source in env.service.sources:
@@ -172,13 +181,34 @@ def _build(
         report = write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
         for warning in file_warnings(env, report):
             show_status(warning)
-    if options.push:
-        docker.push(client, tags)
+    pushed = f", {publish(client, tags, rendered.image_key, again=options.no_cache)}" if options.push else ""
     status = "built and verified" if new else "already built and verified"
+    status = "pulled from the registry" if stored and stored.place == "pulled" else status
     status += "" if new else ", nothing to do" if recorded else ", and recorded"
     size = image.attrs["Size"] / 1e6
-    detail = f"{status}: {tags[0]}, {size:,.0f} MB{', pushed' if options.push else ''}"
+    detail = f"{status}: {tags[0]}, {size:,.0f} MB{pushed}"
     return Outcome(name=env.name, status="same" if recorded else "changed", detail=detail)
+
+
+def _find_stored(
+    client: Any,
+    repo: Repository,
+    env: Environment,
+    options: BuildOptions,
+    tags: Sequence[str],
+    key: str,
+    show_status: StatusCallback,
+) -> StoredImage | None:
+    """The image that need not be built, None where there is none; what is pushed anyway is left in the registry."""
+    if options.no_cache:
+        return None
+    return find_stored(
+        *(client, env, tags, key),
+        registry=repo.settings.registry,
+        pull=options.pull or not options.push,
+        required=options.push,
+        show_status=show_status,
+    )
 
 
 def _run_build(

@@ -16,7 +16,7 @@ from torchpin.model import Package, Position, Problem, Settings, package_path
 from torchpin.parsing import parse_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torchpin.description.toml_lines import KeyLine
     from torchpin.model import Service
@@ -44,6 +44,7 @@ _BUILD = {  # the keys of the table `build`: variable, shape, value without one,
         "",
         "a folder such as /srv/torchpin or ~/torchpin",
     ),
+    "registry_cache": ("TORCHPIN_REGISTRY_CACHE", _REGISTRY, "", "a registry such as ghcr.io/name"),
     "keep_downloads": (
         "TORCHPIN_BUILD_KEEP_DOWNLOADS",
         re.compile("true|false"),
@@ -57,7 +58,7 @@ _MIRROR_PREFIX = "TORCHPIN_MIRROR_"
 _MOST_PROBLEMS = 50  # that are told at once
 _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib ends a message
 _TOML_END = " (at end of document)"  # how it ends one where the file is not finished
-_TABLES = {"mirrors": "addresses by name", "build": "registry, network, cache and keep_downloads"}
+_TABLES = {"mirrors": "addresses by name", "build": "registry, network, cache, registry_cache and keep_downloads"}
 
 
 class _SettingProblem(NamedTuple):

@@ -252,7 +252,9 @@ def _open_scratch(
     }
     machine_mirrors = {name: url for name, url in repo.settings.mirrors.items() if name in real}
     # the index is on the loopback address: builds reach it in the host's network only
-    settings = replace(repo.settings, mirrors={**machine_mirrors, **mirrors}, registry="", network="host")
+    settings = replace(
+        repo.settings, mirrors={**machine_mirrors, **mirrors}, registry="", registry_cache="", network="host"
+    )
     published = {
         channel: {name: {file.filename: file.sha256 for file in files} for name, files in packages.items()}
         for channel, packages in served.items()

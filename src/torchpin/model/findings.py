@@ -80,13 +80,14 @@ class Settings:
     `mirrors` replace addresses by name: a channel, `pypi`, `python`, a source or a registry host. `registry` is where
     images are pushed; `network` is the network of their builds, as Docker names it. `cache` is the folder of what is kept
     for the next image, "" for that of the user's caches. `keep_downloads` is whether what a build downloads stays in the
-    builder's cache, which costs a second copy of each file.
+    builder's cache, which costs a second copy of each file; `registry_cache` is the registry in which builders keep theirs.
     """
 
     mirrors: Mapping[str, str] = field(default_factory=dict)
     registry: str = ""
     network: str = "default"
     cache: str = ""
+    registry_cache: str = ""
     keep_downloads: bool = False
 
 

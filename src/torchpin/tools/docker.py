@@ -244,6 +244,15 @@ def run_command(
     )  # fmt: skip
 
 
+def pull(client: Client, tags: Sequence[str], *, platform: str) -> Any:
+    """Pull an image by the first of its tags, and give it the others. Raises what docker-py does."""
+    name, _, label = tags[0].rpartition(":")
+    image = client.images.pull(name, tag=label, platform=platform)
+    for tag in tags[1:]:
+        image.tag(*tag.rsplit(":", 1))
+    return image
+
+
 def push(client: Client, tags: Sequence[str]) -> None:
     """Push tags to their registry. Raises ToolError with the registry's message."""
     for tag in tags:
@@ -252,9 +261,12 @@ def push(client: Client, tags: Sequence[str]) -> None:
         for line in client.images.push(name, tag=label, stream=True, decode=True):
             problem = line.get("error") or problem  # read to its end: that closes the connection
         if problem:
-            raise ToolError(
-                f"{tag} could not be pushed: {redact_credentials(problem)}; check `docker login` and `build.registry`"
+            advice = (
+                "the registry failed, so look into its log; its disk may be full"
+                if re.search(r"status: 5\d\d|no space left", problem)
+                else "check `docker login` and `build.registry`"
             )
+            raise ToolError(f"{tag} could not be pushed: {redact_credentials(problem)}; {advice}")
 
 
 def remove_tags(client: Client, tags: Sequence[str]) -> None:

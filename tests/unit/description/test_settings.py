@@ -90,10 +90,12 @@ def test_a_variable_wins_over_the_file(lora: Service) -> None:
         {
             "TORCHPIN_MIRROR_CU121": "http://127.0.0.1:8000/cu121/",
             "TORCHPIN_REGISTRY": "ghcr.io/name",
+            "TORCHPIN_REGISTRY_CACHE": "ghcr.io/name/cache",
             "TORCHPIN_BUILD_NETWORK": "none",
         },
         [lora],
     )
+    assert loaded_settings.registry_cache == "ghcr.io/name/cache"
     assert loaded_settings.mirrors["cu121"] == "http://127.0.0.1:8000/cu121/"
     assert loaded_settings.mirrors["sd-scripts"] == "file:///srv/git/sd-scripts.git"
     assert (loaded_settings.registry, loaded_settings.network) == ("ghcr.io/name", "none")
@@ -297,8 +299,8 @@ def test_an_unknown_table_is_refused() -> None:
     ("text", "message"),
     [
         ('mirrors = "x"\n', "mirrors: expected a table of addresses by name"),
-        ("build = 1\n", "build: expected a table of registry, network, cache and keep_downloads"),
-        ('[build]\ntag = "x"\n', "build.tag: unknown key (known: cache, keep_downloads, network, registry)"),
+        ("build = 1\n", "build: expected a table of registry, network, cache, registry_cache and keep_downloads"),
+        ('[build]\ntag = "x"\n', "build.tag: unknown key (known: cache, keep_downloads, network, registry, registry_cache)"),
         ("[mirrors]\npypi = 1\n", "mirrors.pypi: the value is not an address such as https://… or file:///…"),
         (
             '[mirrors]\npypi = ""\n',
@@ -333,6 +335,7 @@ def test_an_unknown_table_is_refused() -> None:
         ('[build]\nnetwork = "bridge"\n', "build.network: the value is not default, host or none"),
         ("[build]\nkeep_downloads = 1\n", "build.keep_downloads: the value is not true or false"),
         ("[build]\nnetwork = 5\n", "build.network: the value is not default, host or none"),
+        ("[build]\nregistry_cache = 1\n", "build.registry_cache: the value is not a registry such as ghcr.io/name"),
         ('[build]\nnetwork = ["host"]\n', "build.network: the value is not default, host or none"),
     ],
 )
@@ -344,6 +347,7 @@ def test_a_wrong_value_is_refused(text: str, message: str) -> None:
     ("variable", "message"),
     [
         ("TORCHPIN_REGISTRY", "the value is not a registry such as ghcr.io/name"),
+        ("TORCHPIN_REGISTRY_CACHE", "the value is not a registry such as ghcr.io/name"),
         ("TORCHPIN_BUILD_NETWORK", "the value is not default, host or none"),
         ("TORCHPIN_BUILD_KEEP_DOWNLOADS", "the value is not true or false"),
         ("TORCHPIN_MIRROR_PYPI", "the value is not an address such as https://… or file:///…"),
@@ -365,8 +369,8 @@ def test_every_problem_is_told_at_once_and_in_the_same_order_each_time(lora: Ser
     messages = problem_messages(text, {"TORCHPIN_MIRROR_NONE": "x"}, lora)
     assert len(messages) == 7
     assert [line for line in messages if "unknown key" in line] == [
-        "build.alpha: unknown key (known: cache, keep_downloads, network, registry)",
-        "build.zeta: unknown key (known: cache, keep_downloads, network, registry)",
+        "build.alpha: unknown key (known: cache, keep_downloads, network, registry, registry_cache)",
+        "build.zeta: unknown key (known: cache, keep_downloads, network, registry, registry_cache)",
     ]
 
 

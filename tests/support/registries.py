@@ -1,0 +1,106 @@
+"""Registries on the loopback address: Debian's docker-registry, and a connection to one that breaks."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROGRAM = "docker-registry"
+_SECONDS = 30  # for the registry to answer
+_LISTENS = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+_CONFIG = """\
+version: 0.1
+log: {{level: info, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {folder}}}, maintenance: {{uploadpurging: {{enabled: false}}}}}}
+http: {{addr: "127.0.0.1:0", secret: a}}
+"""
+
+
+def program() -> str | None:
+    """The registry's program, None where it is not installed."""
+    return shutil.which(PROGRAM)
+
+
+@contextmanager
+def start_registry(folder: Path, *, storage: Path | None = None) -> Iterator[str]:
+    """The address of an empty registry that keeps its blobs in `storage`, by default below the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config, log = folder / "config.yml", folder / "log"
+    config.write_text(_CONFIG.format(folder=storage or folder / "blobs"))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            (PROGRAM, "serve", str(config)), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    try:
+        yield _wait_for_address(process, log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_for_address(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _SECONDS
+    while not (match := _LISTENS.search(log.read_text(errors="replace"))):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"{PROGRAM} does not listen:\n{log.read_text(errors='replace')}")
+        time.sleep(0.02)
+    return match[1]
+
+
+def list_tags(address: str, repository: str) -> list[str]:
+    """The tags that a registry has of a repository; empty where it does not know it."""
+    try:
+        with urlopen(f"http://{address}/v2/{repository}/tags/list", timeout=_SECONDS) as answer:
+            return sorted(json.load(answer)["tags"] or [])
+    except HTTPError as error:
+        if error.code != HTTPStatus.NOT_FOUND:
+            raise
+        return []
+
+
+@contextmanager
+def breaking_connection(address: str, request: str) -> Iterator[str]:
+    """An address that hands on to a registry until a request begins so, and is gone from then on."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        threading.Thread(target=_serve, args=(server, address, request.encode()), daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+
+
+def _serve(server: socket.socket, address: str, request: bytes) -> None:
+    host, _, port = address.partition(":")
+    with suppress(OSError):
+        while True:
+            client, _ = server.accept()
+            target = socket.create_connection((host, int(port)))
+            threading.Thread(target=_copy, args=(client, target, request, server), daemon=True).start()
+            threading.Thread(target=_copy, args=(target, client, None, server), daemon=True).start()
+
+
+def _copy(source: socket.socket, target: socket.socket, request: bytes | None, server: socket.socket) -> None:
+    """Hands on what a socket receives; the request ends this connection, and all later ones."""
+    with suppress(OSError):
+        while chunk := source.recv(1 << 16):
+            if request and request in chunk:
+                server.shutdown(socket.SHUT_RDWR)
+                break
+            target.sendall(chunk)
+    for end in (source, target):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+            end.close()
