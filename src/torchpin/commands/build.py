@@ -153,6 +153,8 @@ def _build(
     watch: EventCallback,
 ) -> Outcome:
     """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
+    from torchpin.tools import docker
+
     repo = replace(
         repo
     )  # which has read nothing: all that is read from here on must stay until the record is written

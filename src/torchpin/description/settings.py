@@ -58,7 +58,10 @@ _MIRROR_PREFIX = "TORCHPIN_MIRROR_"
 _MOST_PROBLEMS = 50  # that are told at once
 _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")  # how tomllib ends a message
 _TOML_END = " (at end of document)"  # how it ends one where the file is not finished
-_TABLES = {"mirrors": "addresses by name", "build": "registry, network, cache, registry_cache and keep_downloads"}
+_TABLES = {
+    "mirrors": "addresses by name",
+    "build": "registry, network, cache, registry_cache and keep_downloads",
+}
 
 
 class _SettingProblem(NamedTuple):

@@ -272,9 +272,7 @@ def test_wheels_of_pypi_are_assembled_as_uv_installs_them(venv: Path, tmp_path: 
         links = index_pages.parse_addresses(http.fetch(page).content.decode())
         artifact = Artifact(name=name, version=str(version), filename=filename, sha256=digest)
         address = http.join(page, links[filename])
-        wheels[filename] = store.fetch(
-            artifact, lambda address=address: address, lambda size: None
-        ).read_bytes()
+        wheels[filename] = store.fetch(artifact, partial(str, address), lambda size: None).read_bytes()
     pins = ["==".join(filename.split("-")[:2]) for filename in REAL_WHEELS]
     before = read_tree(venv)
     run_uv(

@@ -299,8 +299,14 @@ def test_an_unknown_table_is_refused() -> None:
     ("text", "message"),
     [
         ('mirrors = "x"\n', "mirrors: expected a table of addresses by name"),
-        ("build = 1\n", "build: expected a table of registry, network, cache, registry_cache and keep_downloads"),
-        ('[build]\ntag = "x"\n', "build.tag: unknown key (known: cache, keep_downloads, network, registry, registry_cache)"),
+        (
+            "build = 1\n",
+            "build: expected a table of registry, network, cache, registry_cache and keep_downloads",
+        ),
+        (
+            '[build]\ntag = "x"\n',
+            "build.tag: unknown key (known: cache, keep_downloads, network, registry, registry_cache)",
+        ),
         ("[mirrors]\npypi = 1\n", "mirrors.pypi: the value is not an address such as https://… or file:///…"),
         (
             '[mirrors]\npypi = ""\n',
@@ -335,7 +341,10 @@ def test_an_unknown_table_is_refused() -> None:
         ('[build]\nnetwork = "bridge"\n', "build.network: the value is not default, host or none"),
         ("[build]\nkeep_downloads = 1\n", "build.keep_downloads: the value is not true or false"),
         ("[build]\nnetwork = 5\n", "build.network: the value is not default, host or none"),
-        ("[build]\nregistry_cache = 1\n", "build.registry_cache: the value is not a registry such as ghcr.io/name"),
+        (
+            "[build]\nregistry_cache = 1\n",
+            "build.registry_cache: the value is not a registry such as ghcr.io/name",
+        ),
         ('[build]\nnetwork = ["host"]\n', "build.network: the value is not default, host or none"),
     ],
 )
