@@ -26,9 +26,11 @@ from support.page_server import PageServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+FOLDER = Path(__file__).parent
 TIMEOUT_SECONDS = 60  # seconds for an engine to answer, and again to end
 MAX_SOCKET_PATH = 107  # bytes that a unix socket's path may have
 NEEDS = ("docker", "network", "registry")
+SHARED = ("lora_lab", "shapes", "installed")  # fixtures of several files that take long to make
 
 
 class UnmetNeed(Exception):  # noqa: N818 - the usual case on a plain machine
@@ -216,6 +218,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for need in NEEDS:
         if item.get_closest_marker(need):
             require_need(item.config, need)
+
+
+def worker_group(item: pytest.Function) -> str:
+    """Tests of a group run in one worker, so that what they share is made once; "": any worker may run the test."""
+    for name in SHARED:
+        if name in item.fixturenames:
+            return name
+    fixtures = [fixture for same_name in item._fixtureinfo.name2fixturedefs.values() for fixture in same_name]
+    shares = item.get_closest_marker("docker") or any(fixture.scope == "module" for fixture in fixtures)
+    return item.path.relative_to(FOLDER).as_posix() if shares else ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups come first, those that use an engine before all: short tests fill the time that a worker has left at the end."""
+    order = dict.fromkeys(items, (2, ""))
+    for item in items:
+        if isinstance(item, pytest.Function) and FOLDER in item.path.parents and (group := worker_group(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+            order[item] = (1, group)
+    with_engine = {order[item] for item in items if item.get_closest_marker("docker")}
+    items.sort(key=lambda item: (order[item] not in with_engine, *order[item]))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -51,28 +52,28 @@ def module_name(path: Path) -> str:
 
 
 RESOURCES = PACKAGE / "resources"  # scripts for images: they are data here
-PATHS = sorted(
-    path
+PATHS = {
+    module_name(path): path
     for path in PACKAGE.rglob("*.py")
     if path != PACKAGE / "__init__.py" and RESOURCES not in path.parents
-)
-MODULES = {module_name(path) for path in PATHS}
+}
+MODULES = {*PATHS}
 
 
-def imports(path: Path) -> set[str]:
-    """Every module that a file imports, also for types alone and inside of functions; its own ones without `torchpin.`."""
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Every module that a module imports, also for types alone and inside of functions; its own ones without `torchpin.`."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(PATHS[module].read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             own = {name for name in inner if name.removeprefix("torchpin.") in MODULES}
             names |= own if own == inner else own | {node.module}
-    return {name.removeprefix("torchpin.") for name in names}
+    return frozenset(name.removeprefix("torchpin.") for name in names)
 
 
-IMPORTS = {module_name(path): imports(path) for path in PATHS}
 every_module = pytest.mark.parametrize("module", sorted(MODULES))
 
 
@@ -83,7 +84,7 @@ def folder(module: str) -> str:
 @every_module
 def test_a_module_imports_from_its_own_folder_and_from_those_before_it(module: str) -> None:
     assert folder(module) in RANK, "its folder has no place in the import order"
-    later = {name for name in IMPORTS[module] & MODULES if RANK[folder(name)] > RANK[folder(module)]}
+    later = {name for name in imports(module) & MODULES if RANK[folder(name)] > RANK[folder(module)]}
     assert not later
 
 
@@ -91,17 +92,17 @@ def test_a_module_imports_from_its_own_folder_and_from_those_before_it(module: s
 def test_the_core_imports_nothing_of_the_outside_world(module: str) -> None:
     if folder(module) in {name for names in CORE for name in names}:
         allowed = {"pathlib"} if folder(module) == "facts" else set()  # it reads its own tables
-        assert not {name.split(".")[0] for name in IMPORTS[module]} & OUTSIDE - allowed
+        assert not {name.split(".")[0] for name in imports(module)} & OUTSIDE - allowed
 
 
 @every_module
 def test_a_library_is_imported_in_its_home_alone(module: str) -> None:
-    libraries = {name.split(".")[0] for name in IMPORTS[module]} & HOMES.keys()
+    libraries = {name.split(".")[0] for name in imports(module)} & HOMES.keys()
     assert not {
         name for name in libraries if not f"{module}.".startswith(tuple(f"{home}." for home in HOMES[name]))
     }
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {module: IMPORTS[module] & MODULES - {module} for module in MODULES}
+    graph = {module: imports(module) & MODULES - {module} for module in MODULES}
     assert list(TopologicalSorter(graph).static_order())  # CycleError names the circle

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from torchpin.description.shapes import Shape
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # as the loader: much faster, where there is libyaml
 _VALIDATOR = Draft202012Validator(service_schema(), format_checker=FormatChecker())
 _OTHER_TYPES: tuple[Any, ...] = (
     "text",
@@ -51,7 +52,7 @@ _TEXTS = (
 def read_alone(description: object) -> Reader:
     """The reader of a description after its shapes were read, without what belongs together in it."""
     reader = Reader(LORA)
-    root = reader.compose(yaml.safe_dump(description, allow_unicode=True))
+    root = reader.compose(yaml.dump(description, Dumper=_DUMPER, allow_unicode=True))
     if root:
         read_shape(reader, root, "", SERVICE)
     return reader
