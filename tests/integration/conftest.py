@@ -235,7 +235,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Groups come first, those that use an engine before all: short tests fill the time that a worker has left at the end."""
     order = dict.fromkeys(items, (2, ""))
     for item in items:
-        if isinstance(item, pytest.Function) and FOLDER in item.path.parents and (group := worker_group(item)):
+        if (
+            isinstance(item, pytest.Function)
+            and FOLDER in item.path.parents
+            and (group := worker_group(item))
+        ):
             item.add_marker(pytest.mark.xdist_group(group))
             order[item] = (1, group)
     with_engine = {order[item] for item in items if item.get_closest_marker("docker")}

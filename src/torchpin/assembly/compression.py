@@ -6,11 +6,13 @@ the processor nor on the number of threads.
 
 from __future__ import annotations
 
+import gzip
+from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     Packed = bytes | bytearray | memoryview
 
@@ -69,3 +71,20 @@ def compression_version(compression: Compression) -> str:
     libraries = {"gzip": "deflate", "zstd": "zstandard"}
     library = libraries.get(compression)
     return f"{library}-{version(library)}-{_LEVEL}" if library else ""
+
+
+@contextmanager
+def plain(packed: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The content of a layer, in whichever way it is compressed."""
+    start = packed.read(4)
+    packed.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        with gzip.open(packed) as content:
+            yield content  # type: ignore[misc] # it reads as every file does
+    elif start == b"\x28\xb5\x2f\xfd":
+        from zstandard import ZstdDecompressor
+
+        with ZstdDecompressor().stream_reader(packed, read_across_frames=True) as content:
+            yield content
+    else:
+        yield packed

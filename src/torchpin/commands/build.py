@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +12,22 @@ from torchpin.checks.rules.generated_files import first_differing_line
 from torchpin.commands.image_record import file_warnings, is_recorded, write_record
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
+from torchpin.commands.run_buildx import (
+    BuildOptions,
+    build_command,
+    build_prefix,
+    image_tags,
+    parse_attestations,
+    run_buildx,
+)
 from torchpin.commands.stored_images import find_stored, publish
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
-from torchpin.image.build_log import BuildStarted
 from torchpin.image.labels import image_labels
 from torchpin.lock.sealing import digest
 from torchpin.model import Outcome
 from torchpin.redaction import redact_credentials
-from torchpin.tools import uv_install
-from torchpin.tools.buildx import NO_ATTESTATIONS, Attestations
-from torchpin.tools.files import expect_inside, make_work_folder
-from torchpin.tools.scratch import temporary_folder
+from torchpin.tools.buildx import NO_ATTESTATIONS
 from torchpin.workspace import generated, workspace
 from torchpin.workspace.hand_edits import require_unedited
 from torchpin.workspace.writer import clone_source
@@ -37,37 +40,7 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildOptions:
-    platform: str = ""
-    builder: str = ""
-    push: bool = False
-    pull: bool = False  # with `push`: load what the registry has, too
-    no_cache: bool = False
-    dry_run: bool = False
-    lab: bool = False
-    overwrite: bool = False  # records and documents that were edited by hand
-    attestations: Attestations = NO_ATTESTATIONS
-
-    def __post_init__(self) -> None:
-        if self.push and self.lab:
-            raise InputError("`--push` conflicts with `--lab`: the lab's images stay in the lab")
-
-
-def parse_attestations(sbom: str | bool, provenance: str | bool) -> Attestations:
-    """The attestations that `--sbom` and `--provenance` name; an option without a value is True.
-
-    Raises InputError for a value that buildx would not take.
-    """
-    if isinstance(sbom, str) and sbom and not re.fullmatch(r"generator=[^\s,]+", sbom):
-        raise InputError(f"--sbom must have no value, or generator=IMAGE, not {sbom!r}")
-    if provenance not in {True, "", "min", "max"}:
-        raise InputError(f"--provenance must have no value, or min or max, not {provenance!r}")
-    mode = "min" if provenance is True else provenance
-    return Attestations(
-        sbom="true" if sbom is True else sbom or "", provenance=f"mode={mode}" if mode else ""
-    )
+__all__ = ["BuildOptions", "build", "built_tag", "parse_attestations", "with_engine_errors"]
 
 
 def build(
@@ -138,12 +111,6 @@ def _load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Ren
     return lock, rendered
 
 
-def _tags(repo: Repository, env: Environment, key: str) -> tuple[str, str]:
-    from torchpin.tools import docker
-
-    return docker.image_tags(env, repo.settings, key, prefix=repo.prefix)
-
-
 def _build(
     client: Any,
     repo: Repository,
@@ -160,7 +127,7 @@ def _build(
     )  # which has read nothing: all that is read from here on must stay until the record is written
     lock, rendered = _load_fresh(repo, env)
     labels = _labels(repo, env, lock, rendered)
-    tags = _tags(repo, env, rendered.image_key)
+    tags = image_tags(repo, env, rendered.image_key)
     stored = _find_stored(client, repo, env, options, tags, rendered.image_key, show_status)
     if stored and stored.place == "registry":
         publish(client, tags, rendered.image_key)
@@ -174,7 +141,10 @@ def _build(
     if new:
         for source in env.service.sources:
             show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.version}")
-        _run_build(client, repo, env, options, (lock, rendered, labels), watch)
+        if options.assemble:
+            _assemble(client, repo, env, options, (lock, rendered, labels), show_status, watch)
+        else:
+            _run_build(client, repo, env, options, (lock, rendered, labels), watch)
         image = docker.find_image(client, tags[0], rendered.image_key)
         if image is None:  # another build has moved the tag
             raise ToolError(f"{tags[0]} is not the image that was built; build again")
@@ -222,39 +192,48 @@ def _run_build(
     watch: EventCallback,
 ) -> None:
     """Runs the build. Raises ToolError for a package that is installed twice or from another index than the locked one."""
-    from torchpin.tools import buildx, docker
+    from torchpin.tools import docker
 
     lock, rendered, labels = inputs
     _require_unique_packages(env, lock)
-    buildx.expect_platform(env.variant.platform, builder=options.builder)
-    make_work_folder(repo.root)
-    expect_inside(repo.root, paths.LOGS)
-    log = repo.root / paths.LOGS / f"{env.name}-{rendered.image_key[:12]}.log"
     sizes = {
         f"layer {paths.lock_part(step.file)}": sum(package.size or 0 for package in step.artifacts)
         for step in plan.install_steps(env, lock)
     }
-    watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
-    with (
-        temporary_folder() as folder,
-        buildx.secret_files(repo.settings, env.service.indexes) as secrets,
-    ):
-        uv = uv_install.uv_for_platform(env.variant.platform, folder, repo.settings)
-        hashes = bool(secrets) and buildx.hashes_for_secrets(client.version()["Version"], options.builder)
-        machine = buildx.fit_machine(rendered.dockerfile, secrets, hashes=hashes)
-        with buildx.assemble_context(
-            *(repo.root, rendered.context, machine.dockerfile, uv),
-            service=env.service,
-            copied=rendered.copied,
-            settings=repo.settings,
-            machine_files=machine.files,
-        ) as context:
-            command = _build_command(repo, env, labels, options, context, machine.secrets)
-            lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
+    lines, log = run_buildx(client, repo, env, options, (rendered, labels), sizes, watch)
     problem = _log_problem(env, lock, lines)
     if problem:
-        docker.remove_tags(client, _tags(repo, env, rendered.image_key))
+        docker.remove_tags(client, image_tags(repo, env, rendered.image_key))
         raise ToolError(f"{env.name}: {problem}; the image's tags were removed\nlog: {log}")
+
+
+def _assemble(
+    client: Any,
+    repo: Repository,
+    env: Environment,
+    options: BuildOptions,
+    inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
+    show_status: StatusCallback,
+    watch: EventCallback,
+) -> None:
+    """Assembles an image; its prefix is built, unless it exists."""
+    from torchpin.commands.assemble import Assembly, assemble_image
+
+    lock, rendered, labels = inputs
+    _require_unique_packages(env, lock)
+    assemble_image(
+        Assembly(
+            client=client,
+            repo=repo,
+            env=env,
+            lock=lock,
+            rendered=rendered,
+            labels=labels,
+            tags=image_tags(repo, env, rendered.image_key),
+            build_prefix=lambda prefix: build_prefix(client, repo, env, options, prefix, watch),
+            show_status=show_status,
+        )
+    )
 
 
 def _require_unique_packages(env: Environment, lock: Lock) -> None:
@@ -280,32 +259,6 @@ def _log_problem(env: Environment, lock: Lock, lines: Sequence[str]) -> str:
     return f"{', '.join(repeated)} was installed twice" if repeated else ""
 
 
-def _build_command(
-    repo: Repository,
-    env: Environment,
-    labels: Mapping[str, str],
-    options: BuildOptions,
-    context: Path,
-    secrets: Mapping[str, Path],
-) -> tuple[str, ...]:
-    from torchpin.tools import buildx, docker
-
-    return buildx.build_command(
-        context,
-        platform=env.variant.platform,
-        tags=_tags(repo, env, labels[docker.KEY_LABEL]),
-        labels=labels,
-        secrets=secrets,
-        contexts=buildx.base_contexts(env, repo.settings),
-        times=buildx.Times(epoch=plan.image_time(env)[0], rewritten=buildx.rewrites_times(options.builder)),
-        network=repo.settings.network,
-        no_cache=options.no_cache,
-        builder=options.builder,
-        attestations=options.attestations,
-        keep_downloads=repo.settings.keep_downloads,
-    )
-
-
 def _labels(repo: Repository, env: Environment, lock: Lock, rendered: generated.Rendering) -> dict[str, str]:
     """The labels that an image gets beside those of its Dockerfile. Raises FindingsError where its SBOM is out of date.
 
@@ -327,9 +280,17 @@ def _labels(repo: Repository, env: Environment, lock: Lock, rendered: generated.
 
 
 def _dry_run(repo: Repository, env: Environment, options: BuildOptions) -> Outcome:
-    labels = _labels(repo, env, *_load_fresh(repo, env))
-    command = redact_credentials(shlex.join(_build_command(repo, env, labels, options, Path("CONTEXT"), {})))
-    return Outcome(name=env.name, status="same", detail=f"would run: {command}")
+    from torchpin.tools import docker
+
+    lock, rendered = _load_fresh(repo, env)
+    labels = _labels(repo, env, lock, rendered)
+    if options.assemble:
+        labels = {docker.KEY_LABEL: generated.render_prefix(repo, env, lock).image_key}
+    command = build_command(repo, env, labels, options, Path("CONTEXT"), {}, is_prefix=options.assemble)
+    then = ", and put the layers of the locked wheels on it" if options.assemble else ""
+    return Outcome(
+        name=env.name, status="same", detail=f"would run: {redact_credentials(shlex.join(command))}{then}"
+    )
 
 
 def built_tag(client: Any, repo: Repository, env: Environment) -> str:
@@ -337,7 +298,7 @@ def built_tag(client: Any, repo: Repository, env: Environment) -> str:
     from torchpin.tools import docker
 
     _, rendered = _load_fresh(repo, env)
-    tag = _tags(repo, env, rendered.image_key)[0]
+    tag = image_tags(repo, env, rendered.image_key)[0]
     if docker.find_image(client, tag, rendered.image_key) is None:
         raise FindingsError(
             f"{env.name} is not built from its description; run `invoke build --service {env.service.name}`"

@@ -134,10 +134,14 @@ def build_command(  # noqa: PLR0913 - each is an option of buildx
     network: str = "default",
     no_cache: bool = False,
     builder: str = "",
+    target: str = "",
     attestations: Attestations = NO_ATTESTATIONS,
     keep_downloads: bool = False,
 ) -> tuple[str, ...]:
-    """The buildx command of an image; `contexts` maps an image that a FROM line names to what replaces it."""
+    """The buildx command of an image; `contexts` maps an image that a FROM line names to what replaces it.
+
+    `target` is a stage of the Dockerfile, "" for the last one.
+    """
     return (
         "docker", "buildx", "build", "--progress", "plain", "--platform", platform, "--file", str(context / "Dockerfile"),
         "--provenance", attestations.provenance or "false",
@@ -150,6 +154,7 @@ def build_command(  # noqa: PLR0913 - each is an option of buildx
         *(word for name, image in sorted(contexts.items()) for word in ("--build-context", f"{name}={image}")),
         *(("--network", network) if network != "default" else ()),
         *(("--builder", builder) if builder else ()),
+        *(("--target", target) if target else ()),
         *(("--no-cache",) if no_cache else ()),
         *(("--output", "type=docker,rewrite-timestamp=true") if times.rewritten else ("--load",)),
         str(context),

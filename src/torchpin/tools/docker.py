@@ -332,26 +332,34 @@ def run_container(client: Client, image: str, command: Sequence[str], **options:
 
     Raises ToolError when it cannot run, fails, does not end in time, or prints too much; the container is removed.
     """
-    from docker.errors import APIError
-
     try:
         container = client.containers.run(
             image, [*command], detach=True, network_mode="none", labels=[RUN_LABEL], **options
         )
-        try:
-            code = container.wait(timeout=_PROBE_SECONDS)["StatusCode"]
-            output = _read_output(container)
-            last_lines = container.logs(stdout=False, stderr=True, tail=5).decode(errors="replace").strip()
-        finally:
-            container.remove(force=True)
-    except APIError as error:
+    except engine_errors() as error:
         raise ToolError(f"{image}: `{command[0]}` cannot run: {short_message(error)}") from None
+    try:
+        return await_container(container, image, command[0])
+    finally:
+        container.remove(force=True)
+
+
+def await_container(container: Any, image: str, program: str) -> bytes:
+    """The standard output of a container that was started. Raises ToolError when it fails, does not end in time, or prints too much."""
+    from docker.errors import APIError
+
+    try:
+        code = container.wait(timeout=_PROBE_SECONDS)["StatusCode"]
+        output = _read_output(container)
+        last_lines = container.logs(stdout=False, stderr=True, tail=5).decode(errors="replace").strip()
+    except APIError as error:
+        raise ToolError(f"{image}: `{program}` cannot run: {short_message(error)}") from None
     except engine_errors() as error:
         reason = _system_message(error) or f"it did not end within {_PROBE_SECONDS} s"
-        raise ToolError(f"{image}: `{command[0]}` was ended: {reason.lower()}") from None
+        raise ToolError(f"{image}: `{program}` was ended: {reason.lower()}") from None
     if code:
         reason = f":\n{process.indent(last_lines)}" if last_lines else " (no output)"
-        raise ToolError(f"{image}: `{command[0]}` failed with exit code {code}{reason}")
+        raise ToolError(f"{image}: `{program}` failed with exit code {code}{reason}")
     return output
 
 

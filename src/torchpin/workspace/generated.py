@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.adopt import scan
+from torchpin.assembly.prefix import installed_by_running, prefix_context, prefix_plan
 from torchpin.checks.run import registered_checks
 from torchpin.description.environments import select_environments
 from torchpin.description.read import description_error
@@ -243,19 +244,37 @@ def render_environment(repo: Repository, env: Environment, lock: Lock) -> Render
     )
 
 
+def render_prefix(repo: Repository, env: Environment, lock: Lock) -> Rendering:
+    """Render what is built of an image that is assembled: the same template without wheels. No file of it is committed."""
+    context = prefix_context(_build_context(repo, env, installed_by_running(lock)))
+    dockerfile = render_dockerfile(dockerfile_template(repo), prefix_plan(env, lock))
+    copied = copied_digests(repo.root, env.service, context.copied, context.left_out)
+    return Rendering(
+        files={},
+        dockerfile=dockerfile,
+        context=context,
+        copied=copied,
+        image_key=plan.image_key(env, dockerfile, render_context_list(context), copied),
+    )
+
+
 def _render_texts(repo: Repository, env: Environment, lock: Lock) -> tuple[dict[str, str], plan.BuildContext]:
     """An environment's Dockerfile and context list by path, and the context that they are of."""
+    context = _build_context(repo, env, lock)
+    dockerfile = render_dockerfile(dockerfile_template(repo), plan.image_plan(env, lock))
+    listing = render_context_list(context)
+    return dict(zip(paths.rendered_paths(env.name), (dockerfile, listing), strict=True)), context
+
+
+def _build_context(repo: Repository, env: Environment, lock: Lock) -> plan.BuildContext:
     path = paths.smoke_path(env.service.name)
     smoke = repo.text(path)
     if smoke is None:
         raise InputError(f"{path} is missing; it runs inside the image as its smoke test")
-    context = plan.build_context(
+    return plan.build_context(
         env,
         lock,
         runtime=runtime_scripts(repo),
         smoke=smoke,
         keys=apt_keys.read_keys(repo, env),
     )
-    dockerfile = render_dockerfile(dockerfile_template(repo), plan.image_plan(env, lock))
-    listing = render_context_list(context)
-    return dict(zip(paths.rendered_paths(env.name), (dockerfile, listing), strict=True)), context

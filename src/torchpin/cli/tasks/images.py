@@ -51,6 +51,7 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
         "dry_run": "print the command without running it",
         **OVERWRITE,
         "sbom": "attest what the image holds, scanned by BuildKit's generator, or by generator=IMAGE; off by default",
+        "assemble": "put the image together from the locked wheels, and build only what has to run",
         "provenance": "attest how the image was built: min or max (with build arguments); off by default",
     },
 )
@@ -69,6 +70,7 @@ def build(  # noqa: PLR0913, PLR0917 - each is an option of the task
     overwrite: bool = False,
     sbom: str = "",
     provenance: str = "",
+    assemble: bool = False,
 ) -> None:
     """Build each image from its lock, verify it from the inside, and record its packages."""
     from torchpin.commands.build import BuildOptions, parse_attestations
@@ -87,6 +89,7 @@ def build(  # noqa: PLR0913, PLR0917 - each is an option of the task
             lab=lab,
             overwrite=overwrite,
             attestations=parse_attestations(sbom, provenance),
+            assemble=assemble,
         )
         run.report(build_images(Selection(service=service, variant=variant), options, run.watcher))
 

@@ -1,0 +1,220 @@
+"""`build --assemble`: an image put together from locked wheels; only what has to run is built."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torchpin.assembly.image import ImageLayer, assemble, digest, read_prefix, stack
+from torchpin.assembly.layer import LayerPlan
+from torchpin.assembly.proof import REPORT_STEP, read_proof, report_tar
+from torchpin.assembly.wheel import VenvLayout
+from torchpin.errors import InputError, ToolError
+from torchpin.image.groups import package_groups
+from torchpin.image.plan import image_time
+from torchpin.image.steps import BELOW_APT
+from torchpin.tools import engine_images, scratch
+from torchpin.tools.cache import cache_folder
+from torchpin.tools.engine_images import ASSEMBLED_LABEL, CANDIDATE_LABEL
+from torchpin.tools.layer_store import LayerStore, make_layers
+from torchpin.tools.prefix_layers import PrefixLayers
+from torchpin.tools.wheel_sources import WheelSources
+from torchpin.workspace import generated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torchpin.assembly.compression import Compression
+    from torchpin.assembly.image import AssembledImage, Prefix
+    from torchpin.assembly.layer import LayerBlob
+    from torchpin.assembly.proof import Proof
+    from torchpin.image.groups import PackageGroup
+    from torchpin.model import Environment, Lock, StatusCallback
+    from torchpin.workspace.workspace import Repository
+
+COMPRESSION: Compression = "zstd"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assembly:
+    """What an image is assembled from. `build_prefix` builds a prefix and gives the id that it has in the engine."""
+
+    client: Any
+    repo: Repository
+    env: Environment
+    lock: Lock
+    rendered: generated.Rendering
+    labels: Mapping[str, str]
+    tags: Sequence[str]
+    build_prefix: Callable[[generated.Rendering], str]
+    show_status: StatusCallback
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """The layers of an image but the report of its proof, what its prefix says of containers, and the files of all layers."""
+
+    layers: tuple[ImageLayer, ...]
+    prefix: Prefix
+    files: Mapping[str, Path]
+
+
+def require_assemblable(env: Environment, rendered: generated.Rendering) -> Proof:
+    """The proof of an image. Raises InputError where it can only be built, with the reason."""
+    try:
+        return read_proof(rendered.dockerfile)
+    except ValueError as error:
+        raise InputError(
+            f"{env.name} cannot be assembled from its Dockerfile: {error}; build it without `--assemble`"
+        ) from None
+
+
+def assemble_image(inputs: Assembly) -> None:
+    """Assemble an image, verify it in a container, and tag it. Raises ToolError where that fails; then nothing is tagged."""
+    proof = require_assemblable(inputs.env, inputs.rendered)
+    engine_images.remove_abandoned(inputs.client)
+    with scratch.temporary_folder() as folder:
+        parts = _make_parts(inputs, folder)
+        report = _verify(inputs, parts, proof)
+        report_layer = _report_layer(inputs, report)
+        layers = (*parts.layers, _image_layer(report_layer, REPORT_STEP))
+        files = {**parts.files, report_layer.digest: Path(report_layer.path)}
+        engine_images.load(
+            inputs.client, _image(inputs, parts.prefix, layers), files.__getitem__, inputs.tags
+        )
+
+
+def _make_parts(inputs: Assembly, folder: Path) -> Parts:
+    """Build the prefix, while the layers of the wheels are made."""
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(_wheel_layers, inputs)
+        prefix_id = inputs.build_prefix(generated.render_prefix(inputs.repo, inputs.env, inputs.lock))
+        prefix, below = _prefix_layers(inputs, prefix_id, folder)
+        torch, others = making.result()
+    layers = stack(
+        prefix,
+        [_image_layer(blob, step) for blob, step in zip(below, prefix.steps, strict=True)],
+        [_image_layer(blob, f"wheels: {blob.name}") for blob in torch],
+        [_image_layer(blob, f"wheels: {blob.name}") for blob in others],
+    )
+    return Parts(
+        layers=layers,
+        prefix=prefix,
+        files={blob.digest: Path(blob.path) for blob in (*below, *torch, *others)},
+    )
+
+
+def _wheel_layers(inputs: Assembly) -> tuple[list[LayerBlob], list[LayerBlob]]:
+    """The layers of torch and its family, which lie below system packages, and those of all other wheels.
+
+    An optional one whose wheels cannot be fetched is left out.
+    """
+    settings, python = inputs.repo.settings, inputs.env.service.python
+    store = LayerStore(
+        folder=cache_folder(settings) / "layers",
+        layout=VenvLayout(python=f"{python.major}.{python.minor}"),
+        epoch=image_time(inputs.env)[0],
+        compression=COMPRESSION,
+    )
+    wheels = WheelSources(inputs.repo.root, inputs.env, inputs.lock, settings)
+    made: set[str] = set()
+
+    def note(action: str, name: str, done: int, total: int) -> None:  # noqa: ARG001 - as Progress has it
+        if action == "make":
+            made.add(name)
+
+    plans = _layer_plans(inputs.lock)
+    required = [plan for plan, group in plans if not group.layer.optional]
+    blobs = dict(zip(required, make_layers(required, store, wheels, note), strict=True))
+    for plan, group in plans:
+        if group.layer.optional:
+            try:
+                (blobs[plan],) = make_layers([plan], store, wheels, note)
+            except ToolError as error:
+                inputs.show_status(f"{inputs.env.name}: without the optional layer {plan.name}: {error}")
+    inputs.show_status(
+        f"{inputs.env.name}: {len(blobs)} layers of wheels, {len(blobs) - len(made)} of them kept from before"
+    )
+    places = [(blobs[plan], group.place) for plan, group in plans if plan in blobs]
+    return (
+        [blob for blob, place in places if place in BELOW_APT],
+        [blob for blob, place in places if place not in BELOW_APT],
+    )
+
+
+def _layer_plans(lock: Lock) -> list[tuple[LayerPlan, PackageGroup]]:
+    """The layers of a lock's wheels, with the groups that they are of; packages that are built are in the prefix."""
+    return [
+        (LayerPlan(name=group.name, wheels=wheels), group)
+        for group in package_groups(lock)
+        if (wheels := tuple(package for package in group.packages if not package.is_source))
+    ]
+
+
+def _prefix_layers(inputs: Assembly, identity: str, folder: Path) -> tuple[Prefix, list[LayerBlob]]:
+    """A prefix out of the engine, with its layers. Raises ToolError where it is not as the template has it."""
+    store = _prefix_store(inputs)
+    with engine_images.saved_image(inputs.client, identity, folder) as saved:
+        try:
+            prefix = read_prefix(saved.config)
+        except ValueError as error:
+            raise ToolError(
+                f"the prefix of {inputs.env.name}: {error}; build it without `--assemble`"
+            ) from None
+        blobs = []
+        for diff_id in prefix.diff_ids:
+            blob = store.read(diff_id)
+            if blob is None:
+                with saved.layer(diff_id) as content:
+                    blob = store.add(diff_id, content)
+            blobs.append(blob)
+    return prefix, blobs
+
+
+def _prefix_store(inputs: Assembly) -> PrefixLayers:
+    return PrefixLayers(folder=cache_folder(inputs.repo.settings) / "prefixes", compression=COMPRESSION)
+
+
+def _image_layer(blob: LayerBlob, step: str) -> ImageLayer:
+    return ImageLayer(
+        diff_id=blob.diff_id, digest=blob.digest, size=blob.size, media_type=blob.media_type, step=step
+    )
+
+
+def _image(
+    inputs: Assembly, prefix: Prefix, layers: Sequence[ImageLayer], labels: Mapping[str, str] | None = None
+) -> AssembledImage:
+    user = inputs.env.service.run.user
+    settings = {**prefix.settings, **({"User": user} if user else {})}
+    return assemble(
+        layers,
+        settings,
+        labels={**prefix.labels, **inputs.labels, ASSEMBLED_LABEL: COMPRESSION, **(labels or {})},
+        platform=inputs.env.variant.platform,
+        epoch=image_time(inputs.env)[0],
+    )
+
+
+def _verify(inputs: Assembly, parts: Parts, proof: Proof) -> bytes:
+    """Run the proof in the image, which has no tag yet, and return its report. Raises ToolError where the proof fails."""
+    label = {CANDIDATE_LABEL: str(scratch.current_owner())}
+    candidate = _image(inputs, parts.prefix, parts.layers, label)
+    identity = engine_images.load(inputs.client, candidate, parts.files.__getitem__)
+    try:
+        inputs.show_status(f"{inputs.env.name}: assembled; the proof runs")
+        return engine_images.prove(inputs.client, identity, proof, inputs.rendered.context.files)
+    except ToolError as error:
+        raise ToolError(
+            f"{inputs.env.name}: {error}\nnothing was tagged or recorded, and the image was removed"
+        ) from None
+    finally:
+        engine_images.remove(inputs.client, identity)
+
+
+def _report_layer(inputs: Assembly, report: bytes) -> LayerBlob:
+    """The layer that has the report of the proof, as the last step of a build adds it."""
+    content = report_tar(report, epoch=image_time(inputs.env)[0])
+    return _prefix_store(inputs).add(digest(content), io.BytesIO(content))

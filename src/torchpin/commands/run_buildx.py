@@ -1,0 +1,165 @@
+"""What `build` asks of buildx: its options, its command, and how it is run on an image or on the prefix of one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from torchpin import paths
+from torchpin.assembly.prefix import STAGE as PREFIX_STAGE
+from torchpin.errors import InputError
+from torchpin.image import plan
+from torchpin.image.build_log import BuildStarted
+from torchpin.tools import uv_install
+from torchpin.tools.buildx import NO_ATTESTATIONS, Attestations
+from torchpin.tools.files import expect_inside, make_work_folder
+from torchpin.tools.scratch import temporary_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torchpin.commands.report import EventCallback
+    from torchpin.model import Environment
+    from torchpin.workspace.generated import Rendering
+    from torchpin.workspace.workspace import Repository
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildOptions:
+    platform: str = ""
+    builder: str = ""
+    push: bool = False
+    pull: bool = False  # with `push`: load what the registry has, too
+    no_cache: bool = False
+    dry_run: bool = False
+    lab: bool = False
+    overwrite: bool = False  # records and documents that were edited by hand
+    attestations: Attestations = NO_ATTESTATIONS
+    assemble: bool = False  # from locked wheels; what has to run is built
+
+    def __post_init__(self) -> None:
+        if self.assemble and self.attestations != NO_ATTESTATIONS:
+            raise InputError(
+                "`--assemble` conflicts with `--sbom` and `--provenance`: buildx attests what it builds; leave one of them out"
+            )
+        if self.push and self.lab:
+            raise InputError("`--push` conflicts with `--lab`: the lab's images stay in the lab")
+
+
+def parse_attestations(sbom: str | bool, provenance: str | bool) -> Attestations:
+    """The attestations that `--sbom` and `--provenance` name; an option without a value is True.
+
+    Raises InputError for a value that buildx would not take.
+    """
+    if isinstance(sbom, str) and sbom and not re.fullmatch(r"generator=[^\s,]+", sbom):
+        raise InputError(f"--sbom must have no value, or generator=IMAGE, not {sbom!r}")
+    if provenance not in {True, "", "min", "max"}:
+        raise InputError(f"--provenance must have no value, or min or max, not {provenance!r}")
+    mode = "min" if provenance is True else provenance
+    return Attestations(
+        sbom="true" if sbom is True else sbom or "", provenance=f"mode={mode}" if mode else ""
+    )
+
+
+def image_tags(repo: Repository, env: Environment, key: str) -> tuple[str, str]:
+    from torchpin.tools import docker
+
+    return docker.image_tags(env, repo.settings, key, prefix=repo.prefix)
+
+
+def _prefix_tags(repo: Repository, env: Environment, key: str) -> tuple[str]:
+    from torchpin.tools import docker
+
+    repository = docker.image_repository(env, replace(repo.settings, registry=""), prefix=repo.prefix)
+    return (f"{repository}-prefix:{key[:12]}",)
+
+
+def run_buildx(
+    client: Any,
+    repo: Repository,
+    env: Environment,
+    options: BuildOptions,
+    rendered_and_labels: tuple[Rendering, Mapping[str, str]],
+    sizes: dict[str, int],
+    watch: EventCallback,
+    *,
+    is_prefix: bool = False,
+) -> tuple[tuple[str, ...], Path]:
+    """Runs buildx on a rendering, or on that of a prefix; the lines of its log, and the log's path."""
+    from torchpin.tools import buildx
+
+    rendered, labels = rendered_and_labels
+    buildx.expect_platform(env.variant.platform, builder=options.builder)
+    make_work_folder(repo.root)
+    expect_inside(repo.root, paths.LOGS)
+    log = repo.root / paths.LOGS / f"{env.name}-{rendered.image_key[:12]}.log"
+    watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
+    with (
+        temporary_folder() as folder,
+        buildx.secret_files(repo.settings, env.service.indexes) as secrets,
+    ):
+        uv = uv_install.uv_for_platform(env.variant.platform, folder, repo.settings)
+        hashes = bool(secrets) and buildx.hashes_for_secrets(client.version()["Version"], options.builder)
+        machine = buildx.fit_machine(rendered.dockerfile, secrets, hashes=hashes)
+        with buildx.assemble_context(
+            *(repo.root, rendered.context, machine.dockerfile, uv),
+            service=env.service,
+            copied=rendered.copied,
+            settings=repo.settings,
+            machine_files=machine.files,
+        ) as context:
+            command = build_command(repo, env, labels, options, context, machine.secrets, is_prefix=is_prefix)
+            lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
+    return lines, log
+
+
+def build_prefix(
+    client: Any,
+    repo: Repository,
+    env: Environment,
+    options: BuildOptions,
+    rendered: Rendering,
+    watch: EventCallback,
+) -> str:
+    """The id of a prefix in the engine; one with this key is not built again."""
+    from torchpin.tools import docker
+
+    (tag,) = _prefix_tags(repo, env, rendered.image_key)
+    image = None if options.no_cache else docker.find_image(client, tag, rendered.image_key)
+    if image is None:
+        labels = {docker.KEY_LABEL: rendered.image_key}
+        run_buildx(client, repo, env, options, (rendered, labels), {}, watch, is_prefix=True)
+        image = client.images.get(tag)
+    return str(image.id)
+
+
+def build_command(
+    repo: Repository,
+    env: Environment,
+    labels: Mapping[str, str],
+    options: BuildOptions,
+    context: Path,
+    secrets: Mapping[str, Path],
+    *,
+    is_prefix: bool = False,
+) -> tuple[str, ...]:
+    from torchpin.tools import buildx, docker
+
+    key = labels[docker.KEY_LABEL]
+    return buildx.build_command(
+        context,
+        platform=env.variant.platform,
+        tags=_prefix_tags(repo, env, key) if is_prefix else image_tags(repo, env, key),
+        target=PREFIX_STAGE if is_prefix else "",
+        labels=labels,
+        secrets=secrets,
+        contexts=buildx.base_contexts(env, repo.settings),
+        times=buildx.Times(epoch=plan.image_time(env)[0], rewritten=buildx.rewrites_times(options.builder)),
+        network=repo.settings.network,
+        no_cache=options.no_cache,
+        builder=options.builder,
+        attestations=options.attestations,
+        keep_downloads=repo.settings.keep_downloads,
+    )

@@ -1,0 +1,101 @@
+"""The layers of prefixes: what an engine has built is compressed once, and kept by the digest of its tar."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import IO, TYPE_CHECKING
+
+from torchpin.assembly.compression import MEDIA_TYPES, compression_version, compressor
+from torchpin.assembly.layer import LayerBlob
+from torchpin.errors import ToolError, os_error_reason
+from torchpin.tools.cache import partial_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torchpin.assembly.compression import Compression
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrefixLayers:
+    """The layers below a folder, compressed in one way."""
+
+    folder: Path
+    compression: Compression
+
+    def path(self, diff_id: str) -> Path:
+        """Where a layer is, or would be."""
+        version = compression_version(self.compression) or self.compression
+        return self.folder / f"{diff_id.removeprefix('sha256:')}-{version}"
+
+    def read(self, diff_id: str) -> LayerBlob | None:
+        """A layer that is there as it was made; None without it."""
+        path = self.path(diff_id)
+        try:
+            note = json.loads(_note(path).read_text(encoding="utf-8"))
+            changed = note.pop("changed")
+            blob = LayerBlob(**{**note, "path": str(path)})
+            status = path.stat()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return blob if (changed, blob.size) == (status.st_mtime_ns, status.st_size) else None
+
+    def add(self, diff_id: str, content: IO[bytes]) -> LayerBlob:
+        """Keep a layer, from its tar. Raises ToolError where that has another digest, or cannot be written."""
+        path = self.path(diff_id)
+        with partial_file(path, lambda: self.read(diff_id) is not None) as part:
+            if part is not None:
+                part.seek(0)
+                part.truncate()
+                try:
+                    blob = self._compress(diff_id, content, part)
+                    part.flush()
+                    _keep(blob, path)
+                except OSError as error:
+                    raise ToolError(f"the cache: {os_error_reason(error, str(path))}") from None
+        kept = self.read(diff_id)
+        if kept is None:
+            raise ToolError(f"{path} was removed while it was made; try again")
+        return kept
+
+    def _compress(self, diff_id: str, content: IO[bytes], part: IO[bytes]) -> LayerBlob:
+        packer, plain, packed = compressor(self.compression), sha256(), sha256()
+        uncompressed = size = 0
+        while True:
+            chunk = content.read(_CHUNK)  # always cut at the same places: the compressed bytes depend on it
+            plain.update(chunk)
+            uncompressed += len(chunk)
+            output = packer.compress(memoryview(chunk)) if chunk else packer.flush()
+            packed.update(output)
+            size += part.write(output)
+            if not chunk:
+                break
+        if f"sha256:{plain.hexdigest()}" != diff_id:
+            raise ToolError(f"the Docker engine wrote another layer than {diff_id}; run the command again")
+        return LayerBlob(
+            name="prefix",
+            path="",
+            digest=f"sha256:{packed.hexdigest()}",
+            size=size,
+            media_type=MEDIA_TYPES[self.compression],
+            diff_id=diff_id,
+            uncompressed=uncompressed,
+        )
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _keep(blob: LayerBlob, path: Path) -> None:
+    """Give a layer its name, and note what it is."""
+    part = path.with_name(f"{path.name}.part")
+    note = _note(path)
+    staged = note.with_name(f"{note.name}.part")
+    staged.write_text(json.dumps({**asdict(blob), "changed": part.stat().st_mtime_ns}), encoding="utf-8")
+    staged.replace(note)
+    part.replace(path)

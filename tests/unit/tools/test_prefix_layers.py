@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import io
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torchpin.errors import ToolError
+from torchpin.tools.prefix_layers import PrefixLayers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTENT = bytes(range(256)) * 10_000  # more than one chunk
+DIFF_ID = f"sha256:{sha256(CONTENT).hexdigest()}"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PrefixLayers:
+    return PrefixLayers(folder=tmp_path / "prefixes", compression="zstd")
+
+
+def test_a_layer_is_kept_by_the_digest_of_its_tar(store: PrefixLayers, tmp_path: Path) -> None:
+    assert store.read(DIFF_ID) is None
+    blob = store.add(DIFF_ID, io.BytesIO(CONTENT))
+    packed = store.path(DIFF_ID).read_bytes()
+    assert (blob.diff_id, blob.size, blob.uncompressed) == (DIFF_ID, len(packed), len(CONTENT))
+    assert blob.digest == f"sha256:{sha256(packed).hexdigest()}"
+    assert store.read(DIFF_ID) == blob
+    assert store.add(DIFF_ID, io.BytesIO(b"is not read")) == blob
+    elsewhere = PrefixLayers(folder=tmp_path / "elsewhere", compression="zstd")
+    assert elsewhere.add(DIFF_ID, io.BytesIO(CONTENT)).digest == blob.digest
+
+
+def test_another_content_is_not_kept(store: PrefixLayers) -> None:
+    with pytest.raises(ToolError, match="wrote another layer than sha256:"):
+        store.add(DIFF_ID, io.BytesIO(CONTENT + b"x"))
+    assert store.read(DIFF_ID) is None
+    assert store.add(DIFF_ID, io.BytesIO(CONTENT)).diff_id == DIFF_ID
+
+
+@pytest.mark.parametrize("damage", ["truncate", "note", "no note", "gone"])
+def test_what_is_damaged_is_made_again(store: PrefixLayers, damage: str) -> None:
+    blob = store.add(DIFF_ID, io.BytesIO(CONTENT))
+    path = store.path(DIFF_ID)
+    note = path.with_name(f"{path.name}.json")
+    match damage:
+        case "truncate":
+            path.write_bytes(path.read_bytes()[:-1])
+        case "note":
+            note.write_text("[]")
+        case "no note":
+            note.unlink()
+        case "gone":
+            path.unlink()
+    assert store.read(DIFF_ID) is None
+    assert store.add(DIFF_ID, io.BytesIO(CONTENT)) == blob
