@@ -49,6 +49,7 @@ TRANSACTION = f"{WORK}/transaction"
 PACKAGES = f"{WORK}/packages"  # the archives of git commits that packages are built from
 UNDO = f"{WORK}/bumps"  # what undoes an update, a file each
 RESOLVED = f"{WORK}/resolved"  # under which policy each lock was resolved, a file each
+PROOFS = f"{WORK}/proofs"  # what the last proof of each environment has shown
 WRITTEN = f"{WORK}/written.json"  # the generated files as torchpin last wrote them
 
 
@@ -112,6 +113,11 @@ def freeze_path(environment: str) -> str:
 def build_path(environment: str) -> str:
     """The build record: the image's key, id, size, base, and what its probe reported."""
     return f"{RECORDS}/{environment}/build.json"
+
+
+def kept_proof_path(environment: str) -> str:
+    """What is kept of an environment's last proof."""
+    return f"{PROOFS}/{environment}.json"
 
 
 def page_path(service: str) -> str:

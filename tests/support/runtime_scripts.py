@@ -33,7 +33,13 @@ probe_expectation = load_script("probe_expectation")
 probe_files = load_script("probe_files", probe_expectation=probe_expectation)
 probe_code = load_script("probe_code")
 probe_findings = load_script("probe_findings", probe_files=probe_files, probe_code=probe_code)
-probe = load_script("probe", probe_expectation=probe_expectation, probe_findings=probe_findings)
+probe_kept = load_script("probe_kept", probe_expectation=probe_expectation, probe_files=probe_files)
+probe = load_script(
+    "probe",
+    probe_expectation=probe_expectation,
+    probe_findings=probe_findings,
+    probe_kept=probe_kept,
+)
 
 
 def fake_torch(**changes: object) -> SimpleNamespace:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
 from torchpin.checks.rules.generated_files import first_differing_line
+from torchpin.commands import kept_proofs
 from torchpin.commands.image_record import file_warnings, is_recorded, write_record
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
@@ -137,18 +138,24 @@ def _build(
             detail=f"in the registry already: {tags[0]}; `--pull` loads it",
         )
     image: Any = stored.image if stored else None
-    new = image is None
+    before = image.id if image else ""
+    new = stored is None or (
+        stored.place == "engine"
+        and options.proves_all
+        and not kept_proofs.is_fully_proven(repo, env, rendered.image_key)
+    )
     if new:
         for source in env.service.sources:
             show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.version}")
+        inputs = (lock, rendered, labels)
         if options.assemble:
-            _assemble(client, repo, env, options, (lock, rendered, labels), show_status, watch)
+            _assemble(client, repo, env, options, inputs, show_status, watch)
         else:
-            _run_build(client, repo, env, options, (lock, rendered, labels), watch)
+            _build_and_prove(client, repo, env, options, inputs, watch)
         image = docker.find_image(client, tags[0], rendered.image_key)
         if image is None:  # another build has moved the tag
             raise ToolError(f"{tags[0]} is not the image that was built; build again")
-    recorded = not new and is_recorded(repo, env, lock, rendered)
+    recorded = image.id == before and is_recorded(repo, env, lock, rendered)
     if not recorded:
         report = write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
         for warning in file_warnings(env, report):
@@ -181,6 +188,35 @@ def _find_stored(
         required=options.push,
         show_status=show_status,
     )
+
+
+def _build_and_prove(
+    client: Any,
+    repo: Repository,
+    env: Environment,
+    options: BuildOptions,
+    inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
+    watch: EventCallback,
+) -> None:
+    """Builds an image and keeps its proof for the next one. Raises ToolError where the build or its proof fails.
+
+    An image that exists loses its tags where a full proof of it fails.
+    """
+    from torchpin.tools import docker, image_files
+
+    lock, rendered, labels = inputs
+    tag, key, full = image_tags(repo, env, rendered.image_key)[0], rendered.image_key, options.proves_all
+    context = kept_proofs.with_kept_proof(repo, env, rendered, builder=options.builder, full=full)
+    try:
+        _run_build(client, repo, env, options, (lock, replace(rendered, context=context), labels), watch)
+    except ToolError as error:
+        if build_log.PROOF_FAILED in str(error):
+            docker.remove_tags(client, image_tags(repo, env, key))
+        raise
+    document = image_files.read_proof(client, tag, key)
+    if document is not None:
+        full = context.files[plan.KEPT_PROOF] == plan.NOTHING_KEPT
+        kept_proofs.keep_proof(repo, env, rendered, document, builder=options.builder, full=full)
 
 
 def _run_build(

@@ -33,11 +33,17 @@ class BuildOptions:
     push: bool = False
     pull: bool = False  # with `push`: load what the registry has, too
     no_cache: bool = False
+    full_proof: bool = False
     dry_run: bool = False
     lab: bool = False
     overwrite: bool = False  # records and documents that were edited by hand
     attestations: Attestations = NO_ATTESTATIONS
     assemble: bool = False  # from locked wheels; what has to run is built
+
+    @property
+    def proves_all(self) -> bool:
+        """Whether nothing is taken from an earlier proof, as for an image that leaves this machine."""
+        return self.full_proof or self.push or self.no_cache
 
     def __post_init__(self) -> None:
         if self.assemble and self.attestations != NO_ATTESTATIONS:

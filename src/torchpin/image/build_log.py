@@ -27,9 +27,11 @@ _STAGE_STEP = re.compile(rf"#(?P<step>[0-9]+) \[{_STAGE} +\d+/\d+\]")
 _COMPILED = re.compile(r"/opt/build/(?P<name>[\w.-]+)")
 _CHANGE = re.compile(r"#(?P<step>[0-9]+) [0-9.]+\s+(?P<sign>[-+~]) (?P<name>[\w.-]+)(?:==| @ )")
 _INDEX = re.compile(r'export UV_DEFAULT_INDEX="\$\{\w+:-(?P<address>[^}]+)\}"')
+_PROOF = "verification"
+PROOF_FAILED = f"the build failed at {_PROOF};"  # of its message
 _TITLES = (  # of the other steps of our Dockerfile, by a part of their command
-    ("prove.py", "verification"),
-    ("probe.py", "verification"),  # of a repository's own template
+    ("prove.py", _PROOF),
+    ("probe.py", _PROOF),  # of a repository's own template
     ("/opt/torchpin/wheels.txt", "compiled wheels"),
     ("pip download", "source archives"),
     ("/run/torchpin/proof.json", "report of the verification"),

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["BuildContext", "Image", "InstallStep", "install_steps"]
 
 # Variables that name a folder in which libraries keep what they download or compile.
+# Files of a build context that the proof reads; what an earlier proof has shown is nothing, unless a build knows of one.
+SMOKE_TEST, EXPECTATION, KEPT_PROOF = "smoke.py", "expect.json", "kept.json"
+NOTHING_KEPT = "{}\n"
 _CACHE_VARIABLE = re.compile(r"(HF|TORCH|XDG_\w+)_HOME|\w+_CACHE(_DIR)?|MPLCONFIGDIR|TMPDIR")
 
 
@@ -294,8 +297,9 @@ def build_context(
     files |= stage_files(env, lock)
     files |= repository_files(env.service.apt_repositories, keys or {})
     files |= {f"runtime/{name}": text for name, text in runtime.items()}
-    files["smoke.py"] = smoke
-    files["expect.json"] = (
+    files[SMOKE_TEST] = smoke
+    files[KEPT_PROOF] = NOTHING_KEPT
+    files[EXPECTATION] = (
         json.dumps({**probe_expectations(env, lock), **access_expectations(env)}, indent=1) + "\n"
     )
     sources = {f"sources/{source.name}": source for source in env.service.sources}

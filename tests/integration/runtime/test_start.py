@@ -100,6 +100,7 @@ def test_the_scripts_folder_stays_as_the_image_brought_it(container: Container) 
         "probe_expectation.py",
         "probe_files.py",
         "probe_findings.py",
+        "probe_kept.py",
         "start.sh",
     ]
     assert (container.root / "freeze.txt").is_file()

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from probe_expectation import expectation, normalized, problems, requested_names, verdict
 from probe_findings import compiler_findings, file_findings
+from probe_kept import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 DRIVER = re.compile(r"Kernel Module\D*? (?:for \S+ +)?(\d+(?:\.\d+)+)")
 DRIVER_FILE = "/proc/driver/nvidia/version"
+KEPT = "kept.json"  # beside the expectation: the document of an earlier proof
 WHEELS = "/opt/torchpin/wheels.txt"  # of images whose build compiles wheels
 
 
@@ -283,13 +285,20 @@ def collect(
     readable: Sequence[str] = (),
     writable: Sequence[str] = (),
     gpu: bool = True,
+    proof: Proof | None = None,
 ) -> dict[str, Any]:
-    """Return the document of the environment; without `gpu` nothing of the machine's GPUs and driver is in it."""
+    """Return the document of the environment; without `gpu` nothing of the machine's GPUs and driver is in it.
+
+    What a `proof` knows of an earlier one is not imported again.
+    """
     versions, inherited, duplicates = environment()
+    names = dict.fromkeys(["torch", *imports])
+    proven = proof.proven if proof else frozenset()
     with stdout_to_stderr():
-        # each once: a second import of a broken torch raises another error
-        errors = {name: imported(name) for name in dict.fromkeys(["torch", *imports])}
-        torch = torch_facts(errors["torch"])
+        with proof.imports.watched() if proof else contextlib.nullcontext():
+            # each once: a second import of a broken torch raises another error
+            errors = {name: None if name in proven else imported(name) for name in names}
+        torch = proof.kept["torch"] if proof and "torch" in proven else torch_facts(errors["torch"])
         machine_gpus = gpu_facts() if gpu else None
     return {
         "python": platform.python_version(),
@@ -307,6 +316,7 @@ def collect(
         "unwritable": unwritable(writable),
         "gpu": machine_gpus,
         **({"wheels": wheels} if (wheels := wheel_hashes()) else {}),
+        **(proof.document(names) if proof else {}),
     }
 
 
@@ -398,12 +408,20 @@ def main(argv: Sequence[str]) -> int:
         except (OSError, ValueError) as error:
             arguments.error(f"{options.expect}: {sentence(error)}")
     expected = expect or {}
+    proof = None
+    if options.expect and not options.gpu:  # the GPUs of a machine are in no earlier proof
+        kept = str(Path(options.expect).with_name(KEPT))
+        proof = Proof(kept, site_folders(), platform.machine())
+        if proof.proven:
+            names = ", ".join(sorted(proof.proven))
+            sys.stderr.write(f"probe: unchanged since an earlier proof, not imported again: {names}\n")
     document = collect(
         imports=list(dict.fromkeys([*expected.get("imports", ()), *options.imports])),
         sources=list(dict.fromkeys([*expected.get("sources", ()), *options.sources])),
         readable=expected.get("readable", ()),
         writable=expected.get("writable", ()),
         gpu=options.gpu,
+        proof=proof,
     )
     if options.files or options.compiles or expect is not None:
         document.update(
