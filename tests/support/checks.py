@@ -105,9 +105,7 @@ def make_context(*environments: Environment, **context: Any) -> CheckContext:
 
 def run_check(env: Environment, check: str, **context: Any) -> Result:
     """The result of one check on an environment, by the runner."""
-    (check_result,) = [
-        candidate for candidate in run.run(make_context(env, **context)) if candidate.check == check
-    ]
+    (check_result,) = run.run(make_context(env, **context), ids=(check,))
     return check_result
 
 
@@ -117,9 +115,7 @@ def judge_check(
     """The result of one check of the judge on an environment, with a lock or without."""
     locks = {env.name: lock} if lock else {}
     judge_context = CheckContext(environments=(env,), today=today, uv=UV, locks=locks, **context)
-    (check_result,) = [
-        candidate for candidate in run.run(judge_context, judge=True) if candidate.check == check
-    ]
+    (check_result,) = run.run(judge_context, judge=True, ids=(check,))
     return check_result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -51,6 +52,11 @@ class Description:
     def environment(self) -> Environment:
         (env,) = self.context.environments
         return env
+
+    @cached_property
+    def results(self) -> tuple[Result, ...]:
+        """What the judge answers."""
+        return run.run(self.context, judge=True)
 
 
 def told_changes(env: Environment, finding: Finding) -> tuple[Change, ...]:
@@ -118,10 +124,10 @@ def remedy_problem(described: Description, result: Result, finding: Finding, *, 
     after = Description(
         name=described.name, text=text, context=replace(described.context, environments=(after_env,))
     )
-    results = run.run(after.context, judge=True)
+    results = after.results
     if _key(result, finding) in _findings(results):
         return "does not end the finding"
-    before = {(other.check, error.about) for other, error in _errors(run.run(described.context, judge=True))}
+    before = {(other.check, error.about) for other, error in _errors(described.results)}
     places = {after_env.service.location(change.path) for change in changes}
     errors = [
         f"{other.check}: {error.message}"
@@ -175,10 +181,9 @@ def _findings(results: Iterable[Result]) -> set[tuple[str, str, str]]:
 
 def all_problems(described: Description) -> dict[str, str]:
     """What is wrong with the remedies of every finding of a description: check and finding to problem."""
-    results = run.run(described.context, judge=True)
     return {
         f"{described.name}: {result.check}: {finding.message} | {finding.help}": problem
-        for result in results
+        for result in described.results
         for finding in (*result.findings, *result.notices)
         if (problem := remedy_problem(described, result, finding))
     }
