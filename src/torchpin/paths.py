@@ -50,6 +50,7 @@ PACKAGES = f"{WORK}/packages"  # the archives of git commits that packages are b
 UNDO = f"{WORK}/bumps"  # what undoes an update, a file each
 RESOLVED = f"{WORK}/resolved"  # under which policy each lock was resolved, a file each
 PROOFS = f"{WORK}/proofs"  # what the last proof of each environment has shown
+KEPT = f"{WORK}/kept"  # results of earlier runs, by what they rest on; safe to delete
 WRITTEN = f"{WORK}/written.json"  # the generated files as torchpin last wrote them
 
 
@@ -103,6 +104,10 @@ def image_folder(environment: str) -> str:
 def rendered_paths(environment: str) -> tuple[str, str]:
     """An image's Dockerfile, and the list of what its build reads."""
     return f"{DOCKER}/{environment}/Dockerfile", f"{DOCKER}/{environment}/context.txt"
+
+
+def record_folder(environment: str) -> str:
+    return f"{RECORDS}/{environment}"
 
 
 def freeze_path(environment: str) -> str:

@@ -26,6 +26,8 @@ class CheckContext:
 
     environments: tuple[Environment, ...]
     today: date
+    # The environment for which findings about the repository are reported; "": the first of `environments`.
+    reporting: str = ""
     uv: str  # the version of uv that torchpin pins
     # What holds for all services; None where the repository was not read.
     policy: Policy | None = None
@@ -91,6 +93,11 @@ def current_lock(context: CheckContext, env: Environment) -> Lock | None:
         remembered = (env, None if lock is None or outdated_files(env, lock) else lock)
         context.current_locks[id(env)] = remembered
     return remembered[1]
+
+
+def reports_repository(context: CheckContext, env: Environment) -> bool:
+    """Whether findings that belong to the repository, and to no environment, are reported for this one."""
+    return env.name == (context.reporting or context.environments[0].name)
 
 
 def uses_stubs(context: CheckContext) -> bool:

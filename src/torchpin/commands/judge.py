@@ -9,20 +9,27 @@ from torchpin.checks import context, registry, run
 from torchpin.checks.report import findings_text
 from torchpin.checks.rules.deviations import ending_waivers
 from torchpin.commands.report import CommandReport
-from torchpin.compat.measured import package_share
 from torchpin.errors import FindingsError, InputError
 from torchpin.model import Outcome
 from torchpin.tools.files import write_files
-from torchpin.workspace.evidence import for_judge, from_descriptions, from_machine, from_repository
+from torchpin.workspace.evidence import (
+    for_judge,
+    from_descriptions,
+    from_machine,
+    from_repository,
+    require_targets,
+)
+from torchpin.workspace.kept_results import Question, answers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torchpin.commands.selection import Workspace
     from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment
     from torchpin.queries.why import Explanation
+    from torchpin.workspace.kept_results import Answer
     from torchpin.workspace.workspace import Repository
 
 
@@ -37,7 +44,7 @@ def judge(
     driver: str | None = None,
 ) -> tuple[registry.Result, ...]:
     """The results of the judge's checks, from descriptions, locks and facts; no network, no process."""
-    return run.run(for_judge(repo, environments, gpus=gpus, driver=driver), judge=True)
+    return judge_with_shares(repo, environments, gpus=gpus, driver=driver)[0]
 
 
 def judge_with_shares(
@@ -48,9 +55,14 @@ def judge_with_shares(
     driver: str | None = None,
 ) -> tuple[tuple[registry.Result, ...], dict[str, PackageShare]]:
     """The same, with how many packages of each environment have measured facts."""
-    check_context = for_judge(repo, environments, gpus=gpus, driver=driver)
-    shares = {env.name: package_share(env, context.current_lock(check_context, env)) for env in environments}
-    return run.run(check_context, judge=True), shares
+    require_targets(gpus, driver)
+    question = Question(kind="judge", judge=True, gpus=tuple(gpus), driver=driver or "")
+    known = answers(repo, environments, question)
+    return _results(known), {name: answer.share for name, answer in known.items()}
+
+
+def _results(known: Mapping[str, Answer]) -> tuple[registry.Result, ...]:
+    return tuple(result for answer in known.values() for result in answer.results)
 
 
 def why(repo: Repository, env: Environment, component: str) -> Explanation:
@@ -78,14 +90,11 @@ def require_compatible(repo: Repository, environments: Sequence[Environment]) ->
 
 def check(repo: Repository, environments: Sequence[Environment], *ids: str) -> tuple[registry.Result, ...]:
     """The results of the checks whose ids start with one of `ids`, on the committed files. Offline, nothing resolved."""
-    check_context = from_repository(
-        repo, environments, renderings=_concerns("DKR", ids), documents=_concerns("DOC", ids), records=False
+    if "DOC" in ids:
+        return run.run(from_repository(repo, environments, renderings=False, records=False), ids=ids)
+    return _results(
+        answers(repo, environments, Question(kind="-".join(ids), ids=ids, renderings="DKR" in ids))
     )
-    return run.run(check_context, ids=ids)
-
-
-def _concerns(family: str, ids: Sequence[str]) -> bool:
-    return any(check_id.startswith(family) for check_id in ids)
 
 
 def verify(

@@ -47,11 +47,16 @@ def for_judge(
 
     Raises InputError for a driver that is no version, and for an empty name of a GPU.
     """
+    require_targets(gpus, driver)
+    context = from_repository(repo, environments, renderings=False, documents=False, records=False)
+    return replace(context, target_gpus=tuple(gpus), target_driver=driver or "")
+
+
+def require_targets(gpus: Sequence[str], driver: str | None) -> None:
+    """Raises InputError for a driver that is no version, and for an empty name of a GPU."""
     require_gpu_names(gpus)
     if driver is not None and not DRIVER.pattern.fullmatch(driver):
         raise InputError(f"--driver: {driver!r} is not {DRIVER.expected.partition(' (')[0]}")
-    context = from_repository(repo, environments, renderings=False, documents=False, records=False)
-    return replace(context, target_gpus=tuple(gpus), target_driver=driver or "")
 
 
 def require_gpu_names(gpus: Sequence[str]) -> None:
@@ -89,7 +94,7 @@ def from_repository(
         locks=parsed,
         broken=broken,
         orphans=workspace.orphaned_folders(repo),
-        file_problems={env.name: _file_problems(repo, env) for env in environments if env.copied_files},
+        file_problems={env.name: file_problems(repo, env) for env in environments if env.copied_files},
     )
     if renderings:
         context = _add_renderings(repo, context)
@@ -98,8 +103,15 @@ def from_repository(
     return _add_records(repo, context) if records else context
 
 
-def _file_problems(repo: Repository, env: Environment) -> tuple[str, ...]:
+def file_problems(repo: Repository, env: Environment) -> tuple[str, ...]:
+    """Why each entry of `files:` cannot be found, in their order; "" where it can."""
     return tuple(find_problem(repo.root, env.service, entry) for entry in env.copied_files)
+
+
+def copy_problems(repo: Repository, env: Environment) -> tuple[str, ...]:
+    """Why each entry of `files:` cannot be copied, in their order; "" where nothing is in the way."""
+    left_out = left_out_files(env.service)
+    return tuple(copy_problem(repo.root, env.service, entry, left_out) for entry in env.copied_files)
 
 
 def _add_renderings(repo: Repository, context: CheckContext) -> CheckContext:
@@ -171,9 +183,7 @@ def _render(
     if lock is None or outdated_files(env, lock):
         return {}, "", ()
     files = environment_files(repo, env, lock)
-    problems = tuple(
-        copy_problem(repo.root, env.service, entry, left_out_files(env.service)) for entry in env.copied_files
-    )
+    problems = copy_problems(repo, env)
     key = "" if any(problems) else render_environment(repo, env, lock).image_key
     return files, key, problems
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin import paths
+from torchpin.checks.context import reports_repository
 from torchpin.checks.registry import Unknown, check, finding
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def documents_are_fresh(context: CheckContext, env: Environment) -> Iterator[Fin
 
     Sources: opendatahub-io/notebooks issues 2242 and 2447, where documents drifted from images.
     """
-    if env != context.environments[0]:
+    if not reports_repository(context, env):
         return  # documents belong to the repository: reported once, for the first environment
     if context.passed_over:
         names = ", ".join(context.passed_over)

@@ -12,6 +12,7 @@ from packaging.utils import (
 )
 
 from torchpin import facts, paths
+from torchpin.checks.context import reports_repository
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.family import channel_names, layer_members, needs_companion
 from torchpin.compat.wheels import best_wheel
@@ -307,7 +308,7 @@ def nothing_is_orphaned(context: CheckContext, env: Environment) -> Iterator[Fin
 
     Sources: docs/ARCHITECTURE.md, words: environment.
     """
-    if env != context.environments[0]:
+    if not reports_repository(context, env):
         return  # orphans belong to the repository: reported once, for the first environment
     for folder in context.orphans:
         yield finding(env, folder, f"{folder} belongs to no described environment", about=folder)
