@@ -67,7 +67,12 @@ def test_a_file_that_stayed_is_not_read_again(
     write(tmp_path, "a", "one")
     before = fingerprint(tmp_path)
     read: list[str] = []
-    monkeypatch.setattr(fingerprints, "_read_digest", lambda path, state: (read.append(path), "read")[1])
+
+    def note_read(path: str, state: object) -> str:
+        read.append(path)
+        return "read"
+
+    monkeypatch.setattr(fingerprints, "_read_digest", note_read)
     assert fingerprint(tmp_path) == before
     write(tmp_path, "b", "two")
     fingerprint(tmp_path)
