@@ -8,11 +8,21 @@ Without a group all are run: an hour on two processors that do nothing else. Wha
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 import builds
+import locking
 import results
+import start
 
-GROUPS = {"builds": ("Images of a real service", lambda runs: builds.main(runs, None))}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GROUPS: dict[str, tuple[str, Callable[[int], list[results.Row]]]] = {
+    "start": ("The start of the command line", lambda runs: start.main(max(runs, 15))),
+    "locking": ("Locks and checks", locking.main),
+    "builds": ("Images of a real service", lambda runs: builds.main(runs, None)),
+}
 
 
 def main() -> None:

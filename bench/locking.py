@@ -1,10 +1,11 @@
-"""Locks of all environments of this repository: torchpin against uv's own commands, alternately.
+"""Locks and checks of all environments of this repository: torchpin against uv's own commands, alternately.
 
     python bench/locking.py [RUNS]
 
 Requires a set-up checkout (`python3 bootstrap.py invoke --list`) and PyPI; PyTorch's channels are served from the recorded index
 snapshots. First `lock --refresh`, which resolves all, against `uv pip compile` of each environment; then `lock` where nothing
-moves against `uv lock --check` of each. All caches are warm.
+moves, and each command that checks, against `uv lock --check` of each. All caches are warm, but what torchpin keeps of earlier
+results is removed for one of its sides.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Lock, Settings
 
 TORCHPIN, COMPILE, CHECK = "torchpin", "uv pip compile", "uv lock --check"
+NOTHING_KEPT = "torchpin, nothing kept"
+CHECKS = (("judge",), ("lock", "--check"), ("render", "--check"), ("document", "--check"), ("verify",))
 COPIED = (paths.SERVICES, paths.LOCKFILES, paths.DOCKER, paths.RECORDS, "docs")
 
 
@@ -71,6 +74,7 @@ def main(runs: int) -> list[Row]:
         unmoved = alternate(
             {TORCHPIN: torchpin, CHECK: lambda: total(project.check() for project in projects)}, runs
         )
+        checked = {command: alternate(check_sides(command, projects), runs) for command in CHECKS}
     return [
         Row(
             work="lock, all resolved",
@@ -84,7 +88,33 @@ def main(runs: int) -> list[Row]:
             aims=[Aim(side=TORCHPIN, limit=0.7)],
             note=f"{len(environments)} environments",
         ),
+        *(check_row(command, samples) for command, samples in checked.items()),
     ]
+
+
+def check_sides(command: tuple[str, ...], projects: list[Project]) -> dict[str, Callable[[], Sample]]:
+    """A command that checks this repository, with and without what was kept of its last run, and uv's check of all locks."""
+
+    def check() -> Sample:
+        return run_command(workload.torchpin(workload.ROOT, *command), cwd=workload.ROOT, codes=(0, 1))
+
+    def check_anew() -> Sample:
+        shutil.rmtree(workload.ROOT / paths.KEPT, ignore_errors=True)
+        return check()
+
+    return {
+        NOTHING_KEPT: check_anew,
+        TORCHPIN: check,
+        CHECK: lambda: total(project.check() for project in projects),
+    }
+
+
+def check_row(command: tuple[str, ...], samples: dict[str, list[Sample]]) -> Row:
+    return Row(
+        work=" ".join(command),
+        sides={side: summarize(listed) for side, listed in samples.items()},
+        aims=[Aim(side=side, other=CHECK, limit=0.25) for side in (TORCHPIN, NOTHING_KEPT)],
+    )
 
 
 class Project:
@@ -117,7 +147,9 @@ class Project:
         (folder / "pins.txt").write_text("".join(pins))
         self.environ = {**uv.uv_environment(settings), "UV_PROJECT_ENVIRONMENT": str(folder / "none")}
         del self.environ["UV_NO_CONFIG"]  # the project's own table of indexes
-        pythons = map(str, Path.home().glob(".pyenv/versions/*/bin"))  # `uv lock` wants one of the project's release
+        pythons = map(
+            str, Path.home().glob(".pyenv/versions/*/bin")
+        )  # `uv lock` wants one of the project's release
         self.environ["PATH"] = os.pathsep.join((os.environ["PATH"], *pythons))
 
     def compile(self) -> Sample:
