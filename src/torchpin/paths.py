@@ -31,6 +31,7 @@ _SBOM = "sbom.cdx.json"
 SERVICES_README = f"{SERVICES}/README.md"
 TASKS, NOXFILE, GITIGNORE = "tasks.py", "noxfile.py", ".gitignore"
 WORKFLOW, PRE_COMMIT = ".github/workflows/torchpin.yml", ".pre-commit-config.yaml"
+IMAGES_WORKFLOW = ".github/workflows/torchpin-images.yml"
 
 # In torchpin's own repository, whose facts are measured and renewed there.
 INDEX_SNAPSHOTS = "src/torchpin/facts/data/index"
@@ -46,6 +47,9 @@ _FORMER_LOCK_FILE = re.compile(r"(\d\d-[\w-]+|build|upstream-[\w-]+)\.txt")
 WORK = ".torchpin"
 LOGS = f"{WORK}/logs"
 TRANSACTION = f"{WORK}/transaction"
+BAKE_FILE = "docker-bake.json"  # of one machine, and in .gitignore; where buildx looks for it
+_BAKE = f"{WORK}/bake"
+BAKE_NETWORK = f"{_BAKE}/network.yaml"  # what older releases of buildx read in compose files alone
 PACKAGES = f"{WORK}/packages"  # the archives of git commits that packages are built from
 UNDO = f"{WORK}/bumps"  # what undoes an update, a file each
 RESOLVED = f"{WORK}/resolved"  # under which policy each lock was resolved, a file each
@@ -108,6 +112,16 @@ def rendered_paths(environment: str) -> tuple[str, str]:
 
 def record_folder(environment: str) -> str:
     return f"{RECORDS}/{environment}"
+
+
+def bake_context(environment: str) -> str:
+    """The build context that docker-bake.json names."""
+    return f"{_BAKE}/{environment}"
+
+
+def bake_secret(environment: str, name: str) -> str:
+    """The file of a build secret that docker-bake.json names."""
+    return f"{_BAKE}/secrets/{environment}/{name}"
 
 
 def freeze_path(environment: str) -> str:

@@ -138,9 +138,15 @@ def use_engine(dockerd: str) -> Iterator[None]:
 
 
 @contextmanager
-def start_engine(dockerd: str) -> Iterator[str]:
-    """An engine in a folder of its own, without bridge or firewall rules: builds and runs use the host's network."""
+def start_engine(dockerd: str, *, disk: str = "") -> Iterator[str]:
+    """An engine in a folder of its own, without bridge or firewall rules: builds and runs use the host's network.
+
+    `disk`: the size of its disk, as mount reads it.
+    """
     folder = make_short_folder()
+    if disk:
+        (folder / "data").mkdir()
+        subprocess.run(("mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", folder / "data"), check=True)
     socket = f"unix://{folder}/docker.sock"
     log = folder / "log"
     with log.open("wb") as output:
@@ -269,6 +275,14 @@ def other_engine(pytestconfig: pytest.Config) -> Iterator[str]:
     """The address of a second engine, which has nothing."""
     require_need(pytestconfig, "registry")
     with start_engine(find_dockerd() or "") as address:
+        yield address
+
+
+@pytest.fixture
+def small_engine(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The address of an engine with a disk of 30 megabytes."""
+    require_need(pytestconfig, "registry")
+    with start_engine(find_dockerd() or "", disk="30m") as address:
         yield address
 
 

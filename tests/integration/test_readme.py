@@ -126,6 +126,10 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         engine=True,
         reason=REAL_BUILD,
     ),
+    "invoke bake": Run(text='"io.torchpin.key"', command="invoke bake --print", reason=REAL_BUILD),
+    "docker buildx bake": Elsewhere(
+        reason="builds the images", test="tests/integration/commands/test_bake.py"
+    ),
     "invoke affected --since HEAD~1": Run(text="environments affected since "),
     "invoke install --service lora": Elsewhere(
         reason="the same with bootstrap.py before it", test="tests/integration/test_readme.py"

@@ -73,30 +73,39 @@ def list_tags(address: str, repository: str) -> list[str]:
 
 
 @contextmanager
-def breaking_connection(address: str, request: str) -> Iterator[str]:
-    """An address that hands on to a registry until a request begins so, and is gone from then on."""
+def breaking_connection(address: str, text: str) -> Iterator[str]:
+    """An address that hands on to a registry or an engine until something of this text is sent, and is gone from then on."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        threading.Thread(target=_serve, args=(server, address, request.encode()), daemon=True).start()
+        threading.Thread(target=_serve, args=(server, address, text.encode()), daemon=True).start()
         yield f"127.0.0.1:{server.getsockname()[1]}"
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
 
 
-def _serve(server: socket.socket, address: str, request: bytes) -> None:
-    host, _, port = address.partition(":")
+def _serve(server: socket.socket, address: str, text: bytes) -> None:
     with suppress(OSError):
         while True:
             client, _ = server.accept()
-            target = socket.create_connection((host, int(port)))
-            threading.Thread(target=_copy, args=(client, target, request, server), daemon=True).start()
+            target = _connect(address)
+            threading.Thread(target=_copy, args=(client, target, text, server), daemon=True).start()
             threading.Thread(target=_copy, args=(target, client, None, server), daemon=True).start()
 
 
-def _copy(source: socket.socket, target: socket.socket, request: bytes | None, server: socket.socket) -> None:
-    """Hands on what a socket receives; the request ends this connection, and all later ones."""
+def _connect(address: str) -> socket.socket:
+    """A connection to `host:port` or `unix:///path`."""
+    if not address.startswith("unix://"):
+        host, _, port = address.partition(":")
+        return socket.create_connection((host, int(port)))
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(address.removeprefix("unix://"))
+    return connection
+
+
+def _copy(source: socket.socket, target: socket.socket, text: bytes | None, server: socket.socket) -> None:
+    """Hands on what a socket receives; the text ends this connection, and all later ones."""
     with suppress(OSError):
         while chunk := source.recv(1 << 16):
-            if request and request in chunk:
+            if text and text in chunk:
                 server.shutdown(socket.SHUT_RDWR)
                 break
             target.sendall(chunk)

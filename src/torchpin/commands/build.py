@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -326,6 +326,36 @@ def _dry_run(repo: Repository, env: Environment, options: BuildOptions) -> Outco
     then = ", and put the layers of the locked wheels on it" if options.assemble else ""
     return Outcome(
         name=env.name, status="same", detail=f"would run: {redact_credentials(shlex.join(command))}{then}"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreparedBuild:
+    """The build of an environment that something else runs. `tags`: by its image key, and `latest`."""
+
+    repo: Repository
+    env: Environment
+    options: BuildOptions
+    rendered: generated.Rendering
+    labels: Mapping[str, str]
+    tags: tuple[str, str]
+
+    def command(self, context: Path, secrets: Mapping[str, Path]) -> tuple[str, ...]:
+        """The command that builds it from a context, with secrets by id."""
+        return build_command(self.repo, self.env, self.labels, self.options, context, {**secrets})
+
+
+def prepare_build(repo: Repository, env: Environment, options: BuildOptions) -> PreparedBuild:
+    """The build of an environment. Raises FindingsError where the committed files are out of date, ToolError for a wrong lock."""
+    lock, rendered = _load_fresh(repo, env)
+    _require_unique_packages(env, lock)
+    return PreparedBuild(
+        repo=repo,
+        env=env,
+        options=options,
+        rendered=rendered,
+        labels=_labels(repo, env, lock, rendered),
+        tags=image_tags(repo, env, rendered.image_key),
     )
 
 

@@ -38,6 +38,7 @@ _FILES = (
     ProjectFile(path=paths.NOXFILE, resource="project/noxfile.py", mention="torchpin"),
     ProjectFile(path=paths.GITIGNORE, resource="project/gitignore"),
     ProjectFile(path=paths.WORKFLOW, resource="project/workflow.yml", merged=False, top_only=True),
+    ProjectFile(path=paths.IMAGES_WORKFLOW, resource="project/images.yml", merged=False, top_only=True),
     ProjectFile(
         path=paths.PRE_COMMIT, resource="project/pre-commit-config.yaml", mention="torchpin", top_only=True
     ),

@@ -41,6 +41,7 @@ _TITLES = (  # of the other steps of our Dockerfile, by a part of their command
     ("uv venv", "Python"),
     ("apt-get", "system packages"),
 )
+_CACHE_IMPORT = "importing cache manifest from "  # a cache that is not there fails its step, and no build
 _SHOWN_LINES = 15  # of the failed step
 _SEARCHED_LINES = 20  # at the end of the log, where BuildKit repeats the error
 
@@ -150,18 +151,28 @@ class Failure:
 def find_failure(log: Sequence[str]) -> Failure:
     """The failure of a build, from all lines of its log."""
     events = [(parse_event(line), line) for line in log]
+    imports = {
+        build_event.step
+        for build_event, _ in events
+        if build_event and build_event.text.startswith(_CACHE_IMPORT)
+    }
     # When a step fails, BuildKit cancels those that run beside it.
     failed_steps = [
         build_event.step
         for build_event, _ in events
         if build_event and build_event.kind == "failed" and not build_event.text.startswith("CANCELED")
+        if build_event.step not in imports
     ]
     if failed_steps:
         step_events = [
             build_event for build_event, _ in events if build_event and build_event.step == failed_steps[0]
         ]
         name = next(
-            (step_title(build_event.text) for build_event in step_events if build_event.kind == "started"),
+            (
+                step_title(build_event.text) or build_event.text
+                for build_event in step_events
+                if build_event.kind == "started"
+            ),
             f"step {failed_steps[0]}",
         )
         output = [

@@ -53,7 +53,7 @@ def rewrites_times(builder: str = "") -> bool:
         for line in completed.stdout.splitlines()
         if line.startswith("Driver:")
     ]
-    return any(driver != "docker" for driver in drivers)
+    return any(driver not in {"", "docker"} for driver in drivers)  # "": no engine answers
 
 
 def image_digest(image: str) -> str | None:
@@ -321,30 +321,44 @@ def build(command: tuple[str, ...], log: Path, watch: Callable[[build_log.Event]
 
     Raises ToolError, with the failed step, its last lines, the help and the log's path.
     """
+    code, lines = run_logged(command, log, watch)
+    if code:
+        raise ToolError(failure_message(build_log.find_failure(lines), log))
+    return lines
+
+
+def run_logged(
+    command: tuple[str, ...],
+    log: Path,
+    watch: Callable[[build_log.Event], None] | None = None,
+    *,
+    cwd: Path | None = None,
+) -> tuple[int, tuple[str, ...]]:
+    """Run a command of buildx, and return its exit code and the lines of its log, as `build` does."""
     log.parent.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     with (
         log.open("w") as file,
-        stream(command, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
+        stream(command, cwd=cwd, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
     ):
         # No bound of time: a step may compile for hours, and its progress is shown; an interrupt ends it.
         # Redacted here, before a step's title is cut: a cut address may have lost the @ that shows its credentials
         for line in map(redact_credentials, cast("Iterator[str]", process.stdout)):
             file.write(line)
             lines.append(line)
-            event = build_log.parse_event(line)
-            if event:
+            event = build_log.parse_event(line) if watch else None
+            if watch and event:
                 watch(event)
         code = process.wait()
-    if code:
-        raise ToolError(failure_message(build_log.find_failure(lines), log))
-    return tuple(lines)
+    return code, tuple(lines)
 
 
-def failure_message(failure: build_log.Failure, log: Path) -> str:
+def failure_message(
+    failure: build_log.Failure, log: Path, *, outcome: str = "nothing was tagged or recorded"
+) -> str:
     """The failed step, its last lines, the help if any, and the log's path, a line each."""
     lines = [
-        f"the build failed at {failure.step}; nothing was tagged or recorded",
+        f"the build failed at {failure.step}; {outcome}",
         indent("\n".join(failure.lines)),
         *([f"help: {failure.help}"] if failure.help else []),
         f"log: {log}",

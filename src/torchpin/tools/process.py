@@ -130,7 +130,7 @@ def command_not_found(program: str) -> ToolError:
 
 @contextmanager
 def stream(
-    command: Sequence[str], *, env: Mapping[str, str] | None = None
+    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """A running command with stderr merged into stdout, read line by line; it is terminated when the block raises.
 
@@ -139,6 +139,7 @@ def stream(
     try:
         process = subprocess.Popen(
             command,
+            cwd=cwd,
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -35,6 +35,11 @@ def test_a_new_repository_has_a_place_for_services_and_both_command_lines(tmp_pa
     workflow = (tmp_path / ".github/workflows/torchpin.yml").read_text()
     assert f"pip install torchpin=={torchpin.__version__}\n" in workflow
     assert {*yaml.safe_load(workflow)["jobs"]} == {"verify"}
+    images = (tmp_path / ".github/workflows/torchpin-images.yml").read_text()
+    assert f"pip install torchpin=={torchpin.__version__}\n" in images
+    jobs = yaml.safe_load(images)["jobs"]
+    assert jobs["build"]["needs"] == "affected"
+    assert "torchpin affected" in jobs["affected"]["steps"][-1]["run"]
     (hook,) = yaml.safe_load((tmp_path / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     assert hook["entry"] == "torchpin verify"
 
@@ -73,7 +78,10 @@ def test_a_file_that_exists_is_kept_with_the_lines_that_it_lacks(tmp_path: Path)
     [
         ("tasks.py", "from torchpin.cli.entry import invoke_tasks\nnamespace = invoke_tasks([], mine)\n"),
         ("noxfile.py", "from torchpin.cli.sessions import verify\n# mine\n"),
-        (".gitignore", "*\n/.nox/\n/.venvs/\n/third_party/\n/torchpin.toml\n__pycache__/\n"),
+        (
+            ".gitignore",
+            "*\n/.nox/\n/.venvs/\n/third_party/\n/torchpin.toml\n/docker-bake.json\n__pycache__/\n",
+        ),
         (".pre-commit-config.yaml", "repos: [{repo: local, hooks: [{id: x, entry: torchpin judge}]}]\n"),
     ],
 )
@@ -85,7 +93,11 @@ def test_a_file_that_has_what_it_needs_gets_no_advice(tmp_path: Path, path: str,
 
 def test_below_the_top_of_a_git_repository_its_own_files_are_shown_and_not_written(tmp_path: Path) -> None:
     outcomes = {outcome.name: outcome for outcome in init.write_project(tmp_path, at_top=False)}
-    for path in (".github/workflows/torchpin.yml", ".pre-commit-config.yaml"):
+    for path in (
+        ".github/workflows/torchpin.yml",
+        ".github/workflows/torchpin-images.yml",
+        ".pre-commit-config.yaml",
+    ):
         assert outcomes[path].status == "kept"
         assert "top of the git repository" in outcomes[path].detail
         assert not (tmp_path / path).exists()

@@ -217,6 +217,31 @@ def test_a_failure_names_its_step_and_says_what_it_last_said() -> None:
     assert known_failure.help in failure.help
 
 
+def test_a_cache_that_is_not_there_is_not_what_failed() -> None:
+    log = [
+        "#4 importing cache manifest from registry.local/cache/lora-gpu:cache\n",
+        "#4 ERROR: failed to configure registry cache importer: registry.local/cache/lora-gpu:cache: not found\n",
+        "#9 [lora-gpu stage-1 2/3] RUN uv venv /opt/venv\n",
+        "#9 ERROR: process did not complete successfully: exit code: 2\n",
+    ]
+    assert build_log.find_failure(log).step == "Python"
+    assert build_log.find_failure([*log[:2], "ERROR: failed to push\n"]).step == "the build"
+
+
+def test_a_builder_that_does_not_answer_is_named() -> None:
+    failure = build_log.find_failure(
+        [
+            "#2 [internal] waiting for connection\n",
+            "#2 ERROR: context deadline exceeded\n",
+            " > [internal] waiting for connection:\n",
+            "ERROR: context deadline exceeded\n",
+        ]
+    )
+    assert failure.step == "[internal] waiting for connection"
+    (known_failure,) = [candidate for candidate in facts.failures() if candidate.id == "builder-lost"]
+    assert known_failure.help in failure.help
+
+
 def test_a_canceled_step_is_not_the_one_that_failed() -> None:
     log = ["#3 [ 2/3] RUN a", "#4 [ 3/3] RUN b", "#3 CANCELED", "#4 ERROR: exit code: 1"]
     assert build_log.find_failure(log) == Failure(step="RUN b", lines=("ERROR: exit code: 1",))

@@ -172,3 +172,38 @@ def affected(
     with task_run(document_form(json=json or github)) as run:
         form = single_form(json=json, github=github)
         print_affected(list_affected(Selection(service=service, variant=variant), since, run.watcher), form)
+
+
+@command(
+    help={
+        **SERVICE,
+        **VARIANT,
+        "builder": "the buildx builder to use",
+        "push": "push the verified image to build.registry of torchpin.toml, unless it is there already",
+        "affected_since": "only environments whose image changes since this git revision",
+        "print": "print docker-bake.json and write nothing",
+        "run": "build with it, too",
+    },
+)
+def bake(
+    _: Context,
+    service: str = "",
+    variant: str = "",
+    builder: str = "",
+    push: bool = False,
+    affected_since: str = "",
+    print: bool = False,  # noqa: A002 - the name of the option
+    run: bool = False,
+) -> None:
+    """Write docker-bake.json, by which `docker buildx bake` builds the images on any builder."""
+    from torchpin.commands.bake import BakeOptions, bake_images, print_bake
+    from torchpin.commands.selection import Selection
+    from torchpin.output.terminal import print_raw
+
+    with task_run("json" if print else "text") as current_run:
+        selection = Selection(service=service, variant=variant)
+        options = BakeOptions(builder=builder, push=push, since=affected_since, run=run)
+        if print:
+            print_raw(print_bake(selection, options, current_run.watcher))
+        else:
+            current_run.report(bake_images(selection, options, current_run.watcher))
