@@ -37,7 +37,8 @@ _LONGEST_NOTE = 10_000  # characters of what is kept of a layer; it has some fiv
 class Wheels(Protocol):
     """Where wheels are from: `tools.wheel_sources.WheelSources`."""
 
-    store: WheelStore
+    @property
+    def store(self) -> WheelStore: ...
 
     def fetch(self, artifact: Artifact, report: Report) -> Path: ...
 
@@ -45,10 +46,10 @@ class Wheels(Protocol):
 class Progress(Protocol):
     """What is told of the work, from several threads: `action` is `fetch`, `make` or `reuse`; bytes of `name`, done and in all.
 
-    `total` is 0 where it is not known.
+    `total` is 0 where it is not known; of a layer it leaves out what the archive adds, so `done` may become a little more.
     """
 
-    def __call__(self, action: str, name: str, done: int, total: int) -> None: ...
+    def __call__(self, action: str, name: str, done: int, total: int, /) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
