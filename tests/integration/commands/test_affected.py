@@ -122,3 +122,17 @@ def test_without_a_revision_all_are_affected_and_an_unknown_one_is_refused(commi
     assert states(affected_since(committed, "")) == {"lora-gpu": ("new", ())}
     with pytest.raises(InputError, match="revision 'v9' does not exist"):
         affected_since(committed, "v9")
+
+
+def test_a_repository_below_the_top_of_git_is_compared_alone(committed: Path, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    root = top / "of/gpu services"
+    shutil.copytree(committed, root, ignore=shutil.ignore_patterns(".git", ".torchpin"))
+    shutil.copytree(root / "services", top / "services")  # somebody else's of the same name
+    git(top, "init", "-q", "-b", "main")
+    git(top, "add", ".")
+    git(top, "commit", "-q", "-m", "all")
+    (top / "services/lora/smoke.py").write_text("another one's\n")
+    assert states(affected_since(root, "HEAD")) == {"lora-gpu": ("same", ())}
+    (root / "server/main.py").write_text("print(2)\n")
+    assert states(affected_since(root, "HEAD")) == {"lora-gpu": ("changed", ("server (files/0)",))}
