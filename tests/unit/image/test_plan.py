@@ -129,6 +129,7 @@ def test_a_context_holds_what_the_build_reads(
     built_context = plan.build_context(env, locked, runtime={"probe.py": "probe"}, smoke="smoke")
     assert sorted(built_context.files) == [
         "expect.json",
+        "kept.json",
         "layers/00-torch.companions.requirements.txt",
         "layers/00-torch.requirements.txt",
         "layers/01-torch-deps.requirements.txt",
@@ -198,6 +199,7 @@ def test_the_context_holds_nothing_that_the_base_gives(
     context = plan.build_context(env, lock, runtime={}, smoke="")
     assert sorted(context.files) == [
         "expect.json",
+        "kept.json",
         "layers/01-attention.requirements.txt",
         "layers/02-one.requirements.txt",
         "smoke.py",
