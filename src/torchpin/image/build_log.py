@@ -37,6 +37,7 @@ _TITLES = (  # of the other steps of our Dockerfile, by a part of their command
     ("/run/torchpin/proof.json", "report of the verification"),
     ("/run/torchpin/smoke.py", "torchpin's files"),
     ("--no-build-isolation", "source as a package"),
+    ("compileall", "bytecode"),
     ("/opt/tools", "build requirements of sources"),
     ("uv venv", "Python"),
     ("apt-get", "system packages"),

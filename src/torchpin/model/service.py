@@ -252,6 +252,7 @@ class Run:
     `entrypoint` stands in place of torchpin's start script. `user` is a name or `uid:gid`, None: root; `writable` are folders
     of the image that it owns. `env_files` are files of the host, `secrets` the names of what is mounted at /run/secrets.
     `compiles`: whether kernels are compiled at run time (triton, torch.compile); None: the description does not say.
+    `bytecode`: whether the image has bytecode of what is installed.
     """
 
     command: tuple[str, ...] = ()
@@ -269,6 +270,7 @@ class Run:
     secrets: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     compiles: bool | None = None
+    bytecode: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

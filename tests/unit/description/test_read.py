@@ -71,6 +71,12 @@ def test_every_yaml_spelling_of_false_is_false(word: str) -> None:
     assert not read_service(PLAIN + f"    optional: {word}\n").layers[0].optional
 
 
+def test_an_image_has_no_bytecode_unless_that_is_asked_for() -> None:
+    assert read_service(PLAIN + "run: {bytecode: true}\n").run.bytecode is True
+    assert read_service(PLAIN + "run: {bytecode: false}\n").run.bytecode is False
+    assert read_service(PLAIN + "run: {ports: [80]}\n").run.bytecode is False
+
+
 @pytest.mark.parametrize(("run", "compiles"), [("true", True), ("false", False)])
 def test_whether_kernels_are_compiled_has_three_answers(run: str, compiles: bool) -> None:
     assert read_service(PLAIN + f"run: {{compiles: {run}}}\n").run.compiles is compiles

@@ -220,6 +220,7 @@ ADDED = {
     "run: {ports: [0120]}": "run.ports[0]: expected a whole number from 1 to 65535, found 0120",
     "run: {ports: [-1]}": "run.ports[0]: expected a whole number from 1 to 65535, found -1",
     "run: {ports: [9999999999]}": "run.ports[0]: expected a whole number from 1 to 65535, found 9999999999",
+    "run: {bytecode: all}": "run.bytecode: expected true or false, found 'all'",
     "run: {compiles: sometimes}": "run.compiles: expected true or false, found 'sometimes'",
     "run: {ports: 80}": "run.ports: expected a list, found 80",
     "run: {env: {A: 1}}": "run.env.A: expected text, found 1 (quote it)",

@@ -116,6 +116,7 @@ def runs(draw: st.DrawFn) -> Run:
         labels=draw(st.dictionaries(st.from_regex(r"org\.[a-z]{1,8}", fullmatch=True), prose, max_size=2)),
         health=draw(st.none() | health),
         compiles=draw(st.sampled_from([None, True, False])),
+        bytecode=draw(st.booleans()),
     )
 
 

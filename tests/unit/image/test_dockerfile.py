@@ -373,3 +373,49 @@ def test_each_variant_stands_on_its_own_base(service: Services, artifact: Artifa
         "lora-cpu": f"FROM ubuntu:22.04@{digest} AS image",
         "lora-arm64": "FROM python:3.10-slim-bookworm AS image",
     }
+
+
+def test_bytecode_lies_beside_what_a_step_installs_and_above_torch(
+    environment: Environments, lock: Locks
+) -> None:
+    env = environment(run=Run(bytecode=True), apt=("git",))
+    lines = instructions(dockerfile(env, lock(env)))
+    plain = instructions(dockerfile(environment(apt=("git",)), lock(env)))
+    compiles = [line for line in lines if "compileall" in line]
+    torch_alone, training = compiles[0], compiles[-1]
+    assert all("--invalidation-mode unchecked-hash" in line and line.endswith(SETTLE) for line in compiles)
+    assert "find /opt/venv/lib $(ls -d /opt/python 2>/dev/null) -name '*.py'" in torch_alone
+    assert "pip install" not in torch_alone
+    assert "find /opt/venv/lib -newer /run/torchpin -name '*.py'" in training
+    # the layers of torch and its family are those of an image without bytecode
+    below = lines.index(torch_alone)
+    assert lines[:below] == plain[:below]
+    assert [line for line in lines[:below] if "00-torch.companions" in line]
+    assert "apt-get" in lines[below + 1]
+
+
+def test_an_edited_apt_list_changes_no_step_before_it(environment: Environments, lock: Locks) -> None:
+    before, after = (
+        instructions(dockerfile(environment(apt=apt), lock(environment(apt=apt))))
+        for apt in [("git",), ("git", "curl")]
+    )
+    different = [number for number, pair in enumerate(zip(before, after, strict=True)) if len({*pair}) > 1]
+    assert [before[number].startswith("RUN") and "apt-get" in before[number] for number in different] == [
+        True
+    ]
+    torch = [number for number, line in enumerate(before) if "layers/00-torch" in line]
+    assert max(torch) < different[0]
+
+
+def test_what_a_service_is_called_changes_nothing_below_its_own_packages(
+    environment: Environments, lock: Locks
+) -> None:
+    lora = environment(apt=("git",))
+    other = environment(
+        apt=("curl",), name="speech", summary="Speech", run=Run(env=MappingProxyType({"A": "b"}))
+    )
+    first, second = (instructions(dockerfile(env, lock(env))) for env in (lora, other))
+    shared = [line for line in first if "layers/00-torch" in line or "uv venv" in line]
+    assert len(shared) == 3
+    last = max(first.index(line) for line in shared)
+    assert first[: last + 1] == second[: last + 1]
