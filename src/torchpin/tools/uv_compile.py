@@ -16,6 +16,7 @@ from torchpin.redaction import redact_credentials
 from torchpin.tools import http, process
 from torchpin.tools.scratch import temporary_folder
 from torchpin.tools.uv import uv_environment, uv_executable
+from torchpin.tools.uv_python import python_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,8 +70,9 @@ class NoSolutionError(ToolError):
 def run_compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
     """Run a compile command in its project's folder. Raises ToolError with uv's output, a NoSolutionError for no solution."""
     # uv leaves lock files of the builds that it needs in TMPDIR: in this folder they are removed with it
+    release = f"{env.service.python.major}.{env.service.python.minor}"
     completed = process.run(
-        command,
+        (*command, *python_options(release)),
         cwd=folder,
         env=configured_environment(settings, folder) | {"TMPDIR": str(folder)},
         check=False,
