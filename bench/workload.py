@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 BASE = "torchpin-bench/base:1"
 SERVICE = "services/zopilot/service.yaml"
 _BASE_PACKAGES = (
-    "python3,python3-pip,python3-venv,ca-certificates,curl,gcc,git,libc6-dev,libglib2.0-0,libgomp1,wget"
+    "python3,python3-dev,python3-pip,python3-venv,ca-certificates,curl,gcc,git,libc6-dev,libglib2.0-0,libgomp1,wget"
 )
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 # Variables that would make torchpin hand on this machine's certificates; the base image has them already.
