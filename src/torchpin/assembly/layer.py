@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from torchpin.assembly import compression as compressing
 from torchpin.assembly import tar
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torchpin.assembly.wheel import InstalledWheel, TreeFile, VenvLayout
     from torchpin.model import Artifact
 
+LayerContent = Literal["wheels", "bytecode", "wheels and bytecode"]
+
 # Of what this package makes of a wheel: another number makes every layer anew.
 FORMAT = 1
 _CHUNK = 1 << 20
@@ -30,10 +32,14 @@ _FOLDER, _FILE, _EXECUTABLE = 0o755, 0o644, 0o755
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerPlan:
-    """A layer that is to be made: a name for messages, and the wheels, of which a later one wins where two have the same file."""
+    """A layer that is to be made: a name for messages, and the wheels, of which a later one wins where two have the same file.
+
+    `content` is what of the wheels is in it: what they install, their bytecode, or both.
+    """
 
     name: str
     wheels: tuple[Artifact, ...]
+    content: LayerContent = "wheels"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,11 +55,17 @@ class LayerBlob:
     uncompressed: int
 
 
-def layer_key(plan: LayerPlan, layout: VenvLayout, *, epoch: int, compression: Compression) -> str:
-    """The hash, 64 hexadecimal digits, of all that the bytes of a layer depend on; its name is not part of it."""
+def layer_key(
+    plan: LayerPlan, layout: VenvLayout, *, epoch: int, compression: Compression, bytecode: str = ""
+) -> str:
+    """The hash, 64 hexadecimal digits, of all that the bytes of a layer depend on; its name is not part of it.
+
+    `bytecode` is what compiles bytecode.
+    """
     parts = [
         *(str(FORMAT), layout.root, layout.python, str(epoch)),
         *(compression, compressing.compression_version(compression)),
+        *(() if plan.content == "wheels" else (plan.content, bytecode)),
         *(f"{wheel.name} {wheel.sha256}" for wheel in plan.wheels),
     ]
     return sha256("\n".join(parts).encode()).hexdigest()

@@ -12,6 +12,7 @@ from threading import Event
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from torchpin.assembly.archive import WheelArchive, WheelError
+from torchpin.assembly.bytecode import with_bytecode
 from torchpin.assembly.compression import MEDIA_TYPES, compressor
 from torchpin.assembly.layer import LayerBlob, layer_chunks, layer_key
 from torchpin.assembly.wheel import install_wheel
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
     from torchpin.assembly.compression import Compression, Packed
     from torchpin.assembly.layer import LayerPlan
-    from torchpin.assembly.wheel import VenvLayout
+    from torchpin.assembly.wheel import InstalledWheel, VenvLayout
     from torchpin.model import Artifact
+    from torchpin.tools.bytecode import BytecodeStore
     from torchpin.tools.wheel_store import Report, WheelStore
 
 _DOWNLOADS = 8  # at a time
@@ -54,16 +56,18 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerStore:
-    """The layers below a folder, of one place, time and compression."""
+    """The layers below a folder, of one place, time and compression; `bytecode` is needed for plans with bytecode."""
 
     folder: Path
     layout: VenvLayout
     epoch: int
     compression: Compression
+    bytecode: BytecodeStore | None = None
 
     def path(self, plan: LayerPlan) -> Path:
         """Where a layer is, or would be."""
-        key = layer_key(plan, self.layout, epoch=self.epoch, compression=self.compression)
+        identity = self.bytecode.identity if self.bytecode and plan.content != "wheels" else ""
+        key = layer_key(plan, self.layout, epoch=self.epoch, compression=self.compression, bytecode=identity)
         return self.folder / key[:2] / key
 
     def read(self, plan: LayerPlan) -> LayerBlob | None:
@@ -111,11 +115,7 @@ class LayerStore:
 
         with ExitStack() as stack:
             wheels = [
-                install_wheel(
-                    WheelArchive(stack.enter_context(path.open("rb")), wheel.filename),
-                    wheel.name,
-                    self.layout,
-                )
+                self._install(plan, wheel, stack.enter_context(path.open("rb")))
                 for wheel, path in zip(plan.wheels, paths, strict=True)
             ]
             total = sum(file.size for wheel in wheels for file in wheel.files.values())
@@ -134,6 +134,16 @@ class LayerStore:
             diff_id=f"sha256:{plain.hexdigest()}",
             uncompressed=uncompressed,
         )
+
+    def _install(self, plan: LayerPlan, wheel: Artifact, opened: IO[bytes]) -> InstalledWheel:
+        """What of a wheel is in a layer."""
+        installed = install_wheel(WheelArchive(opened, wheel.filename), wheel.name, self.layout)
+        if plan.content == "wheels":
+            return installed
+        if self.bytecode is None:
+            raise ToolError(f"{plan.name}: there is no Python that compiles bytecode")
+        compiled = self.bytecode.compiled(installed, wheel.sha256, self.layout)
+        return with_bytecode(installed, compiled, self.layout, alone=plan.content == "bytecode")
 
     def _keep(self, blob: LayerBlob, path: Path) -> None:
         """Give a layer its name, and note what it is."""

@@ -151,7 +151,13 @@ def test_the_key_of_a_layer_changes_with_all_that_its_bytes_depend_on(
         key(epoch=1),
         key(kind="gzip"),
         key(kind="zstd"),
+        key(replace(plan, content="bytecode")),
+        key(replace(plan, content="wheels and bytecode")),
+        layer_key(
+            replace(plan, content="bytecode"), LAYOUT, epoch=0, compression="none", bytecode="another Python"
+        ),
     }
+    assert key() == layer_key(plan, LAYOUT, epoch=0, compression="none", bytecode="any Python")
     before = key()
     monkeypatch.setattr(layer, "FORMAT", layer.FORMAT + 1)
     assert len({*others, before, key()}) == len(others) + 2
