@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torchpin import facts, paths
 from torchpin.checks import run
 from torchpin.commands.answered_locks import answered_locks, note_resolved
-from torchpin.commands.judge import check_workspace, require_compatible
+from torchpin.commands.judge import check, check_workspace, require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.description.environments import index_url
@@ -66,6 +66,9 @@ def lock(
     with exclusive_services(repo, services):
         present = read_inputs(repo, environments)
     answered = {} if refresh or upgrade else answered_locks(repo, environments)
+    if len(answered) == len(environments) and _is_settled(repo, environments):
+        show_status(_answered_note(len(answered)))
+        return tuple(_same_lock(name, lock) for name, lock in answered.items())
     outcomes, new_locks = resolve_all(
         repo,
         environments,
@@ -150,7 +153,7 @@ def resolve_all(
 
     def resolve_environment(env: Environment) -> Outcome:
         if env.name in answered:
-            return Outcome(name=env.name, status="same", detail=_package_count(answered[env.name]))
+            return _same_lock(env.name, answered[env.name])
         current = present_lock(repo, env)
         notices: dict[str, None] = {}  # each once, in their order
         cutoff = choose_cutoff(policy, env, current, upgrade=upgrade, today=today)
@@ -176,6 +179,18 @@ def resolve_all(
         for outcome in outcomes
     )
     return tuple(judged), new_locks
+
+
+def _is_settled(repo: Repository, environments: Sequence[Environment]) -> bool:
+    """Whether the rendered files and documents are as they would be written; raises what would keep them from it."""
+    require_compatible(repo, environments)
+    _require_complete(repo, environments)
+    results = [*check(repo, environments, "LCK", "DKR"), *check(repo, environments, "DOC")]
+    return all(result.status == "ok" for result in results)
+
+
+def _same_lock(name: str, lock: Lock) -> Outcome:
+    return Outcome(name=name, status="same", detail=_package_count(lock))
 
 
 def _package_count(lock: Lock) -> str:
