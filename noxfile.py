@@ -64,7 +64,7 @@ def generated(session: nox.Session) -> None:
 STEPS: dict[str, Callable[[nox.Session], object]] = {
     "ruff": lambda session: session.run("ruff", "check"),
     "format": lambda session: session.run("ruff", "format", "--check"),
-    "mypy": lambda session: session.run("mypy"),
+    "mypy": lambda session: session.run("mypy", "--num-workers", "auto"),
     "hadolint": hadolint,
     "generated": generated,
 }

@@ -118,7 +118,7 @@ def prepare_cases(world: World, cases: Sequence[Case], workers: int) -> list[Pre
         start = world.folder / "starts" / case.name
         shutil.copytree(ready, start, symlinks=True)
         case.prepare(world, start)
-        return prepare_case(case, world.environ, start, world.folder / "whole")
+        return prepare_case(case, world.environ, start, world.folder / "whole", world.forks)
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(prepare, cases))

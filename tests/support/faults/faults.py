@@ -19,11 +19,11 @@ from support.faults.trial import FaultFound, Trial
 from torchpin.errors import INTERRUPTED
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
     from support.faults.trial import Prepared
+    from support.forks import StartedCommand
 
 PAGE = 4096
 MOST_ROOM_BITS = 12  # of pages: 16 MiB, more than any of the commands writes
@@ -37,7 +37,7 @@ def fraction(seed: int, number: int) -> float:
     return (random.Random(seed).random() + number * 0.6180339887498949) % 1.0
 
 
-def wait_for_moment(trial: Trial, process: subprocess.Popen[bytes], seed: int, number: int) -> None:
+def wait_for_moment(trial: Trial, process: StartedCommand, seed: int, number: int) -> None:
     """A moment within the command's duration; for every second number one right after it begins to write."""
     part = fraction(seed, number // 2)
     if number % 2 == 0:
@@ -114,7 +114,7 @@ def fill_disk(trial: Trial, seed: int, number: int, *, repository: bool) -> str:
         trial.set_up()
         used = ROOM - free_bytes(folder)
         level = int(2 ** (part * MOST_ROOM_BITS) - 1) * PAGE  # half of them below 64 pages
-        enlarge(folder, used + level)
+        enlarge(folder, max(used + level, PAGE))  # a size of 0 would be no limit
         code = trial.run()
         trial.require_message(code)
         state = trial.require_before_or_after()

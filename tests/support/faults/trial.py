@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.faults.trees import Tree, describe_difference, read_tree, without, work_problem
-from support.faults.world import COMMAND_SECONDS
+from support.faults.world import COMMAND_SECONDS, command_line
 from torchpin.errors import BUG, TorchpinError
 from torchpin.workspace import writer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from support.faults.cases import Case
+    from support.forks import Forks, StartedCommand
 
 END_SECONDS = 20  # for what a stopped command has started to end by itself
 # What a killed command leaves, and a later one clears, among the temporary files.
@@ -33,7 +34,10 @@ class FaultFound(Exception):  # noqa: N818 - it is what a trial is for
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A case with its state before (also as a folder to copy), its state after, and the seconds of a run."""
+    """A case with its state before (also as a folder to copy), its state after, and the seconds of a run.
+
+    `forks` starts its command; a new process does where it is None.
+    """
 
     case: Case
     environ: Mapping[str, str]
@@ -41,6 +45,7 @@ class Prepared:
     before: Tree
     after: Tree
     seconds: float
+    forks: Forks | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +77,18 @@ class Trial:
         shutil.copytree(self.prepared.start, self.root, symlinks=True, dirs_exist_ok=True)
         self.temporary.mkdir(exist_ok=True)
 
-    def start(self, *prefix: str) -> subprocess.Popen[bytes]:
-        """The command in a session of its own, so that what it leaves running is seen."""
+    def start(self, *prefix: str) -> StartedCommand:
+        """The command in a session of its own, so that what it leaves running is seen; with a prefix in a new process."""
+        command, forks = self.prepared.case.command, self.prepared.forks
+        environ = {**self.prepared.environ, "TMPDIR": str(self.temporary)}
         with self.log.open("wb") as output:
+            if forks and not prefix:
+                arguments = command[len(command_line()) :]
+                return forks.start(*arguments, folder=self.root, environ=environ, output=output)
             return subprocess.Popen(
-                (*prefix, *self.prepared.case.command),
+                (*prefix, *command),
                 cwd=self.root,
-                env={**self.prepared.environ, "TMPDIR": str(self.temporary)},
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -184,10 +194,14 @@ def session_processes(session: int) -> list[str]:
     return commands
 
 
-def prepare_case(case: Case, environ: Mapping[str, str], start: Path, folder: Path) -> Prepared:
+def prepare_case(
+    case: Case, environ: Mapping[str, str], start: Path, folder: Path, forks: Forks | None = None
+) -> Prepared:
     """Run a case twice without a fault: its states and its duration. Raises FaultFound where the two differ."""
     before = read_tree(start)
-    prepared = Prepared(case=case, environ=environ, start=start, before=before, after={}, seconds=0)
+    prepared = Prepared(
+        case=case, environ=environ, start=start, before=before, after={}, seconds=0, forks=forks
+    )
     trees, durations = [], []
     for number in range(2):
         trial = Trial(prepared=prepared, folder=folder / f"{case.name}-whole-{number}")
@@ -203,6 +217,4 @@ def prepare_case(case: Case, environ: Mapping[str, str], start: Path, folder: Pa
     if trees[0] != trees[1]:
         difference = describe_difference(trees[0], trees[1])
         raise FaultFound(f"{case.name}: two runs without a fault differ: {difference}")
-    return Prepared(
-        case=case, environ=environ, start=start, before=before, after=trees[0], seconds=min(durations)
-    )
+    return replace(prepared, after=trees[0], seconds=min(durations))

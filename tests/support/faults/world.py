@@ -6,11 +6,12 @@ import os
 import platform
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.forks import can_fork, open_forks
 from torchpin.lab import stub_wheels
 from torchpin.tools import index_server
 from torchpin.tools.uv_install import local_platform
@@ -18,6 +19,7 @@ from torchpin.tools.uv_install import local_platform
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from support.forks import Forks
     from torchpin.tools.index_server import File
 
 ROOT = Path(__file__).parents[3]
@@ -52,12 +54,13 @@ sources:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A repository, the environment of every command in it, and the commits of the source's tags."""
+    """A repository, the environment of every command in it, the commits of the source's tags, and what starts commands."""
 
     folder: Path
     template: Path
     environ: Mapping[str, str]
     commits: Mapping[str, str]
+    forks: Forks | None
 
 
 def run_git(folder: Path, *arguments: str) -> str:
@@ -74,7 +77,7 @@ def run_git(folder: Path, *arguments: str) -> str:
 
 
 def command_line(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", "from torchpin.cli.main import main; main()", *arguments)
+    return (sys.executable, "-c", "from torchpin.cli.entry import main; main()", *arguments)
 
 
 def run_to_end(root: Path, environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -102,7 +105,9 @@ def open_world(folder: Path) -> Iterator[World]:
         mirrors["toolbox"] = f"file://{folder}/toolbox.git"
         lines = ["[mirrors]", *(f'"{name}" = "{url}"' for name, url in mirrors.items())]
         (template / "torchpin.toml").write_text("\n".join(lines) + "\n")
-        yield World(folder=folder, template=template, environ=_environment(folder), commits=commits)
+        environ = _environment(folder)
+        with open_forks(environ) if can_fork() else nullcontext() as forks:
+            yield World(folder=folder, template=template, environ=environ, commits=commits, forks=forks)
 
 
 def _environment(folder: Path) -> dict[str, str]:
