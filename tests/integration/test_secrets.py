@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.command_line import ROOT, run_command, run_process, tree
+from support.command_line import ROOT, run_command, run_process, whole_tree
 from support.git_repositories import git
 from support.secret_project import write_secret_project
 from torchpin.commands.crash import write_crash_log
@@ -142,7 +142,7 @@ def expect_no_canary(result: CommandResult, root: Path) -> None:
     """Neither the output nor a file has the canary, but the settings and git's configuration that it came from."""
     assert result.output
     assert CANARY not in result.output
-    names = [name for name, content in tree(root).items() if CANARY.encode() in content]
+    names = [name for name, content in whole_tree(root).items() if CANARY.encode() in content]
     assert {*names} <= {"torchpin.toml", ".git/config"}
 
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 from invoke import Program
 
-from torchpin import __version__
+from torchpin import __version__, paths
 from torchpin.cli.main import namespace
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +69,16 @@ def run_command(folder: Path, *arguments: str) -> CommandResult:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
+    """Every file, empty folders too; but what checks keep for the next run, as they may anywhere."""
+    kept = {paths.WORK, f"{paths.WORK}/.gitignore", paths.KEPT}
+    return {
+        name: content
+        for name, content in whole_tree(folder).items()
+        if name not in kept and not name.startswith(f"{paths.KEPT}/")
+    }
+
+
+def whole_tree(folder: Path) -> dict[str, bytes]:
     """Every file, empty folders too."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b"/"

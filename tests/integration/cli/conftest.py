@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from support.command_line import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from support.command_line import ROOT, run_command
 
 
 @pytest.fixture(scope="session")
 def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tracked files as they are in the working tree."""
+    """The tracked files as they are in the working tree, and what the checks of them have kept for the next run."""
     listed = subprocess.run(
         ("git", "-C", str(ROOT), "ls-files", "-z"), capture_output=True, text=True, check=True
     )
@@ -26,13 +23,19 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, root / name)
+    for task in ("lock", "render", "document", "verify"):
+        run_command(root, task, *(["--check"] if task != "verify" else []))
     return root
 
 
 @pytest.fixture
 def copy(committed: Path, tmp_path: Path) -> Path:
+    """The files that commands read and write, without torchpin's own code and tests, which are most of all files."""
     root = tmp_path / "repository"
-    shutil.copytree(committed, root)
+    code = {committed / name for name in ("bench", "src", "tests")}
+    shutil.copytree(
+        committed, root, ignore=lambda folder, names: [name for name in names if Path(folder, name) in code]
+    )
     return root
 
 

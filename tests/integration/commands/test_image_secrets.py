@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
 
-from support.command_line import tree
+from support.command_line import whole_tree
 from support.git_repositories import git
 from support.labs import image_tags
 from torchpin.commands.build import BuildOptions, build
@@ -113,7 +113,7 @@ def build_noting_contexts(
     real_build = buildx.build
 
     def note_context(command: tuple[str, ...], *arguments: Any) -> tuple[str, ...]:
-        contexts.update(tree(Path(command[-1])))
+        contexts.update(whole_tree(Path(command[-1])))
         contexts["command"] = " ".join(command).encode()
         return real_build(command, *arguments)
 
@@ -130,7 +130,7 @@ def build_noting_contexts(
 
 
 def expect_no_canary_in_files(root: Path) -> None:
-    names = {name for name, content in tree(root).items() if CANARY in content}
+    names = {name for name, content in whole_tree(root).items() if CANARY in content}
     assert names == SECRET_FILES
 
 
