@@ -8,7 +8,7 @@ from invoke import Collection
 
 from torchpin import __version__
 from torchpin.cli.program import torchpin_program
-from torchpin.cli.tasks.images import affected, bake, build, clone, freeze, install, run
+from torchpin.cli.tasks.images import affected, bake, build, clone, freeze, install, plan, run
 from torchpin.cli.tasks.lock_and_documents import document, export, lock, render, verify
 from torchpin.cli.tasks.pins import add, bump, explain, judge, outdated, support, why
 from torchpin.cli.tasks.project import (
@@ -33,6 +33,7 @@ namespace = Collection(
         build,
         bake,
         affected,
+        plan,
         install,
         run,
         freeze,

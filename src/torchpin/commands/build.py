@@ -13,6 +13,7 @@ from torchpin.commands import kept_proofs
 from torchpin.commands.image_record import file_warnings, is_recorded, write_record
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
+from torchpin.commands.plan import require_space
 from torchpin.commands.run_buildx import (
     BuildOptions,
     build_command,
@@ -206,6 +207,8 @@ def _build_and_prove(
 
     lock, rendered, labels = inputs
     tag, key, full = image_tags(repo, env, rendered.image_key)[0], rendered.image_key, options.proves_all
+    if not options.builder:
+        require_space(client, repo, env, lock, image_tags(repo, env, key)[1])
     context = kept_proofs.with_kept_proof(repo, env, rendered, builder=options.builder, full=full)
     try:
         _run_build(client, repo, env, options, (lock, replace(rendered, context=context), labels), watch)

@@ -31,6 +31,7 @@ def wheel_contents(
     env: Environment, artifact: Artifact, metadata_text: bytes, files: Iterable[WheelFile]
 ) -> WheelContents:
     """What the rules need of a wheel that was read."""
+    files = tuple(files)
     paths = [file.path for file in files]
     installs = contents.top_level(paths)
     if len(installs) > _MOST_INSTALLED:
@@ -40,6 +41,7 @@ def wheel_contents(
         installs=tuple(map(_plain, installs)),
         cuda_libraries=contents.cuda_libraries(paths),
         cuda_runtimes=contents.bundled_runtimes(paths),
+        unpacked=sum(file.size for file in files),
     )
 
 

@@ -32,6 +32,7 @@ _WHEEL_FIELDS = {
     "cuda_runtimes": "cuda-runtimes",
     "shares": "shares",
     "contents_of": "of",
+    "unpacked": "unpacked",
     "unread": "unread",
 }
 
@@ -149,6 +150,7 @@ def _wheel_values(line: str) -> WheelContents | None:
             cuda_runtimes=tuple(map(int, values.get("cuda-runtimes", ()))),
             shares=tuple(shares),
             contents_of=str(values.get("of", "")),
+            unpacked=int(values.get("unpacked", 0)),
             unread=str(values.get("unread", "")),
         )
     except (ValueError, TypeError, AttributeError, RecursionError):

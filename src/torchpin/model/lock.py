@@ -117,7 +117,8 @@ class WheelContents:
     which it chooses a library, `cuda_runtimes` the majors whose runtime lies in it. `shares` has the packages of the lock
     that come before it by name.
     `contents_of` is the file that was read where the table of contents is not that of the locked one: another build of the
-    same release, or the source archive itself; then only `installs` is known. `unread` is why nothing was read.
+    same release, or the source archive itself; then only `installs` is known. `unpacked` are the bytes of its files, 0 where
+    they were not read. `unread` is why nothing was read.
     """
 
     name: str
@@ -129,6 +130,7 @@ class WheelContents:
     cuda_runtimes: tuple[int, ...] = ()
     shares: tuple[SharedFiles, ...] = ()
     contents_of: str = ""
+    unpacked: int = 0
     unread: str = ""
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from torchpin.commands.verdicts import Judgement
     from torchpin.queries.affected import AffectedList
     from torchpin.queries.diff import Difference
+    from torchpin.queries.forecast import Forecast
+    from torchpin.queries.forecast_text import Line
     from torchpin.queries.outdated import UpdateList
     from torchpin.queries.why import Explanation
 
@@ -126,6 +128,17 @@ def print_affected(affected: AffectedList, form: str) -> None:
         if affected.affected:
             terminal.print_table("", AFFECTED_HEADERS, affected_rows(affected.affected))
         terminal.print_line(summary_line(affected))
+
+
+def print_forecasts(forecasts: Sequence[Forecast], line: Line, *, json: bool) -> None:
+    from torchpin.queries.forecast_text import forecast_document, forecast_lines
+
+    if json:
+        terminal.print_json([forecast_document(forecast, line) for forecast in forecasts])
+        return
+    for forecast in forecasts:
+        for text in forecast_lines(forecast, line):
+            terminal.print_line(text)
 
 
 def print_machine(checks: Sequence[MachineCheck]) -> None:

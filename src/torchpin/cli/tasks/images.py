@@ -151,6 +151,37 @@ def run(_: Context, service: str, variant: str = "", command: str = "", dry_run:
     help={
         **SERVICE,
         **VARIANT,
+        "link": "tell times at this speed of a line, such as 1Gbit or 250MB",
+        "price": "and what they cost at this price of an hour, such as 2.5",
+        "offline": "ask no registry for the bytes of base images",
+        **JSON,
+    }
+)
+def plan(
+    _: Context,
+    service: str = "",
+    variant: str = "",
+    link: str = "",
+    price: str = "",
+    offline: bool = False,
+    json: bool = False,
+) -> None:
+    """Forecast an image's bytes: download, layers, disk, what updates push, and what a host with another image pulls."""
+    from torchpin.commands.plan import forecast_bytes
+    from torchpin.commands.selection import Selection
+    from torchpin.output.answers import print_forecasts
+    from torchpin.queries.forecast_text import parse_line
+
+    with task_run(document_form(json=json)) as run:
+        line = parse_line(link, price)
+        selection = Selection(service=service, variant=variant)
+        print_forecasts(forecast_bytes(selection, run.watcher, offline=offline), line, json=json)
+
+
+@command(
+    help={
+        **SERVICE,
+        **VARIANT,
         "since": "the git revision to compare with; every environment is affected if omitted",
         **JSON,
         "github": "print `matrix` and `count` for $GITHUB_OUTPUT instead of text",
