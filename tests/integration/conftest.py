@@ -6,6 +6,7 @@ A test marked `docker`, `network` or `registry` is skipped, with the reason, whe
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -138,12 +139,14 @@ def use_engine(dockerd: str) -> Iterator[None]:
 
 
 @contextmanager
-def start_engine(dockerd: str, *, disk: str = "") -> Iterator[str]:
+def start_engine(dockerd: str, *, disk: str = "", keeps_blobs: bool = False) -> Iterator[str]:
     """An engine in a folder of its own, without bridge or firewall rules: builds and runs use the host's network.
 
-    `disk`: the size of its disk, as mount reads it.
+    `disk`: the size of its disk, as mount reads it; `keeps_blobs`: with the containerd image store.
     """
     folder = make_short_folder()
+    settings = folder / "daemon.json"
+    settings.write_text(json.dumps({"features": {"containerd-snapshotter": keeps_blobs}}))
     if disk:
         (folder / "data").mkdir()
         subprocess.run(("mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", folder / "data"), check=True)
@@ -154,7 +157,7 @@ def start_engine(dockerd: str, *, disk: str = "") -> Iterator[str]:
             (
                 *(dockerd, "--iptables=false", "--ip6tables=false", "--bridge=none", "-H", socket),
                 *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")),
-                *("--pidfile", str(folder / "pid")),
+                *("--pidfile", str(folder / "pid"), "--config-file", str(settings)),
             ),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -283,6 +286,14 @@ def small_engine(pytestconfig: pytest.Config) -> Iterator[str]:
     """The address of an engine with a disk of 30 megabytes."""
     require_need(pytestconfig, "registry")
     with start_engine(find_dockerd() or "", disk="30m") as address:
+        yield address
+
+
+@pytest.fixture
+def blob_engine(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The address of a second engine, which has nothing, with the containerd image store."""
+    require_need(pytestconfig, "registry")
+    with start_engine(find_dockerd() or "", keeps_blobs=True) as address:
         yield address
 
 

@@ -1,4 +1,4 @@
-"""An image as its registry holds it: configuration, manifest and index, from its layers alone.
+"""An image as its registry holds it: configuration and manifest, from its layers alone.
 
 The same layers, labels and time give the same bytes, so two machines give an image the same digests.
 """
@@ -68,13 +68,7 @@ class AssembledImage:
 
     config: bytes
     manifest: bytes
-    index: bytes
     layers: tuple[ImageLayer, ...]
-
-    @property
-    def documents(self) -> dict[str, bytes]:
-        """The documents by their digests."""
-        return {digest(text): text for text in (self.config, self.manifest, self.index)}
 
 
 def digest(content: bytes) -> str:
@@ -164,12 +158,7 @@ def assemble(
             ],
         }
     )
-    entry = {
-        **_descriptor(manifest, MANIFEST_TYPE),
-        "platform": {"architecture": machine, "os": system},
-    }
-    index = _canonical({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]})
-    return AssembledImage(config=config, manifest=manifest, index=index, layers=tuple(layers))
+    return AssembledImage(config=config, manifest=manifest, layers=tuple(layers))
 
 
 def archive_documents(image: AssembledImage, tags: Sequence[str] = ()) -> dict[str, bytes]:

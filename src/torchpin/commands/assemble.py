@@ -12,11 +12,13 @@ from torchpin.assembly.image import ImageLayer, assemble, digest, read_prefix, s
 from torchpin.assembly.layer import LayerPlan
 from torchpin.assembly.proof import REPORT_STEP, read_proof, report_tar
 from torchpin.assembly.wheel import VenvLayout
+from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError
 from torchpin.image.groups import package_groups
 from torchpin.image.plan import image_time
 from torchpin.image.steps import BELOW_APT
-from torchpin.tools import engine_images, scratch
+from torchpin.tools import docker, engine_images, registry_push, scratch
+from torchpin.tools.assembled_images import find_image, keep_image
 from torchpin.tools.cache import cache_folder
 from torchpin.tools.engine_images import ASSEMBLED_LABEL, CANDIDATE_LABEL
 from torchpin.tools.layer_store import LayerStore, make_layers
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 COMPRESSION: Compression = "zstd"
+IMAGES = "images"  # in the cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,9 +85,9 @@ def assemble_image(inputs: Assembly) -> None:
         report_layer = _report_layer(inputs, report)
         layers = (*parts.layers, _image_layer(report_layer, REPORT_STEP))
         files = {**parts.files, report_layer.digest: Path(report_layer.path)}
-        engine_images.load(
-            inputs.client, _image(inputs, parts.prefix, layers), files.__getitem__, inputs.tags
-        )
+        image = _image(inputs, parts.prefix, layers)
+        keep_image(cache_folder(inputs.repo.settings) / IMAGES, image, files)
+        engine_images.load(inputs.client, image, files.__getitem__, inputs.tags)
 
 
 def _make_parts(inputs: Assembly, folder: Path) -> Parts:
@@ -218,3 +221,26 @@ def _report_layer(inputs: Assembly, report: bytes) -> LayerBlob:
     """The layer that has the report of the proof, as the last step of a build adds it."""
     content = report_tar(report, epoch=image_time(inputs.env)[0])
     return _prefix_store(inputs).add(digest(content), io.BytesIO(content))
+
+
+def pusher(
+    repo: Repository, env: Environment, image: Any, show_status: StatusCallback
+) -> Callable[[Any, Sequence[str]], None]:
+    """What pushes an image of the engine: out of the cache, where it was assembled here, else the engine."""
+    assembled = find_image(cache_folder(repo.settings) / IMAGES, str(image.id))
+    if assembled is None:
+        return docker.push
+
+    def push(client: Any, tags: Sequence[str]) -> None:
+        others = (
+            docker.image_repository(other, repo.settings, prefix=repo.prefix)
+            for other in select_environments(repo.services)
+            if other.name != env.name
+        )
+        pushed = registry_push.push_image(client, *assembled, tags, others=[*others])
+        show_status(
+            f"{env.name}: {pushed.sent / 1e6:,.0f} MB sent, {pushed.mounted / 1e6:,.0f} MB mounted from images of other "
+            f"environments, {pushed.present / 1e6:,.0f} MB in the registry already"
+        )
+
+    return push

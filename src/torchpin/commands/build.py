@@ -122,6 +122,7 @@ def _build(
     watch: EventCallback,
 ) -> Outcome:
     """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
+    from torchpin.commands.assemble import pusher
     from torchpin.tools import docker
 
     repo = replace(
@@ -161,7 +162,10 @@ def _build(
         report = write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
         for warning in file_warnings(env, report):
             show_status(warning)
-    pushed = f", {publish(client, tags, rendered.image_key, again=options.no_cache)}" if options.push else ""
+    pushed = ""
+    if options.push:
+        push = pusher(repo, env, image, show_status)
+        pushed = f", {publish(client, tags, rendered.image_key, again=options.no_cache, push=push)}"
     status = "built and verified" if new else "already built and verified"
     status = "pulled from the registry" if stored and stored.place == "pulled" else status
     status += "" if new else ", nothing to do" if recorded else ", and recorded"

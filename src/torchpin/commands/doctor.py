@@ -57,6 +57,7 @@ def check_machine(repo: Repository, environments: Sequence[Environment]) -> list
         _check_git,
         _check_docker,
         _check_buildx,
+        _check_assembly,
         _check_builder,
         partial(_check_disk, repo),
         _check_gpu,
@@ -125,6 +126,26 @@ def _check_buildx() -> MachineCheck:
         return MachineCheck(name="buildx", ok=True, detail=buildx.expect_buildx())
     except TorchpinError as error:
         return MachineCheck(name="buildx", ok=False, detail="none", help=str(error))
+
+
+def _check_assembly() -> MachineCheck:
+    """How the engine gets images that are assembled, and what it keeps of them."""
+    from torchpin.tools import docker, engine_images
+
+    name = "assembled images"
+    try:
+        with docker.engine() as client:
+            keeps_blobs = engine_images.keeps_blobs(client)
+    except TorchpinError:
+        return MachineCheck(
+            name=name, ok=False, detail="no Docker engine", help="start one, or set DOCKER_HOST"
+        )
+    detail = (
+        "loaded as an OCI layout; the containerd image store keeps their blobs"
+        if keeps_blobs
+        else "loaded as a docker archive; the engine's store unpacks their layers, and they are pushed out of the cache"
+    )
+    return MachineCheck(name=name, ok=True, detail=detail)
 
 
 def _check_builder() -> MachineCheck:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from torchpin.errors import ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torchpin.model import Environment, StatusCallback
 
@@ -69,7 +69,14 @@ def _is_published(
         return False
 
 
-def publish(client: Any, tags: Sequence[str], key: str, *, again: bool = False) -> str:
+def publish(
+    client: Any,
+    tags: Sequence[str],
+    key: str,
+    *,
+    again: bool = False,
+    push: Callable[[Any, Sequence[str]], None] | None = None,
+) -> str:
     """Pushes an image with its tags, unless the registry has its key (`again`: also then); what was done.
 
     The tag of the key comes last, so what has it is whole, with all other tags moved. Raises ToolError with the registry's
@@ -83,5 +90,5 @@ def publish(client: Any, tags: Sequence[str], key: str, *, again: bool = False) 
             if registry.registry_key(tag) != key:
                 registry.retag(key_tag, tag)
         return "in the registry already"
-    docker.push(client, [*others, key_tag])
+    (push or docker.push)(client, [*others, key_tag])
     return "pushed"

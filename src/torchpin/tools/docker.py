@@ -253,6 +253,24 @@ def pull(client: Client, tags: Sequence[str], *, platform: str) -> Any:
     return image
 
 
+def registry_credentials(host: str) -> dict[str, str]:
+    """What docker knows of the user of a registry: username and password, or identitytoken; empty without a login."""
+    from docker.auth import load_config
+    from docker.errors import DockerException
+
+    try:
+        known = load_config().resolve_authconfig(host) or {}
+    except DockerException as error:
+        raise ToolError(f"docker's credentials of {host} cannot be read: {short_message(error)}") from None
+    return {name.lower(): str(value) for name, value in known.items() if value}
+
+
+def insecure_registries(client: Client) -> frozenset[str]:
+    """The registries that the engine is told to speak HTTP with."""
+    indexes = (client.info().get("RegistryConfig") or {}).get("IndexConfigs") or {}
+    return frozenset(host for host, index in indexes.items() if not index.get("Secure", True))
+
+
 def push(client: Client, tags: Sequence[str]) -> None:
     """Push tags to their registry. Raises ToolError with the registry's message."""
     for tag in tags:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 import pytest
 
 from support.image_trees import read_tree
-from support.labs import build_environment, image_tag
+from support.labs import build_environment, image_tag, image_tags
+from torchpin.assembly.image import MANIFEST_TYPE
+from torchpin.commands import doctor, lock
 from torchpin.commands.build import BuildOptions, build
-from torchpin.tools import docker
-from torchpin.tools.engine_images import ASSEMBLED_LABEL
+from torchpin.description import write
+from torchpin.description.environments import select_environments
+from torchpin.tools import docker, engine_images
+from torchpin.tools import scratch as scratch_folders
+from torchpin.tools.engine_images import ASSEMBLED_LABEL, CANDIDATE_LABEL
+from torchpin.tools.files import write_files
+from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torchpin import model
@@ -23,29 +37,152 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
 
-def assemble(repo: Repository, env: Environment) -> model.Outcome:
-    (outcome,) = build(repo, [env], BuildOptions(assemble=True))
-    return outcome
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("cache"))
 
 
-def test_an_assembled_image_has_the_files_of_a_built_one(
-    scratch: Repository, env: Environment, tmp_path: Path
-) -> None:
-    built = replace(scratch, prefix=f"{scratch.prefix}/built")
+@pytest.fixture
+def repo(scratch: Repository, shared_cache: str) -> Repository:
+    return replace(scratch, settings=replace(scratch.settings, cache=shared_cache))
+
+
+def assemble(repo: Repository, env: Environment, *, push: bool = False) -> tuple[model.Outcome, list[str]]:
+    statuses: list[str] = []
+    (outcome,) = build(repo, [env], BuildOptions(assemble=True, push=push), show_status=statuses.append)
+    return outcome, statuses
+
+
+def candidates() -> list[Any]:
+    with docker.engine() as client:
+        return client.images.list(filters={"label": CANDIDATE_LABEL})
+
+
+def test_an_assembled_image_has_the_files_of_a_built_one(repo: Repository, env: Environment) -> None:
+    built = replace(repo, prefix=f"{repo.prefix}/built")
     outcome = build_environment(built, env)
     assert outcome.code == 0, outcome.detail
-    repo = replace(scratch, settings=replace(scratch.settings, cache=str(tmp_path / "cache")))
-    outcome = assemble(repo, env)
+    outcome, _ = assemble(repo, env)
     assert outcome.code == 0, outcome.detail
     with docker.engine() as client:
-        images = [client.images.get(image_tag(repo, env)) for repo in (repo, built)]
+        images = [client.images.get(image_tag(each, env)) for each in (repo, built)]
         assembled_tree, built_tree = (read_tree(client, str(image.id)) for image in images)
         settings, built_settings = (image.attrs["Config"] for image in images)
     assert assembled_tree.keys() == built_tree.keys()
     differing = {path for path, entry in assembled_tree.items() if entry != built_tree[path]}
     assert differing <= {"etc"}, differing  # in which the engine makes files of its own
-    labels = settings["Labels"]
-    assert labels.pop(ASSEMBLED_LABEL)
+    assert settings["Labels"].pop(ASSEMBLED_LABEL)
     assert settings["Labels"] == built_settings["Labels"]
     for name in ("Env", "User", "WorkingDir", "Entrypoint", "Cmd", "ExposedPorts", "Volumes", "Healthcheck"):
         assert settings.get(name) == built_settings.get(name), name
+    assert candidates() == []
+    again, _ = assemble(built, env)
+    assert "already built" in again.detail  # either way gives the image of a key
+
+
+def test_what_fails_its_proof_is_neither_tagged_nor_kept(repo: Repository, env: Environment) -> None:
+    smoke = repo.root / "services" / env.service.name / "smoke.py"
+    smoke.write_text("raise SystemExit('the model is gone')\n")
+    assert not any(outcome.code for outcome in lock.lock(replace(repo), [env]))
+    outcome, _ = assemble(replace(repo), env)
+    assert outcome.code
+    assert "the model is gone" in outcome.detail
+    assert "nothing was tagged or recorded" in outcome.detail
+    assert image_tags(repo) == [tag for tag in image_tags(repo) if f"{env.name}-prefix:" in tag]
+    assert candidates() == []
+
+
+def test_what_a_killed_command_has_not_verified_is_removed(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    archive = subprocess.run(
+        ("tar", "--create", "--directory", str(tmp_path), "file"), capture_output=True, check=True
+    ).stdout
+    gone = "1-1-00000000-00000000-1-1"
+    with docker.engine() as client:
+        for number, owner in enumerate([gone, str(scratch_folders.current_owner())]):
+            client.api.import_image_from_data(
+                archive, changes=[f"LABEL {CANDIDATE_LABEL}={owner} number={number}"]
+            )
+        try:
+            assert engine_images.remove_abandoned(client) == 1
+            (left,) = candidates()
+            assert left.labels["number"] == "1"
+        finally:
+            for image in candidates():
+                client.images.remove(image.id)
+
+
+@contextmanager
+def another_machine(engine: str, base: str) -> Iterator[None]:
+    """Another engine, which has got the base image, under another umask."""
+    saved = subprocess.run(("docker", "save", base), capture_output=True, check=True).stdout
+    before = os.umask(0o077)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DOCKER_HOST", engine)
+            patch.setenv("SOURCE_DATE_EPOCH", "1")
+            subprocess.run(("docker", "load"), input=saved, check=True, capture_output=True)
+            yield
+    finally:
+        os.umask(before)
+
+
+def use_registry(repo: Repository, address: str, prefix: str) -> Repository:
+    return replace(repo, settings=replace(repo.settings, registry=address), prefix=prefix)
+
+
+def pushed_manifest(repo: Repository, env: Environment, address: str) -> tuple[str, dict[str, Any]]:
+    """The digest and the content of the manifest that a registry has of an environment's image."""
+    url = f"http://{address}/v2/{repo.prefix}/{env.name}/manifests/latest"
+    with urlopen(Request(url, headers={"Accept": MANIFEST_TYPE}), timeout=30) as answer:
+        return answer.headers["Docker-Content-Digest"], json.load(answer)
+
+
+@pytest.mark.registry
+def test_two_machines_push_the_same_manifest(
+    repo: Repository, env: Environment, registry: str, blob_engine: str, tmp_path: Path
+) -> None:
+    first = use_registry(repo, registry, f"{repo.prefix}/first")
+    outcome, statuses = assemble(first, env, push=True)
+    assert outcome.code == 0, outcome.detail
+    assert outcome.detail.endswith(", pushed")
+    elsewhere = tmp_path / "another" / "folder"
+    shutil.copytree(repo.root, elsewhere, symlinks=True)
+    second = use_registry(replace(repo, root=elsewhere), registry, f"{repo.prefix}/second")
+    second = replace(second, settings=replace(second.settings, cache=str(tmp_path / "cache")))
+    assert "docker archive" in doctor._check_assembly().detail
+    with another_machine(blob_engine, env.base.reference):
+        assert "OCI layout" in doctor._check_assembly().detail
+        outcome, _ = assemble(second, env, push=True)
+    assert outcome.code == 0, outcome.detail
+    assert pushed_manifest(first, env, registry) == pushed_manifest(second, env, registry)
+    assert any("MB sent, 0 MB mounted" in status for status in statuses), statuses
+
+
+@pytest.mark.registry
+def test_services_with_the_same_torch_share_its_blobs(
+    repo: Repository, env: Environment, registry: str
+) -> None:
+    other = replace(env.service, name="other", summary="Another service")
+    write_files(
+        {
+            repo.root / "services/other/service.yaml": write.to_yaml(other),
+            repo.root / "services/other/smoke.py": "import torch\n",
+        }
+    )
+    opened = workspace.open_repository(repo.root)
+    both = use_registry(
+        replace(repo, services=opened.services, descriptions=opened.descriptions), registry, repo.prefix
+    )
+    (other_env,) = select_environments(both.services, service="other")
+    assert not any(outcome.code for outcome in lock.lock(both, [other_env]))
+    for environment in (env, other_env):
+        outcome, statuses = assemble(both, environment, push=True)
+        assert outcome.code == 0, outcome.detail
+    manifests = [pushed_manifest(both, environment, registry)[1] for environment in (env, other_env)]
+    layers, other_layers = (
+        {layer["digest"]: layer["size"] for layer in manifest["layers"]} for manifest in manifests
+    )
+    own = {identity: size for identity, size in other_layers.items() if identity not in layers}
+    assert sum(own.values()) < sum(other_layers.values()) / 100
+    assert any("0 MB sent" in status and " 0 MB mounted" not in status for status in statuses), statuses
