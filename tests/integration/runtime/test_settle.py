@@ -91,3 +91,10 @@ def test_without_a_time_it_fails(root: Path, tmp_path: Path) -> None:
     )
     assert result.returncode
     assert "SOURCE_DATE_EPOCH" in result.stderr
+
+
+def test_uv_s_lock_of_the_environment_is_in_no_layer(root: Path) -> None:
+    uv_lock, other = write(root / "opt/venv/.lock", OLD), write(root / "opt/venv/uv.lock", NEW)
+    settle(root)
+    assert not uv_lock.exists()
+    assert other.exists()

@@ -26,6 +26,9 @@ empty_new "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old
 # the id of the machine that runs the image, which is made there
 empty_new "$root"/etc/machine-id "$root"/var/lib/dbus/machine-id
 
+# uv's lock of the environment: who only opens it has it in the layer in some image stores, and in others not
+rm -f "$root/opt/venv/.lock"
+
 # Mounts are left alone, and so are the three files that the engine mounts.
 find "$root/" -xdev \
     \( -path "$root/proc" -o -path "$root/sys" -o -path "$root/dev" -o -path "$root/run" -o -path "$root/tmp" \) -prune \
