@@ -55,8 +55,6 @@ class CheckContext:
     clones: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # The freeze record of the last built image; None: no such file.
     records: Mapping[str, str | None] = field(default_factory=dict)
-    # The image key: the digest of all inputs of an image.
-    keys: Mapping[str, str] = field(default_factory=dict)
     # The images with the current key on this machine: `size_bytes`.
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # The JSON report of the probe in these images; empty where the probe failed.

@@ -53,6 +53,11 @@ class Check:
     judge: bool = False
 
     @property
+    def is_of_files(self) -> bool:
+        """Whether it reads no more than the files of its environment: neither other services, nor this machine."""
+        return {*self.needs} <= {"lock"} and not self.id.startswith("DOC")
+
+    @property
     def help_line(self) -> str:
         """The help in the form of a finding's: lower case, no full stop at its end."""
         return f"{self.help[:1].lower()}{self.help[1:].removesuffix('.')}"

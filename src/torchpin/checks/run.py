@@ -26,13 +26,22 @@ def registered_checks() -> tuple[Check, ...]:
     return registered("check")
 
 
-def run(context: CheckContext, *, judge: bool = False, ids: tuple[str, ...] = ("",)) -> tuple[Result, ...]:
+def run(
+    context: CheckContext,
+    *,
+    judge: bool = False,
+    ids: tuple[str, ...] = ("",),
+    of_files: bool | None = None,
+) -> tuple[Result, ...]:
     """The results of every check on every environment, in the order of ids.
 
-    `judge`: of the judge's checks only; `ids`: of those whose ids start with one of these.
+    `judge`: of the judge's checks only; `ids`: of those whose ids start with one of these; `of_files`: of those that read no
+    more than the files of an environment, or of all others.
     """
     chosen = [
-        check for check in registered_checks() if (check.judge or not judge) and check.id.startswith(ids)
+        check
+        for check in registered_checks()
+        if (check.judge or not judge) and check.id.startswith(ids) and of_files in {None, check.is_of_files}
     ]
     results: list[Result] = []
     for env in context.environments:

@@ -12,13 +12,8 @@ from torchpin.commands.report import CommandReport
 from torchpin.errors import FindingsError, InputError
 from torchpin.model import Outcome
 from torchpin.tools.files import write_files
-from torchpin.workspace.evidence import (
-    for_judge,
-    from_descriptions,
-    from_machine,
-    from_repository,
-    require_targets,
-)
+from torchpin.workspace.evidence import add_machine, for_judge, from_descriptions, require_targets
+from torchpin.workspace.kept_documents import document_context
 from torchpin.workspace.kept_results import Question, answers
 
 if TYPE_CHECKING:
@@ -90,19 +85,30 @@ def require_compatible(repo: Repository, environments: Sequence[Environment]) ->
 
 def check(repo: Repository, environments: Sequence[Environment], *ids: str) -> tuple[registry.Result, ...]:
     """The results of the checks whose ids start with one of `ids`, on the committed files. Offline, nothing resolved."""
-    if "DOC" in ids:
-        return run.run(from_repository(repo, environments, renderings=False, records=False), ids=ids)
-    return _results(
-        answers(repo, environments, Question(kind="-".join(ids), ids=ids, renderings="DKR" in ids))
-    )
+    known = answers(repo, environments, Question(kind="-".join(ids), ids=ids, renderings="DKR" in ids))
+    if "DOC" not in ids:
+        return _results(known)
+    documents = run.run(document_context(repo, environments, known), ids=ids, of_files=False)
+    return _merge(environments, _results(known), documents)
+
+
+def _merge(
+    environments: Sequence[Environment], *parts: Sequence[registry.Result]
+) -> tuple[registry.Result, ...]:
+    """The results by environment, in the order of ids."""
+    places = {env.name: place for place, env in enumerate(environments)}
+    results = (result for part in parts for result in part)
+    return tuple(sorted(results, key=lambda result: (places[result.environment], result.check)))
 
 
 def verify(
     repo: Repository, environments: Sequence[Environment], *, require: Sequence[str] = ()
 ) -> tuple[registry.Result, ...]:
     """Every check on all evidence of this machine. The network is used only where `require` has it."""
-    check_context = from_machine(repo, environments, network="network" in require)
-    return run.run(check_context)
+    known = answers(repo, environments, Question(kind="verify", renderings=True))
+    documents = document_context(repo, environments, known)
+    machine = add_machine(repo, documents, network="network" in require)
+    return _merge(environments, _results(known), run.run(machine, of_files=False))
 
 
 def exit_code(

@@ -258,14 +258,12 @@ Text outside the generated sections is kept.
 """
 
 
-def _services(services: Sequence[Service]) -> str:
+def _services(served: Sequence[str]) -> str:
     opening = "Of the common GPUs below, those that the torch of each environment has code for."
-    return paragraphs(
-        "## Services", opening, *(map(_served_gpus, services) if services else ["There is no service yet."])
-    )
+    return paragraphs("## Services", opening, *(served or ["There is no service yet."]))
 
 
-def _served_gpus(service: Service) -> str:
+def served_gpus(service: Service) -> str:
     """The common GPUs that a service's environments have code for, between two lines that its pins do not change."""
     lines = []
     for env in environments(service):
@@ -279,13 +277,18 @@ def _served_gpus(service: Service) -> str:
 
 def gpu_sections(services: Sequence[Service]) -> dict[str, str]:
     """The sections of docs/GPUS.md: what each service runs on, known failures, common GPUs, and every capability."""
+    return sections_of([*map(served_gpus, services)])
+
+
+def sections_of(served: Sequence[str]) -> dict[str, str]:
+    """The sections of docs/GPUS.md, with what the services run on as `served_gpus` tells it."""
     origins = {
         "services": f"{paths.description_path('*')} and torchpin/facts",
         "failures": "torchpin/facts/data/known_failures.yaml",
         "known": "torchpin/facts/data/gpus.yaml",
     }
     bodies = {
-        "services": _services(services),
+        "services": _services(served),
         "failures": failure_table(),
         "known": paragraphs(common_gpus(), all_capabilities()),
     }

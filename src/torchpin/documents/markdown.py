@@ -102,12 +102,12 @@ def splice_sections(file: str, text: str, sections: Mapping[str, str]) -> str:
         offset = span.end if replacement else _after_gap(text, span.end)
     whole = "".join([*parts, text[offset:]])
     names = [*sections]
-    present = [span.name for span in spans]
+    present = {span.name for span in spans}
     for number, name in reversed([*enumerate(names)]):
         if name not in present:
             following = [later for later in names[number + 1 :] if later in present]
             whole = _insert_section(file, whole, sections[name], following)
-            present.append(name)
+            present.add(name)
     return whole
 
 
@@ -129,10 +129,19 @@ def generated_sections(file: str, text: str) -> dict[str, tuple[int, str]]:
 
     Raises InputError as `splice_sections` does.
     """
-    return {
-        span.name: (text.count("\n", 0, span.start) + 1, text[span.start : span.end])
-        for span in _find_sections(file, text)
-    }
+    spans = _find_sections(file, text)
+    lines = _line_numbers(text, [span.start for span in spans])
+    return {span.name: (lines[span.start], text[span.start : span.end]) for span in spans}
+
+
+def _line_numbers(text: str, offsets: Sequence[int]) -> dict[int, int]:
+    """The line of each offset, which are in ascending order: a document of a thousand services is counted once."""
+    lines: dict[int, int] = {}
+    line, start = 1, 0
+    for offset in offsets:
+        line, start = line + text.count("\n", start, offset), offset
+        lines[offset] = line
+    return lines
 
 
 def _after_gap(text: str, offset: int) -> int:
@@ -165,7 +174,7 @@ def _append_section(text: str, content: str) -> str:
 
 def _find_sections(file: str, text: str) -> list[_SectionSpan]:
     markers = list(_MARKER.finditer(text))
-    lines = {marker.start(): text.count("\n", 0, marker.start()) + 1 for marker in markers}
+    lines = _line_numbers(text, [marker.start() for marker in markers])
     problems: list[Problem] = []
     first_lines: dict[str, int] = {}
     spans: list[_SectionSpan] = []

@@ -63,10 +63,11 @@ def pinning_sections(
 
     `locks` and `records` (freeze records) are by environment name; `log`: all updates, the oldest first.
     """
-    last = {name: entry for entry in log for name in entry.services}
-    rows = [
-        row for service in services for row in _service_rows(service, locks, records, last.get(service.name))
-    ]
+    return sections_of([row for service in services for row in service_rows(service, locks, records, log)])
+
+
+def sections_of(rows: Sequence[tuple[str, ...]]) -> dict[str, str]:
+    """The sections of docs/PINNING.md, of the rows of all services."""
     contents = table(_HEADERS, rows) if rows else "There is no service yet."
     bodies = {
         "services": (f"## Services\n\n{contents}", f"{paths.description_path('*')} and their locks"),
@@ -76,13 +77,14 @@ def pinning_sections(
     return {name: wrap_section(name, body, source=source) for name, (body, source) in bodies.items()}
 
 
-def _service_rows(
+def service_rows(
     service: Service,
     locks: Mapping[str, Lock],
     records: Mapping[str, str | None],
-    bump: BumpEntry | None,
+    log: Sequence[BumpEntry] = (),
 ) -> list[tuple[str, ...]]:
     """A row with the name, a row for each environment, and a row with links."""
+    bump = next((entry for entry in reversed(log) if service.name in entry.services), None)
     name, empty = service.name, ("",) * (len(_HEADERS) - 1)
     page = paths.page_path(name).removeprefix(f"{paths.PINNING.rpartition('/')[0]}/")
     links = (

@@ -19,8 +19,9 @@ from torchpin.tools.copied_files import copy_problem, find_problem
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, MutableMapping, Sequence
 
+    from torchpin.documents.service_parts import ServiceParts
     from torchpin.model import Environment, Lock, Problem
     from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
@@ -81,9 +82,7 @@ def from_repository(
         files[env.name] = workspace.read_lock_files(repo, env)
         try:
             if files[env.name]:
-                # the judge needs no lock to be moved first; LCK001 reports the former names
-                present_texts = file_format.with_present_names(files[env.name])
-                parsed[env.name] = file_format.parse_lock(paths.lock_folder(env.name), present_texts)
+                parsed[env.name] = _parse_files(env, files[env.name])
         except InputError as error:
             broken[env.name] = tuple(str(problem) for problem in error.problems)
     context = replace(
@@ -101,6 +100,16 @@ def from_repository(
     if documents:
         context = _add_documents(repo, context)
     return _add_records(repo, context) if records else context
+
+
+def parse_lock(repo: Repository, env: Environment) -> Lock:
+    """The lock of an environment, up to date or not. Raises InputError where it cannot be read."""
+    return _parse_files(env, workspace.read_lock_files(repo, env))
+
+
+def _parse_files(env: Environment, files: Mapping[str, str]) -> Lock:
+    # the judge needs no lock to be moved first; LCK001 reports the former names
+    return file_format.parse_lock(paths.lock_folder(env.name), file_format.with_present_names(files))
 
 
 def file_problems(repo: Repository, env: Environment) -> tuple[str, ...]:
@@ -123,17 +132,18 @@ def _add_renderings(repo: Repository, context: CheckContext) -> CheckContext:
         context,
         renderings={
             name: {path: (repo.text(path), text) for path, text in files.items()}
-            for name, (files, *_) in rendered.items()
+            for name, (files, _) in rendered.items()
         },
-        keys={name: key for name, (_, key, _) in rendered.items() if key},
         file_problems={
             **context.file_problems,
-            **{name: problems for name, (*_, problems) in rendered.items() if problems},
+            **{name: problems for name, (_, problems) in rendered.items() if problems},
         },
     )
 
 
-def _add_documents(repo: Repository, context: CheckContext) -> CheckContext:
+def _add_documents(
+    repo: Repository, context: CheckContext, kept: MutableMapping[str, ServiceParts] | None = None
+) -> CheckContext:
     # it loads every document, which the judge does not need
     from torchpin.workspace.bumps import former_log_problems
     from torchpin.workspace.generated import expected_documents, standing_sections, stray_pages
@@ -142,17 +152,33 @@ def _add_documents(repo: Repository, context: CheckContext) -> CheckContext:
     problems: tuple[str, ...] = ()
     standing: tuple[Problem, ...] = ()
     try:
-        standing = (*standing_sections(repo), *stray_pages(repo), *former_log_problems(repo))
-        pages_expected = expected_documents(repo, {})
+        with remembering():
+            standing = (*standing_sections(repo), *stray_pages(repo), *former_log_problems(repo))
+            pages_expected = expected_documents(repo, {}, kept=kept)
     except InputError as error:
         problems = tuple(map(str, error.problems))
+    texts = {path: repo.text(path) for path in pages_expected}
     return replace(
         context,
-        documents={path: (repo.text(path), text) for path, text in pages_expected.items()},
+        # of equal texts, one is held: of a thousand services they have thirty million characters
+        documents={
+            path: (texts[path], texts[path] if texts[path] == text else text)
+            for path, text in pages_expected.items()
+        },
         document_problems=problems,
         standing_sections=tuple(map(str, standing)),
         passed_over=tuple(repo.broken),
     )
+
+
+def for_documents(
+    repo: Repository,
+    environments: Sequence[Environment],
+    locks: Mapping[str, Lock],
+    kept: MutableMapping[str, ServiceParts],
+) -> CheckContext:
+    """A context with the documents, and with locks that are known already; `kept`: what documents say of services."""
+    return _add_documents(repo, replace(from_descriptions(environments), locks=locks), kept)
 
 
 def _add_records(repo: Repository, context: CheckContext) -> CheckContext:
@@ -171,36 +197,37 @@ def _last_bumps(repo: Repository, environments: Sequence[Environment]) -> dict[s
     return {env.name: last[env.service.name] for env in environments if env.service.name in last}
 
 
-def _render(
-    repo: Repository, env: Environment, lock: Lock | None
-) -> tuple[dict[str, str], str, tuple[str, ...]]:
-    """An environment's rendered files and image key, and what is wrong with each entry of `files:`, if anything is.
+def _render(repo: Repository, env: Environment, lock: Lock | None) -> tuple[dict[str, str], tuple[str, ...]]:
+    """An environment's rendered files, and what is wrong with each entry of `files:`, if anything is.
 
-    Nothing while its lock is missing or out of date; no key while files cannot be copied.
+    Nothing while its lock is missing or out of date.
     """
-    from torchpin.workspace.generated import environment_files, render_environment
+    from torchpin.workspace.generated import environment_files
 
     if lock is None or outdated_files(env, lock):
-        return {}, "", ()
-    files = environment_files(repo, env, lock)
-    problems = copy_problems(repo, env)
-    key = "" if any(problems) else render_environment(repo, env, lock).image_key
-    return files, key, problems
+        return {}, ()
+    return environment_files(repo, env, lock), copy_problems(repo, env)
 
 
 def from_machine(
     repo: Repository, environments: Sequence[Environment], *, network: bool = False
 ) -> CheckContext:
     """A context from the repository, its clones, images and GPUs; with `network` also the tags of the sources' origins."""
+    return add_machine(repo, from_repository(repo, environments, records=False), network=network)
+
+
+def add_machine(repo: Repository, context: CheckContext, *, network: bool = False) -> CheckContext:
+    """A context with the records, clones, images and GPUs; with `network` also the tags of the sources' origins."""
     from torchpin.tools import git
 
+    environments = context.environments
     clones = {
         env.name: {s.name: git.describe_state(repo.root, s) for s in env.service.sources}
         for env in environments
     }
     checked_tags = {env.name: _tag_problems(repo, env) for env in environments} if network else None
     context = replace(
-        from_repository(repo, environments),
+        _add_records(repo, context),
         clones=clones,
         tags=None if checked_tags is None else {name: wrong for name, (wrong, _) in checked_tags.items()},
         unreachable={name: why for name, (_, why) in (checked_tags or {}).items() if why},
@@ -236,7 +263,7 @@ def _add_images(repo: Repository, context: CheckContext) -> CheckContext:
     try:
         with docker.engine() as client:
             for env in context.environments:
-                key = context.keys.get(env.name)
+                key = _image_key(repo, env, context.locks.get(env.name))
                 if not key:
                     continue
                 tag, _ = docker.image_tags(env, repo.settings, key, prefix=repo.prefix)
@@ -251,6 +278,15 @@ def _add_images(repo: Repository, context: CheckContext) -> CheckContext:
     except TorchpinError as error:
         return replace(context, engine_problem=str(error), gpu_problem=no_gpu or str(error))
     return replace(context, images=built, probe_reports=reports, gpu_reports=gpu_reports, gpu_problem=no_gpu)
+
+
+def _image_key(repo: Repository, env: Environment, lock: Lock | None) -> str:
+    """The key of an environment's image; "" without a current lock, and while files cannot be copied."""
+    from torchpin.workspace.generated import render_environment
+
+    if lock is None or outdated_files(env, lock) or any(copy_problems(repo, env)):
+        return ""
+    return render_environment(repo, env, lock).image_key
 
 
 def _probe_report(client: Any, tag: str, options: Sequence[str], *, gpus: bool = False) -> dict[str, Any]:

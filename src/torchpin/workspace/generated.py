@@ -12,12 +12,13 @@ from torchpin.checks.run import registered_checks
 from torchpin.description.environments import select_environments
 from torchpin.description.read import description_error
 from torchpin.description.schema import schema_text
-from torchpin.documents import checks, deviations, markdown, pinning, service_page
-from torchpin.documents.gpus import GPUS_OPENING, gpu_sections
+from torchpin.documents import checks, deviations, gpus, markdown, pinning, service_page
+from torchpin.documents.service_parts import service_parts
 from torchpin.documents.service_reference import SERVICE_OPENING, reference_sections
 from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
+from torchpin.memory import remembered
 from torchpin.model import Position, Problem
 from torchpin.tools import resources
 from torchpin.tools.copied_files import copied_digests
@@ -25,15 +26,17 @@ from torchpin.workspace import apt_keys, workspace
 from torchpin.workspace.bumps import read_bumps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
-    from torchpin.model import Environment, Lock
+    from torchpin.documents.service_parts import ServiceParts
+    from torchpin.model import Environment, Lock, Service
     from torchpin.workspace.workspace import Repository
 
 _FORMER_BUMPS = "bumps"  # a section of DEVIATIONS.md that was there once
 
 
-def service_pages(repo: Repository) -> dict[str, str]:
+@remembered
+def service_pages(repo: Repository) -> Mapping[str, str]:
     """The pages of services that torchpin has written, by service; a file without a section of its name is not one."""
     pages: dict[str, str] = {}
     for file in sorted((repo.root / paths.SERVICE_PAGES).glob("*.md")):
@@ -114,12 +117,18 @@ def _problem(repo: Repository, path: str, section: str, message: str) -> Problem
 
 
 def expected_documents(
-    repo: Repository, unwritten: Mapping[str, Lock], *, strict: bool = False, leaving: str = ""
+    repo: Repository,
+    unwritten: Mapping[str, Lock],
+    *,
+    strict: bool = False,
+    leaving: str = "",
+    kept: MutableMapping[str, ServiceParts] | None = None,
 ) -> dict[str, str | None]:
     """The up-to-date documents, path to text, None for one that goes; `unwritten` are locks that are not written yet.
 
     Empty while an environment has no current lock, a description cannot be read, or a section would go whose service still
     has a lock; with `strict` InputError is raised then. `leaving` is a service whose folders are about to be removed.
+    `kept`: what is known of services by their names; what is not is added.
     """
     if repo.broken and strict:
         raise description_error(problem for problems in repo.broken.values() for problem in problems)
@@ -132,46 +141,69 @@ def expected_documents(
         )
     if standing:
         return {}
-    locked: dict[str, Lock] = {}
-    for env in select_environments(repo.services):
-        try:
-            locked[env.name] = (
-                unwritten[env.name] if env.name in unwritten else workspace.read_lock(repo, env)
-            )
-        except InputError:
-            if strict:
-                raise
-            return {}
+    parts = _all_parts(repo, unwritten, kept if kept is not None else {}, strict=strict)
+    if parts is None:
+        return {}
     documents: dict[str, str | None] = {
         path: markdown.splice_sections(path, repo.text(path) or opening, generated)
-        for path, (opening, generated) in _sections(repo, locked).items()
+        for path, (opening, generated) in _sections(parts).items()
     }
     documents[paths.SCHEMA] = schema_text()
     gone = (path for name, path in _pages_without_service(repo).items() if not has_prose(repo, name))
     return documents | dict.fromkeys(gone)
 
 
-def _sections(repo: Repository, locked: Mapping[str, Lock]) -> dict[str, tuple[str, dict[str, str]]]:
+def _all_parts(
+    repo: Repository, unwritten: Mapping[str, Lock], kept: MutableMapping[str, ServiceParts], *, strict: bool
+) -> dict[str, ServiceParts] | None:
+    """What the documents say of each service; None, or with `strict` an InputError, where one has no current lock."""
+    parts: dict[str, ServiceParts] = {}
+    try:
+        log = read_bumps(repo)
+    except InputError:
+        if any(_current_locks(repo, service, unwritten, strict=strict) is None for service in repo.services):
+            return None
+        raise
+    for service in repo.services:
+        if service.name not in kept:
+            locks = _current_locks(repo, service, unwritten, strict=strict)
+            if locks is None:
+                return None
+            records = {name: repo.text(paths.freeze_path(name)) for name in locks}
+            kept[service.name] = service_parts(service, locks, records, log)
+        parts[service.name] = kept[service.name]
+    return parts
+
+
+def _current_locks(
+    repo: Repository, service: Service, unwritten: Mapping[str, Lock], *, strict: bool
+) -> dict[str, Lock] | None:
+    """The locks of a service by environment; None, or with `strict` an InputError, where one is missing or out of date."""
+    locks: dict[str, Lock] = {}
+    for env in select_environments([service]):
+        try:
+            locks[env.name] = unwritten[env.name] if env.name in unwritten else workspace.read_lock(repo, env)
+        except InputError:
+            if strict:
+                raise
+            return None
+    return locks
+
+
+def _sections(parts: Mapping[str, ServiceParts]) -> dict[str, tuple[str, dict[str, str]]]:
     """Each document's text above its sections, for a new one, and its generated sections by name."""
-    records = {name: repo.text(paths.freeze_path(name)) for name in locked}
-    log = read_bumps(repo)
     pages = {
-        paths.page_path(service.name): (
-            service_page.page_opening(service.name),
-            {service.name: service_page.page_section(service, locked, records, log)},
-        )
-        for service in repo.services
+        paths.page_path(name): (service_page.page_opening(name), {name: part.page})
+        for name, part in parts.items()
     }
+    rows = [row for part in parts.values() for row in part.rows]
     return {
-        paths.PINNING: (
-            pinning.PINNING_OPENING,
-            pinning.pinning_sections(repo.services, locked, records, log),
-        ),
+        paths.PINNING: (pinning.PINNING_OPENING, pinning.sections_of(rows)),
         paths.DEVIATIONS: (
             deviations.DEVIATIONS_OPENING,
-            deviations.deviation_sections(repo.services, locked),
+            {name: part.deviations for name, part in parts.items()},
         ),
-        paths.GPUS: (GPUS_OPENING, gpu_sections(repo.services)),
+        paths.GPUS: (gpus.GPUS_OPENING, gpus.sections_of([part.gpus for part in parts.values()])),
         paths.SERVICE_REFERENCE: (SERVICE_OPENING, reference_sections()),
         paths.CHECKS: (
             checks.CHECKS_OPENING,

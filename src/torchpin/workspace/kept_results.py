@@ -1,4 +1,4 @@
-"""Results of checks on committed files, kept by all that they rest on: what has not changed is not checked again."""
+"""Results of checks on an environment's files, kept by all that they rest on: what has not changed is not checked again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """Which checks are asked for. `kind`: a name for it, which its answers are kept under.
+    """Which checks of files are asked for. `kind`: a name for it, which its answers are kept under.
 
     `judge`: the judge's, for GPUs and a driver other than the described ones; `ids`: those whose ids start so;
     `renderings`: they compare rendered files.
@@ -85,7 +85,7 @@ def _compute(
         target_driver=question.driver,
     )
     by_environment: dict[str, list[Result]] = {env.name: [] for env in chosen}
-    for result in run.run(context, judge=question.judge, ids=question.ids):
+    for result in run.run(context, judge=question.judge, ids=question.ids, of_files=True):
         by_environment[result.environment].append(result)
     return {
         env.name: Answer(

@@ -68,11 +68,11 @@ def test_a_file_that_stayed_is_not_read_again(
     before = fingerprint(tmp_path)
     read: list[str] = []
 
-    def note_read(path: str, state: object) -> str:
+    def note(path: str, _: object) -> str:
         read.append(path)
         return "read"
 
-    monkeypatch.setattr(fingerprints, "_read_digest", note_read)
+    monkeypatch.setattr(fingerprints, "_read_digest", note)
     assert fingerprint(tmp_path) == before
     write(tmp_path, "b", "two")
     fingerprint(tmp_path)
