@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 BASE = "torchpin-bench/base:1"
 SERVICE = "services/zopilot/service.yaml"
-_BASE_PACKAGES = (
-    "python3,python3-dev,python3-pip,python3-venv,ca-certificates,curl,gcc,git,libc6-dev,libglib2.0-0,libgomp1,wget"
-)
+_BASE_PACKAGES = "python3,python3-dev,python3-pip,python3-venv,ca-certificates,curl,gcc,git,libc6-dev,libglib2.0-0,libgomp1,wget"
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 # Variables that would make torchpin hand on this machine's certificates; the base image has them already.
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -76,19 +76,27 @@ def list_tags(address: str, repository: str) -> list[str]:
 def breaking_connection(address: str, text: str) -> Iterator[str]:
     """An address that hands on to a registry or an engine until something of this text is sent, and is gone from then on."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        threading.Thread(target=_serve, args=(server, address, text.encode()), daemon=True).start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-        with suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
+        thread = threading.Thread(target=_serve, args=(server, address, text.encode()), daemon=True)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            _shut_down(server)
+            thread.join()
 
 
 def _serve(server: socket.socket, address: str, text: bytes) -> None:
-    with suppress(OSError):
+    """Hands on each connection, until the server is shut down; its ends are closed when both directions have ended."""
+    with ExitStack() as ends, suppress(OSError):
         while True:
             client, _ = server.accept()
-            target = _connect(address)
-            threading.Thread(target=_copy, args=(client, target, text, server), daemon=True).start()
-            threading.Thread(target=_copy, args=(target, client, None, server), daemon=True).start()
+            ends.enter_context(closing(client))
+            target = ends.enter_context(closing(_connect(address)))
+            for arguments in ((client, target, text, server), (target, client, None, server)):
+                thread = threading.Thread(target=_copy, args=arguments, daemon=True)
+                thread.start()
+                ends.callback(thread.join)
+                ends.callback(_shut_down, client)
 
 
 def _connect(address: str) -> socket.socket:
@@ -109,7 +117,10 @@ def _copy(source: socket.socket, target: socket.socket, text: bytes | None, serv
                 server.shutdown(socket.SHUT_RDWR)
                 break
             target.sendall(chunk)
-    for end in (source, target):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-            end.close()
+    _shut_down(source)
+    _shut_down(target)
+
+
+def _shut_down(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
 from torchpin.commands.affected import find_affected
-from torchpin.commands.build import BuildOptions, PreparedBuild, prepare_build
+from torchpin.commands.build import PreparedBuild, prepare_build
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import ignore
 from torchpin.commands.report import CommandReport
+from torchpin.commands.run_buildx import BuildOptions
 from torchpin.commands.selection import open_workspace
 from torchpin.errors import InputError, ToolError
 from torchpin.image import bake, build_log
@@ -24,7 +25,7 @@ from torchpin.tools.scratch import temporary_folder
 from torchpin.workspace.writer import clone_source, exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Selection
@@ -62,8 +63,8 @@ class _BakePlan:
         target = bake.bake_target(build.command(context, secrets))
         if self.options.push:
             target = bake.pushed(target)
-        if settings.cache:
-            address = f"{settings.cache.rstrip('/')}/{env.name}:cache"
+        if settings.registry_cache:
+            address = f"{settings.registry_cache.rstrip('/')}/{env.name}:cache"
             target = bake.with_cache(target, address, writes=self.exports_cache)
         return target
 
@@ -88,7 +89,8 @@ def bake_document_of(repo: Repository, environments: Sequence[Environment], opti
     targets = {}
     for build in _prepare(repo, environments, options):
         with buildx.secret_files(repo.settings, build.env.service.indexes) as secrets:
-            targets[build.env.name] = plan.target(build, _secret_places(build.env, secrets))
+            machine = buildx.fit_machine(build.rendered.dockerfile, secrets, hashes=False)
+            targets[build.env.name] = plan.target(build, _secret_places(build.env, machine.secrets))
     return bake.bake_document(targets)
 
 
@@ -105,13 +107,15 @@ def bake_builds(
     """
     _require_own_file(repo.root)
     builds = _prepare(repo, environments, options)
-    published = [build for build in builds if options.push and _is_published(build)]
+    published = {build.env.name for build in builds if options.push and _is_published(build)}
     left = tuple(
-        Outcome(name=build.env.name, status="same", detail="in the registry already") for build in published
+        Outcome(name=name, status="same", detail="in the registry already") for name in sorted(published)
     )
-    builds = tuple(build for build in builds if build not in published)
+    builds = tuple(build for build in builds if build.env.name not in published)
     if not builds:
         return CommandReport(outcomes=left, summary="nothing to bake")
+    if options.run:
+        _require_builder(options.builder, {build.env.variant.platform for build in builds})
     with exclusive(repo, "baking"):
         plan = _plan(repo, options)
         targets = {
@@ -189,18 +193,20 @@ def _write_context(repo: Repository, build: PreparedBuild, show_status: StatusCa
     with (
         temporary_folder() as folder,
         buildx.secret_files(repo.settings, env.service.indexes) as secrets,
-        buildx.assemble_context(
-            *(repo.root, build.rendered.context, build.rendered.dockerfile),
-            uv_install.uv_for_platform(env.variant.platform, folder, repo.settings),
+    ):
+        machine = buildx.fit_machine(build.rendered.dockerfile, secrets, hashes=False)  # on whatever builder
+        uv = uv_install.uv_for_platform(env.variant.platform, folder, repo.settings)
+        with buildx.assemble_context(
+            *(repo.root, build.rendered.context, machine.dockerfile, uv),
             service=env.service,
             copied=build.rendered.copied,
             settings=repo.settings,
-        ) as context,
-    ):
-        _replace_folder(repo.root, paths.bake_context(env.name), context)
-        places = _secret_places(env, secrets)
+            machine_files=machine.files,
+        ) as context:
+            _replace_folder(repo.root, paths.bake_context(env.name), context)
+        places = _secret_places(env, machine.secrets)
         for name, place in places.items():
-            _write_secret(repo.root, place, secrets[name])
+            _write_secret(repo.root, place, machine.secrets[name])
     return places
 
 
@@ -244,11 +250,19 @@ def _asks_for_network() -> bool:
     return match is not None and tuple(map(int, match.groups())) >= _NETWORK_IS_ALLOWED
 
 
+def _require_builder(builder: str, platforms: Iterable[str]) -> None:
+    """Raises ToolError for a builder that does not exist, or does not build for one of the platforms."""
+    from torchpin.tools import buildx
+
+    buildx.expect_buildx()
+    for platform in sorted(platforms):
+        buildx.expect_platform(platform, builder=builder)
+
+
 def _run(root: Path, command: tuple[str, ...], show_status: StatusCallback) -> None:
     """Builds by docker-bake.json. Raises ToolError with the step that failed; images that were finished keep their tags."""
     from torchpin.tools import buildx
 
-    buildx.expect_buildx()
     log = root / paths.LOGS / "bake.log"
     show_status(f"building; log: {log}")
     code, lines = buildx.run_logged((*command, "--progress", "plain"), log, cwd=root)

@@ -45,7 +45,7 @@ def test_two_engines_bake_what_build_makes(
 ) -> None:
     build_environment(scratch, env)
     layers = image_layers(image_tag(scratch, env))
-    repo = with_settings(scratch, registry=registry, cache=f"{registry}/cache")
+    repo = with_settings(scratch, registry=registry, registry_cache=f"{registry}/cache")
     tag = image_tag(repo, env)
 
     pushed = run_bake(repo, env, push=True)
@@ -122,6 +122,8 @@ def test_a_builder_that_is_lost_leaves_one_error_and_no_tag(
     scratch: Repository, env: Environment, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tag = image_tag(scratch, env)
+    with pytest.raises(ToolError, match='no builder "elsewhere" found'):
+        run_bake(scratch, env, builder="elsewhere")
     with breaking_connection(engine, "FROM docker.io/torchpin-lab/") as address:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://{address}")
         with pytest.raises(ToolError) as excinfo:
