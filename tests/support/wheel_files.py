@@ -25,6 +25,7 @@ def build_wheel(
     files: Mapping[str, Content],
     *,
     record: str | None = None,
+    record_mode: int = 0o644,
     purelib: bool = True,
     system: int = 3,
     stored: bool = False,
@@ -42,7 +43,7 @@ def build_wheel(
     if record is None:
         record = "".join(_record_line(path, content) for path, content in contents.items())
         record += f"{info}/RECORD,,\n"
-    contents[f"{info}/RECORD"] = record.encode()
+    contents[f"{info}/RECORD"] = (record.encode(), record_mode)
     return zip_file(contents, system=system, stored=stored)
 
 

@@ -243,7 +243,11 @@ def _write_metadata(installation: _Installation) -> None:
     installation.write(f"{folder}/REQUESTED", b"")
     installation.write(f"{folder}/INSTALLER", _INSTALLER)
     content = record.write_record([*installation.rows.values(), *installation.added])
-    installation.files[f"{folder}/RECORD"] = TreeFile(size=len(content), executable=False, content=content)
+    # written over that of the wheel, which may be executable
+    executable = installation.archive.files[f"{installation.dist_info}/RECORD"].executable
+    installation.files[f"{folder}/RECORD"] = TreeFile(
+        size=len(content), executable=executable, content=content
+    )
 
 
 def _folders(archive: WheelArchive, data: str, layout: VenvLayout, name: str) -> frozenset[str]:

@@ -108,6 +108,7 @@ WHEELS = {
         },
         record="./records/__init__.py,sha256=of-nothing,0001\r\nrecords/missing.py,sha256=x,9\n"
         "/records-1.0.dist-info/METADATA,,\nrecords-1.0.dist-info/RECORD,,\n",
+        record_mode=EXECUTABLE,
     ),
     "installed_before-1.0-py3-none-any.whl": build_wheel(
         "installed_before-1.0-py3-none-any.whl",
