@@ -26,7 +26,7 @@ _SETTINGS = (
     *("StopSignal", "Healthcheck", "Shell", "OnBuild", "StopTimeout"),
 )
 _OWN_STEP = "/run/torchpin/"  # in every step of the template that writes files
-_ENVIRONMENT_STEP = "/run/torchpin/uv venv "
+ENVIRONMENT_STEP = "/run/torchpin/uv venv "
 # What the steps copy that come after all that is installed from an index.
 _COPY_STEPS = ("/run/torchpin/wheels", "/run/torchpin/source", "/run/torchpin/runtime/")
 
@@ -102,7 +102,7 @@ def read_prefix(config: Mapping[str, Any]) -> Prefix:
         message = f"it has {len(diff_ids)} layers, and says of {len(commands)} what made them"
         raise ValueError(message)
     own = [number for number, command in enumerate(commands) if _OWN_STEP in command]
-    environment = [number for number in own if _ENVIRONMENT_STEP in commands[number]]
+    environment = [number for number in own if ENVIRONMENT_STEP in commands[number]]
     if not environment:
         message = "no step of it makes the environment with `uv venv`"
         raise ValueError(message)

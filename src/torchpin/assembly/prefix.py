@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torchpin.assembly.image import ENVIRONMENT_STEP
 from torchpin.image.plan import image_plan, install_steps
 
 if TYPE_CHECKING:
@@ -12,6 +14,16 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Lock
 
 STAGE = "image"  # of the template: all of an image but its proof
+
+
+def expect_prefix(dockerfile: str) -> None:
+    """Raises ValueError where a rendered Dockerfile has no prefix, as that of a repository's own template may."""
+    if not re.search(rf"^FROM \S+ AS {STAGE}$", dockerfile, re.MULTILINE):
+        message = f"it has no stage `{STAGE}`"
+        raise ValueError(message)
+    if ENVIRONMENT_STEP not in dockerfile:
+        message = f"no step of it makes the environment with `{ENVIRONMENT_STEP.strip()}`"
+        raise ValueError(message)
 
 
 def installed_by_running(lock: Lock) -> Lock:

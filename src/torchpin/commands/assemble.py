@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin.assembly.image import ImageLayer, assemble, digest, read_prefix, stack
 from torchpin.assembly.layer import LayerPlan
+from torchpin.assembly.prefix import expect_prefix
 from torchpin.assembly.proof import REPORT_STEP, read_proof, report_tar
 from torchpin.assembly.wheel import VenvLayout
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError
+from torchpin.image.build_log import PROOF_FAILED
 from torchpin.image.groups import package_groups
 from torchpin.image.plan import image_time
 from torchpin.image.steps import BELOW_APT
@@ -68,6 +70,7 @@ class Parts:
 def require_assemblable(env: Environment, rendered: generated.Rendering) -> Proof:
     """The proof of an image. Raises InputError where it can only be built, with the reason."""
     try:
+        expect_prefix(rendered.dockerfile)
         return read_proof(rendered.dockerfile)
     except ValueError as error:
         raise InputError(
@@ -211,7 +214,7 @@ def _verify(inputs: Assembly, parts: Parts, proof: Proof) -> bytes:
         return engine_images.prove(inputs.client, identity, proof, inputs.rendered.context.files)
     except ToolError as error:
         raise ToolError(
-            f"{inputs.env.name}: {error}\nnothing was tagged or recorded, and the image was removed"
+            f"{inputs.env.name}: {PROOF_FAILED} nothing was tagged or recorded, and the image was removed\n{error}"
         ) from None
     finally:
         engine_images.remove(inputs.client, identity)

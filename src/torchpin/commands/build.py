@@ -149,11 +149,7 @@ def _build(
     if new:
         for source in env.service.sources:
             show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.version}")
-        inputs = (lock, rendered, labels)
-        if options.assemble:
-            _assemble(client, repo, env, options, inputs, show_status, watch)
-        else:
-            _build_and_prove(client, repo, env, options, inputs, watch)
+        _build_and_prove(client, repo, env, options, (lock, rendered, labels), show_status, watch)
         image = docker.find_image(client, tags[0], rendered.image_key)
         if image is None:  # another build has moved the tag
             raise ToolError(f"{tags[0]} is not the image that was built; build again")
@@ -201,9 +197,10 @@ def _build_and_prove(
     env: Environment,
     options: BuildOptions,
     inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
+    show_status: StatusCallback,
     watch: EventCallback,
 ) -> None:
-    """Builds an image and keeps its proof for the next one. Raises ToolError where the build or its proof fails.
+    """Builds or assembles an image and keeps its proof for the next one. Raises ToolError where the build or its proof fails.
 
     An image that exists loses its tags where a full proof of it fails.
     """
@@ -214,8 +211,12 @@ def _build_and_prove(
     if not options.builder:
         require_space(client, repo, env, lock, image_tags(repo, env, key)[1])
     context = kept_proofs.with_kept_proof(repo, env, rendered, builder=options.builder, full=full)
+    inputs = (lock, replace(rendered, context=context), labels)
     try:
-        _run_build(client, repo, env, options, (lock, replace(rendered, context=context), labels), watch)
+        if options.assemble:
+            _assemble(client, repo, env, options, inputs, show_status, watch)
+        else:
+            _run_build(client, repo, env, options, inputs, watch)
     except ToolError as error:
         if build_log.PROOF_FAILED in str(error):
             docker.remove_tags(client, image_tags(repo, env, key))
