@@ -30,7 +30,7 @@ OUTSIDE = {"git", "docker", "invoke", "rich"} | {
 HOMES = {  # the modules or folders that may import a library
     "cyclonedx": ("sbom",),
     "deflate": ("assembly.compression",),
-    "docker": ("tools.docker",),
+    "docker": ("tools.docker", "tools.ignore_patterns"),
     "git": ("tools.git", "tools.git_checkout", "tools.git_export"),
     "invoke": ("cli",),
     "isal": ("assembly.archive",),

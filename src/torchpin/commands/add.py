@@ -17,7 +17,7 @@ from torchpin.bump.additions import (
 )
 from torchpin.bump.no_addition import explain_refusal
 from torchpin.commands.edited_pins import EditOptions, PinEdit, edit_pins, open_service
-from torchpin.commands.lock import resolution_inputs
+from torchpin.commands.resolving import resolution_inputs
 from torchpin.commands.selection import Selection, open_workspace
 from torchpin.compat.family import channel_names
 from torchpin.description.environments import select_environments

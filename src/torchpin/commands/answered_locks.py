@@ -11,7 +11,6 @@ from torchpin import paths
 from torchpin.errors import InputError, ToolError
 from torchpin.lock import answers, cooldown, file_format, sealing
 from torchpin.model import Package
-from torchpin.tools import package_files
 from torchpin.tools.files import read_inside, write_files
 from torchpin.tools.uv import UV_VERSION
 from torchpin.workspace.evidence import current_date
@@ -70,6 +69,8 @@ def _has_files(repo: Repository, env: Environment, lock: Lock) -> bool:
     """Whether the wheels of the repository are those that are locked; other files are named by their hash or commit."""
     for _, _, package in env.declared_packages:
         if isinstance(package, Package) and package.file and package.file.path:
+            from torchpin.tools import package_files
+
             locked = lock.packages.get(canonicalize_name(package.name))
             wheel = package_files.repository_wheel(repo.root, package.file.path)
             if locked is None or package_files.file_digest(wheel) != locked.sha256:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from torchpin import facts, paths
+from torchpin import paths
 from torchpin.checks import run
 from torchpin.commands.answered_locks import answered_locks, note_resolved
 from torchpin.commands.judge import check, check_workspace, require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
 from torchpin.commands.report import CommandReport, report_outcomes
-from torchpin.description.environments import index_url
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
 from torchpin.lock.cooldown import choose_cutoff
 from torchpin.model import Outcome, Position, Problem
-from torchpin.tools import index_server, package_files, uv, uv_resolve
+from torchpin.tools import uv
 from torchpin.workspace import generated
 from torchpin.workspace.evidence import current_date, from_descriptions
 from torchpin.workspace.hand_edits import require_unedited
-from torchpin.workspace.upstreams import known_upstream
 from torchpin.workspace.workspace import read_lock_files
 from torchpin.workspace.writer import (
     exclusive,
@@ -33,13 +30,11 @@ from torchpin.workspace.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Workspace
-    from torchpin.lock.cooldown import CutOff
     from torchpin.model import Environment, Lock, StatusCallback, Upstream
-    from torchpin.tools.package_files import LocatedFile
     from torchpin.workspace.workspace import Repository
 
 
@@ -147,6 +142,10 @@ def resolve_all(
     _require_complete(repo, environments)
     if answered:
         show_status(_answered_note(len(answered)))
+    if len(answered) < len(environments):
+        from torchpin.commands import (
+            resolving,  # with uv and the indexes, which a lock that stays does not need
+        )
     uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe
     policy, today = repo.policy, current_date()
     new_locks: dict[str, Lock] = {**answered}
@@ -157,8 +156,8 @@ def resolve_all(
         current = present_lock(repo, env)
         notices: dict[str, None] = {}  # each once, in their order
         cutoff = choose_cutoff(policy, env, current, upgrade=upgrade, today=today)
-        age = _Age(cutoff=cutoff, add_notice=notices.setdefault)
-        new_lock = _resolve(
+        age = resolving.Age(cutoff=cutoff, add_notice=notices.setdefault)
+        new_lock = resolving.resolve(
             repo, env, current, upgrade, show_status, age, recorded=recorded, known_upstreams=known_upstreams
         )
         new_locks[env.name] = new_lock
@@ -201,83 +200,6 @@ def _answered_note(count: int) -> str:
     if count == 1:
         return "1 lock is up to date and is not resolved again; `--refresh` asks the indexes"
     return f"{count} locks are up to date and are not resolved again; `--refresh` asks the indexes"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Age:
-    """The cut-off of a resolution, and what is told of files that are younger and excepted."""
-
-    cutoff: CutOff | None
-    add_notice: Callable[[str], object]
-
-
-def _resolve(
-    repo: Repository,
-    env: Environment,
-    current: Lock | None,
-    upgrade: Sequence[str],
-    show_status: StatusCallback,
-    age: _Age,
-    *,
-    recorded: bool,
-    known_upstreams: Sequence[Upstream] = (),
-) -> Lock:
-    """The new lock of an environment, with the requirements of its sources."""
-    with resolution_inputs(
-        repo, env, current, show_status, recorded=recorded, known_upstreams=known_upstreams
-    ) as inputs:
-        show_status(f"{env.name}: resolving")
-        return uv_resolve.resolve(
-            env,
-            repo.settings,
-            index=inputs.index,
-            current=current,
-            upgrade=upgrade,
-            upstreams=inputs.upstreams,
-            published=repo.published,
-            cutoff=age.cutoff,
-            add_notice=age.add_notice,
-            located=inputs.located,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResolutionInputs:
-    """What a resolution reads beside the description: the address of the channel, what sources ask for, package files."""
-
-    index: str | None
-    upstreams: tuple[Upstream, ...]
-    located: Sequence[LocatedFile]
-
-
-@contextmanager
-def resolution_inputs(
-    repo: Repository,
-    env: Environment,
-    current: Lock | None,
-    show_status: StatusCallback,
-    *,
-    recorded: bool,
-    known_upstreams: Sequence[Upstream] = (),
-) -> Iterator[ResolutionInputs]:
-    """What an environment is resolved with.
-
-    Its sources are cloned where neither `current`, its present lock, nor
-    `known_upstreams` have what they ask for.
-    """
-    known = {
-        (upstream.source, upstream.commit, upstream.file, bool(upstream.distribution)): upstream
-        for upstream in known_upstreams
-    }
-    with _channel_index(repo, env, recorded=recorded) as address:
-        upstreams = tuple(
-            known.get((source.name, source.commit, " ".join(source.requirements), source.is_package))
-            or known_upstream(repo, env, current, source, show_status)
-            for source in env.service.sources
-            if source.requirements or source.is_package
-        )
-        located = package_files.locate_files(repo.root, env, repo.settings)
-        yield ResolutionInputs(index=address, upstreams=upstreams, located=located)
 
 
 def generated_texts(
@@ -340,22 +262,6 @@ def present_lock(repo: Repository, env: Environment) -> Lock | None:
         return file_format.parse_lock(paths.lock_folder(env.name), texts) if texts else None
     except InputError:
         return None
-
-
-@contextmanager
-def _channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Iterator[str | None]:
-    """The address that a channel is read from: a local server of its index snapshot, its mirror, or its own; None for PyPI."""
-    channel = env.variant.channel
-    if other := facts.other_channel(channel):  # also where the finding about it is waived
-        raise InputError(f"torchpin does not lock from channel {channel}: it has {other.what}")
-    if recorded and channel != "pypi":
-        files = index_server.recorded_files(channel)
-        if not files:
-            raise InputError(f"channel {channel} has no index snapshot; lock it without `--recorded`")
-        with index_server.serve({channel: files}) as base_url:
-            yield f"{base_url}/{channel}/"
-    else:
-        yield None if channel == "pypi" else repo.settings.mirrors.get(channel) or index_url(channel)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

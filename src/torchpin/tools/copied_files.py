@@ -17,6 +17,7 @@ from torchpin.errors import InputError, ToolError, TorchpinError, os_error_reaso
 from torchpin.facts.secrets import is_secret_file
 from torchpin.model import Position, Problem
 from torchpin.tools.files import KINDS, PRIVATE_FILES, expect_inside, read_inside
+from torchpin.tools.ignore_patterns import ignore_matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -198,13 +199,11 @@ def _missing_advice(root: Path, service: Service, origin: str) -> str:
 
 
 def _patterns(root: Path, entry: CopiedFiles) -> tuple[tuple[Callable[[str], bool], str, bool], ...]:
-    from torchpin.tools import docker  # slow to import, and most services copy nothing
-
     lines = (line.strip() for line in (read_inside(root, paths.DOCKERIGNORE) or "").splitlines())
     shared = [line for line in lines if line and not line.startswith("#")]
     listed = [*_ALWAYS_IGNORED, *entry.ignore]
     return tuple(
-        (docker.ignore_matcher(patterns), prefix, any(pattern.startswith("!") for pattern in patterns))
+        (ignore_matcher(patterns), prefix, any(pattern.startswith("!") for pattern in patterns))
         for patterns, prefix in ((listed, ""), (shared, f"{entry.origin}/"))
         if patterns
     )

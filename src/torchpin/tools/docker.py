@@ -17,7 +17,7 @@ from torchpin.redaction import redact_credentials
 from torchpin.tools import process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from docker import DockerClient
 
@@ -294,14 +294,6 @@ def remove_tags(client: Client, tags: Sequence[str]) -> None:
     for tag in tags:
         with suppress(ImageNotFound):
             client.images.remove(tag, force=True)
-
-
-def ignore_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """What says whether a path is left out by patterns, as the engine reads those of a .dockerignore."""
-    from docker.utils.build import PatternMatcher
-
-    matcher = PatternMatcher(patterns)
-    return lambda path: bool(matcher.matches(path))  # type: ignore[arg-type] # the stubs name a type that it does not need
 
 
 def source_options(env: Environment) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from torchpin.description.environments import mirror_variable
 from torchpin.errors import InputError, ToolError
 from torchpin.model import Artifact, Package, PackageFile
 from torchpin.redaction import redact_credentials
-from torchpin.tools import files, git_archive, http, remote_wheel
+from torchpin.tools import files, http, remote_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,8 +77,14 @@ def _locate(root: Path, package: Package, file: PackageFile, settings: Settings)
         return _locate_address(artifact, file, settings)
     if file.path:
         return _locate_wheel(root, artifact, file)
-    archive = git_archive.source_archive(root, artifact.name, artifact.version, file, settings)
+    archive = _source_archive(root, artifact, file, settings)
     return _measured(replace(artifact, filename=archive.name), archive)
+
+
+def _source_archive(root: Path, artifact: Artifact, file: PackageFile, settings: Settings) -> Path:
+    from torchpin.tools import git_archive  # with GitPython, which few environments need
+
+    return git_archive.source_archive(root, artifact.name, artifact.version, file, settings)
 
 
 def _measured(artifact: Artifact, path: Path, metadata: bytes | None = None) -> LocatedFile:
@@ -93,7 +99,7 @@ def copy_package(
     path = (
         repository_wheel(root, package.path)
         if package.path
-        else git_archive.source_archive(root, artifact.name, artifact.version, package, settings)
+        else _source_archive(root, artifact, package, settings)
     )
     into.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, into)

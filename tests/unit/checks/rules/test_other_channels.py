@@ -12,7 +12,7 @@ from torchpin import facts
 from torchpin.bump import torch as bump_torch
 from torchpin.bump.model import HeldError
 from torchpin.bump.target import parse_targets
-from torchpin.commands import bump, lock
+from torchpin.commands import bump, resolving
 from torchpin.compat.gpus import judge_gpu
 from torchpin.errors import InputError
 
@@ -63,7 +63,7 @@ def test_gpus_and_drivers_of_other_builds_are_not_judged(environment: Environmen
 def test_no_lock_and_no_update_is_made_of_one(environment: Environments) -> None:
     env, nothing = environment(channel="rocm6.3", torch=make_torch("2.8.0")), cast("Any", None)
     text = "rocm6.3: it has builds for AMD GPUs"
-    with pytest.raises(InputError, match=text), lock._channel_index(nothing, env, recorded=False):
+    with pytest.raises(InputError, match=text), resolving.channel_index(nothing, env, recorded=False):
         pass
     with pytest.raises(InputError, match=text):
         bump.bump_context(nothing, parse_targets("torch==2.9.1"), channel="rocm6.3")
