@@ -33,12 +33,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def settle(root: Path) -> None:
+def settle(root: Path, *mode: str) -> None:
     start = write(root.parent / "start", START)
     for folder in [root, *(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())]:
         os.utime(folder, (NEW, NEW))
     environ = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
-    subprocess.run(("sh", RUNTIME / "settle.sh", root, start), check=True, env=environ, capture_output=True)
+    subprocess.run(
+        ("sh", RUNTIME / "settle.sh", root, start, *mode), check=True, env=environ, capture_output=True
+    )
 
 
 def test_what_is_new_gets_the_time_and_what_is_old_keeps_its_own(root: Path) -> None:
@@ -48,6 +50,17 @@ def test_what_is_new_gets_the_time_and_what_is_old_keeps_its_own(root: Path) -> 
     settle(root)
     assert [modified(path) for path in (new, new.parent, link, root / "opt")] == [EPOCH] * 4
     assert modified(old) == OLD
+
+
+def test_what_a_step_has_made_is_found_by_its_folders(root: Path) -> None:
+    new, deep = write(root / "lib/new", NEW), write(root / "lib/a/b/deep", NEW)
+    beside = write(root / "lib/a/old", OLD)
+    link = root / "lib/link"
+    link.symlink_to("nowhere")
+    settle(root, "created")
+    folders = [path for path in root.rglob("*") if path.is_dir()]
+    assert {modified(path) for path in (root, new, deep, link, *folders)} == {EPOCH}
+    assert modified(beside) == OLD
 
 
 def test_mounts_are_left_alone(root: Path) -> None:

@@ -2,13 +2,27 @@
 # settle: the end of a build step. What the step wrote gets the image's time, SOURCE_DATE_EPOCH (seconds since 1970), and
 # what differs from one run to the next is emptied, so that the step's layer does not depend on where and when it ran.
 #
-#   settle.sh [ROOT [START]]   ROOT is / and START is /run/torchpin, which the engine makes when the step starts: what is
-#                              newer was written by the step
+#   settle.sh [ROOT [START [created]]]   ROOT is / and START is /run/torchpin, which the engine makes when the step starts:
+#                                        what is newer was written by the step
+#   created: below ROOT the step has made, replaced and removed files and written into none that was there before. Then only
+#   folders are looked at one by one, and files in those that have changed: a third of the work in a large environment
 set -eu
+
+if [ "${1:-}" = --folders ]; then # START FOLDER...
+    start=$2
+    shift 2
+    find "$@" -mindepth 1 -maxdepth 1 ! -type d -newer "$start" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+    exec touch -d "@$SOURCE_DATE_EPOCH" "$@"
+fi
 
 root=${1:-/}
 root=${root%/}
 start=${2:-/run/torchpin}
+mode=${3:-changed}
+
+if [ "$mode" = created ]; then
+    exec find "$root/" -xdev -type d -newer "$start" -exec sh "$0" --folders "$start" {} +
+fi
 
 # Emptied and not removed: what marks a removed file of the base has the time of the build, too.
 empty_new() { # FILE...
