@@ -169,9 +169,9 @@ class BuildBench:
 
     def forget(self) -> None:
         """Remove all images but the base, the build cache and the stored wheels and layers."""
-        command = ("docker", "images", "--format", "{{.Repository}}:{{.Tag}}")
-        listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-        if own := [image for image in listed if image != workload.BASE]:
+        base = docker_lines("images", "--quiet", "--no-trunc", workload.BASE)
+        own = {*docker_lines("images", "--all", "--quiet", "--no-trunc")} - {*base}
+        if own:
             subprocess.run(("docker", "rmi", "--force", *own), check=True, capture_output=True)
         subprocess.run(("docker", "builder", "prune", "--all", "--force"), check=True, capture_output=True)
         shutil.rmtree(self.data.parent / "cache", ignore_errors=True)
@@ -187,8 +187,13 @@ def build_environment() -> Mapping[str, str]:
 
 
 def torchpin_image() -> str:
-    command = ("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "torchpin/zopilot-gpu")
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
+    return docker_lines("images", "--format", "{{.Repository}}:{{.Tag}}", "torchpin/zopilot-gpu")[0]
+
+
+def docker_lines(*arguments: str) -> list[str]:
+    """The lines that a docker command prints."""
+    command = ("docker", *arguments)
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
 def summaries(samples: Mapping[str, list[Sample]]) -> dict[str, Summary]:
