@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import platform
+import re
 import stat
 import subprocess
 import sys
 import tarfile
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,10 +31,10 @@ from torchpin.tools.wheel_store import WheelStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     Tree = Mapping[str, tuple[int, bytes | str | None]]
 
+REPOSITORY = Path(__file__).parents[3]
 SCRIPT = b"#!python\nimport sys\nprint(sys.argv)\n"
 LONG = "/".join(["a_folder_with_a_rather_long_name"] * 7)
 EXECUTABLE = 0o755
@@ -258,6 +260,40 @@ REAL_WHEELS = {  # pip's scripts with versions, a manual page, data files, heade
     "ninja-1.13.2-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl": "65a24341b5ac09fcadcc37082660be40a94174e51a937fabf6e2cae26225fa2c",
     "jaraco_functools-4.6.0-py3-none-any.whl": "99e3dc0060c5cbe8fcd1cdb36258e2a65ca40f1566b2033b12abb1bb44dd3c30",
 }
+
+
+def test_what_uv_notes_of_a_file_is_removed_in_the_image_so_that_it_is_as_assembled(
+    venv: Path, tmp_path: Path
+) -> None:
+    """The step of a rendered Dockerfile, for the venv here; the address of a file may be that of a mirror."""
+    dockerfile = (REPOSITORY / "docker/videogen-gpu/Dockerfile").read_text()
+    step = re.search(r"for note in .*?\n    done", dockerfile, re.DOTALL)
+    assert step
+    filename = "hello-1.0-py3-none-any.whl"
+    (tmp_path / filename).write_bytes(WHEELS[filename])
+    before = read_tree(venv)
+    address = f"hello @ {(tmp_path / filename).as_uri()}"
+    run_uv(
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--reinstall",
+        address,
+        folder=venv.parent,
+        VIRTUAL_ENV=str(venv),
+    )
+    notes = {path.name for path in venv.rglob("*.json")}
+    script = step[0].replace("/opt/venv", str(venv)).replace("/tmp/record", str(tmp_path / "record"))
+    subprocess.run(("sh", "-eu", "-c", script), check=True)
+    installed = {
+        path: entry for path, entry in read_tree(venv).items() if before.get(path) != entry and path != LOCK
+    }
+    assembled = assemble({filename: WHEELS[filename]}, venv)
+    run_uv("pip", "uninstall", "--quiet", "hello", folder=venv.parent, VIRTUAL_ENV=str(venv))
+    assert notes == {"direct_url.json", "uv_cache.json"}
+    assert {path: assembled.get(path) for path in installed} == installed
+    assert {path for path in assembled if path not in installed} <= {*before}
 
 
 @pytest.mark.network

@@ -325,9 +325,9 @@ def test_an_abi_wheel_s_address_is_its_release_s_or_its_mirror_s_and_is_not_kept
     assert f'export TORCHPIN_MIRROR_FLASH_ATTN="${{TORCHPIN_MIRROR_FLASH_ATTN:-{RELEASE}}}" &&' in line
     assert "--no-deps --require-hashes --no-build " in line
     assert "UV_DEFAULT_INDEX" not in line
-    assert line.endswith(
-        f"rm -f /opt/venv/lib/python*/site-packages/*.dist-info/direct_url.json && {CLEAR} && {SETTLE_NEW}"
-    )
+    notes = "/opt/venv/lib/python*/site-packages/*.dist-info"
+    assert f"&& for note in {notes}/direct_url.json {notes}/uv_cache.json; do " in line
+    assert line.endswith(f'rm "$note"; done && {CLEAR} && {SETTLE_NEW}')
 
 
 def test_an_optional_abi_wheel_that_fails_leaves_the_image_without_it(
@@ -340,7 +340,7 @@ def test_an_optional_abi_wheel_that_fails_leaves_the_image_without_it(
         for instruction in lines
         if "--requirements /run/torchpin/layers/01-attention.requirements.txt" in instruction
     ]
-    assert re.search(r"&& \{ /run/torchpin/uv pip install .*direct_url\.json \|\| echo ", line)
+    assert re.search(r"&& \{ /run/torchpin/uv pip install .*direct_url\.json .* done \|\| echo ", line)
     assert line.endswith(
         '"torchpin: the optional layer 01-attention.requirements.txt could not be installed; the image goes without it" >&2; } && '
         f"{CLEAR} && {SETTLE_NEW}"
