@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Result
     from torchpin.model import Artifact, Environment, LayerLock, Lock
 
+_SHOWN_LARGEST = 5  # of the packages that a component requires
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
@@ -41,10 +43,12 @@ class Explanation:
     file: str = ""
     sha256: str = ""
     size: int | None = None
+    unpacked: int | None = None
     layer: str = ""
     origin: str = ""
     dependencies: tuple[str, ...] = ()
     dependency_bytes: int = 0
+    largest_dependencies: tuple[tuple[str, int], ...] = ()
     required_by: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
@@ -77,10 +81,12 @@ def explain_component(
         file=artifact.filename if artifact else "",
         sha256=artifact.sha256 if artifact else "",
         size=artifact.size if artifact else None,
+        unpacked=_unpacked_size(lock, artifact),
         layer=layer.name if layer else "",
         origin=FILE_ORIGINS.get(artifact.origin, layer.origin) if layer and artifact else "",
         dependencies=tuple(sorted(pulls)),
         dependency_bytes=sum(pulled.size or 0 for pulled in pulls.values()),
+        largest_dependencies=_largest(pulls),
         required_by=artifact.required_by if artifact else (),
         **_check_messages(results, component, subjects),
         recommendations=_recommendations(env, lock, name),
@@ -231,9 +237,24 @@ def _deviation(env: Environment, lock: Lock | None, name: str) -> dict[str, str]
     return {}
 
 
+def _unpacked_size(lock: Lock | None, artifact: Artifact | None) -> int | None:
+    """The bytes of a package on a disk; None where its lock does not say it."""
+    wheels = lock.wheels if lock and artifact else ()
+    return (
+        next((wheel.unpacked for wheel in wheels if artifact and wheel.sha256 == artifact.sha256), 0) or None
+    )
+
+
+def _largest(pulls: Mapping[str, Artifact]) -> tuple[tuple[str, int], ...]:
+    """The largest of several packages with the bytes of their files, the largest first."""
+    sized = [(name, package.size) for name, package in pulls.items() if package.size]
+    return tuple(sorted(sized, key=lambda entry: (-entry[1], entry[0]))[:_SHOWN_LARGEST])
+
+
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
     """The explanation as text, a line for each thing that is known."""
     size = f", {explanation.size / 1e6:,.1f} MB" if explanation.size else ""
+    size += f", {explanation.unpacked / 1e6:,.1f} MB unpacked" if explanation.unpacked else ""
     pulled = f"{len(explanation.dependencies)} packages, {explanation.dependency_bytes / 1e6:,.0f} MB"
     yield f"{explanation.component} {explanation.version} in {explanation.environment}"
     rows = {
@@ -246,6 +267,9 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
         "dependencies": f"{pulled}: {', '.join(explanation.dependencies)}"
         if explanation.dependencies
         else "",
+        "largest of them": ", ".join(
+            f"{name} {count / 1e6:,.1f} MB" for name, count in explanation.largest_dependencies
+        ),
     }
     yield from (f"  {label}: {text}" for label, text in rows.items() if text)
     checked = {

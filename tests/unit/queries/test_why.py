@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,9 @@ def test_torch_has_its_whole_chain() -> None:
     assert re.fullmatch(r"services/lora/service\.yaml:\d+:\d+", chain.location)
     assert (chain.layer, chain.origin) == ("00-torch", "cu128")
     assert "nvidia-cudnn-cu12" in chain.dependencies
+    sizes = [size for _, size in chain.largest_dependencies]
+    assert sizes == sorted(sizes, reverse=True)
+    assert {name for name, _ in chain.largest_dependencies} < {*chain.dependencies}
     assert any(rule.startswith("TOR001: ") for rule in chain.allowed)
     assert ("report", "2.5.x") in chain.recommendations
     assert chain.deviates.startswith("deviates: report says 2.5.x")
@@ -44,6 +48,7 @@ def test_torch_has_its_whole_chain() -> None:
     assert "  recommended: 2.5.x (report)" in lines
     for start in (
         "  dependencies: ",
+        "  largest of them: nvidia-cu",
         "  ok[TOR001] torch 2.7.1 exists on cu128: ",
         "  notice[TOR004] ",
         "  deviates: ",
@@ -106,3 +111,16 @@ def test_without_a_lock_the_chain_is_shorter_and_still_true() -> None:
     env, _ = lora()
     chain = explain_component(env, None, (), "accelerate")
     assert (chain.version, chain.file, chain.dependencies) == ("1.6.0", "", ())
+
+
+def test_the_size_on_a_disk_is_told_where_the_lock_has_it() -> None:
+    env, lock = lora()
+    tqdm = lock.packages["tqdm"]
+    wheels = tuple(
+        replace(wheel, unpacked=2_500_000) if wheel.sha256 == tqdm.sha256 else wheel for wheel in lock.wheels
+    )
+    known = explain_component(env, replace(lock, wheels=wheels), (), "tqdm")
+    assert known.unpacked == 2_500_000
+    assert any(line.endswith(" MB, 2.5 MB unpacked") for line in explanation_lines(known))
+    unknown = tuple(replace(wheel, unpacked=0) for wheel in lock.wheels)
+    assert explain_component(env, replace(lock, wheels=unknown), (), "tqdm").unpacked is None
