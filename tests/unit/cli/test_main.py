@@ -25,6 +25,7 @@ OWN_HELP = {
     ("new", "gpu"),  # to run on, not to judge for
     # to move to, a plan instead of a command, and a plan that is not resolved
     *{("bump", "channel"), ("bump", "dry_run"), ("bump", "offline")},
+    ("lock", "refresh"),  # resolutions, and no snapshots
     ("plan", "offline"),  # no registry instead of no index
 }
 
