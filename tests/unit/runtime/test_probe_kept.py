@@ -122,6 +122,20 @@ def test_the_system_differs_where_a_package_comes_goes_or_starts_with_python(sit
     assert digest() not in {before, added}
 
 
+def test_the_libraries_of_a_driver_are_no_part_of_the_system(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def digest(*names: str) -> str:
+        libraries = {name: f"/usr/lib/{name}" for name in names}
+        monkeypatch.setattr(probe_kept, "system_libraries", lambda machine: libraries)
+        text: str = probe_kept.system_digest("x86_64", probe_kept.packages([str(site)]))
+        return text
+
+    driver = ("libcuda.so.1", "libnvidia-ml.so.1", "libGLX_nvidia.so.0")
+    assert digest("libc.so.6", *driver) == digest("libc.so.6")
+    assert digest("libc.so.6", "libgomp.so.1") != digest("libc.so.6")
+
+
 @pytest.mark.parametrize(
     "text",
     [

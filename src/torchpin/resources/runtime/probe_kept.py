@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from probe_expectation import is_list, is_table, normalized
-from probe_files import system_libraries
+from probe_files import OF_DRIVER, system_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,7 +66,11 @@ def packages(folders: Sequence[str]) -> dict[str, Package]:
 
 def system_digest(machine: str, installed: Mapping[str, Package]) -> str:
     """Return the hash of what all imports rest on: Python, the system's libraries and packages, and what starts with Python."""
-    libraries = sorted(system_libraries(machine).items())
+    found = sorted(system_libraries(machine).items())
+    # a container of a machine with GPUs has those of its driver, and the document is the same on all machines
+    libraries = [
+        (name, path) for name, path in found if not OF_DRIVER.fullmatch(name) and "nvidia" not in name
+    ]
     sizes = [(name, path, os.path.getsize(path) if os.path.exists(path) else 0) for name, path in libraries]  # noqa: PTH110, PTH202
     lists = [
         Path(path).read_text("utf-8", "replace") if Path(path).is_file() else "" for path in PACKAGE_LISTS
