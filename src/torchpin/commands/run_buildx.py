@@ -94,7 +94,7 @@ def run_buildx(
     is_prefix: bool = False,
 ) -> tuple[tuple[str, ...], Path]:
     """Runs buildx on a rendering, or on that of a prefix; the lines of its log, and the log's path."""
-    from torchpin.tools import buildx
+    from torchpin.tools import buildx, engine_images
 
     rendered, labels = rendered_and_labels
     buildx.expect_platform(env.variant.platform, builder=options.builder)
@@ -116,7 +116,11 @@ def run_buildx(
             settings=repo.settings,
             machine_files=machine.files,
         ) as context:
-            command = build_command(repo, env, labels, options, context, machine.secrets, is_prefix=is_prefix)
+            command = build_command(
+                *(repo, env, labels, options, context, machine.secrets),
+                is_prefix=is_prefix,
+                compression="zstd" if not is_prefix and engine_images.keeps_blobs(client) else "",
+            )
             lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
     return lines, log
 
@@ -150,6 +154,7 @@ def build_command(
     secrets: Mapping[str, Path],
     *,
     is_prefix: bool = False,
+    compression: str = "",
 ) -> tuple[str, ...]:
     from torchpin.tools import buildx, docker
 
@@ -168,4 +173,5 @@ def build_command(
         builder=options.builder,
         attestations=options.attestations,
         keep_downloads=repo.settings.keep_downloads,
+        compression=compression,
     )

@@ -137,6 +137,7 @@ def build_command(  # noqa: PLR0913 - each is an option of buildx
     target: str = "",
     attestations: Attestations = NO_ATTESTATIONS,
     keep_downloads: bool = False,
+    compression: str = "",
 ) -> tuple[str, ...]:
     """The buildx command of an image; `contexts` maps an image that a FROM line names to what replaces it.
 
@@ -156,9 +157,18 @@ def build_command(  # noqa: PLR0913 - each is an option of buildx
         *(("--builder", builder) if builder else ()),
         *(("--target", target) if target else ()),
         *(("--no-cache",) if no_cache else ()),
-        *(("--output", "type=docker,rewrite-timestamp=true") if times.rewritten else ("--load",)),
+        *_load_options(times, compression),
         str(context),
     )  # fmt: skip
+
+
+def _load_options(times: Times, compression: str) -> tuple[str, ...]:
+    """What loads an image into the engine. `compression` is that of its layers where the engine keeps them compressed."""
+    options = [
+        *(["rewrite-timestamp=true"] if times.rewritten else []),
+        *([f"compression={compression}"] if compression and not times.rewritten else []),
+    ]
+    return ("--output", ",".join(["type=docker", *options])) if options else ("--load",)
 
 
 def base_contexts(env: Environment, settings: Settings) -> dict[str, str]:

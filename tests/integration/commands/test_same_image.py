@@ -14,6 +14,7 @@ from support.dockerfile import write_template
 from support.labs import build_environment, change_service, image_tag
 from torchpin.commands import generate
 from torchpin.commands.build import BuildOptions, build
+from torchpin.lab import docker_engine
 from torchpin.tools import docker
 
 if TYPE_CHECKING:
@@ -106,6 +107,44 @@ def test_another_umask_time_and_folder_give_the_same_image(
     second = read_image(repo, first.env)
     assert second.layers == first.image.layers
     assert second == first.image
+
+
+def test_kept_downloads_give_the_same_layers(first: Builds, changed_copy: Repository) -> None:
+    repo = replace(changed_copy, settings=replace(changed_copy.settings, keep_downloads=True))
+    outcome = build_environment(repo, first.env)
+    assert outcome.code == 0, outcome.detail
+    assert read_image(repo, first.env).layers == first.image.layers
+
+
+def test_bytecode_is_the_same_each_time_and_leaves_torch_s_layers_as_they_are(
+    first: Builds, tmp_path: Path
+) -> None:
+    described = copy_checkout(first.repo, tmp_path / "described", "bytecode", 0o022)
+    changed, env = change_service(
+        described, lambda service: replace(service, run=replace(service.run, bytecode=True))
+    )
+    assert not any(outcome.code for outcome in generate.write_renderings(changed, [env]))
+    images = []
+    for name in ("once", "twice"):
+        repo = copy_checkout(changed, tmp_path / name, name, 0o022)
+        (outcome,) = build(repo, [env], BuildOptions(no_cache=True))
+        assert outcome.code == 0, outcome.detail
+        images.append(read_image(repo, env))
+    assert images[0] == images[1]
+    shared = [
+        layer for layer, other in zip(images[0].layers, first.image.layers, strict=False) if layer == other
+    ]
+    assert len(shared) >= 4  # the base, Python, torch and its companions
+    with docker.engine() as client:
+        modes = docker_engine.run_in_image(client, image_tag(repo, env), "python", "-c", BYTECODE_MODES)
+    assert modes.split() == ["1"]
+
+
+BYTECODE_MODES = """
+import pathlib, sysconfig
+files = pathlib.Path(sysconfig.get_path("purelib")).rglob("*.pyc")
+print(*{int.from_bytes(file.read_bytes()[4:8], "little") for file in files})
+"""  # the second word of each: 1 for a hash that is never compared with the source
 
 
 def test_a_step_that_leaves_the_time_of_the_build_gives_another_layer(

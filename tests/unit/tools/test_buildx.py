@@ -262,3 +262,17 @@ def test_kept_downloads_are_an_argument_of_the_build() -> None:
 
     assert "KEEP_DOWNLOADS=1" in words(keep_downloads=True)
     assert "KEEP_DOWNLOADS=1" not in words(keep_downloads=False)
+
+
+def test_layers_are_compressed_by_zstd_where_the_engine_keeps_them_compressed() -> None:
+    def end(compression: str, times: buildx.Times = TIMES) -> tuple[str, ...]:
+        command = buildx.build_command(
+            CONTEXT, platform="linux/amd64", tags=(), labels={}, secrets={}, contexts={}, times=times,
+            compression=compression,
+        )  # fmt: skip
+        return command[-3:-1]
+
+    assert end("zstd") == ("--output", "type=docker,compression=zstd")
+    assert end("")[-1] == "--load"
+    # a builder in a container hands over an archive
+    assert end("zstd", replace(TIMES, rewritten=True)) == ("--output", "type=docker,rewrite-timestamp=true")

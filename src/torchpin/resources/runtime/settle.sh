@@ -21,6 +21,7 @@ start=${2:-/run/torchpin}
 mode=${3:-changed}
 
 if [ "$mode" = created ]; then
+    rm -f "$root/.lock" # as below
     exec find "$root/" -xdev -type d -newer "$start" -exec sh "$0" --folders "$start" {} +
 fi
 
