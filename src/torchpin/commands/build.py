@@ -22,6 +22,7 @@ from torchpin.commands.run_buildx import (
     parse_attestations,
     run_buildx,
 )
+from torchpin.commands.standing_images import standing_images
 from torchpin.commands.stored_images import find_stored, publish
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.image import build_log, plan
@@ -57,11 +58,25 @@ def build(
 
     Environments do not depend on each other: one that fails does not stop the others.
     """
-    from torchpin.tools import buildx, docker
-
     chosen = tuple(env for env in environments if options.platform in {"", env.variant.platform})
     if not chosen:
         raise InputError(f"no selected environment is for {options.platform}")
+    standing = standing_images(repo, chosen, options)
+    rest = tuple(env for env in chosen if env.name not in standing)
+    built = _build_all(repo, rest, options, show_status, watch) if rest else ()
+    outcomes = {**standing, **{outcome.name: outcome for outcome in built}}
+    return tuple(outcomes[env.name] for env in chosen)
+
+
+def _build_all(
+    repo: Repository,
+    chosen: Sequence[Environment],
+    options: BuildOptions,
+    show_status: StatusCallback,
+    watch: EventCallback,
+) -> tuple[Outcome, ...]:
+    from torchpin.tools import buildx, docker
+
     require_compatible(repo, chosen)
     if options.dry_run:
         return tuple(_dry_run(repo, env, options) for env in chosen)
