@@ -39,9 +39,10 @@ def _plain_endings(patterns: Sequence[str]) -> tuple[frozenset[str] | None, tupl
     """The last names of patterns, and the endings of names: a path that is left out has one. None for what only docker-py tells."""
     names, suffixes = set(), []
     for pattern in patterns:
-        last = pattern.strip().strip("/").removeprefix("**/").rpartition("/")[2]
+        parts = [part for part in pattern.strip().split("/") if part not in {"", "."}]
+        last = parts[-1] if parts else ""
         ending = last.removeprefix("*") if last.startswith("*.") else ""
-        if ".." in pattern or any(char in "*?[]!\\" for char in (ending or last)) or pattern.startswith("!"):
+        if ".." in parts or any(char in "*?[]!\\" for char in (ending or last)) or pattern.startswith("!"):
             return None, ()
         names |= set() if ending else {last}
         suffixes += [ending] if ending else []
