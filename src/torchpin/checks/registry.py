@@ -33,6 +33,7 @@ class Unknown:
 
 
 Answer = Finding | Unknown | Ok
+Reads = Literal["files", "documents", "machine"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,9 +54,11 @@ class Check:
     judge: bool = False
 
     @property
-    def is_of_files(self) -> bool:
-        """Whether it reads no more than the files of its environment: neither other services, nor this machine."""
-        return {*self.needs} <= {"lock"} and not self.id.startswith("DOC")
+    def reads(self) -> Reads:
+        """What it is about: the files of its environment alone, the documents of all services, or this machine too."""
+        if self.id.startswith("DOC"):
+            return "documents"
+        return "files" if {*self.needs} <= {"lock"} else "machine"
 
     @property
     def help_line(self) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from torchpin.checks.registry import Answer
+    from torchpin.checks.registry import Answer, Reads
     from torchpin.model import Environment, Verdict, Waiver
 
 
@@ -31,17 +31,17 @@ def run(
     *,
     judge: bool = False,
     ids: tuple[str, ...] = ("",),
-    of_files: bool | None = None,
+    reads: Reads | None = None,
 ) -> tuple[Result, ...]:
     """The results of every check on every environment, in the order of ids.
 
-    `judge`: of the judge's checks only; `ids`: of those whose ids start with one of these; `of_files`: of those that read no
-    more than the files of an environment, or of all others.
+    `judge`: of the judge's checks only; `ids`: of those whose ids start with one of these; `reads`: of those that
+    read this.
     """
     chosen = [
         check
         for check in registered_checks()
-        if (check.judge or not judge) and check.id.startswith(ids) and of_files in {None, check.is_of_files}
+        if (check.judge or not judge) and check.id.startswith(ids) and reads in {None, check.reads}
     ]
     results: list[Result] = []
     for env in context.environments:

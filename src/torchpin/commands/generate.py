@@ -1,18 +1,17 @@
-"""`render` and `document`: the files that are generated from descriptions and locks."""
+"""`render` and `document`: the files that are generated from descriptions and locks.
+
+What writes them is imported where they are written: `--check` needs none of it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchpin.commands.bump_records import migrate
 from torchpin.commands.judge import check_workspace
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.errors import FindingsError
 from torchpin.model import Outcome
-from torchpin.workspace import generated
-from torchpin.workspace.workspace import read_lock
-from torchpin.workspace.writer import write_with_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +25,10 @@ def write_renderings(
     repo: Repository, environments: Sequence[Environment], *, overwrite: bool = False
 ) -> tuple[Outcome, ...]:
     """Writes the Dockerfile of every environment, the list of its build context, and its SBOM; `overwrite`: over edits by hand too."""
+    from torchpin.workspace import generated
+    from torchpin.workspace.workspace import read_lock
+    from torchpin.workspace.writer import write_with_outcomes
+
     repo = replace(
         repo
     )  # which has read nothing: all that is read from here on must stay until the files are written
@@ -40,6 +43,10 @@ def write_documents(repo: Repository, *, overwrite: bool = False) -> tuple[Outco
 
     The page of a service that is described no more goes; where it has prose, it stays, and its outcome says so.
     """
+    from torchpin.commands.bump_records import migrate
+    from torchpin.workspace import generated
+    from torchpin.workspace.writer import write_with_outcomes
+
     repo = replace(repo)
     documents = generated.expected_documents(repo, {}, strict=True)
     moved = migrate(repo, overwrite=overwrite)

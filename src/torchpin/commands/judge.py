@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from torchpin.checks import context, registry, run
 from torchpin.checks.report import findings_text
-from torchpin.checks.rules.deviations import ending_waivers
+from torchpin.checks.waivers import ending_waivers
 from torchpin.commands.report import CommandReport
 from torchpin.errors import FindingsError, InputError
 from torchpin.model import Outcome
 from torchpin.tools.files import write_files
 from torchpin.workspace.evidence import add_machine, for_judge, from_descriptions, require_targets
-from torchpin.workspace.kept_documents import document_context
+from torchpin.workspace.kept_documents import document_results, readable_context
 from torchpin.workspace.kept_results import Question, answers
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ def check(repo: Repository, environments: Sequence[Environment], *ids: str) -> t
     known = answers(repo, environments, Question(kind="-".join(ids), ids=ids, renderings="DKR" in ids))
     if "DOC" not in ids:
         return _results(known)
-    documents = run.run(document_context(repo, environments, known), ids=ids, of_files=False)
-    return _merge(environments, _results(known), documents)
+    return _merge(environments, _results(known), document_results(repo, environments, known))
 
 
 def _merge(
@@ -106,9 +105,9 @@ def verify(
 ) -> tuple[registry.Result, ...]:
     """Every check on all evidence of this machine. The network is used only where `require` has it."""
     known = answers(repo, environments, Question(kind="verify", renderings=True))
-    documents = document_context(repo, environments, known)
-    machine = add_machine(repo, documents, network="network" in require)
-    return _merge(environments, _results(known), run.run(machine, of_files=False))
+    documents = document_results(repo, environments, known)
+    machine = add_machine(repo, readable_context(repo, environments, known), network="network" in require)
+    return _merge(environments, _results(known), documents, run.run(machine, reads="machine"))
 
 
 def exit_code(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.checks import run
 from torchpin.commands.answered_locks import answered_locks, note_resolved
-from torchpin.commands.judge import check, check_workspace, require_compatible
+from torchpin.commands.judge import check, require_compatible
 from torchpin.commands.parallel import for_each_environment, ignore
-from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.documents import markdown
 from torchpin.errors import FindingsError, InputError
 from torchpin.lock import compare, file_format
@@ -32,8 +31,6 @@ from torchpin.workspace.writer import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torchpin.commands.report import Watcher
-    from torchpin.commands.selection import Workspace
     from torchpin.model import Environment, Lock, StatusCallback, Upstream
     from torchpin.workspace.workspace import Repository
 
@@ -262,44 +259,3 @@ def present_lock(repo: Repository, env: Environment) -> Lock | None:
         return file_format.parse_lock(paths.lock_folder(env.name), texts) if texts else None
     except InputError:
         return None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockOptions:
-    """`check`: compare, offline. `upgrade`: packages that may change. `recorded`: read channels from index snapshots.
-
-    `refresh`: resolve also what answers its description.
-    """
-
-    check: bool = False
-    upgrade: tuple[str, ...] = ()
-    recorded: bool = False
-    refresh: bool = False
-    lab: bool = False
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        if self.check and self.refresh:
-            raise InputError("`--check` is offline and resolves nothing; leave `--refresh` out")
-        if self.lab and (self.check or self.upgrade or self.recorded or self.refresh):
-            raise InputError(
-                "`--lab` can be combined with `--service` and `--variant` only: it locks a scratch copy"
-            )
-
-
-def lock_workspace(workspace: Workspace, options: LockOptions, watcher: Watcher) -> CommandReport:
-    """Locks the environments, or with `check` compares their locks with their descriptions."""
-    if options.check:
-        return check_workspace(workspace, "LCK")
-    if note := documents_note(workspace.repo):
-        watcher.notice(note)
-    outcomes = lock(
-        workspace.repo,
-        workspace.environments,
-        upgrade=options.upgrade,
-        recorded=options.recorded,
-        refresh=options.refresh,
-        overwrite=options.overwrite,
-        show_status=watcher.status,
-    )
-    return report_outcomes(outcomes)

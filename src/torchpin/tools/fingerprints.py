@@ -38,6 +38,19 @@ class Fingerprints:
             self.folders[path] = self._folder_digest(path)
         return self.folders[path]
 
+    def file(self, path: str) -> str:
+        """The digest of one file's content, which is read each time; "" for none."""
+        if not self._is_plain_folder(path.rpartition("/")[0]):
+            return ""
+        place = f"{self._root}/{path}"
+        try:
+            status = os.lstat(place)
+        except FileNotFoundError:
+            return ""
+        if not stat.S_ISREG(status.st_mode):
+            raise NotPlainError(path)
+        return _read_digest(place, _state(status))
+
     def _folder_digest(self, path: str) -> str:
         place = f"{self._root}/{path}"
         if not self._is_plain_folder(path):
@@ -67,7 +80,7 @@ class Fingerprints:
 
     def _is_plain_folder(self, path: str) -> bool:
         """Whether a folder is there. Raises NotPlainError where it, or one that it is in, is a link or no folder."""
-        if path in self._plain:
+        if path in self._plain or not path:
             return True
         parent = path.rpartition("/")[0]
         if parent and not self._is_plain_folder(parent):

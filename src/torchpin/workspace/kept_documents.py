@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchpin import paths
+from torchpin.checks import run
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.model import Lock
 from torchpin.tools.fingerprints import Fingerprints, NotPlainError
 from torchpin.tools.kept import KeptAnswers, digest
 from torchpin.tools.own_code import code_digest
-from torchpin.workspace import evidence
+from torchpin.workspace import evidence, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from torchpin.checks.context import CheckContext
+    from torchpin.checks.registry import Result
     from torchpin.documents.service_parts import ServiceParts
     from torchpin.model import Environment, Service
     from torchpin.records.bump_log import BumpEntry
@@ -26,15 +29,38 @@ if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
 
-def document_context(
+_RESULTS = "/"  # the name of the results of all documents, which is that of no service
+
+
+def document_results(
+    repo: Repository, environments: Sequence[Environment], known: Mapping[str, Answer]
+) -> tuple[Result, ...]:
+    """The results of the checks that compare documents, which are those of an earlier run where nothing has changed."""
+    parts = KeptParts(repo)
+    key = parts.documents_key(environments, known)
+    results = parts.results(key)
+    if results is None:
+        context = evidence.for_documents(
+            repo, environments, _readable_locks(repo, environments, known), parts
+        )
+        results = run.run(context, reads="documents")
+        parts.keep_results(key, results)
+    parts.save()
+    return results
+
+
+def readable_context(
     repo: Repository, environments: Sequence[Environment], known: Mapping[str, Answer]
 ) -> CheckContext:
-    """A context with the documents. Its locks, of which `known` says whether they can be read, are read where a check needs one."""
-    locks = _LocksOnDemand(repo, [env for env in environments if known[env.name].is_locked])
-    parts = KeptParts(repo)
-    context = evidence.for_documents(repo, environments, locks, parts)
-    parts.save()
-    return context
+    """A context with the locks that can be read, each parsed where a check asks for it."""
+    locks = _readable_locks(repo, environments, known)
+    return replace(evidence.from_descriptions(environments), locks=locks, published=repo.published)
+
+
+def _readable_locks(
+    repo: Repository, environments: Sequence[Environment], known: Mapping[str, Answer]
+) -> _LocksOnDemand:
+    return _LocksOnDemand(repo, [env for env in environments if known[env.name].is_locked])
 
 
 class _LocksOnDemand(Mapping[str, Lock]):
@@ -69,19 +95,49 @@ class KeptParts(dict[str, "ServiceParts"]):
         self._kept, self._files_kept = KeptAnswers(repo.root, "documents"), KeptAnswers(repo.root, "files")
         self._files = Fingerprints(repo.root, self._files_kept)
         self._keys = {} if repo.published is not None or repo.staged else self._read_keys()
-        for name, key in self._keys.items():
-            part = self._kept.get(name, key)
-            if part is not None:
-                super().__setitem__(name, part)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and self._read(name))
+
+    def _read(self, name: str) -> bool:
+        """Whether the part of a service was kept; it is read when somebody asks for it."""
+        part = self._kept.get(name, self._keys[name]) if name in self._keys else None
+        if part is not None:
+            super().__setitem__(name, part)
+        return part is not None
 
     def __setitem__(self, name: str, part: ServiceParts) -> None:
         super().__setitem__(name, part)
         if name in self._keys:
             self._kept.put(name, self._keys[name], part)
 
+    def documents_key(self, environments: Sequence[Environment], known: Mapping[str, Answer]) -> str:
+        """The digest of all that the comparison of documents rests on; "" where that is not in plain files alone."""
+        repo = self._repo
+        names = [service.name for service in repo.services]
+        if self._keys.keys() != {*names}:
+            return ""
+        try:
+            folders = map(self._files.folder, ("docs", paths.SERVICE_PAGES))
+            files = map(self._files.file, (paths.DEVIATIONS, paths.FORMER_BUMP_LOG))
+            documents = digest(*folders, *files)
+        except (NotPlainError, OSError):
+            return ""
+        asked = digest(*(f"{env.name} {known[env.name].is_locked}" for env in environments))
+        others = digest(*workspace.orphaned_folders(repo)), digest(*sorted(repo.broken))
+        return digest(code_digest(), asked, *others, documents, *(self._keys[name] for name in names))
+
+    def results(self, key: str) -> tuple[Result, ...] | None:
+        results = self._kept.get(_RESULTS, key) if key else None
+        return results if isinstance(results, tuple) else None
+
+    def keep_results(self, key: str, results: tuple[Result, ...]) -> None:
+        if key:
+            self._kept.put(_RESULTS, key, results)
+
     def save(self) -> None:
         self._files_kept.save()
-        self._kept.save({service.name for service in self._repo.services})
+        self._kept.save({_RESULTS, *(service.name for service in self._repo.services)})
 
     def _read_keys(self) -> dict[str, str]:
         from torchpin.workspace.bumps import read_bumps

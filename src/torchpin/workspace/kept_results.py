@@ -85,7 +85,7 @@ def _compute(
         target_driver=question.driver,
     )
     by_environment: dict[str, list[Result]] = {env.name: [] for env in chosen}
-    for result in run.run(context, judge=question.judge, ids=question.ids, of_files=True):
+    for result in run.run(context, judge=question.judge, ids=question.ids, reads="files"):
         by_environment[result.environment].append(result)
     return {
         env.name: Answer(

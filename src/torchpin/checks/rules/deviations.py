@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Answer
     from torchpin.model import Deviation, Environment, Finding, Lock
 
-NOTICE_PERIOD = timedelta(days=14)  # before the end of a waiver; the docstring of DEV002 names it too
 EXTERNAL_CHECKS = ("AUD001",)  # `invoke audit` reports vulnerabilities under it, outside this registry
 
 
@@ -201,12 +199,3 @@ def overrides_are_needed(context: CheckContext, env: Environment) -> Iterator[An
                 about=name,
                 level="warning",
             )
-
-
-def ending_waivers(context: CheckContext, env: Environment) -> tuple[str, ...]:
-    """A message for each waiver that expires within the notice period; these are no findings yet."""
-    return tuple(
-        f"{env.service.name}: the waiver of {waiver.check} for {waiver.about} expires on {waiver.review_by}"
-        for waiver in env.service.waivers
-        if context.today <= waiver.review_by <= context.today + NOTICE_PERIOD
-    )

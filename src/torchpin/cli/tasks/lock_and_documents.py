@@ -55,7 +55,7 @@ def lock(
 ) -> None:
     """Resolve each environment and write its lock, Dockerfile and documents."""
     from torchpin.commands.lab import workspace_for
-    from torchpin.commands.lock import LockOptions, lock_workspace
+    from torchpin.commands.lock_or_check import LockOptions, lock_workspace
     from torchpin.commands.selection import Selection
 
     with task_run() as run:

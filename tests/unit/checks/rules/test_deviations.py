@@ -13,7 +13,7 @@ from packaging.version import Version
 from support.check_cases import Case, assert_finds, assert_passes, parametrize_cases
 from support.checks import FILE, TODAY, Builders, judge_check, make_context, make_positions, run_check, waiver
 from support.sources import POSITIONS, make_environment, with_upstream_requirements
-from torchpin.checks.rules import deviations
+from torchpin.checks import waivers
 from torchpin.compat.recommendations import is_undetermined, used_components
 from torchpin.model import Environment, Override, Reason, Recommendation, Torch
 
@@ -145,7 +145,7 @@ def test_the_expiry_of_a_waiver_has_a_notice_fourteen_days_before(
     end = TODAY + timedelta(days=days)
     env = kit.environment(waivers=(waiver("GPU001", "B200", end),))
     notice = f"lora: the waiver of GPU001 for B200 expires on {end.isoformat()}"
-    assert deviations.ending_waivers(make_context(env), env) == ((notice,) if noticed else ())
+    assert waivers.ending_waivers(make_context(env), env) == ((notice,) if noticed else ())
     assert (run_check(env, "DEV002").status == "failed") == (days < 0)
 
 
