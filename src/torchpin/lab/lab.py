@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from torchpin.model import Environment, Lock, Service, Source, StatusCallback
+    from torchpin.model import Environment, Lock, Service, Settings, Source, StatusCallback
     from torchpin.tools.index_server import Channels
     from torchpin.workspace.workspace import Repository
 
@@ -102,7 +102,7 @@ def open_lab(
         prefix = new_prefix()
         scratch = folder / "monorepo"
         base, python, reason = _open_base(
-            stack, environments[0].service, prefix, scratch, show_status, docker=docker
+            stack, environments[0].service, repo.settings, prefix, scratch, show_status, docker=docker
         )
         _copy_repository(repo.root, scratch)
         _copy_own_files(repo.root, scratch, environments)
@@ -127,6 +127,7 @@ def open_lab(
 def _open_base(
     stack: ExitStack,
     service: Service,
+    settings: Settings,
     prefix: str,
     scratch: Path,
     show_status: StatusCallback,
@@ -136,7 +137,7 @@ def _open_base(
     """The tag of the base image, its Python, and ""; without an image "", this machine's Python, and the reason."""
     reason = "Docker is switched off"
     if docker:
-        base_context = base_image.base_image(service, prefix, scratch, show_status)
+        base_context = base_image.base_image(service, settings, prefix, scratch, show_status)
         base, reason = stack.enter_context(base_context)
         if base:
             return base, base_image.python_version(base), reason

@@ -73,9 +73,9 @@ MOMENTS: dict[str, Callable[[Path, Client, EngineState], bool]] = {
 
 
 @contextmanager
-def started_lab(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started_lab(folder: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """`build --lab` of this repository, its temporary files in a folder; it is gone at the end."""
-    environ = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TMPDIR": str(folder)}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TMPDIR": str(folder), **variables}
     process = subprocess.Popen(
         (sys.executable, "-m", "invoke", "build", "--lab", "--service", "lora"),
         cwd=ROOT,
@@ -99,13 +99,20 @@ def kill_lab(
     folder: Path, before: EngineState, is_moment: Callable[[Path, Client, EngineState], bool]
 ) -> None:
     """A lab that is killed at a moment; what it started has ended. The engine may hold what other tests made before."""
-    with started_lab(folder) as process, docker.engine() as client:
+    # without what is kept of a base image, where the lab is to be making one
+    variables = {"TORCHPIN_CACHE": f"{folder.parent}/cache"} if is_moment is is_making_base else {}
+    with started_lab(folder, **variables) as process, docker.engine() as client:
         deadline = time.monotonic() + MOMENT_SECONDS
         while not is_moment(folder, client, before):
             assert process.poll() is None, "the lab ended before the moment"
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
+        while {
+            container.id for container in client.containers.list()
+        } - before.containers:  # they end by themselves
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
     assert session_processes(process.pid) == []
 
 
