@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from support.git_repositories import git
 from support.small_service import DESCRIPTION, write_service
 from torchpin.commands import generate
 from torchpin.commands.affected import find_affected
+from torchpin.commands.bake import BakeOptions, bake_document_of
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
@@ -136,3 +138,15 @@ def test_a_repository_below_the_top_of_git_is_compared_alone(committed: Path, tm
     assert states(affected_since(root, "HEAD")) == {"lora-gpu": ("same", ())}
     (root / "server/main.py").write_text("print(2)\n")
     assert states(affected_since(root, "HEAD")) == {"lora-gpu": ("changed", ("server (files/0)",))}
+
+
+def test_a_bake_is_of_what_changed(committed: Path) -> None:
+    def targets(since: str = "") -> set[str]:
+        repo = workspace.open_repository(committed)
+        document = bake_document_of(repo, select_environments(repo.services), BakeOptions(since=since))
+        return {*json.loads(document)["target"]}
+
+    assert targets() == {"lora-gpu"}
+    assert targets("HEAD") == set()
+    describe(committed, WITH_FILES.replace("six==1.17.0", "six==1.16.0"), six="1.16.0")
+    assert targets("HEAD") == {"lora-gpu"}
