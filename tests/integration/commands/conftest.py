@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.git_repositories import git
-from support.labs import ROOT, BuiltLabs
+from support.labs import ROOT, BuiltLabs, change_service
 from support.small_service import DESCRIPTION, write_service
 from torchpin.commands import lock
 from torchpin.description.environments import select_environments
 from torchpin.lab import lab
+from torchpin.tools.files import write_files
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from torchpin.model import Environment
+    from torchpin.model import Environment, Service
     from torchpin.workspace.workspace import Repository
 
 
@@ -74,6 +75,27 @@ def scratch(lora_lab: lab.Lab, tmp_path: Path, request: pytest.FixtureRequest) -
     shutil.copytree(lora_lab.repo.root, root, symlinks=True)
     prefix = f"{lora_lab.repo.prefix}/{request.node.name.replace('[', '-').replace(']', '').replace('_', '-')[:60]}"
     return replace(lora_lab.repo, root=root, prefix=prefix.rstrip("-"))
+
+
+@pytest.fixture
+def small(scratch: Repository) -> tuple[Repository, Environment]:
+    """lora with the packages of its last layer alone beside torch's: it is built in seconds."""
+
+    def change(service: Service) -> Service:
+        return replace(
+            service,
+            layers=service.layers[-1:],
+            imports=("torch", "tqdm"),
+            sources=(),
+            recommends=(),
+            reasons=(),
+            waivers=(),
+        )
+
+    write_files({scratch.root / "services/lora/smoke.py": "import torch, tqdm\n"})
+    repo, env = change_service(scratch, change)
+    assert not any(outcome.code for outcome in lock.lock(repo, [env]))
+    return repo, env
 
 
 @pytest.fixture(scope="session")

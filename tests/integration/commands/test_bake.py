@@ -41,8 +41,9 @@ def run_bake(repo: Repository, env: Environment, **options: Any) -> CommandRepor
 
 
 def test_two_engines_bake_what_build_makes(
-    scratch: Repository, env: Environment, registry: str, other_engine: str, monkeypatch: pytest.MonkeyPatch
+    small: tuple[Repository, Environment], registry: str, other_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scratch, env = small
     build_environment(scratch, env)
     layers = image_layers(image_tag(scratch, env))
     repo = with_settings(scratch, registry=registry, registry_cache=f"{registry}/cache")
@@ -63,8 +64,9 @@ def test_two_engines_bake_what_build_makes(
 
 
 def test_a_builder_whose_disk_is_full_pushes_nothing(
-    scratch: Repository, env: Environment, registry: str, small_engine: str, monkeypatch: pytest.MonkeyPatch
+    small: tuple[Repository, Environment], registry: str, small_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scratch, env = small
     repo = mirror_base(with_settings(scratch, registry=registry), env, registry)
     monkeypatch.setenv("DOCKER_HOST", small_engine)
     with pytest.raises(ToolError) as excinfo:
@@ -88,8 +90,9 @@ def mirror_base(repo: Repository, env: Environment, registry: str) -> Repository
 
 
 def test_a_prepared_file_holds_no_secret_and_stands_for_nobody_else_s(
-    scratch: Repository, env: Environment, monkeypatch: pytest.MonkeyPatch
+    small: tuple[Repository, Environment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scratch, env = small
     mirrors = {**scratch.settings.mirrors, "pypi": "https://user:S3CRET@mirror.example/simple"}
     repo = with_settings(scratch, mirrors=mirrors, registry="127.0.0.1:9")
     printed = bake_document_of(repo, [env], BakeOptions())
@@ -119,8 +122,9 @@ def test_a_prepared_file_holds_no_secret_and_stands_for_nobody_else_s(
 
 
 def test_a_builder_that_is_lost_leaves_one_error_and_no_tag(
-    scratch: Repository, env: Environment, engine: str, monkeypatch: pytest.MonkeyPatch
+    small: tuple[Repository, Environment], engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scratch, env = small
     tag = image_tag(scratch, env)
     with pytest.raises(ToolError, match='no builder "elsewhere" found'):
         run_bake(scratch, env, builder="elsewhere")

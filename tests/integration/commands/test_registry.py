@@ -58,8 +58,9 @@ def is_loaded(tag: str) -> bool:
 
 
 def test_one_machine_pushes_and_another_one_builds_nothing(
-    scratch: Repository, env: Environment, registry: str, other_engine: str
+    small: tuple[Repository, Environment], registry: str, other_engine: str
 ) -> None:
+    scratch, env = small
     repo = use_registry(scratch, registry)
     tag = image_tag(repo, env)
     label = tag.rpartition(":")[2]
@@ -92,8 +93,9 @@ def test_one_machine_pushes_and_another_one_builds_nothing(
 
 
 def test_a_registry_that_is_lost_or_full_has_no_tag_of_the_key(
-    scratch: Repository, env: Environment, registry: str, tmp_path: Path
+    small: tuple[Repository, Environment], registry: str, tmp_path: Path
 ) -> None:
+    scratch, env = small
     label = image_tag(scratch, env).rpartition(":")[2]
     path = f"/v2/{scratch.prefix}/{env.name}/manifests/{label}"
     with breaking_connection(registry, f"PUT {path}") as address:
@@ -127,8 +129,9 @@ def test_a_registry_that_is_lost_or_full_has_no_tag_of_the_key(
 
 
 def test_a_registry_whose_disk_is_full_gets_no_tag(
-    scratch: Repository, env: Environment, tmp_path: Path
+    small: tuple[Repository, Environment], tmp_path: Path
 ) -> None:
+    scratch, env = small
     with (
         full_disk(tmp_path / "disk") as storage,
         start_registry(tmp_path / "registry", storage=storage) as address,
