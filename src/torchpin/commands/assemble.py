@@ -21,6 +21,7 @@ from torchpin.image.plan import image_time
 from torchpin.image.steps import BELOW_APT
 from torchpin.tools import docker, engine_images, registry_push, scratch
 from torchpin.tools.assembled_images import find_image, keep_image
+from torchpin.tools.bytecode import BytecodeStore, find_interpreter
 from torchpin.tools.cache import cache_folder
 from torchpin.tools.engine_images import ASSEMBLED_LABEL, CANDIDATE_LABEL
 from torchpin.tools.layer_store import LayerStore, make_layers
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from torchpin.assembly.compression import Compression
     from torchpin.assembly.image import AssembledImage, Prefix
-    from torchpin.assembly.layer import LayerBlob
+    from torchpin.assembly.layer import LayerBlob, LayerContent
     from torchpin.assembly.proof import Proof
     from torchpin.image.groups import PackageGroup
     from torchpin.model import Environment, Lock, StatusCallback
@@ -118,21 +119,15 @@ def _wheel_layers(inputs: Assembly) -> tuple[list[LayerBlob], list[LayerBlob]]:
 
     An optional one whose wheels cannot be fetched is left out.
     """
-    settings, python = inputs.repo.settings, inputs.env.service.python
-    store = LayerStore(
-        folder=cache_folder(settings) / "layers",
-        layout=VenvLayout(python=f"{python.major}.{python.minor}"),
-        epoch=image_time(inputs.env)[0],
-        compression=COMPRESSION,
-    )
-    wheels = WheelSources(inputs.repo.root, inputs.env, inputs.lock, settings)
+    store = _layer_store(inputs)
+    wheels = WheelSources(inputs.repo.root, inputs.env, inputs.lock, inputs.repo.settings)
     made: set[str] = set()
 
     def note(action: str, name: str, done: int, total: int) -> None:  # noqa: ARG001 - as Progress has it
         if action == "make":
             made.add(name)
 
-    plans = _layer_plans(inputs.lock)
+    plans = layer_plans(inputs.lock, bytecode=inputs.env.service.run.bytecode)
     required = [plan for plan, group in plans if not group.layer.optional]
     blobs = dict(zip(required, make_layers(required, store, wheels, note), strict=True))
     for plan, group in plans:
@@ -151,13 +146,43 @@ def _wheel_layers(inputs: Assembly) -> tuple[list[LayerBlob], list[LayerBlob]]:
     )
 
 
-def _layer_plans(lock: Lock) -> list[tuple[LayerPlan, PackageGroup]]:
-    """The layers of a lock's wheels, with the groups that they are of; packages that are built are in the prefix."""
-    return [
-        (LayerPlan(name=group.name, wheels=wheels), group)
+def _layer_store(inputs: Assembly) -> LayerStore:
+    settings, python = inputs.repo.settings, inputs.env.service.python
+    cache, minor = cache_folder(settings), f"{python.major}.{python.minor}"
+    bytecode = None
+    if inputs.env.service.run.bytecode:
+        interpreter = find_interpreter(minor, cache / "python", settings)
+        bytecode = BytecodeStore(folder=cache / "bytecode", interpreter=interpreter)
+    return LayerStore(
+        folder=cache / "layers",
+        layout=VenvLayout(python=minor),
+        epoch=image_time(inputs.env)[0],
+        compression=COMPRESSION,
+        bytecode=bytecode,
+    )
+
+
+def layer_plans(lock: Lock, *, bytecode: bool) -> list[tuple[LayerPlan, PackageGroup]]:
+    """The layers of a lock's wheels, with the groups that they are of; packages that are built are in the prefix.
+
+    The bytecode of what lies below system packages has layers of its own, so that torch's are the same without.
+    """
+    groups = [
+        (group, wheels)
         for group in package_groups(lock)
         if (wheels := tuple(package for package in group.packages if not package.is_source))
     ]
+    below = [(group, wheels) for group, wheels in groups if group.place in BELOW_APT]
+    others = [(group, wheels) for group, wheels in groups if group.place not in BELOW_APT]
+    plans = [(LayerPlan(name=group.name, wheels=wheels), group) for group, wheels in below]
+    content: LayerContent = "wheels and bytecode" if bytecode else "wheels"
+    if bytecode:
+        plans += [
+            (LayerPlan(name=f"bytecode of {group.name}", wheels=wheels, content="bytecode"), group)
+            for group, wheels in below
+        ]
+    plans += [(LayerPlan(name=group.name, wheels=wheels, content=content), group) for group, wheels in others]
+    return plans
 
 
 def _prefix_layers(inputs: Assembly, identity: str, folder: Path) -> tuple[Prefix, list[LayerBlob]]:
