@@ -28,23 +28,30 @@ PAGE = paths.page_path("zopilot")
 FOLDERS = ("services/zopilot", "lockfiles/zopilot-gpu", "docker/zopilot-gpu", "records/zopilot-gpu", PAGE)
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with two of the services, their locks and renderings, a record, and the documents."""
+    root = tmp_path_factory.mktemp("documented")
     for service in ("zopilot", "seedvr"):
         shutil.copytree(
             ROOT / "services" / service,
-            tmp_path / "services" / service,
+            root / "services" / service,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
         for parent in ("lockfiles", "docker", "records"):
-            shutil.copytree(ROOT / parent / f"{service}-gpu", tmp_path / parent / f"{service}-gpu")
-    (tmp_path / "records/zopilot-gpu/pip_freeze.txt").write_text("torch==2.8.0\n")
-    (tmp_path / paths.SERVICE_PAGES).mkdir(parents=True)
-    repo = workspace.open_repository(tmp_path)
+            shutil.copytree(ROOT / parent / f"{service}-gpu", root / parent / f"{service}-gpu")
+    (root / "records/zopilot-gpu/pip_freeze.txt").write_text("torch==2.8.0\n")
+    (root / paths.SERVICE_PAGES).mkdir(parents=True)
+    repo = workspace.open_repository(root)
     for path, text in generated.expected_documents(repo, {}, strict=True).items():
         prose = "" if path in {PAGE, paths.SCHEMA} else "\nprose of people\n"
-        (tmp_path / path).write_text(f"{text}{prose}", encoding="utf-8")
+        (root / path).write_text(f"{text}{prose}", encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def root(documented: Path, tmp_path: Path) -> Path:
+    shutil.copytree(documented, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -54,9 +54,15 @@ def are_documents_fresh(root: Path) -> bool:
     return all((root / path).read_text() == text for path, text in texts.items())
 
 
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_repository(tmp_path_factory.mktemp("fresh")).root
+
+
 @pytest.fixture
-def repo(tmp_path: Path) -> Repository:
-    return copy_repository(tmp_path)
+def repo(fresh: Path, tmp_path: Path) -> Repository:
+    shutil.copytree(fresh, tmp_path, dirs_exist_ok=True)
+    return workspace.open_repository(tmp_path)
 
 
 @pytest.fixture
