@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+import assembling
 import builds
 import locking
+import proofs
 import results
+import scale
 import start
 
 if TYPE_CHECKING:
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 GROUPS: dict[str, tuple[str, Callable[[int], list[results.Row]]]] = {
     "start": ("The start of the command line", lambda runs: start.main(max(runs, 15))),
     "locking": ("Locks and checks", locking.main),
+    "scale": ("A thousand services", scale.rows),
+    "layers": ("Layers out of wheels", assembling.main),
+    "proofs": ("The proof of an environment", proofs.main),
     "builds": ("Images of a real service", lambda runs: builds.main(runs, None)),
 }
 

@@ -24,6 +24,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import workload
+from measuring import Sample, run_command, summarize
+from results import Aim, Row
+
 if TYPE_CHECKING:
     from torchpin.model import Environment, LayerLock, Lock
 
@@ -177,6 +181,38 @@ def compare(repository: Path, checkouts: dict[str, Path], runs: int) -> None:
                     rows[name].append(measure(checkout, repository, arguments))
             for name, samples in rows.items():
                 print(f"{' '.join(arguments):<18}{state:<12}{name:<10}{summary(samples)}", flush=True)
+
+
+def rows(runs: int, services: int = 1000) -> list[Row]:
+    """The rows of each command on a repository of many services; the first run is made once."""
+    with tempfile.TemporaryDirectory(prefix="tpb-") as scratch:
+        repository = Path(scratch, "repository")
+        repository.mkdir()
+        generate(repository, services)
+        return [command_row(repository, arguments, runs, services) for arguments in COMMANDS]
+
+
+def command_row(repository: Path, arguments: tuple[str, ...], runs: int, services: int) -> Row:
+    command = workload.torchpin(THIS, *arguments)
+
+    def run() -> Sample:
+        return run_command(command, cwd=repository, codes=(0, 1))
+
+    def run_edited() -> Sample:
+        edit_description(repository)
+        return run()
+
+    shutil.rmtree(repository / ".torchpin", ignore_errors=True)
+    sides = {
+        "first run": summarize([run()]),
+        "unchanged": summarize([run() for _ in range(runs)]),
+        "one description edited": summarize([run_edited() for _ in range(runs)]),
+    }
+    return Row(
+        work=f"{' '.join(arguments)}, {services:,} services",
+        sides=sides,
+        aims=[Aim(side="first run", limit=10), Aim(side="one description edited", limit=2)],
+    )
 
 
 def summary(samples: list[tuple[float, float, float, int]]) -> str:

@@ -130,6 +130,9 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "docker buildx bake": Elsewhere(
         reason="builds the images", test="tests/integration/commands/test_bake.py"
     ),
+    "invoke plan --service lora": Run(
+        text="largest packages:", command="invoke plan --service lora --offline"
+    ),
     "invoke affected --since HEAD~1": Run(text="environments affected since "),
     "invoke install --service lora": Elsewhere(
         reason="the same with bootstrap.py before it", test="tests/integration/test_readme.py"
