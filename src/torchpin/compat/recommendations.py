@@ -97,6 +97,7 @@ def satisfies(requirement: str, value: str) -> bool:
     return any(_satisfies_one(part.strip(), value) for part in re.split(r"\s+/\s+|\s+or\s+", requirement))
 
 
+@lru_cache(maxsize=20_000)  # pages and checks ask it for each service, mostly of the same versions
 def _satisfies_one(requirement: str, value: str) -> bool:
     if requirement == value:
         return True

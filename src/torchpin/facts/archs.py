@@ -133,6 +133,7 @@ def _cuda_of(channel: str) -> tuple[int, ...]:
     return (int(match[1]), int(match[2])) if match else ()
 
 
+@cache
 def parse_capability(text: str) -> tuple[int, int]:
     """Major and minor of a compute capability, as `10.0`, `sm_100`, `compute_90` or `9.0a`.
 

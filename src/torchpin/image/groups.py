@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torchpin import facts
 from torchpin.lock.layers import TORCH, TORCH_DEPS
+from torchpin.memory import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,6 +63,7 @@ class PackageGroup:
         return any(package.is_source for package in self.layer.packages)
 
 
+@remembered
 def package_groups(lock: Lock) -> tuple[PackageGroup, ...]:
     """The groups of a lock in install order; each installed package is in exactly one.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from packageurl import PackageURL
@@ -106,7 +107,7 @@ def _package_component(
         kind="package" if prefix == PACKAGE_REF else "build requirement",
         name=package.name,
         version=package.version,
-        purl=PackageURL("pypi", None, package.name, package.version, qualifiers).to_string(),
+        purl=_package_purl(package.name, package.version, *qualifiers.items()),
         sha256=package.sha256,
         license=interpret_statement(statement),
         license_source=statement.metadata_of if statement else "",
@@ -116,6 +117,11 @@ def _package_component(
         optional=layer.optional,
         provided=is_provided,
     )
+
+
+@lru_cache(maxsize=20_000)  # variants and services have many packages in common
+def _package_purl(name: str, version: str, *qualifiers: tuple[str, str]) -> str:
+    return PackageURL("pypi", None, name, version, dict(qualifiers)).to_string()
 
 
 def _package_address(env: Environment, layer: LayerLock, package: Artifact) -> tuple[str, dict[str, str]]:

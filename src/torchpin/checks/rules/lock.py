@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.utils import (
@@ -24,6 +25,9 @@ from torchpin.lock.statements import LICENSES, WHEELS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
 
     from torchpin.checks.context import CheckContext
     from torchpin.model import Artifact, Environment, Finding, LayerLock, Lock
@@ -198,19 +202,27 @@ def artifacts_are_hashed(context: CheckContext, env: Environment) -> Iterator[Fi
 
 def _name_matches(package: Artifact) -> bool:
     """Whether a file name has the package and the version that are locked."""
-    try:
-        if package.is_source:
-            name, version = parse_sdist_filename(package.filename)
-        else:
-            name, version, _, _ = parse_wheel_filename(package.filename)
-    except (InvalidSdistFilename, InvalidWheelFilename):
+    parsed = _parse_filename(package.filename)
+    if parsed is None:
         return False
+    name, version = parsed
     locked_version = parse_version(package.version)
     has_abi_name = name in facts.abi_packages() or package.origin in {"address", "repository"}
     # An ABI wheel has its ABI as a local version in the file name, and not in its metadata.
     return name == package.name and version in {locked_version, public_version(locked_version)} | (
         {version} if version.public == locked_version.public and has_abi_name else set()
     )
+
+
+@lru_cache(maxsize=20_000)  # variants and services have many files in common
+def _parse_filename(filename: str) -> tuple[NormalizedName, Version] | None:
+    """The package and the version in a file name; None for a name that is none."""
+    try:
+        if filename.endswith(".whl"):
+            return parse_wheel_filename(filename)[:2]
+        return parse_sdist_filename(filename)
+    except (InvalidSdistFilename, InvalidWheelFilename):
+        return None
 
 
 @check("LCK005", "a hash is not that of the index snapshot", "lock")
