@@ -29,9 +29,9 @@ class LocatedArtifact:
 
 
 def with_sizes(files: Sequence[LocatedArtifact], current: Lock | None) -> list[Artifact]:
-    """Every artifact with its size in bytes: the index's, else the server's Content-Length, else the present lock's.
+    """Every artifact with its size in bytes: the index's, else the present lock's, else the server's Content-Length.
 
-    A size stays None where the lock has no file of the same hash.
+    The lock knows it of a file of the same hash. A size stays None where the server does not tell it either.
     """
     build_packages = [
         package for layer in (current.build_layers if current else ()) for package in layer.packages
@@ -40,14 +40,13 @@ def with_sizes(files: Sequence[LocatedArtifact], current: Lock | None) -> list[A
         artifact.sha256: artifact.size
         for artifact in (*(current.all_packages.values() if current else ()), *build_packages)
     }
+
+    def size(file: LocatedArtifact) -> int | None:
+        return file.artifact.size or recorded_sizes.get(file.artifact.sha256) or fetch_size(file.url)
+
     with ThreadPoolExecutor(8) as pool:
-        sizes = pool.map(lambda file: file.artifact.size or fetch_size(file.url), files)
-        return [
-            replace(
-                file.artifact, size=size if size is not None else recorded_sizes.get(file.artifact.sha256)
-            )
-            for file, size in zip(files, sizes, strict=True)
-        ]
+        sizes = pool.map(size, files)
+        return [replace(file.artifact, size=size) for file, size in zip(files, sizes, strict=True)]
 
 
 def fetch_source(source: LocatedArtifact) -> bytes:

@@ -168,6 +168,17 @@ def test_a_size_is_asked_for_where_the_index_gives_none(monkeypatch: pytest.Monk
     assert requests == [f"HEAD {ADDRESS}"]
 
 
+def test_a_size_that_the_present_lock_knows_is_not_asked_for(
+    environment: Environments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = fake_web(monkeypatch, http.HttpResponse(status=200, length=7, content=b""))
+    candidates = [located_files.LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)]
+    assert located_files.with_sizes(candidates, lock_with_size(environment, 9))[0].size == 9
+    assert requests == []
+    assert located_files.with_sizes(candidates, lock_with_size(environment, None))[0].size == 7
+    assert requests == [f"HEAD {ADDRESS}"]
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
 def test_a_server_without_the_file_keeps_the_present_lock_s_size(
     status: int, environment: Environments, monkeypatch: pytest.MonkeyPatch
@@ -190,7 +201,7 @@ def test_a_server_that_refuses_is_no_server_without_the_file(
     fake_web(monkeypatch, http.FetchError(ADDRESS, f"HTTP {status}", status=status))
     with pytest.raises(ToolError) as excinfo:
         located_files.with_sizes(
-            [located_files.LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)], lock_with_size(environment, 9)
+            [located_files.LocatedArtifact(artifact=ARTIFACT, url=ADDRESS)], lock_with_size(environment, None)
         )
     assert str(excinfo.value) == (
         "the size of a-1-py3-none-any.whl could not be read from https://mirror.example/a-1-py3-none-any.whl: "
