@@ -24,7 +24,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent
@@ -155,6 +155,10 @@ def set_up(home: Path, venv: Path, base: str) -> None:
     options = ("--require-hashes", "--only-binary", ":all:", "-r", str(home / "requirements" / "run.txt"))
     run((*pip, "install", "--quiet", *options), env)
     run((*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(home)), env)
+    with suppress(
+        BootstrapError
+    ):  # pip compiles packages, but none that is editable: the first command would do it
+        run((str(interpreter(venv)), "-m", "compileall", "-q", str(home / "src")), env)
 
 
 @contextmanager
