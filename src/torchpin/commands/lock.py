@@ -47,8 +47,8 @@ def lock(
 ) -> tuple[Outcome, ...]:
     """Resolves the locks, and writes them in one transaction with their rendered files and the documents.
 
-    A lock that answers its description is not resolved again, but with `refresh` or `upgrade`. `recorded` reads the channels from their index snapshots instead of PyTorch's index. Where resolving fails, the old lock
-    stays. Raises ToolError, with nothing written, where an update of one of the services runs, or where a description or
+    A lock that answers its description is not resolved again, but with `refresh` or `upgrade`. `recorded` reads the channels
+    from their index snapshots instead of PyTorch's index. Where resolving fails, the old lock stays. Raises ToolError, with nothing written, where an update of one of the services runs, or where a description or
     lock changed while it was resolved; without `overwrite`, FindingsError where an edit by hand would be lost.
     """
     repo = replace(
@@ -72,10 +72,11 @@ def lock(
     # not while resolving, which takes long and writes nothing
     with exclusive(repo), exclusive_services(repo, services):
         require_same_services(repo)
-        files = {
-            **generated_texts(repo, environments, new_locks),
-            **generated.expected_documents(repo, new_locks),
-        }
+        is_same = all(outcome.status == "same" for outcome in outcomes)
+        files: dict[str, str | None] = {}
+        if not is_same or not _is_settled(repo, environments):
+            files |= generated_texts(repo, environments, new_locks)
+            files |= generated.expected_documents(repo, new_locks)
         if not overwrite:
             require_unedited(repo, files)
         changed = write(repo, files, before=unchanged_inputs(repo, files, present))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     monkeypatch.setattr(hand_edits, "committed_texts", lambda *_: None)
-    for name in ("services", "lockfiles", "docker", "docs"):
+    for name in ("services", "lockfiles", "docker", "docs", "records"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / paths.DEVIATIONS, tmp_path / paths.DEVIATIONS)
     return workspace.open_repository(tmp_path)
@@ -42,7 +42,7 @@ def lock_lora(repo: Repository, monkeypatch: pytest.MonkeyPatch, meanwhile: Call
         return (), {**locks}
 
     monkeypatch.setattr(lock, "resolve_all", resolve_all)
-    lock.lock(repo, environments)
+    lock.lock(repo, environments, refresh=True)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,26 @@ def test_a_file_of_somebody_in_the_folder_of_a_lock_stays(
     assert notes.read_text() == "my notes\n"
 
 
+def test_files_of_locks_in_which_nothing_moved_are_rendered_only_where_one_is_not_as_it_would_be(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str] = []
+
+    def generated_texts(*arguments: Any) -> dict[str, str | None]:
+        rendered.append("once")
+        return original(*arguments)
+
+    original = lock.generated_texts
+    monkeypatch.setattr(lock, "generated_texts", generated_texts)
+    lock_lora(repo, monkeypatch, lambda: None)
+    assert rendered == []
+    dockerfile = repo.root / "docker/lora-gpu/Dockerfile"
+    text = dockerfile.read_text()
+    dockerfile.unlink()
+    lock_lora(repo, monkeypatch, lambda: None)
+    assert (rendered, dockerfile.read_text()) == (["once"], text)
+
+
 def rename_back(repo: Repository, folder: str) -> dict[str, str]:
     """Gives a lock's files the names of before; their texts by the names they have now."""
     texts = {}
@@ -88,7 +108,7 @@ def test_files_under_former_names_are_moved_and_those_of_somebody_stay(
     texts = rename_back(repo, "lockfiles/lora-gpu")
     (repo.root / "lockfiles/lora-gpu/06-mine.txt").write_text("mine\n")
     monkeypatch.setattr(lock, "resolve_all", lambda *_, **__: ((), locks))
-    lock.lock(repo, environments)
+    lock.lock(repo, environments, refresh=True)
     folder = repo.root / "lockfiles/lora-gpu"
     assert {path.name: path.read_text() for path in folder.iterdir()} == {**texts, "06-mine.txt": "mine\n"}
 
