@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
-from torchpin.checks.rules.generated_files import first_differing_line
 from torchpin.commands import kept_proofs
 from torchpin.commands.image_record import file_warnings, is_recorded, write_record
 from torchpin.commands.judge import require_compatible
@@ -118,6 +117,8 @@ def with_engine_errors(operation: Callable[..., Outcome], *arguments: Any) -> Ou
 
 def _load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Rendering]:
     """The lock and its rendered files. Raises FindingsError where the committed ones are out of date."""
+    from torchpin.checks.rules.generated_files import first_differing_line  # with all rules
+
     lock = workspace.read_lock(repo, env)
     rendered = generated.render_environment(repo, env, lock)
     outdated = [path for path, text in rendered.files.items() if first_differing_line(repo.text(path), text)]

@@ -38,14 +38,16 @@ def standing_images(
 
 def _standing_image(repo: Repository, env: Environment) -> Outcome | None:
     try:
+        if not _is_rendered(repo, env):
+            return None
         lock = workspace.read_lock(repo, env)
-        rendered = generated.render_environment(repo, env, lock)
+        rendered = generated.committed_rendering(repo, env, lock)
         tag, _ = image_tags(repo, env, rendered.image_key)
         image = engine_socket.inspect_image(tag)
         labels = (image or {}).get("Config", {}).get("Labels") or {}
         if image is None or labels.get(KEY_LABEL) != rendered.image_key:
             return None
-        if not is_recorded(repo, env, lock, rendered) or not _is_rendered(repo, env):
+        if not is_recorded(repo, env, lock, rendered):
             return None
         size = image["Size"] / 1e6
     except (TorchpinError, AttributeError, KeyError, TypeError):  # of an answer that no engine gives

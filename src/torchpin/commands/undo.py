@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchpin import paths
-from torchpin.checks.rules.generated_files import first_differing_line
 from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, TorchpinError
@@ -190,6 +189,8 @@ def _require_documents(repo: Repository, edited: list[str]) -> None:
 
 
 def _place(path: str, text: str | None, expected: str | None) -> str:
+    from torchpin.checks.rules.generated_files import first_differing_line  # with all rules
+
     return path if text is None or expected is None else f"{path}:{first_differing_line(text, expected)}"
 
 

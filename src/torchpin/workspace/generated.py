@@ -264,7 +264,21 @@ def render_environment(repo: Repository, env: Environment, lock: Lock) -> Render
 
     Raises InputError when its smoke test is missing, and for files that cannot be copied.
     """
-    files, context = _render_texts(repo, env, lock)
+    return _rendering(repo, env, *_render_texts(repo, env, lock))
+
+
+def committed_rendering(repo: Repository, env: Environment, lock: Lock) -> Rendering:
+    """The same of the committed files, where these are known to be as they would be rendered; no template is read.
+
+    Raises InputError as `render_environment` does.
+    """
+    files = {path: repo.text(path) or "" for path in paths.rendered_paths(env.name)}
+    return _rendering(repo, env, files, _build_context(repo, env, lock))
+
+
+def _rendering(
+    repo: Repository, env: Environment, files: dict[str, str], context: plan.BuildContext
+) -> Rendering:
     dockerfile, listing = files.values()
     copied = copied_digests(repo.root, env.service, context.copied, context.left_out)
     return Rendering(
