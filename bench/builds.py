@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import workload
-from measuring import Sample, Summary, run_command, run_with_engine, summarize
+from measuring import Sample, run_command, run_with_engine, summarize
 from results import Aim, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 RECIPES = Path(__file__).parent / "recipes"
+WITHOUT_PROOF = "torchpin without the proof"
 PIP, GUIDE, FLOOR, TORCHPIN, ASSEMBLED = (
     "pip recipe",
     "uv's guide",
@@ -35,16 +36,46 @@ LEAF = "aiofiles"  # a package of few kilobytes on which no other package depend
 LEAF_VERSIONS = ("25.1.0", "24.1.0")
 
 
+COLD, LEAF, AGAIN, IMPORTS = "cold build", "one leaf pin moved", "nothing to do", "first imports"
+REPEATED = 5  # how often what takes seconds is measured in each run
+
+
 def main(runs: int, other: Path | None) -> list[Row]:
     """The rows of builds: cold, one leaf pin moved, nothing to do, first imports."""
+    samples: dict[str, dict[str, list[Sample]]] = {COLD: {}, LEAF: {}, AGAIN: {}, IMPORTS: {}}
     with workload.engine() as data, tempfile.TemporaryDirectory(prefix="tpb-") as name:
         workload.make_base()
-        folder = Path(name)
-        bench = BuildBench(folder, data, other)
-        rows = [bench.cold(runs), bench.leaf(runs), bench.nothing_to_do(runs), bench.first_imports(runs)]
+        bench = BuildBench(Path(name), data, other)
+        for _ in range(runs):
+            for side in bench.sides():
+                for work, listed in bench.measure(side).items():
+                    samples[work].setdefault(side, []).extend(listed)
+                    print(
+                        f"{side}: {work}: {', '.join(f'{sample.wall:.2f} s' for sample in listed)}",
+                        flush=True,
+                    )
+    rows = [
+        Row(work=work, sides={side: summarize(listed) for side, listed in sides.items()}, aims=AIMS[work])
+        for work, sides in samples.items()
+    ]
     for row in rows:
         print_row(row)
     return rows
+
+
+AIMS = {
+    COLD: [
+        Aim(side=TORCHPIN, other=PIP, limit=1 / 3),
+        Aim(side=ASSEMBLED, other=PIP, limit=1 / 3),
+        Aim(side=WITHOUT_PROOF, other=FLOOR, limit=1.3),
+    ],
+    LEAF: [
+        *(Aim(side=side, other=PIP, limit=1 / 5) for side in (TORCHPIN, ASSEMBLED)),
+        Aim(side=TORCHPIN, limit=10),
+    ],
+    AGAIN: [Aim(side=TORCHPIN, other=GUIDE, limit=1.5)],
+    IMPORTS: [Aim(side=TORCHPIN, other=PIP, limit=1)],
+}
 
 
 class BuildBench:
@@ -94,40 +125,52 @@ class BuildBench:
         command = workload.torchpin(self.checkouts[side], "build", "--service", "zopilot", *options)
         return lambda: run_command(command, cwd=self.projects[side], env=build_environment())
 
+    def image_stage(self) -> None:
+        """Builds torchpin's Dockerfile up to its stage `image`, which is everything but the proof."""
+        project = self.projects[TORCHPIN]
+        environ = build_environment()
+        run_command(
+            workload.torchpin(workload.ROOT, "bake", "--service", "zopilot"), cwd=project, env=environ
+        )
+        command = (
+            *("docker", "buildx", "build", "--quiet", "--load", "--network", "host", "--provenance", "false"),
+            *("--target", "image", "--tag", "torchpin-bench/stage:1", ".torchpin/bake/zopilot-gpu"),
+        )
+        run_command(command, cwd=project, env=environ)
+
     def sides(self) -> dict[str, Callable[[], object]]:
         """What builds the image of each side."""
         recipes = {PIP: self.recipe("pip"), GUIDE: self.recipe("uv"), FLOOR: self.recipe("floor")}
         own = {side: self.torchpin(side) for side in self.checkouts}
-        return {**recipes, **own, ASSEMBLED: self.torchpin(TORCHPIN, "--assemble")}
+        return {
+            **recipes,
+            **own,
+            WITHOUT_PROOF: self.image_stage,
+            ASSEMBLED: self.torchpin(TORCHPIN, "--assemble"),
+        }
 
-    def cold(self, runs: int) -> Row:
-        """Without images, build cache and stored wheels; the base image is there."""
-        samples: dict[str, list[Sample]] = {}
-        for _ in range(runs):
-            for side, build in self.sides().items():
-                self.forget()
-                samples.setdefault(side, []).append(run_with_engine(build, self.data))
-        aims = [
-            Aim(side=TORCHPIN, other=PIP, limit=1 / 3),
-            Aim(side=ASSEMBLED, other=PIP, limit=1 / 3),
-            Aim(side=TORCHPIN, other=FLOOR, limit=1.3),
-            Aim(side=ASSEMBLED, other=FLOOR, limit=1.3),
-        ]
-        return Row(work="cold build", sides=summaries(samples), aims=aims)
+    def measure(self, side: str) -> dict[str, list[Sample]]:
+        """The samples of a side: from nothing, with a leaf's pin moved, with nothing to do, and of imports in its image."""
+        build = self.sides()[side]
+        self.forget()
+        samples = {COLD: [run_with_engine(build, self.data)]}
+        if side in {FLOOR, WITHOUT_PROOF}:
+            return samples
+        self.move_leaf(*LEAF_VERSIONS)
+        samples[LEAF] = [run_with_engine(build, self.data)]
+        samples[AGAIN] = [run_with_engine(build, self.data) for _ in range(REPEATED)]
+        command = ("docker", "run", "--rm", "--network", "none", "--entrypoint", "python3", self.image(side))
+        work = lambda: run_command((*command, "/opt/zopilot/smoke.py"))  # noqa: E731
+        samples[IMPORTS] = [run_with_engine(work, self.data) for _ in range(REPEATED)]
+        self.move_leaf(*LEAF_VERSIONS[::-1])
+        return samples
 
-    def leaf(self, runs: int) -> Row:
-        """One pin of a package on which none depends, moved to and fro."""
-        samples: dict[str, list[Sample]] = {}
-        for side, build in self.sides().items():
-            self.forget()
-            build()
-            for number in range(runs):
-                self.move_leaf(*(LEAF_VERSIONS if number % 2 == 0 else LEAF_VERSIONS[::-1]))
-                samples.setdefault(side, []).append(run_with_engine(build, self.data))
-            if runs % 2:
-                self.move_leaf(*LEAF_VERSIONS[::-1])
-        aims = [Aim(side=side, other=PIP, limit=1 / 5) for side in (TORCHPIN, ASSEMBLED)]
-        return Row(work="one leaf pin moved", sides=summaries(samples), aims=aims)
+    def image(self, side: str) -> str:
+        names = {PIP: "torchpin-bench/pip:1", GUIDE: "torchpin-bench/uv:1"}
+        return (
+            names.get(side)
+            or docker_lines("images", "--format", "{{.Repository}}:{{.Tag}}", "torchpin/zopilot-gpu")[0]
+        )
 
     def move_leaf(self, old: str, new: str) -> None:
         """Move the leaf's pin in all sides, and lock again; this is not measured."""
@@ -138,34 +181,6 @@ class BuildBench:
             for command in (("lock",), ("document", "--overwrite")):
                 run_command(workload.torchpin(self.checkouts[side], *command), cwd=project)
         self.write_context()
-
-    def nothing_to_do(self, runs: int) -> Row:
-        """The image is there: torchpin, and buildx with everything in its cache."""
-        sides = {side: build for side, build in self.sides().items() if side in {GUIDE, *self.checkouts}}
-        samples: dict[str, list[Sample]] = {}
-        for build in sides.values():
-            build()
-        for _ in range(max(runs, 5)):
-            for side, build in sides.items():
-                samples.setdefault(side, []).append(run_with_engine(build, self.data))
-        return Row(
-            work="nothing to do", sides=summaries(samples), aims=[Aim(side=TORCHPIN, other=GUIDE, limit=1.5)]
-        )
-
-    def first_imports(self, runs: int) -> Row:
-        """The smoke test in a new container, as the first thing that runs in it."""
-        images = {PIP: "torchpin-bench/pip:1", TORCHPIN: torchpin_image()}
-        self.sides()[PIP]()
-        self.sides()[TORCHPIN]()
-        samples: dict[str, list[Sample]] = {}
-        for _ in range(max(runs, 3)):
-            for side, image in images.items():
-                command = ("docker", "run", "--rm", "--network", "none", "--entrypoint", "python3", image)
-                work = lambda command=command: run_command((*command, "/opt/zopilot/smoke.py"))  # noqa: E731
-                samples.setdefault(side, []).append(run_with_engine(work, self.data))
-        return Row(
-            work="first imports", sides=summaries(samples), aims=[Aim(side=TORCHPIN, other=PIP, limit=1)]
-        )
 
     def forget(self) -> None:
         """Remove all images but the base, the build cache and the stored wheels and layers."""
@@ -186,18 +201,10 @@ def build_environment() -> Mapping[str, str]:
     return {**environ, "TORCHPIN_BUILD_NETWORK": "host"}
 
 
-def torchpin_image() -> str:
-    return docker_lines("images", "--format", "{{.Repository}}:{{.Tag}}", "torchpin/zopilot-gpu")[0]
-
-
 def docker_lines(*arguments: str) -> list[str]:
     """The lines that a docker command prints."""
     command = ("docker", *arguments)
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-
-
-def summaries(samples: Mapping[str, list[Sample]]) -> dict[str, Summary]:
-    return {side: summarize(listed) for side, listed in samples.items()}
 
 
 def print_row(row: Row) -> None:
