@@ -26,7 +26,7 @@ ADDRESS = f"http://user:{CANARY}@127.0.0.1:1/simple?token={CANARY}"  # nothing l
 COMMANDS = {
     "git": ("TORCHPIN_MIRROR_SD_SCRIPTS", ("clone", "--service", "lora")),
     "git's tags": ("TORCHPIN_MIRROR_SD_SCRIPTS", ("verify", "--service", "lora", "--network")),
-    "git before a lock": ("TORCHPIN_MIRROR_SD_SCRIPTS", ("lock", "--service", "lora")),
+    "git before a lock": ("TORCHPIN_MIRROR_SD_SCRIPTS", ("lock", "--service", "lora", "--refresh")),
     "uv": ("TORCHPIN_MIRROR_PYPI", ("lock", "--service", "tiny")),
     "an export": ("TORCHPIN_MIRROR_PYPI", ("export", "--service", "lora")),
     "the build's command": ("TORCHPIN_MIRROR_PYPI", ("build", "--service", "lora", "--dry-run")),
@@ -80,7 +80,7 @@ def test_no_secret_is_printed_by_a_process_of_its_own(copy: Path, monkeypatch: p
     """The others run in this process, which is quicker; what tools print goes through pipes in both."""
     for variable in ("TORCHPIN_MIRROR_PYPI", "TORCHPIN_MIRROR_SD_SCRIPTS"):
         monkeypatch.setenv(variable, ADDRESS)
-    result = run_process(copy, "lock", "--service", "lora")
+    result = run_process(copy, "lock", "--service", "lora", "--refresh")
     assert "127.0.0.1:1" in result.output
     expect_no_canary(result, copy)
 

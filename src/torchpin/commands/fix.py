@@ -76,11 +76,11 @@ def _require_improvement(
     repo: Repository, before: Iterable[Result], fixed_files: Sequence[FixedFile]
 ) -> None:
     texts: Mapping[str, str] = {service.file: repo.text(service.file) or "" for service in repo.services}
+    fixed = {fixed_file.file: fixed_file.after for fixed_file in fixed_files}
     fixed_repo = replace(
         repo,
-        services=read.read_services(
-            {**texts, **{fixed_file.file: fixed_file.after for fixed_file in fixed_files}}
-        ),
+        services=read.read_services({**texts, **fixed}),
+        staged=fixed,  # which are in no file yet, so that no answer about the files counts
     )
     names = {finding.service for fixed_file in fixed_files for finding in fixed_file.findings}
     chosen = [env for env in select_environments(fixed_repo.services) if env.service.name in names]
@@ -89,7 +89,7 @@ def _require_improvement(
         for id_, finding in _findings_by_check(judge.judge(fixed_repo, chosen))
     }
     present_before = {(id_, finding.service, finding.about) for id_, finding in _findings_by_check(before)}
-    fixed = {
+    ended_findings = {
         (finding.service, finding.about, finding.message)
         for fixed_file in fixed_files
         for finding in fixed_file.findings
@@ -97,7 +97,7 @@ def _require_improvement(
     ended = {
         (id_, finding.service, finding.about)
         for id_, finding in _findings_by_check(before)
-        if (finding.service, finding.about, finding.message) in fixed
+        if (finding.service, finding.about, finding.message) in ended_findings
     }
     # a fix may end its finding and cause another one, or not end it where two fixes meet
     wrong = sorted((remaining & ended) | (remaining - present_before))

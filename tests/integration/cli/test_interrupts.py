@@ -58,7 +58,8 @@ def start(program: str, **environment: str) -> subprocess.Popen[str]:
 def test_an_interrupt_during_any_import_is_one_line(program: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTER)
     path = f"{tmp_path}{os.pathsep}{ROOT / 'src'}"
-    _, err = start(program, PYTHONPATH=path, INTERRUPT_AT="0").communicate(timeout=60)
+    for _ in range(2):  # the second time with what is kept of the first, as all that follow
+        _, err = start(program, PYTHONPATH=path, INTERRUPT_AT="0").communicate(timeout=60)
     imports = int(err.rpartition("imports: ")[2])
     assert imports > STEPS, "the command imports nothing that could be interrupted"
     for number in range(1, imports + 1, max(1, imports // STEPS)):

@@ -283,7 +283,7 @@ def test_a_wheel_with_another_local_version_fails_before_anything_is_tagged(scra
         mirrors = {**scratch.settings.mirrors, "cu128": f"{address}/cu128/"}
         repo = replace(scratch, settings=replace(scratch.settings, mirrors=mirrors))
         env = select_environments(repo.services)[0]
-        assert not any(outcome.code for outcome in lock(repo, [env]))
+        assert not any(outcome.code for outcome in lock(repo, [env], refresh=True))
         detail = _build_failure(repo, env)
     assert "failed at verification" in detail
     assert "expected 2.7.1+cu128, found 2.7.1+cu124" in detail

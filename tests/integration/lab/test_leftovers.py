@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NO_PROCESS = 2**22 + 1
 MOMENT_SECONDS = 300  # for a lab to come to a moment
+SECONDS_TO_BEGIN = 1  # within which the engine has begun what a killed lab asked for last
 END_SECONDS = 120  # for what a killed lab started to end
 
 
@@ -108,6 +109,7 @@ def kill_lab(
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
+        time.sleep(SECONDS_TO_BEGIN)
         while {
             container.id for container in client.containers.list()
         } - before.containers:  # they end by themselves

@@ -18,7 +18,7 @@ Tree = dict[str, tuple[int, bytes]]  # by path: mode with type, and content
 # the times of updates, which differ from run to run, in the names of their records and in texts
 _TIME = re.compile(r"(?<=-\d\dT)\d{6}(?=Z)")
 _TIME_IN_TEXT = re.compile(rb"(?m)(?<=-\d\dT)\d{6}(?=Z)|^.*\bwhen: .*\n")
-_WORK_FILES = re.compile(r"written\.json|[\w-]+\.lock|logs|bumps|\.gitignore")
+_WORK_FILES = re.compile(r"written\.json|[\w-]+\.lock|logs|bumps|kept|proofs|resolved|\.gitignore")
 _STATE_OF_CLONES = {
     "HEAD",
     "shallow",

@@ -121,6 +121,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return kept | {
         "HOME": str(folder / "home"),
         "UV_CACHE_DIR": str(folder / "uv-cache"),
+        "XDG_CACHE_HOME": str(folder / "cache"),  # torchpin's own
         "XDG_DATA_HOME": str(folder / "uv-data"),  # where uv looks for Pythons of its own, with a lock file
         "UV_HTTP_RETRIES": "0",
         "UV_LINK_MODE": "copy",
