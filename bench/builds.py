@@ -32,7 +32,7 @@ PIP, GUIDE, FLOOR, TORCHPIN, ASSEMBLED = (
     "torchpin",
     "torchpin --assemble",
 )
-LEAF = "aiofiles"  # a package of few kilobytes on which no other package depends
+LEAF_PACKAGE = "aiofiles"  # a package of few kilobytes on which no other package depends
 LEAF_VERSIONS = ("25.1.0", "24.1.0")
 
 
@@ -176,7 +176,9 @@ class BuildBench:
         """Move the leaf's pin in all sides, and lock again; this is not measured."""
         for side, project in self.projects.items():
             file = project / workload.SERVICE
-            text = file.read_text(encoding="utf-8").replace(f"{LEAF}=={old}", f"{LEAF}=={new}")
+            text = file.read_text(encoding="utf-8").replace(
+                f"{LEAF_PACKAGE}=={old}", f"{LEAF_PACKAGE}=={new}"
+            )
             file.write_text(text, encoding="utf-8")
             for command in (("lock",), ("document", "--overwrite")):
                 run_command(workload.torchpin(self.checkouts[side], *command), cwd=project)

@@ -129,10 +129,9 @@ def machine_lines() -> list[str]:
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     tools = {
-        "Docker engine": ("docker", "version", "--format", "{{.Server.Version}}"),
-        "image store": ("docker", "info", "--format", "{{.Driver}}"),
+        "Docker engine, with the classic image store": ("dockerd", "--version"),
         "buildx": ("docker", "buildx", "version"),
-        "uv": ("uv", "--version"),
+        "uv": (str(Path(__file__).parents[1] / ".venv/bin/uv"), "--version"),
     }
     return [
         f"{os.cpu_count()} processors ({model or platform.machine()}), {memory / 2**30:.0f} GiB of memory",
