@@ -103,8 +103,23 @@ def test_another_system_or_a_path_of_the_user_proves_nothing(
 ) -> None:
     earlier, installed = kept(site, "app"), probe_kept.packages([str(site)])
     assert probe_kept.still_proven(earlier, installed, "another") == []
-    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    monkeypatch.setenv("PYTHONPATH", str(site))
     assert probe_kept.still_proven(earlier, installed, "s") == []
+    monkeypatch.setenv("PYTHONPATH", f"{site}/absent:")  # the last is the folder in which Python runs
+    assert probe_kept.still_proven(earlier, installed, "s") == []
+
+
+def test_a_path_of_the_user_that_is_not_there_takes_nothing_away(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of an application that is mounted where the image runs."""
+    earlier, installed = kept(site, "app"), probe_kept.packages([str(site)])
+    system = probe_kept.system_digest("x86_64", installed)
+    monkeypatch.setenv("PYTHONPATH", f"{site}/absent")
+    assert probe_kept.still_proven(earlier, installed, "s") == ["app"]
+    assert probe_kept.system_digest("x86_64", installed) == system
+    monkeypatch.setenv("PYTHONPATH", f"{site}")
+    assert probe_kept.system_digest("x86_64", installed) != system
 
 
 def test_the_system_differs_where_a_package_comes_goes_or_starts_with_python(site: Path) -> None:

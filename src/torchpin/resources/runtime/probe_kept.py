@@ -76,8 +76,14 @@ def system_digest(machine: str, installed: Mapping[str, Package]) -> str:
         Path(path).read_text("utf-8", "replace") if Path(path).is_file() else "" for path in PACKAGE_LISTS
     ]
     at_start = sorted((name, package.record) for name, package in installed.items() if package.at_start)
-    state = [sys.version, sys.prefix, machine, sizes, lists, at_start, sorted(installed)]
+    state = [sys.version, sys.prefix, machine, sizes, lists, at_start, sorted(installed), search_path()]
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()
+
+
+def search_path() -> list[str]:
+    """Return what PYTHONPATH names and is there: its modules come before those of packages, and no RECORD says what they are."""
+    names = os.environ.get("PYTHONPATH", "")
+    return [name for name in names.split(os.pathsep) if Path(name or ".").exists()] if names else []
 
 
 class Imports:
@@ -159,7 +165,7 @@ def read_kept(path: str) -> dict[str, Any]:
 def still_proven(kept: Mapping[str, Any], installed: Mapping[str, Package], system: str) -> list[str]:
     """Return the imports of an earlier proof whose packages and system are as they were."""
     records = {name: package.record for name, package in installed.items()}
-    if kept.get("system") != system or os.environ.get("PYTHONPATH"):
+    if kept.get("system") != system or search_path():
         return []
     return [
         name
