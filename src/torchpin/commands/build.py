@@ -139,7 +139,6 @@ def _build(
 ) -> Outcome:
     """One image: built, unless it exists; recorded, unless its record is current; pushed on request."""
     from torchpin.commands.assemble import pusher
-    from torchpin.tools import docker
 
     repo = replace(
         repo
@@ -163,12 +162,7 @@ def _build(
         and not kept_proofs.is_fully_proven(repo, env, rendered.image_key)
     )
     if new:
-        for source in env.service.sources:
-            show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.version}")
-        _build_and_prove(client, repo, env, options, (lock, rendered, labels), show_status, watch)
-        image = docker.find_image(client, tags[0], rendered.image_key)
-        if image is None:  # another build has moved the tag
-            raise ToolError(f"{tags[0]} is not the image that was built; build again")
+        image = _make_image(client, repo, env, options, (lock, rendered, labels), show_status, watch)
     recorded = image.id == before and is_recorded(repo, env, lock, rendered)
     if not recorded:
         report = write_record(client, repo, env, (lock, rendered), image, tags, overwrite=options.overwrite)
@@ -184,6 +178,29 @@ def _build(
     size = image.attrs["Size"] / 1e6
     detail = f"{status}: {tags[0]}, {size:,.0f} MB{pushed}"
     return Outcome(name=env.name, status="same" if recorded else "changed", detail=detail)
+
+
+def _make_image(
+    client: Any,
+    repo: Repository,
+    env: Environment,
+    options: BuildOptions,
+    inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
+    show_status: StatusCallback,
+    watch: EventCallback,
+) -> Any:
+    """The image that is built of what is locked, its sources cloned. Raises ToolError where another build moves its tag."""
+    from torchpin.tools import docker
+
+    key = inputs[1].image_key
+    tag = image_tags(repo, env, key)[0]
+    for source in env.service.sources:
+        show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.version}")
+    _build_and_prove(client, repo, env, options, inputs, show_status, watch)
+    image = docker.find_image(client, tag, key)
+    if image is None:
+        raise ToolError(f"{tag} is not the image that was built; build again")
+    return image
 
 
 def _find_stored(

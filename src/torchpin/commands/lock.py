@@ -29,7 +29,7 @@ from torchpin.workspace.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torchpin.model import Environment, Lock, StatusCallback, Upstream
     from torchpin.workspace.workspace import Repository
@@ -159,14 +159,8 @@ def resolve_all(
             repo, env, current, upgrade, show_status, age, recorded=recorded, known_upstreams=known_upstreams
         )
         new_locks[env.name] = new_lock
-        changes = compare.package_changes(current.packages if current else {}, new_lock.packages)
-        detail = _package_count(new_lock) + (
-            f"; changed: {', '.join(changes)}" if current and changes else ""
-        )
-        detail += (
-            f"; younger than the cool-down allows, and excepted: {', '.join(notices)}" if notices else ""
-        )
         same = file_format.lock_texts(new_lock) == read_lock_files(repo, env)
+        detail = _resolved_detail(current, new_lock, notices)
         return Outcome(name=env.name, status="same" if same else "changed", detail=detail)
 
     outcomes = for_each_environment(environments, resolve_environment)
@@ -176,6 +170,17 @@ def resolve_all(
         for outcome in outcomes
     )
     return tuple(judged), new_locks
+
+
+def _resolved_detail(current: Lock | None, new_lock: Lock, excepted: Iterable[str]) -> str:
+    """What resolving gave: the number of packages, what changed, and which are younger than the cool-down allows."""
+    changes = compare.package_changes(current.packages, new_lock.packages) if current else ()
+    parts = [_package_count(new_lock)]
+    if changes:
+        parts.append(f"changed: {', '.join(changes)}")
+    if names := ", ".join(excepted):
+        parts.append(f"younger than the cool-down allows, and excepted: {names}")
+    return "; ".join(parts)
 
 
 def _is_settled(repo: Repository, environments: Sequence[Environment]) -> bool:
