@@ -78,7 +78,7 @@ def test_no_address_s_secret_is_printed_or_written(
 
 def test_no_secret_is_printed_by_a_process_of_its_own(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others run in this process, which is quicker; what tools print goes through pipes in both."""
-    for variable in ("TORCHPIN_MIRROR_PYPI", "TORCHPIN_MIRROR_SD_SCRIPTS"):
+    for variable in ("TORCHPIN_MIRROR_CU128", "TORCHPIN_MIRROR_PYPI", "TORCHPIN_MIRROR_SD_SCRIPTS"):
         monkeypatch.setenv(variable, ADDRESS)
     result = run_process(copy, "lock", "--service", "lora", "--refresh")
     assert "127.0.0.1:1" in result.output
