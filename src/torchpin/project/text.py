@@ -1,0 +1,61 @@
+"""A text that was taken from a file in pieces, such as a RUN whose lines are joined, with the place of each character."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Place(NamedTuple):
+    """A line and a column of a file; both count from 1, columns in characters."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedText:
+    """`starts`: the offsets in `text` at which a piece begins, ascending, the first one 0; `places`: where in the file each begins.
+
+    A piece lies within a line of the file: the characters of a piece follow each other there too.
+    """
+
+    text: str
+    starts: tuple[int, ...] = (0,)
+    places: tuple[Place, ...] = (Place(1, 1),)
+
+    @classmethod
+    def of_lines(cls, lines: Iterable[tuple[str, Place]]) -> PlacedText:
+        """A text from pieces of lines, each with the place of its first character; a line end belongs to its piece."""
+        parts: list[str] = []
+        starts: list[int] = []
+        places: list[Place] = []
+        length = 0
+        for part, place in lines:
+            if part:
+                parts.append(part)
+                starts.append(length)
+                places.append(place)
+                length += len(part)
+        return cls(text="".join(parts), starts=tuple(starts) or (0,), places=tuple(places) or (Place(1, 1),))
+
+    def place(self, offset: int) -> Place:
+        """The place of the character at an offset; at the end of the text the place after the last character."""
+        piece = max(bisect_right(self.starts, offset) - 1, 0)
+        line, column = self.places[piece]
+        return Place(line, column + offset - self.starts[piece])
+
+    def part(self, start: int, stop: int) -> PlacedText:
+        """The characters from an offset up to another one, at their places."""
+        text = self.text[start:stop]
+        first = max(bisect_right(self.starts, start) - 1, 0)
+        inner = range(first + 1, bisect_right(self.starts, start + max(len(text) - 1, 0)))
+        return PlacedText(
+            text=text,
+            starts=(0, *(self.starts[piece] - start for piece in inner)),
+            places=(self.place(start), *(self.places[piece] for piece in inner)),
+        )
