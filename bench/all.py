@@ -16,6 +16,7 @@ import locking
 import proofs
 import results
 import scale
+import sharing
 import start
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ GROUPS: dict[str, tuple[str, Callable[[int], list[results.Row]]]] = {
     "locking": ("Locks and checks", locking.main),
     "scale": ("A thousand services", scale.rows),
     "layers": ("Layers out of wheels", assembling.main),
+    "sharing": ("Services with the same torch", sharing.main),
     "proofs": ("The proof of an environment", proofs.main),
     "builds": ("Images of a real service", lambda runs: builds.main(runs, None)),
 }

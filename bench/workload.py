@@ -27,6 +27,12 @@ _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 # Variables that would make torchpin hand on this machine's certificates; the base image has them already.
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SECONDS_TO_START = 60
+_REGISTRY = """\
+version: 0.1
+log: {{accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {folder}}}}}
+http: {{addr: "127.0.0.1:0", secret: benchmark}}
+"""
 
 
 @contextmanager
@@ -68,6 +74,28 @@ def _wait_for_engine(process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"dockerd does not answer; its log ends with:\n{log.read_text()[-2000:]}")
         time.sleep(0.2)
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[str]:
+    """Debian's docker-registry on the loopback address, with its blobs in a folder; yields its address."""
+    folder.mkdir(parents=True)
+    configuration, log = folder / "config.yml", folder.with_suffix(".log")
+    configuration.write_text(_REGISTRY.format(folder=folder))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ("docker-registry", "serve", str(configuration)), stdout=output, stderr=output
+        )
+    try:
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while not (match := re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text())):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"docker-registry does not answer:\n{log.read_text()[-2000:]}")
+            time.sleep(0.1)
+        yield match[1]
+    finally:
+        process.terminate()
+        process.wait(_SECONDS_TO_START)
 
 
 def make_base() -> None:
