@@ -7,16 +7,19 @@ from hypothesis import strategies as st
 from fuzz.harness import Target
 from fuzz.texts import CONTROL, fragments, mutated, read_texts
 from support.descriptions import LORA, PLAIN, read_service
-from torchpin.adopt import dockerfile, installs
+from torchpin.adopt import installs
 from torchpin.adopt.draft import draft_adoption
 from torchpin.adopt.project import parse_project
-from torchpin.adopt.variables import BoundError
 from torchpin.checks import run
 from torchpin.compat.recommendations import applicable_requirements
 from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.lock import file_format
 from torchpin.model import Environment
+from torchpin.project import dockerfile
+from torchpin.project.run_commands import parse_commands
+from torchpin.project.stages import parse_stages
+from torchpin.project.variables import BoundError
 from torchpin.workspace import evidence
 
 _DOCKERFILES = read_texts("tests/adopt/**/Dockerfile*", "docker/*/Dockerfile")
@@ -80,17 +83,17 @@ _ENVIRONMENT = Environment(service=read_service(PLAIN), variant=read_service(PLA
 
 def check_dockerfile(text: str) -> None:
     """A Dockerfile is parsed within bounds, and each word's place is in the text."""
-    lines = text.splitlines()
+    lines = text.split("\n")
     for instruction in dockerfile.parse_instructions(text):
         assert instruction.keyword == instruction.keyword.upper()
-        commands = dockerfile.parse_commands(instruction)
+        commands = parse_commands(instruction)
         places = [(instruction.line, instruction.column)]
         places += [(word.line, word.column) for command in commands for word in command.argv]
         for line, column in places:
             assert 1 <= line <= len(lines)
             assert 1 <= column <= len(lines[line - 1]) + 1
     try:
-        stages = dockerfile.parse_stages(text)
+        stages = parse_stages(text)
         runs = tuple(installs.parse_runs(text, "Dockerfile"))
     except BoundError:
         return

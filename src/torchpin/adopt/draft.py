@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.adopt import dockerfile, scan, uv_files
+from torchpin.adopt import scan, uv_files
 from torchpin.adopt.installs import (
     InstallCommand,
     InstallTarget,
@@ -26,7 +26,6 @@ from torchpin.adopt.project import parse_project
 from torchpin.adopt.python_version import choose_python
 from torchpin.adopt.registry import TORCH_FAMILY, torch_channel
 from torchpin.adopt.run_settings import run_settings
-from torchpin.adopt.secret_values import without_secrets
 from torchpin.compat import partners
 from torchpin.compat.markers import marker_holds
 from torchpin.compat.pins import extras_text
@@ -34,14 +33,17 @@ from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.facts.versions import is_version
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
+from torchpin.project.secret_values import without_secrets
+from torchpin.project.stages import final_stage
+from torchpin.project.variables import unresolved_variable
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.adopt.dockerfile import Stage
     from torchpin.adopt.installs import Project
     from torchpin.adopt.scan import Match
+    from torchpin.project.stages import Stage
 
 _MOST_LAYERS = 100  # an image has at most 127 layers, and torchpin's own are among them
 _MOST_PACKAGES = 2_000  # of a draft; real projects install some hundred
@@ -232,7 +234,7 @@ def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:
 
 
 def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Service | None:
-    stage = dockerfile.final_stage(project.texts[file]) if file else None
+    stage = final_stage(project.texts[file]) if file else None
     image, _, digest = stage.image.partition("@") if stage else ("", "", "")
     base = facts.base_image(image)
     base_torch = base.index_torch if base else ""
@@ -268,7 +270,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
 def _missing_message(image: str, torch: str) -> str:
     """Why no description can be drafted, "" where it can."""
     missing = []
-    if ":" not in image or dockerfile.unresolved_variable(image):
+    if ":" not in image or unresolved_variable(image):
         missing.append("a base image with a tag")
     if not is_version(torch):
         missing.append("the version of torch")

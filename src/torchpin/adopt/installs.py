@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from torchpin.adopt import dockerfile
-from torchpin.adopt.secret_values import hide_secret
-from torchpin.adopt.variables import Variables
+from torchpin.project import dockerfile, stages
+from torchpin.project.run_commands import parse_commands, substitute_command
+from torchpin.project.secret_values import hide_secret
+from torchpin.project.variables import Variables
 from torchpin.redaction import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from torchpin.adopt.dockerfile import Command, Instruction, Word
     from torchpin.adopt.uv_files import LockedPackage
+    from torchpin.project.dockerfile import Instruction
+    from torchpin.project.shell import Command, Word
 
 # Options of pip and uv that take a value, by what the value is for.
 _OPTIONS_WITH_VALUE = {
@@ -129,13 +131,10 @@ def parse_runs(text: str, file: str) -> Iterator[RunCommand]:
     variables = Variables()
     for instruction in dockerfile.parse_instructions(text):
         if instruction.keyword in {"ARG", "ENV"}:
-            pairs = dockerfile.assignments(instruction)
+            pairs = stages.assignments(instruction)
             variables.set({name: variables.fill_in(value) for name, value in pairs.items()})
         elif instruction.keyword == "RUN":
-            commands = [
-                dockerfile.substitute_command(command, variables)
-                for command in dockerfile.parse_commands(instruction)
-            ]
+            commands = [substitute_command(command, variables) for command in parse_commands(instruction)]
             for number, command in enumerate(commands):
                 following = commands[number + 1] if number + 1 < len(commands) else None
                 yield RunCommand(command=command, file=file, instruction=instruction, following=following)

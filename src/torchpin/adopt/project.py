@@ -6,10 +6,11 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from torchpin.adopt import dockerfile, uv_files
+from torchpin.adopt import uv_files
 from torchpin.adopt.installs import Project, parse_runs
-from torchpin.adopt.variables import BoundError
 from torchpin.parsing import parse_toml
+from torchpin.project import stages
+from torchpin.project.variables import BoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -89,7 +90,7 @@ def _parse_dockerfiles(
             size -= len(texts[path])
             continue
         try:
-            dockerfile.parse_stages(texts[path])
+            stages.parse_stages(texts[path])
             runs[path] = tuple(parse_runs(texts[path], path))
         except BoundError as error:
             broken.append((path, str(error)))

@@ -6,12 +6,12 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from torchpin.adopt import dockerfile
 from torchpin.description import patterns
 from torchpin.model import Run
+from torchpin.project import stages
 
 if TYPE_CHECKING:
-    from torchpin.adopt.dockerfile import Stage
+    from torchpin.project.stages import Stage
 
 _MOST_VALUES = 1_000  # real images have some dozen of each
 
@@ -31,9 +31,7 @@ def run_settings(stage: Stage, omitted: list[str]) -> Run:
             volumes |= dict.fromkeys(path for path in names if patterns.ABSOLUTE.pattern.fullmatch(path))
         elif instruction.keyword == "ENV":
             env |= {
-                key: value
-                for key, value in dockerfile.assignments(instruction).items()
-                if _is_env(key, value)
+                key: value for key, value in stages.assignments(instruction).items() if _is_env(key, value)
             }
         elif instruction.keyword in {"CMD", "ENTRYPOINT"} and instruction.exec_form:
             if instruction.keyword == "ENTRYPOINT":

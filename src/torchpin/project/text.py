@@ -18,6 +18,14 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReadProblem:
+    """What the tool that a file is for would refuse about it, and where."""
+
+    message: str
+    place: Place
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PlacedText:
     """`starts`: the offsets in `text` at which a piece begins, ascending, the first one 0; `places`: where in the file each begins.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin.adopt import dockerfile
 from torchpin.adopt.run_settings import run_settings
+from torchpin.project.stages import final_stage
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from torchpin.adopt.run_settings import run_settings
 )
 def test_values_beyond_the_first_thousand_are_told(keyword: str, line: str) -> None:
     lines = [line.format(number) for number in range(1, 1004)]
-    stage = dockerfile.final_stage("\n".join(["FROM a:1", *lines]))
+    stage = final_stage("\n".join(["FROM a:1", *lines]))
     assert stage
     omitted: list[str] = []
     run = run_settings(stage, omitted)
@@ -23,7 +23,7 @@ def test_values_beyond_the_first_thousand_are_told(keyword: str, line: str) -> N
 
 
 def test_values_within_the_bounds_are_all_there() -> None:
-    stage = dockerfile.final_stage("FROM a:1\nEXPOSE 80 443/tcp 80\nVOLUME /a /b\nENV A=1\n")
+    stage = final_stage("FROM a:1\nEXPOSE 80 443/tcp 80\nVOLUME /a /b\nENV A=1\n")
     assert stage
     omitted: list[str] = []
     run = run_settings(stage, omitted)

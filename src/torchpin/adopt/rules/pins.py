@@ -10,9 +10,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.adopt import dockerfile, installs
+from torchpin.adopt import installs
 from torchpin.adopt.registry import TORCH_FAMILY, build_finding, exact_version, package_name, register_rule
 from torchpin.compat import partners
+from torchpin.project.stages import final_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +44,7 @@ def torch_replacement(project: Project) -> Iterator[Finding]:
 
 def _torch_replacement_in(project: Project, file: str) -> Iterator[Finding]:
     # follows the steps in their order: what was installed before decides whether a requirement is already satisfied
-    stage = dockerfile.final_stage(project.texts[file])
+    stage = final_stage(project.texts[file])
     base = facts.base_image(stage.image) if stage else None
     installed_torch = base.torch if base and base.torch else ""
     index = "the base image" if installed_torch else ""

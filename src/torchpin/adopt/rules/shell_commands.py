@@ -121,7 +121,9 @@ def gpu_use_in_build(project: Project) -> Iterator[Finding]:
     for run in project_runs(project):
         place = f"{run.file}:{run.instruction.line}"
         if place not in bodies:
-            bodies[place] = bool(_GPU_USE.search("".join(char.text for char in run.instruction.body)))
+            bodies[place] = bool(
+                _GPU_USE.search("".join(document.content.text for document in run.instruction.heredocs))
+            )
         if bodies[place] or _GPU_USE.search(" ".join(run.command.texts)):
             yield build_finding(
                 "ADO009", run.location, "requires a GPU, which is not available during a build"

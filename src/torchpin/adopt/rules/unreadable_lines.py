@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from torchpin.adopt import dockerfile, installs
+from torchpin.adopt import installs
 from torchpin.adopt.registry import build_finding, register_rule
+from torchpin.project import dockerfile, stages
+from torchpin.project.variables import unresolved_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +47,8 @@ def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
                 f"{_shown_keyword(instruction.keyword)!r} is not a Dockerfile instruction",
                 about=file,
             )
-    for stage in dockerfile.parse_stages(project.texts[file]):
-        name = dockerfile.unresolved_variable(stage.image)
+    for stage in stages.parse_stages(project.texts[file]):
+        name = unresolved_variable(stage.image)
         if name:
             location = f"{file}:{stage.start.line}:{stage.start.column}"
             yield build_finding(
@@ -88,7 +90,7 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
 
 
 def _unread_target(target: InstallTarget) -> Iterator[Finding]:
-    name = dockerfile.unresolved_variable(target.text)
+    name = unresolved_variable(target.text)
     local = (
         target.text == "."
         or re.match(r"\.?/|\.\[", target.text)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.adopt import dockerfile, installs
+from torchpin.adopt import installs
 from torchpin.adopt.registry import (
     TORCH_FAMILY,
     build_finding,
@@ -16,8 +16,11 @@ from torchpin.adopt.registry import (
     register_rule,
     torch_channel,
 )
-from torchpin.adopt.secret_values import hide_secret
 from torchpin.facts.versions import major_minor
+from torchpin.project import dockerfile
+from torchpin.project.secret_values import hide_secret
+from torchpin.project.stages import final_stage, parse_stages
+from torchpin.project.variables import unresolved_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +48,7 @@ def cuda_mismatch(project: Project) -> Iterator[Finding]:
     Sources: torch/version.py inside PyPI's wheels; runpod/containers pairs base 13.0.0 with cu126 wheels.
     """
     for file in project.dockerfiles:
-        stage = dockerfile.final_stage(project.texts[file])
+        stage = final_stage(project.texts[file])
         base = facts.base_image(stage.image) if stage else None
         tag = re.search(r"(?:cuda|cu)[:-]?(\d+\.\d+)", stage.image) if stage else None
         # of an image that facts do not know, the CUDA in its name
@@ -92,7 +95,7 @@ def unpinned(project: Project) -> Iterator[Finding]:
     Sources: NVIDIA/nvidia-docker issue 1454 (`latest` does not exist); Dao-AILab/flash-attention issues 1644, 2299.
     """
     for file in project.dockerfiles:
-        stages = dockerfile.parse_stages(project.texts[file])
+        stages = parse_stages(project.texts[file])
         images = {stage.start.line: stage.image for stage in stages}
         names = {stage.name for stage in stages}
         for instruction in dockerfile.parse_instructions(project.texts[file]):
@@ -115,7 +118,7 @@ def _unpinned_image(
         or image == "scratch"
         or image in names
         or image.isdigit()  # COPY --from=0: a stage by its number
-        or dockerfile.unresolved_variable(image)
+        or unresolved_variable(image)
         or "@" in image
     ):
         return
@@ -181,7 +184,7 @@ def incompatible_wheel(project: Project) -> Iterator[Finding]:
     Sources: Dao-AILab/flash-attention issues 457, 1644, 1717; TorchConfig.cmake inside torch's wheels.
     """
     for file in project.dockerfiles:
-        stage = dockerfile.final_stage(project.texts[file])
+        stage = final_stage(project.texts[file])
         base = facts.base_image(stage.image) if stage else None
         torch = base.index_torch if base else ""
         channel = torch.partition("+")[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin.adopt.secret_values import hide_secrets, is_secret, secret_argument
+from torchpin.project.secret_values import hide_secrets, is_secret, secret_argument
 
 SECRET = (
     ("serve", "-p", "S3CRET"), ("serve", "--pat", "S3CRET"), ("serve", "--auth", "S3CRET"), ("serve", "--token", "-S3CRET"),

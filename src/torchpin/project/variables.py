@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.secret_values import hide_secret
+from torchpin.project.secret_values import hide_secret
 from torchpin.redaction import HIDDEN, is_harmless, names_secret
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ _MOST_FILLED_IN = 4_000_000
 
 class BoundError(Exception):
     """A Dockerfile exceeds a bound; the text is its reason."""
+
+
+def unresolved_variable(text: str) -> str:
+    """The first variable in a text, "" for none."""
+    match = VARIABLE.search(text)
+    return (match[1] or match[4]) if match else ""
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
