@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin import paths
-from torchpin.adopt.decoding import UndecodableError, decode_text
 from torchpin.adopt.draft import draft_adoption
 from torchpin.checks import run
+from torchpin.commands.project_files import read_folder
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import open_repository
 from torchpin.description import patterns, read
 from torchpin.description.environments import select_environments
-from torchpin.errors import FINDINGS, InputError, ToolError
-from torchpin.tools.files import expect_inside
+from torchpin.errors import FINDINGS, InputError
 from torchpin.workspace import evidence
 from torchpin.workspace.writer import create_files
 
@@ -27,16 +25,7 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Result
     from torchpin.workspace.workspace import Repository
 
-_FILE_NAMES = re.compile(
-    r"(Dockerfile|Dockerfile\..+|.+\.Dockerfile|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml|uv\.lock)"
-)
-# Files of tools and of dependencies, not of the project.
-_IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}
-_MOST_BYTES = 20_000_000  # of one file, and of all together; a large uv.lock has a few million
-_MOST_FILES = 2_000  # large monorepositories have some hundred
-_MOST_FOLDERS = 200_000  # as many are walked in seconds
 _MOST_REASONS = 20  # why nothing could be read, in a message
-_DEEPEST_FOLDER = 40  # folders; real projects have below 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,10 +44,9 @@ class Adopted:
 
 def adopt(folder: Path, *, name: str = "") -> Adopted:
     """Reads and judges a project below a folder. Raises InputError for a folder without a file to read."""
-    unreadable: list[tuple[str, str]] = []
-    texts, skipped = _read_texts(folder, unreadable)
-    if not texts:
-        reasons = [*skipped, *(f"{location}: {reason}" for location, reason in unreadable)]
+    files = read_folder(folder)
+    if not files.texts:
+        reasons = [*files.skipped, *(f"{location}: {reason}" for location, reason in files.unreadable)]
         raise InputError(
             "\n".join(
                 [
@@ -67,74 +55,8 @@ def adopt(folder: Path, *, name: str = "") -> Adopted:
                 ]
             )
         )
-    draft = draft_adoption(texts, name or _service_name(folder), unreadable)
-    return Adopted(adoption=draft, results=_judge_draft(draft), skipped=skipped)
-
-
-def _read_texts(folder: Path, unreadable: list[tuple[str, str]]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The files that describe installs, by path, and what was passed over; `unreadable` gets places that are no text."""
-    if not folder.is_dir():
-        raise InputError(f"not a directory: {folder}")
-    texts: dict[str, str] = {}
-    skipped: list[str] = []
-    size = 0
-    for path in _find_files(folder, skipped):
-        name = str(path.relative_to(folder))
-        if len(texts) >= _MOST_FILES:
-            skipped.append(f"{name}: skipped with all after it, over {_MOST_FILES} files to read")
-            break
-        content = _read_file(folder, name, skipped, unreadable)
-        size += len(content or "")
-        if size > _MOST_BYTES:
-            skipped.append(f"{name}: skipped with all after it, over {_MOST_BYTES} bytes to read")
-            break
-        if content is not None:
-            texts[name] = content
-    return texts, tuple(skipped)
-
-
-def _find_files(folder: Path, skipped: list[str]) -> list[Path]:
-    """The files by name. No link to a folder is followed, and no recursion, which deep folders would exhaust."""
-    paths: list[Path] = []
-    for number, (parent, folders, files) in enumerate(os.walk(folder)):
-        relative_path = Path(parent).relative_to(folder)
-        folders[:] = sorted({*folders} - _IGNORED_FOLDERS)
-        paths += [Path(parent, file) for file in files if _FILE_NAMES.fullmatch(file)]
-        if number >= _MOST_FOLDERS:
-            skipped.append(f"{relative_path}: skipped with all after it, over {_MOST_FOLDERS} folders")
-            break
-        if folders and len(relative_path.parts) >= _DEEPEST_FOLDER:
-            skipped.append(f"{relative_path}: skipped what is below, deeper than {_DEEPEST_FOLDER} folders")
-            folders.clear()
-    return sorted(paths)
-
-
-def _read_file(folder: Path, name: str, skipped: list[str], unreadable: list[tuple[str, str]]) -> str | None:
-    """The text of a file; None, and the reason in `skipped` or `unreadable`, where it is none.
-
-    A link out of the project is not followed: what it leads to, such as a .netrc, would be quoted in findings.
-    """
-    try:
-        path = expect_inside(folder, name)
-        if not path.is_file():  # a FIFO would be waited for, and a link may lead nowhere
-            skipped.append(f"{name}: skipped, not a file")
-            return None
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        name.encode()
-        if len(content) > _MOST_BYTES:
-            skipped.append(f"{name}: skipped, over {_MOST_BYTES} bytes")
-            return None
-        return decode_text(content, name)
-    except ToolError:
-        skipped.append(f"{name}: skipped, a link to {os.path.realpath(folder / name)}")
-    except UnicodeEncodeError:
-        skipped.append(f"{name}: skipped, its name is not UTF-8")
-    except UndecodableError as error:
-        unreadable.append((f"{name}:{error.line}:1", error.reason))
-    except OSError as error:
-        skipped.append(f"{name}: skipped, {error.strerror or error}")
-    return None
+    draft = draft_adoption(files.texts, name or _service_name(folder), files.unreadable)
+    return Adopted(adoption=draft, results=_judge_draft(draft), skipped=tuple(files.skipped))
 
 
 def _service_name(folder: Path) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.adoption import BASE, adopt_project
-from torchpin.commands import adopt
+from torchpin.commands import adopt, project_files
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
 
@@ -123,7 +123,7 @@ def test_what_lies_too_deep_is_passed_over_and_said(tmp_path: Path) -> None:
 
 
 def test_files_beyond_the_bound_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adopt, "_MOST_BYTES", 100)
+    monkeypatch.setattr(project_files, "_MOST_BYTES", 100)
     (tmp_path / "Dockerfile").write_text(BASE)
     (tmp_path / "requirements.txt").write_text("#" * 101)
     assert adopt.adopt(tmp_path).skipped == ("requirements.txt: skipped, over 100 bytes",)

@@ -1,0 +1,123 @@
+"""The files of another project that describe installs, found and read within bounds; what is passed over is said."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchpin.adopt.decoding import UndecodableError, decode_text
+from torchpin.errors import InputError, ToolError
+from torchpin.tools import process
+from torchpin.tools.files import expect_inside
+from torchpin.tools.git_command import git_executable
+from torchpin.tools.git_variables import git_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FILE_NAMES = re.compile(
+    r"(Dockerfile|Dockerfile\..+|.+\.Dockerfile|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml|uv\.lock)"
+)
+# Files of tools and of dependencies, not of the project.
+_IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}
+_MOST_BYTES = 20_000_000  # of one file, and of all together; a large uv.lock has a few million
+_MOST_FILES = 2_000  # large monorepositories have some hundred
+_MOST_FOLDERS = 200_000  # as many are walked in seconds
+_DEEPEST_FOLDER = 40  # folders; real projects have below 20
+
+
+@dataclass(kw_only=True, slots=True)
+class FolderTexts:
+    """`texts` by path below the folder; `skipped`: what was passed over, and why; `unreadable`: places that are no text."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_folder(
+    folder: Path, *, names: re.Pattern[str] = FILE_NAMES, heed_gitignore: bool = False
+) -> FolderTexts:
+    """The files below a folder whose names match. Raises InputError for what is no folder."""
+    if not folder.is_dir():
+        raise InputError(f"not a directory: {folder}")
+    result = FolderTexts()
+    paths = [str(path.relative_to(folder)) for path in _find_files(folder, names, result.skipped)]
+    ignored = _ignored_by_git(folder, paths) if heed_gitignore else set()
+    size = 0
+    for name in (path for path in paths if path not in ignored):
+        if len(result.texts) >= _MOST_FILES:
+            result.skipped.append(f"{name}: skipped with all after it, over {_MOST_FILES} files to read")
+            break
+        content = read_file(folder, name, result)
+        size += len(content or "")
+        if size > _MOST_BYTES:
+            result.skipped.append(f"{name}: skipped with all after it, over {_MOST_BYTES} bytes to read")
+            break
+        if content is not None:
+            result.texts[name] = content
+    return result
+
+
+def _find_files(folder: Path, names: re.Pattern[str], skipped: list[str]) -> list[Path]:
+    """The files by name. No link to a folder is followed, and no recursion, which deep folders would exhaust."""
+    paths: list[Path] = []
+    for number, (parent, folders, files) in enumerate(os.walk(folder)):
+        relative_path = Path(parent).relative_to(folder)
+        folders[:] = sorted({*folders} - _IGNORED_FOLDERS)
+        paths += [Path(parent, file) for file in files if names.fullmatch(file)]
+        if number >= _MOST_FOLDERS:
+            skipped.append(f"{relative_path}: skipped with all after it, over {_MOST_FOLDERS} folders")
+            break
+        if folders and len(relative_path.parts) >= _DEEPEST_FOLDER:
+            skipped.append(f"{relative_path}: skipped what is below, deeper than {_DEEPEST_FOLDER} folders")
+            folders.clear()
+    return sorted(paths)
+
+
+def _ignored_by_git(folder: Path, paths: Iterable[str]) -> set[str]:
+    """Those of the paths that git ignores; none outside of a repository, and without git.
+
+    Only names are asked for, and no program that the repository's own settings name is started.
+    """
+    command = (
+        *(git_executable(), "-c", "core.fsmonitor=false", "-C", str(folder)),
+        *("check-ignore", "--stdin", "-z"),
+    )
+    text = "".join(f"{path}\0" for path in paths if path.isprintable())
+    try:
+        answer = process.run(command, env=git_variables(), check=False, text=text, timeout=process.QUICK)
+    except ToolError:
+        return set()
+    return {name for name in answer.stdout.split("\0") if name} if not answer.returncode else set()
+
+
+def read_file(folder: Path, name: str, result: FolderTexts) -> str | None:
+    """The text of a file; None, and the reason in `result`, where it is none.
+
+    A link out of the project is not followed: what it leads to, such as a .netrc, would be quoted in findings.
+    """
+    try:
+        path = expect_inside(folder, name)
+        if not path.is_file():  # a FIFO would be waited for, and a link may lead nowhere
+            result.skipped.append(f"{name}: skipped, not a file")
+            return None
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        name.encode()
+        if len(content) > _MOST_BYTES:
+            result.skipped.append(f"{name}: skipped, over {_MOST_BYTES} bytes")
+            return None
+        return decode_text(content, name)
+    except ToolError:
+        result.skipped.append(f"{name}: skipped, a link to {os.path.realpath(folder / name)}")
+    except UnicodeEncodeError:
+        result.skipped.append(f"{name}: skipped, its name is not UTF-8")
+    except UndecodableError as error:
+        result.unreadable.append((f"{name}:{error.line}:1", error.reason))
+    except OSError as error:
+        result.skipped.append(f"{name}: skipped, {error.strerror or error}")
+    return None
