@@ -93,8 +93,7 @@ def integration(session: nox.Session) -> None:
     """Tests with real tools; a test skips without its tool, and fails if TORCHPIN_REQUIRE (docker,network,registry) names it."""
     prepare(session)
     # Two at once, each with an engine of its own; more of them only wait for the disk.
-    groups = ("--dist", "loadgroup", "--no-loadscope-reorder")  # by tests/integration/conftest.py
-    session.run("pytest", "-n", "2", *groups, "tests/integration", *session.posargs)
+    session.run("pytest", "-n", "2", "tests/integration", *session.posargs)
 
 
 @nox.session(default=False)

@@ -16,11 +16,11 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import registries
+from support import registries, worker_groups
 from support.installed_wheel import Installed, install_wheel
 from support.page_server import PageServer
 
@@ -31,6 +31,10 @@ FOLDER = Path(__file__).parent
 TIMEOUT_SECONDS = 60  # seconds for an engine to answer, and again to end
 MAX_SOCKET_PATH = 107  # bytes that a unix socket's path may have
 NEEDS = ("docker", "network", "registry")
+LONGEST: tuple[str, ...] = (
+    "commands/test_bump.py",
+    "test_readme.py",
+)  # groups that begin first, in this order
 SHARED = ("lora_lab", "shapes", "installed")  # fixtures of several files that take long to make
 
 
@@ -62,6 +66,8 @@ class Needs:
 
 
 NEEDS_KEY = pytest.StashKey[Needs]()
+GROUPS_KEY = pytest.StashKey[dict[str, str]]()  # by test id
+SHARED_FOLDER_KEY = pytest.StashKey[Path]()  # of the workers of this run
 
 
 def run_command(*command: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -214,7 +220,10 @@ def require_need(config: pytest.Config, need: str) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[NEEDS_KEY] = Needs()
+    needs = config.stash[NEEDS_KEY] = Needs()
+    if not worker_groups.shared_folder(config):
+        folder = needs.exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="tests-"))
+        config.stash[SHARED_FOLDER_KEY] = Path(folder)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -224,6 +233,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before any fixture, whatever its scope."""
+    if group := item.config.stash.get(GROUPS_KEY, {}).get(item.nodeid):
+        worker_groups.require_one_worker(item.config, group)
     for need in NEEDS:
         if item.get_closest_marker(need):
             require_need(item.config, need)
@@ -240,19 +251,31 @@ def worker_group(item: pytest.Function) -> str:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups come first, those that use an engine before all: short tests fill the time that a worker has left at the end."""
-    order = dict.fromkeys(items, (2, ""))
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and FOLDER in item.path.parents
-            and (group := worker_group(item))
-        ):
-            item.add_marker(pytest.mark.xdist_group(group))
-            order[item] = (1, group)
-    with_engine = {order[item] for item in items if item.get_closest_marker("docker")}
-    items.sort(key=lambda item: (order[item] not in with_engine, *order[item]))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Groups come first, the longest before all: short tests fill the time that a worker has left at the end."""
+    groups = {
+        item.nodeid: group
+        for item in items
+        if isinstance(item, pytest.Function) and FOLDER in item.path.parents and (group := worker_group(item))
+    }
+    with_engine = {groups.get(item.nodeid) for item in items if item.get_closest_marker("docker")}
+
+    def order(item: pytest.Item) -> tuple[int, int, str]:
+        group = groups.get(item.nodeid, "")
+        rank = LONGEST.index(group) if group in LONGEST else len(LONGEST)
+        return rank, 2 if not group else group not in with_engine, group
+
+    items.sort(key=order)
+    config.stash[GROUPS_KEY] = groups
+    worker_groups.write_groups(config, groups)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> worker_groups.GroupScheduling:
+    return worker_groups.GroupScheduling(config, log, config.stash[SHARED_FOLDER_KEY])
+
+
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput[worker_groups.FOLDER] = str(node.config.stash[SHARED_FOLDER_KEY])
 
 
 @pytest.fixture(scope="session")

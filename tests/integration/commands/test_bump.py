@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import errno
-import itertools
+import functools
 import multiprocessing
-import os
 import random
 import re
 import shutil
 import subprocess
 import time
-import types
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.command_line import run_process
+from support.faulty_disk import FaultyDisk, ProcessStopped
 from torchpin import paths
 from torchpin.bump import model, plan
 from torchpin.bump.reasons import parse_reasons
@@ -31,7 +29,6 @@ from torchpin.commands.bump import BumpOptions, bump, bump_context, resume
 from torchpin.description.environments import select_environments
 from torchpin.errors import FindingsError, InputError, ToolError
 from torchpin.lab import lab
-from torchpin.tools.transaction import disk
 from torchpin.workspace import workspace, writer
 from torchpin.workspace.bumps import read_bumps
 
@@ -386,42 +383,6 @@ def without_times(files: dict[str, bytes]) -> dict[str, bytes]:
     return {path: re.sub(rb"(?m)^ *when:.*\n", b"", content) for path, content in same.items()}
 
 
-class ProcessStopped(BaseException):
-    """A process that is gone: it does nothing more, not even what stands after `finally`."""
-
-
-class FaultyDisk:
-    """Counts what touches the disk while files are written, and stops at one of these operations."""
-
-    def __init__(self, fail_at: int, fault: BaseException) -> None:
-        self.fail_at, self.fault, self.operations = fail_at, fault, 0
-
-    def count_calls(self, real: Any) -> Any:
-        def call(*arguments: Any, **options: Any) -> Any:
-            self.operations += 1
-            if self.operations == self.fail_at or (
-                self.operations > self.fail_at and isinstance(self.fault, ProcessStopped)
-            ):
-                raise self.fault
-            return real(*arguments, **options)
-
-        return call
-
-
-@contextmanager
-def faulty_disk(fail_at: int, fault: BaseException) -> Iterator[FaultyDisk]:
-    """Every write, sync, rename and removal of a transaction counts; where Python's pathlib does it, there too."""
-    counting = FaultyDisk(fail_at, fault)
-    patched_os = types.SimpleNamespace(**vars(os))
-    for name in ("open", "write", "fsync", "fchmod"):
-        setattr(patched_os, name, counting.count_calls(getattr(os, name)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disk, "os", patched_os)
-        for name in ("replace", "unlink", "mkdir", "rmdir", "touch"):
-            patch.setattr(Path, name, counting.count_calls(getattr(Path, name)))
-        yield counting
-
-
 def resolve_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first resolution is kept for all later ones."""
     resolutions: list[Any] = []
@@ -450,29 +411,29 @@ def test_a_bump_stopped_at_any_write_or_rename_is_before_or_after(
     after = without_times(tree(scratch))
     undo.undo(scratch)
     assert without_times(tree(scratch)) == before
-    endings, rounds = {"before": 0, "after": 0}, 0
+    endings = {"before": 0, "after": 0}
+
+    def check(fault: BaseException, operation: int) -> None:
+        if isinstance(fault, ProcessStopped):
+            writer.recover(scratch.root)
+        current = without_times(tree(scratch))
+        assert current in (before, after), (operation, fault)
+        assert isinstance(fault, ProcessStopped) or not (scratch.root / ".torchpin/transaction").exists()
+        if operation:
+            endings["before" if current == before else "after"] += 1
+        else:  # no operation is left that could fail
+            assert current == after
+        if current == after:
+            undo.undo(scratch)
+
     for fault in (
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EROFS, "Read-only"),
         ProcessStopped(),
     ):
-        for fail_at in itertools.count(1):
-            with faulty_disk(fail_at, fault) as counting, suppress(ToolError, ProcessStopped, OSError):
-                stopped_bump()
-            if counting.operations < fail_at:
-                undo.undo(scratch)
-                break
-            rounds += 1
-            if isinstance(fault, ProcessStopped):
-                writer.recover(scratch.root)
-            current = without_times(tree(scratch))
-            assert current in (before, after), (fail_at, fault)
-            assert isinstance(fault, ProcessStopped) or not (scratch.root / ".torchpin/transaction").exists()
-            endings["before" if current == before else "after"] += 1
-            if current == after:
-                undo.undo(scratch)
+        FaultyDisk(fault, functools.partial(check, fault)).try_all(stopped_bump)
     assert min(endings.values()) > 0
-    print(f"{rounds} faults: {endings['before']} ended before, {endings['after']} after")  # noqa: T201 - the number of faults
+    print(f"{sum(endings.values())} faults: {endings['before']} ended before, {endings['after']} after")  # noqa: T201 - the number of faults
 
 
 def test_a_bump_that_is_killed_is_before_or_after(scratch: Repository) -> None:
