@@ -144,7 +144,8 @@ def report_results(
 
 def check_workspace(workspace: Workspace, *ids: str) -> CommandReport:
     """`--check`: the results of the checks whose ids start with one of `ids`; an environment without a lock fails."""
-    return report_results(check(workspace.repo, workspace.environments, *ids), require=("lock",))
+    repo = replace(workspace.repo, notes=False)
+    return report_results(check(repo, workspace.environments, *ids), require=("lock",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +165,8 @@ class VerifyOptions:
 
 def verify_workspace(workspace: Workspace, options: VerifyOptions) -> CommandReport:
     """Every check on what is committed, cloned, built and recorded."""
-    results = verify(workspace.repo, workspace.environments, require=options.require)
+    repo = replace(workspace.repo, notes=False)
+    results = verify(repo, workspace.environments, require=options.require)
     report = report_results(
         results,
         require=options.require,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,9 +77,8 @@ def judge_selection(
         show_fixes(apply_safe_fixes(workspace.repo, workspace.environments))
         workspace = open_workspace(selection, Watcher(), partly=True)  # who is passed over has been said
     environments = workspace.environments
-    results, shares = judge.judge_with_shares(
-        workspace.repo, environments, gpus=options.gpus, driver=options.driver
-    )
+    repo = replace(workspace.repo, notes=False)
+    results, shares = judge.judge_with_shares(repo, environments, gpus=options.gpus, driver=options.driver)
     return Judgement(
         environments=environments,
         results=results,
@@ -103,7 +102,7 @@ def judge_gpus(
     workspace = open_workspace(selection, watcher, partly=True)
     return Judgement(
         environments=workspace.environments,
-        results=judge.judge(workspace.repo, workspace.environments),
+        results=judge.judge(replace(workspace.repo, notes=False), workspace.environments),
         gpus=select_gpus(workspace.environments, gpus, every=every),
         today=current_date(),
         passed_over=workspace.exit_code,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from torchpin.errors import InputError
 from torchpin.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torchpin.model import Service
 
@@ -42,45 +42,66 @@ def description_error(problems: Iterable[Problem]) -> InputError:
     return InputError(f"{count} in the descriptions; nothing was written", listed)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Described:
+    """What a file describes: the service, or None and the problems of the file."""
+
+    file: str
+    service: Service | None
+    problems: list[Problem] = field(default_factory=list)
+
+
 def read_valid_services(
     texts: Mapping[str, str],
 ) -> tuple[tuple[Service, ...], dict[str, tuple[Problem, ...]]]:
     """The services whose descriptions have no problem, and by path the problems of the others."""
-    readers = [(Reader(path), text) for path, text in sorted(texts.items())]
-    described = [(reader, _read_service(reader, text)) for reader, text in readers]
+    return valid_services([read_description(path, text) for path, text in sorted(texts.items())])
+
+
+def valid_services(
+    described: Sequence[Described],
+) -> tuple[tuple[Service, ...], dict[str, tuple[Problem, ...]]]:
+    """The same of files that were read, each by itself; the problems that they have beside each other are added to theirs."""
     _require_unique_environments(described)
     _require_unique_mirrors(described)
-    valid = tuple(service for reader, service in described if service and not reader.problems)
-    return valid, {reader.file: tuple(reader.problems) for reader, _ in readers if reader.problems}
+    valid = tuple(row.service for row in described if row.service and not row.problems)
+    return valid, {row.file: tuple(row.problems) for row in described if row.problems}
 
 
-def _require_unique_environments(described: Iterable[tuple[Reader, Service | None]]) -> None:
+def _require_unique_environments(described: Iterable[Described]) -> None:
     """Adds a problem for two variants with one environment name, as service `a` with `b-c` and `a-b` with `c` have."""
     taken: dict[str, str] = {}
-    for reader, service in described:
-        for variant in service.variants if service else ():
-            name = f"{service.name}-{variant.name}" if service else ""
+    for row in described:
+        for variant in row.service.variants if row.service else ():
+            name = f"{row.service.name}-{variant.name}" if row.service else ""
             if name in taken:
                 path = f"variants.{variant.name}"
                 message = f"environment {name!r} already exists, in {taken[name]}; choose another name"
-                reader.problems.append(Problem(position=reader.positions[path], path=path, message=message))
-            taken[name] = reader.file
+                _add_problem(row, path, message)
+            taken[name] = row.file
 
 
-def _require_unique_mirrors(described: Iterable[tuple[Reader, Service | None]]) -> None:
+def _require_unique_mirrors(described: Iterable[Described]) -> None:
     """Adds a problem for a source, an index or a package with the mirror variable of another address.
 
     That is one of a channel, `pypi`, a registry (`docker-io`), or of another source, index or package of the service.
     """
-    bare = [replace(service, sources=(), indexes=(), layers=()) for _, service in described if service]
+    bare = [replace(row.service, sources=(), indexes=(), layers=()) for row in described if row.service]
     common = {mirror_variable(name): name for name in mirror_names(bare)}
-    for reader, service in described:
-        taken = dict(common)
-        for path, name, kind in _named_addresses(service) if service else ():
-            owner = taken.setdefault(mirror_variable(name), kind)
+    for row in described:
+        taken: dict[str, str] = {}
+        for path, name, kind in _named_addresses(row.service) if row.service else ():
+            variable = mirror_variable(name)
+            owner = common.get(variable) or taken.setdefault(variable, kind)
             if owner != kind:
                 message = f"{name!r} has the mirror variable of {owner}; choose another name"
-                reader.problems.append(Problem(position=reader.positions[path], path=path, message=message))
+                _add_problem(row, path, message)
+
+
+def _add_problem(row: Described, path: str, message: str) -> None:
+    if row.service:
+        position = row.service.positions[path]
+        row.problems.append(Problem(position=position, path=path, message=message))
 
 
 def _named_addresses(service: Service) -> Iterator[tuple[str, str, str]]:
@@ -96,10 +117,14 @@ def _named_addresses(service: Service) -> Iterator[tuple[str, str, str]]:
             yield path, name, f"the package {name}"
 
 
-def _read_service(reader: Reader, text: str) -> Service | None:
+def read_description(file: str, text: str) -> Described:
+    """What a service.yaml describes, seen by itself."""
+    reader = Reader(file)
     root = reader.compose(text)
     if root is None:
-        return None
+        return Described(file=file, service=None, problems=reader.problems)
     values = read_shape(reader, root, "", SERVICE)
     check_service(reader, values)
-    return None if reader.problems else build_service(values, MappingProxyType(reader.positions))
+    if reader.problems:
+        return Described(file=file, service=None, problems=reader.problems)
+    return Described(file=file, service=build_service(values, MappingProxyType(reader.positions)))

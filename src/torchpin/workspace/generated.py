@@ -24,12 +24,14 @@ from torchpin.tools import resources
 from torchpin.tools.copied_files import copied_digests
 from torchpin.workspace import apt_keys, workspace
 from torchpin.workspace.bumps import read_bumps
+from torchpin.workspace.shared_work import share_out_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping, Sequence
 
     from torchpin.documents.service_parts import ServiceParts
     from torchpin.model import Environment, Lock, Service
+    from torchpin.records.bump_log import BumpEntry
     from torchpin.workspace.workspace import Repository
 
 _FORMER_BUMPS = "bumps"  # a section of DEVIATIONS.md that was there once
@@ -164,14 +166,27 @@ def _all_parts(
         if any(_current_locks(repo, service, unwritten, strict=strict) is None for service in repo.services):
             return None
         raise
+    missing = [service for service in repo.services if service.name not in kept]
+    for shared in share_out_reading(repo, lambda share: _parts_of(repo, share, unwritten, log), missing):
+        for name, part in shared.items():
+            kept[name] = part
     for service in repo.services:
-        if service.name not in kept:
-            locks = _current_locks(repo, service, unwritten, strict=strict)
-            if locks is None:
-                return None
-            records = {name: repo.text(paths.freeze_path(name)) for name in locks}
-            kept[service.name] = service_parts(service, locks, records, log)
+        if service.name not in kept and _current_locks(repo, service, unwritten, strict=strict) is None:
+            return None
         parts[service.name] = kept[service.name]
+    return parts
+
+
+def _parts_of(
+    repo: Repository, services: Sequence[Service], unwritten: Mapping[str, Lock], log: Sequence[BumpEntry]
+) -> dict[str, ServiceParts]:
+    """What the documents say of those of the services that have current locks."""
+    parts: dict[str, ServiceParts] = {}
+    for service in services:
+        locks = _current_locks(repo, service, unwritten, strict=False)
+        if locks is not None:
+            records = {name: repo.text(paths.freeze_path(name)) for name in locks}
+            parts[service.name] = service_parts(service, locks, records, log)
     return parts
 
 

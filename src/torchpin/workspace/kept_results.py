@@ -15,6 +15,7 @@ from torchpin.tools.fingerprints import Fingerprints, NotPlainError
 from torchpin.tools.kept import KeptAnswers, digest
 from torchpin.tools.own_code import code_digest
 from torchpin.workspace import evidence, workspace
+from torchpin.workspace.shared_work import share_out_reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment
     from torchpin.workspace.workspace import Repository
+
+_BATCH = 50  # environments, of which each has some hundred kilobytes of locks and renderings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +56,9 @@ class Answer:
 def answers(repo: Repository, environments: Sequence[Environment], question: Question) -> dict[str, Answer]:
     """The answers by environment, in their order: those of an earlier run where nothing that they rest on has changed."""
     if repo.published is not None or repo.staged:
-        return _compute(repo, environments, environments, question)  # a lab, and texts that are in no file
+        return _compute_all(
+            repo, environments, environments, question
+        )  # a lab, and texts that are in no file
     kept = KeptAnswers(repo.root, question.kind)
     keys = _Keys(repo, environments, question)
     known: dict[str, Answer] = {}
@@ -62,13 +67,27 @@ def answers(repo: Repository, environments: Sequence[Environment], question: Que
         if isinstance(answer, Answer):
             known[env.name] = answer
     unknown = [env for env in environments if env.name not in known]
-    computed = _compute(repo, environments, unknown, question) if unknown else {}
+    computed = _compute_all(repo, environments, unknown, question)
     for name, answer in computed.items():
         if name in keys.by_environment:
             kept.put(name, keys.by_environment[name], answer)
     keys.save()
     kept.save({env.name for env in select_environments(repo.services)})
     return {env.name: known.get(env.name) or computed[env.name] for env in environments}
+
+
+def _compute_all(
+    repo: Repository, environments: Sequence[Environment], chosen: Sequence[Environment], question: Question
+) -> dict[str, Answer]:
+    """The answers of the chosen ones, some at a time: what was read for them is held no longer."""
+
+    def compute(share: Sequence[Environment]) -> dict[str, Answer]:
+        batches = (share[start : start + _BATCH] for start in range(0, len(share), _BATCH))
+        parts = (_compute(repo, environments, batch, question) for batch in batches)
+        return {name: answer for part in parts for name, answer in part.items()}
+
+    parts = share_out_reading(repo, compute, chosen)
+    return {name: answer for part in parts for name, answer in part.items()}
 
 
 def _compute(

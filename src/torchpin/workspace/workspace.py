@@ -17,7 +17,7 @@ from torchpin.lock.layers import outdated_files
 from torchpin.model import Settings
 from torchpin.parsing import parse_json
 from torchpin.tools.files import expect_inside, read_bytes, read_inside
-from torchpin.workspace import description_files
+from torchpin.workspace import description_files, kept_descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -48,6 +48,8 @@ class Repository:
     only: Collection[str] | None = None
     # texts by path that are not written yet, but read as if they were
     staged: Mapping[str, str | None] = field(default_factory=dict)
+    # whether it is noted what is read; a command that writes nothing needs none of it, and it can be hundreds of megabytes
+    notes: bool = True
     # what was read from files, by path, for a writer to compare; `replace(repo)` has read nothing yet
     inputs: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -59,7 +61,7 @@ class Repository:
         if path in self.staged:
             return self.staged[path]
         text = read_inside(self.root, path)
-        self._note_input(path, text)
+        self.note_input(path, text)
         return text
 
     @property
@@ -67,7 +69,10 @@ class Repository:
         """What holds for all its services. Raises InputError with every problem of services/policy.yaml."""
         return parse_policy(self.text(paths.POLICY))
 
-    def _note_input(self, path: str, text: str | None) -> None:
+    def note_input(self, path: str, text: str | None) -> None:
+        """Notes a text for a writer."""
+        if not self.notes:
+            return
         if paths.is_document(path):
             self.inputs[path] = text  # the last one: what is written into a document rests on that
         elif not path.startswith(f"{paths.WORK}/"):
@@ -78,7 +83,7 @@ class Repository:
         content = read_bytes(expect_inside(self.root, path), follow=False) or b""
         text = content.decode(errors="replace")
         if "\ufffd" not in text:  # else it cannot be compared with the file
-            self._note_input(path, text)
+            self.note_input(path, text)
         return text
 
 
@@ -125,7 +130,7 @@ def open_repository(
 def _read_services(repo: Repository, *, leaving: str = "") -> Repository:
     """A repository with its descriptions as they are now. Raises InputError for those that have to be read."""
     texts, unreadable = description_files.read_texts(repo.root, leaving=leaving, only=repo.only)
-    services, invalid = read.read_valid_services(texts)
+    services, invalid = kept_descriptions.read_services(repo.root, texts)
     for problems, error in ((unreadable, _unreadable_error), (invalid, read.description_error)):
         stopping = [
             problem
