@@ -14,7 +14,7 @@ from torchpin.lock.layers import TORCH, TORCH_DEPS
 from torchpin.memory import remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torchpin.model import Artifact, LayerLock, Lock, WheelContents
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 LARGE = 8_000_000  # from here on a package is a layer of its own
 MEDIUM = 300_000  # below are most packages, which together have a hundredth of an image's bytes
 FEW = 16_000_000  # bytes of a layer's medium packages: below these stay with the small ones, which costs one step less
+MANY = 30  # small packages that others bring along: from here on those that somebody pins are a layer of their own
 
 Place = Literal["torch", "family", "large", "ordered"]
 _PLACES: tuple[Place, ...] = ("torch", "family", "large", "ordered")
 
 # Parts of layers. An underscore or a capital letter is in no package's name, so that no package has a group of this name.
-_FAMILY, _WITH_TORCH, _MEDIUM, _SOURCES, _FILES = (
-    "companions", "with_torch", "up_to_8_MB", "from_source", "from_files",
+_FAMILY, _WITH_TORCH, _MEDIUM, _BROUGHT, _SOURCES, _FILES = (
+    "companions", "with_torch", "up_to_8_MB", "brought_along", "from_source", "from_files",
 )  # fmt: skip
 
 
@@ -72,16 +73,20 @@ def package_groups(lock: Lock) -> tuple[PackageGroup, ...]:
     that is optional, of ABI wheels, or has nothing to part stays whole.
     """
     wheels = {contents.sha256: contents for contents in lock.wheels}
+    names = lock.all_packages.keys()
     groups: list[PackageGroup] = []
     for layer in lock.layers:
-        groups += _layer_groups(layer, groups, wheels)
+        groups += _layer_groups(layer, groups, wheels, names)
     return tuple(group for place in _PLACES for group in groups if group.place == place)
 
 
 def _layer_groups(
-    layer: LayerLock, earlier: Sequence[PackageGroup], wheels: Mapping[str, WheelContents]
+    layer: LayerLock,
+    earlier: Sequence[PackageGroup],
+    wheels: Mapping[str, WheelContents],
+    names: Collection[str],
 ) -> list[PackageGroup]:
-    """The groups of a layer; `earlier` are those of the layers before it."""
+    """The groups of a layer; `earlier` are those of the layers before it, `names` the packages of the whole lock."""
     if not layer.packages:
         return []
     if layer.optional or layer.origin in facts.abi_packages():
@@ -95,11 +100,27 @@ def _layer_groups(
         if _allowed_place(place, [package], earlier, wheels) != place:
             place, part = "ordered", package.name
         parts.setdefault((place, "" if part == _MEDIUM and few else part), []).append(package)
-    names = {part: f"{layer.name}.{part}" if part else layer.name for _, part in parts}
+    parts = _without_brought(parts, names)
+    titles = {part: f"{layer.name}.{part}" if part else layer.name for _, part in parts}
     return [
-        PackageGroup(layer=replace(layer, name=names[part], packages=tuple(parts[place, part])), place=place)
+        PackageGroup(layer=replace(layer, name=titles[part], packages=tuple(parts[place, part])), place=place)
         for place, part in sorted(parts, key=_rank)
     ]
+
+
+def _without_brought(
+    parts: Mapping[tuple[Place, str], list[Artifact]], names: Collection[str]
+) -> dict[tuple[Place, str], list[Artifact]]:
+    """Parts of which the small packages are two, where many of them only come along.
+
+    A person moves the pin of a package that the description names; then the many below it stay as they are.
+    """
+    small: tuple[Place, str] = ("ordered", "")
+    brought = [package for package in parts.get(small, ()) if {*package.required_by} <= {*names}]
+    pinned = [package for package in parts.get(small, ()) if package not in brought]
+    if len(brought) < MANY or not pinned:
+        return {**parts}
+    return {**parts, ("ordered", _BROUGHT): brought, small: pinned}
 
 
 def _allowed_place(
@@ -137,7 +158,7 @@ def _part(package: Artifact, layer: LayerLock) -> tuple[Place, str]:
 def _rank(key: tuple[Place, str]) -> tuple[int, int, str]:
     """What sorts the parts of a layer: the largest packages first, and what is built from source last."""
     place, part = key
-    order = (_MEDIUM, _FILES, "", _SOURCES)
+    order = (_MEDIUM, _BROUGHT, _FILES, "", _SOURCES)
     return _PLACES.index(place), order.index(part) if part in order else -1, part
 
 

@@ -143,8 +143,15 @@ def test_a_step_that_leaves_the_time_of_the_build_gives_another_layer(
     first: Builds, changed_copy: Repository
 ) -> None:
     """What the comparison above is worth."""
-    end = "{% endfor %}\n    sh /run/torchpin/settle.sh\n{% for step in image.files"
-    change_template(changed_copy, (end, end.replace("sh /run/torchpin/settle.sh", "true")))
+    change_template(
+        changed_copy,
+        ("folders %}\n    sh /run/torchpin/settle.sh\n", "folders %}\n    true\n"),
+        (
+            "sh /run/torchpin/settle.sh /opt/torchpin && sh /run/torchpin/settle.sh {{ service.home }} &&",
+            "true &&",
+        ),
+        ("sh /run/torchpin/settle.sh /opt /run/torchpin created", "true"),
+    )
     assert not any(outcome.code for outcome in generate.write_renderings(changed_copy, [first.env]))
     outcome = build_environment(changed_copy, first.env)
     assert outcome.code == 0, outcome.detail

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Environments, Locks, Services
 
 SETTLE = "sh /run/torchpin/settle.sh"
+# of the steps that write into folders of their own: the scripts with the smoke test, and the report of the proof
+OWN_FOLDERS = f"{SETTLE} /opt/torchpin && {SETTLE} /opt/lora && {SETTLE} /opt /run/torchpin created"
+ENDS = (OWN_FOLDERS, f"/opt/torchpin/proof.json && {SETTLE} /opt/torchpin")
 SETTLE_NEW = f"{SETTLE} /opt/venv /run/torchpin created"
 CLEAR = "rm -rf /opt/venv/.downloads"
 UNPACK = (
@@ -58,6 +61,27 @@ def test_a_plain_image_is_these_instructions(environment: Environments, lock: Lo
     )
     assert "if [ ! -s /tmp/proof.json ]; then" in lines[-4]
     assert lines[-3] == "FROM image"
+
+
+@pytest.mark.parametrize(
+    ("run", "end"),
+    [
+        (Run(), OWN_FOLDERS),
+        (Run(user="worker"), f" && {SETTLE}"),
+        (Run(writable=("/data",)), f" && {SETTLE}"),
+    ],
+    ids=["files", "a user", "a folder"],
+)
+def test_all_of_the_image_is_looked_at_where_a_step_writes_elsewhere_than_below_opt(
+    run: Run, end: str, environment: Environments, lock: Locks
+) -> None:
+    env = environment(run=run)
+    (step,) = [
+        line
+        for line in instructions(dockerfile(env, lock(env)))
+        if "/opt/lora/smoke.py" in line and "cp " in line
+    ]
+    assert step.endswith(end)
 
 
 def test_no_line_ends_in_the_middle_of_an_instruction(environment: Environments, lock: Locks) -> None:
@@ -172,7 +196,7 @@ def test_no_step_of_the_image_leaves_the_time_of_the_build(
     steps = [line for line in (*lines[:proof], *lines[lines.index("FROM image") :]) if line.startswith("RUN")]
     assert len(steps) > 4
     for step in steps:
-        assert step.endswith((SETTLE, SETTLE_NEW)), step
+        assert step.endswith((SETTLE, SETTLE_NEW, *ENDS)), step
         assert "--mount=type=tmpfs,target=/run --mount=type=tmpfs,target=/tmp" in step
         # elsewhere a mount point would be left behind in the image, or its folder with another time
         targets = re.findall(r"target=(\S+)", step)

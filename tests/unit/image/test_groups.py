@@ -9,7 +9,7 @@ import pytest
 
 from support.abi_wheels import ATTENTION, LAYER_ONE, make_environment, make_lock, resolution
 from support.layers import make_layer
-from torchpin.image.groups import FEW, LARGE, MEDIUM, package_groups
+from torchpin.image.groups import FEW, LARGE, MANY, MEDIUM, package_groups
 from torchpin.model import SharedFiles
 
 if TYPE_CHECKING:
@@ -117,6 +117,31 @@ def test_few_medium_packages_stay_with_the_small_ones(sized: Lock) -> None:
 
     changed = replace(sized, layers=tuple(map(without_pillow, sized.layers)))
     assert cut(changed)[-1] == ("ordered", "03-second", ["numpy", "pytz", "tiny", "tqdm"])
+
+
+@pytest.mark.parametrize("count", [MANY - 1, MANY])
+def test_many_small_packages_that_come_along_lie_below_those_that_are_pinned(
+    environment: Environments, lock: Locks, artifact: Artifacts, count: int
+) -> None:
+    env = environment(layers=(make_layer("web", "fastapi==1", "pandas==1"),))
+    brought = [f"brought{number:02}" for number in range(count)]
+    pinned = [artifact("fastapi", by=("lora", "pandas"), size=1), artifact("pandas", by=("lora",), size=2)]
+    groups = cut(lock(env, *pinned, *(artifact(name, by=("fastapi",), size=3) for name in brought)))
+    cuts = [("ordered", "02-web.brought_along", brought), ("ordered", "02-web", ["fastapi", "pandas"])]
+    whole = [("ordered", "02-web", [*brought, "fastapi", "pandas"])]
+    assert groups[-len(cuts) :] == cuts if count == MANY else groups[-len(whole) :] == whole
+
+
+def test_small_packages_of_which_none_is_pinned_stay_together(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    env = environment(layers=(make_layer("models", "transformers==1"),))
+    brought = [artifact(f"brought{number:02}", by=("transformers",), size=3) for number in range(MANY)]
+    groups = cut(lock(env, artifact("transformers", by=("lora",), size=LARGE), *brought))
+    assert [name for _, name, _ in groups if name.startswith("02-")] == [
+        "02-models.transformers",
+        "02-models",
+    ]
 
 
 def test_an_optional_layer_is_installed_whole_or_not_at_all(

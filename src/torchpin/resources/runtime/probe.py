@@ -238,18 +238,28 @@ def user() -> str | None:
 
 def unreadable(paths: Sequence[str]) -> list[str]:
     """Return what this user cannot read of files and folders, with all that is in them; a missing one is not readable."""
-    refused = [path for path in paths if not is_readable(path)]
-    for path in paths:
-        for folder, folders, names in os.walk(path):
-            entries = [os.path.join(folder, name) for name in (*folders, *names)]  # noqa: PTH118 - many files
+    refused = {path for path in paths if not is_readable(path)}
+    pending = [path for path in paths if os.path.isdir(path)]  # noqa: PTH112
+    while pending:
+        try:
+            entries = list(os.scandir(pending.pop()))  # which knows what is a folder: there are many files
+        except OSError:
+            continue  # a folder that cannot be listed is refused
+        for entry in entries:
+            is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112
             # a link that leads nowhere is as its project made it
-            refused += [entry for entry in entries if not is_readable(entry) and os.path.exists(entry)]  # noqa: PTH110
-    return sorted(set(refused))
+            if not is_readable(entry.path, is_folder) and os.path.exists(entry.path):  # noqa: PTH110
+                refused.add(entry.path)
+            if is_folder and not entry.is_symlink():
+                pending.append(entry.path)
+    return sorted(refused)
 
 
-def is_readable(path: str) -> bool:
-    """Return whether this user can read a file, or list and enter a folder."""
-    return os.access(path, os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK)  # noqa: PTH112
+def is_readable(path: str, is_folder: bool | None = None) -> bool:
+    """Return whether this user can read a file, or list and enter a folder; which of both it is, where that is not known."""
+    if is_folder is None:
+        is_folder = os.path.isdir(path)  # noqa: PTH112
+    return os.access(path, os.R_OK | os.X_OK if is_folder else os.R_OK)
 
 
 def unwritable(paths: Sequence[str]) -> list[str]:

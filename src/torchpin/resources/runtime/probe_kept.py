@@ -47,12 +47,14 @@ def packages(folders: Sequence[str]) -> dict[str, Package]:
     found: dict[str, Package] = {}
     for folder in folders:
         for distribution in metadata.distributions(path=[folder]):
-            name = normalized(str(distribution.metadata["Name"] or ""))
+            fields = distribution.metadata  # which is parsed anew for each question
+            name = normalized(str(fields["Name"] or ""))
             if not name or name in found:
                 continue
             text = distribution.read_text("RECORD") or ""
             files = [line.split(",")[0].strip('"') for line in text.splitlines()]
-            matches = (NAME.match(line) for line in distribution.requires or ())
+            requires = fields.get_all("Requires-Dist") or distribution.requires or ()
+            matches = (NAME.match(line) for line in requires)
             found[name] = Package(
                 hashlib.sha256(text.encode()).hexdigest() if text else "",
                 frozenset(

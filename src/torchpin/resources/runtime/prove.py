@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import io
 import runpy
 import sys
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ARGUMENTS = 2  # the document and the smoke test; what follows are options of the probe
+# New objects between two searches for cycles, by default 700: imports make many, of which none is garbage.
+OBJECTS = 1_000_000
 
 
 def write_document(path: str, options: Sequence[str]) -> int:
@@ -73,6 +76,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write("prove: usage: prove.py DOCUMENT SMOKE [OPTION ...]\n")
         return 2
     document, smoke, *options = argv
+    gc.set_threshold(OBJECTS)
     code = write_document(document, options)
     if code:
         return code
