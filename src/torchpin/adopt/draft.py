@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torchpin.adopt.installs import Project
-    from torchpin.adopt.scan import Match
+    from torchpin.lint.matches import Match
     from torchpin.project.stages import Stage
 
 _MOST_LAYERS = 100  # an image has at most 127 layers, and torchpin's own are among them

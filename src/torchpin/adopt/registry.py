@@ -10,40 +10,64 @@ from packaging.utils import canonicalize_name
 from torchpin import facts
 from torchpin.adopt import installs, uv_files
 from torchpin.checks.registry import REGISTRY, register
-from torchpin.model import Finding
+from torchpin.lint.matches import Edit, FixableFinding, parse_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torchpin.adopt.installs import InstallCommand, InstallTarget, Project, RunCommand
+    from torchpin.model import Finding, Level
 
     Rule = Callable[[Project], Iterator[Finding]]
 
 TORCH_FAMILY = ("torch", "torchvision", "torchaudio")
 
 
-def register_rule(id_: str, title: str) -> Callable[[Rule], Rule]:
-    """Registers a rule; the paragraphs of its docstring are those of a check's: help, meaning, Example:, Sources:."""
+def register_rule(id_: str, title: str, level: Level = "warning") -> Callable[[Rule], Rule]:
+    """Registers a rule, with the level of its findings.
+
+    The paragraphs of its docstring are those of a check's: help, meaning, Example:, Wrong:, Right:, Sources:.
+    """
 
     def decorate(function: Rule) -> Rule:
-        register(id_, title, function, kind="rule")
+        register(id_, title, function, kind="rule", level=level)
         return function
 
     return decorate
 
 
 def build_finding(
-    id_: str, location: str, message: str, *, help: str = "", about: str = "", evidence: str = ""
+    id_: str,
+    location: str,
+    message: str,
+    *,
+    help: str = "",
+    about: str = "",
+    evidence: str = "",
+    level: Level | None = None,
+    edits: tuple[Edit, ...] = (),
+    is_safe: bool = True,
 ) -> Finding:
-    """A warning of a rule; without `help` with that of the rule's docstring."""
-    return Finding(
+    """A finding of a rule; without a `help` and a `level` of its own it has those of the rule.
+
+    `edits`: what ends it in the files; without `is_safe` only where that is asked for.
+    """
+    return FixableFinding(
         location=location,
         message=message,
         help=help or REGISTRY[id_].help_line,
         about=about,
         evidence=evidence,
-        level="warning",
+        level=level or REGISTRY[id_].level,
+        fix_is_safe=bool(edits) and is_safe,
+        edits=edits,
     )
+
+
+def replacement(location: str, before: str, after: str) -> tuple[Edit, ...]:
+    """The edit that writes another text at a place, () where the place has no column."""
+    file, line, column = parse_place(location)
+    return (Edit(file=file, line=line, column=column, before=before, after=after),) if column else ()
 
 
 def project_runs(project: Project) -> Iterator[RunCommand]:

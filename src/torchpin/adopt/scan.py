@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from torchpin.checks.registry import registered
+from torchpin.lint import directives
+from torchpin.lint.matches import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from torchpin.adopt.installs import Project
     from torchpin.checks.registry import Check
@@ -19,42 +21,41 @@ if TYPE_CHECKING:
 _MOST_MATCHES = 500  # of one rule: nobody reads more, and printing 100,000 takes minutes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Match:
-    """A place in a project that a rule matches; `id` is the rule's."""
-
-    id: str
-    finding: Finding
-
-
 def registered_rules() -> tuple[Check, ...]:
     """Every rule, by id."""
     from torchpin.adopt import rules  # noqa: F401 - importing them registers them
+    from torchpin.lint import descriptions  # noqa: F401
 
     return registered("rule")
 
 
-def find_matches(project: Project) -> tuple[Match, ...]:
-    """Every match of every rule in a project, by file and line."""
+def find_matches(
+    project: Project, ids: Collection[str] | None = None, *, most: int = _MOST_MATCHES
+) -> tuple[Match, ...]:
+    """Every match of every rule in a project, or of those with these ids, by file and line.
+
+    Of more than `most` matches of a rule the last one says so.
+    """
     matches = [
         Match(id=rule.id, finding=finding)
-        for rule in registered_rules()
-        for finding in _first_findings(rule, project)
+        for rule in _project_rules()
+        if ids is None or rule.id in ids
+        for finding in _first_findings(rule, project, most)
     ]
-    return tuple(
-        sorted(dict.fromkeys(matches), key=lambda match: (*_location_key(match.finding.location), match.id))
-    )
+    return tuple(sorted(dict.fromkeys(matches), key=lambda match: (match.place, match.id)))
 
 
-def _first_findings(rule: Check, project: Project) -> Iterator[Finding]:
-    for number, finding in enumerate(islice(rule.run(project), _MOST_MATCHES + 1)):
-        if number < _MOST_MATCHES:
+def _project_rules() -> tuple[Check, ...]:
+    """The rules that look at a project; the others are about comments, and about descriptions."""
+    from torchpin.adopt import rules  # noqa: F401 - importing them registers them
+
+    others = {directives.INVALID, directives.UNUSED, directives.INVALID_DESCRIPTION}
+    return tuple(rule for rule in registered("rule") if rule.id not in others)
+
+
+def _first_findings(rule: Check, project: Project, most: int) -> Iterator[Finding]:
+    for number, finding in enumerate(islice(rule.run(project), most + 1)):
+        if number < most:
             yield finding
         else:
             yield replace(finding, message=f"{finding.message}; further matches of this rule are not listed")
-
-
-def _location_key(location: str) -> tuple[str, int, int]:
-    file, _, position = location.partition(":")
-    line, _, column = position.partition(":")
-    return file, int(line or 0), int(column or 0)

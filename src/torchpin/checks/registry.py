@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from torchpin.model import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from torchpin.checks.context import CheckContext, Need
@@ -52,6 +53,10 @@ class Check:
     needs: tuple[Need, ...] = ()  # without these the check is skipped
     # decides from descriptions, locks and facts, before any download, whether pins can work
     judge: bool = False
+    level: Level = "error"  # of a rule: that of its findings, unless one has its own
+    # of a rule: files that it matches, and files that it leaves alone, text by name
+    wrong: Mapping[str, str] = field(default_factory=dict)
+    right: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reads(self) -> Reads:
@@ -104,12 +109,15 @@ def register(id: str, title: str, function: Callable[..., Iterator[Any]], **opti
     """Adds a check or a rule with the texts of its docstring. Raises ValueError where the id is taken.
 
     The first paragraph of the docstring is the help; those that begin with `Example:` and `Sources:` are the example and
-    the sources; the others are the meaning.
+    the sources; the others are the meaning. `Wrong:` and `Right:` begin the lines of a Dockerfile, or of the file that is
+    named behind the colon, as an example that a rule matches, or leaves alone.
     """
     if id in REGISTRY:
         message = f"{id} is registered twice"
         raise ValueError(message)
-    help_text, *paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", function.__doc__ or "")]
+    parts = re.split(r"\n\s*\n", inspect.cleandoc(function.__doc__ or ""))
+    texts = [part for part in parts if not part.startswith(("Wrong:", "Right:"))]
+    help_text, *paragraphs = [" ".join(part.split()) for part in texts]
     REGISTRY[id] = Check(
         id=id,
         title=title,
@@ -117,6 +125,8 @@ def register(id: str, title: str, function: Callable[..., Iterator[Any]], **opti
         meaning="\n\n".join(text for text in paragraphs if not text.startswith(("Example:", "Sources:"))),
         example=_paragraph_after(paragraphs, "Example:"),
         sources=_paragraph_after(paragraphs, "Sources:"),
+        wrong=_example_files(parts, "Wrong:"),
+        right=_example_files(parts, "Right:"),
         run=function,
         **options,
     )
@@ -124,6 +134,16 @@ def register(id: str, title: str, function: Callable[..., Iterator[Any]], **opti
 
 def _paragraph_after(paragraphs: Iterable[str], prefix: str) -> str:
     return " ".join(text.removeprefix(prefix).strip() for text in paragraphs if text.startswith(prefix))
+
+
+def _example_files(parts: Iterable[str], prefix: str) -> dict[str, str]:
+    """The files of an example: each paragraph has a name behind its prefix, and the file's lines below it."""
+    files: dict[str, str] = {}
+    for part in parts:
+        if part.startswith(prefix):
+            name, _, lines = part.removeprefix(prefix).partition("\n")
+            files[name.strip() or "Dockerfile"] = inspect.cleandoc("\n" + lines) + "\n"
+    return files
 
 
 def registered(kind: Literal["check", "rule"]) -> tuple[Check, ...]:

@@ -59,9 +59,13 @@ def is_closed(row: Partner) -> bool:
     return any(clause.operator in _CLOSING for clause in _specifier(row.torch))
 
 
-def newest_declared(name: str) -> tuple[Version, Partner] | None:
-    """The newest known version of a partner whose METADATA require a torch; None: not in the facts."""
-    versions = [(version, row) for version, row in _rows(name).items() if row.declared]
+def newest_declared(name: str, allowed: SpecifierSet | None = None) -> tuple[Version, Partner] | None:
+    """The newest known version of a partner, of those that are allowed, whose METADATA require a torch; None: not in the facts."""
+    versions = [
+        (version, row)
+        for version, row in _rows(name).items()
+        if row.declared and (not allowed or allowed.contains(version, prereleases=True))
+    ]
     return max(versions, key=lambda item: item[0], default=None)
 
 

@@ -11,17 +11,24 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
+from torchpin.compat.markers import marker_holds
 from torchpin.compat.pins import cudnn_version, torch_metadata
 from torchpin.compat.recommendations import applicable_requirements
 from torchpin.description.environments import MACHINES, cuda_version
 from torchpin.facts.rows import cite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from packaging.version import Version
 
     from torchpin.model import Environment
+
+
+_LINUX_X86_64 = {  # a Python for which all releases have their pins
+    "platform_system": "Linux", "sys_platform": "linux", "platform_machine": "x86_64", "python_version": "3.11",
+    "python_full_version": "3.11.9", "implementation_name": "cpython", "platform_python_implementation": "CPython",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +86,35 @@ def torch_pins(env: Environment) -> TorchPins:
         source=release.citation,
         complete=False,
     )
+
+
+def build_pins(version: str, channel: str) -> TorchPins | None:
+    """What the x86_64 wheel of a build requires, by its recorded METADATA, else by its release where it is PyPI's; None: unknown."""
+    for row in facts.metadata():
+        if (row.package, row.channel, row.version.partition("+")[0]) == ("torch", channel, version) and (
+            "x86_64" in row.wheel_scope.partition("(")[0]
+        ):
+            return TorchPins(
+                requirements=_pinned_requirements(row.requires_dist),
+                source=cite(row.source, facts.metadata_date()),
+                complete=True,
+            )
+    release = facts.release(version)
+    # torch's releases have one triton on all CUDA channels, and a cuDNN for each
+    line = _exact("triton", release.triton) if release and channel.startswith("cu") else ""
+    if not release or not line:
+        return None
+    return TorchPins(requirements={"triton": Requirement(line)}, source=release.citation, complete=False)
+
+
+def _pinned_requirements(lines: Iterable[str]) -> dict[str, Requirement]:
+    requirements = [Requirement(line) for line in lines]
+    return {
+        canonicalize_name(requirement.name): requirement
+        for requirement in requirements
+        if is_torch_pinned(canonicalize_name(requirement.name))
+        and marker_holds(requirement.marker, _LINUX_X86_64)
+    }
 
 
 def _exact(name: str, wanted: str | None) -> str:

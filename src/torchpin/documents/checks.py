@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.documents.markdown import code, paragraphs, prose, table, wrap_section
+from torchpin.documents.markdown import block, code, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import NOTHING
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ Text outside the generated sections is kept.
 """
 
 
-RULES_OPENING = "What `invoke adopt` reports about the Dockerfiles and requirement files of another project."
+RULES_OPENING = """\
+What `invoke check` and `invoke adopt` report about the Dockerfiles, requirement files and lock files of any project.
+An error is a line by which the image becomes another one than is written, a warning is what floats or hides, a notice the rest; `--fail-on` of `check` says which of them fail.
+A comment `# torchpin: ignore=ADO006 because REASON` ignores the findings of its line, or of the statement below it; `ignore-file=` those of the file.\
+"""
 
 
 def check_sections(registered: Iterable[Check], rules: Iterable[Check]) -> dict[str, str]:
@@ -50,9 +54,17 @@ def check_sections(registered: Iterable[Check], rules: Iterable[Check]) -> dict[
 def _rule_page(rule: Check) -> str:
     return paragraphs(
         f"### {rule.id}",
-        f"{prose(rule.title[0].upper() + rule.title[1:])}.",
+        f"{prose(rule.title[0].upper() + rule.title[1:])}.{f' Level: {rule.level}.' if rule.kind == 'rule' else ''}",
         prose(rule.meaning),
         f"What to do: {prose(rule.help)}",
         f"Example: {prose(rule.example)}",
+        *(_example_block("Wrong", file, text) for file, text in rule.wrong.items()),
+        *(_example_block("Right", file, text) for file, text in rule.right.items()),
         f"Sources: {prose(rule.sources)}",
     )
+
+
+def _example_block(title: str, file: str, text: str) -> str:
+    """The lines of an example file; the fence says what kind of file it is."""
+    kind = {"Dockerfile": "dockerfile", "toml": "toml", "yaml": "yaml"}.get(file.rpartition(".")[2], "text")
+    return paragraphs(f"{title}, in {code(file)}:", block(text.rstrip().splitlines(), kind))

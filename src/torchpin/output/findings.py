@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from torchpin.adopt.scan import Match
     from torchpin.checks.registry import Result
     from torchpin.compat.measured import PackageShare
+    from torchpin.lint.matches import Match
     from torchpin.model import Environment
     from torchpin.queries.support import Matrix
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from textwrap import indent
 
 from torchpin import paths
 from torchpin.adopt.scan import registered_rules
@@ -20,6 +21,18 @@ def explain(id_: str) -> str:
         raise InputError(f"{id_!r} is not the id of a check or a rule ({hint})")
     page = pages[name]
     needs = ", ".join(page.needs)
-    parts = {"What to do": page.help, "Needs": needs, "Example": page.example, "Sources": page.sources}
+    level = page.level if page.kind == "rule" else ""
+    parts = {
+        "Level": level,
+        "What to do": page.help,
+        "Needs": needs,
+        "Example": page.example,
+        "Sources": page.sources,
+    }
     details = "".join(f"\n{title}: {text}\n" for title, text in parts.items() if text)
-    return f"{name}: {page.title}\n\n{page.meaning}\n{details}"
+    examples = "".join(
+        f"\n{title}, in {file}:\n\n{indent(text, '    ')}"
+        for title, files in (("Wrong", page.wrong), ("Right", page.right))
+        for file, text in files.items()
+    )
+    return f"{name}: {page.title}\n\n{page.meaning}\n{details}{examples}"

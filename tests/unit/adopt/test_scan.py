@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from support.adoption import BASE, NAMES, adopt_project
 from torchpin.adopt import scan
 from torchpin.adopt.project import parse_project
+from torchpin.lint.directives import INVALID, INVALID_DESCRIPTION, UNUSED
+
+if TYPE_CHECKING:
+    from torchpin.checks.registry import Check
 
 EXPECTED_MATCHES: dict[str, list[tuple[str, str]]] = {
     "arguments": [("ADO008", "Dockerfile:3:1"), ("ADO008", "Dockerfile:7:5"), ("ADO008", "Dockerfile:7:42")],
@@ -15,7 +21,7 @@ EXPECTED_MATCHES: dict[str, list[tuple[str, str]]] = {
     "conda": [("ADO006", "Dockerfile:1:1"), ("ADO008", "Dockerfile:2:5"), ("ADO006", "Dockerfile:3:17")],
     "documents": [],
     "exec-form": [("ADO012", "Dockerfile:3:1")],
-    "extra-index": [("ADO011", "Dockerfile:3:5"), ("ADO004", "requirements.txt:4:1")],
+    "extra-index": [("ADO004", "requirements.txt:4:1")],
     "heredoc": [("ADO007", "Dockerfile:7:1")],
     "lists-only": [("ADO008", "more/requirements-extra.txt:2:1")],
     "multi-stage": [("ADO006", "docker/Dockerfile:5:1")],
@@ -104,10 +110,61 @@ RULE_EXAMPLES = [
      "FROM pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel\nRUN pip install https://x.example/flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl\n"),
     ("ADO010", "FROM pytorch/pytorch:2.4.1-cuda12.1-cudnn9-devel\nRUN pip install https://x.example/flash_attn-2.8.3+cu12torch2.5cxx11abiFALSE-cp311-cp311-linux_x86_64.whl\n",
      "FROM pytorch/pytorch:2.4.1-cuda12.1-cudnn9-devel\nRUN pip install https://x.example/flash_attn-2.8.3+cu12torch2.4cxx11abiFALSE-cp311-cp311-linux_x86_64.whl\n"),
-    ("ADO011", "RUN pip install torch==2.7.1 --extra-index-url https://download.pytorch.org/whl/cu126\n",
-     f"RUN pip install torch==2.7.1 {INDEX}\n"),
+    ("ADO011", "RUN pip install torch --extra-index-url https://download.pytorch.org/whl/cu126\n",
+     "RUN pip install torch==2.7.1 --extra-index-url https://download.pytorch.org/whl/cu126\n"),
+    ("ADO011", "RUN pip install 'torchaudio<3' --extra-index-url=https://download.pytorch.org/whl/cu126\n",
+     "RUN uv pip install torch --extra-index-url https://download.pytorch.org/whl/cu126\n"),
     ("ADO012", "RUN pip install tqdm\n", "RUN pip install tqdm==4.66.5\n"),
     ("ADO013", "RUN pip install decord==0.6.0 --no-binary decord\n", "RUN pip install av==1.0 --no-binary av\n"),
+    ("ADO002", "RUN uv pip sync x.txt || echo failed\n", "RUN uv pip uninstall x || echo not there\n"),
+    ("ADO002", "RUN sudo apt-get install -y x || true\n", "RUN sudo apt-get purge -y x || true\n"),
+    ("ADO002", "RUN make || echo failed\n", "RUN make || (echo failed; exit 2)\n"),
+    ("ADO002", "RUN pip install a==1 || echo no && true\n", "RUN pip install a==1 || exit\n"),
+    ("ADO003", f"RUN pip install torch {INDEX}\nRUN pip install 'torch<2.6'\n",
+     f"RUN pip install torch {INDEX}\nRUN pip install 'torch>=2.0.0' einops==0.8.1\n"),
+    ("ADO003", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install -U torch\n",
+     f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install -U torch==2.7.1\n"),
+    ("ADO003", f"RUN pip install torch==2.5.1 {INDEX}\nRUN pip install 'xformers>=0.0.28,<0.0.31'\n",
+     f"RUN pip install torch==2.5.1 {INDEX}\nRUN pip install 'xformers>=0.0.28,<0.0.29'\n"),
+    ("ADO003", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install xformers==0.0.29.post1\n",
+     f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install --no-deps xformers==0.0.29.post1\n"),
+    ("ADO003", "FROM pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel\nRUN pip install torchaudio==2.8.0\n",
+     "FROM pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel\nRUN pip install torch torchvision\n"),
+    ("ADO003", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install torch==2.6.0\n",
+     f"FROM ubuntu:24.04 AS a\nRUN pip install torch==2.7.1 {INDEX}\nFROM ubuntu:24.04 AS b\nRUN pip install torch==2.6.0\n"),
+    ("ADO004", "RUN pip install a==1\nRUN pip install a==2\n",
+     "FROM ubuntu:24.04 AS x\nRUN pip install a==1\nFROM ubuntu:24.04 AS y\nRUN pip install a==2\n"),
+    ("ADO004", "FROM ubuntu:24.04 AS x\nRUN pip install a==1\nFROM x\nRUN pip install a==2\n",
+     "FROM ubuntu:24.04 AS x\nRUN pip install a==1\nFROM x\nRUN pip install 'a<2'\n"),
+    ("ADO004", "RUN pip install 'a==1; python_version > \"3.8\"' 'a==2; python_version > \"3.9\"'\n",
+     "RUN pip install 'a==1; python_version < \"3.10\"' 'a==2; python_version >= \"3.10\"'\n"),
+    ("ADO004", "RUN pip install 'a==1; sys_platform != \"win32\"' a==2\n",
+     "RUN pip install 'a==1; sys_platform == \"darwin\"' a==2\n"),
+    ("ADO004", "RUN pip install a==1 a==2\n", "RUN pip install a==1 'a==2; extra == \"dev\"'\n"),
+    ("ADO006", "FROM example/serve-nightly:latest-gpu\n", "FROM example/serve-nightly:nightly-20250101\n"),
+    ("ADO006", "FROM example/serve:main-base\n", "FROM example/serve:main-4f0c9a1\n"),
+    ("ADO006", "ARG REF=main\nRUN git clone https://x.example/y.git --branch $REF\n",
+     "ARG REF=v1.2\nRUN git clone https://x.example/y.git --branch $REF\n"),
+    ("ADO006", "RUN pip install git+https://x.example/y.git@main#egg=y\n", "RUN pip install git+https://x.example/y.git@v1.0#egg=y\n"),
+    ("ADO006", "RUN git clone https://x.example/y.git && git -C y checkout master\n",
+     "WORKDIR /w\nRUN git clone https://x.example/y.git\nWORKDIR /w/y\nRUN git checkout 0123abc\n"),
+    ("ADO006", "RUN git clone https://x.example/y.git\nRUN cd /other && git checkout v1\n",
+     "RUN git clone https://x.example/y.git /opt/z\nRUN cd /opt/z && git reset --hard 0123abc\n"),
+    ("ADO007", "RUN curl -o /tmp/i.sh https://x.example/i.sh\nRUN bash /tmp/i.sh -y\n",
+     "RUN curl -o /tmp/i.sh https://x.example/i.sh\nRUN echo '0ddf  /tmp/i.sh' | sha256sum -c && bash /tmp/i.sh\n"),
+    ("ADO007", "RUN wget https://x.example/tool && chmod +x tool && ./tool\n", "RUN wget https://x.example/tool.tgz && tar xf tool.tgz\n"),
+    ("ADO007", 'RUN sh -c "$(curl -fsSL https://x.example/i.sh)"\n', 'RUN sh -c "curl -fsSL https://x.example/i.sh"\n'),
+    ("ADO015", "ADD https://x.example/model.bin /models/\n", "ADD model.bin /models/\n"),
+    ("ADO015", "ADD https://x.example/y.git#main /src\n", f"ADD https://x.example/y.git#{'a' * 40} /src\n"),
+    ("ADO016", "ENV UV_INDEX_STRATEGY=unsafe-best-match\n", "ENV UV_INDEX_STRATEGY=first-index\n"),
+    ("ADO016", "RUN uv pip install --index-strategy=unsafe-any-match a==1\n", "RUN uv pip install --index-strategy first-index a==1\n"),
+    ("ADO017", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install torchaudio==2.7.1 --index-url https://download.pytorch.org/whl/cpu\n",
+     f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install torchaudio==2.7.1 {INDEX}\n"),
+    ("ADO018", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install nvidia-nccl-cu12==2.20.5\n",
+     f"RUN pip install triton==3.0.0\nRUN pip install torch==2.7.1 {INDEX}\n"),
+    ("ADO019", "RUN uv pip install --no-deps a==1\n", "RUN pip install --no-deps -e .\n"),
+    ("ADO023", f"RUN pip install timm\nRUN pip install torch==2.7.1 {INDEX}\n",
+     f"RUN pip install transformers\nRUN pip install torch==2.7.1 {INDEX}\n"),
 ]  # fmt: skip
 
 
@@ -120,17 +177,30 @@ def test_a_trap_catches_what_is_wrong_and_leaves_what_is_right(rule: str, wrong:
 
 def test_every_trap_has_a_pair_and_tells_what_it_is() -> None:
     rules = scan.registered_rules()
-    of_uv_lock = {"ADO014"}  # their pairs are in test_uv_files.py
-    assert {rule for rule, _, _ in RULE_EXAMPLES} | of_uv_lock == {rule.id for rule in rules}
+    others = {"ADO014", INVALID, UNUSED, INVALID_DESCRIPTION}  # of uv.lock, of comments and of descriptions
+    assert {rule for rule, _, _ in RULE_EXAMPLES} | others == {rule.id for rule in rules}
     for rule in rules:
         assert all((rule.title, rule.help, rule.meaning, rule.example, rule.sources)), rule.id
 
 
+PROJECT_RULES = [
+    rule for rule in scan.registered_rules() if rule.id not in {INVALID, UNUSED, INVALID_DESCRIPTION}
+]
+
+
+@pytest.mark.parametrize("rule", PROJECT_RULES, ids=lambda rule: rule.id)
+def test_the_examples_of_a_page_are_what_it_says(rule: Check) -> None:
+    wrong, right = (
+        {match.id for match in scan.find_matches(parse_project(files))} for files in (rule.wrong, rule.right)
+    )
+    assert rule.id in wrong
+    assert rule.id not in right
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_match_is_a_warning_in_one_form(name: str) -> None:
+def test_a_match_is_in_one_form(name: str) -> None:
     for match in adopt_project(name).adoption.matches:
         finding = match.finding
-        assert finding.level == "warning"
         assert not finding.message.endswith("."), finding
         assert finding.help
 

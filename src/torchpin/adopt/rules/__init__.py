@@ -1,4 +1,14 @@
 """Every family of rules; importing this registers them."""
 
 # ruff: noqa: F401
-from torchpin.adopt.rules import pins, shell_commands, unreadable_lines, uv_lock, wheels
+from torchpin.adopt.rules import (
+    downloads,
+    floating,
+    indexes,
+    pins,
+    shell_commands,
+    torch_steps,
+    unreadable_lines,
+    uv_lock,
+    wheels,
+)

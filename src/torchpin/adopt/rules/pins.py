@@ -1,7 +1,8 @@
-"""ADO003, ADO004, ADO012: replaced torch, conflicting requirements, packages without a version."""
+"""ADO004, ADO012: requirements that conflict with each other, packages without a version."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,13 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.adopt import installs
 from torchpin.adopt.registry import TORCH_FAMILY, build_finding, exact_version, package_name, register_rule
-from torchpin.compat import partners
-from torchpin.project.stages import final_stage
+from torchpin.adopt.resolutions import applies, can_meet, resolutions, separate_files, stage_steps
+from torchpin.lint.matches import parse_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
+    from torchpin.adopt.installs import InstallTarget, Project
     from torchpin.model import Finding
 
 
@@ -27,98 +28,13 @@ _MOST_COMPARED = (
 )
 
 
-@register_rule("ADO003", "a later step replaces torch")
-def torch_replacement(project: Project) -> Iterator[Finding]:
-    """Install torch and everything that needs it in one resolution, or pin torch in a constraints file for every later step.
-
-    pip resolves each step on its own. A later step that names torch without the index, or a package that pins another torch,
-    replaces the chosen build with PyPI's default one.
-
-    Example: torch 2.7.1 is installed, `pip install xformers` replaces it with torch 2.8.0.
-
-    Sources: facebookresearch/xformers issues 752, 802, 1096; METADATA of xformers.
-    """
-    for file in project.dockerfiles:
-        yield from _torch_replacement_in(project, file)
-
-
-def _torch_replacement_in(project: Project, file: str) -> Iterator[Finding]:
-    # follows the steps in their order: what was installed before decides whether a requirement is already satisfied
-    stage = final_stage(project.texts[file])
-    base = facts.base_image(stage.image) if stage else None
-    installed_torch = base.torch if base and base.torch else ""
-    index = "the base image" if installed_torch else ""
-    versions = {"torch": installed_torch}
-    for step in installs.install_commands(project, file):
-        if step.tool != "pip":
-            continue
-        family = [target for target in step.targets if package_name(target) in TORCH_FAMILY]
-        for target in family:
-            if (
-                index
-                and not step.index
-                and not _is_satisfied(step, target, versions.get(package_name(target), ""))
-            ):
-                message = f"`{target.text}` has no index, so PyPI's build may replace torch from {index}"
-                yield build_finding(
-                    "ADO003",
-                    target.location,
-                    message,
-                    help=f"add the `--index-url` of that channel, or remove `{target.text}`",
-                    about=package_name(target),
-                )
-        yield from _packages_pinning_torch(step, installed_torch)
-        if family:
-            installed_torch = (
-                next(
-                    (exact_version(target) for target in family if package_name(target) == "torch"),
-                    installed_torch,
-                )
-                or installed_torch
-            )
-            index = step.index or step.extra_index or index
-            versions |= {
-                package_name(target): exact_version(target) for target in family if exact_version(target)
-            }
-
-
-def _is_satisfied(step: InstallCommand, target: InstallTarget, version: str) -> bool:
-    """Whether the installed version satisfies a requirement: pip then leaves it alone."""
-    if not version or step.upgrade or target.requirement is None:
-        return False
-    return target.requirement.specifier.contains(version, prereleases=True)
-
-
-def _packages_pinning_torch(step: InstallCommand, installed_torch: str) -> Iterator[Finding]:
-    """Unpinned packages whose newest release requires another torch, after a torch was installed."""
-    constrained = {package_name(target): exact_version(target) for target in step.constraints}
-    if not installed_torch or "torch" in constrained:
-        return
-    torch = Version(installed_torch)
-    for target in step.targets:
-        name = package_name(target)
-        newest = partners.newest_declared(name) if name not in TORCH_FAMILY else None
-        if newest is None or exact_version(target) or partners.goes_with(newest[1], torch) is not False:
-            continue
-        version, row = newest
-        message = f"`{target.text}` is not pinned, and {name} {version} requires torch{row.torch}, so it replaces torch {installed_torch}"
-        best = partners.best_choice(name, torch)
-        yield build_finding(
-            "ADO003",
-            target.location,
-            message,
-            help=f"use `{name}=={best.version}`" if best else "",
-            about=name,
-        )
-
-
 @cache
 def _dependent(undeclared: facts.UndeclaredRequirement) -> Requirement:
     """The package that has an undeclared requirement."""
     return Requirement(undeclared.when)
 
 
-@register_rule("ADO004", "requirements conflict with each other")
+@register_rule("ADO004", "requirements conflict with each other", "error")
 def contradictory_requirements(project: Project) -> Iterator[Finding]:
     """Write each bound once, in a file that every step gets (`-c constraints.txt`).
 
@@ -126,25 +42,19 @@ def contradictory_requirements(project: Project) -> Iterator[Finding]:
 
     Example: `numpy<2` in the first step, opencv-python-headless without a bound in the fourth: it requires numpy>=2.
 
+    Wrong:
+        FROM python:3.11.9-slim
+        RUN pip install 'numpy<2'
+        RUN pip install opencv-python==4.12.0.88
+
+    Right:
+        FROM python:3.11.9-slim
+        RUN pip install 'numpy<2' opencv-python==4.11.0.86
+
     Sources: opencv/opencv-python issues 1122, 1134, 1135; our own resolver runs.
     """
-    for file in [*project.dockerfiles, ""]:
-        yield from _find_contradictions(list(_install_targets(project, file)))
-
-
-def _install_targets(project: Project, file: str) -> Iterator[InstallTarget]:
-    """All requirements of a Dockerfile; without one, of the requirement files and of pyproject."""
-    if file:
-        for step in installs.install_commands(project, file):
-            if step.tool == "pip":
-                yield from (*step.constraints, *step.targets)
-        return
-    if not project.dockerfiles:
-        for path in project.requirement_files:
-            yield from (
-                row for row in installs.requirement_lines(project, path) if not isinstance(row, tuple)
-            )
-    yield from installs.pyproject_targets(project)
+    for targets in resolutions(project):
+        yield from _find_contradictions([target for target in targets if applies(target)])
 
 
 def _find_contradictions(targets: list[InstallTarget]) -> Iterator[Finding]:
@@ -194,7 +104,7 @@ def _undeclared_pairs() -> Mapping[str, frozenset[str]]:
 
 def _contradiction(first: InstallTarget, second: InstallTarget) -> tuple[str, str] | None:
     """Why two requirements conflict, with the evidence (or ""); None where they do not."""
-    if first.requirement is None or second.requirement is None:
+    if first.requirement is None or second.requirement is None or not can_meet(first, second):
         return None
     if package_name(first) == package_name(second):
         pins = [exact_version(first), exact_version(second)]
@@ -262,7 +172,7 @@ def _is_capped(target: InstallTarget, dependent: Requirement) -> bool:
     return target.requirement is not None and _are_disjoint(dependent, target.requirement)
 
 
-@register_rule("ADO012", "a package has no version")
+@register_rule("ADO012", "a package has no version", "warning")
 def unpinned_package(project: Project) -> Iterator[Finding]:
     """Pin it as `name==<version>`, or add a lock file to the project.
 
@@ -271,18 +181,50 @@ def unpinned_package(project: Project) -> Iterator[Finding]:
 
     Example: `transformers`, or `accelerate>=0.28,<1.0`.
 
+    Wrong: requirements.txt
+        transformers
+        accelerate>=0.28,<1.0
+
+    Right: requirements.txt
+        transformers==4.57.1
+        accelerate==0.34.2
+
     Sources: the five documents that torchpin began with, none of which builds the same image twice.
     """
-    for file in [*project.dockerfiles, ""]:
-        pinned = {*TORCH_FAMILY, *facts.abi_packages(), *project.locked}
-        pinned |= {package_name(target) for target in _constraints(project, file) if exact_version(target)}
-        for target in _install_targets(project, file):
-            name = package_name(target)
-            plain = target.requirement is not None and not target.requirement.url
-            if plain and not exact_version(target) and name not in pinned:
-                yield build_finding("ADO012", target.location, f"`{target.text}` is not pinned", about=name)
+    for file in project.dockerfiles:
+        for steps in stage_steps(project, file):
+            constrained = {
+                package_name(target)
+                for _, step in steps.steps
+                for target in step.constraints
+                if exact_version(target)
+            }
+            targets = [target for _, step in steps.steps if step.tool == "pip" for target in step.targets]
+            yield from _unpinned(project, targets, constrained)
+    for path in separate_files(project):
+        rows = installs.requirement_lines(project, path)
+        yield from _unpinned(project, [row for row in rows if isinstance(row, installs.InstallTarget)], set())
+    for finding in _unpinned(project, installs.pyproject_targets(project), set()):
+        yield replace(finding, level="notice")  # a range is right where the project is a package itself
 
 
-def _constraints(project: Project, file: str) -> Iterator[InstallTarget]:
-    for step in installs.install_commands(project, file) if file else ():
-        yield from step.constraints
+def _unpinned(
+    project: Project, targets: Iterable[InstallTarget], constrained: Collection[str]
+) -> Iterator[Finding]:
+    pinned = {*TORCH_FAMILY, *facts.abi_packages(), *project.locked, *constrained}
+    for target in targets:
+        name = package_name(target)
+        plain = target.requirement is not None and not target.requirement.url
+        if plain and not exact_version(target) and name not in pinned and applies(target):
+            yield build_finding("ADO012", target.location, f"`{target.text}` is not pinned", about=name)
+
+
+def required_packages(project: Project) -> dict[str, int]:
+    """How many packages each file requires, a package that a file requires twice counted once."""
+    names: dict[str, set[str]] = {}
+    for targets in resolutions(project):
+        for target in targets:
+            file, line, _ = parse_place(target.location)
+            if line and target.requirement and applies(target):
+                names.setdefault(file, set()).add(package_name(target))
+    return {file: len(packages) for file, packages in names.items()}

@@ -1,4 +1,4 @@
-"""ADO001, ADO002, ADO007, ADO009: redirections, hidden failures, unverified scripts, GPUs in a build."""
+"""ADO001, ADO002, ADO009: redirections, hidden failures, GPUs in a build."""
 
 from __future__ import annotations
 
@@ -7,22 +7,31 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from torchpin.adopt import installs
-from torchpin.adopt.registry import build_finding, project_runs, register_rule
+from torchpin.adopt.registry import build_finding, project_runs, register_rule, replacement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from torchpin.adopt.installs import Project
+    from torchpin.adopt.installs import Project, RunCommand
+    from torchpin.lint.matches import Edit
     from torchpin.model import Finding
+    from torchpin.project.shell import Word
 
 _RELEVANT_PROGRAMS = re.compile(
     r"(pip3?|uv|conda|mamba|apt|apt-get|git|python3?|python3\.\d+|patch|sed|make|cmake|npm|wget|curl|bash|sh)$"
 )
 _GPU_USE = re.compile(r"cuda\.(is_available|get_device|device_count|current_device)|\bnvidia-smi\b")
 _NO_OP_COMMANDS = {"true", ":", "echo", "exit", "printf"}  # after `||` they end the line with exit code 0
+_PREFIXES = {"sudo", "env", "time", "exec", "then", "do", "else", "{", "!"}
+# What may fail without anything being left out of the image.
+_HARMLESS_VERBS = {
+    "uninstall", "remove", "purge", "clean", "autoclean", "autoremove", "cache", "config", "list", "show", "freeze", "debug",
+    "gc", "prune", "info", "status", "log",
+}  # fmt: skip
+_SHOWN_WORDS = 4  # of a command in a message
 
 
-@register_rule("ADO001", "the shell reads a version specifier as a redirection")
+@register_rule("ADO001", "the shell reads a version specifier as a redirection", "error")
 def unquoted_specifier(project: Project) -> Iterator[Finding]:
     """Quote the requirement.
 
@@ -31,82 +40,125 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
 
     Example: `RUN pip install lightning>=2.0.0` installs any lightning and writes a file named `=2.0.0`.
 
+    Wrong:
+        FROM python:3.11.9-slim
+        RUN pip install lightning>=2.0.0
+
+    Right:
+        FROM python:3.11.9-slim
+        RUN pip install 'lightning>=2.0.0'
+
     Sources: tested in sh; ckan-docker-base issue 132, flyte-sdk issue 706.
     """
     for run in project_runs(project):
-        if installs.parse_install(project, run) is None:
+        if not run.command.redirects or installs.parse_install(project, run) is None:
             continue
         places = [(token.line, token.column) for token in run.command.argv]
-        for operator, token in run.command.redirects:
+        for number, (operator, token) in enumerate(run.command.redirects):
             if re.match(r"=?\d", token.text) and operator in {"<", ">"}:
                 count = bisect_left(places, (token.line, token.column))
-                package = run.command.argv[count - 1].text if count else ""
-                requirement = f"{package}{operator}{token.text}"
+                package = run.command.argv[count - 1] if count else None
+                name = package.text if package else ""
+                requirement = f"{name}{operator}{token.text}"
                 location = f"{run.file}:{token.line}:{token.column}"
-                message = f"`{requirement}` is not quoted: the shell redirects the output to the file `{token.text}`, and any version of {package} may be installed"
+                message = f"`{requirement}` is not quoted: the shell redirects the output to the file `{token.text}`, and any version of {name} may be installed"
                 yield build_finding(
-                    "ADO001", location, message, help=f"quote it: `'{requirement}'`", about=package
+                    "ADO001",
+                    location,
+                    message,
+                    help=f"quote it: `'{requirement}'`",
+                    about=name,
+                    edits=_quotes(run, package, number) if package else (),
                 )
 
 
-@register_rule("ADO002", "a failure is hidden")
+def _quotes(run: RunCommand, package: Word, number: int) -> tuple[Edit, ...]:
+    """Quotes around a package and all redirects that are written to it without a blank, `a>=1,<2`, from the first one on."""
+    text, end = package.text, package.column + len(package.text)
+    for operator, token in run.command.redirects:
+        if token.line == package.line and token.column == end + len(operator):
+            text, end = f"{text}{operator}{token.text}", token.column + len(token.text)
+    if text == package.text or run.command.redirects[number][1].line != package.line or "'" in text:
+        return ()
+    quote = '"' if "$" in text else "'"
+    return replacement(f"{run.file}:{package.line}:{package.column}", text, f"{quote}{text}{quote}")
+
+
+@register_rule("ADO002", "a failure is hidden", "warning")
 def hidden_failure(project: Project) -> Iterator[Finding]:
     """Remove what hides the failure, or handle only the one case that may fail.
 
     After `|| true`, `|| :`, `|| echo …` or `; exit 0` a step that fails counts as a success: the image is tagged without what
-    the step should have done.
+    the step should have done. What only clears up, or asks, may fail.
 
     Example: `RUN python patch_lightning.py || true` never fails, patched or not.
 
+    Wrong:
+        FROM python:3.11.9-slim
+        RUN python patch_lightning.py || true
+
+    Right:
+        FROM python:3.11.9-slim
+        RUN python patch_lightning.py
+        RUN pip uninstall -y opencv-python || true
+
     Sources: coaxialdolor/unnested-coaxial-recorder Dockerfile.gpu; hadolint has no rule for it.
     """
-    for run in project_runs(project):
-        texts = run.command.texts
-        follows = run.following.texts if run.following else ()
-        program = texts[0].rpartition("/")[2] if texts else ""
-        swallowed = (
-            run.command.operator == "||"
-            and follows[:1]
-            and follows[0] in _NO_OP_COMMANDS
-            and follows[:2] != ("exit", "1")
-        )
-        ends = run.command.operator == ";" and follows[:2] == ("exit", "0")
-        if _RELEVANT_PROGRAMS.match(program) and (swallowed or ends):
-            message = f"a failure of `{' '.join(texts[:4])}{' …' if len(texts) > 4 else ''}` is hidden by `{run.command.operator} {' '.join(follows[:2])}`"  # noqa: PLR2004
+    for file in project.dockerfiles:
+        runs = installs.run_commands(project, file)
+        for number, run in enumerate(runs):
+            texts = _without_prefixes(run.command.texts)
+            follows = run.following.texts if run.following else ()
+            program = texts[0].rpartition("/")[2] if texts else ""
+            operator = run.command.operator
+            swallowed = operator == "||" and follows[:1] and follows[0] in _NO_OP_COMMANDS
+            ends = operator == ";" and follows[:2] == ("exit", "0")
+            if (
+                not (swallowed or ends)
+                or not _RELEVANT_PROGRAMS.match(program)
+                or _may_fail(program, texts[1:])
+                or _fails_after_all(run, runs[number + 1 : number + 4])
+            ):
+                continue
+            shown = f"{' '.join(texts[:_SHOWN_WORDS])}{' …' if len(texts) > _SHOWN_WORDS else ''}"
+            message = f"a failure of `{shown}` is hidden by `{operator} {' '.join(follows[:2])}`"
             yield build_finding("ADO002", run.location, message, about=program)
 
 
-@register_rule("ADO007", "a downloaded script is run unverified")
-def piped_script(project: Project) -> Iterator[Finding]:
-    """Download a fixed version, compare its hash, then run it; or install the tool from a package.
-
-    Whatever the address serves at build time runs as root; a broken connection runs half of it.
-
-    Example: `RUN curl -LsSf https://example.com/install.sh | sh`.
-
-    Sources: hadolint DL4006 names the pipe alone; aws/deep-learning-containers fetches its scanner this way.
-    """
-    for run in project_runs(project):
-        texts = run.command.texts
-        follows = run.following.texts if run.following else ()
-        shells = {token.rpartition("/")[2] for token in follows[:2]} & {
-            "sh",
-            "bash",
-            "zsh",
-            "python",
-            "python3",
-        }
-        if texts[:1] and texts[0] in {"curl", "wget"} and run.command.operator in {"|", "|&"} and shells:
-            address = next((token for token in texts if "://" in token), "a downloaded script")
-            yield build_finding(
-                "ADO007",
-                run.location,
-                f"{address} is run by {', '.join(sorted(shells))} without verification",
-                about=address,
-            )
+def _without_prefixes(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """A command without sudo, settings of the environment and the keywords of the shell before it."""
+    start = 0
+    while start < len(texts) and (
+        texts[start] in _PREFIXES or re.fullmatch(r"\w+=.*", texts[start], re.DOTALL)
+    ):
+        start += 1
+    return texts[start:]
 
 
-@register_rule("ADO009", "a build step requires a GPU")
+def _may_fail(program: str, arguments: tuple[str, ...]) -> bool:
+    """Whether a command only removes, asks or sets something, so that its failure leaves nothing out."""
+    verbs = [word for word in arguments if not word.startswith("-")][:2]
+    if program == "uv" and verbs[:1] == ["pip"]:
+        verbs = verbs[1:]
+    if program.startswith("python") and arguments[:2] == ("-m", "pip"):
+        verbs = [word for word in arguments[2:] if not word.startswith("-")]
+    return bool({*verbs[:1]} & _HARMLESS_VERBS) or bool({"--version", "-V"} & {*arguments[:1]})
+
+
+def _fails_after_all(run: RunCommand, later: Sequence[RunCommand]) -> bool:
+    """Whether the commands behind `||` end with a failure: `|| (echo no; exit 1)`."""
+    for following in later:
+        texts = following.command.texts
+        if following.instruction is not run.instruction:
+            return False
+        if texts[:1] == ("false",) or (texts[:1] == ("exit",) and texts[1:2] != ("0",)):
+            return True
+        if not texts or texts[0] not in {"echo", "printf"} or following.command.operator == ")":
+            return False
+    return False
+
+
+@register_rule("ADO009", "a build step requires a GPU", "warning")
 def gpu_use_in_build(project: Project) -> Iterator[Finding]:
     """Query the GPU when the container starts; in the build, test versions and compiled architectures only.
 
@@ -114,6 +166,14 @@ def gpu_use_in_build(project: Project) -> Iterator[Finding]:
     True would not show that a kernel runs.
 
     Example: `RUN python -c "import torch; assert torch.cuda.is_available()"` fails in every build.
+
+    Wrong:
+        FROM python:3.11.9-slim
+        RUN python -c "import torch; assert torch.cuda.is_available()"
+
+    Right:
+        FROM python:3.11.9-slim
+        RUN python -c "import torch; print(torch.version.cuda)"
 
     Sources: Docker gives devices to containers, not to builds; strands-labs/robots issue 2908.
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.adopt import installs
 from torchpin.adopt.registry import build_finding, register_rule
+from torchpin.adopt.resolutions import separate_files
 from torchpin.project import dockerfile, stages
 from torchpin.project.variables import unresolved_variable
 
@@ -17,13 +18,21 @@ if TYPE_CHECKING:
     from torchpin.model import Finding
 
 
-@register_rule("ADO008", "a line could not be read")
+@register_rule("ADO008", "a line could not be read", "notice")
 def unreadable_line(project: Project) -> Iterator[Finding]:
-    """Review it by hand: none of it was judged or included in the draft.
+    """Review it by hand: none of it was judged, or included in a draft.
 
-    Adopting reads what a line installs without running it; it cannot follow loops, computed names and missing files.
+    What a line installs is read without running it, which cannot follow loops, computed names and missing files.
 
     Example: `FROM ${BASE}` without a default for BASE.
+
+    Wrong:
+        ARG BASE
+        FROM ${BASE}
+
+    Right:
+        ARG BASE=ubuntu:24.04
+        FROM ${BASE}
 
     Sources: the Dockerfile reference.
     """
@@ -33,7 +42,7 @@ def unreadable_line(project: Project) -> Iterator[Finding]:
     for file in project.dockerfiles:
         yield from _unread_lines(project, file)
         yield from _unread_runs(project, file)
-    for path in project.requirement_files if not project.dockerfiles else ():
+    for path in separate_files(project):
         for row in installs.requirement_lines(project, path):
             yield from _unread_target(row) if isinstance(row, installs.InstallTarget) else ()
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torchpin.model import Finding
 
 
-@register_rule("ADO014", "uv.lock takes torch and its companions from different indexes")
+@register_rule("ADO014", "uv.lock takes torch and its companions from different indexes", "error")
 def family_from_several_indexes(project: Project) -> Iterator[Finding]:
     """Give the package the index of torch in `[tool.uv.sources]`, and declare it as a dependency of your own.
 
@@ -25,6 +25,28 @@ def family_from_several_indexes(project: Project) -> Iterator[Finding]:
     version of PyPI's torch, and beside another build its operators are not registered.
 
     Example: torch 2.9.1+cu126 of the index `pytorch-cu126`, and torchvision 0.24.1 of PyPI, which timm requires.
+
+    Wrong: uv.lock
+        version = 1
+        [[package]]
+        name = "torch"
+        version = "2.9.1+cu126"
+        source = { registry = "https://download.pytorch.org/whl/cu126" }
+        [[package]]
+        name = "torchvision"
+        version = "0.24.1"
+        source = { registry = "https://mirror.example.com/pypi/simple" }
+
+    Right: uv.lock
+        version = 1
+        [[package]]
+        name = "torch"
+        version = "2.9.1+cu126"
+        source = { registry = "https://download.pytorch.org/whl/cu126" }
+        [[package]]
+        name = "torchvision"
+        version = "0.24.1+cu126"
+        source = { registry = "https://download.pytorch.org/whl/cu126" }
 
     Sources: alan-turing-institute/autocast PR 416; NVIDIA-NeMo/Automodel PR 3279.
     """

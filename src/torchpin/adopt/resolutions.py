@@ -1,0 +1,154 @@
+"""What is installed together: the steps of a stage one after another, the lines of a requirement file, those of pyproject.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from packaging.markers import InvalidMarker, Marker
+
+from torchpin.adopt import installs
+from torchpin.compat.markers import marker_holds
+from torchpin.project.stages import parse_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project, RunCommand
+    from torchpin.project.stages import Stage
+
+_PYTHONS = tuple(f"3.{minor}" for minor in range(8, 16))
+_MACHINES = ("x86_64", "aarch64")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageSteps:
+    """A stage that no other stage of its file stands on, and its installs in their order, those of the stages below included.
+
+    `stage`: None for a file without FROM.
+    """
+
+    file: str
+    stage: Stage | None
+    steps: tuple[tuple[RunCommand, InstallCommand], ...]
+
+    @property
+    def image(self) -> str:
+        return self.stage.image if self.stage else ""
+
+
+def stage_steps(project: Project, file: str) -> list[StageSteps]:
+    """The stages of a Dockerfile as they are built: two that do not stand on each other have nothing in common."""
+    by_line: dict[int, list[tuple[RunCommand, InstallCommand]]] = {}
+    for run in installs.run_commands(project, file):
+        step = installs.parse_install(project, run)
+        if step:
+            by_line.setdefault(run.instruction.line, []).append((run, step))
+    stages = parse_stages(project.texts[file])
+    if not stages:
+        return [
+            StageSteps(
+                file=file, stage=None, steps=tuple(step for steps in by_line.values() for step in steps)
+            )
+        ]
+    result = []
+    for number, stage in enumerate(stages):
+        if stage.instructions and _stands_below(stage, stages[number + 1 :]):
+            continue
+        steps = tuple(
+            step for instruction in stage.instructions for step in by_line.get(instruction.line, ())
+        )
+        result.append(StageSteps(file=file, stage=stage, steps=steps))
+    return result
+
+
+def _stands_below(stage: Stage, later: Iterable[Stage]) -> bool:
+    """Whether a later stage begins with the instructions of a stage."""
+    count = len(stage.instructions)
+    return any(
+        len(other.instructions) >= count and other.instructions[count - 1] is stage.instructions[-1]
+        for other in later
+    )
+
+
+def resolutions(project: Project) -> Iterator[list[InstallTarget]]:
+    """The requirements that end in one environment: of each stage, of each requirement file that no other file reads, of pyproject.
+
+    Requirement files stand for themselves only where no Dockerfile reads them.
+    """
+    for file in project.dockerfiles:
+        for steps in stage_steps(project, file):
+            yield [
+                target
+                for _, step in steps.steps
+                if step.tool == "pip"
+                for target in (*step.constraints, *step.targets)
+            ]
+    for path in separate_files(project):
+        yield [
+            row
+            for row in installs.requirement_lines(project, path)
+            if isinstance(row, installs.InstallTarget)
+        ]
+    yield [*installs.pyproject_targets(project)]
+
+
+def separate_files(project: Project) -> list[str]:
+    """The requirement files that are read by no Dockerfile, and by no other requirement file."""
+    read = {
+        target.location.rsplit(":", 2)[0]
+        for file in project.dockerfiles
+        for step in installs.install_commands(project, file)
+        for target in (*step.targets, *step.constraints)
+    }
+    included: set[str] = set()
+    for path in project.requirement_files:
+        rows = installs.requirement_lines(project, path)
+        files = {row.location.rsplit(":", 2)[0] for row in rows if isinstance(row, installs.InstallTarget)}
+        included |= files - {path}
+    return [path for path in project.requirement_files if path not in read | included]
+
+
+def can_meet(first: InstallTarget, second: InstallTarget) -> bool:
+    """Whether two requirements can be installed together: on Linux, with a Python for which the markers of both hold."""
+    markers = [
+        str(target.requirement.marker or "") if target.requirement else "" for target in (first, second)
+    ]
+    return bool(_environments(markers[0]) & _environments(markers[1]))
+
+
+def applies(target: InstallTarget) -> bool:
+    """Whether a requirement can be installed on Linux, without extras."""
+    marker = target.requirement.marker if target.requirement else None
+    return marker is None or bool(_environments(str(marker)))
+
+
+@lru_cache(maxsize=10_000)
+def _environments(marker: str) -> frozenset[tuple[str, str]]:
+    """The Pythons and machines of Linux for which a marker holds, or may hold."""
+    everywhere = frozenset((python, machine) for python in _PYTHONS for machine in _MACHINES)
+    if not marker:
+        return everywhere
+    try:
+        parsed = Marker(marker)
+    except (InvalidMarker, RecursionError):
+        return everywhere
+    return frozenset(
+        (python, machine)
+        for python, machine in everywhere
+        if marker_holds(parsed, _linux(python, machine)) is not False
+    )
+
+
+def _linux(python: str, machine: str) -> dict[str, str]:
+    return {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "platform_machine": machine,
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }

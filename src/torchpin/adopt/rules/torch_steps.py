@@ -1,0 +1,366 @@
+"""ADO003, ADO017, ADO018, ADO023: what one install step does to the torch of another one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from torchpin import facts
+from torchpin.adopt.registry import (
+    TORCH_FAMILY,
+    build_finding,
+    exact_version,
+    package_name,
+    register_rule,
+    replacement,
+    torch_channel,
+)
+from torchpin.adopt.resolutions import applies, stage_steps
+from torchpin.compat import partners
+from torchpin.compat.torch_pins import build_pins, is_torch_pinned, pinned_exactly
+from torchpin.facts.measured import measured_releases, measured_requirements
+from torchpin.facts.versions import is_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project, RunCommand
+    from torchpin.adopt.resolutions import StageSteps
+    from torchpin.compat.torch_pins import TorchPins
+    from torchpin.model import Finding
+
+_UPGRADING = {"--upgrade", "-U", "--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
+
+
+@dataclass(kw_only=True, slots=True)
+class _Installed:
+    """What is installed of torch's family: versions by name, with their local part, "" for one that is not known."""
+
+    versions: dict[str, str] = field(default_factory=dict)
+    origin: str = ""  # the index, or "the base image"; "" while there is no torch that was chosen
+    channel: str = ""
+
+    @property
+    def torch(self) -> Version | None:
+        version = self.versions.get("torch", "")
+        return Version(version) if is_version(version) else None
+
+
+def _of_base(image: str) -> _Installed:
+    base = facts.base_image(image) if image else None
+    if not base or not base.torch:
+        return _Installed()
+    versions = {"torch": base.torch, "torchvision": ""}
+    if not base.own_build:
+        for name in TORCH_FAMILY[1:]:
+            best = partners.best_choice(name, Version(base.torch))
+            versions[name] = str(best.version) if best else ""
+    return _Installed(versions=versions, origin="the base image", channel=base.torch_channel or "")
+
+
+def _add_step(installed: _Installed, step: InstallCommand) -> None:
+    for target in _family(step):
+        pin, channel = exact_version(target), torch_channel(step, target)[0]
+        local = (
+            f"+{channel}" if pin and channel and "+" not in pin and (step.index or step.extra_index) else ""
+        )
+        installed.versions[package_name(target)] = f"{pin}{local}"
+        if package_name(target) == "torch":
+            installed.channel = channel
+    if _family(step):
+        installed.origin = step.index or step.extra_index or installed.origin
+
+
+def _family(step: InstallCommand) -> list[InstallTarget]:
+    return [target for target in step.targets if package_name(target) in TORCH_FAMILY and applies(target)]
+
+
+@register_rule("ADO003", "a later step replaces torch", "error")
+def torch_replacement(project: Project) -> Iterator[Finding]:
+    """Install torch and everything that needs it in one resolution, or pin torch in a constraints file for every later step.
+
+    pip resolves each step on its own. A later step that names torch without the index, or a package that pins another torch,
+    replaces the chosen build with PyPI's default one. What is installed and satisfies the requirement is left alone.
+
+    Example: torch 2.7.1 is installed, `pip install xformers` replaces it with torch 2.8.0.
+
+    Wrong:
+        FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
+        RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu128
+        RUN pip install vllm
+
+    Right:
+        FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
+        RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu128
+        RUN pip install 'torch>=2.6' einops==0.8.1
+
+    Sources: facebookresearch/xformers issues 752, 802, 1096; METADATA of xformers.
+    """
+    for file in project.dockerfiles:
+        for steps in stage_steps(project, file):
+            yield from _replacements(steps)
+
+
+def _replacements(steps: StageSteps) -> Iterator[Finding]:
+    # follows the steps in their order: what was installed before decides whether a requirement is already satisfied
+    installed = _of_base(steps.image)
+    for run, step in steps.steps:
+        if step.tool != "pip":
+            continue
+        options = {*run.command.texts}
+        for target in _family(step):
+            is_from_channel = step.index or torch_channel(step, target)[1] == "from its extra index"
+            if installed.origin and not is_from_channel and not _is_satisfied(target, installed, options):
+                message = (
+                    f"`{target.text}` has no index, so PyPI's build may replace torch from {installed.origin}"
+                )
+                yield build_finding(
+                    "ADO003",
+                    target.location,
+                    message,
+                    help=f"add the `--index-url` of that channel, or remove `{target.text}`",
+                    about=package_name(target),
+                )
+        if "--no-deps" not in options and not _names_torch(step):
+            yield from _packages_pinning_torch(step, installed)
+        _add_step(installed, step)
+
+
+def _names_torch(step: InstallCommand) -> bool:
+    """Whether a step resolves torch together with its other packages, within bounds of its own."""
+    return any(package_name(target) == "torch" for target in (*step.targets, *step.constraints))
+
+
+def _is_satisfied(target: InstallTarget, installed: _Installed, options: set[str]) -> bool:
+    """Whether what is installed satisfies a requirement: pip then leaves it alone."""
+    if package_name(target) not in installed.versions or target.requirement is None:
+        return False
+    version, specifier = installed.versions[package_name(target)], target.requirement.specifier
+    if _UPGRADING & options and not exact_version(target):
+        return False
+    if version:
+        return specifier.contains(version, prereleases=True)
+    newest = facts.release_versions()[-1]
+    is_torch = (
+        package_name(target) == "torch"
+    )  # an index has had the newest release when it was installed without version
+    return all(
+        clause.operator in {">=", ">", "!="} and not (is_torch and Version(clause.version) > newest)
+        for clause in specifier
+    )
+
+
+def _packages_pinning_torch(step: InstallCommand, installed: _Installed) -> Iterator[Finding]:
+    """Packages that require another torch than the installed one: in their pinned version, or in the newest that is allowed."""
+    torch = installed.torch
+    for target in step.targets if torch else ():
+        name, pin = package_name(target), exact_version(target)
+        if name in TORCH_FAMILY or not target.requirement or target.requirement.url or not applies(target):
+            continue
+        row = partners.partner_row(name, Version(pin)) if is_version(pin) else None
+        newest = None if pin else partners.newest_declared(name, target.requirement.specifier)
+        version, row = newest or (pin, row)
+        if torch is None or row is None or not row.declared or partners.goes_with(row, torch) is not False:
+            continue
+        subject = f"`{target.text}`" if pin else f"`{target.text}` is not pinned, and {name} {version}"
+        best = partners.best_choice(name, torch)
+        pinned = f"{target.requirement.name}=={best.version}" if best else ""
+        plain = target.text == f"{target.requirement.name}{target.requirement.specifier}"
+        yield build_finding(
+            "ADO003",
+            target.location,
+            f"{subject} requires torch{row.torch}, so it replaces torch {torch}",
+            help=f"use `{pinned}`" if best else "",
+            about=name,
+            edits=replacement(target.location, target.text, pinned) if best and plain else (),
+            is_safe=not pin,
+        )
+
+
+@register_rule("ADO017", "torch and its companions come from different channels", "error")
+def family_from_two_channels(project: Project) -> Iterator[Finding]:
+    """Install torch, torchvision and torchaudio in one step, from one channel.
+
+    A companion is compiled for the CUDA of its channel and linked with the libraries of that torch: beside another build its
+    operators are not registered, or it cannot be loaded.
+
+    Example: torch of cu128, and torchvision of cu126 in the next step.
+
+    Wrong:
+        FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
+        RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu128
+        RUN pip install torchvision==0.22.1 --index-url https://download.pytorch.org/whl/cu126
+
+    Right:
+        FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
+        RUN pip install torch==2.7.1 torchvision==0.22.1 --index-url https://download.pytorch.org/whl/cu128
+
+    Sources: the libraries that torchvision's wheels are linked with, by channel.
+    """
+    for file in project.dockerfiles:
+        for steps in stage_steps(project, file):
+            yield from _mixed_channels(steps)
+
+
+def _mixed_channels(steps: StageSteps) -> Iterator[Finding]:
+    installed = _of_base(steps.image)
+    for _, step in steps.steps:
+        if step.tool != "pip":
+            continue
+        _add_step(installed, step)
+        for target in _family(step):
+            channel = torch_channel(step, target)[0] if step.index or step.extra_index else ""
+            name = package_name(target)
+            if name != "torch" and channel and installed.channel and channel != installed.channel:
+                yield build_finding(
+                    "ADO017",
+                    target.location,
+                    f"`{target.text}` comes from {channel}, and torch from {installed.channel}",
+                    help=f"install {name} from {installed.channel} too, in one step with torch",
+                    about=name,
+                )
+
+
+@register_rule("ADO018", "a version that torch pins is replaced", "error")
+def undone_torch_pin(project: Project) -> Iterator[Finding]:
+    """Leave triton and NVIDIA's libraries to torch: remove the line, or give it the version that torch requires.
+
+    A CUDA build of torch requires triton, cuDNN, NCCL and the like in one version each. pip prints that another one does not
+    fit, installs it, and ends with success; `torch.compile` or the load of a library then fails at run time.
+
+    Example: torch 2.7.1 requires triton 3.3.1, and the next step installs triton 3.0.0.
+
+    Wrong:
+        FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
+        RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu128
+        RUN pip install triton==3.0.0
+
+    Right:
+        FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
+        RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu128
+        RUN pip install triton==3.3.1
+
+    Sources: METADATA of torch's wheels by channel.
+    """
+    for file in project.dockerfiles:
+        for steps in stage_steps(project, file):
+            yield from _undone_pins(steps)
+
+
+def _undone_pins(steps: StageSteps) -> Iterator[Finding]:
+    installed = _of_base(steps.image)
+    for run, step in steps.steps:
+        if step.tool != "pip":
+            continue
+        _add_step(installed, step)
+        names = [
+            target for target in step.targets if is_torch_pinned(package_name(target)) and applies(target)
+        ]
+        torch = installed.torch
+        pins = build_pins(torch.public, installed.channel) if names and torch else None
+        for target in names if pins else ():
+            yield from _undone_pin(target, pins, str(torch), {*run.command.texts})
+
+
+def _undone_pin(
+    target: InstallTarget, pins: TorchPins | None, torch: str, options: set[str]
+) -> Iterator[Finding]:
+    name, requirement = package_name(target), target.requirement
+    pinned = pins.requirements.get(name) if pins else None
+    if pinned is None or requirement is None or requirement.url or pins is None:
+        return
+    wanted = pinned_exactly(pinned)
+    is_upgrade = bool(_UPGRADING & options) and not exact_version(target)
+    if not wanted or (requirement.specifier.contains(wanted, prereleases=True) and not is_upgrade):
+        return
+    plain = target.text == f"{requirement.name}{requirement.specifier}"
+    yield build_finding(
+        "ADO018",
+        target.location,
+        f"`{target.text}` replaces {name} {wanted}, which torch {torch} requires",
+        help=f"remove it, or use `{requirement.name}=={wanted}`",
+        about=name,
+        evidence=pins.source,
+        edits=replacement(target.location, target.text, f"{requirement.name}=={wanted}") if plain else (),
+    )
+
+
+@register_rule("ADO023", "a package brings PyPI's torch before the step that chooses torch", "warning")
+def torch_before_its_step(project: Project) -> Iterator[Finding]:
+    """Install torch from its channel first, and what requires it afterwards.
+
+    The first package that requires torch brings PyPI's newest one. A later step with an index leaves it where it satisfies
+    the requirement, so that the index is of no use; else it is replaced, and both are in the image's layers.
+
+    Example: `pip install accelerate` in the first step, `pip install torch --index-url …/cu126` in the second.
+
+    Wrong:
+        FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu22.04
+        RUN pip install accelerate==1.10.1
+        RUN pip install torch --index-url https://download.pytorch.org/whl/cu126
+
+    Right:
+        FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu22.04
+        RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu126
+        RUN pip install accelerate==1.10.1
+
+    Sources: METADATA of the packages' releases on PyPI; pip's documentation of how installed packages are treated.
+    """
+    for file in project.dockerfiles:
+        for steps in stage_steps(project, file):
+            yield from _torch_too_early(steps)
+
+
+def _torch_too_early(steps: StageSteps) -> Iterator[Finding]:
+    base = facts.base_image(steps.image) if steps.image else None
+    early: list[InstallTarget] = []
+    for run, step in steps.steps if not (base and base.torch) else ():
+        if step.tool != "pip":
+            continue
+        torch = next((target for target in _family(step) if package_name(target) == "torch"), None)
+        if torch is None:
+            early += _bringing_torch(run, step)
+            continue
+        if not step.index:
+            return
+        is_left = not exact_version(torch) and not _UPGRADING & {*run.command.texts}
+        for target in early:
+            consequence = (
+                "which the later step leaves alone"
+                if is_left
+                else "and the later step replaces it in another layer"
+            )
+            yield build_finding(
+                "ADO023",
+                target.location,
+                f"`{target.text}` brings PyPI's torch before `{torch.text}` ({torch.location}), {consequence}",
+                about=package_name(target),
+                level="error" if is_left else None,
+            )
+        return
+
+
+def _bringing_torch(run: RunCommand, step: InstallCommand) -> list[InstallTarget]:
+    """The packages of a step that require torch, where it is resolved from PyPI."""
+    if "--no-deps" in run.command.texts or step.index:
+        return []
+    return [
+        target
+        for target in step.targets
+        if target.requirement
+        and applies(target)
+        and (package_name(target) in TORCH_FAMILY or _requires_torch(target))
+    ]
+
+
+def _requires_torch(target: InstallTarget) -> bool:
+    """Whether the METADATA of a package require torch: those of its pin, of its newest measured release where it has none."""
+    name, pin = package_name(target), exact_version(target)
+    releases = measured_releases(name)
+    if not releases:
+        return False
+    version = Version(pin if is_version(pin) else releases[-1])
+    return any(re.match(r"torch(?![\w.-])", line) for line in measured_requirements(name, version))

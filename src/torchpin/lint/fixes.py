@@ -1,0 +1,151 @@
+"""Edits that end matches, made in texts and looked at again: an edit stays where its match is gone and no error came.
+
+Edits that overlap are made one after another: the first one now, the others once the rules have seen the new text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from torchpin.lint.matches import Edit, Match
+
+    Rules = Callable[[Mapping[str, str]], Sequence[Match]]
+
+_MOST_ROUNDS = 20  # of edits that others had to wait for; real files need two
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FixedTexts:
+    """The texts that changed, by file; the matches that were ended, and those whose edits did not stay."""
+
+    texts: Mapping[str, str]
+    fixed: tuple[Match, ...]
+    refused: tuple[Match, ...]
+
+
+def fix_texts(
+    texts: Mapping[str, str], matches: Iterable[Match], rules: Rules, *, unsafe: bool = False
+) -> FixedTexts:
+    """Makes the edits of matches in texts; without `unsafe` the safe ones alone. `rules` gives the matches of texts.
+
+    A file of `texts` that no edit is about is not looked at.
+    """
+    current, found = dict(texts), list(matches)
+    fixed: list[Match] = []
+    refused: list[Match] = []
+    tried: set[tuple[str, tuple[Edit, ...]]] = set()
+    for _ in range(_MOST_ROUNDS):
+        fixable = [
+            match
+            for match in found
+            if match.edits and (unsafe or match.finding.fix_is_safe) and (match.id, match.edits) not in tried
+        ]
+        chosen, edited = _make_edits(current, fixable)
+        if not chosen:
+            break
+        after = list(rules(edited))
+        if _ends(found, after, chosen):
+            current, found = edited, after
+            fixed += chosen
+        else:
+            current, found = _keep_single_edits(current, found, chosen, rules, fixed, refused)
+        tried |= {(match.id, match.edits) for match in refused}
+    changed = {file: text for file, text in current.items() if text != texts[file]}
+    return FixedTexts(texts=changed, fixed=tuple(fixed), refused=tuple(refused))
+
+
+def _keep_single_edits(
+    texts: dict[str, str],
+    found: list[Match],
+    chosen: Iterable[Match],
+    rules: Rules,
+    fixed: list[Match],
+    refused: list[Match],
+) -> tuple[dict[str, str], list[Match]]:
+    """Tries matches one by one, where all of them together do not end; from the last one up, so that places stay."""
+    for match in sorted(chosen, key=lambda match: match.place, reverse=True):
+        made, edited = _make_edits(texts, [match])
+        after = list(rules(edited)) if made else []
+        if made and _ends(found, after, [match]):
+            texts, found = edited, after
+            fixed.append(match)
+        else:
+            refused.append(match)
+    return texts, found
+
+
+def _ends(before: Iterable[Match], after: Iterable[Match], chosen: Iterable[Match]) -> bool:
+    """Whether the chosen matches are gone, and no error is there that was not."""
+    old, new = Counter(map(_subject, before)), Counter(map(_subject, after))
+    ended = all(
+        new[subject] <= old[subject] - count for subject, count in Counter(map(_subject, chosen)).items()
+    )
+    errors = Counter(_subject(match) for match in after if match.finding.level == "error")
+    return ended and all(count <= old[subject] for subject, count in errors.items())
+
+
+def _subject(match: Match) -> tuple[str, str, str]:
+    return match.id, match.place[0], match.finding.about
+
+
+def _make_edits(texts: Mapping[str, str], matches: Iterable[Match]) -> tuple[list[Match], dict[str, str]]:
+    """The matches all of whose edits can be made beside those of the earlier ones, and the texts with them."""
+    offsets = {
+        file: _line_offsets(texts[file])
+        for file in {edit.file for match in matches for edit in match.edits}
+        if file in texts
+    }
+    taken: dict[str, list[tuple[int, int, str]]] = {}
+    chosen = []
+    for match in matches:
+        spans = [_span(edit, texts, offsets) for edit in match.edits]
+        if all(
+            span and _is_free(taken.get(edit.file, ()), span)
+            for edit, span in zip(match.edits, spans, strict=True)
+        ):
+            chosen.append(match)
+            for edit, span in zip(match.edits, spans, strict=True):
+                taken.setdefault(edit.file, []).append((*(span or (0, 0)), edit.after))
+    edited = dict(texts)
+    for file, edits in taken.items():
+        edited[file] = _apply(texts[file], edits)
+    return chosen, edited
+
+
+def _line_offsets(text: str) -> list[int]:
+    offsets = [0]
+    for line in text.splitlines(keepends=True):
+        offsets.append(offsets[-1] + len(line))
+    return offsets
+
+
+def _span(
+    edit: Edit, texts: Mapping[str, str], offsets: Mapping[str, Sequence[int]]
+) -> tuple[int, int] | None:
+    """The offsets of what an edit replaces, None where that does not stand there."""
+    lines = offsets.get(edit.file, ())
+    if not 0 < edit.line < len(lines):
+        return None
+    start = lines[edit.line - 1] + edit.column - 1
+    is_there = texts[edit.file].startswith(edit.before, start) and start <= lines[edit.line]
+    return (start, start + len(edit.before)) if is_there else None
+
+
+def _is_free(taken: Iterable[tuple[int, int, str]], span: tuple[int, int]) -> bool:
+    """Whether a span neither overlaps another one nor begins at the same place."""
+    return all(span[0] >= end or span[1] <= start for start, end, _ in taken) and all(
+        span[0] != start for start, _, _ in taken
+    )
+
+
+def _apply(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
+    parts, position = [], 0
+    for start, end, after in sorted(edits):
+        parts += [text[position:start], after]
+        position = end
+    return "".join(parts) + text[position:]
