@@ -96,7 +96,8 @@ def _take_further_words() -> None:
             if isinstance(argument, PositionalArgument) and argument.kind is list
             if argument.value or argument.may_be_missing
         ]
-        is_word = words and not token.startswith("-") and not self.waiting_for_flag_value
+        is_option = token.startswith("-") and len(token) > 1  # `-` alone is standard input
+        is_word = words and not is_option and not self.waiting_for_flag_value
         is_task = token in self.contexts and not any(argument.any_words for argument in words)
         if is_word and not is_task and not context.missing_positional_args:
             words[-1].value = token

@@ -14,6 +14,7 @@ from torchpin.cli.tasks.pins import add, bump, explain, judge, outdated, support
 from torchpin.cli.tasks.project import (
     adopt,
     audit,
+    check,
     diff,
     doctor,
     eject,
@@ -48,7 +49,7 @@ namespace = Collection(
         services,
         doctor,
     ),
-    *(judge, explain, why, support, facts, adopt, diff, audit, outdated, add, bump),
+    *(judge, explain, why, support, facts, adopt, check, diff, audit, outdated, add, bump),
 )
 
 

@@ -39,13 +39,19 @@ class FolderTexts:
 
 
 def read_folder(
-    folder: Path, *, names: re.Pattern[str] = FILE_NAMES, heed_gitignore: bool = False
+    folder: Path,
+    *,
+    names: re.Pattern[str] = FILE_NAMES,
+    heed_gitignore: bool = False,
+    most_folders: int = _MOST_FOLDERS,
 ) -> FolderTexts:
     """The files below a folder whose names match. Raises InputError for what is no folder."""
     if not folder.is_dir():
         raise InputError(f"not a directory: {folder}")
     result = FolderTexts()
-    paths = [str(path.relative_to(folder)) for path in _find_files(folder, names, result.skipped)]
+    paths = [
+        str(path.relative_to(folder)) for path in _find_files(folder, names, result.skipped, most_folders)
+    ]
     ignored = _ignored_by_git(folder, paths) if heed_gitignore else set()
     size = 0
     for name in (path for path in paths if path not in ignored):
@@ -62,15 +68,15 @@ def read_folder(
     return result
 
 
-def _find_files(folder: Path, names: re.Pattern[str], skipped: list[str]) -> list[Path]:
+def _find_files(folder: Path, names: re.Pattern[str], skipped: list[str], most_folders: int) -> list[Path]:
     """The files by name. No link to a folder is followed, and no recursion, which deep folders would exhaust."""
     paths: list[Path] = []
     for number, (parent, folders, files) in enumerate(os.walk(folder)):
         relative_path = Path(parent).relative_to(folder)
         folders[:] = sorted({*folders} - _IGNORED_FOLDERS)
         paths += [Path(parent, file) for file in files if names.fullmatch(file)]
-        if number >= _MOST_FOLDERS:
-            skipped.append(f"{relative_path}: skipped with all after it, over {_MOST_FOLDERS} folders")
+        if number >= most_folders:
+            skipped.append(f"{relative_path}: skipped with all after it, over {most_folders} folders")
             break
         if folders and len(relative_path.parts) >= _DEEPEST_FOLDER:
             skipped.append(f"{relative_path}: skipped what is below, deeper than {_DEEPEST_FOLDER} folders")

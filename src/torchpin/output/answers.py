@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from torchpin.commands.adopt import Adopted
     from torchpin.commands.bump_plan import PlannedBump
+    from torchpin.commands.check import CheckReport
     from torchpin.commands.doctor import MachineCheck
     from torchpin.commands.edited_pins import PinEdit
     from torchpin.commands.facts import FactsReport, RefreshResult
     from torchpin.commands.measure import MeasureResult
     from torchpin.commands.verdicts import Judgement
+    from torchpin.lint.result import FailOn
     from torchpin.queries.affected import AffectedList
     from torchpin.queries.diff import Difference
     from torchpin.queries.forecast import Forecast
@@ -171,6 +173,26 @@ def print_draft(adopted: Adopted, *, json: bool) -> None:
         terminal.print_adoption_json(adopted)
     else:
         terminal.print_adoption(adopted)
+
+
+def print_check_report(
+    report: CheckReport, form: str, *, verbose: bool, quiet: bool, fail_on: FailOn
+) -> None:
+    """What was checked, as text, `json`, `sarif`, `github` or `markdown`."""
+    from torchpin.output import check_formats, check_report
+
+    if form in {"json", "sarif"}:
+        terminal.print_json(
+            (check_formats.json_report if form == "json" else check_formats.sarif_report)(report)
+        )
+    elif form in {"github", "markdown"}:
+        lines = check_formats.github_report if form == "github" else check_formats.markdown_report
+        terminal.print_raw("".join(f"{line}\n" for line in lines(report)))
+    else:
+        check_report.print_check(report, verbose=verbose, quiet=quiet, fail_on=fail_on)
+    if form != "text":
+        for problem in report.problems:
+            terminal.print_error(problem)
 
 
 def print_planned_bump(planned: PlannedBump, *, json: bool) -> None:

@@ -77,7 +77,7 @@ def print_entry(out: Console, entry: Entry, several: Iterable[str] = ()) -> None
         print_hanging(out, Text(f"  evidence: {entry.evidence}", style="dim"), 4)
 
 
-def match_entry(match: Match) -> Entry:
+def match_entry(match: Match, *, with_evidence: bool = True) -> Entry:
     """The match of a rule in another project's files, as an entry."""
     finding = match.finding
     return Entry(
@@ -88,7 +88,7 @@ def match_entry(match: Match) -> Entry:
         level=finding.level,
         location=finding.location,
         help=finding.help,
-        evidence=finding.evidence,
+        evidence=finding.evidence if with_evidence else "",
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CHECKS_URL = f"https://github.com/torchpin/torchpin/blob/main/{paths.CHECKS}"
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_SARIF_LEVELS = {"error": "error", "warning": "warning", "notice": "note"}
+SARIF_LEVELS = {"error": "error", "warning": "warning", "notice": "note"}
 _GITHUB_LEVELS = {
     "error": "error",
     "warning": "warning",
@@ -71,7 +71,7 @@ def sarif_document(results: Sequence[Result]) -> dict[str, Any]:
         "name": "torchpin",
         "version": __version__,
         "informationUri": CHECKS_URL,
-        "rules": [_sarif_rule(id_) for id_ in ids],
+        "rules": [sarif_rule(id_) for id_ in ids],
     }
     rows = [_sarif_result(entry, ids.index(entry.check)) for entry in entries(results)]
     return {
@@ -81,7 +81,7 @@ def sarif_document(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _sarif_rule(id_: str) -> dict[str, Any]:
+def sarif_rule(id_: str) -> dict[str, Any]:
     check = REGISTRY.get(id_)
     title, meaning, help_text = (check.title, check.meaning, check.help) if check else (id_, "", "")
     return {
@@ -98,7 +98,7 @@ def _sarif_result(entry: Entry, rule: int) -> dict[str, Any]:
         "ruleId": entry.check,
         "ruleIndex": rule,
         # SARIF 2.1.0, 3.27.10: a result of another kind than `fail` has the level `none`.
-        "level": "none" if entry.kind == "unknown" else _SARIF_LEVELS[entry.level],
+        "level": "none" if entry.kind == "unknown" else SARIF_LEVELS[entry.level],
         "message": {"text": _plain_text(entry)},
     }
     if entry.kind == "unknown":
@@ -134,14 +134,14 @@ def _github_command(entry: Entry) -> str:
         message = f"waived until {entry.waiver.review_by}: {message}"
     file, line, column = parse_location(entry.location)
     parts = {"file": file, "line": line, "col": column, "title": entry.check}
-    properties = ",".join(f"{name}={_escape_property(str(part))}" for name, part in parts.items() if part)
-    return f"::{kind} {properties}::{_escape_data(message)}"
+    properties = ",".join(f"{name}={escape_property(str(part))}" for name, part in parts.items() if part)
+    return f"::{kind} {properties}::{escape_data(message)}"
 
 
-def _escape_data(text: str) -> str:
+def escape_data(text: str) -> str:
     # As actions/toolkit's command.ts does; the percent sign first, which the other escapes contain.
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _escape_property(text: str) -> str:
-    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
+def escape_property(text: str) -> str:
+    return escape_data(text).replace(":", "%3A").replace(",", "%2C")

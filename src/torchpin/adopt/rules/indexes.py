@@ -16,6 +16,7 @@ from torchpin.adopt.registry import (
     replacement,
 )
 from torchpin.adopt.uv_files import index_channel
+from torchpin.lint.matches import parse_place
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.stages import assignments
 
@@ -170,9 +171,10 @@ def without_requirements(project: Project) -> Iterator[Finding]:
             or not {"--no-deps", "--no-dependencies"} & {*run.command.texts}
         ):
             continue
-        names = [target.text for target in step.targets]
+        # the lines of a compiled file are complete, and of a project its own requirements are left out on purpose
+        names = [target.text for target in step.targets if parse_place(target.location)[0] == step.file]
         local = [name for name in names if name.startswith((".", "/"))]
-        if names and len(local) < len(names):  # a project installs itself without its requirements on purpose
+        if len(local) < len(names):
             shown = f"`{names[0]}`" if len(names) == 1 else f"`{names[0]}` and {len(names) - 1} more"
             yield build_finding(
                 "ADO019", step.location, f"{shown} without requirements (`--no-deps`)", about=names[0]

@@ -1,4 +1,4 @@
-"""The tasks about services and projects: init, eject, new, remove, services, doctor, adopt, diff, audit, facts."""
+"""The tasks about services and projects: init, eject, new, remove, services, doctor, adopt, check, diff, audit, facts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from torchpin.cli.common import (
     SERVICE,
     STATE_HELP,
     document_form,
+    require_choice,
+    single_form,
     task_run,
 )
 
@@ -205,6 +207,75 @@ def adopt(_: Context, path: str, write: str = "", json: bool = False) -> None:
         adopted = adopt_project(options)
         print_draft(adopted, json=json)
         run.report(store_draft(adopted, options))
+
+
+@command(
+    positional=["path"],
+    iterable=["path", "select", "ignore"],
+    any_words=["path"],
+    may_be_missing=["path"],
+    help={
+        "path": "files and folders; `-` is standard input; the current folder if omitted",
+        "fail_on": "error or warning: exit with 1 for findings of this level and above",
+        "select": "only rules whose ids begin with this; may be given several times",
+        "ignore": "no rules whose ids begin with this; may be given several times",
+        "baseline": "a file of findings that are known: only others fail",
+        "write_baseline": "write the findings of now to the file of --baseline",
+        "fix": "write the safe fixes: those that follow from the files and from facts alone",
+        "unsafe_fixes": "write the other fixes too",
+        "diff": "with --fix or --unsafe-fixes, or alone for the safe ones: show what would be written, and write nothing",
+        "stdin_filename": "what `-` is called, which says what kind of file it is and where it lies",
+        "json": "print one JSON document instead of text",
+        "sarif": "print SARIF 2.1.0",
+        "github": "print workflow commands of GitHub, which annotate the lines of a change",
+        "markdown": "print Markdown, for a comment",
+        "verbose": "with evidence, and with each package without a version",
+        "quiet": "print nothing but what fails",
+    },
+)
+def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
+    _: Context,
+    path: Sequence[str] | None = None,
+    fail_on: str = "error",
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
+    baseline: str = "",
+    write_baseline: bool = False,
+    fix: bool = False,
+    unsafe_fixes: bool = False,
+    diff: bool = False,
+    stdin_filename: str = "",
+    json: bool = False,
+    sarif: bool = False,
+    github: bool = False,
+    markdown: bool = False,
+    verbose: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Check Dockerfiles, requirement files, pyproject.toml, lock files and service.yaml of any project for what breaks or floats."""
+    from torchpin.commands.check import CheckOptions
+    from torchpin.commands.check import check as check_files
+    from torchpin.commands.standard_input import read_standard_input
+    from torchpin.output.answers import print_check_report
+
+    with task_run(document_form(json=json)) as run:
+        form = single_form(json=json, sarif=sarif, github=github, markdown=markdown)
+        require_choice("--fail-on", fail_on, ("error", "warning"))
+        options = CheckOptions(
+            paths=tuple(path or ()),
+            stdin=read_standard_input() if "-" in (path or ()) else None,
+            stdin_name=stdin_filename,
+            select=tuple(select or ()),
+            ignore=tuple(ignore or ()),
+            fail_on="warning" if fail_on == "warning" else "error",
+            baseline=baseline,
+            write_baseline=write_baseline,
+            fix="all" if unsafe_fixes else "safe" if fix or diff else "none",
+            diff=diff,
+        )
+        report = check_files(options)
+        print_check_report(report, form, verbose=verbose, quiet=quiet, fail_on=options.fail_on)
+        run.end_with(report.exit_code)
 
 
 @command(positional=["before", "after"], help={"before": STATE_HELP, "after": STATE_HELP, **SERVICE, **JSON})

@@ -1,0 +1,296 @@
+"""`check`: the rules over Dockerfiles, requirement files, lock files and descriptions of any project, and their fixes."""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from torchpin.adopt import scan
+from torchpin.adopt.project import parse_project
+from torchpin.adopt.rules.pins import required_packages
+from torchpin.commands.check_files import STDIN, is_dockerfile_name, read_checked_files
+from torchpin.errors import FINDINGS, INPUT, InputError, ToolError
+from torchpin.lint.baseline import baseline_text, parse_baseline
+from torchpin.lint.directives import INVALID, UNUSED
+from torchpin.lint.fixes import FixedTexts, fix_texts
+from torchpin.lint.result import lint_result, sort_matches
+from torchpin.lint.selection import selected_ids
+from torchpin.paths import WORK
+from torchpin.project.dockerfile import parse_instructions
+from torchpin.tools import transaction
+from torchpin.tools.files import read_text, write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from torchpin.adopt.installs import Project
+    from torchpin.commands.check_files import CheckedFiles, CheckedProject
+    from torchpin.lint.baseline import Key
+    from torchpin.lint.directives import Directive
+    from torchpin.lint.matches import Match
+    from torchpin.lint.result import FailOn, LintResult
+
+_MOST_MATCHES = 20_000  # of one rule in a project; packages without a version are shown by file
+_OF_THE_PROJECT = {"pyproject.toml", "uv.lock"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckOptions:
+    """`paths`: files and folders, `-` for `stdin` by the name `stdin_name`; `select` and `ignore`: beginnings of ids.
+
+    `baseline`: a file whose findings do not fail, "" for none; with `write_baseline` it is written. `fix`: the safe fixes,
+    or all of them, are written, or only shown with `diff`.
+    """
+
+    paths: tuple[str, ...] = ()
+    stdin: str | None = None
+    stdin_name: str = ""
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: FailOn = "error"
+    baseline: str = ""
+    write_baseline: bool = False
+    fix: Literal["none", "safe", "all"] = "none"
+    diff: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckReport:
+    """The result, with what was fixed: the unified diff, the matches that ended, and those whose edits did not stay.
+
+    `problems`: files that were named and cannot be read; `skipped`: what was passed over; `written`: files.
+    """
+
+    result: LintResult
+    exit_code: int
+    problems: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    fixed: tuple[Match, ...] = ()
+    refused: tuple[Match, ...] = ()
+    difference: str = ""
+    written: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rules:
+    """The rules that are asked: `ids`, of all that there are."""
+
+    ids: frozenset[str]
+    known_ids: frozenset[str]
+
+
+_Ignored = tuple[tuple["Match", "Directive"], ...]
+
+
+def check(options: CheckOptions) -> CheckReport:
+    """Checks files. Raises InputError for an unknown id, for a baseline that cannot be read, and without a file to check."""
+    if options.write_baseline and not options.baseline:
+        raise InputError("--write-baseline needs --baseline FILE, the file to write")
+    if STDIN in options.paths and options.fix != "none" and not options.diff:
+        raise InputError("standard input cannot be written to; add --diff, which shows the fixes")
+    files = read_checked_files(options.paths, stdin=options.stdin, stdin_name=options.stdin_name)
+    if not files.texts and not files.problems:
+        raise InputError(
+            "there is no Dockerfile, requirement file, pyproject.toml, uv.lock or service.yaml to check"
+        )
+    rules = _choose_rules(options, with_checks=bool(files.descriptions))
+    baseline = _read_baseline(options)
+    matches, ignored = _match(files, rules)
+    fixes = FixedTexts(texts={}, fixed=(), refused=())
+    before = files.texts
+    if options.fix != "none":
+        fixes = fix_texts(
+            before,
+            matches,
+            lambda texts: _match(_with_texts(files, texts, before), rules)[0],
+            unsafe=options.fix == "all",
+        )
+    written = _write_fixes(fixes.texts, before) if not options.diff else ()
+    if fixes.texts and not options.diff:
+        files = _with_texts(files, {**before, **fixes.texts}, before)
+        matches, ignored = _match(files, rules)
+    result = _result(files, matches, ignored, baseline, by_folder=_has_folder(options))
+    if options.write_baseline:
+        written += _write_baseline(options, matches, files.texts)
+        result = replace(result, matches=(), known=matches, stale=Counter())
+    exit_code = INPUT if files.problems else FINDINGS if result.fails(options.fail_on) else 0
+    return CheckReport(
+        result=result,
+        exit_code=exit_code,
+        problems=tuple(files.problems),
+        skipped=tuple(files.skipped),
+        fixed=fixes.fixed,
+        refused=fixes.refused,
+        difference=_difference(before, fixes.texts) if options.diff else "",
+        written=written,
+    )
+
+
+def _choose_rules(options: CheckOptions, *, with_checks: bool) -> _Rules:
+    """The rules by their ids; the judge's checks, whose import takes longer, where a description is checked or one is named."""
+    rule_ids = frozenset(rule.id for rule in scan.registered_rules())
+    prefixes = [
+        part.strip().upper() for text in (*options.select, *options.ignore) for part in text.split(",")
+    ]
+    if with_checks or any(not any(id_.startswith(prefix) for id_ in rule_ids) for prefix in prefixes):
+        from torchpin.checks.run import registered_checks
+
+        rule_ids |= {check.id for check in registered_checks()}
+    return _Rules(ids=selected_ids(rule_ids, options.select, options.ignore), known_ids=rule_ids)
+
+
+def _match(files: CheckedFiles, rules: _Rules) -> tuple[tuple[Match, ...], _Ignored]:
+    """The open matches in all files, and those that directives ignore."""
+    matches: list[Match] = []
+    starts: dict[str, list[int]] = {}
+    for checked in files.projects:
+        project = _parse(checked)
+        matches += [
+            match
+            for match in scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
+            if _is_checked(match, checked)
+        ]
+        starts |= {
+            file: [instruction.line for instruction in parse_instructions(checked.texts[file])]
+            for file in project.dockerfiles
+        }
+    for path, text in files.descriptions.items():
+        matches += _description_matches(path, text)
+    found, ignored = sort_matches(matches, files.texts, starts, ids=rules.ids, known_ids=rules.known_ids)
+    named = _named(files)
+    return tuple(
+        match for match in found if match.id not in {INVALID, UNUSED} or match.place[0] in named
+    ), ignored
+
+
+def _named(files: CheckedFiles) -> set[str]:
+    """The files that are checked themselves; the others are there to be included."""
+    named = {*files.descriptions}
+    for checked in files.projects:
+        named |= {*checked.texts} if checked.named is None else checked.named
+    return named
+
+
+def _parse(checked: CheckedProject) -> Project:
+    project = parse_project(checked.texts, checked.unreadable)
+    if checked.named is None:
+        return project
+    lists = [path for path in checked.named if path.endswith(".txt") and path in checked.texts]
+    return replace(project, requirement_files=tuple(sorted(lists)))
+
+
+def _is_checked(match: Match, checked: CheckedProject) -> bool:
+    """Whether a match is about what was named: of a project's own pyproject.toml only what breaks the named Dockerfile."""
+    file = match.place[0]
+    if checked.named is None or file in checked.named:
+        return True
+    return any(map(is_dockerfile_name, checked.named)) and (
+        posixpath.basename(file) not in _OF_THE_PROJECT or match.finding.level == "error"
+    )
+
+
+def _description_matches(path: str, text: str) -> Iterable[Match]:
+    from torchpin.lint.descriptions import description_matches
+    from torchpin.workspace.evidence import from_descriptions
+
+    return description_matches(path, text, from_descriptions)
+
+
+def _with_texts(files: CheckedFiles, texts: Mapping[str, str], before: Mapping[str, str]) -> CheckedFiles:
+    changed = {path: text for path, text in texts.items() if text != before[path]}
+    return replace(
+        files,
+        projects=[checked.with_texts(changed) for checked in files.projects],
+        descriptions={path: changed.get(path, text) for path, text in files.descriptions.items()},
+    )
+
+
+def _result(
+    files: CheckedFiles,
+    matches: tuple[Match, ...],
+    ignored: _Ignored,
+    baseline: Counter[Key],
+    *,
+    by_folder: bool,
+) -> LintResult:
+    packages: dict[str, int] = {}
+    for checked in files.projects:
+        packages |= required_packages(_parse(checked))
+    texts = files.texts
+    result = lint_result(matches, ignored, texts, baseline=baseline, packages=packages)
+    stale = Counter({key: count for key, count in result.stale.items() if by_folder or key[1] in texts})
+    return replace(result, stale=stale)
+
+
+def _has_folder(options: CheckOptions) -> bool:
+    return not options.paths or any(Path(path).is_dir() for path in options.paths)
+
+
+def _read_baseline(options: CheckOptions) -> Counter[Key]:
+    if not options.baseline or options.write_baseline:
+        return Counter()
+    text = read_text(Path(options.baseline))
+    if text is None:
+        raise InputError(
+            f"--baseline: {options.baseline} does not exist; `invoke check --write-baseline` writes it"
+        )
+    try:
+        return parse_baseline(text)
+    except ValueError as error:
+        raise InputError(f"--baseline: {options.baseline} cannot be read: {error}") from None
+
+
+def _write_baseline(
+    options: CheckOptions, matches: Sequence[Match], texts: Mapping[str, str]
+) -> tuple[str, ...]:
+    write_files({Path(options.baseline): baseline_text(matches, texts)})
+    return (options.baseline,)
+
+
+def _write_fixes(changed: Mapping[str, str], before: Mapping[str, str]) -> tuple[str, ...]:
+    """Writes the files all or none, as a transaction of the current folder; those outside of it one by one.
+
+    Raises ToolError where a file is no longer as it was read.
+    """
+    if not changed:
+        return ()
+    inside = {
+        path: text
+        for path, text in changed.items()
+        if not posixpath.isabs(path) and not path.startswith("..")
+    }
+    outside = {Path(path): text for path, text in changed.items() if path not in inside}
+    root = Path.cwd()
+    had_folder = (root / WORK).exists()
+    try:
+        for path in outside:
+            if read_text(path) != before[str(path)]:
+                raise ToolError(
+                    f"{path} changed while this command ran; nothing was written, run the command again"
+                )
+        transaction.write(root, inside, before={path: before[path] for path in inside})
+        write_files(outside)
+    finally:
+        if not had_folder:
+            with suppress(OSError):
+                (root / WORK).rmdir()
+    return tuple(sorted(changed))
+
+
+def _difference(before: Mapping[str, str], changed: Mapping[str, str]) -> str:
+    """The changes as a unified diff."""
+    lines = [
+        line
+        for path, text in sorted(changed.items())
+        for line in difflib.unified_diff(
+            before[path].splitlines(keepends=True), text.splitlines(keepends=True), f"a/{path}", f"b/{path}"
+        )
+    ]
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )

@@ -1,0 +1,115 @@
+"""What `check` found, for people: errors first, then what floats, and a line for the packages without a version of a file."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from torchpin.lint.result import UNPINNED
+from torchpin.output.console import console, print_hanging
+from torchpin.output.findings import match_entry, print_entry
+from torchpin.output.terminal import print_error, print_raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from torchpin.commands.check import CheckReport
+    from torchpin.lint.matches import Match
+    from torchpin.lint.result import FailOn, LintResult
+
+_ORDER = ("error", "warning", "notice")
+
+
+def print_check(
+    report: CheckReport, *, verbose: bool = False, quiet: bool = False, fail_on: FailOn = "error"
+) -> None:
+    """`verbose`: with evidence, and each package without a version; `quiet`: nothing but what fails."""
+    out = console(sys.stdout)
+    if report.difference:
+        print_raw(report.difference)
+    else:
+        _print_matches(report.result, verbose=verbose, quiet=quiet, fail_on=fail_on)
+    for problem in report.problems:
+        print_error(problem)
+    if quiet:
+        return
+    for line in _notes(report):
+        print_hanging(out, Text(line, style="dim"), 2)
+    print_hanging(out, Text(summary_line(report)), 2)
+
+
+def _print_matches(result: LintResult, *, verbose: bool, quiet: bool, fail_on: FailOn) -> None:
+    out = console(sys.stdout)
+    matches = result.matches if verbose else result.shown
+    for match in matches:
+        is_shown = verbose or match.finding.level != "notice"
+        if is_shown and (not quiet or _ORDER.index(match.finding.level) <= _ORDER.index(fail_on)):
+            print_entry(out, match_entry(match, with_evidence=verbose))
+    if verbose or quiet:
+        return
+    for line in unpinned_lines(result):
+        print_hanging(out, Text.assemble((f"warning[{UNPINNED}] ", "yellow"), line), 2)
+    _print_notices(out, result)
+
+
+def _print_notices(out: Console, result: LintResult) -> None:
+    """The notices; several of one rule in a file as a line."""
+    groups: dict[tuple[str, str], list[Match]] = {}
+    for match in result.shown:
+        if match.finding.level == "notice":
+            groups.setdefault((match.id, match.place[0]), []).append(match)
+    for (id_, _), matches in groups.items():
+        if len(matches) == 1:
+            print_entry(out, match_entry(matches[0], with_evidence=False))
+            continue
+        first = matches[0].finding
+        line = f"{first.location}: {first.message}; and {len(matches) - 1} more in this file"
+        print_hanging(out, Text.assemble((f"notice[{id_}] ", "cyan"), line), 2)
+
+
+def unpinned_lines(result: LintResult) -> Iterator[str]:
+    """`requirements.txt: 31 of 40 packages without a version`, a line a file."""
+    for file, count in result.unpinned.items():
+        every = max(result.packages.get(file, 0), count)
+        yield f"{file}: {count} of {every} package{'' if every == 1 else 's'} without a version"
+
+
+def _notes(report: CheckReport) -> Iterator[str]:
+    """What was fixed, written and passed over, and what of the baseline is no more."""
+    verb = "would be fixed" if report.difference else "fixed"
+    for match in report.fixed:
+        yield f"{verb}[{match.id}] {match.finding.location}: {match.finding.message}"
+    for match in report.refused:
+        yield f"not fixed[{match.id}] {match.finding.location}: the edit does not end it, or causes an error"
+    for path in report.written:
+        yield f"wrote {path}"
+    for (id_, file, _), count in sorted(report.result.stale.items()):
+        times = f" ({count} times)" if count > 1 else ""
+        yield f"the baseline has {id_} in {file}{times}, which is no more; `invoke check --write-baseline` removes it"
+    yield from report.skipped
+
+
+def summary_line(report: CheckReport) -> str:
+    """`3 break, 5 float, 31 without a version`; then how many are ignored or known, and how many files there are."""
+    result = report.result
+    counts = [
+        (sum(match.finding.level == "error" for match in result.shown), "break"),
+        (sum(match.finding.level == "warning" for match in result.shown), "float"),
+        (sum(result.unpinned.values()), "without a version"),
+        (sum(match.finding.level == "notice" for match in result.shown), "to note"),
+    ]
+    text = ", ".join(f"{count} {what}" for count, what in counts if count) or "no findings"
+    others = [(len(result.ignored), "ignored"), (len(result.known), "in the baseline")]
+    aside = ", ".join(f"{count} {what}" for count, what in others if count)
+    fixable = sum(match.finding.fix_is_safe for match in result.matches)
+    hint = f"; `invoke check --fix` mends {fixable}" if fixable and not report.fixed else ""
+    return f"{text}{f' ({aside})' if aside else ''}{hint}"
+
+
+def fixable_word(match: Match) -> str:
+    """Whether and how a match can be fixed: "safe", "unsafe" or ""."""
+    return ("safe" if match.finding.fix_is_safe else "unsafe") if match.edits else ""
