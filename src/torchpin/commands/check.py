@@ -23,7 +23,7 @@ from torchpin.lint.selection import selected_ids
 from torchpin.paths import WORK
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.tools import transaction
-from torchpin.tools.files import read_text, write_files
+from torchpin.tools.files import read_bytes, read_text, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -106,7 +106,7 @@ def check(options: CheckOptions) -> CheckReport:
     if options.fix != "none":
         fixes = fix_texts(
             before,
-            matches,
+            _writable(matches, before, options.stdin_name),
             lambda texts: _match(_with_texts(files, texts, before), rules)[0],
             unsafe=options.fix == "all",
         )
@@ -129,6 +129,17 @@ def check(options: CheckOptions) -> CheckReport:
         difference=_difference(before, fixes.texts) if options.diff else "",
         written=written,
     )
+
+
+def _writable(matches: Iterable[Match], texts: Mapping[str, str], stdin_name: str) -> list[Match]:
+    """The matches whose edits are in files that hold their text as UTF-8; another encoding would be lost by writing it."""
+    files = {edit.file for match in matches for edit in match.edits}
+    plain = {
+        file
+        for file in files
+        if file in texts and (file == stdin_name or read_bytes(Path(file)) == texts[file].encode())
+    }
+    return [match for match in matches if all(edit.file in plain for edit in match.edits)]
 
 
 def _choose_rules(options: CheckOptions, *, with_checks: bool) -> _Rules:

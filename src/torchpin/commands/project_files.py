@@ -89,6 +89,9 @@ def _ignored_by_git(folder: Path, paths: Iterable[str]) -> set[str]:
 
     Only names are asked for, and no program that the repository's own settings name is started.
     """
+    inside = folder.absolute()
+    if not any((parent / ".git").exists() for parent in (inside, *inside.parents)):
+        return set()
     command = (
         *(git_executable(), "-c", "core.fsmonitor=false", "-C", str(folder)),
         *("check-ignore", "--stdin", "-z"),
