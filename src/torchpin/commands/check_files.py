@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _DESCRIPTION = re.compile(r"(?:^|/)services/[^/]+/service\.yaml$")
-_OF_SERVICE = re.compile(r"^(?:torch|python|layers):", re.MULTILINE)  # a service.yaml of Kubernetes has no such key
+_OF_SERVICE = re.compile(
+    r"^(?:torch|python|layers):", re.MULTILINE
+)  # a service.yaml of Kubernetes has no such key
 # Templates hold marks of their own, and a .dockerignore is none of the files that it is named after.
 _NAMES = re.compile(
     rf"(?!.*\.(?:j2|jinja2?|tmpl|tpl|template|erb|mustache|in|dockerignore)$)(?:{FILE_NAMES.pattern}|service\.yaml)"

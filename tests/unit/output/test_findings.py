@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.results import FINDING, NOTICE, WAIVER, WARNING, environments, make_result, open_results
-from torchpin.adopt.scan import Match
 from torchpin.checks import run
 from torchpin.checks.registry import Accepted
 from torchpin.checks.report import Entry
+from torchpin.lint.matches import Match
 from torchpin.output import findings
 from torchpin.output.console import console
 from torchpin.queries import support

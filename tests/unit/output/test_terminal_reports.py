@@ -12,12 +12,12 @@ import pytest
 
 from support.results import FINDING, WARNING, make_result
 from torchpin.adopt.draft import Adoption
-from torchpin.adopt.scan import Match
 from torchpin.bump.model import Move, Opening, Plan
 from torchpin.commands.adopt import Adopted
 from torchpin.commands.facts import FactsReport
 from torchpin.commands.fix import FixedFile
 from torchpin.facts import DatedRow, SectionAge
+from torchpin.lint.matches import Match
 from torchpin.output import terminal
 
 if TYPE_CHECKING:
