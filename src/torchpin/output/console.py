@@ -66,8 +66,12 @@ def print_hanging(out: Console, text: Text, indent: int) -> None:
         lines += _wrap(Text(" " * indent).append_text(line), width, indent)
     for line in lines:
         line.rstrip()
-        # Not out.print: the program is named already, and a wrapped line may begin with the word "invoke" by chance.
-        Console.print(out, line)
+        if out.is_terminal or "\t" in line.plain:
+            # Not out.print: the program is named already, and a wrapped line may begin with the word "invoke" by chance.
+            Console.print(out, line)
+        else:  # what rich would write, which takes half a millisecond for it
+            out.file.write(f"{show_controls(line.plain)}\n")
+            out.file.flush()
 
 
 def _wrap(text: Text, width: int | None, indent: int) -> list[Text]:

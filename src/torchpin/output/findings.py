@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -95,8 +96,8 @@ def match_entry(match: Match, *, with_evidence: bool = True) -> Entry:
 def _services_with_variants(results: Iterable[Result]) -> set[str]:
     """The environments whose service has several in the results: their findings have to name the environment."""
     names = {result.environment for result in results}
-    services = [name.rpartition("-")[0] for name in names]
-    return {name for name in names if services.count(name.rpartition("-")[0]) > 1}
+    counts = Counter(name.rpartition("-")[0] for name in names)
+    return {name for name in names if counts[name.rpartition("-")[0]] > 1}
 
 
 def _print_skipped(out: Console, results: Iterable[Result]) -> None:

@@ -15,6 +15,7 @@ from torchpin.errors import ToolError
 from torchpin.parsing import parse_json
 from torchpin.redaction import redact_credentials
 from torchpin.tools import process
+from torchpin.tools.engine_socket import socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,12 +56,12 @@ def engine() -> Iterator[Client]:
 
     Raises ToolError when the engine cannot be reached, and for an error of the engine inside of the block.
     """
-    from docker import from_env
-
     environment = _environment()
     host = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     if host.startswith("unix://"):
         _require_listener(host)
+    from docker import from_env  # after that: it takes a tenth of a second
+
     version = _api_version(host, environment)
     with closing(from_env(environment=environment, version=version, timeout=_TIMEOUT)) as client:
         try:
@@ -145,7 +146,7 @@ def _system_message(error: BaseException) -> str:
 
 def _environment() -> dict[str, str]:
     """The environment variables with DOCKER_HOST, from docker's current context if unset: docker-py reads no contexts."""
-    if os.environ.get("DOCKER_HOST") or not process.which("docker"):
+    if os.environ.get("DOCKER_HOST") or socket_path() or not process.which("docker"):
         return dict(os.environ)
     completed = process.run(
         ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"),

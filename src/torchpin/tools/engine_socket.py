@@ -31,7 +31,7 @@ class _Connection(http.client.HTTPConnection):
 
 def inspect_image(tag: str) -> dict[str, Any] | None:
     """What the engine says of an image; None where it has none of this tag, or where another way has to be asked."""
-    path = _socket_path()
+    path = socket_path()
     if path is None or not _TAG.fullmatch(tag):
         return None
     connection = _Connection(path)
@@ -47,7 +47,7 @@ def inspect_image(tag: str) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _socket_path() -> str | None:
+def socket_path() -> str | None:
     """The socket that docker's variables and configuration name; None where they name another kind of place."""
     if host := os.environ.get("DOCKER_HOST"):
         return host.removeprefix("unix://") if host.startswith("unix://") else None

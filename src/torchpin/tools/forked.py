@@ -9,6 +9,8 @@ import sys
 import threading
 from typing import IO, TYPE_CHECKING, Any
 
+from torchpin.tools.packing import pack
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import TypeVar
@@ -83,7 +85,7 @@ def _work_and_exit(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         for pipe in unused:  # so that a write fails once the parent is gone
             os.close(pipe)
-        content = pickle.dumps(work(share), protocol=5)
+        content = pack(work(share))
         with os.fdopen(writing, "wb") as file:
             file.write(content)
         code = 0

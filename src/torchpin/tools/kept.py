@@ -17,6 +17,7 @@ from torchpin.model import Settings
 from torchpin.paths import KEPT
 from torchpin.tools.cache import cache_folder
 from torchpin.tools.files import make_work_folder, read_bytes
+from torchpin.tools.packing import pack
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -60,7 +61,7 @@ class KeptAnswers:
             return None
 
     def put(self, name: str, key: str, answer: object) -> None:
-        self._entries[name] = (key, pickle.dumps(answer, protocol=5))
+        self._entries[name] = (key, pack(answer))
         self._is_changed = True
 
     def save(self, names: Collection[str] | None = None) -> None:

@@ -21,9 +21,9 @@ def no_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_socket_is_that_of_docker_s_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert engine_socket._socket_path() == "/var/run/docker.sock"
+    assert engine_socket.socket_path() == "/var/run/docker.sock"
     monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/docker.sock")
-    assert engine_socket._socket_path() == "/run/user/1000/docker.sock"
+    assert engine_socket.socket_path() == "/run/user/1000/docker.sock"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_an_engine_elsewhere_is_left_to_docker_py(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert engine_socket._socket_path() is None
+    assert engine_socket.socket_path() is None
     assert engine_socket.inspect_image("torchpin/lora-gpu:1") is None
 
 
@@ -51,7 +51,7 @@ def test_a_chosen_context_is_left_to_docker_py(
     configured: object, expected: str | None, tmp_path: Path
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(configured))
-    assert engine_socket._socket_path() == expected
+    assert engine_socket.socket_path() == expected
 
 
 def test_without_an_engine_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
