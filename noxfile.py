@@ -20,13 +20,14 @@ nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = True
 
-# UV_* and PIP_* variables that would change what is installed, or where.
+# UV_* and PIP_* variables that would change what is installed, or where; and what keeps each process compiling all modules.
 UNSET_VARIABLES = (
     "PIP_CONSTRAINT",
     "PIP_PREFIX",
     "PIP_REQUIRE_HASHES",
     "PIP_TARGET",
     "PIP_USER",
+    "PYTHONDONTWRITEBYTECODE",
     "UV_CONSTRAINT",
     "UV_OVERRIDE",
     "UV_PREFIX",
