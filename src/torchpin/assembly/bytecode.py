@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
     from torchpin.assembly.wheel import InstalledWheel, VenvLayout
 
+TESTS = "tests"  # folders with packages' own tests: a fifth of their sources, and no service runs them
 _LARGEST_SOURCE = 50_000_000  # bytes; the largest that people import have some two million
 
 
 def read_sources(wheel: InstalledWheel, layout: VenvLayout) -> list[tuple[str, bytes]]:
-    """The sources of a wheel's modules, by their path in the image, in the order of the paths."""
+    """The sources of a wheel's modules but its own tests, by their path in the image, in the order of the paths."""
     return [
         (f"{layout.root}/{path}", wheel.archive.read(file.member, _LARGEST_SOURCE))
         for path, file in sorted(wheel.files.items(), key=lambda item: item[0])
@@ -43,7 +44,7 @@ def with_bytecode(
 
 
 def _is_source(path: str, layout: VenvLayout) -> bool:
-    return path.startswith(f"{layout.site_packages}/") and path.endswith(".py")
+    return path.startswith(f"{layout.site_packages}/") and path.endswith(".py") and f"/{TESTS}/" not in path
 
 
 def _cached_path(path: str, layout: VenvLayout) -> str:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin.assembly.bytecode import read_sources
+from torchpin.assembly.bytecode import TESTS, read_sources
 from torchpin.errors import ToolError
 from torchpin.tools import process, scratch
 from torchpin.tools.cache import partial_file
@@ -52,10 +52,10 @@ class BytecodeStore:
 
     @cached_property
     def identity(self) -> str:
-        """What bytecode depends on beside its source: the release of the Python, and how it is called."""
+        """What bytecode depends on beside its source: the release of the Python, how it is called, and what is left out."""
         code = "import sys; print(*sys.version_info[:3], sys.implementation.cache_tag)"
         completed = process.run((str(self.interpreter), "-S", "-c", code), timeout=process.QUICK)
-        script = sha256(read_resource(_SCRIPT).encode()).hexdigest()
+        script = sha256(f"{read_resource(_SCRIPT)}\n{TESTS}".encode()).hexdigest()
         return f"{completed.stdout.strip()} {script}"
 
     def compiled(self, wheel: InstalledWheel, digest: str, layout: VenvLayout) -> Mapping[str, bytes]:

@@ -189,8 +189,8 @@ RUN = Record(
         Key(
             name="bytecode",
             shape=Flag(),
-            doc="Whether the image has the bytecode of what is installed. Without it each new container compiles what it imports, "
-            "so that it starts later; with it the image is larger.",
+            doc="Whether the image has the bytecode of what is installed, without the packages' own tests. Without bytecode each "
+            "new container compiles what it imports, so that it starts later; with it the image is larger.",
             example="true",
         ),
     )
