@@ -18,6 +18,7 @@ from torchpin.lock import file_format
 from torchpin.model import Environment
 from torchpin.project import dockerfile
 from torchpin.project.run_commands import parse_commands
+from torchpin.project.runs import parse_runs
 from torchpin.project.stages import parse_stages
 from torchpin.project.variables import BoundError
 from torchpin.workspace import evidence
@@ -94,12 +95,14 @@ def check_dockerfile(text: str) -> None:
             assert 1 <= column <= len(lines[line - 1]) + 1
     try:
         stages = parse_stages(text)
-        runs = tuple(installs.parse_runs(text, "Dockerfile"))
+        runs = tuple(parse_runs(text, "Dockerfile"))
     except BoundError:
         return
     starts = [row for row in dockerfile.parse_instructions(text) if row.keyword == "FROM"]
     assert [stage.start for stage in stages] == starts
-    assert all(lines[run.instruction.line - 1].lstrip()[:3].upper() == "RUN" for run in runs)
+    assert all(
+        lines[run.instruction.line - 1][run.instruction.column - 1 :][:3].upper() == "RUN" for run in runs
+    )
 
 
 def check_requirements(text: str) -> None:

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from torchpin.project import dockerfile, stages
-from torchpin.project.run_commands import parse_commands, substitute_command
 from torchpin.project.secret_values import hide_secret
-from torchpin.project.variables import Variables
 from torchpin.redaction import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torchpin.adopt.uv_files import LockedPackage
-    from torchpin.project.dockerfile import Instruction
-    from torchpin.project.shell import Command, Word
+    from torchpin.project.image_files import ImageView
+    from torchpin.project.runs import RunCommand
+    from torchpin.project.shell import Word
 
 # Options of pip and uv that take a value, by what the value is for.
 _OPTIONS_WITH_VALUE = {
@@ -84,20 +82,6 @@ class InstallCommand:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunCommand:
-    """A simple command of a RUN, its variables filled in."""
-
-    command: Command
-    file: str
-    instruction: Instruction
-    following: Command | None = None  # the command after its operator
-
-    @property
-    def location(self) -> str:
-        return f"{self.file}:{self.command.line}:{self.command.column}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
     """The files of a project that could be read, by kind, in the order of their names."""
 
@@ -124,20 +108,6 @@ class Project:
 def run_commands(upstream: Project, file: str) -> tuple[RunCommand, ...]:
     """The commands of a Dockerfile's RUN lines in their order, with the values of variables at each line."""
     return upstream.runs[file]
-
-
-def parse_runs(text: str, file: str) -> Iterator[RunCommand]:
-    """The commands of a Dockerfile's text. Raises BoundError."""
-    variables = Variables()
-    for instruction in dockerfile.parse_instructions(text):
-        if instruction.keyword in {"ARG", "ENV"}:
-            pairs = stages.assignments(instruction)
-            variables.set({name: variables.fill_in(value) for name, value in pairs.items()})
-        elif instruction.keyword == "RUN":
-            commands = [substitute_command(command, variables) for command in parse_commands(instruction)]
-            for number, command in enumerate(commands):
-                following = commands[number + 1] if number + 1 < len(commands) else None
-                yield RunCommand(command=command, file=file, instruction=instruction, following=following)
 
 
 def install_commands(upstream: Project, file: str) -> tuple[InstallCommand, ...]:
@@ -233,7 +203,7 @@ def _parse_pip_install(upstream: Project, run: RunCommand, tokens: Sequence[Word
         no_binary=tuple(part for token in options.get("no_binary", []) for part in token.text.split(",")),
         upgrade=any(token.text in {"-U", "--upgrade"} for token in tokens),
     )
-    return _add_files(upstream, step, options.get("files", []), options.get("constraints", []))
+    return _add_files(upstream, run, step, options.get("files", []), options.get("constraints", []))
 
 
 def _is_hidden_value(tokens: Sequence[Word], index: int) -> bool:
@@ -246,21 +216,27 @@ def _last_value(options: Mapping[str, list[Word]], name: str) -> str:
 
 
 def _add_files(
-    upstream: Project, step: InstallCommand, files: Iterable[Word], constraints: Iterable[Word]
+    upstream: Project,
+    run: RunCommand,
+    step: InstallCommand,
+    files: Iterable[Word],
+    constraints: Iterable[Word],
 ) -> InstallCommand:
     for token in files:
-        step = _add_requirements_file(upstream, step, token.text)
+        step = _add_requirements_file(upstream, run, step, token.text)
     bounds, missing = list(step.constraints), list(step.missing)
     for token in constraints:
-        path = find_file(upstream, token.text)
+        path = find_file(upstream, token.text, run.files)
         rows = requirement_lines(upstream, path) if path else ()
         bounds += [row for row in rows if isinstance(row, InstallTarget)]
         missing += [] if path else [token.text]
     return replace(step, constraints=tuple(bounds), missing=tuple(missing))
 
 
-def _add_requirements_file(upstream: Project, step: InstallCommand, name: str) -> InstallCommand:
-    path = find_file(upstream, name)
+def _add_requirements_file(
+    upstream: Project, run: RunCommand, step: InstallCommand, name: str
+) -> InstallCommand:
+    path = find_file(upstream, name, run.files)
     if path is None:
         return replace(step, missing=(*step.missing, name))
     rows = requirement_lines(upstream, path)
@@ -274,8 +250,17 @@ def _add_requirements_file(upstream: Project, step: InstallCommand, name: str) -
     )
 
 
-def find_file(upstream: Project, name: str) -> str | None:
-    """The project's file at a path inside an image: by the same end of the path, else by the same name."""
+def find_file(upstream: Project, name: str, files: ImageView | None = None) -> str | None:
+    """The project's file at a path inside an image; None where there is none, or it comes from elsewhere.
+
+    By what was copied there; where nothing was, by the same end of the path, else by the same name.
+    """
+    copied = files.find(name) if files else ()
+    if copied is None:
+        return None
+    for file in copied:
+        if file.path:
+            return file.path
     relative_path = posixpath.normpath(name).lstrip("/").removeprefix("../")
     return upstream.paths.get(relative_path) or upstream.paths.get(posixpath.basename(relative_path))
 

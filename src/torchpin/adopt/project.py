@@ -7,16 +7,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from torchpin.adopt import uv_files
-from torchpin.adopt.installs import Project, parse_runs
+from torchpin.adopt.installs import Project
 from torchpin.parsing import parse_toml
 from torchpin.project import stages
+from torchpin.project.runs import parse_runs
 from torchpin.project.variables import BoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.adopt.installs import RunCommand
     from torchpin.adopt.uv_files import LockedPackage
+    from torchpin.project.runs import RunCommand
 
 # Characters of all Dockerfiles together: parsed, each has its position and takes some 100 bytes. Real ones have thousands.
 _MOST_DOCKERFILE_TEXT = 4_000_000
@@ -91,7 +92,7 @@ def _parse_dockerfiles(
             continue
         try:
             stages.parse_stages(texts[path])
-            runs[path] = tuple(parse_runs(texts[path], path))
+            runs[path] = tuple(parse_runs(texts[path], path, texts.keys()))
         except BoundError as error:
             broken.append((path, str(error)))
     return runs

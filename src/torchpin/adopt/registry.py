@@ -15,8 +15,9 @@ from torchpin.lint.matches import Edit, FixableFinding, parse_place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project, RunCommand
+    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
     from torchpin.model import Finding, Level
+    from torchpin.project.runs import RunCommand
 
     Rule = Callable[[Project], Iterator[Finding]]
 

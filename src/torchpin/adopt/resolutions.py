@@ -15,7 +15,8 @@ from torchpin.project.stages import parse_stages
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project, RunCommand
+    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
+    from torchpin.project.runs import RunCommand
     from torchpin.project.stages import Stage
 
 _PYTHONS = tuple(f"3.{minor}" for minor in range(8, 16))

@@ -6,7 +6,7 @@ What BuildKit refuses is a problem with its place, and reading goes on after it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -154,6 +154,14 @@ def parse_dockerfile(text: str) -> Dockerfile:
         problems=tuple(sorted(problems, key=lambda problem: problem.place)),
         directives=directives,
     )
+
+
+def triggered_instruction(onbuild: Instruction) -> Instruction:
+    """What an ONBUILD adds to a stage that is FROM its own."""
+    keyword, arguments = _split_keyword(onbuild.arguments)
+    flags, arguments = _split_flags(arguments, onbuild.escape)
+    place = onbuild.arguments.place(0)
+    return replace(onbuild, keyword=keyword, arguments=arguments, place=place, all_flags=flags)
 
 
 def _parse_directives(lines: Sequence[str], problems: list[ReadProblem]) -> dict[str, str]:
@@ -317,14 +325,36 @@ def _pieces(texts: Sequence[PlacedText]) -> Iterator[tuple[str, Place]]:
 
 
 def _check_order(instructions: Sequence[Instruction]) -> Iterator[ReadProblem]:
-    """Instructions before the first FROM, a file without one, and keywords that there are not."""
+    """Instructions before the first FROM, a file without one, and what is no instruction."""
     has_stage = False
     for instruction in instructions:
-        has_stage = has_stage or instruction.keyword == "FROM"
-        if instruction.keyword in KEYWORDS and not has_stage and instruction.keyword != "ARG":
-            yield ReadProblem(
-                message=f"{instruction.keyword} stands before the first FROM", place=instruction.place
-            )
+        keyword, place = instruction.keyword, instruction.place
+        has_stage = has_stage or keyword == "FROM"
+        if keyword not in KEYWORDS:
+            message = f"{_shown_keyword(keyword)!r} is not a Dockerfile instruction"
+            yield ReadProblem(message=message, place=place)
+        elif not has_stage and keyword != "ARG":
+            yield ReadProblem(message=f"{keyword} stands before the first FROM", place=place)
+        if keyword == "ENV":
+            yield from _check_env(instruction)
     if not has_stage:
         place = instructions[-1].place if instructions else Place(1, 1)
-        yield ReadProblem(message="no FROM: there is no stage to build", place=place)
+        yield ReadProblem(message="there is no FROM, so no stage to build", place=place)
+
+
+def _check_env(instruction: Instruction) -> Iterator[ReadProblem]:
+    words = split_words(instruction.text, instruction.escape)
+    if words and "=" not in words[0].text:
+        if len(words) == 1:
+            yield ReadProblem(message="ENV has a name and no value", place=instruction.place)
+        return
+    for word in words:
+        if "=" not in word.text:  # the word itself may be a part of a secret, whose quotes are missing
+            place = instruction.arguments.place(word.start)
+            yield ReadProblem(message="ENV takes name=value, and this word has no `=`", place=place)
+
+
+def _shown_keyword(keyword: str) -> str:
+    """An unknown instruction for a message. It may be a line of an ENV whose `\\` is missing, with a secret."""
+    name = re.match(r"[A-Z_]{0,40}", keyword)
+    return keyword if name and name[0] == keyword else f"{name[0] if name else ''}…"

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 EXPECTED_MATCHES: dict[str, list[tuple[str, str]]] = {
     "arguments": [("ADO008", "Dockerfile:3:1"), ("ADO008", "Dockerfile:7:5"), ("ADO008", "Dockerfile:7:42")],
     "arm64": [("ADO002", "Dockerfile.arm64:3:5")],
-    "broken": [("ADO008", "Dockerfile:1:1"), ("ADO008", "Dockerfile:3:1")],
+    "broken": [
+        ("ADO008", "Dockerfile:1:1"),
+        ("ADO008", "Dockerfile:2:1"),
+        ("ADO008", "Dockerfile:3:1"),
+        ("ADO008", "Dockerfile:3:1"),
+    ],
     "conda": [("ADO006", "Dockerfile:1:1"), ("ADO008", "Dockerfile:2:5"), ("ADO006", "Dockerfile:3:17")],
     "documents": [],
     "exec-form": [("ADO012", "Dockerfile:3:1")],

@@ -14,8 +14,9 @@ from torchpin.project.secret_values import hide_secret
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import Project, RunCommand
+    from torchpin.adopt.installs import Project
     from torchpin.model import Finding
+    from torchpin.project.runs import RunCommand
 
 _DOWNLOADERS = {"curl", "wget"}
 _INTERPRETERS = {"sh", "bash", "zsh", "dash", "python", "python3", "perl"}

@@ -18,9 +18,10 @@ from torchpin.project.variables import unresolved_variable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from torchpin.adopt.installs import InstallCommand, Project, RunCommand
+    from torchpin.adopt.installs import InstallCommand, Project
     from torchpin.model import Finding
     from torchpin.project.dockerfile import Instruction
+    from torchpin.project.runs import RunCommand
 
 # Names that are moved on purpose. `stable`, `release` and `devel` are not among them: images have fixed tags with these words.
 _MOVING = {

@@ -23,9 +23,10 @@ from torchpin.project.stages import assignments
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import InstallCommand, Project, RunCommand
+    from torchpin.adopt.installs import InstallCommand, Project
     from torchpin.lint.matches import Edit
     from torchpin.model import Finding
+    from torchpin.project.runs import RunCommand
 
 _UNSAFE = re.compile(r"unsafe-(?:best|any)-match|unsafe-first-match")
 

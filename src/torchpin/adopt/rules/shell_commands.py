@@ -12,9 +12,10 @@ from torchpin.adopt.registry import build_finding, project_runs, register_rule, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from torchpin.adopt.installs import Project, RunCommand
+    from torchpin.adopt.installs import Project
     from torchpin.lint.matches import Edit
     from torchpin.model import Finding
+    from torchpin.project.runs import RunCommand
     from torchpin.project.shell import Word
 
 _RELEVANT_PROGRAMS = re.compile(

@@ -27,10 +27,11 @@ from torchpin.facts.versions import is_version
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project, RunCommand
+    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
     from torchpin.adopt.resolutions import StageSteps
     from torchpin.compat.torch_pins import TorchPins
     from torchpin.model import Finding
+    from torchpin.project.runs import RunCommand
 
 _UPGRADING = {"--upgrade", "-U", "--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
 

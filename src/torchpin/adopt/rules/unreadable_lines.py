@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from torchpin.adopt import installs
 from torchpin.adopt.registry import build_finding, register_rule
 from torchpin.adopt.resolutions import separate_files
-from torchpin.project import dockerfile, stages
+from torchpin.project.dockerfile import parse_dockerfile
+from torchpin.project.stages import parse_build
 from torchpin.project.variables import unresolved_variable
 
 if TYPE_CHECKING:
@@ -48,27 +49,17 @@ def unreadable_line(project: Project) -> Iterator[Finding]:
 
 
 def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
-    for instruction in dockerfile.parse_instructions(project.texts[file]):
-        if instruction.keyword not in dockerfile.KEYWORDS:
-            yield build_finding(
-                "ADO008",
-                f"{file}:{instruction.line}:{instruction.column}",
-                f"{_shown_keyword(instruction.keyword)!r} is not a Dockerfile instruction",
-                about=file,
-            )
-    for stage in stages.parse_stages(project.texts[file]):
+    build = parse_build(project.texts[file])
+    for problem in (*parse_dockerfile(project.texts[file]).problems, *build.problems):
+        location = f"{file}:{problem.place.line}:{problem.place.column}"
+        yield build_finding("ADO008", location, problem.message, about=file)
+    for stage in build.stages:
         name = unresolved_variable(stage.image)
         if name:
             location = f"{file}:{stage.start.line}:{stage.start.column}"
             yield build_finding(
                 "ADO008", location, f"the base image is ${{{name}}}, which has no default", about=name
             )
-
-
-def _shown_keyword(keyword: str) -> str:
-    """An unknown instruction for a message. It may be a line of an ENV whose `\\` is missing, with a secret."""
-    name = re.match(r"[A-Z_]{0,40}", keyword)
-    return keyword if name and name[0] == keyword else f"{name[0] if name else ''}…"
 
 
 def _unread_runs(project: Project, file: str) -> Iterator[Finding]:

@@ -1,0 +1,312 @@
+"""Which file of the project lies at a path of the image: COPY, bind mounts and clones followed from source to target."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from torchpin.project.docker_words import split_words
+from torchpin.project.stages import find_stage, mount_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from torchpin.project.build_steps import BuildStep
+    from torchpin.project.dockerfile import Heredoc
+    from torchpin.project.stages import Stage
+
+_MOST_ORIGINS = 50  # copies from stage to stage that one path is followed through
+_MOST_COPIES = 200  # of a stage, the last ones before an instruction
+_MOST_MATCHED = 1_000  # files of the project that one pattern of a COPY is tried on
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageFile:
+    """What lies at a path of the image: a file of the project, or the text of a heredoc."""
+
+    path: str = ""
+    heredoc: Heredoc | None = None
+
+
+class _Copy(NamedTuple):
+    """`sources` end at `target`. `stage`: where they are taken from, None for the project; `heredocs`: those among them."""
+
+    sources: tuple[str, ...]
+    target: str
+    is_folder: bool
+    stage: int | None = None
+    heredocs: tuple[Heredoc, ...] = ()
+    keeps_parents: bool = False
+    is_known: bool = True  # not: a clone, a download or another image, whose files nobody here has
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageView:
+    """The files of a stage at one instruction. `count`: how many copies have been made by then."""
+
+    files: ImageFiles
+    stage: int
+    count: int
+    folder: str
+    mounts: tuple[_Copy, ...] = ()
+
+    def find(self, path: str, folder: str = "") -> tuple[ImageFile, ...] | None:
+        """What may lie at a path, relative ones below `folder` or the shell's folder.
+
+        () where nothing was copied there, None where it comes from elsewhere, such as a clone.
+        """
+        target = posixpath.normpath(posixpath.join(folder or self.folder, path))
+        for mount in reversed(self.mounts):
+            if matches := self.files.at(mount, target, _MOST_ORIGINS):
+                return matches
+        return self.files.find(self.stage, self.count, target, _MOST_ORIGINS)
+
+
+@dataclass(kw_only=True, slots=True)
+class ImageFiles:
+    """The copies of a build, stage by stage. `paths`: the project's files; `context`: the folder that the build gets, "" for all."""
+
+    paths: Collection[str]
+    context: str = ""
+    is_ignored: Callable[[str], bool] = lambda _: False
+    _copies: dict[int, list[_Copy]] = field(default_factory=dict)
+    _parents: dict[int, int] = field(default_factory=dict)
+    _folders: set[str] = field(default_factory=set)
+    _matched: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by pattern
+
+    def __post_init__(self) -> None:
+        for path in self.paths:
+            while path := posixpath.dirname(path):
+                self._folders.add(path)
+
+    def view(self, step: BuildStep, stages: Sequence[Stage]) -> ImageView:
+        """The files before an instruction, with what it mounts."""
+        stage = step.stage.number
+        if step.stage.parent:
+            self._parents[stage] = step.stage.parent.number
+        flags = (flag.value for flag in step.instruction.all_flags if flag.name == "mount")
+        options = (mount_options(step.variables.expand(flag)) for flag in flags)
+        mounts = tuple(
+            _Copy(
+                sources=(mount.get("source", "."),),
+                target=posixpath.normpath(posixpath.join(step.folder, mount["target"])),
+                is_folder=False,
+                stage=_origin(mount.get("from", ""), stages),
+                is_known=not mount.get("from") or find_stage(mount["from"], stages) is not None,
+            )
+            for mount in options
+            if mount["type"] == "bind" and "target" in mount
+        )
+        count = len(self._copies.get(stage, ()))
+        return ImageView(files=self, stage=stage, count=count, folder=step.folder, mounts=mounts)
+
+    def copy(self, step: BuildStep, stages: Sequence[Stage]) -> None:
+        """Follows a COPY or ADD."""
+        instruction = step.instruction
+        words = instruction.exec_form or tuple(
+            word.text for word in split_words(instruction.text, instruction.escape)
+        )
+        if len(words) < 2:  # noqa: PLR2004 - a source and a target
+            return
+        *sources, target = (step.variables.expand(word, instruction.escape) for word in words)
+        names = {heredoc.name for heredoc in instruction.heredocs}
+        plain = tuple(source for source in sources if _heredoc_name(source) not in names)
+        origin = instruction.flags.get("from", "")
+        self._add(
+            step.stage.number,
+            _Copy(
+                sources=tuple(source for source in plain if not _REMOTE.match(source)),
+                target=posixpath.normpath(posixpath.join(step.folder, target)),
+                is_folder=len(sources) > 1 or target.endswith("/") or target in {".", ".."},
+                stage=_origin(origin, stages),
+                heredocs=instruction.heredocs,
+                keeps_parents="parents" in instruction.flags,
+                is_known=not origin or find_stage(origin, stages) is not None,
+            ),
+        )
+
+    def follow(self, view: ImageView, command: Sequence[str]) -> ImageView:
+        """The view behind a command of a RUN: `cd`, and `git clone`, whose folder is none of the project's."""
+        if command[:1] == ("cd",) and len(command) > 1:
+            return replace(view, folder=posixpath.normpath(posixpath.join(view.folder, command[1])))
+        folder = _cloned_folder(command)
+        if not folder:
+            return view
+        target = posixpath.normpath(posixpath.join(view.folder, folder))
+        self._add(view.stage, _Copy(sources=(".",), target=target, is_folder=True, is_known=False))
+        return replace(view, count=len(self._copies[view.stage]))
+
+    def _add(self, stage: int, copy: _Copy) -> None:
+        self._copies.setdefault(stage, []).append(copy)
+
+    def find(self, stage: int, count: int, target: str, left: int) -> tuple[ImageFile, ...] | None:
+        """What may lie at a path of a stage after its first copies, `left`: origins that may still be followed."""
+        while left > 0:
+            for copy in reversed(self._copies.get(stage, [])[max(count - _MOST_COPIES, 0) : count]):
+                if not copy.is_known and _below(target, copy.target) is not None:
+                    return None
+                if matches := self.at(copy, target, left - 1):
+                    return matches
+            if stage not in self._parents:
+                return ()
+            stage, left = self._parents[stage], left - 1
+            count = len(self._copies.get(stage, ()))
+        return ()
+
+    def at(self, copy: _Copy, target: str, left: int) -> tuple[ImageFile, ...]:
+        """What a copy may have put at a path."""
+        for heredoc in copy.heredocs:
+            path = posixpath.join(copy.target, heredoc.name) if copy.is_folder else copy.target
+            if path == target:
+                return (ImageFile(heredoc=heredoc),)
+        found: dict[ImageFile, None] = {}
+        for source in copy.sources if copy.is_known and left > 0 else ():
+            if copy.stage is None:
+                found |= dict.fromkeys(self._of_project(source, copy, target))
+            else:
+                count = len(self._copies.get(copy.stage, ()))
+                for path in _origins(posixpath.join("/", source), copy, target):
+                    found |= dict.fromkeys(self.find(copy.stage, count, path, left - 1) or ())
+        return tuple(found)
+
+    def _of_project(self, source: str, copy: _Copy, target: str) -> Iterator[ImageFile]:
+        """The files of the project that are copied to a path."""
+        for path in self.matched(source):
+            if path in self.paths:
+                candidates: Iterable[str] = (
+                    (path,) if target in _file_targets(path, copy, self.context) else ()
+                )
+            else:
+                inner = _below(target, _folder_target(path, copy, self.context))
+                candidates = () if inner is None else (posixpath.normpath(posixpath.join(path, inner)),)
+            for candidate in candidates:
+                if candidate in self.paths and not self.is_ignored(candidate):
+                    yield ImageFile(path=candidate)
+
+    def matched(self, source: str) -> tuple[str, ...]:
+        """The files and folders of the project that a source of a COPY names, patterns followed; "" is its root."""
+        path = posixpath.normpath(posixpath.join("/", self.context, source.lstrip("/")))[1:]
+        if not {"*", "?", "["} & {*source}:
+            return (path,) if path in self.paths or path in self._folders or not path else ()
+        if source not in self._matched:
+            names = (*sorted(self.paths)[:_MOST_MATCHED], *sorted(self._folders)[:_MOST_MATCHED])
+            self._matched[source] = tuple(name for name in names if _is_match(path, name))
+        return self._matched[source]
+
+
+def choose_context(steps: Iterable[tuple[str, ...]], paths: Collection[str], dockerfile: str) -> str:
+    """The folder that a build is likely to get: of the Dockerfile's and those above it the one that has most of the sources."""
+    folders = [posixpath.dirname(dockerfile)]
+    while folders[-1]:
+        folders.append(posixpath.dirname(folders[-1]))
+    sources = [source for row in steps for source in row if not _REMOTE.match(source)]
+    scores = dict.fromkeys(folders, 0)
+    for folder in folders:
+        files = ImageFiles(paths=paths, context=folder)
+        scores[folder] = sum(bool(files.matched(source)) for source in sources if source not in {".", "./"})
+    return max(folders, key=lambda folder: scores[folder]) if any(scores.values()) else ""
+
+
+def copy_sources(step: BuildStep) -> tuple[str, ...]:
+    """What a COPY or ADD takes from the project."""
+    instruction = step.instruction
+    if instruction.keyword not in {"COPY", "ADD"} or instruction.flags.get("from"):
+        return ()
+    words = instruction.exec_form or tuple(
+        word.text for word in split_words(instruction.text, instruction.escape)
+    )
+    return tuple(step.variables.expand(word, instruction.escape) for word in words[:-1])
+
+
+_CLONE_VALUES = {
+    "-b", "--branch", "-c", "--config", "--depth", "-j", "--jobs", "-o", "--origin", "--reference", "--revision",
+    "--shallow-since", "--filter", "--separate-git-dir", "--template", "-u", "--upload-pack", "--server-option",
+}  # fmt: skip
+
+
+def _cloned_folder(command: Sequence[str]) -> str:
+    """The folder that a `git clone` makes, "" for another command."""
+    if command[:1] != ("git",) or "clone" not in command[1:4]:
+        return ""
+    words = [*command[command.index("clone") + 1 :]]
+    operands = [
+        word
+        for number, word in enumerate(words)
+        if not word.startswith("-") and (number == 0 or words[number - 1] not in _CLONE_VALUES)
+    ]
+    if len(operands) > 1:
+        return operands[1]
+    return (
+        re.sub(r"(?:/?\.git)?/*$", "", operands[0]).rpartition("/")[2].rpartition(":")[2] if operands else ""
+    )
+
+
+def _origin(name: str, stages: Sequence[Stage]) -> int | None:
+    stage = find_stage(name, stages) if name else None
+    return stage.number if stage else None
+
+
+def _heredoc_name(source: str) -> str:
+    return source.partition("<<")[2].lstrip("-") if "<<" in source else ""
+
+
+def _below(path: str, folder: str) -> str | None:
+    """A path relative to a folder, "." for the folder itself; None where it is not below it."""
+    if path == folder:
+        return "."
+    prefix = folder.rstrip("/") + "/"
+    return path[len(prefix) :] if path.startswith(prefix) else None
+
+
+def _relative(path: str, context: str) -> str:
+    return _below(path, context) or path if context else path
+
+
+def _file_targets(path: str, copy: _Copy, context: str) -> set[str]:
+    """Where a file may end: a target without a slash at its end is a folder where there is one of that name."""
+    if copy.keeps_parents:
+        return {posixpath.join(copy.target, _relative(path, context))}
+    inside = posixpath.join(copy.target, posixpath.basename(path))
+    return {inside} if copy.is_folder else {copy.target, inside}
+
+
+def _folder_target(path: str, copy: _Copy, context: str) -> str:
+    """Where the content of a folder ends."""
+    return posixpath.join(copy.target, _relative(path, context)) if copy.keeps_parents else copy.target
+
+
+def _origins(source: str, copy: _Copy, target: str) -> Iterator[str]:
+    """The paths of the stage that is copied from which may be what lies at a path: of a file, or of a folder."""
+    source = posixpath.normpath(source)
+    if target in _file_targets(source, copy, ""):
+        yield source
+    inner = _below(target, copy.target)
+    if inner not in {None, "."}:
+        yield posixpath.join(source, str(inner))
+
+
+def _is_match(pattern: str, path: str) -> bool:
+    """Whether a path matches a pattern of a COPY: `*` and `?` stay within a name, `[a-c]` is a character of a class."""
+    patterns, names = pattern.split("/"), path.split("/")
+    return len(patterns) == len(names) and all(map(_matches_name, patterns, names))
+
+
+def _matches_name(pattern: str, name: str) -> bool:
+    ends = {0}  # the offsets that are reached so far: no backtracking, which takes long for many `*`
+    for part in re.findall(r"\[[^]]{1,50}\]|\\.|.", pattern, re.DOTALL):
+        if part == "*":
+            ends = {*range(min(ends), len(name) + 1)} if ends else ends
+        else:
+            ends = {end + 1 for end in ends if end < len(name) and _matches_char(part, name[end])}
+    return len(name) in ends
+
+
+def _matches_char(part: str, char: str) -> bool:
+    if len(part) > 2 and part[0] == "[":  # noqa: PLR2004 - a class has a character at least
+        ranges = re.findall(r"(.)-(.)|(.)", part[1:-1].removeprefix("^"), re.DOTALL)
+        is_in = any(low <= char <= high if low else char == single for low, high, single in ranges)
+        return is_in != part[1:].startswith("^")
+    return part == "?" or part[-1] == char

@@ -1,0 +1,117 @@
+"""A path of the image is followed to the file of the project that was copied there."""
+
+from __future__ import annotations
+
+import pytest
+
+from torchpin.project.build_steps import build_steps
+from torchpin.project.image_files import ImageFiles, choose_context, copy_sources
+from torchpin.project.run_commands import parse_commands
+from torchpin.project.stages import parse_build
+
+PATHS = (
+    "requirements.txt", "deploy/requirements-gpu.txt", "requirements/gpu.txt", "requirements/common.txt", "app/pyproject.toml",
+    "app/sub/requirements.txt",
+)  # fmt: skip
+
+
+def files_at(text: str, path: str, **settings: object) -> list[str] | None:
+    """What lies at a path at the last RUN of a Dockerfile."""
+    build = parse_build(f"FROM a\n{text}")
+    files = ImageFiles(paths=PATHS, **settings)  # type: ignore[arg-type]
+    view = None
+    for step in build_steps(f"FROM a\n{text}"):
+        if step.instruction.keyword in {"COPY", "ADD"}:
+            files.copy(step, build.stages)
+        elif step.instruction.keyword == "RUN":
+            view = files.view(step, build.stages)
+            for command in parse_commands(step.instruction):
+                view = files.follow(view, command.texts)
+    assert view
+    found = view.find(path)
+    return None if found is None else [file.heredoc.name if file.heredoc else file.path for file in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "sources"),
+    [
+        ("COPY deploy/requirements-gpu.txt requirements.txt\nRUN x\n", "requirements.txt", ["deploy/requirements-gpu.txt"]),
+        ("WORKDIR /w\nCOPY requirements.txt ./r.txt\nRUN x\n", "/w/r.txt", ["requirements.txt"]),
+        ("COPY . /app\nRUN x\n", "/app/requirements/gpu.txt", ["requirements/gpu.txt"]),
+        ("COPY . /app\nWORKDIR /app\nRUN x\n", "requirements.txt", ["requirements.txt"]),
+        ("COPY requirements/ /r/\nRUN x\n", "/r/gpu.txt", ["requirements/gpu.txt"]),
+        ("COPY requirements /r\nRUN x\n", "/r/common.txt", ["requirements/common.txt"]),
+        ("COPY requirements/*.txt /r/\nRUN x\n", "/r/gpu.txt", ["requirements/gpu.txt"]),
+        ("COPY requirements/[f-h]?u.tx[t] /r/\nRUN x\n", "/r/gpu.txt", ["requirements/gpu.txt"]),
+        ("COPY requirements.txt app/pyproject.toml /r/\nRUN x\n", "/r/pyproject.toml", ["app/pyproject.toml"]),
+        ('COPY ["requirements.txt", "/a b/"]\nRUN x\n', "/a b/requirements.txt", ["requirements.txt"]),
+        ("COPY requirements.txt /tmp\nRUN x\n", "/tmp/requirements.txt", ["requirements.txt"]),
+        ("COPY requirements.txt /r.txt\nCOPY deploy/requirements-gpu.txt /r.txt\nRUN x\n", "/r.txt", ["deploy/requirements-gpu.txt"]),
+        ("COPY requirements.txt /r.txt\nRUN x\nCOPY deploy/requirements-gpu.txt /r.txt\n", "/r.txt", ["requirements.txt"]),
+        ("ARG D=deploy\nCOPY $D/requirements-gpu.txt /r.txt\nRUN x\n", "/r.txt", ["deploy/requirements-gpu.txt"]),
+        ("COPY --parents requirements/gpu.txt /r/\nRUN x\n", "/r/requirements/gpu.txt", ["requirements/gpu.txt"]),
+        ("RUN --mount=type=bind,source=deploy/requirements-gpu.txt,target=r.txt x\n", "/r.txt", ["deploy/requirements-gpu.txt"]),
+        ("WORKDIR /w\nRUN --mount=type=bind,target=. x\n", "requirements.txt", ["requirements.txt"]),
+        ("COPY . /a\nRUN cd /a/app && x\n", "sub/requirements.txt", ["app/sub/requirements.txt"]),
+        ("COPY <<EOF /r.txt\ntorch\nEOF\nRUN x\n", "/r.txt", ["EOF"]),
+        ("COPY requirements.txt /r.txt\nRUN x\n", "/other.txt", []),
+        ("ADD https://example.com/requirements.txt /r.txt\nRUN x\n", "/r.txt", []),
+    ],
+)  # fmt: skip
+def test_a_copy_is_followed(text: str, path: str, sources: list[str]) -> None:
+    assert files_at(text, path) == sources
+
+
+def test_a_copy_from_a_stage_is_followed_through_it() -> None:
+    text = "COPY . /src\nFROM b\nCOPY --from=0 /src/requirements /r\nRUN x\n"
+    assert files_at(text, "/r/gpu.txt") == ["requirements/gpu.txt"]
+    inherited = "COPY . /src\nFROM b AS c\nCOPY --from=0 /src/requirements.txt /r.txt\nFROM c\nRUN x\n"
+    assert files_at(inherited, "/r.txt") == ["requirements.txt"]
+
+
+@pytest.mark.parametrize(
+    "clone",
+    [
+        "git clone https://e.example/a/thing.git",
+        "git clone -b v1 --depth 1 https://e.example/a/thing",
+        "git clone u thing",
+    ],
+)
+def test_a_file_of_a_clone_is_none_of_the_project(clone: str) -> None:
+    assert files_at(f"COPY . /\nRUN {clone} && cd thing && x\n", "requirements.txt") is None
+    assert files_at(f"RUN {clone}\nCOPY requirements.txt /thing/\nRUN x\n", "/thing/requirements.txt") == [
+        "requirements.txt"
+    ]
+
+
+def test_a_copy_from_another_image_is_none_of_the_project() -> None:
+    assert files_at("COPY . /\nCOPY --from=e.example/x:1 /r /r\nRUN x\n", "/r/requirements.txt") is None
+
+
+def test_what_is_ignored_is_not_copied() -> None:
+    text = "COPY . /app\nRUN x\n"
+    assert files_at(text, "/app/requirements.txt", is_ignored=lambda path: path == "requirements.txt") == []
+
+
+def test_sources_are_relative_to_the_context() -> None:
+    assert files_at("COPY sub/requirements.txt /r.txt\nRUN x\n", "/r.txt", context="app") == [
+        "app/sub/requirements.txt"
+    ]
+    assert files_at("COPY . /a\nRUN x\n", "/a/sub/requirements.txt", context="app") == [
+        "app/sub/requirements.txt"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "copies", "context"),
+    [
+        ("Dockerfile", "COPY requirements.txt .\n", ""),
+        ("docker/Dockerfile", "COPY requirements.txt .\n", ""),
+        ("app/Dockerfile", "COPY sub/requirements.txt .\n", "app"),
+        ("app/Dockerfile", "COPY app/sub/requirements.txt requirements.txt .\n", ""),
+        ("app/Dockerfile", "COPY nothing .\n", ""),
+    ],
+)
+def test_the_context_is_the_folder_that_has_the_sources(dockerfile: str, copies: str, context: str) -> None:
+    sources = [copy_sources(step) for step in build_steps(f"FROM a\n{copies}")]
+    assert choose_context(sources, PATHS, dockerfile) == context
