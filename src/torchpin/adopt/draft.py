@@ -14,12 +14,11 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.adopt import scan, uv_files
+from torchpin.adopt.accelerators import other_accelerator
+from torchpin.adopt.image_installs import has_installs, image_installs, install_steps
 from torchpin.adopt.installs import (
     InstallCommand,
     InstallTarget,
-    install_commands,
-    pyproject_targets,
-    requirement_lines,
     run_commands,
 )
 from torchpin.adopt.project import parse_project
@@ -33,6 +32,7 @@ from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.facts.versions import is_version
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
+from torchpin.project.build_steps import image_environment
 from torchpin.project.secret_values import without_secrets
 from torchpin.project.stages import final_stage
 from torchpin.project.variables import unresolved_variable
@@ -86,7 +86,7 @@ def draft_adoption(
     project = parse_project(texts, unreadable)
     draft = _Draft()
     file = _main_dockerfile(project)
-    for step in _install_steps(project, file):
+    for step in install_steps(project, file):
         _add_step(project, draft, step)
     draft.too_many += len([*draft.apt][_MOST_PACKAGES:])
     service = _draft_service(project, draft, file, name)
@@ -108,27 +108,6 @@ def _main_dockerfile(project: Project) -> str:
         key=lambda path: (posixpath.basename(path) not in preferred, path.count("/"), path),
     )
     return next(iter(ranked), "")
-
-
-def _install_steps(project: Project, file: str) -> Iterable[InstallCommand]:
-    """The installs of the Dockerfile; without any, the requirement files and pyproject as one step."""
-    installs = list(install_commands(project, file)) if file else []
-    if any(install.tool == "pip" for install in installs):
-        return installs
-    rows = [
-        row
-        for path in project.requirement_files
-        if "constraint" not in path
-        for row in requirement_lines(project, path)
-    ]
-    requirements = (*(row for row in rows if isinstance(row, InstallTarget)), *pyproject_targets(project))
-    index = next((row[1] for row in rows if isinstance(row, tuple) and row[0] in {"index", "extra"}), "")
-    return [
-        *installs,
-        InstallCommand(
-            tool="pip", location=file or "requirements", file=file, targets=requirements, index=index
-        ),
-    ]
 
 
 def _add_step(project: Project, draft: _Draft, step: InstallCommand) -> None:
@@ -239,15 +218,18 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
     base = facts.base_image(image)
     base_torch = base.index_torch if base else ""
     version = (base_torch or draft.versions.get("torch", "")).partition("+")[0]
-    draft.missing = _missing_message(image, version)
-    if draft.missing:
-        return None
     base_channel = base.torch_channel if base and base_torch else None
     channel = base_channel or draft.channel or _release_channel(version)
+    python, _ = choose_python(project, file, stage, base, torch_from_base=bool(base_torch))
+    draft.missing = _other_hardware(project, draft, file, image) or _missing_message(
+        image, version, channel, python, installs=has_installs(project, file)
+    )
+    if draft.missing or python is None:
+        return None
     return Service(
         name=name,
         summary=f"Describe {name} in one line",
-        python=choose_python(project, base, torch_from_base=bool(base_torch)),
+        python=python,
         base=Base(
             image=image,
             digest=digest or None,
@@ -262,24 +244,49 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
         layers=tuple(draft.layers) or (Layer(name="app", packages=()),),
         apt=tuple(sorted([*draft.apt][:_MOST_PACKAGES])),
         sources=tuple(_sources(project, draft, file)),
-        run=without_secrets(run_settings(stage, draft.omitted), draft.omitted) if stage else Run(),
+        run=without_secrets(
+            run_settings(stage, image_environment(project.texts[file]), draft.omitted), draft.omitted
+        )
+        if stage
+        else Run(),
         recommends=tuple(draft.recommends),
     )
 
 
-def _missing_message(image: str, torch: str) -> str:
+def _other_hardware(project: Project, draft: _Draft, file: str, image: str) -> str:
+    """Why the image is none for NVIDIA's GPUs or CPUs, "" where it is."""
+    steps = image_installs(project, file) if file else ()
+    packages = {
+        str(canonicalize_name(target.requirement.name)): target.location
+        for step in steps
+        for target in step.targets
+        if target.requirement
+    }
+    reason = other_accelerator(image, draft.channel, packages)
+    return (
+        f"no description is made for other hardware than NVIDIA's GPUs and CPUs: {reason}" if reason else ""
+    )
+
+
+def _missing_message(image: str, torch: str, channel: str, python: Version | None, *, installs: bool) -> str:
     """Why no description can be drafted, "" where it can."""
     missing = []
-    if ":" not in image or unresolved_variable(image):
+    if ":" not in image.rpartition("/")[2] or unresolved_variable(image):
         missing.append("a base image with a tag")
     if not is_version(torch):
         missing.append("the version of torch")
-    return f"cannot determine {' and '.join(missing)} from the files" if missing else ""
+        missing += [] if installs else ["what installs Python packages in the image"]
+    elif not channel:
+        missing.append(f"the channel of torch {torch}")
+    if python is None:
+        missing.append("the Python that the image has")
+    text = ", ".join(missing[:-1]) + (" and " if missing[:-1] else "") + "".join(missing[-1:])
+    return f"cannot determine {text} from the files" if missing else ""
 
 
 def _release_channel(version: str) -> str:
-    """The channel of a torch without an index: PyPI's default build, where facts know the release."""
-    return "pypi" if facts.release(version) else "cpu"
+    """The channel of a torch without an index: PyPI's default build, where facts know the release; "" where they do not."""
+    return "pypi" if facts.release(version) else ""
 
 
 def _companions(draft: _Draft, version: str) -> Mapping[str, Version]:
@@ -343,7 +350,7 @@ def _sources(project: Project, draft: _Draft, file: str) -> Iterable[Source]:
 def _render_draft(service: Service, draft: _Draft, file: str) -> str:
     """The draft below a comment about what is omitted; parts that do not validate are dropped, one after another."""
     header = [
-        f"# Drafted from {file or 'the requirement files'}. To review:",
+        f"# Drafted from {_printable(file) or 'the requirement files'}. To review:",
         "# - gpus: list the GPUs that it must run on.",
     ]
     omitted = [_printable(redact_credentials(omission)) for omission in dict.fromkeys(draft.omitted)]

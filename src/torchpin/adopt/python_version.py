@@ -1,4 +1,4 @@
-"""The Python of a drafted description: that of the base image, or the one that pyproject.toml requires."""
+"""The Python of a drafted description: the one that the image installs with, or that pyproject.toml requires; else none."""
 
 from __future__ import annotations
 
@@ -8,40 +8,77 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from torchpin import facts
 from torchpin.description import patterns
+from torchpin.facts.image_names import parse_image_name
 from torchpin.facts.versions import is_version, major_minor
+from torchpin.project.interpreter import UNKNOWN, PythonSource, image_python
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin import facts
     from torchpin.adopt.installs import Project
+    from torchpin.project.stages import Stage
 
 # For a project that names a minor version only, since a description has a full one.
-_PATCHES = {"3.10": "3.10.14", "3.12": "3.12.11", "3.13": "3.13.5"}
+_PATCHES = {"3.9": "3.9.23", "3.10": "3.10.14", "3.11": "3.11.13", "3.12": "3.12.11", "3.13": "3.13.5"}
 _NEWEST_MINOR = 14  # of Python 3, the newest that has wheels of torch
 
 
-def choose_python(project: Project, base: facts.BaseImage | None, *, torch_from_base: bool) -> Version:
-    """The Python of a base image with torch; else an exact version, from the base image or pyproject.toml.
+def choose_python(
+    project: Project, file: str, stage: Stage | None, base: facts.BaseImage | None, *, torch_from_base: bool
+) -> tuple[Version | None, PythonSource]:
+    """The Python of an image and what tells it; None where nothing does.
 
     Where uv.lock is installed, uv brings another Python than the image's if `requires-python` demands it.
     """
-    in_image = (base.python or base.apt_python or "") if base else ""
-    version = in_image or required_python(project.pyproject)
-    if torch_from_base:
-        return Version(version or "3.11")
-    if project.locked and not _allows_python(project.pyproject, in_image):
-        version = required_python(project.pyproject)
-    minor = major_minor(version or "3.11")
-    is_exact = bool(version and patterns.PYTHON.pattern.fullmatch(version))
-    return Version(version if is_exact else _PATCHES.get(minor, f"{minor}.13"))
+    source = _image_python(project, file, stage, base)
+    is_needed = (project.locked and not _allows_python(project.pyproject, source.version)) or (
+        not source.version and _is_pinned(project.pyproject)
+    )
+    if is_needed and (required := required_python(project.pyproject)):
+        source = PythonSource(required, f"{project.pyproject_file}:1:1", "`requires-python` says it")
+    if not source.version:
+        return None, source
+    if torch_from_base or patterns.PYTHON.pattern.fullmatch(source.version):
+        return Version(major_minor(source.version) if torch_from_base else source.version), source
+    minor = major_minor(source.version)
+    exact = _PATCHES.get(minor)
+    return (Version(exact) if exact else None), source
+
+
+def _image_python(
+    project: Project, file: str, stage: Stage | None, base: facts.BaseImage | None
+) -> PythonSource:
+    place = f"{file}:{stage.start.line}:{stage.start.column}" if stage else ""
+    in_base = PythonSource(base.python, place, f"{base.image} has it") if base and base.python else UNKNOWN
+    image = stage.image if stage else ""
+    system = base or facts.base_image(_system_image(image))
+    in_system = UNKNOWN
+    # of an image with a torch the system's Python is not the one that has it
+    if system and system.apt_python and not system.brings_torch:
+        in_system = PythonSource(system.apt_python, place, f"{system.os} has it")
+    is_default = base is not None or parse_image_name(image).repository == "nvidia/cuda"
+    return image_python(project.runs.get(file, ()), in_base, in_system, is_default=is_default)
+
+
+def _system_image(image: str) -> str:
+    """The image of the system that a tag names: ubuntu:22.04 of `12.4.1-runtime-ubuntu22.04`."""
+    match = re.search(r"(ubuntu|debian)-?(\d\d(?:\.\d\d)?)(?!\d)", image.rpartition(":")[2])
+    return f"{match[1]}:{match[2]}" if match else ""
 
 
 def _allows_python(pyproject: Mapping[str, Any], version: str) -> bool:
     """Whether `requires-python` admits a Python such as 3.12 or 3.12.4; without it, every one."""
     specifier = _requires_python(pyproject)
     return specifier is None or (is_version(version) and specifier.contains(version, prereleases=True))
+
+
+def _is_pinned(pyproject: Mapping[str, Any]) -> bool:
+    """Whether `requires-python` admits a single minor version."""
+    specifier = _requires_python(pyproject)
+    minors = range(7, _NEWEST_MINOR + 1)
+    return specifier is not None and sum(specifier.contains(f"3.{minor}.5") for minor in minors) == 1
 
 
 def required_python(pyproject: Mapping[str, Any]) -> str:

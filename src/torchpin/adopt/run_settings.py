@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 from torchpin.description import patterns
 from torchpin.model import Run
-from torchpin.project import stages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torchpin.project.stages import Stage
 
 _MOST_VALUES = 1_000  # real images have some dozen of each
 
 
-def run_settings(stage: Stage, omitted: list[str]) -> Run:
+def run_settings(stage: Stage, environment: Mapping[str, str], omitted: list[str]) -> Run:
     """Ports, volumes, environment and command of an image, the first thousand of each; `omitted` gets what is left out."""
     ports: dict[int, None] = {}
     volumes: dict[str, None] = {}
-    env: dict[str, str] = {}
+    env = {key: value for key, value in environment.items() if _is_env(key, value)}
     command: list[str] = []
     for instruction in stage.instructions:
         if instruction.keyword == "EXPOSE":
@@ -29,10 +30,6 @@ def run_settings(stage: Stage, omitted: list[str]) -> Run:
         elif instruction.keyword == "VOLUME":
             names = instruction.exec_form or instruction.text.split()
             volumes |= dict.fromkeys(path for path in names if patterns.ABSOLUTE.pattern.fullmatch(path))
-        elif instruction.keyword == "ENV":
-            env |= {
-                key: value for key, value in stages.assignments(instruction).items() if _is_env(key, value)
-            }
         elif instruction.keyword in {"CMD", "ENTRYPOINT"} and instruction.exec_form:
             if instruction.keyword == "ENTRYPOINT":
                 command.clear()

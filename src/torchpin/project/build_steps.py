@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from torchpin.project.dockerfile import Instruction
     from torchpin.project.stages import DockerBuild, Stage
+    from torchpin.project.variables import EnvironmentSetting
 
 # Set by no ARG and usable in each RUN; without --build-arg they are empty.
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
@@ -44,6 +45,7 @@ class _State:
     """What a stage that is FROM another one starts with."""
 
     values: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, EnvironmentSetting] = field(default_factory=dict)
     folder: str = "/"
     user: str = ""
     shell: tuple[str, ...] = _SHELL
@@ -59,7 +61,7 @@ def build_steps(text: str, options: BuildInputs = BuildInputs()) -> Iterator[Bui
     first = _State(values=variables.values)
     for stage in build.stages:
         state = ends[stage.parent.number] if stage.parent else first
-        variables = variables.restarted(state.values)
+        variables = variables.restarted(state.values, state.settings)
         for instruction in stage.own:
             yield BuildStep(
                 instruction=instruction,
@@ -72,7 +74,16 @@ def build_steps(text: str, options: BuildInputs = BuildInputs()) -> Iterator[Bui
                 in_image=stage.number in in_image,
             )
             state = _after(instruction, state, variables, given, build)
-        ends[stage.number] = replace(state, values=variables.values)
+        ends[stage.number] = replace(state, values=variables.values, settings=variables.settings)
+
+
+def image_environment(text: str, options: BuildInputs = BuildInputs()) -> dict[str, str]:  # noqa: B008 - it is frozen
+    """The variables that the ENV lines of the image set, filled in. Raises BoundError."""
+    env: dict[str, str] = {}
+    for step in build_steps(text, options):
+        if step.in_image and step.instruction.keyword == "ENV":
+            env |= environment(step.instruction, step.variables)
+    return env
 
 
 def _after(
@@ -86,7 +97,7 @@ def _after(
     if instruction.keyword == "ARG":
         set_args(instruction, variables, given, build.args)
     elif instruction.keyword == "ENV":
-        variables.set(environment(instruction, variables))
+        variables.set(environment(instruction, variables), instruction.place)
     elif instruction.keyword == "WORKDIR":
         path = variables.expand(instruction.text, instruction.escape)
         return replace(state, folder=posixpath.normpath(posixpath.join(state.folder, path)))

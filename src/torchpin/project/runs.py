@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torchpin.project.build_steps import build_steps
@@ -11,11 +11,12 @@ from torchpin.project.run_commands import parse_commands, substitute_command
 from torchpin.project.stages import BuildInputs, parse_build
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from torchpin.project.dockerfile import Instruction
     from torchpin.project.image_files import ImageView
     from torchpin.project.shell import Command
+    from torchpin.project.variables import EnvironmentSetting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +29,9 @@ class RunCommand:
     following: Command | None = None  # the command after its operator
     files: ImageView | None = None  # of the image at its instruction
     in_image: bool = True  # not: of a stage that the image only copies from
+    settings: Mapping[str, EnvironmentSetting] = field(
+        default_factory=dict
+    )  # the variables that installers read
 
     @property
     def location(self) -> str:
@@ -62,5 +66,6 @@ def parse_runs(
                 following=following,
                 files=view,
                 in_image=step.in_image,
+                settings=step.variables.settings,
             )
             view = files.follow(view, command.texts)

@@ -153,11 +153,11 @@ def set_args(
     for written_name, default in written_pairs(instruction):
         name = plain_text(written_name, instruction.escape)
         if name in given:
-            variables.set({name: given[name]})
+            variables.set({name: given[name]}, instruction.place)
         elif default is not None:
-            variables.set({name: variables.expand(default, instruction.escape)})
+            variables.set({name: variables.expand(default, instruction.escape)}, instruction.place)
         elif name in inherited:
-            variables.set({name: inherited[name]})
+            variables.set({name: inherited[name]}, instruction.place)
 
 
 def _parse_from(

@@ -83,7 +83,7 @@ def test_what_is_left_out_stands_above_the_draft() -> None:
 
 def test_a_requirement_with_a_version_that_is_none_is_left_out_and_said() -> None:
     texts = {
-        "Dockerfile": "FROM python:3.11\n",
+        "Dockerfile": "FROM python:3.11\nCOPY . .\nRUN pip install -r requirements.txt\n",
         "requirements.txt": "torch==2.5.1\na===1.0-custom\nb\nc @ https://example.org/flash_attn-2.8_x+cu12-cp310.whl\n",
         "uv.lock": '[[package]]\nname = "b"\nversion = "1 or 2"\n',
     }
@@ -95,7 +95,7 @@ def test_a_requirement_with_a_version_that_is_none_is_left_out_and_said() -> Non
 
 def test_a_requirement_with_a_marker_that_cannot_be_evaluated_is_left_out_and_said() -> None:
     texts = {
-        "Dockerfile": "FROM python:3.11\n",
+        "Dockerfile": "FROM python:3.11\nCOPY . .\nRUN pip install -r requirements.txt\n",
         "requirements.txt": "torch==2.5.1\neinops==0.8.0; 'a' in 'b'\n",
     }
     text = draft_adoption(texts, "any").text

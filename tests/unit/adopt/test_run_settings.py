@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from torchpin.adopt.run_settings import run_settings
+from torchpin.project.build_steps import image_environment
 from torchpin.project.stages import final_stage
 
 
@@ -14,17 +15,19 @@ from torchpin.project.stages import final_stage
 )
 def test_values_beyond_the_first_thousand_are_told(keyword: str, line: str) -> None:
     lines = [line.format(number) for number in range(1, 1004)]
-    stage = final_stage("\n".join(["FROM a:1", *lines]))
+    text = "\n".join(["FROM a:1", *lines])
+    stage = final_stage(text)
     assert stage
     omitted: list[str] = []
-    run = run_settings(stage, omitted)
+    run = run_settings(stage, image_environment(text), omitted)
     assert max(len(run.ports), len(run.volumes), len(run.env)) == 1000
     assert omitted == [f"3 values of {keyword} beyond the first 1000"]
 
 
 def test_values_within_the_bounds_are_all_there() -> None:
-    stage = final_stage("FROM a:1\nEXPOSE 80 443/tcp 80\nVOLUME /a /b\nENV A=1\n")
+    text = "FROM a:1\nEXPOSE 80 443/tcp 80\nVOLUME /a /b\nENV A=1\n"
+    stage = final_stage(text)
     assert stage
     omitted: list[str] = []
-    run = run_settings(stage, omitted)
+    run = run_settings(stage, image_environment(text), omitted)
     assert (run.ports, run.volumes, dict(run.env), omitted) == ((80, 443), ("/a", "/b"), {"A": "1"}, [])
