@@ -32,9 +32,11 @@ HOMES = {  # the modules or folders that may import a library
     "deflate": ("assembly.compression",),
     "docker": ("tools.docker", "tools.ignore_patterns"),
     "git": ("tools.git", "tools.git_checkout", "tools.git_export"),
+    "hcl2": ("project.bake_file",),
     "invoke": ("cli",),
     "isal": ("assembly.archive",),
     "jinja2": ("image.dockerfile",),
+    "lark": ("project.bake_file",),
     "license_expression": ("sbom",),
     "packageurl": ("sbom",),
     "rich": ("output",),
@@ -42,7 +44,7 @@ HOMES = {  # the modules or folders that may import a library
     "subprocess": ("tools.process",),
     "urllib": ("tools.credentials", "tools.http", "tools.http_opener", "tools.index_server"),
     "zstandard": ("assembly.compression",),
-    "yaml": ("description", "facts.load", "records.bump_log"),
+    "yaml": ("description", "facts.load", "project.compose_file", "records.bump_log"),
 }
 
 

@@ -1,0 +1,61 @@
+"""A build of an image as a bake or compose file asks for it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torchpin.project.stages import BuildInputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torchpin.model import Position, Problem
+
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|target:|docker-image:", re.IGNORECASE)
+_OUTSIDE = ".."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageBuild:
+    """`dockerfile` and `context`: paths in the project, "" for its root; `inline`: the text of a Dockerfile that is in no file.
+
+    `position`: of the target or service that asks for it.
+    """
+
+    name: str
+    dockerfile: str
+    context: str
+    position: Position
+    inputs: BuildInputs = field(default_factory=BuildInputs)
+    inline: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildFile:
+    """The builds of a bake or compose file; `problems`: what of it is not read."""
+
+    builds: tuple[ImageBuild, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def project_paths(file: str, context: str, dockerfile: str) -> tuple[str, str] | None:
+    """A context folder and its Dockerfile as paths in the project, from those in a file there.
+
+    None for a context that is an address, or outside of the project.
+    """
+    if _REMOTE.match(context):
+        return None
+    folder = posixpath.normpath(posixpath.join(posixpath.dirname(file), context or "."))
+    path = posixpath.normpath(posixpath.join(folder, dockerfile or "Dockerfile"))
+    if folder.startswith((_OUTSIDE, "/")) or path.startswith((_OUTSIDE, "/")):
+        return None
+    return ("" if folder == "." else folder), path
+
+
+def build_inputs(args: Mapping[str, str], target: str, platforms: tuple[str, ...] = ()) -> BuildInputs:
+    """What a build is called with, on the first of its platforms."""
+    platform = {"platform": platforms[0]} if platforms else {}
+    return BuildInputs(args=tuple(sorted(args.items())), target=target, **platform)
