@@ -77,6 +77,7 @@ class InstallCommand:
     index: str = ""
     extra_index: str = ""
     missing: tuple[str, ...] = ()  # named files that the project does not have
+    by_name: tuple[tuple[str, str], ...] = ()  # named files, and the project's that only have their names
     no_binary: tuple[str, ...] = ()
     upgrade: bool = False
 
@@ -239,6 +240,8 @@ def _add_requirements_file(
     path = find_file(upstream, name, run.files)
     if path is None:
         return replace(step, missing=(*step.missing, name))
+    if _only_same_name(upstream, name, path, run.files):
+        step = replace(step, by_name=(*step.by_name, (name, path)))
     rows = requirement_lines(upstream, path)
     targets = [row for row in rows if isinstance(row, InstallTarget)]
     options = dict(row for row in rows if isinstance(row, tuple))  # the last one of each kind counts
@@ -258,11 +261,22 @@ def find_file(upstream: Project, name: str, files: ImageView | None = None) -> s
     copied = files.find(name) if files else ()
     if copied is None:
         return None
-    for file in copied:
-        if file.path:
-            return file.path
-    relative_path = posixpath.normpath(name).lstrip("/").removeprefix("../")
-    return upstream.paths.get(relative_path) or upstream.paths.get(posixpath.basename(relative_path))
+    paths = (file.path for file in copied if file.path)
+    return next(paths, None) or upstream.paths.get(_path_end(name)) or _same_name(upstream, name)
+
+
+def _path_end(name: str) -> str:
+    return posixpath.normpath(name).lstrip("/").removeprefix("../")
+
+
+def _same_name(upstream: Project, name: str) -> str | None:
+    """The project's file of the same name, whatever its folder."""
+    return upstream.paths.get(posixpath.basename(name))
+
+
+def _only_same_name(upstream: Project, name: str, path: str, files: ImageView | None) -> bool:
+    """Whether a file was found by its name alone."""
+    return not (files and files.find(name)) and upstream.paths.get(_path_end(name)) != path
 
 
 def requirement_lines(upstream: Project, path: str) -> tuple[InstallTarget | tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from torchpin.adopt import uv_files
 from torchpin.adopt.installs import Project
 from torchpin.parsing import parse_toml
 from torchpin.project import stages
+from torchpin.project.dockerfile import is_dockerfile
 from torchpin.project.runs import parse_runs
 from torchpin.project.variables import BoundError
 
@@ -84,7 +85,7 @@ def _parse_dockerfiles(
     """The commands of each Dockerfile; one that exceeds a bound is not read."""
     runs: dict[str, tuple[RunCommand, ...]] = {}
     size = 0
-    for path in (path for path in sorted(texts) if _is_dockerfile(path)):
+    for path in (path for path in sorted(texts) if is_dockerfile(posixpath.basename(path))):
         size += len(texts[path])
         if size > _MOST_DOCKERFILE_TEXT:
             broken.append((path, f"the Dockerfiles up to it have over {_MOST_DOCKERFILE_TEXT} characters"))
@@ -96,8 +97,3 @@ def _parse_dockerfiles(
         except BoundError as error:
             broken.append((path, str(error)))
     return runs
-
-
-def _is_dockerfile(path: str) -> bool:
-    name = posixpath.basename(path)
-    return name == "Dockerfile" or name.startswith("Dockerfile.") or name.endswith(".Dockerfile")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.adopt.decoding import UndecodableError, decode_text
 from torchpin.errors import InputError, ToolError
+from torchpin.project.dockerfile import FILE_NAME as DOCKERFILE_NAME
 from torchpin.tools import process
 from torchpin.tools.files import expect_inside
 from torchpin.tools.git_command import git_executable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FILE_NAMES = re.compile(
-    r"(Dockerfile|Dockerfile\..+|.+\.Dockerfile|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml|uv\.lock)"
+    rf"({DOCKERFILE_NAME}|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml|uv\.lock)"
 )
 # Files of tools and of dependencies, not of the project.
 _IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}

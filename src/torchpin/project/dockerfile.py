@@ -21,6 +21,11 @@ KEYWORDS = frozenset({
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
     "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 })  # fmt: skip
+# Dockerfile, Containerfile, Dockerfile.gpu, Dockerfile-gpu, gpu.Dockerfile, gpu.dockerfile; and none of a template or copy.
+FILE_NAME = (
+    r"(?!.*\.(?:j2|jinja2?|tmpl|tpl|template|erb|mustache|in|dockerignore|md|bak|orig|rej|swp)$)"
+    r"(?:(?:[Dd]ockerfile|[Cc]ontainerfile)(?:[._-][\w.+-]+)?|[\w.+-]+\.(?:[Dd]ockerfile|[Cc]ontainerfile))"
+)
 _WITH_HEREDOCS = {"ADD", "COPY", "RUN"}
 _BLANKS = " \t\r\n\v\f"
 _KEPT_FILES = 64  # parsed Dockerfiles that are kept for the rules, which read each one several times
@@ -122,6 +127,11 @@ class Dockerfile:
     instructions: tuple[Instruction, ...]
     problems: tuple[ReadProblem, ...] = ()
     directives: Mapping[str, str]
+
+
+def is_dockerfile(name: str) -> bool:
+    """Whether a file is a Dockerfile by its name without folders."""
+    return re.fullmatch(FILE_NAME, name) is not None
 
 
 def parse_instructions(text: str) -> tuple[Instruction, ...]:

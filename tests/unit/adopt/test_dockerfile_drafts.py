@@ -160,6 +160,24 @@ def test_a_requirement_file_of_a_clone_is_none_of_the_project() -> None:
     assert "requirements.txt is not in the project" in [match.finding.message for match in draft.matches]
 
 
+def test_a_file_that_was_found_by_its_name_alone_is_said() -> None:
+    draft = adopted(
+        f"{BASE}{TORCH}RUN pip install -r /opt/lists/requirements.txt\n",
+        **{"requirements.txt": "einops==0.8.1\n"},
+    )
+    assert pins_of(service_of(draft)) == ["einops==0.8.1"]
+    messages = [match.finding.message for match in draft.matches]
+    assert (
+        "/opt/lists/requirements.txt is taken to be requirements.txt, by its name alone: no COPY puts a file there"
+        in messages
+    )
+    copied = adopted(
+        f"{BASE}{TORCH}COPY . /opt/lists\nRUN pip install -r /opt/lists/requirements.txt\n",
+        **{"requirements.txt": ""},
+    )
+    assert not [match for match in copied.matches if "by its name alone" in match.finding.message]
+
+
 def test_an_env_is_no_shell() -> None:
     dockerfile = (
         f"{BASE}ENV NVIDIA_REQUIRE_CUDA=cuda>=12.8\nENV TORCH_CUDA_ARCH_LIST=8.0;8.6;9.0+PTX\nENV NOTE=a&b\n"

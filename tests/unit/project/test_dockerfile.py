@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin.project.dockerfile import parse_dockerfile, parse_instructions
+from torchpin.project.dockerfile import is_dockerfile, parse_dockerfile, parse_instructions
 from torchpin.project.run_commands import parse_commands
 
 
@@ -157,3 +157,15 @@ def test_reading_goes_on_behind_a_problem() -> None:
         "NONSENSE",
         "RUN",
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "is_one"),
+    [
+        ("Dockerfile dockerfile Containerfile Dockerfile.gpu Dockerfile-gpu Dockerfile_cu128 Containerfile.x Dockerfile.cu12.8+x", True),
+        ("gpu.Dockerfile gpu.dockerfile a.b.Containerfile", True),
+        ("Dockerfile.j2 Dockerfile.dockerignore Dockerfiles MyDockerfile dockerfile.py.tmpl Dockerfile.md gpu.Dockerfile.bak", False),
+    ],
+)  # fmt: skip
+def test_a_dockerfile_is_known_by_its_name(names: str, is_one: bool) -> None:
+    assert {is_dockerfile(name) for name in names.split()} == {is_one}

@@ -80,6 +80,9 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
             continue
         for name in step.missing:
             yield build_finding("ADO008", step.location, f"{name} is not in the project", about=name)
+        for name, path in step.by_name:
+            message = f"{name} is taken to be {path}, by its name alone: no COPY puts a file there"
+            yield build_finding("ADO008", step.location, message, about=name)
         if step.tool == "conda":
             packages = ", ".join(target.text for target in step.targets)
             yield build_finding(
