@@ -16,7 +16,7 @@ def test_a_project_of_others_is_adopted_once(copy: Path) -> None:
     project = ROOT / "tests/adopt/training-unquoted"
     result = run_command(copy, "adopt", str(project), "--write", "services/voice")
     assert result.code == 1
-    assert "warning[ADO001] Dockerfile.gpu:6:27: " in result.err
+    assert "error[ADO001] Dockerfile.gpu:6:27: " in result.err
     text = (copy / "services/voice/service.yaml").read_text(encoding="utf-8")
     assert result.out.startswith(text)
     second = run_command(copy, "adopt", str(project), "--write", "services/voice")
