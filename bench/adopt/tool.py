@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from torchpin.commands.adopt import Adopted, adopt
+from torchpin.commands.check import CheckOptions, check
 from torchpin.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 UNKNOWN = "?"  # what a draft says it could not tell
 
@@ -62,22 +66,33 @@ def read_draft(folder: Path) -> tuple[Draft | None, str]:
 
 
 def read_findings(folder: Path) -> list[Found]:
-    """What the rules and the judge find in a project."""
-    adopted = _adopted(folder)
-    if isinstance(adopted, str):
-        return []
-    rows = [(match.id, match.finding) for match in adopted.adoption.matches]
-    rows += [(result.check, finding) for result in adopted.results for finding in result.findings]
+    """What `check` finds in a project."""
+    with _inside(folder):
+        try:
+            report = check(CheckOptions())
+        except InputError:
+            return []
     return [
         Found(
-            rule=rule,
-            level=finding.level,
-            file=_split_place(finding.location)[0],
-            line=_split_place(finding.location)[1],
-            message=finding.message,
+            rule=match.id,
+            level=match.finding.level,
+            file=match.place[0],
+            line=match.place[1],
+            message=match.finding.message,
         )
-        for rule, finding in rows
+        for match in report.result.matches
     ]
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """The folder as the current one: `check` names files from there."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @lru_cache(maxsize=1)
@@ -87,9 +102,3 @@ def _adopted(folder: Path) -> Adopted | str:
         return adopt(folder)
     except InputError as error:
         return str(error)
-
-
-def _split_place(location: str) -> tuple[str, int]:
-    """The file and the line of `file:line:column`, 0 for a missing line."""
-    file, _, line = location.rsplit(":", 1)[0].rpartition(":")
-    return (file, int(line)) if file and line.isdecimal() else (location, 0)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from torchpin.adopt import scan
+from torchpin.adopt.judged_stages import judged_matches, without_repeats
 from torchpin.adopt.project import parse_project
 from torchpin.adopt.rules.pins import required_packages
+from torchpin.checks.run import registered_checks
 from torchpin.commands.check_files import STDIN, is_dockerfile_name, read_checked_files
 from torchpin.errors import FINDINGS, INPUT, InputError, ToolError
 from torchpin.lint.baseline import baseline_text, parse_baseline
@@ -98,7 +100,7 @@ def check(options: CheckOptions) -> CheckReport:
         raise InputError(
             "there is no Dockerfile, requirement file, pyproject.toml, uv.lock or service.yaml to check"
         )
-    rules = _choose_rules(options, with_checks=bool(files.descriptions))
+    rules = _choose_rules(options)
     baseline = _read_baseline(options)
     matches, ignored = _match(files, rules)
     fixes = FixedTexts(texts={}, fixed=(), refused=())
@@ -142,17 +144,9 @@ def _writable(matches: Iterable[Match], texts: Mapping[str, str], stdin_name: st
     return [match for match in matches if all(edit.file in plain for edit in match.edits)]
 
 
-def _choose_rules(options: CheckOptions, *, with_checks: bool) -> _Rules:
-    """The rules by their ids; the judge's checks, whose import takes longer, where a description is checked or one is named."""
-    rule_ids = frozenset(rule.id for rule in scan.registered_rules())
-    prefixes = [
-        part.strip().upper() for text in (*options.select, *options.ignore) for part in text.split(",")
-    ]
-    if with_checks or any(not any(id_.startswith(prefix) for id_ in rule_ids) for prefix in prefixes):
-        from torchpin.checks.run import registered_checks
-
-        rule_ids |= {check.id for check in registered_checks()}
-    return _Rules(ids=selected_ids(rule_ids, options.select, options.ignore), known_ids=rule_ids)
+def _choose_rules(options: CheckOptions) -> _Rules:
+    known_ids = frozenset(rule.id for rule in (*scan.registered_rules(), *registered_checks()))
+    return _Rules(ids=selected_ids(known_ids, options.select, options.ignore), known_ids=known_ids)
 
 
 def _match(files: CheckedFiles, rules: _Rules) -> tuple[tuple[Match, ...], _Ignored]:
@@ -161,10 +155,10 @@ def _match(files: CheckedFiles, rules: _Rules) -> tuple[tuple[Match, ...], _Igno
     starts: dict[str, list[int]] = {}
     for checked in files.projects:
         project = _parse(checked)
+        matched = scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
+        judged = _judge(project) if project.dockerfiles else []
         matches += [
-            match
-            for match in scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
-            if _is_checked(match, checked)
+            match for match in (*matched, *without_repeats(matched, judged)) if _is_checked(match, checked)
         ]
         starts |= {
             file: [instruction.line for instruction in parse_instructions(checked.texts[file])]
@@ -203,6 +197,12 @@ def _is_checked(match: Match, checked: CheckedProject) -> bool:
     return any(map(is_dockerfile_name, checked.named)) and (
         posixpath.basename(file) not in _OF_THE_PROJECT or match.finding.level == "error"
     )
+
+
+def _judge(project: Project) -> list[Match]:
+    from torchpin.workspace.evidence import from_descriptions
+
+    return list(judged_matches(project, from_descriptions))
 
 
 def _description_matches(path: str, text: str) -> Iterable[Match]:

@@ -1,0 +1,177 @@
+"""A stage as the environment that it becomes, for the judge: what is certain of its torch and its pins, at their places.
+
+What is not certain is left out, and so is every check that rests on it: a judge of guesses would find what is not there.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from torchpin import facts
+from torchpin.adopt.registry import TORCH_FAMILY, exact_version, package_name, torch_channel
+from torchpin.adopt.resolutions import applies, stage_steps
+from torchpin.checks import run
+from torchpin.compat.pins import extras_text
+from torchpin.description import patterns
+from torchpin.facts.versions import is_version
+from torchpin.lint.matches import Match, parse_place
+from torchpin.model import Base, Environment, Layer, Position, Service, Torch, Variant
+from torchpin.project.variables import unresolved_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
+    from torchpin.adopt.resolutions import StageSteps
+    from torchpin.checks.context import CheckContext
+    from torchpin.checks.registry import Result
+
+# The judge's checks of what a Dockerfile says too; others are about keys that it does not have.
+_CHECKS = (
+    "BAS001", "TOR001", "TOR002", "TOR003", "TOR005", "DEP001", "DEP002", "DEP003", "DEP005", "DEP006", "DEP007", "ABI001",
+)  # fmt: skip
+_OF_PYTHON = {"TOR003", "ABI001"}
+_WITH_WARNINGS = {"DEP001", "DEP005", "DEP006"}
+_NAME, _UNKNOWN_IMAGE = "checked", "unknown:unknown"
+_GUESSED_PYTHON = Version("3.11.13")
+
+
+def judged_matches(
+    project: Project, context: Callable[[Sequence[Environment]], CheckContext]
+) -> Iterator[Match]:
+    """What the judge says of each stage with a torch, at the places of the Dockerfile. `context`: what its checks get."""
+    for file in project.dockerfiles:
+        for steps in stage_steps(project, file):
+            service = _stage_service(steps)
+            if service:
+                environment = Environment(service=service, variant=service.variants[0])
+                results = run.run(context([environment]), judge=True, ids=_CHECKS)
+                yield from _matches(results, service)
+
+
+def _matches(results: Sequence[Result], service: Service) -> Iterator[Match]:
+    """The findings with a place, one a place: several checks may say the same of a pin."""
+    known_python = service.python != _GUESSED_PYTHON
+    places: set[str] = set()
+    for result in results:
+        for finding in result.findings:
+            is_told = finding.level == "error" or result.check in _WITH_WARNINGS
+            is_certain = known_python or result.check not in _OF_PYTHON
+            has_place = not finding.location.startswith(service.file)
+            if is_told and is_certain and has_place and finding.location not in places:
+                places.add(finding.location)
+                yield Match(id=result.check, finding=finding)
+
+
+def _stage_service(steps: StageSteps) -> Service | None:
+    """The service that a stage would be; None where its torch, or where that comes from, is not known."""
+    base = facts.base_image(steps.image) if steps.image else None
+    pins = _final_pins(steps)
+    start = (
+        _place(f"{steps.file}:{steps.stage.start.line}:{steps.stage.start.column}") if steps.stage else None
+    )
+    torch = pins.pop("torch", None)
+    if torch:
+        version, channel, torch_place = torch.version.partition("+")[0], torch.channel, torch.place
+    elif base and base.index_torch and not base.own_build:
+        version, channel, torch_place = base.index_torch.partition("+")[0], base.torch_channel or "", start
+    else:
+        return None
+    if not is_version(version) or (channel != "pypi" and not facts.channel(channel)):
+        return None
+    companions = {name: pins.pop(name) for name in TORCH_FAMILY[1:] if name in pins}
+    packages = tuple(Requirement(pin.requirement) for pin in pins.values())
+    positions = {
+        "base.image": start,
+        "torch.version": torch_place,
+        "variants.gpu.channel": torch_place,
+        "python": torch_place,
+    }
+    positions |= {f"torch.companions.{name}": pin.place for name, pin in companions.items()}
+    positions |= {f"layers[0].packages[{number}]": pin.place for number, pin in enumerate(pins.values())}
+    image = steps.image.partition("@")[0]
+    platform = steps.stage.start.flags.get("platform", "") if steps.stage else ""
+    return Service(
+        name=_NAME,
+        summary="",
+        python=Version(base.python) if base and base.python else _GUESSED_PYTHON,
+        base=Base(image=image if ":" in image and not unresolved_variable(image) else _UNKNOWN_IMAGE),
+        torch=Torch(
+            version=Version(version),
+            companions=MappingProxyType(
+                {name: Version(pin.version.partition("+")[0]) for name, pin in companions.items()}
+            ),
+            origin="index" if torch else "base",
+        ),
+        variants=(
+            Variant(
+                name="gpu", channel=channel, platform="linux/arm64" if "arm64" in platform else "linux/amd64"
+            ),
+        ),
+        layers=(Layer(name="all", packages=packages),),
+        apt=_system_packages(steps),
+        positions={path: place for path, place in positions.items() if place},
+    )
+
+
+class _Pin:
+    """A package at its version: as a requirement, with its channel ("" for none) and its place."""
+
+    def __init__(self, target: InstallTarget, version: str, channel: str) -> None:
+        requirement = target.requirement
+        name = requirement.name if requirement else ""
+        self.version, self.channel = version, channel
+        self.requirement = f"{name}{extras_text(requirement.extras) if requirement else ''}=={version}"
+        self.place = _place(target.location)
+
+
+def _final_pins(steps: StageSteps) -> dict[str, _Pin]:
+    """The exact pins by name, of several the last one; without packages that a later step names without a version."""
+    pins: dict[str, _Pin] = {}
+    for _, step in steps.steps:
+        if step.tool != "pip":
+            continue
+        constrained = {package_name(target): exact_version(target) for target in step.constraints}
+        seen: set[str] = set()
+        for target in step.targets:
+            name = package_name(target)
+            version = exact_version(target) or constrained.get(name, "")
+            if not target.requirement or not applies(target):
+                continue
+            if name in seen and name in pins and pins[name].version != version:
+                del pins[name]  # markers decide which one it is
+            elif is_version(version):
+                pins[name] = _Pin(target, version, _channel(step, target) if name == "torch" else "")
+            seen.add(name)
+    return pins
+
+
+def _channel(step: InstallCommand, target: InstallTarget) -> str:
+    channel, origin = torch_channel(step, target)
+    return "pypi" if origin == "from PyPI" else channel
+
+
+def _system_packages(steps: StageSteps) -> tuple[str, ...]:
+    names = {
+        target.text
+        for _, step in steps.steps
+        if step.tool == "apt"
+        for target in step.targets
+        if patterns.APT.pattern.fullmatch(target.text)
+    }
+    return tuple(sorted(names))
+
+
+def _place(location: str) -> Position | None:
+    file, line, column = parse_place(location)
+    return Position(file=file, line=line, column=column) if line else None
+
+
+def without_repeats(matches: Sequence[Match], judged: Sequence[Match]) -> list[Match]:
+    """What the judge says where no rule has an error at the same place."""
+    taken = {match.place for match in matches if match.finding.level == "error"}
+    return [match for match in judged if match.place not in taken]
