@@ -273,11 +273,7 @@ def _run_build(
 
     lock, rendered, labels = inputs
     _require_unique_packages(env, lock)
-    sizes = {
-        f"layer {paths.lock_part(step.file)}": sum(package.size or 0 for package in step.artifacts)
-        for step in plan.install_steps(env, lock)
-    }
-    lines, log = run_buildx(client, repo, env, options, (rendered, labels), sizes, watch)
+    lines, log = run_buildx(client, repo, env, options, (rendered, labels), plan.step_sizes(env, lock), watch)
     problem = _log_problem(env, lock, lines)
     if problem:
         docker.remove_tags(client, image_tags(repo, env, rendered.image_key))

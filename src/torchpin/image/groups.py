@@ -24,12 +24,12 @@ MEDIUM = 300_000  # below are most packages, which together have a hundredth of 
 FEW = 16_000_000  # bytes of a layer's medium packages: below these stay with the small ones, which costs one step less
 MANY = 30  # small packages that others bring along: from here on those that somebody pins are a layer of their own
 
-Place = Literal["torch", "family", "large", "ordered"]
-_PLACES: tuple[Place, ...] = ("torch", "family", "large", "ordered")
+Place = Literal["torch", "libraries", "family", "large", "ordered"]
+_PLACES: tuple[Place, ...] = ("torch", "libraries", "family", "large", "ordered")
 
 # Parts of layers. An underscore or a capital letter is in no package's name, so that no package has a group of this name.
-_FAMILY, _WITH_TORCH, _MEDIUM, _BROUGHT, _SOURCES, _FILES = (
-    "companions", "with_torch", "up_to_8_MB", "brought_along", "from_source", "from_files",
+_FAMILY, _BESIDE, _WITH_TORCH, _MEDIUM, _BROUGHT, _SOURCES, _FILES = (
+    "companions", "beside_torch", "with_torch", "up_to_8_MB", "brought_along", "from_source", "from_files",
 )  # fmt: skip
 
 
@@ -38,9 +38,10 @@ class PackageGroup:
     """Packages that are installed together and become one layer of an image.
 
     `layer` is the lock's layer with these packages alone; its name is the group's: that of the lock's layer, for a part of
-    it with a dot and the part's name. `place`: `torch` is torch, and what is large of its own libraries; `family` are its
-    companions; `large` is one package, or an ABI wheel; `ordered` is everything else, in the order of the lock's layers.
-    The first two lie below system packages, too, and depend on torch, channel and Python alone.
+    it with a dot and the part's name. `place`: `torch` is torch with the largest of its libraries, which a build installs in
+    one step; `libraries` are its other large ones; `family` are its companions; `large` is one package, or an ABI wheel;
+    `ordered` is everything else, in the order of the lock's layers. The first three lie below system packages, too, and
+    depend on torch, channel and Python alone.
     """
 
     layer: LayerLock
@@ -100,12 +101,36 @@ def _layer_groups(
         if _allowed_place(place, [package], earlier, wheels) != place:
             place, part = "ordered", package.name
         parts.setdefault((place, "" if part == _MEDIUM and few else part), []).append(package)
-    parts = _without_brought(parts, names)
+    parts = _with_some_beside_torch(_without_brought(parts, names))
     titles = {part: f"{layer.name}.{part}" if part else layer.name for _, part in parts}
     return [
         PackageGroup(layer=replace(layer, name=titles[part], packages=tuple(parts[place, part])), place=place)
         for place, part in sorted(parts, key=_rank)
     ]
+
+
+def _with_some_beside_torch(
+    parts: Mapping[tuple[Place, str], list[Artifact]],
+) -> dict[tuple[Place, str], list[Artifact]]:
+    """Parts of which half of torch's libraries by bytes, the largest first, go with torch.
+
+    One wheel is unpacked by one core, so torch's leaves time for as much again; and the two layers are of like size.
+    """
+    libraries = parts.get(("libraries", _WITH_TORCH), [])
+    rest = sum(package.size or 0 for package in libraries) // 2
+    beside = []
+    for package in sorted(libraries, key=lambda package: (-(package.size or 0), package.name)):
+        if (package.size or 0) > rest:
+            break
+        rest -= package.size or 0
+        beside.append(package)
+    if not beside:
+        return {**parts}
+    return {
+        **parts,
+        ("torch", _BESIDE): [package for package in libraries if package in beside],
+        ("libraries", _WITH_TORCH): [package for package in libraries if package not in beside],
+    }
 
 
 def _without_brought(
@@ -151,7 +176,7 @@ def _part(package: Artifact, layer: LayerLock) -> tuple[Place, str]:
     if package.size < LARGE:
         return "ordered", _MEDIUM
     if layer.name == TORCH_DEPS and "torch" in package.required_by:
-        return "torch", _WITH_TORCH
+        return "libraries", _WITH_TORCH
     return "large", package.name
 
 

@@ -17,7 +17,7 @@ from torchpin.compat.recommendations import source_names
 from torchpin.description.environments import MACHINES, cuda_version, mirror_variable, torch_build
 from torchpin.image.groups import package_groups
 from torchpin.image.stage import compiled_folders, repository_files, stage_files, stage_plan
-from torchpin.image.steps import BELOW_APT, IN_CONTEXT, InstallStep, install_steps
+from torchpin.image.steps import BELOW_APT, IN_CONTEXT, InstallStep, install_steps, step_sizes
 from torchpin.lock import file_format, sealing
 from torchpin.lock.export import install_file
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torchpin.image.stage import StagePlan
     from torchpin.model import Artifact, CopiedFiles, Environment, Lock, PackageFile, Service, Source, Variant
 
-__all__ = ["BuildContext", "Image", "InstallStep", "install_steps"]
+__all__ = ["BuildContext", "Image", "InstallStep", "install_steps", "step_sizes"]
 
 # Variables that name a folder in which libraries keep what they download or compile.
 # Files of a build context that the proof reads; what an earlier proof has shown is nothing, unless a build knows of one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from torchpin import paths
 from torchpin.description.environments import mirror_variable, origin_url, service_index
 from torchpin.image.groups import package_groups
 from torchpin.lock.export import wheel_release
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from torchpin.image.groups import Place
     from torchpin.model import Artifact, Environment, LayerLock, Lock
 
-BELOW_APT: tuple[Place, ...] = ("torch", "family")
+BELOW_APT: tuple[Place, ...] = ("torch", "libraries", "family")
 IN_CONTEXT = ("repository", "git")  # origins of files that a build context has
 
 
@@ -45,8 +46,19 @@ class InstallStep:
 
 
 def install_steps(env: Environment, lock: Lock) -> tuple[InstallStep, ...]:
-    """The install steps of an environment's image, one a group of packages."""
+    """The install steps of an environment's image, one a group of packages; those of the place `torch` are one layer."""
     return tuple(install_step(env, group.layer, group.place) for group in package_groups(lock))
+
+
+def step_sizes(env: Environment, lock: Lock) -> dict[str, int]:
+    """The bytes that each step of a build downloads, by the step's title; torch's has those of its libraries, too."""
+    titles: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    for step in install_steps(env, lock):
+        place = step.place if step.place == "torch" else step.file
+        title = titles.setdefault(place, f"layer {paths.lock_part(step.file)}")
+        sizes[title] = sizes.get(title, 0) + sum(package.size or 0 for package in step.artifacts)
+    return sizes
 
 
 def layer_steps(env: Environment, lock: Lock) -> tuple[InstallStep, ...]:

@@ -154,9 +154,12 @@ def layer_bytes(env: Environment, lock: Lock) -> tuple[LayerBytes, ...]:
     wheels = unpacked_bytes(lock)
     chain = _digest([env.base.reference, str(env.service.python), env.variant.platform])
     apt = _digest([*env.service.apt, *map(repr, env.service.apt_repositories)])
+    groups = package_groups(lock)
+    torch = [package.sha256 for group in groups if group.place == "torch" for package in group.packages]
+    chain = _digest([chain, *sorted(torch)])  # one layer of an image that is built
     layers = []
     below_apt = True
-    for group in package_groups(lock):
+    for group in groups:
         if below_apt and group.place not in BELOW_APT:
             chain, below_apt = _digest([chain, apt]), False
         chain = _digest([chain, *sorted(package.sha256 for package in group.packages)])

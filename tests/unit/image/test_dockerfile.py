@@ -19,8 +19,10 @@ from support.dockerfile import TEMPLATE, dockerfile, dockerfile_instructions, in
 from support.layers import make_layer
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
-from torchpin.image import plan
+from torchpin.image import build_log, plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
+from torchpin.image.groups import LARGE
+from torchpin.image.steps import step_sizes
 from torchpin.lock import sealing
 from torchpin.model import Base, Health, Run, Source, Torch, Variant
 
@@ -117,6 +119,32 @@ def test_each_layer_is_installed_from_its_own_index_by_hash(environment: Environ
             in line
         )
         assert CU121 not in line
+
+
+def test_the_largest_of_torch_s_libraries_are_fetched_while_torch_is_and_installed_in_its_step(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    env = environment()
+    large = (
+        artifact(name, by=("torch",), size=size) for name, size in (("cublas", LARGE), ("cufft", 2 * LARGE))
+    )
+    env_lock = lock(env, artifact("cudnn", by=("torch",), size=3 * LARGE), *large)
+    step, rest, *_ = installs(dockerfile(env, env_lock))
+    files = [
+        f"/run/torchpin/layers/{name}.requirements.txt" for name in ("00-torch", "01-torch-deps.beside_torch")
+    ]
+    torch, library = (
+        f"uv pip install --no-deps --require-hashes --no-build --requirements {file} )" for file in files
+    )
+    ahead = f"--target /opt/venv/.downloads/ahead --requirements {files[1]} >/dev/null 2>&1 ) & fi"
+    assert step.index("UV_LINK_MODE=hardlink") < step.index(ahead) < step.index(torch)  # in what links alone
+    assert step.index(torch) < step.index("wait") < step.index(library) < step.index(CLEAR)
+    assert step.endswith(SETTLE_NEW)
+    assert "01-torch-deps.with_torch" in rest
+    line = f"#7 [image 3/9] {step}"
+    assert build_log.layer_indexes([line]) == {"00-torch.requirements.txt": CU121}
+    assert build_log.step_title(line.removeprefix("#7 ")) == "layer 00-torch"
+    assert step_sizes(env, env_lock)["layer 00-torch"] == 3 * LARGE + 10
 
 
 def test_a_failed_optional_layer_does_not_fail_the_image(environment: Environments, lock: Locks) -> None:

@@ -52,7 +52,7 @@ def sized(environment: Environments, lock: Locks, artifact: Artifacts) -> Lock:
 def test_what_is_large_lies_below_what_is_small(sized: Lock) -> None:
     assert cut(sized) == [
         ("torch", "00-torch", ["torch"]),
-        ("torch", "01-torch-deps.with_torch", ["nvidia-cudnn-cu12"]),
+        ("libraries", "01-torch-deps.with_torch", ["nvidia-cudnn-cu12"]),
         ("family", "00-torch.companions", ["torchvision"]),
         ("large", "03-second.pandas", ["pandas"]),
         ("ordered", "02-first", ["early"]),
@@ -65,7 +65,9 @@ def test_each_package_is_in_one_group_with_its_layer_s_origin(sized: Lock) -> No
     groups = package_groups(sized)
     names = [package.name for group in groups for package in group.packages]
     assert sorted(names) == sorted(sized.packages)
-    assert {group.layer.origin for group in groups if group.place == "torch"} == {"cu121", "pypi"}
+    assert {group.place: group.layer.origin for group in groups[:3]} == {
+        "torch": "cu121", "libraries": "pypi", "family": "cu121",
+    }  # fmt: skip
     assert len({group.file for group in groups}) == len(groups)
 
 
@@ -117,6 +119,30 @@ def test_few_medium_packages_stay_with_the_small_ones(sized: Lock) -> None:
 
     changed = replace(sized, layers=tuple(map(without_pillow, sized.layers)))
     assert cut(changed)[-1] == ("ordered", "03-second", ["numpy", "pytz", "tiny", "tqdm"])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "beside"),
+    [
+        ({"cublas": 300, "cudnn": 500, "cufft": 200, "nccl": 100}, ["cudnn"]),
+        ({"cublas": 300, "cudnn": 400, "cufft": 399, "nccl": 400}, ["cudnn"]),
+        ({"cublas": 300, "cudnn": 300, "cufft": 250, "nccl": 350}, ["nccl"]),
+        ({"cublas": 200, "cudnn": 300, "cufft": 200, "nccl": 300}, ["cudnn"]),
+        ({"cublas": 100, "cudnn": 300, "cufft": 200, "nccl": 600}, ["nccl"]),
+        ({"cublas": 100, "cudnn": 300, "cufft": 200, "nccl": 700}, []),
+        ({"cudnn": 600}, []),
+    ],
+)
+def test_half_of_torch_s_libraries_lie_beside_it_the_largest_first(
+    environment: Environments, lock: Locks, artifact: Artifacts, sizes: dict[str, int], beside: list[str]
+) -> None:
+    env = environment(layers=(make_layer("web", "tqdm==4.66.5"),))
+    libraries = (artifact(name, by=("torch",), size=size * 1_000_000) for name, size in sizes.items())
+    brought = artifact("nvidia-cudnn-cu12", "9.1.0.70", by=("torch",), size=1, sha256="01" * 32)
+    groups = {name: (place, names) for place, name, names in cut(lock(env, brought, *libraries))}
+    assert groups.get("01-torch-deps.beside_torch", ("torch", [])) == ("torch", beside)
+    rest = [name for name in sizes if name not in beside]
+    assert groups["01-torch-deps.with_torch"] == ("libraries", rest)
 
 
 @pytest.mark.parametrize("count", [MANY - 1, MANY])

@@ -69,7 +69,7 @@ def test_layers_sum_to_the_image(environment: Environments, locked: Any) -> None
     assert result.packages == Bytes(count=3 * total)
     assert result.image == Bytes(count=3 * total + 23)
     assert result.peak == Bytes(count=3 * total + 23 + 900 * MB)
-    assert [layer.place for layer in result.layers][:2] == ["torch", "torch"]
+    assert [layer.place for layer in result.layers][:2] == ["torch", "libraries"]
     assert result.largest[0] == ("torch", Bytes(count=2700 * MB))
     assert result.unknown == ("Python 3.10.14, unless the base image has it",)
 
@@ -123,8 +123,23 @@ def test_system_packages_lie_between(environment: Environments, locked: Any) -> 
     chains = [layer.chain for layer in layer_bytes(env, locked(env))]
     others = {layer.chain for layer in layer_bytes(other, locked(other))}
     shared = [layer.place for layer in layer_bytes(env, locked(env)) if layer.chain in others]
-    assert shared == ["torch", "torch", "family"]
+    assert shared == ["torch", "libraries", "family"]
     assert len(chains) > len(shared)
+
+
+@pytest.mark.parametrize(("moved", "is_shared"), [("cublas", False), ("cudnn", True)])
+def test_torch_and_the_libraries_beside_it_are_shared_together(
+    environment: Environments, lock: Locks, artifact: Artifacts, moved: str, is_shared: bool
+) -> None:
+    def first_chain(digest: str) -> str:
+        sizes = {"cublas": 300 * MB, "cudnn": 200 * MB, "cufft": 200 * MB}
+        libraries = (
+            artifact(name, by=("torch",), size=size, sha256=(digest if name == moved else "0a") * 32)
+            for name, size in sizes.items()
+        )
+        return layer_bytes(environment(), lock(environment(), *libraries))[0].chain
+
+    assert (first_chain("0b") == first_chain("0c")) == is_shared
 
 
 def test_lines_are_parsed() -> None:
