@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from torchpin.tools.wheel_sources import WheelSources
 from torchpin.workspace import generated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.assembly.compression import Compression
     from torchpin.assembly.image import AssembledImage, Prefix
@@ -85,13 +86,14 @@ def assemble_image(inputs: Assembly) -> None:
     engine_images.remove_abandoned(inputs.client)
     with scratch.temporary_folder() as folder:
         parts = _make_parts(inputs, folder)
-        report = _verify(inputs, parts, proof)
-        report_layer = _report_layer(inputs, report)
-        layers = (*parts.layers, _image_layer(report_layer, REPORT_STEP))
-        files = {**parts.files, report_layer.digest: Path(report_layer.path)}
-        image = _image(inputs, parts.prefix, layers)
-        keep_image(cache_folder(inputs.repo.settings) / IMAGES, image, files)
-        engine_images.load(inputs.client, image, files.__getitem__, inputs.tags)
+        with _candidate(inputs, parts) as identity:
+            report_layer = _report_layer(inputs, _prove(inputs, identity, proof))
+            layers = (*parts.layers, _image_layer(report_layer, REPORT_STEP))
+            files = {**parts.files, report_layer.digest: Path(report_layer.path)}
+            image = _image(inputs, parts.prefix, layers)
+            keep_image(cache_folder(inputs.repo.settings) / IMAGES, image, files)
+            # while the candidate is there: the engine has all layers of it, and gets the report's alone
+            engine_images.load(inputs.client, image, files.__getitem__, inputs.tags)
 
 
 def _make_parts(inputs: Assembly, folder: Path) -> Parts:
@@ -229,20 +231,27 @@ def _image(
     )
 
 
-def _verify(inputs: Assembly, parts: Parts, proof: Proof) -> bytes:
-    """Run the proof in the image, which has no tag yet, and return its report. Raises ToolError where the proof fails."""
+@contextmanager
+def _candidate(inputs: Assembly, parts: Parts) -> Iterator[str]:
+    """The engine's id of the image without tag and report, which is removed at the end of the block."""
     label = {CANDIDATE_LABEL: str(scratch.current_owner())}
     candidate = _image(inputs, parts.prefix, parts.layers, label)
     identity = engine_images.load(inputs.client, candidate, parts.files.__getitem__)
     try:
-        inputs.show_status(f"{inputs.env.name}: assembled; the proof runs")
+        yield identity
+    finally:
+        engine_images.remove(inputs.client, identity)
+
+
+def _prove(inputs: Assembly, identity: str, proof: Proof) -> bytes:
+    """Run the proof in an image that has no tag yet, and return its report. Raises ToolError where the proof fails."""
+    inputs.show_status(f"{inputs.env.name}: assembled; the proof runs")
+    try:
         return engine_images.prove(inputs.client, identity, proof, inputs.rendered.context.files)
     except ToolError as error:
         raise ToolError(
             f"{inputs.env.name}: {PROOF_FAILED} nothing was tagged or recorded, and the image was removed\n{error}"
         ) from None
-    finally:
-        engine_images.remove(inputs.client, identity)
 
 
 def _report_layer(inputs: Assembly, report: bytes) -> LayerBlob:

@@ -17,6 +17,7 @@ import pytest
 from support.image_trees import read_tree
 from support.labs import build_environment, image_tag, image_tags
 from torchpin.assembly.image import MANIFEST_TYPE
+from torchpin.assembly.proof import REPORT_STEP
 from torchpin.commands import doctor, lock
 from torchpin.commands.build import BuildOptions, build
 from torchpin.description import write
@@ -59,12 +60,29 @@ def candidates() -> list[Any]:
         return client.images.list(filters={"label": CANDIDATE_LABEL})
 
 
-def test_an_assembled_image_has_the_files_of_a_built_one(repo: Repository, env: Environment) -> None:
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The steps of the layers that the engine was sent, for each image."""
+    steps: list[list[str]] = []
+    load = engine_images._load
+
+    def note(client: Any, image: Any, layers: Any, *others: Any) -> str:
+        steps.append([layer.step for layer in layers])
+        return load(client, image, layers, *others)
+
+    monkeypatch.setattr(engine_images, "_load", note)
+    return steps
+
+
+def test_an_assembled_image_has_the_files_of_a_built_one(
+    repo: Repository, env: Environment, sent: list[list[str]]
+) -> None:
     built = replace(repo, prefix=f"{repo.prefix}/built")
     outcome = build_environment(built, env)
     assert outcome.code == 0, outcome.detail
     outcome, _ = assemble(repo, env)
     assert outcome.code == 0, outcome.detail
+    assert sent[1:] == [[REPORT_STEP]]  # what was proven is not sent again
     with docker.engine() as client:
         images = [client.images.get(image_tag(each, env)) for each in (repo, built)]
         assembled_tree, built_tree = (read_tree(client, str(image.id)) for image in images)
