@@ -9,11 +9,13 @@ from packaging.utils import canonicalize_name
 from torchpin import facts
 from torchpin.compat.pins import file_packages, index_packages, pinned_version
 from torchpin.description.environments import torch_build
+from torchpin.memory import remembered
 
 if TYPE_CHECKING:
     from torchpin.model import Environment
 
 
+@remembered
 def channel_names(env: Environment) -> frozenset[str]:
     """The names of torch, its companions, and all other packages that have a build for the channel of the environment.
 
@@ -41,10 +43,11 @@ def _from_elsewhere(env: Environment) -> set[str]:
 
 def needs_companion(env: Environment, name: str) -> bool:
     """Whether a package that the base image may have has to be named a companion, since PyPI's build is another one."""
+    if env.service.torch.origin != "base":
+        return False
     release = facts.release(str(env.service.torch.version))
     return (
-        env.service.torch.origin == "base"
-        and name in facts.channel_packages()
+        name in facts.channel_packages()
         and name not in env.service.torch.companions
         and name not in _from_elsewhere(env)
         and (release is None or release.pypi_local != torch_build(env))

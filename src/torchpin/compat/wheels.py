@@ -47,6 +47,15 @@ def _tag_ranks(python: str, platform: str) -> Mapping[Tag, int]:
     return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
 
 
+@lru_cache(maxsize=20_000)  # as below
+def supports(filename: str, python: Version, platform: str) -> bool:
+    """Whether a file can be installed on a Python and platform, alone: a source always, a wheel by its tags."""
+    if not filename.endswith(".whl"):
+        return True
+    ranks = _tag_ranks(f"{python.major}.{python.minor}", platform)
+    return any(tag in ranks for tag in _build_and_tags(filename)[1])
+
+
 def best_wheel(files: Iterable[Artifact], python: Version, platform: str) -> Artifact | None:
     """The file that an installer would select for a Python and platform: the best wheel, else the source, else None."""
     ranks = _tag_ranks(f"{python.major}.{python.minor}", platform)

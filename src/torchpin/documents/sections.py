@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin.documents.markdown import code, escape_literal, paragraphs, prose
+from torchpin.memory import remembered
 from torchpin.model import Environment
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ def heading(service: Service) -> str:
     return f"## {service.name}\n\n{prose(service.summary)}"
 
 
-def environments(service: Service) -> list[Environment]:
-    return [Environment(service=service, variant=variant) for variant in service.variants]
+@remembered
+def environments(service: Service) -> tuple[Environment, ...]:
+    """The environments of a service: the same ones for each section, so that what follows from them is remembered."""
+    return tuple(Environment(service=service, variant=variant) for variant in service.variants)
 
 
 def locked_environments(service: Service, locks: Mapping[str, Lock]) -> list[tuple[Environment, Lock]]:

@@ -136,12 +136,14 @@ def _conflict_reasons(name: str, lock: Lock) -> list[str]:
     """The installed packages that write the same files."""
     texts = []
     for conflict in facts.conflicts():
+        if name not in conflict.names:
+            continue
         conflicting = [
             conflicting_name
             for conflicting_name in conflict.names
             if conflicting_name != name and conflicting_name in lock.all_packages
         ]
-        if name in conflict.names and conflicting:
+        if conflicting:
             texts.append(f"**shares files with {', '.join(conflicting)}**: {prose(conflict.because)}")
     return texts
 

@@ -7,6 +7,7 @@ import os
 import stat
 import tempfile
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,8 @@ def expect_inside(root: Path, path: str) -> Path:
 
     Raises ToolError, with both names, for a link out of the root, and for one to settings or git's files in it.
     """
+    if root.is_absolute() and _has_no_link(root, path):
+        return Path(f"{_real_folder(root)}/{path}")
     resolved_root = Path(os.path.realpath(root))
     target = Path(os.path.realpath(root / path))
     if target.is_relative_to(resolved_root):
@@ -106,6 +109,29 @@ def expect_inside(root: Path, path: str) -> Path:
     raise ToolError(
         f"{link} is {reason}, to {os.path.realpath(link)}; replace it with a plain file or folder"
     )
+
+
+def _has_no_link(root: Path, path: str) -> bool:
+    """Whether no part of a path in `root` is a link; False too where that is not plain."""
+    place = os.fspath(root)
+    for part in path.split("/"):
+        if part in {"", ".", ".."}:
+            return False
+        place = f"{place}/{part}"
+        try:
+            if stat.S_ISLNK(os.lstat(place).st_mode):
+                return False
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
+@lru_cache(maxsize=16)
+def _real_folder(root: Path) -> str:
+    """A root without links; asked for each file that is read."""
+    return os.path.realpath(root)
 
 
 def make_work_folder(root: Path) -> Path:

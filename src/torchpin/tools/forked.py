@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 _MOST_PROCESSES = 16
-# A process costs some ten milliseconds, and as much again to import and load what the others have, too.
-LEAST_SHARE = 25  # values a process, of ten milliseconds and more
+LEAST_SHARE = 25  # values a process, of some ten milliseconds each; a process costs as much as a few of them
+_FIRST = 4  # values that are worked on before
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -33,7 +33,9 @@ def share_out(work: Callable[[Sequence[Value]], Result], values: Sequence[Value]
     count = _process_count(len(values))
     if count < 2:  # noqa: PLR2004 - one is this process
         return [work(values)]
-    shares = [values[number::count] for number in range(count)]
+    # What all of them import and load is so imported and loaded once.
+    first, others = work(values[:_FIRST]), values[_FIRST:]
+    shares = [others[number::count] for number in range(count)]
     started: list[tuple[int, IO[bytes]]] = []
     try:
         for share in shares:
@@ -45,10 +47,11 @@ def share_out(work: Callable[[Sequence[Value]], Result], values: Sequence[Value]
         raise
     finally:
         codes = [_end(child, pipe) for child, pipe in started]
-    return [
+    results = [
         pickle.loads(content) if code == 0 else work(share)  # noqa: S301 - it comes from our own process
         for content, code, share in zip(contents, codes, shares, strict=True)
     ]
+    return [first, *results]
 
 
 def _process_count(values: int) -> int:

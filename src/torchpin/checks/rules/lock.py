@@ -16,7 +16,7 @@ from torchpin import facts, paths
 from torchpin.checks.context import reports_repository
 from torchpin.checks.registry import Unknown, check, finding
 from torchpin.compat.family import channel_names, layer_members, needs_companion
-from torchpin.compat.wheels import best_wheel
+from torchpin.compat.wheels import supports
 from torchpin.facts.versions import parse_version, public_version
 from torchpin.lock import cooldown
 from torchpin.lock.file_format import PROVIDED, UPSTREAM_PREFIX
@@ -138,7 +138,7 @@ def _misplaced(
     env: Environment, package: Artifact, layer: LayerLock, home: str, versions: Mapping[str, str]
 ) -> str:
     """Why a locked package does not come from where it should, "" if it does."""
-    channel, release = env.variant.channel, versions.get(package.name, parse_version(package.version).public)
+    channel = env.variant.channel
     is_member = package.name in channel_names(env)
     requirers = " and ".join(name for name in package.required_by if name != env.service.name)
     if needs_companion(env, package.name) and layer.name != home:
@@ -154,7 +154,10 @@ def _misplaced(
         )
     if is_member != (layer.name == home):
         return f"{package.name} does not belong in {layer.name}"
-    if is_member and not _is_build(env, package.version, release):
+    if not is_member:
+        return ""
+    release = versions.get(package.name, parse_version(package.version).public)
+    if not _is_build(env, package.version, release):
         return f"{package.name} {package.version} is not the {channel} build of {release}"
     return ""
 
@@ -190,11 +193,10 @@ def artifacts_are_hashed(context: CheckContext, env: Environment) -> Iterator[Fi
                 message = f"{package.name} is also locked in {seen[package.name]}"
                 yield finding(env, location, message, about=package.name)
             seen[package.name] = layer.file
-            best = best_wheel((package,), env.service.python, env.variant.platform)
             if not _name_matches(package):
                 message = f"{package.filename} is not a file of {package.name} {package.version}"
                 yield finding(env, location, message, about=package.name)
-            elif best is None:
+            elif not supports(package.filename, env.service.python, env.variant.platform):
                 target = f"Python {env.service.python} on {env.variant.platform}"
                 message = f"{package.filename} does not support {target}"
                 yield finding(env, location, message, about=package.name)
@@ -202,14 +204,20 @@ def artifacts_are_hashed(context: CheckContext, env: Environment) -> Iterator[Fi
 
 def _name_matches(package: Artifact) -> bool:
     """Whether a file name has the package and the version that are locked."""
-    parsed = _parse_filename(package.filename)
+    is_elsewhere = package.origin in {"address", "repository"}
+    return _is_file_of(package.filename, package.name, package.version, is_elsewhere)
+
+
+@lru_cache(maxsize=20_000)  # as below
+def _is_file_of(filename: str, package: str, locked: str, is_elsewhere: bool) -> bool:
+    parsed = _parse_filename(filename)
     if parsed is None:
         return False
     name, version = parsed
-    locked_version = parse_version(package.version)
-    has_abi_name = name in facts.abi_packages() or package.origin in {"address", "repository"}
+    locked_version = parse_version(locked)
+    has_abi_name = name in facts.abi_packages() or is_elsewhere
     # An ABI wheel has its ABI as a local version in the file name, and not in its metadata.
-    return name == package.name and version in {locked_version, public_version(locked_version)} | (
+    return name == package and version in {locked_version, public_version(locked_version)} | (
         {version} if version.public == locked_version.public and has_abi_name else set()
     )
 
