@@ -39,12 +39,13 @@ HOMES = {  # the modules or folders that may import a library
     "lark": ("project.bake_file",),
     "license_expression": ("sbom",),
     "packageurl": ("sbom",),
+    "poetry": ("project.poetry",),
     "rich": ("output",),
     "spdx_tools": ("sbom.spdx_document",),
     "subprocess": ("tools.process",),
     "urllib": ("tools.credentials", "tools.http", "tools.http_opener", "tools.index_server"),
     "zstandard": ("assembly.compression",),
-    "yaml": ("description", "facts.load", "project.compose_file", "records.bump_log"),
+    "yaml": ("description", "facts.load", "project.compose_file", "project.conda_file", "records.bump_log"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from torchpin import facts
+from torchpin.project.channels import other_vendor
 
 # By the names of their images, with the registry: of AMD, NVIDIA's boards, Intel, Huawei, Intel's Gaudi, Google and others.
 _IMAGES = (
@@ -38,8 +38,7 @@ def other_accelerator(image: str, channel: str, packages: dict[str, str]) -> str
     """
     if what := image_accelerator(image):
         return f"the base image {image} is for {what}"
-    other = facts.other_channel(channel) if channel else None
-    if other:
-        return f"torch comes from {channel}, which has {other.what}"
+    if what := other_vendor(channel):
+        return f"torch comes from {channel}, which has {what}"
     name = next((name for name in packages if name in _PACKAGES), "")
     return f"{name} ({packages[name]}) is for {_PACKAGES[name]}" if name else ""

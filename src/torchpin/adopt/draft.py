@@ -13,26 +13,27 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.adopt import scan, uv_files
+from torchpin.adopt import scan
 from torchpin.adopt.accelerators import other_accelerator
 from torchpin.adopt.image_installs import has_installs, image_installs, install_steps
 from torchpin.adopt.installs import (
     InstallCommand,
     InstallTarget,
+    marker_target,
     run_commands,
 )
 from torchpin.adopt.project import parse_project
 from torchpin.adopt.python_version import choose_python
-from torchpin.adopt.registry import TORCH_FAMILY, torch_channel
+from torchpin.adopt.registry import TORCH_FAMILY
 from torchpin.adopt.run_settings import run_settings
 from torchpin.compat import partners
-from torchpin.compat.markers import marker_holds
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.facts.versions import is_version
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
 from torchpin.project.build_steps import image_environment
+from torchpin.project.markers import MarkerTarget, holds
 from torchpin.project.secret_values import without_secrets
 from torchpin.project.stages import final_stage
 from torchpin.project.variables import unresolved_variable
@@ -65,6 +66,7 @@ class Adoption:
 class _Draft:
     """The parts of a description while they are collected. `omitted`: what is left out, for the opening comment."""
 
+    environment: MarkerTarget
     layers: list[Layer] = field(default_factory=list)
     recommends: list[Recommendation] = field(default_factory=list)
     apt: dict[str, None] = field(default_factory=dict)
@@ -84,9 +86,9 @@ def draft_adoption(
     `unreadable`: places, as `file:line:column`, that are no text, and why.
     """
     project = parse_project(texts, unreadable)
-    draft = _Draft()
     file = _main_dockerfile(project)
-    for step in install_steps(project, file):
+    draft = _Draft(environment=_environment(project, file))
+    for step in install_steps(project, file, draft.environment):
         _add_step(project, draft, step)
     draft.too_many += len([*draft.apt][_MOST_PACKAGES:])
     service = _draft_service(project, draft, file, name)
@@ -97,6 +99,18 @@ def draft_adoption(
         missing=draft.missing,
         matches=scan.find_matches(project),
         files=tuple(sorted(texts)),
+    )
+
+
+def _environment(project: Project, file: str) -> MarkerTarget:
+    """The environment that is drafted, for markers."""
+    stage = final_stage(project.texts[file]) if file else None
+    base = facts.base_image(stage.image.partition("@")[0]) if stage else None
+    has_torch = bool(base and base.index_torch)
+    python, source = choose_python(project, file, stage, base, torch_from_base=has_torch)
+    return MarkerTarget(
+        python=source.version if python is None or has_torch else str(python),
+        machine=marker_target(project, file).machine,
     )
 
 
@@ -166,14 +180,16 @@ def _to_pin(
         draft.omitted.append(req.text)
         return None
     name = canonicalize_name(req.requirement.name)
+    applies = holds(req.requirement.marker, draft.environment)
+    if applies is False:
+        return None
     locked = project.locked.get(name)
     version = _exact_version(req) or constrained_versions.get(name) or (locked.version if locked else "")
     if name in TORCH_FAMILY:
         draft.versions.setdefault(name, version)
         if name == "torch" and not draft.channel:
-            draft.channel = _torch_channel(project, step, req)
+            draft.channel = _torch_channel(draft, step, req)
         return None
-    applies = marker_holds(req.requirement.marker, {"sys_platform": "linux", "platform_system": "Linux"})
     if applies is None:
         draft.omitted.append(f"{req.text} (its marker cannot be evaluated)")
     elif applies and not version:
@@ -185,20 +201,12 @@ def _to_pin(
     return None
 
 
-def _torch_channel(project: Project, step: InstallCommand, req: InstallTarget) -> str:
-    """The channel that torch comes from; "" where nothing shows it.
-
-    For a dependency of pyproject.toml, uv.lock and `[tool.uv]` show it.
-    """
-    if project.pyproject_file and req.location.startswith(f"{project.pyproject_file}:"):
-        locked = project.locked.get("torch")
-        channel = locked.channel if locked and locked.registry else ""
-        if channel := channel or uv_files.index_channel(
-            uv_files.configured_index(project.pyproject, "torch")
-        ):
-            return channel
-    channel, origin = torch_channel(step, req)
-    return "pypi" if origin == "from PyPI" else channel
+def _torch_channel(draft: _Draft, step: InstallCommand, req: InstallTarget) -> str:
+    """The channel that torch comes from; "" where nothing shows it, which the draft says."""
+    origin = step.origin(req)
+    if origin.unknown:
+        draft.omitted.append(f"the channel of torch, which cannot be told: {origin.reason}")
+    return origin.channel
 
 
 def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from torchpin.adopt import uv_files
 from torchpin.adopt.installs import Project
-from torchpin.parsing import parse_toml
 from torchpin.project import stages
 from torchpin.project.dockerfile import is_dockerfile
+from torchpin.project.lock_file import by_name, select_package
+from torchpin.project.markers import MarkerTarget
+from torchpin.project.pipfile import read_pipfile_lock
+from torchpin.project.poetry import read_poetry_lock
+from torchpin.project.pylock import read_pdm_lock, read_pylock
+from torchpin.project.pyproject import read_pyproject
 from torchpin.project.runs import parse_runs
+from torchpin.project.uv_lock import read_uv_lock
 from torchpin.project.variables import BoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from torchpin.adopt.uv_files import LockedPackage
+    from torchpin.model import Problem
+    from torchpin.project.lock_file import LockedPackage, LockFile
     from torchpin.project.runs import RunCommand
 
 # Characters of all Dockerfiles together: parsed, each has its position and takes some 100 bytes. Real ones have thousands.
@@ -27,7 +33,12 @@ _MOST_DOCKERFILE_TEXT = 4_000_000
 def parse_project(texts: Mapping[str, str], unreadable: Iterable[tuple[str, str]] = ()) -> Project:
     """A project from its texts by path; what cannot be parsed, or exceeds a bound, is in `unreadable`, and counts as empty."""
     broken = [*unreadable]
-    lock, pyproject = (_parse_toml(texts, name, broken) for name in ("uv.lock", "pyproject.toml"))
+    pyproject_file = _find_named(texts, "pyproject.toml")
+    pyproject = read_pyproject(pyproject_file, texts.get(pyproject_file, ""))
+    locks = {path: read(path, texts[path]) for path, read in _lock_readers(texts)}
+    main_lock = next(iter(locks), "")
+    for problems in (pyproject.problems, *(lock.problems for lock in locks.values())):
+        broken += map(_unreadable, problems)
     runs = _parse_dockerfiles(texts, broken)
     return Project(
         texts=texts,
@@ -35,20 +46,57 @@ def parse_project(texts: Mapping[str, str], unreadable: Iterable[tuple[str, str]
         requirement_files=tuple(
             path for path in sorted(texts) if re.search(r"(requirements|constraints)[\w.-]*\.txt$", path)
         ),
-        pyproject=pyproject,
-        pyproject_file=_find_named(texts, "pyproject.toml"),
-        locked=_locked_packages(texts, lock, broken),
-        lock_file=_find_named(texts, "uv.lock"),
+        pyproject=pyproject.tables,
+        pyproject_file=pyproject_file,
+        locked=_locked_packages(locks.get(main_lock)),
+        lock_file=main_lock,
+        locks=locks,
         unreadable=tuple(broken),
         runs=runs,
         paths=_path_ends(texts),
+        python_projects={pyproject_file: pyproject} if pyproject_file else {},
     )
 
 
+def _unreadable(problem: Problem) -> tuple[str, str]:
+    path = f"{problem.path}: " if problem.path else ""
+    return str(problem.position), f"{path}{problem.message}"
+
+
+_LOCKS: tuple[tuple[re.Pattern[str], Callable[[str, str], LockFile]], ...] = (
+    (re.compile(r"uv\.lock"), read_uv_lock),
+    (re.compile(r"poetry\.lock"), read_poetry_lock),
+    (re.compile(r"pdm\.lock"), read_pdm_lock),
+    (re.compile(r"pylock(?:\.[^.]+)?\.toml"), read_pylock),
+    (re.compile(r"Pipfile\.lock"), read_pipfile_lock),
+)
+
+
+def _lock_readers(
+    texts: Mapping[str, str],
+) -> list[tuple[str, Callable[[str, str], LockFile]]]:
+    """The locks with their readers, the least nested ones first, and of a folder in the order of the tools."""
+    locks = [
+        (path.count("/"), number, path, read)
+        for path in texts
+        for number, (name, read) in enumerate(_LOCKS)
+        if name.fullmatch(posixpath.basename(path))
+    ]
+    return [(path, read) for _, _, path, read in sorted(locks, key=lambda lock: lock[:3])]
+
+
+def _locked_packages(lock: LockFile | None) -> dict[str, LockedPackage]:
+    """The packages of a lock for Linux, of those that have several rows the one that certainly holds."""
+    target = MarkerTarget(machine="x86_64")
+    rows = by_name(lock.packages) if lock else {}
+    selected = ((name, select_package(packages, target)) for name, packages in rows.items())
+    return {name: package for name, package in selected if package and package.version}
+
+
 def _path_ends(texts: Mapping[str, str]) -> dict[str, str]:
-    """The paths by each of their ends: `a/b/c` by `c`, `b/c` and `a/b/c`; the first one in order counts."""
+    """The paths by each of their ends: `a/b/c` by `c`, `b/c` and `a/b/c`; of several the least nested one counts."""
     ends: dict[str, str] = {}
-    for path in sorted(texts):
+    for path in sorted(texts, key=_depth):
         parts = path.split("/")
         for start in range(len(parts)):
             ends.setdefault("/".join(parts[start:]), path)
@@ -56,27 +104,12 @@ def _path_ends(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _find_named(texts: Mapping[str, str], name: str) -> str:
-    return next((path for path in sorted(texts) if posixpath.basename(path) == name), "")
+    """The least nested file of a name, "" for none."""
+    return min((path for path in texts if posixpath.basename(path) == name), key=_depth, default="")
 
 
-def _parse_toml(texts: Mapping[str, str], name: str, broken: list[tuple[str, str]]) -> Mapping[str, Any]:
-    path = _find_named(texts, name)
-    try:
-        return parse_toml(texts[path]) if path else {}
-    except ValueError as error:
-        broken.append((path, str(error)))
-        return {}
-
-
-def _locked_packages(
-    texts: Mapping[str, str], lock: Mapping[str, Any], broken: list[tuple[str, str]]
-) -> dict[str, LockedPackage]:
-    path = _find_named(texts, "uv.lock")
-    try:
-        return uv_files.read_lock(lock, texts.get(path, ""))
-    except ValueError as error:
-        broken.append((path, str(error)))
-        return {}
+def _depth(path: str) -> tuple[int, str]:
+    return path.count("/"), path
 
 
 def _parse_dockerfiles(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.adopt import installs, uv_files
+from torchpin.adopt import installs
 from torchpin.checks.registry import REGISTRY, register
 from torchpin.lint.matches import Edit, FixableFinding, parse_place
+from torchpin.project.package_origin import exact_pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,28 +90,13 @@ def package_name(target: InstallTarget) -> str:
 
 def exact_version(target: InstallTarget) -> str:
     """The version of an exact pin, "" for a range."""
-    specifiers = list(target.requirement.specifier) if target.requirement else []
-    return (
-        specifiers[0].version
-        if len(specifiers) == 1
-        and specifiers[0].operator in {"==", "==="}
-        and "*" not in specifiers[0].version
-        else ""
-    )
+    return exact_pin(target)
 
 
 def torch_channel(step: InstallCommand, target: InstallTarget) -> tuple[str, str]:
-    """The channel that torch comes from, and what shows it; ("", "") where nothing does."""
-    pin = exact_version(target)
-    local = pin.partition("+")[2]
-    for url, how in ((step.index, "from its index"), (step.extra_index, "from its extra index")):
-        match = re.search(r"/(cu\d+|cpu)/?$", url)
-        channel = uv_files.index_channel(url) or (match[1] if match else "")
-        if channel:
-            return channel, how
-    if local:
-        return local, "with that local version"
-    release = facts.release(pin) if pin else None
-    return (
-        (release.pypi_local, "from PyPI") if release and release.pypi_local and not step.index else ("", "")
-    )
+    """The channel that torch comes from, and what shows it; ("", "") where nothing does. PyPI's is that of its default build."""
+    origin = step.origin(target)
+    if origin.channel != "pypi":
+        return (origin.channel, origin.reason) if origin.channel else ("", "")
+    release = facts.release(exact_version(target)) if exact_version(target) else None
+    return (release.pypi_local, "from PyPI") if release and release.pypi_local else ("", "")

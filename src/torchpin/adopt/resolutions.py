@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from packaging.markers import InvalidMarker, Marker
 
 from torchpin.adopt import installs
+from torchpin.adopt.project_installs import project_targets
 from torchpin.compat.markers import marker_holds
+from torchpin.project.markers import MarkerTarget
 from torchpin.project.stages import parse_stages
 
 if TYPE_CHECKING:
@@ -43,8 +45,7 @@ def stage_steps(project: Project, file: str) -> list[StageSteps]:
     """The stages of a Dockerfile as they are built: two that do not stand on each other have nothing in common."""
     by_line: dict[int, list[tuple[RunCommand, InstallCommand]]] = {}
     for run in installs.run_commands(project, file):
-        step = installs.parse_install(project, run)
-        if step:
+        for step in installs.parse_installs(project, run):
             by_line.setdefault(run.instruction.line, []).append((run, step))
     stages = parse_stages(project.texts[file])
     if not stages:
@@ -92,7 +93,7 @@ def resolutions(project: Project) -> Iterator[list[InstallTarget]]:
             for row in installs.requirement_lines(project, path)
             if isinstance(row, installs.InstallTarget)
         ]
-    yield [*installs.pyproject_targets(project)]
+    yield [*separate_project(project)]
 
 
 def separate_files(project: Project) -> list[str]:
@@ -109,6 +110,18 @@ def separate_files(project: Project) -> list[str]:
         files = {row.location.rsplit(":", 2)[0] for row in rows if isinstance(row, installs.InstallTarget)}
         included |= files - {path}
     return [path for path in project.requirement_files if path not in read | included]
+
+
+def separate_project(project: Project) -> tuple[InstallTarget, ...]:
+    """What pyproject.toml asks for, by its lock where it has one; nothing where a Dockerfile installs the project."""
+    files = {project.pyproject_file, project.lock_file}
+    is_read = any(
+        target.location.rsplit(":", 2)[0] in files
+        for file in project.dockerfiles
+        for step in installs.install_commands(project, file)
+        for target in step.targets
+    )
+    return () if is_read else project_targets(project, MarkerTarget())
 
 
 def can_meet(first: InstallTarget, second: InstallTarget) -> bool:

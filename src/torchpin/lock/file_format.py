@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.errors import InputError
-from torchpin.lock.requirement_files import logical_lines
 from torchpin.lock.sealing import broken_file_error, seal, unseal
 from torchpin.lock.statements import (
     LICENSES,
@@ -20,6 +19,7 @@ from torchpin.lock.statements import (
     wheels_text,
 )
 from torchpin.model import Artifact, LayerLock, Lock, Upstream
+from torchpin.project.requirement_file import logical_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -240,5 +240,5 @@ def installer_requirements(layer: LayerLock, addresses: Mapping[str, str] = Mapp
 
 def requirement_lines(text: str) -> tuple[str, ...]:
     """The requirements of a source's file, sorted; without comments, options and lines such as `-e .`."""
-    lines = (re.split(r"(?:^|\s)--", line, maxsplit=1)[0].strip() for _, line in logical_lines(text))
+    lines = (re.split(r"(?:^|\s)--", line.text, maxsplit=1)[0].strip() for line in logical_lines(text))
     return tuple(sorted(line for line in lines if line and not line.startswith("-")))

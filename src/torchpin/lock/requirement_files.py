@@ -13,22 +13,22 @@ from packaging.utils import canonicalize_name
 from torchpin.compat.markers import marker_environment, marker_holds
 from torchpin.controls import CONTROL
 from torchpin.model import Position, Problem
+from torchpin.project.included_files import INCLUDES
+from torchpin.project.requirement_file import FileOption, logical_lines, parse_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from torchpin.model import Environment
+    from torchpin.project.requirement_file import Row
 
 CONSTRAINT = "-c "  # before the text of a constraint
 _MOST_FILES = 50  # that include each other
-_INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=|(?<=-[rc]))(?P<file>\S.*)")
-_EDITABLE = re.compile(r"(?:-e|--editable)(?:\s+|=)?(?P<target>\S+)")
-_OPTION = re.compile(r"(?P<name>--?[A-Za-z][A-Za-z-]*)")
 _ITSELF = re.compile(r"\.(?:/)?(?P<extras>\[[A-Za-z0-9._, -]*\])?")
 # Options about where and how pip looks for files, which torchpin decides itself.
 _UNUSED = {
     **dict.fromkeys(
-        ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--trusted-host"),
+        ("--index-url", "--extra-index-url", "--find-links", "--no-index", "--trusted-host"),
         "torch's family comes from the variant's channel, all else from PyPI; pin in a layer what is not there",
     ),
     **dict.fromkeys(
@@ -122,44 +122,31 @@ def _read_file(reading: _FileReading, name: str, position: Position, *, is_const
     if text is None:
         _refuse(reading, position, f"{name} is not in the clone")
         return
-    for number, line in logical_lines(text):
-        place = Position(file=f"{reading.folder}/{name}", line=number, column=1)
-        _read_line(reading, name, line, place, is_constraint=is_constraint)
+    for line in logical_lines(text):
+        place = Position(file=f"{reading.folder}/{name}", line=line.place(0).line, column=1)
+        for row in parse_line(line, name):
+            _read_row(reading, name, row, line.text, place, is_constraint=is_constraint)
 
 
 def _refuse(reading: _FileReading, position: Position, message: str) -> None:
     reading.result.problems.append(Problem(position=position, path="", message=message))
 
 
-def logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines as pip joins them, without comments, with the numbers at which they begin; a line of comment ends a joined one."""
-    pending, start = "", 0
-    lines = text.removeprefix("\ufeff").splitlines()
-    for number, line in enumerate(lines, start=1):
-        start = start or number
-        if line.endswith("\\") and number < len(lines) and not line.lstrip().startswith("#"):
-            pending += line[:-1] + " "
-            continue
-        whole = re.split(r"(?:^|\s)#", pending + line.rstrip("\\"), maxsplit=1)[0].strip()
-        if whole:
-            yield start, whole
-        pending, start = "", 0
-
-
-def _read_line(
-    reading: _FileReading, name: str, line: str, position: Position, *, is_constraint: bool
+def _read_row(
+    reading: _FileReading, name: str, row: Row, line: str, position: Position, *, is_constraint: bool
 ) -> None:
-    include, editable = _INCLUDE.fullmatch(line), _EDITABLE.fullmatch(line)
-    if include:
-        included = posixpath.join(posixpath.dirname(name), include["file"].strip("\"'"))
-        within_constraints = is_constraint or include[1] in {"-c", "--constraint"}
-        _read_file(reading, included, position, is_constraint=within_constraints)
-    elif editable or line.startswith((".", "/", "file:")):
-        _read_path(reading, editable["target"] if editable else line, line, position)
-    elif line.startswith("-"):
-        _read_option(reading, line, position)
+    """A row of a file; `line`: the whole line, for messages."""
+    if isinstance(row, Problem):
+        _refuse(reading, position, row.message)
+    elif isinstance(row, FileOption) and row.name in INCLUDES:
+        included = posixpath.join(posixpath.dirname(name), row.value)
+        _read_file(reading, included, position, is_constraint=is_constraint or row.name == "--constraint")
+    elif isinstance(row, FileOption):
+        _read_option(reading, row.name, line, position)
+    elif row.editable or row.text.startswith((".", "/", "file:")):
+        _read_path(reading, row.text, line, position)
     else:
-        _read_requirement(reading, line, position, is_constraint=is_constraint)
+        _read_requirement(reading, row.text, position, is_constraint=is_constraint)
 
 
 def _read_path(reading: _FileReading, target: str, line: str, position: Position) -> None:
@@ -184,19 +171,15 @@ def _read_path(reading: _FileReading, target: str, line: str, position: Position
         )
 
 
-def _read_option(reading: _FileReading, line: str, position: Position) -> None:
-    match = _OPTION.match(line)
-    why = _UNUSED.get(match["name"]) if match else None
+def _read_option(reading: _FileReading, option: str, line: str, position: Position) -> None:
+    why = _UNUSED.get(option)
     if why:
         reading.result.notes.append(f"{position.file}:{position.line}: `{line}` is not used: {why}")
     else:
         _refuse(reading, position, f"`{line}` is an option that torchpin does not know")
 
 
-def _read_requirement(reading: _FileReading, line: str, position: Position, *, is_constraint: bool) -> None:
-    text = re.split(r"\s--", line, maxsplit=1)[
-        0
-    ].strip()  # hashes of their files, and options of their builds
+def _read_requirement(reading: _FileReading, text: str, position: Position, *, is_constraint: bool) -> None:
     try:
         requirement = parse_requirement(text)
     except ValueError as error:

@@ -72,13 +72,13 @@ def test_files_that_include_each_other_are_read_once() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("uv.lock", "version=1\npackage=5\n", "`package` is not a list of tables"),
-        ("uv.lock", "package = [5]\n", "`package` is not a list of tables"),
-        ("pyproject.toml", "a = " + "[" * 100_000, "it is nested too deep"),
+        ("uv.lock", "version=1\npackage=5\n", (2, "package: expected a list of tables")),
+        ("uv.lock", "package = [5]\n", (1, "package: expected a list of tables")),
+        ("pyproject.toml", "a = " + "[" * 100_000, (1, "it is nested too deep")),
     ],
 )
-def test_a_table_of_another_shape_is_named(name: str, text: str, reason: str) -> None:
-    assert parse_project({name: text}).unreadable == ((name, reason),)
+def test_a_table_of_another_shape_is_named(name: str, text: str, reason: tuple[int, str]) -> None:
+    assert parse_project({name: text}).unreadable == ((f"{name}:{reason[0]}:1", reason[1]),)
 
 
 @pytest.mark.parametrize(

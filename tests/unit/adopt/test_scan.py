@@ -221,5 +221,5 @@ def test_a_message_and_its_help_quote_the_line() -> None:
 
 def test_a_table_that_is_no_toml_is_said() -> None:
     matches = scan.find_matches(parse_project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
-    assert [(match.id, match.finding.location) for match in matches] == [("ADO008", "pyproject.toml:1:1")]
+    assert [(match.id, match.finding.location) for match in matches] == [("ADO008", "pyproject.toml:1:9")]
     assert matches[0].finding.message.startswith("cannot be read: ")

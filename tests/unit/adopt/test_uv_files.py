@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin.adopt import uv_files
 from torchpin.adopt.draft import draft_adoption
 from torchpin.adopt.python_version import required_python
 from torchpin.commands.adopt import _judge_draft
 from torchpin.description import read
+from torchpin.project.channels import index_channel
 
 if TYPE_CHECKING:
     from torchpin.adopt.draft import Adoption
@@ -129,14 +129,7 @@ def test_the_image_s_python_stays_where_it_is_allowed(python: str) -> None:
     assert (service.python.major, service.python.minor) == (3, 10)
 
 
-def test_wrong_types_are_no_tables() -> None:
-    with pytest.raises(ValueError, match="list of tables"):
-        uv_files.read_lock({"package": {}}, "")
-    assert uv_files.configured_index({"tool": {"uv": {"sources": [], "index": {}}}}, "torch") == ""
-    assert (
-        uv_files.configured_index({"tool": {"uv": {"index": [{"url": "u", "default": True}, 1]}}}, "torch")
-        == "u"
-    )
+def test_a_table_of_another_type_requires_no_python() -> None:
     assert required_python({"project": []}) == ""
 
 
@@ -153,7 +146,11 @@ def test_wrong_types_are_no_tables() -> None:
         ("https://pypi.jetson-ai-lab.dev/jp6/cu126/+simple/", "jp6/cu126"),
         ("https://flashinfer.ai/whl/cu126/torch2.6", ""),
         ("https://mirror.example/simple", ""),
+        ("https://repo.radeon.com/rocm/manylinux/rocm-rel-6.3/", "rocm6.3"),
+        ("https://rocm.nightlies.example.com/v2/gfx120X-all/", "rocm"),
+        ("https://pytorch-extension.intel.com/release-whl/stable/xpu/us/", "xpu"),
+        ("https://developer.download.nvidia.com/compute/redist/jp/v60/pytorch/", "jp60"),
     ],
 )
 def test_the_channel_of_an_index_is_its_whole_name(url: str, channel: str) -> None:
-    assert uv_files.index_channel(url) == channel
+    assert index_channel(url) == channel

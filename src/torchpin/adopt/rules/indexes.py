@@ -15,8 +15,8 @@ from torchpin.adopt.registry import (
     register_rule,
     replacement,
 )
-from torchpin.adopt.uv_files import index_channel
 from torchpin.lint.matches import parse_place
+from torchpin.project.channels import index_channel
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.stages import assignments
 

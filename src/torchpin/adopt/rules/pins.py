@@ -13,7 +13,14 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.adopt import installs
 from torchpin.adopt.registry import TORCH_FAMILY, build_finding, exact_version, package_name, register_rule
-from torchpin.adopt.resolutions import applies, can_meet, resolutions, separate_files, stage_steps
+from torchpin.adopt.resolutions import (
+    applies,
+    can_meet,
+    resolutions,
+    separate_files,
+    separate_project,
+    stage_steps,
+)
 from torchpin.lint.matches import parse_place
 
 if TYPE_CHECKING:
@@ -204,7 +211,7 @@ def unpinned_package(project: Project) -> Iterator[Finding]:
     for path in separate_files(project):
         rows = installs.requirement_lines(project, path)
         yield from _unpinned(project, [row for row in rows if isinstance(row, installs.InstallTarget)], set())
-    for finding in _unpinned(project, installs.pyproject_targets(project), set()):
+    for finding in _unpinned(project, separate_project(project), set()):
         yield replace(finding, level="notice")  # a range is right where the project is a package itself
 
 

@@ -13,10 +13,10 @@ from torchpin.project.stages import parse_build
 from torchpin.project.variables import unresolved_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from torchpin.adopt.installs import InstallTarget, Project
-    from torchpin.model import Finding
+    from torchpin.model import Finding, Problem
 
 
 @register_rule("ADO008", "a line could not be read", "notice")
@@ -46,6 +46,7 @@ def unreadable_line(project: Project) -> Iterator[Finding]:
     for path in separate_files(project):
         for row in installs.requirement_lines(project, path):
             yield from _unread_target(row) if isinstance(row, installs.InstallTarget) else ()
+        yield from _unread_problems(installs.requirement_rows(project, path).problems)
 
 
 def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
@@ -78,12 +79,13 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
                     f"what is installed inside `{run.command.texts[0]}` depends on the shell's state",
                 )
             continue
+        yield from _unread_problems(step.problems)
         for name in step.missing:
             yield build_finding("ADO008", step.location, f"{name} is not in the project", about=name)
         for name, path in step.by_name:
             message = f"{name} is taken to be {path}, by its name alone: no COPY puts a file there"
             yield build_finding("ADO008", step.location, message, about=name)
-        if step.tool == "conda":
+        if step.tool == "conda" and step.targets:
             packages = ", ".join(target.text for target in step.targets)
             yield build_finding(
                 "ADO008", step.location, f"packages from conda are not read: {packages}", about="conda"
@@ -92,14 +94,21 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
             yield from _unread_target(target)
 
 
+def _unread_problems(problems: Iterable[Problem]) -> Iterator[Finding]:
+    """What of the files that an install reads could not be read."""
+    for problem in problems:
+        path = f"{problem.path}: " if problem.path else ""
+        yield build_finding(
+            "ADO008",
+            str(problem.position),
+            f"cannot be read: {path}{problem.message}",
+            about=problem.position.file,
+        )
+
+
 def _unread_target(target: InstallTarget) -> Iterator[Finding]:
     name = unresolved_variable(target.text)
-    local = (
-        target.text == "."
-        or re.match(r"\.?/|\.\[", target.text)
-        or "://" in target.text
-        or target.text.endswith(".whl")
-    )
+    local = target.reference is not None or "://" in target.text
     if name:
         yield build_finding(
             "ADO008",

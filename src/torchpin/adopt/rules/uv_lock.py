@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.adopt import uv_files
+from torchpin.adopt.project_files import python_project
 from torchpin.adopt.registry import TORCH_FAMILY, build_finding, register_rule
 from torchpin.redaction import redact_credentials
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchpin.adopt.installs import Project
-    from torchpin.adopt.uv_files import LockedPackage
     from torchpin.model import Finding
+    from torchpin.project.lock_file import LockedPackage
 
 
 @register_rule("ADO014", "uv.lock takes torch and its companions from different indexes", "error")
@@ -60,7 +60,7 @@ def family_from_several_indexes(project: Project) -> Iterator[Finding]:
 
 
 def _several_indexes(project: Project, torch: LockedPackage, package: LockedPackage) -> Finding:
-    index = uv_files.index_name(project.pyproject, torch.registry)
+    index = _index_name(project, torch.registry)
     entry = f'`{package.name} = {{ index = "{index or "NAME"}" }}`'
     unnamed = "" if index else f", where NAME is a `[[tool.uv.index]]` of {_origin(torch)}"
     return build_finding(
@@ -70,6 +70,12 @@ def _several_indexes(project: Project, torch: LockedPackage, package: LockedPack
         help=f"add {package.name} to `dependencies`, and {entry} to `[tool.uv.sources]`{unnamed}",
         about=package.name,
     )
+
+
+def _index_name(project: Project, url: str) -> str:
+    """The name of the `[[tool.uv.index]]` with an address, "" for none."""
+    indexes = python_project(project, project.pyproject_file).uv.indexes if project.pyproject_file else ()
+    return next((index.name for index in indexes if index.url.rstrip("/") == url.rstrip("/")), "")
 
 
 def _origin(package: LockedPackage) -> str:

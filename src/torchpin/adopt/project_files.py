@@ -1,0 +1,143 @@
+"""The files of another project, how a name in a command leads to one of them, and what is read of each."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torchpin.project.included_files import read_requirement_file
+from torchpin.project.pyproject import PythonProject, read_pyproject
+from torchpin.project.requirement import LONGEST_REQUIREMENT, InstallTarget, parse_target
+from torchpin.project.secret_values import hide_secret
+
+_DEEPEST = 40  # folders of a path that are compared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torchpin.project.included_files import RequirementRows
+    from torchpin.project.install import InstallCommand
+    from torchpin.project.lock_file import LockedPackage, LockFile
+    from torchpin.project.requirement import Origin
+    from torchpin.project.requirement_file import FileRequirement
+    from torchpin.project.runs import RunCommand
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """The files of a project that could be read, by kind, in the order of their names."""
+
+    texts: Mapping[str, str]
+    dockerfiles: tuple[str, ...]
+    requirement_files: tuple[str, ...]  # requirements*.txt and constraints*.txt
+    pyproject: Mapping[str, Any]
+    pyproject_file: str
+    locked: Mapping[str, LockedPackage]  # by normalized name
+    lock_file: str  # the path of the lock that `locked` is of, "" for none
+    locks: Mapping[str, LockFile] = field(default_factory=dict)  # by path
+    unreadable: tuple[tuple[str, str], ...] = ()  # (file or file:line:column, why it cannot be read)
+    runs: Mapping[str, tuple[RunCommand, ...]] = field(default_factory=dict)  # by Dockerfile
+    paths: Mapping[str, str] = field(default_factory=dict)  # by the end of the path, at each of its folders
+    # What was read of each file, kept for the rules, which read it several times.
+    installs: dict[str, tuple[InstallCommand, ...]] = field(default_factory=dict, repr=False, compare=False)
+    steps: dict[str, tuple[InstallCommand, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # by place
+    rows: dict[tuple[str, bool], RequirementRows] = field(default_factory=dict, repr=False, compare=False)
+    python_projects: dict[str, PythonProject] = field(default_factory=dict, repr=False, compare=False)
+
+
+def find_file(project: Project, name: str, run: RunCommand | None = None) -> str | None:
+    """The project's file at a path inside an image; None where there is none, or it comes from elsewhere.
+
+    By what was copied there; where nothing was, by the longest same end of the path, beside the Dockerfile first.
+    """
+    copied = run.files.find(name) if run and run.files else ()
+    if copied is None:
+        return None
+    for file in copied:
+        if file.path in project.texts:
+            return file.path
+    folder = posixpath.dirname(run.file) if run else ""
+    parts = [part for part in posixpath.normpath(name).split("/") if part not in {"", "..", "."}]
+    for start in range(max(len(parts) - _DEEPEST, 0), len(parts)):
+        end = "/".join(parts[start:])
+        beside = posixpath.join(folder, end)
+        path = beside if beside in project.texts else project.paths.get(end)
+        if path:
+            return path
+    return None
+
+
+def find_included(project: Project, name: str, file: str) -> str | None:
+    """The file that a requirement file includes: relative to it, else as a path of the image."""
+    relative = posixpath.normpath(posixpath.join(posixpath.dirname(file), name))
+    return relative if relative in project.texts else find_file(project, relative)
+
+
+def requirement_rows(project: Project, path: str, *, is_constraint: bool = False) -> RequirementRows:
+    """The rows of a requirement file and of those that it includes."""
+    key = (path, is_constraint)
+    if key not in project.rows:
+        project.rows[key] = read_requirement_file(
+            path,
+            texts=project.texts,
+            find=lambda name, file: find_included(project, name, file),
+            is_constraint=is_constraint,
+        )
+    return project.rows[key]
+
+
+def python_project(project: Project, path: str) -> PythonProject:
+    """A pyproject.toml, read once."""
+    if path not in project.python_projects:
+        project.python_projects[path] = read_pyproject(path, project.texts.get(path, ""))
+    return project.python_projects[path]
+
+
+def hidden_target(
+    text: str,
+    location: str,
+    *,
+    origin: Origin = "command",
+    index: str = "",
+    editable: bool = False,
+    hashes: int = 0,
+) -> InstallTarget:
+    """A target whose text has no secret."""
+    shown = text if len(text) <= LONGEST_REQUIREMENT else text[: LONGEST_REQUIREMENT + 1]
+    return parse_target(
+        hide_secret(shown),
+        location,
+        origin=origin,
+        index=hide_secret(index),
+        editable=editable,
+        hashes=hashes,
+    )
+
+
+def row_target(row: FileRequirement) -> InstallTarget:
+    """The target of a line of a requirement file."""
+    hashes = sum(name == "--hash" for name, _ in row.options)
+    return hidden_target(
+        row.text, str(row.position), origin="requirement file", editable=row.editable, hashes=hashes
+    )
+
+
+def requirement_lines(project: Project, path: str) -> tuple[InstallTarget | tuple[str, str], ...]:
+    """The requirements of a file and of those that it includes, and its (option, value) pairs for indexes."""
+    kinds = {"--index-url": "index", "--extra-index-url": "extra", "--find-links": "links"}
+    rows = requirement_rows(project, path)
+    options = [(kinds[row.name], hide_secret(row.value)) for row in rows.options if row.name in kinds]
+    return (*map(row_target, rows.requirements), *options)
+
+
+def pyproject_targets(project: Project) -> tuple[InstallTarget, ...]:
+    """The dependencies that the project's pyproject.toml declares, without extras and groups."""
+    if not project.pyproject_file:
+        return ()
+    python = python_project(project, project.pyproject_file)
+    return tuple(
+        hidden_target(text, str(position), origin="pyproject") for text, position in python.required()
+    )

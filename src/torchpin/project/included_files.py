@@ -1,0 +1,109 @@
+"""A requirement file with those that it includes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from torchpin.model import Problem
+from torchpin.project.requirement_file import FileOption, FileRequirement, Row, parse_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from torchpin.model import Position
+
+INCLUDES = frozenset({"--requirement", "--constraint"})
+MOST_INCLUDED = 100  # files that one includes, directly or not; real ones include below ten
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MissingFile:
+    """A file that is included and that the project does not have."""
+
+    name: str
+    position: Position
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequirementRows:
+    """What a file and those that it includes hold, in pip's order; `options` in the order in which pip applies them."""
+
+    requirements: tuple[FileRequirement, ...] = ()
+    options: tuple[FileOption, ...] = ()
+    missing: tuple[MissingFile, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+def read_requirement_file(
+    path: str,
+    *,
+    texts: Mapping[str, str],
+    find: Callable[[str, str], str | None],
+    variables: Mapping[str, str] | None = None,
+    is_constraint: bool = False,
+) -> RequirementRows:
+    """A file with those that it includes, each read once. `find`: the path of a name in a file, None where there is none."""
+    reading = _Collector(texts, find, variables or {})
+    reading.read(path, is_constraint=is_constraint)
+    return RequirementRows(
+        requirements=tuple(reading.requirements),
+        options=tuple(reading.options),
+        missing=tuple(reading.missing),
+        problems=tuple(reading.problems),
+        files=tuple(dict.fromkeys(file for file, _ in reading.seen)),
+    )
+
+
+class _Collector:
+    """The rows of a file and of those that it includes while they are collected."""
+
+    def __init__(
+        self,
+        texts: Mapping[str, str],
+        find: Callable[[str, str], str | None],
+        variables: Mapping[str, str],
+    ) -> None:
+        self._texts, self._find, self._variables = texts, find, variables
+        self.requirements: list[FileRequirement] = []
+        self.options: list[FileOption] = []
+        self.missing: list[MissingFile] = []
+        self.problems: list[Problem] = []
+        self.seen: dict[tuple[str, bool], None] = {}
+
+    def read(self, path: str, *, is_constraint: bool) -> None:
+        # a stack and not recursion: a chain of includes may be longer than Python's stack
+        stack = [(is_constraint, self._rows(path))]
+        self.seen[path, is_constraint] = None
+        while stack:
+            constraining, rows = stack[-1]
+            row = next(rows, None)
+            if row is None:
+                stack.pop()
+            elif isinstance(row, Problem):
+                self.problems.append(row)
+            elif isinstance(row, FileRequirement):
+                self.requirements.append(replace(row, is_constraint=constraining))
+            elif row.name in INCLUDES:
+                included = self._included(row, constraining or row.name == "--constraint")
+                stack += [included] if included else []
+            else:
+                self.options.append(row)
+
+    def _rows(self, path: str) -> Iterator[Row]:
+        return parse_rows(self._texts.get(path, ""), path, self._variables)
+
+    def _included(self, row: FileOption, is_constraint: bool) -> tuple[bool, Iterator[Row]] | None:
+        path = self._find(row.value, row.position.file)
+        if path is None:
+            self.missing.append(MissingFile(name=row.value, position=row.position))
+        elif (path, is_constraint) in self.seen:
+            return None
+        elif len(self.seen) > MOST_INCLUDED:
+            message = f"{row.value} is not read: over {MOST_INCLUDED} files are included"
+            self.problems.append(Problem(position=row.position, path="", message=message))
+        else:
+            self.seen[path, is_constraint] = None
+            return is_constraint, self._rows(path)
+        return None

@@ -1,0 +1,69 @@
+"""Markers, evaluated for the drafted environment, of which the Python may be unknown."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from torchpin.project.markers import MarkerTarget, can_hold_together, holds
+
+UNKNOWN, KNOWN = MarkerTarget(), MarkerTarget(python="3.12", machine="x86_64")
+
+
+@pytest.mark.parametrize(
+    ("marker", "unknown", "known"),
+    [
+        ("sys_platform == 'win32'", False, False),
+        ("sys_platform == 'linux'", True, True),
+        ("python_version < '3.11'", None, False),
+        ("python_version >= '3.8'", True, True),
+        ("python_full_version >= '3.12.4'", None, None),
+        ("platform_machine == 'x86_64'", None, True),
+        ("platform_machine in 'x86_64 aarch64'", True, True),
+        ("extra == 'dev'", False, False),
+        ("platform_release > '5'", None, None),
+        ("'a' in 'b'", None, None),
+        ("not a marker", None, None),
+        ("", True, True),
+    ],
+)
+def test_a_marker_holds_does_not_or_may(marker: str, unknown: bool | None, known: bool | None) -> None:
+    assert (holds(marker, UNKNOWN), holds(marker, KNOWN)) == (unknown, known)
+
+
+def test_torchpin_s_own_python_decides_nothing() -> None:
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    other = "3.13" if own != "3.13" else "3.12"
+    assert holds(f"python_version == '{own}'", MarkerTarget(python=other)) is False
+    assert holds(f"python_version == '{own}'", UNKNOWN) is None
+
+
+def test_extras_and_groups_count_where_they_are_asked_for() -> None:
+    assert holds("extra == 'gpu' and python_version > '3'", KNOWN, extras=["dev", "gpu"])
+    assert holds("'gpu' in extras", KNOWN, extras=["gpu"])
+    assert holds("'test' in dependency_groups", KNOWN) is False
+    assert holds("'test' in dependency_groups", KNOWN, groups=["test"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meet"),
+    [
+        ("sys_platform == 'win32'", "sys_platform == 'linux'", False),
+        ("python_version < '3.10'", "python_version >= '3.10'", False),
+        ("python_version < '3.12'", "python_version >= '3.10'", True),
+        ("platform_machine == 'aarch64'", "platform_machine == 'x86_64'", False),
+        (None, "python_version < '3.10'", True),
+        (None, "sys_platform == 'darwin'", False),
+        (None, None, True),
+    ],
+)
+def test_markers_that_exclude_each_other_never_meet(
+    first: str | None, second: str | None, meet: bool
+) -> None:
+    assert can_hold_together(first, second, UNKNOWN) is meet
+    assert can_hold_together(second, first, UNKNOWN) is meet
+
+
+def test_a_marker_nested_too_deep_may_hold() -> None:
+    assert holds("(" * 2_000 + "os_name=='posix'" + ")" * 2_000, KNOWN) is None
