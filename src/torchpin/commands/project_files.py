@@ -5,28 +5,34 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.adopt.decoding import UndecodableError, decode_text
 from torchpin.errors import InputError, ToolError
 from torchpin.project.dockerfile import FILE_NAME as DOCKERFILE_NAME
+from torchpin.project.included_files import named_files
 from torchpin.tools import process
 from torchpin.tools.files import expect_inside
 from torchpin.tools.git_command import git_executable
 from torchpin.tools.git_variables import git_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 FILE_NAMES = re.compile(
-    rf"({DOCKERFILE_NAME}|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml|uv\.lock)"
+    rf"({DOCKERFILE_NAME}|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml"
+    r"|(uv|poetry|pdm)\.lock|pylock(\.[^.]+)?\.toml|uv\.toml|Pipfile(\.lock)?|environment\.ya?ml|pip\.conf)"
 )
 # Files of tools and of dependencies, not of the project.
 _IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}
 _MOST_BYTES = 20_000_000  # of one file, and of all together; a large uv.lock has a few million
 _MOST_FILES = 2_000  # large monorepositories have some hundred
 _MOST_FOLDERS = 200_000  # as many are walked in seconds
+_MOST_NAMES = 100_000  # of files that are looked at where a Dockerfile names one
+_MOST_ROUNDS = 5  # of files that are named by files that are named
+_MOST_OF_A_NAME = 5  # files with the same name, of which a path in an image does not tell which one it is
 _DEEPEST_FOLDER = 40  # folders; real projects have below 20
 
 
@@ -50,32 +56,80 @@ def read_folder(
     if not folder.is_dir():
         raise InputError(f"not a directory: {folder}")
     result = FolderTexts()
-    paths = [
-        str(path.relative_to(folder)) for path in _find_files(folder, names, result.skipped, most_folders)
-    ]
-    ignored = _ignored_by_git(folder, paths) if heed_gitignore else set()
-    size = 0
-    for name in (path for path in paths if path not in ignored):
+    others: dict[str, list[str]] = {}
+    found_paths = _find_files(folder, names, result.skipped, most_folders, others)
+    paths = [str(path.relative_to(folder)) for path in found_paths]
+    seen: set[str] = set()
+    for _ in range(_MOST_ROUNDS):
+        ignored = _ignored_by_git(folder, paths) if heed_gitignore and paths else set()
+        fresh = [path for path in paths if path not in ignored]
+        if not _read_files(folder, fresh, result):
+            break
+        seen.update(paths)
+        paths = sorted(
+            _named_paths((result.texts[path] for path in fresh if path in result.texts), others) - seen
+        )
+        if not paths:
+            break
+    return result
+
+
+def _read_files(folder: Path, names: Iterable[str], result: FolderTexts) -> bool:
+    """Reads files; False where a bound was reached."""
+    size = sum(map(len, result.texts.values()))
+    for name in names:
         if len(result.texts) >= _MOST_FILES:
             result.skipped.append(f"{name}: skipped with all after it, over {_MOST_FILES} files to read")
-            break
+            return False
         content = read_file(folder, name, result)
         size += len(content or "")
         if size > _MOST_BYTES:
             result.skipped.append(f"{name}: skipped with all after it, over {_MOST_BYTES} bytes to read")
-            break
+            return False
         if content is not None:
             result.texts[name] = content
-    return result
+    return True
 
 
-def _find_files(folder: Path, names: re.Pattern[str], skipped: list[str], most_folders: int) -> list[Path]:
-    """The files by name. No link to a folder is followed, and no recursion, which deep folders would exhaust."""
+def _named_paths(texts: Iterable[str], others: Mapping[str, list[str]]) -> set[str]:
+    """The files that texts name, by the longest same end of their paths, whatever they are called."""
+    paths: set[str] = set()
+    for name in {name for text in texts for name in named_files(text)}:
+        parts = [part for part in name.split("/") if part not in {"", ".", ".."}]
+        candidates = others.get(parts[-1], []) if parts else []
+        lengths = {path: _same_end(path.split("/"), parts) for path in candidates}
+        longest = max(lengths.values(), default=0)
+        same = [path for path, length in lengths.items() if length == longest]
+        paths.update(sorted(same, key=lambda path: (path.count("/"), path))[:_MOST_OF_A_NAME])
+    return paths
+
+
+def _same_end(path: list[str], name: list[str]) -> int:
+    pairs = zip(reversed(path), reversed(name), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _find_files(
+    folder: Path,
+    names: re.Pattern[str],
+    skipped: list[str],
+    most_folders: int,
+    others: dict[str, list[str]],
+) -> list[Path]:
+    """The files by name. No link to a folder is followed, and no recursion, which deep folders would exhaust.
+
+    `others` gets the paths of the other files, by name.
+    """
     paths: list[Path] = []
+    count = 0
     for number, (parent, folders, files) in enumerate(os.walk(folder)):
         relative_path = Path(parent).relative_to(folder)
         folders[:] = sorted({*folders} - _IGNORED_FOLDERS)
         paths += [Path(parent, file) for file in files if names.fullmatch(file)]
+        count += len(files)
+        for file in files if count <= _MOST_NAMES else ():
+            if not names.fullmatch(file):
+                others.setdefault(file, []).append(str(relative_path / file))
         if number >= most_folders:
             skipped.append(f"{relative_path}: skipped with all after it, over {most_folders} folders")
             break

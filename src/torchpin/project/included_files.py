@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
     from torchpin.model import Position
 
+# Names of lists in the text of a Dockerfile, and whatever stands behind an option that reads a file.
+_LIST_NAME = re.compile(r"[\w.@/-]{0,200}[\w-]\.(?:txt|in|pip|ya?ml|toml|lock|conf)\b", re.ASCII)
+_FILE_OPTION = re.compile(
+    r"(?:^|\s)(?:-[rcf]|--(?:requirements?|constraints?|overrides?|file))(?:[ \t=]+|(?<=-[rcf]))[\"']?(?P<name>[\w.@/-]{1,200})",
+    re.ASCII | re.MULTILINE,
+)
 INCLUDES = frozenset({"--requirement", "--constraint"})
 MOST_INCLUDED = 100  # files that one includes, directly or not; real ones include below ten
 
@@ -34,6 +41,14 @@ class RequirementRows:
     missing: tuple[MissingFile, ...] = ()
     problems: tuple[Problem, ...] = ()
     files: tuple[str, ...] = ()
+
+
+def named_files(text: str) -> set[str]:
+    """The names in a Dockerfile or a requirement file that may be those of files that an install reads."""
+    return {
+        *(match[0] for match in _LIST_NAME.finditer(text)),
+        *(match["name"] for match in _FILE_OPTION.finditer(text)),
+    }
 
 
 def read_requirement_file(
