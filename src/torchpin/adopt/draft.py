@@ -15,6 +15,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.adopt import scan
 from torchpin.adopt.accelerators import other_accelerator
+from torchpin.adopt.conda_torch import conda_torch
 from torchpin.adopt.image_installs import has_installs, image_installs, install_steps
 from torchpin.adopt.installs import (
     InstallCommand,
@@ -24,7 +25,7 @@ from torchpin.adopt.installs import (
 )
 from torchpin.adopt.project import parse_project
 from torchpin.adopt.python_version import choose_python
-from torchpin.adopt.registry import TORCH_FAMILY
+from torchpin.adopt.registry import TORCH_FAMILY, exact_version
 from torchpin.adopt.run_settings import run_settings
 from torchpin.compat import partners
 from torchpin.compat.pins import extras_text
@@ -131,10 +132,13 @@ def _add_step(project: Project, draft: _Draft, step: InstallCommand) -> None:
                 draft.apt[req.text] = None
         return
     if step.tool == "conda":
+        torch = conda_torch(step)
+        draft.versions = {**torch.versions, **draft.versions}
+        draft.channel = draft.channel or torch.channel
         draft.omitted += [f"{req.text} (conda)" for req in step.targets]
         return
     constrained_versions: dict[str, str] = {
-        canonicalize_name(constraint.requirement.name): _exact_version(constraint)
+        canonicalize_name(constraint.requirement.name): exact_version(constraint)
         for constraint in step.constraints
         if constraint.requirement
     }
@@ -153,16 +157,6 @@ def _add_step(project: Project, draft: _Draft, step: InstallCommand) -> None:
         draft.layers.append(Layer(name=f"step-{len(draft.layers) + 1}", packages=plain_pins))
 
 
-def _exact_version(req: InstallTarget) -> str:
-    specifiers = list(req.requirement.specifier) if req.requirement else []
-    exact = [
-        specifier.version
-        for specifier in specifiers
-        if specifier.operator in {"==", "==="} and "*" not in specifier.version
-    ]
-    return exact[0] if exact else ""
-
-
 def _to_pin(
     project: Project,
     draft: _Draft,
@@ -171,24 +165,18 @@ def _to_pin(
     constrained_versions: Mapping[str, str],
 ) -> Requirement | None:
     """A requirement as an exact pin, None where the draft holds it elsewhere: torch, companions, omitted ones."""
-    wheel = re.search(
-        r"(?<![\w.])([\w.]+?)-(\d[\w.]*?)(?:\+|%2B)[^/]*\.whl", req.text
-    )  # %2B: a + in an address
     if req.requirement is None or req.requirement.url:
-        if wheel and canonicalize_name(wheel[1]) in facts.abi_packages() and is_version(wheel[2]):
-            return Requirement(f"{canonicalize_name(wheel[1])}=={wheel[2]}")
-        draft.omitted.append(req.text)
-        return None
+        return _address_pin(draft, step, req)
     name = canonicalize_name(req.requirement.name)
     applies = holds(req.requirement.marker, draft.environment)
     if applies is False:
         return None
     locked = project.locked.get(name)
-    version = _exact_version(req) or constrained_versions.get(name) or (locked.version if locked else "")
+    version = exact_version(req) or constrained_versions.get(name) or (locked.version if locked else "")
     if name in TORCH_FAMILY:
         draft.versions.setdefault(name, version)
         if name == "torch" and not draft.channel:
-            draft.channel = _torch_channel(draft, step, req)
+            draft.channel = _torch_channel(draft, step, req, version)
         return None
     if applies is None:
         draft.omitted.append(f"{req.text} (its marker cannot be evaluated)")
@@ -201,12 +189,26 @@ def _to_pin(
     return None
 
 
-def _torch_channel(draft: _Draft, step: InstallCommand, req: InstallTarget) -> str:
-    """The channel that torch comes from; "" where nothing shows it, which the draft says."""
+def _address_pin(draft: _Draft, step: InstallCommand, req: InstallTarget) -> Requirement | None:
+    """A package by its address as a pin, where facts know its wheels; torch's family goes into the draft, all else is omitted."""
+    version = req.reference.version.partition("+")[0] if req.reference else ""
+    if req.name in facts.abi_packages() and is_version(version):
+        return Requirement(f"{req.name}=={version}")
+    if req.name in TORCH_FAMILY and is_version(version):
+        draft.versions.setdefault(req.name, version)
+        if req.name == "torch":
+            draft.channel = draft.channel or step.origin(req).channel
+    else:
+        draft.omitted.append(req.text)
+    return None
+
+
+def _torch_channel(draft: _Draft, step: InstallCommand, req: InstallTarget, version: str) -> str:
+    """The channel that torch comes from; "" where nothing shows it, which the draft says, and for a release not known of PyPI."""
     origin = step.origin(req)
     if origin.unknown:
         draft.omitted.append(f"the channel of torch, which cannot be told: {origin.reason}")
-    return origin.channel
+    return "" if origin.channel == "pypi" and version and facts.release(version) is None else origin.channel
 
 
 def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:

@@ -45,6 +45,7 @@ __all__ = [
 _SETTINGS = re.compile(r"(?:PIP|UV|POETRY|PIPENV|PDM|CONDA)_[A-Z0-9_]+")  # variables that installs read
 _ASSIGNMENT = re.compile(r"(?P<name>\w+)=(?P<value>.*)", re.DOTALL)
 _PREFIXES = {"sudo", "env", "time", "exec", "then", "do", "else", "{", "!", "command", "nice"}
+_PREFIX_VALUES = {"-u", "--user", "-g", "--group", "-n", "-C", "-D"}  # options of prefixes that take a value
 _PIP = re.compile(r"pip3?(?:\.\d+)*")
 _PYTHON = re.compile(r"python3?(?:\.\d+)?")
 _CONDA = {"conda", "mamba", "micromamba"}
@@ -74,7 +75,7 @@ _PIP_CONFIGS = (
 
 
 @dataclass(kw_only=True, slots=True)
-class _State:
+class _InstallState:
     """What earlier commands of a Dockerfile leave behind: pip's configuration, and within a RUN the variables.
 
     `variables`: those of the build, for the last mapping of them that was looked at.
@@ -111,7 +112,7 @@ def parse_installs(upstream: Project, run: RunCommand) -> tuple[InstallCommand, 
 
 
 def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
-    state = _State(config=_copied_config(upstream))
+    state = _InstallState(config=_copied_config(upstream))
     target = marker_target(upstream, file)
     for run in run_commands(upstream, file):
         if run.instruction is not state.instruction:
@@ -171,16 +172,19 @@ def _plain_words(run: RunCommand) -> tuple[list[Argument], dict[str, Setting]]:
     assigned: dict[str, Setting] = {}
     position = 0
     while position < len(words):
-        match = _ASSIGNMENT.fullmatch(words[position].text)
+        text = words[position].text
+        match = _ASSIGNMENT.fullmatch(text)
         if match and _SETTINGS.fullmatch(match["name"]):
             assigned[match["name"]] = Setting(match["value"], words[position].location)
-        elif not match and words[position].text not in _PREFIXES:
+        elif position and text.startswith("-"):  # an option of sudo, env or nice
+            position += text in _PREFIX_VALUES
+        elif not match and text not in _PREFIXES:
             break
         position += 1
     return words[position:], assigned
 
 
-def _follow(state: _State, words: Sequence[Argument]) -> None:
+def _follow(state: _InstallState, words: Sequence[Argument]) -> None:
     """`export` and `pip config set`, which later commands depend on."""
     texts = [word.text for word in words]
     if texts[0] == "export":

@@ -20,6 +20,8 @@ from torchpin.project.markers import holds
 from torchpin.project.pip_arguments import Argument, PipArguments, parse_arguments
 from torchpin.project.pylock import read_pylock
 from torchpin.project.secret_values import hide_secret
+from torchpin.project.toml_file import TomlFile
+from torchpin.project.uv_settings import read_uv_settings
 from torchpin.redaction import HIDDEN
 
 if TYPE_CHECKING:
@@ -136,7 +138,13 @@ def _add_constraints_of_variables(context: InstallContext, collected: Collected,
 
 
 def _add_uv_settings(context: InstallContext, collected: Collected) -> None:
-    """uv's settings that hold in a folder: of uv.toml, else of pyproject.toml."""
+    """uv's settings that hold in a folder: of uv.toml, else of pyproject.toml, whose table then counts for nothing."""
+    path = context.find("uv.toml")
+    if path:
+        toml = TomlFile(path, context.project.texts[path])
+        collected.uv.append(read_uv_settings(toml))
+        collected.problems += toml.problems
+        return
     python = project_at(context, ".")
     if python:
         collected.uv.append(python.uv)

@@ -9,6 +9,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.adopt.conda_torch import conda_python
+from torchpin.adopt.image_installs import image_installs
 from torchpin.description import patterns
 from torchpin.facts.image_names import parse_image_name
 from torchpin.facts.versions import is_version, major_minor
@@ -32,7 +34,12 @@ def choose_python(
 
     Where uv.lock is installed, uv brings another Python than the image's if `requires-python` demands it.
     """
-    source = _image_python(project, file, stage, base)
+    version, place = conda_python(image_installs(project, file)) if file else ("", "")
+    source = (
+        PythonSource(version, place, "conda installs it")
+        if version
+        else _image_python(project, file, stage, base)
+    )
     is_needed = (project.locked and not _allows_python(project.pyproject, source.version)) or (
         not source.version and _is_pinned(project.pyproject)
     )

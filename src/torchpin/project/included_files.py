@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Names of lists in the text of a Dockerfile, and whatever stands behind an option that reads a file.
 _LIST_NAME = re.compile(r"[\w.@/-]{0,200}[\w-]\.(?:txt|in|pip|ya?ml|toml|lock|conf)\b", re.ASCII)
+_QUOTED_NAME = re.compile(r"[\"'](?P<name>[^\"'\n]{1,200}\.(?:txt|in|pip|ya?ml|toml|lock|conf))[\"']")
 _FILE_OPTION = re.compile(
     r"(?:^|\s)(?:-[rcf]|--(?:requirements?|constraints?|overrides?|file))(?:[ \t=]+|(?<=-[rcf]))[\"']?(?P<name>[\w.@/-]{1,200})",
     re.ASCII | re.MULTILINE,
@@ -46,6 +47,7 @@ class RequirementRows:
 def named_files(text: str) -> set[str]:
     """The names in a Dockerfile or a requirement file that may be those of files that an install reads."""
     return {
+        *(match["name"] for match in _QUOTED_NAME.finditer(text)),
         *(match[0] for match in _LIST_NAME.finditer(text)),
         *(match["name"] for match in _FILE_OPTION.finditer(text)),
     }

@@ -34,7 +34,7 @@ class LockedDependency:
 class LockedPackage:
     """A package of a lock. `registry`: the address of its index, "" where it is another source, or the lock does not say.
 
-    `address`: of a repository, file or folder that it comes from instead; `line`: of its table, from 1. `forks`: markers of
+    `address`: of a repository, file or folder that it comes from instead; `line`: of its name, from 1. `forks`: markers of
     which one has to hold; `marker`: the one that has to hold too; `groups`: those that it belongs to, () for all.
     """
 
@@ -100,6 +100,21 @@ def select_package(
     if certain:
         return certain[0]
     return possible[0] if len(possible) == 1 else None
+
+
+def name_lines(text: str, header: str, count: int) -> list[int]:
+    """The lines of the names in the tables of a list, from 1; the first line where they are written otherwise."""
+    lines: list[int] = []
+    is_open = False
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip() == header:
+            lines.append(number)
+            is_open = True
+        elif is_open and line.partition("=")[0].strip() == "name":
+            lines[-1], is_open = number, False
+        elif line.startswith("["):
+            is_open = False
+    return lines if len(lines) == count else [1] * count
 
 
 def too_many(packages: Collection[object]) -> str:

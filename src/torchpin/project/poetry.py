@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from torchpin.model import Position, Problem
-from torchpin.project.lock_file import LockedPackage, LockFile, too_many
+from torchpin.project.lock_file import LockedPackage, LockFile, name_lines, too_many
 from torchpin.project.toml_file import TomlFile, table_of, text_of
 
 if TYPE_CHECKING:
@@ -194,8 +194,7 @@ def read_poetry_lock(file: str, text: str) -> LockFile:
         position = Position(file=file, line=1, column=1)
         toml.problems.append(Problem(position=position, path="", message=refusal))
         rows = ()
-    lines = [n for n, line in enumerate(text.split("\n"), 1) if line.strip() == "[[package]]"]
-    lines = lines if len(lines) == len(rows) else [1] * len(rows)
+    lines = name_lines(text, "[[package]]", len(rows))
     return LockFile(
         file=file,
         tool="poetry",

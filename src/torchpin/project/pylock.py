@@ -8,36 +8,33 @@ from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValida
 from packaging.utils import canonicalize_name
 
 from torchpin.model import Position, Problem
-from torchpin.project.lock_file import LockedPackage, LockFile, too_many
-from torchpin.project.toml_file import TomlFile, text_of
+from torchpin.project.lock_file import LockedPackage, LockFile, name_lines, too_many
+from torchpin.project.toml_file import TomlFile, table_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from packaging.pylock import Package
-
 
 def read_pylock(file: str, text: str) -> LockFile:
-    """The packages of a pylock.toml; what is wrong with it is in its problems, and then it counts as empty."""
+    """The packages of a pylock.toml; what is wrong with it is in its problems. One that is not valid is read all the same."""
     toml = TomlFile(file, text)
-    packages: tuple[LockedPackage, ...] = ()
-    requires_python = ""
+    rows = toml.rows(toml.tables, "packages", "")
     if not toml.problems:
         try:
-            lock = Pylock.from_dict(toml.tables)
-            lines = _table_lines(text, "[[packages]]", len(lock.packages))
-            packages = tuple(map(_pylock_package, lock.packages, lines))
-            requires_python = str(lock.requires_python or "")
+            Pylock.from_dict(toml.tables)
         except (PylockValidationError, PylockUnsupportedVersionError, RecursionError) as error:
             _refuse(toml, (str(error).splitlines() or ["it is nested too deep"])[0])
-    if refusal := too_many(packages):
+    if refusal := too_many(rows):
         _refuse(toml, refusal)
-        packages = ()
+        rows = ()
+    lines = name_lines(text, "[[packages]]", len(rows))
     return LockFile(
         file=file,
         tool="pylock",
-        packages=packages,
-        requires_python=requires_python,
+        packages=tuple(
+            _pylock_package(row, line) for row, line in zip(rows, lines, strict=True) if text_of(row, "name")
+        ),
+        requires_python=text_of(toml.tables, "requires-python"),
         problems=tuple(toml.problems),
     )
 
@@ -48,31 +45,17 @@ def _refuse(toml: TomlFile, message: str) -> None:
     )
 
 
-def _table_lines(text: str, header: str, number: int) -> list[int]:
-    """The lines of the tables of a list, from 1; the first line where they are written otherwise."""
-    lines = [n for n, line in enumerate(text.split("\n"), 1) if line.strip() == header]
-    return lines if len(lines) == number else [1] * number
-
-
-def _pylock_package(package: Package, line: int) -> LockedPackage:
-    vcs, archive, directory = package.vcs, package.archive, package.directory
-    address = (
-        (vcs.url or vcs.path or "")
-        if vcs
-        else (archive.url or archive.path or "")
-        if archive
-        else directory.path
-        if directory
-        else ""
-    )
+def _pylock_package(row: Mapping[str, Any], line: int) -> LockedPackage:
+    places = [table_of(row, key) for key in ("vcs", "archive", "directory")]
+    addresses = [text_of(place, "url") or text_of(place, "path") for place in places]
     return LockedPackage(
-        name=package.name,
-        version=str(package.version or ""),
-        registry=package.index or "",
-        address=address,
+        name=canonicalize_name(text_of(row, "name")),
+        version=text_of(row, "version"),
+        registry=text_of(row, "index"),
+        address=next((address for address in addresses if address), ""),
         line=line,
-        marker=str(package.marker or ""),
-        is_root=bool(directory and directory.path in {".", ""}),
+        marker=text_of(row, "marker"),
+        is_root=addresses[2] == ".",
     )
 
 
@@ -83,7 +66,7 @@ def read_pdm_lock(file: str, text: str) -> LockFile:
     if refusal := too_many(rows):
         _refuse(toml, refusal)
         rows = ()
-    lines = _table_lines(text, "[[package]]", len(rows))
+    lines = name_lines(text, "[[package]]", len(rows))
     return LockFile(
         file=file,
         tool="pdm",

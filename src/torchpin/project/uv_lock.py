@@ -12,6 +12,7 @@ from torchpin.project.lock_file import (
     LockedPackage,
     LockFile,
     by_name,
+    name_lines,
     select_package,
     too_many,
 )
@@ -40,9 +41,7 @@ def read_uv_lock(file: str, text: str) -> LockFile:
         position = Position(file=file, line=1, column=1)
         toml.problems.append(Problem(position=position, path="", message=refusal))
         rows = ()
-    lines = [n for n, line in enumerate(text.split("\n"), 1) if line.strip() == "[[package]]"]
-    if len(lines) != len(rows):
-        lines = [1] * len(rows)
+    lines = name_lines(text, "[[package]]", len(rows))
     packages = tuple(
         _package(row, line) for row, line in zip(rows, lines, strict=True) if text_of(row, "name")
     )

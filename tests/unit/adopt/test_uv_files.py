@@ -73,7 +73,7 @@ def test_the_lock_decides_the_channel_and_a_companion_from_elsewhere_is_named(
     assert service.variants[0].channel == channel
     assert (service.python.major, service.python.minor) == (3, 12)
     (match,) = (match for match in draft.matches if match.id == "ADO014")
-    assert match.finding.location == "uv.lock:8:1"
+    assert match.finding.location == "uv.lock:9:1"
     assert match.finding.message == (
         f"{companion} {version} comes from PyPI, and torch {torch_version} from {channel}"
     )

@@ -121,7 +121,7 @@ def test_a_row_has_its_index_or_address_and_line() -> None:
     assert (row.version, row.registry, row.line) == (
         "2.7.1+cu128",
         f"{CHANNEL}/cu128",
-        UV[: UV.rindex("2.7.1+cu128")].count("\n") - 1,
+        UV[: UV.rindex("2.7.1+cu128")].count("\n"),
     )
     (triton,) = lock.rows("triton")
     assert (triton.registry, triton.address) == ("", "https://github.com/a/triton?rev=x#abc")
@@ -179,8 +179,8 @@ def test_the_packages_of_poetry_s_lock() -> None:
     assert [
         (row.name, row.version, row.registry, row.address, row.groups, row.line) for row in lock.packages
     ] == [
-        ("torch", "2.7.1+cu126", f"{CHANNEL}/cu126", "", ("main",), 1),
-        ("lib", "1.0", "", "https://github.com/a/lib.git", ("dev",), 10),
+        ("torch", "2.7.1+cu126", f"{CHANNEL}/cu126", "", ("main",), 2),
+        ("lib", "1.0", "", "https://github.com/a/lib.git", ("dev",), 11),
     ]
     assert (lock.packages[0].applies(LINUX), lock.requires_python) == (True, ">=3.11")
 
@@ -209,8 +209,8 @@ def test_the_packages_of_a_pylock() -> None:
     lock = read_pylock("pylock.toml", text)
     assert lock.problems == ()
     assert [(row.name, row.version, row.registry, row.address, row.line) for row in lock.packages] == [
-        ("torch", "2.7.1+cu128", f"{CHANNEL}/cu128", "", 4),
-        ("lib", "", "", "https://github.com/a/lib", 10),
+        ("torch", "2.7.1+cu128", f"{CHANNEL}/cu128", "", 5),
+        ("lib", "", "", "https://github.com/a/lib", 11),
     ]
 
 

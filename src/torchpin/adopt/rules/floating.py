@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torchpin import facts
 from torchpin.adopt import installs
-from torchpin.adopt.registry import build_finding, package_name, register_rule, replacement
+from torchpin.adopt.registry import build_finding, exact_version, package_name, register_rule, replacement
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.secret_values import hide_secret
 from torchpin.project.stages import parse_stages
@@ -108,6 +108,7 @@ def _unpinned_image(
 
 
 def _unpinned_packages(step: InstallCommand) -> Iterator[Finding]:
+    constrained = {package_name(target) for target in step.constraints if exact_version(target)}
     for target in step.targets:
         git = _GIT.match(target.text)
         if git:
@@ -119,7 +120,7 @@ def _unpinned_packages(step: InstallCommand) -> Iterator[Finding]:
                 yield build_finding("ADO006", target.location, message, about=target.text)
         elif (
             step.tool == "pip"
-            and package_name(target) in {"torch", *facts.abi_packages()}
+            and package_name(target) in {"torch", *facts.abi_packages()} - constrained
             and not (target.requirement and (target.requirement.specifier or target.requirement.url))
         ):
             yield build_finding(

@@ -113,7 +113,7 @@ def _replacements(steps: StageSteps) -> Iterator[Finding]:
             continue
         options = {*run.command.texts}
         for target in _family(step):
-            is_from_channel = step.index or torch_channel(step, target)[1] == "from its extra index"
+            is_from_channel = step.index or step.origin(target).channel not in {"", "pypi"}
             if installed.origin and not is_from_channel and not _is_satisfied(target, installed, options):
                 message = (
                     f"`{target.text}` has no index, so PyPI's build may replace torch from {installed.origin}"
