@@ -81,9 +81,10 @@ def _hcl_tables(text: str) -> Table:
         raise _BrokenError(line if isinstance(line, int) and line > 0 else 1, "invalid HCL") from None
     tables: Table = {}
     for kind, blocks in root.items():
-        for block in blocks if isinstance(blocks, list) else ():
-            for name, values in block.items() if isinstance(block, dict) else ():
-                tables.setdefault(kind, {}).setdefault(_plain(name), {}).update(_plain_values(values))
+        for block in _rows(blocks):
+            for name, values in _table(block).items():
+                if isinstance(values, dict):  # a block with a name; others are no targets or variables
+                    tables.setdefault(kind, {}).setdefault(_plain_key(name), {}).update(_plain_values(values))
     return tables
 
 
@@ -126,6 +127,7 @@ class _BakeReader:
         self._file, self._text = file, text
         self._targets: Table = tables.get("target", {})
         self._variables: Table = tables.get("variable", {})
+        self._groups: Table = tables.get("group", {})
         self._problems: list[Problem] = []
         self._inherited_targets: dict[str, Table] = {}
         self._left = _MOST_REFERENCES
@@ -134,16 +136,27 @@ class _BakeReader:
         builds = [
             build
             for name in self._targets
-            if not name.startswith("_") and isinstance(self._targets[name], dict)
+            if isinstance(self._targets[name], dict) and name not in self._only_inherited()
             for build in self._builds(name)
         ]
         if len(builds) > _MOST_BUILDS:
             self._problems.append(_problem(self._file, 1, f"it has more than {_MOST_BUILDS} builds"))
         return BuildFile(builds=tuple(builds[:_MOST_BUILDS]), problems=tuple(self._problems))
 
+    def _only_inherited(self) -> set[str]:
+        """The targets that are there for others to inherit from: in no group, though there are groups."""
+        in_groups = {name for group in self._groups.values() for name in _texts(_table(group).get("targets"))}
+        inherited = {name for row in self._targets.values() for name in _texts(_table(row).get("inherits"))}
+        return {name for name in self._targets if name.startswith("_") or name in inherited} - in_groups
+
     def _builds(self, name: str) -> Iterator[ImageBuild]:
         """The builds of a target, one for each combination of its matrix."""
         target = self._inherited(name, 0)
+        if not _is_table_of_lists(target.get("matrix", {})):
+            position = Position(file=self._file, line=self._line(name), column=1)
+            message = f"{name}: its matrix is computed, so its builds are not read"
+            self._problems.append(Problem(position=position, path=f"target.{name}", message=message))
+            return
         for values in islice(_combinations(target.get("matrix")), _MOST_BUILDS + 1):
             build = self._build(name, target, values)
             if build:
@@ -177,9 +190,20 @@ class _BakeReader:
                 },
                 stage,
                 tuple(platform for platform in known if platform),
+                self._contexts(target, values),
             ),
             inline=self._filled(target.get("dockerfile-inline", ""), values) or "",
         )
+
+    def _contexts(self, target: Table, values: Mapping[str, str]) -> dict[str, str]:
+        """The further contexts that are folders of the project."""
+        contexts: dict[str, str] = {}
+        for name, value in _table(target.get("contexts")).items():
+            folder = self._filled(value, values)
+            paths = project_paths(self._file, folder, "") if folder else None
+            if paths:
+                contexts[name] = paths[0]
+        return contexts
 
     def _inherited(self, name: str, depth: int) -> Table:
         """A target over those that it inherits from, the last of which wins; arguments are merged."""
@@ -189,10 +213,9 @@ class _BakeReader:
         if name not in self._inherited_targets:
             self._inherited_targets[name] = {}  # of a target that inherits from itself
             merged: Table = {}
-            for parent in _rows(target.get("inherits")):
-                if isinstance(parent, str):
-                    inherited = self._inherited(self._filled(parent, {}) or parent, depth + 1)
-                    merged = _merged(merged, {key: row for key, row in inherited.items() if key not in _OWN})
+            for parent in _texts(target.get("inherits")):
+                inherited = self._inherited(self._filled(parent, {}) or parent, depth + 1)
+                merged = _merged(merged, {key: row for key, row in inherited.items() if key not in _OWN})
             self._inherited_targets[name] = _merged(merged, target)
         return self._inherited_targets[name]
 
@@ -235,6 +258,14 @@ def _table(value: Any) -> Table:
 
 def _rows(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _texts(value: Any) -> list[str]:
+    return [row for row in _rows(value) if isinstance(row, str)]
+
+
+def _is_table_of_lists(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(row, list) for row in value.values())
 
 
 def _merged(first: Table, second: Table) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torchpin.project.stages import BuildInputs
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|target:|docker-image:", re.IGNORECASE)
 _OUTSIDE = ".."
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +57,10 @@ def project_paths(file: str, context: str, dockerfile: str) -> tuple[str, str] |
     return ("" if folder == "." else folder), path
 
 
-def build_inputs(args: Mapping[str, str], target: str, platforms: tuple[str, ...] = ()) -> BuildInputs:
+def build_inputs(
+    args: Mapping[str, str], target: str, platforms: tuple[str, ...] = (), contexts: Mapping[str, str] = _NONE
+) -> BuildInputs:
     """What a build is called with, on the first of its platforms."""
     platform = {"platform": platforms[0]} if platforms else {}
-    return BuildInputs(args=tuple(sorted(args.items())), target=target, **platform)
+    pairs = tuple(sorted(contexts.items()))
+    return BuildInputs(args=tuple(sorted(args.items())), target=target, contexts=pairs, **platform)

@@ -11,7 +11,7 @@ from torchpin.project.docker_words import split_words
 from torchpin.project.stages import find_stage, mount_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from torchpin.project.build_steps import BuildStep
     from torchpin.project.dockerfile import Heredoc
@@ -38,8 +38,10 @@ class _Copy(NamedTuple):
     target: str
     is_folder: bool
     stage: int | None = None
+    before: int | None = None  # how many copies of that stage come before it; all where it is None
     heredocs: tuple[Heredoc, ...] = ()
     keeps_parents: bool = False
+    context: str = ""  # the folder of the project that the sources are relative to
     is_known: bool = True  # not: a clone, a download or another image, whose files nobody here has
 
 
@@ -67,13 +69,16 @@ class ImageView:
 
 @dataclass(kw_only=True, slots=True)
 class ImageFiles:
-    """The copies of a build, stage by stage. `paths`: the project's files; `context`: the folder that the build gets, "" for all."""
+    """The copies of a build, stage by stage. `paths`: the project's files; `context`: the folder that the build gets, "" for all;
+    `contexts`: further ones by name.
+    """
 
     paths: Collection[str]
+    stages: Sequence[Stage] = ()
     context: str = ""
+    contexts: Mapping[str, str] = field(default_factory=dict)
     is_ignored: Callable[[str], bool] = lambda _: False
     _copies: dict[int, list[_Copy]] = field(default_factory=dict)
-    _parents: dict[int, int] = field(default_factory=dict)
     _folders: set[str] = field(default_factory=set)
     _matched: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by pattern
 
@@ -82,20 +87,19 @@ class ImageFiles:
             while path := posixpath.dirname(path):
                 self._folders.add(path)
 
-    def view(self, step: BuildStep, stages: Sequence[Stage]) -> ImageView:
+    def view(self, step: BuildStep) -> ImageView:
         """The files before an instruction, with what it mounts."""
         stage = step.stage.number
-        if step.stage.parent:
-            self._parents[stage] = step.stage.parent.number
         flags = (flag.value for flag in step.instruction.all_flags if flag.name == "mount")
         options = (mount_options(step.variables.expand(flag)) for flag in flags)
         mounts = tuple(
-            _Copy(
-                sources=(mount.get("source", "."),),
-                target=posixpath.normpath(posixpath.join(step.folder, mount["target"])),
-                is_folder=False,
-                stage=_origin(mount.get("from", ""), stages),
-                is_known=not mount.get("from") or find_stage(mount["from"], stages) is not None,
+            self._from(
+                mount.get("from", ""),
+                _Copy(
+                    sources=(mount.get("source", "."),),
+                    target=_joined(step.folder, mount["target"]),
+                    is_folder=False,
+                ),
             )
             for mount in options
             if mount["type"] == "bind" and "target" in mount
@@ -103,40 +107,46 @@ class ImageFiles:
         count = len(self._copies.get(stage, ()))
         return ImageView(files=self, stage=stage, count=count, folder=step.folder, mounts=mounts)
 
-    def copy(self, step: BuildStep, stages: Sequence[Stage]) -> None:
+    def copy(self, step: BuildStep) -> None:
         """Follows a COPY or ADD."""
         instruction = step.instruction
-        words = instruction.exec_form or tuple(
-            word.text for word in split_words(instruction.text, instruction.escape)
-        )
+        words = _operands(step)
         if len(words) < 2:  # noqa: PLR2004 - a source and a target
             return
-        *sources, target = (step.variables.expand(word, instruction.escape) for word in words)
+        *sources, target = words
         names = {heredoc.name for heredoc in instruction.heredocs}
         plain = tuple(source for source in sources if _heredoc_name(source) not in names)
-        origin = instruction.flags.get("from", "")
-        self._add(
-            step.stage.number,
-            _Copy(
-                sources=tuple(source for source in plain if not _REMOTE.match(source)),
-                target=posixpath.normpath(posixpath.join(step.folder, target)),
-                is_folder=len(sources) > 1 or target.endswith("/") or target in {".", ".."},
-                stage=_origin(origin, stages),
-                heredocs=instruction.heredocs,
-                keeps_parents="parents" in instruction.flags,
-                is_known=not origin or find_stage(origin, stages) is not None,
-            ),
+        copy = _Copy(
+            sources=tuple(source for source in plain if not _REMOTE.match(source)),
+            target=_joined(step.folder, target),
+            is_folder=len(sources) > 1 or target.endswith("/") or target in {".", ".."},
+            heredocs=instruction.heredocs,
+            keeps_parents="parents" in instruction.flags,
         )
+        self._add(step.stage.number, self._from(instruction.flags.get("from", ""), copy))
+
+    def _from(self, origin: str, copy: _Copy) -> _Copy:
+        """A copy with what its sources are taken from: the project, a further context of it, a stage, or an image."""
+        if not origin or origin in self.contexts:
+            return copy._replace(context=self.contexts.get(origin, self.context))
+        stage = find_stage(origin, self.stages)
+        return copy._replace(stage=stage.number if stage else None, is_known=stage is not None)
 
     def follow(self, view: ImageView, command: Sequence[str]) -> ImageView:
-        """The view behind a command of a RUN: `cd`, and `git clone`, whose folder is none of the project's."""
+        """The view behind a command of a RUN: `cd`; `cp`, `mv` and `ln`; `git clone`, whose folder is none of the project's."""
         if command[:1] == ("cd",) and len(command) > 1:
-            return replace(view, folder=posixpath.normpath(posixpath.join(view.folder, command[1])))
-        folder = _cloned_folder(command)
-        if not folder:
+            return replace(view, folder=_joined(view.folder, command[1]))
+        if command[:1] in {("cp",), ("mv",), ("ln",)}:
+            *sources, target = [word for word in command[1:] if not word.startswith("-")] or [""]
+            is_folder = len(sources) > 1 or target.endswith("/") or target == "."
+            paths = tuple(_joined(view.folder, source) for source in sources)
+            copy = _Copy(sources=paths, target=_joined(view.folder, target), is_folder=is_folder)
+            copy = copy._replace(stage=view.stage, before=view.count)
+        elif folder := _cloned_folder(command):
+            copy = _Copy(sources=(".",), target=_joined(view.folder, folder), is_folder=True, is_known=False)
+        else:
             return view
-        target = posixpath.normpath(posixpath.join(view.folder, folder))
-        self._add(view.stage, _Copy(sources=(".",), target=target, is_folder=True, is_known=False))
+        self._add(view.stage, copy)
         return replace(view, count=len(self._copies[view.stage]))
 
     def _add(self, stage: int, copy: _Copy) -> None:
@@ -150,9 +160,10 @@ class ImageFiles:
                     return None
                 if matches := self.at(copy, target, left - 1):
                     return matches
-            if stage not in self._parents:
+            parent = self.stages[stage].parent if stage < len(self.stages) else None
+            if parent is None:
                 return ()
-            stage, left = self._parents[stage], left - 1
+            stage, left = parent.number, left - 1
             count = len(self._copies.get(stage, ()))
         return ()
 
@@ -167,34 +178,34 @@ class ImageFiles:
             if copy.stage is None:
                 found |= dict.fromkeys(self._of_project(source, copy, target))
             else:
-                count = len(self._copies.get(copy.stage, ()))
+                count = len(self._copies.get(copy.stage, ())) if copy.before is None else copy.before
                 for path in _origins(posixpath.join("/", source), copy, target):
                     found |= dict.fromkeys(self.find(copy.stage, count, path, left - 1) or ())
         return tuple(found)
 
     def _of_project(self, source: str, copy: _Copy, target: str) -> Iterator[ImageFile]:
         """The files of the project that are copied to a path."""
-        for path in self.matched(source):
+        for path in self.matched(source, copy.context):
             if path in self.paths:
                 candidates: Iterable[str] = (
-                    (path,) if target in _file_targets(path, copy, self.context) else ()
+                    (path,) if target in _file_targets(path, copy, copy.context) else ()
                 )
             else:
-                inner = _below(target, _folder_target(path, copy, self.context))
+                inner = _below(target, _folder_target(path, copy, copy.context))
                 candidates = () if inner is None else (posixpath.normpath(posixpath.join(path, inner)),)
             for candidate in candidates:
                 if candidate in self.paths and not self.is_ignored(candidate):
                     yield ImageFile(path=candidate)
 
-    def matched(self, source: str) -> tuple[str, ...]:
+    def matched(self, source: str, context: str) -> tuple[str, ...]:
         """The files and folders of the project that a source of a COPY names, patterns followed; "" is its root."""
-        path = posixpath.normpath(posixpath.join("/", self.context, source.lstrip("/")))[1:]
+        path = posixpath.normpath(posixpath.join("/", context, source.lstrip("/")))[1:]
         if not {"*", "?", "["} & {*source}:
             return (path,) if path in self.paths or path in self._folders or not path else ()
-        if source not in self._matched:
+        if path not in self._matched:
             names = (*sorted(self.paths)[:_MOST_MATCHED], *sorted(self._folders)[:_MOST_MATCHED])
-            self._matched[source] = tuple(name for name in names if _is_match(path, name))
-        return self._matched[source]
+            self._matched[path] = tuple(name for name in names if _is_match(path, name))
+        return self._matched[path]
 
 
 def choose_context(steps: Iterable[tuple[str, ...]], paths: Collection[str], dockerfile: str) -> str:
@@ -204,9 +215,11 @@ def choose_context(steps: Iterable[tuple[str, ...]], paths: Collection[str], doc
         folders.append(posixpath.dirname(folders[-1]))
     sources = [source for row in steps for source in row if not _REMOTE.match(source)]
     scores = dict.fromkeys(folders, 0)
+    files = ImageFiles(paths=paths)
     for folder in folders:
-        files = ImageFiles(paths=paths, context=folder)
-        scores[folder] = sum(bool(files.matched(source)) for source in sources if source not in {".", "./"})
+        scores[folder] = sum(
+            bool(files.matched(source, folder)) for source in sources if source not in {".", "./"}
+        )
     return max(folders, key=lambda folder: scores[folder]) if any(scores.values()) else ""
 
 
@@ -215,10 +228,20 @@ def copy_sources(step: BuildStep) -> tuple[str, ...]:
     instruction = step.instruction
     if instruction.keyword not in {"COPY", "ADD"} or instruction.flags.get("from"):
         return ()
+    return _operands(step)[:-1]
+
+
+def _operands(step: BuildStep) -> tuple[str, ...]:
+    """The sources and the target of a COPY, filled in."""
+    instruction = step.instruction
     words = instruction.exec_form or tuple(
         word.text for word in split_words(instruction.text, instruction.escape)
     )
-    return tuple(step.variables.expand(word, instruction.escape) for word in words[:-1])
+    return tuple(step.variables.expand(word, instruction.escape) for word in words)
+
+
+def _joined(folder: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(folder, path))
 
 
 _CLONE_VALUES = {
@@ -242,11 +265,6 @@ def _cloned_folder(command: Sequence[str]) -> str:
     return (
         re.sub(r"(?:/?\.git)?/*$", "", operands[0]).rpartition("/")[2].rpartition(":")[2] if operands else ""
     )
-
-
-def _origin(name: str, stages: Sequence[Stage]) -> int | None:
-    stage = find_stage(name, stages) if name else None
-    return stage.number if stage else None
 
 
 def _heredoc_name(source: str) -> str:

@@ -43,17 +43,22 @@ def parse_runs(
     file: str,
     paths: Collection[str] = (),
     options: BuildInputs = BuildInputs(),  # noqa: B008 - it is frozen
+    context: str | None = None,
 ) -> Iterator[RunCommand]:
-    """The commands of the RUN lines of the stages that a build needs. `paths`: the project's files. Raises BoundError."""
+    """The commands of the RUN lines of the stages that a build needs. Raises BoundError.
+
+    `paths`: the project's files; `context`: the folder that the build gets, chosen by what is copied where it is None.
+    """
+    if context is None:
+        context = choose_context((copy_sources(step) for step in build_steps(text, options)), paths, file)
     stages = parse_build(text, options).stages
-    sources = (copy_sources(step) for step in build_steps(text, options))
-    files = ImageFiles(paths=paths, context=choose_context(sources, paths, file))
+    files = ImageFiles(paths=paths, stages=stages, context=context, contexts=dict(options.contexts))
     for step in build_steps(text, options):
         if step.instruction.keyword in {"COPY", "ADD"}:
-            files.copy(step, stages)
+            files.copy(step)
         if step.instruction.keyword != "RUN" or not step.is_needed:
             continue
-        view = files.view(step, stages)
+        view = files.view(step)
         commands = [
             substitute_command(command, step.variables) for command in parse_commands(step.instruction)
         ]

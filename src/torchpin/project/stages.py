@@ -24,11 +24,15 @@ _NAMED = 3  # words of FROM IMAGE AS NAME
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildInputs:
-    """What a build is called with: `args` as (name, value) pairs, the stage to make, the last one where it is empty."""
+    """What a build is called with: `args` as (name, value) pairs, and the stage to make, the last one where it is empty.
+
+    `contexts`: further folders of the project by the name that COPY takes them from.
+    """
 
     args: tuple[tuple[str, str], ...] = ()
     target: str = ""
     platform: str = "linux/amd64"
+    contexts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

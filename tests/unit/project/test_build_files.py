@@ -49,7 +49,8 @@ JSON = """\
 {"variable": {"V": {"default": "1"}},
  "target": {
   "a": {"context": "app", "dockerfile": "Dockerfile", "args": {"X": "x${V}", "B": null}},
-  "b": {"inherits": ["a"], "target": "t"}}}
+  "b": {"inherits": ["a"], "target": "t", "contexts": {"lists": "requirements", "base": "docker-image://a"}}},
+ "group": {"default": {"targets": ["a", "b"]}}}
 """
 COMPOSE = dedent("""\
     x-common: &common
@@ -96,12 +97,39 @@ def test_a_bake_file_gives_its_targets() -> None:
     assert file.builds[1].inline == "FROM a\n"
 
 
+def test_other_blocks_and_settings_are_passed_over() -> None:
+    text = (
+        'a = [1]\nlocals {\n  b = ["x"]\n}\nfunction "f" {\n  params = []\n  result = "x"\n}\ntarget "t" {}\n'
+    )
+    file = read_bake_file("docker-bake.hcl", text)
+    assert (rows(file), file.problems) == ([("t", "", "Dockerfile", {}, "", 9)], ())
+
+
 def test_a_bake_file_of_json_gives_its_targets() -> None:
     file = read_bake_file("deploy/docker-bake.json", JSON)
     assert rows(file) == [
         ("a", "deploy/app", "deploy/app/Dockerfile", {"X": "x1"}, "", 3),
         ("b", "deploy/app", "deploy/app/Dockerfile", {"X": "x1"}, "t", 4),
     ]
+    assert file.builds[1].inputs.contexts == (("lists", "deploy/requirements"),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"target": {"a": {"inherits": [{}, [], 1], "args": [], "platforms": {}, "context": [], "matrix": []}}}',
+        '{"target": {"a": 1}, "group": {"g": {"targets": [{}]}, "h": []}, "variable": {"V": 1}}',
+        '{"target": [1], "variable": "x"}', '{"target": {"a": {"args": {"X": {}, "Y": 1.5, "Z": null}, "contexts": {"c": []}}}}',
+        '{"target": {"a": {"matrix": {"m": [{"k": []}, [], null]}, "args": {"A": "${m.k}"}}}}',
+    ],
+)  # fmt: skip
+def test_values_of_other_types_break_nothing(text: str) -> None:
+    assert all(build.dockerfile == "Dockerfile" for build in read_bake_file("docker-bake.json", text).builds)
+
+
+def test_a_target_that_is_there_to_be_inherited_is_no_build() -> None:
+    text = 'target "base" {}\ntarget "a" {\n  inherits = ["base"]\n}\n'
+    assert [build.name for build in read_bake_file("docker-bake.hcl", text).builds] == ["a"]
 
 
 def test_a_compose_file_gives_its_builds() -> None:
@@ -128,6 +156,7 @@ def test_a_compose_file_gives_its_builds() -> None:
         ("docker-bake.hcl", 'target "a" {\n context = f("x")\n}\n', 1, "a: its context, Dockerfile or target is computed, or no place in the project"),
         ("docker-bake.hcl", 'target "a" {\n context = "https://e.example/x.git"\n}\n', 1, "no place in the project"),
         ("docker-bake.hcl", 'target "a" {\n context = "../x"\n}\n', 1, "no place in the project"),
+        ("docker-bake.hcl", 'target "a" {\n matrix = {\n  v = flatten([1])\n }\n}\n', 1, "a: its matrix is computed, so its builds are not read"),
         ("docker-bake.hcl", "x" * 200_001, 1, "it has more than 200000 characters"),
         ("compose.yaml", "services: [a]\n", 1, "expected a mapping"),
         ("compose.yaml", "services:\n a:\n  build: https://e.example/x.git\n", 3, "its context or Dockerfile is no place in the project"),

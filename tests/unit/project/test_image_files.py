@@ -17,14 +17,15 @@ PATHS = (
 
 def files_at(text: str, path: str, **settings: object) -> list[str] | None:
     """What lies at a path at the last RUN of a Dockerfile."""
-    build = parse_build(f"FROM a\n{text}")
-    files = ImageFiles(paths=PATHS, **settings)  # type: ignore[arg-type]
+    dockerfile = f"FROM a {text}" if text.startswith("AS ") else f"FROM a\n{text}"
+    build = parse_build(dockerfile)
+    files = ImageFiles(paths=PATHS, stages=build.stages, **settings)  # type: ignore[arg-type]
     view = None
-    for step in build_steps(f"FROM a\n{text}"):
+    for step in build_steps(dockerfile):
         if step.instruction.keyword in {"COPY", "ADD"}:
-            files.copy(step, build.stages)
+            files.copy(step)
         elif step.instruction.keyword == "RUN":
-            view = files.view(step, build.stages)
+            view = files.view(step)
             for command in parse_commands(step.instruction):
                 view = files.follow(view, command.texts)
     assert view
@@ -82,6 +83,32 @@ def test_a_file_of_a_clone_is_none_of_the_project(clone: str) -> None:
     assert files_at(f"RUN {clone}\nCOPY requirements.txt /thing/\nRUN x\n", "/thing/requirements.txt") == [
         "requirements.txt"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "sources"),
+    [
+        ("COPY . /a\nRUN cp /a/requirements.txt /tmp/r.txt && x\n", "/tmp/r.txt", ["requirements.txt"]),
+        ("COPY . /a\nRUN mv /a/requirements /r && x\n", "/r/gpu.txt", ["requirements/gpu.txt"]),
+        ("COPY . /a\nRUN ln -s /a/app /b\nRUN x\n", "/b/pyproject.toml", ["app/pyproject.toml"]),
+        ("WORKDIR /a\nCOPY . .\nRUN cp requirements.txt requirements/gpu.txt /r/\nRUN x\n", "/r/gpu.txt", ["requirements/gpu.txt"]),
+    ],
+)  # fmt: skip
+def test_what_is_moved_in_the_image_is_followed(text: str, path: str, sources: list[str]) -> None:
+    assert files_at(text, path) == sources
+
+
+def test_a_further_context_is_a_folder_of_the_project() -> None:
+    text = "COPY --from=lists gpu.txt /r.txt\nRUN x\n"
+    assert files_at(text, "/r.txt", contexts={"lists": "requirements"}) == ["requirements/gpu.txt"]
+    assert files_at(text, "/r.txt") is None
+    mount = "RUN --mount=type=bind,from=lists,target=/m x\n"
+    assert files_at(mount, "/m/gpu.txt", contexts={"lists": "requirements"}) == ["requirements/gpu.txt"]
+
+
+def test_a_stage_of_copies_alone_has_those_of_its_parent() -> None:
+    text = "AS a\nCOPY . /src\nFROM a AS b\nCOPY requirements.txt /x\nFROM c\nCOPY --from=b /src /s\nRUN x\n"
+    assert files_at(text, "/s/requirements/gpu.txt") == ["requirements/gpu.txt"]
 
 
 def test_a_copy_from_another_image_is_none_of_the_project() -> None:
