@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from torchpin.commands.adopt import Adopted, adopt
+from torchpin.commands.adopt import adopt
 from torchpin.commands.check import CheckOptions, check
 from torchpin.errors import InputError
 
@@ -46,9 +45,10 @@ class Found:
 
 def read_draft(folder: Path) -> tuple[Draft | None, str]:
     """The draft of a project, or None and why there is none."""
-    adopted = _adopted(folder)
-    if isinstance(adopted, str):
-        return None, adopted
+    try:
+        adopted = adopt(folder)
+    except InputError as error:
+        return None, str(error)
     if not adopted.adoption.text:
         return None, adopted.adoption.missing
     text = adopted.adoption.text
@@ -70,7 +70,7 @@ def read_findings(folder: Path) -> list[Found]:
     with _inside(folder):
         try:
             report = check(CheckOptions())
-        except InputError:
+        except InputError:  # there is no file that it reads
             return []
     return [
         Found(
@@ -93,12 +93,3 @@ def _inside(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
-
-
-@lru_cache(maxsize=1)
-def _adopted(folder: Path) -> Adopted | str:
-    """The project as `adopt` reads it, or why it cannot."""
-    try:
-        return adopt(folder)
-    except InputError as error:
-        return str(error)
