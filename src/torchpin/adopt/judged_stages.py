@@ -5,6 +5,7 @@ What is not certain is left out, and so is every check that rests on it: a judge
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from packaging.version import Version
 from torchpin import facts
 from torchpin.adopt.registry import TORCH_FAMILY, exact_version, package_name, torch_channel
 from torchpin.adopt.resolutions import applies, stage_steps
+from torchpin.adopt.stage_python import stage_python
 from torchpin.checks import run
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _CHECKS = (
     "BAS001", "TOR001", "TOR002", "TOR003", "TOR005", "DEP001", "DEP002", "DEP003", "DEP005", "DEP006", "DEP007", "ABI001",
 )  # fmt: skip
+_OF_IMAGE = ("BAS001",)
 _OF_PYTHON = {"TOR003", "ABI001"}
 _WITH_WARNINGS = {"DEP001", "DEP005", "DEP006"}
 _NAME, _UNKNOWN_IMAGE = "checked", "unknown:unknown"
@@ -46,19 +49,24 @@ def judged_matches(
     """What the judge says of each stage with a torch, at the places of the Dockerfile. `context`: what its checks get."""
     for file in project.dockerfiles:
         for steps in stage_steps(project, file):
-            service = _stage_service(steps)
-            if service:
-                environment = Environment(service=service, variant=service.variants[0])
-                results = run.run(context([environment]), judge=True, ids=_CHECKS)
-                yield from _matches(results, service)
+            python = stage_python(project, steps)
+            service = _stage_service(steps, python)
+            checks = _CHECKS if service else _OF_IMAGE
+            service = service or _image_service(steps)
+            environment = Environment(service=service, variant=service.variants[0])
+            results = run.run(context([environment]), judge=True, ids=checks)
+            yield from _matches(results, service, known_python=bool(python))
 
 
-def _matches(results: Sequence[Result], service: Service) -> Iterator[Match]:
+def _matches(results: Sequence[Result], service: Service, *, known_python: bool) -> Iterator[Match]:
     """The findings with a place, one a place: several checks may say the same of a pin."""
-    known_python = service.python != _GUESSED_PYTHON
     places: set[str] = set()
     for result in results:
         for finding in result.findings:
+            if (
+                result.check == "TOR003"
+            ):  # of the image, the Python or the platform: torch is what has no wheel for it
+                finding = replace(finding, location=service.location("torch.version"))  # noqa: PLW2901
             is_told = finding.level == "error" or result.check in _WITH_WARNINGS
             is_certain = known_python or result.check not in _OF_PYTHON
             has_place = not finding.location.startswith(service.file)
@@ -67,7 +75,37 @@ def _matches(results: Sequence[Result], service: Service) -> Iterator[Match]:
                 yield Match(id=result.check, finding=finding)
 
 
-def _stage_service(steps: StageSteps) -> Service | None:
+def _image_service(steps: StageSteps) -> Service:
+    """A service of a stage's image alone, for the check that the image exists."""
+    start = _start(steps)
+    return Service(
+        name=_NAME,
+        summary="",
+        python=_GUESSED_PYTHON,
+        base=Base(image=_image(steps)),
+        torch=Torch(version=facts.release_versions()[-1], companions=MappingProxyType({})),
+        variants=(Variant(name="gpu", channel="pypi", platform=_platform(steps)),),
+        layers=(),
+        positions={"base.image": start} if start else {},
+    )
+
+
+def _start(steps: StageSteps) -> Position | None:
+    start = steps.stage.start if steps.stage else None
+    return Position(file=steps.file, line=start.line, column=start.column) if start else None
+
+
+def _image(steps: StageSteps) -> str:
+    image = steps.image.partition("@")[0]
+    return image if ":" in image and not unresolved_variable(image) else _UNKNOWN_IMAGE
+
+
+def _platform(steps: StageSteps) -> str:
+    platform = steps.stage.start.flags.get("platform", "") if steps.stage else ""
+    return "linux/arm64" if "arm64" in platform else "linux/amd64"
+
+
+def _stage_service(steps: StageSteps, python: str) -> Service | None:
     """The service that a stage would be; None where its torch, or where that comes from, is not known."""
     base = facts.base_image(steps.image) if steps.image else None
     pins = _final_pins(steps)
@@ -93,13 +131,11 @@ def _stage_service(steps: StageSteps) -> Service | None:
     }
     positions |= {f"torch.companions.{name}": pin.place for name, pin in companions.items()}
     positions |= {f"layers[0].packages[{number}]": pin.place for number, pin in enumerate(pins.values())}
-    image = steps.image.partition("@")[0]
-    platform = steps.stage.start.flags.get("platform", "") if steps.stage else ""
     return Service(
         name=_NAME,
         summary="",
-        python=Version(base.python) if base and base.python else _GUESSED_PYTHON,
-        base=Base(image=image if ":" in image and not unresolved_variable(image) else _UNKNOWN_IMAGE),
+        python=Version(python) if python else _GUESSED_PYTHON,
+        base=Base(image=_image(steps)),
         torch=Torch(
             version=Version(version),
             companions=MappingProxyType(
@@ -107,11 +143,7 @@ def _stage_service(steps: StageSteps) -> Service | None:
             ),
             origin="index" if torch else "base",
         ),
-        variants=(
-            Variant(
-                name="gpu", channel=channel, platform="linux/arm64" if "arm64" in platform else "linux/amd64"
-            ),
-        ),
+        variants=(Variant(name="gpu", channel=channel, platform=_platform(steps)),),
         layers=(Layer(name="all", packages=packages),),
         apt=_system_packages(steps),
         positions={path: place for path, place in positions.items() if place},

@@ -159,6 +159,28 @@ RULE_EXAMPLES = [
      "RUN curl -o /tmp/i.sh https://x.example/i.sh\nRUN echo '0ddf  /tmp/i.sh' | sha256sum -c && bash /tmp/i.sh\n"),
     ("ADO007", "RUN wget https://x.example/tool && chmod +x tool && ./tool\n", "RUN wget https://x.example/tool.tgz && tar xf tool.tgz\n"),
     ("ADO007", 'RUN sh -c "$(curl -fsSL https://x.example/i.sh)"\n', 'RUN sh -c "curl -fsSL https://x.example/i.sh"\n'),
+    ("ADO002", "RUN pip install a==1 | tee log\n", 'SHELL ["/bin/bash", "-o", "pipefail", "-c"]\nRUN pip install a==1 | tee log\n'),
+    ("ADO002", "RUN <<EOF\nset +e\npip install a==1\necho done\nEOF\n", "RUN <<EOF\nset +e\nset -e\npip list | cat\nEOF\n"),
+    ("ADO003", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install --force-reinstall torch==2.7.1\n",
+     f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install --force-reinstall a==1\n"),
+    ("ADO003", "FROM continuumio/miniconda3:24.7.1-0\nRUN conda install pytorch=2.4.1\nRUN pip install torch==2.6.0\n",
+     "FROM continuumio/miniconda3:24.7.1-0\nRUN conda install pytorch=2.4.1\nRUN pip install 'torch>=2.0'\n"),
+    ("ADO004", "RUN pip install torch==2.6.0+cu124 --index-url https://download.pytorch.org/whl/cu126\n",
+     "RUN pip install torch==2.6.0+cu126 --index-url https://download.pytorch.org/whl/cu126\n"),
+    ("ADO005", "RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cpu\n",
+     "FROM ubuntu:24.04\nRUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cpu\n"),
+    ("ADO006", f"RUN pip install 'torch>=2.4,<2.6' {INDEX}\n", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install 'torch>=2.4'\n"),
+    ("ADO006", "RUN pip install torch\n", "RUN echo torch==2.7.1 > c.txt && pip install torch -c pinned-constraints.txt\n"),
+    ("ADO006", "RUN pip install https://x.example/y/archive/refs/heads/work.zip\n", "RUN pip install https://x.example/y/archive/v1.2.zip\n"),
+    ("ADO007", "RUN bash <(curl -fsSL https://x.example/i)\n", "RUN diff <(curl -fsSL https://x.example/i) i\n"),
+    ("ADO007", "RUN curl -fsSLo /usr/local/bin/tool https://x.example/tool && chmod +x /usr/local/bin/tool && /usr/local/bin/tool x\n",
+     "RUN curl -fsSLo /tmp/tool.json https://x.example/tool.json && /usr/local/bin/tool /tmp/tool.json\n"),
+    ("ADO010", "RUN apt-get install -y python3-pip\nRUN pip3 install https://x.example/a-1.0-cp311-cp311-linux_x86_64.whl\n",
+     "RUN apt-get install -y python3-pip\nRUN pip3 install https://x.example/a-1.0-cp310-cp310-linux_x86_64.whl\n"),
+    ("ADO010", "FROM python:3.11-slim\nRUN pip install https://x.example/a-1.0-cp310-cp310-linux_x86_64.whl\n",
+     "FROM python:3.11-slim\nRUN uv venv --python 3.10 /v && /v/bin/pip install https://x.example/a-1.0-cp310-cp310-linux_x86_64.whl\n"),
+    ("ADO010", "FROM --platform=linux/arm64 ubuntu:24.04\nRUN pip install https://x.example/flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp312-cp312-linux_x86_64.whl\n",
+     "FROM --platform=linux/arm64 ubuntu:24.04\nRUN pip install https://x.example/flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp312-cp312-linux_aarch64.whl\n"),
     ("ADO015", "ADD https://x.example/model.bin /models/\n", "ADD model.bin /models/\n"),
     ("ADO015", "ADD https://x.example/y.git#main /src\n", f"ADD https://x.example/y.git#{'a' * 40} /src\n"),
     ("ADO016", "ENV UV_INDEX_STRATEGY=unsafe-best-match\n", "ENV UV_INDEX_STRATEGY=first-index\n"),
@@ -168,6 +190,7 @@ RULE_EXAMPLES = [
     ("ADO018", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install nvidia-nccl-cu12==2.20.5\n",
      f"RUN pip install triton==3.0.0\nRUN pip install torch==2.7.1 {INDEX}\n"),
     ("ADO019", "RUN uv pip install --no-deps a==1\n", "RUN pip install --no-deps -e .\n"),
+    ("ADO024", "FROM python:3.11-bookworm\nRUN python3.12 -m pip install a==1\n", "FROM python:3.11-bookworm\nRUN python3.11 -m pip install a==1\n"),
     ("ADO023", f"RUN pip install timm\nRUN pip install torch==2.7.1 {INDEX}\n",
      f"RUN pip install transformers\nRUN pip install torch==2.7.1 {INDEX}\n"),
 ]  # fmt: skip
@@ -175,7 +198,7 @@ RULE_EXAMPLES = [
 
 @pytest.mark.parametrize(("rule", "wrong", "right"), RULE_EXAMPLES)
 def test_a_trap_catches_what_is_wrong_and_leaves_what_is_right(rule: str, wrong: str, right: str) -> None:
-    files = {"there.txt": "tqdm==4.66.5\n"}
+    files = {"there.txt": "tqdm==4.66.5\n", "pinned-constraints.txt": "torch==2.7.1\n"}
     assert rule in matched_rule_ids((wrong if wrong.startswith("FROM") else BASE + wrong), **files)
     assert rule not in matched_rule_ids((right if right.startswith("FROM") else BASE + right), **files)
 

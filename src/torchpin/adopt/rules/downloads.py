@@ -22,6 +22,7 @@ _DOWNLOADERS = {"curl", "wget"}
 _INTERPRETERS = {"sh", "bash", "zsh", "dash", "python", "python3", "perl"}
 _SHELLS = {"sh", "bash", "zsh", "dash"}
 _VERIFYING = re.compile(r"(?:sha\d*|md5|b2)sum|shasum|gpgv?|cosign|minisign|openssl|signify")
+_OF_PROCESS = re.compile(r"\b(?P<shell>(?:ba|z|da)?sh|source)\s+<\(\s*(?P<command>(?:curl|wget)\b[^)]*)\)")
 _SUBSTITUTED = re.compile(r"(?:\$\(|`|<\()\s*(?:curl|wget)\b")
 
 
@@ -47,6 +48,7 @@ def unverified_program(project: Project) -> Iterator[Finding]:
     Sources: hadolint DL4006 names the pipe alone; aws/deep-learning-containers fetches its scanner this way.
     """
     for file in project.dockerfiles:
+        yield from _process_substitutions(project, file)
         downloaded: dict[str, tuple[RunCommand, str]] = {}  # by the name of the file: where, and the address
         for run in installs.run_commands(project, file):
             texts = _plain_command(run.command.texts)
@@ -58,6 +60,9 @@ def unverified_program(project: Project) -> Iterator[Finding]:
                 name = _written_file(run, texts)
                 if name:
                     downloaded[name] = (run, _address(texts))
+            elif program in _SHELLS and _run_file(program, texts) in downloaded:
+                earlier, address = downloaded.pop(_run_file(program, texts))
+                yield _finding(earlier, address, program)
             elif program in _SHELLS and any(_SUBSTITUTED.search(text) for text in texts[1:]):
                 yield _finding(run, _address(re.split(r"[\s\"')]", " ".join(texts[1:]))), program)
             else:
@@ -65,6 +70,17 @@ def unverified_program(project: Project) -> Iterator[Finding]:
                 if name in downloaded:
                     earlier, address = downloaded.pop(name)
                     yield _finding(earlier, address, program if name != program else "name")
+
+
+def _process_substitutions(project: Project, file: str) -> Iterator[Finding]:
+    """`bash <(curl …)`, whose parts are commands of their own."""
+    for instruction in parse_instructions(project.texts[file]) if "<(" in project.texts[file] else ():
+        match = _OF_PROCESS.search(instruction.text) if instruction.keyword == "RUN" else None
+        if match:
+            place = instruction.arguments.place(match.start())
+            address = hide_secret(_address(match["command"].split()))
+            message = f"{address} is run by {match['shell']} without verification"
+            yield build_finding("ADO007", f"{file}:{place.line}:{place.column}", message, about=address)
 
 
 def _plain_command(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -96,12 +112,8 @@ def _address(texts: tuple[str, ...] | list[str]) -> str:
 def _written_file(run: RunCommand, texts: tuple[str, ...]) -> str:
     """The name of the file that a download writes, "" for none."""
     for number, text in enumerate(texts):
-        if text in {"-o", "--output", "--output-document"} or (
-            text.startswith("-")
-            and not text.startswith("--")
-            and text.endswith("O")
-            and texts[0].endswith("wget")
-        ):
+        last = "O" if texts[0].endswith("wget") else "o"
+        if text in {"--output", "--output-document"} or re.fullmatch(rf"-\w*{last}", text):
             return posixpath.basename("".join(texts[number + 1 : number + 2]))
         if text.startswith(("--output=", "--output-document=")):
             return posixpath.basename(text.partition("=")[2])

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 from torchpin import facts
 from torchpin.adopt import installs
 from torchpin.adopt.registry import build_finding, exact_version, package_name, register_rule, replacement
+<<<<<<< HEAD
+=======
+from torchpin.adopt.resolutions import applies, stage_steps
+>>>>>>> 9020012 (adopt: rules look at the Python of a stage, pipes, forced installs, conda's torch and archives of branches)
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.secret_values import hide_secret
 from torchpin.project.stages import parse_stages
@@ -40,6 +44,10 @@ _MOVING = {
 }
 _ALWAYS_MOVING = {"latest"}
 _FIXED = re.compile(r"\d{6,}|(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}")  # a day or a commit
+# A branch as an archive of GitHub, GitLab or Codeberg.
+_ARCHIVE = re.compile(
+    r"://[^\s#]+/(?:archive|zipball|tarball)/(?P<heads>refs/heads/)?(?P<ref>[^\s#/]+?)(?:\.zip|\.tar\.gz|\.tgz)?(?:[#/]|$)"
+)
 _GIT = re.compile(r"(?:.*?@\s*)?git\+(?P<url>[a-z+]+://(?:[^/@]*@)?[^@#]+)(?:@(?P<ref>[^#]*))?")
 
 
@@ -77,8 +85,12 @@ def unpinned(project: Project) -> Iterator[Finding]:
         names = {stage.name for stage in stages}
         for instruction in parse_instructions(project.texts[file]):
             yield from _unpinned_image(file, instruction, images, names)
-        for step in installs.install_commands(project, file):
-            yield from _unpinned_packages(step)
+        for steps in stage_steps(project, file):
+            base = facts.base_image(steps.image) if steps.image else None
+            has_torch = bool(base and base.torch)
+            for _, step in steps.steps:
+                yield from _unpinned_packages(step, has_torch=has_torch)
+                has_torch = has_torch or any(package_name(target) == "torch" for target in step.targets)
         yield from _unpinned_clones(project, file)
 
 
@@ -107,28 +119,47 @@ def _unpinned_image(
         yield build_finding("ADO006", location, message, about=image)
 
 
+<<<<<<< HEAD
 def _unpinned_packages(step: InstallCommand) -> Iterator[Finding]:
+=======
+def _unpinned_packages(step: InstallCommand, *, has_torch: bool) -> Iterator[Finding]:
+    """`has_torch`: an earlier step, or the base image, has brought one, which satisfies what has no version."""
+>>>>>>> 9020012 (adopt: rules look at the Python of a stage, pipes, forced installs, conda's torch and archives of branches)
     constrained = {package_name(target) for target in step.constraints if exact_version(target)}
     for target in step.targets:
-        git = _GIT.match(target.text)
-        if git:
-            if not git["ref"]:
-                message = f"`{target.text}` has no tag or commit"
-                yield build_finding("ADO006", target.location, message, about=target.text)
-            elif _floats(git["ref"]):
-                message = f"`{target.text}` names the branch {git['ref']}, which moves"
-                yield build_finding("ADO006", target.location, message, about=target.text)
+        git, archive = _GIT.match(target.text), _ARCHIVE.search(target.text)
+        name, requirement = package_name(target), target.requirement
+        if git and not git["ref"]:
+            message = f"`{target.text}` has no tag or commit"
+            yield build_finding("ADO006", target.location, message, about=target.text)
+        elif git and _floats(git["ref"]):
+            message = f"`{target.text}` names the branch {git['ref']}, which moves"
+            yield build_finding("ADO006", target.location, message, about=target.text)
+        elif archive and (archive["heads"] or _floats(archive["ref"])):
+            message = f"{target.text} is the archive of the branch {archive['ref']}, which moves"
+            yield build_finding("ADO006", target.location, message, about=target.text)
         elif (
             step.tool == "pip"
+<<<<<<< HEAD
             and package_name(target) in {"torch", *facts.abi_packages()} - constrained
             and not (target.requirement and (target.requirement.specifier or target.requirement.url))
+=======
+            and name in {"torch", *facts.abi_packages()}
+            and not (name == "torch" and has_torch)
+            and name not in constrained
+            and requirement
+            and not requirement.url
+            and not exact_version(target)
+            and applies(target)
+>>>>>>> 9020012 (adopt: rules look at the Python of a stage, pipes, forced installs, conda's torch and archives of branches)
         ):
+            missing = "is a range" if requirement.specifier else "has no version"
             yield build_finding(
                 "ADO006",
                 target.location,
-                f"`{target.text}` has no version",
-                help=f"pin it as `{target.text}==<version>`",
-                about=package_name(target),
+                f"`{target.text}` {missing}",
+                help=f"pin it as `{requirement.name}==<version>`",
+                about=name,
             )
 
 

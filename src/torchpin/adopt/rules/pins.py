@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -21,12 +22,13 @@ from torchpin.adopt.resolutions import (
     separate_project,
     stage_steps,
 )
+from torchpin.project.channels import index_channel
 from torchpin.lint.matches import parse_place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from torchpin.adopt.installs import InstallTarget, Project
+    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
     from torchpin.model import Finding
 
 
@@ -62,6 +64,24 @@ def contradictory_requirements(project: Project) -> Iterator[Finding]:
     """
     for targets in resolutions(project):
         yield from _find_contradictions([target for target in targets if applies(target)])
+    for file in project.dockerfiles:
+        for step in installs.install_commands(project, file):
+            yield from _other_local_versions(step)
+
+
+def _other_local_versions(step: InstallCommand) -> Iterator[Finding]:
+    """Pins such as `torch==2.6.0+cu124` in a step whose only index is that of another channel."""
+    channel = index_channel(step.index) if not step.extra_index else ""
+    for target in step.targets if channel else ():
+        local = exact_version(target).partition("+")[2]
+        if package_name(target) in TORCH_FAMILY and re.fullmatch(r"cu\d+|cpu", local) and local != channel:
+            yield build_finding(
+                "ADO004",
+                target.location,
+                f"`{target.text}` is not on the index {channel}, whose builds are +{channel}",
+                help=f"use the index of {local}, or `{package_name(target)}=={exact_version(target).partition('+')[0]}`",
+                about=package_name(target),
+            )
 
 
 def _find_contradictions(targets: list[InstallTarget]) -> Iterator[Finding]:

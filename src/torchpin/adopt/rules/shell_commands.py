@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _RELEVANT_PROGRAMS = re.compile(
     r"(pip3?|uv|conda|mamba|apt|apt-get|git|python3?|python3\.\d+|patch|sed|make|cmake|npm|wget|curl|bash|sh)$"
 )
+_BUILDING_PROGRAMS = re.compile(r"(pip3?|uv|conda|mamba|apt|apt-get|make|cmake|npm|python3?|python3\.\d+)$")
+_PIPEFAIL = re.compile(r"\bpipefail\b")
 _GPU_USE = re.compile(r"cuda\.(is_available|get_device|device_count|current_device)|\bnvidia-smi\b")
 _NO_OP_COMMANDS = {"true", ":", "echo", "exit", "printf"}  # after `||` they end the line with exit code 0
 _PREFIXES = {"sudo", "env", "time", "exec", "then", "do", "else", "{", "!"}
@@ -107,23 +109,37 @@ def hidden_failure(project: Project) -> Iterator[Finding]:
     """
     for file in project.dockerfiles:
         runs = installs.run_commands(project, file)
+        pipefail = _PIPEFAIL.search(project.texts[file]) is not None
+        tolerant = 0  # the line of a RUN in which `set +e` lets failures pass
         for number, run in enumerate(runs):
             texts = _without_prefixes(run.command.texts)
-            follows = run.following.texts if run.following else ()
             program = texts[0].rpartition("/")[2] if texts else ""
-            operator = run.command.operator
-            swallowed = operator == "||" and follows[:1] and follows[0] in _NO_OP_COMMANDS
-            ends = operator == ";" and follows[:2] == ("exit", "0")
+            if texts[:2] == ("set", "+e"):
+                tolerant = run.instruction.line
+            reason = _hiding(run, program, pipefail=pipefail, tolerant=tolerant == run.instruction.line)
             if (
-                not (swallowed or ends)
-                or not _RELEVANT_PROGRAMS.match(program)
-                or _may_fail(program, texts[1:])
-                or _fails_after_all(run, runs[number + 1 : number + 4])
+                reason
+                and _RELEVANT_PROGRAMS.match(program)
+                and not _may_fail(program, texts[1:])
+                and not _fails_after_all(run, runs[number + 1 : number + 4])
             ):
-                continue
-            shown = f"{' '.join(texts[:_SHOWN_WORDS])}{' …' if len(texts) > _SHOWN_WORDS else ''}"
-            message = f"a failure of `{shown}` is hidden by `{operator} {' '.join(follows[:2])}`"
-            yield build_finding("ADO002", run.location, message, about=program)
+                shown = f"{' '.join(texts[:_SHOWN_WORDS])}{' …' if len(texts) > _SHOWN_WORDS else ''}"
+                yield build_finding(
+                    "ADO002", run.location, f"a failure of `{shown}` is hidden by {reason}", about=program
+                )
+
+
+def _hiding(run: RunCommand, program: str, *, pipefail: bool, tolerant: bool) -> str:
+    """What hides the failure of a command, "" for nothing."""
+    follows = run.following.texts if run.following else ()
+    operator = run.command.operator
+    is_swallowed = operator == "||" and follows[:1] and follows[0] in _NO_OP_COMMANDS
+    if is_swallowed or (operator == ";" and follows[:2] == ("exit", "0")):
+        return f"`{operator} {' '.join(follows[:2])}`"
+    if operator in {"|", "|&"} and follows and not pipefail and _BUILDING_PROGRAMS.match(program):
+        return f"`{operator} {follows[0]}`, since the shell has no pipefail"
+    is_followed = operator in {";", "\n"} and bool(follows)
+    return "`set +e`" if tolerant and is_followed and _BUILDING_PROGRAMS.match(program) else ""
 
 
 def _without_prefixes(texts: tuple[str, ...]) -> tuple[str, ...]:

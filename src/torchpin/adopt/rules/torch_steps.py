@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from torchpin.model import Finding
     from torchpin.project.runs import RunCommand
 
-_UPGRADING = {"--upgrade", "-U", "--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
+_UPGRADING = {"--upgrade", "-U"}
+_FORCING = {"--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
+_CONDA = re.compile(
+    r"(?:[\w-]+::)?(?P<name>pytorch|torchvision|torchaudio)(?:=+(?P<version>[\d.]+))?(?:=.*)?"
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -75,6 +79,15 @@ def _add_step(installed: _Installed, step: InstallCommand) -> None:
         installed.origin = step.index or step.extra_index or installed.origin
 
 
+def _add_conda_step(installed: _Installed, step: InstallCommand) -> None:
+    """What conda installs of the family; pip takes its packages for installed ones."""
+    for target in step.targets if step.tool == "conda" else ():
+        match = _CONDA.fullmatch(target.text)
+        if match:
+            installed.versions[match["name"].replace("pytorch", "torch")] = match["version"] or ""
+            installed.origin = "conda"
+
+
 def _family(step: InstallCommand) -> list[InstallTarget]:
     return [target for target in step.targets if package_name(target) in TORCH_FAMILY and applies(target)]
 
@@ -110,6 +123,7 @@ def _replacements(steps: StageSteps) -> Iterator[Finding]:
     installed = _of_base(steps.image)
     for run, step in steps.steps:
         if step.tool != "pip":
+            _add_conda_step(installed, step)
             continue
         options = {*run.command.texts}
         for target in _family(step):
@@ -140,7 +154,7 @@ def _is_satisfied(target: InstallTarget, installed: _Installed, options: set[str
     if package_name(target) not in installed.versions or target.requirement is None:
         return False
     version, specifier = installed.versions[package_name(target)], target.requirement.specifier
-    if _UPGRADING & options and not exact_version(target):
+    if _FORCING & options or (_UPGRADING & options and not exact_version(target)):
         return False
     if version:
         return specifier.contains(version, prereleases=True)
@@ -274,7 +288,7 @@ def _undone_pin(
     if pinned is None or requirement is None or requirement.url or pins is None:
         return
     wanted = pinned_exactly(pinned)
-    is_upgrade = bool(_UPGRADING & options) and not exact_version(target)
+    is_upgrade = bool((_UPGRADING | _FORCING) & options) and not exact_version(target)
     if not wanted or (requirement.specifier.contains(wanted, prereleases=True) and not is_upgrade):
         return
     plain = target.text == f"{requirement.name}{requirement.specifier}"
@@ -327,7 +341,7 @@ def _torch_too_early(steps: StageSteps) -> Iterator[Finding]:
             continue
         if not step.index:
             return
-        is_left = not exact_version(torch) and not _UPGRADING & {*run.command.texts}
+        is_left = not exact_version(torch) and not (_UPGRADING | _FORCING) & {*run.command.texts}
         for target in early:
             consequence = (
                 "which the later step leaves alone"

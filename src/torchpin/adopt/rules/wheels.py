@@ -15,6 +15,7 @@ from torchpin.adopt.registry import (
     torch_channel,
 )
 from torchpin.adopt.resolutions import stage_steps
+from torchpin.adopt.stage_python import other_pythons, stage_python
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 # The file names of flash-attn and its like: flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl
 _ABI = re.compile(
     r"(?<![\w.])(?P<name>[\w.]+)-(?P<version>[\d.]+(?:post\d+)?)\+cu(?P<cuda>\d+)torch(?P<torch>\d+\.\d+)cxx11abi(?P<abi>TRUE|FALSE)"
-    r"(?:-(?P<python>cp\d+))?"
+    r"(?:-(?P<python>cp\d+))?(?:-cp\d+-(?P<machine>[\w.]+)\.whl)?"
 )
+_TAGS = re.compile(r"(?P<file>(?P<name>[\w.]+)-[\w.+!%]+-(?P<python>cp3\d+)-cp3\d+-[\w.]+\.whl)")
 
 
 @register_rule("ADO005", "the base image and the wheels have different CUDA versions", "notice")
@@ -66,6 +68,12 @@ def _cuda_mismatches(step: InstallCommand, cuda: str, image: str) -> Iterator[Fi
         if package_name(target) != "torch":
             continue
         channel, how = torch_channel(step, target)
+        if channel == "cpu" and how == "from its index":
+            message = f"`{target.text}` is built without CUDA, and the base image {image} has CUDA {cuda}"
+            help_text = "use the channel of a CUDA build, or a base image without CUDA"
+            yield build_finding(
+                "ADO005", target.location, message, help=help_text, about="torch", level="warning"
+            )
         row = facts.channel(channel) if channel else None
         if row and row.cuda and row.cuda != cuda:
             matching_channel = next(
@@ -109,10 +117,11 @@ def incompatible_wheel(project: Project) -> Iterator[Finding]:
     """
     for file in project.dockerfiles:
         for steps in stage_steps(project, file):
-            yield from _incompatible_wheels(steps)
+            yield from _incompatible_wheels(steps, stage_python(project, steps))
 
 
-def _incompatible_wheels(steps: StageSteps) -> Iterator[Finding]:
+def _incompatible_wheels(steps: StageSteps, python: str) -> Iterator[Finding]:
+    platform = steps.stage.start.flags.get("platform", "") if steps.stage else ""
     base = facts.base_image(steps.image) if steps.image else None
     torch = base.index_torch if base else ""
     channel = torch.partition("+")[2]
@@ -120,10 +129,19 @@ def _incompatible_wheels(steps: StageSteps) -> Iterator[Finding]:
         for target in step.targets:
             if package_name(target) == "torch" and exact_version(target):
                 torch, channel = exact_version(target), torch_channel(step, target)[0]
-            match = _ABI.search(target.text.replace("%2B", "+"))
-            mismatches = (
-                _wheel_mismatches(match, base.python if base else None, torch, channel) if match else []
-            )
+            text = target.text.replace("%2B", "+")
+            match = _ABI.search(text)
+            mismatches = _wheel_mismatches(match, python, torch, channel) if match else []
+            if match and match["machine"] and "arm64" in platform and "x86_64" in match["machine"]:
+                mismatches.append(f"built for {match['machine']}, but the platform is {platform}")
+            tags = _TAGS.search(text) if not match else None
+            if tags and python and tags["python"] != "cp" + python.replace(".", ""):
+                yield build_finding(
+                    "ADO010",
+                    target.location,
+                    f"{tags['file']} does not match: built for {tags['python']}, but Python is {python}",
+                    about=tags["name"],
+                )
             if match and mismatches:
                 yield build_finding(
                     "ADO010",
@@ -134,7 +152,7 @@ def _incompatible_wheels(steps: StageSteps) -> Iterator[Finding]:
                 )
 
 
-def _wheel_mismatches(match: re.Match[str], python: str | None, torch: str, channel: str) -> list[str]:
+def _wheel_mismatches(match: re.Match[str], python: str, torch: str, channel: str) -> list[str]:
     mismatches = []
     if python and match["python"] and match["python"] != "cp" + "".join(python.split(".")[:2]):
         mismatches.append(f"built for {match['python']}, but Python is {python}")
@@ -199,3 +217,32 @@ def nonexistent_package_form(project: Project) -> Iterator[Finding]:
                     about=target.text,
                     evidence=row.citation,
                 )
+
+
+@register_rule("ADO024", "packages are installed for another Python than the image's", "warning")
+def another_python(project: Project) -> Iterator[Finding]:
+    """Use a base image with that Python, or the Python of the image.
+
+    The image's packages, torch among them, belong to its own Python. Another one that is compiled or fetched over it sees none
+    of them, and the image carries both.
+
+    Example: `uv venv --python 3.12` in an image of runpod with Python 3.11 and torch.
+
+    Wrong:
+        FROM python:3.11-bookworm
+        RUN uv venv --python 3.12 /opt/venv
+
+    Right:
+        FROM python:3.12-bookworm
+        RUN uv venv --python 3.12 /opt/venv
+
+    Sources: the images of python, pytorch and runpod have one Python, whose packages lie below its own folder.
+    """
+    for file in project.dockerfiles:
+        for steps in stage_steps(project, file):
+            seen: set[str] = set()
+            for run, version, image_python in other_pythons(project, steps):
+                if version not in seen:
+                    seen.add(version)
+                    message = f"Python {version} is used, and {steps.image} has Python {image_python}"
+                    yield build_finding("ADO024", run.location, message, about=version)

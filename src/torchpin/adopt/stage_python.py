@@ -1,0 +1,65 @@
+"""Which Python a stage's packages are installed for, where its lines and the base image leave no doubt."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from torchpin import facts
+from torchpin.adopt import installs
+from torchpin.facts.versions import major_minor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchpin.adopt.installs import Project, RunCommand
+    from torchpin.adopt.resolutions import StageSteps
+
+_APT_PYTHON = {"python3", "python3-pip", "python3-venv", "python3-dev", "python-is-python3"}
+_NAMED = re.compile(r"(?:^|/)python(3\.\d+)(?:-\w+)?$|^python=+(3\.\d+)")
+_CHOSEN = re.compile(r"^(?:--python|-p)(?:=(.*))?$")
+_INSTALLERS = {"conda", "mamba", "micromamba", "pyenv", "altinstall", "update-alternatives"}
+
+
+def stage_python(project: Project, steps: StageSteps) -> str:
+    """The minor version, such as 3.11; "" where another Python is named than that of the image, or none is known."""
+    base = facts.base_image(steps.image) if steps.image else None
+    if base is None:
+        return ""
+    words = {word for run in _stage_runs(project, steps) for word in run.command.texts}
+    version = base.python or (base.apt_python if words & _APT_PYTHON else "") or ""
+    minor = major_minor(version) if version else ""
+    others = {other for run in _stage_runs(project, steps) for other in named_pythons(run)}
+    is_unclear = bool(words & _INSTALLERS) and not base.python
+    return "" if others - {minor} or is_unclear else minor
+
+
+def other_pythons(project: Project, steps: StageSteps) -> Iterator[tuple[RunCommand, str, str]]:
+    """The commands that bring, or use, another Python than the one of the image: the command, that Python, the image's."""
+    base = facts.base_image(steps.image) if steps.image else None
+    image_python = major_minor(base.python) if base and base.python else ""
+    for run in _stage_runs(project, steps) if image_python else ():
+        for version in named_pythons(run):
+            if version != image_python:
+                yield run, version, image_python
+
+
+def named_pythons(run: RunCommand) -> set[str]:
+    """The Pythons that a command names: as a program, a system package, `--python 3.12` or conda's `python=3.12`."""
+    texts = run.command.texts
+    versions: set[str] = set()
+    for number, text in enumerate(texts):
+        named = _NAMED.search(text)
+        if named:
+            versions.add(named[1] or named[2])
+        chosen = _CHOSEN.match(text)
+        if chosen and "uv" in {word.rpartition("/")[2] for word in texts[:3]}:
+            value = chosen[1] or "".join(texts[number + 1 : number + 2])
+            version = re.match(r"(?:cpython-?)?(3\.\d+)", value)
+            versions |= {version[1]} if version else set()
+    return versions
+
+
+def _stage_runs(project: Project, steps: StageSteps) -> Iterator[RunCommand]:
+    lines = {instruction.line for instruction in steps.stage.instructions} if steps.stage else set()
+    return (run for run in installs.run_commands(project, steps.file) if run.instruction.line in lines)

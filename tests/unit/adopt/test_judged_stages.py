@@ -1,0 +1,68 @@
+"""What the judge says of a stage stands at the lines of the Dockerfile, and rests on nothing that they leave open."""
+
+from __future__ import annotations
+
+import pytest
+
+from torchpin.adopt.judged_stages import judged_matches, without_repeats
+from torchpin.adopt.project import parse_project
+from torchpin.adopt.scan import find_matches
+from torchpin.workspace.evidence import from_descriptions
+
+CUDA = "FROM nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04\n"
+INDEX = "--index-url https://download.pytorch.org/whl"
+
+
+def judged(text: str, **files: str) -> list[tuple[str, str]]:
+    project = parse_project({"Dockerfile": text, **files})
+    return [(match.id, match.finding.location) for match in judged_matches(project, from_descriptions)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"{CUDA}RUN pip install torch==2.8.0 {INDEX}/cu124\n", [("TOR001", "Dockerfile:2:17")]),
+        (f"{CUDA}RUN pip install torch==2.6.0 {INDEX}/cu124\n", []),
+        (f"{CUDA}RUN pip install torch==2.6.0 torchvision==0.20.0 {INDEX}/cu124\n", [("TOR002", "Dockerfile:2:30")]),
+        (f"{CUDA}RUN pip install torch==2.6.0 torchvision==0.21.0 {INDEX}/cu124\n", []),
+        ("FROM nvidia/cuda:12.4.1-cudnn-runtime-ubuntu24.04\n", [("BAS001", "Dockerfile:1:1")]),
+        (f"FROM python:3.12-alpine3.20\nRUN pip install torch==2.6.0 {INDEX}/cpu\n", [("TOR003", "Dockerfile:2:17")]),
+        (f"FROM python:3.14-bookworm\nRUN pip install torch==2.4.1 {INDEX}/cpu\n", [("TOR003", "Dockerfile:2:17")]),
+        # another Python is brought: nothing is said of the image's
+        (f"FROM python:3.14-bookworm\nRUN uv venv --python 3.11 /v\nRUN uv pip install torch==2.4.1 {INDEX}/cpu\n", []),
+        # an index that is not known, and a nightly
+        (f"{CUDA}RUN pip install torch==2.8.0 --index-url https://mirror.example.com/torch\n", []),
+        (f"{CUDA}RUN pip install torch==2.8.0 {INDEX}/nightly/cu124\n", []),
+        # each of two stages for itself
+        (f"{CUDA}RUN pip install torch==2.6.0 {INDEX}/cu124\n{CUDA}RUN pip install torchvision==0.20.0 {INDEX}/cu124\n", []),
+        # the last pin counts
+        (f"{CUDA}RUN pip install torch==2.8.0 {INDEX}/cu124\nRUN pip install torch==2.6.0 {INDEX}/cu124\n", []),
+    ],
+)  # fmt: skip
+def test_a_finding_stands_at_its_line(text: str, expected: list[tuple[str, str]]) -> None:
+    assert judged(text) == expected
+
+
+def test_a_requirement_that_nothing_declares_is_found_in_its_file() -> None:
+    files = {"requirements.txt": "transformers==4.46.3\nhuggingface-hub==1.0.1\n"}
+    text = f"{CUDA}RUN pip install torch==2.6.0 {INDEX}/cu124\nRUN pip install -r requirements.txt\n"
+    places = {place for _, place in judged(text, **files)}
+    assert places <= {"requirements.txt:1:1", "requirements.txt:2:1"}
+    assert places
+    assert judged(text, **{"requirements.txt": "transformers==4.46.3\nhuggingface-hub==0.36.0\n"}) == []
+
+
+def test_markers_that_exclude_each_other_leave_a_version_open() -> None:
+    pins = "'huggingface-hub==1.0.1; python_version < \"3.10\"' 'huggingface-hub==0.36.0; python_version >= \"3.10\"'"
+    text = f"{CUDA}RUN pip install torch==2.6.0 {INDEX}/cu124\nRUN pip install transformers==4.46.3 {pins}\n"
+    assert judged(text) == []
+
+
+def test_what_a_rule_says_of_a_place_is_not_said_twice() -> None:
+    text = f"{CUDA}RUN pip install torch==2.6.0 {INDEX}/cu124\nRUN pip install triton==3.0.0\n"
+    project = parse_project({"Dockerfile": text})
+    matches, judged_ = find_matches(project), list(judged_matches(project, from_descriptions))
+    assert [match.id for match in judged_] == ["TOR005"]
+    assert [match.id for match in matches] == ["ADO018"]
+    assert without_repeats(matches, judged_) == []
+    assert without_repeats([], judged_) == judged_
