@@ -22,8 +22,8 @@ from torchpin.adopt.resolutions import (
     separate_project,
     stage_steps,
 )
-from torchpin.project.channels import index_channel
 from torchpin.lint.matches import parse_place
+from torchpin.project.channels import index_channel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
