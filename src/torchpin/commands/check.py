@@ -7,10 +7,12 @@ import posixpath
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from torchpin.adopt import scan
+from torchpin.adopt.image_builds import built_texts
 from torchpin.adopt.judged_stages import judged_matches, without_repeats
 from torchpin.adopt.project import parse_project
 from torchpin.adopt.rules.pins import required_packages
@@ -86,7 +88,13 @@ class _Rules:
     known_ids: frozenset[str]
 
 
-_Ignored = tuple[tuple["Match", "Directive"], ...]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Matched:
+    """The open matches, those that directives ignore, and how many packages each file requires."""
+
+    matches: tuple[Match, ...]
+    ignored: tuple[tuple[Match, Directive], ...]
+    packages: dict[str, int]
 
 
 def check(options: CheckOptions) -> CheckReport:
@@ -102,24 +110,24 @@ def check(options: CheckOptions) -> CheckReport:
         )
     rules = _choose_rules(options)
     baseline = _read_baseline(options)
-    matches, ignored = _match(files, rules)
+    matched = _match(files, rules)
     fixes = FixedTexts(texts={}, fixed=(), refused=())
     before = files.texts
     if options.fix != "none":
         fixes = fix_texts(
             before,
-            _writable(matches, before, options.stdin_name),
-            lambda texts: _match(_with_texts(files, texts, before), rules)[0],
+            _writable(matched.matches, before, options.stdin_name),
+            lambda texts: _match(_with_texts(files, texts, before), rules).matches,
             unsafe=options.fix == "all",
         )
     written = _write_fixes(fixes.texts, before) if not options.diff else ()
     if fixes.texts and not options.diff:
         files = _with_texts(files, {**before, **fixes.texts}, before)
-        matches, ignored = _match(files, rules)
-    result = _result(files, matches, ignored, baseline, by_folder=_has_folder(options))
+        matched = _match(files, rules)
+    result = _result(files.texts, matched, baseline, by_folder=_has_folder(options))
     if options.write_baseline:
-        written += _write_baseline(options, matches, files.texts)
-        result = replace(result, matches=(), known=matches, stale=Counter())
+        written += _write_baseline(options, matched.matches, files.texts)
+        result = replace(result, matches=(), known=matched.matches, stale=Counter())
     exit_code = INPUT if files.problems else FINDINGS if result.fails(options.fail_on) else 0
     return CheckReport(
         result=result,
@@ -149,28 +157,34 @@ def _choose_rules(options: CheckOptions) -> _Rules:
     return _Rules(ids=selected_ids(known_ids, options.select, options.ignore), known_ids=known_ids)
 
 
-def _match(files: CheckedFiles, rules: _Rules) -> tuple[tuple[Match, ...], _Ignored]:
-    """The open matches in all files, and those that directives ignore."""
+def _match(files: CheckedFiles, rules: _Rules) -> _Matched:
+    """The open matches in all files, those that are ignored, and how many packages each file requires."""
     matches: list[Match] = []
     starts: dict[str, list[int]] = {}
+    packages: dict[str, int] = {}
     for checked in files.projects:
-        project = _parse(checked)
-        matched = scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
-        judged = _judge(project) if project.dockerfiles else []
-        matches += [
-            match for match in (*matched, *without_repeats(matched, judged)) if _is_checked(match, checked)
-        ]
+        for texts in built_texts(checked.texts):
+            built = replace(checked, texts=texts)
+            project = _parse(built)
+            matches += _project_matches(built, project, rules)
+            packages |= required_packages(project)
         starts |= {
-            file: [instruction.line for instruction in parse_instructions(checked.texts[file])]
-            for file in project.dockerfiles
+            file: [instruction.line for instruction in parse_instructions(text)]
+            for file, text in checked.texts.items()
+            if is_dockerfile_name(file)
         }
     for path, text in files.descriptions.items():
         matches += _description_matches(path, text)
     found, ignored = sort_matches(matches, files.texts, starts, ids=rules.ids, known_ids=rules.known_ids)
     named = _named(files)
-    return tuple(
-        match for match in found if match.id not in {INVALID, UNUSED} or match.place[0] in named
-    ), ignored
+    is_own = [match.id not in {INVALID, UNUSED} or match.place[0] in named for match in found]
+    return _Matched(matches=tuple(compress(found, is_own)), ignored=ignored, packages=packages)
+
+
+def _project_matches(checked: CheckedProject, project: Project, rules: _Rules) -> list[Match]:
+    matched = scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
+    judged = _judge(project) if project.dockerfiles else []
+    return [match for match in (*matched, *without_repeats(matched, judged)) if _is_checked(match, checked)]
 
 
 def _named(files: CheckedFiles) -> set[str]:
@@ -222,18 +236,11 @@ def _with_texts(files: CheckedFiles, texts: Mapping[str, str], before: Mapping[s
 
 
 def _result(
-    files: CheckedFiles,
-    matches: tuple[Match, ...],
-    ignored: _Ignored,
-    baseline: Counter[Key],
-    *,
-    by_folder: bool,
+    texts: Mapping[str, str], matched: _Matched, baseline: Counter[Key], *, by_folder: bool
 ) -> LintResult:
-    packages: dict[str, int] = {}
-    for checked in files.projects:
-        packages |= required_packages(_parse(checked))
-    texts = files.texts
-    result = lint_result(matches, ignored, texts, baseline=baseline, packages=packages)
+    result = lint_result(
+        matched.matches, matched.ignored, texts, baseline=baseline, packages=matched.packages
+    )
     stale = Counter({key: count for key, count in result.stale.items() if by_folder or key[1] in texts})
     return replace(result, stale=stale)
 

@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin.adopt.decoding import UndecodableError, decode_text
+from torchpin.adopt.image_builds import is_build_file, read_build_file
 from torchpin.commands.project_files import FILE_NAMES, FolderTexts, read_folder
 from torchpin.errors import InputError, ToolError, os_error_reason
 from torchpin.tools.files import read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 STDIN = "-"
 _DESCRIPTION = re.compile(r"(?:^|/)services/[^/]+/service\.yaml$")
 _OF_SERVICE = re.compile(
     r"^(?:torch|python|layers):", re.MULTILINE
 )  # a service.yaml of Kubernetes has no such key
+_BUILD_FILES = r"(?:docker-)?compose[\w.-]*\.ya?ml|[\w.-]*bake[\w.-]*\.(?:hcl|json)"  # whether it is one, is_build_file says
 # Templates hold marks of their own, and a .dockerignore is none of the files that it is named after.
 _NAMES = re.compile(
-    rf"(?!.*\.(?:j2|jinja2?|tmpl|tpl|template|erb|mustache|in|dockerignore)$)(?:{FILE_NAMES.pattern}|service\.yaml)"
+    rf"(?!.*\.(?:j2|jinja2?|tmpl|tpl|template|erb|mustache|in|dockerignore)$)(?:{FILE_NAMES.pattern}|service\.yaml|{_BUILD_FILES})"
 )
 _MOST_FOLDERS_AROUND = 2_000  # that are looked into for what a named file includes; as many are walked in a twentieth of a second
 _MOST_BYTES = 20_000_000  # of a file that is named; a large uv.lock has a few million
@@ -99,10 +101,8 @@ def _kind_problem(path: Path) -> str:
     return (
         ""
         if _is_checkable(path.name)
-        else (
-            f"{path} is none of the files that are checked: Dockerfiles, requirement files (.txt), pyproject.toml, uv.lock, "
-            "service.yaml"
-        )
+        else f"{path} is none of the files that are checked: Dockerfiles, requirement files (.txt), pyproject.toml, lock "
+        "files, bake and compose files, service.yaml"
     )
 
 
@@ -169,7 +169,7 @@ def _is_of(path: str, names: set[str], folders: list[str]) -> bool:
 def _add_named(files: CheckedFiles, folder: Path, names: list[str], given: dict[str, str]) -> None:
     """Adds files by name; the others of their folder are there to be included, and other Dockerfiles are left out."""
     own: dict[str, str] = {}
-    for name in names:
+    for name in [*names, *_built(files, names, given)]:
         text = given.get(name)
         text = _read_named(files, name) if text is None else text
         if text is not None and posixpath.basename(name) == "service.yaml":
@@ -178,10 +178,36 @@ def _add_named(files: CheckedFiles, folder: Path, names: list[str], given: dict[
             own[name] = text
     if not own:
         return
-    around = read_folder(folder, most_folders=_MOST_FOLDERS_AROUND) if folder.is_dir() else FolderTexts()
+    is_there = folder.is_dir()
+    around = (
+        read_folder(folder, names=_NAMES, most_folders=_MOST_FOLDERS_AROUND) if is_there else FolderTexts()
+    )
     texts = {_shown(folder / path): text for path, text in around.texts.items()}
-    included = {path: text for path, text in texts.items() if not is_dockerfile_name(path)}
+    included = {
+        path: text
+        for path, text in texts.items()
+        if not is_dockerfile_name(path) and posixpath.basename(path) != "service.yaml"
+    }
     _add_projects(files, included | own, frozenset(own), [])
+
+
+def _built(files: CheckedFiles, names: Sequence[str], given: Mapping[str, str]) -> list[str]:
+    """The Dockerfiles that named bake and compose files have built; one that is not there is a problem."""
+    found: dict[str, None] = {}
+    for name in filter(is_build_file, names):
+        text = given.get(name) if name in given else _read_named(files, name)
+        build_file = read_build_file(name, text or "")
+        files.problems += [str(problem) for problem in build_file.problems]
+        for build in build_file.builds:
+            if build.inline:
+                files.skipped.append(
+                    f"{build.position}: skipped, a Dockerfile within this file is not checked"
+                )
+            elif not Path(build.dockerfile).is_file():
+                files.problems.append(f"{build.position}: {build.dockerfile} does not exist")
+            else:
+                found[build.dockerfile] = None
+    return [name for name in found if name not in names]
 
 
 def _read_named(files: CheckedFiles, name: str) -> str | None:

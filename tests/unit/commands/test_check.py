@@ -143,6 +143,53 @@ def test_a_folder_without_a_file_to_check_is_an_error() -> None:
         run()
 
 
+DOCKERFILE = """\
+ARG CUDA=12.4.1
+FROM nvidia/cuda:${CUDA}-runtime-ubuntu22.04 AS base
+ARG CHANNEL=cu124
+RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/${CHANNEL}
+FROM base AS test
+RUN pip install torch==2.6.0
+"""
+COMPOSE = """\
+services:
+  api:
+    build: {context: ., target: base, args: {CUDA: 12.6.3, CHANNEL: cu126}}
+"""
+BAKE = """\
+target "old" {
+  target = "base"
+  args = { CHANNEL = "cu121" }
+}
+target "new" {
+  target = "base"
+  args = { CHANNEL = "cu126" }
+}
+"""
+
+
+def test_a_dockerfile_is_checked_as_compose_has_it_built() -> None:
+    write({"Dockerfile": DOCKERFILE})
+    assert found(run()) == [("ADO003", "Dockerfile:6:17")]
+    write({"compose.yaml": COMPOSE})
+    assert found(run()) == []
+    assert found(run("compose.yaml")) == []
+    assert found(run("Dockerfile")) == []
+
+
+def test_each_target_of_a_bake_file_is_checked() -> None:
+    write({"Dockerfile": DOCKERFILE, "docker-bake.hcl": BAKE})
+    (match,) = [match for match in run("docker-bake.hcl").result.matches if match.finding.level == "error"]
+    assert (match.id, match.finding.location) == ("TOR001", "Dockerfile:4:17")
+    assert "cu121" in match.finding.message
+
+
+def test_what_a_build_file_names_and_is_not_there_is_said() -> None:
+    write({"compose.yaml": "services:\n  a:\n    build: ./gone\n"})
+    report = run("compose.yaml")
+    assert (report.exit_code, report.problems) == (2, ("compose.yaml:3:12: gone/Dockerfile does not exist",))
+
+
 # --- directives and baseline -------------------------------------------------------------------------------------------
 
 

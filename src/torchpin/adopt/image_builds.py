@@ -1,0 +1,85 @@
+"""Dockerfiles as bake and compose files have them built: with their arguments, and up to their targets.
+
+A build's Dockerfile is a text of its own, in which arguments have the values of the build and what comes after its target
+is left out; all other lines stay as and where they are.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from torchpin.project.bake_file import is_bake_file, read_bake_file
+from torchpin.project.compose_file import is_compose_file, read_compose_file
+from torchpin.project.dockerfile import parse_instructions
+from torchpin.project.stages import parse_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from torchpin.project.image_build import BuildFile, ImageBuild
+    from torchpin.project.stages import BuildInputs
+
+_MOST_BUILDS = 50  # of one Dockerfile with different arguments; a further one is as the file says
+_PLAIN = re.compile(r"[\w.,:/@+=~-]*")  # a value that needs no quotes in a Dockerfile
+
+
+def is_build_file(path: str) -> bool:
+    """Whether a path has the name of a bake or compose file."""
+    name = posixpath.basename(path)
+    return is_bake_file(name) or is_compose_file(name)
+
+
+def read_build_file(path: str, text: str) -> BuildFile:
+    """The builds of a bake or compose file."""
+    return (read_bake_file if is_bake_file(posixpath.basename(path)) else read_compose_file)(path, text)
+
+
+def built_texts(texts: Mapping[str, str]) -> list[dict[str, str]]:
+    """The texts of a project, once for each round of builds: a Dockerfile with several builds has another text in each.
+
+    A Dockerfile that no bake or compose file names is the same in the first round, and left out of the others.
+    """
+    builds: dict[str, list[str]] = {}
+    for path in sorted(texts):
+        for build in read_build_file(path, texts[path]).builds if is_build_file(path) else ():
+            if build.dockerfile in texts:
+                text = built_text(texts[build.dockerfile], build.inputs)
+                known = builds.setdefault(build.dockerfile, [])
+                if text not in known and len(known) < _MOST_BUILDS:
+                    known.append(text)
+    first = {**texts, **{path: variants[0] for path, variants in builds.items()}}
+    rounds = [first]
+    for number in range(1, max(map(len, builds.values()), default=1)):
+        present = {path: variants[number] for path, variants in builds.items() if number < len(variants)}
+        others = {
+            path: text for path, text in texts.items() if path not in builds and not _is_dockerfile(path)
+        }
+        rounds.append(others | present)
+    return rounds
+
+
+def _is_dockerfile(path: str) -> bool:
+    return re.search(r"dockerfile|containerfile", posixpath.basename(path), re.IGNORECASE) is not None
+
+
+def built_dockerfiles(builds: Iterable[ImageBuild]) -> frozenset[str]:
+    """The Dockerfiles of builds, by path."""
+    return frozenset(build.dockerfile for build in builds if not build.inline)
+
+
+def built_text(text: str, inputs: BuildInputs) -> str:
+    """A Dockerfile with the arguments of a build as its defaults, and without the stages after its target."""
+    values = {name: value for name, value in inputs.args if _PLAIN.fullmatch(value)}
+    lines = text.split("\n")
+    for instruction in parse_instructions(text):
+        if instruction.keyword != "ARG" or instruction.end != instruction.line:
+            continue
+        names = [word.partition("=")[0] for word in instruction.text.split()]
+        if len(names) == 1 and names[0] in values:
+            lines[instruction.line - 1] = f"ARG {names[0]}={values[names[0]]}"
+    stages = parse_stages(text)
+    target = next((stage for stage in stages if stage.name and stage.name == inputs.target.lower()), None)
+    following = stages[target.number + 1 :] if target else ()
+    return "\n".join(lines[: following[0].start.line - 1] if following else lines)
