@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torchpin.adopt.installs import Project
 from torchpin.project import stages
 from torchpin.project.dockerfile import is_dockerfile
+from torchpin.project.image_files import ProjectPaths
 from torchpin.project.lock_file import by_name, select_package
 from torchpin.project.markers import MarkerTarget
 from torchpin.project.pipfile import read_pipfile_lock
@@ -117,7 +118,7 @@ def _parse_dockerfiles(
 ) -> dict[str, tuple[RunCommand, ...]]:
     """The commands of each Dockerfile; one that exceeds a bound is not read."""
     runs: dict[str, tuple[RunCommand, ...]] = {}
-    size = 0
+    size, paths = 0, ProjectPaths(texts)
     for path in (path for path in sorted(texts) if is_dockerfile(posixpath.basename(path))):
         size += len(texts[path])
         if size > _MOST_DOCKERFILE_TEXT:
@@ -126,7 +127,7 @@ def _parse_dockerfiles(
             continue
         try:
             stages.parse_stages(texts[path])
-            runs[path] = tuple(parse_runs(texts[path], path, texts.keys()))
+            runs[path] = tuple(parse_runs(texts[path], path, paths))
         except BoundError as error:
             broken.append((path, str(error)))
     return runs

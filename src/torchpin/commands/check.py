@@ -182,7 +182,10 @@ def _match(files: CheckedFiles, rules: _Rules) -> _Matched:
 
 
 def _project_matches(checked: CheckedProject, project: Project, rules: _Rules) -> list[Match]:
-    matched = scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
+    found = scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
+    replaced = {match.place for match in found if match.id == "ADO003"}
+    # a torch that is replaced contradicts the earlier pin, which is the same once more
+    matched = [match for match in found if match.id != "ADO004" or match.place not in replaced]
     judged = _judge(project) if project.dockerfiles else []
     return [match for match in (*matched, *without_repeats(matched, judged)) if _is_checked(match, checked)]
 

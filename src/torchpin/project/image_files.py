@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ from torchpin.project.docker_words import split_words
 from torchpin.project.stages import find_stage, mount_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from torchpin.project.build_steps import BuildStep
     from torchpin.project.dockerfile import Heredoc
@@ -67,6 +68,33 @@ class ImageView:
         return self.files.find(self.stage, self.count, target, _MOST_ORIGINS)
 
 
+class ProjectPaths(Collection[str]):
+    """The paths of a project, and its folders, which are told once for all of its Dockerfiles."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = frozenset(paths)
+        self.folders: frozenset[str] = frozenset(_parents(self._paths))
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+def _parents(paths: Iterable[str]) -> set[str]:
+    folders: set[str] = set()
+    for path in paths:
+        folder = posixpath.dirname(path)
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = posixpath.dirname(folder)
+    return folders
+
+
 @dataclass(kw_only=True, slots=True)
 class ImageFiles:
     """The copies of a build, stage by stage. `paths`: the project's files; `context`: the folder that the build gets, "" for all;
@@ -79,13 +107,12 @@ class ImageFiles:
     contexts: Mapping[str, str] = field(default_factory=dict)
     is_ignored: Callable[[str], bool] = lambda _: False
     _copies: dict[int, list[_Copy]] = field(default_factory=dict)
-    _folders: set[str] = field(default_factory=set)
+    _folders: frozenset[str] = frozenset()
     _matched: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by pattern
 
     def __post_init__(self) -> None:
-        for path in self.paths:
-            while path := posixpath.dirname(path):
-                self._folders.add(path)
+        paths = self.paths if isinstance(self.paths, ProjectPaths) else ProjectPaths(self.paths)
+        self._folders = paths.folders
 
     def view(self, step: BuildStep) -> ImageView:
         """The files before an instruction, with what it mounts."""

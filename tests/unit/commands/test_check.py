@@ -170,7 +170,7 @@ target "new" {
 
 def test_a_dockerfile_is_checked_as_compose_has_it_built() -> None:
     write({"Dockerfile": DOCKERFILE})
-    assert found(run()) == [("ADO003", "Dockerfile:6:17")]
+    assert found(run()) == [("ADO003", "Dockerfile:6:17")]  # and not as a contradiction once more
     write({"compose.yaml": COMPOSE})
     assert found(run()) == []
     assert found(run("compose.yaml")) == []

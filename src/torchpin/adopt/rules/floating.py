@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING
 from torchpin import facts
 from torchpin.adopt import installs
 from torchpin.adopt.registry import build_finding, exact_version, package_name, register_rule, replacement
-<<<<<<< HEAD
-=======
 from torchpin.adopt.resolutions import applies, stage_steps
->>>>>>> 9020012 (adopt: rules look at the Python of a stage, pipes, forced installs, conda's torch and archives of branches)
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.secret_values import hide_secret
 from torchpin.project.stages import parse_stages
@@ -119,12 +116,8 @@ def _unpinned_image(
         yield build_finding("ADO006", location, message, about=image)
 
 
-<<<<<<< HEAD
-def _unpinned_packages(step: InstallCommand) -> Iterator[Finding]:
-=======
 def _unpinned_packages(step: InstallCommand, *, has_torch: bool) -> Iterator[Finding]:
     """`has_torch`: an earlier step, or the base image, has brought one, which satisfies what has no version."""
->>>>>>> 9020012 (adopt: rules look at the Python of a stage, pipes, forced installs, conda's torch and archives of branches)
     constrained = {package_name(target) for target in step.constraints if exact_version(target)}
     for target in step.targets:
         git, archive = _GIT.match(target.text), _ARCHIVE.search(target.text)
@@ -140,10 +133,6 @@ def _unpinned_packages(step: InstallCommand, *, has_torch: bool) -> Iterator[Fin
             yield build_finding("ADO006", target.location, message, about=target.text)
         elif (
             step.tool == "pip"
-<<<<<<< HEAD
-            and package_name(target) in {"torch", *facts.abi_packages()} - constrained
-            and not (target.requirement and (target.requirement.specifier or target.requirement.url))
-=======
             and name in {"torch", *facts.abi_packages()}
             and not (name == "torch" and has_torch)
             and name not in constrained
@@ -151,7 +140,6 @@ def _unpinned_packages(step: InstallCommand, *, has_torch: bool) -> Iterator[Fin
             and not requirement.url
             and not exact_version(target)
             and applies(target)
->>>>>>> 9020012 (adopt: rules look at the Python of a stage, pipes, forced installs, conda's torch and archives of branches)
         ):
             missing = "is a range" if requirement.specifier else "has no version"
             yield build_finding(
