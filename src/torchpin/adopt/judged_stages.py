@@ -5,6 +5,7 @@ What is not certain is left out, and so is every check that rests on it: a judge
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from torchpin import facts
 from torchpin.adopt.registry import TORCH_FAMILY, exact_version, package_name, torch_channel
 from torchpin.adopt.resolutions import applies, stage_steps
 from torchpin.adopt.stage_python import stage_python
-from torchpin.checks import run
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns
 from torchpin.facts.versions import is_version
@@ -39,6 +39,7 @@ _CHECKS = (
 _OF_IMAGE = ("BAS001",)
 _OF_PYTHON = {"TOR003", "ABI001"}
 _WITH_WARNINGS = {"DEP001", "DEP005", "DEP006"}
+_GPU_IMAGE = re.compile(r"cuda|torch|nvidia|runpod|vllm")  # whose tags have a grammar that facts know
 _NAME, _UNKNOWN_IMAGE = "checked", "unknown:unknown"
 _GUESSED_PYTHON = Version("3.11.13")
 
@@ -51,11 +52,18 @@ def judged_matches(
         for steps in stage_steps(project, file):
             python = stage_python(project, steps)
             service = _stage_service(steps, python)
-            checks = _CHECKS if service else _OF_IMAGE
-            service = service or _image_service(steps)
-            environment = Environment(service=service, variant=service.variants[0])
-            results = run.run(context([environment]), judge=True, ids=checks)
-            yield from _matches(results, service, known_python=bool(python))
+            if service or _GPU_IMAGE.search(steps.image):
+                results = _judge(service or _image_service(steps), context, _CHECKS if service else _OF_IMAGE)
+                yield from _matches(results, service or _image_service(steps), known_python=bool(python))
+
+
+def _judge(
+    service: Service, context: Callable[[Sequence[Environment]], CheckContext], checks: tuple[str, ...]
+) -> tuple[Result, ...]:
+    from torchpin.checks import run  # with every check, which a Dockerfile without torch does not need
+
+    environment = Environment(service=service, variant=service.variants[0])
+    return run.run(context([environment]), judge=True, ids=checks)
 
 
 def _matches(results: Sequence[Result], service: Service, *, known_python: bool) -> Iterator[Match]:

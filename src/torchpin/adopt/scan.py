@@ -29,6 +29,12 @@ def registered_rules() -> tuple[Check, ...]:
     return registered("rule")
 
 
+def rule_ids() -> frozenset[str]:
+    """The ids of all rules."""
+    others = {directives.INVALID, directives.UNUSED, directives.INVALID_DESCRIPTION}
+    return frozenset(rule.id for rule in _project_rules()) | others
+
+
 def find_matches(
     project: Project, ids: Collection[str] | None = None, *, most: int = _MOST_MATCHES
 ) -> tuple[Match, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import posixpath
+import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +17,6 @@ from torchpin.adopt.image_builds import built_texts
 from torchpin.adopt.judged_stages import judged_matches, without_repeats
 from torchpin.adopt.project import parse_project
 from torchpin.adopt.rules.pins import required_packages
-from torchpin.checks.run import registered_checks
 from torchpin.commands.check_files import STDIN, is_dockerfile_name, read_checked_files
 from torchpin.errors import FINDINGS, INPUT, InputError, ToolError
 from torchpin.lint.baseline import baseline_text, parse_baseline
@@ -33,13 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from torchpin.adopt.installs import Project
+    from torchpin.checks.context import CheckContext
     from torchpin.commands.check_files import CheckedFiles, CheckedProject
     from torchpin.lint.baseline import Key
     from torchpin.lint.directives import Directive
     from torchpin.lint.matches import Match
     from torchpin.lint.result import FailOn, LintResult
+    from torchpin.model import Environment
 
 _MOST_MATCHES = 20_000  # of one rule in a project; packages without a version are shown by file
+_MAY_BE_JUDGED = re.compile(r"cuda|torch|nvidia|runpod|vllm", re.IGNORECASE)
 _OF_THE_PROJECT = {"pyproject.toml", "uv.lock"}
 
 
@@ -108,7 +111,7 @@ def check(options: CheckOptions) -> CheckReport:
         raise InputError(
             "there is no Dockerfile, requirement file, pyproject.toml, uv.lock or service.yaml to check"
         )
-    rules = _choose_rules(options)
+    rules = _choose_rules(options, files)
     baseline = _read_baseline(options)
     matched = _match(files, rules)
     fixes = FixedTexts(texts={}, fixed=(), refused=())
@@ -152,8 +155,21 @@ def _writable(matches: Iterable[Match], texts: Mapping[str, str], stdin_name: st
     return [match for match in matches if all(edit.file in plain for edit in match.edits)]
 
 
-def _choose_rules(options: CheckOptions) -> _Rules:
-    known_ids = frozenset(rule.id for rule in (*scan.registered_rules(), *registered_checks()))
+def _choose_rules(options: CheckOptions, files: CheckedFiles) -> _Rules:
+    """The rules by their ids, and the judge's checks where one may be asked for: their import takes as long as all else."""
+    known_ids = scan.rule_ids()
+    prefixes = [
+        part.strip().upper() for text in (*options.select, *options.ignore) for part in text.split(",")
+    ]
+    is_known = all(any(id_.startswith(prefix) for id_ in known_ids) for prefix in prefixes)
+    if (
+        not is_known
+        or files.descriptions
+        or any(_MAY_BE_JUDGED.search(text) for text in files.texts.values())
+    ):
+        from torchpin.checks.run import registered_checks
+
+        known_ids |= {check.id for check in registered_checks()}
     return _Rules(ids=selected_ids(known_ids, options.select, options.ignore), known_ids=known_ids)
 
 
@@ -217,16 +233,19 @@ def _is_checked(match: Match, checked: CheckedProject) -> bool:
 
 
 def _judge(project: Project) -> list[Match]:
-    from torchpin.workspace.evidence import from_descriptions
+    return list(judged_matches(project, _context))
 
-    return list(judged_matches(project, from_descriptions))
+
+def _context(environments: Sequence[Environment]) -> CheckContext:
+    from torchpin.workspace.evidence import from_descriptions  # what only a torch or a description needs
+
+    return from_descriptions(environments)
 
 
 def _description_matches(path: str, text: str) -> Iterable[Match]:
     from torchpin.lint.descriptions import description_matches
-    from torchpin.workspace.evidence import from_descriptions
 
-    return description_matches(path, text, from_descriptions)
+    return description_matches(path, text, _context)
 
 
 def _with_texts(files: CheckedFiles, texts: Mapping[str, str], before: Mapping[str, str]) -> CheckedFiles:
