@@ -12,8 +12,9 @@ from torchpin.facts.versions import major_minor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import Project, RunCommand
+    from torchpin.adopt.installs import Project
     from torchpin.adopt.resolutions import StageSteps
+    from torchpin.project.runs import RunCommand
 
 _APT_PYTHON = {"python3", "python3-pip", "python3-venv", "python3-dev", "python-is-python3"}
 _NAMED = re.compile(r"(?:^|/)python(3\.\d+)(?:-\w+)?$|^python=+(3\.\d+)")
