@@ -70,6 +70,13 @@ def find_file(project: Project, name: str, run: RunCommand | None = None) -> str
     return None
 
 
+def is_found_by_name(name: str, path: str, run: RunCommand) -> bool:
+    """Whether a file was found by its name alone, though the path in the image has folders."""
+    parts = [part for part in posixpath.normpath(name).split("/") if part not in {"", "..", "."}]
+    is_copied = bool(run.files and run.files.find(name))
+    return not is_copied and len(parts) > 1 and not f"/{path}".endswith("/" + "/".join(parts[-2:]))
+
+
 def find_included(project: Project, name: str, file: str) -> str | None:
     """The file that a requirement file includes: relative to it, else as a path of the image."""
     relative = posixpath.normpath(posixpath.join(posixpath.dirname(file), name))

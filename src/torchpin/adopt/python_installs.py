@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torchpin.adopt.project_files import (
     find_file,
     hidden_target,
+    is_found_by_name,
     python_project,
     requirement_rows,
     row_target,
@@ -269,6 +270,8 @@ def _add_rows(context: InstallContext, collected: Collected, path: str | None, n
     if path is None:
         collected.missing.append(hide_secret(name))
         return
+    if is_found_by_name(name, path, context.run):
+        collected.by_name.append((hide_secret(name), path))
     rows = requirement_rows(context.project, path)
     collected.problems += rows.problems
     collected.problems += [
