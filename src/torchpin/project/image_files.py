@@ -226,7 +226,8 @@ class ImageFiles:
 
     def matched(self, source: str, context: str) -> tuple[str, ...]:
         """The files and folders of the project that a source of a COPY names, patterns followed; "" is its root."""
-        path = posixpath.normpath(posixpath.join("/", context, source.lstrip("/")))[1:]
+        inner = posixpath.normpath(posixpath.join("/", source.lstrip("/")))[1:]  # it cannot leave the context
+        path = posixpath.join(context, inner) if inner else context
         if not {"*", "?", "["} & {*source}:
             return (path,) if path in self.paths or path in self._folders or not path else ()
         if path not in self._matched:
@@ -238,7 +239,7 @@ class ImageFiles:
 def choose_context(steps: Iterable[tuple[str, ...]], paths: Collection[str], dockerfile: str) -> str:
     """The folder that a build is likely to get: of the Dockerfile's and those above it the one that has most of the sources."""
     folders = [posixpath.dirname(dockerfile)]
-    while folders[-1]:
+    while folders[-1].strip("/"):  # a project that is named from the root ends there
         folders.append(posixpath.dirname(folders[-1]))
     sources = [source for row in steps for source in row if not _REMOTE.match(source)]
     scores = dict.fromkeys(folders, 0)

@@ -142,3 +142,19 @@ def test_sources_are_relative_to_the_context() -> None:
 def test_the_context_is_the_folder_that_has_the_sources(dockerfile: str, copies: str, context: str) -> None:
     sources = [copy_sources(step) for step in build_steps(f"FROM a\n{copies}")]
     assert choose_context(sources, PATHS, dockerfile) == context
+
+
+@pytest.mark.parametrize("prefix", ["", "/somewhere/", "../beside/", "../../"])
+def test_files_are_followed_however_the_project_is_named(prefix: str) -> None:
+    """From the root, beside the current folder, or below it; a COPY cannot leave its context by `..`."""
+    paths = [f"{prefix}{path}" for path in PATHS]
+    sources = [("deploy/requirements-gpu.txt",), ("../requirements.txt",)]
+    context = choose_context(sources, paths, f"{prefix}deploy/Dockerfile")
+    files = ImageFiles(paths=paths)
+    assert context == prefix.rstrip("/")
+    assert files.matched("deploy/requirements-gpu.txt", context) == (f"{prefix}deploy/requirements-gpu.txt",)
+    assert files.matched("/../requirements.txt", context) == (f"{prefix}requirements.txt",)
+    assert files.matched("requirements/*.txt", context) == (
+        f"{prefix}requirements/common.txt",
+        f"{prefix}requirements/gpu.txt",
+    )
