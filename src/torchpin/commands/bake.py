@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
 from torchpin.commands.affected import find_affected
-from torchpin.commands.build import PreparedBuild, prepare_build
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import ignore
+from torchpin.commands.prepared_build import PreparedBuild, prepare_build
 from torchpin.commands.report import CommandReport
 from torchpin.commands.run_buildx import BuildOptions
 from torchpin.commands.selection import open_workspace

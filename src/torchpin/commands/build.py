@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,17 +50,18 @@ def build(
     environments: Sequence[Environment],
     options: BuildOptions,
     *,
+    standing: Mapping[str, Outcome] | None = None,
     show_status: StatusCallback = ignore,
     watch: EventCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Builds, verifies and records images, two at a time. An image with the same image key is not built again.
 
-    Environments do not depend on each other: one that fails does not stop the others.
+    Environments do not depend on each other: one that fails does not stop the others. `standing`: what `standing_images` said.
     """
     chosen = tuple(env for env in environments if options.platform in {"", env.variant.platform})
     if not chosen:
         raise InputError(f"no selected environment is for {options.platform}")
-    standing = standing_images(repo, chosen, options)
+    standing = standing_images(repo, chosen, options) if standing is None else standing
     rest = tuple(env for env in chosen if env.name not in standing)
     built = _build_all(repo, rest, options, show_status, watch) if rest else ()
     outcomes = {**standing, **{outcome.name: outcome for outcome in built}}
@@ -115,7 +116,7 @@ def with_engine_errors(operation: Callable[..., Outcome], *arguments: Any) -> Ou
         raise ToolError(f"the Docker engine failed: {docker.short_message(error)}") from None
 
 
-def _load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Rendering]:
+def load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Rendering]:
     """The lock and its rendered files. Raises FindingsError where the committed ones are out of date."""
     from torchpin.checks.rules.generated_files import first_differing_line  # with all rules
 
@@ -143,8 +144,8 @@ def _build(
     repo = replace(
         repo
     )  # which has read nothing: all that is read from here on must stay until the record is written
-    lock, rendered = _load_fresh(repo, env)
-    labels = _labels(repo, env, lock, rendered)
+    lock, rendered = load_fresh(repo, env)
+    labels = build_labels(repo, env, lock, rendered)
     tags = image_tags(repo, env, rendered.image_key)
     stored = _find_stored(client, repo, env, options, tags, rendered.image_key, show_status)
     if stored and stored.place == "registry":
@@ -272,7 +273,7 @@ def _run_build(
     from torchpin.tools import docker
 
     lock, rendered, labels = inputs
-    _require_unique_packages(env, lock)
+    require_unique_packages(env, lock)
     lines, log = run_buildx(client, repo, env, options, (rendered, labels), plan.step_sizes(env, lock), watch)
     problem = _log_problem(env, lock, lines)
     if problem:
@@ -293,7 +294,7 @@ def _assemble(
     from torchpin.commands.assemble import Assembly, assemble_image
 
     lock, rendered, labels = inputs
-    _require_unique_packages(env, lock)
+    require_unique_packages(env, lock)
     assemble_image(
         Assembly(
             client=client,
@@ -309,7 +310,7 @@ def _assemble(
     )
 
 
-def _require_unique_packages(env: Environment, lock: Lock) -> None:
+def require_unique_packages(env: Environment, lock: Lock) -> None:
     """Raises ToolError where several layers of a lock have the same package: the later one would replace the earlier."""
     names = [package.name for layer in lock.layers for package in layer.packages]
     duplicates = sorted({name for name in names if names.count(name) > 1})
@@ -332,7 +333,9 @@ def _log_problem(env: Environment, lock: Lock, lines: Sequence[str]) -> str:
     return f"{', '.join(repeated)} was installed twice" if repeated else ""
 
 
-def _labels(repo: Repository, env: Environment, lock: Lock, rendered: generated.Rendering) -> dict[str, str]:
+def build_labels(
+    repo: Repository, env: Environment, lock: Lock, rendered: generated.Rendering
+) -> dict[str, str]:
     """The labels that an image gets beside those of its Dockerfile. Raises FindingsError where its SBOM is out of date.
 
     A revision in the Dockerfile would change the image key with each commit.
@@ -355,8 +358,8 @@ def _labels(repo: Repository, env: Environment, lock: Lock, rendered: generated.
 def _dry_run(repo: Repository, env: Environment, options: BuildOptions) -> Outcome:
     from torchpin.tools import docker
 
-    lock, rendered = _load_fresh(repo, env)
-    labels = _labels(repo, env, lock, rendered)
+    lock, rendered = load_fresh(repo, env)
+    labels = build_labels(repo, env, lock, rendered)
     if options.assemble:
         labels = {docker.KEY_LABEL: generated.render_prefix(repo, env, lock).image_key}
     command = build_command(repo, env, labels, options, Path("CONTEXT"), {}, is_prefix=options.assemble)
@@ -366,41 +369,11 @@ def _dry_run(repo: Repository, env: Environment, options: BuildOptions) -> Outco
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PreparedBuild:
-    """The build of an environment that something else runs. `tags`: by its image key, and `latest`."""
-
-    repo: Repository
-    env: Environment
-    options: BuildOptions
-    rendered: generated.Rendering
-    labels: Mapping[str, str]
-    tags: tuple[str, str]
-
-    def command(self, context: Path, secrets: Mapping[str, Path]) -> tuple[str, ...]:
-        """The command that builds it from a context, with secrets by id."""
-        return build_command(self.repo, self.env, self.labels, self.options, context, {**secrets})
-
-
-def prepare_build(repo: Repository, env: Environment, options: BuildOptions) -> PreparedBuild:
-    """The build of an environment. Raises FindingsError where the committed files are out of date, ToolError for a wrong lock."""
-    lock, rendered = _load_fresh(repo, env)
-    _require_unique_packages(env, lock)
-    return PreparedBuild(
-        repo=repo,
-        env=env,
-        options=options,
-        rendered=rendered,
-        labels=_labels(repo, env, lock, rendered),
-        tags=image_tags(repo, env, rendered.image_key),
-    )
-
-
 def built_tag(client: Any, repo: Repository, env: Environment) -> str:
     """The tag of the image of a description. Raises FindingsError where it is not built."""
     from torchpin.tools import docker
 
-    _, rendered = _load_fresh(repo, env)
+    _, rendered = load_fresh(repo, env)
     tag = image_tags(repo, env, rendered.image_key)[0]
     if docker.find_image(client, tag, rendered.image_key) is None:
         raise FindingsError(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
-from torchpin.commands.undo import extended_state
 from torchpin.compat.compiled import compiled_versions
 from torchpin.errors import ToolError
 from torchpin.records.freeze import format_freeze, freeze_differences
@@ -85,6 +84,8 @@ def _write_with_documents(
     repo: Repository, env: Environment, records: Mapping[str, str | None], *, overwrite: bool
 ) -> None:
     """Writes records and the documents that show them, with what undoes the update that they belong to."""
+    from torchpin.commands.undo import extended_state  # with all that an update needs
+
     with exclusive(repo):
         now = workspace.reread(repo)  # a build takes long: another service may be described anew
         after = replace(now, staged=dict(records))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from torchpin.bump.model import Plan
-    from torchpin.commands.build import BuildOptions
     from torchpin.commands.bump_plan import BumpRequest, PlannedBump
     from torchpin.commands.report import Watcher
+    from torchpin.commands.run_buildx import BuildOptions
     from torchpin.lab.lab import Lab
     from torchpin.model import Environment
 
@@ -130,11 +130,22 @@ def build_images(selection: Selection, options: BuildOptions, watcher: Watcher) 
 
 
 def _build(workspace: Workspace, options: BuildOptions, watcher: Watcher) -> CommandReport:
-    from torchpin.commands.build import build
+    from torchpin.commands.standing_images import standing_images
+
+    chosen = tuple(env for env in workspace.environments if options.platform in {"", env.variant.platform})
+    standing = standing_images(workspace.repo, chosen, options)
+    if chosen and len(standing) == len(chosen):
+        return report_outcomes([standing[env.name] for env in chosen], tabulated=True)
+    from torchpin.commands.build import build  # with all that builds, which takes as long as the rest
 
     with watcher.progress() as watch:
         outcomes = build(
-            workspace.repo, workspace.environments, options, show_status=watcher.status, watch=watch
+            workspace.repo,
+            workspace.environments,
+            options,
+            standing=standing,
+            show_status=watcher.status,
+            watch=watch,
         )
     return report_outcomes(outcomes, tabulated=True)
 

@@ -1,4 +1,7 @@
-"""Generated files: documents, Dockerfiles and context lists."""
+"""Generated files: documents, Dockerfiles and context lists.
+
+What writes documents is imported where it is asked for: most commands render, or look at what is rendered, alone.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin import paths
-from torchpin.adopt import scan
 from torchpin.assembly.prefix import installed_by_running, prefix_context, prefix_plan
-from torchpin.checks.run import registered_checks
 from torchpin.description.environments import select_environments
 from torchpin.description.read import description_error
-from torchpin.description.schema import schema_text
-from torchpin.documents import checks, deviations, gpus, markdown, pinning, service_page
-from torchpin.documents.service_parts import service_parts
-from torchpin.documents.service_reference import SERVICE_OPENING, reference_sections
+from torchpin.documents import markdown
 from torchpin.errors import InputError
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list, render_dockerfile
@@ -103,6 +101,8 @@ def stray_pages(repo: Repository) -> tuple[Problem, ...]:
 
 def has_prose(repo: Repository, service: str) -> bool:
     """Whether the page of a service holds more than its generated section and its first opening."""
+    from torchpin.documents import service_page
+
     path = paths.page_path(service)
     text = markdown.remove_section(path, repo.text(path) or "", service).replace("\r\n", "\n")
     return text.strip() not in {"", service_page.page_opening(service).strip()}
@@ -132,6 +132,8 @@ def expected_documents(
     has a lock; with `strict` InputError is raised then. `leaving` is a service whose folders are about to be removed.
     `kept`: what is known of services by their names; what is not is added.
     """
+    from torchpin.description.schema import schema_text
+
     if repo.broken and strict:
         raise description_error(problem for problems in repo.broken.values() for problem in problems)
     if repo.broken:
@@ -181,6 +183,8 @@ def _parts_of(
     repo: Repository, services: Sequence[Service], unwritten: Mapping[str, Lock], log: Sequence[BumpEntry]
 ) -> dict[str, ServiceParts]:
     """What the documents say of those of the services that have current locks."""
+    from torchpin.documents.service_parts import service_parts
+
     parts: dict[str, ServiceParts] = {}
     for service in services:
         locks = _current_locks(repo, service, unwritten, strict=False)
@@ -207,6 +211,11 @@ def _current_locks(
 
 def _sections(parts: Mapping[str, ServiceParts]) -> dict[str, tuple[str, dict[str, str]]]:
     """Each document's text above its sections, for a new one, and its generated sections by name."""
+    from torchpin.adopt import scan
+    from torchpin.checks.run import registered_checks
+    from torchpin.documents import checks, deviations, gpus, pinning, service_page
+    from torchpin.documents.service_reference import SERVICE_OPENING, reference_sections
+
     pages = {
         paths.page_path(name): (service_page.page_opening(name), {name: part.page})
         for name, part in parts.items()

@@ -47,7 +47,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     parts, compare = service_parts.service_parts, evidence.for_documents
     monkeypatch.setattr(
-        "torchpin.workspace.generated.service_parts",
+        "torchpin.documents.service_parts.service_parts",
         lambda service, *args: note(service.name, parts, service, *args),
     )
     monkeypatch.setattr(evidence, "for_documents", lambda *args: note("documents", compare, *args))

@@ -75,8 +75,8 @@ def build(  # noqa: PLR0913, PLR0917 - each is an option of the task
     assemble: bool = False,
 ) -> None:
     """Build each image from its lock, verify it from the inside, and record its packages."""
-    from torchpin.commands.build import BuildOptions, parse_attestations
     from torchpin.commands.lab import build_images
+    from torchpin.commands.run_buildx import BuildOptions, parse_attestations
     from torchpin.commands.selection import Selection
 
     with task_run("events" if progress == "json" else "text", progress=progress) as run:
