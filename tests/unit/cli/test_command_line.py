@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from invoke.parser import ParseResult
 
 NAMES = sorted(namespace.task_names)
-POSITIONAL = [
-    name for name in NAMES if any(argument.positional for argument in namespace[name].get_arguments())
+POSITIONAL = [  # tasks with one that has to be there
+    name
+    for name in NAMES
+    if any(argument.positional and argument.value is None for argument in namespace[name].get_arguments())
 ]
 CORE = Program().initial_context
 

@@ -210,12 +210,12 @@ def adopt(_: Context, path: str, write: str = "", json: bool = False) -> None:
 
 
 @command(
-    positional=["path"],
-    iterable=["path", "select", "ignore"],
-    any_words=["path"],
-    may_be_missing=["path"],
+    positional=["files"],
+    iterable=["files", "select", "ignore"],
+    any_words=["files"],
+    may_be_missing=["files"],
     help={
-        "path": "files and folders; `-` is standard input; the current folder if omitted",
+        "files": "files and folders; `-` is standard input; the current folder if omitted",
         "fail_on": "error or warning: exit with 1 for findings of this level and above",
         "select": "only rules whose ids begin with this; may be given several times",
         "ignore": "no rules whose ids begin with this; may be given several times",
@@ -225,9 +225,9 @@ def adopt(_: Context, path: str, write: str = "", json: bool = False) -> None:
         "unsafe_fixes": "write the other fixes too",
         "diff": "with --fix or --unsafe-fixes, or alone for the safe ones: show what would be written, and write nothing",
         "stdin_filename": "what `-` is called, which says what kind of file it is and where it lies",
-        "json": "print one JSON document instead of text",
-        "sarif": "print SARIF 2.1.0",
-        "github": "print workflow commands of GitHub, which annotate the lines of a change",
+        **JSON,
+        "sarif": "print one SARIF 2.1.0 document instead of text",
+        "github": "print workflow commands that annotate a change on GitHub instead of text",
         "markdown": "print Markdown, for a comment",
         "verbose": "with evidence, and with each package without a version",
         "quiet": "print nothing but what fails",
@@ -235,7 +235,7 @@ def adopt(_: Context, path: str, write: str = "", json: bool = False) -> None:
 )
 def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
     _: Context,
-    path: Sequence[str] | None = None,
+    files: Sequence[str] | None = None,
     fail_on: str = "error",
     select: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
@@ -262,8 +262,8 @@ def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
         form = single_form(json=json, sarif=sarif, github=github, markdown=markdown)
         require_choice("--fail-on", fail_on, ("error", "warning"))
         options = CheckOptions(
-            paths=tuple(path or ()),
-            stdin=read_standard_input() if "-" in (path or ()) else None,
+            paths=tuple(files or ()),
+            stdin=read_standard_input() if "-" in (files or ()) else None,
             stdin_name=stdin_filename,
             select=tuple(select or ()),
             ignore=tuple(ignore or ()),
