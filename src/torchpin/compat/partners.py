@@ -60,13 +60,14 @@ def is_closed(row: Partner) -> bool:
 
 
 def newest_declared(name: str, allowed: SpecifierSet | None = None) -> tuple[Version, Partner] | None:
-    """The newest known version of a partner, of those that are allowed, whose METADATA require a torch; None: not in the facts."""
+    """The newest known version of a partner, of those that are allowed, where its METADATA require a torch; else None."""
     versions = [
         (version, row)
         for version, row in _rows(name).items()
-        if row.declared and (not allowed or allowed.contains(version, prereleases=True))
+        if not allowed or allowed.contains(version, prereleases=True)
     ]
-    return max(versions, key=lambda item: item[0], default=None)
+    newest = max(versions, key=lambda item: item[0], default=None)
+    return newest if newest and newest[1].declared else None
 
 
 @cache

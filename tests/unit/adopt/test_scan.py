@@ -165,6 +165,11 @@ RULE_EXAMPLES = [
      f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install --force-reinstall a==1\n"),
     ("ADO003", "FROM continuumio/miniconda3:24.7.1-0\nRUN conda install pytorch=2.4.1\nRUN pip install torch==2.6.0\n",
      "FROM continuumio/miniconda3:24.7.1-0\nRUN conda install pytorch=2.4.1\nRUN pip install 'torch>=2.0'\n"),
+    ("ADO003", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install -r other.txt\n",
+     f"RUN pip install torch==2.7.1 {INDEX}\nRUN sed -i /torch/d other.txt && pip install -r other.txt\n"),
+    ("ADO003", f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install torchao==0.3.0\n",
+     f"RUN pip install torch==2.7.1 {INDEX}\nRUN pip install torchao\n"),
+    ("ADO004", "RUN pip install a==1+x\nRUN pip install a==1+y\n", "RUN pip install a==1\nRUN pip install a==1+y\n"),
     ("ADO004", "RUN pip install torch==2.6.0+cu124 --index-url https://download.pytorch.org/whl/cu126\n",
      "RUN pip install torch==2.6.0+cu126 --index-url https://download.pytorch.org/whl/cu126\n"),
     ("ADO005", "RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cpu\n",
@@ -198,7 +203,11 @@ RULE_EXAMPLES = [
 
 @pytest.mark.parametrize(("rule", "wrong", "right"), RULE_EXAMPLES)
 def test_a_trap_catches_what_is_wrong_and_leaves_what_is_right(rule: str, wrong: str, right: str) -> None:
-    files = {"there.txt": "tqdm==4.66.5\n", "pinned-constraints.txt": "torch==2.7.1\n"}
+    files = {
+        "there.txt": "tqdm==4.66.5\n",
+        "pinned-constraints.txt": "torch==2.7.1\n",
+        "other.txt": "torch==2.6.0\n",
+    }
     assert rule in matched_rule_ids((wrong if wrong.startswith("FROM") else BASE + wrong), **files)
     assert rule not in matched_rule_ids((right if right.startswith("FROM") else BASE + right), **files)
 

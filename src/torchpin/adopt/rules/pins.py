@@ -135,6 +135,12 @@ def _contradiction(first: InstallTarget, second: InstallTarget) -> tuple[str, st
         return None
     if package_name(first) == package_name(second):
         pins = [exact_version(first), exact_version(second)]
+        if (
+            all(pins)
+            and len({pin.partition("+")[0] for pin in pins}) == 1
+            and not all("+" in pin for pin in pins)
+        ):
+            return None  # one names the build of the other
         for pin, target in zip(pins, (second, first), strict=True):
             if (
                 pin

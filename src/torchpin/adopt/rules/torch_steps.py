@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.adopt import installs
 from torchpin.adopt.registry import (
     TORCH_FAMILY,
     build_finding,
@@ -23,6 +25,7 @@ from torchpin.compat import partners
 from torchpin.compat.torch_pins import build_pins, is_torch_pinned, pinned_exactly
 from torchpin.facts.measured import measured_releases, measured_requirements
 from torchpin.facts.versions import is_version
+from torchpin.lint.matches import parse_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,10 +118,21 @@ def torch_replacement(project: Project) -> Iterator[Finding]:
     """
     for file in project.dockerfiles:
         for steps in stage_steps(project, file):
-            yield from _replacements(steps)
+            yield from _replacements(steps, _edited_files(project, file))
 
 
-def _replacements(steps: StageSteps) -> Iterator[Finding]:
+def _edited_files(project: Project, file: str) -> frozenset[str]:
+    """The names of files that a Dockerfile's commands change, as `sed -i '/torch/d' requirements.txt` does."""
+    return frozenset(
+        posixpath.basename(word)
+        for run in installs.run_commands(project, file)
+        if run.command.texts[:1] in {("sed",), ("perl",)}
+        and any(word.startswith("-i") for word in run.command.texts)
+        for word in run.command.texts[1:]
+    )
+
+
+def _replacements(steps: StageSteps, edited: frozenset[str]) -> Iterator[Finding]:
     # follows the steps in their order: what was installed before decides whether a requirement is already satisfied
     installed = _of_base(steps.image)
     for run, step in steps.steps:
@@ -127,6 +141,8 @@ def _replacements(steps: StageSteps) -> Iterator[Finding]:
             continue
         options = {*run.command.texts}
         for target in _family(step):
+            if posixpath.basename(parse_place(target.location)[0]) in edited:
+                continue  # whether the line is still there is not known
             is_from_channel = step.index or step.origin(target).channel not in {"", "pypi"}
             if installed.origin and not is_from_channel and not _is_satisfied(target, installed, options):
                 message = (
