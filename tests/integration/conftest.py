@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 TIMEOUT_SECONDS = 60  # seconds for an engine to answer, and again to end
 MAX_SOCKET_PATH = 107  # bytes that a unix socket's path may have
+LARGEST_DISK = 8 << 30  # bytes, of which an engine has 5.6 gigabytes in use at most, at the real torch
+MEMORY_OF_TESTS = 4 << 30  # bytes, beside that disk
 NEEDS = ("docker", "network", "registry")
-LONGEST: tuple[str, ...] = (
-    "commands/test_bump.py",
-    "test_readme.py",
-)  # groups that begin first, in this order
+# groups that begin first, in this order: so many CPU seconds that a worker would end with one of them alone
+LONGEST = (
+    *("lora_lab", "commands/test_bump.py", "test_readme.py", "test_faults.py", "shapes", "installed"),
+    *("cli/test_hostile_input.py", "test_bootstrap.py"),
+)
 SHARED = ("lora_lab", "shapes", "installed")  # fixtures of several files that take long to make
 
 
@@ -148,8 +151,10 @@ def use_engine(dockerd: str) -> Iterator[None]:
 def start_engine(dockerd: str, *, disk: str = "", keeps_blobs: bool = False) -> Iterator[str]:
     """An engine in a folder of its own, without bridge or firewall rules: builds and runs use the host's network.
 
-    `disk`: the size of its disk, as mount reads it; `keeps_blobs`: with the containerd image store.
+    `disk`: the size of its disk, as mount reads it, by default one in memory that holds all tests, where there is so much;
+    `keeps_blobs`: with the containerd image store.
     """
+    disk = disk or disk_in_memory()
     folder = make_short_folder()
     settings = folder / "daemon.json"
     settings.write_text(json.dumps({"features": {"containerd-snapshotter": keeps_blobs}}))
@@ -181,6 +186,13 @@ def start_engine(dockerd: str, *, disk: str = "", keeps_blobs: bool = False) -> 
     finally:
         stop_engine(process)
         unmount_and_remove(folder)
+
+
+def disk_in_memory() -> str:
+    """The size of an engine's disk in memory, as mount reads it; "" where the memory is too small: the real torch is large."""
+    meminfo = Path("/proc/meminfo").read_text()
+    available = int(meminfo.partition("MemAvailable:")[2].split()[0]) * 1024
+    return str(LARGEST_DISK) if available > LARGEST_DISK + MEMORY_OF_TESTS else ""
 
 
 def make_short_folder() -> Path:
@@ -247,7 +259,8 @@ def worker_group(item: pytest.Function) -> str:
             return name
     fixtures = [fixture for same_name in item._fixtureinfo.name2fixturedefs.values() for fixture in same_name]
     shares = item.get_closest_marker("docker") or any(fixture.scope == "module" for fixture in fixtures)
-    return item.path.relative_to(FOLDER).as_posix() if shares else ""
+    file = item.path.relative_to(FOLDER).as_posix()
+    return file if shares or file in LONGEST else ""
 
 
 @pytest.hookimpl(tryfirst=True)
