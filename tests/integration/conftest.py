@@ -283,10 +283,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     worker_groups.write_groups(config, groups)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> worker_groups.GroupScheduling:
     return worker_groups.GroupScheduling(config, log, config.stash[SHARED_FOLDER_KEY])
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput[worker_groups.FOLDER] = str(node.config.stash[SHARED_FOLDER_KEY])
 

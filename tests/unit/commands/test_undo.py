@@ -65,9 +65,17 @@ def repo(fresh: Path, tmp_path: Path) -> Repository:
     return workspace.open_repository(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def fresh_update(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("updated")
+    shutil.copytree(fresh, root, dirs_exist_ok=True)
+    return update_lora(workspace.open_repository(root)).root
+
+
 @pytest.fixture
-def updated(repo: Repository) -> Repository:
-    return update_lora(repo)
+def updated(repo: Repository, fresh_update: Path) -> Repository:
+    shutil.copytree(fresh_update, repo.root, dirs_exist_ok=True)
+    return workspace.open_repository(repo.root)
 
 
 def test_an_update_is_undone_byte_for_byte(repo: Repository, request: pytest.FixtureRequest) -> None:
