@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -71,6 +72,17 @@ def _stands_below(stage: Stage, later: Iterable[Stage]) -> bool:
     return any(
         len(other.instructions) >= count and other.instructions[count - 1] is stage.instructions[-1]
         for other in later
+    )
+
+
+def edited_files(project: Project, file: str) -> frozenset[str]:
+    """The names of files that a Dockerfile's commands change, as `sed -i '/torch/d' requirements.txt` does."""
+    return frozenset(
+        posixpath.basename(word)
+        for run in installs.run_commands(project, file)
+        if run.command.texts[:1] in {("sed",), ("perl",)}
+        and any(word.startswith("-i") for word in run.command.texts)
+        for word in run.command.texts[1:]
     )
 
 

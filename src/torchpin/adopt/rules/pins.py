@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import replace
 from functools import cache
@@ -17,6 +18,7 @@ from torchpin.adopt.registry import TORCH_FAMILY, build_finding, exact_version, 
 from torchpin.adopt.resolutions import (
     applies,
     can_meet,
+    edited_files,
     resolutions,
     separate_files,
     separate_project,
@@ -62,8 +64,15 @@ def contradictory_requirements(project: Project) -> Iterator[Finding]:
 
     Sources: opencv/opencv-python issues 1122, 1134, 1135; our own resolver runs.
     """
+    edited = frozenset().union(*(edited_files(project, file) for file in project.dockerfiles))
     for targets in resolutions(project):
-        yield from _find_contradictions([target for target in targets if applies(target)])
+        # of a file that a command changes it is not known which lines are left
+        certain = [
+            target
+            for target in targets
+            if applies(target) and posixpath.basename(parse_place(target.location)[0]) not in edited
+        ]
+        yield from _find_contradictions(certain)
     for file in project.dockerfiles:
         for step in installs.install_commands(project, file):
             yield from _other_local_versions(step)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.adopt import installs
 from torchpin.adopt.registry import (
     TORCH_FAMILY,
     build_finding,
@@ -20,7 +19,7 @@ from torchpin.adopt.registry import (
     replacement,
     torch_channel,
 )
-from torchpin.adopt.resolutions import applies, stage_steps
+from torchpin.adopt.resolutions import applies, edited_files, stage_steps
 from torchpin.compat import partners
 from torchpin.compat.torch_pins import build_pins, is_torch_pinned, pinned_exactly
 from torchpin.facts.measured import measured_releases, measured_requirements
@@ -118,18 +117,7 @@ def torch_replacement(project: Project) -> Iterator[Finding]:
     """
     for file in project.dockerfiles:
         for steps in stage_steps(project, file):
-            yield from _replacements(steps, _edited_files(project, file))
-
-
-def _edited_files(project: Project, file: str) -> frozenset[str]:
-    """The names of files that a Dockerfile's commands change, as `sed -i '/torch/d' requirements.txt` does."""
-    return frozenset(
-        posixpath.basename(word)
-        for run in installs.run_commands(project, file)
-        if run.command.texts[:1] in {("sed",), ("perl",)}
-        and any(word.startswith("-i") for word in run.command.texts)
-        for word in run.command.texts[1:]
-    )
+            yield from _replacements(steps, edited_files(project, file))
 
 
 def _replacements(steps: StageSteps, edited: frozenset[str]) -> Iterator[Finding]:
