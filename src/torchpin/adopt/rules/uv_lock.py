@@ -65,7 +65,7 @@ def _several_indexes(project: Project, torch: LockedPackage, package: LockedPack
     unnamed = "" if index else f", where NAME is a `[[tool.uv.index]]` of {_origin(torch)}"
     return build_finding(
         "ADO014",
-        f"{project.lock_file}:{package.line + 1}:1",  # its name, below the head of its table
+        f"{project.lock_file}:{package.line}:1",
         f"{package.name} {package.version} comes from {_origin(package)}, and torch {torch.version} from {_origin(torch)}",
         help=f"add {package.name} to `dependencies`, and {entry} to `[tool.uv.sources]`{unnamed}",
         about=package.name,
