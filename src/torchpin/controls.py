@@ -21,5 +21,10 @@ def show_controls(text: str) -> str:
     return _SHOWN.sub(_escape, _STYLES.sub("", text).replace("\r\n", "\n"))
 
 
+def show_on_one_line(text: str) -> str:
+    """A text that quotes what others wrote, on one line: line breaks and tabs are escapes such as `\\n` too."""
+    return text if text.isprintable() else CONTROL.sub(_escape, text)
+
+
 def _escape(match: re.Match[str]) -> str:
     return ascii(match[0])[1:-1]

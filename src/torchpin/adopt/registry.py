@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from torchpin import facts
 from torchpin.adopt import installs
 from torchpin.checks.registry import REGISTRY, register
+from torchpin.controls import show_on_one_line
 from torchpin.lint.matches import Edit, FixableFinding, parse_place
 from torchpin.project.package_origin import exact_pin
 
@@ -55,8 +56,8 @@ def build_finding(
     """
     return FixableFinding(
         location=location,
-        message=message,
-        help=help or REGISTRY[id_].help_line,
+        message=show_on_one_line(message),
+        help=show_on_one_line(help) or REGISTRY[id_].help_line,
         about=about,
         evidence=evidence,
         level=level or REGISTRY[id_].level,

@@ -255,3 +255,11 @@ def test_a_table_that_is_no_toml_is_said() -> None:
     matches = scan.find_matches(parse_project({"Dockerfile": BASE, "pyproject.toml": "[project\n"}))
     assert [(match.id, match.finding.location) for match in matches] == [("ADO008", "pyproject.toml:1:9")]
     assert matches[0].finding.message.startswith("cannot be read: ")
+
+
+def test_a_message_shows_the_controls_of_a_line_and_stays_on_one() -> None:
+    text = BASE + "RUN <<EOF\npip install \"zzz\ndriver: '570'\n#\" 'evil\x1b[2J\x07>=1'\nEOF\n"
+    messages = [match.finding.message for match in scan.find_matches(parse_project({"Dockerfile": text}))]
+    assert any("zzz\\ndriver: '570'\\n#" in message for message in messages)
+    assert any("evil\\x1b[2J\\x07" in message for message in messages)
+    assert all(message.isprintable() for message in messages)
