@@ -87,7 +87,7 @@ def check_dockerfile(text: str) -> None:
     lines = text.split("\n")
     for instruction in dockerfile.parse_instructions(text):
         assert instruction.keyword == instruction.keyword.upper()
-        commands = parse_commands(instruction)
+        commands = parse_commands(instruction).commands
         places = [(instruction.line, instruction.column)]
         places += [(word.line, word.column) for command in commands for word in command.argv]
         for line, column in places:

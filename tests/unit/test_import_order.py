@@ -43,6 +43,8 @@ HOMES = {  # the modules or folders that may import a library
     "rich": ("output",),
     "spdx_tools": ("sbom.spdx_document",),
     "subprocess": ("tools.process",),
+    "tree_sitter": ("project.shell",),
+    "tree_sitter_bash": ("project.shell",),
     "urllib": ("tools.credentials", "tools.http", "tools.http_opener", "tools.index_server"),
     "zstandard": ("assembly.compression",),
     "yaml": ("description", "facts.load", "project.compose_file", "project.conda_file", "records.bump_log"),

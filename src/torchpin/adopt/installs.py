@@ -108,7 +108,12 @@ def parse_install(upstream: Project, run: RunCommand) -> InstallCommand | None:
 def parse_installs(upstream: Project, run: RunCommand) -> tuple[InstallCommand, ...]:
     """The installs of a command, which are two where conda reads a file with a part for pip."""
     install_commands(upstream, run.file)
-    return upstream.steps.get(run.location, ())
+    return upstream.steps.get(_step_key(run), ())
+
+
+def _step_key(run: RunCommand) -> str:
+    """A command's place and words: in an unrolled loop, and in a function, several come from one place."""
+    return "\0".join((run.location, *run.command.texts))
 
 
 def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
@@ -133,7 +138,7 @@ def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
         )
         steps = tuple(_parse_steps(context, words))
         if steps:
-            upstream.steps[run.location] = steps
+            upstream.steps[_step_key(run)] = steps
         yield from steps
 
 
@@ -168,8 +173,12 @@ def marker_target(upstream: Project, file: str) -> MarkerTarget:
 
 def _plain_words(run: RunCommand) -> tuple[list[Argument], dict[str, Setting]]:
     """The words of a command without prefixes (sudo, shell keywords), and the variables that it sets for itself."""
-    words = [Argument(word.text, f"{run.file}:{word.line}:{word.column}") for word in run.command.argv]
-    assigned: dict[str, Setting] = {}
+    words = [Argument(word.text, f"{run.text_file}:{word.line}:{word.column}") for word in run.command.argv]
+    assigned = {
+        name: Setting(word.text, f"{run.text_file}:{word.line}:{word.column}")
+        for name, word in run.command.assignments
+        if _SETTINGS.fullmatch(name)
+    }
     position = 0
     while position < len(words):
         text = words[position].text

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torchpin.model import Problem
     from torchpin.project.lock_file import LockedPackage, LockFile
-    from torchpin.project.runs import RunCommand
+    from torchpin.project.runs import RunCommand, UnreadRun
 
 # Characters of all Dockerfiles together: parsed, each has its position and takes some 100 bytes. Real ones have thousands.
 _MOST_DOCKERFILE_TEXT = 4_000_000
@@ -40,7 +40,8 @@ def parse_project(texts: Mapping[str, str], unreadable: Iterable[tuple[str, str]
     main_lock = next(iter(locks), "")
     for problems in (pyproject.problems, *(lock.problems for lock in locks.values())):
         broken += map(_unreadable, problems)
-    runs = _parse_dockerfiles(texts, broken)
+    unread: dict[str, list[UnreadRun]] = {}
+    runs = _parse_dockerfiles(texts, broken, unread)
     return Project(
         texts=texts,
         dockerfiles=tuple(runs),
@@ -54,6 +55,7 @@ def parse_project(texts: Mapping[str, str], unreadable: Iterable[tuple[str, str]
         locks=locks,
         unreadable=tuple(broken),
         runs=runs,
+        unread_runs={path: tuple(parts) for path, parts in unread.items()},
         paths=_path_ends(texts),
         python_projects={pyproject_file: pyproject} if pyproject_file else {},
     )
@@ -114,9 +116,9 @@ def _depth(path: str) -> tuple[int, str]:
 
 
 def _parse_dockerfiles(
-    texts: Mapping[str, str], broken: list[tuple[str, str]]
+    texts: Mapping[str, str], broken: list[tuple[str, str]], unread: dict[str, list[UnreadRun]]
 ) -> dict[str, tuple[RunCommand, ...]]:
-    """The commands of each Dockerfile; one that exceeds a bound is not read."""
+    """The commands of each Dockerfile; one that exceeds a bound is not read. `unread` gets what cannot be followed."""
     runs: dict[str, tuple[RunCommand, ...]] = {}
     size, paths = 0, ProjectPaths(texts)
     for path in (path for path in sorted(texts) if is_dockerfile(posixpath.basename(path))):
@@ -127,7 +129,9 @@ def _parse_dockerfiles(
             continue
         try:
             stages.parse_stages(texts[path])
-            runs[path] = tuple(parse_runs(texts[path], path, paths))
+            parts: list[UnreadRun] = []
+            runs[path] = tuple(parse_runs(texts[path], path, paths, unread=parts, scripts=texts))
+            unread[path] = parts
         except BoundError as error:
             broken.append((path, str(error)))
     return runs

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torchpin.project.lock_file import LockedPackage, LockFile
     from torchpin.project.requirement import Origin
     from torchpin.project.requirement_file import FileRequirement
-    from torchpin.project.runs import RunCommand
+    from torchpin.project.runs import RunCommand, UnreadRun
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +38,7 @@ class Project:
     locks: Mapping[str, LockFile] = field(default_factory=dict)  # by path
     unreadable: tuple[tuple[str, str], ...] = ()  # (file or file:line:column, why it cannot be read)
     runs: Mapping[str, tuple[RunCommand, ...]] = field(default_factory=dict)  # by Dockerfile
+    unread_runs: Mapping[str, tuple[UnreadRun, ...]] = field(default_factory=dict)  # by Dockerfile
     paths: Mapping[str, str] = field(default_factory=dict)  # by the end of the path, at each of its folders
     # What was read of each file, kept for the rules, which read it several times.
     installs: dict[str, tuple[InstallCommand, ...]] = field(default_factory=dict, repr=False, compare=False)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FILE_NAMES = re.compile(
     rf"({DOCKERFILE_NAME}|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml"
-    r"|(uv|poetry|pdm)\.lock|pylock(\.[^.]+)?\.toml|uv\.toml|Pipfile(\.lock)?|environment\.ya?ml|pip\.conf)"
+    r"|(uv|poetry|pdm)\.lock|pylock(\.[^.]+)?\.toml|uv\.toml|Pipfile(\.lock)?|environment\.ya?ml|pip\.conf|[\w.-]+\.sh)"
 )
 # Files of tools and of dependencies, not of the project.
 _IGNORED_FOLDERS = {".git", ".venv", "venv", "node_modules", "__pycache__", "third_party", "site-packages"}

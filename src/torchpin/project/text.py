@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 class Place(NamedTuple):
@@ -50,6 +53,33 @@ class PlacedText:
                 places.append(place)
                 length += len(part)
         return cls(text="".join(parts), starts=tuple(starts) or (0,), places=tuple(places) or (Place(1, 1),))
+
+    @classmethod
+    def of_text(cls, text: str) -> PlacedText:
+        """The text of a whole file."""
+        return cls.of_lines(
+            (line, Place(number, 1)) for number, line in enumerate(_LINE.findall(text), start=1)
+        )
+
+    @classmethod
+    def at(cls, text: str, place: Place) -> PlacedText:
+        """A text that stands nowhere in the file, such as the value of a variable: all of it is at a place."""
+        return cls(text=text, starts=tuple(range(len(text))) or (0,), places=(place,) * max(len(text), 1))
+
+    @classmethod
+    def joined(cls, parts: Iterable[PlacedText]) -> PlacedText:
+        """Texts behind each other."""
+        texts: list[str] = []
+        starts: list[int] = []
+        places: list[Place] = []
+        length = 0
+        for part in parts:
+            if part.text:
+                texts.append(part.text)
+                starts += [length + start for start in part.starts]
+                places += part.places
+                length += len(part.text)
+        return cls(text="".join(texts), starts=tuple(starts) or (0,), places=tuple(places) or (Place(1, 1),))
 
     def place(self, offset: int) -> Place:
         """The place of the character at an offset; at the end of the text the place after the last character."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Check
 
 EXPECTED_MATCHES: dict[str, list[tuple[str, str]]] = {
-    "arguments": [("ADO008", "Dockerfile:3:1"), ("ADO008", "Dockerfile:7:5"), ("ADO008", "Dockerfile:7:42")],
+    "arguments": [("ADO008", "Dockerfile:3:1"), ("ADO012", "Dockerfile:7:42"), ("ADO012", "Dockerfile:7:42")],
     "arm64": [("ADO002", "Dockerfile.arm64:3:5")],
     "broken": [
         ("ADO008", "Dockerfile:1:1"),

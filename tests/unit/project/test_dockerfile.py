@@ -10,12 +10,12 @@ from torchpin.project.run_commands import parse_commands
 
 def test_a_word_keeps_its_place() -> None:
     (instruction,) = parse_instructions("RUN pip install \\\n  # why\n  'a>=1' b>2\n")
-    (command,) = parse_commands(instruction)
+    (command,) = parse_commands(instruction).commands
     assert [(word.text, word.line, word.column) for word in command.argv][2:] == [
         ("a>=1", 3, 3),
         ("b", 3, 10),
     ]
-    assert [(operator, word.text) for operator, word in command.redirects] == [(">", "2")]
+    assert [(row.operator, row.target.text) for row in command.redirects] == [(">", "2")]
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_a_script_for_another_program_has_no_commands_of_a_shell() -> None:
     python, bash = parse_instructions(
         "RUN <<EOF\n#!/usr/bin/env python3\nimport pip; install\nEOF\nRUN <<EOF\n#!/bin/bash -e\npip install a\nEOF\n"
     )
-    assert parse_commands(python) == ()
-    assert [command.texts for command in parse_commands(bash)] == [("pip", "install", "a")]
+    assert parse_commands(python).commands == ()
+    assert [command.texts for command in parse_commands(bash).commands] == [("pip", "install", "a")]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def files_at(text: str, path: str, **settings: object) -> list[str] | None:
             files.copy(step)
         elif step.instruction.keyword == "RUN":
             view = files.view(step)
-            for command in parse_commands(step.instruction):
+            for command in parse_commands(step.instruction).commands:
                 view = files.follow(view, command.texts)
     assert view
     found = view.find(path)

@@ -117,9 +117,9 @@ def _written_file(run: RunCommand, texts: tuple[str, ...]) -> str:
             return posixpath.basename("".join(texts[number + 1 : number + 2]))
         if text.startswith(("--output=", "--output-document=")):
             return posixpath.basename(text.partition("=")[2])
-    for operator, word in run.command.redirects:
-        if operator in {">", ">>"}:
-            return posixpath.basename(word.text)
+    for redirect in run.command.redirects:
+        if redirect.operator in {">", ">>"} and redirect.descriptor in {None, 1}:
+            return posixpath.basename(redirect.target.text)
     remote_name = texts[0].endswith("wget") or any(
         re.fullmatch(r"-\w*O|--remote-name", text) for text in texts
     )

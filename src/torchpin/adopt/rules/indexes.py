@@ -85,7 +85,7 @@ def _one_index(run: RunCommand, step: InstallCommand) -> tuple[Edit, ...]:
         return ()
     for word in run.command.argv:
         if word.text == "--extra-index-url" or word.text.startswith("--extra-index-url="):
-            location = f"{run.file}:{word.line}:{word.column}"
+            location = f"{run.text_file}:{word.line}:{word.column}"
             return replacement(location, "--extra-index-url", "--index-url")
     return ()
 
@@ -117,7 +117,7 @@ def unsafe_index_strategy(project: Project) -> Iterator[Finding]:
                 value if word.text == "--index-strategy" else word.text.partition("--index-strategy=")[2]
             )
             if _UNSAFE.fullmatch(strategy):
-                location = f"{run.file}:{word.line}:{word.column}"
+                location = f"{run.text_file}:{word.line}:{word.column}"
                 yield build_finding("ADO016", location, f"the index strategy is {strategy}", about=strategy)
     for file in project.dockerfiles:
         for instruction in parse_instructions(project.texts[file]):

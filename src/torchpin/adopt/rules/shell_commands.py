@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torchpin.lint.matches import Edit
     from torchpin.model import Finding
     from torchpin.project.runs import RunCommand
-    from torchpin.project.shell import Word
+    from torchpin.project.shell.values import ShellWord
 
 _RELEVANT_PROGRAMS = re.compile(
     r"(pip3?|uv|conda|mamba|apt|apt-get|git|python3?|python3\.\d+|patch|sed|make|cmake|npm|wget|curl|bash|sh)$"
@@ -57,13 +57,14 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
         if not run.command.redirects or installs.parse_install(project, run) is None:
             continue
         places = [(token.line, token.column) for token in run.command.argv]
-        for number, (operator, token) in enumerate(run.command.redirects):
+        for number, redirect in enumerate(run.command.redirects):
+            operator, token = redirect.operator, redirect.target
             if re.match(r"=?\d", token.text) and operator in {"<", ">"}:
                 count = bisect_left(places, (token.line, token.column))
                 package = run.command.argv[count - 1] if count else None
                 name = package.text if package else ""
                 requirement = f"{name}{operator}{token.text}"
-                location = f"{run.file}:{token.line}:{token.column}"
+                location = f"{run.text_file}:{token.line}:{token.column}"
                 message = f"`{requirement}` is not quoted: the shell redirects the output to the file `{token.text}`, and any version of {name} may be installed"
                 yield build_finding(
                     "ADO001",
@@ -75,16 +76,17 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
                 )
 
 
-def _quotes(run: RunCommand, package: Word, number: int) -> tuple[Edit, ...]:
+def _quotes(run: RunCommand, package: ShellWord, number: int) -> tuple[Edit, ...]:
     """Quotes around a package and all redirects that are written to it without a blank, `a>=1,<2`, from the first one on."""
     text, end = package.text, package.column + len(package.text)
-    for operator, token in run.command.redirects:
+    for redirect in run.command.redirects:
+        operator, token = redirect.operator, redirect.target
         if token.line == package.line and token.column == end + len(operator):
             text, end = f"{text}{operator}{token.text}", token.column + len(token.text)
-    if text == package.text or run.command.redirects[number][1].line != package.line or "'" in text:
+    if text == package.text or run.command.redirects[number].target.line != package.line or "'" in text:
         return ()
     quote = '"' if "$" in text else "'"
-    return replacement(f"{run.file}:{package.line}:{package.column}", text, f"{quote}{text}{quote}")
+    return replacement(f"{run.text_file}:{package.line}:{package.column}", text, f"{quote}{text}{quote}")
 
 
 @register_rule("ADO002", "a failure is hidden", "warning")

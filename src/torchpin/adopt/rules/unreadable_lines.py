@@ -9,6 +9,7 @@ from torchpin.adopt import installs
 from torchpin.adopt.registry import build_finding, register_rule
 from torchpin.adopt.resolutions import separate_files
 from torchpin.project.dockerfile import parse_dockerfile
+from torchpin.project.shell.nested import NOT_IN_PROJECT
 from torchpin.project.stages import parse_build
 from torchpin.project.variables import unresolved_variable
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from torchpin.adopt.installs import InstallTarget, Project
     from torchpin.model import Finding, Problem
+
+_INSTALLERS = re.compile(r"\b(?:pip3?|uv|conda|mamba|micromamba|poetry|pipenv|pdm)\b")
+_LONGEST_SEARCHED = 100_000  # characters of a RUN
 
 
 @register_rule("ADO008", "a line could not be read", "notice")
@@ -64,20 +68,15 @@ def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
 
 
 def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
-    with_pip: dict[int, bool] = {}  # by line; one RUN may have thousands of commands
+    for unread in project.unread_runs.get(file, ()):
+        part, script = unread.part, unread.instruction.script.text
+        if part.file or part.reason == NOT_IN_PROJECT or _INSTALLERS.search(script[:_LONGEST_SEARCHED]):
+            location = f"{part.file or file}:{part.place.line}:{part.place.column}"
+            shown = f"`{part.source}`: " if part.source else ""
+            yield build_finding("ADO008", location, f"{shown}{part.reason}, so what it installs is not known")
     for run in installs.run_commands(project, file):
         step = installs.parse_install(project, run)
         if step is None:
-            if {"for", "while", "if", "case"} & {*run.command.texts[:1]}:
-                if run.instruction.line not in with_pip:
-                    with_pip[run.instruction.line] = "pip" in run.instruction.text
-                if not with_pip[run.instruction.line]:
-                    continue
-                yield build_finding(
-                    "ADO008",
-                    run.location,
-                    f"what is installed inside `{run.command.texts[0]}` depends on the shell's state",
-                )
             continue
         yield from _unread_problems(step.problems)
         for name in step.missing:
