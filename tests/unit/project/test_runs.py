@@ -54,7 +54,7 @@ def unread(text: str, **scripts: str) -> list[str]:
         ("RUN pip install a 2>&1 | tee log\n", ["2:5 pip install a", "2:26 tee log"]),
         (
             'RUN if [ "$(uname -m)" = aarch64 ]; then pip install a; else pip install b; fi\n',
-            ["2:13 uname -m", "2:8 [ x86_64 = aarch64 ]", "2:66 pip install b"],
+            ["2:13 uname -m", "2:8 [ x86_64 = aarch64 ]", "2:62 pip install b"],
         ),
         ("RUN for p in a b; do pip install $p; done\n", ["2:22 pip install a", "2:22 pip install b"]),
     ],
