@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from adopt.corpus import LEVELS, Project, load_projects
 from adopt.scoring import Answer, Share
-from adopt.tool import Found, read_draft, read_findings
+from adopt.tool import Found, read_draft, read_findings, read_printed
 
 from adopt import scoring
 
@@ -48,7 +48,14 @@ def ask(project: Project, folder: Path) -> Answer:
     draft, missing = read_draft(place)
     findings = tuple(read_findings(place))
     seconds = time.process_time() - start
-    return Answer(project=project, draft=draft, missing=missing, findings=findings, seconds=seconds)
+    return Answer(
+        project=project,
+        draft=draft,
+        missing=missing,
+        findings=findings,
+        seconds=seconds,
+        printed=read_printed(place) if project.forbidden else "",
+    )
 
 
 def draft_shares(answers: Sequence[Answer]) -> dict[str, Share]:

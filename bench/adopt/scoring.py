@@ -19,13 +19,17 @@ VALUES = ("base", "torch", "channel", "python", "platform")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What a tool says of a project: `draft` None with the reason `missing`; `seconds` of CPU time."""
+    """What a tool says of a project: `draft` None with the reason `missing`; `seconds` of CPU time.
+
+    `printed`: what people and CI get of a project with forbidden texts.
+    """
 
     project: Project
     draft: Draft | None
     missing: str
     findings: tuple[Found, ...]
     seconds: float
+    printed: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,6 +162,6 @@ def _as_set(value: Any) -> frozenset[str]:
 
 
 def leaks(answer: Answer) -> list[str]:
-    """The forbidden texts that the draft or a finding holds."""
-    texts = [answer.draft.text if answer.draft else "", *(found.message for found in answer.findings)]
-    return [text for text in answer.project.forbidden if any(text in output for output in texts)]
+    """The forbidden texts that the draft or what is printed holds."""
+    outputs = (answer.draft.text if answer.draft else "", answer.printed)
+    return [text for text in answer.project.forbidden if any(text in output for output in outputs)]

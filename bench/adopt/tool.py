@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ import yaml
 from torchpin.commands.adopt import adopt
 from torchpin.commands.check import CheckOptions, check
 from torchpin.errors import InputError
+from torchpin.output.check_formats import github_report, markdown_report
+from torchpin.output.check_report import print_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +85,15 @@ def read_findings(folder: Path) -> list[Found]:
         )
         for match in report.result.matches
     ]
+
+
+def read_printed(folder: Path) -> str:
+    """What `check` prints about a project, for people, for GitHub and as Markdown."""
+    out = io.StringIO()
+    with _inside(folder), redirect_stdout(out), redirect_stderr(out):
+        report = check(CheckOptions())
+        print_check(report, verbose=True, quiet=False, fail_on="warning")
+    return "\n".join([out.getvalue(), *github_report(report), *markdown_report(report)])
 
 
 @contextmanager

@@ -131,8 +131,9 @@ def test_a_draft_is_wanted_where_base_torch_and_channel_are_there(
     assert scoring.should_be_drafted(replace(PROJECT, draft=draft)) is wanted
 
 
-def test_forbidden_texts_are_looked_for_in_draft_and_findings() -> None:
+def test_forbidden_texts_are_looked_for_in_draft_and_in_what_is_printed() -> None:
     project = replace(PROJECT, forbidden=("\nkey:", "\x1b"))
-    assert scoring.leaks(answer(FOUND, project=project)) == []
-    assert scoring.leaks(answer(replace(FOUND, message="a\x1b[2J"), project=project)) == ["\x1b"]
-    assert scoring.leaks(answer(draft=replace(DRAFT, text="a\nkey: 1"), project=project)) == ["\nkey:"]
+    row = answer(FOUND, project=project)
+    assert scoring.leaks(row) == []
+    assert scoring.leaks(replace(row, printed="a\x1b[2J")) == ["\x1b"]
+    assert scoring.leaks(replace(row, draft=replace(DRAFT, text="a\nkey: 1"))) == ["\nkey:"]
