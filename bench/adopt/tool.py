@@ -7,19 +7,19 @@ import os
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import yaml
 
 from torchpin.commands.adopt import adopt
 from torchpin.commands.check import CheckOptions, check
 from torchpin.errors import InputError
-from torchpin.output.check_formats import github_report, markdown_report
-from torchpin.output.check_report import print_check
+from torchpin.output.answers import print_check_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+FORMS: Final = ("text", "json", "sarif", "github", "markdown")
 UNKNOWN = "?"  # what a draft says it could not tell
 
 
@@ -88,12 +88,13 @@ def read_findings(folder: Path) -> list[Found]:
 
 
 def read_printed(folder: Path) -> str:
-    """What `check` prints about a project, for people, for GitHub and as Markdown."""
+    """What `check` prints about a project, in every form."""
     out = io.StringIO()
     with _inside(folder), redirect_stdout(out), redirect_stderr(out):
         report = check(CheckOptions())
-        print_check(report, verbose=True, quiet=False, fail_on="warning")
-    return "\n".join([out.getvalue(), *github_report(report), *markdown_report(report)])
+        for form in FORMS:
+            print_check_report(report, form, verbose=True, quiet=False, fail_on="warning")
+    return out.getvalue()
 
 
 @contextmanager
