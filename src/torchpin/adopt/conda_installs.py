@@ -35,15 +35,15 @@ _ENVIRONMENTS = {"-n", "--name", "-p", "--prefix"}
 
 
 def conda_installs(
-    context: InstallContext, words: Sequence[Argument], *, is_environment: bool
+    context: InstallContext, argv: Sequence[Argument], *, is_environment: bool
 ) -> Iterator[InstallCommand]:
     """The install of conda, and that of pip in the files that it reads. `is_environment`: `conda env create` or `update`."""
-    names, options = _arguments(words)
+    names, options = _arguments(argv)
     files = [word for option, word in options if option in _FILES]
     if is_environment and not files:
         files = [word for word in names if word.text.endswith((".yml", ".yaml"))]
         default = context.find("environment.yml")
-        files = files or ([words[0]._replace(text="environment.yml")] if default and words else [])
+        files = files or ([argv[0]._replace(text="environment.yml")] if default and argv else [])
     targets = [] if is_environment else [_target(word.text, word.location) for word in names]
     environment = next((word.text for option, word in options if option in _ENVIRONMENTS), "")
     problems: list[Problem] = []
@@ -82,17 +82,17 @@ def _target(text: str, location: str) -> InstallTarget:
     return InstallTarget(text=hide_secret(shown), location=location, origin="conda file")
 
 
-def _arguments(words: Sequence[Argument]) -> tuple[list[Argument], list[tuple[str, Argument]]]:
+def _arguments(argv: Sequence[Argument]) -> tuple[list[Argument], list[tuple[str, Argument]]]:
     """The words that are no options, and the options with their values."""
     names: list[Argument] = []
     options: list[tuple[str, Argument]] = []
     position = 0
-    while position < len(words):
-        word = words[position]
+    while position < len(argv):
+        word = argv[position]
         position += 1
         option, separator, value = word.text.partition("=")
         if word.text in _WITH_VALUE:
-            options += [(word.text, words[position])] if position < len(words) else []
+            options += [(word.text, argv[position])] if position < len(argv) else []
             position += 1
         elif separator and option in _WITH_VALUE:
             options.append((option, word._replace(text=value)))
@@ -135,9 +135,9 @@ def _include(
         place.append(row_target(row))
 
 
-def apt_install(context: InstallContext, words: Sequence[Argument]) -> InstallCommand:
+def apt_install(context: InstallContext, argv: Sequence[Argument]) -> InstallCommand:
     """The packages of `apt-get install`."""
-    names = [word for word in words if not word.text.startswith("-") and word.text not in {"", HIDDEN}]
+    names = [word for word in argv if not word.text.startswith("-") and word.text not in {"", HIDDEN}]
     targets = tuple(
         InstallTarget(
             text=word.text if len(word.text) <= LONGEST_REQUIREMENT else f"{word.text[:80]}…",

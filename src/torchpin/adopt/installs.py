@@ -124,10 +124,10 @@ def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
             state.instruction, state.exported = run.instruction, {}
         if run.settings is not state.built:
             state.built, state.variables = run.settings, _variables(run)
-        words, assigned = _plain_words(run)
-        if not words:
+        argv, assigned = _plain_words(run)
+        if not argv:
             continue
-        _follow(state, words)
+        _follow(state, argv)
         settings = {**state.variables, **state.exported, **assigned}
         context = InstallContext(
             project=upstream,
@@ -136,7 +136,7 @@ def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
             config=state.config,
             target=target,
         )
-        steps = tuple(_parse_steps(context, words))
+        steps = tuple(_parse_steps(context, argv))
         if steps:
             upstream.steps[_step_key(run)] = steps
         yield from steps
@@ -173,35 +173,35 @@ def marker_target(upstream: Project, file: str) -> MarkerTarget:
 
 def _plain_words(run: RunCommand) -> tuple[list[Argument], dict[str, Setting]]:
     """The words of a command without prefixes (sudo, shell keywords), and the variables that it sets for itself."""
-    words = [Argument(word.text, f"{run.text_file}:{word.line}:{word.column}") for word in run.command.argv]
+    argv = [Argument(word.text, f"{run.text_file}:{word.line}:{word.column}") for word in run.command.argv]
     assigned = {
         name: Setting(word.text, f"{run.text_file}:{word.line}:{word.column}")
         for name, word in run.command.assignments
         if _SETTINGS.fullmatch(name)
     }
     position = 0
-    while position < len(words):
-        text = words[position].text
+    while position < len(argv):
+        text = argv[position].text
         match = _ASSIGNMENT.fullmatch(text)
         if match and _SETTINGS.fullmatch(match["name"]):
-            assigned[match["name"]] = Setting(match["value"], words[position].location)
+            assigned[match["name"]] = Setting(match["value"], argv[position].location)
         elif position and text.startswith("-"):  # an option of sudo, env or nice
             position += text in _PREFIX_VALUES
         elif not match and text not in _PREFIXES:
             break
         position += 1
-    return words[position:], assigned
+    return argv[position:], assigned
 
 
-def _follow(state: _InstallState, words: Sequence[Argument]) -> None:
+def _follow(state: _InstallState, argv: Sequence[Argument]) -> None:
     """`export` and `pip config set`, which later commands depend on."""
-    texts = [word.text for word in words]
+    texts = [word.text for word in argv]
     if texts[0] == "export":
-        for word in words[1:]:
+        for word in argv[1:]:
             match = _ASSIGNMENT.fullmatch(word.text)
             if match and _SETTINGS.fullmatch(match["name"]):
                 state.exported[match["name"]] = Setting(match["value"], word.location)
-    arguments = _behind_pip(words)
+    arguments = _behind_pip(argv)
     if arguments and arguments[0].text == "config":
         plain = [word for word in arguments[1:] if not word.text.startswith("-")]
         key = plain[1].text.partition(".")[2] if len(plain) > 1 else ""
@@ -211,88 +211,88 @@ def _follow(state: _InstallState, words: Sequence[Argument]) -> None:
             state.config = {name: value for name, value in state.config.items() if name != key}
 
 
-def _behind_pip(words: Sequence[Argument]) -> Sequence[Argument] | None:
+def _behind_pip(argv: Sequence[Argument]) -> Sequence[Argument] | None:
     """The words behind pip in any of its spellings, None for another program: `/venv/bin/pip3`, `python3.12 -m pip`."""
-    program = posixpath.basename(words[0].text)
+    program = posixpath.basename(argv[0].text)
     if _PIP.fullmatch(program):
-        return words[1:]
-    for index in range(min(6, len(words) - 1)) if _PYTHON.fullmatch(program) else ():
-        if words[index].text == "-m" and words[index + 1].text == "pip":
-            return words[index + 2 :]
+        return argv[1:]
+    for index in range(min(6, len(argv) - 1)) if _PYTHON.fullmatch(program) else ():
+        if argv[index].text == "-m" and argv[index + 1].text == "pip":
+            return argv[index + 2 :]
     return None
 
 
-def _parse_steps(context: InstallContext, words: Sequence[Argument]) -> Iterator[InstallCommand]:
+def _parse_steps(context: InstallContext, argv: Sequence[Argument]) -> Iterator[InstallCommand]:
     """The installs of a command; none of pipx, uvx and `uv tool`, whose tools have environments of their own."""
-    program = posixpath.basename(words[0].text)
-    texts = [program, *(word.text for word in words[1:])]
-    arguments = _behind_pip(words)
+    program = posixpath.basename(argv[0].text)
+    texts = [program, *(word.text for word in argv[1:])]
+    arguments = _behind_pip(argv)
     if arguments is not None:
         for index in _positions(arguments, "install"):
             yield pip_install(context, arguments[index + 1 :], "pip")
     elif program in {"apt-get", "apt"} and "install" in texts:
-        yield apt_install(context, words[texts.index("install") + 1 :])
+        yield apt_install(context, argv[texts.index("install") + 1 :])
     elif tuple(texts[:2]) in _RUNNERS:
-        yield from _parse_run(context, words)
+        yield from _parse_run(context, argv)
     elif program in _CONDA:
-        yield from _parse_conda(context, words, texts)
+        yield from _parse_conda(context, argv, texts)
     elif program == "uv":
-        yield from _parse_uv(context, words, texts)
+        yield from _parse_uv(context, argv, texts)
     elif program in {"poetry", "pdm", "pipenv"}:
-        yield from _parse_project_tool(context, words, texts)
+        yield from _parse_project_tool(context, argv, texts)
 
 
-def _positions(words: Sequence[Argument], name: str) -> Iterator[int]:
+def _positions(argv: Sequence[Argument], name: str) -> Iterator[int]:
     """Where the subcommand of a program is, behind its options."""
-    for index, word in enumerate(words):
+    for index, word in enumerate(argv):
         if word.text == name:
             yield index
             return
-        if not word.text.startswith("-") and (index == 0 or not words[index - 1].text.startswith("-")):
+        if not word.text.startswith("-") and (index == 0 or not argv[index - 1].text.startswith("-")):
             return
 
 
-def _parse_run(context: InstallContext, words: Sequence[Argument]) -> Iterator[InstallCommand]:
+def _parse_run(context: InstallContext, argv: Sequence[Argument]) -> Iterator[InstallCommand]:
     """The command that `conda run -n NAME …` and its like run."""
     index = 2
-    while index < len(words) and words[index].text.startswith("-"):
-        index += 2 if words[index].text in _RUNNER_VALUES else 1
-    if words[index:]:
-        yield from _parse_steps(context, words[index:])
+    while index < len(argv) and argv[index].text.startswith("-"):
+        index += 2 if argv[index].text in _RUNNER_VALUES else 1
+    if argv[index:]:
+        yield from _parse_steps(context, argv[index:])
 
 
 def _parse_conda(
-    context: InstallContext, words: Sequence[Argument], texts: Sequence[str]
+    context: InstallContext, argv: Sequence[Argument], texts: Sequence[str]
 ) -> Iterator[InstallCommand]:
     is_environment = texts[1:2] == ["env"]
     for name in ("install", "create", "update"):
-        for index in _positions(words[2 if is_environment else 1 :], name):
-            rest = words[index + (3 if is_environment else 2) :]
+        for index in _positions(argv[2 if is_environment else 1 :], name):
+            rest = argv[index + (3 if is_environment else 2) :]
             yield from conda_installs(context, rest, is_environment=is_environment)
             return
 
 
 def _parse_uv(
-    context: InstallContext, words: Sequence[Argument], texts: Sequence[str]
+    context: InstallContext, argv: Sequence[Argument], texts: Sequence[str]
 ) -> Iterator[InstallCommand]:
     plain = [index for index, text in enumerate(texts) if index and not text.startswith("-")]
     first, second = [*plain, len(texts), len(texts)][:2]
     command = texts[first] if first < len(texts) else ""
     if command == "pip" and second < len(texts) and texts[second] == "install":
-        yield pip_install(context, words[second + 1 :], "uv")
+        yield pip_install(context, argv[second + 1 :], "uv")
     elif command == "pip" and second < len(texts) and texts[second] == "sync":
-        yield pip_install(context, _as_files(words[second + 1 :]), "uv")
+        yield pip_install(context, _as_files(argv[second + 1 :]), "uv")
     elif command == "sync":
-        yield uv_sync(context, words[first + 1 :])
+        yield uv_sync(context, argv[first + 1 :])
     elif command == "add":
-        yield pip_install(context, words[first + 1 :], "uv")
+        yield pip_install(context, argv[first + 1 :], "uv")
 
 
-def _as_files(words: Sequence[Argument]) -> list[Argument]:
+def _as_files(argv: Sequence[Argument]) -> list[Argument]:
     """The words of `uv pip sync`, whose targets are requirement files."""
     result: list[Argument] = []
-    for index, word in enumerate(words):
-        is_value = index > 0 and words[index - 1].text.startswith("-") and "=" not in words[index - 1].text
+    for index, word in enumerate(argv):
+        is_value = index > 0 and argv[index - 1].text.startswith("-") and "=" not in argv[index - 1].text
         if word.text.startswith("-") or (is_value and not word.text.endswith((".txt", ".toml", ".in"))):
             result.append(word)
         else:
@@ -301,10 +301,10 @@ def _as_files(words: Sequence[Argument]) -> list[Argument]:
 
 
 def _parse_project_tool(
-    context: InstallContext, words: Sequence[Argument], texts: Sequence[str]
+    context: InstallContext, argv: Sequence[Argument], texts: Sequence[str]
 ) -> Iterator[InstallCommand]:
     program, command = texts[0], next((text for text in texts[1:] if not text.startswith("-")), "")
-    rest = words[texts.index(command) + 1 :] if command else []
+    rest = argv[texts.index(command) + 1 :] if command else []
     if program == "poetry" and command in PROJECT_INSTALLS["poetry"]:
         yield poetry_install(context, rest)
     elif program == "pdm" and command in PROJECT_INSTALLS["pdm"]:

@@ -64,8 +64,8 @@ def find_file(project: Project, name: str, run: RunCommand | None = None) -> str
     parts = [part for part in posixpath.normpath(name).split("/") if part not in {"", "..", "."}]
     for start in range(max(len(parts) - _DEEPEST, 0), len(parts)):
         end = "/".join(parts[start:])
-        beside = posixpath.join(folder, end)
-        path = beside if beside in project.texts else project.paths.get(end)
+        local = posixpath.join(folder, end)
+        path = local if local in project.texts else project.paths.get(end)
         if path:
             return path
     return None

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 _LOCKS = {"uv": "uv.lock", "poetry": "poetry.lock", "pdm": "pdm.lock", "pipenv": "Pipfile.lock"}
 
 
-def uv_sync(context: InstallContext, words: Sequence[Argument]) -> InstallCommand:
+def uv_sync(context: InstallContext, argv: Sequence[Argument]) -> InstallCommand:
     """`uv sync`: the rows of uv.lock, or what pyproject.toml asks for where the project has no lock."""
-    arguments = parse_arguments(words, hidden=HIDDEN)
+    arguments = parse_arguments(argv, hidden=HIDDEN)
     folder = arguments.last("project") or arguments.last("directory")
     place = folder.text if folder else "."
     python, lock = project_at(context, place), _lock_at(context, place, "uv")
@@ -135,16 +135,16 @@ def project_targets(project: Project, environment: MarkerTarget) -> tuple[Instal
     )
 
 
-def poetry_install(context: InstallContext, words: Sequence[Argument]) -> InstallCommand:
+def poetry_install(context: InstallContext, argv: Sequence[Argument]) -> InstallCommand:
     """`poetry install` and `poetry sync`: the main dependencies, groups and extras, with the versions of poetry.lock."""
-    arguments = parse_arguments(words, hidden=HIDDEN)
+    arguments = parse_arguments(argv, hidden=HIDDEN)
     collected = Collected()
     python, lock = project_at(context, "."), _lock_at(context, ".", "poetry")
-    groups = _poetry_groups(words, arguments, python)
+    groups = _poetry_groups(argv, arguments, python)
     if python is None:
         collected.missing.append("pyproject.toml")
         return build_install(context, collected, arguments, "poetry")
-    extras = _values(words, ("-E", "--extras"))
+    extras = _values(argv, ("-E", "--extras"))
     if "--all-extras" in arguments.flags:
         extras = {*python.extras, *(python.poetry.extras if python.poetry else ())}
     add_project(
@@ -177,27 +177,27 @@ def _sources_by_name(rows: Iterable[PoetryDependency], urls: dict[str, str]) -> 
 
 
 def _poetry_groups(
-    words: Sequence[Argument], arguments: PipArguments, python: PythonProject | None
+    argv: Sequence[Argument], arguments: PipArguments, python: PythonProject | None
 ) -> set[str]:
-    only = _values(words, ("--only",))
+    only = _values(argv, ("--only",))
     if only:
         return only
     poetry = python.poetry if python else None
     groups = {"main", *(poetry.groups if poetry else ()), *(python.groups if python else ())}
     groups -= {*(poetry.optional_groups if poetry else ())}
-    groups |= _values(words, ("--with",))
-    groups -= _values(words, ("--without",))
+    groups |= _values(argv, ("--with",))
+    groups -= _values(argv, ("--without",))
     is_main_only = bool({"--no-dev", "--only-root"} & arguments.flags)
     return {"main"} if is_main_only else groups
 
 
-def _values(words: Sequence[Argument], options: tuple[str, ...]) -> set[str]:
+def _values(argv: Sequence[Argument], options: tuple[str, ...]) -> set[str]:
     """The names behind options that pip does not have, separated by commas or blanks."""
     names: set[str] = set()
-    for number, word in enumerate(words):
+    for number, word in enumerate(argv):
         option, separator, value = word.text.partition("=")
         if option in options:
-            text = value if separator else words[number + 1].text if number + 1 < len(words) else ""
+            text = value if separator else argv[number + 1].text if number + 1 < len(argv) else ""
             names |= {canonicalize_name(name) for name in text.replace(",", " ").split()}
     return names
 
@@ -213,28 +213,28 @@ def _by_lock(
     if lock is None:
         return install
     rows = by_name(row for row in lock.packages if not row.groups or {*row.groups} & {*groups})
-    wanted = {target.name for target in install.targets}
+    declared_names = {target.name for target in install.targets}
     chosen: list[tuple[LockedPackage, bool]] = []
     unclear: list[str] = []
     for name, candidates in rows.items():
         row = select_package(candidates, context.target, extras)
         possible = [item for item in candidates if item.applies(context.target, extras, groups) is not False]
         if row:
-            chosen.append((row, name in wanted))
+            chosen.append((row, name in declared_names))
         elif possible:
             unclear.append(name)
-    others = tuple(target for target in install.targets if target.name not in rows)
+    unlocked = tuple(target for target in install.targets if target.name not in rows)
     problems = (*install.problems, *lock.problems, *unclear_rows(lock.file, unclear))
     locked = _with_rows(install, lock, chosen, install.targets)
-    return replace(locked, targets=(*locked.targets, *others), problems=problems)
+    return replace(locked, targets=(*locked.targets, *unlocked), problems=problems)
 
 
-def pdm_install(context: InstallContext, words: Sequence[Argument]) -> InstallCommand:
+def pdm_install(context: InstallContext, argv: Sequence[Argument]) -> InstallCommand:
     """`pdm install` and `pdm sync`: the project's dependencies, groups and extras, with the versions of pdm.lock."""
-    arguments = parse_arguments(words, hidden=HIDDEN)
+    arguments = parse_arguments(argv, hidden=HIDDEN)
     collected = Collected()
     python, lock = project_at(context, "."), _lock_at(context, ".", "pdm")
-    named = _values(words, ("-G", "--group", "--with"))
+    named = _values(argv, ("-G", "--group", "--with"))
     is_production = bool({"--prod", "--production", "--no-dev"} & arguments.flags)
     if python is None:
         collected.missing.append("pyproject.toml")
@@ -245,9 +245,9 @@ def pdm_install(context: InstallContext, words: Sequence[Argument]) -> InstallCo
     return _by_lock(context, install, lock, {"default", *groups}, named)
 
 
-def pipenv_install(context: InstallContext, words: Sequence[Argument]) -> InstallCommand:
+def pipenv_install(context: InstallContext, argv: Sequence[Argument]) -> InstallCommand:
     """`pipenv install` and `pipenv sync`: Pipfile.lock where it is, else Pipfile; or the packages that are named."""
-    arguments = parse_arguments(words, hidden=HIDDEN)
+    arguments = parse_arguments(argv, hidden=HIDDEN)
     collected = Collected()
     groups = {"default", *(["develop"] if {"--dev", "-d"} & arguments.flags else [])}
     collected.targets = [hidden_target(word.text, word.location) for word in arguments.targets]

@@ -74,9 +74,9 @@ class Collected:
     projects: set[tuple[str, frozenset[str], frozenset[str]]] = field(default_factory=set)  # that were added
 
 
-def pip_install(context: InstallContext, words: Sequence[Argument], program: Program) -> InstallCommand:
+def pip_install(context: InstallContext, argv: Sequence[Argument], program: Program) -> InstallCommand:
     """`pip install`, `uv pip install`, `uv pip sync` or `uv add`, from the words behind it."""
-    arguments = parse_arguments(words, hidden=HIDDEN)
+    arguments = parse_arguments(argv, hidden=HIDDEN)
     collected = Collected()
     if program == "uv":
         _add_uv_settings(context, collected)

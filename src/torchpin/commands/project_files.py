@@ -56,8 +56,8 @@ def read_folder(
     if not folder.is_dir():
         raise InputError(f"not a directory: {folder}")
     result = FolderTexts()
-    others: dict[str, list[str]] = {}
-    found_paths = _find_files(folder, names, result.skipped, most_folders, others)
+    unread: dict[str, list[str]] = {}
+    found_paths = _find_files(folder, names, result.skipped, most_folders, unread)
     paths = [str(path.relative_to(folder)) for path in found_paths]
     seen: set[str] = set()
     for _ in range(_MOST_ROUNDS):
@@ -67,7 +67,7 @@ def read_folder(
             break
         seen.update(paths)
         paths = sorted(
-            _named_paths((result.texts[path] for path in fresh if path in result.texts), others) - seen
+            _named_paths((result.texts[path] for path in fresh if path in result.texts), unread) - seen
         )
         if not paths:
             break
@@ -91,12 +91,12 @@ def _read_files(folder: Path, names: Iterable[str], result: FolderTexts) -> bool
     return True
 
 
-def _named_paths(texts: Iterable[str], others: Mapping[str, list[str]]) -> set[str]:
+def _named_paths(texts: Iterable[str], unread: Mapping[str, list[str]]) -> set[str]:
     """The files that texts name, by the longest same end of their paths, whatever they are called."""
     paths: set[str] = set()
     for name in {name for text in texts for name in named_files(text)}:
         parts = [part for part in name.split("/") if part not in {"", ".", ".."}]
-        candidates = others.get(parts[-1], []) if parts else []
+        candidates = unread.get(parts[-1], []) if parts else []
         lengths = {path: _same_end(path.split("/"), parts) for path in candidates}
         longest = max(lengths.values(), default=0)
         same = [path for path, length in lengths.items() if length == longest]
@@ -114,11 +114,11 @@ def _find_files(
     names: re.Pattern[str],
     skipped: list[str],
     most_folders: int,
-    others: dict[str, list[str]],
+    unread: dict[str, list[str]],
 ) -> list[Path]:
     """The files by name. No link to a folder is followed, and no recursion, which deep folders would exhaust.
 
-    `others` gets the paths of the other files, by name.
+    `unread` gets the paths of the other files, by name.
     """
     paths: list[Path] = []
     count = 0
@@ -129,7 +129,7 @@ def _find_files(
         count += len(files)
         for file in files if count <= _MOST_NAMES else ():
             if not names.fullmatch(file):
-                others.setdefault(file, []).append(str(relative_path / file))
+                unread.setdefault(file, []).append(str(relative_path / file))
         if number >= most_folders:
             skipped.append(f"{relative_path}: skipped with all after it, over {most_folders} folders")
             break

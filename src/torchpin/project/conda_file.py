@@ -102,8 +102,10 @@ def parse_spec(text: str, position: Position) -> CondaSpec:
     match = _SPEC.fullmatch(text) if len(text) <= _LONGEST_SPEC else None
     if not match:
         return CondaSpec(text=text[:80], position=position)
-    rest = (match["rest"] or "").strip()
-    exact = re.fullmatch(r"={0,2}\s*(?P<version>\d[\w.!+]*?)(?:\.?\*)?(?:[=\s]+(?P<build>[\w.*+-]+))?", rest)
+    clauses = (match["rest"] or "").strip()
+    exact = re.fullmatch(
+        r"={0,2}\s*(?P<version>\d[\w.!+]*?)(?:\.?\*)?(?:[=\s]+(?P<build>[\w.*+-]+))?", clauses
+    )
     return CondaSpec(
         text=text,
         position=position,

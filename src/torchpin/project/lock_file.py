@@ -62,8 +62,8 @@ class LockedPackage:
         """Whether the row is for an environment; None: that depends on what is unknown of it."""
         forks = [holds(fork, target, extras) for fork in self.forks] or [True]
         fork = True if True in forks else None if None in forks else False
-        own = holds(self.marker, target, extras, groups)
-        return False if fork is False or own is False else None if fork is None or own is None else True
+        marked = holds(self.marker, target, extras, groups)
+        return False if fork is False or marked is False else None if fork is None or marked is None else True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +78,8 @@ class LockFile:
 
     def rows(self, name: str) -> tuple[LockedPackage, ...]:
         """The rows of a package."""
-        wanted = canonicalize_name(name)
-        return tuple(package for package in self.packages if package.name == wanted)
+        normalized = canonicalize_name(name)
+        return tuple(package for package in self.packages if package.name == normalized)
 
 
 def by_name(packages: Iterable[LockedPackage]) -> dict[str, list[LockedPackage]]:

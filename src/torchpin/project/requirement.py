@@ -127,7 +127,7 @@ def direct_reference(text: str) -> DirectReference | None:
             subdirectory=subdirectory,
             extras=extras,
         )
-    path, bracket, rest = address.partition("#")[0].partition("[")
+    path, bracket, bracketed = address.partition("#")[0].partition("[")
     if not ("://" in address or _PATH.match(address) or _ARCHIVE.search(path) or named):
         return None
     file = posixpath.basename(path.partition("?")[0])
@@ -137,7 +137,7 @@ def direct_reference(text: str) -> DirectReference | None:
         return DirectReference(kind, address, name or file_name, version, "", subdirectory, extras)
     if "://" in address and not address.startswith("file:"):
         return DirectReference("archive", address, name, "", "", subdirectory, extras)
-    extras = extras or _extras(bracket + rest if bracket else "")
+    extras = extras or _extras(bracket + bracketed if bracket else "")
     return DirectReference("folder", path.strip(), name, "", "", subdirectory, extras)
 
 

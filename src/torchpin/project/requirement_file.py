@@ -164,8 +164,8 @@ def parse_line(line: PlacedText, file: str) -> Iterator[Row]:
         else:
             problems.append(_problem(file, option.place, option.value))
     if requirement:
-        own = tuple((option.name, option.value) for option in options if option.name in OF_REQUIREMENT)
-        yield FileRequirement(text=requirement, position=_position(file, line.place(0)), options=own)
+        settings = tuple((option.name, option.value) for option in options if option.name in OF_REQUIREMENT)
+        yield FileRequirement(text=requirement, position=_position(file, line.place(0)), options=settings)
     for option in options:
         position = _position(file, option.place)
         if requirement and option.name not in OF_REQUIREMENT:
