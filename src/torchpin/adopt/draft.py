@@ -16,6 +16,7 @@ from torchpin import facts
 from torchpin.adopt import scan
 from torchpin.adopt.accelerators import other_accelerator
 from torchpin.adopt.conda_torch import conda_torch
+from torchpin.adopt.draft_gpus import compiled_gpus
 from torchpin.adopt.image_installs import has_installs, image_installs, install_steps
 from torchpin.adopt.installs import (
     InstallCommand,
@@ -252,6 +253,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
         ),
         variants=(_variant(channel, stage),),
         layers=tuple(draft.layers) or (Layer(name="app", packages=()),),
+        gpus=compiled_gpus(project, file),
         apt=tuple(sorted([*draft.apt][:_MOST_PACKAGES])),
         sources=tuple(_sources(project, draft, file)),
         run=without_secrets(

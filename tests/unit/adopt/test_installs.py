@@ -412,3 +412,24 @@ def test_commands_without_their_ends_break_nothing(text: str) -> None:
         "environment__yml": "- [",
     }
     assert isinstance(steps(BASE + text, **files), tuple)
+
+
+@pytest.mark.parametrize(
+    ("lines", "gpus"),
+    [
+        ("ENV TORCH_CUDA_ARCH_LIST=8.0;8.6;9.0+PTX\n", ("sm_80", "sm_86", "sm_90")),
+        ("ARG CMAKE_CUDA_ARCHITECTURES=86-real;89\n", ("sm_86", "sm_89")),
+        ("RUN TCNN_CUDA_ARCHITECTURES=75 python setup.py install\n", ("sm_75",)),
+        ("RUN cmake -B build -DCMAKE_CUDA_ARCHITECTURES=120\n", ("sm_120",)),
+        ("ENV TORCH_CUDA_ARCH_LIST=native\n", ()),
+        ("ENV OTHER=8.0\n", ()),
+    ],
+)
+def test_the_architectures_that_are_compiled_for_are_the_gpus_of_the_draft(
+    lines: str, gpus: tuple[str, ...]
+) -> None:
+    text = f"{CUDA}{lines}RUN pip install torch==2.7.1 --index-url {CHANNEL}/cu128\n"
+    (service,) = read.read_services(
+        {"services/x/service.yaml": draft_adoption({"Dockerfile": text}, "x").text}
+    )
+    assert service.gpus == gpus
