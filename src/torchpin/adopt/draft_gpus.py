@@ -35,6 +35,7 @@ def _architectures(project: Project, file: str) -> Iterator[tuple[str, str]]:
     if runs:
         yield from ((name, setting.value) for name, setting in runs[-1].settings.items())
     for run in runs:
+        yield from ((name, word.text) for name, word in run.command.assignments)
         for text in run.command.texts:
             name, separator, value = text.partition("=")
             if separator and not name.startswith("-"):
