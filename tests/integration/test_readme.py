@@ -171,6 +171,9 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "invoke why lora torch": Run(text="declared at: services/lora/service.yaml"),
     "invoke support": Run(text="lora-gpu"),
     "invoke facts --check": Run(text="problems: 0"),
+    "invoke check [FILES]": Run(
+        text="1 break, ", code=1, command="invoke check tests/adopt/training-unquoted"
+    ),
     "invoke adopt PATH": Run(text="# Drafted from ", code=1, command="invoke adopt tests/adopt/plain-pypi"),
     "invoke outdated": Run(text="updates available", command="invoke outdated --service zopilot"),
     "invoke bump": Run(text="`invoke bump` needs WHAT", code=2),
