@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torchpin.project.stages import Stage
 
 _PYTHONS = tuple(f"3.{minor}" for minor in range(8, 16))
+_MOST_ALTERNATIVES = 10  # builds of a stage, by the arms of its branchings; real ones have two or three
 _MACHINES = ("x86_64", "aarch64")
 
 
@@ -30,6 +31,7 @@ _MACHINES = ("x86_64", "aarch64")
 class StageSteps:
     """A stage that no other stage of its file stands on, and its installs in their order, those of the stages below included.
 
+    Where arms of a RUN exclude each other, and it is not known which one holds, the stage comes once for each.
     `stage`: None for a file without FROM.
     """
 
@@ -59,11 +61,29 @@ def stage_steps(project: Project, file: str) -> list[StageSteps]:
     for number, stage in enumerate(stages):
         if stage.instructions and _stands_below(stage, stages[number + 1 :]):
             continue
-        steps = tuple(
-            step for instruction in stage.instructions for step in by_line.get(instruction.line, ())
-        )
-        result.append(StageSteps(file=file, stage=stage, steps=steps))
+        steps = [step for instruction in stage.instructions for step in by_line.get(instruction.line, ())]
+        result += [StageSteps(file=file, stage=stage, steps=tuple(chosen)) for chosen in _alternatives(steps)]
     return result
+
+
+def _alternatives(
+    steps: list[tuple[RunCommand, InstallCommand]],
+) -> Iterator[list[tuple[RunCommand, InstallCommand]]]:
+    """The steps of a build by the arms that exclude each other: with the first arm of each `if` or `||`, the second, and so on."""
+    arms: dict[tuple[int, int], list[int]] = {}
+    for run, _ in steps:
+        for branching, number in run.command.branch:
+            numbers = arms.setdefault((run.instruction.line, branching), [])
+            numbers += [] if number in numbers else [number]
+    for choice in range(min(max(map(len, arms.values()), default=1), _MOST_ALTERNATIVES)):
+        chosen = {key: numbers[min(choice, len(numbers) - 1)] for key, numbers in arms.items()}
+        yield [
+            (run, step)
+            for run, step in steps
+            if all(
+                chosen[run.instruction.line, branching] == number for branching, number in run.command.branch
+            )
+        ]
 
 
 def _stands_below(stage: Stage, later: Iterable[Stage]) -> bool:

@@ -263,3 +263,30 @@ def test_a_message_shows_the_controls_of_a_line_and_stays_on_one() -> None:
     assert any("zzz\\ndriver: '570'\\n#" in message for message in messages)
     assert any("evil\\x1b[2J\\x07" in message for message in messages)
     assert all(message.isprintable() for message in messages)
+
+
+ARMS = {
+    "if": 'RUN if [ -n "$D" ]; then {} ; else {} ; fi\n',
+    "elif": 'RUN if [ -n "$D" ]; then {} ; elif [ -f /x ]; then {} ; fi\n',
+    "case": 'RUN case "$D" in a) {} ;; *) {} ;; esac\n',
+    "test": "RUN [ -f /x ] && {} || {}\n",
+    "fallback": "RUN {} || {}\n",
+}
+
+
+@pytest.mark.parametrize("arms", ARMS.values(), ids=ARMS)
+def test_arms_that_exclude_each_other_are_no_contradiction(arms: str) -> None:
+    first, second = "pip install einops==0.8.1", "pip install einops==0.7.0"
+    base = "FROM python:3.11.9-slim\nARG D\n"
+    assert "ADO004" not in matched_rule_ids(base + arms.format(first, second))
+    assert "ADO004" in matched_rule_ids(base + arms.format(first, "true") + f"RUN {second}\n")
+    assert "ADO004" in matched_rule_ids(base + arms.format(f"{first} && {second}", "true"))
+
+
+def test_the_arm_that_the_default_of_an_arg_chooses_is_the_one_that_is_read() -> None:
+    text = (
+        "FROM python:3.11.9-slim\nARG D=gpu\n"
+        'RUN if [ "$D" = gpu ]; then pip install einops; else pip install tqdm; fi\n'
+    )
+    matches = scan.find_matches(parse_project({"Dockerfile": text}))
+    assert [match.finding.message for match in matches if match.id == "ADO012"] == ["`einops` is not pinned"]
