@@ -56,7 +56,7 @@ def flat_list(node: Node) -> tuple[list[Node], list[str]]:
         if len(inner) != 2:  # noqa: PLR2004 - broken by a syntax error
             nodes += [child for child, _ in reversed(inner)]
             operators += [operator] * (len(inner) - 1)
-            return nodes[::-1], operators[::-1]
+            return nodes[::-1], operators[: max(len(nodes) - 1, 0)][::-1]
         nodes.append(inner[1][0])
         operators.append(operator)
         node = inner[0][0]

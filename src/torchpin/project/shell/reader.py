@@ -97,7 +97,8 @@ class ShellReader(ABC):
         root = grammar.parse_tree(source.masked)
         for node in grammar.syntax_errors(root):
             reason = f"a `{node.type}` is missing" if node.is_missing else "it is not the shell's syntax"
-            self.note(source.text.place(node.start_byte), reason, source.text.text[node.start_byte :])
+            offset = min(node.start_byte, len(source.text.text.rstrip()))  # not behind the last line end
+            self.note(source.text.place(offset), reason, source.text.text[node.start_byte :])
         with self.reading(source), self.standing(depth=self.context.depth + 1):
             return self.run_block(root.children)
 

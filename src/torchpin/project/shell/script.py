@@ -118,12 +118,14 @@ class ScriptReader(BranchReader):
             node = inner[-1][0]
         if node.type == "list":
             nodes, operators = grammar.flat_list(node)
-            return self._always_succeeds(nodes[-1]) and (
-                operators[-1] == "||" or self._always_succeeds(nodes[0])
+            return bool(operators) and (
+                self._always_succeeds(nodes[-1])
+                and (operators[-1] == "||" or self._always_succeeds(nodes[0]))
             )
         words = self.written(node).split(None, 2)
         return (
             node.type == "command"
+            and words[:1] != []
             and words[0] in _NO_OPS
             and (words[0] not in {"exit", "return"} or words[1:2] == ["0"])
         )

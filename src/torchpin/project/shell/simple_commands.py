@@ -82,7 +82,7 @@ class CommandReader(ShellReader):
         descriptor = text.text[node.start_byte : sign.start_byte]
         match = _REDIRECTION.match(text.text, sign.start_byte)
         operator = self.source.operators.get(sign.start_byte) or (match[0] if match else sign.type)
-        start, stop = grammar.word_spans(targets)[0] if targets else (sign.end_byte, sign.end_byte)
+        start, stop = next(iter(grammar.word_spans(targets)), (sign.end_byte, sign.end_byte))
         word = self.words.shell_word(self.words.value(start, stop), start, stop)
         hidden = hide_secret(word.text)
         return Redirect(
@@ -203,8 +203,8 @@ def _argument_spans(node: Node, nodes: Iterable[Node]) -> list[tuple[int, int]]:
     for child in nodes:
         if child.type in grammar.REDIRECTS:
             targets = _targets(child)
-            first = grammar.word_spans(targets)[:1]
-            parts += [target for target in targets if target.start_byte >= first[0][1]]
+            spans = grammar.word_spans(targets)  # none where the grammar misses the target
+            parts += [target for target in targets if spans and target.start_byte >= spans[0][1]]
         elif child.type == "variable_assignment":
             parts += [child] if is_declaration else []
         elif child.type not in {"comment", "ERROR", "\n"} and (

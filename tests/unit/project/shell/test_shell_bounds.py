@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from time import process_time
 
 import pytest
@@ -155,3 +156,113 @@ def test_secrets_are_hidden_in_all_that_is_read(text: str) -> None:
     shown = repr(read_script(text))
     assert "hunter2" not in shown
     assert "abcdef0123456789" not in shown
+
+
+PIECES = (
+    *(
+        "if ",
+        "then ",
+        "else ",
+        "elif ",
+        "fi ",
+        "; ",
+        "\n",
+        "for x in ",
+        "do ",
+        "done ",
+        "while ",
+        "case ",
+        "in ",
+        "a) ",
+        ";; ",
+    ),
+    *(
+        "esac ",
+        "(",
+        ")",
+        "{ ",
+        "} ",
+        "$(",
+        "`",
+        "${",
+        "}",
+        "$X",
+        "${V%.*}",
+        "${X:-",
+        "'",
+        '"',
+        "\\",
+        "\\\n",
+        "<<E\n",
+        "E\n",
+    ),
+    *(
+        "<<-'E'\n",
+        "<<<",
+        " > f ",
+        " 2>&1 ",
+        "&& ",
+        "|| ",
+        "| ",
+        "& ",
+        "! ",
+        "[[ ",
+        "]] ",
+        "[ ",
+        "] ",
+        "=~ ",
+        "bash -c ",
+        "eval ",
+    ),
+    *(
+        "f() ",
+        "A=(",
+        "A+=",
+        "${A[@]}",
+        "{a,b}",
+        "$((",
+        "))",
+        "set -- ",
+        "exit 0",
+        "cd ",
+        "read x ",
+        "export ",
+        "# c",
+        "xargs ",
+    ),
+    *(
+        "sudo -u ",
+        "env A=1 ",
+        "\0",
+        "é",
+        "\r\n",
+        "time ",
+        "coproc ",
+        "((",
+        ">(",
+        "$'",
+        '$"',
+        "@(",
+        "*",
+        "~",
+        "printf -v ",
+        "echo ",
+    ),
+)
+BROKEN = (
+    "local A=(local A=( é in for x in $X A+= coproc == break  || ",
+    '${X:-$" ${X:-else until A=(${X%.*}&&  &> f${#X} coproc  ]] done  <<< ',
+    "()) xargs  A=( ]  env A=1  [  ) <<<;  done done set --  ",
+)
+
+
+def test_whatever_stands_in_a_script_is_read_and_has_its_place() -> None:
+    generator = random.Random(7)
+    scripts = ["".join(generator.choices(PIECES, k=generator.randrange(1, 40))) for _ in range(300)]
+    for text in (*BROKEN, *scripts):
+        lines = text.split("\n")
+        script = read_script(text)
+        places = [word.place for command in script.commands for word in command.argv]
+        places += [part.place for part in script.unread]
+        assert all(1 <= place.line <= len(lines) for place in places), text
+        assert all(1 <= place.column <= len(lines[place.line - 1]) + 1 for place in places), text
