@@ -17,6 +17,7 @@ from torchpin.adopt import scan
 from torchpin.adopt.accelerators import other_accelerator
 from torchpin.adopt.conda_torch import conda_torch
 from torchpin.adopt.draft_gpus import compiled_gpus
+from torchpin.adopt.image_builds import built_texts
 from torchpin.adopt.image_installs import has_installs, image_installs, install_steps
 from torchpin.adopt.installs import (
     InstallCommand,
@@ -87,7 +88,7 @@ def draft_adoption(
 
     `unreadable`: places, as `file:line:column`, that are no text, and why.
     """
-    project = parse_project(texts, unreadable)
+    project = parse_project(built_texts(texts)[0], unreadable)  # of several builds the first one
     file = _main_dockerfile(project)
     draft = _Draft(environment=_environment(project, file))
     for step in install_steps(project, file, draft.environment):
@@ -257,7 +258,8 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
         apt=tuple(sorted([*draft.apt][:_MOST_PACKAGES])),
         sources=tuple(_sources(project, draft, file)),
         run=without_secrets(
-            run_settings(stage, image_environment(project.texts[file]), draft.omitted), draft.omitted
+            run_settings(stage, image_environment(project.texts[file]), draft.omitted),
+            draft.omitted,
         )
         if stage
         else Run(),

@@ -40,10 +40,9 @@ def choose_python(
         if version
         else _image_python(project, file, stage, base)
     )
-    is_needed = (project.locked and not _allows_python(project.pyproject, source.version)) or (
-        not source.version and _is_pinned(project.pyproject)
-    )
-    if is_needed and (required := required_python(project.pyproject)):
+    needs_other = project.locked and not _allows_python(project.pyproject, source.version)
+    if needs_other or not source.version:  # uv's own choice, or another tool's, where several are allowed
+        required = required_python(project.pyproject) if _is_pinned(project.pyproject) else ""
         source = PythonSource(required, f"{project.pyproject_file}:1:1", "`requires-python` says it")
     if not source.version:
         return None, source
@@ -66,7 +65,18 @@ def _image_python(
     if system and system.apt_python and not system.brings_torch:
         in_system = PythonSource(system.apt_python, place, f"{system.os} has it")
     is_default = base is not None or parse_image_name(image).repository == "nvidia/cuda"
-    return image_python(project.runs.get(file, ()), in_base, in_system, is_default=is_default)
+    return image_python(
+        project.runs.get(file, ()), in_base, in_system, is_default=is_default, pinned=_python_pin(project)
+    )
+
+
+def _python_pin(project: Project) -> PythonSource:
+    """What the .python-version nearest to the project's root says."""
+    paths = sorted((path for path in project.texts if path.rpartition("/")[2] == ".python-version"), key=len)
+    lines = project.texts[paths[0]].split() if paths else []
+    if lines and re.fullmatch(r"3\.\d{1,2}(?:\.\d{1,2})?", lines[0]):
+        return PythonSource(lines[0], f"{paths[0]}:1:1", f"{paths[0]} says it")
+    return UNKNOWN
 
 
 def _system_image(image: str) -> str:

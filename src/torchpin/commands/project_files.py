@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from torchpin.adopt.decoding import UndecodableError, decode_text
 from torchpin.errors import InputError, ToolError
+from torchpin.project.bake_file import FILE_NAME as BAKE_NAME
+from torchpin.project.compose_file import FILE_NAME as COMPOSE_NAME
 from torchpin.project.dockerfile import FILE_NAME as DOCKERFILE_NAME
 from torchpin.project.included_files import named_files
 from torchpin.tools import process
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FILE_NAMES = re.compile(
-    rf"({DOCKERFILE_NAME}|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml"
+    rf"({DOCKERFILE_NAME}|{BAKE_NAME}|{COMPOSE_NAME}|\.python-version|[\w.-]*(requirements|constraints)[\w.-]*\.txt|pyproject\.toml"
     r"|(uv|poetry|pdm)\.lock|pylock(\.[^.]+)?\.toml|uv\.toml|Pipfile(\.lock)?|environment\.ya?ml|pip\.conf|[\w.-]+\.sh)"
 )
 # Files of tools and of dependencies, not of the project.

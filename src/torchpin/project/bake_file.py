@@ -15,9 +15,7 @@ from torchpin.redaction import HIDDEN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NAME = re.compile(
-    r"docker-bake(?:\.[\w.-]+)?\.(?:hcl|json)|[\w.-]+[.-]bake\.(?:hcl|json)|bake\.(?:hcl|json)"
-)
+FILE_NAME = r"docker-bake(?:\.[\w.-]+)?\.(?:hcl|json)|[\w.-]+[.-]bake\.(?:hcl|json)|bake\.(?:hcl|json)"
 _MOST_BUILDS = 500
 _MOST_TEXT = 200_000  # characters; real ones have some thousand, and the parser takes a second for these
 _MOST_REFERENCES = 20_000  # to variables, those within their defaults too: each may have two of the next one
@@ -33,7 +31,7 @@ Table = dict[str, Any]
 
 def is_bake_file(name: str) -> bool:
     """Whether a file's name is one that docker buildx bake reads, or the usual one of another, as gpu.bake.hcl."""
-    return _NAME.fullmatch(name) is not None
+    return re.fullmatch(FILE_NAME, name) is not None
 
 
 def read_bake_file(file: str, text: str) -> BuildFile:

@@ -16,7 +16,7 @@ from torchpin.redaction import HIDDEN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NAME = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml")
+FILE_NAME = r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml"
 _MOST_BUILDS = 500
 _MOST_VALUES = 20_000  # aliases of YAML let a small file have billions
 _DEEPEST_MERGE = 20
@@ -24,7 +24,7 @@ _DEEPEST_MERGE = 20
 
 def is_compose_file(name: str) -> bool:
     """Whether a file's name is one that docker compose reads, as compose.yaml or docker-compose.gpu.yml."""
-    return _NAME.fullmatch(name) is not None
+    return re.fullmatch(FILE_NAME, name) is not None
 
 
 def read_compose_file(file: str, text: str, variables: Mapping[str, str] | None = None) -> BuildFile:

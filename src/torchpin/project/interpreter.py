@@ -56,23 +56,33 @@ class _Interpreters:
         plain = "pip" if _PIP.fullmatch(name) else plain
         return self.names.get(plain) or self.names.get("python3") or self._of_apt()
 
+    def apt_python(self) -> PythonSource:
+        """The only Python that apt has installed."""
+        return self.apt[0] if len({source.version for source in self.apt}) == 1 else UNKNOWN
+
     def _of_apt(self) -> PythonSource:
-        if len({source.version for source in self.apt}) == 1:
-            return self.apt[0]
-        return self.system if self.is_default else UNKNOWN
+        installed = self.apt_python()
+        return installed if installed.version or not self.is_default else self.system
 
 
 def image_python(
-    runs: Iterable[RunCommand], base: PythonSource, system: PythonSource, *, is_default: bool = True
+    runs: Iterable[RunCommand],
+    base: PythonSource,
+    system: PythonSource,
+    *,
+    is_default: bool = True,
+    pinned: PythonSource = UNKNOWN,
 ) -> PythonSource:
     """The Python that the installs of an image are for.
 
     `base`: that of the base image; `system`: the one that its system's packages would install; `is_default`: the image has
-    no other one, so that `python3` is the system's though no line installs it.
+    no other one, so that `python3` is the system's though no line installs it; `pinned`: that of .python-version, for uv.
     """
     state = _Interpreters(system=system, is_default=is_default)
     if base.version:
         state.set_all(base)
+    if pinned.version:
+        state.names["uv"] = pinned
     wheel = UNKNOWN
     for run in runs:
         argv = _without_prefixes(run.command.texts)
@@ -192,7 +202,9 @@ def _follow_uv(state: _Interpreters, run: RunCommand, argv: tuple[str, ...]) -> 
         if versions:
             state.names["uv"] = _source(run, versions[0], f"uv installs Python {versions[0]}")
         return
-    source = named if named.version else state.names.get("uv") or state.of("python3")
+    brings_its_own = argv[1:2] in {("sync",), ("venv",), ("run",)}  # where the image has none
+    default = state.names.get("python3") or state.apt_python() if brings_its_own else state.of("python3")
+    source = named if named.version else state.names.get("uv") or default
     if argv[1:2] == ("venv",):
         paths = [word for word in argv[2:] if word.startswith("/")]
         state.folders |= dict.fromkeys(paths, source)

@@ -82,6 +82,53 @@ def test_what_cannot_be_told_is_asked_for(dockerfile: str, missing: str) -> None
     assert (adopted(dockerfile).text, adopted(dockerfile).missing) == ("", missing)
 
 
+UV_SYNC = f"{BASE}COPY --from=ghcr.io/astral-sh/uv:0.9.10 /uv /bin/\nCOPY . /app\nRUN cd /app && uv sync\n"
+LOCK = '[[package]]\nname = "torch"\nversion = "2.7.1+cu128"\nsource = { registry = "https://download.pytorch.org/whl/cu128" }\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "python"),
+    [
+        ({".python-version": "3.13\n"}, "3.13"),
+        ({"pyproject.toml": '[project]\nrequires-python = "==3.11.*"\ndependencies = ["torch"]\n'}, "3.11"),
+        ({"pyproject.toml": '[project]\nrequires-python = ">=3.10"\ndependencies = ["torch"]\n'}, ""),
+        ({}, ""),
+    ],
+)
+def test_where_uv_brings_the_python_its_files_say_which(files: dict[str, str], python: str) -> None:
+    texts = {
+        "Dockerfile": UV_SYNC,
+        "pyproject.toml": '[project]\ndependencies = ["torch"]\n',
+        "uv.lock": LOCK,
+        **files,
+    }
+    draft = draft_adoption(texts, "x")
+    if python:
+        assert str(service_of(draft).python).startswith(python)
+    else:
+        assert draft.missing == "cannot determine the Python that the image has from the files"
+
+
+BUILD_FILES = {
+    "compose.yaml": "services:\n  a:\n    build:\n      context: .\n      dockerfile: docker/Dockerfile\n      args: {CUDA: 12.8.1, CHANNEL: cu128}\n",
+    "docker-bake.hcl": 'variable "C" { default = "128" }\ntarget "a" {\n  dockerfile = "docker/Dockerfile"\n'
+    '  args = { CUDA = "12.8.1", CHANNEL = "cu${C}" }\n}\n',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BUILD_FILES)
+def test_the_arguments_of_a_bake_or_compose_file_are_those_of_the_build(name: str) -> None:
+    dockerfile = (
+        "ARG CUDA=12.1.1\nFROM nvidia/cuda:${CUDA}-cudnn-runtime-ubuntu24.04\nARG CHANNEL=cu121\nRUN apt-get install -y python3-pip\n"
+        "RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/${CHANNEL}\n"
+    )  # fmt: skip
+    service = service_of(draft_adoption({"docker/Dockerfile": dockerfile, name: BUILD_FILES[name]}, "x"))
+    assert (service.base.image, service.variants[0].channel) == (
+        "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04",
+        "cu128",
+    )
+
+
 @pytest.mark.parametrize(
     ("dockerfile", "reason"),
     [
@@ -214,6 +261,8 @@ def test_no_text_of_a_project_becomes_a_line_or_key_of_the_draft(dockerfile: str
         "sources",
     }
     assert all(char.isprintable() or char == "\n" for char in text)
+    messages = [match.finding.message + match.finding.about for match in adopted(dockerfile).matches]
+    assert all(message.isprintable() for message in messages)
 
 
 def test_no_name_of_a_file_becomes_a_line_of_the_draft() -> None:

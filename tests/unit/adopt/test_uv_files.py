@@ -50,8 +50,10 @@ def lock_of(*packages: tuple[str, str, str]) -> str:
     return "version = 1\n\n" + "\n".join(rows)
 
 
-def adopted(channel: str, lock: str, **options: str) -> tuple[Adoption, Service]:
-    texts = {"Dockerfile": DOCKERFILE, "pyproject.toml": pyproject(channel, **options), "uv.lock": lock}
+def adopted(
+    channel: str, lock: str, *, dockerfile: str = DOCKERFILE, **options: str
+) -> tuple[Adoption, Service]:
+    texts = {"Dockerfile": dockerfile, "pyproject.toml": pyproject(channel, **options), "uv.lock": lock}
     draft = draft_adoption(texts, "lockmix")
     (service,) = read.read_services({"services/lockmix/service.yaml": draft.text})
     return draft, service
@@ -125,7 +127,9 @@ def test_the_python_of_requires_python(python: str, version: str) -> None:
 
 @pytest.mark.parametrize("python", [">=3.9", ">=3.10,<3.13"])
 def test_the_image_s_python_stays_where_it_is_allowed(python: str) -> None:
-    _, service = adopted("cu126", lock_of(("torch", "2.9.1+cu126", f"{PYTORCH}/cu126")), python=python)
+    dockerfile = DOCKERFILE.replace("COPY pyproject", "RUN apt-get install -y python3\nCOPY pyproject")
+    lock = lock_of(("torch", "2.9.1+cu126", f"{PYTORCH}/cu126"))
+    _, service = adopted("cu126", lock, dockerfile=dockerfile, python=python)
     assert (service.python.major, service.python.minor) == (3, 10)
 
 
