@@ -233,8 +233,11 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
     base_channel = base.torch_channel if base and base_torch else None
     channel = base_channel or draft.channel or _release_channel(version)
     python, _ = choose_python(project, file, stage, base, torch_from_base=bool(base_torch))
-    draft.missing = _other_hardware(project, draft, file, image) or _missing_message(
-        image, version, channel, python, installs=has_installs(project, file)
+    own_torch = _own_torch(base, version)
+    draft.missing = (
+        _other_hardware(project, draft, file, image)
+        or own_torch
+        or _missing_message(image, version, channel, python, installs=has_installs(project, file))
     )
     if draft.missing or python is None:
         return None
@@ -280,6 +283,13 @@ def _other_hardware(project: Project, draft: _Draft, file: str, image: str) -> s
     return (
         f"no description is made for other hardware than NVIDIA's GPUs and CPUs: {reason}" if reason else ""
     )
+
+
+def _own_torch(base: facts.BaseImage | None, version: str) -> str:
+    """Why the torch of a base image is none that can be drafted, "" where another one is installed, or it is none."""
+    if not base or not base.own_build or not base.torch or version:
+        return ""
+    return f"{base.image} has torch {base.torch}, a build of its publisher's own, which is on no channel"
 
 
 def _missing_message(image: str, torch: str, channel: str, python: Version | None, *, installs: bool) -> str:

@@ -161,6 +161,14 @@ def test_images_for_nvidia_s_gpus_are_no_other_hardware(image: str) -> None:
     assert "hardware" not in adopted(f"FROM {image}\n{TORCH}").missing
 
 
+def test_a_torch_that_is_on_no_channel_is_named() -> None:
+    image = "nvcr.io/nvidia/pytorch:25.10-py3"
+    reason = "has torch 2.9.0a0+145a3a7bda, a build of its publisher's own, which is on no channel"
+    assert adopted(f"FROM {image}\nRUN pip install einops==0.8.1\n").missing == f"{image} {reason}"
+    other = f"FROM {image}\nRUN pip install torch==2.9.0 --index-url https://download.pytorch.org/whl/cu130\n"
+    assert service_of(adopted(other)).torch.origin == "index"
+
+
 def test_a_stage_that_is_only_copied_from_is_not_the_image() -> None:
     dockerfile = (
         "FROM nvidia/cuda:12.4.1-cudnn-devel-ubuntu22.04 AS build\nRUN apt-get install -y cmake && cmake -B out .\n"
