@@ -230,13 +230,13 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
     base = facts.base_image(image)
     base_torch = base.index_torch if base else ""
     version = (base_torch or draft.versions.get("torch", "")).partition("+")[0]
-    base_channel = base.torch_channel if base and base_torch else None
-    channel = base_channel or draft.channel or _release_channel(version)
+    channel = (
+        (base.torch_channel if base and base_torch else "") or draft.channel or _release_channel(version)
+    )
     python, _ = choose_python(project, file, stage, base, torch_from_base=bool(base_torch))
-    own_torch = _own_torch(base, version)
     draft.missing = (
         _other_hardware(project, draft, file, image)
-        or own_torch
+        or _own_torch(base, version)
         or _missing_message(image, version, channel, python, installs=has_installs(project, file))
     )
     if draft.missing or python is None:
@@ -245,11 +245,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
         name=name,
         summary=f"Describe {name} in one line",
         python=python,
-        base=Base(
-            image=image,
-            digest=digest or None,
-            rationale="Explain why this base image.",
-        ),
+        base=Base(image=image, digest=digest or None, rationale="Explain why this base image."),
         torch=Torch(
             version=Version(version),
             companions=_companions(draft, version),

@@ -174,7 +174,7 @@ class _BakeReader:
             return None
         args = _table(target.get("args"))
         filled = {key: self._filled(value, values) for key, value in args.items()}
-        known = [self._filled(platform, values) for platform in _rows(target.get("platforms"))]
+        platforms = [self._filled(platform, values) for platform in _rows(target.get("platforms"))]
         return ImageBuild(
             name=own_name or name,
             context=paths[0],
@@ -187,7 +187,7 @@ class _BakeReader:
                     if value is not None
                 },
                 stage,
-                tuple(platform for platform in known if platform),
+                tuple(platform for platform in platforms if platform),
                 self._contexts(target, values),
             ),
             inline=self._filled(target.get("dockerfile-inline", ""), values) or "",

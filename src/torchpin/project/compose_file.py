@@ -83,10 +83,10 @@ class _ComposeReader:
         else:
             scalars = self._pairs(node, path) if node else ()
             pairs = [(name, self._text(value)) for name, value in scalars if _has_text(value)]
-        known = {
+        resolved = {
             name: value.replace("$$", "$") for name, value in pairs if "$" not in value.replace("$$", "")
         }
-        return {name: HIDDEN if is_secret(name, value) else value for name, value in known.items()}
+        return {name: HIDDEN if is_secret(name, value) else value for name, value in resolved.items()}
 
     def _pairs(self, node: yaml.Node | None, path: str, depth: int = 0) -> Iterator[tuple[str, yaml.Node]]:
         """The entries of a mapping, those of the mappings that `<<` merges first, so that its own win."""

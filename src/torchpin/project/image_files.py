@@ -200,15 +200,15 @@ class ImageFiles:
             path = posixpath.join(copy.target, heredoc.name) if copy.is_folder else copy.target
             if path == target:
                 return (ImageFile(heredoc=heredoc),)
-        found: dict[ImageFile, None] = {}
+        matches: dict[ImageFile, None] = {}
         for source in copy.sources if copy.is_known and left > 0 else ():
             if copy.stage is None:
-                found |= dict.fromkeys(self._of_project(source, copy, target))
+                matches |= dict.fromkeys(self._of_project(source, copy, target))
             else:
                 count = len(self._copies.get(copy.stage, ())) if copy.before is None else copy.before
                 for path in _origins(posixpath.join("/", source), copy, target):
-                    found |= dict.fromkeys(self.find(copy.stage, count, path, left - 1) or ())
-        return tuple(found)
+                    matches |= dict.fromkeys(self.find(copy.stage, count, path, left - 1) or ())
+        return tuple(matches)
 
     def _of_project(self, source: str, copy: _Copy, target: str) -> Iterator[ImageFile]:
         """The files of the project that are copied to a path."""

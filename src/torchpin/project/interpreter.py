@@ -96,8 +96,8 @@ def image_python(
             state.names["uv"] = PythonSource(setting.value, f"{run.file}:{line}:1", "UV_PYTHON says it")
         _follow(state, run, argv)
     with_torch = [source for has_torch, source in state.used if has_torch and source.version]
-    others = [source for _, source in state.used if source.version]
-    chosen = (*with_torch, *others, wheel)
+    without_torch = [source for _, source in state.used if source.version]
+    chosen = (*with_torch, *without_torch, wheel)
     is_guess = bool(chosen) and chosen[0] == system
     if is_guess and wheel.version and not system.version.startswith(wheel.version):
         return wheel

@@ -120,18 +120,18 @@ def parse_build(text: str, options: BuildInputs = BuildInputs()) -> DockerBuild:
     given = dict(options.args)
     problems: list[ReadProblem] = []
     stages: list[Stage] = []
-    own: list[list[Instruction]] = []
+    bodies: list[list[Instruction]] = []
     for instruction in parse_dockerfile(text).instructions:
         if instruction.keyword == "FROM":
             stages.append(_parse_from(instruction, global_args, stages, problems))
-            own.append([])
+            bodies.append([])
         elif stages:
-            own[-1].append(instruction)
+            bodies[-1].append(instruction)
         elif instruction.keyword == "ARG":
             set_args(instruction, global_args, given, {})
         if len(stages) > _MOST_STAGES:
             raise BoundError(f"it has more than {_MOST_STAGES} stages")
-    _complete(stages, own)
+    _complete(stages, bodies)
     target = _find_target(stages, options.target, problems)
     return DockerBuild(
         stages=tuple(stages),
@@ -199,13 +199,13 @@ def find_stage(name: str, stages: Sequence[Stage]) -> Stage | None:
     return next((stage for stage in reversed(stages) if stage.name and stage.name == name.lower()), None)
 
 
-def _complete(stages: list[Stage], own: Sequence[Sequence[Instruction]]) -> None:
+def _complete(stages: list[Stage], bodies: Sequence[Sequence[Instruction]]) -> None:
     """Adds the instructions: what an ONBUILD of the stage names that this one is FROM comes first."""
     for number, stage in enumerate(stages):
         parent = stages[stage.parent.number] if stage.parent else None
         triggers = (row for row in (parent.own if parent else ()) if row.keyword == "ONBUILD")
         added = (triggered_instruction(trigger) for trigger in triggers)
-        stages[number] = replace(stage, parent=parent, own=(*added, *own[number]))
+        stages[number] = replace(stage, parent=parent, own=(*added, *bodies[number]))
 
 
 def _find_target(stages: Sequence[Stage], name: str, problems: list[ReadProblem]) -> Stage | None:

@@ -29,8 +29,12 @@ def files_at(text: str, path: str, **settings: object) -> list[str] | None:
             for command in parse_commands(step.instruction).commands:
                 view = files.follow(view, command.texts)
     assert view
-    found = view.find(path)
-    return None if found is None else [file.heredoc.name if file.heredoc else file.path for file in found]
+    files_there = view.find(path)
+    return (
+        None
+        if files_there is None
+        else [file.heredoc.name if file.heredoc else file.path for file in files_there]
+    )
 
 
 @pytest.mark.parametrize(
