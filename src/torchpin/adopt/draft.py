@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.adopt import scan
-from torchpin.adopt.accelerators import other_accelerator
+from torchpin.adopt.accelerators import other_accelerator, own_torch
 from torchpin.adopt.conda_torch import conda_torch
 from torchpin.adopt.draft_gpus import compiled_gpus
 from torchpin.adopt.image_builds import built_texts
@@ -236,7 +236,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
     python, _ = choose_python(project, file, stage, base, torch_from_base=bool(base_torch))
     draft.missing = (
         _other_hardware(project, draft, file, image)
-        or _own_torch(base, version)
+        or own_torch(base, version)
         or _missing_message(image, version, channel, python, installs=has_installs(project, file))
     )
     if draft.missing or python is None:
@@ -257,8 +257,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
         apt=tuple(sorted([*draft.apt][:_MOST_PACKAGES])),
         sources=tuple(_sources(project, draft, file)),
         run=without_secrets(
-            run_settings(stage, image_environment(project.texts[file]), draft.omitted),
-            draft.omitted,
+            run_settings(stage, image_environment(project.texts[file]), draft.omitted), draft.omitted
         )
         if stage
         else Run(),
@@ -279,13 +278,6 @@ def _other_hardware(project: Project, draft: _Draft, file: str, image: str) -> s
     return (
         f"no description is made for other hardware than NVIDIA's GPUs and CPUs: {reason}" if reason else ""
     )
-
-
-def _own_torch(base: facts.BaseImage | None, version: str) -> str:
-    """Why the torch of a base image is none that can be drafted, "" where another one is installed, or it is none."""
-    if not base or not base.own_build or not base.torch or version:
-        return ""
-    return f"{base.image} has torch {base.torch}, a build of its publisher's own, which is on no channel"
 
 
 def _missing_message(image: str, torch: str, channel: str, python: Version | None, *, installs: bool) -> str:

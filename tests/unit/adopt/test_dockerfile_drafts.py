@@ -269,7 +269,7 @@ def test_no_text_of_a_project_becomes_a_line_or_key_of_the_draft(dockerfile: str
         "sources",
     }
     assert all(char.isprintable() or char == "\n" for char in text)
-    messages = [match.finding.message + match.finding.about for match in adopted(dockerfile).matches]
+    messages = [match.finding.message for match in adopted(dockerfile).matches]
     assert all(message.isprintable() for message in messages)
 
 
