@@ -188,15 +188,19 @@ def layer_plans(lock: Lock, *, bytecode: bool) -> list[tuple[LayerPlan, PackageG
 
 
 def _prefix_layers(inputs: Assembly, identity: str, folder: Path) -> tuple[Prefix, list[LayerBlob]]:
-    """A prefix out of the engine, with its layers. Raises ToolError where it is not as the template has it."""
+    """A prefix with its layers, out of the engine where they are not kept from before.
+
+    Raises ToolError where it is not as the template has it.
+    """
     store = _prefix_store(inputs)
+    kept = store.read_config(identity)
+    if kept is not None:
+        prefix = _read_prefix(inputs, kept)
+        blobs = [blob for diff_id in prefix.diff_ids if (blob := store.read(diff_id))]
+        if len(blobs) == len(prefix.diff_ids):
+            return prefix, blobs
     with engine_images.saved_image(inputs.client, identity, folder) as saved:
-        try:
-            prefix = read_prefix(saved.config)
-        except ValueError as error:
-            raise ToolError(
-                f"the prefix of {inputs.env.name}: {error}; build it without `--assemble`"
-            ) from None
+        prefix = _read_prefix(inputs, saved.config)
         blobs = []
         for diff_id in prefix.diff_ids:
             blob = store.read(diff_id)
@@ -204,7 +208,17 @@ def _prefix_layers(inputs: Assembly, identity: str, folder: Path) -> tuple[Prefi
                 with saved.layer(diff_id) as content:
                     blob = store.add(diff_id, content)
             blobs.append(blob)
+        store.keep_config(identity, saved.config)
     return prefix, blobs
+
+
+def _read_prefix(inputs: Assembly, config: Mapping[str, Any]) -> Prefix:
+    try:
+        return read_prefix(config)
+    except ValueError as error:
+        raise ToolError(
+            f"the prefix of {inputs.env.name}: {error}; build it without `--assemble`"
+        ) from None
 
 
 def _prefix_store(inputs: Assembly) -> PrefixLayers:

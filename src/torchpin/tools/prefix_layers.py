@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from torchpin.assembly.compression import MEDIA_TYPES, compression_version, compressor
 from torchpin.assembly.layer import LayerBlob
 from torchpin.errors import ToolError, os_error_reason
-from torchpin.tools.cache import partial_file
+from torchpin.tools.cache import make_folder, partial_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torchpin.assembly.compression import Compression
@@ -43,6 +44,28 @@ class PrefixLayers:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return blob if (changed, blob.size) == (status.st_mtime_ns, status.st_size) else None
+
+    def read_config(self, identity: str) -> Mapping[str, Any] | None:
+        """The configuration of an image, by the id that its engine has for it; None where it is not kept."""
+        try:
+            config = json.loads(self._config_path(identity).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return config if isinstance(config, dict) else None
+
+    def keep_config(self, identity: str, config: Mapping[str, Any]) -> None:
+        """Keep a configuration. Raises ToolError where it cannot be written."""
+        path = self._config_path(identity)
+        make_folder(self.folder)
+        part = path.with_name(f"{path.name}.part")
+        try:
+            part.write_text(json.dumps(config), encoding="utf-8")
+            part.replace(path)
+        except OSError as error:
+            raise ToolError(f"the cache: {os_error_reason(error, str(path))}") from None
+
+    def _config_path(self, identity: str) -> Path:
+        return self.folder / f"{identity.removeprefix('sha256:')}.config.json"
 
     def add(self, diff_id: str, content: IO[bytes]) -> LayerBlob:
         """Keep a layer, from its tar. Raises ToolError where that has another digest, or cannot be written."""

@@ -56,3 +56,18 @@ def test_what_is_damaged_is_made_again(store: PrefixLayers, damage: str) -> None
             path.unlink()
     assert store.read(DIFF_ID) is None
     assert store.add(DIFF_ID, io.BytesIO(CONTENT)) == blob
+
+
+def test_a_configuration_is_kept_by_the_id_of_its_image(store: PrefixLayers) -> None:
+    assert store.read_config("sha256:aa") is None
+    store.keep_config("sha256:aa", {"config": {"User": "1000"}})
+    assert store.read_config("sha256:aa") == {"config": {"User": "1000"}}
+    assert store.read_config("sha256:bb") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_damaged_configuration_is_as_none(store: PrefixLayers, text: str) -> None:
+    store.keep_config("sha256:aa", {})
+    (file,) = store.folder.glob("*.config.json")
+    file.write_text(text)
+    assert store.read_config("sha256:aa") is None
