@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from torchpin.commands.new import service_text, write_service
+from torchpin.commands.new import service_text
+from torchpin.commands.new_service import write_service
 from torchpin.queries.starting_pins import PinRequest, choose_pins
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -17,13 +16,13 @@ from torchpin.adopt import scan
 from torchpin.adopt.accelerators import other_accelerator, own_torch
 from torchpin.adopt.conda_torch import conda_torch
 from torchpin.adopt.draft_gpus import compiled_gpus
+from torchpin.adopt.draft_sources import draft_sources
 from torchpin.adopt.image_builds import built_texts
 from torchpin.adopt.image_installs import has_installs, image_installs, install_steps
 from torchpin.adopt.installs import (
     InstallCommand,
     InstallTarget,
     marker_target,
-    run_commands,
 )
 from torchpin.adopt.project import parse_project
 from torchpin.adopt.python_version import choose_python
@@ -34,7 +33,7 @@ from torchpin.compat.pins import extras_text
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.facts.versions import is_version
-from torchpin.model import Base, Layer, Recommendation, Run, Service, Source, Torch, Variant
+from torchpin.model import Base, Layer, Recommendation, Run, Service, Torch, Variant
 from torchpin.project.build_steps import image_environment
 from torchpin.project.markers import MarkerTarget, holds
 from torchpin.project.secret_values import without_secrets
@@ -56,13 +55,17 @@ _MOST_OMITTED = 500  # lines of the opening comment: people read them
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adoption:
-    """`text`: the drafted description; `missing`: why there is none; `matches`: the lines that rules match."""
+    """`text`: the drafted description; `missing`: why there is none; `matches`: the lines that rules match.
+
+    `unpinned`: the requirements without an exact version, which no layer of the draft has.
+    """
 
     name: str
     text: str
     missing: str
     matches: tuple[Match, ...]
     files: tuple[str, ...]
+    unpinned: tuple[str, ...] = ()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -75,6 +78,7 @@ class _Draft:
     apt: dict[str, None] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     omitted: list[str] = field(default_factory=list)
+    unpinned: dict[str, str] = field(default_factory=dict)  # requirements by normalized name
     declared: set[str] = field(default_factory=set)  # normalized names of the packages in layers
     too_many: int = 0  # packages that are left out since a bound was reached
     missing: str = ""
@@ -82,11 +86,16 @@ class _Draft:
 
 
 def draft_adoption(
-    texts: Mapping[str, str], name: str, unreadable: Iterable[tuple[str, str]] = ()
+    texts: Mapping[str, str],
+    name: str,
+    unreadable: Iterable[tuple[str, str]] = (),
+    *,
+    resolved_later: bool = False,
 ) -> Adoption:
     """The draft of a project, `{path: text}`, from its main Dockerfile, with the matches of the rules in all files.
 
-    `unreadable`: places, as `file:line:column`, that are no text, and why.
+    `unreadable`: places, as `file:line:column`, that are no text, and why. `resolved_later`: the draft does not say which
+    packages have no version, since they get one after it is written.
     """
     project = parse_project(built_texts(texts)[0], unreadable)  # of several builds the first one
     file = _main_dockerfile(project)
@@ -94,6 +103,8 @@ def draft_adoption(
     for step in install_steps(project, file, draft.environment):
         _add_step(project, draft, step)
     draft.too_many += len([*draft.apt][_MOST_PACKAGES:])
+    if not resolved_later:
+        draft.omitted += [f"{requirement} (no version)" for requirement in draft.unpinned.values()]
     service = _draft_service(project, draft, file, name)
     text = _render_draft(service, draft, file) if service else ""
     return Adoption(
@@ -102,6 +113,9 @@ def draft_adoption(
         missing=draft.missing,
         matches=scan.find_matches(project),
         files=tuple(sorted(texts)),
+        unpinned=tuple(
+            requirement for package, requirement in draft.unpinned.items() if package not in draft.declared
+        ),
     )
 
 
@@ -215,7 +229,8 @@ def _torch_channel(draft: _Draft, step: InstallCommand, req: InstallTarget, vers
 
 def _add_unpinned(draft: _Draft, req: InstallTarget, name: str) -> None:
     specifiers = str(req.requirement.specifier) if req.requirement else ""
-    draft.omitted.append(f"{req.text} (no version)")
+    extras = extras_text(req.requirement.extras) if req.requirement else ""
+    draft.unpinned.setdefault(name, f"{name}{extras}{specifiers}")
     if len(draft.recommends) >= _MOST_PACKAGES:
         draft.too_many += 1
         return
@@ -255,7 +270,7 @@ def _draft_service(project: Project, draft: _Draft, file: str, name: str) -> Ser
         layers=tuple(draft.layers) or (Layer(name="app", packages=()),),
         gpus=compiled_gpus(project, file),
         apt=tuple(sorted([*draft.apt][:_MOST_PACKAGES])),
-        sources=tuple(_sources(project, draft, file)),
+        sources=tuple(draft_sources(project, draft.omitted, file)),
         run=without_secrets(
             run_settings(stage, image_environment(project.texts[file]), draft.omitted), draft.omitted
         )
@@ -318,45 +333,6 @@ def _variant(channel: str, stage: Stage | None) -> Variant:
     arm = bool(stage) and "arm64" in (stage.start.flags.get("platform", "") if stage else "")
     name = "cpu" if channel == "cpu" else "gpu"
     return Variant(name=name, channel=channel, platform="linux/arm64" if arm else "linux/amd64")
-
-
-def _sources(project: Project, draft: _Draft, file: str) -> Iterable[Source]:
-    """The git clones at a tag whose commit is in the facts; the others are omitted."""
-    names: set[str] = set()
-    for run in run_commands(project, file) if file else ():
-        arguments = run.command.texts
-        url = next(
-            (redact_credentials(argument) for argument in arguments if re.match(r"https://\S+", argument)), ""
-        )
-        if arguments[:2] != ("git", "clone") or not url:
-            continue
-        tag = next(
-            (
-                arguments[index + 1]
-                for index, argument in enumerate(arguments[:-1])
-                if argument in {"-b", "--branch"}
-            ),
-            "",
-        )
-        repo = re.sub(r"(?:\.git)?/?$", "", url).partition("://")[2].partition("/")[2]
-        recorded_tag = next((row for row in facts.source_tags(repo) if row.tag == tag and row.commit), None)
-        name = repo.rpartition("/")[2].lower()
-        if (
-            recorded_tag
-            and recorded_tag.commit
-            and patterns.NAME.pattern.fullmatch(name)
-            and name not in names
-        ):
-            names.add(name)
-            yield Source(
-                name=name,
-                url=url.removesuffix(".git"),
-                tag=tag,
-                commit=recorded_tag.commit,
-                path=f"third_party/{name}",
-            )
-            continue
-        draft.omitted.append(f"{url} at {tag or 'no tag'}")
 
 
 def _render_draft(service: Service, draft: _Draft, file: str) -> str:

@@ -216,9 +216,7 @@ def _read_prefix(inputs: Assembly, config: Mapping[str, Any]) -> Prefix:
     try:
         return read_prefix(config)
     except ValueError as error:
-        raise ToolError(
-            f"the prefix of {inputs.env.name}: {error}; build it without `--assemble`"
-        ) from None
+        raise ToolError(f"the prefix of {inputs.env.name}: {error}; build it without `--assemble`") from None
 
 
 def _prefix_store(inputs: Assembly) -> PrefixLayers:

@@ -9,26 +9,21 @@ from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.commands.adopt import adopt
+from torchpin.commands.new_service import require_new_name, write_service
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import open_repository
-from torchpin.description import patterns, read, write
+from torchpin.description import read, write
 from torchpin.errors import InputError
 from torchpin.queries.starting_pins import PinRequest, choose_pins
 from torchpin.tools.buildx import image_digest
 from torchpin.tools.uv import installable_pythons
-from torchpin.workspace.writer import create_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torchpin.model import Base, Outcome, Service
+    from torchpin.model import Base, Service
     from torchpin.queries.starting_pins import StartingPins
-    from torchpin.workspace.workspace import Repository
 
-_HEADER = """\
-# yaml-language-server: $schema=../../{schema}
-# What the {name} service is. `invoke lock --service {name}` follows from this file alone; docs/SERVICE.md lists every key.
-"""
 _SERVICE = """\
 name: {name_value}
 summary: Describe {name} in one line
@@ -60,14 +55,6 @@ run:
   env: {{PYTHONUNBUFFERED: "1"}}
   volumes: [/workspace]
   freeze: /workspace/logs/pip_freeze.txt
-"""
-_SMOKE = """\
-\"\"\"What must run inside the {name} image, on a machine without a GPU.\"\"\"
-
-import torch
-
-assert float((torch.ones(2, 2) @ torch.ones(2, 2)).sum()) == 8.0
-print("smoke: ok, torch", torch.__version__)
 """
 
 
@@ -102,7 +89,7 @@ class _ReviewedDraft:
 def create_service(options: NewOptions) -> CommandReport:
     """Writes a new service into the repository of the current folder, and says why its pins were chosen."""
     repo = open_repository(only=())
-    _require_new_name(repo, options.service)
+    require_new_name(repo, options.service)
     draft = _adopted_service(options) if options.project else None
     if draft and options.pins == PinRequest():
         outcomes = write_service(repo, options.service, draft.header(()) + write.to_yaml(draft.service))
@@ -119,23 +106,6 @@ def create_service(options: NewOptions) -> CommandReport:
     outcomes = write_service(repo, options.service, text)
     lines = [*pins.reasons, *([draft.summary] if draft else [])]
     return replace(report_outcomes(outcomes), summary="\n".join(lines))
-
-
-def write_service(repo: Repository, name: str, text: str) -> tuple[Outcome, ...]:
-    """Writes a new service: its description from a text, and its smoke test. Raises InputError for a taken or invalid name."""
-    _require_new_name(repo, name)
-    described = _HEADER.format(name=name, schema=paths.SCHEMA) + text
-    read.read_services({**repo.descriptions, paths.description_path(name): described})
-    files = {paths.description_path(name): described, paths.smoke_path(name): _SMOKE.format(name=name)}
-    return create_files(repo, files)
-
-
-def _require_new_name(repo: Repository, name: str) -> None:
-    if not patterns.NAME.pattern.fullmatch(name):
-        raise InputError(f"--service {name!r} is not {patterns.NAME.expected}")
-    folder = paths.service_folder(name)
-    if (repo.root / folder).exists():
-        raise InputError(f"{folder} already exists; choose another name")
 
 
 def _adopted_service(options: NewOptions) -> _ReviewedDraft:

@@ -18,7 +18,9 @@ def test_a_project_of_others_is_adopted_once(copy: Path) -> None:
     assert result.code == 1
     assert "error[ADO001] Dockerfile.gpu:6:27: " in result.err
     text = (copy / "services/voice/service.yaml").read_text(encoding="utf-8")
-    assert result.out.startswith(text)
+    draft = text[text.index("# Drafted from ") :]
+    assert result.out.startswith(draft)
+    assert (copy / "services/voice/smoke.py").is_file()
     second = run_command(copy, "adopt", str(project), "--write", "services/voice")
     assert (second.code, second.err) == (2, "services/voice already exists; choose another name\n")
     assert json.loads(run_command(copy, "adopt", str(project), "--json").out)["matches"][0]["id"] == "ADO012"

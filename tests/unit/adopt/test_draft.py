@@ -137,3 +137,21 @@ def test_the_torch_of_a_base_is_that_of_its_name(base: str, torch: tuple[str, st
     draft = draft_adoption({"Dockerfile": text}, "example")
     (service,) = read.read_services({"services/example/service.yaml": draft.text})
     assert (service.torch.origin, str(service.torch.version), service.variants[0].channel) == torch
+
+
+def test_packages_without_a_version_are_named_or_left_to_be_resolved() -> None:
+    texts = {
+        "Dockerfile": (
+            "FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04\n"
+            "RUN apt-get update && apt-get install -y python3 python3-pip\n"
+            "RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu128\n"
+            "RUN pip install 'uvicorn[standard]>=0.30' six==1.17.0 httpx\nRUN pip install httpx==0.28.1\n"
+        )
+    }
+    named = draft_adoption(texts, "app")
+    left = draft_adoption(texts, "app", resolved_later=True)
+    assert "# - left out: uvicorn[standard]>=0.30 (no version)\n" in named.text
+    assert "no version" not in left.text
+    assert (
+        named.unpinned == left.unpinned == ("uvicorn[standard]>=0.30",)
+    )  # httpx has a version in a later step

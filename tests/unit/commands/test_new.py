@@ -12,7 +12,8 @@ import pytest
 
 from support.new_services import PYTHONS, write_new_service
 from torchpin.checks import rules, run
-from torchpin.commands.new import NewOptions, create_service, service_text, write_service
+from torchpin.commands.new import NewOptions, create_service, service_text
+from torchpin.commands.new_service import write_service
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
 from torchpin.queries.starting_pins import PinRequest, choose_pins

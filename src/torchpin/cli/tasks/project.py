@@ -194,19 +194,30 @@ def facts(
     help={
         "path": "the folder of the project to read",
         "write": "services/NAME: write the draft there, as a service of this repository",
+        "resolve": "with --write: give packages without a version the newest that fits, and lock the service",
+        **RECORDED,
         **JSON,
     }
 )
-def adopt(_: Context, path: str, write: str = "", json: bool = False) -> None:
+def adopt(
+    _: Context,
+    path: str,
+    write: str = "",
+    resolve: bool = False,
+    recorded: bool = False,
+    json: bool = False,
+) -> None:
     """Draft a description from the Dockerfiles and requirement files of a project, and check them."""
-    from torchpin.commands.adopt import AdoptOptions, adopt_project, store_draft
+    from torchpin.commands.adopt import AdoptOptions, adopt_project, resolve_draft, store_draft
     from torchpin.output.answers import print_draft
 
     with task_run(document_form(json=json)) as run:
-        options = AdoptOptions(folder=path, destination=write)
+        options = AdoptOptions(folder=path, destination=write, resolve=resolve, recorded=recorded)
         adopted = adopt_project(options)
         print_draft(adopted, json=json)
         run.report(store_draft(adopted, options))
+        if resolve:
+            run.report(resolve_draft(adopted, options, run.watcher))
 
 
 @command(

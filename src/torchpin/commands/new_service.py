@@ -1,0 +1,45 @@
+"""The files of a new service: its description and its smoke test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchpin import paths
+from torchpin.description import patterns, read
+from torchpin.errors import InputError
+from torchpin.workspace.writer import create_files
+
+if TYPE_CHECKING:
+    from torchpin.model import Outcome
+    from torchpin.workspace.workspace import Repository
+
+_HEADER = """\
+# yaml-language-server: $schema=../../{schema}
+# What the {name} service is. `invoke lock --service {name}` follows from this file alone; docs/SERVICE.md lists every key.
+"""
+_SMOKE = """\
+\"\"\"What must run inside the {name} image, on a machine without a GPU.\"\"\"
+
+import torch
+
+assert float((torch.ones(2, 2) @ torch.ones(2, 2)).sum()) == 8.0
+print("smoke: ok, torch", torch.__version__)
+"""
+
+
+def write_service(repo: Repository, name: str, text: str) -> tuple[Outcome, ...]:
+    """Writes a new service: its description from a text, and its smoke test. Raises InputError for a taken or invalid name."""
+    require_new_name(repo, name)
+    described = _HEADER.format(name=name, schema=paths.SCHEMA) + text
+    read.read_services({**repo.descriptions, paths.description_path(name): described})
+    files = {paths.description_path(name): described, paths.smoke_path(name): _SMOKE.format(name=name)}
+    return create_files(repo, files)
+
+
+def require_new_name(repo: Repository, name: str) -> None:
+    """Raises InputError for a name that is taken or invalid."""
+    if not patterns.NAME.pattern.fullmatch(name):
+        raise InputError(f"--service {name!r} is not {patterns.NAME.expected}")
+    folder = paths.service_folder(name)
+    if (repo.root / folder).exists():
+        raise InputError(f"{folder} already exists; choose another name")

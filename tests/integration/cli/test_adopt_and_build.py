@@ -1,0 +1,64 @@
+"""From a Dockerfile and a list of packages without versions to a locked service and its image in the lab."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.command_line import run_command
+from support.git_repositories import git
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.network
+DOCKERFILE = """\
+FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu22.04
+RUN apt-get update && apt-get install -y python3 python3-pip
+RUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu128
+COPY requirements.txt /app/requirements.txt
+RUN pip install -r /app/requirements.txt
+WORKDIR /app
+CMD ["python3", "-m", "six"]
+"""
+
+
+def test_three_commands_make_an_image_of_a_project(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    (tmp_path / "requirements.txt").write_text("six\niniconfig>=2,<3\n")
+    git(tmp_path, "init", "--quiet")
+    started = run_command(tmp_path, "init")
+    assert started.code == 0, started.output
+    adopted = run_command(tmp_path, "adopt", ".", "--write", "services/app", "--resolve", "--recorded")
+    assert adopted.code == 1, adopted.output  # the list has no versions, which is a finding of the list
+    built = run_command(tmp_path, "build", "--service", "app", "--lab")
+    assert built.code == 0, built.output
+
+    text = (tmp_path / "services/app/service.yaml").read_text(encoding="utf-8")
+    assert "six==1." in text
+    assert "iniconfig==2." in text
+    assert "no version" not in text
+    locked = "".join(path.read_text() for path in (tmp_path / "lockfiles/app-gpu").glob("*.requirements.txt"))
+    assert all(pin in locked for pin in ("torch==2.7.1+cu128 ", "six==1.", "iniconfig==2."))
+
+
+def test_what_cannot_be_resolved_leaves_the_draft(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    (tmp_path / "requirements.txt").write_text("six\niniconfig>=9000\n")
+    git(tmp_path, "init", "--quiet")
+    run_command(tmp_path, "init")
+    adopted = run_command(tmp_path, "adopt", ".", "--write", "services/app", "--resolve", "--recorded")
+    assert adopted.code == 1
+    assert "services/app/service.yaml is written without six, iniconfig>=9000" in adopted.err
+    assert (tmp_path / "services/app/service.yaml").is_file()
+    assert not (tmp_path / "lockfiles").exists()
+
+
+def test_to_resolve_needs_a_place_for_the_versions(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    result = run_command(tmp_path, "adopt", ".", "--resolve")
+    assert (result.code, result.err) == (
+        2,
+        "--resolve requires --write services/NAME, where the versions are written\n",
+    )
