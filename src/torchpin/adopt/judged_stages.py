@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.adopt.draft_gpus import compiled_gpus
 from torchpin.adopt.registry import TORCH_FAMILY, exact_version, package_name, torch_channel
 from torchpin.adopt.resolutions import applies, stage_steps
 from torchpin.adopt.stage_python import stage_python
@@ -22,6 +23,7 @@ from torchpin.description import patterns
 from torchpin.facts.versions import is_version
 from torchpin.lint.matches import Match, parse_place
 from torchpin.model import Base, Environment, Layer, Position, Service, Torch, Variant
+from torchpin.project.stages import final_stage
 from torchpin.project.variables import unresolved_variable
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 # The judge's checks of what a Dockerfile says too; others are about keys that it does not have.
 _CHECKS = (
-    "BAS001", "TOR001", "TOR002", "TOR003", "TOR005", "DEP001", "DEP002", "DEP003", "DEP005", "DEP006", "DEP007", "ABI001",
+    "BAS001", "GPU001", "TOR001", "TOR002", "TOR003", "TOR005", "DEP001", "DEP002", "DEP003", "DEP005", "DEP006", "DEP007", "ABI001",
 )  # fmt: skip
 _OF_IMAGE = ("BAS001",)
 _OF_PYTHON = {"TOR003", "ABI001"}
@@ -51,7 +53,7 @@ def judged_matches(
     for file in project.dockerfiles:
         for steps in stage_steps(project, file):
             python = stage_python(project, steps)
-            service = _stage_service(steps, python)
+            service = _stage_service(steps, python, _newest_gpu(project, steps))
             if service or _GPU_IMAGE.search(steps.image):
                 results = _judge(service or _image_service(steps), context, _CHECKS if service else _OF_IMAGE)
                 yield from _matches(results, service or _image_service(steps), known_python=bool(python))
@@ -113,7 +115,14 @@ def _platform(steps: StageSteps) -> str:
     return "linux/arm64" if "arm64" in platform else "linux/amd64"
 
 
-def _stage_service(steps: StageSteps, python: str) -> Service | None:
+def _newest_gpu(project: Project, steps: StageSteps) -> tuple[str, ...]:
+    """The newest GPU that the image compiles for: torch must have code for it; lists often name older ones that nobody has."""
+    final = final_stage(project.texts[steps.file])
+    is_final = steps.stage and final and steps.stage.start == final.start
+    return compiled_gpus(project, steps.file)[-1:] if is_final else ()
+
+
+def _stage_service(steps: StageSteps, python: str, gpus: tuple[str, ...]) -> Service | None:
     """The service that a stage would be; None where its torch, or where that comes from, is not known."""
     base = facts.base_image(steps.image) if steps.image else None
     pins = _final_pins(steps)
@@ -136,6 +145,7 @@ def _stage_service(steps: StageSteps, python: str) -> Service | None:
         "torch.version": torch_place,
         "variants.gpu.channel": torch_place,
         "python": torch_place,
+        "gpus[0]": torch_place,
     }
     positions |= {f"torch.companions.{name}": pin.place for name, pin in companions.items()}
     positions |= {f"layers[0].packages[{number}]": pin.place for number, pin in enumerate(pins.values())}
@@ -153,6 +163,7 @@ def _stage_service(steps: StageSteps, python: str) -> Service | None:
         ),
         variants=(Variant(name="gpu", channel=channel, platform=_platform(steps)),),
         layers=(Layer(name="all", packages=packages),),
+        gpus=gpus,
         apt=_system_packages(steps),
         positions={path: place for path, place in positions.items() if place},
     )

@@ -37,6 +37,12 @@ def judged(text: str, **files: str) -> list[tuple[str, str]]:
         (f"{CUDA}RUN pip install torch==2.6.0 {INDEX}/cu124\n{CUDA}RUN pip install torchvision==0.20.0 {INDEX}/cu124\n", []),
         # the last pin counts
         (f"{CUDA}RUN pip install torch==2.8.0 {INDEX}/cu124\nRUN pip install torch==2.6.0 {INDEX}/cu124\n", []),
+        # the newest GPU that is compiled for needs code in torch; older ones of a list may have none
+        (f"{CUDA}ENV TORCH_CUDA_ARCH_LIST='9.0;12.0'\nRUN pip install torch==2.6.0 {INDEX}/cu124\n", [("GPU001", "Dockerfile:3:17")]),
+        (f"{CUDA}ENV TORCH_CUDA_ARCH_LIST='3.5;9.0'\nRUN pip install torch==2.6.0 {INDEX}/cu124\n", []),
+        (f"{CUDA}RUN pip install torch==2.6.0 {INDEX}/cu124\nRUN cmake -DCMAKE_CUDA_ARCHITECTURES=120 .\n", [("GPU001", "Dockerfile:2:17")]),
+        # of another stage nothing is said
+        (f"{CUDA}ENV TORCH_CUDA_ARCH_LIST=12.0\nFROM nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04\nRUN pip install torch==2.6.0 {INDEX}/cu124\n", []),
     ],
 )  # fmt: skip
 def test_a_finding_stands_at_its_line(text: str, expected: list[tuple[str, str]]) -> None:
@@ -66,3 +72,12 @@ def test_what_a_rule_says_of_a_place_is_not_said_twice() -> None:
     assert [match.id for match in matches] == ["ADO018"]
     assert without_repeats(matches, judged_) == []
     assert without_repeats([], judged_) == judged_
+
+
+def test_a_wheel_of_another_system_is_not_compared() -> None:
+    wheel = "https://x.example/a-1.0-cp311-cp311-win_amd64.whl"
+    base = "FROM python:3.12-slim-bookworm\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"
+    for marker, found in (("; sys_platform == 'win32'", False), ("; sys_platform == 'linux'", True)):
+        texts = {"Dockerfile": base, "requirements.txt": f"a @ {wheel} {marker}\n"}
+        ids = {match.id for match in find_matches(parse_project(texts))}
+        assert ("ADO010" in ids) == found

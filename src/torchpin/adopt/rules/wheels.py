@@ -14,7 +14,7 @@ from torchpin.adopt.registry import (
     register_rule,
     torch_channel,
 )
-from torchpin.adopt.resolutions import stage_steps
+from torchpin.adopt.resolutions import applies, stage_steps
 from torchpin.adopt.stage_python import other_pythons, stage_python
 from torchpin.facts.versions import major_minor
 
@@ -126,7 +126,7 @@ def _incompatible_wheels(steps: StageSteps, python: str) -> Iterator[Finding]:
     torch = base.index_torch if base else ""
     channel = torch.partition("+")[2]
     for _, step in steps.steps:
-        for target in step.targets:
+        for target in filter(applies, step.targets):
             if package_name(target) == "torch" and exact_version(target):
                 torch, channel = exact_version(target), torch_channel(step, target)[0]
             text = target.text.replace("%2B", "+")
