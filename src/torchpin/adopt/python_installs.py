@@ -125,7 +125,7 @@ def build_install(
         problems=tuple(collected.problems),
         no_binary=tuple(part for text in no_binary for part in text.split(",")),
         upgrade=bool(arguments.flags & _REPLACING),
-        no_deps="--no-deps" in arguments.flags,
+        no_deps=bool({"--no-deps", "--no-dependencies"} & {*arguments.flags}),
         environment=python.text if python and "/" in python.text else "",
     )
 

@@ -81,3 +81,36 @@ def test_a_wheel_of_another_system_is_not_compared() -> None:
         texts = {"Dockerfile": base, "requirements.txt": f"a @ {wheel} {marker}\n"}
         ids = {match.id for match in find_matches(parse_project(texts))}
         assert ("ADO010" in ids) == found
+
+
+PYTORCH = "FROM pytorch/pytorch:2.7.1-cuda12.6-cudnn9-runtime\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"{PYTORCH}RUN pip install torch==2.6.0\n", True),
+        (f"{PYTORCH}RUN python3 -m venv /v\nENV PATH=/v/bin:$PATH\nRUN pip install torch==2.6.0\n", False),
+        (
+            f"{PYTORCH}RUN python3 -m venv --system-site-packages /v\nRUN /v/bin/pip install torch==2.6.0\n",
+            True,
+        ),
+        (f"{PYTORCH}RUN pip install xformers==0.0.29.post3\n", True),
+        (f"{PYTORCH}RUN pip install xformers==0.0.29.post3 --no-dependencies\n", False),
+    ],
+)
+def test_the_torch_of_the_base_is_replaced_where_pip_sees_it(text: str, expected: bool) -> None:
+    ids = {match.id for match in find_matches(parse_project({"Dockerfile": text}))}
+    assert ("ADO003" in ids) == expected
+
+
+@pytest.mark.parametrize(("required", "expected"), [("==3.12.*", False), (">=3.10", True)])
+def test_uv_takes_a_python_that_the_project_allows(required: str, expected: bool) -> None:
+    wheel = "https://x.example/a-1.0-cp312-cp312-linux_x86_64.whl"
+    texts = {
+        "Dockerfile": "FROM python:3.10-slim-bookworm\nCOPY . /app\nWORKDIR /app\nRUN uv sync\nRUN uv pip install -r requirements.txt\n",
+        "pyproject.toml": f'[project]\nname = "x"\nversion = "1"\nrequires-python = "{required}"\n',
+        "requirements.txt": f"a @ {wheel}\n",
+    }
+    ids = {match.id for match in find_matches(parse_project(texts))}
+    assert ("ADO010" in ids) == expected

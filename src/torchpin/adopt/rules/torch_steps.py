@@ -20,6 +20,7 @@ from torchpin.adopt.registry import (
     torch_channel,
 )
 from torchpin.adopt.resolutions import applies, edited_files, stage_steps
+from torchpin.adopt.stage_python import makes_environment
 from torchpin.compat import partners
 from torchpin.compat.torch_pins import build_pins, is_torch_pinned, pinned_exactly
 from torchpin.facts.measured import measured_releases, measured_requirements
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from torchpin.model import Finding
     from torchpin.project.runs import RunCommand
 
+_NO_DEPENDENCIES = {"--no-deps", "--no-dependencies"}
 _UPGRADING = {"--upgrade", "-U"}
 _FORCING = {"--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
 _CONDA = re.compile(
@@ -117,12 +119,13 @@ def torch_replacement(project: Project) -> Iterator[Finding]:
     """
     for file in project.dockerfiles:
         for steps in stage_steps(project, file):
-            yield from _replacements(steps, edited_files(project, file))
+            hides_base = makes_environment(project, steps)
+            yield from _replacements(steps, edited_files(project, file), hides_base=hides_base)
 
 
-def _replacements(steps: StageSteps, edited: frozenset[str]) -> Iterator[Finding]:
+def _replacements(steps: StageSteps, edited: frozenset[str], *, hides_base: bool) -> Iterator[Finding]:
     # follows the steps in their order: what was installed before decides whether a requirement is already satisfied
-    installed = _of_base(steps.image)
+    installed = _Installed() if hides_base else _of_base(steps.image)
     for run, step in steps.steps:
         if step.tool != "pip":
             _add_conda_step(installed, step)
@@ -143,7 +146,7 @@ def _replacements(steps: StageSteps, edited: frozenset[str]) -> Iterator[Finding
                     help=f"add the `--index-url` of that channel, or remove `{target.text}`",
                     about=package_name(target),
                 )
-        if "--no-deps" not in options and not _names_torch(step):
+        if not _NO_DEPENDENCIES & options and not _names_torch(step):
             yield from _packages_pinning_torch(step, installed)
         _add_step(installed, step)
 
@@ -364,7 +367,7 @@ def _torch_too_early(steps: StageSteps) -> Iterator[Finding]:
 
 def _bringing_torch(run: RunCommand, step: InstallCommand) -> list[InstallTarget]:
     """The packages of a step that require torch, where it is resolved from PyPI."""
-    if "--no-deps" in run.command.texts or step.index:
+    if _NO_DEPENDENCIES & {*run.command.texts} or step.index:
         return []
     return [
         target
