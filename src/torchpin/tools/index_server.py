@@ -112,12 +112,13 @@ def serve(channels: Channels) -> Iterator[str]:
     token = hashlib.sha256(repr(channels).encode()).hexdigest()[:12]
     with _Server(channels, token) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
         try:
+            thread.start()  # an interrupt may come when it runs already
             yield server.base
         finally:
-            server.shutdown()
-            thread.join()
+            if thread in threading.enumerate():
+                server.shutdown()
+                thread.join()
 
 
 def respond(path: str, channels: Channels, *, base: str, accept: str = "") -> IndexResponse:

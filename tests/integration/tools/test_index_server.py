@@ -288,3 +288,20 @@ def test_a_release_that_the_channel_never_had_is_no_solution(tmp_path: Path) -> 
     result = compile_requirements(tmp_path, ["torch==2.7.1"])
     assert result.returncode != 0
     assert "there is no version of torch==2.7.1" in result.stderr
+
+
+def test_an_interrupt_while_it_starts_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def start_and_interrupt(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    failures: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+    with pytest.raises(KeyboardInterrupt), index_server.serve(FILES):
+        pass
+    assert [thread.is_alive() for thread in started] == [False]
+    assert failures == []
