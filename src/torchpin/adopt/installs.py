@@ -44,8 +44,6 @@ __all__ = [
 ]  # fmt: skip
 _SETTINGS = re.compile(r"(?:PIP|UV|POETRY|PIPENV|PDM|CONDA)_[A-Z0-9_]+")  # variables that installs read
 _ASSIGNMENT = re.compile(r"(?P<name>\w+)=(?P<value>.*)", re.DOTALL)
-_PREFIXES = {"sudo", "env", "time", "exec", "then", "do", "else", "{", "!", "command", "nice"}
-_PREFIX_VALUES = {"-u", "--user", "-g", "--group", "-n", "-C", "-D"}  # options of prefixes that take a value
 _PIP = re.compile(r"pip3?(?:\.\d+)*")
 _PYTHON = re.compile(r"python3?(?:\.\d+)?")
 _CONDA = {"conda", "mamba", "micromamba"}
@@ -172,25 +170,14 @@ def marker_target(upstream: Project, file: str) -> MarkerTarget:
 
 
 def _plain_words(run: RunCommand) -> tuple[list[Argument], dict[str, Setting]]:
-    """The words of a command without prefixes (sudo, shell keywords), and the variables that it sets for itself."""
+    """The words of a command with their places, and the variables that it sets for itself."""
     argv = [Argument(word.text, f"{run.text_file}:{word.line}:{word.column}") for word in run.command.argv]
     assigned = {
         name: Setting(word.text, f"{run.text_file}:{word.line}:{word.column}")
         for name, word in run.command.assignments
         if _SETTINGS.fullmatch(name)
     }
-    position = 0
-    while position < len(argv):
-        text = argv[position].text
-        match = _ASSIGNMENT.fullmatch(text)
-        if match and _SETTINGS.fullmatch(match["name"]):
-            assigned[match["name"]] = Setting(match["value"], argv[position].location)
-        elif position and text.startswith("-"):  # an option of sudo, env or nice
-            position += text in _PREFIX_VALUES
-        elif not match and text not in _PREFIXES:
-            break
-        position += 1
-    return argv[position:], assigned
+    return argv, assigned
 
 
 def _follow(state: _InstallState, argv: Sequence[Argument]) -> None:

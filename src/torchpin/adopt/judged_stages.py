@@ -27,7 +27,7 @@ from torchpin.project.stages import final_stage
 from torchpin.project.variables import unresolved_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
     from torchpin.adopt.resolutions import StageSteps
@@ -126,29 +126,21 @@ def _stage_service(steps: StageSteps, python: str, gpus: tuple[str, ...]) -> Ser
     """The service that a stage would be; None where its torch, or where that comes from, is not known."""
     base = facts.base_image(steps.image) if steps.image else None
     pins = _final_pins(steps)
-    start = (
-        _place(f"{steps.file}:{steps.stage.start.line}:{steps.stage.start.column}") if steps.stage else None
-    )
     torch = pins.pop("torch", None)
     if torch:
         version, channel, torch_place = torch.version.partition("+")[0], torch.channel, torch.place
     elif base and base.index_torch and not base.own_build:
-        version, channel, torch_place = base.index_torch.partition("+")[0], base.torch_channel or "", start
+        version, channel, torch_place = (
+            base.index_torch.partition("+")[0],
+            base.torch_channel or "",
+            _start(steps),
+        )
     else:
         return None
     if not is_version(version) or (channel != "pypi" and not facts.channel(channel)):
         return None
     companions = {name: pins.pop(name) for name in TORCH_FAMILY[1:] if name in pins}
     packages = tuple(Requirement(pin.requirement) for pin in pins.values())
-    positions = {
-        "base.image": start,
-        "torch.version": torch_place,
-        "variants.gpu.channel": torch_place,
-        "python": torch_place,
-        "gpus[0]": torch_place,
-    }
-    positions |= {f"torch.companions.{name}": pin.place for name, pin in companions.items()}
-    positions |= {f"layers[0].packages[{number}]": pin.place for number, pin in enumerate(pins.values())}
     return Service(
         name=_NAME,
         summary="",
@@ -165,8 +157,24 @@ def _stage_service(steps: StageSteps, python: str, gpus: tuple[str, ...]) -> Ser
         layers=(Layer(name="all", packages=packages),),
         gpus=gpus,
         apt=_system_packages(steps),
-        positions={path: place for path, place in positions.items() if place},
+        positions=_positions(_start(steps), torch_place, companions, pins),
     )
+
+
+def _positions(
+    start: Position | None,
+    torch: Position | None,
+    companions: Mapping[str, _Pin],
+    packages: Mapping[str, _Pin],
+) -> dict[str, Position]:
+    """Where in the Dockerfile or its lists the key paths of a stage's description are, those that have a place."""
+    places = {
+        "base.image": start,
+        **dict.fromkeys(("torch.version", "variants.gpu.channel", "python", "gpus[0]"), torch),
+        **{f"torch.companions.{name}": pin.place for name, pin in companions.items()},
+        **{f"layers[0].packages[{number}]": pin.place for number, pin in enumerate(packages.values())},
+    }
+    return {path: place for path, place in places.items() if place}
 
 
 class _Pin:

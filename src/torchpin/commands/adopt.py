@@ -11,7 +11,7 @@ from torchpin import paths
 from torchpin.adopt.draft import draft_adoption
 from torchpin.checks import run
 from torchpin.commands.edited_pins import EditOptions
-from torchpin.commands.new_service import write_service
+from torchpin.commands.new_service import require_new_name, write_service
 from torchpin.commands.project_files import read_folder
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, open_repository, open_workspace
@@ -86,8 +86,7 @@ def parse_destination(repo: Repository, text: str) -> str:
         raise InputError(
             f"--write requires services/NAME, where NAME is {patterns.NAME.expected}; not {text!r}"
         )
-    if (repo.root / paths.service_folder(match[1])).exists():
-        raise InputError(f"{paths.service_folder(match[1])} already exists; choose another name")
+    require_new_name(repo, match[1])
     return match[1]
 
 

@@ -97,20 +97,31 @@ def pip_indexes(
         or _is_on(config.get("no-index"))
     )
     indexes = [default or PackageIndex(url="", kind="default"), *extras]
-    for option in file_options:
+    no_index = _follow_file(indexes, links, file_options) or no_index
+    chosen = [] if no_index else indexes
+    return IndexList(tool="pip", indexes=tuple([*chosen, *links][:_MOST_INDEXES]), no_index=no_index)
+
+
+def _follow_file(
+    indexes: list[PackageIndex], links: list[PackageIndex], options: Iterable[FileOption]
+) -> bool:
+    """Adds what a requirement file says to pip's indexes; its `--index-url` replaces them. Whether it says `--no-index`."""
+    no_index = False
+    for option in options:
         location = str(option.position)
         if option.name == "--no-index":
             no_index = True
         elif option.name == "--index-url":
-            indexes = [PackageIndex(url=option.value, kind="default", origin=option.name, location=location)]
+            indexes[:] = [
+                PackageIndex(url=option.value, kind="default", origin=option.name, location=location)
+            ]
         elif option.name == "--extra-index-url":
             indexes.append(
                 PackageIndex(url=option.value, kind="extra", origin=option.name, location=location)
             )
         elif option.name == "--find-links":
             links.append(PackageIndex(url=option.value, kind="links", origin=option.name, location=location))
-    chosen = [] if no_index else indexes
-    return IndexList(tool="pip", indexes=tuple([*chosen, *links][:_MOST_INDEXES]), no_index=no_index)
+    return no_index
 
 
 def uv_indexes(

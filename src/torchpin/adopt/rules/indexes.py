@@ -166,11 +166,7 @@ def without_requirements(project: Project) -> Iterator[Finding]:
     """
     for run in project_runs(project):
         step = installs.parse_install(project, run)
-        if (
-            step is None
-            or step.tool != "pip"
-            or not {"--no-deps", "--no-dependencies"} & {*run.command.texts}
-        ):
+        if step is None or step.tool != "pip" or not step.no_deps:
             continue
         # the lines of a compiled file are complete, and of a project its own requirements are left out on purpose
         names = [target.text for target in step.targets if parse_place(target.location)[0] == step.file]

@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from torchpin.adopt.resolutions import StageSteps
     from torchpin.compat.torch_pins import TorchPins
     from torchpin.model import Finding
-    from torchpin.project.runs import RunCommand
 
-_NO_DEPENDENCIES = {"--no-deps", "--no-dependencies"}
 _UPGRADING = {"--upgrade", "-U"}
 _FORCING = {"--reinstall", "--force-reinstall", "--ignore-installed", "-I"}
 _CONDA = re.compile(
@@ -146,7 +144,7 @@ def _replacements(steps: StageSteps, edited: frozenset[str], *, hides_base: bool
                     help=f"add the `--index-url` of that channel, or remove `{target.text}`",
                     about=package_name(target),
                 )
-        if not _NO_DEPENDENCIES & options and not _names_torch(step):
+        if not step.no_deps and not _names_torch(step):
             yield from _packages_pinning_torch(step, installed)
         _add_step(installed, step)
 
@@ -344,7 +342,7 @@ def _torch_too_early(steps: StageSteps) -> Iterator[Finding]:
             continue
         torch = next((target for target in _family(step) if package_name(target) == "torch"), None)
         if torch is None:
-            early += _bringing_torch(run, step)
+            early += _bringing_torch(step)
             continue
         if not step.index:
             return
@@ -365,9 +363,9 @@ def _torch_too_early(steps: StageSteps) -> Iterator[Finding]:
         return
 
 
-def _bringing_torch(run: RunCommand, step: InstallCommand) -> list[InstallTarget]:
+def _bringing_torch(step: InstallCommand) -> list[InstallTarget]:
     """The packages of a step that require torch, where it is resolved from PyPI."""
-    if _NO_DEPENDENCIES & {*run.command.texts} or step.index:
+    if step.no_deps or step.index:
         return []
     return [
         target
