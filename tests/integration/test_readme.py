@@ -148,6 +148,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
         place="changed",
     ),
     "invoke schema": Run(text='"title": "torchpin service"'),
+    "invoke completion bash": Run(text="complete -o default -F _invoke_completion invoke"),
     "invoke add whisper fastapi": Elsewhere(
         reason="the same as torchpin's command", test="tests/integration/test_readme.py"
     ),

@@ -32,10 +32,30 @@ class CommandProgram(Program):
             raise self._explained(error) from None
 
     def parse_cleanup(self) -> None:
+        self._end_with_completions(self.collection)
         try:
             super().parse_cleanup()
         except ParseError as error:  # `--help` of a task that does not exist
             raise self._explained(error) from None
+
+    def _end_with_completions(self, tasks: Collection) -> None:
+        """Prints what completes the words behind `--complete -- SHELL PROGRAM`, if that is called, and ends the program."""
+        if not self.args.complete.value:
+            return
+        from torchpin.cli.completion import SHELLS, complete
+        from torchpin.cli.completion_values import values_of
+        from torchpin.output.terminal import print_raw
+
+        shell, *words = self.argv[self.argv.index("--") + 1 :] or [""]
+        if shell in SHELLS:
+            words = words[1:]
+        completions = complete(words, tasks, self.initial_context, values_of)
+        print_raw(
+            "".join(
+                f"{word}\t{text}\n" if shell in SHELLS else f"{word}\n" for word, text in completions.items()
+            )
+        )
+        raise Exit
 
     def _explained(self, error: ParseError) -> Exit:
         message = describe_parse_error(
@@ -64,6 +84,7 @@ class InvokeCheck(CommandProgram):
         """Raises Exit for help, once it is printed, and for what cannot be parsed; else leaves all to invoke."""
         self.normalize_argv([*argv])
         self.parse_core_args()
+        self._end_with_completions(self.collection)
         if not (self.core.unparsed or isinstance(self.args.help.value, str)):
             return
         self.parse_tasks()

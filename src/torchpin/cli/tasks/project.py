@@ -79,6 +79,17 @@ def schema(_: Context) -> None:
         print_raw(schema_text())
 
 
+@command(help={"shell": "bash, zsh or fish"})
+def completion(_: Context, shell: str) -> None:
+    """Print the script that completes tasks, options and names in a shell: `source <(torchpin completion bash)`."""
+    from torchpin.cli.completion import completion_script
+    from torchpin.output.answers import print_page
+    from torchpin.output.program import program_name
+
+    with task_run():
+        print_page(completion_script(shell, program_name()))
+
+
 @command(
     positional=["service", "package"],
     iterable=["package"],
