@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from fuzz.harness import Target
 from fuzz.texts import CONTROL, fragments, mutated, read_texts
 from support.descriptions import LORA, PLAIN, read_service
-from torchpin.adopt import installs
 from torchpin.adopt.draft import draft_adoption
-from torchpin.adopt.project import parse_project
 from torchpin.checks import run
 from torchpin.compat.recommendations import applicable_requirements
 from torchpin.description import read
 from torchpin.description.environments import select_environments
+from torchpin.installs import commands
+from torchpin.installs.project import parse_project
 from torchpin.lock import file_format
 from torchpin.model import Environment
 from torchpin.project import dockerfile
@@ -109,8 +109,8 @@ def check_requirements(text: str) -> None:
     """Requirement files are read by line, for a draft and for a lock, and their markers are evaluated."""
     project = parse_project({"requirements.txt": text})
     lines = text.splitlines()
-    for row in installs.requirement_lines(project, "requirements.txt"):
-        if isinstance(row, installs.InstallTarget):
+    for row in commands.requirement_lines(project, "requirements.txt"):
+        if isinstance(row, commands.InstallTarget):
             file, line, column = row.location.rsplit(":", 2)
             assert file == "requirements.txt"
             if len(row.text) < 80:

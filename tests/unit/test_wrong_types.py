@@ -10,11 +10,11 @@ import pytest
 
 from support.bumps import ENTRY
 from torchpin.adopt.draft import draft_adoption
-from torchpin.adopt.project import parse_project
 from torchpin.commands.undo import read_undo_state
 from torchpin.description.read import read_services
 from torchpin.description.settings import parse_settings
 from torchpin.errors import TorchpinError
+from torchpin.installs.project import parse_project
 from torchpin.records.bump_log import STEPS, parse_entry, parse_former_log
 from torchpin.tools.transaction.journal import read_journal
 from torchpin.workspace.hand_edits import read_written

@@ -12,29 +12,29 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.adopt import scan
 from torchpin.adopt.accelerators import other_accelerator, own_torch
 from torchpin.adopt.conda_torch import conda_torch
-from torchpin.adopt.draft_gpus import compiled_gpus
 from torchpin.adopt.draft_sources import draft_sources
-from torchpin.adopt.image_builds import built_texts
 from torchpin.adopt.image_installs import has_installs, image_installs, install_steps
-from torchpin.adopt.installs import (
-    InstallCommand,
-    InstallTarget,
-    marker_target,
-)
-from torchpin.adopt.project import parse_project
 from torchpin.adopt.python_version import choose_python
-from torchpin.adopt.registry import TORCH_FAMILY, exact_version
 from torchpin.adopt.run_settings import run_settings
 from torchpin.compat import partners
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns, read, write
 from torchpin.errors import InputError
 from torchpin.facts.versions import is_version
+from torchpin.installs.commands import (
+    InstallCommand,
+    InstallTarget,
+    marker_target,
+)
+from torchpin.installs.compiled_gpus import compiled_gpus
+from torchpin.installs.project import parse_project
+from torchpin.lint import scan
+from torchpin.lint.registry import TORCH_FAMILY, exact_version
 from torchpin.model import Base, Layer, Recommendation, Run, Service, Torch, Variant
 from torchpin.project.build_steps import image_environment
+from torchpin.project.image_builds import built_texts
 from torchpin.project.markers import MarkerTarget, holds
 from torchpin.project.secret_values import without_secrets
 from torchpin.project.stages import final_stage
@@ -44,7 +44,7 @@ from torchpin.redaction import redact_credentials
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torchpin.adopt.installs import Project
+    from torchpin.installs.commands import Project
     from torchpin.lint.matches import Match
     from torchpin.project.stages import Stage
 

@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.adopt.installs import run_commands
 from torchpin.description import patterns
+from torchpin.installs.commands import run_commands
 from torchpin.model import Source
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from torchpin.adopt.installs import Project
+    from torchpin.installs.commands import Project
 
 
 def draft_sources(project: Project, omitted: list[str], file: str) -> Iterable[Source]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.installs import InstallCommand, parse_installs, run_commands
-from torchpin.adopt.project_files import requirement_rows, row_target
-from torchpin.adopt.project_installs import project_targets
+from torchpin.installs.commands import InstallCommand, parse_installs, run_commands
+from torchpin.installs.project_files import requirement_rows, row_target
+from torchpin.installs.project_installs import project_targets
 from torchpin.project.index_list import pip_indexes
 from torchpin.project.pip_arguments import PipArguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from torchpin.adopt.installs import Project
+    from torchpin.installs.commands import Project
     from torchpin.project.markers import MarkerTarget
 
 

@@ -19,7 +19,7 @@ from torchpin.project.interpreter import UNKNOWN, PythonSource, image_python
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchpin.adopt.installs import Project
+    from torchpin.installs.commands import Project
     from torchpin.project.stages import Stage
 
 # For a project that names a minor version only, since a description has a full one.

@@ -12,29 +12,29 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from torchpin.adopt import scan
-from torchpin.adopt.image_builds import built_texts
-from torchpin.adopt.judged_stages import judged_matches, without_repeats
-from torchpin.adopt.project import parse_project
-from torchpin.adopt.rules.pins import required_packages
 from torchpin.commands.check_files import STDIN, is_dockerfile_name, read_checked_files
 from torchpin.errors import FINDINGS, INPUT, InputError, ToolError
+from torchpin.installs.project import parse_project
+from torchpin.lint import scan
 from torchpin.lint.baseline import baseline_text, parse_baseline
 from torchpin.lint.directives import INVALID, UNUSED
 from torchpin.lint.fixes import FixedTexts, fix_texts
+from torchpin.lint.judged_stages import judged_matches, without_repeats
 from torchpin.lint.result import lint_result, sort_matches
+from torchpin.lint.rules.pins import required_packages
 from torchpin.lint.selection import selected_ids
 from torchpin.paths import WORK
 from torchpin.project.dockerfile import parse_instructions
+from torchpin.project.image_builds import built_texts
 from torchpin.tools import transaction
 from torchpin.tools.files import read_bytes, read_text, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from torchpin.adopt.installs import Project
     from torchpin.checks.context import CheckContext
     from torchpin.commands.check_files import CheckedFiles, CheckedProject
+    from torchpin.installs.commands import Project
     from torchpin.lint.baseline import Key
     from torchpin.lint.directives import Directive
     from torchpin.lint.matches import Match

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.decoding import UndecodableError, decode_text
-from torchpin.adopt.image_builds import is_build_file, read_build_file
 from torchpin.commands.project_files import FILE_NAMES, FolderTexts, read_folder
 from torchpin.errors import InputError, ToolError, os_error_reason
+from torchpin.project.decoding import UndecodableError, decode_text
+from torchpin.project.image_builds import is_build_file, read_build_file
 from torchpin.tools.files import read_bytes
 
 if TYPE_CHECKING:

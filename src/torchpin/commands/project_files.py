@@ -9,10 +9,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.decoding import UndecodableError, decode_text
 from torchpin.errors import InputError, ToolError
 from torchpin.project.bake_file import FILE_NAME as BAKE_NAME
 from torchpin.project.compose_file import FILE_NAME as COMPOSE_NAME
+from torchpin.project.decoding import UndecodableError, decode_text
 from torchpin.project.dockerfile import FILE_NAME as DOCKERFILE_NAME
 from torchpin.project.included_files import named_files
 from torchpin.tools import process

@@ -46,7 +46,7 @@ def check_sections(registered: Iterable[Check], rules: Iterable[Check]) -> dict[
     return {
         "checks": wrap_section("checks", body, source="torchpin/checks/rules"),
         "rules": wrap_section(
-            "rules", paragraphs("## Rules", RULES_OPENING, rule_sections), source="torchpin/adopt/rules"
+            "rules", paragraphs("## Rules", RULES_OPENING, rule_sections), source="torchpin/lint/rules"
         ),
     }
 

@@ -6,9 +6,9 @@ from difflib import get_close_matches
 from textwrap import indent
 
 from torchpin import paths
-from torchpin.adopt.scan import registered_rules
 from torchpin.checks.run import registered_checks
 from torchpin.errors import InputError
+from torchpin.lint.scan import registered_rules
 
 
 def explain(id_: str) -> str:

@@ -211,10 +211,10 @@ def _current_locks(
 
 def _sections(parts: Mapping[str, ServiceParts]) -> dict[str, tuple[str, dict[str, str]]]:
     """Each document's text above its sections, for a new one, and its generated sections by name."""
-    from torchpin.adopt import scan
     from torchpin.checks.run import registered_checks
     from torchpin.documents import checks, deviations, gpus, pinning, service_page
     from torchpin.documents.service_reference import SERVICE_OPENING, reference_sections
+    from torchpin.lint import scan
 
     pages = {
         paths.page_path(name): (service_page.page_opening(name), {name: part.page})

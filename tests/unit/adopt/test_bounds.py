@@ -8,7 +8,7 @@ import pytest
 
 from support.adoption import BASE
 from torchpin.adopt.draft import draft_adoption
-from torchpin.adopt.project import parse_project
+from torchpin.installs.project import parse_project
 
 NESTED = "ENV A0=xxxxxxxxxx\n" + "".join(
     f"ENV A{number}={f'${{A{number - 1}}}' * 10}\n" for number in range(1, 9)

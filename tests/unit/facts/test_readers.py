@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.table_readers import definitions, mentions, reads
-from torchpin.adopt import rules as adopt_rules
 from torchpin.checks import rules as check_rules
 from torchpin.checks.registry import REGISTRY
 from torchpin.facts import readers
 from torchpin.facts.load import all_tables, load_readers
+from torchpin.lint import rules as lint_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-assert adopt_rules  # importing them registers the rules
+assert lint_rules  # importing them registers the rules
 assert check_rules  # and the checks
 
 READERS = load_readers()

@@ -13,9 +13,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.adopt import installs
-from torchpin.adopt.registry import TORCH_FAMILY, build_finding, exact_version, package_name, register_rule
-from torchpin.adopt.resolutions import (
+from torchpin.installs import commands
+from torchpin.lint.matches import parse_place
+from torchpin.lint.registry import TORCH_FAMILY, build_finding, exact_version, package_name, register_rule
+from torchpin.lint.resolutions import (
     applies,
     can_meet,
     edited_files,
@@ -24,13 +25,12 @@ from torchpin.adopt.resolutions import (
     separate_project,
     stage_steps,
 )
-from torchpin.lint.matches import parse_place
 from torchpin.project.channels import index_channel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
+    from torchpin.installs.commands import InstallCommand, InstallTarget, Project
     from torchpin.model import Finding
 
 
@@ -74,7 +74,7 @@ def contradictory_requirements(project: Project) -> Iterator[Finding]:
         ]
         yield from _find_contradictions(certain)
     for file in project.dockerfiles:
-        for step in installs.install_commands(project, file):
+        for step in commands.install_commands(project, file):
             yield from _other_local_versions(step)
 
 
@@ -244,8 +244,8 @@ def unpinned_package(project: Project) -> Iterator[Finding]:
             targets = [target for _, step in steps.steps if step.tool == "pip" for target in step.targets]
             yield from _unpinned(project, targets, constrained)
     for path in separate_files(project):
-        rows = installs.requirement_lines(project, path)
-        yield from _unpinned(project, [row for row in rows if isinstance(row, installs.InstallTarget)], set())
+        rows = commands.requirement_lines(project, path)
+        yield from _unpinned(project, [row for row in rows if isinstance(row, commands.InstallTarget)], set())
     for finding in _unpinned(project, separate_project(project), set()):
         yield replace(finding, level="notice")  # a range is right where the project is a package itself
 

@@ -6,15 +6,15 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from torchpin.adopt import installs
-from torchpin.adopt.registry import build_finding, register_rule
+from torchpin.installs import commands
+from torchpin.lint.registry import build_finding, register_rule
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.secret_values import hide_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import Project
+    from torchpin.installs.commands import Project
     from torchpin.model import Finding
     from torchpin.project.runs import RunCommand
 
@@ -50,7 +50,7 @@ def unverified_program(project: Project) -> Iterator[Finding]:
     for file in project.dockerfiles:
         yield from _process_substitutions(project, file)
         downloaded: dict[str, tuple[RunCommand, str]] = {}  # by the name of the file: where, and the address
-        for run in installs.run_commands(project, file):
+        for run in commands.run_commands(project, file):
             texts = _plain_command(run.command.texts)
             program = posixpath.basename(texts[0]) if texts else ""
             if _VERIFYING.fullmatch(program):

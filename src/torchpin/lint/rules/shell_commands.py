@@ -6,13 +6,13 @@ import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from torchpin.adopt import installs
-from torchpin.adopt.registry import build_finding, project_runs, register_rule, replacement
+from torchpin.installs import commands
+from torchpin.lint.registry import build_finding, project_runs, register_rule, replacement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from torchpin.adopt.installs import Project
+    from torchpin.installs.commands import Project
     from torchpin.lint.matches import Edit
     from torchpin.model import Finding
     from torchpin.project.runs import RunCommand
@@ -54,7 +54,7 @@ def unquoted_specifier(project: Project) -> Iterator[Finding]:
     Sources: tested in sh; ckan-docker-base issue 132, flyte-sdk issue 706.
     """
     for run in project_runs(project):
-        if not run.command.redirects or installs.parse_install(project, run) is None:
+        if not run.command.redirects or commands.parse_install(project, run) is None:
             continue
         places = [(token.line, token.column) for token in run.command.argv]
         for number, redirect in enumerate(run.command.redirects):
@@ -110,7 +110,7 @@ def hidden_failure(project: Project) -> Iterator[Finding]:
     Sources: coaxialdolor/unnested-coaxial-recorder Dockerfile.gpu; hadolint has no rule for it.
     """
     for file in project.dockerfiles:
-        runs = installs.run_commands(project, file)
+        runs = commands.run_commands(project, file)
         pipefail = _PIPEFAIL.search(project.texts[file]) is not None
         tolerant = 0  # the line of a RUN in which `set +e` lets failures pass
         for number, run in enumerate(runs):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from torchpin import facts
-from torchpin.adopt import installs
 from torchpin.facts.versions import major_minor
+from torchpin.installs import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import Project
-    from torchpin.adopt.resolutions import StageSteps
+    from torchpin.installs.commands import Project
+    from torchpin.lint.resolutions import StageSteps
     from torchpin.project.runs import RunCommand
 
 _APT_PYTHON = {"python3", "python3-pip", "python3-venv", "python3-dev", "python-is-python3"}
@@ -92,4 +92,4 @@ def _is_excluded(project: Project, steps: StageSteps, minor: str) -> bool:
 def stage_runs(project: Project, steps: StageSteps) -> Iterator[RunCommand]:
     """The commands of a stage and of those that it stands on."""
     lines = {instruction.line for instruction in steps.stage.instructions} if steps.stage else set()
-    return (run for run in installs.run_commands(project, steps.file) if run.instruction.line in lines)
+    return (run for run in commands.run_commands(project, steps.file) if run.instruction.line in lines)

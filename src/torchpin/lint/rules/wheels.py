@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.adopt.registry import (
+from torchpin.facts.versions import major_minor
+from torchpin.lint.registry import (
     build_finding,
     exact_version,
     package_name,
@@ -14,15 +15,14 @@ from torchpin.adopt.registry import (
     register_rule,
     torch_channel,
 )
-from torchpin.adopt.resolutions import applies, stage_steps
-from torchpin.adopt.stage_python import other_pythons, stage_python
-from torchpin.facts.versions import major_minor
+from torchpin.lint.resolutions import applies, stage_steps
+from torchpin.lint.stage_python import other_pythons, stage_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import InstallCommand, Project
-    from torchpin.adopt.resolutions import StageSteps
+    from torchpin.installs.commands import InstallCommand, Project
+    from torchpin.lint.resolutions import StageSteps
     from torchpin.model import Finding
 
 # The file names of flash-attn and its like: flash_attn-2.8.3+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl

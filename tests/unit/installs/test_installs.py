@@ -9,10 +9,10 @@ import pytest
 
 from support.adoption import BASE
 from torchpin.adopt.draft import draft_adoption
-from torchpin.adopt.installs import InstallCommand, install_commands
-from torchpin.adopt.project import parse_project
-from torchpin.adopt.scan import find_matches
 from torchpin.description import read
+from torchpin.installs.commands import InstallCommand, install_commands
+from torchpin.installs.project import parse_project
+from torchpin.lint.scan import find_matches
 
 CHANNEL = "https://download.pytorch.org/whl"
 PYPI = "https://mirror.example/pypi/simple"

@@ -14,14 +14,14 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.adopt.draft_gpus import compiled_gpus
-from torchpin.adopt.registry import TORCH_FAMILY, exact_version, package_name, torch_channel
-from torchpin.adopt.resolutions import applies, stage_steps
-from torchpin.adopt.stage_python import stage_python
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns
 from torchpin.facts.versions import is_version
+from torchpin.installs.compiled_gpus import compiled_gpus
 from torchpin.lint.matches import Match, parse_place
+from torchpin.lint.registry import TORCH_FAMILY, exact_version, package_name, torch_channel
+from torchpin.lint.resolutions import applies, stage_steps
+from torchpin.lint.stage_python import stage_python
 from torchpin.model import Base, Environment, Layer, Position, Service, Torch, Variant
 from torchpin.project.stages import final_stage
 from torchpin.project.variables import unresolved_variable
@@ -29,10 +29,10 @@ from torchpin.project.variables import unresolved_variable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
-    from torchpin.adopt.resolutions import StageSteps
     from torchpin.checks.context import CheckContext
     from torchpin.checks.registry import Result
+    from torchpin.installs.commands import InstallCommand, InstallTarget, Project
+    from torchpin.lint.resolutions import StageSteps
 
 # The judge's checks of what a Dockerfile says too; others are about keys that it does not have.
 _CHECKS = (

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from torchpin.adopt.project_files import hidden_target, pyproject_targets, python_project
-from torchpin.adopt.python_installs import (
+from torchpin.compat.pins import extras_text
+from torchpin.installs.project_files import hidden_target, pyproject_targets, python_project
+from torchpin.installs.python_installs import (
     Collected,
     add_project,
     build_install,
@@ -18,7 +19,6 @@ from torchpin.adopt.python_installs import (
     unclear_rows,
     with_source,
 )
-from torchpin.compat.pins import extras_text
 from torchpin.project.lock_file import LockFile, by_name, select_package
 from torchpin.project.markers import holds
 from torchpin.project.pip_arguments import PipArguments, parse_arguments
@@ -29,8 +29,8 @@ from torchpin.redaction import HIDDEN
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from torchpin.adopt.project_files import Project
-    from torchpin.adopt.python_installs import InstallContext
+    from torchpin.installs.project_files import Project
+    from torchpin.installs.python_installs import InstallContext
     from torchpin.project.install import InstallCommand, Program
     from torchpin.project.lock_file import LockedPackage
     from torchpin.project.markers import MarkerTarget

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from packaging.markers import InvalidMarker, Marker
 
-from torchpin.adopt import installs
-from torchpin.adopt.project_installs import project_targets
 from torchpin.compat.markers import marker_holds
+from torchpin.installs import commands
+from torchpin.installs.project_installs import project_targets
 from torchpin.project.markers import MarkerTarget
 from torchpin.project.stages import parse_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
+    from torchpin.installs.commands import InstallCommand, InstallTarget, Project
     from torchpin.project.runs import RunCommand
     from torchpin.project.stages import Stage
 
@@ -47,8 +47,8 @@ class StageSteps:
 def stage_steps(project: Project, file: str) -> list[StageSteps]:
     """The stages of a Dockerfile as they are built: two that do not stand on each other have nothing in common."""
     by_line: dict[int, list[tuple[RunCommand, InstallCommand]]] = {}
-    for run in installs.run_commands(project, file):
-        for step in installs.parse_installs(project, run):
+    for run in commands.run_commands(project, file):
+        for step in commands.parse_installs(project, run):
             by_line.setdefault(run.instruction.line, []).append((run, step))
     stages = parse_stages(project.texts[file])
     if not stages:
@@ -99,7 +99,7 @@ def edited_files(project: Project, file: str) -> frozenset[str]:
     """The names of files that a Dockerfile's commands change, as `sed -i '/torch/d' requirements.txt` does."""
     return frozenset(
         posixpath.basename(word)
-        for run in installs.run_commands(project, file)
+        for run in commands.run_commands(project, file)
         if run.command.texts[:1] in {("sed",), ("perl",)}
         and any(word.startswith("-i") for word in run.command.texts)
         for word in run.command.texts[1:]
@@ -122,8 +122,8 @@ def resolutions(project: Project) -> Iterator[list[InstallTarget]]:
     for path in separate_files(project):
         yield [
             row
-            for row in installs.requirement_lines(project, path)
-            if isinstance(row, installs.InstallTarget)
+            for row in commands.requirement_lines(project, path)
+            if isinstance(row, commands.InstallTarget)
         ]
     yield [*separate_project(project)]
 
@@ -133,13 +133,13 @@ def separate_files(project: Project) -> list[str]:
     read = {
         target.location.rsplit(":", 2)[0]
         for file in project.dockerfiles
-        for step in installs.install_commands(project, file)
+        for step in commands.install_commands(project, file)
         for target in (*step.targets, *step.constraints)
     }
     included: set[str] = set()
     for path in project.requirement_files:
-        rows = installs.requirement_lines(project, path)
-        files = {row.location.rsplit(":", 2)[0] for row in rows if isinstance(row, installs.InstallTarget)}
+        rows = commands.requirement_lines(project, path)
+        files = {row.location.rsplit(":", 2)[0] for row in rows if isinstance(row, commands.InstallTarget)}
         included |= files - {path}
     return [path for path in project.requirement_files if path not in read | included]
 
@@ -150,7 +150,7 @@ def separate_project(project: Project) -> tuple[InstallTarget, ...]:
     is_read = any(
         target.location.rsplit(":", 2)[0] in files
         for file in project.dockerfiles
-        for step in installs.install_commands(project, file)
+        for step in commands.install_commands(project, file)
         for target in step.targets
     )
     return () if is_read else project_targets(project, MarkerTarget())

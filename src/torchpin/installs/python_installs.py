@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.project_files import (
+from torchpin.installs.project_files import (
     find_file,
     hidden_target,
     is_found_by_name,
@@ -28,7 +28,7 @@ from torchpin.redaction import HIDDEN
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from torchpin.adopt.project_files import Project
+    from torchpin.installs.project_files import Project
     from torchpin.project.index_list import IndexList, Setting
     from torchpin.project.install import Program
     from torchpin.project.lock_file import LockedPackage

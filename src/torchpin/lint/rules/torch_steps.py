@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from torchpin import facts
-from torchpin.adopt.registry import (
+from torchpin.compat import partners
+from torchpin.compat.torch_pins import build_pins, is_torch_pinned, pinned_exactly
+from torchpin.facts.measured import measured_releases, measured_requirements
+from torchpin.facts.versions import is_version
+from torchpin.lint.matches import parse_place
+from torchpin.lint.registry import (
     TORCH_FAMILY,
     build_finding,
     exact_version,
@@ -19,20 +24,15 @@ from torchpin.adopt.registry import (
     replacement,
     torch_channel,
 )
-from torchpin.adopt.resolutions import applies, edited_files, stage_steps
-from torchpin.adopt.stage_python import makes_environment
-from torchpin.compat import partners
-from torchpin.compat.torch_pins import build_pins, is_torch_pinned, pinned_exactly
-from torchpin.facts.measured import measured_releases, measured_requirements
-from torchpin.facts.versions import is_version
-from torchpin.lint.matches import parse_place
+from torchpin.lint.resolutions import applies, edited_files, stage_steps
+from torchpin.lint.stage_python import makes_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
-    from torchpin.adopt.resolutions import StageSteps
     from torchpin.compat.torch_pins import TorchPins
+    from torchpin.installs.commands import InstallCommand, InstallTarget, Project
+    from torchpin.lint.resolutions import StageSteps
     from torchpin.model import Finding
 
 _UPGRADING = {"--upgrade", "-U"}

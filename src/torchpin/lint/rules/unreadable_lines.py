@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from torchpin.adopt import installs
-from torchpin.adopt.registry import build_finding, register_rule
-from torchpin.adopt.resolutions import separate_files
+from torchpin.installs import commands
+from torchpin.lint.registry import build_finding, register_rule
+from torchpin.lint.resolutions import separate_files
 from torchpin.project.dockerfile import parse_dockerfile
 from torchpin.project.shell.nested import NOT_IN_PROJECT
 from torchpin.project.stages import parse_build
@@ -16,7 +16,7 @@ from torchpin.project.variables import unresolved_variable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from torchpin.adopt.installs import InstallTarget, Project
+    from torchpin.installs.commands import InstallTarget, Project
     from torchpin.model import Finding, Problem
 
 _INSTALLERS = re.compile(r"\b(?:pip3?|uv|conda|mamba|micromamba|poetry|pipenv|pdm)\b")
@@ -48,9 +48,9 @@ def unreadable_line(project: Project) -> Iterator[Finding]:
         yield from _unread_lines(project, file)
         yield from _unread_runs(project, file)
     for path in separate_files(project):
-        for row in installs.requirement_lines(project, path):
-            yield from _unread_target(row) if isinstance(row, installs.InstallTarget) else ()
-        yield from _unread_problems(installs.requirement_rows(project, path).problems)
+        for row in commands.requirement_lines(project, path):
+            yield from _unread_target(row) if isinstance(row, commands.InstallTarget) else ()
+        yield from _unread_problems(commands.requirement_rows(project, path).problems)
 
 
 def _unread_lines(project: Project, file: str) -> Iterator[Finding]:
@@ -74,8 +74,8 @@ def _unread_runs(project: Project, file: str) -> Iterator[Finding]:
             location = f"{part.file or file}:{part.place.line}:{part.place.column}"
             shown = f"`{part.source}`: " if part.source else ""
             yield build_finding("ADO008", location, f"{shown}{part.reason}, so what it installs is not known")
-    for run in installs.run_commands(project, file):
-        step = installs.parse_install(project, run)
+    for run in commands.run_commands(project, file):
+        step = commands.parse_install(project, run)
         if step is None:
             continue
         yield from _unread_problems(step.problems)

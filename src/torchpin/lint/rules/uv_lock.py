@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.project_files import python_project
-from torchpin.adopt.registry import TORCH_FAMILY, build_finding, register_rule
+from torchpin.installs.project_files import python_project
+from torchpin.lint.registry import TORCH_FAMILY, build_finding, register_rule
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import Project
+    from torchpin.installs.commands import Project
     from torchpin.model import Finding
     from torchpin.project.lock_file import LockedPackage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin.adopt.decoding import UndecodableError, decode_text
+from torchpin.project.decoding import UndecodableError, decode_text
 
 TEXT = "FROM python:3.11 # é\n"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.adopt.installs import run_commands
+from torchpin.installs.commands import run_commands
 from torchpin.project.cuda_archs import cmake_definitions, parse_architectures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import Project
+    from torchpin.installs.commands import Project
 
 _MOST_COMMANDS = 5_000  # that are looked at
 

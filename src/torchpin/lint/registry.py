@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
-from torchpin.adopt import installs
 from torchpin.checks.registry import REGISTRY, register
 from torchpin.controls import show_on_one_line
+from torchpin.installs import commands
 from torchpin.lint.matches import Edit, FixableFinding, parse_place
 from torchpin.project.package_origin import exact_pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from torchpin.adopt.installs import InstallCommand, InstallTarget, Project
+    from torchpin.installs.commands import InstallCommand, InstallTarget, Project
     from torchpin.model import Finding, Level
     from torchpin.project.runs import RunCommand
 
@@ -75,13 +75,13 @@ def replacement(location: str, before: str, after: str) -> tuple[Edit, ...]:
 def project_runs(project: Project) -> Iterator[RunCommand]:
     """The commands of every RUN line, Dockerfile by Dockerfile."""
     for file in project.dockerfiles:
-        yield from installs.run_commands(project, file)
+        yield from commands.run_commands(project, file)
 
 
 def project_installs(project: Project) -> Iterator[InstallCommand]:
     """The installs of every RUN line, Dockerfile by Dockerfile."""
     for file in project.dockerfiles:
-        yield from installs.install_commands(project, file)
+        yield from commands.install_commands(project, file)
 
 
 def package_name(target: InstallTarget) -> str:

@@ -1,7 +1,7 @@
 """Every family of rules; importing this registers them."""
 
 # ruff: noqa: F401
-from torchpin.adopt.rules import (
+from torchpin.lint.rules import (
     downloads,
     floating,
     indexes,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin.adopt.judged_stages import judged_matches, without_repeats
-from torchpin.adopt.project import parse_project
-from torchpin.adopt.scan import find_matches
+from torchpin.installs.project import parse_project
+from torchpin.lint.judged_stages import judged_matches, without_repeats
+from torchpin.lint.scan import find_matches
 from torchpin.workspace.evidence import from_descriptions
 
 CUDA = "FROM nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04\n"

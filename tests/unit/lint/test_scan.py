@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.adoption import BASE, NAMES, adopt_project
-from torchpin.adopt import scan
-from torchpin.adopt.project import parse_project
+from torchpin.installs.project import parse_project
+from torchpin.lint import scan
 from torchpin.lint.directives import INVALID, INVALID_DESCRIPTION, UNUSED
 
 if TYPE_CHECKING:

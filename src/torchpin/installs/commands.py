@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.adopt.conda_installs import apt_install, conda_installs
-from torchpin.adopt.project_files import (
+from torchpin.installs.conda_installs import apt_install, conda_installs
+from torchpin.installs.project_files import (
     Project,
     find_file,
     pyproject_targets,
     requirement_lines,
     requirement_rows,
 )
-from torchpin.adopt.project_installs import (
+from torchpin.installs.project_installs import (
     PROJECT_INSTALLS,
     pdm_install,
     pipenv_install,
     poetry_install,
     uv_sync,
 )
-from torchpin.adopt.python_installs import InstallContext, pip_install
+from torchpin.installs.python_installs import InstallContext, pip_install
 from torchpin.project.index_list import Setting, read_pip_config
 from torchpin.project.install import InstallCommand
 from torchpin.project.markers import MarkerTarget

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.adopt import installs
-from torchpin.adopt.registry import build_finding, exact_version, package_name, register_rule, replacement
-from torchpin.adopt.resolutions import applies, stage_steps
+from torchpin.installs import commands
+from torchpin.lint.registry import build_finding, exact_version, package_name, register_rule, replacement
+from torchpin.lint.resolutions import applies, stage_steps
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.secret_values import hide_secret
 from torchpin.project.stages import parse_stages
@@ -19,7 +19,7 @@ from torchpin.project.variables import unresolved_variable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from torchpin.adopt.installs import InstallCommand, Project
+    from torchpin.installs.commands import InstallCommand, Project
     from torchpin.model import Finding
     from torchpin.project.dockerfile import Instruction
     from torchpin.project.runs import RunCommand
@@ -209,7 +209,7 @@ def _git_places(project: Project, file: str) -> Iterator[_Place]:
             folder = instruction.text.strip("\"'").rstrip("/")
         folders[instruction.line] = (folder, stage)
     current, line = "", 0
-    for run in installs.run_commands(project, file):
+    for run in commands.run_commands(project, file):
         texts = run.command.texts
         if run.instruction.line != line:
             line = run.instruction.line

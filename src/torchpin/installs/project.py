@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from torchpin.adopt.installs import Project
+from torchpin.installs.commands import Project
 from torchpin.project import stages
 from torchpin.project.dockerfile import is_dockerfile
 from torchpin.project.image_files import ProjectPaths

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from torchpin.adopt import installs
-from torchpin.adopt.registry import (
+from torchpin.installs import commands
+from torchpin.lint.matches import parse_place
+from torchpin.lint.registry import (
     TORCH_FAMILY,
     build_finding,
     exact_version,
@@ -15,7 +16,6 @@ from torchpin.adopt.registry import (
     register_rule,
     replacement,
 )
-from torchpin.lint.matches import parse_place
 from torchpin.project.channels import index_channel
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.stages import assignments
@@ -23,7 +23,7 @@ from torchpin.project.stages import assignments
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.adopt.installs import InstallCommand, Project
+    from torchpin.installs.commands import InstallCommand, Project
     from torchpin.lint.matches import Edit
     from torchpin.model import Finding
     from torchpin.project.runs import RunCommand
@@ -52,8 +52,8 @@ def merged_indexes(project: Project) -> Iterator[Finding]:
     Sources: pip's documentation of --extra-index-url; WeClone issue 198 (triton from the other index); tried with two indexes.
     """
     for file in project.dockerfiles:
-        for run in installs.run_commands(project, file):
-            step = installs.parse_install(project, run)
+        for run in commands.run_commands(project, file):
+            step = commands.parse_install(project, run)
             if step is None or not index_channel(step.extra_index) or _is_uv(run):
                 continue
             ranges = [
@@ -165,7 +165,7 @@ def without_requirements(project: Project) -> Iterator[Finding]:
     Sources: pip's documentation of --no-deps.
     """
     for run in project_runs(project):
-        step = installs.parse_install(project, run)
+        step = commands.parse_install(project, run)
         if step is None or step.tool != "pip" or not step.no_deps:
             continue
         # the lines of a compiled file are complete, and of a project its own requirements are left out on purpose

@@ -13,8 +13,8 @@ from torchpin.lint.matches import Match
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from torchpin.adopt.installs import Project
     from torchpin.checks.registry import Check
+    from torchpin.installs.commands import Project
     from torchpin.model import Finding
 
 
@@ -23,8 +23,10 @@ _MOST_MATCHES = 500  # of one rule: nobody reads more, and printing 100,000 take
 
 def registered_rules() -> tuple[Check, ...]:
     """Every rule, by id."""
-    from torchpin.adopt import rules  # noqa: F401 - importing them registers them
-    from torchpin.lint import descriptions  # noqa: F401
+    from torchpin.lint import (
+        descriptions,  # noqa: F401
+        rules,  # noqa: F401 - importing them registers them
+    )
 
     return registered("rule")
 
@@ -53,7 +55,7 @@ def find_matches(
 
 def _project_rules() -> tuple[Check, ...]:
     """The rules that look at a project; the others are about comments, and about descriptions."""
-    from torchpin.adopt import rules  # noqa: F401 - importing them registers them
+    from torchpin.lint import rules  # noqa: F401 - importing them registers them
 
     others = {directives.INVALID, directives.UNUSED, directives.INVALID_DESCRIPTION}
     return tuple(rule for rule in registered("rule") if rule.id not in others)
