@@ -51,6 +51,8 @@ class CheckContext:
     # Why each entry of `files:` cannot be copied, in their order; "" where nothing is in the way. Without an environment that
     # was not looked at.
     file_problems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # The same for the keys of `apt_repositories:`.
+    key_problems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # Source to the state of its clone: "" is right, else `not cloned`, `changed (train.py)` and the like.
     clones: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # The freeze record of the last built image; None: no such file.

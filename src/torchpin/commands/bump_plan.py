@@ -50,6 +50,11 @@ class BumpRequest:
     def __post_init__(self) -> None:
         if (self.resume or self.undo) and (self.targets or self.resume == self.undo):
             raise InputError("`--resume` and `--undo` cannot be combined with each other or with a target")
+        if self.lab and (self.resume or self.undo):
+            option = "--resume" if self.resume else "--undo"
+            raise InputError(
+                f"`{option}` conflicts with `--lab`: it is about the last update of this repository, and a lab begins with none"
+            )
         if self.undo and self.overwrite:
             raise InputError(
                 "`--undo` conflicts with `--overwrite`: it takes back what the update wrote, nothing else"

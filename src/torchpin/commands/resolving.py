@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin import facts
+from torchpin.commands.recorded_index import require_recorded
 from torchpin.description.environments import index_url
 from torchpin.errors import InputError
 from torchpin.tools import index_server, package_files, uv_resolve
@@ -108,6 +109,7 @@ def channel_index(repo: Repository, env: Environment, *, recorded: bool) -> Iter
         files = index_server.recorded_files(channel)
         if not files:
             raise InputError(f"channel {channel} has no index snapshot; lock it without `--recorded`")
+        require_recorded(env, files)
         with index_server.serve({channel: files}) as base_url:
             yield f"{base_url}/{channel}/"
     else:

@@ -16,15 +16,25 @@ _ARMOR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 def read_keys(repo: Repository, env: Environment) -> dict[str, str]:
     """The texts of the keys that Debian repositories are signed by, by their paths. Raises InputError for one that is none."""
-    texts: dict[str, str] = {}
-    for number, repository in enumerate(env.service.apt_repositories):
-        text = repo.text(repository.key)
-        if text is None or not text.lstrip().startswith(_ARMOR):
-            state = "is missing" if text is None else f"does not begin with {_ARMOR}"
-            message = f"{repository.key} {state}; save the repository's key there, ASCII-armored"
-            raise _input_error(env, f"apt_repositories[{number}].key", message)
-        texts[repository.key] = text
-    return texts
+    for number, problem in enumerate(key_problems(repo, env)):
+        if problem:
+            raise _input_error(env, f"apt_repositories[{number}].key", problem)
+    keys = (repository.key for repository in env.service.apt_repositories)
+    return {key: repo.text(key) or "" for key in keys}
+
+
+def key_problems(repo: Repository, env: Environment) -> tuple[str, ...]:
+    """Why the key of each Debian repository cannot be used, and after `; ` what to do; "" where it can."""
+    return tuple(
+        _key_problem(repository.key, repo.text(repository.key)) for repository in env.service.apt_repositories
+    )
+
+
+def _key_problem(path: str, text: str | None) -> str:
+    if text is not None and text.lstrip().startswith(_ARMOR):
+        return ""
+    state = "is missing" if text is None else f"does not begin with {_ARMOR}"
+    return f"{path} {state}; save the repository's key there, ASCII-armored"
 
 
 def _input_error(env: Environment, path: str, message: str) -> InputError:

@@ -17,6 +17,7 @@ from torchpin.memory import remembering
 from torchpin.tools import process, uv
 from torchpin.tools.copied_files import copy_problem, find_problem
 from torchpin.workspace import workspace
+from torchpin.workspace.apt_keys import key_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
@@ -94,6 +95,7 @@ def from_repository(
         broken=broken,
         orphans=workspace.orphaned_folders(repo),
         file_problems={env.name: file_problems(repo, env) for env in environments if env.copied_files},
+        key_problems={env.name: key_problems(repo, env) for env in environments},
     )
     if renderings:
         context = _add_renderings(repo, context)

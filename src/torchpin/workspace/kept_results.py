@@ -154,11 +154,14 @@ class _Keys:
         description = repo.descriptions.get(service.file)
         if description is None:
             raise NotPlainError(service.file)
-        problems = digest(*evidence.file_problems(repo, env))
+        keys = (repo.text(repository.key) for repository in service.apt_repositories)
+        problems = digest(
+            *evidence.file_problems(repo, env),
+            *("no key" if key is None else key for key in keys),
+        )
         parts = (env.name, description, self._files.folder(paths.lock_folder(env.name)), problems)
         if not self._question.renderings:
             return parts
-        keys = (repo.text(repository.key) for repository in service.apt_repositories)
         folders = (
             paths.service_folder(service.name),  # the smoke test
             paths.DOCKER,  # the template
@@ -169,6 +172,5 @@ class _Keys:
         return (
             *parts,
             digest(*evidence.copy_problems(repo, env)),
-            digest(*("no key" if key is None else key for key in keys)),
             *map(self._files.folder, folders),
         )

@@ -33,6 +33,8 @@ def planned_bump(*targets: str, service: str) -> PlannedBump:
     [
         ({"targets": ("a==1",), "undo": True}, "cannot be combined"),
         ({"undo": True, "overwrite": True}, "`--undo` conflicts with `--overwrite`"),
+        ({"resume": True, "lab": True}, "`--resume` conflicts with `--lab`"),
+        ({"undo": True, "lab": True}, "`--undo` conflicts with `--lab`"),
         ({"targets": ("a==1",), "offline": True}, "`--offline` needs `--dry-run`"),
     ],
 )

@@ -1,4 +1,4 @@
-"""FIL: what `files:` and the wheels under `build:` name can be copied into the image."""
+"""FIL: the files of the repository that a description names for its image are there and can be used."""
 
 from __future__ import annotations
 
@@ -40,3 +40,24 @@ def files_can_be_copied(context: CheckContext, env: Environment) -> Iterator[Ans
 def _target(env: Environment, number: int) -> str:
     files = env.service.files
     return env.service.path_in_image(files[number].target) if number < len(files) else "the build stage"
+
+
+@check("FIL002", "the key of a repository of system packages is missing", judge=True)
+def keys_are_there(context: CheckContext, env: Environment) -> Iterator[Answer]:
+    """Save the key that the repository's owner publishes, ASCII-armored, at the path that `key` names, and commit it.
+
+    The image trusts the packages of a repository under `apt_repositories:` by this key alone. The path is from the root of
+    the checkout. The key goes into the build context, so nothing can be locked or rendered without it.
+
+    Example: `key: keys/nodesource.asc` has a binary key, as `gpg --export` writes it without `--armor`.
+
+    Sources: apt-secure(8); sources.list(5), Signed-By.
+    """
+    for number, problem in enumerate(context.key_problems.get(env.name, ())):
+        repository = env.service.apt_repositories[number]
+        if problem:
+            message, _, help_text = problem.partition("; ")
+            location = env.service.location(f"apt_repositories[{number}].key")
+            yield finding(env, location, message, about=repository.key, help=help_text, level="warning")
+        else:
+            yield Ok(about=repository.key, evidence=f"{repository.key} signs {repository.url}")
