@@ -74,7 +74,7 @@ def torch_releases() -> tuple[str, ...]:
 
 def rules() -> tuple[str, ...]:
     """The ids of the rules of `check`."""
-    from torchpin.adopt.scan import registered_rules
+    from torchpin.lint.scan import registered_rules
 
     return tuple(rule.id for rule in registered_rules())
 
