@@ -15,6 +15,7 @@ from torchpin.commands.adopt import adopt
 from torchpin.commands.check import CheckOptions, check
 from torchpin.errors import InputError
 from torchpin.output.answers import print_check_report
+from torchpin.output.volume import task_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,8 +93,9 @@ def read_printed(folder: Path) -> str:
     out = io.StringIO()
     with _inside(folder), redirect_stdout(out), redirect_stderr(out):
         report = check(CheckOptions())
-        for form in FORMS:
-            print_check_report(report, form, verbose=True, quiet=False, fail_on="warning")
+        with task_output("check", verbose=True):
+            for form in FORMS:
+                print_check_report(report, form, fail_on="warning")
     return out.getvalue()
 
 

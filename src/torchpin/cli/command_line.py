@@ -11,11 +11,18 @@ from invoke.parser.parser import ParseMachine
 from torchpin.cli.error_handler import handle_errors
 from torchpin.controls import CONTROL
 from torchpin.errors import InputError
+from torchpin.output.volume import task_output
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-SHORT_FLAGS = {"service": "s", "variant": "v", "json": "j"}  # none of them is one of invoke's own
+# None of them is one of invoke's own.
+SHORT_FLAGS = {"service": "s", "json": "j", "verbose": "v", "quiet": "q"}
+# Options of every task; none of them reaches its function.
+OUTPUT_FLAGS = {
+    "verbose": "print all evidence, and what is waived, skipped or not applicable too",
+    "quiet": "print findings and errors only, and what was asked for",
+}
 
 
 class HelpRequested(Exit):
@@ -131,7 +138,8 @@ class CommandTask(Task):  # type: ignore[type-arg]
         self.any_words, self.may_be_missing = frozenset(any_words), frozenset(may_be_missing)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        with handle_errors():
+        volume = {name: bool(options.pop(name, False)) for name in OUTPUT_FLAGS}
+        with handle_errors(), task_output(self.name, **volume):
             _require_plain_text(options)
             return super().__call__(*arguments, **options)
 
@@ -140,6 +148,9 @@ class CommandTask(Task):  # type: ignore[type-arg]
         arguments = super().get_arguments(ignore_unknown_help)
         # invoke 3.0.3 takes each text out as it is used, so a second parser would have none
         self.help = texts
+        arguments += [
+            Argument(name=name, kind=bool, default=False, help=text) for name, text in OUTPUT_FLAGS.items()
+        ]
         for argument in arguments:
             if argument.name in SHORT_FLAGS:
                 argument.names = (*argument.names, SHORT_FLAGS[argument.name])

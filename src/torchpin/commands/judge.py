@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchpin.checks import context, registry, run
 from torchpin.checks.report import findings_text
+from torchpin.checks.verdict_text import REQUIRABLE, lacks, summary_sentence
 from torchpin.checks.waivers import ending_waivers
 from torchpin.commands.report import CommandReport
 from torchpin.errors import FindingsError, InputError
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from torchpin.queries.why import Explanation
     from torchpin.workspace.kept_results import Answer
     from torchpin.workspace.workspace import Repository
-
-
-_REQUIRABLE = {"docker", "gpu", "network", "image", "clone", "record"}
 
 
 def judge(
@@ -114,11 +112,7 @@ def exit_code(
     results: Sequence[registry.Result], *, require: Sequence[str] = (), strict: bool = False
 ) -> int:
     """The exit code of results: 1 for an open error or warning and for a skip of what is required; `strict`: for all."""
-    failed = any(
-        run.is_failure(result, strict=strict)
-        or (result.status == "skipped" and (result.need in require or (result.image and "image" in require)))
-        for result in results
-    )
+    failed = any(run.is_failure(result, strict=strict) or lacks(result, require) for result in results)
     return FindingsError.exit_code if failed else 0
 
 
@@ -139,7 +133,12 @@ def report_results(
 ) -> CommandReport:
     """Results, with their exit code."""
     code = exit_code(results, require=require, strict=strict)
-    return CommandReport(results=tuple(results), notices=tuple(notices), exit_code=code)
+    return CommandReport(
+        results=tuple(results),
+        notices=tuple(notices),
+        summary=summary_sentence(results, strict=strict, require=require),
+        exit_code=code,
+    )
 
 
 def check_workspace(workspace: Workspace, *ids: str) -> CommandReport:
@@ -156,10 +155,10 @@ class VerifyOptions:
     strict: bool = False
 
     def __post_init__(self) -> None:
-        unknown = sorted({*self.require} - _REQUIRABLE)
+        unknown = sorted({*self.require} - {*REQUIRABLE})
         if unknown:
             raise InputError(
-                f"unknown `--require` value: {', '.join(unknown)}; known: docker, gpu, network, image, clone, record"
+                f"unknown `--require` value: {', '.join(unknown)}; known: {', '.join(REQUIRABLE)}"
             )
 
 

@@ -199,9 +199,7 @@ def _verify_build(workspace: Workspace, lab: Lab) -> CommandReport:
         else f"installed and verified without an image ({lab.no_docker_reason})"
     )
     summary = f"lab: locked, cloned, rendered, {how}, documented and verified"
-    return CommandReport(
-        results=results, only_open=True, summary="" if exit_code else summary, exit_code=exit_code
-    )
+    return CommandReport(results=results, summary="" if exit_code else summary, exit_code=exit_code)
 
 
 def bump_in_lab(

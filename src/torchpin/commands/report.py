@@ -23,8 +23,7 @@ class CommandReport:
     """Outcomes and results of checks, with the exit code that follows from them.
 
     `tabulated`: several outcomes are shown in a table as well. `results`: None where no check was run. `notices`:
-    sentences that belong to no check. `summary`: the last line. `only_open`: waived and skipped results are counted, not
-    shown.
+    sentences that belong to no check. `summary`: the last line; results have one without it, too.
     """
 
     outcomes: tuple[Outcome, ...] = ()
@@ -32,7 +31,6 @@ class CommandReport:
     results: tuple[Result, ...] | None = None
     notices: tuple[str, ...] = ()
     summary: str = ""
-    only_open: bool = False
     exit_code: int = 0
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from torchpin.controls import show_controls
 from torchpin.output import terminal
 from torchpin.output.console import console, print_hanging
+from torchpin.output.volume import is_quiet, is_verbose
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def print_judgement(judgement: Judgement, form: str) -> None:
         form=form,
         notices=judgement.notices,
         shares=judgement.shares,
+        strict=judgement.strict,
     )
 
 
@@ -175,9 +177,7 @@ def print_draft(adopted: Adopted, *, json: bool) -> None:
         terminal.print_adoption(adopted)
 
 
-def print_check_report(
-    report: CheckReport, form: str, *, verbose: bool, quiet: bool, fail_on: FailOn
-) -> None:
+def print_check_report(report: CheckReport, form: str, *, fail_on: FailOn) -> None:
     """What was checked, as text, `json`, `sarif`, `github` or `markdown`."""
     from torchpin.output import check_formats, check_report
 
@@ -189,7 +189,7 @@ def print_check_report(
         lines = check_formats.github_report if form == "github" else check_formats.markdown_report
         terminal.print_raw("".join(f"{line}\n" for line in lines(report)))
     else:
-        check_report.print_check(report, verbose=verbose, quiet=quiet, fail_on=fail_on)
+        check_report.print_check(report, verbose=is_verbose(), quiet=is_quiet(), fail_on=fail_on)
     if form != "text":
         for problem in report.problems:
             terminal.print_error(problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any, cast
@@ -25,8 +26,17 @@ _LEAST_WIDTH = 40  # columns: below that a hanging indent leaves too little room
 
 
 def console(file: TextIO | None = None) -> Console:
-    """Prints text as it is: no markup, which would read `[standard]` of a requirement as a style, and no wrapping."""
-    return PeopleConsole(file=redacted(file or sys.stdout), markup=False, highlight=False, soft_wrap=True)
+    """Prints text as it is: no markup, which would read `[standard]` of a requirement as a style, and no wrapping.
+
+    Styles reach a terminal, and with FORCE_COLOR anything; with NO_COLOR no escape at all is written.
+    """
+    return PeopleConsole(
+        file=redacted(file or sys.stdout),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+    )
 
 
 class _RedactedStream:
@@ -59,7 +69,8 @@ def print_hanging(out: Console, text: Text, indent: int) -> None:
     On a terminal lines are wrapped between words; a word that is longer than a line, such as a digest or a path, stays
     whole. Elsewhere no line is wrapped, so that programs find one message in one line.
     """
-    width = out.width if out.is_terminal and out.width >= _LEAST_WIDTH else None
+    # FORCE_COLOR makes a terminal of a pipe for rich
+    width = out.width if out.file.isatty() and out.width >= _LEAST_WIDTH else None
     first, *others = name_program_in_text(text).split("\n", allow_blank=True)
     lines = _wrap(first, width, indent)
     for line in others:

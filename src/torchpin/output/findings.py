@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from torchpin.checks.report import Entry, count_statuses, entries
-from torchpin.checks.run import verdicts
+from torchpin.checks.report import Entry, entries
+from torchpin.checks.run import is_failure
+from torchpin.checks.verdict_text import count, forecast_sentence, hidden_counts, summary_sentence
 from torchpin.output.console import console, print_hanging
+from torchpin.output.volume import is_quiet, is_verbose, task_name
 from torchpin.queries.support import explain_cells, gpus_by_verdict
 
 if TYPE_CHECKING:
@@ -34,6 +38,10 @@ _STYLES = {
     "failed": "bold red",
     "ok": "green",
 }
+# The kinds of entries that are not shown, and only counted.
+_HIDDEN = MappingProxyType(
+    {"quiet": {"unknown", "notice", "waived"}, "normal": {"waived"}, "verbose": frozenset[str]()}
+)
 _VERDICT_WIDTH = 13  # columns: "incompatible" and a blank
 
 
@@ -41,33 +49,70 @@ def print_results(
     results: Sequence[Result],
     *,
     notices: Sequence[str] = (),
-    quiet: bool = False,
+    counts: str = "",
+    last: str = "",
+    failed: bool = False,
     to_stderr: bool = False,
 ) -> None:
-    """Each finding with its help and evidence, what is unknown, waived and skipped, and the counts.
+    """What is open, a paragraph each; then what is not shown, in a line of counts; then the verdict as a sentence.
 
-    `notices`: messages that belong to no check. `quiet`: without what is waived or skipped, which is still counted.
+    `notices`: messages that belong to no check. `counts`: what else is counted. `last`: the sentence, where it is not that of any checks; `failed`: it is bad news. With all evidence
+    what is waived, skipped and not applicable is listed; a quiet task shows errors and warnings alone.
     """
     out = console(sys.stderr if to_stderr else sys.stdout)
     several = _services_with_variants(results)
-    for entry in entries(results):
-        if not (quiet and entry.kind == "waived"):
-            print_entry(out, entry, several)
+    for same in _same_entries(results):
+        _print_paragraph(out, same, several)
+    if is_quiet():
+        return
     for notice in notices:
         print_hanging(out, Text.assemble(("notice: ", _STYLES["notice"]), notice), 2)
-    if not quiet:
+    if is_verbose():
         _print_skipped(out, results)
-    print_hanging(out, Text(summary(results)), 2)
+        _print_not_applicable(out, results)
+    else:
+        counts = "; ".join(
+            filter(None, (hidden_counts(results, can_require=task_name() == "verify"), counts))
+        )
+    if counts:
+        print_hanging(out, Text(counts, style="dim"), 2)
+    kinds = {"error" if failed else "ok", *(entry.kind for entry in entries(results))}
+    style = next(
+        style for kind, style in _STYLES.items() if kind in kinds and kind not in {"notice", "waived"}
+    )
+    print_hanging(out, Text(last or summary_sentence(results), style=style), 2)
 
 
-def print_entry(out: Console, entry: Entry, several: Iterable[str] = ()) -> None:
-    """`error[ID] file:line:column: message`, then help, evidence and waiver, an indented line each."""
-    location = entry.location or ", ".join(entry.environments)
+def _same_entries(results: Sequence[Result]) -> list[list[Entry]]:
+    """The entries that are shown, in their order; those that say the same of several places together."""
+    hidden = _HIDDEN["quiet" if is_quiet() else "verbose" if is_verbose() else "normal"]
+    groups: dict[Entry, list[Entry]] = {}
+    for entry in entries(results):
+        if entry.kind not in hidden:
+            text = replace(entry, location="", evidence="", environments=())
+            groups.setdefault(text if entry.location else entry, []).append(entry)
+    return [*groups.values()]
+
+
+def _print_paragraph(out: Console, same: Sequence[Entry], several: Iterable[str]) -> None:
+    """An entry, the other places where it holds, and a blank line."""
+    first, *others = same
+    evidence = first.evidence if is_verbose() else ""
+    places = [_place(entry, several) for entry in others]
+    print_entry(out, replace(first, evidence=evidence), several, also=places)
+    print_hanging(out, Text(""), 0)
+
+
+def print_entry(out: Console, entry: Entry, several: Iterable[str] = (), *, also: Sequence[str] = ()) -> None:
+    """`error[ID] file:line:column: message`, then other places, help, evidence and waiver, an indented line each."""
     names = [name for name in entry.environments if name in several and entry.location]
+    location = entry.location or ", ".join(entry.environments)
     scope = f" ({', '.join(names)})" if names else ""
     label = (f"{entry.kind}[{entry.check}] ", _STYLES[entry.kind])
     message = f"{location}: {entry.message}{scope}" if location else entry.message
     print_hanging(out, Text.assemble(label, message), 2)
+    if also:
+        print_hanging(out, Text(f"  also: {', '.join(also)}"), 4)
     if entry.waiver:
         waived = f"  waived until {entry.waiver.review_by}: {entry.waiver.reason}"
         print_hanging(out, Text(waived, style="dim"), 4)
@@ -76,6 +121,12 @@ def print_entry(out: Console, entry: Entry, several: Iterable[str] = ()) -> None
         print_hanging(out, Text.assemble(("  help: ", "green"), entry.help), 4)
     if entry.evidence:
         print_hanging(out, Text(f"  evidence: {entry.evidence}", style="dim"), 4)
+
+
+def _place(entry: Entry, several: Iterable[str]) -> str:
+    """A place with the environments that it holds for, where its service has several."""
+    names = [name for name in entry.environments if name in several]
+    return f"{entry.location} ({', '.join(names)})" if names else entry.location
 
 
 def match_entry(match: Match, *, with_evidence: bool = True) -> Entry:
@@ -115,35 +166,35 @@ def _print_skipped(out: Console, results: Iterable[Result]) -> None:
         print_hanging(out, Text(line, style="dim"), 2)
 
 
-def summary(results: Sequence[Result]) -> str:
-    """`2 errors, 1 warning, 3 notices; 40 checks: 35 ok, 3 incompatible, 2 skipped`."""
-    statuses = ", ".join(f"{number} {status}" for status, number in count_statuses(results).items())
-    number = f"{len(results)} check{'' if len(results) == 1 else 's'}"
-    return f"{count_findings(entries(results))}; {number}: {statuses or 'none'}"
+def _print_not_applicable(out: Console, results: Iterable[Result]) -> None:
+    """A line an environment, with the checks that have nothing to judge in it."""
+    checks: dict[str, list[str]] = {}
+    for result in results:
+        if result.status == "not applicable":
+            checks.setdefault(result.environment, []).append(result.check)
+    for environment, names in checks.items():
+        print_hanging(out, Text(f"not applicable to {environment}: {', '.join(names)}", style="dim"), 2)
 
 
-def count_findings(reported: Iterable[Entry]) -> str:
-    """`2 errors, 1 warning`: how many entries there are of each level that is open."""
-    kinds = [entry.kind for entry in reported]
-    counts = [(kinds.count(kind), kind) for kind in ("error", "warning", "notice")]
-    parts = [f"{number} {kind}{'' if number == 1 else 's'}" for number, kind in counts if number]
-    return ", ".join(parts) or "no findings"
+def print_judgement(
+    results: Sequence[Result],
+    environments: Sequence[Environment],
+    *,
+    notices: Sequence[str] = (),
+    shares: Mapping[str, PackageShare] = MappingProxyType({}),
+    strict: bool = False,
+) -> None:
+    """Results of the judge, with whether the pins can work as the last line."""
+    sentence = forecast_sentence(results, environments, strict=strict)
+    failed = any(is_failure(result, strict=strict) for result in results)
+    print_results(results, notices=notices, counts=share_text(shares), last=sentence, failed=failed)
 
 
-def print_service_verdicts(results: Sequence[Result], environments: Sequence[Environment]) -> None:
-    """A line a service: its verdict and its name."""
-    out = console(sys.stdout)
-    for name, verdict in verdicts(results, environments).items():
-        out.print(Text.assemble((f"{verdict:<{_VERDICT_WIDTH}}", _STYLES[verdict]), (name, "bold")))
-
-
-def print_shares(shares: Mapping[str, PackageShare]) -> None:
+def share_text(shares: Mapping[str, PackageShare]) -> str:
     """How far the checks could look: how many of the packages have measured facts."""
     packages = {package for share in shares.values() for package in share.packages}
     measured = {package for share in shares.values() for package in share.measured}
-    if packages:
-        line = f"{len(measured)} of {len(packages)} packages have measured facts"
-        print_hanging(console(sys.stdout), Text(line, style="dim"), 2)
+    return f"{len(measured)} of {count(len(packages), 'package')} have measured facts" if packages else ""
 
 
 def print_matrix(matrix: Matrix) -> None:

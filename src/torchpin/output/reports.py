@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from torchpin.commands.report import Watcher
 from torchpin.output import terminal
 from torchpin.output.findings import print_results
+from torchpin.output.volume import is_quiet
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -18,10 +19,15 @@ Form = Literal["text", "json", "events"]  # text for people, one JSON document, 
 
 
 def command_watcher(form: Form, progress: str) -> Watcher:
-    """Prints what a running command reports; where a program reads the output, lines for people go to stderr."""
+    """Prints what a running command reports; where a program reads the output, lines for people go to stderr.
+
+    A quiet task shows no steps. A notice is never left out: it says what was passed over.
+    """
+    if is_quiet():
+        return Watcher(notice=terminal.print_notice, report=partial(print_report, form=form))
     return Watcher(
         status=terminal.print_line if form == "text" else terminal.print_status,
-        notice=terminal.print_status,
+        notice=terminal.print_notice,
         report=partial(print_report, form=form),
         progress=partial(_build_progress, progress),
     )
@@ -39,13 +45,17 @@ def print_report(report: CommandReport, *, form: Form = "text") -> None:
         terminal.print_outcomes_json(report.outcomes)
     else:
         terminal.print_outcomes(report.outcomes, aside=form == "json")
-    if report.tabulated and form == "text" and len(report.outcomes) > 1:
+    if report.tabulated and form == "text" and len(report.outcomes) > 1 and not is_quiet():
         terminal.print_summary(report.outcomes)
     if report.results is not None and form == "json":
         terminal.print_results_json(report.results, notices=report.notices)
     elif report.results is not None:
         print_results(
-            report.results, notices=report.notices, quiet=report.only_open, to_stderr=form == "events"
+            report.results,
+            notices=report.notices,
+            last=report.summary,
+            failed=bool(report.exit_code),
+            to_stderr=form == "events",
         )
-    if report.summary:
+    elif report.summary and not is_quiet():
         (terminal.print_line if form == "text" else terminal.print_status)(report.summary)

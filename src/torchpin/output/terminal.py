@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.text import Text
 
+from torchpin.checks.verdict_text import count_findings
 from torchpin.controls import show_controls
 from torchpin.output.console import SafeConsole, console, print_lines, redacted
 from torchpin.output.findings import (
-    count_findings,
     match_entry,
     print_entry,
+    print_judgement,
     print_results,
-    print_service_verdicts,
-    print_shares,
 )
 from torchpin.output.program import name_program
+from torchpin.output.volume import is_quiet, is_verbose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,8 +50,15 @@ def print_line(message: object) -> None:
 
 
 def print_status(message: object) -> None:
-    """A message for people, to stderr: programs may read stdout."""
+    """A message for people, to stderr: programs may read stdout. A quiet task has none."""
+    if is_quiet():
+        return
     print_lines(console(sys.stderr), Text(str(message), style="dim"))
+
+
+def print_notice(message: object) -> None:
+    """What a command passes over, or leaves to do, to stderr; of a quiet task too."""
+    print_lines(console(sys.stderr), Text(str(message), style="yellow"))
 
 
 def print_error(message: object) -> None:
@@ -59,8 +66,13 @@ def print_error(message: object) -> None:
 
 
 def print_outcomes(rows: Sequence[Outcome], *, aside: bool = False) -> int:
-    """Prints a line an outcome, the failed ones to stderr; returns the highest exit code. `aside`: all to stderr."""
+    """Prints a line an outcome, the failed ones to stderr; returns the highest exit code. `aside`: all to stderr.
+
+    A quiet task shows what failed alone.
+    """
     for row in rows:
+        if is_quiet() and row.status != "failed":
+            continue
         label, style = _OUTCOME_LABELS[row.status]
         took = f"  ({row.seconds:.1f} s)" if row.seconds >= 0.1 else ""  # noqa: PLR2004 - tenths are shown
         detail = f"  {row.detail}{took}" if row.detail or took else ""
@@ -97,6 +109,7 @@ def print_verdicts(
     form: str = "text",
     notices: Sequence[str] = (),
     shares: Mapping[str, PackageShare] | None = None,
+    strict: bool = False,
 ) -> None:
     """The judge's results as text (with a verdict a service), JSON, SARIF or workflow commands of GitHub.
 
@@ -111,9 +124,7 @@ def print_verdicts(
     elif form == "github":
         print_raw("".join(f"{line}\n" for line in machine_readable.github_commands(rows)))
     else:
-        print_results(rows, notices=notices)
-        print_service_verdicts(rows, environments)
-        print_shares(shares or {})
+        print_judgement(rows, environments, notices=notices, shares=shares or {}, strict=strict)
 
 
 def print_fixes(rows: Sequence[FixedFile], *, aside: bool = False) -> None:
@@ -154,14 +165,14 @@ def print_adoption(adoption_result: Adopted) -> None:
     """The drafted description to stdout; to stderr the rules' matches, the files left out, and the judge's results."""
     print_raw(adoption_result.adoption.text)
     out = console(sys.stderr)
-    matches = [match_entry(match) for match in adoption_result.adoption.matches]
+    matches = [match_entry(match, with_evidence=is_verbose()) for match in adoption_result.adoption.matches]
     for entry in matches:
         print_entry(out, entry)
     print_lines(out, Text(f"rules: {count_findings(matches)}"))
     for reason in adoption_result.skipped:
         print_lines(out, Text(reason))
     if adoption_result.results:  # none where no description could be drafted
-        print_results(adoption_result.results, quiet=True, to_stderr=True)
+        print_results(adoption_result.results, to_stderr=True)
 
 
 def print_adoption_json(adoption_result: Adopted) -> None:

@@ -26,9 +26,9 @@ def test_the_judge_is_clean_but_for_waivers_and_says_so_in_every_form(
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     for form in ("--sarif", "--github"):
         assert run_command(committed, "judge", form).code == 0
-    *_, last_service, share = run_command(committed, "judge").out.splitlines()
-    assert last_service.split() == ["ok", "zopilot"]
-    assert re.fullmatch(r"\d+ of \d+ packages have measured facts", share)
+    *_, counts, last = run_command(committed, "judge").out.splitlines()
+    assert last.startswith("the pins of 5 services can work (")
+    assert re.search(r"; \d+ of \d+ packages have measured facts$", counts)
     assert tree(committed) == before
 
 
@@ -51,7 +51,7 @@ def test_other_machines_can_be_asked_for(committed: Path) -> None:
     assert "--gpu V100: torch 2.7.1+cu128 has no code for V100 (compute capability 7.0)" in result.out
     driver = "--driver 470.57.02: driver 470.57.02 runs CUDA 12.8 only by forward compatibility, with cuda-compat-12-8"
     assert driver in result.out
-    assert result.out.splitlines()[-2].split() == ["incompatible", "lora"]
+    assert "the pins of lora cannot work (" in result.out.splitlines()[-1]
 
 
 def test_pins_that_cannot_work_are_refused_with_place_and_repair_before_anything_is_started(

@@ -6,10 +6,11 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from invoke import Argument, Collection, Program
+from invoke import Argument, Collection, MockContext, Program
 from invoke.parser import Parser
 
 from torchpin.cli.command_line import (
+    OUTPUT_FLAGS,
     SHORT_FLAGS,
     CommandTask,
     HelpRequested,
@@ -18,6 +19,7 @@ from torchpin.cli.command_line import (
     command,
 )
 from torchpin.cli.main import namespace
+from torchpin.output.volume import is_quiet, is_verbose, task_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,7 +88,8 @@ def test_a_plain_task_would_take_help_for_its_argument() -> None:
 
 def test_positional_arguments_are_taken_in_their_order() -> None:
     arguments = parse("why", "lora", "torch", "--json")[1].as_kwargs
-    assert arguments == {"service": "lora", "component": "torch", "variant": "", "json": True}
+    volume = {"verbose": False, "quiet": False}
+    assert arguments == {"service": "lora", "component": "torch", "variant": "", "json": True, **volume}
 
 
 @pytest.mark.parametrize("name", POSITIONAL)
@@ -166,7 +169,7 @@ def test_short_flags_are_those_of_the_table() -> None:
 
 
 def test_a_short_flag_is_its_long_one() -> None:
-    assert parse("render", "-s", "lora", "-v", "gpu")[1].as_kwargs["service"] == "lora"
+    assert parse("render", "-s", "lora", "-v", "-q")[1].as_kwargs["service"] == "lora"
 
 
 def test_the_search_for_conflicts_finds_them() -> None:
@@ -190,7 +193,7 @@ def test_a_task_can_be_parsed_for_twice() -> None:
         """Do."""
 
     texts: list[Any] = [[argument.help for argument in first.get_arguments()] for _ in range(2)]
-    assert texts == [["the service"], ["the service"]]
+    assert texts == [["the service", *OUTPUT_FLAGS.values()]] * 2
 
 
 # --- lists that take any word ----------------------------------------------------------------------------------------
@@ -226,3 +229,29 @@ def test_a_service_is_removed_or_packages_of_it_are(words: tuple[str, ...], pack
     assert [context.name for context in parsed if context.name] == ["remove"]
     arguments = parsed[1].as_kwargs
     assert (arguments["service"], arguments["package"]) == ("whisper", packages)
+
+
+# --- how much is printed ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_task_can_be_quiet_or_verbose(name: str) -> None:
+    flags = {name for argument in namespace[name].get_arguments() for name in argument.names}
+    assert {"quiet", "q", "verbose", "v"} <= flags
+
+
+@pytest.mark.parametrize(
+    ("flags", "volume"),
+    [({}, (False, False)), ({"quiet": True}, (True, False)), ({"verbose": True}, (False, True))],
+)
+def test_a_task_does_not_see_how_much_is_printed(flags: dict[str, bool], volume: tuple[bool, bool]) -> None:
+    seen = []
+
+    @command(help={"service": "the service"})
+    def look(_: Context, service: str = "") -> None:
+        """Look."""
+        seen.append((task_name(), service, (is_quiet(), is_verbose())))
+
+    look(MockContext(), service="lora", **flags)
+    assert seen == [("look", "lora", volume)]
+    assert (task_name(), is_quiet(), is_verbose()) == ("", False, False)

@@ -15,6 +15,7 @@ from torchpin.lint.matches import Edit, FixableFinding, Match
 from torchpin.lint.result import LintResult
 from torchpin.output import check_formats, check_report
 from torchpin.output.answers import print_check_report
+from torchpin.output.volume import task_output
 
 if TYPE_CHECKING:
     from torchpin.model import Level
@@ -60,8 +61,8 @@ FULL = report(ERROR, FLOAT, *UNPINNED, *NOTICES)
 def printed(
     checked: CheckReport, capsys: pytest.CaptureFixture[str], form: str = "text", **options: bool
 ) -> str:
-    flags = {"verbose": False, "quiet": False, **options}
-    print_check_report(checked, form, fail_on="error", verbose=flags["verbose"], quiet=flags["quiet"])
+    with task_output("check", **options):
+        print_check_report(checked, form, fail_on="error")
     return capsys.readouterr().out
 
 

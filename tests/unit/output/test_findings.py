@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.results import FINDING, NOTICE, WAIVER, WARNING, environments, make_result, open_results
-from torchpin.checks import run
-from torchpin.checks.registry import Accepted
 from torchpin.checks.report import Entry
 from torchpin.lint.matches import Match
 from torchpin.output import findings
 from torchpin.output.console import console
+from torchpin.output.volume import task_output
 from torchpin.queries import support
 
 if TYPE_CHECKING:
@@ -66,38 +65,90 @@ def test_an_environment_is_named_where_its_service_has_several() -> None:
     ]
 
 
-def test_results_show_what_is_open_first_and_count_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    findings.print_results(open_results(), notices=["lora: the waiver of GPU001 for B200 ends on 2027-01-31"])
-    assert capsys.readouterr().out.splitlines() == [
-        "error[DOC001] DEVIATIONS.md:3: out of date",
-        "  help: run `invoke document`",
-        "warning[GPU002] lora-gpu: the driver is too old",
-        "  help: move to another build",
-        "unknown[TOR001] lora-gpu: the files of cu128 are not in the facts",
-        "notice[TOR004] services/lora/service.yaml:18:18: cu128 is frozen",
-        "  help: plan the update",
-        "waived[GPU001] services/lora/service.yaml:15:21: no code for B200",
-        "  waived until 2027-01-31: Known.",
-        "notice: lora: the waiver of GPU001 for B200 ends on 2027-01-31",
-        "skipped[IMG001] lora-gpu: no Docker engine",
-        "1 error, 1 warning, 1 notice; 8 checks: 2 ok, 1 failed, 1 waived, 1 warning, 1 skipped, 1 unknown, 1 not applicable",
-    ]
+OPEN = [
+    "error[DOC001] DEVIATIONS.md:3: out of date",
+    "  help: run `invoke document`",
+    "",
+    "warning[GPU002] lora-gpu: the driver is too old",
+    "  help: move to another build",
+    "",
+]
+TO_KNOW = [
+    "unknown[TOR001] lora-gpu: the files of cu128 are not in the facts",
+    "",
+    "notice[TOR004] services/lora/service.yaml:18:18: cu128 is frozen",
+    "  help: plan the update",
+    "",
+]
+NOTICE_TEXT = "lora: the waiver of GPU001 for B200 ends on 2027-01-31"
+COUNTS = (
+    "not shown: 1 waived finding, 1 skipped check (no Docker engine), 1 check not applicable; `-v` lists them"
+)
+SENTENCE = "1 error, 1 warning, 1 notice, 1 unknown in lora-gpu; 1 finding is waived until 2027-01-31"
 
 
-def test_quiet_results_leave_out_what_is_skipped_and_waived_but_count_it(
+def test_results_show_what_is_open_then_what_is_not_shown_then_the_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    findings.print_results(open_results(), quiet=True)
-    output = capsys.readouterr().out
-    assert [line.split("[")[0].split()[0] for line in output.splitlines() if not line.startswith(" ")] == [
-        "error",
-        "warning",
-        "unknown",
-        "notice",
-        "1",
+    findings.print_results(
+        open_results(), notices=[NOTICE_TEXT], counts="2 of 3 packages have measured facts"
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        *OPEN,
+        *TO_KNOW,
+        f"notice: {NOTICE_TEXT}",
+        f"{COUNTS}; 2 of 3 packages have measured facts",
+        SENTENCE,
     ]
-    assert "1 waived" in output
-    assert "1 skipped" in output
+
+
+def test_verify_names_what_would_fail_for_what_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:
+    with task_output("verify"):
+        findings.print_results(open_results())
+    assert "`-v` lists them, `--require docker` fails without these" in capsys.readouterr().out
+
+
+def test_a_verbose_task_shows_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    with task_output("judge", verbose=True):
+        findings.print_results(open_results())
+    assert capsys.readouterr().out.splitlines() == [
+        *OPEN,
+        *TO_KNOW,
+        "waived[GPU001] services/lora/service.yaml:15:21: no code for B200",
+        "  waived until 2027-01-31: Known.",
+        "",
+        "skipped[IMG001] lora-gpu: no Docker engine",
+        "not applicable to lora-gpu: TOR002",
+        SENTENCE,
+    ]
+
+
+def test_evidence_is_shown_by_a_verbose_task(capsys: pytest.CaptureFixture[str]) -> None:
+    for verbose in (False, True):
+        with task_output("judge", verbose=verbose):
+            findings.print_results([make_result(findings=(FINDING,))])
+        assert ("  evidence: a source" in capsys.readouterr().out) is verbose
+
+
+def test_a_quiet_task_shows_errors_and_warnings_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with task_output("judge", quiet=True):
+        findings.print_results(open_results(), notices=[NOTICE_TEXT])
+    assert capsys.readouterr().out.splitlines() == OPEN
+
+
+def test_what_is_said_of_several_places_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    other = replace(NOTICE, location="services/flux/service.yaml:9:9")
+    names = ("lora-gpu", "lora-cpu", "flux-gpu")
+    rows = [
+        make_result(name, status="ok", notices=(notice,))
+        for name, notice in zip(names, (NOTICE, NOTICE, other), strict=True)
+    ]
+    findings.print_results(rows)
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "notice[GPU001] services/lora/service.yaml:18:18: cu128 is frozen (lora-gpu, lora-cpu)",
+        "  also: services/flux/service.yaml:9:9",
+        "  help: plan the update",
+    ]
 
 
 def test_results_go_to_stderr_where_a_program_reads_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,9 +162,9 @@ def test_the_same_finding_of_several_environments_is_one_entry(capsys: pytest.Ca
     names = ("lora-gpu", "lora-cpu", "flux-gpu")
     rows = [make_result(name, findings=(replace(FINDING, help="h", evidence=""),)) for name in names]
     findings.print_results([*rows, make_result("lora-arm64", status="ok")])
-    head, *_, counts = capsys.readouterr().out.splitlines()
+    head, *_, last = capsys.readouterr().out.splitlines()
     assert head.endswith("15:21: no code for B200, at 100% (lora-gpu, lora-cpu)")
-    assert counts == "1 error; 4 checks: 3 incompatible, 1 ok"
+    assert last == "1 error in lora-gpu, lora-cpu and flux-gpu"
 
 
 def test_checks_that_were_skipped_for_the_same_reason_share_a_line(
@@ -126,30 +177,13 @@ def test_checks_that_were_skipped_for_the_same_reason_share_a_line(
         replace(make_result("lora-cpu", **skipped), check="IMG001"),
         replace(make_result("lora-gpu", **{**skipped, "note": "no GPU"}), check="IMG006"),
     ]
-    findings.print_results(rows)
+    with task_output("verify", verbose=True):
+        findings.print_results(rows)
     assert capsys.readouterr().out.splitlines() == [
         "skipped[IMG001, IMG002] 2 environments: no Docker engine",
         "skipped[IMG006] lora-gpu: no GPU",
-        "no findings; 4 checks: 4 skipped",
+        "nothing was checked: 0 checks of 2 environments passed",
     ]
-
-
-def test_the_summary_counts_entries_and_statuses() -> None:
-    several = make_result(
-        findings=(FINDING, replace(FINDING, message="n"), WARNING), notices=(NOTICE,), unknown=("u",)
-    )
-    waived = make_result(status="waived", accepted=(Accepted(finding=FINDING, waiver=WAIVER),))
-    assert findings.summary([several, waived]) == (
-        "2 errors, 1 warning, 1 notice; 2 checks: 1 incompatible, 1 waived"
-    )
-    assert findings.summary([]) == "no findings; 0 checks: none"
-
-
-def test_a_notice_fails_nothing_but_under_strict() -> None:
-    result = make_result(status="ok", notices=(NOTICE,))
-    assert not run.is_failure(result)
-    assert run.is_failure(result, strict=True)
-    assert findings.summary([result]) == "1 notice; 1 check: 1 ok"
 
 
 def test_a_match_of_a_rule_is_an_entry_of_its_level() -> None:
@@ -163,10 +197,13 @@ def test_a_match_of_a_rule_is_an_entry_of_its_level() -> None:
         )
 
 
-def test_a_service_has_a_line_with_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_judge_ends_with_whether_the_pins_can_work(capsys: pytest.CaptureFixture[str]) -> None:
     envs = [env for env in environments() if env.service.name in {"coaxial", "lora"}]
-    findings.print_service_verdicts([make_result("lora-gpu", findings=(FINDING,))], envs)
-    assert capsys.readouterr().out.splitlines() == ["ok           coaxial", "incompatible lora"]
+    findings.print_judgement([make_result("lora-gpu", findings=(FINDING,))], envs)
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == "the pins of coaxial can work; those of lora cannot work (1 error)"
+    )
 
 
 def test_the_matrix_is_printed_with_what_its_marks_mean(capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,3 +235,22 @@ def test_only_the_label_is_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = Entry(kind="error", check="GPU001", title="t", message="no code", location="a:1:1", help="h")
     findings.print_entry(console(stream), entry)
     assert stream.getvalue() == "\x1b[1;31merror[GPU001] \x1b[0ma:1:1: no code\n\x1b[32m  help: \x1b[0mh\n"
+
+
+def test_no_escape_is_written_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = io.StringIO()
+    findings.print_entry(console(stream), Entry(kind="error", check="GPU001", title="t", message="no code"))
+    assert stream.getvalue() == "error[GPU001] no code\n"
+
+
+def test_force_color_colours_a_pipe_and_wraps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = io.StringIO()
+    message = "no code " * 20
+    findings.print_entry(console(stream), Entry(kind="error", check="GPU001", title="t", message=message))
+    assert stream.getvalue() == f"\x1b[1;31merror[GPU001] \x1b[0m{message.strip()}\n"

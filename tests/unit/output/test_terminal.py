@@ -62,7 +62,7 @@ def test_brackets_colons_and_markup_survive_everywhere(capsys: pytest.CaptureFix
     terminal.print_outcomes([Outcome(name=REQUIREMENT, status="changed", detail=REQUIREMENT)])
     terminal.print_table("", ("package",), [(REQUIREMENT,)])
     terminal.print_results_json([result])
-    assert capsys.readouterr().out.count(REQUIREMENT) == 1 + 1 + (4 + 1) + 2 + 1 + 6
+    assert capsys.readouterr().out.count(REQUIREMENT) == 1 + 1 + (3 + 1) + 2 + 1 + 6
     terminal.print_status(REQUIREMENT)
     terminal.print_error(REQUIREMENT)
     terminal.print_outcomes([Outcome(name="a", status="failed", detail=REQUIREMENT, code=1)])

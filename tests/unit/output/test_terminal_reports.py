@@ -232,7 +232,7 @@ def test_a_draft_goes_to_stdout_and_all_else_to_stderr(capsys: pytest.CaptureFix
     output = capsys.readouterr()
     assert output.out == "name: lora\n"
     match_head = "services/lora/service.yaml:15:21: no code for B200, at 100%"
-    details = ["  help: Move.", "    Or not.", "  evidence: a source"]
+    details = ["  help: Move.", "    Or not."]
     assert output.err.splitlines() == [
         f"error[ADO001] {match_head}",
         *details,
@@ -242,7 +242,8 @@ def test_a_draft_goes_to_stdout_and_all_else_to_stderr(capsys: pytest.CaptureFix
         "image.png: skipped, not a text file",
         f"error[GPU001] {match_head}",
         *details,
-        "1 error; 1 check: 1 incompatible",
+        "",
+        "1 error in lora-gpu",
     ]
 
 

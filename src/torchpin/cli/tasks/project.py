@@ -251,8 +251,6 @@ def adopt(
         "sarif": "print one SARIF 2.1.0 document instead of text",
         "github": "print workflow commands that annotate a change on GitHub instead of text",
         "markdown": "print Markdown, for a comment",
-        "verbose": "with evidence, and with each package without a version",
-        "quiet": "print nothing but what fails",
     },
 )
 def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
@@ -271,8 +269,6 @@ def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
     sarif: bool = False,
     github: bool = False,
     markdown: bool = False,
-    verbose: bool = False,
-    quiet: bool = False,
 ) -> None:
     """Check Dockerfiles, requirement files, pyproject.toml, lock files and service.yaml of any project for what breaks or floats."""
     from torchpin.commands.check import CheckOptions
@@ -296,7 +292,7 @@ def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
             diff=diff,
         )
         report = check_files(options)
-        print_check_report(report, form, verbose=verbose, quiet=quiet, fail_on=options.fail_on)
+        print_check_report(report, form, fail_on=options.fail_on)
         run.end_with(report.exit_code)
 
 

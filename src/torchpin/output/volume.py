@@ -1,0 +1,35 @@
+"""How much people are shown: findings and errors alone, what matters, or all evidence; and for which task."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Volume = Literal["quiet", "normal", "verbose"]
+_running: list[tuple[str, Volume]] = [("", "normal")]
+
+
+@contextmanager
+def task_output(name: str, *, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
+    """Until its end, what is printed belongs to this task. `quiet` wins over `verbose`."""
+    _running.append((name, "quiet" if quiet else "verbose" if verbose else "normal"))
+    try:
+        yield
+    finally:
+        _running.pop()
+
+
+def task_name() -> str:
+    """The running task, "" outside of one."""
+    return _running[-1][0]
+
+
+def is_quiet() -> bool:
+    return _running[-1][1] == "quiet"
+
+
+def is_verbose() -> bool:
+    return _running[-1][1] == "verbose"
