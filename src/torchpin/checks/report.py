@@ -23,6 +23,7 @@ class Entry:
     check: str
     title: str
     message: str
+    about: str = ""
     level: Level = "error"  # that of the finding, also where it is waived
     location: str = ""  # file:line:column; "" for an unknown
     help: str = ""
@@ -59,6 +60,7 @@ def _entry(result: Result, finding: Finding, kind: EntryKind, waiver: Waiver | N
         check=result.check,
         title=result.title,
         message=finding.message,
+        about=finding.about,
         level=finding.level,
         location=finding.location,
         help=finding.help,

@@ -180,11 +180,10 @@ def print_draft(adopted: Adopted, *, json: bool) -> None:
 def print_check_report(report: CheckReport, form: str, *, fail_on: FailOn) -> None:
     """What was checked, as text, `json`, `sarif`, `github` or `markdown`."""
     from torchpin.output import check_formats, check_report
+    from torchpin.output.sarif import sarif_report
 
     if form in {"json", "sarif"}:
-        terminal.print_json(
-            (check_formats.json_report if form == "json" else check_formats.sarif_report)(report)
-        )
+        terminal.print_json((check_formats.json_report if form == "json" else sarif_report)(report))
     elif form in {"github", "markdown"}:
         lines = check_formats.github_report if form == "github" else check_formats.markdown_report
         terminal.print_raw("".join(f"{line}\n" for line in lines(report)))

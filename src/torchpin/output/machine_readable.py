@@ -1,4 +1,4 @@
-"""The judge's results for programs: a JSON document, SARIF 2.1.0, and workflow commands of GitHub."""
+"""The judge's results for programs: a JSON document, and workflow commands of GitHub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from torchpin import __version__, paths
-from torchpin.checks.registry import REGISTRY
 from torchpin.checks.report import entries
 from torchpin.checks.run import verdicts
 
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Result
     from torchpin.checks.report import Entry
     from torchpin.compat.measured import PackageShare
-    from torchpin.model import Environment
+    from torchpin.model import Environment, Service
 
 CHECKS_URL = f"https://github.com/torchpin/torchpin/blob/main/{paths.CHECKS}"
-SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-SARIF_LEVELS = {"error": "error", "warning": "warning", "notice": "note"}
+_GPU_KEYS = ("gpus", "torch")
+_KEYS = {"GPU001": _GPU_KEYS, "GPU002": ("driver", *_GPU_KEYS), "GPU003": _GPU_KEYS, "GPU004": _GPU_KEYS}
 _GITHUB_LEVELS = {
     "error": "error",
     "warning": "warning",
@@ -64,75 +63,38 @@ def parse_location(location: str) -> tuple[str, int, int]:
     return parts[0], line, column
 
 
-def sarif_document(results: Sequence[Result]) -> dict[str, Any]:
-    """One run with a rule for each check and a result for each finding; waived ones are suppressed, unknown ones open."""
-    ids = sorted({result.check for result in results})
-    driver = {
-        "name": "torchpin",
-        "version": __version__,
-        "informationUri": CHECKS_URL,
-        "rules": [sarif_rule(id_) for id_ in ids],
-    }
-    rows = [_sarif_result(entry, ids.index(entry.check)) for entry in entries(results)]
-    return {
-        "$schema": SARIF_SCHEMA,
-        "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": rows}],
-    }
-
-
-def sarif_rule(id_: str) -> dict[str, Any]:
-    check = REGISTRY.get(id_)
-    title, meaning, help_text = (check.title, check.meaning, check.help) if check else (id_, "", "")
-    return {
-        "id": id_,
-        "shortDescription": {"text": title},
-        "fullDescription": {"text": meaning or title},
-        "help": {"text": help_text or title},
-        "helpUri": f"{CHECKS_URL}#{id_.lower()}",
-    }
-
-
-def _sarif_result(entry: Entry, rule: int) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "ruleId": entry.check,
-        "ruleIndex": rule,
-        # SARIF 2.1.0, 3.27.10: a result of another kind than `fail` has the level `none`.
-        "level": "none" if entry.kind == "unknown" else SARIF_LEVELS[entry.level],
-        "message": {"text": _plain_text(entry)},
-    }
-    if entry.kind == "unknown":
-        row["kind"] = "open"
-    if entry.waiver:
-        justification = f"{entry.waiver.reason} (until {entry.waiver.review_by})"
-        row["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
-    file, line, column = parse_location(entry.location)
-    if file:
-        # SARIF counts lines and columns from 1; a location without a column is of the whole line.
-        region = {"region": {"startLine": line, "startColumn": max(column, 1)}} if line else {}
-        row["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": file}, **region}}]
-    return row
-
-
-def _plain_text(entry: Entry) -> str:
+def plain_text(entry: Entry) -> str:
     """`ENVIRONMENTS: message`, then help and evidence on lines of their own."""
     details = [f"help: {entry.help}"] if entry.help else []
     details += [f"evidence: {entry.evidence}"] if entry.evidence else []
     return "\n".join([f"{', '.join(entry.environments)}: {entry.message}", *details])
 
 
-def github_commands(results: Iterable[Result]) -> list[str]:
+def place_of(entry: Entry, service: Service) -> tuple[str, int, int]:
+    """The file, line and column of an entry in a description.
+
+    One without a place of its own, about an option (`--gpu B200`) or a missing fact, stands at `gpus:`, `driver:` or `torch:`.
+    """
+    file, line, column = parse_location(entry.location)
+    if file:
+        return file, line, column
+    keys = _KEYS.get(entry.check, ("torch",))
+    return parse_location(service.location(next((key for key in keys if key in service.positions), "")))
+
+
+def github_commands(results: Iterable[Result], environments: Iterable[Environment]) -> list[str]:
     """Workflow commands that annotate the lines of a change."""
-    return [_github_command(entry) for entry in entries(results)]
+    services = {env.name: env.service for env in environments}
+    return [_github_command(entry, services[entry.environments[0]]) for entry in entries(results)]
 
 
-def _github_command(entry: Entry) -> str:
-    kind, message = _GITHUB_LEVELS[entry.kind], _plain_text(entry)
+def _github_command(entry: Entry, service: Service) -> str:
+    kind, message = _GITHUB_LEVELS[entry.kind], plain_text(entry)
     if entry.kind == "unknown":
         message = f"unknown: {message}"
     if entry.waiver:
         message = f"waived until {entry.waiver.review_by}: {message}"
-    file, line, column = parse_location(entry.location)
+    file, line, column = place_of(entry, service)
     parts = {"file": file, "line": line, "col": column, "title": entry.check}
     properties = ",".join(f"{name}={escape_property(str(part))}" for name, part in parts.items() if part)
     return f"::{kind} {properties}::{escape_data(message)}"

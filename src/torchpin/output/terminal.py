@@ -115,14 +115,14 @@ def print_verdicts(
 
     `shares`: by environment, which packages have measured facts.
     """
-    from torchpin.output import machine_readable
+    from torchpin.output import machine_readable, sarif
 
     if form == "json":
         print_json(machine_readable.json_document(rows, environments, today, notices, shares or {}))
     elif form == "sarif":
-        print_json(machine_readable.sarif_document(rows))
+        print_json(sarif.sarif_document(rows, environments))
     elif form == "github":
-        print_raw("".join(f"{line}\n" for line in machine_readable.github_commands(rows)))
+        print_raw("".join(f"{line}\n" for line in machine_readable.github_commands(rows, environments)))
     else:
         print_judgement(rows, environments, notices=notices, shares=shares or {}, strict=strict)
 

@@ -14,7 +14,7 @@ from torchpin.lint.directives import Directive
 from torchpin.lint.matches import Edit, FixableFinding, Match
 from torchpin.lint.result import LintResult
 from torchpin.output import check_formats, check_report
-from torchpin.output.answers import print_check_report
+from torchpin.output.sarif import sarif_report
 from torchpin.output.volume import task_output
 
 if TYPE_CHECKING:
@@ -133,9 +133,7 @@ def test_json_has_the_place_and_the_fix() -> None:
 
 
 def test_sarif_has_regions_fingerprints_fixes_and_suppressions() -> None:
-    document = check_formats.sarif_report(
-        report(ERROR, *UNPINNED, ignored=((FLOAT, DIRECTIVE),), known=tuple(NOTICES[:1]))
-    )
+    document = sarif_report(report(ERROR, *UNPINNED, ignored=((FLOAT, DIRECTIVE),), known=tuple(NOTICES[:1])))
     (run,) = document["runs"]
     assert run["columnKind"] == "unicodeCodePoints"
     results = run["results"]
@@ -156,7 +154,7 @@ def test_sarif_has_regions_fingerprints_fixes_and_suppressions() -> None:
     ]
     assert suppressed["suppressions"] == [{"kind": "inSource", "justification": "so"}]
     assert unchanged["baselineState"] == "unchanged"
-    fingerprints = [row["partialFingerprints"]["torchpinLine/v1"] for row in results]
+    fingerprints = [row["partialFingerprints"]["primaryLocationLineHash"] for row in results]
     assert len({*fingerprints}) == len(fingerprints)
     assert first["partialFingerprints"] != second["partialFingerprints"]
 
@@ -164,8 +162,8 @@ def test_sarif_has_regions_fingerprints_fixes_and_suppressions() -> None:
 def test_fingerprints_stay_while_lines_move() -> None:
     texts = {"requirements.txt": "# a comment\n" + TEXTS["requirements.txt"]}
     moved = LintResult(matches=(match("ADO012", "requirements.txt:2:1", "warning"),), texts=texts)
-    before = check_formats.sarif_report(report(UNPINNED[0]))["runs"][0]["results"][0]
-    after = check_formats.sarif_report(CheckReport(result=moved, exit_code=0))["runs"][0]["results"][0]
+    before = sarif_report(report(UNPINNED[0]))["runs"][0]["results"][0]
+    after = sarif_report(CheckReport(result=moved, exit_code=0))["runs"][0]["results"][0]
     assert before["partialFingerprints"] == after["partialFingerprints"]
 
 
@@ -174,9 +172,7 @@ def test_fingerprints_stay_while_lines_move() -> None:
     [("a b/Dockerfile", "a%20b/Dockerfile"), ("é%.txt", "%C3%A9%25.txt"), ("/x/Dockerfile", "file:///x/Dockerfile"), ("a:b", "a%3Ab")],
 )  # fmt: skip
 def test_a_path_is_an_address(path: str, uri: str) -> None:
-    (row,) = check_formats.sarif_report(report(match("ADO006", f"{path}:1:1", "warning")))["runs"][0][
-        "results"
-    ]
+    (row,) = sarif_report(report(match("ADO006", f"{path}:1:1", "warning")))["runs"][0]["results"]
     assert row["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
 
 
