@@ -14,6 +14,7 @@ from torchpin.lint.directives import Directive
 from torchpin.lint.matches import Edit, FixableFinding, Match
 from torchpin.lint.result import LintResult
 from torchpin.output import check_formats, check_report
+from torchpin.output.answers import print_check_report
 from torchpin.output.sarif import sarif_report
 from torchpin.output.volume import task_output
 
