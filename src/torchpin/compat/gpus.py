@@ -60,6 +60,11 @@ def _judge_host(platform: str, gpu: facts.Gpu) -> GpuVerdict | None:
     return GpuVerdict(status="incompatible", reason=reason, evidence=gpu.citation)
 
 
+def is_cpu_variant(env: Environment) -> bool:
+    """Whether an environment has a CPU build because its description chose one: no GPU is meant to run it."""
+    return torch_build(env) == "cpu" and not is_pypi_cpu_build(env)
+
+
 def is_pypi_cpu_build(env: Environment) -> bool:
     """Whether PyPI's torch is a CPU build though nobody chose a CPU channel, as for Linux on aarch64 up to 2.10."""
     is_linux = env.variant.platform.startswith("linux")

@@ -198,17 +198,22 @@ def share_text(shares: Mapping[str, PackageShare]) -> str:
 
 
 def print_matrix(matrix: Matrix) -> None:
-    """For each environment the GPUs of each verdict, then what the marks mean, then the reasons."""
+    """For each environment the GPUs of each verdict, then the CPU variants, what the marks mean, and the reasons."""
     out = console(sys.stdout)
     for name, row in zip(matrix.environments, matrix.cells, strict=True):
         out.print(Text(name, style="bold"))
         for verdict, gpu_names in gpus_by_verdict(row).items():
             label = (f"  {verdict:<{_VERDICT_WIDTH}}", _STYLES[verdict])
             print_hanging(out, Text.assemble(label, ", ".join(gpu_names)), _VERDICT_WIDTH + 2)
+    if matrix.cpu:
+        print_hanging(out, Text(f"on CPUs: {', '.join(matrix.cpu)}"), 2)
     cells = [cell for row in matrix.cells for cell in row]
-    if any(cell.described for cell in cells):
-        out.print(Text("* listed in service.yaml"))
-    if any(cell.notes for cell in cells):
-        out.print(Text("! another check has a finding about this GPU"))
+    marks = {
+        "* listed in service.yaml": any(cell.described for cell in cells),
+        "! another check has a finding about this GPU": any(cell.notes for cell in cells),
+    }
+    for meaning, is_used in marks.items():
+        if is_used:
+            out.print(Text(meaning, style="dim"))
     for sentence in explain_cells(matrix):
         print_hanging(out, Text(sentence), 2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from torchpin import facts
-from torchpin.compat.gpus import judge_gpu
+from torchpin.compat.gpus import is_cpu_variant, judge_gpu
 from torchpin.description.environments import torch_build
 
 if TYPE_CHECKING:
@@ -32,11 +32,12 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Matrix:
-    """Row by row, `cells[n]` are those of `environments[n]`, in the order of `gpus`."""
+    """Row by row, `cells[n]` are those of `environments[n]`, in the order of `gpus`. `cpu`: environments for no GPU."""
 
     environments: tuple[str, ...]
     gpus: tuple[str, ...]
     cells: tuple[tuple[Cell, ...], ...]
+    cpu: tuple[str, ...] = ()
 
 
 def select_gpus(
@@ -53,10 +54,12 @@ def build_matrix(
     environments: Sequence[Environment], gpu_names: Sequence[str], results: Iterable[Result]
 ) -> Matrix:
     rows = list(results)
+    on_gpus = [env for env in environments if not is_cpu_variant(env)]
     return Matrix(
-        environments=tuple(env.name for env in environments),
+        environments=tuple(env.name for env in on_gpus),
         gpus=tuple(gpu_names),
-        cells=tuple(tuple(_build_cell(env, name, rows) for name in gpu_names) for env in environments),
+        cells=tuple(tuple(_build_cell(env, name, rows) for name in gpu_names) for env in on_gpus),
+        cpu=tuple(env.name for env in environments if is_cpu_variant(env)),
     )
 
 

@@ -47,7 +47,7 @@ def test_the_page_is_whole_needs_nothing_from_outside_and_hides_nothing() -> Non
     tags = Tags()
     tags.feed(text)
     assert (tags.open, tags.outside) == ([], [])
-    assert text.count("<rect") == len(environments()) * len(gpus)
+    assert text.count("<rect") == len(support_matrix.environments) * len(gpus)
     assert len(re.findall("Waived until", text)) == sum(len(result.accepted) for result in results())
 
 

@@ -10,7 +10,7 @@ from torchpin import facts
 from torchpin.checks.context import CheckContext, target_gpus
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat.builds import Build, build_changes, candidate_builds
-from torchpin.compat.gpus import GpuVerdict, is_integrated, is_pypi_cpu_build, judge_gpu, unknown_gpu_text
+from torchpin.compat.gpus import GpuVerdict, is_cpu_variant, is_integrated, judge_gpu, unknown_gpu_text
 from torchpin.description.environments import cuda_version, has_other_channel, torch_build
 from torchpin.facts.versions import major_minor
 
@@ -37,8 +37,10 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
     Sources: NVIDIA's tables of compute capabilities and its compatibility guides; the build scripts of PyTorch's wheels,
     and the architectures measured in wheels.
     """
-    is_cpu_variant = torch_build(env) == "cpu" and not is_pypi_cpu_build(env)
-    if (is_cpu_variant and not context.target_gpus) or has_other_channel(env):
+    if is_cpu_variant(env):
+        yield from _cpu_service_notice(context, env)
+        return
+    if has_other_channel(env):
         return
     for name, location in target_gpus(context, env):
         gpu = facts.gpu(name)
@@ -50,6 +52,19 @@ def torch_runs_on_gpus(context: CheckContext, env: Environment) -> Iterator[Answ
             yield Unknown(message=message, about=name)
         else:
             yield _no_code_finding(context, env, name, location, verdict)
+
+
+def _cpu_service_notice(context: CheckContext, env: Environment) -> Iterator[Finding]:
+    """Whoever asks for a GPU learns that no variant of the service is for one; other CPU variants are not concerned."""
+    if context.target_gpus and all(variant.channel == "cpu" for variant in env.service.variants):
+        names = ", ".join(context.target_gpus)
+        yield finding(
+            env,
+            env.service.file,
+            f"{env.service.name} has CPU builds of torch only, which use no GPU, so {names} neither",
+            help="add a variant with a CUDA channel to run it on GPUs",
+            level="notice",
+        )
 
 
 def _no_code_finding(

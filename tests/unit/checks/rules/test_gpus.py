@@ -130,9 +130,24 @@ def test_other_cards_can_be_asked_for(environment: Environments) -> None:
     (finding,) = judge_check(env, "GPU001", target_gpus=("RTX 5090",)).findings
     assert (finding.about, finding.location) == ("RTX 5090", "--gpu RTX 5090")
     assert "`gpus:`" not in finding.help  # the description does not list it
+
+
+def test_a_cpu_variant_is_not_concerned_and_a_service_without_another_is_named(
+    environment: Environments,
+) -> None:
     cpu_env = environment(channel="cpu", torch=make_torch("2.5.1"))
-    (cpu_finding,) = judge_check(cpu_env, "GPU001", target_gpus=("H100",)).findings
-    assert cpu_finding.message.endswith("has no code for H100 (compute capability 9.0): a CPU build")
+    result = judge_check(cpu_env, "GPU001", target_gpus=("H100",))
+    assert result.findings == ()
+    (notice,) = result.notices
+    assert notice.message.endswith("has CPU builds of torch only, which use no GPU, so H100 neither")
+    both = replace(
+        cpu_env,
+        service=replace(
+            cpu_env.service,
+            variants=(cpu_env.variant, replace(cpu_env.variant, name="gpu", channel="cu124")),
+        ),
+    )
+    assert judge_check(both, "GPU001", target_gpus=("H100",)).status == "not applicable"
 
 
 def test_a_misspelled_card_is_unknown_with_near_names(environment: Environments) -> None:
