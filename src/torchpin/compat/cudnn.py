@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torchpin.compat.pins import Pin
     from torchpin.facts.package_rows import CudaBuild
-    from torchpin.model import Environment
+    from torchpin.model import Environment, Lock
 
 _PACKAGE = re.compile(r"nvidia-cudnn-cu\d+")
 _SYSTEM_PACKAGE = re.compile(r"libcudnn(\d+)\b.*")
@@ -50,6 +50,13 @@ def torch_cudnn(env: Environment) -> int | None:
     is_cuda = cuda_version(env) is not None and env.variant.platform == "linux/amd64"
     version = cudnn_version(env) or (release.cudnn if release and is_cuda else None)
     return _major(version) if version else None
+
+
+def loaded_cudnn(env: Environment, lock: Lock | None) -> str | None:
+    """The version of the cuDNN that a CUDA build of torch loads: the locked one, else that of the facts; None: not known."""
+    locked = lock.packages.items() if lock else ()
+    versions = (package.version for name, package in locked if _PACKAGE.fullmatch(name))
+    return next(versions, None) or cudnn_version(env)
 
 
 def other_cudnns(env: Environment, pins: Mapping[str, Pin]) -> dict[int, str]:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from torchpin import facts, paths
 from torchpin.compat.compiled import compiled_versions, compute_capabilities
-from torchpin.compat.cudnn import cudnn_number
-from torchpin.compat.overrides import overrides
-from torchpin.compat.pins import declared_names, file_packages, pinned_version
+from torchpin.compat.cudnn import cudnn_number, loaded_cudnn
+from torchpin.compat.pins import declared_names, file_packages
 from torchpin.compat.recommendations import source_names
 from torchpin.description.environments import MACHINES, cuda_version, mirror_variable, torch_build
 from torchpin.image.groups import package_groups
@@ -220,7 +219,7 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
             "version": f"{release}+{build}" if carries_local else release,
             "cuda": cuda_version(env),
             "archs": list(compiled.sm) if compiled else None,
-            **_cudnn_expectation(env),
+            **_loaded_expectations(env, lock),
         },
         "imports": list(env.service.imports),
         "requested": sorted(requested_packages(env, lock)),
@@ -233,11 +232,23 @@ def probe_expectations(env: Environment, lock: Lock, *, home: str | None = None)
     }
 
 
-def _cudnn_expectation(env: Environment) -> dict[str, object]:
-    """The cuDNN that torch has to load, as the number that it reports, where its own is overridden."""
-    versions = (row.package for name, row in overrides(env).items() if name.startswith("nvidia-cudnn-cu"))
-    package = next(versions, None)
-    return {"cudnn": cudnn_number(pinned_version(package))} if package else {}
+def _loaded_expectations(env: Environment, lock: Lock) -> dict[str, object]:
+    """The cuDNN that torch has to load, as the number that it reports, and its C++11 ABI; where facts or lock tell them.
+
+    A torch that a base image brings has the cuDNN of that image, and an ABI of its own where its vendor builds it.
+    """
+    is_from_base = env.service.torch.origin == "base"
+    base = facts.base_image(env.base.image) if is_from_base else None
+    cudnn = cudnn_number(loaded_cudnn(env, lock)) if cuda_version(env) and not is_from_base else None
+    is_built_elsewhere = is_from_base and (base is None or base.own_build)
+    # the facts about the ABI are those of the wheels for x86_64
+    has_abi_fact = env.variant.platform == "linux/amd64" and not is_built_elsewhere
+    version, build = str(env.service.torch.version), torch_build(env)
+    abi = facts.cxx11_abi(version, build) if build and has_abi_fact else None
+    return {
+        **({} if cudnn is None else {"cudnn": cudnn}),
+        **({} if abi is None else {"cxx11_abi": abi == 1}),
+    }
 
 
 def _compiled_expectations(env: Environment) -> dict[str, object]:

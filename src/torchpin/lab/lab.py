@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import platform
 import shutil
 import zipfile
@@ -11,25 +10,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from torchpin import facts, paths
-from torchpin.compat import partners
-from torchpin.compat.cudnn import cudnn_number
-from torchpin.compat.family import channel_names
-from torchpin.compat.overrides import overrides
-from torchpin.compat.pins import file_packages, pinned_version
-from torchpin.compat.wheels import abi_wheels
+from torchpin.compat.pins import file_packages
 from torchpin.description import write
-from torchpin.description.environments import MACHINES, cuda_version, select_environments
+from torchpin.description.environments import select_environments
 from torchpin.description.settings import file_package_names
 from torchpin.errors import InputError, ToolError
 from torchpin.image.plan import left_out_files
-from torchpin.lab import base_image, stub_wheels
+from torchpin.lab import base_image
+from torchpin.lab.channels import stub_channels
 from torchpin.lab.docker_engine import extend_image
 from torchpin.lab.leftovers import clear_leftovers, new_prefix
-from torchpin.lab.reduce import lab_package_names, reduce_service, requirement_name
-from torchpin.tools import index_server, package_files, process, uv_install
+from torchpin.lab.origins import create_origins
+from torchpin.lab.reduce import reduce_service
+from torchpin.tools import index_server, package_files, uv_install
 from torchpin.tools.copied_files import copy_members, list_members
 from torchpin.tools.files import make_work_folder, read_inside, read_text, write_files
 from torchpin.tools.scratch import LAB, temporary_folder
@@ -39,23 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from torchpin.model import Environment, Lock, Service, Settings, Source, StatusCallback
+    from torchpin.model import Environment, Lock, Service, Settings, StatusCallback
     from torchpin.tools.index_server import Channels
     from torchpin.workspace.workspace import Repository
 
 
 _COPIED_PATHS = (paths.DOCKERFILE_TEMPLATE, paths.RUNTIME)
-_STUB_PACKAGE = """[build-system]
-requires = ["setuptools"]
-build-backend = "setuptools.build_meta"
-
-[project]
-name = "{name}"
-version = "0"
-
-[tool.setuptools]
-py-modules = []
-"""
 _SMOKE_TEST = '''"""The lab's smoke test: torch is the lab's stub."""
 
 import torch
@@ -107,9 +90,9 @@ def open_lab(
         _copy_repository(repo.root, scratch)
         _copy_own_files(repo.root, scratch, environments)
         _copy_wheels(repo.root, scratch, environments)
-        origins = _create_origins(folder, environments, locks)
+        origins = create_origins(folder, environments, locks)
         services = _reduce_services(environments, locks, origins, base=base, python=python)
-        served = _stub_channels(services, updated_environments)
+        served = stub_channels(services, updated_environments, locks)
         if base:
             services = tuple(_with_stub_base(folder, service, base, prefix, served) for service in services)
         _write_services(scratch, services)
@@ -194,19 +177,6 @@ def _copy_wheels(root: Path, scratch: Path, environments: Sequence[Environment])
         shutil.copyfile(wheel, scratch / path)
 
 
-def _create_origins(
-    folder: Path, environments: Sequence[Environment], locks: Mapping[str, Lock]
-) -> dict[str, tuple[str, str]]:
-    """Address and commit of a stub repository for each source, by the source's name."""
-    return {
-        source.name: _create_origin(
-            folder, source, locks[env.name], lab_package_names(env.service, locks[env.name])
-        )
-        for env in environments
-        for source in env.service.sources
-    }
-
-
 def _reduce_services(
     environments: Sequence[Environment],
     locks: Mapping[str, Lock],
@@ -282,119 +252,3 @@ def _with_stub_base(
                 wheel.extractall(tree)
     extend_image(base, tag, tree)
     return replace(service, base=replace(service.base, image=tag))
-
-
-def _with_updated_torch(
-    services: Sequence[Service], updated_environments: Sequence[Environment]
-) -> tuple[Environment, ...]:
-    """The lab's environments with the torch and the channel that they have after a bump."""
-    lab_environments = {env.name: env for env in select_environments(services)}
-    return tuple(
-        replace(
-            lab_environments[env.name],
-            service=replace(lab_environments[env.name].service, torch=env.service.torch),
-            variant=replace(lab_environments[env.name].variant, channel=env.variant.channel),
-        )
-        for env in updated_environments
-        if env.name in lab_environments and env.service.torch.origin == "index"
-    )
-
-
-def _stub_channels(
-    services: Sequence[Service], updated_environments: Sequence[Environment]
-) -> dict[str, dict[str, list[index_server.File]]]:
-    """The files of the lab's index: by channel and package, stubs of each environment's torch family and ABI wheels."""
-    channels: dict[str, dict[str, list[index_server.File]]] = {}
-    for env in (*select_environments(services), *_with_updated_torch(services, updated_environments)):
-        torch, channel = env.service.torch, env.variant.channel
-        compiled = facts.compiled_archs(str(torch.version), channel, MACHINES[env.variant.platform])
-        files = stub_wheels.torch_family(
-            version=str(torch.version),
-            # PyTorch's builds for x86_64 carry their channel as local version
-            local=channel if env.variant.platform == "linux/amd64" else None,
-            companions=_companions(env),
-            cuda=cuda_version(env),
-            archs=compiled.sm if compiled else (),
-            cudnn=cudnn_number(_cudnn(env)) if cuda_version(env) else None,
-            python_tag=f"cp{env.service.python.major}{env.service.python.minor}",
-            # a plain linux tag fits any C library; PyPI would reject it, the lab's index does not
-            platform=f"linux_{MACHINES[env.variant.platform]}",
-        )
-        packages = channels.setdefault(channel, {})
-        for file in files:
-            channel_files = packages.setdefault(canonicalize_name(file.filename.split("-")[0]), [])
-            if file.filename not in {channel_file.filename for channel_file in channel_files}:
-                channel_files.append(file)
-        for name, wheel in abi_wheels(env).items():
-            channels.setdefault(name, {}).setdefault(name, []).append(_abi_stub(name, wheel))
-    return channels
-
-
-def _cudnn(env: Environment) -> str | None:
-    """The cuDNN that torch loads: the overriding one, else that of the release."""
-    release = facts.release(str(env.service.torch.version))
-    chosen = [row for name, row in overrides(env).items() if name.startswith("nvidia-cudnn-cu")]
-    return pinned_version(chosen[0].package) if chosen else release.cudnn if release else None
-
-
-def _companions(env: Environment) -> dict[str, str]:
-    """The companions with their versions, and those that other packages may bring: they too come from the channel."""
-    torch = env.service.torch
-    brought = {
-        name: str(best.version)
-        for name in channel_names(env) - {*torch.family}
-        if name.isidentifier() and (best := partners.best_choice(name, torch.version))
-    }
-    return brought | {name: str(version) for name, version in torch.companions.items()}
-
-
-def _abi_stub(name: str, wheel: facts.Wheel) -> index_server.File:
-    """A stub with the file name of an ABI wheel and, as in the real one, the plain version in its metadata."""
-    module = name.replace("-", "_")
-    modules = {f"{module}/__init__.py": f'__version__ = "{wheel.version}"\n'}
-    _, content = stub_wheels.build_wheel(module, wheel.version, tag="py3-none-any", modules=modules)
-    return replace(
-        stub_wheels.index_file(f"{module}-{wheel.version}-py3-none-any.whl", content), filename=wheel.filename
-    )
-
-
-def _create_origin(folder: Path, source: Source, lock: Lock, names: frozenset[str]) -> tuple[str, str]:
-    """Create a bare repository in place of a source: its address and the commit of the tag.
-
-    The same input gives the same commit, since author and dates are fixed and the user's git settings are ignored.
-    """
-    upstream = next((candidate for candidate in lock.upstreams if candidate.source == source.name), None)
-    lines = [line for line in (upstream.requirements if upstream else ()) if requirement_name(line) in names]
-    work, bare = folder / f"{source.name}-work", folder / f"{source.name}.git"
-    files = {work / "README.md": f"A stub of {source.name} {source.version}.\n"}
-    if source.requirements:
-        files[work / source.requirements[0]] = "".join(f"{line}\n" for line in lines)
-        files |= dict.fromkeys((work / name for name in source.requirements[1:]), "")
-    if upstream and upstream.distribution:
-        files[work / "pyproject.toml"] = _STUB_PACKAGE.format(name=upstream.distribution)
-    write_files(files)
-    stamp = "2000-01-01T00:00:00+0000"
-    person = {"NAME": "torchpin lab", "EMAIL": "lab@localhost"}
-    identity = {
-        f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in person.items()
-    }
-    dates = {
-        "GIT_AUTHOR_DATE": stamp,
-        "GIT_COMMITTER_DATE": stamp,
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-    }
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    for command in (
-        ("git", "init", "--quiet", "--initial-branch=main", str(work)),
-        ("git", "-C", str(work), "add", "."),
-        ("git", "-C", str(work), "commit", "--quiet", "--message", f"Stub of {source.version}"),
-        *([("git", "-C", str(work), "tag", source.tag)] if source.tag else []),
-        ("git", "clone", "--quiet", "--bare", str(work), str(bare)),
-    ):
-        process.run(command, env=clean | identity | dates, timeout=process.QUERY)
-    commit = process.run(
-        ("git", "-C", str(bare), "rev-parse", "HEAD"), env=clean, timeout=process.QUICK
-    ).stdout.strip()
-    shutil.rmtree(work)
-    return f"file://{bare}", commit

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.labs import ROOT, build_environment
-from torchpin.commands import lock
+from torchpin.commands import install, lock
 from torchpin.description.environments import select_environments
 from torchpin.errors import ToolError
-from torchpin.lab import docker_engine, lab
+from torchpin.lab import docker_engine, lab, stub_wheels
 from torchpin.tools import docker, uv_install
 from torchpin.workspace import workspace
 
@@ -28,6 +28,28 @@ def test_the_lab_says_plainly_that_it_is_for_linux(platform: str, monkeypatch: p
         lab.open_lab(repo, environments, docker=False, show_status=lambda _: None),
     ):
         pytest.fail("a lab was opened")
+
+
+@pytest.mark.network
+def test_a_stub_that_answers_otherwise_than_facts_and_lock_fails_the_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = stub_wheels.torch_family
+    wrong = {"cudnn": 90100, "cxx11_abi": False, "cuda": "12.6", "archs": ("sm_90",)}
+    monkeypatch.setattr(stub_wheels, "torch_family", lambda **answers: right(**{**answers, **wrong}))
+    repo = workspace.open_repository(ROOT)
+    environments = select_environments(repo.services, service="lora")
+    with lab.open_lab(repo, environments, docker=False, show_status=lambda _: None) as opened_lab:
+        assert not any(outcome.code for outcome in lock.lock(opened_lab.repo, opened_lab.environments))
+        with pytest.raises(ToolError) as raised:
+            install.install(opened_lab.repo, opened_lab.environments[0])
+    assert [line.strip() for line in str(raised.value).splitlines()[1:]] == [
+        "probe: FAIL torch CUDA: expected 12.8, found 12.6",
+        "probe: FAIL torch.backends.cudnn.version(): expected 90701, found 90100",
+        "probe: FAIL torch C++11 ABI: expected TRUE, found FALSE",
+        "probe: FAIL torch architectures: expected sm_75 sm_80 sm_86 sm_100 sm_120, found sm_90",
+        "probe: 4 problems",
+    ]
 
 
 @pytest.mark.docker

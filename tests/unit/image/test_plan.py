@@ -8,24 +8,31 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.version import Version
 
 from support.abi_wheels import ATTENTION, LAYER_ONE, RELEASE, make_environment, make_lock, resolution
+from support.descriptions import PLAIN, read_service
 from support.layers import make_layer
+from torchpin.description.environments import select_environments
 from torchpin.image import plan
 from torchpin.image.dockerfile import render_context_list
 from torchpin.image.steps import layer_steps
-from torchpin.model import Run, Source
+from torchpin.model import Base, Run, Source
 
 if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Environments, Locks
+    from torchpin.model import Environment, Lock
+
+
+CUDA_BUILD = {"archs": "sm_50 sm_90", "cudnn": 90100, "cxx11_abi": False}
 
 
 @pytest.mark.parametrize(
     ("channel", "platform", "torch"),
     [
-        ("cu121", "linux/amd64", {"version": "2.5.1+cu121", "cuda": "12.1", "archs": "sm_50 sm_90"}),
-        ("cpu", "linux/amd64", {"version": "2.5.1+cpu", "cuda": None, "archs": None}),
-        ("pypi", "linux/amd64", {"version": "2.5.1+cu124", "cuda": "12.4", "archs": "sm_50 sm_90"}),
+        ("cu121", "linux/amd64", {"version": "2.5.1+cu121", "cuda": "12.1", **CUDA_BUILD}),
+        ("cpu", "linux/amd64", {"version": "2.5.1+cpu", "cuda": None, "archs": None, "cxx11_abi": False}),
+        ("pypi", "linux/amd64", {"version": "2.5.1+cu124", "cuda": "12.4", **CUDA_BUILD}),
         ("pypi", "linux/arm64", {"version": "2.5.1", "cuda": None, "archs": None}),
     ],
 )
@@ -33,9 +40,49 @@ def test_the_probe_expects_the_channel_s_torch(
     environment: Environments, lock: Locks, channel: str, platform: str, torch: dict[str, str | None]
 ) -> None:
     env = environment(channel=channel, platform=platform)
-    actual: Any = plan.probe_expectations(env, lock(env))["torch"]
-    archs = f"{actual['archs'][0]} {actual['archs'][-1]}" if actual["archs"] else None
-    assert actual | {"archs": archs} == torch
+    assert expected_torch(env, lock(env)) == torch
+
+
+def test_the_probe_expects_the_locked_cudnn_and_without_one_that_of_the_facts(
+    environment: Environments, lock: Locks, artifact: Artifacts
+) -> None:
+    env = environment()
+    locked = lock(env, artifact("nvidia-cudnn-cu12", "9.2.1.18", by=("torch",)))
+    assert expected_torch(env, locked)["cudnn"] == 90201
+    small = lock(env)
+    layers = tuple(replace(layer, packages=layer.packages[:1]) for layer in small.layers[:1])
+    assert expected_torch(env, replace(small, layers=layers, wheels=()))["cudnn"] == 90100
+
+
+@pytest.mark.parametrize(
+    ("base", "cxx11_abi"),
+    [
+        ("pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel", True),
+        ("nvcr.io/nvidia/pytorch:25.04-py3", None),
+        ("example.org/own:1", None),
+    ],
+)
+def test_of_a_torch_in_a_base_image_the_probe_expects_what_facts_tell(
+    lock: Locks, base: str, cxx11_abi: bool | None
+) -> None:
+    """Not the cuDNN, which is that of the image; nor the ABI where its vendor builds torch, or nobody knows who does."""
+    env = from_base(base)
+    torch = expected_torch(env, lock(env))
+    assert ("cudnn" in torch, torch.get("cxx11_abi")) == (False, cxx11_abi)
+
+
+def expected_torch(env: Environment, locked: Lock) -> dict[str, Any]:
+    """With the first and the last architecture."""
+    torch: Any = plan.probe_expectations(env, locked)["torch"]
+    archs = f"{torch['archs'][0]} {torch['archs'][-1]}" if torch["archs"] else None
+    return {**torch, "archs": archs}
+
+
+def from_base(image: str) -> Environment:
+    (env,) = select_environments([read_service(PLAIN)])
+    torch = replace(env.service.torch, version=Version("2.7.1"), origin="base")
+    service = replace(env.service, base=Base(image=image), torch=torch)
+    return replace(env, service=service, variant=replace(env.variant, channel="cu126"))
 
 
 def test_the_probe_expects_what_the_lock_and_the_description_say(

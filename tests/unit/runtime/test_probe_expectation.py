@@ -183,6 +183,24 @@ def test_a_missing_architecture_is_a_problem() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "problem"),
+    [
+        ("cudnn", 90701, 90100, "torch.backends.cudnn.version(): expected 90701, found 90100"),
+        ("cudnn", 90701, None, "torch.backends.cudnn.version(): expected 90701, found none"),
+        ("cxx11_abi", True, False, "torch C++11 ABI: expected TRUE, found FALSE"),
+        ("cxx11_abi", False, True, "torch C++11 ABI: expected FALSE, found TRUE"),
+        ("cxx11_abi", False, None, "torch C++11 ABI: expected FALSE, found none"),
+    ],
+)
+def test_another_cudnn_or_abi_is_a_problem(name: str, right: object, wrong: object, problem: str) -> None:
+    document, expectation = torch_document("2.5.1", "12.1"), torch_expected("2.5.1", "12.1")
+    for actual, lines in ((right, []), (wrong, [problem])):
+        document["torch"][name] = actual
+        expectation["torch"][name] = right
+        assert problems(document, expectation) == lines
+
+
 def test_a_torch_that_is_missing_or_broken_is_a_problem() -> None:
     assert problems(probe_document(torch=None), expected()) == [
         "torch.__version__: expected 2.5.1+cu121, torch is not installed"
@@ -260,6 +278,7 @@ def test_an_expectation_needs_only_python_and_distributions() -> None:
         (expected(torch={"cuda": "12.1"}), "invalid value of torch"),
         (expected(torch={"version": "2.5.1", "arches": []}), "invalid value of torch"),
         (expected(torch={"version": "2.5.1", "archs": "sm_80"}), "invalid value of torch"),
+        (expected(torch={"version": "2.5.1", "cxx11_abi": "TRUE"}), "invalid value of torch"),
     ],
 )
 def test_an_expectation_of_another_shape_is_refused(expectation: object, message: str) -> None:

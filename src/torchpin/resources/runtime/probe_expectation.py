@@ -67,9 +67,11 @@ def is_build(value: object) -> bool:
     """Return whether a value describes a build of torch; None means that torch is not checked."""
     if not isinstance(value, dict):
         return value is None
-    cuda, archs = value.get("cuda"), value.get("archs")
-    well_formed = set(value) <= {"version", "cuda", "archs", "cudnn"} and is_text(value.get("version"))
-    return well_formed and (cuda is None or is_text(cuda)) and (archs is None or is_list(archs))
+    cuda, archs, cxx11_abi = value.get("cuda"), value.get("archs"), value.get("cxx11_abi", True)
+    keys = {"version", "cuda", "archs", "cudnn", "cxx11_abi"}
+    well_formed = set(value) <= keys and is_text(value.get("version"))
+    of_build = (cuda is None or is_text(cuda)) and (archs is None or is_list(archs))
+    return well_formed and of_build and isinstance(cxx11_abi, bool)
 
 
 SHAPE: Mapping[str, Callable[[object], bool]] = {
@@ -221,7 +223,7 @@ def inherited_problems(document: dict[str, Any], expect: dict[str, Any]) -> list
 
 
 def torch_problems(actual: dict[str, Any] | None, expected: dict[str, Any]) -> list[str]:
-    """Return the differences of torch's build: version, CUDA, compiled architectures."""
+    """Return the differences of torch's build: version, CUDA, cuDNN, C++11 ABI, compiled architectures."""
     if actual is None or "error" in actual:
         reason = actual["error"] if actual else "torch is not installed"
         return [f"torch.__version__: expected {expected['version']}, {reason}"]
@@ -233,10 +235,17 @@ def torch_problems(actual: dict[str, Any] | None, expected: dict[str, Any]) -> l
         differences.append(differs("torch CUDA", expected["cuda"], actual["cuda"]))
     if "cudnn" in expected and actual["cudnn"] != expected["cudnn"]:
         differences.append(differs("torch.backends.cudnn.version()", expected["cudnn"], actual["cudnn"]))
+    if "cxx11_abi" in expected and actual["cxx11_abi"] != expected["cxx11_abi"]:
+        differences.append(differs("torch C++11 ABI", abi(expected["cxx11_abi"]), abi(actual["cxx11_abi"])))
     missing = [arch for arch in expected.get("archs") or () if arch not in actual["archs"]]
     if missing:
         differences.append(differs("torch architectures", " ".join(missing), " ".join(actual["archs"])))
     return differences
+
+
+def abi(value: bool | None) -> str | None:
+    """Return the C++11 ABI of a build as wheels have it in their names."""
+    return None if value is None else str(value).upper()
 
 
 def verdict(document: dict[str, Any], differences: Sequence[str]) -> str:
