@@ -27,8 +27,11 @@ _SETTINGS = (
 )
 _OWN_STEP = "/run/torchpin/"  # in every step of the template that writes files
 ENVIRONMENT_STEP = "/run/torchpin/uv venv "
-# What the steps copy that come after all that is installed from an index.
-_COPY_STEPS = ("/run/torchpin/wheels", "/run/torchpin/source", "/run/torchpin/runtime/")
+# Of the steps that come after all wheels: what is built from source, what is copied, users and their folders.
+_LATE_STEPS = (
+    *("/run/torchpin/layers/", "/run/torchpin/wheels", "/run/torchpin/source", "/run/torchpin/runtime/"),
+    *("useradd ", "install -d "),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +109,7 @@ def read_prefix(config: Mapping[str, Any]) -> Prefix:
     if not environment:
         message = "no step of it makes the environment with `uv venv`"
         raise ValueError(message)
-    copies = [number for number in own if any(place in commands[number] for place in _COPY_STEPS)]
+    late = [number for number in own if any(word in commands[number] for word in _LATE_STEPS)]
     return Prefix(
         diff_ids=diff_ids,
         steps=tuple(command if number in own else "" for number, command in enumerate(commands)),
@@ -114,7 +117,7 @@ def read_prefix(config: Mapping[str, Any]) -> Prefix:
         labels=labels,
         base=own[0],
         below_torch=environment[-1] + 1,
-        below_wheels=max(environment[-1] + 1, min(copies, default=len(diff_ids))),
+        below_wheels=max(environment[-1] + 1, min(late, default=len(diff_ids))),
     )
 
 

@@ -13,17 +13,19 @@ from torchpin.assembly.image import ImageLayer, assemble, digest, read_prefix, s
 from torchpin.assembly.layer import LayerPlan
 from torchpin.assembly.prefix import expect_prefix
 from torchpin.assembly.proof import REPORT_STEP, read_proof, report_tar
+from torchpin.assembly.settings import container_settings, described_labels
 from torchpin.assembly.wheel import VenvLayout
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError, ToolError
 from torchpin.image.build_log import PROOF_FAILED
 from torchpin.image.groups import package_groups
-from torchpin.image.plan import image_time
+from torchpin.image.plan import image_plan, image_time
 from torchpin.image.steps import BELOW_APT
 from torchpin.tools import docker, engine_images, registry_push, scratch
 from torchpin.tools.assembled_images import find_image, keep_image
 from torchpin.tools.bytecode import BytecodeStore, find_interpreter
 from torchpin.tools.cache import cache_folder
+from torchpin.tools.copied_layers import CopiedLayers
 from torchpin.tools.engine_images import ASSEMBLED_LABEL, CANDIDATE_LABEL
 from torchpin.tools.layer_store import LayerStore, make_layers
 from torchpin.tools.prefix_layers import PrefixLayers
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from torchpin.assembly.layer import LayerBlob, LayerContent
     from torchpin.assembly.proof import Proof
     from torchpin.image.groups import PackageGroup
+    from torchpin.image.plan import Image
     from torchpin.model import Environment, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
 
@@ -62,11 +65,12 @@ class Assembly:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """The layers of an image but the report of its proof, what its prefix says of containers, and the files of all layers."""
+    """The layers of an image but the report of its proof, the files of these, its settings and the labels described."""
 
     layers: tuple[ImageLayer, ...]
-    prefix: Prefix
     files: Mapping[str, Path]
+    settings: Mapping[str, Any]
+    labels: Mapping[str, str]
 
 
 def require_assemblable(env: Environment, rendered: generated.Rendering) -> Proof:
@@ -90,18 +94,20 @@ def assemble_image(inputs: Assembly) -> None:
             report_layer = _report_layer(inputs, _prove(inputs, identity, proof))
             layers = (*parts.layers, _image_layer(report_layer, REPORT_STEP))
             files = {**parts.files, report_layer.digest: Path(report_layer.path)}
-            image = _image(inputs, parts.prefix, layers)
+            image = _image(inputs, parts, layers)
             keep_image(cache_folder(inputs.repo.settings) / IMAGES, image, files)
             # while the candidate is there: the engine has all layers of it, and gets the report's alone
             engine_images.load(inputs.client, image, files.__getitem__, inputs.tags)
 
 
 def _make_parts(inputs: Assembly, folder: Path) -> Parts:
-    """Build the prefix, while the layers of the wheels are made."""
+    """Build the prefix, while the layers of the wheels are made, and finish it where it is not."""
     with ThreadPoolExecutor(1) as pool:
         making = pool.submit(_wheel_layers, inputs)
-        prefix_id = inputs.build_prefix(generated.render_prefix(inputs.repo, inputs.env, inputs.lock))
-        prefix, below = _prefix_layers(inputs, prefix_id, folder)
+        rendered = generated.render_prefix(inputs.repo, inputs.env, inputs.lock)
+        prefix, below = _prefix_layers(inputs, inputs.build_prefix(rendered), folder)
+        image = image_plan(inputs.env, inputs.lock)
+        copied = [] if rendered.is_finished else _copied_layers(inputs, image, folder)
         torch, others = making.result()
     layers = stack(
         prefix,
@@ -109,11 +115,24 @@ def _make_parts(inputs: Assembly, folder: Path) -> Parts:
         [_image_layer(blob, f"wheels: {blob.name}") for blob in torch],
         [_image_layer(blob, f"wheels: {blob.name}") for blob in others],
     )
+    blobs = (*below, *torch, *others, *(blob for blob, _ in copied))
     return Parts(
-        layers=layers,
-        prefix=prefix,
-        files={blob.digest: Path(blob.path) for blob in (*below, *torch, *others)},
+        layers=(*layers, *(_image_layer(blob, step) for blob, step in copied)),
+        files={blob.digest: Path(blob.path) for blob in blobs},
+        settings=prefix.settings if rendered.is_finished else container_settings(image, prefix.settings),
+        labels=prefix.labels if rendered.is_finished else {**prefix.labels, **described_labels(image)},
     )
+
+
+def _copied_layers(inputs: Assembly, image: Image, folder: Path) -> list[tuple[LayerBlob, str]]:
+    return CopiedLayers(
+        root=inputs.repo.root,
+        image=image,
+        context=inputs.rendered.context,
+        copied=inputs.rendered.copied,
+        store=_prefix_store(inputs),
+        scratch=folder,
+    ).make()
 
 
 def _wheel_layers(inputs: Assembly) -> tuple[list[LayerBlob], list[LayerBlob]]:
@@ -230,14 +249,14 @@ def _image_layer(blob: LayerBlob, step: str) -> ImageLayer:
 
 
 def _image(
-    inputs: Assembly, prefix: Prefix, layers: Sequence[ImageLayer], labels: Mapping[str, str] | None = None
+    inputs: Assembly, parts: Parts, layers: Sequence[ImageLayer], labels: Mapping[str, str] | None = None
 ) -> AssembledImage:
     user = inputs.env.service.run.user
-    settings = {**prefix.settings, **({"User": user} if user else {})}
+    settings = {**parts.settings, **({"User": user} if user else {})}
     return assemble(
         layers,
         settings,
-        labels={**prefix.labels, **inputs.labels, ASSEMBLED_LABEL: COMPRESSION, **(labels or {})},
+        labels={**parts.labels, **inputs.labels, ASSEMBLED_LABEL: COMPRESSION, **(labels or {})},
         platform=inputs.env.variant.platform,
         epoch=image_time(inputs.env)[0],
     )
@@ -247,7 +266,7 @@ def _image(
 def _candidate(inputs: Assembly, parts: Parts) -> Iterator[str]:
     """The engine's id of the image without tag and report, which is removed at the end of the block."""
     label = {CANDIDATE_LABEL: str(scratch.current_owner())}
-    candidate = _image(inputs, parts.prefix, parts.layers, label)
+    candidate = _image(inputs, parts, parts.layers, label)
     identity = engine_images.load(inputs.client, candidate, parts.files.__getitem__)
     try:
         yield identity

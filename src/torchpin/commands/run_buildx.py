@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
+from torchpin.assembly.prefix import SHARED
 from torchpin.assembly.prefix import STAGE as PREFIX_STAGE
 from torchpin.errors import InputError
 from torchpin.image import plan
@@ -75,11 +76,8 @@ def image_tags(repo: Repository, env: Environment, key: str) -> tuple[str, str]:
     return docker.image_tags(env, repo.settings, key, prefix=repo.prefix)
 
 
-def _prefix_tags(repo: Repository, env: Environment, key: str) -> tuple[str]:
-    from torchpin.tools import docker
-
-    repository = docker.image_repository(env, replace(repo.settings, registry=""), prefix=repo.prefix)
-    return (f"{repository}-prefix:{key[:12]}",)
+def _prefix_tags(repo: Repository, key: str) -> tuple[str]:
+    return (f"{repo.prefix}/{SHARED}:{key[:12]}",)
 
 
 def run_buildx(
@@ -136,7 +134,7 @@ def build_prefix(
     """The id of a prefix in the engine; one with this key is not built again."""
     from torchpin.tools import docker
 
-    (tag,) = _prefix_tags(repo, env, rendered.image_key)
+    (tag,) = _prefix_tags(repo, rendered.image_key)
     image = None if options.no_cache else docker.find_image(client, tag, rendered.image_key)
     if image is None:
         labels = {docker.KEY_LABEL: rendered.image_key}
@@ -162,7 +160,7 @@ def build_command(
     return buildx.build_command(
         context,
         platform=env.variant.platform,
-        tags=_prefix_tags(repo, env, key) if is_prefix else image_tags(repo, env, key),
+        tags=_prefix_tags(repo, key) if is_prefix else image_tags(repo, env, key),
         target=PREFIX_STAGE if is_prefix else "",
         labels=labels,
         secrets=secrets,

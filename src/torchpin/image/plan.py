@@ -63,7 +63,7 @@ class Image:
     """The values that the Dockerfile template may use. `sources` are (source, its folder in the image).
 
     `owner` is `user:group` of the container's user, "" for root; `uid` and `gid` are its numbers where it has no name of its
-    own. `folders` are made for it.
+    own. `folders` are made for it. `finished`: with what is only copied or set, too, and not only what has to run.
     """
 
     environment: str
@@ -87,6 +87,7 @@ class Image:
     epoch: int
     time_reason: str
     stage: StagePlan | None = None
+    finished: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -348,12 +349,18 @@ def left_out_files(service: Service) -> tuple[str, ...]:
 
 
 def image_key(
-    env: Environment, dockerfile: str, listing: str, copied: Mapping[str, str] | None = None
+    env: Environment,
+    dockerfile: str,
+    listing: str,
+    copied: Mapping[str, str] | None = None,
+    *,
+    name: str = "",
 ) -> str:
     """The hash of all inputs of an image: 64 hexadecimal digits. `listing` is its context list.
 
-    `copied` has the digests of the copied files by their path in the context.
+    `copied` has the digests of the copied files by their path in the context; `name` is that of an image which is not the
+    environment's alone.
     """
-    inputs = f"{env.name}\n\n{env.variant.platform}\n\n{dockerfile}\n\n{listing}"
+    inputs = f"{name or env.name}\n\n{env.variant.platform}\n\n{dockerfile}\n\n{listing}"
     inputs += "".join(f"\n\n{path}  {digest}" for path, digest in sorted((copied or {}).items()))
     return sealing.digest(inputs).removeprefix("sha256:")

@@ -101,7 +101,7 @@ def copied_digests(
     digests, problems = {}, []
     for number, (context_path, entry) in enumerate(copied.items()):
         try:
-            digests[context_path] = _digest(list_members(root, service, entry, left_out), _read)
+            digests[context_path] = tree_digest(list_members(root, service, entry, left_out), read_member)
         except TorchpinError as error:
             own = number < len(service.files)  # behind them are the folders that wheels are compiled from
             path = f"files[{number}].from" if own else "build.wheels"
@@ -126,12 +126,12 @@ def copy_members(members: Iterable[Member], into: Path) -> str:
     def read_and_write(member: Member) -> Iterator[bytes]:
         target = into / member.path if member.path else into
         with target.open("wb") as file:
-            for chunk in _read(member):
+            for chunk in read_member(member):
                 file.write(chunk)
                 yield chunk
         target.chmod(member.mode)
 
-    digest = _digest(listed, read_and_write)
+    digest = tree_digest(listed, read_and_write)
     for member in reversed(listed):
         target = into / member.path if member.path else into
         if member.kind == "link":
@@ -295,7 +295,7 @@ def _with_folders(members: Iterable[Member], place: Path, entry: CopiedFiles) ->
     return tuple(listed[path] for path in sorted(listed))
 
 
-def _read(member: Member) -> Iterator[bytes]:
+def read_member(member: Member) -> Iterator[bytes]:
     """The content of a file, in parts. Raises ToolError for what is no file any more, since a link is not followed."""
     try:
         handle = os.open(member.place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -308,7 +308,7 @@ def _read(member: Member) -> Iterator[bytes]:
         raise ToolError(f"{os_error_reason(error)}; try again") from None
 
 
-def _digest(members: Iterable[Member], read: Callable[[Member], Iterator[bytes]]) -> str:
+def tree_digest(members: Iterable[Member], read: Callable[[Member], Iterator[bytes]]) -> str:
     """The digest of a tree: paths, kinds, modes and contents, nothing else."""
     whole = hashlib.sha256()
     for member in members:

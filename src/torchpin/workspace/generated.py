@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchpin import paths
-from torchpin.assembly.prefix import installed_by_running, prefix_context, prefix_plan
+from torchpin.assembly.prefix import SHARED, installed_by_running, prefix_context, prefix_plan
 from torchpin.description.environments import select_environments
 from torchpin.description.read import description_error
 from torchpin.documents import markdown
@@ -265,6 +265,7 @@ class Rendering:
     context: plan.BuildContext  # of the files in the context list
     copied: dict[str, str]  # the digests of copied files, by their path in the context
     image_key: str
+    is_finished: bool = True  # without it only what has to run is built, and others may have the same
 
 
 def environment_files(repo: Repository, env: Environment, lock: Lock) -> dict[str, str]:
@@ -316,15 +317,22 @@ def _rendering(
 
 def render_prefix(repo: Repository, env: Environment, lock: Lock) -> Rendering:
     """Render what is built of an image that is assembled: the same template without wheels. No file of it is committed."""
-    context = prefix_context(_build_context(repo, env, installed_by_running(lock)))
-    dockerfile = render_dockerfile(dockerfile_template(repo), prefix_plan(env, lock))
+    own_template = repo.text(paths.DOCKERFILE_TEMPLATE) is not None
+    image = prefix_plan(env, lock, own_template=own_template)
+    dockerfile = render_dockerfile(dockerfile_template(repo), image)
+    context = prefix_context(
+        _build_context(repo, env, installed_by_running(lock)), dockerfile, finished=image.finished
+    )
     copied = copied_digests(repo.root, env.service, context.copied, context.left_out)
+    name = "" if image.finished else SHARED
+    listing = render_context_list(context)
     return Rendering(
         files={},
         dockerfile=dockerfile,
         context=context,
         copied=copied,
-        image_key=plan.image_key(env, dockerfile, render_context_list(context), copied),
+        image_key=plan.image_key(env, dockerfile, listing, copied, name=name),
+        is_finished=image.finished,
     )
 
 

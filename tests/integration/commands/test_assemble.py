@@ -15,25 +15,26 @@ from urllib.request import Request, urlopen
 import pytest
 
 from support.image_trees import read_tree
-from support.labs import build_environment, image_tag, image_tags
+from support.labs import build_environment, change_service, image_tag, image_tags
 from torchpin.assembly.image import MANIFEST_TYPE
 from torchpin.assembly.proof import REPORT_STEP
 from torchpin.commands import doctor, lock
 from torchpin.commands.build import BuildOptions, build
 from torchpin.description import write
 from torchpin.description.environments import select_environments
+from torchpin.model import CopiedFiles, Health, Run
 from torchpin.tools import docker, engine_images
 from torchpin.tools import scratch as scratch_folders
 from torchpin.tools.engine_images import ASSEMBLED_LABEL, CANDIDATE_LABEL
 from torchpin.tools.files import write_files
-from torchpin.workspace import workspace
+from torchpin.workspace import generated, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from torchpin import model
-    from torchpin.model import Environment
+    from torchpin.model import Environment, Service
     from torchpin.workspace.workspace import Repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
@@ -74,15 +75,13 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return steps
 
 
-def test_an_assembled_image_has_the_files_of_a_built_one(
-    repo: Repository, env: Environment, sent: list[list[str]]
-) -> None:
+def expect_the_same_image(repo: Repository, env: Environment) -> Repository:
+    """Both ways give the same files and settings; the repository whose image was built."""
     built = replace(repo, prefix=f"{repo.prefix}/built")
     outcome = build_environment(built, env)
     assert outcome.code == 0, outcome.detail
     outcome, _ = assemble(repo, env)
     assert outcome.code == 0, outcome.detail
-    assert sent[1:] == [[REPORT_STEP]]  # what was proven is not sent again
     with docker.engine() as client:
         images = [client.images.get(image_tag(each, env)) for each in (repo, built)]
         assembled_tree, built_tree = (read_tree(client, str(image.id)) for image in images)
@@ -94,9 +93,46 @@ def test_an_assembled_image_has_the_files_of_a_built_one(
     assert settings["Labels"] == built_settings["Labels"]
     for name in ("Env", "User", "WorkingDir", "Entrypoint", "Cmd", "ExposedPorts", "Volumes", "Healthcheck"):
         assert settings.get(name) == built_settings.get(name), name
+    return built
+
+
+def test_an_assembled_image_has_the_files_of_a_built_one(
+    repo: Repository, env: Environment, sent: list[list[str]]
+) -> None:
+    built = expect_the_same_image(repo, env)
+    assert sent[1:] == [[REPORT_STEP]]  # what was proven is not sent again
     assert candidates() == []
     again, _ = assemble(built, env)
     assert "already built" in again.detail  # either way gives the image of a key
+
+
+def test_users_folders_copied_files_and_settings_are_those_of_a_built_image(
+    small: tuple[Repository, Environment], shared_cache: str
+) -> None:
+    def change(service: Service) -> Service:
+        run = Run(
+            user="worker",
+            writable=("/data",),
+            env={"A": "b c", "HF_HOME": "/data"},
+            ports=(8000,),
+            command=("python", "app/server.py"),
+            health=Health(command=("python", "-c", "pass"), interval=5),
+            labels={"x": "y"},
+        )
+        files = (
+            CopiedFiles(origin="app", target="app"),
+            CopiedFiles(origin="app/run.sh", target="start", mode="0555"),
+        )
+        return replace(service, run=run, files=files)
+
+    repo = replace(small[0], settings=replace(small[0].settings, cache=shared_cache))
+    write_files({repo.root / "app/server.py": "import os\n", repo.root / "app/run.sh": "#!/bin/sh\n"})
+    (repo.root / "app/run.sh").chmod(0o700)
+    (repo.root / "app/link").symlink_to("server.py")
+    repo, env = change_service(repo, change)
+    assert not any(outcome.code for outcome in lock.lock(repo, [env]))
+    assert not generated.render_prefix(repo, env, workspace.read_lock(repo, env)).is_finished
+    expect_the_same_image(repo, env)
 
 
 def test_what_fails_its_proof_is_neither_tagged_nor_kept(repo: Repository, env: Environment) -> None:
@@ -107,7 +143,7 @@ def test_what_fails_its_proof_is_neither_tagged_nor_kept(repo: Repository, env: 
     assert outcome.code
     assert "the model is gone" in outcome.detail
     assert "nothing was tagged or recorded" in outcome.detail
-    assert image_tags(repo) == [tag for tag in image_tags(repo) if f"{env.name}-prefix:" in tag]
+    assert image_tags(repo) == [tag for tag in image_tags(repo) if "/prefix:" in tag]
     assert candidates() == []
 
 
