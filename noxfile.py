@@ -36,11 +36,13 @@ UNSET_VARIABLES = (
     "UV_SYSTEM_PYTHON",
     "UV_TARGET",
 )
+SITE = ".torchpin/site"
 UV_PIN = Path("src/torchpin/resources/uv.txt")
 REQUIREMENTS = (
     ("requirements/run.txt", ("pyproject.toml", "--extra", "build")),
     ("requirements/dev.txt", ("pyproject.toml", "--all-extras", "--constraint", "requirements/run.txt")),
     ("requirements/fuzz.txt", ("--group", "fuzz")),
+    ("requirements/docs.txt", ("--group", "docs", "--constraint", "requirements/dev.txt")),
 )
 
 
@@ -109,6 +111,17 @@ def verify(session: nox.Session) -> None:
     """All checks on the committed files; arguments go to `invoke verify`: `-- --service lora --json`."""
     prepare(session)
     session.run("invoke", "verify", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, to .torchpin/site/html; fails on links that lead nowhere. `-- --write` renews what is made for it."""
+    prepare(session)
+    if "--write" in session.posargs:
+        session.run("python", "site/write.py")
+    session.install("--require-hashes", "-r", "requirements/docs.txt")
+    session.run("python", "site/staging.py", SITE)
+    session.run("zensical", "build", "--strict", "--config-file", f"{SITE}/zensical.toml")
 
 
 @nox.session(default=False)

@@ -10,8 +10,8 @@ import re
 SERVICES, LOCKFILES, DOCKER, RECORDS = "services", "lockfiles", "docker", "records"
 
 PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
-SERVICE_REFERENCE = "docs/SERVICE.md"
-DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS, SERVICE_REFERENCE)
+SERVICE_REFERENCE, TROUBLESHOOTING = "docs/SERVICE.md", "docs/TROUBLESHOOTING.md"
+DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS, TROUBLESHOOTING, SERVICE_REFERENCE)
 SCHEMA = "docs/service.schema.json"  # of service.yaml, for editors; no document, since it has no sections
 SERVICE_PAGES = "docs/services"  # a page a service
 

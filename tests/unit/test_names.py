@@ -10,7 +10,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = sorted(
-    path for folder in ("src", "tests", "bench") for path in (REPOSITORY / folder).rglob("*.py")
+    path for folder in ("src", "tests", "bench", "site") for path in (REPOSITORY / folder).rglob("*.py")
 ) + [REPOSITORY / name for name in ("bootstrap.py", "noxfile.py", "tasks.py")]
 EMPTY_WORDS = {
     *("again", "all_", "asked", "below", "beside", "each", "found", "given", "held", "here", "is_", "kept"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,9 @@ from torchpin import facts, paths
 from torchpin.compat import undeclared_requirements
 from torchpin.compat.gpus import judge_gpu
 from torchpin.description.environments import cuda_version, torch_build
-from torchpin.documents.markdown import anchor, code, link, paragraphs, prose, table, wrap_section
+from torchpin.documents.markdown import code, link, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import ROOT, environments
+from torchpin.documents.troubleshooting import symptom_link
 from torchpin.facts.versions import major_minor
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 _EXAMPLES = 4  # of the GPUs of a capability, of which there are up to seventy
-FAILURES = "Known failures"
-_ABOUT_GPUS = re.compile(r"\b(driver|GPU)s?\b", re.IGNORECASE)
+_NO_KERNEL = "no-kernel"  # the known failure of a torch without code for the GPU
 
 
 def verdict_text(env: Environment, gpu: facts.Gpu | None) -> str:
@@ -91,10 +90,11 @@ def _gpu_section(
         "Environment", "Code for it", "Driver for its CUDA", "Driver that its base requires", "Limits",
     )  # fmt: skip
     lines = _gpu_lines(gpu) if gpu else ["- This GPU is not in the facts: correct its name in the descriptions, or add it to `torchpin/facts/data/gpus.yaml`."]  # fmt: skip
-    failures = f"{ROOT}{paths.GPUS}#{anchor(FAILURES)}"
+    failure = next(failure for failure in facts.failures() if failure.id == _NO_KERNEL)
+    page = f"{ROOT}{paths.TROUBLESHOOTING}"
     failing = [code(env.name) for env in environments if verdict_text(env, gpu).startswith("no: compiled")]
     warning = (
-        f"In {', '.join(failing)} torch starts and sees the GPU, and the first kernel fails: see {link(FAILURES, failures)}."
+        f"In {', '.join(failing)} torch starts and sees the GPU, and the first kernel fails: {symptom_link(failure.title, failure.title, page)}."
         if failing
         else ""
     )
@@ -178,16 +178,6 @@ def _package_limits(env: Environment, gpu: facts.Gpu | None, lock: Lock | None) 
     return "; ".join([*low, *raised]) or "-"
 
 
-def failure_table() -> str:
-    """The error messages of containers whose GPU, driver and build do not fit, with meaning and help."""
-    rows = [
-        (code(failure.example), prose(failure.means), prose(failure.help))
-        for failure in facts.failures()
-        if failure.stage == "run" and _ABOUT_GPUS.search(f"{failure.example} {failure.means} {failure.help}")
-    ]
-    return paragraphs(f"## {FAILURES}", table(("Message", "Meaning", "Help"), rows))
-
-
 def common_gpus() -> str:
     """A table of the GPUs with facts of their own."""
     rows = [
@@ -252,7 +242,8 @@ def all_capabilities() -> str:
 GPUS_OPENING = """\
 # GPUs
 
-This page lists which GPUs each of our images runs on, which torch builds would run on a GPU, and what fails where none does.
+This page lists which GPUs each of our images runs on, and which torch builds would run on a GPU.
+What fails where none does is in [Troubleshooting](TROUBLESHOOTING.md#gpu-and-driver).
 It is computed from the descriptions and from the facts in `torchpin/facts`; nothing was run on these GPUs for this page.
 Text outside the generated sections is kept.
 """
@@ -276,7 +267,7 @@ def served_gpus(service: Service) -> str:
 
 
 def gpu_sections(services: Sequence[Service]) -> dict[str, str]:
-    """The sections of docs/GPUS.md: what each service runs on, known failures, common GPUs, and every capability."""
+    """The sections of docs/GPUS.md: what each service runs on, common GPUs, and every capability."""
     return sections_of([*map(served_gpus, services)])
 
 
@@ -284,12 +275,10 @@ def sections_of(served: Sequence[str]) -> dict[str, str]:
     """The sections of docs/GPUS.md, with what the services run on as `served_gpus` tells it."""
     origins = {
         "services": f"{paths.description_path('*')} and torchpin/facts",
-        "failures": "torchpin/facts/data/known_failures.yaml",
         "known": "torchpin/facts/data/gpus.yaml",
     }
     bodies = {
         "services": _services(served),
-        "failures": failure_table(),
         "known": paragraphs(common_gpus(), all_capabilities()),
     }
     return {name: wrap_section(name, body, source=origins[name]) for name, body in bodies.items()}

@@ -1,37 +1,31 @@
 """docs/PINNING.md: on one screen what each environment is pinned to, the update policy, and how to verify.
 
-A line of it is about one environment alone, and a service begins and ends with a line that its pins do not change: so
-git merges branches that move different services.
+A line of it is about one environment alone, and a service begins with a line that its pins do not change: so git merges
+branches that move different services.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchpin import facts, paths
-from torchpin.compat.compiled import compiled_versions
-from torchpin.compat.gpus import judge_gpu
-from torchpin.compat.recommendations import used_components
-from torchpin.description.environments import torch_build
-from torchpin.documents.markdown import anchor, block, code, link, prose, table, wrap_section
-from torchpin.documents.sections import environments, pluralize
-from torchpin.documents.service_page import cuda_cell, torch_cell
-from torchpin.records.freeze import freeze_differences
+from torchpin import paths
+from torchpin.documents.environment_rows import HEADERS, environment_rows
+from torchpin.documents.markdown import block, link, table, wrap_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torchpin.model import Environment, Lock, Service
+    from torchpin.model import Lock, Service
     from torchpin.records.bump_log import BumpEntry
 
 PINNING_OPENING = f"""\
 # Environment pinning
 
-This page shows what every image is pinned to; the page of each service, in `{paths.SERVICE_PAGES}`, has all of it.
+This page shows what every image is pinned to, how pins are updated, and how to go back.
+The page of a service has everything that its images are built from; [Deviations](../{paths.DEVIATIONS}) has what differs from what was recommended, and why.
 Text outside the generated sections is kept: `invoke document` replaces what is between their markers and nothing else.
 A version is changed in `services/<service>/service.yaml`, never here.
 """
-_HEADERS = ("Environment", "torch", "CUDA", "Python", "Base image", "GPUs", "State")
 _POLICY = f"""\
 ## Update policy
 
@@ -42,7 +36,24 @@ _POLICY = f"""\
 5. Record the new `pip_freeze.txt`: commit `{paths.freeze_path("<environment>")}` with the rest.
 
 `invoke bump PIN` carries these steps out, for the services that it concerns, and writes a file about them to `{paths.BUMPS}`.
-Branches that move different services merge without conflicts."""
+Branches that move different services merge without conflicts.
+
+## Rollback
+
+A change of a description is one commit with its lock, its Dockerfile and its record; revert it whole.
+
+```bash
+git log --oneline -- {paths.service_folder("<service>")} {paths.lock_folder("<environment>")}
+git revert COMMIT  # description and lock together; never one without the other
+invoke build --service <service>
+```
+
+An image is tagged with its image key, a digest of its inputs.
+So the previous image exists until it is removed, and this build then has nothing to do:
+
+```bash
+docker image ls '*torchpin/<environment>'
+```"""
 _COMMANDS = (
     "invoke judge              # whether the pins can work together; needs no network",
     "invoke lock --check       # whether the locks are those of the descriptions",
@@ -68,7 +79,7 @@ def pinning_sections(
 
 def sections_of(rows: Sequence[tuple[str, ...]]) -> dict[str, str]:
     """The sections of docs/PINNING.md, of the rows of all services."""
-    contents = table(_HEADERS, rows) if rows else "There is no service yet."
+    contents = table(HEADERS, rows) if rows else "There is no service yet."
     bodies = {
         "services": (f"## Services\n\n{contents}", f"{paths.description_path('*')} and their locks"),
         "policy": (_POLICY, "torchpin"),
@@ -83,57 +94,7 @@ def service_rows(
     records: Mapping[str, str | None],
     log: Sequence[BumpEntry] = (),
 ) -> list[tuple[str, ...]]:
-    """A row with the name, a row for each environment, and a row with links."""
-    bump = next((entry for entry in reversed(log) if service.name in entry.services), None)
-    name, empty = service.name, ("",) * (len(_HEADERS) - 1)
-    page = paths.page_path(name).removeprefix(f"{paths.PINNING.rpartition('/')[0]}/")
-    links = (
-        link("all pins", page),
-        link("deviations", f"../{paths.DEVIATIONS}#{anchor(name)}"),
-        link("description", f"../{service.file}"),
-    )
-    return [
-        (f"**{name}**", *empty),
-        *(
-            _environment_row(env, locks.get(env.name), records.get(env.name), bump)
-            for env in environments(service)
-        ),
-        (", ".join(links), *empty),
-    ]
-
-
-def _environment_row(
-    env: Environment, lock: Lock | None, freeze: str | None, bump: BumpEntry | None
-) -> tuple[str, ...]:
-    torch = torch_cell(env, used_components(env, lock)) if lock else code(str(env.service.torch.version))
-    return (
-        code(env.name),
-        f"{torch} of the base image" if env.service.torch.origin == "base" else torch,
-        cuda_cell(env),
-        code(str(env.service.python)),
-        code(env.base.image),
-        _gpus_cell(env),
-        _state_cell(lock, freeze, bump, compiled_versions(env)),
-    )
-
-
-def _gpus_cell(env: Environment) -> str:
-    """The described GPUs, those that this build does not serve with a word about it."""
-    if torch_build(env) == "cpu":
-        return "none: a CPU build"
-    words = {"ok": "", "incompatible": " (no code)", "unknown": " (unknown)"}
-    verdicts = {name: judge_gpu(env, facts.gpu(name)).status for name in env.service.gpus}
-    return ", ".join(f"{prose(name)}{words[status]}" for name, status in verdicts.items()) or "none listed"
-
-
-def _state_cell(
-    lock: Lock | None, freeze: str | None, bump: BumpEntry | None, compiled: Mapping[str, str]
-) -> str:
-    if lock is None:
-        return "not locked yet"
-    differences = freeze_differences(freeze, lock, compiled) if freeze is not None else ()
-    built = "built and recorded" if freeze is not None else "no image recorded"
-    if differences:
-        built = f"the recorded image differs in {pluralize(len(differences), 'package')}"
-    pending = f"{code(bump.bump)} pending at step {bump.pending[0]}" if bump and bump.pending else ""
-    return "; ".join(filter(None, ("locked", built, pending)))
+    """A row with the name, which its pins do not change, then a row for each environment."""
+    page = paths.page_path(service.name).removeprefix(f"{paths.PINNING.rpartition('/')[0]}/")
+    name_row = (f"**{link(service.name, page)}**", *("",) * (len(HEADERS) - 1))
+    return [name_row, *environment_rows(service, locks, records, log)]

@@ -1,4 +1,4 @@
-"""Build order, compatibility matrix, verification checklist and rollback: sections of a service's page."""
+"""Build order, compatibility matrix and verification checklist: sections of a service's page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torchpin.documents import service_layers
 from torchpin.documents.markdown import block, code, paragraphs, prose, table
 from torchpin.documents.sections import (
     NOTHING,
-    environments,
     group_by_text,
     locked_environments,
     missing_locks_text,
@@ -277,22 +276,3 @@ def _log_checks(env: Environment, lock: Lock) -> list[str]:
 
 def _torch_version(lock: Lock) -> str:
     return lock.all_packages["torch"].version if "torch" in lock.all_packages else ""
-
-
-def rollback(service: Service) -> str:
-    """How to go back to the previous description, lock and image."""
-    name = service.name
-    env_names = [env.name for env in environments(service)]
-    folders = " ".join(paths.lock_folder(env_name) for env_name in env_names)
-    commands = [
-        f"git log --oneline -- {paths.service_folder(name)} {folders}",
-        "git revert COMMIT  # description and lock together; never one without the other",
-        f"invoke build --service {name}",
-    ]
-    tags = [f"docker image ls '*torchpin/{env_name}'" for env_name in env_names]
-    return paragraphs(
-        "A change of the description is one commit with its lock, its Dockerfile and its record; revert it whole.",
-        block(commands, "bash"),
-        "An image is tagged with its image key, a digest of its inputs.\nSo the previous image exists until it is removed, and this build then has nothing to do:",
-        block(tags, "bash"),
-    )

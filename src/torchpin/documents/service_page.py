@@ -11,9 +11,10 @@ from torchpin import facts, paths
 from torchpin.compat.compiled import compiled_versions
 from torchpin.compat.pins import declared_names
 from torchpin.compat.recommendations import ABSENT, list_recommendations, used_components
-from torchpin.description.environments import cuda_version, torch_build
+from torchpin.description.environments import torch_build
 from torchpin.documents import bumps, gpus, service_build, service_layers, service_risks
 from torchpin.documents.deviations import deviation_table
+from torchpin.documents.environment_rows import HEADERS, cuda_cell, environment_rows, torch_cell
 from torchpin.documents.markdown import anchor, block, code, link, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import (
     NOTHING,
@@ -67,16 +68,21 @@ def page_section(
         "GPUs": lambda service: _gpus_section(service, locks),
         "Deviation log": lambda service: _deviations_section(service, locks),
         "Bumps": lambda service: bumps.bump_table(service, log),
-        "Update policy": _policy_section,
-        "Rollback": service_build.rollback,
     }
-    links = ", ".join(link(title, f"#{anchor(title)}") for title in parts)
+    rows = environment_rows(service, locks, records, log)
     body = [
         prose(service.summary),
-        links,
+        table(HEADERS, rows),
+        _links_text(service),
         *(f"## {title}\n\n{make(service)}" for title, make in parts.items()),
     ]
     return wrap_section(service.name, paragraphs(*body), source=generated_from(service))
+
+
+def _links_text(service: Service) -> str:
+    description = link("description", f"{ROOT}{service.file}")
+    policy = link("update policy and rollback", f"{ROOT}{paths.PINNING}#update-policy")
+    return f"See also its {description}, and the {policy} of all services."
 
 
 def _base_section(service: Service) -> str:
@@ -129,22 +135,6 @@ def _core_rows(env: Environment, lock: Lock) -> list[tuple[str, str, str]]:
         (name, value, recommendations_text(advice.get(canonicalize_name(keys.get(name, name)), ())))
         for name, value in pinned.items()
     ]
-
-
-def torch_cell(env: Environment, values: Mapping[str, str]) -> str:
-    """The version that torch reports: `__version__` has a local part that PyPI's file names lack."""
-    version, build = values.get("torch"), torch_build(env)
-    if version is None:
-        return ABSENT
-    if "+" in version or not build or env.variant.platform != "linux/amd64":
-        return code(version)
-    return f"{code(f'{version}+{build}')} ({code(version)} in its file name)"
-
-
-def cuda_cell(env: Environment) -> str:
-    """The CUDA of an environment's torch."""
-    cuda = cuda_version(env)
-    return code(cuda) if cuda else "none: a CPU build" if torch_build(env) == "cpu" else gpus.UNKNOWN
 
 
 def _cudnn_cell(env: Environment, values: Mapping[str, str]) -> str:
@@ -288,19 +278,3 @@ def _gpus_section(service: Service, locks: Mapping[str, Lock]) -> str:
 def _deviations_section(service: Service, locks: Mapping[str, Lock]) -> str:
     page = link(paths.DEVIATIONS, f"{ROOT}{paths.DEVIATIONS}#{anchor(service.name)}")
     return f"Every deviation from what was recommended, as in {page}:\n\n{deviation_table(service, locks)}"
-
-
-def _policy_section(service: Service) -> str:
-    name = service.name
-    records = ", ".join(code(paths.freeze_path(env.name)) for env in environments(service))
-    return "\n".join(
-        [
-            f"1. Test new versions locally first: try them in `{service.file}`, then `invoke lock --service {name}` and `invoke install --service {name}`.",
-            f"2. Update the description and the documents: keep what worked in `{service.file}`, give the reason where it deviates, then `invoke document`.",
-            f"3. Rebuild the Docker image: `invoke render`, then `invoke build --service {name}`.",
-            f"4. Run the validation suite: `invoke verify --service {name}`.",
-            f"5. Record the new `pip_freeze.txt`: commit {records} with the rest.",
-            "",
-            f"`invoke bump PIN --service {name}` carries these steps out, and writes a file about them to `{paths.BUMPS}`.",
-        ]
-    )

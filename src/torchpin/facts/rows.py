@@ -253,14 +253,20 @@ class SourceTag(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownFailure(Row):
-    """A line of a log that is known: what it means and what to do. `stage`: where the line shows up."""
+    """A line of a log that is known: what it means and what to do.
+
+    `stage`: where the line shows up. `title`: what is seen of it. `checks`: the checks and rules that report its cause.
+    """
 
     id: str
+    topic: str
+    title: str
     pattern: re.Pattern[str]
     means: str
     help: str
     example: str
     stage: Literal["build", "run"]
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

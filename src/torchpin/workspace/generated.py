@@ -212,7 +212,7 @@ def _current_locks(
 def _sections(parts: Mapping[str, ServiceParts]) -> dict[str, tuple[str, dict[str, str]]]:
     """Each document's text above its sections, for a new one, and its generated sections by name."""
     from torchpin.checks.run import registered_checks
-    from torchpin.documents import checks, deviations, gpus, pinning, service_page
+    from torchpin.documents import checks, deviations, gpus, pinning, service_page, troubleshooting
     from torchpin.documents.service_reference import SERVICE_OPENING, reference_sections
     from torchpin.lint import scan
 
@@ -228,6 +228,10 @@ def _sections(parts: Mapping[str, ServiceParts]) -> dict[str, tuple[str, dict[st
             {name: part.deviations for name, part in parts.items()},
         ),
         paths.GPUS: (gpus.GPUS_OPENING, gpus.sections_of([part.gpus for part in parts.values()])),
+        paths.TROUBLESHOOTING: (
+            troubleshooting.TROUBLESHOOTING_OPENING,
+            troubleshooting.troubleshooting_sections(),
+        ),
         paths.SERVICE_REFERENCE: (SERVICE_OPENING, reference_sections()),
         paths.CHECKS: (
             checks.CHECKS_OPENING,

@@ -27,7 +27,8 @@ def test_the_files_that_are_made_again_are_told() -> None:
     planned = plans("torch==2.7.1")
     assert set(bump.generated_paths(planned["lora"])) == {
         "docker/lora-gpu/Dockerfile", "docker/lora-gpu/context.txt", "docs/PINNING.md", "DEVIATIONS.md",
-        "docs/CHECKS.md", "docs/GPUS.md", "docs/SERVICE.md", "docs/services/lora.md", "records/bumps/", "records/lora-gpu/pip_freeze.txt",
+        "docs/CHECKS.md", "docs/GPUS.md", "docs/SERVICE.md", "docs/TROUBLESHOOTING.md",
+        "docs/services/lora.md", "records/bumps/", "records/lora-gpu/pip_freeze.txt",
         "records/lora-gpu/build.json", "records/lora-gpu/sbom.cdx.json",
     }  # fmt: skip
     assert bump.generated_paths(planned["coaxial"]) == ()

@@ -84,7 +84,7 @@ def test_each_environment_is_told_yes_no_or_unknown(service: Services) -> None:
     ]
     assert (
         "In `lora-gpu` torch starts and sees the GPU, and the first kernel fails: "
-        "see [Known failures](../../docs/GPUS.md#known-failures)."
+        "[no kernel image is available](../../docs/TROUBLESHOOTING.md#no-kernel-image-is-available)."
     ) in text
     assert "first kernel fails" not in gpu_section(service(**PLAIN, gpus=("H100",)), "H100")
 
@@ -130,21 +130,9 @@ def test_without_a_lock_nothing_is_said_of_packages(service: Services) -> None:
     assert environment_row(gpu_section(service(gpus=("H100",)), "H100"), "lora-gpu")[4] == "not locked yet"
 
 
-def test_the_failures_are_those_of_cards_and_drivers_at_run_time() -> None:
-    text = gpus.failure_table()
-    failure_ids = [
-        failure.id for failure in facts.failures() if f"| `{failure.example}`".replace("|", "") in text
-    ]
-    assert failure_ids == [
-        "no-kernel", "card-not-supported", "ptx-newer-than-driver", "driver-gate", "error-804", "driver-too-old",
-        "no-gpu-runtime",
-    ]  # fmt: skip
-    assert "| choose a channel with code for the GPU (Blackwell requires torch 2.7 on cu128" in text
-
-
 def test_common_gpus_and_every_capability_stand_in_tables_at_the_end(service: Services) -> None:
     sections = gpus.gpu_sections([service(**PLAIN, variants=(GPU, CPU))])
-    assert list(sections) == ["services", "failures", "known"]
+    assert list(sections) == ["services", "known"]
     common, _, capabilities = sections["known"].partition("## Every compute capability")
     assert first_cells(common) == ["GPU", "---", *(gpu.name for gpu in facts.gpus())]
     assert "| H100 | Hopper | 9.0 | CUDA 11.8 | 520.61.05 | 2.0.0 on `cu118` |" in common

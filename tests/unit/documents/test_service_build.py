@@ -206,11 +206,3 @@ def test_what_is_not_locked_yet_has_commands_alone(service: Services) -> None:
     assert "- [ ]" not in text
     assert "Not locked yet: `lora-gpu`." in text
     assert service_build.build_order(make_service(service), {}).startswith("Not locked yet")
-
-
-def test_a_rollback_takes_description_and_lock_together(service: Services) -> None:
-    text = service_build.rollback(make_service(service))
-    assert "git log --oneline -- services/lora lockfiles/lora-gpu" in text
-    assert "git revert COMMIT  # description and lock together" in text
-    assert "invoke build --service lora" in text
-    assert "docker image ls '*torchpin/lora-gpu'" in text

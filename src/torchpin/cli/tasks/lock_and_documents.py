@@ -83,7 +83,7 @@ def render(
 
 @command(help={**CHECK, **OVERWRITE})
 def document(_: Context, check: bool = False, overwrite: bool = False) -> None:
-    """Write the generated sections of docs/PINNING.md, docs/services, docs/GPUS.md, docs/CHECKS.md and DEVIATIONS.md."""
+    """Write the generated sections of the documents: docs/, the page of each service, and DEVIATIONS.md."""
     from torchpin.commands.generate import document_workspace
     from torchpin.commands.selection import Selection, open_workspace
 

@@ -1,0 +1,40 @@
+"""What of the documentation is made from the command line and the facts: written, or with --check compared.
+
+python site/write.py [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands import COMMANDS, commands_text
+from picture import PICTURE, picture_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROOT = Path(__file__).parents[1]
+FILES: Mapping[str, Callable[[], str]] = {COMMANDS: commands_text, PICTURE: picture_text}
+
+
+def outdated_files(root: Path) -> list[str]:
+    """The paths whose text is not what is made now."""
+    return [path for path, text in FILES.items() if (root / path).read_text(encoding="utf-8") != text()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare only")
+    if parser.parse_args().check:
+        if paths := outdated_files(ROOT):
+            sys.exit(f"out of date: {', '.join(paths)}; run `nox -s docs -- --write`")
+        return
+    for path, text in FILES.items():
+        (ROOT / path).write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
