@@ -21,7 +21,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Lock": ("lock", "outdated", "audit", "export"),
     "Build and run": ("clone", "render", "plan", "build", "bake", "affected", "install", "run", "freeze"),
     "Update": ("bump", "diff"),
-    "Verify and document": ("verify", "document", "services", "why", "doctor", "facts"),
+    "Verify and document": ("verify", "document", "services", "why"),
+    "torchpin itself": ("doctor", "completion", "facts"),
 }
 _OPENING = """\
 # Commands

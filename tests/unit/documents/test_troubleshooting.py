@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from torchpin import facts
-from torchpin.adopt.scan import registered_rules
+from torchpin.lint.scan import registered_rules
 from torchpin.checks.run import registered_checks
 from torchpin.documents.markdown import anchor
 from torchpin.documents.troubleshooting import linked_issues, troubleshooting_sections
