@@ -12,6 +12,7 @@ SERVICES, LOCKFILES, DOCKER, RECORDS = "services", "lockfiles", "docker", "recor
 PINNING, DEVIATIONS, CHECKS, GPUS = "docs/PINNING.md", "DEVIATIONS.md", "docs/CHECKS.md", "docs/GPUS.md"
 SERVICE_REFERENCE, TROUBLESHOOTING = "docs/SERVICE.md", "docs/TROUBLESHOOTING.md"
 DOCUMENTS = (PINNING, DEVIATIONS, CHECKS, GPUS, TROUBLESHOOTING, SERVICE_REFERENCE)
+PUBLISHED = "https://github.com/torchpin/torchpin/blob/main"  # where torchpin's own documents can be read
 SCHEMA = "docs/service.schema.json"  # of service.yaml, for editors; no document, since it has no sections
 SERVICE_PAGES = "docs/services"  # a page a service
 

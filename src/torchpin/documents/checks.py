@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchpin import facts
 from torchpin.documents.markdown import block, code, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import NOTHING
+from torchpin.documents.troubleshooting import symptom_link
+from torchpin.paths import TROUBLESHOOTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,11 +60,19 @@ def _rule_page(rule: Check) -> str:
         f"{prose(rule.title[0].upper() + rule.title[1:])}.{f' Level: {rule.level}.' if rule.kind == 'rule' else ''}",
         prose(rule.meaning),
         f"What to do: {prose(rule.help)}",
+        _prevented(rule.id),
         f"Example: {prose(rule.example)}",
         *(_example_block("Wrong", file, text) for file, text in rule.wrong.items()),
         *(_example_block("Right", file, text) for file, text in rule.right.items()),
         f"Sources: {prose(rule.sources)}",
     )
+
+
+def _prevented(check: str) -> str:
+    """The messages of logs whose cause a check reports, each with its entry in docs/TROUBLESHOOTING.md."""
+    page = TROUBLESHOOTING.rpartition("/")[2]
+    links = ", ".join(symptom_link(failure.title, page) for failure in facts.failures_of(check))
+    return f"Messages that it prevents: {links}" if links else ""
 
 
 def _example_block(title: str, file: str, text: str) -> str:

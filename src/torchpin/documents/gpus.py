@@ -94,7 +94,7 @@ def _gpu_section(
     page = f"{ROOT}{paths.TROUBLESHOOTING}"
     failing = [code(env.name) for env in environments if verdict_text(env, gpu).startswith("no: compiled")]
     warning = (
-        f"In {', '.join(failing)} torch starts and sees the GPU, and the first kernel fails: {symptom_link(failure.title, failure.title, page)}."
+        f"In {', '.join(failing)} torch starts and sees the GPU, and the first kernel fails: {symptom_link(failure.title, page)}."
         if failing
         else ""
     )

@@ -31,7 +31,7 @@ def troubleshooting_sections(failures: tuple[facts.KnownFailure, ...] | None = N
     for failure in failures or facts.failures():
         by_topic.setdefault(failure.topic, []).append(failure)
     rows = [
-        (topic, "<br>".join(symptom_link(failure.title, failure.title) for failure in of_topic))
+        (topic, "<br>".join(symptom_link(failure.title) for failure in of_topic))
         for topic, of_topic in by_topic.items()
     ]
     entries = [paragraphs(f"## {topic}", *map(_entry, of_topic)) for topic, of_topic in by_topic.items()]
@@ -39,9 +39,9 @@ def troubleshooting_sections(failures: tuple[facts.KnownFailure, ...] | None = N
     return {"failures": wrap_section("failures", body, source=_SOURCE)}
 
 
-def symptom_link(text: str, title: str, page: str = "") -> str:
+def symptom_link(title: str, page: str = "") -> str:
     """A link to the entry of a failure by its title; `page` is the address of the page, empty on the page itself."""
-    return link(prose(text), f"{page}#{anchor(title)}")
+    return link(prose(title), f"{page}#{anchor(title)}")
 
 
 def _entry(failure: facts.KnownFailure) -> str:

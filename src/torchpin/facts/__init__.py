@@ -270,6 +270,11 @@ def failures() -> tuple[KnownFailure, ...]:
     return tuple(build_row(KnownFailure, {**row, "pattern": re.compile(row["pattern"])}) for row in rows)
 
 
+def failures_of(check: str) -> tuple[KnownFailure, ...]:
+    """The known failures whose cause a check or rule reports."""
+    return tuple(failure for failure in failures() if check in failure.checks)
+
+
 def problems(
     tables: Mapping[str, Table] | None = None,
     pages: Mapping[str, Page] | None = None,

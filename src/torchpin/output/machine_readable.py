@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torchpin.compat.measured import PackageShare
     from torchpin.model import Environment, Service
 
-CHECKS_URL = f"https://github.com/torchpin/torchpin/blob/main/{paths.CHECKS}"
+CHECKS_URL = f"{paths.PUBLISHED}/{paths.CHECKS}"
 _GPU_KEYS = ("gpus", "torch")
 _KEYS = {"GPU001": _GPU_KEYS, "GPU002": ("driver", *_GPU_KEYS), "GPU003": _GPU_KEYS, "GPU004": _GPU_KEYS}
 _GITHUB_LEVELS = {

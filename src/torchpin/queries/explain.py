@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from textwrap import indent
 
-from torchpin import paths
+from torchpin import facts, paths
 from torchpin.checks.run import registered_checks
 from torchpin.errors import InputError
 from torchpin.lint.scan import registered_rules
@@ -27,6 +27,7 @@ def explain(id_: str) -> str:
         "What to do": page.help,
         "Needs": needs,
         "Example": page.example,
+        "Messages that it prevents": "; ".join(failure.title for failure in facts.failures_of(name)),
         "Sources": page.sources,
     }
     details = "".join(f"\n{title}: {text}\n" for title, text in parts.items() if text)
@@ -35,4 +36,5 @@ def explain(id_: str) -> str:
         for title, files in (("Wrong", page.wrong), ("Right", page.right))
         for file, text in files.items()
     )
-    return f"{name}: {page.title}\n\n{page.meaning}\n{details}{examples}"
+    address = f"{paths.PUBLISHED}/{paths.CHECKS}#{name.lower()}"
+    return f"{name}: {page.title}\n\n{page.meaning}\n{details}{examples}\nPage: {address}\n"

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from torchpin import facts
-from torchpin.lint.scan import registered_rules
 from torchpin.checks.run import registered_checks
 from torchpin.documents.markdown import anchor
 from torchpin.documents.troubleshooting import linked_issues, troubleshooting_sections
+from torchpin.lint.scan import registered_rules
 
 TEXT = troubleshooting_sections()["failures"]
 FAILURE = next(failure for failure in facts.failures() if failure.id == "torchvision-nms")

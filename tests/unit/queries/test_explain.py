@@ -25,3 +25,10 @@ def test_an_id_that_nothing_has_is_refused_with_near_ones() -> None:
     with pytest.raises(InputError, match="did you mean GPU001"):
         explain("GPU01")
     assert explain("ado001").startswith("ADO001: ")
+
+
+def test_the_page_names_its_address_and_the_messages_that_it_prevents() -> None:
+    text = explain("GPU001")
+    assert "\nMessages that it prevents: no kernel image is available; " in text
+    assert text.endswith("\nPage: https://github.com/torchpin/torchpin/blob/main/docs/CHECKS.md#gpu001\n")
+    assert "Messages that it prevents" not in explain("LCK007")
