@@ -28,6 +28,7 @@ HTML = {
     "html": "also write an HTML page with verdicts, evidence and the matrix of services and GPUs to this file"
 }
 JSON = {"json": "print one JSON document instead of text"}
+MARKDOWN = {"markdown": "print Markdown for the comment of a change instead of text"}
 STRICT = {"strict": "fail on notices and unknowns too"}
 RECORDED = {"recorded": "read torch's channels from the recorded index snapshots instead of PyTorch's index"}
 STATE_HELP = "a git revision, `.` for the working tree, a freeze record or a lock folder"

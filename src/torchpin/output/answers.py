@@ -107,11 +107,17 @@ def print_updates(updates: Sequence[UpdateList], *, json: bool) -> None:
         terminal.print_line(line)
 
 
-def print_differences(differences: Sequence[Difference], *, json: bool) -> None:
+def print_differences(differences: Sequence[Difference], form: str) -> None:
+    """The differences as a table with a line an environment, as JSON, or as Markdown."""
     from torchpin.queries.diff import DIFF_HEADERS, diff_rows, summary_line
 
-    if json:
+    if form == "json":
         terminal.print_json([asdict(difference) for difference in differences])
+        return
+    if form == "markdown":
+        from torchpin.output.markdown import differences_markdown
+
+        terminal.print_raw("".join(f"{line}\n" for line in differences_markdown(differences)))
         return
     rows = diff_rows(differences)
     if rows:

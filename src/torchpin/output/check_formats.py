@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from torchpin import __version__
-from torchpin.controls import show_controls
 from torchpin.lint.result import UNPINNED
 from torchpin.output.check_report import fixable_word, summary_line, unpinned_lines
 from torchpin.output.machine_readable import (
@@ -14,6 +12,7 @@ from torchpin.output.machine_readable import (
     escape_data,
     escape_property,
 )
+from torchpin.output.markdown import code_cell, prose_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,25 +90,12 @@ def markdown_report(report: CheckReport) -> Iterator[str]:
     for match in shown:
         address = f"{CHECKS_URL}#{match.id.lower()}"
         cells = (match.finding.message, match.finding.help)
-        place = f"`{_cell(match.finding.location).replace('`', chr(39))}`"
-        yield f"| {match.finding.level} [{match.id}]({address}) | {place} | {' | '.join(map(_prose_cell, cells))} |"
+        place = code_cell(match.finding.location)
+        yield f"| {match.finding.level} [{match.id}]({address}) | {place} | {' | '.join(map(prose_cell, cells))} |"
     if shown:
         yield ""
     for line in unpinned_lines(report.result):
-        yield f"- {_prose_cell(line)}"
+        yield f"- {prose_cell(line)}"
     if report.result.unpinned:
         yield ""
-    yield _prose_cell(summary_line(report))
-
-
-def _cell(text: str) -> str:
-    """A text on one line, with its controls visible and its bars escaped."""
-    return re.sub(r"\s*[\r\n]\s*", " ", show_controls(text)).replace("|", "\\|")
-
-
-def _prose_cell(text: str) -> str:
-    """A text whose own Markdown and HTML, but for quoted code, is shown as it is: it quotes files that others wrote."""
-    parts = re.split(r"(`[^`]*`)", _cell(text))
-    return "".join(
-        part if part.startswith("`") else re.sub(r"([*_~\[\]<>#!@])", r"\\\1", part) for part in parts
-    )
+    yield prose_cell(summary_line(report))

@@ -111,16 +111,18 @@ def print_verdicts(
     shares: Mapping[str, PackageShare] | None = None,
     strict: bool = False,
 ) -> None:
-    """The judge's results as text (with a verdict a service), JSON, SARIF or workflow commands of GitHub.
+    """The judge's results as text (with a verdict a service), JSON, SARIF, workflow commands of GitHub, or Markdown.
 
     `shares`: by environment, which packages have measured facts.
     """
-    from torchpin.output import machine_readable, sarif
+    from torchpin.output import machine_readable, markdown, sarif
 
     if form == "json":
         print_json(machine_readable.json_document(rows, environments, today, notices, shares or {}))
     elif form == "sarif":
         print_json(sarif.sarif_document(rows, environments))
+    elif form == "markdown":
+        print_raw("".join(f"{line}\n" for line in markdown.judgement_markdown(rows, environments)))
     elif form == "github":
         print_raw("".join(f"{line}\n" for line in machine_readable.github_commands(rows, environments)))
     else:

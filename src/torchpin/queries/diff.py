@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from torchpin import paths
+from torchpin import facts, paths
+from torchpin.compat.gpus import judge_gpu
+from torchpin.compat.recommendations import compute_deviations
 from torchpin.description import read
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
@@ -24,13 +26,16 @@ ChangeKind = Literal["added", "removed", "moved", "other file"]
 class EnvironmentSnapshot:
     """One environment of a snapshot: its packages (None: not locked), and the baseline: Python, channel, base, sources.
 
-    `has_description`: the baseline comes from a description and so is whole; that of a lock alone is not.
+    `has_description`: the baseline comes from a description and so is whole; that of a lock alone is not. Only with one are
+    there `gpus`, the known ones that the torch build has code for, and `deviations`, the components that deviate.
     """
 
     service: str = ""
     packages: Mapping[str, Artifact] | None = None
     baseline: Mapping[str, str] = field(default_factory=dict)
     has_description: bool = False
+    gpus: frozenset[str] = frozenset()
+    deviations: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +61,10 @@ class ItemChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """What changed in an environment. Bytes are of the packages' files; `unknown_sizes` counts those without a size."""
+    """What changed in an environment. Bytes are of the packages' files; `unknown_sizes` counts those without a size.
+
+    The GPUs and deviations gained and lost are known where both sides have a description.
+    """
 
     environment: str
     baseline: tuple[ItemChange, ...]
@@ -64,7 +72,15 @@ class Difference:
     added_bytes: int
     removed_bytes: int
     unknown_sizes: int
+    gpus_gained: tuple[str, ...] = ()
+    gpus_lost: tuple[str, ...] = ()
+    deviations_gained: tuple[str, ...] = ()
+    deviations_lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.baseline or self.packages or self.notes or named_changes(self))
 
 
 def repository_snapshot(name: str, texts: Mapping[str, str]) -> Snapshot:
@@ -73,35 +89,50 @@ def repository_snapshot(name: str, texts: Mapping[str, str]) -> Snapshot:
     A description of another version of the format is left out; its lock still counts. Raises InputError for a lock
     that was edited.
     """
-    environments: dict[str, EnvironmentSnapshot] = {}
+    described: dict[str, Environment] = {}
     locks: dict[str, dict[str, str]] = {}
     for path, text in texts.items():
         _, _, name_and_file = path.partition("/")
         folder, _, file = name_and_file.partition("/")
         if path == paths.description_path(folder):
-            environments |= _described_environments(path, text)
+            described |= _described_environments(path, text)
         if path == paths.lock_path(folder, file) and paths.is_lock_file(file):
             locks.setdefault(folder, {})[file] = text
-    for env_name, files in locks.items():
-        lock = file_format.parse_lock(
+    parsed = {
+        env_name: file_format.parse_lock(
             f"{name}:{paths.lock_folder(env_name)}", file_format.with_present_names(files)
         )
-        env_snapshot = environments.get(env_name) or EnvironmentSnapshot(baseline=_lock_baseline(lock))
-        environments[env_name] = replace(env_snapshot, packages=_locked_packages(lock))
+        for env_name, files in locks.items()
+    }
+    environments = {
+        env_name: _environment_snapshot(described.get(env_name), parsed.get(env_name))
+        for env_name in {**described, **parsed}
+    }
     return Snapshot(name=name, environments=environments)
 
 
-def _described_environments(path: str, text: str) -> dict[str, EnvironmentSnapshot]:
+def _described_environments(path: str, text: str) -> dict[str, Environment]:
     try:
         services = read.read_services({path: text})
     except InputError:
         return {}
-    return {
-        env.name: EnvironmentSnapshot(
-            service=env.service.name, baseline=_description_baseline(env), has_description=True
-        )
-        for env in select_environments(services)
-    }
+    return {env.name: env for env in select_environments(services)}
+
+
+def _environment_snapshot(env: Environment | None, lock: Lock | None) -> EnvironmentSnapshot:
+    """The snapshot of an environment with a description, a lock, or both."""
+    packages = _locked_packages(lock) if lock else None
+    if env is None:
+        return EnvironmentSnapshot(packages=packages, baseline=_lock_baseline(lock) if lock else {})
+    gpus = {*facts.gpus(), *filter(None, map(facts.gpu, env.service.gpus))}
+    return EnvironmentSnapshot(
+        service=env.service.name,
+        packages=packages,
+        baseline=_description_baseline(env),
+        has_description=True,
+        gpus=frozenset(gpu.name for gpu in gpus if judge_gpu(env, gpu).status == "ok"),
+        deviations=frozenset(deviation.component for deviation in compute_deviations(env, lock)),
+    )
 
 
 def _described(source: Source | Upstream) -> str:
@@ -225,6 +256,7 @@ def _compare_environment(name: str, before: Snapshot, after: Snapshot) -> Differ
     sizes = [
         (move.size_before if move.before else 0, move.size_after if move.after else 0) for move in packages
     ]
+    sure = old.has_description and new.has_description
     return Difference(
         environment=name,
         baseline=_baseline_changes(
@@ -234,8 +266,16 @@ def _compare_environment(name: str, before: Snapshot, after: Snapshot) -> Differ
         added_bytes=sum(gained or 0 for _, gained in sizes),
         removed_bytes=sum(lost or 0 for lost, _ in sizes),
         unknown_sizes=sum(gained is None or lost is None for lost, gained in sizes),
+        gpus_gained=_only_in(new.gpus, old.gpus) if sure else (),
+        gpus_lost=_only_in(old.gpus, new.gpus) if sure else (),
+        deviations_gained=_only_in(new.deviations, old.deviations) if sure else (),
+        deviations_lost=_only_in(old.deviations, new.deviations) if sure else (),
         notes=tuple(_notes(name, before, after)),
     )
+
+
+def _only_in(names: frozenset[str], others: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(names - others))
 
 
 def _baseline_changes(
@@ -301,13 +341,29 @@ def _download_changes(difference: Difference) -> Iterator[tuple[ItemChange, str]
     for move in difference.baseline:
         yield move, ""
     for move in difference.packages:
-        lost = [f"-{_format_size(move.size_before)}"] if move.before else []
-        gained = [f"+{_format_size(move.size_after)}"] if move.after else []
-        yield move, ", ".join([*lost, *gained])
+        yield move, download_change(move)
 
 
-def _format_size(count: int | None) -> str:
+def download_change(move: ItemChange) -> str:
+    """What a package's change does to the download: `-209.5 MB, +155.6 MB`."""
+    lost = [f"-{format_size(move.size_before)}"] if move.before else []
+    gained = [f"+{format_size(move.size_after)}"] if move.after else []
+    return ", ".join([*lost, *gained])
+
+
+def format_size(count: int | None) -> str:
     return "unknown" if count is None else f"{count / 1e6:,.1f} MB" if count else "0"
+
+
+def named_changes(difference: Difference) -> dict[str, tuple[str, ...]]:
+    """The GPUs and deviations that are gained and lost, by what they are called; without those that are none."""
+    names = {
+        "GPUs gained": difference.gpus_gained,
+        "GPUs lost": difference.gpus_lost,
+        "new deviations": difference.deviations_gained,
+        "deviations resolved": difference.deviations_lost,
+    }
+    return {title: changed for title, changed in names.items() if changed}
 
 
 def summary_line(difference: Difference) -> str:
@@ -318,10 +374,11 @@ def summary_line(difference: Difference) -> str:
     if difference.packages:
         unsized = f", and {difference.unknown_sizes} of unknown size" if difference.unknown_sizes else ""
         parts.append(
-            f"download: -{_format_size(difference.removed_bytes)}, +{_format_size(difference.added_bytes)}{unsized}"
+            f"download: -{format_size(difference.removed_bytes)}, +{format_size(difference.added_bytes)}{unsized}"
         )
     moved = [move.name for move in difference.baseline if move.kind == "moved"]
     parts += [f"moved: {', '.join(moved)}"] if moved else []
+    parts += [f"{title}: {', '.join(names)}" for title, names in named_changes(difference).items()]
     return "; ".join(
         [f"{difference.environment or 'the two records'}: {parts[0]}", *parts[1:], *difference.notes]
     )

@@ -260,3 +260,26 @@ def test_a_lock_alone_tells_its_sources_too(lock: Locks) -> None:
     )
     state = diff.lock_snapshot("saved", file_format.lock_texts(lock_with_source))
     assert state.environments["lora-gpu"].baseline["source sd"] == f"v1 ({'1' * 12})"
+
+
+def test_gpus_and_deviations_are_gained_and_lost_with_the_channel(lock: Locks) -> None:
+    recommended = "recommends: [{component: python, says: '3.10.14'}]\n"
+    before = diff.repository_snapshot("HEAD", texts(lock(), DESCRIPTION + recommended))
+    moved = (
+        UPDATED_DESCRIPTION.replace("cu124", "cu128").replace("2.5.1", "2.7.1").replace("0.20.1", "0.22.1")
+    )
+    after = diff.repository_snapshot("the working tree", texts(lock(), moved + recommended))
+    difference = single_difference(before, after)
+    assert "B200" in difference.gpus_gained
+    assert "V100" in difference.gpus_lost
+    assert (difference.deviations_gained, difference.deviations_lost) == (("python",), ())
+    back = single_difference(after, before)
+    assert (back.gpus_gained, back.gpus_lost) == (difference.gpus_lost, difference.gpus_gained)
+    assert back.deviations_lost == ("python",)
+
+
+def test_without_a_description_no_gpu_is_lost(lock: Locks) -> None:
+    described = diff.repository_snapshot("HEAD", texts(lock()))
+    bare = diff.repository_snapshot("the working tree", texts(lock(), ""))
+    difference = single_difference(described, bare)
+    assert (difference.gpus_lost, difference.deviations_lost) == ((), ())

@@ -11,6 +11,7 @@ from torchpin.cli.common import (
     HTML,
     JSON,
     LAB,
+    MARKDOWN,
     ONE_SERVICE,
     OVERWRITE,
     RECORDED,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         **JSON,
         "sarif": "print one SARIF 2.1.0 document instead of text",
         "github": "print workflow commands that annotate a change on GitHub instead of text",
+        **MARKDOWN,
         "fix": "apply the safe fixes, which follow from facts alone, to the descriptions",
         **STRICT,
     },
@@ -50,6 +52,7 @@ def judge(
     json: bool = False,
     sarif: bool = False,
     github: bool = False,
+    markdown: bool = False,
     html: str = "",
     fix: bool = False,
     strict: bool = False,
@@ -60,8 +63,8 @@ def judge(
     from torchpin.output.answers import print_judgement, verdict_page
     from torchpin.output.terminal import print_fixes
 
-    with task_run(document_form(json=json or sarif or github)) as run:
-        form = single_form(json=json, sarif=sarif, github=github)
+    with task_run(document_form(json=json or sarif or github or markdown)) as run:
+        form = single_form(json=json, sarif=sarif, github=github, markdown=markdown)
         options = JudgeOptions(gpus=tuple(gpu or ()), driver=driver, fix=fix, strict=strict)
         show_fixes = partial(print_fixes, aside=form != "text")
         judgement = judge_selection(Selection(service=service), options, run.watcher, show_fixes=show_fixes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torchpin.cli.command_line import command
 from torchpin.cli.common import (
     JSON,
+    MARKDOWN,
     ONE_SERVICE,
     OVERWRITE,
     RECORDED,
@@ -250,7 +251,7 @@ def adopt(
         **JSON,
         "sarif": "print one SARIF 2.1.0 document instead of text",
         "github": "print workflow commands that annotate a change on GitHub instead of text",
-        "markdown": "print Markdown, for a comment",
+        **MARKDOWN,
     },
 )
 def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
@@ -296,19 +297,25 @@ def check(  # noqa: PLR0913, PLR0917 - a parameter for each option
         run.end_with(report.exit_code)
 
 
-@command(positional=["before", "after"], help={"before": STATE_HELP, "after": STATE_HELP, **SERVICE, **JSON})
-def diff(_: Context, before: str, after: str, service: str = "", json: bool = False) -> None:
-    """Show the changes between two states: packages, download size, Python, channel, base image, torch, sources."""
+@command(
+    positional=["before", "after"],
+    help={"before": STATE_HELP, "after": STATE_HELP, **SERVICE, **JSON, **MARKDOWN},
+)
+def diff(
+    _: Context, before: str, after: str, service: str = "", json: bool = False, markdown: bool = False
+) -> None:
+    """Show the changes between two states: packages, download size, Python, channel, base image, torch, sources, GPUs, deviations."""
     from pathlib import Path
 
     from torchpin.commands.diff import compare_states
     from torchpin.commands.selection import open_repository
     from torchpin.output.answers import print_differences
 
-    with task_run(document_form(json=json)):
+    with task_run(document_form(json=json or markdown)):
+        form = single_form(json=json, markdown=markdown)
         repo = open_repository(only=(service,) if service else None)
         differences = compare_states(repo, before, after, service=service, directory=Path.cwd())
-        print_differences(differences, json=json)
+        print_differences(differences, form)
 
 
 @command(help={**SERVICE, **JSON})
