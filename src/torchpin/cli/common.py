@@ -55,8 +55,9 @@ def task_run(form: Form = "text", *, progress: str = "auto") -> Iterator[TaskRun
     """Runs a task's command, and ends the program with its exit code. `form`: what is printed for whom."""
     from torchpin.output.reports import command_watcher
 
-    run = TaskRun(form, command_watcher(form, progress))
-    yield run
+    with command_watcher(form, progress) as watcher:
+        run = TaskRun(form, watcher)
+        yield run
     if run.exit_code:
         raise Exit(code=run.exit_code)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchpin import paths
 from torchpin.commands.affected import find_affected
+from torchpin.commands.build_steps import build_steps
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import ignore
 from torchpin.commands.prepared_build import PreparedBuild, prepare_build
@@ -189,7 +190,9 @@ def _write_context(repo: Repository, build: PreparedBuild, show_status: StatusCa
 
     env = build.env
     for source in env.service.sources:
-        show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.version}")
+        show_status(
+            f"{source.path}: {clone_source(repo, source, verify_tag=True, show_status=show_status)} at {source.version}"
+        )
     with (
         temporary_folder() as folder,
         buildx.secret_files(repo.settings, env.service.indexes) as secrets,
@@ -265,7 +268,9 @@ def _run(root: Path, command: tuple[str, ...], show_status: StatusCallback) -> N
 
     log = root / paths.LOGS / "bake.log"
     show_status(f"building; log: {log}")
-    code, lines = buildx.run_logged((*command, "--progress", "plain"), log, cwd=root)
-    if code:
-        failure = build_log.find_failure(lines)
-        raise ToolError(buildx.failure_message(failure, log, outcome="an image that failed has no tag"))
+    progress = buildx.RAW if buildx.reports_json(buildx.expect_buildx()) else "plain"
+    with build_steps(show_status, "bake") as show:
+        code, lines = buildx.run_logged((*command, "--progress", progress), log, show, cwd=root)
+        if code:
+            failure = build_log.find_failure(lines)
+            raise ToolError(buildx.failure_message(failure, log, outcome="an image that failed has no tag"))

@@ -196,7 +196,9 @@ def _make_image(
     key = inputs[1].image_key
     tag = image_tags(repo, env, key)[0]
     for source in env.service.sources:
-        show_status(f"{source.path}: {clone_source(repo, source, verify_tag=True)} at {source.version}")
+        show_status(
+            f"{source.path}: {clone_source(repo, source, verify_tag=True, show_status=show_status)} at {source.version}"
+        )
     _build_and_prove(client, repo, env, options, inputs, show_status, watch)
     image = docker.find_image(client, tag, key)
     if image is None:
@@ -250,7 +252,7 @@ def _build_and_prove(
         if options.assemble:
             _assemble(client, repo, env, options, inputs, show_status, watch)
         else:
-            _run_build(client, repo, env, options, inputs, watch)
+            _run_build(client, repo, env, options, inputs, show_status, watch)
     except ToolError as error:
         if build_log.PROOF_FAILED in str(error):
             docker.remove_tags(client, image_tags(repo, env, key))
@@ -267,6 +269,7 @@ def _run_build(
     env: Environment,
     options: BuildOptions,
     inputs: tuple[Lock, generated.Rendering, Mapping[str, str]],
+    show_status: StatusCallback,
     watch: EventCallback,
 ) -> None:
     """Runs the build. Raises ToolError for a package that is installed twice or from another index than the locked one."""
@@ -274,7 +277,11 @@ def _run_build(
 
     lock, rendered, labels = inputs
     require_unique_packages(env, lock)
-    lines, log = run_buildx(client, repo, env, options, (rendered, labels), plan.step_sizes(env, lock), watch)
+    lines, log = run_buildx(
+        *(client, repo, env, options, (rendered, labels), plan.step_sizes(env, lock), watch),
+        show_status=show_status,
+        packages={name: package.size or 0 for name, package in lock.all_packages.items()},
+    )
     problem = _log_problem(env, lock, lines)
     if problem:
         docker.remove_tags(client, image_tags(repo, env, rendered.image_key))
@@ -304,7 +311,7 @@ def _assemble(
             rendered=rendered,
             labels=labels,
             tags=image_tags(repo, env, rendered.image_key),
-            build_prefix=lambda prefix: build_prefix(client, repo, env, options, prefix, watch),
+            build_prefix=lambda prefix: build_prefix(client, repo, env, options, prefix, watch, show_status),
             show_status=show_status,
         )
     )

@@ -14,12 +14,15 @@ from torchpin.workspace.writer import clone_source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Workspace
-    from torchpin.model import Environment
+    from torchpin.model import Environment, StatusCallback
     from torchpin.workspace.workspace import Repository
 
 
-def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcome, ...]:
+def clone(
+    repo: Repository, environments: Sequence[Environment], *, show_status: StatusCallback | None = None
+) -> tuple[Outcome, ...]:
     """Clones every source of the environments at its commit, which its tag must give if it has one."""
     from torchpin.tools import git
 
@@ -31,7 +34,7 @@ def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcom
     for source in selected_sources.values():
         start = time.monotonic()
         try:
-            action = clone_source(repo, source, verify_tag=True)
+            action = clone_source(repo, source, verify_tag=True, show_status=show_status)
             detail = f"{action} at {f'{source.tag} = ' if source.tag else ''}{source.commit[:12]}"
             outcome = Outcome(
                 name=source.path, status="same" if action == git.PRESENT else "changed", detail=detail
@@ -42,6 +45,6 @@ def clone(repo: Repository, environments: Sequence[Environment]) -> tuple[Outcom
     return tuple(outcomes)
 
 
-def clone_workspace(workspace: Workspace) -> CommandReport:
+def clone_workspace(workspace: Workspace, watcher: Watcher) -> CommandReport:
     """Clones every source of the environments."""
-    return report_outcomes(clone(workspace.repo, workspace.environments))
+    return report_outcomes(clone(workspace.repo, workspace.environments, show_status=watcher.status))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchpin import paths
+from torchpin import paths, progress
 from torchpin.commands.clone import clone
 from torchpin.commands.judge import require_compatible
 from torchpin.commands.parallel import ignore
@@ -25,13 +25,16 @@ from torchpin.lock import cooldown, export
 from torchpin.model import Outcome
 from torchpin.tools import files, git_export, package_files, process, uv, uv_install, uv_resolve
 from torchpin.tools.scratch import temporary_folder
+from torchpin.tools.uv_progress import InstalledPackages
 from torchpin.workspace import generated
 from torchpin.workspace.workspace import read_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torchpin.commands.report import Watcher
     from torchpin.commands.selection import Workspace
-    from torchpin.model import Environment, Lock, StatusCallback
+    from torchpin.model import Environment, LayerLock, Lock, StatusCallback
     from torchpin.workspace.workspace import Repository
 
 _MARK = ".torchpin-environment"  # in a venv that may be replaced
@@ -57,7 +60,7 @@ def install(
     scripts = _verification_scripts(repo, env)
     start = time.monotonic()
     locked = _local_lock(repo, env, local_env, show_status)
-    for outcome in clone(repo, [env]):
+    for outcome in clone(repo, [env], show_status=show_status):
         if outcome.code:
             raise ToolError(outcome.detail)
         show_status(f"{outcome.name}: {outcome.detail}")
@@ -70,9 +73,9 @@ def install(
         for path, (package, file) in plan.context_packages(local_env, locked).items():
             package_files.copy_package(repo.root, package, file, folder / path, repo.settings)
         environ |= {"TMPDIR": str(folder), export.FILES_VARIABLE: (folder / "packages").as_uri()}
+        sizes = {layer.file: _file_sizes(layer) for layer in layers}
         for step in layer_steps(env, locked):
-            show_status(f"installing {paths.lock_part(step.file)}")
-            _install_step(repo, step, into, folder, environ, show_status)
+            _install_step(repo, step, into, folder, environ, show_status, sizes[step.file])
         _install_sources(repo, env, locked, into, folder, environ, show_status)
         _verify(repo, local_env, locked, into, folder, scripts, show_status)
     for entry in env.service.files:
@@ -154,17 +157,17 @@ def _local_lock(
     locked = read_lock(repo, env)
     if local_env == env:
         return locked
-    show_status(
-        f"{env.name} is locked for {env.variant.platform}; resolving its pins for {local_env.variant.platform}"
-    )
-    return uv_resolve.resolve(
-        local_env,
-        repo.settings,
-        index=None,
-        current=locked,
-        upstreams=locked.upstreams,
-        cutoff=cooldown.locked_cutoff(locked),
-    )
+    title = f"{env.name} is locked for {env.variant.platform}; resolving its pins for {local_env.variant.platform}"
+    with progress.step(show_status, title, total=len(locked.packages), unit="packages") as running:
+        return uv_resolve.resolve(
+            local_env,
+            repo.settings,
+            index=None,
+            current=locked,
+            upstreams=locked.upstreams,
+            cutoff=cooldown.locked_cutoff(locked),
+            running=running,
+        )
 
 
 def _install_step(
@@ -174,6 +177,7 @@ def _install_step(
     folder: Path,
     environ: dict[str, str],
     show_status: StatusCallback,
+    sizes: Mapping[str, int],
 ) -> None:
     address = repo.settings.mirrors.get(step.origin) or step.release or step.index
     variable = step.mirror if step.release else "UV_DEFAULT_INDEX"
@@ -184,14 +188,30 @@ def _install_step(
         for package, name, folder_address in step.addresses
     }
     command = uv_install.install_command(step, into, folder)
-    # no bound of time: a layer may compile for hours, and uv itself gives up a download that stands still
-    completed = process.run(
-        command, cwd=folder, env=environ | ({variable: address} if address else {}), check=not step.optional
-    )
+    title = f"installing {paths.lock_part(step.file)}"
+    with progress.step(show_status, title, total=sum(sizes.values()), unit=progress.BYTES) as running:
+        # no bound of time: a layer may compile for hours, and uv itself gives up a download that stands still
+        completed = process.run(
+            command,
+            cwd=folder,
+            env=environ | ({variable: address} if address else {}),
+            check=not step.optional,
+            listen=InstalledPackages(running, sizes).read,
+        )
+        running.result = _packages(len(sizes))
     if step.release or step.addresses or step.packages:
         uv_install.remove_direct_urls(into)
     if completed.returncode:
         show_status(f"the optional layer {step.file} could not be installed; continuing without it")
+
+
+def _file_sizes(layer: LayerLock) -> dict[str, int]:
+    """The bytes of a layer's files, by package; 0 for one whose size is not locked."""
+    return {package.name: package.size or 0 for package in layer.packages}
+
+
+def _packages(count: int) -> str:
+    return f"{count} package{'s'[: count != 1]}"
 
 
 def _install_sources(
@@ -208,13 +228,18 @@ def _install_sources(
     if sources and locked.build:
         process.run(uv_install.tools_command(into, folder), cwd=folder, env=environ)
     for source in sources:
-        show_status(f"installing {source.name}")
         editable = source.install == "editable"
         checkout = repo.root / source.path if editable else folder / "sources" / source.name
-        if not editable:
-            git_export.export_clone(repo.root, source, checkout)
-        command = uv_install.source_command(into, checkout, editable=editable)
-        process.run(command, cwd=folder, env=environ | {"PYTHONPATH": str(folder / "tools")})
+        with progress.step(show_status, f"installing {source.name}") as running:
+            if not editable:
+                git_export.export_clone(repo.root, source, checkout)
+            command = uv_install.source_command(into, checkout, editable=editable)
+            process.run(
+                command,
+                cwd=folder,
+                env=environ | {"PYTHONPATH": str(folder / "tools")},
+                listen=InstalledPackages(running, {}).read,
+            )
 
 
 def _verify(
@@ -242,7 +267,8 @@ def _verify(
         *("--expect", str(folder / "expect.json")),
     )
     environ |= {"TORCHPIN_HOME": str(repo.root), "TORCHPIN_RUNTIME": str(runtime_folder)}
-    completed = process.run(proof, env=environ, check=False, timeout=process.LONG)
+    with progress.step(show_status, f"{env.name}: verifying what is installed"):
+        completed = process.run(proof, env=environ, check=False, timeout=process.LONG)
     verdict = [line for line in completed.stderr.splitlines() if line.startswith("probe:")]
     if completed.returncode and any(line.startswith("probe: ok") for line in verdict):
         raise ToolError(

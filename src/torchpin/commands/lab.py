@@ -104,7 +104,7 @@ def _run_stage(stage: LabStage, workspace: Workspace, watcher: Watcher) -> None:
     outcomes = (
         lock(workspace.repo, workspace.environments, show_status=watcher.status)
         if stage == "lock"
-        else clone(workspace.repo, workspace.environments)
+        else clone(workspace.repo, workspace.environments, show_status=watcher.status)
     )
     _require_success(stage, report_outcomes(outcomes), watcher)
 

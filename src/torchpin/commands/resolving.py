@@ -10,6 +10,7 @@ from torchpin import facts
 from torchpin.commands.recorded_index import require_recorded
 from torchpin.description.environments import index_url
 from torchpin.errors import InputError
+from torchpin.progress import step
 from torchpin.tools import index_server, package_files, uv_resolve
 from torchpin.workspace.upstreams import known_upstream
 
@@ -45,19 +46,21 @@ def resolve(
     with resolution_inputs(
         repo, env, current, show_status, recorded=recorded, known_upstreams=known_upstreams
     ) as inputs:
-        show_status(f"{env.name}: resolving")
-        return uv_resolve.resolve(
-            env,
-            repo.settings,
-            index=inputs.index,
-            current=current,
-            upgrade=upgrade,
-            upstreams=inputs.upstreams,
-            published=repo.published,
-            cutoff=age.cutoff,
-            add_notice=age.add_notice,
-            located=inputs.located,
-        )
+        expected = len(current.packages) if current else 0
+        with step(show_status, f"{env.name}: resolving", total=expected, unit="packages") as running:
+            return uv_resolve.resolve(
+                env,
+                repo.settings,
+                index=inputs.index,
+                current=current,
+                upgrade=upgrade,
+                upstreams=inputs.upstreams,
+                published=repo.published,
+                cutoff=age.cutoff,
+                add_notice=age.add_notice,
+                located=inputs.located,
+                running=running,
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

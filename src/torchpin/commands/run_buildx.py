@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from torchpin import paths
 from torchpin.assembly.prefix import SHARED
 from torchpin.assembly.prefix import STAGE as PREFIX_STAGE
+from torchpin.commands.build_steps import build_steps
 from torchpin.errors import InputError
-from torchpin.image import plan
+from torchpin.image import build_log, plan
 from torchpin.image.build_log import BuildStarted
 from torchpin.tools import uv_install
 from torchpin.tools.buildx import NO_ATTESTATIONS, Attestations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.commands.report import EventCallback
-    from torchpin.model import Environment
+    from torchpin.model import Environment, StatusCallback
     from torchpin.workspace.generated import Rendering
     from torchpin.workspace.workspace import Repository
 
@@ -89,9 +90,14 @@ def run_buildx(
     sizes: dict[str, int],
     watch: EventCallback,
     *,
+    show_status: StatusCallback,
+    packages: Mapping[str, int] | None = None,
     is_prefix: bool = False,
 ) -> tuple[tuple[str, ...], Path]:
-    """Runs buildx on a rendering, or on that of a prefix; the lines of its log, and the log's path."""
+    """Runs buildx on a rendering, or on that of a prefix; the lines of its log, and the log's path.
+
+    `sizes`: the bytes that layers install, by their titles; `packages`: those of each package's file.
+    """
     from torchpin.tools import buildx, engine_images
 
     rendered, labels = rendered_and_labels
@@ -100,6 +106,7 @@ def run_buildx(
     expect_inside(repo.root, paths.LOGS)
     log = repo.root / paths.LOGS / f"{env.name}-{rendered.image_key[:12]}.log"
     watch(BuildStarted(environment=env.name, sizes=sizes, log=str(log)))
+    show_status(f"{env.name}: building; log: {log}")
     with (
         temporary_folder() as folder,
         buildx.secret_files(repo.settings, env.service.indexes) as secrets,
@@ -118,8 +125,15 @@ def run_buildx(
                 *(repo, env, labels, options, context, machine.secrets),
                 is_prefix=is_prefix,
                 compression="zstd" if not is_prefix and engine_images.keeps_blobs(client) else "",
+                progress=buildx.RAW if buildx.reports_json(buildx.expect_buildx()) else "plain",
             )
-            lines = buildx.build(command, log, lambda event: watch(replace(event, environment=env.name)))
+            with build_steps(show_status, env.name, sizes, packages) as show:
+
+                def follow(event: build_log.Event) -> None:
+                    show(event)
+                    watch(replace(event, environment=env.name))
+
+                lines = buildx.build(command, log, follow)
     return lines, log
 
 
@@ -130,6 +144,7 @@ def build_prefix(
     options: BuildOptions,
     rendered: Rendering,
     watch: EventCallback,
+    show_status: StatusCallback,
 ) -> str:
     """The id of a prefix in the engine; one with this key is not built again."""
     from torchpin.tools import docker
@@ -138,7 +153,11 @@ def build_prefix(
     image = None if options.no_cache else docker.find_image(client, tag, rendered.image_key)
     if image is None:
         labels = {docker.KEY_LABEL: rendered.image_key}
-        run_buildx(client, repo, env, options, (rendered, labels), {}, watch, is_prefix=True)
+        run_buildx(
+            *(client, repo, env, options, (rendered, labels), {}, watch),
+            show_status=show_status,
+            is_prefix=True,
+        )
         image = client.images.get(tag)
     return str(image.id)
 
@@ -153,6 +172,7 @@ def build_command(
     *,
     is_prefix: bool = False,
     compression: str = "",
+    progress: str = "plain",
 ) -> tuple[str, ...]:
     from torchpin.tools import buildx, docker
 
@@ -172,4 +192,5 @@ def build_command(
         attestations=options.attestations,
         keep_downloads=repo.settings.keep_downloads,
         compression=compression,
+        progress=progress,
     )

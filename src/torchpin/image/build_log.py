@@ -49,14 +49,19 @@ _SEARCHED_LINES = 20  # at the end of the log, where BuildKit repeats the error
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """An event of a build step. `seconds` is the duration of a finished step, `bytes` a transfer as BuildKit prints it."""
+    """An event of a build step. `seconds` is the duration of a finished step, `bytes` a transfer as BuildKit prints it.
+
+    `planned` is of a step that has not started. `done` and `total` are exact bytes, 0 where the log has none.
+    """
 
     step: int
-    kind: Literal["started", "output", "cached", "done", "failed"]
+    kind: Literal["planned", "started", "output", "cached", "done", "failed"]
     text: str = ""
     seconds: float | None = None
     bytes: str = ""
     environment: str = ""
+    done: int = 0
+    total: int = 0
 
 
 def parse_event(line: str) -> Event | None:

@@ -1,115 +1,196 @@
-"""The progress of builds: a live table, plain lines, or JSON lines."""
+"""Running steps for people, on stderr: live lines on a terminal, seldom lines elsewhere; build events for programs."""
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
-from torchpin.image import build_log
 from torchpin.image.build_log import BuildStarted
-from torchpin.output.console import SafeConsole, redacted
-from torchpin.output.terminal import print_line
+from torchpin.output.console import redacted
+from torchpin.progress import RunningStep, StepEnded, StepStarted, amount, elapsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torchpin.image.build_log import Event
+    from torchpin.progress import StepEvent
+
+_SECONDS_BETWEEN_LINES = 20.0  # about one step, where nobody looks at a terminal
+_SHORTEST_SHOWN = 1.0  # seconds of a step whose end is a line
+_SECONDS_BETWEEN_FRAMES = 0.2
+_SECONDS_UNTIL_LIVE = 0.4  # a step that has ended by then is never drawn
 
 
-@contextmanager
-def build_progress(progress: str) -> Iterator[Callable[[BuildStarted | Event], None]]:
-    """A function that shows each event of builds: in live tables on a terminal, else as plain lines, or as JSON lines.
-
-    `progress`: "auto", "plain" or "json".
-    """
-    if progress == "json":
-        yield _print_event_json
+def print_build_event(event: BuildStarted | Event) -> None:
+    """A JSON object a line, to stdout; none for a step that is only planned."""
+    if not isinstance(event, BuildStarted) and event.kind == "planned":
         return
-    terminal = SafeConsole(file=redacted(sys.stdout), markup=False, highlight=False)
-    views: dict[str, Any] = {}
-    if progress == "plain" or not terminal.is_terminal:
-        yield lambda event: views.setdefault(event.environment, PlainBuildView()).line(event)
-        return
-    with Live(
-        get_renderable=lambda: Group(*(view.rows() for view in views.values())),
-        console=terminal,
-        refresh_per_second=4,
-    ):
-        yield lambda event: views.setdefault(event.environment, BuildView()).take(event)
-
-
-def _print_event_json(event: BuildStarted | Event) -> None:
     name = "started" if isinstance(event, BuildStarted) else "event"
     redacted(sys.stdout).write(json.dumps({"event": name, **asdict(event)}) + "\n")
     sys.stdout.flush()
 
 
-class BuildView:
-    """The steps of one build with their states, times (seconds) and transferred bytes."""
+class StepView:
+    """The running steps; what is done about them is in `LineView` and `LiveView`. All methods may be called by several threads."""
 
-    def __init__(self) -> None:
-        self.environment, self.log = "", ""
-        self.sizes: dict[str, int] = {}
-        self.steps: dict[int, dict[str, Any]] = {}
+    period = 1.0  # seconds between two calls of `tick` while steps run
 
-    def take(self, event: BuildStarted | Event) -> None:
-        if isinstance(event, BuildStarted):
-            self.environment, self.log, self.sizes, self.steps = event.environment, event.log, event.sizes, {}
+    def __init__(self, print_line: Callable[[str], object]) -> None:
+        self.print_line = print_line
+        self.lock = threading.RLock()
+        self.running: dict[object, RunningStep] = {}
+        self._closed = threading.Event()
+        self._ticking: threading.Thread | None = None
+
+    def take(self, event: StepEvent) -> None:
+        """Show an event; after `close` nothing is shown."""
+        with self.lock:
+            if self._closed.is_set():
+                return
+            if isinstance(event, StepStarted):
+                now = time.monotonic()
+                row = RunningStep(started=event, start=now, printed=now, total=event.total)
+                self.running[event.key] = row
+                self.started(row)
+                self._tick_on()
+            elif isinstance(event, StepEnded):
+                ended = self.running.pop(event.key, None)
+                if ended:
+                    self.ended(ended, event)
+            elif running := self.running.get(event.key):
+                running.advance(event)
+
+    def started(self, row: RunningStep) -> None: ...
+
+    def ended(self, row: RunningStep, event: StepEnded) -> None: ...
+
+    def tick(self) -> None: ...
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While other lines are printed."""
+        with self.lock:
+            yield
+
+    def close(self) -> None:
+        """End the view, whatever still runs in other threads."""
+        self._closed.set()
+        with self.lock:
+            self.running.clear()
+
+    def _tick_on(self) -> None:
+        if self._ticking is None:
+            self._ticking = threading.Thread(target=self._run_ticks, daemon=True)
+            self._ticking.start()
+
+    def _run_ticks(self) -> None:
+        while not self._closed.wait(self.period):
+            with self.lock:
+                if self._closed.is_set():
+                    return
+                self.tick()
+                if not self.running:
+                    self._ticking = None  # the next step starts another thread
+                    return
+
+
+class LineView(StepView):
+    """Lines for a log: when a step starts, now and then while it runs, and at its end if that took more than a second."""
+
+    def started(self, row: RunningStep) -> None:
+        if not row.started.is_part:
+            self.print_line(f"{row.started.title} …")
+
+    def ended(self, row: RunningStep, event: StepEnded) -> None:
+        if event.seconds >= _SHORTEST_SHOWN and event.outcome != "stopped":
+            self.print_line(end_line(row, event))
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        for row in self.running.values():
+            if now - row.printed >= _SECONDS_BETWEEN_LINES:
+                row.printed = now
+                parts = (row.counted(), row.note, elapsed(now - row.start))
+                self.print_line(f"{row.started.title}: {', '.join(filter(None, parts))}")
+
+
+def end_line(row: RunningStep, event: StepEnded) -> str:
+    """How a step ended: what it gave, else how much was done, and the time it took."""
+    has_failed = event.outcome == "failed"
+    counted = amount(row.done, row.total if has_failed else 0, row.started.unit) if row.done else ""
+    parts = ("failed" if has_failed else "", event.result or counted)
+    text = ", ".join(filter(None, parts)) or "done"
+    return f"{row.started.title}: {text} ({elapsed(event.seconds)})"
+
+
+class LiveView(StepView):
+    """A live line for each running step; one that has ended leaves a line if it has a result and took more than a second."""
+
+    period = _SECONDS_BETWEEN_FRAMES
+
+    def __init__(self, print_line: Callable[[str], object]) -> None:
+        super().__init__(print_line)
+        self._live: Any = None  # rich's, while lines are shown
+
+    def ended(self, row: RunningStep, event: StepEnded) -> None:
+        has_line = event.result or event.outcome == "failed"
+        if has_line and event.seconds >= _SHORTEST_SHOWN and event.outcome != "stopped":
+            with self.aside():
+                self.print_line(end_line(row, event))
+        if not self.running:
+            self._erase()
+
+    def tick(self) -> None:
+        from torchpin.output.live_lines import LiveLines  # with rich's, which a quick command does not need
+
+        now = time.monotonic()
+        rows = [row for row in self.running.values() if now - row.start >= _SECONDS_UNTIL_LIVE]
+        if not rows:
+            self._erase()
             return
-        step = self.steps.setdefault(
-            event.step, {"name": "", "state": "", "start": time.monotonic(), "bytes": "", "seconds": None}
-        )
-        if event.kind == "started":
-            step["name"] = step["name"] or build_log.step_title(event.text)
-        elif event.kind == "output":
-            step["bytes"] = event.bytes or step["bytes"]
-        else:
-            step["state"] = event.kind
-            step["seconds"] = event.seconds
+        if self._live is None:
+            self._live = LiveLines()
+        self._live.show(rows, now)
 
-    def rows(self) -> Group:
-        grid = Table.grid(padding=(0, 2))
-        for step in self.steps.values():
-            if not step["name"]:
-                continue
-            seconds = step["seconds"] if step["state"] else time.monotonic() - step["start"]
-            size = self.sizes.get(step["name"])
-            transferred = step["bytes"] or (f"{size / 1e6:,.0f} MB" if size else "")
-            took = "" if seconds is None else f"{seconds:,.1f} s"
-            style = {"done": "green", "cached": "dim", "failed": "bold red"}.get(step["state"], "cyan")
-            grid.add_row(
-                Text(step["state"] or "running", style=style),
-                Text(step["name"]),
-                Text(took),
-                Text(transferred),
-            )
-        return Group(Text(f"building {self.environment} (log: {self.log})", style="bold"), grid)
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        with self.lock:
+            self._erase()
+            yield
+
+    def close(self) -> None:
+        super().close()
+        with self.lock:
+            self._erase()
+
+    def _erase(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.erase()
 
 
-class PlainBuildView:
-    """A line for each step when it ends, for logs."""
+class NoView(StepView):
+    """Shows nothing."""
 
-    def __init__(self) -> None:
-        self.view = BuildView()
+    def take(self, event: StepEvent) -> None: ...
 
-    def line(self, event: BuildStarted | Event) -> None:
-        self.view.take(event)
-        if isinstance(event, BuildStarted):
-            print_line(f"building {event.environment} (log: {event.log})")
-        elif event.kind in {"done", "cached", "failed"}:
-            step = self.view.steps[event.step]
-            if step["name"]:
-                took = f"  {event.seconds:.1f} s" if event.seconds is not None else ""
-                size = self.view.sizes.get(step["name"])
-                print_line(
-                    f"  {event.kind:<7} {step['name']}{took}{f'  {size / 1e6:,.1f} MB' if size else ''}"
-                )
+
+def step_view(print_line: Callable[[str], object], progress: str = "auto") -> StepView:
+    """What shows steps here. `progress`: `auto`, `plain` for lines also on a terminal, `json` or `none` for nothing."""
+    if progress in {"json", "none"}:
+        return NoView(print_line)
+    if progress == "plain" or not _is_live_terminal():
+        return LineView(print_line)
+    return LiveView(print_line)
+
+
+def _is_live_terminal() -> bool:
+    """Whether stderr is a terminal that moves its cursor; FORCE_COLOR makes none of a file."""
+    import os
+
+    return bool(sys.stderr and sys.stderr.isatty()) and os.environ.get("TERM", "") not in {"dumb", "unknown"}

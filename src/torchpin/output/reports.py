@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from torchpin.commands.parallel import ignore
 from torchpin.commands.report import Watcher
 from torchpin.output import terminal
 from torchpin.output.findings import print_results
+from torchpin.output.progress import print_build_event, step_view
 from torchpin.output.volume import is_quiet
+from torchpin.progress import StepStatus
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
 
-    from torchpin.commands.report import CommandReport, EventCallback
+    from torchpin.commands.report import CommandReport
 
 Form = Literal["text", "json", "events"]  # text for people, one JSON document, or a JSON object a line
 
 
-def command_watcher(form: Form, progress: str) -> Watcher:
+@contextmanager
+def command_watcher(form: Form, progress: str) -> Iterator[Watcher]:
     """Prints what a running command reports; where a program reads the output, lines for people go to stderr.
 
-    A quiet task shows no steps. A notice is never left out: it says what was passed over.
+    Steps are shown on stderr until the command ends; `progress` as in `step_view`. A quiet task shows none, and no status. A
+    notice is never left out: it says what was passed over.
     """
-    if is_quiet():
-        return Watcher(notice=terminal.print_notice, report=partial(print_report, form=form))
-    return Watcher(
-        status=terminal.print_line if form == "text" else terminal.print_status,
-        notice=terminal.print_notice,
-        report=partial(print_report, form=form),
-        progress=partial(_build_progress, progress),
-    )
+    view = step_view(terminal.print_status, "none" if is_quiet() else progress)
 
+    def beside_steps(show: Callable[[Any], object]) -> Callable[[Any], None]:
+        def show_beside(message: object) -> None:
+            with view.aside():
+                show(message)
+                sys.stdout.flush()
 
-def _build_progress(progress: str) -> AbstractContextManager[EventCallback]:
-    from torchpin.output.progress import build_progress  # with rich's live tables, which only builds need
+        return show_beside
 
-    return build_progress(progress)
+    line = ignore if is_quiet() else terminal.print_line if form == "text" else terminal.print_status
+    try:
+        yield Watcher(
+            status=StepStatus(beside_steps(line), view.take),
+            notice=beside_steps(terminal.print_notice),
+            report=beside_steps(partial(print_report, form=form)),
+            progress=lambda: nullcontext(print_build_event if progress == "json" else ignore),
+        )
+    finally:
+        view.close()
 
 
 def print_report(report: CommandReport, *, form: Form = "text") -> None:

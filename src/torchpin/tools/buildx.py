@@ -8,6 +8,7 @@ import shlex
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +16,7 @@ from torchpin.description import patterns
 from torchpin.description.environments import mirror_variable, split_image_name
 from torchpin.errors import ToolError
 from torchpin.image import build_log, secret_mounts
+from torchpin.image.raw_build_log import RawBuildLog
 from torchpin.model import Settings
 from torchpin.redaction import redact_credentials
 from torchpin.tools import copied_files, credentials, files
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torchpin.image.plan import BuildContext
+    from torchpin.image.raw_build_log import Reading
     from torchpin.model import Environment, Index, Service
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"  # of `docker info`; the older store holds images alone
+RAW = "rawjson"  # a value of --progress; 0.12 had it first, and wrote other texts between the documents
+_FIRST_WITH_JSON = (0, 13)
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -138,13 +143,14 @@ def build_command(  # noqa: PLR0913 - each is an option of buildx
     attestations: Attestations = NO_ATTESTATIONS,
     keep_downloads: bool = False,
     compression: str = "",
+    progress: str = "plain",
 ) -> tuple[str, ...]:
     """The buildx command of an image; `contexts` maps an image that a FROM line names to what replaces it.
 
     `target` is a stage of the Dockerfile, "" for the last one.
     """
     return (
-        "docker", "buildx", "build", "--progress", "plain", "--platform", platform, "--file", str(context / "Dockerfile"),
+        "docker", "buildx", "build", "--progress", progress, "--platform", platform, "--file", str(context / "Dockerfile"),
         "--provenance", attestations.provenance or "false",
         *(("--sbom", attestations.sbom) if attestations.sbom else ()),
         "--build-arg", f"SOURCE_DATE_EPOCH={times.epoch}",
@@ -347,20 +353,39 @@ def run_logged(
     """Run a command of buildx, and return its exit code and the lines of its log, as `build` does."""
     log.parent.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
+    read = RawBuildLog() if RAW in command else _PlainLog()
     with (
         log.open("w") as file,
         stream(command, cwd=cwd, env={**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}) as process,
     ):
         # No bound of time: a step may compile for hours, and its progress is shown; an interrupt ends it.
-        # Redacted here, before a step's title is cut: a cut address may have lost the @ that shows its credentials
-        for line in map(redact_credentials, cast("Iterator[str]", process.stdout)):
-            file.write(line)
-            lines.append(line)
-            event = build_log.parse_event(line) if watch else None
+        output = cast("Iterator[str]", process.stdout)
+        for text, event in chain(chain.from_iterable(map(read.read, output)), read.rest()):
+            if text is not None:
+                file.write(f"{text}\n")
+                lines.append(f"{text}\n")
             if watch and event:
                 watch(event)
         code = process.wait()
     return code, tuple(lines)
+
+
+class _PlainLog:
+    """The plain log, of a buildx that writes no JSON."""
+
+    def read(self, line: str) -> Iterator[Reading]:
+        # Redacted before a step's title is cut: a cut address may have lost the @ that shows its credentials
+        text = redact_credentials(line.rstrip("\n"))
+        yield text, build_log.parse_event(text)
+
+    def rest(self) -> Iterator[Reading]:
+        yield from ()
+
+
+def reports_json(version: str) -> bool:
+    """Whether a buildx, such as 0.13.1+ds1 or v0.17.1, writes the progress of a build as JSON alone, errors aside."""
+    match = re.match(r"v?(\d+)\.(\d+)", version)
+    return match is not None and (int(match[1]), int(match[2])) >= _FIRST_WITH_JSON
 
 
 def failure_message(

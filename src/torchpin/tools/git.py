@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from git import Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo
 
 from torchpin.errors import ToolError
+from torchpin.progress import step
 from torchpin.redaction import redact_credentials
 from torchpin.tools import files, git_command, git_lfs, git_submodules, process
 from torchpin.tools.git_variables import OVERRIDES
@@ -21,7 +22,8 @@ from torchpin.tools.git_variables import OVERRIDES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchpin.model import Settings, Source
+    from torchpin.model import Settings, Source, StatusCallback
+    from torchpin.progress import Step
 
 _MOST_REQUIREMENTS = 1_000_000  # bytes of a requirements file; the longest have some ten thousand
 _EGG_INFO = re.compile(r"(?:^|/)[^/]+\.egg-info/")
@@ -112,7 +114,14 @@ def _has_files(path: Path) -> bool:
     return path.is_dir() and any(entry.name != ".git" for entry in path.iterdir())
 
 
-def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = False) -> str:
+def clone(
+    root: Path,
+    source: Source,
+    settings: Settings,
+    *,
+    verify_tag: bool = False,
+    show_status: StatusCallback | None = None,
+) -> str:
     """Clone a source at its recorded commit and return what was done: PRESENT, CLONED or REPLACED.
 
     A clone at the recorded commit is kept (`verify_tag` also checks, if the origin can be read, that the tag has not
@@ -139,7 +148,8 @@ def clone(root: Path, source: Source, settings: Settings, *, verify_tag: bool = 
     staged = path.parent / f".{path.name}.partial"
     shutil.rmtree(staged, ignore_errors=True)
     try:
-        _clone(source, settings, staged)
+        with step(show_status, f"{source.path}: cloning {source.version}", unit="objects") as running:
+            _clone(source, settings, staged, running)
         _replace_folder(path, staged, replaced)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -250,7 +260,7 @@ def remote_tags(source: Source, settings: Settings) -> dict[str, str]:
     return tags
 
 
-def _clone(source: Source, settings: Settings, staged: Path) -> None:
+def _clone(source: Source, settings: Settings, staged: Path, running: Step | None = None) -> None:
     """Clone a source at its tag or commit, without history, with what its description asks for beside its own tree.
 
     Raises ToolError when it fails or the tag is not the recorded commit.
@@ -261,10 +271,10 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
     try:
         Git.check_unsafe_protocols(url)
         if source.tag:
-            git_command.clone_tag(url, source.tag, staged)
+            git_command.clone_tag(url, source.tag, staged, running)
         else:
-            git_command.fetch_commit(url, source.commit, staged)
-        git_command.check_out(staged)
+            git_command.fetch_commit(url, source.commit, staged, running)
+        git_command.check_out(staged, running)
     except (GitError, ToolError) as error:
         raise ToolError(
             f"{source.name}: {redact_credentials(url)} could not be cloned at {source.version}:\n{git_error_text(error)}"
@@ -272,7 +282,10 @@ def _clone(source: Source, settings: Settings, staged: Path) -> None:
     commit = git_command.head_commit(staged)
     if commit != source.commit:
         raise ToolError(f"{source.name}: tag {source.tag} is {commit}, but {source.commit} is recorded")
-    folders = [staged, *git_submodules.fetch_submodules(source, staged, url=url, mirrors=settings.mirrors)]
+    submodules = git_submodules.fetch_submodules(
+        source, staged, url=url, mirrors=settings.mirrors, running=running
+    )
+    folders = [staged, *submodules]
     for folder in folders:
         git_lfs.fetch_files(source, folder)
     # The mirror's address may hold a password, and .git is copied into images: the remote and the reflog name it.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.model import Source
+    from torchpin.progress import Step
 
 # Bounds: PyTorch has some eighty submodules, nested three deep.
 _MOST_SUBMODULES, _DEEPEST = 300, 10
@@ -30,6 +31,7 @@ class _Fetching:
 
     source: Source
     mirrors: Mapping[str, str]
+    running: Step | None = None
     count: int = 0
     folders: list[Path] = field(default_factory=list)
 
@@ -103,7 +105,9 @@ def _leads_to(source: Source, path: str) -> bool:
     return any(inner.startswith(f"{path}/") for inner in chosen)
 
 
-def fetch_submodules(source: Source, folder: Path, *, url: str, mirrors: Mapping[str, str]) -> list[Path]:
+def fetch_submodules(
+    source: Source, folder: Path, *, url: str, mirrors: Mapping[str, str], running: Step | None = None
+) -> list[Path]:
     """Fetch the wanted submodules of a checked out source, and give their folders; `url` is where the source came from.
 
     Raises ToolError for submodules of which the description does not speak, for a path that is none, and where one cannot
@@ -112,7 +116,7 @@ def fetch_submodules(source: Source, folder: Path, *, url: str, mirrors: Mapping
     links = gitlinks(folder, source.commit)
     if source.submodules is None and links:
         raise ToolError(unfetched_text(source, tuple(links)))
-    fetching = _Fetching(source=source, mirrors=mirrors)
+    fetching = _Fetching(source=source, mirrors=mirrors, running=running)
     _fetch_inner(fetching, folder, source.commit, (source.url, url), "", 1)
     chosen = source.submodules if isinstance(source.submodules, tuple) else ()
     missing = [path for path in chosen if not head_commit(folder / path)]
@@ -157,8 +161,10 @@ def _fetch_one(fetching: _Fetching, into: Path, commit: str, own: str, address: 
     if into.is_symlink() or not into.is_dir() or any(into.iterdir()):
         raise ToolError(f"{fetching.source.name}: the folder of the submodule {path} is not an empty one")
     try:
-        fetch_commit(address, commit, into)
-        check_out(into)
+        if fetching.running:
+            fetching.running.advance(0, note=f"submodule {path}")
+        fetch_commit(address, commit, into, fetching.running)
+        check_out(into, fetching.running)
     except ToolError as error:
         raise ToolError(
             f"{fetching.source.name}: the submodule {path} could not be fetched at {commit[:12]} from "

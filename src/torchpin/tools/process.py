@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import shlex
 import shutil
@@ -25,6 +26,7 @@ QUERY = 600  # what asks a server
 LONG = 3600  # a resolution, which may build packages; a test of an installation
 _GRACE = 5  # seconds for a program to end by itself
 _MOST_OUTPUT = 50_000_000  # bytes; the tags of the largest repositories are some ten million
+_LINE_END = re.compile(rb"[\r\n]+")
 _RUNNING: set[subprocess.Popen[str]] = set()
 
 
@@ -37,10 +39,12 @@ def run(
     text: str | None = None,
     timeout: float | None = None,
     watch: Callable[[], None] | None = None,
+    listen: Callable[[str], bool] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and return its exit code and captured output; `text` is its standard input.
 
     `timeout` bounds its time, in seconds; without a bound, the caller says why. `watch` is called once a second, and may raise.
+    `listen` gets each line of stderr when it comes, and says whether it was progress, which is no part of the output.
     Raises ToolError, with the command and its output, when the program is missing, takes longer, prints more than any
     of them does or, unless `check` is False, when its exit code is not 0.
     """
@@ -48,7 +52,7 @@ def run(
         stdin.write((text or "").encode())
         stdin.seek(0)
         with _started(command, cwd, env, None if text is None else stdin) as process:
-            output = _read_streams(process, command, timeout, watch)
+            output = _read_streams(process, command, timeout, watch, listen)
             code = process.wait()
     stdout, stderr = (content.decode(errors="replace").replace("\r\n", "\n") for content in output)
     if check and code:
@@ -84,9 +88,11 @@ def _read_streams(
     command: Sequence[str],
     timeout: float | None,
     watch: Callable[[], None] | None,
+    listen: Callable[[str], bool] | None,
 ) -> tuple[bytes, bytes]:
     """What a process prints until it has closed both streams. Raises ToolError beyond a bound."""
     parts: dict[Any, list[bytes]] = {process.stdout: [], process.stderr: []}
+    lines = _Lines(listen) if listen else None
     deadline = None if timeout is None else time.monotonic() + timeout
     size, name = 0, shlex.join(command[:3])
     with selectors.DefaultSelector() as selector:
@@ -98,6 +104,8 @@ def _read_streams(
                 chunk = os.read(key.fd, 1 << 16)
                 if not chunk:
                     selector.unregister(key.fileobj)
+                if lines and key.fileobj is process.stderr:
+                    chunk = lines.without_progress(chunk)
                 parts[key.fileobj].append(chunk)
                 size += len(chunk)
             now = time.monotonic()
@@ -109,6 +117,20 @@ def _read_streams(
                 watch()
                 next_watch = time.monotonic() + 1
     return b"".join(parts[process.stdout]), b"".join(parts[process.stderr])
+
+
+class _Lines:
+    """The lines of a stream, which git ends with a carriage return where the next one is to replace them."""
+
+    def __init__(self, listen: Callable[[str], bool]) -> None:
+        self._listen, self._begun = listen, b""
+
+    def without_progress(self, chunk: bytes) -> bytes:
+        """The lines that this part of the stream ends and that are no progress; an empty part ends the stream."""
+        *lines, self._begun = _LINE_END.split(self._begun + chunk) if chunk else [self._begun, b""]
+        return b"".join(
+            line + b"\n" for line in lines if line and not self._listen(line.decode(errors="replace"))
+        )
 
 
 def failure_message(command: Sequence[str], code: int, *streams: str) -> str:

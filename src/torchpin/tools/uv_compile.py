@@ -16,6 +16,7 @@ from torchpin.redaction import redact_credentials
 from torchpin.tools import http, process
 from torchpin.tools.scratch import temporary_folder
 from torchpin.tools.uv import uv_environment, uv_executable
+from torchpin.tools.uv_progress import RESOLVER_LOG, SelectedPackages
 from torchpin.tools.uv_python import python_options
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.model import Environment, Settings
+    from torchpin.progress import Step
 
 CONFIGURATION = "uv.toml"  # of a temporary project
 _NO_SOLUTION = 1  # uv's exit code; 2 is that it could not read an index, or any other error
@@ -67,16 +69,29 @@ class NoSolutionError(ToolError):
     exit_code = FINDINGS
 
 
-def run_compile(env: Environment, settings: Settings, folder: Path, command: tuple[str, ...]) -> None:
-    """Run a compile command in its project's folder. Raises ToolError with uv's output, a NoSolutionError for no solution."""
+def run_compile(
+    env: Environment,
+    settings: Settings,
+    folder: Path,
+    command: tuple[str, ...],
+    *,
+    running: Step | None = None,
+) -> None:
+    """Run a compile command in its project's folder; `running` is advanced by each package that uv selects.
+
+    Raises ToolError with uv's output, a NoSolutionError for no solution.
+    """
     # uv leaves lock files of the builds that it needs in TMPDIR: in this folder they are removed with it
     release = f"{env.service.python.major}.{env.service.python.minor}"
     completed = process.run(
         (*command, *python_options(release)),
         cwd=folder,
-        env=configured_environment(settings, folder) | {"TMPDIR": str(folder)},
+        env=configured_environment(settings, folder)
+        | {"TMPDIR": str(folder)}
+        | ({"RUST_LOG": RESOLVER_LOG} if running else {}),
         check=False,
         timeout=process.LONG,
+        listen=SelectedPackages(running).read if running else None,
     )
     if completed.returncode:
         output = error_output(completed.stderr, completed.stdout)

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from torchpin.facts import Wheel
     from torchpin.lock.cooldown import CutOff
     from torchpin.model import Environment, PublishedHashes, Settings, Upstream
+    from torchpin.progress import Step
     from torchpin.tools.package_files import LocatedFile
     from torchpin.tools.uv_cutoff import AgeRule
 
 
-def resolve(
+def resolve(  # noqa: PLR0913 - each is what a resolution depends on, or tells of itself
     env: Environment,
     settings: Settings,
     *,
@@ -46,13 +47,14 @@ def resolve(
     cutoff: CutOff | None = None,
     add_notice: Callable[[str], object] = str,
     located: Sequence[LocatedFile] = (),
+    running: Step | None = None,
 ) -> Lock:
     """Resolve an environment into a lock; the pins of `current`, its present lock, are kept where they still fit.
 
     `index` is the address of the channel, `upgrade` names packages whose present pins are dropped. `published` holds
     the hashes of the lab's stub wheels, which replace those of the facts for wheels that are in no index. Files of PyPI that
     were published after `cutoff` are left out; what is younger and excepted is told to `add_notice`, once or more.
-    `located` are the files of the packages that are in no index.
+    `located` are the files of the packages that are in no index. `running` counts the packages that are selected.
     Raises FindingsError for pins that are younger, ToolError when there is no solution, or when a package has no hashed file
     for this Python and platform.
     """
@@ -60,7 +62,9 @@ def resolve(
     previous = current.all_packages.values() if current else ()
     kept = [package for package in previous if package.name not in wheels]
     rule = uv_cutoff.age_rule(env, cutoff, add_notice, has_channel=index is not None)
-    project = Resolvable(env=env, settings=settings, text="", index=index, rule=rule, located=located)
+    project = Resolvable(
+        env=env, settings=settings, text="", index=index, rule=rule, located=located, running=running
+    )
     project, files, members = _resolve_family(project, wheels, upstreams, previous=kept, upgrade=upgrade)
     required_by = _known_requirers(env, current, files, upstreams, published) or add_abi_wheels(
         env, uv_selection.required_by(project, files, members), wheels
@@ -76,6 +80,8 @@ def resolve(
     stage, stage_files = _stage_layer(env, settings, current=current, rule=rule)
     lock = Lock(layers=layers, build=build, stage=stage, provided=provided_layer, upstreams=upstreams)
     lock = cooldown.with_cutoff(lock, cutoff)
+    if running:
+        running.advance(len(lock.packages), note="reading what the wheels state")
     urls = {file.artifact.sha256: file.url for file in (*files, *build_files, *stage_files)}
     licenses, contents = read_statements(
         env, settings, lock, urls, current=current, other_builds=published is None

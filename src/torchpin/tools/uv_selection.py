@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchpin.model import Artifact, Environment, Settings
+    from torchpin.progress import Step
     from torchpin.tools.package_files import LocatedFile
     from torchpin.tools.uv_cutoff import AgeRule
 
@@ -45,7 +46,7 @@ class Resolvable:
     """A uv project of an environment, and what its resolution reads beside it.
 
     `text` is its pyproject.toml, `index` the address of the channel, `options` are further ones of uv, `located` the files of
-    packages that are in no index.
+    packages that are in no index, `running` the step that counts what is selected.
     """
 
     env: Environment
@@ -55,6 +56,7 @@ class Resolvable:
     options: tuple[str, ...] = ()
     rule: AgeRule | None = None
     located: Sequence[LocatedFile] = ()
+    running: Step | None = None
 
     def write_files(self, folder: Path) -> None:
         if self.located:
@@ -81,7 +83,7 @@ def select_files(
         (folder / _PYLOCK).write_text(preferences(project.text, previous))
         with uv_cutoff.explained(env, settings, folder, project.rule, project.options):
             command = compile_command(env, _PYLOCK, upgrade=upgrade, extra=project.all_options())
-            run_compile(env, settings, folder, command)
+            run_compile(env, settings, folder, command, running=project.running)
         packages = pylock_packages(folder)
         files = [
             own_files.get(canonicalize_name(package["name"]))

@@ -58,7 +58,7 @@ def read_upstream(
     """
     from torchpin.tools import git
 
-    action = clone_source(repo, source)
+    action = clone_source(repo, source, show_status=show_status)
     if action != git.PRESENT:
         show_status(f"{source.path}: {action} at {source.version}")
     texts = {name: git.read_requirements(repo.root, source, name) for name in source.requirements}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from torchpin.model import Source
+    from torchpin.model import Source, StatusCallback
     from torchpin.workspace.workspace import Repository
 
 _SERVICE_PATIENCE = (
@@ -57,12 +57,21 @@ def exclusive_services(repo: Repository | Path, services: Iterable[str]) -> Iter
         yield
 
 
-def clone_source(repo: Repository, source: Source, *, verify_tag: bool = False) -> str:
-    """Clone a source at its recorded commit and return what was done; waits for another command that clones it."""
+def clone_source(
+    repo: Repository,
+    source: Source,
+    *,
+    verify_tag: bool = False,
+    show_status: StatusCallback | None = None,
+) -> str:
+    """Clone a source at its recorded commit and return what was done; waits for another command that clones it.
+
+    `show_status`: where the progress of a clone is shown.
+    """
     from torchpin.tools import git
 
     with exclusive(repo, f"cloning-{source.name}", patience=-1):
-        return git.clone(repo.root, source, repo.settings, verify_tag=verify_tag)
+        return git.clone(repo.root, source, repo.settings, verify_tag=verify_tag, show_status=show_status)
 
 
 def write(

@@ -69,3 +69,30 @@ def test_what_is_watched_may_stop_a_process() -> None:
 
     with pytest.raises(ToolError, match="enough"):
         process.run((*PYTHON, "import time; time.sleep(60)"), watch=refuse)
+
+
+def test_lines_of_progress_are_heard_and_are_no_output() -> None:
+    script = (
+        "import sys, time\n"
+        "for text in ('DEBUG a\\nDEB', 'UG b\\r', '10%\\r20%\\r\\n', 'error: no\\n', 'DEBUG c'):\n"
+        "    sys.stderr.write(text); sys.stderr.flush(); time.sleep(0.05)\n"
+        "print('DEBUG of stdout')"
+    )
+    heard: list[str] = []
+
+    def listen(line: str) -> bool:
+        heard.append(line)
+        return line.startswith("DEBUG") or line.endswith("%")
+
+    completed = process.run((*PYTHON, script), listen=listen)
+    assert heard == ["DEBUG a", "DEBUG b", "10%", "20%", "error: no", "DEBUG c"]
+    assert completed.stderr == "error: no\n"
+    assert completed.stdout == "DEBUG of stdout\n"
+
+
+def test_progress_may_be_longer_than_any_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_MOST_OUTPUT", 100_000)
+    script = "import sys\nfor _ in range(300): sys.stderr.write('x' * 1000 + '\\n')"
+    assert process.run((*PYTHON, script), listen=lambda _: True).stderr == ""
+    with pytest.raises(ToolError, match="printed more than 100000 bytes"):
+        process.run((*PYTHON, script), listen=lambda _: False)

@@ -1,120 +1,196 @@
-"""A build as it goes: the live table, plain lines, JSON lines."""
+"""Running steps for people: lines in a log, live lines on a terminal; the events of builds for programs."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from rich.console import Console
 
-from torchpin.image import build_log
 from torchpin.image.build_log import BuildStarted, Event
 from torchpin.output import progress
+from torchpin.output.live_lines import LiveLines
+from torchpin.output.progress import LineView, LiveView, NoView, StepView, step_view
+from torchpin.progress import BYTES, RunningStep, StepAdvanced, StepEnded, StepStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    import pytest
+STARTED = StepStarted(key=1, title="lora-gpu: resolving", total=60, unit="packages")
 
-STARTED = BuildStarted(
-    environment="lora-gpu", sizes={"layer 00-torch": 2_000_000_000}, log="/repo/.torchpin/logs/x.log"
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("torchpin.output.progress.time.monotonic", clock)
+    monkeypatch.setattr(StepView, "_tick_on", lambda _: None)  # the test ticks
+    return clock
+
+
+def test_a_log_has_a_line_at_the_start_now_and_then_and_at_the_end(clock: Clock) -> None:
+    lines: list[str] = []
+    view = LineView(lines.append)
+    view.take(STARTED)
+    for second in range(1, 50):
+        clock.now = 100.0 + second
+        view.take(StepAdvanced(key=1, done=second, total=60, note="torch"))
+        view.tick()
+    view.take(StepEnded(key=1, seconds=50.2, result="60 packages"))
+    assert lines == [
+        "lora-gpu: resolving …",
+        "lora-gpu: resolving: 20 of 60 packages, torch, 20 s",
+        "lora-gpu: resolving: 40 of 60 packages, torch, 40 s",
+        "lora-gpu: resolving: 60 packages (50 s)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ended", "lines"),
+    [
+        (StepEnded(key=1, seconds=0.9, result="60 packages"), []),
+        (StepEnded(key=1, seconds=1.0), ["lora-gpu: resolving: done (1 s)"]),
+        (StepEnded(key=1, seconds=2, outcome="failed"), ["lora-gpu: resolving: failed (2 s)"]),
+        (StepEnded(key=1, seconds=2, outcome="stopped"), []),
+        (StepEnded(key=2, seconds=2, result="of a step that nobody knows"), []),
+    ],
+    ids=["quick", "without a result", "failed", "stopped", "unknown"],
 )
-LOG = [
-    "#1 [internal] load build definition from Dockerfile",
-    "#1 DONE 0.0s",
-    "#4 [ 1/14] FROM docker.io/library/debian:12",
-    "#4 sha256:96d5 12.3MB / 45MB 1.4s",
-    "#4 DONE 2.1s",
-    "#5 [ 2/14] RUN apt-get update",
-    "#5 CACHED",
-    "#6 [ 4/14] RUN --mount=type=bind,source=a,target=/run/torchpin/layers/00-torch.requirements.txt uv pip install",
-    "#6 0.512 Using Python 3.10.14",
-    "#6 DONE 65.4s",
-    "#7 [ 5/14] COPY smoke.py /opt/lora/smoke.py",
-    "#8 [14/14] RUN python -B /opt/torchpin/probe.py",
-    "#8 3.412 probe: FAIL",
-    "#8 ERROR: exit code: 1",
-]
+def test_the_end_of_a_step_in_a_log(clock: Clock, ended: StepEnded, lines: list[str]) -> None:
+    assert clock.now
+    printed: list[str] = []
+    view = LineView(printed.append)
+    view.take(STARTED)
+    view.take(ended)
+    assert printed[1:] == lines
 
 
-def events() -> Sequence[BuildStarted | Event]:
-    return [STARTED, *filter(None, map(build_log.parse_event, LOG))]
+def test_the_parts_of_a_step_are_not_announced(clock: Clock) -> None:
+    assert clock.now
+    lines: list[str] = []
+    view = LineView(lines.append)
+    view.take(StepStarted(key=1, title="lora-gpu: layer 00-torch", is_part=True))
+    assert lines == []
 
 
-def table_rows(view: progress.BuildView) -> list[list[str]]:
-    """The live table's rows as words between wide gaps."""
-    console = Console(width=200, force_terminal=False)
+def test_on_a_terminal_a_step_leaves_a_line_only_with_a_result_or_a_failure(clock: Clock) -> None:
+    assert clock.now
+    lines: list[str] = []
+    view = LiveView(lines.append)
+    for ended in (
+        StepEnded(key=1, seconds=5),
+        StepEnded(key=1, seconds=5, result="60 packages"),
+        StepEnded(key=1, seconds=0.5, result="60 packages"),
+        StepEnded(key=1, seconds=5, outcome="failed"),
+        StepEnded(key=1, seconds=5, outcome="stopped", result="60 packages"),
+    ):
+        view.take(STARTED)
+        view.take(ended)
+    assert lines == ["lora-gpu: resolving: 60 packages (5 s)", "lora-gpu: resolving: failed (5 s)"]
+
+
+@pytest.mark.parametrize("kind", [LineView, LiveView, NoView])
+def test_after_its_end_a_view_shows_nothing(kind: Callable[[Callable[[str], object]], StepView]) -> None:
+    lines: list[str] = []
+    view = kind(lines.append)
+    view.take(STARTED)
+    view.close()
+    before = [*lines]
+    view.take(StepStarted(key=2, title="of another thread"))
+    view.take(StepEnded(key=1, seconds=5, result="late"))
+    assert lines == before
+
+
+def test_steps_are_looked_at_while_they_run_and_no_longer() -> None:
+    lines: list[str] = []
+    view = LineView(lines.append)
+    view.period = 0.01
+    view.take(STARTED)
+    ticking = view._ticking
+    assert ticking
+    view.take(StepEnded(key=1))
+    ticking.join(5)
+    assert not ticking.is_alive()
+    view.take(STARTED)
+    again = view._ticking
+    view.close()
+    assert again
+    again.join(5)
+    assert not again.is_alive()
+
+
+def row(**changed: Any) -> RunningStep:
+    started = StepStarted(key=1, title="lora-gpu: layer 00-torch", unit=BYTES)
+    values = {"done": 1_200_000_000, "total": 2_800_000_000, "note": "downloading torch, nvidia-cudnn-cu12"}
+    return RunningStep(**{"started": started, "start": 0.0, "printed": 0.0, **values, **changed})
+
+
+def drawn(rows: list[RunningStep], width: int) -> list[str]:
+    lines = LiveLines()
+    lines._live.console.width = width
+    console = Console(width=width, force_terminal=False)
     with console.capture() as capture:
-        console.print(view.rows())
-    lines = [line for line in capture.get().splitlines() if line.strip()]
-    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
+        console.print(lines.render(rows, 65.0))
+    return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def test_the_live_table_follows_a_build() -> None:
-    view = progress.BuildView()
-    for event in events():
-        view.take(event)
-    rows = table_rows(view)
-    assert rows[0] == ["building lora-gpu (log: /repo/.torchpin/logs/x.log)"]
-    assert rows[1:4] == [
-        ["done", "FROM docker.io/library/debian:12", "2.1 s", "12.3MB / 45MB"],
-        ["cached", "system packages"],
-        ["done", "layer 00-torch", "65.4 s", "2,000 MB"],
-    ]
-    assert rows[4][:2] == ["running", "COPY smoke.py /opt/lora/smoke.py"]
-    assert rows[5][:2] == ["failed", "verification"]
-    assert len(rows) == 6
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_a_live_line_is_one_line(width: int) -> None:
+    (line,) = drawn([row()], width)
+    assert len(line) <= width
+    assert "lora-gpu: layer" in line
+    assert "1.2 of 2.8 GB 1:05" in line
+    assert ("━" in line) == (width >= 70)
+    assert ("nvidia-cudnn-cu12" in line) == (width >= 120)
 
 
-def test_a_second_environment_begins_an_empty_table() -> None:
-    view = progress.BuildView()
-    for event in [*events(), replace(STARTED, environment="lora-cpu", sizes={})]:
-        view.take(event)
-    assert table_rows(view) == [["building lora-cpu (log: /repo/.torchpin/logs/x.log)"]]
+def test_many_steps_are_counted() -> None:
+    lines = drawn([row() for _ in range(15)], 100)
+    assert len(lines) == 13
+    assert lines[-1] == "  and 3 more"
 
 
-def test_an_event_before_any_beginning_breaks_nothing() -> None:
-    view = progress.BuildView()
-    for event in events()[1:]:
-        view.take(event)
-    assert len(table_rows(view)) == 6
-
-
-def test_plain_lines_say_each_step_when_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    plain = progress.PlainBuildView()
-    for event in events():
-        plain.line(event)
-    assert capsys.readouterr().out.splitlines() == [
-        "building lora-gpu (log: /repo/.torchpin/logs/x.log)",
-        "  done    FROM docker.io/library/debian:12  2.1 s",
-        "  cached  system packages",
-        "  done    layer 00-torch  65.4 s  2,000.0 MB",
-        "  failed  verification",
-    ]
-
-
-def test_where_nobody_looks_a_build_is_followed_by_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.build_progress("auto") as watch:
-        watch(STARTED)
-    assert (
-        capsys.readouterr().out
-        == "building lora-gpu (log: /repo/.torchpin/logs/x.log)\n"
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    ("is_terminal", "term", "choice", "kind"),
+    [
+        (True, "xterm", "auto", LiveView),
+        (True, "xterm", "plain", LineView),
+        (True, "xterm", "json", NoView),
+        (True, "xterm", "none", NoView),
+        (True, "dumb", "auto", LineView),
+        (False, "xterm", "auto", LineView),
+    ],
+)
+def test_which_view_is_used(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, term: str, choice: str, kind: type
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which makes no terminal of a file
+    assert type(step_view(print, choice)) is kind
 
 
 def test_programs_get_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.build_progress("json") as watch:
-        for event in events():
-            watch(event)
-    lines: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == {
-        "event": "started",
-        "environment": "lora-gpu",
-        "sizes": {"layer 00-torch": 2_000_000_000},
-        "log": "/repo/.torchpin/logs/x.log",
-    }
-    assert lines[5] == {
-        "event": "event", "step": 4, "kind": "done", "text": "", "seconds": 2.1, "bytes": "", "environment": ""
+    progress.print_build_event(BuildStarted(environment="lora-gpu", sizes={"layer 00-torch": 2}, log="x.log"))
+    progress.print_build_event(Event(step=0, kind="planned", text="[1/2] FROM debian"))
+    progress.print_build_event(Event(step=4, kind="done", seconds=2.1))
+    captured = capsys.readouterr()
+    started, done = (json.loads(line) for line in captured.out.splitlines())
+    assert started == {
+        "event": "started", "environment": "lora-gpu", "sizes": {"layer 00-torch": 2}, "log": "x.log"
     }  # fmt: skip
-    assert len(lines) == len(LOG) + 1
+    assert done == {
+        "event": "event", "step": 4, "kind": "done", "text": "", "seconds": 2.1, "bytes": "", "environment": "",
+        "done": 0, "total": 0,
+    }  # fmt: skip
+    assert captured.err == ""

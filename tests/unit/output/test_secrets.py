@@ -16,13 +16,15 @@ from torchpin.image.build_log import Event
 from torchpin.model import Outcome
 from torchpin.output import crash, findings, terminal
 from torchpin.output.answers import print_judgement, print_page, verdict_page
-from torchpin.output.progress import build_progress
+from torchpin.output.progress import LineView, LiveView, print_build_event
 from torchpin.output.reports import print_report
+from torchpin.progress import StepEnded, StepStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torchpin.checks.registry import Result
+    from torchpin.output.progress import StepView
 
 CANARY = "c4n4ry"
 ADDRESS = f"https://user:{CANARY}@mirror.example/simple?token={CANARY}"
@@ -53,10 +55,10 @@ def judgement() -> Judgement:
     )
 
 
-def print_events(progress: str) -> None:
-    with build_progress(progress) as show:
-        show(Event(step=1, kind="started", text=f"[1/2] RUN get {ADDRESS}", environment="a"))
-        show(Event(step=1, kind="done", seconds=1, environment="a"))
+def print_step(view: StepView) -> None:
+    view.take(StepStarted(key=1, title=f"RUN get {ADDRESS}"))
+    view.take(StepEnded(key=1, seconds=2, result=f"from {ADDRESS}"))
+    view.close()
 
 
 PRINTERS: dict[str, Callable[[], object]] = {
@@ -75,8 +77,9 @@ PRINTERS: dict[str, Callable[[], object]] = {
     "results": lambda: findings.print_results(judgement().results, notices=[ADDRESS]),
     "results as JSON": lambda: terminal.print_results_json(judgement().results, notices=[ADDRESS]),
     "HTML": lambda: terminal.print_raw(verdict_page(judgement())),
-    "progress": lambda: print_events("plain"),
-    "progress as JSON": lambda: print_events("json"),
+    "progress": lambda: print_step(LineView(terminal.print_status)),
+    "progress on a terminal": lambda: print_step(LiveView(terminal.print_status)),
+    "progress as JSON": lambda: print_build_event(Event(step=1, kind="started", text=ADDRESS)),
     **{f"judge, {form}": lambda form=form: print_judgement(judgement(), form)  # type: ignore[misc]
        for form in ("text", "json", "sarif", "github")},
 }  # fmt: skip

@@ -33,7 +33,7 @@ def clone(_: Context, service: str = "", lab: bool = False) -> None:
         task_run() as run,
         workspace_for(Selection(service=service), lab=lab, watcher=run.watcher) as workspace,
     ):
-        run.report(clone_workspace(workspace))
+        run.report(clone_workspace(workspace, run.watcher))
 
 
 @command(
