@@ -55,7 +55,9 @@ def test_the_whole_way_in_a_repository_of_ones_own(installed: Installed, empty_r
     installed.run(below, "torchpin", "render", "--check")
     (root / "DEVIATIONS.md").unlink()
     assert "done   DEVIATIONS.md\n" in installed.run(below, "torchpin", "document")
-    results = json.loads(installed.run(root, "torchpin", "verify", "--service", "example", "--json"))
+    results = json.loads(installed.run(root, "torchpin", "verify", "--service", "example", "--json"))[
+        "results"
+    ]
     assert {row["status"] for row in results} == {"ok", "not applicable", "skipped"}
 
     subprocess.run(("git", "-C", root, "add", "."), check=True)

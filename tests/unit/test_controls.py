@@ -14,7 +14,8 @@ from torchpin.controls import show_controls
 from torchpin.errors import InputError
 from torchpin.lock import file_format, sealing
 from torchpin.output.console import SafeConsole
-from torchpin.output.terminal import print_error, print_raw, print_table
+from torchpin.output.tables import print_table
+from torchpin.output.terminal import print_error, print_raw
 from torchpin.records import bump_log
 
 HOSTILE = "a\x1b[2Jb\x1b]0;t\x07c\x9b1md\u202ee\u2066f"

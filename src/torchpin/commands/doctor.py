@@ -39,6 +39,11 @@ class MachineCheck:
     help: str = ""
     needed: bool = False
 
+    @property
+    def level(self) -> str:
+        """ok, warning (what only some commands use is absent) or error."""
+        return "ok" if self.ok else "error" if self.needed else "warning"
+
 
 def open_machine(watcher: Watcher) -> Workspace:
     """The workspace of the current folder; outside of a repository, and before the first service, an empty one."""
@@ -137,9 +142,7 @@ def _check_assembly() -> MachineCheck:
         with docker.engine() as client:
             keeps_blobs = engine_images.keeps_blobs(client)
     except TorchpinError:
-        return MachineCheck(
-            name=name, ok=False, detail="no Docker engine", help="start one, or set DOCKER_HOST"
-        )
+        return MachineCheck(name=name, ok=False, detail="unknown without a Docker engine")
     detail = (
         "loaded as an OCI layout; the containerd image store keeps their blobs"
         if keeps_blobs
@@ -157,9 +160,7 @@ def _check_builder() -> MachineCheck:
             version = str(client.version()["Version"])
         slow = buildx.hashes_for_secrets(version)
     except TorchpinError:
-        return MachineCheck(
-            name="builder", ok=False, detail="none", help="it comes with the Docker engine and buildx"
-        )
+        return MachineCheck(name="builder", ok=False, detail="unknown without a Docker engine and buildx")
     return MachineCheck(
         name="builder",
         ok=not slow,

@@ -160,8 +160,11 @@ def resolve_all(
         )
         new_locks[env.name] = new_lock
         same = file_format.lock_texts(new_lock) == read_lock_files(repo, env)
-        detail = _resolved_detail(current, new_lock, notices)
-        return Outcome(name=env.name, status="same" if same else "changed", detail=detail)
+        changes = compare.moved_packages(current.packages, new_lock.packages) if current else ()
+        detail = _resolved_detail(new_lock, len(changes), notices)
+        return Outcome(
+            name=env.name, status="same" if same else "changed", detail=detail, changes=tuple(changes)
+        )
 
     outcomes = for_each_environment(environments, resolve_environment)
     # the present locks were judged at the start
@@ -172,12 +175,11 @@ def resolve_all(
     return tuple(judged), new_locks
 
 
-def _resolved_detail(current: Lock | None, new_lock: Lock, excepted: Iterable[str]) -> str:
-    """What resolving gave: the number of packages, what changed, and which are younger than the cool-down allows."""
-    changes = compare.package_changes(current.packages, new_lock.packages) if current else ()
+def _resolved_detail(new_lock: Lock, changed: int, excepted: Iterable[str]) -> str:
+    """What resolving gave: how many packages there are, how many moved, which are younger than the cool-down allows."""
     parts = [_package_count(new_lock)]
-    if changes:
-        parts.append(f"changed: {', '.join(changes)}")
+    if changed:
+        parts.append(f"{changed} changed")
     if names := ", ".join(excepted):
         parts.append(f"younger than the cool-down allows, and excepted: {names}")
     return "; ".join(parts)

@@ -24,7 +24,7 @@ A check whose needs are not met is skipped, visibly and counted.
 A check of the judge is ok only on evidence; where a fact is missing it is unknown, and where nothing has to be judged it is not applicable.
 A finding is an error (something cannot work, or differs from its description), a warning (it will cause trouble) or a notice (worth knowing: it is shown and counted, and fails a command only with `--strict`).
 The words for results and services are the same everywhere: ok, incompatible (an error about pins), failed (another error), warning, unknown, not applicable, waived and skipped.
-`invoke judge --json` prints one document: `version`, `today`, `notices`, `services` (each with its verdict) and `results` (check, environment, status, findings, notices, accepted, unknown, evidence).
+A finding is printed once for all places where it holds; `-v` adds its evidence, and what is waived, skipped or not applicable; [JSON.md](JSON.md) describes what `--json` prints.
 Text outside the generated sections is kept.
 """
 

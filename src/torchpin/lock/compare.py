@@ -10,11 +10,17 @@ if TYPE_CHECKING:
     from torchpin.model import Artifact
 
 
+def moved_packages(
+    before: Mapping[str, Artifact], after: Mapping[str, Artifact]
+) -> list[tuple[str, str, str]]:
+    """Name and versions before and after of each package that is new, removed or at another version; "" for none."""
+    old, new = ({name: package.version for name, package in packages.items()} for packages in (before, after))
+    moved = [(name, str(old.get(name, "")), str(new.get(name, ""))) for name in sorted({*old, *new})]
+    return [(name, version, other) for name, version, other in moved if version != other]
+
+
 def package_changes(before: Mapping[str, Artifact], after: Mapping[str, Artifact]) -> tuple[str, ...]:
     """One clause a package that is new, removed or at another version, such as `triton 3.1.0 -> 3.3.1`."""
-    old, new = ({name: package.version for name, package in packages.items()} for packages in (before, after))
     return tuple(
-        f"{name} {old.get(name, '(new)')} -> {new.get(name, '(removed)')}"
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
+        f"{name} {old or '(new)'} -> {new or '(removed)'}" for name, old, new in moved_packages(before, after)
     )

@@ -96,7 +96,7 @@ class Outcome:
     """The result of a command for one environment, source or file; `code` is the exit code that it requires.
 
     `kept`: a file that exists, and is not what would be written. `open`: the command has ended well, and left something for
-    people to decide.
+    people to decide. `changes`: the packages that moved, each with its version before and after, "" for none.
     """
 
     name: str
@@ -104,3 +104,4 @@ class Outcome:
     detail: str = ""
     code: int = 0
     seconds: float = 0.0
+    changes: tuple[tuple[str, str, str], ...] = ()

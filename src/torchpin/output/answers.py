@@ -5,27 +5,31 @@ What only one of the commands prints is imported when it is printed.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from torchpin.checks.verdict_text import count
 from torchpin.controls import show_controls
 from torchpin.output import terminal
-from torchpin.output.console import console, print_hanging
+from torchpin.output.console import console, print_hanging, print_lines
+from torchpin.output.documents import print_document, print_json
+from torchpin.output.findings import print_forecast
+from torchpin.output.outcomes import print_outcomes
+from torchpin.output.tables import print_fitting_table, print_table
 from torchpin.output.volume import is_quiet, is_verbose
 from torchpin.redaction import redact_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torchpin.commands.adopt import Adopted
-    from torchpin.commands.bump_plan import PlannedBump
     from torchpin.commands.check import CheckReport
     from torchpin.commands.doctor import MachineCheck
     from torchpin.commands.edited_pins import PinEdit
-    from torchpin.commands.facts import FactsReport, RefreshResult
-    from torchpin.commands.measure import MeasureResult
+    from torchpin.commands.fix import FixedFile
+    from torchpin.commands.services import ServiceRow
     from torchpin.commands.verdicts import Judgement
     from torchpin.lint.result import FailOn
     from torchpin.queries.affected import AffectedList
@@ -36,6 +40,15 @@ if TYPE_CHECKING:
     from torchpin.queries.why import Explanation
 
 
+# Cells of tables that are good or bad news.
+_CELL_STYLES = {
+    **dict.fromkeys(("ok", "current", "built", "matches"), "green"),
+    **dict.fromkeys(("incompatible", "failed", "differs"), "bold red"),
+    **dict.fromkeys(("warning", "old", "missing"), "yellow"),
+    "unknown": "magenta",
+}
+
+
 def print_page(page: str) -> None:
     """A page for people; on a terminal wrapped between words."""
     for line in page.splitlines():
@@ -43,15 +56,46 @@ def print_page(page: str) -> None:
 
 
 def print_judgement(judgement: Judgement, form: str) -> None:
-    terminal.print_verdicts(
-        judgement.results,
-        judgement.environments,
-        judgement.today,
-        form=form,
-        notices=judgement.notices,
-        shares=judgement.shares,
-        strict=judgement.strict,
-    )
+    """The judge's results as `text`, `json`, `sarif`, `markdown`, or workflow commands of `github`."""
+    from torchpin.output import machine_readable, markdown, sarif
+
+    results, environments = judgement.results, judgement.environments
+    if form == "json":
+        print_document(
+            machine_readable.judge_fields(
+                results, environments, judgement.today, judgement.notices, judgement.shares
+            )
+        )
+    elif form == "sarif":
+        print_json(sarif.sarif_document(results, environments))
+    elif form == "markdown":
+        terminal.print_raw(
+            "".join(f"{line}\n" for line in markdown.judgement_markdown(results, environments))
+        )
+    elif form == "github":
+        lines = machine_readable.github_commands(results, environments)
+        terminal.print_raw("".join(f"{line}\n" for line in lines))
+    else:
+        print_forecast(
+            results,
+            environments,
+            notices=judgement.notices,
+            shares=judgement.shares,
+            strict=judgement.strict,
+        )
+
+
+def print_fixes(rows: Sequence[FixedFile], *, aside: bool = False) -> None:
+    """The fixes as a unified diff, and which commands follow."""
+    from torchpin.description.edit import unified_diff
+
+    out = console(sys.stderr) if aside else console()
+    for fixed_file in rows:
+        diff = unified_diff(fixed_file.before, fixed_file.after, fixed_file.file)
+        out.print(Text(diff.rstrip("\n")))
+    files = ", ".join(fixed_file.file for fixed_file in rows)
+    message = f"fixed {files}; run `invoke lock`, `invoke render` and `invoke document`"
+    print_lines(out, Text(message if rows else "no safe fix applies"))
 
 
 def print_pin_edit(edited: PinEdit, *, json: bool = False) -> None:
@@ -59,9 +103,9 @@ def print_pin_edit(edited: PinEdit, *, json: bool = False) -> None:
     if json:
         keys = ("service", "pins", "diff", "outcomes", "files", "messages", "dry_run")
         document = {key: getattr(edited, key) for key in keys}
-        terminal.print_json({**document, "outcomes": [asdict(outcome) for outcome in edited.outcomes]})
+        print_document({**document, "outcomes": [asdict(outcome) for outcome in edited.outcomes]})
         return
-    terminal.print_outcomes(edited.outcomes)
+    print_outcomes(edited.outcomes)
     terminal.print_line(edited.diff.rstrip("\n"))
     for message in edited.messages:
         terminal.print_line(message)
@@ -73,7 +117,7 @@ def print_support(judgement: Judgement, *, json: bool) -> None:
     from torchpin.output.findings import print_matrix
 
     if json:
-        terminal.print_json(asdict(judgement.matrix))
+        print_document(asdict(judgement.matrix))
     else:
         print_matrix(judgement.matrix)
 
@@ -90,7 +134,7 @@ def print_explanations(explanations: Sequence[Explanation], *, json: bool) -> No
     from torchpin.queries.why import explanation_lines
 
     if json:
-        terminal.print_json([asdict(explanation) for explanation in explanations])
+        print_document({"explanations": [asdict(explanation) for explanation in explanations]})
         return
     for explanation in explanations:
         for line in explanation_lines(explanation):
@@ -101,7 +145,7 @@ def print_updates(updates: Sequence[UpdateList], *, json: bool) -> None:
     from torchpin.queries.outdated import outdated_lines
 
     if json:
-        terminal.print_json([asdict(update_list) for update_list in updates])
+        print_document({"updates": [asdict(update_list) for update_list in updates]})
         return
     for line in outdated_lines(updates):
         terminal.print_line(line)
@@ -112,7 +156,7 @@ def print_differences(differences: Sequence[Difference], form: str) -> None:
     from torchpin.queries.diff import DIFF_HEADERS, diff_rows, summary_line
 
     if form == "json":
-        terminal.print_json([asdict(difference) for difference in differences])
+        print_document({"differences": [asdict(difference) for difference in differences]})
         return
     if form == "markdown":
         from torchpin.output.markdown import differences_markdown
@@ -121,7 +165,7 @@ def print_differences(differences: Sequence[Difference], form: str) -> None:
         return
     rows = diff_rows(differences)
     if rows:
-        terminal.print_table("", DIFF_HEADERS, rows)
+        print_table("", DIFF_HEADERS, rows)
     for difference in differences:
         terminal.print_line(summary_line(difference))
 
@@ -131,12 +175,12 @@ def print_affected(affected: AffectedList, form: str) -> None:
     from torchpin.queries.affected import AFFECTED_HEADERS, affected_rows, github_lines, summary_line
 
     if form == "json":
-        terminal.print_json(asdict(affected))
+        print_document(asdict(affected))
     elif form == "github":
         terminal.print_raw("".join(f"{line}\n" for line in github_lines(affected)))
     else:
         if affected.affected:
-            terminal.print_table("", AFFECTED_HEADERS, affected_rows(affected.affected))
+            print_table("", AFFECTED_HEADERS, affected_rows(affected.affected))
         terminal.print_line(summary_line(affected))
 
 
@@ -144,43 +188,55 @@ def print_forecasts(forecasts: Sequence[Forecast], line: Line, *, json: bool) ->
     from torchpin.queries.forecast_text import forecast_document, forecast_lines
 
     if json:
-        terminal.print_json([forecast_document(forecast, line) for forecast in forecasts])
+        print_document({"forecasts": [forecast_document(forecast, line) for forecast in forecasts]})
         return
     for forecast in forecasts:
         for text in forecast_lines(forecast, line):
             terminal.print_line(text)
 
 
-def print_machine(checks: Sequence[MachineCheck]) -> None:
-    """A row for each thing that was looked at, with help where it is not ok."""
-    rows = [
-        (check.name, "ok" if check.ok else "not ok", check.detail, "" if check.ok else check.help)
-        for check in checks
-    ]
-    terminal.print_table("", ("check", "state", "found", "what to do"), rows)
-
-
-def print_facts_result(result: FactsReport | RefreshResult | MeasureResult) -> None:
-    from torchpin.commands.facts import FactsReport, RefreshResult, refresh_report
-
-    if isinstance(result, FactsReport):
-        terminal.print_facts(result)
-        return
-    if not isinstance(result, RefreshResult):
-        for line in (
-            *result.lines, *result.unread, *(f"wrote {path}" for path in result.written), *result.problems
-        ):  # fmt: skip
-            terminal.print_line(line)
-        return
-    for line in refresh_report(result):
-        terminal.print_line(line)
-
-
-def print_draft(adopted: Adopted, *, json: bool) -> None:
+def print_machine(checks: Sequence[MachineCheck], *, json: bool = False) -> None:
+    """A line for each thing that was looked at, with help where it is not ok; then whether what is needed is there."""
     if json:
-        terminal.print_adoption_json(adopted)
+        print_document({"checks": [{**asdict(check), "level": check.level} for check in checks]})
+        return
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        if check.ok and is_quiet():
+            continue
+        style = {"ok": "green", "warning": "yellow", "error": "bold red"}[check.level]
+        label = Text.assemble((f"{check.level:<9}", style), (f"{check.name:<{width}}", "bold"))
+        print_hanging(console(), label.append(f"  {check.detail}"), 9 + width + 2)
+        if check.help and not check.ok:
+            print_hanging(console(), Text.assemble((f"{'':9}help: ", "green"), check.help), 11)
+    levels = [check.level for check in checks]
+    errors, warnings = (count(levels.count(level), level) for level in ("error", "warning"))
+    if "error" in levels:
+        terminal.print_error(f"{errors}, {warnings}: what every command needs is missing")
+    elif not is_quiet():
+        terminal.print_line(f"what every command needs is there; {warnings}")
+
+
+def print_services(rows: Sequence[ServiceRow], *, json: bool = False) -> None:
+    """A line an environment: as much of its base image and its GPUs as fits on the terminal."""
+    from torchpin.commands.services import service_tables, state_notes
+
+    if json:
+        print_document({"environments": [asdict(row) for row in rows]})
+        return
+    print_fitting_table(service_tables(rows), styles=_CELL_STYLES)
+    for note in state_notes(rows):
+        print_hanging(console(), Text(note, style="dim"), 2)
+
+
+def print_explained(id_: str, *, json: bool) -> None:
+    """The page of a check or a rule. Raises InputError for an id that does not exist."""
+    from torchpin.queries.explain import explain, explanation_fields
+
+    if json:
+        print_document(explanation_fields(id_))
     else:
-        terminal.print_adoption(adopted)
+        print_page(explain(id_))
 
 
 def print_check_report(report: CheckReport, form: str, *, fail_on: FailOn) -> None:
@@ -188,8 +244,10 @@ def print_check_report(report: CheckReport, form: str, *, fail_on: FailOn) -> No
     from torchpin.output import check_formats, check_report
     from torchpin.output.sarif import sarif_report
 
-    if form in {"json", "sarif"}:
-        terminal.print_json((check_formats.json_report if form == "json" else sarif_report)(report))
+    if form == "json":
+        print_document(check_formats.json_report(report))
+    elif form == "sarif":
+        print_json(sarif_report(report))
     elif form in {"github", "markdown"}:
         lines = check_formats.github_report if form == "github" else check_formats.markdown_report
         terminal.print_raw("".join(f"{line}\n" for line in lines(report)))
@@ -198,7 +256,3 @@ def print_check_report(report: CheckReport, form: str, *, fail_on: FailOn) -> No
     if form != "text":
         for problem in report.problems:
             terminal.print_error(problem)
-
-
-def print_planned_bump(planned: PlannedBump, *, json: bool) -> None:
-    terminal.print_plans(planned.plans, planned.title, planned.generated, json=json)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torchpin import __version__
 from torchpin.lint.result import UNPINNED
 from torchpin.output.check_report import fixable_word, summary_line, unpinned_lines
 from torchpin.output.machine_readable import (
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
 
 
 def json_report(report: CheckReport) -> dict[str, Any]:
-    """`{version, summary, findings: [{rule, level, file, line, column, …}], ignored, known, stale, files, fixed, problems, skipped}`."""
+    """`{summary, findings: [{rule, level, file, line, column, …}], ignored, known, stale, files, fixed, problems, skipped}`."""
     result = report.result
     return {
-        "version": __version__,
         "summary": summary_line(report),
         "findings": [_json_match(match) for match in result.matches],
         "ignored": [

@@ -72,9 +72,9 @@ def print_hanging(out: Console, text: Text, indent: int) -> None:
     # FORCE_COLOR makes a terminal of a pipe for rich
     width = out.width if out.file.isatty() and out.width >= _LEAST_WIDTH else None
     first, *others = name_program_in_text(text).split("\n", allow_blank=True)
-    lines = _wrap(first, width, indent)
+    lines = wrap_text(first, width, indent)
     for line in others:
-        lines += _wrap(Text(" " * indent).append_text(line), width, indent)
+        lines += wrap_text(Text(" " * indent).append_text(line), width, indent)
     for line in lines:
         line.rstrip()
         if out.is_terminal or "\t" in line.plain:
@@ -85,7 +85,7 @@ def print_hanging(out: Console, text: Text, indent: int) -> None:
             out.file.flush()
 
 
-def _wrap(text: Text, width: int | None, indent: int) -> list[Text]:
+def wrap_text(text: Text, width: int | None, indent: int) -> list[Text]:
     """The lines of one line of text. rich's own `Text.wrap` breaks long words, or does not wrap at all."""
     offsets, start, margin = [], 0, 0
     for word in re.finditer(r"\S+", text.plain) if width else ():

@@ -176,7 +176,7 @@ def _print_not_applicable(out: Console, results: Iterable[Result]) -> None:
         print_hanging(out, Text(f"not applicable to {environment}: {', '.join(names)}", style="dim"), 2)
 
 
-def print_judgement(
+def print_forecast(
     results: Sequence[Result],
     environments: Sequence[Environment],
     *,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from torchpin import __version__, paths
+from torchpin import paths
 from torchpin.checks.report import entries
 from torchpin.checks.run import verdicts
 
@@ -31,17 +31,16 @@ _GITHUB_LEVELS = {
 }
 
 
-def json_document(
+def judge_fields(
     results: Sequence[Result],
     environments: Sequence[Environment],
     today: date,
     notices: Sequence[str] = (),
     shares: Mapping[str, PackageShare] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """`{version, today, notices, services: {name: verdict}, packages: {environment: {all, measured}}, results: [{check,
+    """`{today, notices, services: {name: verdict}, packages: {environment: {all, measured}}, results: [{check,
     environment, status, findings, …}]}`; `packages` counts those of which facts were measured."""
     return {
-        "version": __version__,
         "today": today.isoformat(),
         "notices": list(notices),
         "services": verdicts(results, environments),

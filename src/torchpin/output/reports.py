@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from torchpin.commands.parallel import ignore
 from torchpin.commands.report import Watcher
 from torchpin.output import terminal
+from torchpin.output.documents import print_outcome_events, print_report_document
 from torchpin.output.findings import print_results
+from torchpin.output.outcomes import print_outcomes, print_summary
 from torchpin.output.progress import print_build_event, step_view
 from torchpin.output.volume import is_quiet
 from torchpin.progress import StepStatus
@@ -55,13 +57,13 @@ def command_watcher(form: Form, progress: str) -> Iterator[Watcher]:
 def print_report(report: CommandReport, *, form: Form = "text") -> None:
     """Outcomes, results and the last line of a command, or of a stage of it."""
     if form == "events":
-        terminal.print_outcomes_json(report.outcomes)
+        print_outcome_events(report.outcomes)
     else:
-        terminal.print_outcomes(report.outcomes, aside=form == "json")
+        print_outcomes(report.outcomes, aside=form == "json")
     if report.tabulated and form == "text" and len(report.outcomes) > 1 and not is_quiet():
-        terminal.print_summary(report.outcomes)
+        print_summary(report.outcomes)
     if report.results is not None and form == "json":
-        terminal.print_results_json(report.results, notices=report.notices)
+        print_report_document(report)
     elif report.results is not None:
         print_results(
             report.results,

@@ -29,7 +29,7 @@ def test_what_is_committed_follows_from_the_description(task: str, committed: Pa
 def test_verify_says_everything_as_json(committed: Path) -> None:
     result = run_process(committed, "verify", "--json")
     assert result.code == 0, result.output
-    rows = json.loads(result.out)
+    rows = json.loads(result.out)["results"]
     status = {row["check"]: row["status"] for row in rows if row["environment"] == "lora-gpu"}
     assert status["LCK001"] == status["DKR001"] == status["DOC001"] == status["LCK005"] == "ok"
     assert (status["GPU001"], status["IMG001"], status["SRC004"]) == ("ok", "skipped", "skipped")

@@ -22,7 +22,7 @@ from torchpin.description.environments import cuda_version, select_environments
 from torchpin.lab import docker_engine, stub_wheels
 from torchpin.lock import file_format
 from torchpin.model import Artifact, Environment, Layer, Lock, Service
-from torchpin.output import terminal
+from torchpin.output.outcomes import print_outcomes
 from torchpin.tools import docker
 from torchpin.tools.files import write_files
 from torchpin.workspace import generated, workspace
@@ -364,5 +364,5 @@ def test_one_failure_does_not_stop_the_others_and_the_exit_code_tells(
         ("zopilot-gpu", "failed", 3), ("seedvr-gpu", "changed", 0),
     ]  # fmt: skip
     assert "smoke: it does not run" in outcomes[0].detail
-    assert terminal.print_outcomes(outcomes) == 3
+    assert print_outcomes(outcomes) == 3
     assert {image.partition(":")[0].rpartition("/")[2] for image in image_tags(repo)} == {"seedvr-gpu"}

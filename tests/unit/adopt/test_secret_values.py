@@ -11,7 +11,7 @@ import pytest
 from support.adoption import BASE
 from torchpin.commands import adopt
 from torchpin.errors import InputError
-from torchpin.output.answers import print_draft
+from torchpin.output.adoption import print_draft
 
 if TYPE_CHECKING:
     from pathlib import Path

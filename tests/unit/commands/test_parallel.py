@@ -10,7 +10,7 @@ import pytest
 from torchpin.commands import parallel
 from torchpin.errors import FindingsError, InputError, ToolError, TorchpinError
 from torchpin.model import Environment, Outcome, Variant
-from torchpin.output import terminal
+from torchpin.output.outcomes import print_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_the_exit_code_is_the_worst_that_any_asks_for(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     outcomes = parallel.for_each_environment(environments, run_with_errors(**errors))
-    assert terminal.print_outcomes(outcomes) == code
+    assert print_outcomes(outcomes) == code
     captured = capsys.readouterr()
     assert [name for name in NAMES if f"lora-{name}" in captured.out + captured.err] == NAMES
     assert [name for name in NAMES if f"lora-{name}" in captured.err] == sorted(errors)

@@ -199,7 +199,7 @@ def test_a_match_of_a_rule_is_an_entry_of_its_level() -> None:
 
 def test_the_judge_ends_with_whether_the_pins_can_work(capsys: pytest.CaptureFixture[str]) -> None:
     envs = [env for env in environments() if env.service.name in {"coaxial", "lora"}]
-    findings.print_judgement([make_result("lora-gpu", findings=(FINDING,))], envs)
+    findings.print_forecast([make_result("lora-gpu", findings=(FINDING,))], envs)
     assert (
         capsys.readouterr().out.splitlines()[-1]
         == "the pins of coaxial can work; those of lora cannot work (1 error)"

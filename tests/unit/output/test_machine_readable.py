@@ -16,8 +16,8 @@ from torchpin.output.sarif import sarif_document
 
 
 def test_the_document_says_when_by_whom_and_everything() -> None:
-    document = machine_readable.json_document(results(), environments(), date(2026, 11, 24))
-    assert [*document] == ["version", "today", "notices", "services", "packages", "results"]
+    document = machine_readable.judge_fields(results(), environments(), date(2026, 11, 24))
+    assert [*document] == ["today", "notices", "services", "packages", "results"]
     assert {*document["services"]} == {service.name for service in repo().services}
     assert len(document["results"]) == len(results())
     assert json.loads(json.dumps(document, default=str))["today"] == "2026-11-24"

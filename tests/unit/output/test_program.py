@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.text import Text
 
-from torchpin.output import terminal
+from torchpin.output import documents, tables, terminal
 from torchpin.output.console import PeopleConsole, name_program_in_text
 from torchpin.output.program import called_as, name_program, program_name
 
@@ -78,7 +78,7 @@ def test_a_console_for_people_names_the_program_in_all_it_prints() -> None:
 def test_lines_errors_and_tables_name_the_program(capsys: pytest.CaptureFixture[str]) -> None:
     with called_as("torchpin"):
         terminal.print_line("`invoke lock`")
-        terminal.print_table("", ("what",), [("`invoke clone`",)])
+        tables.print_table("", ("what",), [("`invoke clone`",)])
         terminal.print_status("`invoke build`")
         terminal.print_error("`invoke judge`")
     out, err = capsys.readouterr()
@@ -89,6 +89,6 @@ def test_lines_errors_and_tables_name_the_program(capsys: pytest.CaptureFixture[
 
 def test_documents_for_programs_stay_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     with called_as("torchpin"):
-        terminal.print_json(["`invoke lock`"])
+        documents.print_json(["`invoke lock`"])
         terminal.print_raw("# `invoke lock` writes this\n")
     assert "torchpin" not in capsys.readouterr().out

@@ -14,7 +14,7 @@ from torchpin.commands.report import CommandReport
 from torchpin.commands.verdicts import Judgement
 from torchpin.image.build_log import Event
 from torchpin.model import Outcome
-from torchpin.output import crash, findings, terminal
+from torchpin.output import crash, documents, findings, outcomes, terminal
 from torchpin.output.answers import print_judgement, print_page, verdict_page
 from torchpin.output.progress import LineView, LiveView, print_build_event
 from torchpin.output.reports import print_report
@@ -65,17 +65,19 @@ PRINTERS: dict[str, Callable[[], object]] = {
     "line": lambda: terminal.print_line(ADDRESS),
     "status": lambda: terminal.print_status(ADDRESS),
     "error": lambda: terminal.print_error(ADDRESS),
-    "outcomes": lambda: terminal.print_outcomes([OUTCOME]),
-    "outcomes as JSON": lambda: terminal.print_outcomes_json([OUTCOME]),
-    "table": lambda: terminal.print_summary([OUTCOME]),
-    "JSON": lambda: terminal.print_json({"address": ADDRESS}),
+    "outcomes": lambda: outcomes.print_outcomes([OUTCOME]),
+    "outcomes as JSON": lambda: documents.print_outcome_events([OUTCOME]),
+    "table": lambda: outcomes.print_summary([OUTCOME]),
+    "JSON": lambda: documents.print_json({"address": ADDRESS}),
     "raw": lambda: terminal.print_raw(ADDRESS),
     "page": lambda: print_page(ADDRESS),
     # `run --dry-run`: the command line of docker, with the command that the user gave
     "a command line": lambda: print_report(CommandReport(summary=f"docker run lora-gpu curl {ADDRESS}")),
     "crash": lambda: crash.print_crash(ValueError(ADDRESS), None, f"Traceback\n{ADDRESS}"),
     "results": lambda: findings.print_results(judgement().results, notices=[ADDRESS]),
-    "results as JSON": lambda: terminal.print_results_json(judgement().results, notices=[ADDRESS]),
+    "results as JSON": lambda: documents.print_report_document(
+        CommandReport(results=judgement().results, notices=(ADDRESS,))
+    ),
     "HTML": lambda: terminal.print_raw(verdict_page(judgement())),
     "progress": lambda: print_step(LineView(terminal.print_status)),
     "progress on a terminal": lambda: print_step(LiveView(terminal.print_status)),

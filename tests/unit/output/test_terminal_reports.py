@@ -18,7 +18,8 @@ from torchpin.commands.facts import FactsReport
 from torchpin.commands.fix import FixedFile
 from torchpin.facts import DatedRow, SectionAge
 from torchpin.lint.matches import Match
-from torchpin.output import terminal
+from torchpin.output import adoption, answers, facts_report, plans, tables, terminal
+from torchpin.output.volume import task_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,22 +62,21 @@ def terminal_width(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def cell_texts(lines: Sequence[str]) -> list[list[str]]:
     """The cells of a printed table's lines."""
-    plain = (re.sub(r"\x1b\[[0-9;]*m", "", line).strip("│┃").replace("┃", "│") for line in lines)
-    return [[cell.strip() for cell in line.split("│")] for line in plain]
+    return [re.split(r" {2,}", re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines]
 
 
 def test_a_table_that_does_not_fit_is_wrapped_between_words(terminal_width: Any, capsys: Any) -> None:
-    terminal_width(80)
-    terminal.print_table("", HEADERS, ROWS)
+    terminal_width(72)
+    tables.print_table("", HEADERS, ROWS)
     output = capsys.readouterr().out
-    assert max(len(line) for line in output.splitlines() if "\x1b" not in line) <= 80
-    words = {word for row in cell_texts(output.splitlines()) for cell in row for word in cell.split()}
+    assert max(map(len, output.splitlines())) <= 72
+    words = {*output.split()}
     assert {"environment", "coaxial-gpu", "state", "not", "recorded", "yet", ROWS[0][1]} <= words
 
 
 def test_on_a_terminal_too_narrow_for_a_table_each_row_is_a_block(terminal_width: Any, capsys: Any) -> None:
     terminal_width(40)
-    terminal.print_table("Services", HEADERS, [*ROWS, ("lora-gpu", "", "fresh")])
+    tables.print_table("Services", HEADERS, [*ROWS, ("lora-gpu", "", "fresh")])
     assert capsys.readouterr().out.splitlines() == [
         "Services",
         "coaxial-gpu",
@@ -89,14 +89,14 @@ def test_on_a_terminal_too_narrow_for_a_table_each_row_is_a_block(terminal_width
 
 
 def test_a_table_in_a_log_is_wide(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_table("", HEADERS, ROWS)
-    assert cell_texts(capsys.readouterr().out.splitlines()[3:4]) == [list(ROWS[0])]
+    tables.print_table("", HEADERS, ROWS)
+    assert cell_texts(capsys.readouterr().out.splitlines()[1:]) == [list(ROWS[0])]
 
 
 def test_a_table_without_rows_has_its_headers(terminal_width: Any, capsys: Any) -> None:
     terminal_width(80)
-    terminal.print_table("", HEADERS, [])
-    assert cell_texts(capsys.readouterr().out.splitlines()[1:2]) == [list(HEADERS)]
+    tables.print_table("", HEADERS, [])
+    assert cell_texts(capsys.readouterr().out.splitlines()) == [list(HEADERS)]
 
 
 def section_age(*expired: DatedRow, maximum: int | None = 365) -> SectionAge:
@@ -108,25 +108,32 @@ def section_age(*expired: DatedRow, maximum: int | None = 365) -> SectionAge:
 
 def test_facts_have_their_age_and_what_is_expired(capsys: pytest.CaptureFixture[str]) -> None:
     row = DatedRow(table="gpus.yaml", row="gpus: H100", date="2025-11-22", days=366, max_age_days=365)
-    terminal.print_facts(FactsReport(problems=("gpus.yaml: no source",), ages=(section_age(row),)))
+    with task_output("facts", verbose=True):
+        facts_report.print_facts(FactsReport(problems=("gpus.yaml: no source",), ages=(section_age(row),)))
     lines = capsys.readouterr().out.splitlines()
     headers = ["table", "section", "oldest", "newest", "days", "limit", "lacks", "expired"]
-    assert cell_texts(lines[1:4:2]) == [
+    assert cell_texts(lines[:2]) == [
         headers,
         ["gpus", "gpus", "2025-11-22", "2026-11-22", "366", "365", "-", "1"],
     ]
-    assert lines[-3:] == ["gpus.yaml: no source", str(row), "problems: 1, expired: 1"]
+    assert lines[2:] == [
+        "gpus.yaml: no source",
+        str(row),
+        "1 section of facts, the oldest of 2025-11-22; `-v` lists them",
+        "problems: 1, expired: 1",
+    ]
 
 
 def test_facts_without_a_maximum_age_never_expire(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_facts(FactsReport(problems=(), ages=(section_age(maximum=None),)))
+    with task_output("facts", verbose=True):
+        facts_report.print_facts(FactsReport(problems=(), ages=(section_age(maximum=None),)))
     lines = capsys.readouterr().out.splitlines()
-    assert cell_texts(lines[3:4])[0][-3:] == ["-", "-", "0"]
+    assert cell_texts(lines[1:2])[0][-3:] == ["-", "-", "0"]
     assert lines[-1] == "problems: 0, expired: 0"
 
 
 def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_plans([PLAN], TITLE, {"lora": ["docker/lora-gpu/Dockerfile", "docs/PINNING.md"]})
+    plans.print_plans([PLAN], TITLE, {"lora": ["docker/lora-gpu/Dockerfile", "docs/PINNING.md"]})
     assert capsys.readouterr().out.splitlines() == [
         "lora: planned changes",
         "  torch: 2.7.1 -> 2.8.0",
@@ -162,7 +169,7 @@ def test_a_plan_says_which_reasons_it_asks_for(capsys: pytest.CaptureFixture[str
         present=("tqdm is already at 4.67.1",),
         resolution="resolved by uv: 9 packages",
     )
-    terminal.print_plans([plan], TITLE, {"lora": []})
+    plans.print_plans([plan], TITLE, {"lora": []})
     lines = [
         line
         for line in capsys.readouterr().out.splitlines()
@@ -185,7 +192,7 @@ def test_a_service_that_has_all_already_and_one_called_like_a_package(
     held = Plan(
         service="vllm", file="f", held_back="vllm==1 requires torch==2", before="- vllm[audio]==0.10.0\n"
     )
-    terminal.print_plans([present, held], TITLE, {})
+    plans.print_plans([present, held], TITLE, {})
     assert capsys.readouterr().out.splitlines() == [
         "lora: nothing to change: torch is already at 2.8.0",
         "service vllm: held back: vllm==1 requires torch==2",
@@ -204,7 +211,7 @@ def test_a_reason_is_asked_for_on_a_terminal_alone(monkeypatch: pytest.MonkeyPat
 def test_a_service_that_is_held_back_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     plan = Plan(service="lora", file="f", held_back="has torch 2.8.0 already")
     helped = Plan(service="seedvr", file="f", held_back="no wheel for cu126", help="name --channel cu128")
-    terminal.print_plans([plan, helped], TITLE, {})
+    plans.print_plans([plan, helped], TITLE, {})
     assert capsys.readouterr().out.splitlines() == [
         "lora: held back: has torch 2.8.0 already",
         "seedvr: held back: no wheel for cu126 (name --channel cu128)",
@@ -212,7 +219,7 @@ def test_a_service_that_is_held_back_says_why(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_plan_as_json_has_no_texts_of_whole_files(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_plans([PLAN], TITLE, {"lora": ["docs/PINNING.md"]}, json=True)
+    plans.print_plans([PLAN], TITLE, {"lora": ["docs/PINNING.md"]}, json=True)
     document = json.loads(capsys.readouterr().out)
     (service,) = document["services"]
     assert document["bump"] == "torch==2.8.0"
@@ -228,7 +235,7 @@ def adopted(text: str, *results: Any) -> Adopted:
 
 
 def test_a_draft_goes_to_stdout_and_all_else_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_adoption(adopted("name: lora\n", make_result(findings=(FINDING,))))
+    adoption.print_adoption(adopted("name: lora\n", make_result(findings=(FINDING,))))
     output = capsys.readouterr()
     assert output.out == "name: lora\n"
     match_head = "services/lora/service.yaml:15:21: no code for B200, at 100%"
@@ -248,7 +255,7 @@ def test_a_draft_goes_to_stdout_and_all_else_to_stderr(capsys: pytest.CaptureFix
 
 
 def test_without_a_draft_nothing_is_judged_and_no_check_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_adoption(adopted(""))
+    adoption.print_adoption(adopted(""))
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.splitlines()[-2:] == [
@@ -259,7 +266,7 @@ def test_without_a_draft_nothing_is_judged_and_no_check_counted(capsys: pytest.C
 
 
 def test_a_draft_as_json_has_the_matches_by_rule(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_adoption_json(adopted("name: lora\n"))
+    adoption.print_adoption_json(adopted("name: lora\n"))
     document = json.loads(capsys.readouterr().out)
     assert [(match["id"], match["level"]) for match in document["matches"]] == [
         ("ADO001", "error"),
@@ -270,13 +277,13 @@ def test_a_draft_as_json_has_the_matches_by_rule(capsys: pytest.CaptureFixture[s
 
 def test_fixes_are_shown_as_a_difference(capsys: pytest.CaptureFixture[str]) -> None:
     fixed = FixedFile(file="services/lora/service.yaml", findings=(), before="a: 1\n", after="a: 2\n")
-    terminal.print_fixes([fixed])
+    answers.print_fixes([fixed])
     assert capsys.readouterr().out.splitlines()[-3:] == [
         "-a: 1",
         "+a: 2",
         "fixed services/lora/service.yaml; run `invoke lock`, `invoke render` and `invoke document`",
     ]
-    terminal.print_fixes([], aside=True)
+    answers.print_fixes([], aside=True)
     assert capsys.readouterr() == ("", "no safe fix applies\n")
 
 

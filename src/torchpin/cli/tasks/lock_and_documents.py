@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         **RECORDED,
         "refresh": "resolve also the locks that are up to date: what an index has withdrawn or changed since shows",
         **OVERWRITE,
+        **JSON,
     },
 )
 def lock(
@@ -52,20 +53,27 @@ def lock(
     refresh: bool = False,
     lab: bool = False,
     overwrite: bool = False,
+    json: bool = False,
 ) -> None:
     """Resolve each environment and write its lock, Dockerfile and documents."""
     from torchpin.commands.lab import workspace_for
     from torchpin.commands.lock_or_check import LockOptions, lock_workspace
     from torchpin.commands.selection import Selection
+    from torchpin.output.documents import print_report_document
 
-    with task_run() as run:
+    with task_run(document_form(json=json)) as run:
         upgrade = tuple(upgrade_package or ())
         options = LockOptions(
             check=check, upgrade=upgrade, recorded=recorded, refresh=refresh, lab=lab, overwrite=overwrite
         )
         selection = Selection(service=service, variant=variant)
         with workspace_for(selection, lab=lab, watcher=run.watcher) as workspace:
-            run.report(lock_workspace(workspace, options, run.watcher))
+            report = lock_workspace(workspace, options, run.watcher)
+            if json:
+                print_report_document(report)
+                run.end_with(report.exit_code)
+            else:
+                run.report(report)
 
 
 @command(help={**SERVICE, **VARIANT, **CHECK, **OVERWRITE})

@@ -60,8 +60,7 @@ def judge(
     """Check offline, before any download, whether the pins can work: ok, incompatible or unknown, with evidence."""
     from torchpin.commands.selection import Selection
     from torchpin.commands.verdicts import JudgeOptions, judge_selection, write_verdict_page
-    from torchpin.output.answers import print_judgement, verdict_page
-    from torchpin.output.terminal import print_fixes
+    from torchpin.output.answers import print_fixes, print_judgement, verdict_page
 
     with task_run(document_form(json=json or sarif or github or markdown)) as run:
         form = single_form(json=json, sarif=sarif, github=github, markdown=markdown)
@@ -73,14 +72,13 @@ def judge(
         run.end_with(judgement.exit_code)
 
 
-@command(help={"id": "the id of a check or rule, such as GPU001"})
-def explain(_: Context, id: str) -> None:
+@command(help={"id": "the id of a check or rule, such as GPU001", **JSON})
+def explain(_: Context, id: str, json: bool = False) -> None:
     """Explain a check or rule: its meaning, an example, what to do, and its sources."""
-    from torchpin.output.answers import print_page
-    from torchpin.queries.explain import explain
+    from torchpin.output.answers import print_explained
 
-    with task_run():
-        print_page(explain(id))
+    with task_run(document_form(json=json)):
+        print_explained(id, json=json)
 
 
 @command(
@@ -227,7 +225,7 @@ def bump(  # noqa: PLR0913, PLR0917 - a parameter for each option
     """Update one or more pins and everything tied to them, as one change that can be undone."""
     from torchpin.commands.bump_plan import BumpRequest
     from torchpin.commands.run_bump import run_bump
-    from torchpin.output.answers import print_planned_bump
+    from torchpin.output.plans import print_planned_bump
     from torchpin.output.terminal import ask_reason, confirm
 
     with task_run(document_form(json=json)) as run:

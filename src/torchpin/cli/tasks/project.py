@@ -130,29 +130,29 @@ def remove(
             run.report(remove_service(options, run.watcher))
 
 
-@command
-def services(_: Context) -> None:
-    """List every service with its variants, pins, and the state of lock, image and record."""
+@command(help=JSON)
+def services(_: Context, json: bool = False) -> None:
+    """List every environment with its verdict, pins and GPUs, and the state of lock, image and record."""
     from torchpin.commands.selection import Selection, open_workspace
-    from torchpin.commands.services import HEADERS, list_services
-    from torchpin.output.terminal import print_table
+    from torchpin.commands.services import list_services
+    from torchpin.output.answers import print_services
 
-    with task_run() as run:
+    with task_run(document_form(json=json)) as run:
         workspace = open_workspace(Selection(), run.watcher, partly=True)
-        print_table("", HEADERS, list_services(workspace))
+        print_services(list_services(workspace), json=json)
         run.end_with(workspace.exit_code)
 
 
-@command
-def doctor(_: Context) -> None:
+@command(help=JSON)
+def doctor(_: Context, json: bool = False) -> None:
     """Check this machine: Python, uv, git, Docker, disk, GPU, and that each index and source can be reached."""
     from torchpin.commands.doctor import check_machine, machine_exit_code, open_machine
     from torchpin.output.answers import print_machine
 
-    with task_run() as run:
+    with task_run(document_form(json=json)) as run:
         workspace = open_machine(run.watcher)
         checks = check_machine(workspace.repo, workspace.environments)
-        print_machine(checks)
+        print_machine(checks, json=json)
         run.end_with(machine_exit_code(checks))
         run.end_with(workspace.exit_code)
 
@@ -168,6 +168,7 @@ def doctor(_: Context) -> None:
         "partners": "read what torch's partners require of torch out of their releases on PyPI, and write it",
         "package": "a package to measure; may be given several times; all of them if omitted",
         "accept_changed_hashes": "write them even if the hash of a recorded file has changed",
+        **JSON,
     },
 )
 def facts(
@@ -180,13 +181,14 @@ def facts(
     measure: bool = False,
     partners: bool = False,
     package: Sequence[str] | None = None,
+    json: bool = False,
 ) -> None:
     """Validate the facts behind the verdicts, compare the index snapshots with PyTorch's index, or measure packages."""
     from torchpin.commands.facts import FactsOptions, examine_facts
-    from torchpin.output.answers import print_facts_result
+    from torchpin.output.facts_report import print_facts_result
     from torchpin.output.terminal import print_status
 
-    with task_run() as run:
+    with task_run(document_form(json=json)) as run:
         options = FactsOptions(
             check=check,
             refresh=refresh,
@@ -198,7 +200,7 @@ def facts(
             packages=tuple(package or ()),
         )
         result = examine_facts(options, print_status)
-        print_facts_result(result)
+        print_facts_result(result, json=json)
         run.end_with(result.code)
 
 
@@ -221,7 +223,7 @@ def adopt(
 ) -> None:
     """Draft a description from the Dockerfiles and requirement files of a project, and check them."""
     from torchpin.commands.adopt import AdoptOptions, adopt_project, resolve_draft, store_draft
-    from torchpin.output.answers import print_draft
+    from torchpin.output.adoption import print_draft
 
     with task_run(document_form(json=json)) as run:
         options = AdoptOptions(folder=path, destination=write, resolve=resolve, recorded=recorded)

@@ -1,0 +1,54 @@
+"""What `adopt` drafted: the description to stdout, all else to stderr; or one JSON document."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from torchpin.checks.verdict_text import count_findings
+from torchpin.output.console import console, print_lines
+from torchpin.output.documents import print_document
+from torchpin.output.findings import match_entry, print_entry, print_results
+from torchpin.output.terminal import print_raw
+from torchpin.output.volume import is_verbose
+
+if TYPE_CHECKING:
+    from torchpin.commands.adopt import Adopted
+
+
+def print_draft(adopted: Adopted, *, json: bool) -> None:
+    if json:
+        print_adoption_json(adopted)
+    else:
+        print_adoption(adopted)
+
+
+def print_adoption(adoption_result: Adopted) -> None:
+    """The drafted description to stdout; to stderr the rules' matches, the files left out, and the judge's results."""
+    print_raw(adoption_result.adoption.text)
+    out = console(sys.stderr)
+    matches = [match_entry(match, with_evidence=is_verbose()) for match in adoption_result.adoption.matches]
+    for entry in matches:
+        print_entry(out, entry)
+    print_lines(out, Text(f"rules: {count_findings(matches)}"))
+    for reason in adoption_result.skipped:
+        print_lines(out, Text(reason))
+    if adoption_result.results:  # none where no description could be drafted
+        print_results(adoption_result.results, to_stderr=True)
+
+
+def print_adoption_json(adoption_result: Adopted) -> None:
+    adoption = adoption_result.adoption
+    print_document(
+        {
+            "name": adoption.name,
+            "description": adoption.text,
+            "missing": adoption.missing,
+            "skipped": adoption_result.skipped,
+            "matches": [{"id": match.id, **asdict(match.finding)} for match in adoption.matches],
+            "results": [asdict(row) for row in adoption_result.results],
+        }
+    )
