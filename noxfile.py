@@ -58,6 +58,12 @@ def hadolint(session: nox.Session) -> None:
     session.run("hadolint", *sorted(map(str, Path("docker").glob("*/Dockerfile"))))
 
 
+def workflows(session: nox.Session) -> None:
+    """Audit the workflows, those of a new repository too, and the action."""
+    templates = sorted(map(str, Path("src/torchpin/resources/project").glob("*.yml")))
+    session.run("zizmor", "--offline", "--quiet", ".github", "action.yml", *templates)
+
+
 def generated(session: nox.Session) -> None:
     """Check that locks, Dockerfiles and documents are up to date."""
     for task in ("lock", "render", "document"):
@@ -69,6 +75,7 @@ STEPS: dict[str, Callable[[nox.Session], object]] = {
     "format": lambda session: session.run("ruff", "format", "--check"),
     "mypy": lambda session: session.run("mypy", "--num-workers", "auto"),
     "hadolint": hadolint,
+    "workflows": workflows,
     "generated": generated,
 }
 
