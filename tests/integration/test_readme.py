@@ -195,7 +195,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "invoke export --service lora --format cyclonedx": Run(text='"bomFormat": "CycloneDX"'),
     # Bumps
     "invoke bump torch==2.8.0 --service lora --dry-run": Run(
-        text="torch: 2.7.1 -> 2.8.0",
+        text="2.7.1 -> 2.8.0",
         command="invoke bump torch==2.8.0 --service lora --dry-run --recorded",
         reason=REAL_FAMILY,
     ),

@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from torchpin.checks.verdict_text import count
 from torchpin.output.documents import print_document
 from torchpin.output.terminal import print_line, print_raw
+from torchpin.output.volume import is_verbose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torchpin.bump.model import Opening, Plan
     from torchpin.commands.bump_plan import PlannedBump
+
+_MOST_CHANGES = 10  # packages that move along which are listed; `-v` lists them all
 
 
 def print_planned_bump(planned: PlannedBump, *, json: bool) -> None:
@@ -22,7 +26,7 @@ def print_planned_bump(planned: PlannedBump, *, json: bool) -> None:
 def print_plans(
     plans: Sequence[Plan], title: str, derived: Mapping[str, Sequence[str]], *, json: bool = False
 ) -> None:
-    """The plan of each service: its changed values, their effects, the files, and the description's unified diff.
+    """The plan of each service: its changed values, their effects, the description's unified diff, and the files.
 
     `title`: the targets; `derived`: the files that are generated from a service's description and locks.
     """
@@ -44,29 +48,60 @@ def print_plans(
 
 
 def _print_plan(plan: Plan, generated: Sequence[str]) -> None:
-    for move in plan.moves:
-        print_line(f"  {move.what}: {move.before or '(none)'} -> {move.after or '(none)'}")
-        print_line(f"    why: {move.why}")
+    """What moves and what that means for GPUs and findings first, files last."""
+    moves = [(move.what, move.before or "(none)", move.after or "(none)", move.why) for move in plan.moves]
+    _print_columns([(f"{what}:", f"{before} -> {after}", why) for what, before, after, why in moves])
     effects = {
-        "also changes": plan.also_changes,
         "GPUs gained": plan.gained,
         "GPUs lost": plan.lost,
-        "resolved": plan.resolved,
-        "new": plan.new,
+        "opens": plan.new,
+        "closes": plan.resolved,
         "reason": [f"{row.key}: {row.reason}" for row in plan.openings if row.reason],
         "wants a reason": [_wanted_reason(row) for row in plan.openings if not row.reason],
         "note": (*plan.present, *plan.notes),
-        "resolution": [plan.resolution] if plan.resolution else (),
     }
+    if not (plan.gained or plan.lost):
+        print_line("  GPUs: the same as before")
     for label, messages in effects.items():
         for message in messages:
             print_line(f"  {label}: {message}")
-    for label, paths in (("files", (plan.file, *plan.outdated_layers)), ("generated", generated)):
-        if paths:
-            print_line(f"  {label}: {', '.join(paths)}")
+    _print_also_changes(plan)
+    if plan.resolution:
+        print_line(f"  resolution: {plan.resolution}")
+    print_raw(plan.difference)
+    _print_files(plan, generated)
+
+
+def _print_also_changes(plan: Plan) -> None:
+    """The packages that move along, an environment's together."""
+    moved: dict[str, list[tuple[str, str]]] = {}
+    for text in plan.also_changes:
+        change, _, environment = text.rpartition(" in ")
+        name, _, versions = change.partition(" ")
+        moved.setdefault(environment, []).append((name, versions))
+    for environment, changes in moved.items():
+        shown = changes if is_verbose() else changes[:_MOST_CHANGES]
+        print_line(f"  also changes in {environment}:")
+        _print_columns(shown, indent=4)
+        if len(shown) < len(changes):
+            print_line(f"    and {len(changes) - len(shown)} more; `-v` lists them")
+
+
+def _print_files(plan: Plan, generated: Sequence[str]) -> None:
+    print_line(f"  files: {', '.join((plan.file, *plan.outdated_layers))}")
+    if generated and is_verbose():
+        print_line(f"  generated: {', '.join(generated)}")
+    elif generated:
+        print_line(f"  generated: {count(len(generated), 'file')}; `-v` lists them")
     if plan.outdated_layers:
         print_line(f"  layers to re-lock: {plan.present_bytes / 1e6:,.0f} MB of packages at present")
-    print_raw(plan.difference)
+
+
+def _print_columns(rows: Sequence[tuple[str, ...]], indent: int = 2) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        print_line(f"{' ' * indent}{cells.rstrip()}")
 
 
 def _wanted_reason(opening: Opening) -> str:

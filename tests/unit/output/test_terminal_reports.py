@@ -136,25 +136,37 @@ def test_a_plan_says_what_moves_and_all_that_follows(capsys: pytest.CaptureFixtu
     plans.print_plans([PLAN], TITLE, {"lora": ["docker/lora-gpu/Dockerfile", "docs/PINNING.md"]})
     assert capsys.readouterr().out.splitlines() == [
         "lora: planned changes",
-        "  torch: 2.7.1 -> 2.8.0",
-        "    why: requested",
-        "  base.digest: sha256:ab -> (none)",
-        "    why: another image",
-        "  also changes: triton 3.3.1 -> 3.4.0 in lora-gpu",
+        "  torch:        2.7.1 -> 2.8.0       requested",
+        "  base.digest:  sha256:ab -> (none)  another image",
         "  GPUs gained: B200 on cu128",
         "  GPUs lost: V100 on cu128",
-        "  resolved: GPU001 about B200",
-        "  new: torch 2.8.0: report says 2.5.x",
+        "  opens: torch 2.8.0: report says 2.5.x",
+        "  closes: GPU001 about B200",
         "  note: the reason of CUDA names an updated package",
-        "  files: services/lora/service.yaml, lockfiles/lora-gpu/00-torch.requirements.txt",
-        "  generated: docker/lora-gpu/Dockerfile, docs/PINNING.md",
-        "  layers to re-lock: 2,808 MB of packages at present",
+        "  also changes in lora-gpu:",
+        "    triton  3.3.1 -> 3.4.0",
         "--- a/services/lora/service.yaml",
         "+++ b/services/lora/service.yaml",
         "@@ -1 +1 @@",
         "-torch: 2.7.1",
         "+torch: 2.8.0",
+        "  files: services/lora/service.yaml, lockfiles/lora-gpu/00-torch.requirements.txt",
+        "  generated: 2 files; `-v` lists them",
+        "  layers to re-lock: 2,808 MB of packages at present",
     ]
+
+
+def test_a_verbose_plan_lists_all_files_and_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    moved = tuple(f"p{number} 1 -> 2 in lora-gpu" for number in range(12))
+    plan = replace(PLAN, also_changes=moved, gained=(), lost=())
+    for verbose in (False, True):
+        with task_output("bump", verbose=verbose):
+            plans.print_plans([plan], TITLE, {"lora": ["docs/PINNING.md"]})
+        lines = capsys.readouterr().out.splitlines()
+        assert "  GPUs: the same as before" in lines
+        assert ("    p11  1 -> 2" in lines) is verbose
+        assert ("    and 2 more; `-v` lists them" in lines) is not verbose
+        assert ("  generated: docs/PINNING.md" in lines) is verbose
 
 
 def test_a_plan_says_which_reasons_it_asks_for(capsys: pytest.CaptureFixture[str]) -> None:
