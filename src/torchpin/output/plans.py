@@ -36,6 +36,8 @@ def print_plans(
         services = [{**_plan_json(plan), "derived": derived[plan.service]} for plan in plans]
         print_document({"bump": title, "services": services})
         return
+    if any(plan.held_back for plan in plans) and not any(plan.moves for plan in plans):
+        return  # the error that follows says why nothing can be updated
     for plan in plans:
         label = service_label(plan)
         if plan.held_back:
