@@ -41,6 +41,13 @@ APT = text_rule(
     r"[a-z0-9][a-z0-9+.-]*[a-z0-9+](?:=(?:[0-9]+:)?[0-9][A-Za-z0-9.+~-]*)?",
     "a Debian package name, or one with its version such as git=1:2.43.0-1ubuntu7",
 )
+
+
+def apt_name(package: str) -> str:
+    """The name of a system package, without its version."""
+    return package.partition("=")[0]
+
+
 HTTPS = text_rule(
     r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?(?:/[A-Za-z0-9._~+-]+)*/?",
     "an https address without a user, such as https://packages.example.org/debian",

@@ -73,14 +73,15 @@ def _read_text(reader: Reader, node: yaml.Node, path: str, shape: Text) -> Any:
 
 def _read_items(reader: Reader, node: yaml.Node, path: str, shape: Items) -> tuple[Any, ...]:
     values: list[Any] = []
-    accepted: set[str] = set()
+    accepted: set[Any] = set()
     for item_path, item in reader.items(node, path):
         value = read_shape(reader, item, item_path, shape.of)
-        if shape.unique and value is not None and value in accepted:
-            reader.add_problem(item, item_path, f"duplicate {value!r}; keep one")
+        name = shape.name_of(value) if shape.name_of and value is not None else value
+        if shape.unique and name is not None and name in accepted:
+            reader.add_problem(item, item_path, f"duplicate {name!r}; keep one")
         values.append(value)
         if shape.unique:
-            accepted.add(value)
+            accepted.add(name)
     if not values and shape.expected and isinstance(node, yaml.SequenceNode):
         reader.add_problem(node, path, f"expected at least one {shape.expected}")
     return tuple(values)

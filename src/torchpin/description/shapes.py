@@ -58,10 +58,14 @@ class Date:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Items:
-    """A list of values of one shape; `unique` is for texts only. `expected` is the end of the message about an empty list that may not be empty."""
+    """A list of values of one shape; `unique`: of texts or numbers. `name_of`: what may stand once alone, if not the value.
+
+    `expected` is the end of the message about an empty list that may not be empty.
+    """
 
     of: Shape
     unique: bool = False
+    name_of: Callable[[str], str] | None = None
     expected: str = ""
 
 

@@ -235,6 +235,8 @@ ADDED = {
     "run: {user: Root}": "run.user: 'Root' is not a user name, or uid:gid such as \"1000:1000\"",
     "gpus: H100": "gpus: expected a list, found 'H100'",
     "gpus: [H100, H100]": "gpus[1]: duplicate 'H100'; keep one",
+    "apt: [ffmpeg, ffmpeg=1:2]": "apt[1]: duplicate 'ffmpeg'; keep one",
+    "run: {ports: [8000, 8001, 8000]}": "run.ports[2]: duplicate 8000; keep one",
     "apt: [git-]": "apt[0]: 'git-' is not a Debian package name, or one with its version such as git=1:2.43.0-1ubuntu7",
     "apt: [Git]": "apt[0]: 'Git' is not a Debian package name, or one with its version such as git=1:2.43.0-1ubuntu7",
     "imports: [a.1]": "imports[0]: 'a.1' is not an importable module name",

@@ -19,6 +19,7 @@ from torchpin.description.patterns import (
     SUITE,
     VALUE,
     WORD,
+    apt_name,
 )
 from torchpin.description.sections.addresses import refuse_credentials
 from torchpin.description.sections.base import BASE, base_mapping, build_base
@@ -100,7 +101,7 @@ STAGE = Record(
         ),
         Key(
             name="apt",
-            shape=Items(of=Text(rule=APT), unique=True),
+            shape=Items(of=Text(rule=APT), unique=True, name_of=apt_name),
             doc="System packages of this stage; with `ccache` the compilers use it, in a cache that stays between builds.",
             example="[ninja-build]",
         ),

@@ -117,7 +117,7 @@ RUN = Record(
         ),
         Key(
             name="ports",
-            shape=Items(of=Number(low=1, high=65535)),
+            shape=Items(of=Number(low=1, high=65535), unique=True),
             doc="The ports that it listens on.",
             example="[8000]",
         ),

@@ -17,6 +17,7 @@ from torchpin.description.patterns import (
     PYTHON,
     SIZE,
     TAKEN_HOMES,
+    apt_name,
 )
 from torchpin.description.sections.base import BASE, base_mapping, build_base
 from torchpin.description.sections.building import (
@@ -129,7 +130,7 @@ SERVICE = Record(
         ),
         Key(
             name="apt",
-            shape=Items(of=Text(rule=APT), unique=True),
+            shape=Items(of=Text(rule=APT), unique=True, name_of=apt_name),
             doc="System packages of the distribution, each with its version where that matters: `git=1:2.43.0-1ubuntu7`.",
             example="[ffmpeg, git=1:2.43.0-1ubuntu7]",
         ),
