@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from torchpin import facts
 from torchpin.bump import plan
 from torchpin.bump.reasons import parse_reasons
 from torchpin.bump.target import join_targets, parse_targets
@@ -112,10 +113,27 @@ def plan_bump(repo: Repository, request: BumpRequest, *, services: Sequence[str]
             f"{names[0]} is a service, and no target; to update it alone, pass `--service {names[0]}`"
         )
     targets, reasons = request.parsed_targets, request.parsed_reasons
+    _require_pythons(repo, targets)
     context = bump_context(
         repo, targets, services=services, channel=request.channel, reasons=reasons, offline=request.offline
     )
     return PlannedBump(targets=targets, context=context, plans=plan.plans(repo.services, targets, context))
+
+
+def _require_pythons(repo: Repository, targets: Sequence[Target]) -> None:
+    """Raises InputError for a Python that neither uv can install nor a base image brings."""
+    releases = [target.to for target in targets if target.kind == "python"]
+    if not releases:
+        return
+    from torchpin.tools.uv_python import require_known_release
+
+    images = [env.base.image for env in select_environments(repo.services)]
+    images += [target.to for target in targets if target.kind == "base"]
+    rows = [row for image in images if (row := facts.base_image(image))]
+    brought = {python for row in rows for python in (row.python, row.apt_python)}
+    for release in releases:
+        if release not in brought:
+            require_known_release(release)
 
 
 def with_reasons(planned: PlannedBump, reasons: Reasons) -> PlannedBump:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from git import Git, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError, Repo
 
-from torchpin.errors import ToolError
+from torchpin.errors import InputError, ToolError
 from torchpin.progress import step
 from torchpin.redaction import redact_credentials
 from torchpin.tools import files, git_command, git_lfs, git_submodules, process
@@ -332,5 +332,17 @@ def read_requirements(root: Path, source: Source, name: str) -> str:
 
 
 def read_file(root: Path, source: Source, name: str) -> str | None:
-    """The text of a file of a clone, None where it has none. Raises ToolError when it is a link out of the clone."""
-    return files.read_inside(root / source.path, name, most_bytes=_MOST_REQUIREMENTS)
+    """The text of a file of a clone, None where it has none.
+
+    Raises ToolError when it is a link out of the clone, InputError when it is not UTF-8.
+    """
+    place = files.expect_inside(root / source.path, name)
+    content = files.read_bytes(place, follow=False, most_bytes=_MOST_REQUIREMENTS)
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{source.path}/{name}:{line}: {source.name} at {source.version} has a file that is not UTF-8; choose another "
+            "version of the source or another `requirements` file, or pin what it asks for in a layer"
+        ) from None

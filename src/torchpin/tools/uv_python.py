@@ -1,4 +1,4 @@
-"""The Python that uv builds source archives with, to read their metadata: found once, and not by every run of uv."""
+"""The Python that uv builds source archives with, found once and not by every run of uv; and which releases it can install."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from torchpin.errors import ToolError
+from packaging.version import Version
+
+from torchpin.errors import InputError, ToolError
+from torchpin.parsing import parse_json
 from torchpin.tools import process
-from torchpin.tools.uv import machine_variables, uv_executable
+from torchpin.tools.uv import UV_VERSION, machine_variables, uv_executable
 
 _FINDING = Lock()
 
@@ -25,6 +28,31 @@ def python_options(release: str) -> tuple[str, ...]:
     with _FINDING:  # environments are resolved side by side
         path = _find(release, variables) or _find("", variables)
     return ("--python", path) if path else ()
+
+
+@cache
+def known_releases() -> frozenset[str]:
+    """The releases of CPython that this uv can install, by its own list, without the network. Raises ToolError."""
+    command = (uv_executable(), "python", "list", "--all-versions", "--only-downloads", "--offline")
+    completed = process.run(
+        (*command, "--output-format", "json"),
+        cwd=Path(tempfile.gettempdir()),
+        env=dict(machine_variables(os.environ)) | {"UV_NO_CONFIG": "1"},
+        timeout=process.QUICK,
+    )
+    rows = parse_json(completed.stdout)
+    return frozenset(row["version"] for row in rows if row["implementation"] == "cpython")
+
+
+def require_known_release(text: str) -> None:
+    """Raises InputError for a release of CPython that uv does not know, such as `3.12.99`; `3.12` is any of its series."""
+    releases = known_releases()
+    if text in releases or any(release.startswith(f"{text}.") for release in releases):
+        return
+    series = ".".join(text.split(".")[:2])
+    near = sorted((release for release in releases if release.startswith(f"{series}.")), key=Version)
+    help_text = f"the newest of {series} is {near[-1]}" if near else f"it knows no Python {series}"
+    raise InputError(f"uv {UV_VERSION}, which installs Python, does not know Python {text}; {help_text}")
 
 
 @cache

@@ -118,3 +118,9 @@ def test_a_clone_is_not_made_before_anybody_has_agreed(locked: Path) -> None:
     assert result.code == 0, result.output
     assert "  resolution: unknown, by facts alone: sd-scripts v0.10.1 has to be cloned first\n" in result.out
     assert not (locked / "third_party").exists()
+
+
+def test_a_python_that_nobody_knows_is_refused(committed: Path) -> None:
+    result = run_command(committed, "bump", "python==3.12.99", "--dry-run", "--offline")
+    assert (result.code, result.out) == (2, "")
+    assert "does not know Python 3.12.99; the newest of 3.12 is 3.12." in result.err

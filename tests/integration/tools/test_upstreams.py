@@ -94,3 +94,21 @@ def test_what_cannot_be_locked_is_said_with_its_place(
     with pytest.raises(InputError) as excinfo:
         read(tmp_path, described(tmp_path / "origin", files, **values))
     assert message in str(excinfo.value)
+
+
+@pytest.mark.parametrize("install", ["requirements", "none"])
+def test_a_file_that_is_not_utf_8_is_named_with_its_line(install: str, tmp_path: Path) -> None:
+    env = described(
+        tmp_path / "origin", {"requirements.txt": "six\n"}, requirements=("requirements.txt",),
+        **({} if install == "none" else {"install": install}),
+    )  # fmt: skip
+    origin = tmp_path / "origin"
+    (origin / "requirements.txt").write_bytes("six\n# f\u00fcr\n".encode("latin-1"))
+    git(origin, "commit", "-q", "-a", "-m", "second")
+    (source,) = env.service.sources
+    source = replace(source, commit=git(origin, "rev-parse", "HEAD"))
+    env = replace(env, service=replace(env.service, sources=(source,)))
+    with pytest.raises(InputError) as error:
+        read(tmp_path, env)
+    assert str(error.value).startswith("third_party/tool/requirements.txt:2: tool at ")
+    assert "is not UTF-8; choose another version of the source" in str(error.value)

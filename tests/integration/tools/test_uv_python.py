@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pytest
+
+from torchpin.errors import InputError
 from torchpin.tools import process, uv_python
-
-if TYPE_CHECKING:
-    import pytest
 
 RELEASE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -39,3 +38,16 @@ def test_without_the_release_another_one_builds(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "none"))
     assert Path(uv_python.python_options("3.9")[1]).exists()
+
+
+@pytest.mark.parametrize("release", ["3.12", "3.12.10"])
+def test_a_python_that_uv_can_install_is_known(release: str) -> None:
+    uv_python.require_known_release(release)
+
+
+@pytest.mark.parametrize(
+    ("release", "advice"), [("3.12.99", "the newest of 3.12 is 3.12."), ("3.99", "it knows no Python 3.99")]
+)
+def test_a_python_that_uv_does_not_know_is_refused_with_what_there_is(release: str, advice: str) -> None:
+    with pytest.raises(InputError, match=f"does not know Python {release}; {advice}"):
+        uv_python.require_known_release(release)
