@@ -199,9 +199,8 @@ def test_schemas_hold_for_what_bots_and_github_read() -> None:
         *((workflow.relative_to(ROOT).as_posix(), "github-workflows") for workflow in WORKFLOWS),
     ):
         values = read_yaml(path)
-        values = {
-            ("on" if key is True else key): value for key, value in values.items()
-        }  # YAML 1.1 reads `on` so
+        # YAML 1.1 reads the key `on` as True
+        values = {{"True": "on"}.get(str(key), key): value for key, value in values.items()}
         validator = jsonschema.Draft7Validator(
             json.loads((schemas / f"{schema}.json").read_text(encoding="utf-8"))
         )
