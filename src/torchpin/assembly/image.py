@@ -25,7 +25,7 @@ _SETTINGS = (
     *("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir"),
     *("StopSignal", "Healthcheck", "Shell", "OnBuild", "StopTimeout"),
 )
-_OWN_STEP = "/run/torchpin/"  # in every step of the template that writes files
+OWN_STEP = "/run/torchpin/"  # in every step of the template that writes files
 ENVIRONMENT_STEP = "/run/torchpin/uv venv "
 # Of the steps that come after all wheels: what is built from source, what is copied, users and their folders.
 _LATE_STEPS = (
@@ -104,7 +104,7 @@ def read_prefix(config: Mapping[str, Any]) -> Prefix:
     if len(commands) > len(diff_ids):
         message = f"it has {len(diff_ids)} layers, and says of {len(commands)} what made them"
         raise ValueError(message)
-    own = [number for number, command in enumerate(commands) if _OWN_STEP in command]
+    own = [number for number, command in enumerate(commands) if OWN_STEP in command]
     environment = [number for number in own if ENVIRONMENT_STEP in commands[number]]
     if not environment:
         message = "no step of it makes the environment with `uv venv`"

@@ -29,6 +29,7 @@ from torchpin.tools.copied_layers import CopiedLayers
 from torchpin.tools.engine_images import ASSEMBLED_LABEL, CANDIDATE_LABEL
 from torchpin.tools.layer_store import LayerStore, make_layers
 from torchpin.tools.prefix_layers import PrefixLayers
+from torchpin.tools.shared_prefixes import SharedPrefix
 from torchpin.tools.wheel_sources import WheelSources
 from torchpin.workspace import generated
 
@@ -105,7 +106,8 @@ def _make_parts(inputs: Assembly, folder: Path) -> Parts:
     with ThreadPoolExecutor(1) as pool:
         making = pool.submit(_wheel_layers, inputs)
         rendered = generated.render_prefix(inputs.repo, inputs.env, inputs.lock)
-        prefix, below = _prefix_layers(inputs, inputs.build_prefix(rendered), folder)
+        identity = inputs.build_prefix(rendered)
+        prefix, below = _prefix_layers(inputs, identity, folder, finished=rendered.is_finished)
         image = image_plan(inputs.env, inputs.lock)
         copied = [] if rendered.is_finished else _copied_layers(inputs, image, folder)
         torch, others = making.result()
@@ -206,7 +208,9 @@ def layer_plans(lock: Lock, *, bytecode: bool) -> list[tuple[LayerPlan, PackageG
     return plans
 
 
-def _prefix_layers(inputs: Assembly, identity: str, folder: Path) -> tuple[Prefix, list[LayerBlob]]:
+def _prefix_layers(
+    inputs: Assembly, identity: str, folder: Path, *, finished: bool
+) -> tuple[Prefix, list[LayerBlob]]:
     """A prefix with its layers, out of the engine where they are not kept from before.
 
     Raises ToolError where it is not as the template has it.
@@ -218,6 +222,15 @@ def _prefix_layers(inputs: Assembly, identity: str, folder: Path) -> tuple[Prefi
         blobs = [blob for diff_id in prefix.diff_ids if (blob := store.read(diff_id))]
         if len(blobs) == len(prefix.diff_ids):
             return prefix, blobs
+    if not finished:
+        epoch = image_time(inputs.env)[0]
+        shared = SharedPrefix(
+            client=inputs.client, identity=identity, store=store, scratch=folder, epoch=epoch
+        )
+        config, blobs = shared.read()
+        prefix = _read_prefix(inputs, config)
+        store.keep_config(identity, config)
+        return prefix, blobs
     with engine_images.saved_image(inputs.client, identity, folder) as saved:
         prefix = _read_prefix(inputs, saved.config)
         blobs = []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 import pytest
+from packaging.requirements import Requirement
 
 from support.image_trees import read_tree
 from support.labs import build_environment, change_service, image_tag, image_tags
@@ -106,7 +107,7 @@ def test_an_assembled_image_has_the_files_of_a_built_one(
     assert "already built" in again.detail  # either way gives the image of a key
 
 
-def test_users_folders_copied_files_and_settings_are_those_of_a_built_image(
+def test_what_runs_and_what_is_copied_or_set_is_as_in_a_built_image(
     small: tuple[Repository, Environment], shared_cache: str
 ) -> None:
     def change(service: Service) -> Service:
@@ -123,7 +124,9 @@ def test_users_folders_copied_files_and_settings_are_those_of_a_built_image(
             CopiedFiles(origin="app", target="app"),
             CopiedFiles(origin="app/run.sh", target="start", mode="0555"),
         )
-        return replace(service, run=run, files=files)
+        layer = service.layers[-1]
+        layer = replace(layer, packages=(*layer.packages, Requirement("antlr4-python3-runtime==4.9.3")))
+        return replace(service, run=run, files=files, layers=(*service.layers[:-1], layer))
 
     repo = replace(small[0], settings=replace(small[0].settings, cache=shared_cache))
     write_files({repo.root / "app/server.py": "import os\n", repo.root / "app/run.sh": "#!/bin/sh\n"})
@@ -131,7 +134,9 @@ def test_users_folders_copied_files_and_settings_are_those_of_a_built_image(
     (repo.root / "app/link").symlink_to("server.py")
     repo, env = change_service(repo, change)
     assert not any(outcome.code for outcome in lock.lock(repo, [env]))
-    assert not generated.render_prefix(repo, env, workspace.read_lock(repo, env)).is_finished
+    locked = workspace.read_lock(repo, env)
+    assert [package.name for package in locked.packages.values() if package.is_source]
+    assert not generated.render_prefix(repo, env, locked).is_finished
     expect_the_same_image(repo, env)
 
 
