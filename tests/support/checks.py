@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from torchpin.checks import rules, run
+from torchpin.checks import families, run
 from torchpin.checks.context import CheckContext
 from torchpin.model import Environment, Lock, Position, Source, Torch, Waiver
 from torchpin.records.bump_log import BumpEntry, PolicyStep, ServiceChange
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from support.fixture_types import Artifacts, Environments, Locks
     from torchpin.checks.registry import Result
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 TODAY = date(2026, 12, 1)
 UV = "0.13.9"

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchpin.checks import rules
+from torchpin.checks import families
 from torchpin.checks.registry import Accepted, Result
 from torchpin.commands import judge
 from torchpin.description.environments import select_environments
@@ -18,7 +18,7 @@ from torchpin.workspace import workspace
 if TYPE_CHECKING:
     from torchpin.model import Verdict
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 FINDING = Finding(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin.checks import rules
+from torchpin.checks import families
 from torchpin.checks.registry import registered
 from torchpin.cli.main import namespace
 from torchpin.paths import DOCKERFILE_TEMPLATE, POLICY, RUNTIME
@@ -17,7 +17,7 @@ from torchpin.paths import DOCKERFILE_TEMPLATE, POLICY, RUNTIME
 if TYPE_CHECKING:
     from invoke import Task
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.utils import canonicalize_name
 
-from torchpin.checks import rules, run
+from torchpin.checks import families, run
 from torchpin.checks.context import CheckContext
 from torchpin.compat.wheels import abi_pin
 from torchpin.description import read, write
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Result
     from torchpin.model import Service
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "tests/seeds"

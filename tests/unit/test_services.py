@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from torchpin import facts, paths
-from torchpin.checks import rules, run
+from torchpin.checks import families, run
 from torchpin.checks.registry import REGISTRY, Result
 from torchpin.compat.recommendations import ABSENT, compute_deviations, satisfies, stale_reasons
 from torchpin.description import read
@@ -28,7 +28,7 @@ from torchpin.workspace.evidence import from_descriptions, from_repository
 if TYPE_CHECKING:
     from torchpin.model import Environment, Lock, Service
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = [

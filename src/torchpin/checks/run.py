@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def registered_checks() -> tuple[Check, ...]:
     """Every check, in the order of ids."""
-    from torchpin.checks import rules  # noqa: F401 - importing it registers the checks
+    from torchpin.checks import families  # noqa: F401 - importing it registers the checks
 
     return registered("check")
 
@@ -38,15 +38,22 @@ def run(
     `judge`: of the judge's checks only; `ids`: of those whose ids start with one of these; `reads`: of those that
     read this.
     """
-    chosen = [
-        check
-        for check in registered_checks()
-        if (check.judge or not judge) and check.id.startswith(ids) and reads in {None, check.reads}
-    ]
+    return run_checks(
+        context,
+        [
+            check
+            for check in registered_checks()
+            if (check.judge or not judge) and check.id.startswith(ids) and reads in {None, check.reads}
+        ],
+    )
+
+
+def run_checks(context: CheckContext, checks: Sequence[Check]) -> tuple[Result, ...]:
+    """The results of these checks on every environment."""
     results: list[Result] = []
     for env in context.environments:
         with remembering():
-            results += [_run_check(context, env, check) for check in chosen]
+            results += [_run_check(context, env, check) for check in checks]
     return tuple(results)
 
 

@@ -118,7 +118,7 @@ def with_engine_errors(operation: Callable[..., Outcome], *arguments: Any) -> Ou
 
 def load_fresh(repo: Repository, env: Environment) -> tuple[Lock, generated.Rendering]:
     """The lock and its rendered files. Raises FindingsError where the committed ones are out of date."""
-    from torchpin.checks.rules.generated_files import first_differing_line  # with all rules
+    from torchpin.checks.rules.generated_files import first_differing_line
 
     lock = workspace.read_lock(repo, env)
     rendered = generated.render_environment(repo, env, lock)

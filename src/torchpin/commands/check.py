@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import posixpath
-import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,10 +19,11 @@ from torchpin.lint import scan
 from torchpin.lint.baseline import baseline_text, parse_baseline
 from torchpin.lint.directives import INVALID, UNUSED
 from torchpin.lint.fixes import FixedTexts, fix_texts
-from torchpin.lint.judged_stages import judged_matches, without_repeats
+from torchpin.lint.judged_stages import CHECKS, judged_matches, without_repeats
 from torchpin.lint.result import lint_result, sort_matches
 from torchpin.lint.rules.pins import required_packages
 from torchpin.lint.selection import selected_ids
+from torchpin.memory import remembering
 from torchpin.paths import WORK
 from torchpin.project.dockerfile import parse_instructions
 from torchpin.project.image_builds import built_texts
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from torchpin.model import Environment
 
 _MOST_MATCHES = 20_000  # of one rule in a project; packages without a version are shown by file
-_MAY_BE_JUDGED = re.compile(r"cuda|torch|nvidia|runpod|vllm", re.IGNORECASE)
 _OF_THE_PROJECT = {"pyproject.toml", "uv.lock"}
 
 
@@ -156,17 +156,16 @@ def _writable(matches: Iterable[Match], texts: Mapping[str, str], stdin_name: st
 
 
 def _choose_rules(options: CheckOptions, files: CheckedFiles) -> _Rules:
-    """The rules by their ids, and the judge's checks where one may be asked for: their import takes as long as all else."""
-    known_ids = scan.rule_ids()
+    """The rules by their ids, those of the judge's checks that are asked of Dockerfiles, and all where one may be meant.
+
+    To import all checks takes as long as to check a small file.
+    """
+    known_ids = scan.rule_ids() | {*CHECKS}
     prefixes = [
         part.strip().upper() for text in (*options.select, *options.ignore) for part in text.split(",")
     ]
     is_known = all(any(id_.startswith(prefix) for id_ in known_ids) for prefix in prefixes)
-    if (
-        not is_known
-        or files.descriptions
-        or any(_MAY_BE_JUDGED.search(text) for text in files.texts.values())
-    ):
+    if not is_known or files.descriptions or any("torchpin" in text for text in files.texts.values()):
         from torchpin.checks.run import registered_checks
 
         known_ids |= {check.id for check in registered_checks()}
@@ -198,11 +197,12 @@ def _match(files: CheckedFiles, rules: _Rules) -> _Matched:
 
 
 def _project_matches(checked: CheckedProject, project: Project, rules: _Rules) -> list[Match]:
-    found = scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
+    with remembering():
+        found = scan.find_matches(project, rules.ids, most=_MOST_MATCHES)
+        judged = [*judged_matches(project, _stage_context)] if rules.ids & {*CHECKS} else []
     replaced = {match.place for match in found if match.id == "ADO003"}
     # a torch that is replaced contradicts the earlier pin, which is the same once more
     matched = [match for match in found if match.id != "ADO004" or match.place not in replaced]
-    judged = _judge(project) if project.dockerfiles else []
     return [match for match in (*matched, *without_repeats(matched, judged)) if _is_checked(match, checked)]
 
 
@@ -232,20 +232,20 @@ def _is_checked(match: Match, checked: CheckedProject) -> bool:
     )
 
 
-def _judge(project: Project) -> list[Match]:
-    return list(judged_matches(project, _context))
+def _stage_context(environments: Sequence[Environment]) -> CheckContext:
+    """What the checks of a stage read: of a checkout, which the version of uv is a part of, nothing."""
+    from torchpin.checks.context import CheckContext  # what only a torch needs
 
-
-def _context(environments: Sequence[Environment]) -> CheckContext:
-    from torchpin.workspace.evidence import from_descriptions  # what only a torch or a description needs
-
-    return from_descriptions(environments)
+    return CheckContext(
+        environments=tuple(environments), today=dt.datetime.now(tz=dt.timezone.utc).date(), uv=""
+    )
 
 
 def _description_matches(path: str, text: str) -> Iterable[Match]:
     from torchpin.lint.descriptions import description_matches
+    from torchpin.workspace.evidence import from_descriptions
 
-    return description_matches(path, text, _context)
+    return description_matches(path, text, from_descriptions)
 
 
 def _with_texts(files: CheckedFiles, texts: Mapping[str, str], before: Mapping[str, str]) -> CheckedFiles:

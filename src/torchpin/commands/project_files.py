@@ -61,6 +61,9 @@ def read_folder(
     unread: dict[str, list[str]] = {}
     found_paths = _find_files(folder, names, result.skipped, most_folders, unread)
     paths = [str(path.relative_to(folder)) for path in found_paths]
+    paths.sort(
+        key=lambda path: path.endswith(".sh")
+    )  # of scripts there are most, and few are run by an image
     seen: set[str] = set()
     for _ in range(_MOST_ROUNDS):
         ignored = _ignored_by_git(folder, paths) if heed_gitignore and paths else set()

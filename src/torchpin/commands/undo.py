@@ -189,7 +189,7 @@ def _require_documents(repo: Repository, edited: list[str]) -> None:
 
 
 def _place(path: str, text: str | None, expected: str | None) -> str:
-    from torchpin.checks.rules.generated_files import first_differing_line  # with all rules
+    from torchpin.checks.rules.generated_files import first_differing_line
 
     return path if text is None or expected is None else f"{path}:{first_differing_line(text, expected)}"
 

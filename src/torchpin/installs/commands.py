@@ -106,12 +106,7 @@ def parse_install(upstream: Project, run: RunCommand) -> InstallCommand | None:
 def parse_installs(upstream: Project, run: RunCommand) -> tuple[InstallCommand, ...]:
     """The installs of a command, which are two where conda reads a file with a part for pip."""
     install_commands(upstream, run.file)
-    return upstream.steps.get(_step_key(run), ())
-
-
-def _step_key(run: RunCommand) -> str:
-    """A command's place and words: in an unrolled loop, and in a function, several come from one place."""
-    return "\0".join((run.location, *run.command.texts))
+    return upstream.steps.get(id(run), ())
 
 
 def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
@@ -136,7 +131,7 @@ def _install_steps(upstream: Project, file: str) -> Iterator[InstallCommand]:
         )
         steps = tuple(_parse_steps(context, argv))
         if steps:
-            upstream.steps[_step_key(run)] = steps
+            upstream.steps[id(run)] = steps
         yield from steps
 
 

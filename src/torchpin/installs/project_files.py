@@ -42,10 +42,13 @@ class Project:
     paths: Mapping[str, str] = field(default_factory=dict)  # by the end of the path, at each of its folders
     # What was read of each file, kept for the rules, which read it several times.
     installs: dict[str, tuple[InstallCommand, ...]] = field(default_factory=dict, repr=False, compare=False)
-    steps: dict[str, tuple[InstallCommand, ...]] = field(
+    steps: dict[int, tuple[InstallCommand, ...]] = field(
         default_factory=dict, repr=False, compare=False
-    )  # by place
+    )  # by the identity of their commands in `runs`: several may stand at one place
     rows: dict[tuple[str, bool], RequirementRows] = field(default_factory=dict, repr=False, compare=False)
+    lines: dict[str, tuple[InstallTarget | tuple[str, str], ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
     python_projects: dict[str, PythonProject] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -135,10 +138,12 @@ def row_target(row: FileRequirement) -> InstallTarget:
 
 def requirement_lines(project: Project, path: str) -> tuple[InstallTarget | tuple[str, str], ...]:
     """The requirements of a file and of those that it includes, and its (option, value) pairs for indexes."""
-    kinds = {"--index-url": "index", "--extra-index-url": "extra", "--find-links": "links"}
-    rows = requirement_rows(project, path)
-    options = [(kinds[row.name], hide_secret(row.value)) for row in rows.options if row.name in kinds]
-    return (*map(row_target, rows.requirements), *options)
+    if path not in project.lines:
+        kinds = {"--index-url": "index", "--extra-index-url": "extra", "--find-links": "links"}
+        rows = requirement_rows(project, path)
+        options = [(kinds[row.name], hide_secret(row.value)) for row in rows.options if row.name in kinds]
+        project.lines[path] = (*map(row_target, rows.requirements), *options)
+    return project.lines[path]
 
 
 def pyproject_targets(project: Project) -> tuple[InstallTarget, ...]:

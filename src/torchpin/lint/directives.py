@@ -24,7 +24,7 @@ _DIRECTIVE = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Directive:
-    """A comment that ignores findings of a file from line `first` to line `last`, both included, from 1.
+    """A comment that ignores findings of a file from line `first` to line `last`, both included, from 1; all from 0.
 
     `line` and `column` are those of the comment; `ids` in capitals.
     """
@@ -36,13 +36,6 @@ class Directive:
     reason: str
     first: int
     last: int
-
-    def covers(self, match: Match) -> bool:
-        """Whether it is about a match: of one of its ids, in its lines, or without a line where it is about the file."""
-        file, line, _ = match.place
-        return (
-            file == self.file and match.id in self.ids and (self.first <= line <= self.last or not self.first)
-        )
 
 
 def read_directives(
@@ -144,14 +137,21 @@ def apply_directives(
 
     `ids`: the rules that were asked; a directive for another one may be of use.
     """
-    by_file: dict[str, list[Directive]] = {}
+    by_line: dict[tuple[str, int, str], list[Directive]] = {}  # of a file, for an id; line 0 stands for all
     for directive in directives:
-        by_file.setdefault(directive.file, []).append(directive)
+        for line in range(directive.first, directive.last + 1) if directive.first else (0,):
+            for id_ in directive.ids:
+                by_line.setdefault((directive.file, line, id_), []).append(directive)
     remaining: list[Match] = []
     ignored: list[tuple[Match, Directive]] = []
     used: set[tuple[Directive, str]] = set()
     for match in matches:
-        covering = [directive for directive in by_file.get(match.place[0], ()) if directive.covers(match)]
+        file, line, _ = match.place
+        covering = [
+            directive
+            for number in dict.fromkeys((line, 0))
+            for directive in by_line.get((file, number, match.id), ())
+        ]
         used |= {(directive, match.id) for directive in covering}
         if covering:
             ignored.append((match, covering[0]))

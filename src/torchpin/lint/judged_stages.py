@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from torchpin import facts
+from torchpin.checks.registry import REGISTRY
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns
 from torchpin.facts.versions import is_version
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from torchpin.lint.resolutions import StageSteps
 
 # The judge's checks of what a Dockerfile says too; others are about keys that it does not have.
-_CHECKS = (
+CHECKS = (
     "BAS001", "GPU001", "TOR001", "TOR002", "TOR003", "TOR005", "DEP001", "DEP002", "DEP003", "DEP005", "DEP006", "DEP007", "ABI001",
 )  # fmt: skip
 _OF_IMAGE = ("BAS001",)
@@ -55,17 +56,28 @@ def judged_matches(
             python = stage_python(project, steps)
             service = _stage_service(steps, python, _newest_gpu(project, steps))
             if service or _GPU_IMAGE.search(steps.image):
-                results = _judge(service or _image_service(steps), context, _CHECKS if service else _OF_IMAGE)
+                results = _judge(service or _image_service(steps), context, CHECKS if service else _OF_IMAGE)
                 yield from _matches(results, service or _image_service(steps), known_python=bool(python))
 
 
 def _judge(
     service: Service, context: Callable[[Sequence[Environment]], CheckContext], checks: tuple[str, ...]
 ) -> tuple[Result, ...]:
-    from torchpin.checks import run  # with every check, which a Dockerfile without torch does not need
+    from torchpin.checks.rules import (  # noqa: F401 - importing them registers them; a Dockerfile without torch needs none
+        abi,
+        base_image,
+        conflicts,
+        dependencies,
+        gpus,
+        measured,
+        metadata,
+        partners,
+        torch,
+    )
+    from torchpin.checks.run import run_checks
 
     environment = Environment(service=service, variant=service.variants[0])
-    return run.run(context([environment]), judge=True, ids=checks)
+    return run_checks(context([environment]), [REGISTRY[id_] for id_ in sorted(checks)])
 
 
 def _matches(results: Sequence[Result], service: Service, *, known_python: bool) -> Iterator[Match]:

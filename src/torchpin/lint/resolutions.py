@@ -12,11 +12,12 @@ from packaging.markers import InvalidMarker, Marker
 from torchpin.compat.markers import marker_holds
 from torchpin.installs import commands
 from torchpin.installs.project_installs import project_targets
+from torchpin.memory import remembered
 from torchpin.project.markers import MarkerTarget
 from torchpin.project.stages import parse_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from torchpin.installs.commands import InstallCommand, InstallTarget, Project
     from torchpin.project.runs import RunCommand
@@ -44,7 +45,8 @@ class StageSteps:
         return self.stage.image if self.stage else ""
 
 
-def stage_steps(project: Project, file: str) -> list[StageSteps]:
+@remembered
+def stage_steps(project: Project, file: str) -> tuple[StageSteps, ...]:
     """The stages of a Dockerfile as they are built: two that do not stand on each other have nothing in common."""
     by_line: dict[int, list[tuple[RunCommand, InstallCommand]]] = {}
     for run in commands.run_commands(project, file):
@@ -52,18 +54,18 @@ def stage_steps(project: Project, file: str) -> list[StageSteps]:
             by_line.setdefault(run.instruction.line, []).append((run, step))
     stages = parse_stages(project.texts[file])
     if not stages:
-        return [
-            StageSteps(
-                file=file, stage=None, steps=tuple(step for steps in by_line.values() for step in steps)
-            )
-        ]
-    result = []
+        steps = [step for steps in by_line.values() for step in steps]
+        return (StageSteps(file=file, stage=None, steps=tuple(steps)),)
+    result: list[StageSteps] = []
+    tops = {
+        id(instruction): number for number, stage in enumerate(stages) for instruction in stage.instructions
+    }
     for number, stage in enumerate(stages):
-        if stage.instructions and _stands_below(stage, stages[number + 1 :]):
-            continue
+        if stage.instructions and tops[id(stage.instructions[-1])] > number:
+            continue  # a later stage begins with its instructions
         steps = [step for instruction in stage.instructions for step in by_line.get(instruction.line, ())]
         result += [StageSteps(file=file, stage=stage, steps=tuple(chosen)) for chosen in _alternatives(steps)]
-    return result
+    return tuple(result)
 
 
 def _alternatives(
@@ -84,15 +86,6 @@ def _alternatives(
                 chosen[run.instruction.line, branching] == number for branching, number in run.command.branch
             )
         ]
-
-
-def _stands_below(stage: Stage, later: Iterable[Stage]) -> bool:
-    """Whether a later stage begins with the instructions of a stage."""
-    count = len(stage.instructions)
-    return any(
-        len(other.instructions) >= count and other.instructions[count - 1] is stage.instructions[-1]
-        for other in later
-    )
 
 
 def edited_files(project: Project, file: str) -> frozenset[str]:
@@ -128,7 +121,8 @@ def resolutions(project: Project) -> Iterator[list[InstallTarget]]:
     yield [*separate_project(project)]
 
 
-def separate_files(project: Project) -> list[str]:
+@remembered
+def separate_files(project: Project) -> tuple[str, ...]:
     """The requirement files that are read by no Dockerfile, and by no other requirement file."""
     read = {
         target.location.rsplit(":", 2)[0]
@@ -141,7 +135,7 @@ def separate_files(project: Project) -> list[str]:
         rows = commands.requirement_lines(project, path)
         files = {row.location.rsplit(":", 2)[0] for row in rows if isinstance(row, commands.InstallTarget)}
         included |= files - {path}
-    return [path for path in project.requirement_files if path not in read | included]
+    return tuple(path for path in project.requirement_files if path not in read | included)
 
 
 def separate_project(project: Project) -> tuple[InstallTarget, ...]:

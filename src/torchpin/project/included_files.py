@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from torchpin.model import Position
 
 # Names of lists in the text of a Dockerfile, and whatever stands behind an option that reads a file.
-_LIST_NAME = re.compile(r"[\w.@/-]{0,200}[\w-]\.(?:txt|in|pip|ya?ml|toml|lock|conf)\b", re.ASCII)
+_LIST_SUFFIX = re.compile(r"(?<=[\w-])\.(?:txt|in|pip|ya?ml|toml|lock|conf)\b", re.ASCII)
+_OTHER_CHARACTER = re.compile(r"[^\w.@/-]", re.ASCII)
+_LONGEST_NAME = 200  # characters
 _QUOTED_NAME = re.compile(r"[\"'](?P<name>[^\"'\n]{1,200}\.(?:txt|in|pip|ya?ml|toml|lock|conf))[\"']")
 _FILE_OPTION = re.compile(
     r"(?:^|\s)(?:-[rcf]|--(?:requirements?|constraints?|overrides?|file))(?:[ \t=]+|(?<=-[rcf]))[\"']?(?P<name>[\w.@/-]{1,200})",
@@ -48,9 +50,13 @@ def named_files(text: str) -> set[str]:
     """The names in a Dockerfile or a requirement file that may be those of files that an install reads."""
     return {
         *(match["name"] for match in _QUOTED_NAME.finditer(text)),
-        *(match[0] for match in _LIST_NAME.finditer(text)),
+        *(_name_before(text, match.end()) for match in _LIST_SUFFIX.finditer(text)),
         *(match["name"] for match in _FILE_OPTION.finditer(text)),
     }
+
+
+def _name_before(text: str, end: int) -> str:
+    return _OTHER_CHARACTER.split(text[max(end - _LONGEST_NAME, 0) : end])[-1]
 
 
 def read_requirement_file(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from torchpin.model import Run
 
+_KEPT_WORDS = 10_000  # the same are asked for by each rule
 _BETWEEN = "\x1f"  # stands between the words of a command; a blank for regular expressions
 _ADDRESS = "an address with credentials or a query"
 _RUN = re.compile(r"\S+")
@@ -94,6 +96,7 @@ def hide_secrets(words: Sequence[str]) -> tuple[str, ...]:
     return hidden if len(hidden) == len(words) else (HIDDEN,) * len(words)
 
 
+@lru_cache(maxsize=_KEPT_WORDS)
 def hide_secret(word: str) -> str:
     """A word without what is, or may be, a secret."""
     return hide_secrets((word,))[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from torchpin.checks import rules
+from torchpin.checks import families
 from torchpin.checks.registry import REGISTRY, Check, Unknown, registered
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torchpin.checks.context import CheckContext
     from torchpin.model import Environment
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 RULE_TESTS = Path(__file__).parent / "rules"
 

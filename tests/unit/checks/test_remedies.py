@@ -14,7 +14,7 @@ from truth_judging import TODAY
 
 from support.check_cases import Case
 from support.remedies import Description, all_problems, remedy_problem, told_changes
-from torchpin.checks import rules, run
+from torchpin.checks import families, run
 from torchpin.checks.context import CheckContext
 from torchpin.description import read, write
 from torchpin.description.environments import select_environments
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from support.checks import Builders
     from torchpin.checks.registry import Result
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 ROOT = Path(__file__).parents[3]
 MODULES = sorted((ROOT / "tests/unit/checks/rules").glob("test_*.py"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchpin.checks import rules
+from torchpin.checks import families
 from torchpin.commands import fix, judge
 from torchpin.description.environments import select_environments
 from torchpin.errors import InputError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torchpin.checks.registry import Result
     from torchpin.workspace.workspace import Repository
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.new_services import PYTHONS, write_new_service
-from torchpin.checks import rules, run
+from torchpin.checks import families, run
 from torchpin.commands.new import NewOptions, create_service, service_text
 from torchpin.commands.new_service import write_service
 from torchpin.description.environments import select_environments
@@ -23,7 +23,7 @@ from torchpin.workspace import evidence, workspace
 if TYPE_CHECKING:
     from torchpin.workspace.workspace import Repository
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 ROOT = Path(__file__).parents[3]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.table_readers import definitions, mentions, reads
-from torchpin.checks import rules as check_rules
+from torchpin.checks import families
 from torchpin.checks.registry import REGISTRY
 from torchpin.facts import readers
 from torchpin.facts.load import all_tables, load_readers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 assert lint_rules  # importing them registers the rules
-assert check_rules  # and the checks
+assert families  # and the checks
 
 READERS = load_readers()
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from torchpin.checks import rules
+from torchpin.checks import families
 from torchpin.checks.registry import REGISTRY
 from torchpin.errors import InputError
 from torchpin.queries.explain import explain
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 
 @pytest.mark.parametrize("check", sorted(REGISTRY))

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from support.new_services import PYTHONS, REQUEST
 from torchpin import facts
-from torchpin.checks import rules, run
+from torchpin.checks import families, run
 from torchpin.commands.new import service_text
 from torchpin.description import read
 from torchpin.description.environments import select_environments
@@ -18,7 +18,7 @@ from torchpin.errors import InputError
 from torchpin.queries.starting_pins import PinRequest, choose_pins
 from torchpin.workspace import evidence
 
-assert rules  # importing it registers the checks
+assert families  # importing it registers the checks
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""Every family of checks; importing this registers them."""
+
+# ruff: noqa: F401
+from torchpin.checks.rules import (
+    abi,
+    abi_gpus,
+    base_contents,
+    base_image,
+    base_packages,
+    building,
+    compiler,
+    conflicts,
+    copied_files,
+    cuda_packages,
+    cudnn,
+    dependencies,
+    deviations,
+    facts_age,
+    generated_files,
+    gpus,
+    image_and_record,
+    lock,
+    measured,
+    metadata,
+    other_channels,
+    partners,
+    shared_files,
+    source_requirements,
+    sources,
+    torch,
+    triton,
+)
