@@ -49,6 +49,8 @@ from torchpin.redaction import names_secret, redact_credentials
         ),
         ("mirror.example/simple?token=S3CRET", "mirror.example/simple?token=***"),
         ("HF_TOKEN='S3CRET' serve --api-key=S3CRET", "HF_TOKEN='***' serve --api-key=***"),
+        (f"--label io.torchpin.key={'ab' * 32}",) * 2,
+        ("--label io.torchpin.key=S3CRET", "--label io.torchpin.key=***"),
         ("HF_TOKEN=$HF_TOKEN --max-tokens=4096 auth=none KEY_FILE=/run/secrets/x",) * 2,
         (
             "invalid value 'http://u:a/S3CRET@127.0.0.1:1/simple' for '--default-index'",
