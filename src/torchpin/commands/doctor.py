@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,8 @@ def check_machine(repo: Repository, environments: Sequence[Environment]) -> list
     ]
     named = {source.name: source for env in environments for source in env.service.sources}
     probes += [partial(_check_source, repo, source) for source in named.values()]
-    uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe
+    with suppress(TorchpinError):  # which the check of uv reports
+        uv.uv_executable()  # cached before the threads start: sysconfig, which it reads, is not thread-safe
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda probe: probe(), probes))
 
@@ -89,7 +91,12 @@ def _check_python() -> MachineCheck:
 
 
 def _check_uv() -> MachineCheck:
-    completed = process.run((uv.uv_executable(), "--version"), check=False, timeout=process.QUICK)
+    try:
+        executable = uv.uv_executable()
+    except TorchpinError as error:
+        problem, _, help_text = str(error).partition("; ")
+        return MachineCheck(name="uv", ok=False, detail=problem, help=help_text, needed=True)
+    completed = process.run((executable, "--version"), check=False, timeout=process.QUICK)
     uv_version = completed.stdout.strip().removeprefix("uv ").split(" ")[0]
     return MachineCheck(
         name="uv",
@@ -216,8 +223,12 @@ def _ask_index(repo: Repository, channel: str) -> MachineCheck:
     variable = mirror_variable(channel)
     address = repo.settings.mirrors.get(channel) or index_url(channel)
     if channel == "pypi" or address is None:
+        try:
+            executable = uv.uv_executable()
+        except TorchpinError:
+            return MachineCheck(name="PyPI", ok=False, detail="unknown without uv", needed=True)
         # --no-cache: a cached page would not show that PyPI can be read
-        command = (uv.uv_executable(), "pip", "compile", "--quiet", "--no-cache", "--no-deps", "-")
+        command = (executable, "pip", "compile", "--quiet", "--no-cache", "--no-deps", "-")
         completed = process.run(
             command,
             text="packaging==26.3\n",

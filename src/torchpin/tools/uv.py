@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from torchpin.description.uv_settings import parse_uv_settings, reaching_variables
-from torchpin.errors import InputError
+from torchpin.errors import InputError, ToolError
 from torchpin.parsing import parse_json
 from torchpin.tools import process
 
@@ -21,15 +21,30 @@ if TYPE_CHECKING:
     from torchpin.model import Environment, Settings
 
 
-UV_VERSION = version("uv")
+def installed_version() -> str:
+    """The version of the uv that is installed with torchpin; "" where its metadata are missing."""
+    try:
+        return version("uv")
+    except PackageNotFoundError:
+        return ""
+
+
+UV_VERSION = installed_version()
 
 
 @cache
 def uv_executable() -> str:
-    """The path of the pinned uv, which is installed with torchpin."""
-    from uv import find_uv_bin
+    """The path of the pinned uv, which is installed with torchpin. Raises ToolError where it is missing, or in part."""
+    try:
+        from uv import find_uv_bin
 
-    return str(find_uv_bin())
+        path = str(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        path = ""
+    if not (path and UV_VERSION):
+        missing = "its metadata" if path else "it"
+        raise ToolError(f"torchpin brings uv, and {missing} cannot be found; install torchpin again")
+    return path
 
 
 def index_addresses(env: Environment, settings: Settings) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from support.git_repositories import git
 from support.small_service import DESCRIPTION, read_environment
 from torchpin.commands import doctor
 from torchpin.model import Settings
+from torchpin.tools import uv
 from torchpin.workspace.workspace import Repository
 
 if TYPE_CHECKING:
@@ -88,3 +90,26 @@ def test_the_doctor_reads_many_sources_at_once_and_leaves_the_environment_alone(
     found = {row.name: row.ok for row in rows}
     assert all(found[f"source {source.name}"] for source in sources)
     assert (dict(os.environ), edits) == (before, [])
+
+
+def test_a_uv_without_its_metadata_is_a_finding_and_no_crash(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(uv, "UV_VERSION", "")
+    uv.uv_executable.cache_clear()
+    repo = Repository(root=tmp_path, services=(), settings=Settings())
+    checks = {check.name: check for check in doctor.check_machine(repo, ())}
+    assert (checks["uv"].level, checks["uv"].help) == ("error", "install torchpin again")
+    assert checks["uv"].detail == "torchpin brings uv, and its metadata cannot be found"
+    assert checks["PyPI"].detail == "unknown without uv"
+    assert doctor.machine_exit_code([*checks.values()]) == 3
+    uv.uv_executable.cache_clear()
+
+
+def test_a_missing_version_is_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    assert uv.installed_version()
+    monkeypatch.setattr(uv, "version", missing)
+    assert uv.installed_version() == ""
