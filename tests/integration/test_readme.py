@@ -175,7 +175,7 @@ TABLE: Mapping[str, Run | Elsewhere] = {
     "invoke check [FILES]": Run(
         text="1 break, ", code=1, command="invoke check tests/adopt/training-unquoted"
     ),
-    "invoke adopt PATH": Run(text="# Drafted from ", code=1, command="invoke adopt tests/adopt/plain-pypi"),
+    "invoke adopt PATH": Run(text="# Drafted from ", command="invoke adopt tests/adopt/plain-pypi"),
     "invoke outdated": Run(text="updates available", command="invoke outdated --service zopilot"),
     "invoke bump": Run(text="`invoke bump` needs WHAT", code=2),
     "invoke bump torch==2.7.1": Run(

@@ -1,14 +1,10 @@
-"""Images that are not drafted, and why: those for other accelerators than NVIDIA's GPUs, and a torch that is on no channel."""
+"""Images that are not drafted, and why: those for other accelerators than NVIDIA's GPUs."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from torchpin.project.channels import other_vendor
-
-if TYPE_CHECKING:
-    from torchpin import facts
 
 # By the names of their images, with the registry: of AMD, NVIDIA's boards, Intel, Huawei, Intel's Gaudi, Google and others.
 _IMAGES = (
@@ -22,6 +18,12 @@ _IMAGES = (
     ("Gaudi accelerators", r"habana|[/:_.-](?:gaudi|hpu)\d*(?![a-z])"),
     ("TPUs", r"[/:_.-](?:tpu|xla)(?![a-z])"),
     ("MUSA GPUs", r"(?:^|/)mthreads/|[/:_.-]musa(?![a-z])"),
+    ("Cambricon MLUs", r"(?:^|/)cambricon/|[/:_.-](?:mlu|camb)\d*(?![a-z])"),
+    ("MetaX GPUs", r"[/:_.-](?:maca|metax)(?![a-z])"),
+    ("Hygon DCUs", r"[/:_.-]dcu(?![a-z])"),
+    ("Enflame GCUs", r"[/:_.-](?:gcu\d*|enflame)(?![a-z])"),
+    ("Iluvatar GPUs", r"[/:_.-](?:corex|iluvatar)(?![a-z])"),
+    ("Kunlun XPUs", r"[/:_.-](?:kxpu|kunlun|kunlunxin)(?![a-z])"),
 )
 _PACKAGES = {
     "torch-npu": "Ascend NPUs (CANN)", "torch-xla": "TPUs", "torch-musa": "MUSA GPUs", "habana-torch-plugin": "Gaudi accelerators",
@@ -46,10 +48,3 @@ def other_accelerator(image: str, channel: str, packages: dict[str, str]) -> str
         return f"torch comes from {channel}, which has {what}"
     name = next((name for name in packages if name in _PACKAGES), "")
     return f"{name} ({packages[name]}) is for {_PACKAGES[name]}" if name else ""
-
-
-def own_torch(base: facts.BaseImage | None, version: str) -> str:
-    """Why the torch of a base image is none that can be drafted, "" where another one is installed, or it is none."""
-    if not base or not base.own_build or not base.torch or version:
-        return ""
-    return f"{base.image} has torch {base.torch}, a build of its publisher's own, which is on no channel"

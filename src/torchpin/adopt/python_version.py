@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
 
 from torchpin import facts
 from torchpin.adopt.conda_torch import conda_python
@@ -23,14 +22,25 @@ if TYPE_CHECKING:
     from torchpin.project.stages import Stage
 
 # For a project that names a minor version only, since a description has a full one.
-_PATCHES = {"3.9": "3.9.23", "3.10": "3.10.14", "3.11": "3.11.13", "3.12": "3.12.11", "3.13": "3.13.5"}
+_PATCHES = {
+    "3.8": "3.8.20",
+    "3.9": "3.9.23",
+    "3.10": "3.10.14",
+    "3.11": "3.11.13",
+    "3.12": "3.12.11",
+    "3.13": "3.13.5",
+    "3.14": "3.14.0",
+}
+_PYTHON_TAG = re.compile(
+    r"(?:^|[-_.])py(?:thon)?-?3\.?(\d{1,2})(?![\d.]*\d)"
+)  # as images of many publishers have it
 _NEWEST_MINOR = 14  # of Python 3, the newest that has wheels of torch
 
 
 def choose_python(
-    project: Project, file: str, stage: Stage | None, base: facts.BaseImage | None, *, torch_from_base: bool
-) -> tuple[Version | None, PythonSource]:
-    """The Python of an image and what tells it; None where nothing does.
+    project: Project, file: str, stage: Stage | None, base: facts.BaseImage | None
+) -> PythonSource:
+    """The Python of an image, as 3.12 or 3.12.4, and what tells it; UNKNOWN where nothing does.
 
     Where uv.lock is installed, uv brings another Python than the image's if `requires-python` demands it.
     """
@@ -44,13 +54,12 @@ def choose_python(
     if needs_other or not source.version:  # uv's own choice, or another tool's, where several are allowed
         required = required_python(project.pyproject) if _is_pinned(project.pyproject) else ""
         source = PythonSource(required, f"{project.pyproject_file}:1:1", "`requires-python` says it")
-    if not source.version:
-        return None, source
-    if torch_from_base or patterns.PYTHON.pattern.fullmatch(source.version):
-        return Version(major_minor(source.version) if torch_from_base else source.version), source
-    minor = major_minor(source.version)
-    exact = _PATCHES.get(minor)
-    return (Version(exact) if exact else None), source
+    return source if source.version else UNKNOWN
+
+
+def full_version(version: str) -> str:
+    """A Python that a description can have: 3.12.4 as it is, for 3.12 a patch release of it; "" where none is known."""
+    return version if patterns.PYTHON.pattern.fullmatch(version) else _PATCHES.get(major_minor(version), "")
 
 
 def _image_python(
@@ -59,6 +68,8 @@ def _image_python(
     place = f"{file}:{stage.start.line}:{stage.start.column}" if stage else ""
     in_base = PythonSource(base.python, place, f"{base.image} has it") if base and base.python else UNKNOWN
     image = stage.image if stage else ""
+    if base is None and (tag := _PYTHON_TAG.search(image.partition("@")[0].rpartition(":")[2])):
+        in_base = PythonSource(f"3.{tag[1]}", place, f"its tag says {tag[0].strip('-_.')}")
     system = base or facts.base_image(_system_image(image))
     in_system = UNKNOWN
     # of an image with a torch the system's Python is not the one that has it

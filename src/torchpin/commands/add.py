@@ -126,7 +126,8 @@ def _versions(
                 index=inputs.index,
                 current=current,
                 upstreams=inputs.upstreams,
-                cutoff=choose_cutoff(repo.policy, placed, current, upgrade=(), today=current_date()),
+                cutoff=options.edit.cutoff
+                or choose_cutoff(repo.policy, placed, current, upgrade=(), today=current_date()),
                 located=inputs.located,
             )
         except NoSolutionError as error:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin import paths
 from torchpin.adopt.draft import draft_adoption
+from torchpin.adopt.draft_values import DraftAnswers
 from torchpin.checks import run
+from torchpin.commands.adopted_project import TODAY, as_of_day, check_answers, project_folder
 from torchpin.commands.edited_pins import EditOptions
 from torchpin.commands.new_service import require_new_name, write_service
 from torchpin.commands.project_files import read_folder
@@ -17,15 +19,20 @@ from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import Selection, open_repository, open_workspace
 from torchpin.description import patterns, read
 from torchpin.description.environments import select_environments
-from torchpin.errors import FINDINGS, FindingsError, InputError
+from torchpin.errors import FindingsError, InputError
 from torchpin.workspace import evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torchpin import model
     from torchpin.adopt.draft import Adoption
+    from torchpin.adopt.draft_values import OpenValue
     from torchpin.checks.registry import Result
     from torchpin.commands.report import Watcher
     from torchpin.workspace.workspace import Repository
+
+    Ask = Callable[[OpenValue], str]
 
 _MOST_REASONS = 20  # why nothing could be read, in a message
 
@@ -38,16 +45,37 @@ class Adopted:
     results: tuple[Result, ...]
     skipped: tuple[str, ...]  # what was passed over: the path and the reason
 
-    @property
-    def has_problems(self) -> bool:
-        """Whether a rule matches, or the judge has an open finding."""
-        return bool(self.adoption.matches or any(result.findings for result in self.results))
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdoptOptions:
+    """`folder`: the project to read. `destination`: services/NAME, where the draft is written; nowhere when empty.
+
+    `answers`: what no line of the project tells. `resolve`: packages without a version get the newest that fits, and the
+    service is locked; `as_of`: the day of which, `today`, `commit` (the project's last one) or 2025-03-31; `recorded` as in
+    `lock`.
+    """
+
+    folder: str
+    destination: str = ""
+    answers: DraftAnswers = field(default_factory=DraftAnswers)
+    resolve: bool = False
+    as_of: str = TODAY
+    recorded: bool = False
 
 
-def adopt(folder: Path, *, name: str = "", resolved_later: bool = False) -> Adopted:
+def adopt(
+    folder: Path,
+    *,
+    name: str = "",
+    answers: DraftAnswers = DraftAnswers(),  # noqa: B008 - it is frozen
+    root: Path | None = None,
+    resolved_later: bool = False,
+    ask: Ask | None = None,
+) -> Adopted:
     """Reads and judges a project below a folder. Raises InputError for a folder without a file to read.
 
-    `resolved_later`: its packages without a version get one after the draft is written.
+    `root`: the repository that gets the description, the current folder where it is None. `resolved_later`: its packages
+    without a version get one after the draft is written. `ask`: the answer of a person to a question, "" for none.
     """
     files = read_folder(folder)
     if not files.texts:
@@ -60,10 +88,36 @@ def adopt(folder: Path, *, name: str = "", resolved_later: bool = False) -> Adop
                 ]
             )
         )
-    draft = draft_adoption(
-        files.texts, name or _service_name(folder), files.unreadable, resolved_later=resolved_later
-    )
+    check_answers(answers)
+    if answers.file and answers.file not in files.texts:
+        raise InputError(f"--dockerfile: there is no {answers.file} in {folder}")
+    service = name or _service_name(folder)
+    place = project_folder(folder, root or Path.cwd(), service, files)
+
+    def draft_with(given: DraftAnswers) -> Adoption:
+        return draft_adoption(
+            files.texts, service, files.unreadable,
+            answers=given, folder=place.folder, copy_to=place.copy_to, resolved_later=resolved_later,
+        )  # fmt: skip
+
+    draft = draft_with(answers)
+    for question in draft.questions if ask else ():
+        answers = _with_answer(answers, question, ask)
+    draft = draft_with(answers) if ask and draft.questions else draft
     return Adopted(adoption=draft, results=_judge_draft(draft), skipped=tuple(files.skipped))
+
+
+def _with_answer(answers: DraftAnswers, question: OpenValue, ask: Ask | None) -> DraftAnswers:
+    """The answers with that to a question, which is asked again until it can be one, or is empty."""
+    while ask and (text := ask(question)):
+        try:
+            changed = replace(answers, **{question.key: text})
+            check_answers(changed)
+        except InputError as error:
+            question = replace(question, text=str(error))
+            continue
+        return changed
+    return answers
 
 
 def _service_name(folder: Path) -> str:
@@ -73,7 +127,7 @@ def _service_name(folder: Path) -> str:
 
 
 def _judge_draft(draft: Adoption) -> tuple[Result, ...]:
-    if not draft.text:
+    if not draft.text or draft.questions:
         return ()
     services = read.read_services({paths.description_path(draft.name): draft.text})
     return run.run(evidence.from_descriptions(select_environments(services)), judge=True)
@@ -93,41 +147,48 @@ def parse_destination(repo: Repository, text: str) -> str:
 def write(repo: Repository, adopted: Adopted) -> tuple[model.Outcome, ...]:
     """The draft and a smoke test, as `new` writes them.
 
-    Raises InputError without a draft, or where it conflicts with another service.
+    Raises InputError without a draft, where a question is open, or where it conflicts with another service.
     """
     draft = adopted.adoption
     if not draft.text:
         raise InputError(f"no description to write: {draft.missing}")
+    require_answers(draft)
     return write_service(repo, draft.name, draft.text)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AdoptOptions:
-    """`folder`: the project to read. `destination`: services/NAME, where the draft is written; nowhere when empty.
-
-    `resolve`: packages without a version get the newest that fits, and the service is locked; `recorded` as in `lock`.
-    """
-
-    folder: str
-    destination: str = ""
-    resolve: bool = False
-    recorded: bool = False
+def require_answers(draft: Adoption) -> None:
+    """Raises InputError for a draft with open questions, with the options that answer them."""
+    if draft.questions:
+        options = " ".join(question.option for question in draft.questions)
+        lines = "\n".join(map(str, draft.questions))
+        raise InputError(
+            f"{lines}\nthe draft is not written while a value is not known; for example: {options}"
+        )
 
 
-def adopt_project(options: AdoptOptions) -> Adopted:
+def adopt_project(options: AdoptOptions, ask: Ask | None = None) -> Adopted:
     """The project's draft, judged. Raises InputError for a destination that is taken, and to resolve without one."""
     if options.resolve and not options.destination:
         raise InputError("--resolve requires --write services/NAME, where the versions are written")
-    name = parse_destination(open_repository(only=()), options.destination) if options.destination else ""
-    return adopt(Path(options.folder), name=name, resolved_later=options.resolve)
+    folder = Path(options.folder)
+    day = as_of_day(folder, options.as_of)
+    repo = open_repository(only=()) if options.destination else None
+    name = parse_destination(repo, options.destination) if repo else ""
+    answers = replace(options.answers, until=day.date)
+    return adopt(
+        folder, name=name, answers=answers, root=repo.root if repo else None, resolved_later=options.resolve, ask=ask
+    )  # fmt: skip
 
 
 def store_draft(adopted: Adopted, options: AdoptOptions) -> CommandReport:
-    """Writes the draft where a destination was named. Raises InputError where there is no draft."""
+    """Writes the draft where a destination was named. Raises InputError where there is no draft.
+
+    What was found in the project does not make it fail: `check` is for that.
+    """
     written = report_outcomes(write(open_repository(only=()), adopted) if options.destination else ())
     if not adopted.adoption.text:
         raise InputError(f"no description was drafted: {adopted.adoption.missing}")
-    return replace(written, exit_code=written.exit_code or (FINDINGS if adopted.has_problems else 0))
+    return written
 
 
 def resolve_draft(adopted: Adopted, options: AdoptOptions, watcher: Watcher) -> CommandReport:
@@ -136,13 +197,19 @@ def resolve_draft(adopted: Adopted, options: AdoptOptions, watcher: Watcher) -> 
     Raises FindingsError where there is none; the draft stays as it was written, and the message says so.
     """
     from torchpin.commands.add import AddOptions, add_packages
-    from torchpin.commands.lock_or_check import LockOptions, lock_workspace
+    from torchpin.commands.lock import lock
 
     adoption = adopted.adoption
+    day = as_of_day(Path(options.folder), options.as_of)
+    workspace = open_workspace(Selection(service=adoption.name), watcher)
+    cutoff = day.cutoff(workspace.repo.policy, workspace.environments)
+    watcher.notice(f"resolving as of {day.text}")
     if not adoption.unpinned:
-        workspace = open_workspace(Selection(service=adoption.name), watcher)
-        return lock_workspace(workspace, LockOptions(recorded=options.recorded), watcher)
-    edit = EditOptions(recorded=options.recorded)
+        outcomes = lock(
+            workspace.repo, workspace.environments, recorded=options.recorded, cutoff=cutoff, show_status=watcher.status
+        )  # fmt: skip
+        return report_outcomes(outcomes)
+    edit = EditOptions(recorded=options.recorded, cutoff=cutoff)
     try:
         edited = add_packages(
             AddOptions(service=adoption.name, packages=adoption.unpinned, edit=edit), watcher

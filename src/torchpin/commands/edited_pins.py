@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from torchpin.commands.report import Watcher
+    from torchpin.lock.cooldown import CutOff
     from torchpin.model import Change, Environment, Lock, Outcome, Service
     from torchpin.workspace.workspace import Repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EditOptions:
-    """`recorded`: channels are read from index snapshots. `dry_run`: nothing is written. `overwrite`: edits by hand are lost."""
+    """`recorded`: channels are read from index snapshots. `dry_run`: nothing is written. `overwrite`: edits by hand are lost.
+
+    `cutoff`: what was published from then on is not locked; that of the policy where it is None.
+    """
 
     recorded: bool = False
     dry_run: bool = False
     overwrite: bool = False
+    cutoff: CutOff | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +87,7 @@ def edit_pins(
         watcher.notice(note)
     present = lock.read_inputs(repo, environments)
     outcomes, locks = lock.resolve_all(
-        staged, environments, recorded=options.recorded, show_status=watcher.status
+        staged, environments, recorded=options.recorded, cutoff=options.cutoff, show_status=watcher.status
     )
     _require_locks(environments, outcomes, explain)
     edited = PinEdit(

@@ -31,6 +31,7 @@ from torchpin.workspace.writer import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from torchpin.lock.cooldown import CutOff
     from torchpin.model import Environment, Lock, StatusCallback, Upstream
     from torchpin.workspace.workspace import Repository
 
@@ -43,12 +44,13 @@ def lock(
     recorded: bool = False,
     refresh: bool = False,
     overwrite: bool = False,
+    cutoff: CutOff | None = None,
     show_status: StatusCallback = ignore,
 ) -> tuple[Outcome, ...]:
     """Resolves the locks, and writes them in one transaction with their rendered files and the documents.
 
     A lock that answers its description is not resolved again, but with `refresh` or `upgrade`. `recorded` reads the channels
-    from their index snapshots instead of PyTorch's index. Where resolving fails, the old lock stays. Raises ToolError, with nothing written, where an update of one of the services runs, or where a description or
+    from their index snapshots instead of PyTorch's index. `cutoff`: stands in place of the policy's. Where resolving fails, the old lock stays. Raises ToolError, with nothing written, where an update of one of the services runs, or where a description or
     lock changed while it was resolved; without `overwrite`, FindingsError where an edit by hand would be lost.
     """
     repo = replace(
@@ -67,6 +69,7 @@ def lock(
         upgrade=upgrade,
         recorded=recorded,
         answered=answered,
+        cutoff=cutoff,
         show_status=show_status,
     )
     # not while resolving, which takes long and writes nothing
@@ -130,11 +133,13 @@ def resolve_all(
     recorded: bool = False,
     known_upstreams: Sequence[Upstream] = (),
     answered: Mapping[str, Lock] = MappingProxyType({}),
+    cutoff: CutOff | None = None,
     show_status: StatusCallback = ignore,
 ) -> tuple[tuple[Outcome, ...], dict[str, Lock]]:
     """The new locks by environment, judged; nothing is written. An environment without a solution has none.
 
     `known_upstreams`: requirements of sources, which are then not cloned. `answered`: present locks that stay, unresolved.
+    `cutoff`: stands in place of the policy's.
     """
     require_compatible(repo, environments)
     _require_complete(repo, environments)
@@ -153,8 +158,8 @@ def resolve_all(
             return _same_lock(env.name, answered[env.name])
         current = present_lock(repo, env)
         notices: dict[str, None] = {}  # each once, in their order
-        cutoff = choose_cutoff(policy, env, current, upgrade=upgrade, today=today)
-        age = resolving.Age(cutoff=cutoff, add_notice=notices.setdefault)
+        chosen = cutoff or choose_cutoff(policy, env, current, upgrade=upgrade, today=today)
+        age = resolving.Age(cutoff=chosen, add_notice=notices.setdefault)
         new_lock = resolving.resolve(
             repo, env, current, upgrade, show_status, age, recorded=recorded, known_upstreams=known_upstreams
         )

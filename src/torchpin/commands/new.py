@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchpin import paths
-from torchpin.commands.adopt import adopt
+from torchpin.adopt.draft_values import DraftAnswers
+from torchpin.commands.adopt import adopt, require_answers
 from torchpin.commands.new_service import require_new_name, write_service
 from torchpin.commands.report import CommandReport, report_outcomes
 from torchpin.commands.selection import open_repository
@@ -110,10 +111,12 @@ def create_service(options: NewOptions) -> CommandReport:
 
 def _adopted_service(options: NewOptions) -> _ReviewedDraft:
     """What a project's files describe. Raises InputError where they do not say enough."""
-    adopted = adopt(Path(options.project), name=options.service)
+    answers = DraftAnswers(python=options.pins.python)
+    adopted = adopt(Path(options.project), name=options.service, answers=answers)
     text = adopted.adoption.text
     if not text:
         raise InputError(f"{options.project}: no description was drafted: {adopted.adoption.missing}")
+    require_answers(adopted.adoption)
     (service,) = read.read_services({paths.description_path(options.service): text})
     review = tuple(takewhile(lambda line: line.startswith("#"), text.splitlines()))
     return _ReviewedDraft(service=service, review=review, skipped=adopted.skipped)

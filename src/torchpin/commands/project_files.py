@@ -40,11 +40,15 @@ _DEEPEST_FOLDER = 40  # folders; real projects have below 20
 
 @dataclass(kw_only=True, slots=True)
 class FolderTexts:
-    """`texts` by path below the folder; `skipped`: what was passed over, and why; `unreadable`: places that are no text."""
+    """`texts` by path below the folder; `skipped`: what was passed over, and why; `unreadable`: places that are no text.
+
+    `paths`: all files that were seen, of which the texts are some.
+    """
 
     texts: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
 
 def read_folder(
@@ -61,6 +65,7 @@ def read_folder(
     unread: dict[str, list[str]] = {}
     found_paths = _find_files(folder, names, result.skipped, most_folders, unread)
     paths = [str(path.relative_to(folder)) for path in found_paths]
+    result.paths = sorted([*paths, *(path for of_name in unread.values() for path in of_name)])
     paths.sort(
         key=lambda path: path.endswith(".sh")
     )  # of scripts there are most, and few are run by an image

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -10,15 +11,24 @@ from torchpin.description.sections.service import SERVICE, service_mapping
 from torchpin.description.shapes import Alternatives, Items, Key, OneOrList, Record, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from torchpin.description.shapes import Shape
     from torchpin.model import Service
 
 
-def to_yaml(service: Service) -> str:
-    """A service as YAML text that reads back as the same values; comments and order of a file are not kept."""
+def to_yaml(service: Service, *, unknown: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A service as YAML text that reads back as the same values; comments and order of a file are not kept.
+
+    `unknown`: what stands at a key path, such as `base.image`, in place of the service's value.
+    """
     values = _without_defaults(service_mapping(service), SERVICE)
+    for path, text in unknown.items():
+        *parents, key = path.split(".")
+        table: Any = values
+        for parent in parents:
+            table = table[parent]
+        table[key] = text
     # PyYAML folds lines at 80 columns by default; no text of a description is folded.
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=10_000)
 

@@ -23,7 +23,7 @@ from torchpin.installs.project_installs import (
     poetry_install,
     uv_sync,
 )
-from torchpin.installs.python_installs import InstallContext, pip_install
+from torchpin.installs.python_installs import InstallContext, pip_install, project_at
 from torchpin.project.index_list import Setting, read_pip_config
 from torchpin.project.install import InstallCommand
 from torchpin.project.markers import MarkerTarget
@@ -67,6 +67,7 @@ _RUNNER_VALUES = {
     "--python",
     "--project",
 }
+_WITHOUT_PROJECT = {"--no-project", "--no-sync", "--script", "-s", "--isolated"}  # of `uv run`
 _PIP_CONFIGS = (
     "/etc/pip.conf", "/etc/xdg/pip/pip.conf", "/root/.config/pip/pip.conf", "/root/.pip/pip.conf",
 )  # fmt: skip
@@ -239,6 +240,10 @@ def _parse_run(context: InstallContext, argv: Sequence[Argument]) -> Iterator[In
     index = 2
     while index < len(argv) and argv[index].text.startswith("-"):
         index += 2 if argv[index].text in _RUNNER_VALUES else 1
+    options = argv[2:index]
+    is_uv = posixpath.basename(argv[0].text) == "uv"
+    if is_uv and not {word.text for word in options} & _WITHOUT_PROJECT and project_at(context, "."):
+        yield uv_sync(context, options)
     if argv[index:]:
         yield from _parse_steps(context, argv[index:])
 

@@ -16,6 +16,8 @@ from torchpin.output.terminal import print_raw
 from torchpin.output.volume import is_verbose
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torchpin.commands.adopt import Adopted
 
 
@@ -40,6 +42,15 @@ def print_adoption(adoption_result: Adopted) -> None:
         print_results(adoption_result.results, to_stderr=True)
 
 
+def print_steps(steps: Sequence[str]) -> None:
+    """What is left for a person, in order, to stderr: the last lines of an adoption."""
+    out = console(sys.stderr)
+    if steps:
+        print_lines(out, Text("left to do:"))
+    for number, step in enumerate(steps, start=1):
+        print_lines(out, Text(f"  {number}. {step}"))
+
+
 def print_adoption_json(adoption_result: Adopted) -> None:
     adoption = adoption_result.adoption
     print_document(
@@ -47,6 +58,9 @@ def print_adoption_json(adoption_result: Adopted) -> None:
             "name": adoption.name,
             "description": adoption.text,
             "missing": adoption.missing,
+            "questions": [{**asdict(value), "option": value.option} for value in adoption.questions],
+            "unpinned": adoption.unpinned,
+            "steps": adoption.steps,
             "skipped": adoption_result.skipped,
             "matches": [{"id": match.id, **asdict(match.finding)} for match in adoption.matches],
             "results": [asdict(row) for row in adoption_result.results],

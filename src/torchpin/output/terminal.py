@@ -12,6 +12,7 @@ from torchpin.output.console import console, print_lines, redacted
 from torchpin.output.volume import is_quiet
 
 if TYPE_CHECKING:
+    from torchpin.adopt.draft_values import OpenValue
     from torchpin.bump.model import Opening
 
 
@@ -54,6 +55,14 @@ def ask_reason(opening: Opening) -> str:
     print_line(opening.message)
     otherwise = "keep the present one" if opening.is_review else "leave it open"
     return input(f"Reason for {opening.key} (empty: {otherwise}): ").strip()
+
+
+def ask_value(value: OpenValue) -> str:
+    """Asks for a value on a terminal; "" without an answer, and without asking where stdin or stdout is no terminal."""
+    if not _is_interactive():
+        return ""
+    print_notice(f"{value.key}: {value.text}")
+    return input(f"{value.key}, such as {value.example} (empty: leave it open): ").strip()
 
 
 def print_raw(content: str) -> None:

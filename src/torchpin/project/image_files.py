@@ -137,7 +137,7 @@ class ImageFiles:
     def copy(self, step: BuildStep) -> None:
         """Follows a COPY or ADD."""
         instruction = step.instruction
-        words = _operands(step)
+        words = copy_operands(step)
         if len(words) < 2:  # noqa: PLR2004 - a source and a target
             return
         *sources, target = words
@@ -256,10 +256,10 @@ def copy_sources(step: BuildStep) -> tuple[str, ...]:
     instruction = step.instruction
     if instruction.keyword not in {"COPY", "ADD"} or instruction.flags.get("from"):
         return ()
-    return _operands(step)[:-1]
+    return copy_operands(step)[:-1]
 
 
-def _operands(step: BuildStep) -> tuple[str, ...]:
+def copy_operands(step: BuildStep) -> tuple[str, ...]:
     """The sources and the target of a COPY, filled in."""
     instruction = step.instruction
     words = instruction.exec_form or tuple(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
+from packaging.utils import canonicalize_name
 
 from torchpin.facts.versions import major_minor
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _MINORS = range(8, 16)  # of Python 3: those that torch 2 has wheels for, and the next
 _MACHINES = ("x86_64", "aarch64")
 _OF_THE_KERNEL = ("platform_release", "platform_version")
+_EXTRA = re.compile(r"""extra\s*(==|!=)\s*["']([^"']*)["']|["']([^"']*)["']\s*(==|!=)\s*extra""")
 _KEPT = 20_000  # answers; a project asks for those of its requirements several times
 
 
@@ -103,7 +106,17 @@ def _evaluate(
                 "extra": "",
             }
             return marker.evaluate(values, context="lock_file")
-        # a marker with a name of an extra holds where it does for any that is asked for
-        return any(marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))
+        if not extras:
+            return marker.evaluate({**environment, "extra": ""})
+        # with several extras a clause about one says whether it is among them
+        text = _EXTRA.sub(lambda clause: _as_known(clause, extras), str(marker))
+        return Marker(text).evaluate({**environment, "extra": ""})
     except (UndefinedComparison, UndefinedEnvironmentName):
         return None
+
+
+def _as_known(clause: re.Match[str], extras: frozenset[str]) -> str:
+    """A clause about an extra as one that holds, or does not, on every Linux."""
+    name, operator = clause[2] or clause[3] or "", clause[1] or clause[4]
+    is_asked_for = canonicalize_name(name) in map(canonicalize_name, extras)
+    return "os_name == 'posix'" if is_asked_for == (operator == "==") else "os_name != 'posix'"

@@ -31,7 +31,7 @@ def test_three_commands_make_an_image_of_a_project(tmp_path: Path) -> None:
     started = run_command(tmp_path, "init")
     assert started.code == 0, started.output
     adopted = run_command(tmp_path, "adopt", ".", "--write", "services/app", "--resolve", "--recorded")
-    assert adopted.code == 1, adopted.output  # the list has no versions, which is a finding of the list
+    assert adopted.code == 0, adopted.output
     built = run_command(tmp_path, "build", "--service", "app", "--lab")
     assert built.code == 0, built.output
 

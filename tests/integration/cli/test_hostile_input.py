@@ -62,9 +62,9 @@ def test_a_small_file_takes_neither_all_memory_nor_minutes(name: str, text: str,
         check=False,
         timeout=300,
     )
-    assert result.returncode in {1, 2}, (result.returncode, result.stderr[-500:])
+    assert result.returncode in {0, 2}, (result.returncode, result.stderr[-500:])
     assert "Traceback" not in result.stdout + result.stderr
-    assert "no description was drafted" in result.stderr or result.returncode == 1
+    assert "no description was drafted" in result.stderr or result.returncode == 0
 
 
 def test_requirements_that_are_a_link_out_of_their_source_are_not_locked(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def test_a_project_of_others_is_adopted_once(copy: Path) -> None:
     project = ROOT / "tests/adopt/training-unquoted"
     result = run_command(copy, "adopt", str(project), "--write", "services/voice")
-    assert result.code == 1
+    assert result.code == 0, result.output  # what is found in it fails `check` alone
     assert "error[ADO001] Dockerfile.gpu:6:27: " in result.err
     text = (copy / "services/voice/service.yaml").read_text(encoding="utf-8")
     draft = text[text.index("# Drafted from ") :]

@@ -9,6 +9,7 @@ import pytest
 
 from torchpin.adopt.draft import Adoption, draft_adoption
 from torchpin.description import read
+from torchpin.errors import InputError
 
 if TYPE_CHECKING:
     from torchpin.model import Service
@@ -62,24 +63,49 @@ def test_the_python_is_that_of_the_installs(dockerfile: str, python: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("dockerfile", "missing"),
+    ("dockerfile", "questions"),
     [
-        (f"FROM example/base:1\n{TORCH}", "cannot determine the Python that the image has from the files"),
+        (
+            f"FROM example/base:1\n{TORCH}",
+            {"python": "no line of Dockerfile says which Python the image has"},
+        ),
         (
             f"{BASE}RUN pip install torch==2.99.0\n",
-            "cannot determine the channel of torch 2.99.0 from the files",
+            {"channel": "Dockerfile:2:17: the channel of torch is not known: from PyPI"},
         ),
-        (f"FROM example/base\n{TORCH}", "cannot determine a base image with a tag and the Python that the image has from the files"),
-        (f"FROM localhost:5000/base\n{TORCH}", "cannot determine a base image with a tag and the Python that the image has from the files"),
         (
-            f"{BASE}COPY --from=build /out/server /usr/bin/server\n",
-            ("cannot determine the version of torch, what installs Python packages in the image and the Python that the image has"
-            " from the files"),
+            f"FROM example/base\n{TORCH}",
+            {
+                "python": "no line of Dockerfile says which Python the image has",
+                "base": "the base image and its tag are not known: Dockerfile:1:1: FROM example/base names none",
+            },
+        ),
+        (
+            f"FROM localhost:5000/base\n{TORCH}",
+            {
+                "python": "no line of Dockerfile says which Python the image has",
+                "base": "the base image and its tag are not known: Dockerfile:1:1: FROM localhost:5000/base names none",
+            },
+        ),
+        (
+            f"{BASE}ARG V\nRUN pip install torch==$V --index-url https://download.pytorch.org/whl/cu128\n",
+            {"torch": "Dockerfile:3:17: no release can be read of `torch==$V`"},
         ),
     ],
-)  # fmt: skip
-def test_what_cannot_be_told_is_asked_for(dockerfile: str, missing: str) -> None:
-    assert (adopted(dockerfile).text, adopted(dockerfile).missing) == ("", missing)
+)
+def test_what_cannot_be_told_is_asked_for(dockerfile: str, questions: dict[str, str]) -> None:
+    draft = adopted(dockerfile)
+    assert {question.key: question.text for question in draft.questions} == questions
+    for question in draft.questions:
+        assert f"# - {question}" in draft.text
+    with pytest.raises(InputError):  # no description until it is answered
+        read.read_services({"services/x/service.yaml": draft.text})
+
+
+def test_without_a_torch_there_is_no_draft() -> None:
+    draft = adopted(f"{BASE}COPY --from=build /out/server /usr/bin/server\n")
+    assert draft.text == ""
+    assert draft.missing.startswith("Dockerfile has no torch: nothing that it installs is torch")
 
 
 UV_SYNC = f"{BASE}COPY --from=ghcr.io/astral-sh/uv:0.9.10 /uv /bin/\nCOPY . /app\nRUN cd /app && uv sync\n"
@@ -106,7 +132,7 @@ def test_where_uv_brings_the_python_its_files_say_which(files: dict[str, str], p
     if python:
         assert str(service_of(draft).python).startswith(python)
     else:
-        assert draft.missing == "cannot determine the Python that the image has from the files"
+        assert [question.key for question in draft.questions] == ["python"]
 
 
 BUILD_FILES = {
@@ -161,12 +187,28 @@ def test_images_for_nvidia_s_gpus_are_no_other_hardware(image: str) -> None:
     assert "hardware" not in adopted(f"FROM {image}\n{TORCH}").missing
 
 
-def test_a_torch_that_is_on_no_channel_is_named() -> None:
+def test_a_publisher_s_own_torch_is_that_of_the_base() -> None:
     image = "nvcr.io/nvidia/pytorch:25.10-py3"
-    reason = "has torch 2.9.0a0+145a3a7bda, a build of its publisher's own, which is on no channel"
-    assert adopted(f"FROM {image}\nRUN pip install einops==0.8.1\n").missing == f"{image} {reason}"
+    draft = adopted(f"FROM {image}\nRUN pip install einops==0.8.1\n")
+    service = service_of(draft)
+    assert (service.torch.origin, str(service.torch.version), str(service.python)) == (
+        "base",
+        "2.9.0a0",
+        "3.12",
+    )
+    assert service.variants[0].channel == "cu130"
+    assert (
+        "channel: cu130 (Dockerfile:1:1, nvcr.io/nvidia/pytorch:25.10-py3 has torch 2.9.0a0+145a3a7bda, a build"
+        in draft.text
+    )
     other = f"FROM {image}\nRUN pip install torch==2.9.0 --index-url https://download.pytorch.org/whl/cu130\n"
     assert service_of(adopted(other)).torch.origin == "index"
+
+
+def test_a_base_that_is_named_for_torch_and_not_in_the_facts_is_asked_about() -> None:
+    draft = adopted("FROM nvcr.io/nvidia/pytorch:29.01-py3\nRUN pip install accelerate==1.3.0\n")
+    assert [question.key for question in draft.questions] == ["python", "torch", "channel"]
+    assert "from: base" in draft.text
 
 
 def test_a_stage_that_is_only_copied_from_is_not_the_image() -> None:

@@ -208,30 +208,52 @@ def facts(
     help={
         "path": "the folder of the project to read",
         "write": "services/NAME: write the draft there, as a service of this repository",
+        "dockerfile": "the Dockerfile to draft from, by its path in the project; the likeliest one if omitted",
+        "python": "the Python of the image, such as 3.12, where no line tells it or another one is meant",
+        "base": "the base image with its tag, likewise",
+        "torch": "the release of torch, likewise",
+        "channel": "the channel of torch, such as cu128, likewise",
         "resolve": "with --write: give packages without a version the newest that fits, and lock the service",
+        "as_of": "today, commit (the project's last one) or a day such as 2025-03-31: nothing newer is chosen",
         **RECORDED,
         **JSON,
     }
 )
-def adopt(
+def adopt(  # noqa: PLR0913, PLR0917 - a parameter for each option
     _: Context,
     path: str,
     write: str = "",
+    dockerfile: str = "",
+    python: str = "",
+    base: str = "",
+    torch: str = "",
+    channel: str = "",
     resolve: bool = False,
+    as_of: str = "today",
     recorded: bool = False,
     json: bool = False,
 ) -> None:
-    """Draft a description from the Dockerfiles and requirement files of a project, and check them."""
+    """Draft a description from the Dockerfiles and requirement files of a project, with what is left to do.
+
+    Exit code 0 with a draft, whatever is found in the project (`check` fails for that), 2 where none can be drafted or written.
+    """
+    from torchpin.adopt.draft_values import DraftAnswers
     from torchpin.commands.adopt import AdoptOptions, adopt_project, resolve_draft, store_draft
-    from torchpin.output.adoption import print_draft
+    from torchpin.output.adoption import print_draft, print_steps
+    from torchpin.output.terminal import ask_value
 
     with task_run(document_form(json=json)) as run:
-        options = AdoptOptions(folder=path, destination=write, resolve=resolve, recorded=recorded)
-        adopted = adopt_project(options)
+        answers = DraftAnswers(python=python, base=base, torch=torch, channel=channel, file=dockerfile)
+        options = AdoptOptions(
+            folder=path, destination=write, answers=answers, resolve=resolve, as_of=as_of, recorded=recorded
+        )
+        adopted = adopt_project(options, None if json else ask_value)
         print_draft(adopted, json=json)
         run.report(store_draft(adopted, options))
         if resolve:
             run.report(resolve_draft(adopted, options, run.watcher))
+        if not json:
+            print_steps(adopted.adoption.steps)
 
 
 @command(

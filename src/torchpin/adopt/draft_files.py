@@ -1,0 +1,187 @@
+"""The project's own files in an image, as `files:` of a description, and the folder and the user that its command has."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from torchpin.description import patterns
+from torchpin.model import CopiedFiles
+from torchpin.project.build_steps import build_steps
+from torchpin.project.dockerfile import is_dockerfile
+from torchpin.project.image_files import ProjectPaths, choose_context, copy_operands, copy_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from torchpin.project.build_steps import BuildStep
+
+_MOST_FILES = 200  # entries of `files:`; real Dockerfiles have some dozen COPY lines
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@", re.IGNORECASE)
+_PATTERN = re.compile(r"[*?\[]")
+# What lies beside a project's own files, and is for its repository or for builds.
+_NO_FILES = re.compile(
+    r"\..*|Dockerfile.*|.*\.[Dd]ockerfile|Containerfile.*|(?:docker-)?compose.*\.ya?ml|docker-bake\..*|(?:README|LICENSE|CHANGELOG).*"
+    r"|services|lockfiles|records|torchpin\.toml|[\w.-]*(?:requirements|constraints)[\w.-]*\.txt"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectFolder:
+    """Where a project's files are for the description. `paths`: all of them, below the project's folder.
+
+    `root`: the folder's path in the repository that gets the description, "" for its root; `ignored`: the lines of each
+    .dockerignore by its folder.
+    """
+
+    paths: Collection[str] = ()
+    root: str = ""
+    ignored: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Copies:
+    """The entries of `files:` while they are collected. `taken`: files that installs read, which the image needs no more."""
+
+    folder: ProjectFolder
+    known: ProjectPaths
+    context: str
+    user: str
+    volumes: Collection[str]
+    taken: Collection[str]
+    omitted: list[str]
+    entries: dict[str, CopiedFiles] = field(default_factory=dict)  # by target
+
+    def add(self, source: str, place: str, step: BuildStep, *, is_folder: bool) -> None:
+        """Adds a source of a COPY, a file or folder by its path in the project, that ends at or below a place of the image."""
+        if not is_folder and (source in self.taken or is_dockerfile(posixpath.basename(source))):
+            return
+        origin = posixpath.join(self.folder.root, source).rstrip("/")
+        problem = self._problem(origin, place)
+        if problem:
+            self.omitted.append(f"the copy of {source or '.'} to {place} ({problem})")
+            return
+        chown, chmod = step.instruction.flags.get("chown", ""), step.instruction.flags.get("chmod", "")
+        owner = chown.partition(":")[0] if chown.partition(":")[0] == self.user else "root"
+        self.entries[place] = CopiedFiles(
+            origin=origin,
+            target=place,
+            owner=owner or "root",
+            mode=chmod if patterns.MODE.pattern.fullmatch(chmod) else None,
+            ignore=self._ignored(source) if is_folder else (),
+        )
+
+    def _problem(self, origin: str, place: str) -> str:
+        """Why something cannot be an entry, "" where it can."""
+        if not patterns.INSIDE.pattern.fullmatch(origin):
+            return "no path in the words of a description"
+        if not patterns.ABSOLUTE.pattern.fullmatch(place) or patterns.NO_TARGET.fullmatch(place):
+            return "the place is the system's"
+        if place in self.entries:
+            return f"{self.entries[place].origin} is copied there"
+        if len(self.entries) >= _MOST_FILES:
+            return f"beyond the first {_MOST_FILES}"
+        hiding = next((path for path in self.volumes if f"{place}/".startswith(f"{path}/")), "")
+        return f"the volume {hiding} hides it" if hiding else ""
+
+    def _ignored(self, source: str) -> tuple[str, ...]:
+        """The patterns of the context's .dockerignore for a folder that is the context itself."""
+        lines = self.folder.ignored.get(self.context, ()) if source == self.context else ()
+        return tuple(dict.fromkeys(line for line in lines if patterns.IGNORED.pattern.fullmatch(line)))
+
+
+def copied_files(
+    text: str,
+    file: str,
+    folder: ProjectFolder,
+    taken: Collection[str],
+    volumes: Collection[str],
+    omitted: list[str],
+) -> tuple[CopiedFiles, ...]:
+    """What of the project is copied into the image of a Dockerfile; `omitted` gets what cannot be said. Raises BoundError.
+
+    `taken`: the files that installs read, `volumes`: what is mounted over.
+    """
+    steps = [step for step in _image_steps(text) if _is_copy(step)]
+    known = ProjectPaths(folder.paths)
+    context = choose_context(map(copy_sources, steps), known, file)
+    copies = _Copies(
+        folder=folder, known=known, context=context, user=final_user(text), volumes=volumes, taken=taken, omitted=omitted
+    )  # fmt: skip
+    for step in steps:
+        *sources, target = copy_operands(step) or ("",)
+        for source in sources:
+            _add_source(copies, step, source, target, is_folder=len(sources) > 1)
+    return tuple(copies.entries.values())
+
+
+def _image_steps(text: str) -> Iterator[BuildStep]:
+    return (step for step in build_steps(text) if step.in_image)
+
+
+def _is_copy(step: BuildStep) -> bool:
+    instruction = step.instruction
+    is_copy = instruction.keyword in {"COPY", "ADD"} and not instruction.flags.get("from")
+    return is_copy and not instruction.heredocs
+
+
+def _add_source(copies: _Copies, step: BuildStep, source: str, target: str, *, is_folder: bool) -> None:
+    if _REMOTE.match(source):
+        copies.omitted.append(f"the download of {source}")
+        return
+    place = posixpath.normpath(posixpath.join(step.folder, target))
+    is_folder = is_folder or target.endswith("/") or target in {".", ".."}
+    inner = posixpath.normpath(posixpath.join("/", source))[1:]
+    path = posixpath.join(copies.context, inner) if inner else copies.context
+    for match in _matching(copies.known, path) if _PATTERN.search(path) else (path,):
+        if match in copies.known:
+            name = posixpath.join(place, posixpath.basename(match)) if is_folder else place
+            copies.add(match, name, step, is_folder=False)
+        elif match in copies.known.folders:
+            copies.add(match, place, step, is_folder=True)
+        elif not match and copies.folder.root:
+            copies.add("", place, step, is_folder=True)
+        elif not match:  # an entry cannot be the repository itself
+            for name in _top_level(copies):
+                copies.add(name, posixpath.join(place, name), step, is_folder=name in copies.known.folders)
+        else:
+            copies.omitted.append(f"the copy of {source} to {place} (it is not in the project)")
+
+
+def _matching(known: ProjectPaths, pattern: str) -> list[str]:
+    depth = pattern.count("/")
+    candidates = (path for path in (*known, *known.folders) if path.count("/") == depth)
+    return sorted(path for path in candidates if fnmatchcase(path, pattern))[:_MOST_FILES]
+
+
+def _top_level(copies: _Copies) -> list[str]:
+    """What of a repository's root is the project's own."""
+    names = {path.partition("/")[0] for path in copies.known}
+    return sorted(name for name in names if not _NO_FILES.fullmatch(name) and name not in copies.taken)
+
+
+def final_folder(text: str) -> str:
+    """The folder that the command of an image starts in, "" where no WORKDIR says it. Raises BoundError."""
+    folder = ""
+    for step in _image_steps(text):
+        if step.instruction.keyword == "WORKDIR":
+            path = step.variables.expand(step.instruction.text, step.instruction.escape)
+            folder = posixpath.normpath(posixpath.join(step.folder, path))
+    return folder
+
+
+def final_user(text: str) -> str:
+    """The user of an image, as USER says it; "" for root and where no line says it. Raises BoundError."""
+    user = ""
+    for step in _image_steps(text):
+        if step.instruction.keyword == "USER":
+            user = step.variables.expand(step.instruction.text, step.instruction.escape).strip()
+    name, _, group = user.partition(":")
+    if name in {"root", "0"}:
+        return ""
+    if name.isdigit():
+        return f"{name}:{group if group.isdigit() else 0}"
+    return name

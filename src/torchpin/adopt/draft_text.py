@@ -1,0 +1,154 @@
+"""A draft as text: the description below a comment with the lines that its values come from, and what is left for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from torchpin.adopt.draft_packages import MOST_LAYERS, MOST_PACKAGES
+from torchpin.adopt.draft_values import UNKNOWN
+from torchpin.description import read, write
+from torchpin.errors import InputError
+from torchpin.model import Run
+from torchpin.redaction import redact_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torchpin.adopt.draft_build import DraftBuild
+    from torchpin.adopt.draft_values import DrawnValue
+    from torchpin.adopt.draft_variants import ChosenBuilds
+    from torchpin.model import Service
+
+_MOST_OMITTED = 500  # lines of the opening comment: people read them
+_MOST_OTHERS = 10  # further Dockerfiles that are named
+_PATHS = {"python": "python", "base": "base.image", "torch": "torch.version"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DraftText:
+    """`text`: "" where no part of the draft can be read back, and then `missing` says why."""
+
+    text: str = ""
+    missing: str = ""
+
+
+def render_draft(service: Service, chosen: ChosenBuilds, omitted: Sequence[str]) -> DraftText:
+    """The draft below a comment about it; parts that do not validate are dropped, one after another."""
+    unknown = _unknown_paths(chosen)
+    header = "\n".join(_header(service, chosen, omitted))
+    missing = ""
+    for candidate in (
+        service,
+        replace(service, run=Run()),
+        replace(service, run=Run(), files=()),
+        replace(service, run=Run(), files=(), apt=()),
+        replace(service, run=Run(), files=(), apt=(), sources=(), recommends=()),
+    ):
+        try:
+            read.read_services({candidate.file: write.to_yaml(candidate)})
+        except InputError as error:
+            missing = missing or str(error)
+        else:
+            text = write.to_yaml(candidate, unknown=dict.fromkeys(unknown, UNKNOWN))
+            return DraftText(text=f"{header}\n{text}")
+    return DraftText(missing=missing)
+
+
+def _unknown_paths(chosen: ChosenBuilds) -> list[str]:
+    """The key paths of what no line tells."""
+    keys = [question.key for question in chosen.main.questions]
+    channels = [f"variants.{name}.channel" for name in chosen.variants] if "channel" in keys else []
+    return [_PATHS[key] for key in keys if key in _PATHS] + channels
+
+
+def _header(service: Service, chosen: ChosenBuilds, omitted: Sequence[str]) -> list[str]:
+    main = chosen.main
+    names = dict.fromkeys(build.file for build in chosen.variants.values())
+    lines = [f"Drafted from {' and '.join(names) if main.file else 'the requirement files'}. To review:"]
+    lines += [f"- {question}" for question in main.questions]
+    for name, build in chosen.variants.items():
+        lines += _sources(name if len(chosen.variants) > 1 else "", build, is_main=build is main)
+    if not service.gpus:
+        lines.append("- gpus: list the GPUs that it must run on.")
+    unique = [redact_credentials(omission) for omission in dict.fromkeys(omitted)]
+    lines += [f"- left out: {omission}" for omission in unique[:_MOST_OMITTED]]
+    if unique[_MOST_OMITTED:]:
+        lines.append(f"- left out, and not listed: {len(unique) - _MOST_OMITTED} more")
+    too_many = main.packages.too_many + len([*main.packages.apt][MOST_PACKAGES:]) if main.packages else 0
+    if too_many:
+        bounds = f"the first {MOST_PACKAGES} packages or {MOST_LAYERS} installs"
+        lines.append(f"- left out: {too_many} packages beyond {bounds}")
+    return [f"# {printable(line)}" for line in lines]
+
+
+def _sources(variant: str, build: DraftBuild, *, is_main: bool) -> Iterable[str]:
+    """The values of a build with the lines that they come from; of a further variant those that are its own."""
+    for key, value in _values(build).items():
+        if value.value and (is_main or key in {"base", "channel"}):
+            yield f"- {key}{f' of {variant}' if variant else ''}: {value_text(value)}"
+
+
+def _values(build: DraftBuild) -> dict[str, DrawnValue]:
+    """The values that decide what an image is, in the order of a description."""
+    torch = build.torch
+    return {"python": build.python, "base": build.image, "torch": torch.version, "channel": torch.channel}
+
+
+def value_text(value: DrawnValue) -> str:
+    """A value, the line that it comes from, and what of it was chosen: `2.6.0 (Dockerfile:3:18, torch), chosen: the newest …`."""
+    source = ", ".join(part for part in (value.location, value.reason) if part)
+    text = f"{value.value} ({source})" if source else value.value
+    return f"{text}, chosen: {value.choice}" if value.choice else text
+
+
+def next_steps(
+    service: Service,
+    chosen: ChosenBuilds,
+    omitted: Sequence[str],
+    unpinned: Sequence[str],
+    *,
+    copy_to: str,
+    is_locked: bool,
+) -> tuple[str, ...]:
+    """What is left for a person, in order.
+
+    `copy_to`: where the project's files have to be copied to, "" where they are; `is_locked`: the draft is locked at once.
+    """
+    main = chosen.main
+    steps = [str(question) for question in main.questions]
+    steps += [
+        f"{key} {value.value} was chosen and not read: {value.choice}; take the one that runs today"
+        for key, value in _values(main).items()
+        if value.choice
+    ]
+    if not service.gpus and main.torch.channel.value != "cpu":
+        steps.append("gpus: list the GPUs that the service must run on")
+    if not service.base.digest and not any(question.key == "base" for question in main.questions):
+        steps.append(
+            f"base.digest: add the digest of {service.base.image}; `docker buildx imagetools inspect` prints it"
+        )
+    if copy_to and service.files:
+        steps.append(f"files: copy the project to {copy_to}, which `files:` takes from")
+    if unpinned:
+        text = "packages have no version and are left out; `--write services/NAME --resolve` pins them"
+        steps.append(f"layers: {len(unpinned)} {text}")
+    left_out = len({*omitted}) - len(unpinned)
+    if left_out:
+        steps.append(
+            f"left out: {left_out} more, which the comment above the description names; decide what of it is needed"
+        )
+    if chosen.others:
+        names = ", ".join(build.file for build in chosen.others[:_MOST_OTHERS])
+        rest = f" and {len(chosen.others) - _MOST_OTHERS} more" if chosen.others[_MOST_OTHERS:] else ""
+        steps.append(f"not drafted: {names}{rest}; `--dockerfile PATH` drafts another one")
+    steps.append("summary and base.rationale: say what the service is, and why this base image")
+    if not is_locked:
+        steps.append(f"lock: `invoke lock --service {service.name}`, once it is written")
+    steps.append(f"build: `invoke build --service {service.name}`, with `--lab` on small stubs first")
+    return tuple(printable(redact_credentials(step)) for step in steps)
+
+
+def printable(text: str) -> str:
+    """A text on one line of a comment: a line break would end it, and other controls end the description."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
