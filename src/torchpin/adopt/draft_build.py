@@ -88,7 +88,7 @@ def draft_build(project: Project, file: str, folder: ProjectFolder, answers: Dra
     return replace(
         build,
         gpus=compiled_gpus(project, file),
-        sources=tuple(draft_sources(project, packages.omitted, file)),
+        sources=tuple(draft_sources(project, packages.omitted, file, packages.sources)),
         files=files,
         run=_started(project.texts[file], run, files) if file else run,
         questions=questions,
@@ -124,9 +124,7 @@ def _python(source: PythonSource, *, from_base: bool) -> DrawnValue:
         return DrawnValue()
     value = major_minor(source.version) if from_base else full_version(source.version)
     is_chosen = not from_base and value != source.version
-    choice = (
-        f"a patch release of {source.version}, which is what the line says" if is_chosen and value else ""
-    )
+    choice = f"{source.version} is said, without a patch release" if is_chosen and value else ""
     return DrawnValue(value=value, location=source.location, reason=source.reason, choice=choice)
 
 
@@ -176,10 +174,7 @@ def _questions(build: DraftBuild) -> Iterator[OpenValue]:
         )
         yield OpenValue(key="base", text=f"the base image and its tag are not known: {reason}", example="nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04")  # fmt: skip
     if not is_version(torch.version.value):
-        reason = (
-            torch.version.reason if torch.from_base else f"no release can be read of `{torch.version.reason}`"
-        )
-        text = f"{_place(torch.version)}{reason}"
+        text = f"{_place(torch.version)}{torch.version.reason}"
         yield OpenValue(key="torch", text=text, example="2.8.0")
     if not torch.channel.value:
         reason = torch.channel.reason or torch.channel.choice or "no line names an index"

@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from torchpin import facts
 from torchpin.adopt.conda_torch import conda_torch
+from torchpin.adopt.draft_sources import is_package_of_commit
 from torchpin.compat.pins import extras_text
 from torchpin.description import patterns
 from torchpin.facts.versions import is_version
@@ -72,6 +73,7 @@ class DraftPackages:
     unpinned: dict[str, str] = field(default_factory=dict)
     pinned: dict[str, tuple[Requirement, InstallCommand, InstallTarget]] = field(default_factory=dict)
     loose: dict[str, tuple[InstallCommand, InstallTarget]] = field(default_factory=dict)  # of `unpinned`
+    sources: list[InstallTarget] = field(default_factory=list)  # packages of a commit
     too_many: int = 0  # packages that are left out since a bound was reached
 
     @property
@@ -165,7 +167,10 @@ class DraftPackages:
         if req.reference is None and (unfilled := _UNFILLED.match(req.text)):
             self.family.append(replace(_family_request(step, req, unfilled[1], ""), is_open=True))
             return None
-        self.omitted.append(req.text)
+        if is_package_of_commit(req):
+            self.sources.append(req)
+        else:
+            self.omitted.append(req.text)
         return None
 
     def _add_unpinned(self, step: InstallCommand, req: InstallTarget, name: str) -> None:

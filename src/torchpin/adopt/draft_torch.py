@@ -147,9 +147,9 @@ def _channel(request: FamilyRequest) -> DrawnValue:
 
 def _read_version(request: FamilyRequest) -> DrawnValue:
     value = request.version.partition("+")[0]
-    return DrawnValue(
-        value=value if is_version(value) else "", location=request.location, reason=request.text
-    )
+    if not is_version(value):
+        return DrawnValue(location=request.location, reason=f"`{request.text}` names no release")
+    return DrawnValue(value=value, location=request.location, reason=request.text)
 
 
 def _newest(
@@ -158,7 +158,7 @@ def _newest(
     """The newest release on a channel that all lines admit, else that the first one admits."""
     first = requests[0]
     if not channel or any(request.is_open for request in requests):
-        return DrawnValue(location=first.location, reason=first.text)
+        return DrawnValue(location=first.location, reason=f"`{first.text}` names no release")
     bounds = [*_bounds(packages, requests)]
     for allowed in (bounds, [first.specifier]):
         fitting = [
@@ -168,20 +168,26 @@ def _newest(
         ]
         if fitting:
             return _chosen(first, max(fitting), channel, target, is_whole=allowed is bounds)
-    return DrawnValue(location=first.location, reason=first.text)
+    return DrawnValue(
+        location=first.location,
+        reason=f"no release on {channel}{_limits(target)} is `{first.text}`",
+    )
+
+
+def _limits(target: TorchTarget) -> str:
+    python = f" for Python {major_minor(target.python)}" if target.python else ""
+    return python + (f" released by {target.until}" if target.until else "")
 
 
 def _chosen(
     request: FamilyRequest, version: Version, channel: str, target: TorchTarget, *, is_whole: bool
 ) -> DrawnValue:
-    python = f" for Python {major_minor(target.python)}" if target.python else ""
-    day = f" released by {target.until}" if target.until else ""
     fits = "that fits" if is_whole else f"for `{request.text}`; other lines ask for another one"
     return DrawnValue(
         value=str(version),
         location=request.location,
         reason=request.text,
-        choice=f"the newest release on {channel}{python}{day} {fits}",
+        choice=f"the newest release on {channel}{_limits(target)} {fits}",
     )
 
 
@@ -237,9 +243,8 @@ def _highest(
         if (drawn := _newest(packages, requests, channel, target)).value
     ]
     if not choices:
-        return DrawnValue(location=request.location, reason=request.text), DrawnValue(
-            location=request.channel_location, reason=request.reason
-        )
+        unknown = DrawnValue(location=request.location, reason=f"`{request.text}` names no release")
+        return unknown, DrawnValue(location=request.channel_location, reason=request.reason)
     _, channel, version = max(choices, key=lambda choice: choice[0])
     reason = f"pip takes the highest version of {' and '.join(request.channels)}"
     return version, DrawnValue(value=channel, location=request.channel_location, reason=reason)

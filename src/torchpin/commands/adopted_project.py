@@ -89,8 +89,11 @@ class AsOf:
         if not self.time:
             return None
         pinned = {name for env in environments for name in (*pinned_packages(env), *file_packages(env))}
-        time = min(self.time, newest_cutoff(policy, current_date())) if policy.cooldown else self.time
-        return CutOff(time=time, days=policy.cooldown, exceptions=dict.fromkeys(pinned, "the project has it"))
+        taken = dict.fromkeys(pinned, "the project has it")
+        newest = newest_cutoff(policy, current_date())
+        if policy.cooldown and newest < self.time:
+            return CutOff(time=newest, days=policy.cooldown, exceptions={**policy.exceptions, **taken})
+        return CutOff(time=self.time, days=0, exceptions=taken)
 
 
 def as_of_day(folder: Path, text: str) -> AsOf:

@@ -26,7 +26,7 @@ INDEX = "pypi"  # the origin of layers that a cut-off is of: channels publish no
 class CutOff:
     """An instant, such as 2026-11-19T00:00:00Z: what was published from then on is not locked.
 
-    `days` is the cool-down that it comes from, `exceptions` are packages that need not wait, each with its reason.
+    `days` is the cool-down that it comes from, 0 for a day that was asked for; `exceptions` are packages that need not wait, each with its reason.
     """
 
     time: str
@@ -141,6 +141,9 @@ def refusal(env: Environment, cutoff: CutOff, young: Sequence[YoungFile]) -> str
     for file in sorted(young, key=lambda file: file.name):
         where = f"{pins[file.name]}: " if pins.get(file.name) else ""
         lines.append(f"    {where}{file.name} {file.version} {_age(file, cutoff)}")
+    if not cutoff.days:
+        head = f"{env.name} cannot be locked: as of {cutoff.time}, these files were not published yet"
+        return "\n".join([head, *lines, "choose a later day, or pin an earlier release"])
     head = (
         f"{env.name} cannot be locked: the cool-down of {cutoff.days} days ({paths.POLICY}) takes what was published "
         f"before {cutoff.time[:10]}"
@@ -159,6 +162,8 @@ def refusal(env: Environment, cutoff: CutOff, young: Sequence[YoungFile]) -> str
 def _age(file: YoungFile, cutoff: CutOff) -> str:
     if file.published is None:
         return "has no time of publication on its index, so its age is not known"
+    if not cutoff.days:
+        return f"was published on {file.published.date()}"
     allowed = file.published.date() + dt.timedelta(days=cutoff.days + 1)
     return f"was published on {file.published.date()}; it is allowed from {allowed}"
 

@@ -55,6 +55,31 @@ def test_what_cannot_be_resolved_leaves_the_draft(tmp_path: Path) -> None:
     assert not (tmp_path / "lockfiles").exists()
 
 
+def test_a_project_is_resolved_as_of_its_last_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    (tmp_path / "requirements.txt").write_text("iniconfig>=2\n")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--all")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2025-07-01T10:00:00Z")
+    options = ("-c", "user.name=a", "-c", "user.email=a@localhost")
+    git(tmp_path, *options, "commit", "--quiet", "--message", "a")
+    run_command(tmp_path, "init")
+    adopted = run_command(
+        tmp_path, "adopt", ".", "--write", "services/app", "--resolve", "--recorded", "--as-of", "commit"
+    )
+    assert adopted.code == 0, adopted.output
+    assert "resolving as of 2025-07-01, the day of the project's last commit" in adopted.err
+    assert "iniconfig==2.1.0" in (tmp_path / "services/app/service.yaml").read_text(
+        encoding="utf-8"
+    )  # 2.3.0 is later
+    left = adopted.err[adopted.err.index("left to do:") :]
+    assert "build: " in left.splitlines()[-1]
+    again = run_command(tmp_path, "lock", "--service", "app", "--recorded")
+    assert again.code == 0, again.output
+    locks = (tmp_path / "lockfiles/app-gpu").glob("*.requirements.txt")
+    assert "iniconfig==2.1.0 " in "".join(path.read_text() for path in locks)
+
+
 def test_to_resolve_needs_a_place_for_the_versions(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
     result = run_command(tmp_path, "adopt", ".", "--resolve")

@@ -89,7 +89,7 @@ def test_the_python_is_that_of_the_installs(dockerfile: str, python: str) -> Non
         ),
         (
             f"{BASE}ARG V\nRUN pip install torch==$V --index-url https://download.pytorch.org/whl/cu128\n",
-            {"torch": "Dockerfile:3:17: no release can be read of `torch==$V`"},
+            {"torch": "Dockerfile:3:17: `torch==$V` names no release"},
         ),
     ],
 )

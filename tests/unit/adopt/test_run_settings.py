@@ -31,3 +31,21 @@ def test_values_within_the_bounds_are_all_there() -> None:
     omitted: list[str] = []
     run = run_settings(stage, image_environment(text), omitted)
     assert (run.ports, run.volumes, dict(run.env), omitted) == ((80, 443), ("/a", "/b"), {"A": "1"}, [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "command"),
+    [
+        ('CMD ["a", "b"]', ("a", "b")),
+        ("CMD a $B", ("/bin/sh", "-c", "a $B")),
+        ('ENTRYPOINT ["a"]\nCMD ["b"]', ("a", "b")),
+        ('CMD ["b"]\nENTRYPOINT ["a"]', ("a", "b")),
+        ('ENTRYPOINT a\nCMD ["b"]', ("/bin/sh", "-c", "a")),
+        ('CMD ["a"]\nCMD ["b"]', ("b",)),
+        ("EXPOSE 80", ()),
+    ],
+)
+def test_the_command_is_that_of_entrypoint_and_cmd(lines: str, command: tuple[str, ...]) -> None:
+    stage = final_stage(f"FROM a:1\n{lines}\n")
+    assert stage
+    assert run_settings(stage, {}, []).command == command

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.adoption import BASE, adopt_project
-from torchpin.commands import adopt, project_files
+from torchpin.adopt.draft_values import DraftAnswers
+from torchpin.commands import adopt, adopted_project, project_files
+from torchpin.description.policy import Policy
 from torchpin.errors import InputError
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from torchpin.adopt.draft_values import OpenValue
 
 ROOT = Path(__file__).parents[3]
 
@@ -145,3 +149,91 @@ def test_a_link_out_of_the_project_is_not_followed(tmp_path: Path) -> None:
     }
     assert adopted.adoption.files == ("Dockerfile", "requirements-own.txt")
     assert "s3cret" not in repr(adopted)
+
+
+OPEN = "FROM example/base:1\nRUN pip install torch==2.7.1 --index-url https://download.pytorch.org/whl/cu128\nCOPY app.py /app/\n"
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(OPEN)
+    (folder / "app.py").write_text("print(1)\n")
+    return folder
+
+
+def test_an_open_value_is_in_the_draft_which_is_not_judged_or_written(theirs: Path) -> None:
+    adopted = adopt.adopt(theirs)
+    assert ("python: '?'\n" in adopted.adoption.text, adopted.results) == (True, ())
+    with pytest.raises(
+        InputError, match=r"^python: no line .*\nthe draft is not written .*: --python 3\.12$"
+    ):
+        adopt.require_answers(adopted.adoption)
+    answered = adopt.adopt(theirs, answers=DraftAnswers(python="3.11"))
+    assert answered.results
+    adopt.require_answers(answered.adoption)
+
+
+def test_a_person_is_asked_again_until_the_answer_can_be_one(theirs: Path) -> None:
+    texts = iter(["three", "3.11"])
+    asked: list[str] = []
+
+    def ask(value: OpenValue) -> str:
+        asked.append(value.text)
+        return next(texts)
+
+    adopted = adopt.adopt(theirs, ask=ask)
+    assert (adopted.adoption.questions, "python: 3.11.13\n" in adopted.adoption.text) == ((), True)
+    assert asked[1] == "--python 'three' is not a Python version such as 3.10.14"
+
+
+def test_a_person_may_leave_a_value_open(theirs: Path) -> None:
+    assert [value.key for value in adopt.adopt(theirs, ask=lambda _: "").adoption.questions] == ["python"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (DraftAnswers(python="4"), r"^--python '4' is not a Python version"),
+        (DraftAnswers(channel="cuda12"), r"^--channel 'cuda12' is not a channel"),
+        (DraftAnswers(base="python"), r"^--base 'python' is not an image with a tag"),
+        (DraftAnswers(base="python:3@sha256:1"), r"'sha256:1' is not a digest"),
+        (DraftAnswers(torch="new"), r"^--torch 'new' is not a release version$"),
+        (DraftAnswers(file="gone"), r"^--dockerfile: there is no gone in "),
+    ],
+)
+def test_an_answer_that_can_be_none_is_an_error(theirs: Path, answers: DraftAnswers, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        adopt.adopt(theirs, answers=answers)
+
+
+def test_files_are_named_where_they_lie_in_the_repository_or_where_they_have_to_be_copied(
+    theirs: Path,
+) -> None:
+    inside = adopt.adopt(theirs, root=theirs.parent).adoption
+    assert "- from: theirs/app.py\n  to: /app/app.py\n" in inside.text
+    assert not [step for step in inside.steps if step.startswith("files:")]
+    outside = adopt.adopt(theirs, root=ROOT).adoption
+    assert "- from: services/theirs/project/app.py\n  to: /app/app.py\n" in outside.text
+    assert "files: copy the project to services/theirs/project, which `files:` takes from" in outside.steps
+
+
+@pytest.mark.parametrize(
+    ("text", "date", "time"),
+    [("today", "", ""), ("2025-03-31", "2025-03-31", "2025-04-01T00:00:00Z")],
+)
+def test_a_project_is_resolved_as_of_a_day(tmp_path: Path, text: str, date: str, time: str) -> None:
+    day = adopted_project.as_of_day(tmp_path, text)
+    assert (day.date, day.time) == (date, time)
+    cutoff = day.cutoff(Policy(), ())
+    assert (cutoff.time if cutoff else "") == time
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("commit", r"^--as-of commit: no commit has changed "), ("May", r"^--as-of 'May' is neither ")],
+)
+def test_a_day_that_is_none_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        adopted_project.as_of_day(tmp_path, text)

@@ -67,3 +67,20 @@ def test_markers_that_exclude_each_other_never_meet(
 
 def test_a_marker_nested_too_deep_may_hold() -> None:
     assert holds("(" * 2_000 + "os_name=='posix'" + ")" * 2_000, KNOWN) is None
+
+
+@pytest.mark.parametrize(
+    ("marker", "extras", "answer"),
+    [
+        ("extra == 'cpu' and extra != 'cuda'", {"cuda"}, False),
+        ("extra == 'cuda' and extra != 'cpu'", {"cuda"}, True),
+        ("extra == 'cuda' and extra != 'cpu'", {"cuda", "cpu"}, False),
+        ("'cuda' == extra", {"cuda"}, True),
+        ("extra != 'cuda'", set(), True),
+        ("extra == 'My_Extra'", {"my-extra"}, True),
+    ],
+)
+def test_a_clause_about_an_extra_says_whether_it_is_among_those_that_are_asked_for(
+    marker: str, extras: set[str], answer: bool
+) -> None:
+    assert holds(marker, KNOWN, extras) is answer
