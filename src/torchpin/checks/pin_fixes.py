@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
@@ -68,6 +69,17 @@ def help_text(env: Environment, pins: Pins, replacement: Requirement, requirer: 
         return f"add `- {change.value}` to the layer {layer.name}"
     old = pins[canonicalize_name(replacement.name)]
     return f"replace `- {old.name}=={old.version}` with `- {change.value}`"
+
+
+def torch_move(env: Environment, specifier: str) -> str:
+    """The other way out where a package wants a certain torch: `` move torch: `invoke bump torch==2.8.0 …` ``, or ""."""
+    current = env.service.torch.version
+    allowed = SpecifierSet(specifier)
+    releases = [version for version in facts.release_versions() if allowed.contains(version)]
+    if not releases or allowed.contains(current):
+        return ""
+    nearest = next((version for version in releases if version > current), releases[-1])
+    return f"move torch: `invoke bump torch=={nearest} --service {env.service.name}`"
 
 
 def _layer_number(layer: str) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock
-from torchpin.checks.pin_fixes import help_text, pin_changes, pin_location
+from torchpin.checks.pin_fixes import help_text, pin_changes, pin_location, torch_move
 from torchpin.checks.registry import Ok, check, finding
-from torchpin.compat import measured
+from torchpin.compat import measured, partners
 from torchpin.compat.pins import list_pins
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def metadata_agree(context: CheckContext, env: Environment) -> Iterator[Answer]:
             used = pins[canonicalize_name(requirement.name)]
             if not (used.name == "torch" and name in facts.partners()):  # TOR002 judges partners
                 problem = f"requires {requirement.name}{requirement.specifier}, but {used.name}=={used.version} is pinned"
-                yield _finding(env, pins, pin, problem, used)
+                yield _finding(env, pins, pin, problem, used, wanted=str(requirement.specifier))
         if is_accepted and not refused:
             compared.append(f"{name}=={pin.version}")
     if compared:
@@ -61,22 +62,49 @@ def metadata_agree(context: CheckContext, env: Environment) -> Iterator[Answer]:
         )
 
 
-def _finding(env: Environment, pins: Pins, pin: Pin, problem: str, used: Pin | None = None) -> Finding:
-    """The finding of a release, with the nearest release of it, or of the package that it refuses, that fits all pins."""
+def _finding(
+    env: Environment, pins: Pins, pin: Pin, problem: str, used: Pin | None = None, *, wanted: str = ""
+) -> Finding:
+    """The finding of a release, with the nearest release of it, or of the package that it refuses, that fits all pins.
+
+    `wanted`: the versions of `used` that it requires.
+    """
     replacement = None
     for package in (pin.name, *([used.name] if used and used.path.startswith("layers[") else [])):
         version = measured.nearest_release(env, pins, package)
         if version is not None:
             replacement = Requirement(f"{package}=={version}")
             break
+    move = _torch_move(env, used, wanted)
+    help_line = (
+        help_text(env, pins, replacement, pin.name)
+        if replacement
+        else f"use another version of {pin.name}"
+        if move
+        else f"use another version of {pin.name}{f' or {used.name}' if used else ', or another Python'}"
+    )
     return finding(
         env,
         pin_location(pins, replacement, pin.name),
         f"{pin.name}=={pin.version} {problem}",
-        help=help_text(env, pins, replacement, pin.name)
-        if replacement
-        else f"use another version of {pin.name}{f' or {used.name}' if used else ', or another Python'}",
+        help=f"{help_line}, or {move}" if move else help_line,
         about=f"{pin.name} {used.name}" if used else pin.name,
         evidence=facts.measured_citation(pin.name),
         fix=pin_changes(env, pins, replacement, pin.name),
     )
+
+
+def _torch_move(env: Environment, used: Pin | None, wanted: str) -> str:
+    """The move of torch that ends a contradiction about torch, or about a package that moves with it; "" for others."""
+    if used is None or not (used.name == "torch" or used.name in env.service.torch.companions):
+        return ""
+    if used.name == "torch":
+        return torch_move(env, wanted)
+    releases = [
+        release
+        for release in facts.release_versions()
+        if any(
+            SpecifierSet(wanted).contains(choice.version) for choice in partners.choices(used.name, release)
+        )
+    ]
+    return torch_move(env, f"=={releases[-1]}") if releases else ""

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from torchpin import facts
 from torchpin.checks.context import CheckContext, current_lock
-from torchpin.checks.pin_fixes import help_text, pin_changes, pin_location
+from torchpin.checks.pin_fixes import help_text, pin_changes, pin_location, torch_move
 from torchpin.checks.registry import Ok, Unknown, check, finding
 from torchpin.compat import measured, partners, torch_pins
 from torchpin.compat.overrides import overrides
@@ -83,7 +83,7 @@ def _wrong_partner(env: Environment, pins: Pins, name: str, row: Partner) -> Fin
         env,
         pin.location if in_companions else pin_location(pins, replacement, name),
         f"{name} {pin.version.public} does not match torch {torch}; it goes with {_wanted(row)}{because}",
-        help=_help(env, pins, name, fitting, in_companions=in_companions, level=level),
+        help=_help(env, pins, name, fitting, in_companions=in_companions, level=level, wanted=row.torch),
         about=name,
         evidence=row.citation,
         level=level,
@@ -97,18 +97,29 @@ def _wanted(row: Partner) -> str:
 
 
 def _help(
-    env: Environment, pins: Pins, name: str, fitting: Sequence[Choice], *, in_companions: bool, level: Level
+    env: Environment,
+    pins: Pins,
+    name: str,
+    fitting: Sequence[Choice],
+    *,
+    in_companions: bool,
+    level: Level,
+    wanted: str,
 ) -> str:
+    """What to pin instead, or which torch to move to: that of a package such as vllm, which was chosen for its own sake."""
+    torch = env.service.torch.version
+    move = "" if in_companions or wanted == "<0" else torch_move(env, wanted)
     if not fitting and level == "notice":
-        return f"no {name} goes with torch {env.service.torch.version} and with the other pins: choose another torch, or leave it"
+        return f"no {name} goes with torch {torch} and with the other pins: choose another torch, or leave it"
     if not fitting:
         place = "`companions`" if in_companions else "its layer"
-        return f"no known {name} goes with torch {env.service.torch.version}: choose another torch, or remove {name} from {place}"
+        return f"no known {name} goes with torch {torch}: {move or 'choose another torch'}, or remove {name} from {place}"
     best, others = fitting[-1], [str(choice.version) for choice in fitting[:-1]]
     note = f" ({', '.join(others[-3:])} would do too)" if others else ""
     if in_companions:
         return f'set `{name}: "{best.version}"` in `companions`{note}'
-    return f"{help_text(env, pins, Requirement(f'{name}=={best.version}'), name)}{note}"
+    pin = help_text(env, pins, Requirement(f"{name}=={best.version}"), name)
+    return f"{pin}{note}{f', or {move}' if move else ''}"
 
 
 @check("TOR005", "a pin contradicts what torch itself pins", judge=True)

@@ -62,6 +62,15 @@ def test_a_pin_that_metadata_refuse_is_found_before_the_lock(
     assert judge_check(make_environment(environment, *right, torch="2.8.0"), "DEP007").status == "ok"
 
 
+def test_a_torch_that_metadata_refuse_may_move(environment: Environments) -> None:
+    findings = judge_check(
+        make_environment(environment, "audiocraft==1.3.0", torch="2.8.0"), "DEP007"
+    ).findings
+    (about_torch,) = [finding for finding in findings if finding.about == "audiocraft torch"]
+    assert about_torch.message == "audiocraft==1.3.0 requires torch==2.1.0, but torch==2.8.0 is pinned"
+    assert about_torch.help.endswith(", or move torch: `invoke bump torch==2.1.0 --service lora`")
+
+
 def test_a_release_that_was_not_measured_says_nothing(environment: Environments) -> None:
     result = judge_check(make_environment(environment, "no-such-package==1.0", torch="2.8.0"), "DEP007")
     assert (result.findings, result.status) == ((), "not applicable")

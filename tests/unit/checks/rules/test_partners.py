@@ -89,6 +89,11 @@ def test_a_partner_of_another_torch_in_a_layer_is_an_error_with_the_one_that_fit
     assert judge_check(fixed, "TOR002").status == "ok"
 
 
+def test_the_torch_that_a_package_wants_is_the_other_way_out(environment: Environments) -> None:
+    finding = only_finding(env_with(environment, "vllm==0.10.0", torch="2.8.0"))
+    assert finding.help.endswith(", or move torch: `invoke bump torch==2.7.1 --service lora`")
+
+
 def test_a_companion_of_another_torch_is_set(environment: Environments) -> None:
     finding = only_finding(env_with(environment, torch="2.5.1", torchvision="0.20.0"))
     assert finding.message == "torchvision 0.20.0 does not match torch 2.5.1; it goes with torch==2.5.0"
@@ -117,7 +122,8 @@ def test_a_partner_that_ended_has_no_fix(environment: Environments) -> None:
     finding = only_finding(env_with(environment, "torchtext==0.18.0", torch="2.8.0"))
     assert "though its METADATA allow one" in finding.message
     assert finding.help == (
-        "no known torchtext goes with torch 2.8.0: choose another torch, or remove torchtext from its layer"
+        "no known torchtext goes with torch 2.8.0: move torch: `invoke bump torch==2.3.1 --service lora`, or remove "
+        "torchtext from its layer"
     )
     assert (finding.fix, finding.fix_is_safe) == ((), False)
 
