@@ -15,6 +15,7 @@ from torchpin.checks.context import CheckContext
 from torchpin.compat.wheels import abi_pin
 from torchpin.description import read, write
 from torchpin.description.environments import select_environments
+from torchpin.queries.support import build_matrix
 from torchpin.workspace import workspace
 
 if TYPE_CHECKING:
@@ -195,7 +196,6 @@ GPU_CLAIMS = [
     # what a seed claims of GPUs that it does not describe
     ("seedvr", "gpu", "future-proof for the next generation", "RTX 5090"),
     ("seedvr", "gpu", "future-proof for the next generation", "B200"),
-    ("coaxial", "arm64", "full training on Apple hardware", "RTX 5060 Ti"),
 ]
 # Claims in Dockerfiles and logs, not in pins, have their lines in tests/adopt and their rules in adopt/test_scan.py.
 # training-unquoted: lightning>=2.0.0 is a redirection, and `|| true` hides a patch. restoration: the wheel's name, an
@@ -241,6 +241,11 @@ def test_a_claim_about_other_gpus_is_incompatible(name: str, variant: str, claim
     ]
     assert result.status == "incompatible", claim
     assert [finding.about for finding in result.findings] == [gpu], claim
+
+
+def test_a_claim_of_training_on_apple_hardware_is_of_a_cpu_variant() -> None:
+    envs = select_environments([read_seed("coaxial")])
+    assert "coaxial-arm64" in build_matrix(envs, ("RTX 5060 Ti",), ()).cpu
 
 
 OTHER_FINDINGS = {
