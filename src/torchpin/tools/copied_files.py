@@ -76,10 +76,17 @@ def find_problem(root: Path, service: Service, entry: CopiedFiles) -> str:
         if place.is_file():
             _require_content(place, entry.origin)
     except TorchpinError as error:
-        return str(error)
+        return _from_root(root, str(error))
     except OSError as error:
-        return os_error_reason(error)
+        return _from_root(root, os_error_reason(error))
     return ""
+
+
+def _from_root(root: Path, message: str) -> str:
+    """A message with the files of the repository as descriptions name them: by their paths from its root."""
+    for folder in {str(root), os.path.realpath(root)}:
+        message = message.replace(f"{folder}/", "").replace(f"link out of {folder}", "link out of the repository")
+    return message
 
 
 def copy_problem(root: Path, service: Service, entry: CopiedFiles, left_out: Iterable[str]) -> str:
@@ -87,7 +94,7 @@ def copy_problem(root: Path, service: Service, entry: CopiedFiles, left_out: Ite
     try:
         list_members(root, service, entry, left_out)
     except TorchpinError as error:
-        return str(error)
+        return _from_root(root, str(error))
     return ""
 
 
@@ -106,7 +113,7 @@ def copied_digests(
             own = number < len(service.files)  # behind them are the folders that wheels are compiled from
             path = f"files[{number}].from" if own else "build.wheels"
             position = service.positions.get(path) or Position(file=service.file, line=0, column=0)
-            problems.append(Problem(position=position, path=path, message=str(error)))
+            problems.append(Problem(position=position, path=path, message=_from_root(root, str(error))))
     if problems:
         raise InputError("correct these first; nothing was built", problems)
     return digests

@@ -11,7 +11,13 @@ from support.descriptions import PLAIN, read_service
 from torchpin.errors import InputError
 from torchpin.model import CopiedFiles, Service
 from torchpin.tools import copied_files
-from torchpin.tools.copied_files import copied_digests, copy_members, find_problem, list_members
+from torchpin.tools.copied_files import (
+    copied_digests,
+    copy_members,
+    copy_problem,
+    find_problem,
+    list_members,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,6 +166,16 @@ def test_a_link_out_of_the_repository_is_refused(
 ) -> None:
     (root / "other").symlink_to(tmp_path_factory.mktemp("elsewhere"))
     assert f"{root}/other is a link out of {root}, to " in refusal(root, origin="other")
+
+
+def test_problems_name_files_of_the_repository_by_their_paths_in_it(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (root / "other").symlink_to(elsewhere)
+    entry = CopiedFiles(origin="other", target="/other")
+    message = f"other is a link out of the repository, to {elsewhere}; replace it with a plain file or folder"
+    assert find_problem(root, SERVICE, entry) == copy_problem(root, SERVICE, entry, ()) == message
 
 
 def test_a_pointer_of_git_lfs_is_named(root: Path) -> None:
