@@ -27,12 +27,13 @@ ROOT = Path(__file__).parents[1]
 CONFIGURATION = "site/zensical.toml"
 GITHUB = "https://github.com/torchpin/torchpin/blob/main/"
 RAW = "https://raw.githubusercontent.com/torchpin/torchpin/main/"
-# Pages outside docs/, by their place on the site.
-OTHER_PAGES = {
+# Files outside docs/, by their place on the site.
+OTHER_FILES = {
     "index.md": "README.md",
     "CHANGELOG.md": "CHANGELOG.md",
     "CONTRIBUTING.md": "CONTRIBUTING.md",
     "DEVIATIONS.md": "DEVIATIONS.md",
+    "extra.css": "site/extra.css",
 }
 _FENCE = re.compile(r"^ *(```+|~~~+)")
 _CODE_OR_LINK = re.compile(
@@ -48,7 +49,7 @@ def site_files(root: Path) -> dict[str, str]:
         for path in sorted(docs.rglob("*"))
         if path.is_file()
     }
-    return {**files, **OTHER_PAGES}
+    return {**files, **OTHER_FILES}
 
 
 class BrokenLinkError(Exception):

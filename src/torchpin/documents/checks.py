@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchpin import facts
-from torchpin.documents.markdown import block, code, paragraphs, prose, table, wrap_section
+from torchpin.documents.markdown import anchor, block, code, link, paragraphs, prose, table, wrap_section
 from torchpin.documents.sections import NOTHING
 from torchpin.documents.troubleshooting import symptom_link
 from torchpin.paths import TROUBLESHOOTING
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 CHECKS_OPENING = """\
 # Checks
 
-This page lists every check that `invoke verify` and `nox -s verify` run; those that need nothing are the judge's, which `invoke judge` runs alone.
-A check whose needs are not met is skipped, visibly and counted.
-A check of the judge is ok only on evidence; where a fact is missing it is unknown, and where nothing has to be judged it is not applicable.
-A finding is an error (something cannot work, or differs from its description), a warning (it will cause trouble) or a notice (worth knowing: it is shown and counted, and fails a command only with `--strict`).
-The words for results and services are the same everywhere: ok, incompatible (an error about pins), failed (another error), warning, unknown, not applicable, waived and skipped.
-A finding is printed once for all places where it holds; `-v` adds its evidence, and what is waived, skipped or not applicable; [JSON.md](JSON.md) describes what `--json` prints.
+`invoke verify` runs every check of this page; those that need nothing are the judge's, which `invoke judge` runs alone.
+`invoke explain ID` prints the page of a check.
+
+- A check whose needs are not met is *skipped*, visibly and counted.
+- A check of the judge is *ok* only on evidence; where a fact is missing it is *unknown*, and where nothing has to be judged it is *not applicable*.
+- A finding is an *error* (something cannot work, or differs from its description), a *warning* (it will cause trouble) or a *notice* (worth knowing: it is shown and counted, and fails a command only with `--strict`).
+- The words for results and services are the same everywhere: ok, incompatible (an error about pins), failed (another error), warning, unknown, not applicable, waived and skipped.
+- A finding is printed once for all places where it holds; `-v` adds its evidence, and what is waived, skipped or not applicable.
+
 Text outside the generated sections is kept.
 """
 
@@ -40,7 +43,12 @@ def check_sections(registered: Iterable[Check], rules: Iterable[Check]) -> dict[
     """The sections of docs/CHECKS.md: a table of the checks and the page of each, then the pages of the rules."""
     rows = list(registered)
     cells = [
-        (code(check.id), prose(check.title), prose(", ".join(check.needs)) or NOTHING, prose(check.help))
+        (
+            link(code(check.id), f"#{anchor(check.id)}"),
+            prose(check.title),
+            prose(", ".join(check.needs)) or NOTHING,
+            prose(check.help),
+        )
         for check in rows
     ]
     explanations = [_rule_page(check) for check in rows]

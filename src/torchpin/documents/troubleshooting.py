@@ -20,6 +20,16 @@ Each entry gives the cause, what to do, and the checks that report the cause bef
 `torchpin build` looks for the same messages in the log of a build that fails, and prints what they mean.
 Text outside the generated section is kept.
 """
+# What people search for most stands first.
+TOPICS = (
+    "GPU and driver",
+    "Packages that do not fit each other",
+    "Installing packages",
+    "System packages",
+    "Sources",
+    "Images and the engine",
+    "Network",
+)
 _SOURCE = "torchpin/facts/data/known_failures.yaml"
 _ISSUES = re.compile(r"(?<![\w/])(?P<repo>[\w-]+/[\w.-]+) (?:PR )?(?P<numbers>#\d+(?:, #\d+)*)")
 _WHEN = {"build": "while the image is built", "run": "when the container runs"}
@@ -27,12 +37,12 @@ _WHEN = {"build": "while the image is built", "run": "when the container runs"}
 
 def troubleshooting_sections(failures: tuple[facts.KnownFailure, ...] | None = None) -> dict[str, str]:
     """The section of docs/TROUBLESHOOTING.md: a table of the messages by topic, then an entry for each message."""
-    by_topic: dict[str, list[facts.KnownFailure]] = {}
-    for failure in failures or facts.failures():
-        by_topic.setdefault(failure.topic, []).append(failure)
+    known = failures or facts.failures()
+    by_topic = {topic: [failure for failure in known if failure.topic == topic] for topic in TOPICS}
     rows = [
         (topic, "<br>".join(symptom_link(failure.title) for failure in of_topic))
         for topic, of_topic in by_topic.items()
+        if of_topic
     ]
     entries = [paragraphs(f"## {topic}", *map(_entry, of_topic)) for topic, of_topic in by_topic.items()]
     body = paragraphs(table(("Where", "Message"), rows), *entries)

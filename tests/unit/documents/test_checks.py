@@ -21,4 +21,4 @@ def test_the_checks_stand_in_one_table() -> None:
     text = checks.check_sections([check], ())["checks"]
     assert "### GPU001\n\nCode for each GPU.\n\nIt means this.\n" in text
     assert text.startswith("<!-- begin generated: checks (torchpin/checks/rules; invoke document) -->\n")
-    assert "| `GPU001` | Code for each GPU | - | Use \\<channel> \\| waive it |" in text
+    assert "| [`GPU001`](#gpu001) | Code for each GPU | - | Use \\<channel> \\| waive it |" in text

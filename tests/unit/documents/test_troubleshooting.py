@@ -10,11 +10,15 @@ import pytest
 from torchpin import facts
 from torchpin.checks.run import registered_checks
 from torchpin.documents.markdown import anchor
-from torchpin.documents.troubleshooting import linked_issues, troubleshooting_sections
+from torchpin.documents.troubleshooting import TOPICS, linked_issues, troubleshooting_sections
 from torchpin.lint.scan import registered_rules
 
 TEXT = troubleshooting_sections()["failures"]
 FAILURE = next(failure for failure in facts.failures() if failure.id == "torchvision-nms")
+
+
+def test_the_topics_are_those_of_the_facts() -> None:
+    assert {failure.topic for failure in facts.failures()} == {*TOPICS}
 
 
 def test_every_failure_has_an_entry_and_a_link_to_it() -> None:
